@@ -1,0 +1,1 @@
+"""liftune: lightweight fine-tuning of foundation models on text classification."""

@@ -1,0 +1,69 @@
+"""Rows in memory: a Split is one part of the data, Splits is all of it, ready for a run.
+
+In: parsed rows.  Out: frozen values.  Not here: reading files (sources.py), carving (splits.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from liftune.record import Audit, RowCounts
+from liftune.seam import Row, Target
+from liftune.task import TaskKind, encode
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of the data. Row ids name where a row came from ("test:17"), so that runs can be paired."""
+
+    ids: tuple[str, ...]
+    rows: tuple[Row, ...]
+    targets: tuple[Target, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, positions: Sequence[int]) -> Split:
+        """The rows at these positions, in this order."""
+        return Split(
+            tuple(self.ids[i] for i in positions),
+            tuple(self.rows[i] for i in positions),
+            tuple(self.targets[i] for i in positions),
+        )
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Train, validation and test of one data set, with what the audit found."""
+
+    task: TaskKind
+    labels: tuple[str, ...]
+    """The labels that train has: sorted, or in the order of a trained head (`in_order`). Empty for regression."""
+    unseen: tuple[str, ...]
+    """Labels that only validation or test have."""
+    train: Split
+    validation: Split
+    test: Split
+    audit: Audit
+    partial: bool
+    pairs: bool
+    fingerprint: str
+    """sha256 over ids, texts and targets of the test rows: what a comparison must share."""
+
+    @property
+    def counts(self) -> RowCounts:
+        """Rows in each part."""
+        return RowCounts(train=len(self.train), validation=len(self.validation), test=len(self.test))
+
+    def encoded(self, split: Split) -> NDArray[Any]:
+        """Targets of a split as numbers over `labels + unseen`: see `task.encode`."""
+        return encode(split.targets, (*self.labels, *self.unseen), self.task)
+
+    def in_order(self, labels: Sequence[str]) -> Splits:
+        """The same data with the labels in a trained head's order; `labels` must be the same set."""
+        assert sorted(labels) == sorted(self.labels)
+        return Splits(**{**self.__dict__, "labels": tuple(labels)})

