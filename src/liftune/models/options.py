@@ -1,0 +1,116 @@
+"""The methods' options: names, types, ranges, defaults, and how a wrong one is refused.
+
+In: raw values, strings from `--set KEY=VALUE` or Python's own.  Out: one frozen Options.
+Not here: what an option does (methods.py), whether the model has the modules that are named (targets.py). No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from liftune.errors import MethodError, nearest
+
+#: What stands for every linear layer of the model's repeated blocks.
+ALL_LINEAR = "all-linear"
+#: What stands for every layer norm outside the head.
+ALL_NORMS = "all-norms"
+
+#: PEFT's names for what is called otherwise here, to name the right one in the refusal.
+PEFT_NAMES = {
+    "r": "rank",
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+    "vera_dropout": "dropout",
+    "module_dropout": "dropout",
+    "init_r": "initial_rank",
+    "target_r": "rank",
+    "tinit": "initial_fraction",
+    "tfinal": "final_fraction",
+    "loraplus_lr_ratio": "lr_ratio",
+    "oft_block_size": "block_size",
+    "boft_block_size": "block_size",
+    "boft_n_butterfly_factor": "butterfly_factors",
+    "n_frequency": "frequencies",
+    "scaling": "scale",
+    "num_virtual_tokens": "virtual_tokens",
+    "encoder_hidden_size": "hidden_size",
+}
+
+
+def _names(value: Any) -> Any:
+    """'a, b' or ['a', 'b'] as a tuple; anything else is left for the type check to refuse."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if isinstance(value, list | tuple | set | frozenset):
+        return tuple(name.strip() if isinstance(name, str) else name for name in value)
+    return value
+
+
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1), BeforeValidator(_names)]
+Rank = Annotated[int, Field(gt=0)]
+Alpha = Annotated[float, Field(gt=0)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Options(BaseModel):
+    """Base of every method's options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NoOptions(Options):
+    """Of a method with nothing to set."""
+
+
+class Targeted(Options):
+    """Of a method that changes chosen linear layers."""
+
+    target_modules: Names = (ALL_LINEAR,)
+    """Names, or ends of names, of linear layers: `q_lin,v_lin`; `all-linear` takes those of every block."""
+
+
+class LoraOptions(Targeted):
+    """Of LoRA and its kin."""
+
+    rank: Rank = 8
+    alpha: Alpha = 16
+    """The update is scaled by alpha / rank (rslora: alpha / sqrt(rank))."""
+    dropout: Dropout = 0.0
+    """Of the update's input, while training."""
+    bias: Literal["none", "lora_only", "all"] = "none"
+    """Which biases of the model are trained too."""
+
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+def parse(options: type[Checked], raw: Mapping[str, Any], *, method: str) -> Checked:
+    """Check raw values against a method's options.
+
+    Raises:
+        MethodError: names every unknown option with the nearest known one, and every value of a wrong type or range.
+    """
+    known = list(options.model_fields)
+    wrong = [f"{name}: method {method} has no such option{_meant(name, known)}" for name in raw if name not in known]
+    try:
+        checked = options.model_validate({name: value for name, value in raw.items() if name in known})
+    except ValidationError as error:
+        wrong.extend(_fault(fault) for fault in error.errors())
+    if wrong:
+        has = f"options of {method}: {', '.join(known)}" if known else f"{method} has no options"
+        raise MethodError("\n".join(wrong), where="--set", mend=f"give values of the type and range named; {has}")
+    return checked
+
+
+def _fault(fault: ErrorDetails) -> str:
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{fault['loc'][0]}: {message[:1].lower()}{message[1:]}, got {fault['input']!r}"
+
+
+def _meant(name: str, known: list[str]) -> str:
+    ours = PEFT_NAMES.get(name)
+    return f", did you mean {ours}?" if ours in known else nearest(name, known)

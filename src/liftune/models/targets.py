@@ -1,0 +1,130 @@
+"""Which modules a method changes, found by walking the model, so that no architecture needs a table.
+
+In: a loaded model, the names of its head's modules, what the user asked for.
+Out: names for PEFT's `target_modules`: ends of names where those are unambiguous, whole names where they are not.
+Not here: finding the head (classifier.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import gcd
+from typing import TYPE_CHECKING
+
+from liftune.errors import MethodError, nearest
+from liftune.models.options import ALL_LINEAR, ALL_NORMS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def linear_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] = (ALL_LINEAR,)) -> list[str]:
+    """Whole names of the linear layers to change, in the model's order.
+
+    `all-linear` is every linear layer of the repeated blocks: attention and feed-forward. Left out are the head, which
+    is trained whole, and layers outside the blocks (embedding projections, poolers, language-model heads) unless they
+    are named.
+
+    Raises:
+        MethodError: a name that fits no linear layer outside the head.
+    """
+    everything = [name for name, module in model.named_modules() if _is_linear(module) and not _within(name, head)]
+    if ALL_LINEAR not in asked:
+        return _chosen(everything, asked, kind="linear layer", shorthand=ALL_LINEAR)
+    stacks = _stacks(model)
+    # A model without a list of blocks: all of it is body.
+    return [name for name in everything if _within(name, stacks)] or everything
+
+
+def norm_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] = (ALL_NORMS,)) -> list[str]:
+    """Whole names of the layer norms to train, in the model's order: LayerNorm and every kind of RMSNorm.
+
+    Raises:
+        MethodError: a name that fits no layer norm outside the head.
+    """
+    everything = [name for name, module in model.named_modules() if _is_norm(module) and not _within(name, head)]
+    return everything if ALL_NORMS in asked else _chosen(everything, asked, kind="layer norm", shorthand=ALL_NORMS)
+
+
+def short_names(targets: Iterable[str], model: nn.Module) -> list[str]:
+    """The shortest ends of names that PEFT takes for the same modules: it matches `end` and whatever ends in `.end`.
+
+    Keeps adapter_config.json readable: `q_lin`, not six times `distilbert.transformer.layer.N.attention.q_lin`.
+    """
+    wanted = set(targets)
+    others = [name for name, _ in model.named_modules() if name and name not in wanted]
+    taken = {end for name in others for end in _ends(name)}
+    found: dict[str, None] = {}
+    for name in targets:
+        found[next((end for end in _ends(name) if end not in taken and not end[0].isdigit()), name)] = None
+    return list(found)
+
+
+def common_width(model: nn.Module, targets: Iterable[str]) -> int:
+    """The greatest common divisor of the targets' input widths: what a block size must divide."""
+    return gcd(*(_widths(model.get_submodule(name))[0] for name in targets))
+
+
+def smallest_weight(model: nn.Module, targets: Iterable[str]) -> int:
+    """Entries of the smallest target's weight matrix."""
+    return min(wide * high for wide, high in (_widths(model.get_submodule(name)) for name in targets))
+
+
+def uses_conv1d(model: nn.Module, targets: Iterable[str]) -> bool:
+    """Whether a target is GPT-2's Conv1D, a linear layer whose weight is stored (in, out)."""
+    return any(_is_conv1d(model.get_submodule(name)) for name in targets)
+
+
+def _is_conv1d(module: nn.Module) -> bool:
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(module, Conv1D)
+
+
+def _is_linear(module: nn.Module) -> bool:
+    from torch import nn
+
+    return isinstance(module, nn.Linear) or _is_conv1d(module)
+
+
+def _is_norm(module: nn.Module) -> bool:
+    # Every family brings its own class (T5LayerNorm, LlamaRMSNorm, ...); the name is all that they share.
+    return (
+        type(module).__name__.lower().endswith(("layernorm", "rmsnorm")) and getattr(module, "weight", None) is not None
+    )
+
+
+def _widths(module: nn.Module) -> tuple[int, int]:
+    """Input and output width of a linear layer."""
+    rows, columns = module.weight.shape  # type: ignore[misc, union-attr]
+    return (int(rows), int(columns)) if _is_conv1d(module) else (int(columns), int(rows))
+
+
+def _stacks(model: nn.Module) -> list[str]:
+    """Names of the outermost lists of blocks."""
+    from torch import nn
+
+    lists = [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
+    return [name for name in lists if not any(name.startswith(f"{outer}.") for outer in lists)]
+
+
+def _within(name: str, parents: Iterable[str]) -> bool:
+    return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
+
+
+def _ends(name: str) -> list[str]:
+    """Every end of a dotted name, shortest first."""
+    parts = name.split(".")
+    return [".".join(parts[i:]) for i in reversed(range(len(parts)))]
+
+
+def _chosen(names: Sequence[str], asked: Sequence[str], *, kind: str, shorthand: str) -> list[str]:
+    known = list(dict.fromkeys(part for name in names for part in _ends(name)[:1]))
+    for each in asked:
+        if not any(name == each or name.endswith(f".{each}") for name in names):
+            raise MethodError(
+                f"target_modules: {each!r} names no {kind} of this model{nearest(each, known)}",
+                where="--set target_modules",
+                mend=f"choose among: {', '.join([*known, shorthand])}",
+            )
+    return [name for name in names if any(name == each or name.endswith(f".{each}") for each in asked)]
