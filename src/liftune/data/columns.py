@@ -1,0 +1,176 @@
+"""Which column is the text, which the second text of a pair, which the label.
+
+In: a Table's column names, what was asked for.  Out: Columns.  Not here: what the cells mean (targets.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from liftune.data.table import Table
+from liftune.errors import DataError, nearest
+
+#: Names that public data sets give the columns of a pair, the most telling first.
+PAIRS = (
+    ("text", "text_pair"),
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("text_1", "text_2"),
+    ("sentence_a", "sentence_b"),
+    ("claim", "evidence"),
+    ("question", "sentence"),
+    ("question", "answer"),
+    ("question", "passage"),
+    ("query", "passage"),
+    ("query", "document"),
+)
+TEXTS = (
+    "text",
+    "sentence",
+    "review",
+    "content",
+    "tweet",
+    "comment",
+    "comment_text",
+    "message",
+    "utterance",
+    "document",
+    "question",
+    "query",
+    "body",
+    "article",
+    "headline",
+    "title",
+    "description",
+    "post",
+    "input",
+    "prompt",
+    "texts",
+    "sms",
+)
+LABELS = (
+    "label",
+    "labels",
+    "class",
+    "category",
+    "categories",
+    "target",
+    "sentiment",
+    "emotion",
+    "emotions",
+    "intent",
+    "topic",
+    "topics",
+    "tag",
+    "tags",
+    "gold_label",
+    "coarse_label",
+    "label_text",
+    "score",
+    "similarity",
+    "rating",
+    "stars",
+    "y",
+)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a run reads."""
+
+    text: str
+    text_pair: str | None
+    label: str
+
+
+def find_columns(
+    table: Table, *, text: str | None = None, text_pair: str | None = None, label: str | None = None
+) -> Columns:
+    """The columns asked for; the rest by convention, case aside; a last one by being the only one left.
+
+    A pair is recognised by the names in PAIRS; naming `text` alone asks for that one column.
+
+    Raises:
+        DataError: a named column is not there, or none can be told to be the text or the label.
+    """
+    names = table.columns
+    label = _asked(table, label, "--label") if label else None
+    text, text_pair = find_texts(table, text=text, text_pair=text_pair, taken=label, lone=False)
+    if label is None:
+        left = [name for name in names if name not in (text, text_pair)]
+        label = _known(LABELS, left) or (left[0] if text and len(left) == 1 else None)
+    if label is None:
+        raise DataError(
+            f"no label column among: {', '.join(names)}", where=table.where, mend="name the label column with --label"
+        )
+    if text is None:
+        left = [name for name in names if name not in (label, text_pair)]
+        text = left[0] if len(left) == 1 else None
+    if text is None:
+        raise DataError(
+            f"no text column among: {', '.join(names)}", where=table.where, mend="name the text column with --text"
+        )
+    if label in (text, text_pair) or text == text_pair:
+        raise DataError(
+            f"column {label if label in (text, text_pair) else text!r} cannot be two things at once",
+            where=table.where,
+            mend="name different columns with --text, --text-pair and --label",
+        )
+    return Columns(text, text_pair, label)
+
+
+def find_texts(
+    table: Table, *, text: str | None = None, text_pair: str | None = None, taken: str | None = None, lone: bool = True
+) -> tuple[str | None, str | None]:
+    """The text column and the second one of a pair; None where convention does not tell.
+
+    Args:
+        taken: the label's column, which is no text.
+        lone: whether a column that stands alone is the text, whatever its name: for files that hold only texts.
+    """
+    left = [name for name in table.columns if name != taken]
+    if text or text_pair:
+        text = _asked(table, text, "--text") if text else None
+        text_pair = _asked(table, text_pair, "--text-pair") if text_pair else None
+        return text or _known(TEXTS, [name for name in left if name != text_pair]), text_pair
+    for first, second in PAIRS:
+        found, partner = _known((first,), left), _known((second,), left)
+        if found and partner:
+            return found, partner
+    return _known(TEXTS, left) or (left[0] if lone and len(left) == 1 else None), None
+
+
+def same_columns(table: Table, columns: Columns) -> Columns:
+    """The columns found in train, as another part writes them (case aside).
+
+    Raises:
+        DataError: one is not there.
+    """
+    return Columns(
+        _asked(table, columns.text, "--text"),
+        _asked(table, columns.text_pair, "--text-pair") if columns.text_pair else None,
+        _asked(table, columns.label, "--label"),
+    )
+
+
+def _asked(table: Table, name: str, option: str) -> str:
+    if name in table.columns:
+        return name
+    found = _known((name,), table.columns)
+    if found is None:
+        raise DataError(
+            f"no column {name!r}{nearest(name, table.columns)}; it has: {', '.join(table.columns)}",
+            where=table.where,
+            mend=f"name one of its columns with {option}",
+        )
+    return found
+
+
+def _known(conventions: Sequence[str], names: Iterable[str]) -> str | None:
+    folded = {name.strip().casefold(): name for name in reversed(list(names))}
+    return next((folded[each] for each in (known.casefold() for known in conventions) if each in folded), None)

@@ -1,0 +1,75 @@
+"""Cells -> rows and targets, and the rows that cannot be used.
+
+In: a Table, its Columns, the Reading of its labels.  Out: Examples.  Not here: refusing or dropping them (load.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from liftune.data.columns import Columns
+from liftune.data.rows import Split
+from liftune.data.table import Fault, Table
+from liftune.data.targets import CellError, Reading
+from liftune.record import BadRow
+from liftune.seam import Row, Target
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One part's usable rows, and its unusable ones."""
+
+    table: Table
+    split: Split
+    faults: tuple[Fault, ...]
+
+    def bad_rows(self, role: str) -> tuple[BadRow, ...]:
+        """The unusable rows for a report."""
+        return tuple(BadRow(split=role, row=fault.position + 1, reason=fault.reason) for fault in self.faults)
+
+
+def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
+    """Every row of a table: used under the id `<part>:<0-based row in its file>`, or a fault."""
+    texts = table.read(columns.text)
+    pairs = table.read(columns.text_pair) if columns.text_pair else None
+    labels = table.read(columns.label)
+    names = table.class_names.get(columns.label, ())
+    broken = {fault.position: fault for fault in table.faults}
+    ids: list[str] = []
+    rows: list[Row] = []
+    targets: list[Target] = []
+    faults: list[Fault] = []
+    for position in range(table.rows):
+        if position in broken:
+            faults.append(broken[position])
+            continue
+        try:
+            text = _text(texts[position], columns.text)
+            row = (text, _text(pairs[position], columns.text_pair or "")) if pairs is not None else text
+            target = reading.target(labels[position], names)
+        except CellError as error:
+            faults.append(Fault(position, str(error)))
+            continue
+        ids.append(f"{table.name}:{position}")
+        rows.append(row)
+        targets.append(target)
+    return Examples(table, Split(tuple(ids), tuple(rows), tuple(targets)), tuple(faults))
+
+
+def _text(cell: Any, column: str) -> str:
+    """A cell as text, kept to the letter; a number becomes its digits."""
+    if isinstance(cell, int | float) and not isinstance(cell, bool) and cell == cell:
+        return str(cell)
+    if cell is None or isinstance(cell, float):
+        raise CellError(f"no text in column {column!r}")
+    if not isinstance(cell, str):
+        raise CellError(f"column {column!r} holds {type(cell).__name__}, not text")
+    if not cell.strip():
+        raise CellError(f"no text in column {column!r}")
+    if not cell.isascii():
+        try:
+            cell.encode()
+        except UnicodeEncodeError:  # "\ud83d" alone in JSON: no tokenizer takes it
+            raise CellError(f"column {column!r} holds half a character (a lone surrogate)") from None
+    return cell

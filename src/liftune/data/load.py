@@ -1,0 +1,209 @@
+"""The story of the data room: read, recognise, refuse or drop bad rows, complete the parts, sample, audit.
+
+In: a DataSpec.  Out: Splits, ready for a run; or Loaded, which also says how they came about, for `inspect`.
+Not here: each step (sources.py, roles.py, columns.py, targets.py, examples.py, splits.py, audit.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from liftune.data.audit import audit, fingerprint, labels_of
+from liftune.data.columns import Columns, find_columns, same_columns
+from liftune.data.examples import Examples, read_examples
+from liftune.data.roles import read_roles
+from liftune.data.rows import Split, Splits
+from liftune.data.splits import carve, sample
+from liftune.data.table import Table
+from liftune.data.targets import Reading, recognise
+from liftune.errors import DataError
+from liftune.record import BadRow
+from liftune.spec import DataSpec
+from liftune.task import TaskKind
+
+#: Share of the rows that each carved part takes, and the most that a carved validation part takes: it is scored after
+#: every epoch, and beyond that many rows it chooses the epoch no better.
+CARVED_SHARE = 0.1
+MOST_CARVED_VALIDATION = 2_000
+#: With --train-rows N, a carved validation part is at most a fourth of N, but not fewer than this.
+LEAST_CAPPED_VALIDATION = 200
+_NAMED_BAD_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Splits, and what was met on the way to them."""
+
+    splits: Splits
+    columns: Columns
+    all_columns: tuple[str, ...]
+    reading: Reading
+    bad_rows: tuple[BadRow, ...]
+    sources: dict[str, str]
+    """Role -> where its rows come from."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Train, validation and test once each is there."""
+
+    train: Split
+    validation: Split
+    test: Split
+    carved_validation: bool
+    notes: tuple[str, ...] = field(default=())
+
+
+def load_data(spec: DataSpec) -> Splits:
+    """Train, validation and test of a source, audited.
+
+    Raises:
+        DataError: the source cannot be read, rows cannot be used and `skip_bad_rows` is off, or train has one class.
+        MissingExtra: a hub id, and `datasets` is not installed.
+    """
+    loaded = load(spec, skip_bad_rows=spec.skip_bad_rows)
+    _refuse_one_class(loaded.splits, loaded.sources["train"])
+    return loaded.splits
+
+
+def load(spec: DataSpec, *, skip_bad_rows: bool) -> Loaded:
+    """As `load_data`, with what was found on the way, and without minding a single class."""
+    tables = read_roles(spec)
+    columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
+    tables, notes = _labelled(tables, columns)
+    reading = _reading(tables["train"], columns, spec)
+    examples = {role: read_examples(table, same_columns(table, columns), reading) for role, table in tables.items()}
+    bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
+    if bad_rows and not skip_bad_rows:
+        raise _refusal(examples)
+    for role, each in examples.items():
+        if not len(each.split):
+            raise _refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
+    if bad_rows:
+        notes += (f"{len(bad_rows)} rows that cannot be used were dropped",)
+    parts = _complete({role: each.split for role, each in examples.items()}, reading.task, spec)
+    splits = _sampled(
+        parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
+    )
+    where = {role: table.where for role, table in tables.items()}
+    return Loaded(splits, columns, tables["train"].columns, reading, bad_rows, where)
+
+
+def _reading(train: Table, columns: Columns, spec: DataSpec) -> Reading:
+    names = train.class_names.get(columns.label, ())
+    return recognise(train.read(columns.label), names, asked=spec.task)
+
+
+def _labelled(tables: Mapping[str, Table], columns: Columns) -> tuple[dict[str, Table], tuple[str, ...]]:
+    """Without the parts whose labels are withheld: all -1, or all null."""
+    kept: dict[str, Table] = {}
+    notes: tuple[str, ...] = ()
+    for role, table in tables.items():
+        label = same_columns(table, columns).label
+        if role != "train" and _withheld(table, label):
+            notes += (f"{table.where}: no labels (all -1 or null); counted as absent",)
+        else:
+            kept[role] = table
+    train = kept["train"]
+    if _withheld(train, columns.label):
+        raise DataError(
+            f"no row of train has a label in column {columns.label!r}",
+            where=train.where,
+            mend="name the label column with --label, or another part with --split train=NAME",
+        )
+    return kept, notes
+
+
+def _withheld(table: Table, label: str) -> bool:
+    if table.faults:
+        return False
+    cells = table.read(label)
+    return all(cell in (-1, "-1") and not isinstance(cell, bool) for cell in cells) or all(
+        cell is None for cell in cells
+    )
+
+
+def _refusal(examples: Mapping[str, Examples]) -> DataError:
+    """One error for every row that cannot be used: the first few named, the first one placed."""
+    bad = [(each.table, fault) for each in examples.values() for fault in each.faults]
+    table, fault = bad[0]
+    if len(bad) == 1:
+        what = f"row {fault.position + 1} cannot be used: {fault.reason}"
+    else:
+        named = [f"{table.where}, row {fault.position + 1}: {fault.reason}" for table, fault in bad[:_NAMED_BAD_ROWS]]
+        more = [f"and {len(bad) - len(named)} more"] * (len(bad) > len(named))
+        what = "\n".join((f"{len(bad)} rows cannot be used", *(f"  {line}" for line in (*named, *more))))
+    return DataError(
+        what, where=table.place(fault.position), mend=f"{fault.mend}, or drop such rows with --skip-bad-rows"
+    )
+
+
+def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec) -> _Parts:
+    """Fill the roles that the data leave open, from train alone."""
+    train, validation, test = splits["train"], splits.get("validation"), splits.get("test")
+    notes: tuple[str, ...] = ()
+    if test is None and validation is not None and spec.validation is None:
+        test, validation = validation, None
+        notes += ("no test part: validation is the test, and a new validation part was carved from train",)
+    # Sizes are shares of all rows, so that one file makes 80, 10 and 10 per cent.
+    share = round(CARVED_SHARE * len(train))
+    if test is None:
+        kept, carved = carve(train, max(1, share), task, spec.seed, name="test")
+        train, test = train.take(kept), train.take(carved)
+        notes += (f"no test part: {len(test)} rows were carved from train, equal texts kept together",)
+    carved_validation = validation is None
+    if validation is None:
+        kept, carved = carve(train, _validation_rows(share, spec), task, spec.seed, name="validation")
+        train, validation = train.take(kept), train.take(carved)
+        notes += (f"no validation part: {len(validation)} rows were carved from train",)
+    return _Parts(train, validation, test, carved_validation, notes)
+
+
+def _validation_rows(share: int, spec: DataSpec) -> int:
+    most = MOST_CARVED_VALIDATION
+    if spec.train_rows is not None:
+        most = min(most, max(LEAST_CAPPED_VALIDATION, spec.train_rows // 4))
+    return max(1, min(share, most))
+
+
+def _sampled(
+    parts: _Parts, task: TaskKind, spec: DataSpec, *, pairs: bool, skipped: int, notes: tuple[str, ...]
+) -> Splits:
+    """The rows that the run uses, audited."""
+    train, test = parts.train, parts.test
+    if spec.train_rows is not None:
+        train = train.take(sample(train, spec.train_rows, task, spec.seed, name="train", every_class=True))
+    if spec.test_rows is not None:
+        test = test.take(sample(test, spec.test_rows, task, spec.seed, name="test", every_class=False))
+    labels = labels_of(train)
+    return Splits(
+        task=task,
+        labels=tuple(sorted(labels)),
+        unseen=tuple(sorted((labels_of(parts.validation) | labels_of(test)) - labels)),
+        train=train,
+        validation=parts.validation,
+        test=test,
+        audit=audit(
+            train,
+            parts.validation,
+            test,
+            carved_validation=parts.carved_validation,
+            skipped_rows=skipped,
+            notes=(*notes, *parts.notes),
+        ),
+        partial=len(train) < len(parts.train) or len(test) < len(parts.test),
+        pairs=pairs,
+        fingerprint=fingerprint(test),
+    )
+
+
+def _refuse_one_class(splits: Splits, where: str) -> None:
+    if len(set(splits.train.targets)) > 1:
+        return
+    target = splits.train.targets[0]
+    if splits.task is TaskKind.REGRESSION:
+        what = f"every train row has the target {target}: there is nothing to learn"
+    else:
+        what = f"train has one class only: {target!r}"
+    raise DataError(what, where=where, mend="add rows of another class, raise --train-rows, or name another --label")

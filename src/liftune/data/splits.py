@@ -1,0 +1,145 @@
+"""Dividing rows: carving a part out of train, and sampling, both seeded and stratified.
+
+In: a Split, a size, a seed.  Out: positions in it.  Not here: which parts a run needs (load.py).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+
+from liftune.data.rows import Split
+from liftune.errors import DataError
+from liftune.seam import Target
+from liftune.task import TaskKind
+
+_REGRESSION_BINS = 10
+
+
+def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str) -> tuple[list[int], list[int]]:
+    """Positions that stay and positions that are carved, about `size` of these, in the order of the file.
+
+    Rows of equal text (and pair) stay together, so that nothing carved was seen in what stays. Every class keeps at
+    least one text, so that a class of one row stays.
+
+    Args:
+        name: of the new part, for the seed and for messages.
+
+    Raises:
+        DataError: too few rows to carve a single one.
+    """
+    rng = _rng(seed, f"carve {name}")
+    by_row: dict[Hashable, list[int]] = defaultdict(list)
+    for position, row in enumerate(split.rows):
+        by_row[row].append(position)
+    kinds = strata(split.targets, task)
+    sizes = Counter(kinds)
+    groups: dict[Hashable, list[list[int]]] = defaultdict(list)
+    for members in by_row.values():
+        # A text of two classes is filed under the rarer one, whose last row it may be.
+        groups[min((kinds[i] for i in members), key=lambda kind: sizes[kind])].append(members)
+    rows = {kind: sum(map(len, each)) for kind, each in groups.items()}
+    room = {kind: rows[kind] if len(each) > 1 else 0 for kind, each in groups.items()}
+    carved: list[int] = []
+    for kind, quota in _shares(rows, size, rng, most=room).items():
+        carved += _taken(groups[kind], quota, rng)
+    if not carved:
+        carved = _smallest([each for each in groups.values() if len(each) > 1])
+    if not carved:
+        raise DataError(
+            f"{len(split)} rows are too few to set a {name} part aside: no class has two different texts",
+            mend=f"add rows, or give a {name} part of its own",
+        )
+    out = set(carved)
+    return [i for i in range(len(split)) if i not in out], sorted(carved)
+
+
+def sample(split: Split, size: int, task: TaskKind, seed: int, *, name: str, every_class: bool) -> list[int]:
+    """`size` positions in the order of the file, each class in proportion.
+
+    Args:
+        every_class: keep one row of each class at least, where `size` allows it: for train.
+    """
+    if size >= len(split):
+        return list(range(len(split)))
+    rng = _rng(seed, f"sample {name}")
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for position, kind in enumerate(strata(split.targets, task)):
+        members[kind].append(position)
+    counts = {kind: len(each) for kind, each in members.items()}
+    least = 1 if every_class and size >= len(members) else 0
+    shares = _shares(counts, size, rng, least=least)
+    return sorted(i for kind, share in shares.items() for i in rng.sample(members[kind], share))
+
+
+def strata(targets: Sequence[Target], task: TaskKind) -> list[Hashable]:
+    """What each row counts as when a part must look like the whole.
+
+    Single-label: its label. Regression: its tenth of the values. Multi-label: its rarest label, the first step of
+    iterative stratification (Sechidis et al. 2011), as whole label sets are often unique.
+    """
+    if task is TaskKind.SINGLE_LABEL:
+        return list(targets)
+    if task is TaskKind.MULTI_LABEL:
+        sets = [target if isinstance(target, tuple) else () for target in targets]
+        counts = Counter(label for each in sets for label in each)
+        return [min(each, key=lambda label: (counts[label], label)) if each else () for each in sets]
+    bins = max(1, min(_REGRESSION_BINS, len(targets) // _REGRESSION_BINS))
+    kinds: list[Hashable] = [0] * len(targets)
+    for rank, position in enumerate(sorted(range(len(targets)), key=lambda i: float(targets[i]))):  # type: ignore[arg-type]
+        kinds[position] = rank * bins // len(targets)
+    return kinds
+
+
+def _rng(seed: int, purpose: str) -> random.Random:
+    # Seeded by text: Python hashes it with SHA-512, the same on every machine and version.
+    return random.Random(f"liftune {purpose} {seed}")
+
+
+def _shares(
+    counts: Mapping[Hashable, int],
+    size: int,
+    rng: random.Random,
+    *,
+    least: int = 0,
+    most: Mapping[Hashable, int] | None = None,
+) -> dict[Hashable, int]:
+    """`size` divided in proportion to counts by largest remainder, between `least` and `most` of each."""
+    most = counts if most is None else most
+    total = sum(counts.values())
+    exact = {kind: size * count / total for kind, count in counts.items()}
+    shares = {kind: min(max(int(exact[kind]), least), most[kind]) for kind in counts}
+    order = list(counts)
+    rng.shuffle(order)  # equal remainders: by lot, not by place in the file
+    while (short := size - sum(shares.values())) > 0:
+        open_kinds = sorted(
+            (kind for kind in order if shares[kind] < most[kind]), key=lambda kind: shares[kind] - exact[kind]
+        )
+        if not open_kinds:
+            break
+        for kind in open_kinds[:short]:
+            shares[kind] += 1
+    while sum(shares.values()) > size:
+        shares[max((kind for kind in order if shares[kind] > least), key=lambda kind: shares[kind] - exact[kind])] -= 1
+    return shares
+
+
+def _taken(groups: Sequence[list[int]], quota: int, rng: random.Random) -> list[int]:
+    """Whole groups, by lot, up to `quota` rows; one group at least stays behind."""
+    order = list(range(len(groups)))
+    rng.shuffle(order)
+    taken: list[int] = []
+    chosen = 0
+    for i in order:
+        if len(taken) == quota or chosen == len(groups) - 1:
+            break
+        if len(taken) + len(groups[i]) <= quota:
+            taken += groups[i]
+            chosen += 1
+    return taken
+
+
+def _smallest(strata_groups: Sequence[Sequence[list[int]]]) -> list[int]:
+    every = [group for groups in strata_groups for group in groups]
+    return min(every, key=lambda group: len(group)) if every else []

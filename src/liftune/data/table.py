@@ -1,0 +1,86 @@
+"""A Table is one file, or one split of a hub data set, as it was read: columns of cells, nothing judged yet.
+
+In: readers (delimited.py, formats.py, hub.py).  Out: cells by column name, and the rows that could not be read.
+Not here: which column is the text (columns.py), what a cell means (targets.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from liftune.errors import DataError
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why one row cannot be used."""
+
+    position: int
+    """0-based row in its file, the header and blank lines not counted."""
+    reason: str
+    mend: str = "mend the row"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells by column. Columns are read when asked for, so that one that nobody needs costs nothing."""
+
+    name: str
+    """The part's own name: a file's stem, a hub split, or `rows` for a file that stands alone."""
+    where: str
+    """What a message calls it: a path, or a hub id and split."""
+    columns: tuple[str, ...]
+    rows: int
+    read: Callable[[str], list[Any]]
+    """Column name -> its cells, `rows` of them."""
+    lines: Sequence[int] | None = None
+    """1-based line on which each row starts, for files that have lines."""
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Columns whose whole numbers stand for names: a hub set's ClassLabel."""
+    faults: tuple[Fault, ...] = ()
+    """Rows that could not be read; all their cells are None."""
+
+    def place(self, position: int) -> str:
+        """Where a row stands, as a message says it: the row counted from 1, and its line."""
+        row = position + 1
+        line = self.lines[position] if self.lines is not None else row
+        return f"{self.where}, row {row}" + (f" (line {line})" if line != row else "")
+
+
+#: Name of a part -> what reads it. Only the parts that a run needs are read.
+Parts: TypeAlias = Mapping[str, Callable[[], Table]]
+
+
+def joined(tables: Sequence[Table], name: str) -> Table:
+    """Shards of one part as one table, in order.
+
+    Raises:
+        DataError: the shards have different columns.
+    """
+    first = tables[0]
+    if len(tables) == 1:
+        return first
+    for table in tables:
+        if table.columns != first.columns:
+            raise DataError(
+                f"the shards of {name!r} have different columns: "
+                f"{', '.join(first.columns)} and {', '.join(table.columns)}",
+                where=table.where,
+                mend="give every shard the same columns",
+            )
+    starts = [sum(table.rows for table in tables[:i]) for i in range(len(tables))]
+    return Table(
+        name=name,
+        where=f"{first.where} and {len(tables) - 1} more",
+        columns=first.columns,
+        rows=sum(table.rows for table in tables),
+        read=lambda column: [cell for table in tables for cell in table.read(column)],
+        class_names=first.class_names,
+        faults=tuple(
+            Fault(start + fault.position, fault.reason, fault.mend)
+            for start, table in zip(starts, tables, strict=True)
+            for fault in table.faults
+        ),
+    )
