@@ -1,101 +1,38 @@
-"""The tuning methods: one entry is a method's whole registration.
+"""The tuning methods, by name: METHODS, and how one is found, given options, and refused.
 
-In: a method's options and the shape of a loaded model.  Out: the PEFT config that changes it, and hooks where a method
-needs more than a config.
-Not here: option types (options.py), module names (targets.py), finding the head, saving, loading (classifier.py,
-adapter.py). This module is listed without torch: what needs torch imports it inside.
+In: a name, raw options, a model's family.  Out: a Method, its checked options.
+Not here: what a method is (method.py), option types (options.py), the PEFT methods' entries (methods_*.py), names of
+modules (targets.py), finding the head, saving, loading (classifier.py, adapter.py). All of this is listed without torch:
+PEFT is imported where a config is built.
+
+A learning rate is the source's for text classification where there is one, else that of its nearest kin; the head
+learns at that rate too. Each entry's docstring names the sources.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from liftune.errors import MethodError
-from liftune.models.options import LoraOptions, NoOptions, Options, parse
-from liftune.models.targets import linear_targets, short_names, uses_conv1d
-from liftune.registry import Registry
+from liftune.models import methods_lora, methods_prompt, methods_weight, options
+from liftune.models.method import ALL, METHODS, BackboneShape, Families, Method
+from liftune.models.options import Options
 
-if TYPE_CHECKING:
-    from peft import PeftConfig
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
-    from transformers import PreTrainedModel
+__all__ = [
+    "ALL",
+    "METHODS",
+    "BackboneShape",
+    "Families",
+    "Method",
+    "check_family",
+    "find_method",
+    "parse_options",
+    "virtual_tokens",
+]
 
-
-@dataclass(frozen=True)
-class Families:
-    """A set of model families, by transformers' `model_type`: those named, or all but those named."""
-
-    names: frozenset[str] = frozenset()
-    all_but: bool = False
-
-    def __contains__(self, family: str) -> bool:
-        return (family in self.names) is not self.all_but
-
-    def __str__(self) -> str:
-        named = ", ".join(sorted(self.names))
-        return (f"all but {named}" if named else "all") if self.all_but else named
-
-
-ALL = Families(all_but=True)
-
-
-def only(*names: str) -> Families:
-    """These families and no other."""
-    return Families(frozenset(names))
-
-
-def all_but(*names: str) -> Families:
-    """Every family but these."""
-    return Families(frozenset(names), all_but=True)
-
-
-@dataclass(frozen=True)
-class BackboneShape:
-    """What a method may know of the model that it changes."""
-
-    family: str
-    """transformers' `config.model_type`."""
-    model: PreTrainedModel
-    head_modules: tuple[str, ...]
-    """Whole names of the modules that are trained and saved in full."""
-    total_steps: int
-    """Optimizer steps that training will take at most."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way of tuning.
-
-    The hooks, all optional, in the order in which they are called:
-        after_attach(model): once, right after `get_peft_model`.
-        optimizer(model, options, lr, weight_decay): instead of one AdamW over all trainable parameters; `model` is the
-            PEFT model.
-        penalty(model): a scalar tensor that is added to each micro-batch's loss.
-        after_step(model, step): after `optimizer.step()` and *before* the gradients are cleared; step counts from 1.
-        before_save(model): once, after training and after the best epoch is restored, before anything is saved.
-    """
-
-    name: str
-    summary: str
-    build: Callable[[Any, BackboneShape], PeftConfig | None]
-    """(options, shape) -> the config, without its `modules_to_save`; None for probe and full."""
-    learning_rate: float
-    options: type[Options] = NoOptions
-    families: Families = ALL
-    mergeable: bool = False
-    """Whether the tuned weights can be folded into the model's own, leaving its architecture as it was."""
-    kind: Literal["peft", "probe", "full"] = "peft"
-    after_attach: Callable[[nn.Module], None] | None = None
-    optimizer: Callable[[nn.Module, Any, float, float], Optimizer] | None = None
-    penalty: Callable[[nn.Module], Tensor] | None = None
-    after_step: Callable[[nn.Module, int], None] | None = None
-    before_save: Callable[[nn.Module], None] | None = None
-
-
-METHODS: Registry[Method] = Registry("method", Method, error=MethodError)
+#: The modules whose import registers the entries, in the order of listing.
+ENTRIES = (methods_lora, methods_weight, methods_prompt)
 
 
 def find_method(name: str) -> Method:
@@ -117,12 +54,12 @@ def parse_options(method: Method, raw: Mapping[str, Any]) -> Options:
     Raises:
         MethodError: an unknown option, or a value of the wrong type or range; all of them at once.
     """
-    return parse(method.options, raw, method=method.name)
+    return options.parse(method.options, raw, method=method.name)
 
 
-def virtual_tokens(options: Options) -> int:
+def virtual_tokens(chosen: Options) -> int:
     """Positions that the method puts before each row's tokens: the model's length limit shrinks by as many."""
-    return int(getattr(options, "virtual_tokens", 0))
+    return int(getattr(chosen, "virtual_tokens", 0))
 
 
 def check_family(method: Method, family: str) -> None:
@@ -141,43 +78,13 @@ def check_family(method: Method, family: str) -> None:
     )
 
 
-def _targets(options: Any, shape: BackboneShape) -> list[str]:
-    return linear_targets(shape.model, shape.head_modules, options.target_modules)
-
-
-def _lora(options: LoraOptions, shape: BackboneShape, **more: Any) -> PeftConfig:
-    from peft import LoraConfig, TaskType
-
-    targets = _targets(options, shape)
-    return LoraConfig(
-        task_type=TaskType.SEQ_CLS,
-        r=options.rank,
-        lora_alpha=options.alpha,  # type: ignore[arg-type]  # only ever divided by the rank
-        lora_dropout=options.dropout,
-        bias=options.bias,
-        target_modules=short_names(targets, shape.model),
-        fan_in_fan_out=uses_conv1d(shape.model, targets),
-        **more,
-    )
-
-
 @METHODS.entry(
-    "lora",
-    summary="A low-rank update beside each linear layer.",
-    options=LoraOptions,
-    learning_rate=1e-3,
-    mergeable=True,
+    "probe", summary="The model's own head alone, on a frozen body.", learning_rate=1e-3, kind="probe", mergeable=True
 )
-def lora(options: LoraOptions, shape: BackboneShape) -> PeftConfig:
-    """Hu et al. 2021. Rate: measured on minilm at batch 16; ten times full fine-tuning's (LoRA Without Regret, 2025)."""
-    return _lora(options, shape)
-
-
-@METHODS.entry("probe", summary="The model's own head alone, on a frozen body.", learning_rate=1e-3, kind="probe")
-def probe(options: NoOptions, shape: BackboneShape) -> None:
+def probe(chosen: options.NoOptions, shape: BackboneShape) -> None:
     """Nothing to change in the body: the head's modules are trained and saved."""
 
 
 @METHODS.entry("full", summary="Every parameter; saves a whole model.", learning_rate=5e-5, kind="full", mergeable=True)
-def full(options: NoOptions, shape: BackboneShape) -> None:
+def full(chosen: options.NoOptions, shape: BackboneShape) -> None:
     """Nothing to add. Rate: the upper of the four that Devlin et al. 2019 search."""

@@ -7,9 +7,9 @@ Not here: what an option does (methods.py), whether the model has the modules th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from liftune.errors import MethodError, nearest
@@ -54,6 +54,8 @@ Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_len
 Rank = Annotated[int, Field(gt=0)]
 Alpha = Annotated[float, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Ratio = Annotated[float, Field(ge=1)]
 
 
 class Options(BaseModel):
@@ -88,6 +90,114 @@ class LoraOptions(Targeted):
 Checked = TypeVar("Checked", bound=BaseModel)
 
 
+class PissaOptions(LoraOptions):
+    """Of PiSSA."""
+
+    iterations: Annotated[int, Field(gt=0)] | None = None
+    """Of a randomised singular value decomposition; None takes the exact one, slow beyond widths of a few thousand."""
+
+
+class LoraPlusOptions(LoraOptions):
+    """Of LoRA+."""
+
+    lr_ratio: Ratio = 16.0
+    """B's learning rate over A's."""
+
+
+class AdaLoraOptions(Targeted):
+    """Of AdaLoRA."""
+
+    rank: Rank = 8
+    """Mean rank that is left at the end."""
+    initial_rank: Rank = 12
+    alpha: Alpha = 16
+    dropout: Dropout = 0.0
+    initial_fraction: Fraction = 0.1
+    """Share of the steps before pruning begins."""
+    final_fraction: Fraction = 0.3
+    """Share of the steps after pruning has ended."""
+    orthogonality: Annotated[float, Field(ge=0)] = 0.5
+    """Weight of the penalty that keeps the directions apart."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.rank > self.initial_rank:
+            raise ValueError(f"rank {self.rank} is above initial_rank {self.initial_rank}: nothing could be pruned")
+        if self.initial_fraction + self.final_fraction >= 1:
+            raise ValueError(
+                "initial_fraction and final_fraction leave no steps for pruning: their sum must be below 1"
+            )
+        return self
+
+
+class VeraOptions(Targeted):
+    """Of VeRA."""
+
+    rank: Rank = 256
+    """Of the random, shared, frozen projections."""
+    dropout: Dropout = 0.0
+    initial_scale: Annotated[float, Field(gt=0)] = 0.1
+
+
+class BlockOptions(Targeted):
+    """Of the orthogonal methods."""
+
+    block_size: Annotated[int, Field(ge=2)] | None = None
+    """Width of the rotated blocks, a divisor of every target's input width; None takes the largest that suits."""
+    dropout: Dropout = 0.0
+
+
+class LycorisOptions(Targeted):
+    """Of LoHa and LoKr."""
+
+    rank: Rank = 8
+    alpha: Alpha = 16
+    dropout: Dropout = 0.0
+    """Of whole ranks, while training."""
+
+
+class FourierOptions(Targeted):
+    """Of FourierFT."""
+
+    frequencies: Annotated[int, Field(gt=0)] | None = None
+    """Trained coefficients of each layer; None takes 1000, or all of a smaller matrix."""
+    scale: Annotated[float, Field(gt=0)] = 150.0
+    lr_ratio: Ratio = 20.0
+    """The spectrum's learning rate over the head's."""
+
+
+class NormOptions(Options):
+    """Of layer-norm tuning."""
+
+    target_modules: Names = (ALL_NORMS,)
+    """Names, or ends of names, of layer norms; `all-norms` takes every one outside the head."""
+
+
+class PromptOptions(Options):
+    """Of prompt tuning."""
+
+    virtual_tokens: Annotated[int, Field(gt=0)] = 20
+    """Trained positions put before each row; the model's length limit shrinks by as many."""
+    lr_ratio: Ratio = 10.0
+    """The prompt's learning rate over the head's."""
+
+
+class PTuningOptions(Options):
+    """Of p-tuning."""
+
+    virtual_tokens: Annotated[int, Field(gt=0)] = 20
+    hidden_size: Annotated[int, Field(gt=0)] = 128
+    """Of the network that makes the prompt."""
+
+
+class PrefixOptions(Options):
+    """Of prefix tuning."""
+
+    virtual_tokens: Annotated[int, Field(gt=0)] = 20
+    lr_ratio: Ratio = 10.0
+    """The prefix's learning rate over the head's."""
+
+
 def parse(options: type[Checked], raw: Mapping[str, Any], *, method: str) -> Checked:
     """Check raw values against a method's options.
 
@@ -108,6 +218,8 @@ def parse(options: type[Checked], raw: Mapping[str, Any], *, method: str) -> Che
 
 def _fault(fault: ErrorDetails) -> str:
     message = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
     return f"{fault['loc'][0]}: {message[:1].lower()}{message[1:]}, got {fault['input']!r}"
 
 

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+#: What the families call their key and value projections, alone or fused with the query.
+KEYS_AND_VALUES = frozenset(
+    {"k", "k_lin", "k_proj", "key", "key_proj", "v", "v_lin", "v_proj", "value", "value_proj"}
+    | {"Wqkv", "c_attn", "in_proj", "qkv_proj", "query_key_value"}
+)
+
+
 def linear_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] = (ALL_LINEAR,)) -> list[str]:
     """Whole names of the linear layers to change, in the model's order.
 
@@ -60,6 +67,18 @@ def short_names(targets: Iterable[str], model: nn.Module) -> list[str]:
     return list(found)
 
 
+def rescaling_targets(model: nn.Module, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Among linear layers, those whose output IA3 rescales and those whose input.
+
+    Outputs: of keys and values, found by name (fused projections count). Inputs: of the feed-forward layers that
+    narrow, whose input is the inner activation. If there is neither, every layer's output. Source: Liu et al. 2022.
+    """
+    names = list(names)
+    scaled = [name for name in names if _ends(name)[0] in KEYS_AND_VALUES]
+    narrowing = [name for name in names if _narrows(model.get_submodule(name)) and not _in_attention(name)]
+    return (scaled, narrowing) if scaled or narrowing else (names, [])
+
+
 def common_width(model: nn.Module, targets: Iterable[str]) -> int:
     """The greatest common divisor of the targets' input widths: what a block size must divide."""
     return gcd(*(_widths(model.get_submodule(name))[0] for name in targets))
@@ -96,8 +115,18 @@ def _is_norm(module: nn.Module) -> bool:
 
 def _widths(module: nn.Module) -> tuple[int, int]:
     """Input and output width of a linear layer."""
-    rows, columns = module.weight.shape  # type: ignore[misc, union-attr]
+    rows, columns = module.weight.shape  # type: ignore[misc]
     return (int(rows), int(columns)) if _is_conv1d(module) else (int(columns), int(rows))
+
+
+def _in_attention(name: str) -> bool:
+    # Every family has "att" in the name of its attention: attn, attention, self_attn, SelfAttention, attentions.
+    return "att" in name.lower()
+
+
+def _narrows(module: nn.Module) -> bool:
+    wide, narrow = _widths(module)
+    return wide > narrow
 
 
 def _stacks(model: nn.Module) -> list[str]:

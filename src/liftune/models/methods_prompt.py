@@ -1,0 +1,105 @@
+"""Methods that leave the weights alone and put trained positions before each row.
+
+In: options and a model's shape.  Out: entries of METHODS.  Not here: the length limit that shrinks by those positions
+(`virtual_tokens` in methods.py).
+
+They fit few families. A prompt of embeddings hides the tokens from the model, and decoders, XLNet, BART and T5 need
+them to find where a row ends: the padding would be pooled, and a row's answer would depend on its batch. A prefix of
+keys and values needs a model that takes a cache.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from liftune.models import hooks, options
+from liftune.models.method import METHODS, BackboneShape, only
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+#: Encoders that take embeddings in place of tokens and pool without looking at the tokens.
+EMBEDDING_READERS = (
+    "albert",
+    "bert",
+    "camembert",
+    "deberta-v2",
+    "distilbert",
+    "electra",
+    "modernbert",
+    "mpnet",
+    "roberta",
+    "xlm-roberta",
+)
+#: Models whose attention reads a key-value cache, in which the prefix is put.
+CACHE_READERS = (
+    "bert",
+    "camembert",
+    "electra",
+    "gpt2",
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "roberta",
+    "xlm-roberta",
+)
+
+
+def _positions(shape: BackboneShape) -> dict[str, Any]:
+    """The sizes of a prompt. Said outright: PEFT cannot infer them for DistilBERT, and infers ALBERT's wrong."""
+    embeddings: Any = shape.model.get_input_embeddings().weight
+    return {
+        "task_type": "SEQ_CLS",
+        "token_dim": int(embeddings.shape[1]),
+        "num_layers": int(shape.model.config.num_hidden_layers),
+        "num_attention_heads": int(shape.model.config.num_attention_heads),
+        "num_transformer_submodules": 1,
+    }
+
+
+@METHODS.entry(
+    "prompt",
+    summary="Learnt embeddings put before each row.",
+    options=options.PromptOptions,
+    learning_rate=1e-3,
+    families=only(*EMBEDDING_READERS),
+    optimizer=hooks.prompt_optimizer,
+)
+def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
+    """Lester et al. 2021. Rate: the head's; the prompt's is 10 times it."""
+    from peft import PromptTuningConfig
+
+    return PromptTuningConfig(num_virtual_tokens=chosen.virtual_tokens, **_positions(shape))
+
+
+@METHODS.entry(
+    "p_tuning",
+    summary="Embeddings put before each row, made by a small network.",
+    options=options.PTuningOptions,
+    learning_rate=1e-3,
+    families=only(*EMBEDDING_READERS),
+)
+def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig:
+    """Liu et al. 2021 (GPT Understands, Too). Rate: that of PEFT's example for sequence classification."""
+    from peft import PromptEncoderConfig
+
+    return PromptEncoderConfig(
+        num_virtual_tokens=chosen.virtual_tokens, encoder_hidden_size=chosen.hidden_size, **_positions(shape)
+    )
+
+
+@METHODS.entry(
+    "prefix",
+    summary="Learnt keys and values put before each row in every layer of a decoder.",
+    options=options.PrefixOptions,
+    learning_rate=1e-3,
+    families=only(*CACHE_READERS),
+    optimizer=hooks.prompt_optimizer,
+)
+def prefix(chosen: options.PrefixOptions, shape: BackboneShape) -> PeftConfig:
+    """Li & Liang 2021. Rate: the head's; the prefix's is 10 times it, 1e-2 as in PEFT's example."""
+    from peft import PrefixTuningConfig
+
+    # The sizes of keys and values, which grouped attention makes smaller, are what PEFT infers well.
+    return PrefixTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=chosen.virtual_tokens)
