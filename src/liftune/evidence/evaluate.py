@@ -1,0 +1,142 @@
+"""One contender's answers to the test rows, and what they score, with intervals.
+
+In: logits (N, C), or a Scorer, and the rows' targets.  Out: an Evaluation.
+Not here: the difference of two (compare.py), what a measure is (metrics.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.data.rows import Splits
+from liftune.errors import DataError
+from liftune.evidence.intervals import clopper_pearson
+from liftune.evidence.resampling import bca_bootstrap
+from liftune.metrics import Metric, metrics_of, right
+from liftune.record import Interval
+from liftune.rowstats import Floats
+from liftune.seam import FloatArray, Scorer
+from liftune.task import TaskKind
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one contender answered, and its scores.
+
+    Args:
+        ids: (N,) row ids; comparisons pair by them.
+        labels, unseen: the contender's own labels in the order of its logits, then those that only the rows have.
+        logits: (N, C); targets: encoded over `labels + unseen`.
+        fingerprint: of the rows, texts and targets together.
+        max_length: tokens kept of each row; None for a contender that reads all of it.
+    """
+
+    name: str
+    task: TaskKind
+    labels: tuple[str, ...]
+    unseen: tuple[str, ...]
+    ids: tuple[str, ...]
+    logits: FloatArray
+    targets: NDArray[Any]
+    fingerprint: str
+    max_length: int | None = None
+    metrics: dict[str, Interval] = field(default_factory=dict)
+
+
+def evaluate(
+    name: str,
+    answers: Scorer | FloatArray,
+    splits: Splits,
+    *,
+    max_length: int | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Score a contender on the test rows, every metric of the task with its 95 % interval.
+
+    Args:
+        answers: a Scorer, asked once for all test rows, or its logits (N, C).
+
+    Raises:
+        DataError: there are no rows, or the logits do not fit them.
+    """
+    test = splits.test
+    logits = answers if isinstance(answers, np.ndarray) else answers.logits(test.rows)
+    targets = splits.encoded(test)
+    _check_shape(name, logits, len(test), len(splits.labels), splits.task)
+    return Evaluation(
+        name=name,
+        task=splits.task,
+        labels=splits.labels,
+        unseen=splits.unseen,
+        ids=test.ids,
+        logits=logits,
+        targets=targets,
+        fingerprint=splits.fingerprint,
+        max_length=max_length,
+        metrics=score(logits, targets, splits.task, seed=seed),
+    )
+
+
+def score(logits: FloatArray, targets: NDArray[Any], task: TaskKind, *, seed: int = 0) -> dict[str, Interval]:
+    """Every metric of the task with its 95 % interval: Clopper-Pearson for accuracy, BCa bootstrap otherwise."""
+    return {each.name: _interval(each, [logits], targets, task, seed) for each in metrics_of(task)}
+
+
+def validation_scores(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> dict[str, float | None]:
+    """Every metric of the task, without intervals: what selection needs."""
+    return {each.name: each(targets, logits, task) for each in metrics_of(task)}
+
+
+def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict[str, Interval]:
+    """Each metric's mean over seeds, with the interval that the choice of test rows leaves; the spread of seeds is not
+    in it.
+
+    Accuracy takes the mean number of right rows to Clopper-Pearson, which is wider than needed where seeds differ; the
+    others resample
+    rows for all seeds together.
+
+    Raises:
+        DataError: there is no evaluation, or they are not of the same rows.
+    """
+    if not evaluations:
+        raise DataError("no seed was evaluated", mend="evaluate one at least")
+    first = evaluations[0]
+    if any(each.ids != first.ids or each.fingerprint != first.fingerprint for each in evaluations):
+        raise DataError("the seeds were evaluated on different rows", mend="evaluate every seed on the same test rows")
+    logits = [each.logits for each in evaluations]
+    return {each.name: _interval(each, logits, first.targets, first.task, seed) for each in metrics_of(first.task)}
+
+
+def _interval(
+    metric: Metric, logits: Sequence[FloatArray], targets: NDArray[Any], task: TaskKind, seed: int
+) -> Interval:
+    if metric.name == "accuracy":
+        return clopper_pearson(float(np.mean([right(targets, each).sum() for each in logits])), len(targets))
+    return bca_bootstrap([metric.statistics(targets, each, task) for each in logits], _mean, seed=seed).interval
+
+
+def _mean(values: list[Floats]) -> Floats:
+    """(R,) values of each seed to their (R,) mean."""
+    return np.asarray(np.mean(values, axis=0))
+
+
+def _check_shape(name: str, logits: FloatArray, rows: int, labels: int, task: TaskKind) -> None:
+    outputs = labels if task.outputs_labels else 1
+    if rows == 0:
+        raise DataError("there are no test rows to score", mend="give test rows")
+    if logits.shape != (rows, outputs):
+        raise DataError(
+            f"{name} answered with an array of shape {logits.shape}; {rows} rows and {outputs} outputs were expected",
+            mend="give one row of logits for each test row, one column for each label",
+        )
+    if not np.isfinite(logits).all():
+        bad = int((~np.isfinite(logits)).any(axis=1).sum())
+        raise DataError(
+            f"{name} answered {bad} of {rows} rows with a value that is not finite",
+            mend="lower the learning rate, or tune in float32",
+        )
