@@ -78,6 +78,8 @@ LABELS = (
     "y",
 )
 
+_NAME_ONE = "name one of its columns with "
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -99,7 +101,7 @@ def find_columns(
         DataError: a named column is not there, or none can be told to be the text or the label.
     """
     names = table.columns
-    label = _asked(table, label, "--label") if label else None
+    label = _asked(table, label, _NAME_ONE + "--label") if label else None
     text, text_pair = find_texts(table, text=text, text_pair=text_pair, taken=label, lone=False)
     if label is None:
         left = [name for name in names if name not in (text, text_pair)]
@@ -135,8 +137,8 @@ def find_texts(
     """
     left = [name for name in table.columns if name != taken]
     if text or text_pair:
-        text = _asked(table, text, "--text") if text else None
-        text_pair = _asked(table, text_pair, "--text-pair") if text_pair else None
+        text = _asked(table, text, _NAME_ONE + "--text") if text else None
+        text_pair = _asked(table, text_pair, _NAME_ONE + "--text-pair") if text_pair else None
         return text or _known(TEXTS, [name for name in left if name != text_pair]), text_pair
     for first, second in PAIRS:
         found, partner = _known((first,), left), _known((second,), left)
@@ -145,20 +147,21 @@ def find_texts(
     return _known(TEXTS, left) or (left[0] if lone and len(left) == 1 else None), None
 
 
-def same_columns(table: Table, columns: Columns) -> Columns:
-    """The columns found in train, as another part writes them (case aside).
+def same_columns(table: Table, columns: Columns, role: str) -> Columns:
+    """The columns found in train, as the part of another role writes them (case aside).
 
     Raises:
         DataError: one is not there.
     """
+    mend = f"give {role} the columns of train, or leave it out with --split {role}="
     return Columns(
-        _asked(table, columns.text, "--text"),
-        _asked(table, columns.text_pair, "--text-pair") if columns.text_pair else None,
-        _asked(table, columns.label, "--label"),
+        _asked(table, columns.text, mend),
+        _asked(table, columns.text_pair, mend) if columns.text_pair else None,
+        _asked(table, columns.label, mend),
     )
 
 
-def _asked(table: Table, name: str, option: str) -> str:
+def _asked(table: Table, name: str, mend: str) -> str:
     if name in table.columns:
         return name
     found = _known((name,), table.columns)
@@ -166,7 +169,7 @@ def _asked(table: Table, name: str, option: str) -> str:
         raise DataError(
             f"no column {name!r}{nearest(name, table.columns)}; it has: {', '.join(table.columns)}",
             where=table.where,
-            mend=f"name one of its columns with {option}",
+            mend=mend,
         )
     return found
 

@@ -49,7 +49,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
             row = (text, _text(pairs[position], columns.text_pair or "")) if pairs is not None else text
             target = reading.target(labels[position], names)
         except CellError as error:
-            faults.append(Fault(position, str(error)))
+            faults.append(Fault(position, str(error), error.mend))
             continue
         ids.append(f"{table.name}:{position}")
         rows.append(row)

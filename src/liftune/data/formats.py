@@ -192,49 +192,58 @@ def read_bytes(data: bytes, filename: str, where: str, *, name: str = "rows") ->
     Raises:
         DataError: an extension that nothing reads, or contents that do not fit it.
     """
-    reader = READERS.get(extension(filename))
-    if reader is None:
-        known = ", ".join(READERS)
+    kind = extension(filename)
+    if kind not in READERS:
         raise DataError(
-            f"unknown kind of file: {extension(filename) or 'no extension'}{nearest(extension(filename), READERS)}",
+            f"unknown kind of file: {kind or 'no extension'}{nearest(kind, READERS) if kind else ''}",
             where=where,
-            mend=f"give one of {known}, plain or with .gz",
+            mend="save the sheet as CSV (UTF-8)"
+            if kind.startswith(".xls")
+            else f"give one of {', '.join(READERS)}, plain or with .gz",
         )
-    return reader(unpacked(data, where, gzipped=filename.lower().endswith(".gz")), name, where)
+    return READERS[kind](unpacked(data, where, gzipped=filename.lower().endswith(".gz")), name, where)
 
 
-def read_file(path: str | Path, *, name: str = "rows") -> Table:
+def read_file(path: str | Path, *, name: str = "rows", where: str | None = None) -> Table:
     """A table from a file on disk.
+
+    Args:
+        where: what messages call it; None names the path.
 
     Raises:
         DataError: missing, unreadable, of an unknown kind, or contents that do not fit its kind.
     """
     path = Path(path).expanduser()
+    where = str(path) if where is None else where
     try:
-        return read_bytes(path.read_bytes(), path.name, str(path), name=name)
+        data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise missing(path) from None
     except IsADirectoryError:
-        raise DataError("this is a folder, not a file", where=str(path), mend="name a file in it") from None
+        raise DataError("this is a folder, not a file", where=where, mend="name a file in it") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(
-            f"the file cannot be read: {reason}", where=str(path), mend="check the file and its permissions"
+            f"the file cannot be read: {reason}", where=where, mend="check the file and its permissions"
         ) from None
+    return read_bytes(data, path.name, where, name=name)
 
 
 def missing(path: Path) -> DataError:
     """The error for a file or folder that is not there, with the nearest name that is."""
-    parent = path.parent
-    beside = sorted(each.name for each in parent.iterdir()) if parent.is_dir() else []
-    if not parent.is_dir():
-        return DataError(
-            f"no such file or folder: {path}",
-            where=str(path),
-            mend=f"the folder {parent} is not there either: check the path",
-        )
-    return DataError(
-        f"no such file or folder: {path}{nearest(path.name, beside)}",
-        where=str(path),
-        mend="check the path; a hub data set is named OWNER/NAME",
-    )
+    folder = path.parent
+    mend = "check the path; a hub data set is named OWNER/NAME"
+    if not folder.is_dir():
+        mend = f"check the path: there is no folder {folder} either"
+    return DataError(f"no such file or folder: {path}{beside(path)}", where=str(path), mend=mend)
+
+
+def beside(path: Path) -> str:
+    """', did you mean X?' for the nearest data file or folder in the same folder, or nothing."""
+    folder = path.parent
+    try:
+        names = [each.name for each in folder.iterdir() if extension(each.name) in READERS or each.is_dir()]
+    except OSError:
+        return ""
+    kind = extension(path.name)
+    return nearest(path.name, (name for name in names if kind not in READERS or extension(name) in READERS))

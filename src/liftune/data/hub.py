@@ -6,15 +6,13 @@ Not here: which split is which (roles.py).
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
+from liftune.data.formats import beside
+from liftune.data.network import offline_if_unreachable
 from liftune.data.table import Parts, Table
 from liftune.errors import DataError, need
 
@@ -34,7 +32,7 @@ def read_hub(source: str) -> Parts:
     match = _ID.fullmatch(source)
     assert match is not None  # sources.py let it through
     try:
-        with _offline_if_unreachable():
+        with offline_if_unreachable():
             found = datasets.load_dataset(match["id"], match["config"], revision=match["revision"])
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise _explained(error, source, match["id"]) from error
@@ -47,9 +45,7 @@ def _table(split: Any, name: str, source: str) -> Table:
         where=f"{source}, split {name}",
         columns=tuple(split.column_names),
         rows=len(split),
-        read=lambda column: (
-            list(split.data.column(column).to_pylist()) if split._indices is None else list(split[column])
-        ),
+        read=lambda column: list(split[column][:]),
         class_names={column: names for column, feature in split.features.items() if (names := _names(feature))},
     )
 
@@ -82,7 +78,7 @@ def _explained(error: Exception, source: str, id_: str) -> DataError:
             mend=f"name one: {id_}:CONFIG",
         )
     if "BuilderConfig" in said and listed:
-        return DataError(f"{first}", where=source, mend=f"name one of {listed[0][1:-1]}: {id_}:CONFIG")
+        return DataError(first, where=source, mend=f"name one of {listed[0][1:-1]}: {id_}:CONFIG")
     if "Dataset scripts" in said:
         return DataError(
             f"the data set {id_!r} is built by a script, which `datasets` no longer runs",
@@ -93,43 +89,18 @@ def _explained(error: Exception, source: str, id_: str) -> DataError:
         return DataError(first, where=source, mend=f"check the revision, or leave @REVISION out: {id_}")
     if isinstance(error, ConnectionError) or "couldn't be found" in said or "OfflineMode" in type(error).__name__:
         return DataError(
-            f"neither a local file or folder named {id_!r}, nor a way to the hub to look there",
+            f"neither a local file or folder named {id_!r}{beside(Path(id_))}, nor a way to the hub to look there",
             where=source,
             mend="check the path, or the network (HF_HUB_OFFLINE, HTTPS_PROXY); cached data sets work offline",
         )
     if isinstance(error, FileNotFoundError):
         return DataError(
-            f"no local file or folder and no hub data set is named {id_!r}",
+            f"no local file or folder and no hub data set is named {id_!r}{beside(Path(id_))}",
             where=source,
             mend="check the name: OWNER/NAME on https://huggingface.co/datasets; private sets need: hf auth login",
         )
-    return DataError(f"`datasets` cannot load it: {first}", where=source, mend="see what `datasets` says of it above")
-
-
-@contextmanager
-def _offline_if_unreachable() -> Iterator[None]:
-    """Without a way to the hub, look in the cache at once: `huggingface_hub` would first retry for half a minute."""
-    import datasets.config
-    import huggingface_hub.constants as constants
-
-    if constants.HF_HUB_OFFLINE or _reachable(constants.ENDPOINT):
-        yield
-        return
-    before = datasets.config.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    datasets.config.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = False
-        datasets.config.HF_HUB_OFFLINE = before
-
-
-def _reachable(endpoint: str) -> bool:
-    if any(os.environ.get(name) or os.environ.get(name.lower()) for name in ("HTTPS_PROXY", "ALL_PROXY")):
-        return True  # the proxy looks names up, not this machine
-    try:
-        socket.getaddrinfo(urlparse(endpoint).hostname, 443)
-    except OSError:
-        return False
-    return True
+    return DataError(
+        f"`datasets` cannot load it: {first}",
+        where=source,
+        mend="load it with `datasets` alone to see more, or download its files and name the folder",
+    )

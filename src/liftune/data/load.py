@@ -73,7 +73,9 @@ def load(spec: DataSpec, *, skip_bad_rows: bool) -> Loaded:
     columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
     tables, notes = _labelled(tables, columns)
     reading = _reading(tables["train"], columns, spec)
-    examples = {role: read_examples(table, same_columns(table, columns), reading) for role, table in tables.items()}
+    examples = {
+        role: read_examples(table, same_columns(table, columns, role), reading) for role, table in tables.items()
+    }
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
     if bad_rows and not skip_bad_rows:
         raise _refusal(examples)
@@ -82,7 +84,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool) -> Loaded:
             raise _refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
     if bad_rows:
         notes += (f"{len(bad_rows)} rows that cannot be used were dropped",)
-    parts = _complete({role: each.split for role, each in examples.items()}, reading.task, spec)
+    parts = _complete({role: each.split for role, each in examples.items()}, reading.task, spec, tables["train"].where)
     splits = _sampled(
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
@@ -100,7 +102,7 @@ def _labelled(tables: Mapping[str, Table], columns: Columns) -> tuple[dict[str, 
     kept: dict[str, Table] = {}
     notes: tuple[str, ...] = ()
     for role, table in tables.items():
-        label = same_columns(table, columns).label
+        label = same_columns(table, columns, role).label
         if role != "train" and _withheld(table, label):
             notes += (f"{table.where}: no labels (all -1 or null); counted as absent",)
         else:
@@ -139,7 +141,7 @@ def _refusal(examples: Mapping[str, Examples]) -> DataError:
     )
 
 
-def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec) -> _Parts:
+def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where: str) -> _Parts:
     """Fill the roles that the data leave open, from train alone."""
     train, validation, test = splits["train"], splits.get("validation"), splits.get("test")
     notes: tuple[str, ...] = ()
@@ -149,12 +151,12 @@ def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec) -> _P
     # Sizes are shares of all rows, so that one file makes 80, 10 and 10 per cent.
     share = round(CARVED_SHARE * len(train))
     if test is None:
-        kept, carved = carve(train, max(1, share), task, spec.seed, name="test")
+        kept, carved = carve(train, max(1, share), task, spec.seed, name="test", where=where)
         train, test = train.take(kept), train.take(carved)
         notes += (f"no test part: {len(test)} rows were carved from train, equal texts kept together",)
     carved_validation = validation is None
     if validation is None:
-        kept, carved = carve(train, _validation_rows(share, spec), task, spec.seed, name="validation")
+        kept, carved = carve(train, _validation_rows(share, spec), task, spec.seed, name="validation", where=where)
         train, validation = train.take(kept), train.take(carved)
         notes += (f"no validation part: {len(validation)} rows were carved from train",)
     return _Parts(train, validation, test, carved_validation, notes)

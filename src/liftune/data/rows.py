@@ -6,7 +6,7 @@ In: parsed rows.  Out: frozen values.  Not here: reading files (sources.py), car
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class Splits:
 
     task: TaskKind
     labels: tuple[str, ...]
-    """The labels that train has: sorted, or in the order of a trained head (`in_order`). Empty for regression."""
+    """The labels that train has: sorted, or in the order of a trained head (`for_labels`). Empty for regression."""
     unseen: tuple[str, ...]
     """Labels that only validation or test have."""
     train: Split
@@ -63,7 +63,9 @@ class Splits:
         """Targets of a split as numbers over `labels + unseen`: see `task.encode`."""
         return encode(split.targets, (*self.labels, *self.unseen), self.task)
 
-    def in_order(self, labels: Sequence[str]) -> Splits:
-        """The same data with the labels in a trained head's order; `labels` must be the same set."""
-        assert sorted(labels) == sorted(self.labels)
-        return Splits(**{**self.__dict__, "labels": tuple(labels)})
+    def for_labels(self, labels: Sequence[str]) -> Splits:
+        """The same data for a model with these labels, in its order; labels that it lacks become unseen."""
+        if not self.task.outputs_labels:
+            return self
+        lacking = sorted({*self.labels, *self.unseen} - set(labels))
+        return replace(self, labels=tuple(labels), unseen=tuple(lacking))

@@ -51,7 +51,7 @@ def find_parts(source: str) -> Parts:
             return entry.build(source)
     path = Path(source).expanduser()
     if path.exists():
-        read_file(path)  # raises: a file of an unknown kind
+        return {"rows": partial(read_file, source)}  # of an unknown kind: reading it says so
     raise missing(path)
 
 
@@ -71,15 +71,13 @@ def _hub(source: str) -> Parts:
 
 
 def _of_kind(*extensions: str) -> Callable[[str], bool]:
-    return lambda source: extension(source) in extensions and ":" not in source[2:]
+    return lambda source: extension(source) in extensions and "://" not in source
 
 
-@SOURCES.entry(
-    "csv", summary="Delimited text: comma, semicolon or tab, as Excel writes it too.", takes=_of_kind(".csv")
-)
-@SOURCES.entry("tsv", summary="Tab-separated text, quoted or not.", takes=_of_kind(".tsv"))
-@SOURCES.entry("jsonl", summary="One JSON object a line.", takes=_of_kind(".jsonl", ".ndjson", ".json"))
 @SOURCES.entry("parquet", summary="An Apache Parquet file.", takes=_of_kind(".parquet"))
+@SOURCES.entry("jsonl", summary="One JSON object a line.", takes=_of_kind(".jsonl", ".ndjson", ".json"))
+@SOURCES.entry("tsv", summary="Tab-separated text, quoted or not.", takes=_of_kind(".tsv"))
+@SOURCES.entry("csv", summary="Text cut by comma, semicolon or tab, as Excel writes it too.", takes=_of_kind(".csv"))
 def _file(source: str) -> Parts:
     return {"rows": partial(read_file, source)}
 
@@ -147,5 +145,5 @@ def _read_all(paths: Sequence[Path | Traversable], name: str, where: str) -> Tab
 
 def _read(path: Path | Traversable, name: str, where: str) -> Table:
     if isinstance(path, Path):
-        return read_file(path, name=name)
+        return read_file(path, name=name, where=where)
     return read_bytes(path.read_bytes(), path.name, where, name=name)

@@ -17,7 +17,7 @@ from liftune.task import TaskKind
 _REGRESSION_BINS = 10
 
 
-def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str) -> tuple[list[int], list[int]]:
+def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str) -> tuple[list[int], list[int]]:
     """Positions that stay and positions that are carved, about `size` of these, in the order of the file.
 
     Rows of equal text (and pair) stay together, so that nothing carved was seen in what stays. Every class keeps at
@@ -25,6 +25,7 @@ def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str) -> t
 
     Args:
         name: of the new part, for the seed and for messages.
+        where: the rows come from, for messages.
 
     Raises:
         DataError: too few rows to carve a single one.
@@ -49,6 +50,7 @@ def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str) -> t
     if not carved:
         raise DataError(
             f"{len(split)} rows are too few to set a {name} part aside: no class has two different texts",
+            where=where,
             mend=f"add rows, or give a {name} part of its own",
         )
     out = set(carved)

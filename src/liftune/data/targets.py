@@ -27,7 +27,11 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
 class CellError(ValueError):
-    """A cell that holds no target, with the reason."""
+    """A cell that cannot be used, with the reason, and what to do."""
+
+    def __init__(self, reason: str, mend: str = "mend the row") -> None:
+        super().__init__(reason)
+        self.mend = mend
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def recognise(cells: Sequence[Any], names: Sequence[str] = (), *, asked: TaskKin
         return Reading(TaskKind.MULTI_LABEL, "lists of labels", lists=True)
     if names:
         return Reading(TaskKind.SINGLE_LABEL, "class names declared by the data")
-    if texts and all(_listed(text) is not None for text in texts):
+    if 2 * sum(_listed(text) is not None for text in texts) > len(texts):
         return Reading(TaskKind.MULTI_LABEL, "lists of labels, written as JSON")
     if _separated(texts):
         return Reading(TaskKind.MULTI_LABEL, "labels separated by |")
@@ -82,16 +86,17 @@ def recognise(cells: Sequence[Any], names: Sequence[str] = (), *, asked: TaskKin
 
 def _by_numbers(present: Sequence[Any]) -> Reading:
     values = [value for value in (number(cell) for cell in present) if value is not None]
-    if any(not value.is_integer() for value in values) and 2 * len(values) >= len(present):
+    mostly = 2 * len(values) > len(present)  # the others are bad rows
+    kinds = len(set(values))
+    if mostly and any(not value.is_integer() for value in values):
         return Reading(TaskKind.REGRESSION, "decimal numbers")
+    if mostly and kinds > MOST_NUMBERED_CLASSES:
+        return Reading(
+            TaskKind.REGRESSION,
+            f"whole numbers of {kinds} values, more than {MOST_NUMBERED_CLASSES}; "
+            "--task single_label makes them classes",
+        )
     if present and len(values) == len(present):
-        kinds = len(set(values))
-        if kinds > MOST_NUMBERED_CLASSES:
-            return Reading(
-                TaskKind.REGRESSION,
-                f"whole numbers of {kinds} values, more than {MOST_NUMBERED_CLASSES}; "
-                "--task single_label makes them classes",
-            )
         return Reading(TaskKind.SINGLE_LABEL, f"whole numbers of {kinds} values")
     return Reading(TaskKind.SINGLE_LABEL, "text labels")
 
@@ -131,7 +136,10 @@ def number(cell: Any) -> float | None:
 def _value(cell: Any) -> float:
     value = number(cell)
     if value is None:
-        raise CellError(f"the target {_shown(cell)} is not a finite number")
+        raise CellError(
+            f"the target {_shown(cell)} is not a finite number",
+            "write it as a number, or read the targets as classes with --task single_label",
+        )
     return value
 
 

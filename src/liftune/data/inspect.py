@@ -1,0 +1,153 @@
+"""`liftune inspect`: what a data set holds and how liftune will read it, before anything is trained.
+
+In: a DataSpec, and a model whose tokens count.  Out: an Inspection; rows that cannot be used are listed, never refused.
+Not here: reading (load.py), printing (cli.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from liftune.data.lengths import USUAL_LENGTHS, Lengths, Ruler, find_ruler, measure
+from liftune.data.load import Loaded, load
+from liftune.data.rows import Split
+from liftune.record import SCHEMA, Audit, BadRow, Found, RowCounts
+from liftune.spec import DataSpec
+from liftune.task import TaskKind
+
+
+class ColumnsFound(Found):
+    """Which column is what."""
+
+    text: str
+    text_pair: str | None
+    label: str
+    others: tuple[str, ...]
+    """Columns that are not read."""
+
+
+class TargetRange(Found):
+    """Regression targets of one part."""
+
+    min: float
+    mean: float
+    max: float
+    std: float
+
+
+class Inspection(Found):
+    """A data set as a run would use it. Parts are train, validation and test, carved where the data lack them."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    source: str
+    task: TaskKind
+    task_reason: str
+    """How the task was recognised."""
+    columns: ColumnsFound
+    files: dict[str, str]
+    """Part -> the file or hub split that its rows come from, for the parts that the data have."""
+    rows: RowCounts
+    partial: bool
+    labels: tuple[str, ...]
+    balance: dict[str, dict[str, int]]
+    """Part -> label -> rows that carry it, most frequent in train first; empty for regression."""
+    unlabelled: dict[str, int]
+    """Multi-label: part -> rows with no label at all."""
+    targets: dict[str, TargetRange]
+    """Regression: part -> the range of its targets."""
+    length_unit: str
+    """`tokens` or `words`."""
+    length_of: str
+    """Whose tokens."""
+    lengths: dict[str, Lengths]
+    """Part -> row lengths."""
+    bad_rows: tuple[BadRow, ...]
+    audit: Audit
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object, schema first."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def inspect(spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:
+    """Look at a data set as `load_data` would read it with bad rows dropped.
+
+    Args:
+        model: whose tokens to count (see `find_ruler`); None counts words.
+        max_length: the one length whose truncation is shown; None shows 128, 256 and 512.
+
+    Raises:
+        DataError: the source cannot be read at all, or no row of it can be used.
+    """
+    loaded = load(spec, skip_bad_rows=True)
+    splits = loaded.splits
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    ruler = find_ruler(model)
+    limits = USUAL_LENGTHS if max_length is None else (max_length,)
+    classes = splits.task.outputs_labels
+    return Inspection(
+        source=spec.source,
+        task=splits.task,
+        task_reason=loaded.reading.reason,
+        columns=_columns(loaded),
+        files=loaded.sources,
+        rows=splits.counts,
+        partial=splits.partial,
+        labels=splits.labels,
+        balance=_balance(parts, (*splits.labels, *splits.unseen)) if classes else {},
+        unlabelled=_unlabelled(parts) if splits.task is TaskKind.MULTI_LABEL else {},
+        targets={} if classes else {name: _range(split) for name, split in parts.items()},
+        length_unit=ruler.unit,
+        length_of=ruler.name,
+        lengths={name: measure(ruler.count(split.rows), limits) for name, split in parts.items()},
+        bad_rows=loaded.bad_rows,
+        audit=splits.audit,
+        fingerprint=splits.fingerprint,
+        notes=_notes(loaded, ruler),
+    )
+
+
+def _columns(loaded: Loaded) -> ColumnsFound:
+    found = loaded.columns
+    used = (found.text, found.text_pair, found.label)
+    return ColumnsFound(
+        text=found.text,
+        text_pair=found.text_pair,
+        label=found.label,
+        others=tuple(name for name in loaded.all_columns if name not in used),
+    )
+
+
+def _balance(parts: dict[str, Split], labels: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    counts = {name: _counted(split) for name, split in parts.items()}
+    order = sorted(labels, key=lambda label: (-counts["train"][label], label))
+    return {name: {label: each[label] for label in order} for name, each in counts.items()}
+
+
+def _counted(split: Split) -> Counter[str]:
+    return Counter(
+        label for target in split.targets for label in (target if isinstance(target, tuple) else (str(target),))
+    )
+
+
+def _unlabelled(parts: dict[str, Split]) -> dict[str, int]:
+    return {name: sum(target == () for target in split.targets) for name, split in parts.items()}
+
+
+def _range(split: Split) -> TargetRange:
+    values = np.array(split.targets, dtype=np.float64)
+    return TargetRange(min=values.min(), mean=values.mean(), max=values.max(), std=values.std())
+
+
+def _notes(loaded: Loaded, ruler: Ruler) -> tuple[str, ...]:
+    """What else the reader should know before tuning."""
+    notes = [ruler.note] if ruler.note else []
+    if len(set(loaded.splits.train.targets)) < 2:
+        notes.append("train has one class only: `liftune tune` will refuse it")
+    return tuple(notes)
