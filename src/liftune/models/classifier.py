@@ -1,0 +1,327 @@
+"""A backbone with a tuning method attached: the one mutable thing, and a Scorer.
+
+In: a Backbone, a method and its options.  Out: a Classifier: rows to logits and features, parameters to train.
+Not here: the training loop (train.py), the disk (adapter.py), tokens and batches (tokens.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from liftune.errors import ModelError
+from liftune.hardware.plan import Plan
+from liftune.models import families
+from liftune.models.backbones import Backbone, quiet
+from liftune.models.methods import BackboneShape, Method, check_family, virtual_tokens
+from liftune.models.options import NoOptions, Options
+from liftune.models.tokens import Batcher, Encoded, equal_lengths, in_batches
+from liftune.seam import Row
+from liftune.task import TaskKind
+
+#: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.
+_TOKENS = {"cpu": 4096}
+_TOKENS_ELSEWHERE = 65536
+
+Progress = Callable[[int], None]
+"""Called with the number of rows just answered."""
+
+
+class Classifier:
+    """A model that answers rows, and whose trainable part can be trained, kept and put back.
+
+    Attributes:
+        model: what is called: a PeftModel, or the plain model for no method, or `full`.
+        method: None for the base as it is.
+        max_length: tokens kept of each row.
+        head_modules: whole names, in the plain model, of the modules that are trained and saved in full.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        model: nn.Module,
+        *,
+        method: Method | None,
+        plan: Plan,
+        head_modules: tuple[str, ...],
+        max_length: int,
+    ) -> None:
+        self.backbone = backbone
+        self.model = model
+        self.method = method
+        self.plan = plan
+        self.head_modules = head_modules
+        self.max_length = max_length
+        self._scale = (0.0, 1.0)
+        self._batcher = Batcher(backbone.model, backbone.tokenizer, max_length)
+        # Prompts enter as embeddings, in which a last-token classifier cannot see padding: such batches have none.
+        self._unpadded = families.pools_last_token(backbone.model) and _gives_embeddings(model)
+
+    @property
+    def task(self) -> TaskKind:
+        """What the outputs mean."""
+        return self.backbone.task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the outputs, in order; empty for regression."""
+        return self.backbone.labels
+
+    def encode(self, rows: Sequence[Row]) -> list[Encoded]:
+        """Token ids of each row, truncated to `max_length`; of a pair the longer text gives way first."""
+        return self._batcher.encode(rows)
+
+    def collate(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
+        """A batch padded to its longest row: input_ids, attention_mask and, where the model reads them, token types."""
+        return self._batcher.collate(encoded)
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """(B, C) float32 logits of a collated batch, with gradients; of a regression in units of the target scale."""
+        if self._unpadded:
+            groups = equal_lengths(batch)
+            answers = torch.cat([self._forward(part) for _, part in groups])
+            return answers[torch.argsort(torch.cat([positions for positions, _ in groups]).to(answers.device))]
+        return self._forward(batch)
+
+    def _forward(self, batch: dict[str, Tensor]) -> Tensor:
+        batch = {name: values.to(self.plan.device) for name, values in batch.items()}
+        with self._autocast():
+            logits = self.model(**batch).logits
+        return torch.as_tensor(logits).float()
+
+    def _autocast(self) -> Any:
+        if self.plan.dtype == "float32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.plan.device).type, dtype=torch.bfloat16)
+
+    def logits(self, rows: Sequence[Row], progress: Progress | None = None) -> NDArray[np.float32]:
+        """(N, C) float32, in input order; a row's answer does not depend on the other rows."""
+        mean, scale = self._scale
+        answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
+        for positions, batch in self._batches(rows, progress):
+            answers[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
+        return answers
+
+    def features(self, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
+        """(N, D) float32 each, of the frozen body in one pass: what a linear probe may stand on.
+
+        Returns:
+            mean: of the states of the row's tokens; first, last: the state of that token; head: what goes into the
+            head's first fresh linear layer, or into the last layer of a trained head.
+
+        Raises:
+            ValueError: a method is attached; features are the base's.
+        """
+        if self.method is not None:
+            raise ValueError("features are taken from the base: attach(backbone, None)")
+        from liftune.models.features import FeatureTap
+
+        found: dict[str, NDArray[np.float32]] = {}
+        with FeatureTap(self.backbone, self.head_modules) as tap:
+            for positions, batch in self._batches(rows, progress):
+                self._forward(batch)
+                for key, values in tap.take(batch).items():
+                    if key not in found:
+                        found[key] = np.zeros((len(rows), values.shape[1]), dtype=np.float32)
+                    found[key][positions] = values
+        return found
+
+    def _batches(
+        self, rows: Sequence[Row], progress: Progress | None
+    ) -> Iterator[tuple[NDArray[np.intp], dict[str, Tensor]]]:
+        """Positions and batches of all rows, by length, in inference mode; the model's mode is put back at the end."""
+        encoded = self.encode(rows)
+        training = self.model.training
+        self.model.eval()
+        budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
+        try:
+            for positions in in_batches(encoded, budget, exact=self._unpadded):
+                with torch.inference_mode():
+                    yield positions, self.collate([encoded[i] for i in positions])
+                if progress is not None:
+                    progress(len(positions))
+        finally:
+            self.model.train(training)
+
+    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Names and parameters that training changes."""
+        return ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
+
+    def trainable_parameters(self) -> int:
+        """How many numbers training changes."""
+        return sum(p.numel() for _, p in self.trainable())
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """A copy of the trainable part, to be put back with `restore`."""
+        return {name: p.detach().clone() for name, p in self.trainable()}
+
+    def restore(self, snapshot: dict[str, Tensor]) -> None:
+        """Put a snapshot back."""
+        with torch.no_grad():
+            for name, parameter in self.trainable():
+                parameter.copy_(snapshot[name])
+
+    def set_target_scale(self, mean: float, scale: float) -> tuple[float, float]:
+        """Regression: let the model answer (target - mean) / scale while it trains; `logits` keeps the target's unit.
+
+        Returns:
+            The mean and scale to train with. A head without bias cannot hold a mean: there it is 0.
+        """
+        has_bias = self._final_layer().bias is not None
+        self._scale = (mean if has_bias else 0.0, scale)
+        return self._scale
+
+    @property
+    def has_target_scale(self) -> bool:
+        """Whether `logits` still rescales what the model answers."""
+        return self._scale != (0.0, 1.0)
+
+    def fold_target_scale(self) -> None:
+        """Put the target scale into the head's last layer, so that the saved model answers in the target's unit."""
+        mean, scale = self._scale
+        layer = self._final_layer()
+        with torch.no_grad():
+            layer.weight.mul_(scale)
+            if layer.bias is not None:
+                layer.bias.mul_(scale).add_(mean)
+        self._scale = (0.0, 1.0)
+
+    def _final_layer(self) -> nn.Linear:
+        """The layer that gives the logits, as it is called: PEFT's trained copy where there is one."""
+        name = families.final_layer(self.backbone.model, self.head_modules, self.backbone.outputs)
+        layer = self.backbone.model.get_submodule(name)
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+
+def attach(
+    backbone: Backbone,
+    method: Method | None,
+    options: Options | None = None,
+    *,
+    plan: Plan | None = None,
+    seed: int = 0,
+    total_steps: int = 1,
+) -> Classifier:
+    """Make a classifier that trains what the method says, the head, and every parameter that loading made up.
+
+    Args:
+        method: None answers with the base as it is and leaves the backbone untouched; any other changes its model.
+        seed: of what the method draws.
+        total_steps: optimizer steps that training will take at most.
+
+    Raises:
+        MethodError: the method does not fit the model's family, or names modules that it does not have.
+        ModelError: a fresh parameter that no adapter could carry.
+    """
+    plan = plan or Plan()
+    options = options or (method.options() if method is not None else NoOptions())
+    head = families.head_modules(backbone.model, backbone.fresh)
+    model: nn.Module = backbone.model
+    model.requires_grad_(False)
+    if method is None:
+        return _ready(backbone, model, method, plan, head, backbone.max_length)
+    check_family(method, backbone.family)
+    matrices = body_matrices(backbone.model, head)
+    if method.kind == "full":
+        model.requires_grad_(True)
+    else:
+        shape = BackboneShape(backbone.family, backbone.model, head, total_steps)
+        model = _with_peft(backbone, method, options, shape, seed)
+    _require_fresh_trained(model, backbone)
+    _hold(matrices, plan)
+    limit = families.position_limit(backbone.model)
+    room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
+    return _ready(backbone, model, method, plan, head, room)
+
+
+def rebuild(
+    backbone: Backbone, method: Method, load: Callable[[], nn.Module], *, plan: Plan, max_length: int
+) -> Classifier:
+    """A classifier around what `load` puts on the backbone's model from disk; nothing of it is trainable."""
+    head = families.head_modules(backbone.model, backbone.fresh)
+    matrices = [] if method.kind == "full" else body_matrices(backbone.model, head)
+    model = load()
+    model.requires_grad_(False)
+    _hold(matrices, plan)
+    return _ready(backbone, model, method, plan, head, max_length)
+
+
+def _ready(
+    backbone: Backbone, model: nn.Module, method: Method | None, plan: Plan, head: tuple[str, ...], max_length: int
+) -> Classifier:
+    model.to(plan.device).eval()
+    return Classifier(backbone, model, method=method, plan=plan, head_modules=head, max_length=max_length)
+
+
+def _with_peft(backbone: Backbone, method: Method, options: Options, shape: BackboneShape, seed: int) -> nn.Module:
+    from peft import LoraConfig, TaskType, get_peft_model
+    from peft.utils.constants import DUMMY_TARGET_MODULES
+
+    config: Any = method.build(options, shape)
+    if config is None:
+        # A probe changes nothing in the body. PEFT's own name for "no module" keeps it a plain PEFT adapter.
+        config = LoraConfig(task_type=TaskType.SEQ_CLS, target_modules=DUMMY_TARGET_MODULES)
+    config.modules_to_save = list(shape.head_modules)
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: Any = get_peft_model(backbone.model, config)
+        # PEFT extended the list by its own two guesses; what stands in the file is what the model has.
+        config.modules_to_save = list(shape.head_modules)
+        config.base_model_name_or_path = backbone.base
+        config.revision = backbone.revision
+        if method.after_attach is not None:
+            method.after_attach(model)
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def _require_fresh_trained(model: nn.Module, backbone: Backbone) -> None:
+    """Every parameter that loading made up must be trained and saved, whatever PEFT understood."""
+    trained = {
+        name.removeprefix("base_model.model.").removeprefix("base_model.").replace(".modules_to_save.default", "")
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    }
+    lost = [name for name in backbone.fresh if name not in trained]
+    if lost:
+        raise ModelError(
+            f"parameters that the checkpoint lacks would stay random: {', '.join(lost)}",
+            where=backbone.name,
+            mend="use --method full, or a checkpoint that has them",
+        )
+
+
+def body_matrices(model: nn.Module, head: tuple[str, ...]) -> list[nn.Parameter]:
+    """The body's matrices, to be listed before PEFT adds its own."""
+    known = tuple(f"{module}." for module in head)
+    return [
+        parameter for name, parameter in model.named_parameters() if parameter.ndim >= 2 and not name.startswith(known)
+    ]
+
+
+def _hold(matrices: list[nn.Parameter], plan: Plan) -> None:
+    """Keep the body's frozen matrices in the planned precision; everything that is trained stays float32.
+
+    Vectors (norms, biases) stay float32 too: they are small, and CPU kernels refuse mixtures in norms.
+    """
+    for parameter in matrices:
+        if plan.dtype == "bfloat16" and not parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.bfloat16)
+
+
+def _gives_embeddings(model: nn.Module) -> bool:
+    """Whether the method hands embeddings, not ids, to the model (prompt and p-tuning, unlike prefix)."""
+    from peft import PeftModel, PeftType
+
+    if not isinstance(model, PeftModel):
+        return False
+    config = model.active_peft_config
+    return bool(config.is_prompt_learning) and config.peft_type not in (PeftType.PREFIX_TUNING, PeftType.CARTRIDGE)
