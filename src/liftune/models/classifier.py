@@ -39,6 +39,7 @@ class Classifier:
     Attributes:
         model: what is called: a PeftModel, or the plain model for no method, or `full`.
         method: None for the base as it is.
+        options: the method's, for its optimizer; empty once the classifier was read from disk.
         max_length: tokens kept of each row.
         head_modules: whole names, in the plain model, of the modules that are trained and saved in full.
     """
@@ -49,6 +50,7 @@ class Classifier:
         model: nn.Module,
         *,
         method: Method | None,
+        options: Options,
         plan: Plan,
         head_modules: tuple[str, ...],
         max_length: int,
@@ -56,6 +58,7 @@ class Classifier:
         self.backbone = backbone
         self.model = model
         self.method = method
+        self.options = options
         self.plan = plan
         self.head_modules = head_modules
         self.max_length = max_length
@@ -227,7 +230,7 @@ def attach(
     model: nn.Module = backbone.model
     model.requires_grad_(False)
     if method is None:
-        return _ready(backbone, model, method, plan, head, backbone.max_length)
+        return _ready(backbone, model, method, options, plan, head, backbone.max_length)
     check_family(method, backbone.family)
     matrices = body_matrices(backbone.model, head)
     if method.kind == "full":
@@ -239,7 +242,7 @@ def attach(
     _hold(matrices, plan)
     limit = families.position_limit(backbone.model)
     room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
-    return _ready(backbone, model, method, plan, head, room)
+    return _ready(backbone, model, method, options, plan, head, room)
 
 
 def rebuild(
@@ -251,14 +254,22 @@ def rebuild(
     model = load()
     model.requires_grad_(False)
     _hold(matrices, plan)
-    return _ready(backbone, model, method, plan, head, max_length)
+    return _ready(backbone, model, method, NoOptions(), plan, head, max_length)
 
 
 def _ready(
-    backbone: Backbone, model: nn.Module, method: Method | None, plan: Plan, head: tuple[str, ...], max_length: int
+    backbone: Backbone,
+    model: nn.Module,
+    method: Method | None,
+    options: Options,
+    plan: Plan,
+    head: tuple[str, ...],
+    max_length: int,
 ) -> Classifier:
     model.to(plan.device).eval()
-    return Classifier(backbone, model, method=method, plan=plan, head_modules=head, max_length=max_length)
+    return Classifier(
+        backbone, model, method=method, options=options, plan=plan, head_modules=head, max_length=max_length
+    )
 
 
 def _with_peft(backbone: Backbone, method: Method, options: Options, shape: BackboneShape, seed: int) -> nn.Module:
