@@ -2,7 +2,7 @@
 
 In: a name, raw options, a model's family.  Out: a Method, its checked options.
 Not here: what a method is (method.py), option types (options.py), the PEFT methods' entries (methods_*.py), names of
-modules (targets.py), finding the head, saving, loading (classifier.py, adapter.py). All of this is listed without torch:
+modules (targets.py), finding the head, saving, loading (classifier.py, adapter.py). All is listed without torch:
 PEFT is imported where a config is built.
 
 A learning rate is the source's for text classification where there is one, else that of its nearest kin; the head

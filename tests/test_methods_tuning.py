@@ -1,0 +1,129 @@
+"""Every method at work: it trains, it merges where it says so, its hooks do what they promise."""
+
+import copy
+import json
+
+import pytest
+from peft.tuners.tuners_utils import BaseTunerLayer
+from tiny_tuning import STEPS, attach, logits, padded, peft_methods, reopen, rows, shape_of, tiny_classifier, train
+
+from liftune.models.hooks import boosted_adamw
+from liftune.models.methods import METHODS
+
+#: One encoder and one decoder stand for the rest here; the contract tests cover every pair.
+PAIRS = [(name, family) for name in peft_methods() for family in ("bert", "gpt2") if family in METHODS[name].families]
+
+
+@pytest.mark.parametrize(("name", "family"), PAIRS)
+def test_the_adapter_alone_learns_and_comes_back_from_disk_in_plain_peft(name, family, tmp_path):
+    method, base, batch = METHODS[name], tiny_classifier(family), rows(family)
+    tuned = attach(method, copy.deepcopy(base))
+    before = logits(tuned, batch)
+    train(method, tuned, batch, head=False)
+    after = logits(tuned, batch)
+    assert (after - before).abs().max() > 1e-4
+    if method.before_save:
+        method.before_save(tuned)
+    tuned.save_pretrained(tmp_path)
+    assert (logits(tuned, batch) - after).abs().max() < 1e-5
+    assert (logits(reopen(base, tmp_path), batch) - after).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("name", "family"), [pair for pair in PAIRS if METHODS[pair[0]].mergeable])
+def test_a_method_that_says_so_merges_into_the_model(name, family):
+    method, model, batch = METHODS[name], tiny_classifier(family), rows(family)
+    tuned = attach(method, model)
+    train(method, tuned, batch)
+    if method.before_save:
+        method.before_save(tuned)
+    answers = logits(tuned, batch)
+    merged = tuned.merge_and_unload()
+    assert (logits(merged, batch) - answers).abs().max() < 1e-4
+    assert not any(isinstance(module, BaseTunerLayer) for module in merged.modules())
+
+
+@pytest.mark.parametrize("name", ["lora", "rslora", "dora", "loraplus", "adalora", "ia3", "vera", "fourierft", "boft"])
+def test_tuning_starts_from_the_model_as_it_is(name):
+    model, batch = tiny_classifier("bert"), rows("bert")
+    before = logits(model, batch)
+    assert (logits(attach(METHODS[name], model), batch) - before).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [(name, family) for name in ("prompt", "p_tuning", "prefix") for family in sorted(METHODS[name].families.names)],
+)
+def test_a_prompted_row_answers_the_same_beside_a_longer_one(name, family):
+    model, batch = tiny_classifier(family), rows(family)
+    plain = logits(model, batch)
+    tuned = attach(METHODS[name], model)
+    alone = logits(tuned, batch)
+    together = logits(tuned, padded(batch, tuned.config.pad_token_id))
+    assert (alone - plain).abs().max() > 1e-3
+    assert (together[:3] - alone).abs().max() < 1e-5
+
+
+def test_pissa_gives_the_model_its_own_weights_back_and_saves_plain_lora(tmp_path):
+    """Else the adapter would be right only where the base is split in the very same way."""
+    method, base, batch = METHODS["pissa"], tiny_classifier("bert"), rows("bert")
+    tuned = attach(method, copy.deepcopy(base))
+    name = "bert.encoder.layer.0.attention.self.query"
+    changed = tuned.base_model.model.get_submodule(name)
+    own = base.get_submodule(name).weight
+    assert (changed.base_layer.weight - own).abs().max() > 1e-3
+    train(method, tuned, batch)
+    method.before_save(tuned)
+    method.before_save(tuned)  # a second call must change nothing
+    assert (changed.base_layer.weight - own).abs().max() < 1e-6
+    tuned.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (saved["r"], saved["lora_alpha"], saved["init_lora_weights"]) == (16, 32, True)
+
+
+def test_adalora_saves_the_ranks_of_the_epoch_that_is_kept(tmp_path):
+    """PEFT would save the last allocation's ranks, and cut directions that the earlier weights still use."""
+    method, base, batch = METHODS["adalora"], tiny_classifier("bert"), rows("bert")
+    tuned = attach(method, copy.deepcopy(base))
+    train(method, tuned, batch, steps=1)
+    kept = {name: value.clone() for name, value in tuned.state_dict().items()}
+    answers = logits(tuned, batch)
+    train(method, tuned, batch, steps=STEPS)
+    assert any("lora_E" in name and (value == 0).any() for name, value in tuned.state_dict().items())
+    tuned.load_state_dict(kept)
+    method.before_save(tuned)
+    tuned.save_pretrained(tmp_path)
+    assert (logits(reopen(base, tmp_path), batch) - answers).abs().max() < 1e-5
+
+
+def test_adalora_prunes_to_the_mean_rank_that_was_asked_for():
+    method, model, batch = METHODS["adalora"], tiny_classifier("bert"), rows("bert")
+    tuned = attach(method, model, {"rank": 2, "initial_rank": 4})
+    train(method, tuned, batch)
+    method.before_save(tuned)
+    ranks = [sum(alive) for alive in tuned.peft_config["default"].rank_pattern.values()]
+    assert sum(ranks) <= 2 * len(ranks)
+
+
+def test_adalora_trains_whatever_the_number_of_steps():
+    for steps in (1, 2, 3, 7):
+        model = tiny_classifier("bert")
+        config = METHODS["adalora"].build(METHODS["adalora"].options(), shape_of(model, total_steps=steps))
+        assert config.tinit < steps - config.tfinal
+
+
+def test_loraplus_speeds_up_b_and_nothing_else():
+    method = METHODS["loraplus"]
+    tuned = attach(method, tiny_classifier("bert"))
+    optimizer = method.optimizer(tuned, method.options(lr_ratio=16), 1e-3, 0.01)
+    names = {id(parameter): name for name, parameter in tuned.named_parameters()}
+    rates = {names[id(each)]: group["lr"] for group in optimizer.param_groups for each in group["params"]}
+    assert len(rates) == sum(each.requires_grad for each in tuned.parameters())
+    assert {rate for name, rate in rates.items() if "lora_B" in name} == {16e-3}
+    assert {rate for name, rate in rates.items() if "lora_B" not in name} == {1e-3}
+
+
+def test_biases_and_norms_do_not_decay():
+    tuned = attach(METHODS["lora"], tiny_classifier("bert"))
+    optimizer = boosted_adamw(tuned, "lora_B", ratio=1, lr=1e-3, weight_decay=0.01)
+    decays = {group["weight_decay"]: {each.ndim for each in group["params"]} for group in optimizer.param_groups}
+    assert decays == {0.01: {2}, 0.0: {1}}
