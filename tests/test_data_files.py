@@ -105,10 +105,10 @@ def test_parquet_is_read_plain_and_gzipped(tmp_path):
 
 def test_class_names_written_into_parquet_by_datasets_are_kept(tmp_path):
     datasets = pytest.importorskip("datasets")
-    features = datasets.Features(
-        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])}
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])})
+    rows = datasets.Dataset.from_dict(
+        {"text": [f"t{i}" for i in range(40)], "label": [i % 2 for i in range(40)]}, features
     )
-    rows = datasets.Dataset.from_dict({"text": [f"t{i}" for i in range(40)], "label": [i % 2 for i in range(40)]}, features)
     rows.to_parquet(tmp_path / "x.parquet")
     assert load_data(DataSpec(source=str(tmp_path / "x.parquet"))).labels == ("neg", "pos")
 
@@ -161,7 +161,9 @@ def test_bad_utf_8_names_the_likely_encoding(bad, encoding):
 
 
 @pytest.mark.parametrize("kind", READERS)
-@pytest.mark.parametrize("data", [b"\x00\x01\x02\x03", b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x1f\x8b\x08broken", b"{", b"[[", b'"'])
+@pytest.mark.parametrize(
+    "data", [b"\x00\x01\x02\x03", b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x1f\x8b\x08broken", b"{", b"[[", b'"']
+)
 def test_no_bytes_end_in_a_traceback(kind, data):
     with pytest.raises(DataError):
         parsed(data, f"x{kind}")

@@ -18,7 +18,7 @@ from liftune.data.splits import carve, sample
 from liftune.data.table import Table
 from liftune.data.targets import Reading, recognise
 from liftune.errors import DataError
-from liftune.record import BadRow
+from liftune.record import Audit, BadRow
 from liftune.spec import DataSpec
 from liftune.task import TaskKind
 
@@ -209,3 +209,43 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
     else:
         what = f"train has one class only: {target!r}"
     raise DataError(what, where=where, mend="add rows of another class, raise --train-rows, or name another --label")
+
+
+def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:
+    """Only rows to score a model on: the test part, else validation, else all rows of a source that is one part.
+
+    Args:
+        task: what the model does; None recognises it from the labels.
+
+    Raises:
+        DataError: as `load_data`.
+    """
+    tables = read_roles(spec)
+    columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
+    tables, notes = _labelled(tables, columns)
+    role = next(role for role in ("test", "validation", "train") if role in tables)
+    reading = recognise(
+        tables[role].read(same_columns(tables[role], columns, role).label),
+        tables[role].class_names.get(columns.label, ()),
+        asked=spec.task or task,
+    )
+    examples = read_examples(tables[role], same_columns(tables[role], columns, role), reading)
+    if not len(examples.split) or (examples.faults and not spec.skip_bad_rows):
+        raise _refusal({role: examples}) if examples.faults else DataError("no rows", where=tables[role].where)
+    test = examples.split
+    if spec.test_rows is not None:
+        test = test.take(sample(test, spec.test_rows, reading.task, spec.seed, name="test", every_class=False))
+    notes += (f"scored on {tables[role].where}",)
+    nothing = test.take([])
+    return Splits(
+        task=reading.task,
+        labels=tuple(sorted(labels_of(test))),
+        unseen=(),
+        train=nothing,
+        validation=nothing,
+        test=test,
+        audit=Audit(skipped_rows=len(examples.faults), notes=notes),
+        partial=len(test) < len(examples.split),
+        pairs=columns.text_pair is not None,
+        fingerprint=fingerprint(test),
+    )

@@ -41,12 +41,23 @@ class Table:
     """Columns whose whole numbers stand for names: a hub set's ClassLabel."""
     faults: tuple[Fault, ...] = ()
     """Rows that could not be read; all their cells are None."""
+    shards: tuple[Table, ...] = ()
+    """The files that this part was joined from, in order."""
+
+    def origin(self, position: int) -> tuple[Table, int]:
+        """The file that a row stands in, and its 0-based position there."""
+        for shard in self.shards:
+            if position < shard.rows:
+                return shard, position
+            position -= shard.rows
+        return self, position
 
     def place(self, position: int) -> str:
         """Where a row stands, as a message says it: the row counted from 1, and its line."""
+        table, position = self.origin(position)
         row = position + 1
-        line = self.lines[position] if self.lines is not None else row
-        return f"{self.where}, row {row}" + (f" (line {line})" if line != row else "")
+        line = table.lines[position] if table.lines is not None else row
+        return f"{table.where}, row {row}" + (f" (line {line})" if line != row else "")
 
 
 #: Name of a part -> what reads it. Only the parts that a run needs are read.
@@ -78,6 +89,7 @@ def joined(tables: Sequence[Table], name: str) -> Table:
         rows=sum(table.rows for table in tables),
         read=lambda column: [cell for table in tables for cell in table.read(column)],
         class_names=first.class_names,
+        shards=tuple(tables),
         faults=tuple(
             Fault(start + fault.position, fault.reason, fault.mend)
             for start, table in zip(starts, tables, strict=True)
