@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_read_at_all_is_refused(tmp_path):
 
 @pytest.fixture
 def tokenizer(tmp_path) -> Path:
-    """A word-level tokenizer that adds two special tokens and, like MiniLM's file, truncates and pads unless told not to."""
+    """A word-level tokenizer that adds two special tokens and, like MiniLM's file, truncates and pads by itself."""
     import tokenizers
 
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}, unk_token="[UNK]"))
@@ -139,7 +139,7 @@ def test_inspecting_with_minilm_imports_no_torch():
 
 
 MEASURED = {
-    # name: task, pairs, labels, rows of train + validation together, rows of test, leaked test rows as its SOURCE.md says
+    # name: task, pairs, labels, rows of train and validation together, of test, leaked ones as SOURCE.md says
     "ag_news_5k": ("single_label", False, 4, 4999, 7600, 0),
     "banking77": ("single_label", False, 77, 10003, 3080, 0),
     "emotion": ("single_label", False, 6, 18000, 2000, 11),

@@ -12,7 +12,6 @@ import pytest
 
 from liftune.data import SOURCES, load_data, network
 from liftune.data.roles import choose
-from liftune.data.sources import find_parts
 from liftune.errors import DataError, MissingExtra
 from liftune.spec import DataSpec
 
@@ -147,7 +146,7 @@ def test_a_test_part_whose_labels_are_withheld_counts_as_absent(tmp_path):
 def test_what_looks_like_a_path_is_a_missing_file_and_never_asked_of_the_hub(source, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match="no such file or folder"):
-        find_parts(source)
+        load_data(DataSpec(source=source))
 
 
 def test_the_sample_loads_and_a_wrong_name_is_told_the_right_one():

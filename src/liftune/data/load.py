@@ -128,17 +128,15 @@ def _withheld(table: Table, label: str) -> bool:
 
 def _refusal(examples: Mapping[str, Examples]) -> DataError:
     """One error for every row that cannot be used: the first few named, the first one placed."""
-    bad = [(each.table, fault) for each in examples.values() for fault in each.faults]
-    table, fault = bad[0]
+    bad = [(*each.table.origin(fault.position), fault) for each in examples.values() for fault in each.faults]
+    table, position, fault = bad[0]
     if len(bad) == 1:
-        what = f"row {fault.position + 1} cannot be used: {fault.reason}"
+        what = f"row {position + 1} cannot be used: {fault.reason}"
     else:
-        named = [f"{table.where}, row {fault.position + 1}: {fault.reason}" for table, fault in bad[:_NAMED_BAD_ROWS]]
+        named = [f"{file.where}, row {row + 1}: {each.reason}" for file, row, each in bad[:_NAMED_BAD_ROWS]]
         more = [f"and {len(bad) - len(named)} more"] * (len(bad) > len(named))
         what = "\n".join((f"{len(bad)} rows cannot be used", *(f"  {line}" for line in (*named, *more))))
-    return DataError(
-        what, where=table.place(fault.position), mend=f"{fault.mend}, or drop such rows with --skip-bad-rows"
-    )
+    return DataError(what, where=table.place(position), mend=f"{fault.mend}, or drop such rows with --skip-bad-rows")
 
 
 def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where: str) -> _Parts:
