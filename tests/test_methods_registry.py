@@ -96,12 +96,12 @@ def test_all_faults_are_named_at_once():
 
 
 def test_a_method_asked_for_elsewhere_is_refused_with_those_that_fit():
-    """PEFT would run a prompt on GPT-2, and pool the padding."""
-    with pytest.raises(MethodError, match="prompt does not fit gpt2") as refused:
-        check_family(METHODS["prompt"], "gpt2")
-    assert "bert" in refused.value.what
+    """PEFT would run a prompt on XLNet, and let a row's answer depend on its batch."""
+    with pytest.raises(MethodError, match="prompt does not fit xlnet") as refused:
+        check_family(METHODS["prompt"], "xlnet")
+    assert "distilbert" in refused.value.what
     assert "lora" in refused.value.mend
-    assert "oft" not in refused.value.mend
+    assert "prefix" not in refused.value.mend
 
 
 def test_a_family_that_nobody_has_heard_of_may_use_lora():

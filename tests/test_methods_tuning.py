@@ -5,10 +5,16 @@ import json
 
 import pytest
 from peft.tuners.tuners_utils import BaseTunerLayer
+from tiny_models import FAMILIES, save_tiny
 from tiny_tuning import STEPS, attach, logits, padded, peft_methods, reopen, rows, shape_of, tiny_classifier, train
 
+from liftune.models.backbones import load_backbone
+from liftune.models.classifier import attach as liftune_attach
 from liftune.models.hooks import boosted_adamw
 from liftune.models.methods import METHODS
+from liftune.models.methods_prompt import DECODERS, ENCODERS
+from liftune.spec import ModelSpec
+from liftune.task import TaskKind
 
 #: One encoder and one decoder stand for the rest here; the contract tests cover every pair.
 PAIRS = [(name, family) for name in peft_methods() for family in ("bert", "gpt2") if family in METHODS[name].families]
@@ -53,14 +59,26 @@ def test_tuning_starts_from_the_model_as_it_is(name):
     ("name", "family"),
     [(name, family) for name in ("prompt", "p_tuning", "prefix") for family in sorted(METHODS[name].families.names)],
 )
-def test_a_prompted_row_answers_the_same_beside_a_longer_one(name, family):
+def test_a_prompt_changes_the_answer_and_padding_does_not(name, family):
     model, batch = tiny_classifier(family), rows(family)
     plain = logits(model, batch)
     tuned = attach(METHODS[name], model)
     alone = logits(tuned, batch)
-    together = logits(tuned, padded(batch, tuned.config.pad_token_id))
     assert (alone - plain).abs().max() > 1e-3
-    assert (together[:3] - alone).abs().max() < 1e-5
+    if name == "prefix" or family in ENCODERS:
+        together = logits(tuned, padded(batch, tuned.config.pad_token_id))
+        assert (together[:3] - alone).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["prompt", "p_tuning"])
+@pytest.mark.parametrize("family", sorted({*DECODERS} & {*FAMILIES}))
+def test_a_prompted_decoder_answers_a_row_the_same_beside_a_longer_one(name, family, tmp_path):
+    """It reads the last position, whatever stands there, so it may see no padding."""
+    spec = ModelSpec(name=str(save_tiny(family, tmp_path)))
+    backbone = load_backbone(spec, task=TaskKind.SINGLE_LABEL, labels=["no", "yes"], seed=0)
+    classifier = liftune_attach(backbone, METHODS[name], METHODS[name].options(virtual_tokens=4))
+    together = classifier.logits(["short", "a good deal longer than that", "short too"])
+    assert abs(together[0] - classifier.logits(["short"])[0]).max() < 1e-5
 
 
 def test_pissa_gives_the_model_its_own_weights_back_and_saves_plain_lora(tmp_path):

@@ -3,9 +3,9 @@
 In: options and a model's shape.  Out: entries of METHODS.  Not here: the length limit that shrinks by those positions
 (`virtual_tokens` in methods.py).
 
-They fit few families. A prompt of embeddings hides the tokens from the model, and decoders, XLNet, BART and T5 need
-them to find where a row ends: the padding would be pooled, and a row's answer would depend on its batch. A prefix of
-keys and values needs a model that takes a cache.
+They fit few families. A prompt of embeddings hides the tokens from the model: XLNet, BART and T5 need them to find
+where a row ends, and refuse it or pool the padding. Decoders then read the last position, so the classifier hands
+them rows of equal length (classifier.py). A prefix of keys and values needs a model that takes a cache.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from liftune.models.method import METHODS, BackboneShape, only
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-#: Encoders that take embeddings in place of tokens and pool without looking at the tokens.
-EMBEDDING_READERS = (
+#: Encoders that pool without looking at the tokens.
+ENCODERS = (
     "albert",
     "bert",
     "camembert",
@@ -31,19 +31,9 @@ EMBEDDING_READERS = (
     "roberta",
     "xlm-roberta",
 )
-#: Models whose attention reads a key-value cache, in which the prefix is put.
-CACHE_READERS = (
-    "bert",
-    "camembert",
-    "electra",
-    "gpt2",
-    "llama",
-    "mistral",
-    "qwen2",
-    "qwen3",
-    "roberta",
-    "xlm-roberta",
-)
+#: Encoders whose code also serves as a decoder, and so takes a cache.
+ENCODERS_WITH_CACHE = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
+DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
 
 
 def _positions(shape: BackboneShape) -> dict[str, Any]:
@@ -63,7 +53,7 @@ def _positions(shape: BackboneShape) -> dict[str, Any]:
     summary="Learnt embeddings put before each row.",
     options=options.PromptOptions,
     learning_rate=1e-3,
-    families=only(*EMBEDDING_READERS),
+    families=only(*ENCODERS, *DECODERS),
     optimizer=hooks.prompt_optimizer,
 )
 def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
@@ -78,7 +68,7 @@ def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
     summary="Embeddings put before each row, made by a small network.",
     options=options.PTuningOptions,
     learning_rate=1e-3,
-    families=only(*EMBEDDING_READERS),
+    families=only(*ENCODERS, *DECODERS),
 )
 def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig:
     """Liu et al. 2021 (GPT Understands, Too). Rate: that of PEFT's example for sequence classification."""
@@ -91,10 +81,10 @@ def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig
 
 @METHODS.entry(
     "prefix",
-    summary="Learnt keys and values put before each row in every layer of a decoder.",
+    summary="Learnt keys and values put before each row in every layer.",
     options=options.PrefixOptions,
     learning_rate=1e-3,
-    families=only(*CACHE_READERS),
+    families=only(*ENCODERS_WITH_CACHE, *DECODERS),
     optimizer=hooks.prompt_optimizer,
 )
 def prefix(chosen: options.PrefixOptions, shape: BackboneShape) -> PeftConfig:
