@@ -61,7 +61,7 @@ Ratio = Annotated[float, Field(ge=1)]
 class Options(BaseModel):
     """Base of every method's options."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class NoOptions(Options):
