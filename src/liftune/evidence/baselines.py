@@ -14,16 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.rows import Splits
-from liftune.errors import need
+from liftune.errors import DataError, need
 from liftune.evidence.linear import Chosen, Linear, choose_strength
 from liftune.metrics import check_metric
 from liftune.seam import Row
 from liftune.task import TaskKind
 
 #: Inverse strengths along the path; rows have unit length, so useful ones lie well above those of dense features.
-_STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
+#: The same for ridge, whose loss grows with the target's square.
+_RIDGE_STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0)
 #: Characters of train text above which character n-grams are not tried: they take ten times the words' time.
-_MOST_CHARACTERS = 4_000_000
+_MOST_CHARACTERS = 2_000_000
+#: Texts from which on an n-gram must occur in two of them: before, all are needed; after, most n-grams occur once.
+_RARE_NGRAMS_FROM = 1_000
 #: Coefficients of the largest model; the vocabulary keeps the most frequent n-grams that fit.
 _MOST_COEFFICIENTS = 3_000_000
 
@@ -87,7 +91,7 @@ def tfidf(splits: Splits, metric: str | None = None) -> Tfidf:
     """Logistic regression (one-vs-rest for multi-label, ridge for regression) on tf-idf, chosen on validation, fitted
     on train.
 
-    Words and word pairs, and where the texts are not long also with character n-grams of 2 to 5; the better kind and
+    Words and word pairs, and where the texts are not long also with character n-grams of 3 to 5; the better kind and
     its strength are what
     validation says by `metric` (None: the task's default), ties settled by the loss.
     """
@@ -96,19 +100,21 @@ def tfidf(splits: Splits, metric: str | None = None) -> Tfidf:
     outputs = len(splits.labels) if splits.task.outputs_labels else 1
     targets = [splits.encoded(part) for part in (splits.train, splits.validation)]
     best: tuple[Ngrams, Chosen] | None = None
+    strengths: Sequence[float] = _RIDGE_STRENGTHS if splits.task is TaskKind.REGRESSION else _STRENGTHS
     for characters in (False, True) if _characters(splits.train.rows) <= _MOST_CHARACTERS else (False,):
-        ngrams = Ngrams.learn(splits.train.rows, characters=characters, most=_MOST_COEFFICIENTS // outputs)
-        parts = [ngrams.features(part.rows) for part in (splits.train, splits.validation)]
-        train, validation = zip(parts, targets, strict=True)
-        chosen = choose_strength(train, validation, outputs, splits.task, measure, _STRENGTHS)
+        ngrams, features = Ngrams.learn(splits.train.rows, characters=characters, most=_MOST_COEFFICIENTS // outputs)
+        train, validation = (features, targets[0]), (ngrams.features(splits.validation.rows), targets[1])
+        chosen = choose_strength(train, validation, outputs, splits.task, measure, strengths)
         if best is None or chosen.score > best[1].score:
             best = (ngrams, chosen)
+        # More features to a row need no weaker penalty: the words' strength bounds the longer search.
+        strengths = [chosen.strength * factor for factor in (0.3, 1.0)]
     assert best is not None
     return Tfidf(best[0], best[1].model, best[1].strength)
 
 
 def _characters(rows: Sequence[Row]) -> int:
-    return sum(len(row) if isinstance(row, str) else len(row[0]) + len(row[1]) for row in rows)
+    return sum(len(text) for text in _flat(rows))
 
 
 @dataclass(frozen=True)
@@ -124,43 +130,45 @@ class Ngrams:
     pairs: bool
 
     @classmethod
-    def learn(cls, rows: Sequence[Row], *, characters: bool, most: int) -> Ngrams:
-        """The vocabulary of these rows.
+    def learn(cls, rows: Sequence[Row], *, characters: bool, most: int) -> tuple[Ngrams, Any]:
+        """The vocabulary of these rows, and their features (N, D).
 
         Args:
             characters: whether character n-grams join the words.
             most: features at most; a pair's four blocks share them.
+
+        Raises:
+            DataError: no text holds a word or a sign.
         """
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         pairs = isinstance(rows[0], tuple)
-        texts = [text for row in rows for text in ((row,) if isinstance(row, str) else row)]
-        each = max(1_000, most // ((4 if pairs else 1) * (2 if characters else 1)))
+        texts = _flat(rows)
         shared: dict[str, Any] = {
-            "min_df": 2 if len(texts) >= 1_000 else 1,
-            "max_features": each,
+            "min_df": 2 if len(texts) >= _RARE_NGRAMS_FROM else 1,
+            "max_features": max(1_000, most // ((4 if pairs else 1) * (2 if characters else 1))),
             "sublinear_tf": True,
             "dtype": np.float32,
-            "strip_accents": None,
         }
         # Single characters count as words: the pattern of scikit-learn drops "I" and every one-sign word of Chinese.
         kinds = [TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[^\w\s]", **shared)]
         if characters:
-            kinds.append(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **shared))
-        return cls(tuple(kind.fit(texts) for kind in kinds), pairs)
+            kinds.append(TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), **shared))
+        try:
+            vectors = [kind.fit_transform(texts) for kind in kinds]
+        except ValueError as error:
+            raise DataError(f"tf-idf finds no words in train: {error}", mend="name the text column") from None
+        ngrams = cls(tuple(kinds), pairs)
+        return ngrams, ngrams._arranged(vectors)
 
     def features(self, rows: Sequence[Row]) -> Any:
         """(N, D) CSR float32."""
-        from scipy.sparse import csr_array, hstack
+        from scipy.sparse import csr_array
 
         if not rows:
             return csr_array((0, self.width), dtype=np.float32)
-        if not self.pairs:
-            return csr_array(self._vectors(list(rows)))
-        first, second = (self._vectors([row[side] for row in rows]) for side in (0, 1))
-        product = first.multiply(second)
-        cosine = csr_array(np.asarray(product.sum(axis=1)).reshape(-1, 1).astype(np.float32))
-        return csr_array(hstack([first, second, product, abs(first - second), cosine]))
+        texts = _flat(rows)
+        return self._arranged([kind.transform(texts) for kind in self.vectorizers])
 
     @property
     def width(self) -> int:
@@ -168,7 +176,19 @@ class Ngrams:
         terms = sum(len(kind.vocabulary_) for kind in self.vectorizers)
         return 4 * terms + 1 if self.pairs else terms
 
-    def _vectors(self, texts: list[Any]) -> Any:
+    def _arranged(self, vectors: list[Any]) -> Any:
+        """Vectors of the flat texts, each vectorizer's own, as features of the rows."""
         from scipy.sparse import csr_array, hstack
 
-        return csr_array(hstack([kind.transform(texts) for kind in self.vectorizers]))
+        both = csr_array(hstack(vectors))
+        if not self.pairs:
+            return both
+        first, second = both[0::2], both[1::2]
+        product = first.multiply(second)
+        cosine = csr_array(np.asarray(product.sum(axis=1)).reshape(-1, 1).astype(np.float32))
+        return csr_array(hstack([first, second, product, abs(first - second), cosine]))
+
+
+def _flat(rows: Sequence[Row]) -> list[str]:
+    """Texts; the two of a pair one after the other."""
+    return [text for row in rows for text in ((row,) if isinstance(row, str) else row)]
