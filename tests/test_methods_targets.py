@@ -105,6 +105,14 @@ def test_a_model_without_a_list_of_blocks_is_all_body():
     assert linear_targets(model, ("2",)) == ["0"]
 
 
+def test_a_pooler_that_was_loaded_with_the_body_is_changed_and_a_fresh_one_is_not():
+    """A fresh pooler is part of the head, and trained in full."""
+    model = tiny_classifier("bert")
+    assert "bert.pooler.dense" in linear_targets(model, ("classifier",))
+    assert "bert.pooler.dense" not in linear_targets(model, ("bert.pooler", "classifier"))
+    assert short_names(linear_targets(model, ("classifier",)), model) == ["query", "key", "value", "dense"]
+
+
 def test_an_ambiguous_end_is_lengthened_until_it_is_not():
     inner = nn.ModuleDict({"dense": nn.Linear(2, 2)})
     model = nn.ModuleDict({"layer": nn.ModuleList([inner]), "head": nn.ModuleDict({"dense": nn.Linear(2, 2)})})

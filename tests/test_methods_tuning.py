@@ -4,10 +4,13 @@ import copy
 import json
 
 import pytest
+import torch
+from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from tiny_models import FAMILIES, save_tiny
 from tiny_tuning import STEPS, attach, logits, padded, peft_methods, reopen, rows, shape_of, tiny_classifier, train
 
+from liftune.models import hooks
 from liftune.models.backbones import load_backbone
 from liftune.models.classifier import attach as liftune_attach
 from liftune.models.hooks import boosted_adamw
@@ -48,7 +51,9 @@ def test_a_method_that_says_so_merges_into_the_model(name, family):
     assert not any(isinstance(module, BaseTunerLayer) for module in merged.modules())
 
 
-@pytest.mark.parametrize("name", ["lora", "rslora", "dora", "loraplus", "adalora", "ia3", "vera", "fourierft", "boft"])
+@pytest.mark.parametrize(
+    "name", ["lora", "rslora", "dora", "pissa", "loraplus", "adalora", "ia3", "vera", "fourierft", "boft"]
+)
 def test_tuning_starts_from_the_model_as_it_is(name):
     model, batch = tiny_classifier("bert"), rows("bert")
     before = logits(model, batch)
@@ -81,21 +86,41 @@ def test_a_prompted_decoder_answers_a_row_the_same_beside_a_longer_one(name, fam
     assert abs(together[0] - classifier.logits(["short"])[0]).max() < 1e-5
 
 
-def test_pissa_gives_the_model_its_own_weights_back_and_saves_plain_lora(tmp_path):
-    """Else the adapter would be right only where the base is split in the very same way."""
-    method, base, batch = METHODS["pissa"], tiny_classifier("bert"), rows("bert")
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_pissa_trains_the_principal_directions_and_saves_plain_lora(family, tmp_path):
+    """As PEFT's own PiSSA would be saved, the adapter were right only where the base is split in the very same way."""
+    method, base, batch = METHODS["pissa"], tiny_classifier(family), rows(family)
     tuned = attach(method, copy.deepcopy(base))
-    name = "bert.encoder.layer.0.attention.self.query"
-    changed = tuned.base_model.model.get_submodule(name)
-    own = base.get_submodule(name).weight
-    assert (changed.base_layer.weight - own).abs().max() > 1e-3
+    assert (logits(tuned, batch) - logits(base, batch)).abs().max() < 1e-5
+    layer = next(module for module in tuned.modules() if isinstance(module, LoraLayer))
+    first = (layer.scaling["default"] * layer.lora_B["default"].weight @ layer.lora_A["default"].weight).detach()
+    weight = layer.get_base_layer().weight.T if layer.fan_in_fan_out else layer.get_base_layer().weight
+    rest = torch.linalg.svdvals(weight)[8:]
+    assert torch.allclose(torch.linalg.norm(weight - first), torch.linalg.norm(rest), atol=1e-4)
     train(method, tuned, batch)
+    answers = logits(tuned, batch)
+    with tuned.disable_adapter():
+        assert (logits(tuned, batch) - logits(base, batch)).abs().max() < 1e-5
     method.before_save(tuned)
     method.before_save(tuned)  # a second call must change nothing
-    assert (changed.base_layer.weight - own).abs().max() < 1e-6
     tuned.save_pretrained(tmp_path)
     saved = json.loads((tmp_path / "adapter_config.json").read_text())
     assert (saved["r"], saved["lora_alpha"], saved["init_lora_weights"]) == (16, 32, True)
+    assert (logits(reopen(base, tmp_path), batch) - answers).abs().max() < 1e-5
+
+
+def test_pissa_takes_a_rank_above_the_weights_own():
+    model, batch = tiny_classifier("bert"), rows("bert")
+    before = logits(model, batch)
+    tuned = attach(METHODS["pissa"], model, {"rank": 40})
+    assert (logits(tuned, batch) - before).abs().max() < 1e-5
+
+
+def test_pissa_decomposes_a_wide_weight_by_sampling(monkeypatch):
+    monkeypatch.setattr(hooks, "WIDEST_EXACT", 8)
+    model, batch = tiny_classifier("bert"), rows("bert")
+    before = logits(model, batch)
+    assert (logits(attach(METHODS["pissa"], model), batch) - before).abs().max() < 1e-5
 
 
 def test_adalora_saves_the_ranks_of_the_epoch_that_is_kept(tmp_path):

@@ -50,9 +50,10 @@ def tiny_classifier(family: str, *, seed: int = 0) -> Any:
 
 
 def shape_of(model: Any, *, total_steps: int = STEPS) -> BackboneShape:
-    """The model's shape, its head the modules that stand outside the body."""
-    heads = tuple(name for name, _ in model.named_children() if name in HEADS)
-    return BackboneShape(model.config.model_type, model, heads, total_steps)
+    """The model's shape, its head the modules outside the body and the pooler, as if none had been trained."""
+    heads = [name for name, _ in model.named_modules() if name.rpartition(".")[2] in HEADS]
+    outermost = tuple(name for name in heads if not any(name.startswith(f"{outer}.") for outer in heads))
+    return BackboneShape(model.config.model_type, model, outermost, total_steps)
 
 
 def rows(family: str) -> dict[str, Tensor]:

@@ -99,7 +99,7 @@ def _is_text(node: Any) -> bool:
 
 def _shown(default: Any) -> str:
     if default is None:
-        return "chosen to fit"
+        return "automatic"
     if isinstance(default, tuple):
         return f"`{','.join(default)}`"
     return f"`{default}`" if isinstance(default, str) else f"`{default:g}`"

@@ -1,4 +1,4 @@
-"""What a few methods do beyond a PEFT config: optimizers with a rate of their own, AdaLoRA's budget, PiSSA's residual.
+"""What a few methods do beyond a PEFT config: optimizers with a rate of their own, AdaLoRA's budget, PiSSA's start.
 
 In: a PEFT model.  Out: an optimizer, a penalty, or the model changed in place.
 Not here: when each is called (method.py says), the configs (methods.py).
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 ADAPTER = "default"
+#: Widest weight, by its smaller side, whose exact singular value decomposition is worth its seconds.
+WIDEST_EXACT = 1024
 
 
 def boosted_adamw(model: nn.Module, marker: str, *, ratio: float, lr: float, weight_decay: float) -> Optimizer:
@@ -88,44 +90,77 @@ def adalora_keep_what_lives(model: nn.Module) -> None:
     _config(model).rank_pattern = alive
 
 
-def pissa_remember(model: nn.Module) -> None:
-    """Keep each layer's first A and B beside it: what initialisation took out of the model's own weight."""
+def pissa_begin(model: nn.Module) -> None:
+    """Start each A and B at the principal directions of its weight W, and take those out of what the layer answers.
+
+    PiSSA trains B A on the residual W - s B0 A0. The residual is not stored here: W stays as it is, and s B0 A0 x is
+    taken from the layer's output: W is not rounded twice in bfloat16, and disabling the adapter gives the model back.
+    """
     for layer in _lora_layers(model):
-        layer.register_buffer("pissa_A", layer.lora_A[ADAPTER].weight.detach().clone(), persistent=False)
-        layer.register_buffer("pissa_B", layer.lora_B[ADAPTER].weight.detach().clone(), persistent=False)
+        first_a, first_b = _principal(layer)
+        layer.lora_A[ADAPTER].weight.data.copy_(first_a)
+        layer.lora_B[ADAPTER].weight.data.copy_(first_b)
+        layer.register_buffer("pissa_A", first_a, persistent=False)
+        layer.register_buffer("pissa_B", first_b, persistent=False)
+        layer.pissa_hook = layer.register_forward_hook(_without_first)
 
 
 def pissa_to_lora(model: nn.Module) -> None:
-    """Give the model its own weights back and turn the adapter into a plain LoRA of twice the rank, the same function.
+    """Turn the adapter into a plain LoRA of twice the rank, the same function.
 
-    W - s B0 A0 + s B A = W + s [B, -B0] [A; A0]. Source: Meng et al. 2024, PiSSA, appendix C. Without this the adapter
-    would only be right on a base whose weights were split in the very same way.
+    s B A - s B0 A0 = s [B, -B0] [A; A0]. Source: Meng et al. 2024, PiSSA, appendix C. Without this the adapter would
+    only be right on a base whose weights were split in the very same way.
     """
+    from torch import cat
+    from torch.nn import Parameter
+
     for layer in _lora_layers(model):
-        _one_pissa_to_lora(layer)
-    config = _config(model)
-    if config.init_lora_weights is not True:
-        config.r, config.lora_alpha, config.init_lora_weights = 2 * config.r, 2 * config.lora_alpha, True
+        if not hasattr(layer, "pissa_hook"):
+            continue
+        for linear, first, axis in (
+            (layer.lora_A[ADAPTER], layer.pissa_A, 0),
+            (layer.lora_B[ADAPTER], -layer.pissa_B, 1),
+        ):
+            wider = cat([linear.weight.detach(), first.to(linear.weight.dtype)], dim=axis)
+            linear.weight = Parameter(wider, requires_grad=linear.weight.requires_grad)
+            linear.out_features, linear.in_features = wider.shape
+        layer.pissa_hook.remove()
+        del layer.pissa_hook, layer.pissa_A, layer.pissa_B
+        layer.r[ADAPTER] *= 2
+        layer.lora_alpha[ADAPTER] *= 2  # the scaling, alpha / rank, stays
+        config = _config(model)
+        config.r, config.lora_alpha = layer.r[ADAPTER], layer.lora_alpha[ADAPTER]
 
 
-def _one_pissa_to_lora(layer: Any) -> None:
+def _principal(layer: Any) -> tuple[Tensor, Tensor]:
+    """A (r, in) and B (out, r) such that s B A is the weight's best approximation of rank r.
+
+    Source: Meng et al. 2024, equations 2 and 3. Wide weights take the randomised decomposition, as the paper does.
+    """
     import torch
+    from torch.nn.functional import pad
 
-    if not hasattr(layer, "pissa_A"):
-        return
-    base = layer.get_base_layer().weight
-    first_a, first_b = layer.pissa_A.float(), layer.pissa_B.float()
-    taken = layer.scaling[ADAPTER] * first_b @ first_a
-    for name, parts, across in (("lora_A", (first_a,), 0), ("lora_B", (-first_b,), 1)):
-        linear = getattr(layer, name)[ADAPTER]
-        wider = torch.cat([linear.weight.detach().float(), *parts], dim=across).to(linear.weight.dtype)
-        linear.weight = torch.nn.Parameter(wider, requires_grad=linear.weight.requires_grad)
-        linear.out_features, linear.in_features = wider.shape
-    with torch.no_grad():
-        base.add_((taken.T if layer.fan_in_fan_out else taken).to(base.dtype))
-    layer.r[ADAPTER] *= 2
-    layer.lora_alpha[ADAPTER] *= 2  # the scaling, alpha / rank, stays
-    del layer.pissa_A, layer.pissa_B
+    weight, rank = layer.get_base_layer().weight.detach().float(), layer.r[ADAPTER]
+    weight = weight.T if layer.fan_in_fan_out else weight
+    if min(weight.shape) > WIDEST_EXACT:
+        left, values, right = torch.svd_lowrank(weight, q=min(rank + 8, *weight.shape), niter=16)
+        right = right.T
+    else:
+        left, values, right = torch.linalg.svd(weight, full_matrices=False)
+    root = (values[:rank] / layer.scaling[ADAPTER]).sqrt()
+    # A rank above the weight's own has nothing to start from: zeros.
+    spare = rank - len(root)
+    first_a, first_b = root[:, None] * right[:rank], left[:, :rank] * root
+    return pad(first_a, (0, 0, 0, spare)).contiguous(), pad(first_b, (0, spare)).contiguous()
+
+
+def _without_first(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    from torch.nn.functional import linear
+
+    if layer.disable_adapters:
+        return output
+    first: Tensor = linear(linear(inputs[0].to(layer.pissa_A.dtype), layer.pissa_A), layer.pissa_B)
+    return output.sub(first.to(output.dtype), alpha=layer.scaling[ADAPTER])
 
 
 def _lora_layers(model: nn.Module) -> Iterator[Any]:

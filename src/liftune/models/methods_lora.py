@@ -67,15 +67,15 @@ def dora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
 @METHODS.entry(
     "pissa",
     summary="LoRA begun from each weight's principal directions; saved as plain LoRA of twice the rank.",
-    options=options.PissaOptions,
+    options=options.LoraOptions,
     learning_rate=5e-4,
     mergeable=True,
-    after_attach=hooks.pissa_remember,
+    after_attach=hooks.pissa_begin,
     before_save=hooks.pissa_to_lora,
 )
-def pissa(chosen: options.PissaOptions, shape: BackboneShape) -> PeftConfig:
+def pissa(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     """Meng et al. 2024. Rate: half of LoRA's, since both factors start large."""
-    return _lora(chosen, shape, init_lora_weights=f"pissa_niter_{chosen.iterations}" if chosen.iterations else "pissa")
+    return _lora(chosen, shape)
 
 
 @METHODS.entry(

@@ -79,6 +79,7 @@ class LoraOptions(Targeted):
     """Of LoRA and its kin."""
 
     rank: Rank = 8
+    """Width of the update's bottleneck; parameters grow with it."""
     alpha: Alpha = 16
     """The update is scaled by alpha / rank (rslora: alpha / sqrt(rank))."""
     dropout: Dropout = 0.0
@@ -88,13 +89,6 @@ class LoraOptions(Targeted):
 
 
 Checked = TypeVar("Checked", bound=BaseModel)
-
-
-class PissaOptions(LoraOptions):
-    """Of PiSSA."""
-
-    iterations: Annotated[int, Field(gt=0)] | None = None
-    """Of a randomised singular value decomposition; None takes the exact one, slow beyond widths of a few thousand."""
 
 
 class LoraPlusOptions(LoraOptions):
@@ -110,8 +104,11 @@ class AdaLoraOptions(Targeted):
     rank: Rank = 8
     """Mean rank that is left at the end."""
     initial_rank: Rank = 12
+    """Rank of every layer at the start."""
     alpha: Alpha = 16
+    """The update is scaled by alpha / initial_rank."""
     dropout: Dropout = 0.0
+    """Of the update's input, while training."""
     initial_fraction: Fraction = 0.1
     """Share of the steps before pruning begins."""
     final_fraction: Fraction = 0.3
@@ -136,22 +133,27 @@ class VeraOptions(Targeted):
     rank: Rank = 256
     """Of the random, shared, frozen projections."""
     dropout: Dropout = 0.0
+    """Of the update's input, while training."""
     initial_scale: Annotated[float, Field(gt=0)] = 0.1
+    """What the inner vector starts at."""
 
 
 class BlockOptions(Targeted):
     """Of the orthogonal methods."""
 
     block_size: Annotated[int, Field(ge=2)] | None = None
-    """Width of the rotated blocks, a divisor of every target's input width; None takes the largest that suits."""
+    """Width of the rotated blocks, a divisor of every target's input width; automatic: the largest up to 32, boft 8."""
     dropout: Dropout = 0.0
+    """Of whole blocks, while training."""
 
 
 class LycorisOptions(Targeted):
     """Of LoHa and LoKr."""
 
     rank: Rank = 8
+    """Of each factor."""
     alpha: Alpha = 16
+    """The update is scaled by alpha / rank."""
     dropout: Dropout = 0.0
     """Of whole ranks, while training."""
 
@@ -160,8 +162,9 @@ class FourierOptions(Targeted):
     """Of FourierFT."""
 
     frequencies: Annotated[int, Field(gt=0)] | None = None
-    """Trained coefficients of each layer; None takes 1000, or all of a smaller matrix."""
+    """Trained coefficients of each layer; automatic: 1000, or all of a smaller matrix."""
     scale: Annotated[float, Field(gt=0)] = 150.0
+    """Of the update; the paper's for RoBERTa."""
     lr_ratio: Ratio = 20.0
     """The spectrum's learning rate over the head's."""
 
@@ -186,6 +189,7 @@ class PTuningOptions(Options):
     """Of p-tuning."""
 
     virtual_tokens: Annotated[int, Field(gt=0)] = 20
+    """Trained positions put before each row; the model's length limit shrinks by as many."""
     hidden_size: Annotated[int, Field(gt=0)] = 128
     """Of the network that makes the prompt."""
 
@@ -194,6 +198,7 @@ class PrefixOptions(Options):
     """Of prefix tuning."""
 
     virtual_tokens: Annotated[int, Field(gt=0)] = 20
+    """Trained positions put before each row; the model's length limit shrinks by as many."""
     lr_ratio: Ratio = 10.0
     """The prefix's learning rate over the head's."""
 
