@@ -114,6 +114,8 @@ def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Cl
     if method.kind == "full":
         with _damage(folder):
             whole = reload_whole(card, folder, seed=seed, plan=plan)
+            if whole.fresh:
+                raise _incomplete(whole.fresh, folder)
             return rebuild(whole, method, lambda: whole.model, plan=plan, max_length=card.max_length)
     backbone = reload_backbone(card, seed=seed, plan=plan)
     if backbone.sha256 != card.base_sha256:
@@ -158,13 +160,17 @@ def _load_peft(backbone: Backbone, folder: Path) -> nn.Module:
         # PEFT only warns of what the file lacks.
         lacking = sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - saved)
     if lacking:
-        raise ArtifactError(
-            f"the adapter's weights are incomplete: {len(lacking)} are missing, the first is {lacking[0]}",
-            where=str(folder / _WEIGHTS),
-            mend="restore the folder, or tune again",
-        )
+        raise _incomplete(lacking, folder)
     assert isinstance(model, nn.Module)
     return model
+
+
+def _incomplete(lacking: Sequence[str], folder: Path) -> ArtifactError:
+    return ArtifactError(
+        f"the adapter's weights are incomplete: {len(lacking)} are missing, the first is {lacking[0]}",
+        where=str(folder),
+        mend="restore the folder, or tune again",
+    )
 
 
 @contextmanager
