@@ -21,7 +21,7 @@ from liftune.seam import Row
 from liftune.task import TaskKind
 
 #: Inverse strengths along the path; rows have unit length, so useful ones lie well above those of dense features.
-_STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
+_STRENGTHS = (0.1, 1.0, 3.0, 10.0, 30.0, 100.0)
 #: The same for ridge, whose loss grows with the target's square.
 _RIDGE_STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0)
 #: Characters of train text above which character n-grams are not tried: they take ten times the words' time.
