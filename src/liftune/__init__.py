@@ -1,1 +1,28 @@
-"""liftune: lightweight fine-tuning of foundation models on text classification."""
+"""liftune: lightweight fine-tuning of foundation models on text classification.
+
+    >>> import liftune
+    >>> sorted(liftune.__all__)[:3]
+    ['LiftuneError', '__version__', 'compare']
+
+Public names are imported when first used (PEP 562), so that nothing that is not asked for costs time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from liftune.api import compare, evaluate, inspect, load, report, tune
+    from liftune.errors import LiftuneError
+
+__version__ = "0.1.0"
+__all__ = ["LiftuneError", "__version__", "compare", "evaluate", "inspect", "load", "report", "tune"]
+
+_HOMES = {"LiftuneError": "errors"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'api')}"), name)

@@ -62,7 +62,7 @@ class ArtifactError(LiftuneError):
     """A run folder or adapter that is missing, damaged or in the way."""
 
 
-class MissingExtra(LiftuneError):
+class MissingExtra(LiftuneError):  # noqa: N818 - "missing" says that it is an error
     """A part of liftune that is not installed."""
 
 

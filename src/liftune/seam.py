@@ -26,6 +26,6 @@ class Scorer(Protocol):
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32, one row of scores per input row, in input order.
 
-        Single-label: softmax over C labels gives probabilities. Multi-label: sigmoid of each. Regression: C = 1, the value.
+        Single-label: softmax over C labels gives probabilities. Multi-label: sigmoid of each. Regression: the value.
         """
         ...

@@ -11,22 +11,51 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from liftune.errors import SpecError
+from liftune.errors import SpecError, nearest
 from liftune.task import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
 DEFAULT_MODEL = "minilm"
 
+
+def pairs(value: Any) -> Any:
+    """'a=1,b=2' or ['a=1', 'b=2'] as a dict; anything else passes.
+
+    >>> pairs("train=a,test=b")
+    {'train': 'a', 'test': 'b'}
+    """
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        for part in value:
+            if "=" not in part:
+                raise ValueError(f"{part!r} is not KEY=VALUE")
+        return {key.strip(): text.strip() for key, text in (part.split("=", 1) for part in value)}
+    return value
+
+
+def numbers(value: Any) -> Any:
+    """'0,1,2' or one number as a tuple; anything else passes.
+
+    >>> numbers("0,1")
+    ('0', '1')
+    """
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(","))
+    return (value,) if isinstance(value, int) else value
+
+
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 
 
 class Spec(BaseModel):
     """Base of every spec: frozen, and strict about names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @classmethod
     def checked(cls, values: dict[str, Any], *, where: str | None = None) -> Self:
@@ -34,83 +63,107 @@ class Spec(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SpecError(faults(error), where=where, mend="give values of the type and range named above") from None
+            raise SpecError(
+                "\n".join(faults(error)), where=where, mend="give a value of the type and range named above"
+            ) from None
 
 
-def faults(error: ValidationError) -> str:
-    """Every fault of a validation, one a line: which field, what is wrong, what was given."""
+def faults(error: ValidationError) -> list[str]:
+    """Every fault of a validation: which option, what is wrong, what was given."""
     lines = []
     for fault in error.errors():
-        field = ".".join(str(part) for part in fault["loc"]) or "value"
-        given = "" if fault["type"] == "missing" else f", got {fault['input']!r}"
-        lines.append(f"{field}: {fault['msg'][:1].lower()}{fault['msg'][1:]}{given}")
-    return "\n".join(lines)
+        path = tuple(str(part) for part in fault["loc"])
+        option = next((name for name, home in OPTIONS.items() if path[:2] == home), None)
+        field = f"--{option.replace('_', '-')}" if option else ".".join(path) or "value"
+        message = fault["msg"].removeprefix("Value error, ")
+        given = "" if fault["type"] in ("missing", "value_error") else f", got {fault['input']!r}"
+        lines.append(f"{field}: {message[:1].lower()}{message[1:]}{given}")
+    return lines
 
 
 class DataSpec(Spec):
     """Which rows, and how to read them."""
 
     source: str = DEFAULT_DATA
-    """A file, a folder, a hub id `ID[:CONFIG][@REVISION]`, or `sample:NAME`."""
+    """A file, a folder, a hub id ID[:CONFIG][@REVISION], or sample:NAME."""
     task: TaskKind | None = None
+    """single_label, multi_label or regression; recognised from the labels if not given."""
     text: str | None = None
+    """Column that holds the text; found by its name if not given."""
     text_pair: str | None = None
+    """Column that holds the second text of a pair."""
     label: str | None = None
+    """Column that holds the label, the labels or the number."""
     train_rows: Positive | None = None
+    """Tune on a stratified sample of this many rows; marks the run partial."""
     test_rows: Positive | None = None
+    """Test on a stratified sample of this many rows; marks the run partial."""
     validation: str | None = None
+    """A file of validation rows."""
     test: str | None = None
-    split: dict[str, str] = {}
-    """Role (train, validation, test) -> name of the split or file stem in the source."""
+    """A file of test rows."""
+    split: Pairs = {}
+    """Which split is which: train=NAME,validation=NAME,test=NAME."""
     skip_bad_rows: bool = False
+    """Drop and count rows without text or label instead of refusing them."""
     seed: Seed = 0
-    """Of carving and sampling; not of training."""
+    """Seed of carving and sampling rows."""
 
 
 class ModelSpec(Spec):
     """Which pretrained model."""
 
     name: str = DEFAULT_MODEL
-    """An alias, a hub id with optional `@REVISION`, or a local folder."""
-    label_map: dict[str, str] = {}
-    """Data label -> the head's name for it."""
+    """minilm, a hub id ID[@REVISION], or a local folder."""
+    label_map: Pairs = {}
+    """The trained head's names for your labels: neg=NEGATIVE,pos=POSITIVE."""
     max_length: Positive | None = None
-    """Tokens kept of each row; None takes what the data need, up to 512 or the model's own limit."""
+    """Tokens kept of each row; at most the model's own limit, 512 if not given."""
     device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best one here if not given."""
     trust_remote_code: bool = False
+    """Run the code that comes with the model."""
 
 
 class MethodSpec(Spec):
     """How to tune."""
 
     name: str = "lora"
-    options: dict[str, Any] = {}
-    """The method's own options; models/methods.py checks names, types and ranges."""
+    """Tuning method; `liftune list methods` prints them."""
+    options: Annotated[dict[str, Any], BeforeValidator(pairs)] = {}
+    """An option of the method, KEY=VALUE, such as rank=16; may be repeated."""
 
 
 class TrainSpec(Spec):
     """How long and how fast to tune."""
 
     epochs: Positive | None = None
+    """Passes over train at most; the best by validation is kept. By the number of rows if not given."""
     batch_size: Positive = 16
+    """Rows of one optimizer step."""
     lr: Annotated[float, Field(gt=0, lt=10)] | None = None
-    """Peak learning rate; None takes the method's default."""
+    """Peak learning rate; the method's own if not given."""
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.06
+    """Share of the steps in which the learning rate rises."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """AdamW's, on matrices."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradients are scaled down to this norm."""
     patience: Positive = 2
     """Epochs without a better validation score before training stops."""
     class_weights: bool = False
     """Weigh each label by the inverse of its frequency in train."""
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], BeforeValidator(numbers), Field(min_length=1)] = (0,)
+    """Tune once a seed: 0,1,2."""
 
 
 class EvalSpec(Spec):
     """What to compare, and by which measure."""
 
     metric: str | None = None
-    """Chooses the epoch and decides the verdict; None takes the task's default."""
+    """Chooses the epoch and decides the verdict; the task's own if not given."""
     with_full: bool = False
+    """Add full fine-tuning to the ladder."""
 
 
 class RunSpec(Spec):
@@ -122,6 +175,28 @@ class RunSpec(Spec):
     train: TrainSpec = TrainSpec()
     evaluation: EvalSpec = EvalSpec()
     out: str | None = None
+    """Folder of the run; a new one under runs/ if not given."""
+
+    @classmethod
+    def of(cls, **options: Any) -> RunSpec:
+        """A spec from flat options, named as on the command line; None means the default.
+
+        >>> RunSpec.of(data="rows.csv", seeds="0,1", set=["rank=4"]).method.options
+        {'rank': '4'}
+        """
+        values: dict[str, Any] = {}
+        for name, value in options.items():
+            if name not in OPTIONS:
+                raise SpecError(
+                    f"unknown option {name!r}{nearest(name, OPTIONS)}", mend=f"choose from: {', '.join(OPTIONS)}"
+                )
+            if value is not None:
+                room, *field = OPTIONS[name]
+                if field:
+                    values.setdefault(room, {})[field[0]] = value
+                else:
+                    values[room] = value
+        return cls.checked(values)
 
     @classmethod
     def read(cls, path: str | Path) -> RunSpec:
@@ -135,3 +210,21 @@ class RunSpec(Spec):
                 f"cannot read the spec: {error}", where=str(path), mend="give a TOML or JSON file"
             ) from None
         return cls.checked(values, where=str(path))
+
+
+def _options() -> dict[str, tuple[str, ...]]:
+    """Option -> where it lives in a RunSpec, read off the specs themselves."""
+    called = {("data", "source"): "data", ("data", "seed"): "split_seed", ("model", "name"): "model"}
+    called |= {("method", "name"): "method", ("method", "options"): "set"}
+    homes: dict[str, tuple[str, ...]] = {}
+    for room, info in RunSpec.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Spec):
+            for field in info.annotation.model_fields:
+                homes[called.get((room, field), field)] = (room, field)
+        else:
+            homes[room] = (room,)
+    return homes
+
+
+#: Every option of `tune` -> its place in a RunSpec. The command line and `liftune.tune` share these names.
+OPTIONS = _options()

@@ -54,7 +54,7 @@ def probabilities(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
 
 
 def decide(logits: FloatArray, task: TaskKind) -> NDArray[Any]:
-    """The answers: (N,) label index; (N, C) zeros and ones, a label where its probability reaches one half; (N,) value."""
+    """The answers: (N,) label index; (N, C) ones where a label's probability reaches one half; (N,) value."""
     if task is TaskKind.SINGLE_LABEL:
         return np.asarray(logits.argmax(axis=1), dtype=np.int64)
     if task is TaskKind.MULTI_LABEL:

@@ -1,1 +1,1 @@
-"""The evidence room: score contenders on the same rows, compare them honestly, and the rungs that need no tuning."""
+"""Evidence: baselines, scores with intervals, paired comparison. Numpy above the model seam."""

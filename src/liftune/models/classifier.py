@@ -245,6 +245,17 @@ def attach(
     return _ready(backbone, model, method, options, plan, head, room)
 
 
+def check_method(backbone: Backbone, method: Method, options: Options) -> None:
+    """Refuse what `attach` would refuse, with the model left as it is: to be asked before anything is computed.
+
+    Raises:
+        MethodError: the method does not fit the model's family, or names modules that it does not have.
+    """
+    check_family(method, backbone.family)
+    head = families.head_modules(backbone.model, backbone.fresh)
+    method.build(options, BackboneShape(backbone.family, backbone.model, head, total_steps=100))
+
+
 def rebuild(
     backbone: Backbone, method: Method, load: Callable[[], nn.Module], *, plan: Plan, max_length: int
 ) -> Classifier:

@@ -1,1 +1,1 @@
-
+"""What a person sees: sections, text, progress."""

@@ -1,0 +1,5 @@
+"""`python -m liftune` is `liftune`."""
+
+from liftune.cli import main
+
+main()

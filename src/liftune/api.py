@@ -1,0 +1,124 @@
+"""The Python door: the command line's verbs, with the same options by the same names.
+
+In: options.  Out: records, predictors, inspections.  Not here: any work; each verb builds a spec and makes one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from liftune.record import RunRecord
+from liftune.spec import RunSpec
+
+if TYPE_CHECKING:
+    from liftune.data.inspect import Inspection
+    from liftune.predict import Predictor
+
+
+def tune(
+    data: str | None = None,
+    *,
+    model: str | None = None,
+    method: str | None = None,
+    set: Mapping[str, Any] | Sequence[str] | None = None,
+    task: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    train_rows: int | None = None,
+    test_rows: int | None = None,
+    validation: str | None = None,
+    test: str | None = None,
+    split: Mapping[str, str] | str | None = None,
+    skip_bad_rows: bool | None = None,
+    split_seed: int | None = None,
+    label_map: Mapping[str, str] | str | None = None,
+    max_length: int | None = None,
+    device: str | None = None,
+    trust_remote_code: bool | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    warmup_fraction: float | None = None,
+    weight_decay: float | None = None,
+    max_grad_norm: float | None = None,
+    patience: int | None = None,
+    class_weights: bool | None = None,
+    seeds: Sequence[int] | int | str | None = None,
+    metric: str | None = None,
+    with_full: bool | None = None,
+    out: str | Path | None = None,
+    quiet: bool = True,
+) -> RunRecord:
+    """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save: `liftune tune`.
+
+    Args:
+        data: a file, a folder, a hub id, or `sample:NAME`; None takes sample:emotions.
+        model: minilm, a hub id, or a local folder.
+        method: one of `liftune list methods`.
+        set: options of the method, {"rank": 16} or ["rank=16"].
+        quiet: show no progress on stderr.
+
+    The others are those of `liftune tune --help`; None takes the default.
+
+    Returns:
+        what was found; `record.run` is the folder, for `liftune.load`.
+
+    Raises:
+        LiftuneError: anything that you can mend, with what, where and mend.
+    """
+    options = {name: value for name, value in locals().items() if name != "quiet"}
+    from liftune.report.progress import Progress
+    from liftune.run import tune as run_tune
+
+    if out is not None:
+        options["out"] = str(out)
+    return run_tune(RunSpec.of(**options), progress=Progress(quiet=quiet))
+
+
+def load(run: str | Path, *, device: str | None = None, with_base: bool = False) -> Predictor:
+    """A run's tuned model, ready to `predict(["some text"])`."""
+    from liftune.predict import Predictor
+
+    return Predictor.open(run, device=device, with_base=with_base)
+
+
+def evaluate(data: str, *, model: str | Path, metric: str | None = None, **options: Any) -> RunRecord:
+    """Score a run, an adapter or a pretrained model on a data set's test rows: `liftune evaluate`.
+
+    Args:
+        options: data and model options of `tune`: text, label, task, test_rows, label_map, device, ...
+    """
+    from liftune.run import evaluate_model
+
+    spec = RunSpec.of(data=data, model=str(model), **options)
+    return evaluate_model(spec.data, spec.model, metric=metric)
+
+
+def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> RunRecord:
+    """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`."""
+    from liftune.run import compare_runs
+
+    return compare_runs(str(a), str(b), metric=metric)
+
+
+def inspect(data: str, *, model: str | None = "minilm", max_length: int | None = None, **options: Any) -> Inspection:
+    """What is in a data set before any model sees it: `liftune inspect`.
+
+    Args:
+        model: whose tokens to count; None counts words.
+        options: data options of `tune`: text, label, task, split, ...
+    """
+    from liftune.data.inspect import inspect as inspect_data
+
+    return inspect_data(RunSpec.of(data=data, **options).data, model=model, max_length=max_length)
+
+
+def report(run: str | Path) -> str:
+    """What a run found, as Markdown: `liftune report`."""
+    from liftune.artifact import RunFolder
+    from liftune.report.text import to_markdown
+
+    return to_markdown(RunFolder.open(run).record())

@@ -1,0 +1,209 @@
+"""The run folder: what is where, written so that nothing finished is lost.
+
+    RUN/spec.json            what was asked
+    RUN/rows/test.jsonl      id, text, target of each test row (and validation.jsonl)
+    RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
+    RUN/adapter/             the tuned adapter (a model folder for --method full)
+    RUN/record.json          what was found; written last, atomically: a folder without it is an unfinished run
+
+In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from liftune.data.rows import Split, Splits
+from liftune.errors import ArtifactError
+from liftune.record import SCHEMA, RunRecord
+from liftune.seam import Row
+from liftune.spec import RunSpec, faults
+
+#: A run whose disk has less than this left is refused before it computes anything.
+LEAST_FREE_BYTES = 64 * 2**20
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write: {error.strerror or error}",
+            where=str(path),
+            mend="free some space or name another folder with --out; what was written before is still there",
+        ) from None
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def claim(cls, out: str | None, *, name: str) -> RunFolder:
+        """A folder for a new run; nothing is left on disk until the first result is saved.
+
+        Args:
+            out: as asked for; None takes `runs/NAME`, numbered where that exists.
+
+        Raises:
+            ArtifactError: the folder holds another run or other files, or cannot be written.
+        """
+        path = Path(out) if out else _unused(Path("runs") / name)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            holds = "another run" if (path / "record.json").exists() else "other files"
+            raise ArtifactError(
+                f"{path} exists and holds {holds}" if path.is_dir() else f"{path} is a file",
+                where="--out",
+                mend="name another folder, or remove this one first",
+            )
+        ground = next(parent for parent in (path, *path.absolute().parents) if parent.is_dir())
+        with writing(path):
+            with tempfile.TemporaryFile(dir=ground) as trial:
+                trial.write(b"\0")
+            free = shutil.disk_usage(ground).free
+        if free < LEAST_FREE_BYTES:
+            raise ArtifactError(
+                f"only {free / 2**20:.0f} MiB are free on the disk, a run needs {LEAST_FREE_BYTES / 2**20:.0f}",
+                where=str(path),
+                mend="free some space, or name a folder on another disk with --out",
+            )
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """A folder that holds a finished run."""
+        path = Path(path)
+        if not (path / "record.json").is_file():
+            what = "holds no finished run (there is no record.json)" if path.is_dir() else "is not a run folder"
+            raise ArtifactError(f"{path} {what}", mend="give a folder that `liftune tune` wrote")
+        return cls(path)
+
+    @property
+    def adapter(self) -> Path:
+        """Where the tuned adapter lies."""
+        return self.path / "adapter"
+
+    def save_inputs(self, spec: RunSpec, splits: Splits) -> None:
+        """What was asked, and the rows that contenders are compared on."""
+        with writing(self.path):
+            (self.path / "rows").mkdir(parents=True, exist_ok=True)
+            (self.path / "spec.json").write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            for name, split in (("test", splits.test), ("validation", splits.validation)):
+                with (self.path / "rows" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+                    file.writelines(_lines(split))
+
+    def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
+        """One contender's answers: (N, C) on test, (M, C) on validation."""
+        folder = self.path / "logits"
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(folder / f"{name}.npz", test=test, validation=validation)
+
+    def save_record(self, record: RunRecord) -> None:
+        """The end of a run: all of record.json or nothing of it."""
+        path = self.path / "record.json"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_suffix(".json.new")
+            with fresh.open("w", encoding="utf-8") as file:
+                json.dump(record.to_json(), file, indent=2, ensure_ascii=False)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, path)
+
+    def record(self) -> RunRecord:
+        """What was found.
+
+        Raises:
+            ArtifactError: record.json is damaged, or of a newer liftune.
+        """
+        path = self.path / "record.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            newer = isinstance(values, dict) and isinstance(values.get("schema"), int) and values["schema"] > SCHEMA
+            if newer:
+                raise ArtifactError(
+                    f"the record has schema {values['schema']}, this liftune reads up to {SCHEMA}",
+                    where=str(path),
+                    mend="pip install --upgrade liftune",
+                )
+            return RunRecord.model_validate(values)
+        except ValidationError as error:
+            reason = "; ".join(faults(error)[:3])
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            reason = str(error)
+        raise ArtifactError(f"the record is damaged: {reason}", where=str(path), mend="run `liftune tune` again")
+
+    def spec(self) -> RunSpec:
+        """What was asked."""
+        return RunSpec.read(self.path / "spec.json")
+
+    def split(self, name: str) -> Split:
+        """The test or validation rows."""
+        path = self.path / "rows" / f"{name}.jsonl"
+        with _reading(path), path.open(encoding="utf-8") as file:
+            found = [json.loads(line) for line in file]
+            return Split(
+                tuple(row["id"] for row in found),
+                tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in found),
+                tuple(tuple(row["target"]) if isinstance(row["target"], list) else row["target"] for row in found),
+            )
+
+    def logits(self, name: str, part: str = "test") -> NDArray[np.float32]:
+        """A contender's logits on one part's rows, (N, C)."""
+        path = self.path / "logits" / f"{name}.npz"
+        with _reading(path), np.load(path) as file:
+            return np.asarray(file[part], dtype=np.float32)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged: {error}"
+        raise ArtifactError(f"{path.name} {reason}", where=str(path), mend="run `liftune tune` again") from None
+
+
+def _unused(path: Path) -> Path:
+    numbered = (path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))
+    return path if not path.exists() else next(each for each in numbered if not each.exists())
+
+
+def _lines(split: Split) -> Iterator[str]:
+    for row_id, row, target in zip(split.ids, split.rows, split.targets, strict=True):
+        yield json.dumps({"id": row_id, **as_columns(row), "target": target}, ensure_ascii=False) + "\n"
+
+
+def as_columns(row: Row) -> dict[str, str]:
+    """A row as named columns."""
+    return {"text": row} if isinstance(row, str) else {"text": row[0], "text_pair": row[1]}
+
+
+def adapter_folder(path: str | Path) -> Path | None:
+    """The adapter that a path names, by itself or through its run; None where there is none."""
+    path = Path(path)
+    return next((each for each in (path / "adapter", path) if (each / "liftune.json").is_file()), None)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """A text file, with a full or read-only disk turned into a message."""
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

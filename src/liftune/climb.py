@@ -1,0 +1,184 @@
+"""The rungs of the ladder, each climbed by one function.
+
+In: a Job, which holds all that is settled before the first contender answers.  Out: rungs; the adapter on disk.
+Not here: the order of the story (run.py), scoring and verdicts (evidence/).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from liftune.artifact import RunFolder, writing
+from liftune.data import load_data
+from liftune.data.rows import Splits
+from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
+from liftune.evidence.ladder import Answers, Ladder
+from liftune.evidence.probe import probe as fit_probe
+from liftune.hardware.plan import Plan, make_plan
+from liftune.hardware.probe import probe
+from liftune.metrics import check_metric
+from liftune.models.adapter import prove, save_adapter
+from liftune.models.backbones import Backbone, load_backbone
+from liftune.models.classifier import Classifier, attach, check_method
+from liftune.models.families import position_limit
+from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
+from liftune.record import Contender, Integrity, TrainLog
+from liftune.report.progress import Progress
+from liftune.report.sections import interval
+from liftune.spec import RunSpec
+from liftune.train import Schedule, train
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is settled before the first contender answers."""
+
+    spec: RunSpec
+    method: Method
+    options: Any
+    splits: Splits
+    metric: str
+    plan: Plan
+    folder: RunFolder
+    progress: Progress
+
+    def keep(self, name: str, answers: Answers) -> None:
+        """Put a contender's logits on disk as soon as they are known."""
+        self.folder.save_logits(name, test=answers.test, validation=answers.validation)
+
+
+def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
+    """Check everything that can be checked before anything is computed; load rows and base."""
+    method = find_method(spec.method.name)
+    options = parse_options(method, spec.method.options)
+    folder = RunFolder.claim(spec.out, name=run_name(spec))
+    splits = load_data(spec.data)
+    metric = check_metric(spec.evaluation.metric, splits.task).name
+    plan = make_plan(probe(), device=spec.model.device)
+    backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
+    check_method(backbone, method, options)
+    spec, backbone = same_length(spec, backbone, options)
+    splits = splits.for_labels(backbone.labels)
+    counts = splits.counts
+    progress.say(
+        f"{spec.data.source}: {splits.task.value}, {len(splits.labels)} labels, {counts.train:,} train, "
+        f"{counts.validation:,} validation, {counts.test:,} test rows"
+    )
+    progress.say(
+        f"{spec.model.name}: {backbone.family}, {backbone.head} head, {backbone.max_length} tokens, "
+        f"{plan.dtype} on {plan.device}"
+    )
+    return Job(spec, method, options, splits, metric, plan, folder, progress), attach(backbone, None, None, plan=plan)
+
+
+def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpec, Backbone]:
+    """Shorten every contender's rows to what a method with virtual tokens leaves room for: all must read the same."""
+    room = position_limit(backbone.model)
+    tokens = backbone.max_length if room is None else min(backbone.max_length, room - virtual_tokens(options))
+    model = spec.model.model_copy(update={"max_length": tokens})
+    return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
+
+
+def climb_baselines(job: Job, ladder: Ladder) -> None:
+    """What needs no pretrained model: the majority class, and tf-idf with a linear model."""
+    fits: dict[str, Callable[[], Majority | Tfidf]] = {
+        "majority": lambda: majority(job.splits),
+        "tfidf": lambda: tfidf(job.splits, job.metric),
+    }
+    for name, fit in fits.items():
+        started = time.perf_counter()
+        scorer = fit()
+        answers = Answers.of(scorer, job.splits, train_seconds=time.perf_counter() - started)
+        tell(job, ladder.add(name, [answers], trainable_parameters=scorer.trainable_parameters))
+
+
+def climb_base(job: Job, ladder: Ladder, base: Classifier) -> None:
+    """The model as it is. A fresh head is flagged: its score is chance by construction."""
+    answers = Answers.of(base, job.splits)
+    tell(job, ladder.add("base", [answers], head=base.backbone.head, max_length=base.max_length))
+
+
+def climb_probe(job: Job, ladder: Ladder, base: Classifier) -> None:
+    """A linear model on the base's frozen features."""
+    splits = job.splits
+    started = time.perf_counter()
+    train, validation = base.features(splits.train.rows), base.features(splits.validation.rows)
+    fitted = fit_probe(train, validation, splits, job.metric)
+    train_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    test = fitted.logits_of(base.features(splits.test.rows))
+    answers = Answers(fitted.logits_of(validation), test, time.perf_counter() - started, train_seconds)
+    contender = ladder.add(
+        "probe",
+        [answers],
+        trainable_parameters=fitted.trainable_parameters,
+        max_length=base.max_length,
+        notes=(f"{fitted.pooling} pooling, {fitted.scaling} scaling, C = {fitted.strength:g}, chosen on validation",),
+    )
+    tell(job, contender)
+
+
+def climb_tuned(job: Job, ladder: Ladder) -> tuple[tuple[TrainLog, ...], Integrity]:
+    """The tuned model, once a seed; the adapter that validation likes best is saved and proven."""
+    attempts, logs = [], []
+    for seed in job.spec.train.seeds:
+        classifier, log = tune_once(job, job.method, job.options, seed)
+        attempts.append(Answers.of(classifier, job.splits, train_seconds=log.seconds, seed=seed))
+        logs.append(log)
+        if ladder.best(attempts) is attempts[-1]:
+            with writing(job.folder.adapter):
+                save_adapter(classifier, job.folder.adapter, pairs=job.splits.pairs)
+            integrity = prove(classifier, job.folder.adapter, job.splits.validation.rows)
+    contender = ladder.add(
+        "tuned",
+        attempts,
+        head=classifier.backbone.head,
+        trainable_parameters=classifier.trainable_parameters(),
+        max_length=classifier.max_length,
+    )
+    tell(job, contender)
+    return tuple(logs), integrity
+
+
+def climb_full(job: Job, ladder: Ladder) -> None:
+    """Every parameter tuned, for the comparison alone: its weights are not kept."""
+    method = METHODS["full"]
+    classifier, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0])
+    answers = Answers.of(classifier, job.splits, train_seconds=log.seconds)
+    contender = ladder.add(
+        "full",
+        [answers],
+        head=classifier.backbone.head,
+        trainable_parameters=classifier.trainable_parameters(),
+        max_length=classifier.max_length,
+    )
+    tell(job, contender)
+
+
+def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classifier, TrainLog]:
+    """A fresh base, tuned by a method under a seed."""
+    spec, splits = job.spec, job.splits
+    job.progress.say(f"tuning by {method.name}, seed {seed}")
+    backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=job.plan)
+    # --lr speaks of the method that was asked for: full fine-tuning beside it keeps its own.
+    asked = spec.train if method is job.method else spec.train.model_copy(update={"lr": None})
+    schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
+    classifier = attach(backbone, method, options, plan=job.plan, seed=seed, total_steps=schedule.steps)
+    log = train(classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress)
+    return classifier, log
+
+
+def run_name(spec: RunSpec) -> str:
+    """A folder name that says what was run: `imdb-distilbert-base-uncased-lora`."""
+    parts = (spec.data.source.removeprefix("sample:"), spec.model.name, spec.method.name)
+    return "-".join(Path(part).name.split(".")[0].split("@")[0].replace(":", "-") or "data" for part in parts)
+
+
+def tell(job: Job, contender: Contender) -> None:
+    """One line a rung, as soon as it is known."""
+    found = contender.metrics[job.metric]
+    job.progress.say(f"  {contender.name:9}{job.metric} {interval(found)}")

@@ -1,0 +1,144 @@
+"""The ladder: contenders that answered the same rows, how each scored, and the verdict on the top one.
+
+In: each contender's answers to validation and test.  Out: Contenders, the strongest other rung, Comparisons.
+Not here: making the answers (run.py), the statistics (evaluate.py, compare.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.data.rows import Splits
+from liftune.evidence.compare import compare
+from liftune.evidence.evaluate import Evaluation, evaluate, mean_over_seeds, validation_scores
+from liftune.metrics import METRICS
+from liftune.record import Comparison, Contender, Head, Seconds, SeedResult
+from liftune.seam import Scorer
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one contender, tuned under one seed, answered."""
+
+    validation: NDArray[np.float32]
+    """(M, C) logits."""
+    test: NDArray[np.float32]
+    """(N, C) logits."""
+    evaluate_seconds: float
+    """Of the test rows."""
+    train_seconds: float | None = None
+    seed: int | None = None
+
+    @classmethod
+    def of(
+        cls, scorer: Scorer, splits: Splits, *, train_seconds: float | None = None, seed: int | None = None
+    ) -> Answers:
+        """Ask a scorer; the test rows once."""
+        validation = scorer.logits(splits.validation.rows)
+        started = time.perf_counter()
+        test = scorer.logits(splits.test.rows)
+        return cls(validation, test, time.perf_counter() - started, train_seconds, seed)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A contender with the evaluation that comparisons use."""
+
+    contender: Contender
+    evaluation: Evaluation
+
+
+class Ladder:
+    """Contenders on the same rows.
+
+    Args:
+        metric: ranks rungs on validation and decides on test.
+        keep: called with each contender's name and the answers that comparisons use, as soon as they are known.
+    """
+
+    def __init__(self, splits: Splits, metric: str, keep: Callable[[str, Answers], None]) -> None:
+        self._splits, self._metric, self._keep = splits, metric, keep
+        self.rungs: dict[str, Rung] = {}
+
+    def validation_score(self, answers: Answers) -> float:
+        """The metric on validation, signed so that higher is better; undefined counts as lowest."""
+        value = self._scores(answers)[self._metric]
+        return -np.inf if value is None else METRICS[self._metric].sign * value
+
+    def best(self, attempts: Sequence[Answers]) -> Answers:
+        """The attempt that validation likes best; the first of equals."""
+        return max(attempts, key=self.validation_score)
+
+    def add(
+        self,
+        name: str,
+        attempts: Sequence[Answers],
+        *,
+        head: Head | None = None,
+        trainable_parameters: int = 0,
+        max_length: int | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Contender:
+        """A rung, from one attempt a seed.
+
+        Args:
+            max_length: tokens kept of each row; None for a contender that reads all of it.
+        """
+        best = self.best(attempts)
+        self._keep(name, best)
+        evaluations = [evaluate(name, each.test, self._splits, max_length=max_length) for each in attempts]
+        seconds = [Seconds(train=each.train_seconds, evaluate=each.evaluate_seconds) for each in attempts]
+        several = len(attempts) > 1
+        contender = Contender(
+            name=name,
+            head=head,
+            trainable_parameters=trainable_parameters,
+            seconds=_mean_seconds(seconds),
+            metrics=mean_over_seeds(evaluations) if several else evaluations[0].metrics,
+            validation=self._scores(best),
+            seeds=tuple(
+                SeedResult(seed=each.seed or 0, metrics=found.metrics, seconds=took)
+                for each, found, took in zip(attempts, evaluations, seconds, strict=True)
+            )
+            if several
+            else None,
+            notes=notes,
+        )
+        self.rungs[name] = Rung(contender, evaluations[next(i for i, each in enumerate(attempts) if each is best)])
+        return contender
+
+    @property
+    def contenders(self) -> tuple[Contender, ...]:
+        """Every rung, in order of joining."""
+        return tuple(rung.contender for rung in self.rungs.values())
+
+    def strongest(self) -> str:
+        """The rung, other than base and tuned, with the best validation score; the first of equals."""
+        others = [name for name in self.rungs if name not in ("base", "tuned")]
+        return max(others, key=self._ranked)
+
+    def verdicts(self) -> tuple[Comparison, ...]:
+        """tuned against base, and against the strongest other rung."""
+        tuned = self.rungs["tuned"].evaluation
+        return tuple(compare(self.rungs[name].evaluation, tuned, self._metric) for name in ("base", self.strongest()))
+
+    def _scores(self, answers: Answers) -> dict[str, float | None]:
+        splits = self._splits
+        return validation_scores(answers.validation, splits.encoded(splits.validation), splits.task)
+
+    def _ranked(self, name: str) -> float:
+        value = self.rungs[name].contender.validation[self._metric]
+        return -np.inf if value is None else METRICS[self._metric].sign * value
+
+
+def _mean_seconds(each: Sequence[Seconds]) -> Seconds:
+    train = [seconds.train for seconds in each if seconds.train is not None]
+    evaluated = [seconds.evaluate for seconds in each if seconds.evaluate is not None]
+    return Seconds(
+        train=float(np.mean(train)) if train else None, evaluate=float(np.mean(evaluated)) if evaluated else None
+    )

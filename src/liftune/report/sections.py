@@ -1,0 +1,257 @@
+"""A report's sections: each a function from a record to headings, sentences and tables.
+
+In: a RunRecord.  Out: Sections, in the order of SECTIONS.  Not here: how they look (text.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from liftune.record import Audit, Comparison, Contender, Interval, RunRecord
+from liftune.registry import Registry
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings; every cell is text. `right` names the columns that hold numbers."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a report."""
+
+    title: str
+    sentences: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class SectionEntry:
+    """A registered section."""
+
+    name: str
+    summary: str
+    build: Callable[[RunRecord], Section | None] = field(repr=False)
+
+
+SECTIONS: Registry[SectionEntry] = Registry("section", SectionEntry)
+
+
+def sections(record: RunRecord) -> list[Section]:
+    """Every section that has something to say."""
+    built = [entry.build(record) for entry in SECTIONS.entries()]
+    return [section for section in built if section is not None]
+
+
+@SECTIONS.entry("ladder", summary="Each contender on the same test rows.")
+def ladder(record: RunRecord) -> Section:
+    """One row a contender, one column a metric, each value with its interval."""
+    metrics = list(record.contenders[0].metrics)
+    headings = ("contender", *metrics, "trained", "train s", "eval s")
+    rows = tuple(
+        (
+            _named(contender),
+            *(interval(contender.metrics[metric]) for metric in metrics),
+            count(contender.trainable_parameters),
+            _seconds(contender.seconds.train),
+            _seconds(contender.seconds.evaluate),
+        )
+        for contender in record.contenders
+    )
+    counts = record.rows
+    sentences = [
+        f"{counts.test:,} test rows, the same for all; {counts.train:,} train, {counts.validation:,} validation. "
+        "Brackets hold 95 % intervals; trained counts parameters."
+    ]
+    if record.partial:
+        sentences.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
+    sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
+    return Section("Ladder", tuple(sentences), (Table(headings, rows, frozenset(range(1, len(headings)))),))
+
+
+@SECTIONS.entry("verdict", summary="Whether tuning lifted the model, and over what.")
+def verdict(record: RunRecord) -> Section:
+    """One sentence a comparison."""
+    heads = {contender.name: contender.head for contender in record.contenders}
+    sentences = [sentence(comparison, heads.get(comparison.a), record) for comparison in record.comparisons]
+    return Section("Verdict", tuple(sentences))
+
+
+@SECTIONS.entry("seeds", summary="Each seed's own scores.")
+def seeds(record: RunRecord) -> Section | None:
+    """With one seed, a word that the spread is unknown."""
+    several = [contender for contender in record.contenders if contender.seeds]
+    if not several:
+        return Section("Seeds", ("One seed: how much another seed would change these numbers is unknown.",))
+    metrics = list(record.contenders[0].metrics)
+    rows = tuple(
+        (contender.name, str(found.seed), *(interval(found.metrics[metric]) for metric in metrics))
+        for contender in several
+        for found in contender.seeds or ()
+    )
+    said = (
+        "Values in the ladder are means over seeds; the verdict is on the seed that validation likes best, "
+        "whose adapter is kept."
+    )
+    return Section("Seeds", (said,), (Table(("contender", "seed", *metrics), rows, frozenset({1})),))
+
+
+@SECTIONS.entry("audit", summary="What the rows themselves say.")
+def audit(record: RunRecord) -> Section:
+    """Counts of leaks, duplicates and conflicts."""
+    return Section("Data audit", audit_sentences(record.audit))
+
+
+def audit_sentences(found: Audit) -> tuple[str, ...]:
+    """What the audit found, one sentence each; a word that it found nothing otherwise."""
+    counts = (
+        ("test rows whose text is also in train", found.leaked_test_rows),
+        ("validation rows whose text is also in train", found.leaked_validation_rows),
+        ("train rows that repeat another's text", found.duplicate_train_rows),
+        ("train rows whose text has more than one target", found.conflicting_rows),
+        ("rows dropped because they could not be used", found.skipped_rows),
+    )
+    sentences = [f"{number:,} {what}" for what, number in counts if number]
+    sentences += [
+        f"label {label!r} is in no train row; its {number:,} rows count as wrong"
+        for label, number in found.unseen_labels.items()
+    ]
+    return (*(sentences or ["no leaks, duplicates or conflicts"]), *found.notes)
+
+
+@SECTIONS.entry("training", summary="Epoch by epoch.")
+def training(record: RunRecord) -> Section | None:
+    """Loss and validation score of each epoch, of each seed."""
+    if not record.logs:
+        return None
+    rows = tuple(
+        (
+            str(log.seed),
+            f"{epoch.epoch}{' *' if epoch.epoch == log.best_epoch else ''}",
+            f"{epoch.train_loss:.4f}",
+            number(epoch.validation.get(record.metric)),
+            _seconds(epoch.seconds),
+            f"{epoch.rows_per_second:,.0f}",
+        )
+        for log in record.logs
+        for epoch in log.epochs
+    )
+    headings = ("seed", "epoch", "train loss", f"validation {record.metric}", "seconds", "rows/s")
+    said = tuple(
+        f"seed {log.seed}: {log.steps:,} steps of {log.batch_size}, peak learning rate {log.learning_rate:g}; "
+        f"{log.stopped}; epoch {log.best_epoch} kept (*)"
+        for log in record.logs
+    )
+    return Section("Training", said, (Table(headings, rows, frozenset(range(6))),))
+
+
+@SECTIONS.entry("proof", summary="The saved adapter against the live model.")
+def proof(record: RunRecord) -> Section | None:
+    """The integrity check of the saved adapter."""
+    if record.integrity is None:
+        return None
+    found = record.integrity
+    return Section(
+        "Saved adapter",
+        (
+            f"Rebuilt from disk under another seed, it answers {found.rows} rows with logits at most "
+            f"{found.largest_gap:.1e} from the live model's (tolerance {found.tolerance:.0e}).",
+        ),
+    )
+
+
+@SECTIONS.entry("plan", summary="How it was computed, and why so.")
+def plan(record: RunRecord) -> Section | None:
+    """The hardware plan with reasons."""
+    if not record.plan:
+        return None
+    rows = tuple((choice.choice, choice.value, choice.reason) for choice in record.plan)
+    return Section("Hardware plan", (), (Table(("choice", "value", "reason"), rows),))
+
+
+@SECTIONS.entry("notes", summary="What else should be known.")
+def notes(record: RunRecord) -> Section | None:
+    """What the run said of itself."""
+    return Section("Notes", record.notes) if record.notes else None
+
+
+@SECTIONS.entry("reproduce", summary="Versions and fingerprints.")
+def reproduce(record: RunRecord) -> Section:
+    """What a repeat needs besides spec.json."""
+    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    return Section(
+        "To reproduce",
+        (
+            f"model {record.model}, method {record.method}, at most {record.max_length} tokens a row",
+            f"test rows sha256 {record.data_fingerprint}",
+            versions,
+            "what was asked stands in spec.json beside record.json",
+        ),
+    )
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A value, or a dash where it is undefined."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def count(number: int) -> str:
+    """A number of parameters in three digits.
+
+    >>> count(340_230), count(2_310), count(6)
+    ('340k', '2.31k', '6')
+    """
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return str(number)
+
+
+def interval(found: Interval) -> str:
+    """Value and interval, shares as they are."""
+    if found.value is None:
+        return f"- ({found.note})" if found.note else "-"
+    if found.low is None or found.high is None:
+        return f"{found.value:.3f}"
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str:
+    """A comparison in words."""
+    unit = " points" if comparison.metric == "accuracy" else ""
+    scale = 100 if comparison.metric == "accuracy" else 1
+    digits = 1 if scale == 100 else 3
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else f"{value * scale:+.{digits}f}"
+
+    gain = f"{shown(comparison.gain)}{unit} of {comparison.metric}"
+    if comparison.low is not None and comparison.high is not None:
+        gain += f" [{shown(comparison.low)}, {shown(comparison.high)}]"
+    other = f"{comparison.a} (the strongest other rung)" if comparison.a == record.strongest else comparison.a
+    decided = {
+        "better": f"{comparison.b} is better than {other}",
+        "worse": f"{comparison.b} is worse than {other}",
+        "undecided": f"{comparison.b} against {other} is undecided",
+    }[comparison.verdict]
+    text = f"{decided}: {gain}, p = {comparison.p_value:.2g} ({comparison.test})."
+    if comparison.rows_needed:
+        text += f" Were this the true gain, about {comparison.rows_needed:,} test rows would show it."
+    if comparison.note:
+        text += f" {comparison.note[:1].upper()}{comparison.note[1:].rstrip('.')}."
+    if comparison.a == "base" and head == "fresh":
+        text += " The base's head is fresh: its score is chance by construction, not the model's skill."
+    return text
+
+
+def _named(contender: Contender) -> str:
+    return "base, fresh" if contender.name == "base" and contender.head == "fresh" else contender.name
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f}"

@@ -1,0 +1,56 @@
+"""Sections as text: for a terminal, and as Markdown.
+
+In: Sections.  Out: lines.  Not here: what they say (sections.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from liftune.record import RunRecord
+from liftune.report.sections import Section, Table, sections
+
+
+def to_markdown(record: RunRecord) -> str:
+    """The whole report as Markdown."""
+    parts = [f"# liftune report: {record.run}"]
+    for section in sections(record):
+        parts.append(f"## {section.title}")
+        parts += [_markdown_table(table) for table in section.tables]
+        if section.sentences:
+            parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in section.sentences))
+    return "\n\n".join(parts) + "\n"
+
+
+def print_sections(chosen: Iterable[Section], console: Console) -> None:
+    """Sections on a terminal, as wide as it is."""
+    for section in chosen:
+        console.print(Text(section.title, style="bold"))
+        parts: list[RenderableType] = [_rich_table(table) for table in section.tables]
+        parts += [Text(sentence) for sentence in section.sentences]
+        console.print(Padding(Group(*parts), (0, 0, 1, 2)))
+
+
+def _rich_table(table: Table) -> RichTable:
+    rich = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    for position, heading in enumerate(table.headings):
+        rich.add_column(heading, justify="right" if position in table.right else "left", overflow="fold")
+    for row in table.rows:
+        # A value above its interval: the ladder then fits a terminal of 80 columns.
+        rich.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
+    return rich
+
+
+def _markdown_table(table: Table) -> str:
+    rule = ("---:" if position in table.right else "---" for position in range(len(table.headings)))
+    lines = (table.headings, tuple(rule), *table.rows)
+    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

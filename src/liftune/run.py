@@ -1,0 +1,200 @@
+"""The story: rows in, a ladder of contenders on the same test rows, a verdict, a run folder.
+
+In: a RunSpec.  Out: a RunRecord, and what it speaks of on disk.
+Not here: any step's own work; each is a call into another room.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from liftune.artifact import RunFolder, adapter_folder
+from liftune.climb import Job, climb_base, climb_baselines, climb_full, climb_probe, climb_tuned, prepare
+from liftune.data.load import load_test
+from liftune.errors import EXTRAS, ArtifactError, need
+from liftune.evidence.compare import compare
+from liftune.evidence.evaluate import Evaluation, score
+from liftune.evidence.ladder import Ladder
+from liftune.hardware.plan import make_plan
+from liftune.hardware.probe import probe
+from liftune.metrics import check_metric
+from liftune.models.adapter import open_adapter
+from liftune.models.backbones import load_backbone
+from liftune.models.classifier import Classifier, attach
+from liftune.record import Contender, Integrity, RunRecord, Seconds, TrainLog
+from liftune.report.progress import Progress
+from liftune.spec import DataSpec, ModelSpec, RunSpec
+from liftune.task import encode
+
+#: Whose versions a record keeps: what a number may depend on.
+RECORDED = ("liftune", "torch", "transformers", "peft", "accelerate", "datasets", "scikit-learn", "numpy", "scipy")
+
+
+def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
+    """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save.
+
+    Returns:
+        what was found; the same stands in record.json of the run folder that it names.
+
+    Raises:
+        LiftuneError: anything that the user can mend. Before the first contender has answered nothing is left on disk;
+            after it, what was computed stays.
+    """
+    need(*EXTRAS["tune"])
+    started = time.time()
+    job, base = prepare(spec, progress or Progress(quiet=True))
+    job.folder.save_inputs(spec, job.splits)
+    ladder = Ladder(job.splits, job.metric, job.keep)
+    climb_baselines(job, ladder)
+    climb_base(job, ladder, base)
+    climb_probe(job, ladder, base)
+    logs, integrity = climb_tuned(job, ladder)
+    if spec.evaluation.with_full:
+        climb_full(job, ladder)
+    record = conclude(job, ladder, logs, integrity, started)
+    job.folder.save_record(record)
+    return record
+
+
+def conclude(job: Job, ladder: Ladder, logs: tuple[TrainLog, ...], integrity: Integrity, started: float) -> RunRecord:
+    """Everything that was found, as one record."""
+    splits, spec = job.splits, job.spec
+    return RunRecord(
+        run=str(job.folder.path),
+        task=splits.task,
+        labels=splits.labels,
+        partial=splits.partial,
+        rows=splits.counts,
+        audit=splits.audit,
+        contenders=ladder.contenders,
+        comparisons=ladder.verdicts(),
+        metric=job.metric,
+        strongest=ladder.strongest(),
+        data_fingerprint=splits.fingerprint,
+        max_length=ladder.rungs["tuned"].evaluation.max_length or 0,
+        model=spec.model.name,
+        method=job.method.name,
+        plan=job.plan.choices,
+        logs=logs,
+        integrity=integrity,
+        versions=versions(),
+        started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        seconds=time.time() - started,
+    )
+
+
+def versions() -> dict[str, str]:
+    """What a number may depend on."""
+    found = {}
+    for name in RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def evaluate_model(
+    data: DataSpec, model: ModelSpec, *, metric: str | None = None, progress: Progress | None = None
+) -> RunRecord:
+    """Score one model on a data set's test rows: a run, an adapter, or a pretrained model with its own head.
+
+    Data of one file are test rows, all of them. Labels that the model lacks count as wrong and are named.
+    """
+    need(*EXTRAS["tune"])
+    started = time.time()
+    plan = make_plan(probe(), device=model.device)
+    folder = adapter_folder(model.name)
+    if folder is None:
+        splits = load_test(data)
+        backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
+        classifier = attach(backbone, None, plan=plan)
+    else:
+        classifier = open_adapter(folder, plan=plan)
+        splits = load_test(data, task=classifier.task)
+    splits = splits.for_labels(classifier.labels)
+    metric = check_metric(metric, splits.task).name
+    if progress:
+        progress.say(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
+    answering = time.perf_counter()
+    logits = classifier.logits(splits.test.rows)
+    seconds = time.perf_counter() - answering
+    contender = Contender(
+        name=Path(model.name).name,
+        head=classifier.backbone.head if folder is None else "trained",
+        trainable_parameters=0,
+        seconds=Seconds(evaluate=seconds),
+        metrics=score(logits, splits.encoded(splits.test), splits.task),
+        notes=("its head is fresh: this is chance by construction",) if _fresh(classifier, folder) else (),
+    )
+    return RunRecord(
+        run=model.name,
+        task=splits.task,
+        labels=splits.labels,
+        partial=splits.partial,
+        rows=splits.counts,
+        audit=splits.audit,
+        contenders=(contender,),
+        comparisons=(),
+        metric=metric,
+        data_fingerprint=splits.fingerprint,
+        max_length=classifier.max_length,
+        model=model.name,
+        plan=plan.choices,
+        versions=versions(),
+        started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        seconds=time.time() - started,
+    )
+
+
+def _fresh(classifier: Classifier, folder: Path | None) -> bool:
+    return folder is None and classifier.backbone.head == "fresh"
+
+
+def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
+    """The tuned models of two runs on the test rows that they share: b against a.
+
+    Raises:
+        ArtifactError: a folder holds no finished run, or is damaged.
+        DataError: the runs differ in rows, label order or truncation length.
+    """
+    folders = [RunFolder.open(path) for path in (a, b)]
+    records = [folder.record() for folder in folders]
+    names = [Path(path).name or path for path in (a, b)]
+    if names[0] == names[1]:
+        names = [a, b]
+    first, second = (
+        tuned_evaluation(name, folder, record) for name, folder, record in zip(names, folders, records, strict=True)
+    )
+    comparison = compare(first, second, metric or records[0].metric)
+    contenders = tuple(
+        next(each for each in record.contenders if each.name == "tuned").model_copy(update={"name": name})
+        for name, record in zip(names, records, strict=True)
+    )
+    update = {"run": b, "contenders": contenders, "comparisons": (comparison,), "metric": comparison.metric}
+    cleared = {"strongest": None, "logs": (), "integrity": None, "notes": (f"compared with {a}",)}
+    return records[1].model_copy(update={**update, **cleared})
+
+
+def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluation:
+    """A run's tuned contender, from disk."""
+    test, logits = folder.split("test"), folder.logits("tuned")
+    unseen = tuple(sorted(record.audit.unseen_labels))
+    if len(logits) != len(test):
+        raise ArtifactError(
+            f"{len(logits)} logits for {len(test)} test rows", where=str(folder.path), mend="run `liftune tune` again"
+        )
+    return Evaluation(
+        name=name,
+        task=record.task,
+        labels=record.labels,
+        unseen=unseen,
+        ids=test.ids,
+        logits=logits,
+        targets=encode(test.targets, (*record.labels, *unseen), record.task),
+        fingerprint=record.data_fingerprint,
+        max_length=record.max_length,
+    )
