@@ -31,8 +31,8 @@ from liftune.seam import IntArray
 from liftune.spec import TrainSpec
 from liftune.task import TaskKind
 
-#: Without --epochs, train for about this many row visits, but for no fewer or more epochs than EPOCHS.
-ROW_VISITS = 20_000
+#: Without --epochs: as many as make LEAST_ROW_VISITS, between EPOCHS; fewer, but two, once they make MOST_ROW_VISITS.
+LEAST_ROW_VISITS, MOST_ROW_VISITS = 20_000, 64_000
 EPOCHS = (4, 12)
 
 
@@ -49,7 +49,7 @@ class Schedule:
     @classmethod
     def of(cls, spec: TrainSpec, *, rows: int, learning_rate: float) -> Schedule:
         """Fill in what was not asked for; `rows` are train's, `learning_rate` is the method's own."""
-        epochs = spec.epochs or min(max(math.ceil(ROW_VISITS / rows), EPOCHS[0]), EPOCHS[1])
+        epochs = spec.epochs or default_epochs(rows)
         steps = epochs * math.ceil(rows / spec.batch_size)
         warmup_steps = math.ceil(spec.warmup_fraction * steps)
         return cls(epochs, spec.batch_size, steps, spec.lr or learning_rate, warmup_steps)
@@ -63,6 +63,16 @@ class Schedule:
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
         return max(0.0, (self.steps - step) / max(1, self.steps - self.warmup_steps))
+
+
+def default_epochs(rows: int) -> int:
+    """Few rows are seen often, many rows seldom.
+
+    >>> [default_epochs(rows) for rows in (500, 2_500, 5_000, 16_000, 25_000, 100_000)]
+    [12, 8, 4, 4, 3, 2]
+    """
+    epochs = min(max(math.ceil(LEAST_ROW_VISITS / rows), EPOCHS[0]), EPOCHS[1])
+    return min(epochs, max(2, math.ceil(MOST_ROW_VISITS / rows)))
 
 
 def train(
