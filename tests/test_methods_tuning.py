@@ -150,6 +150,15 @@ def test_adalora_prunes_to_the_mean_rank_that_was_asked_for():
     assert sum(ranks) <= 2 * len(ranks)
 
 
+def test_adalora_passes_over_a_layer_that_the_model_does_not_use():
+    method, batch = METHODS["adalora"], rows("bert")
+    tuned = attach(method, tiny_classifier("bert"))
+    tuned(**batch).logits.sum().backward()
+    unused = next(value for name, value in tuned.named_parameters() if "lora_A" in name)
+    unused.grad = None
+    method.after_step(tuned, 1)
+
+
 def test_adalora_trains_whatever_the_number_of_steps():
     for steps in (1, 2, 3, 7):
         model = tiny_classifier("bert")

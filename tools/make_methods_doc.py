@@ -30,6 +30,9 @@ Made by `python tools/make_methods_doc.py` from the registry; do not edit.
 method is known to be right, and to come back from disk as it was; elsewhere it is refused. *Mergeable* weights can be
 folded into the model's own. *Rate* is the learning rate that is taken when none is asked for. *Trained* counts the
 parameters on `minilm` with six labels and the defaults, the head included.
+
+`all-linear` stands for every linear layer from the first repeated block on: attention, feed-forward, a trained pooler.
+XLNet's attention is made of bare parameters, which no adapter wraps: there it is the feed-forward alone.
 """
 
 

@@ -74,6 +74,12 @@ def adalora_penalty(model: nn.Module) -> Tensor:
 
 def adalora_step(model: nn.Module, step: int) -> None:
     """Spend the rank budget: prune the least important directions. Reads the gradients of the step just taken."""
+    from torch import zeros_like
+
+    for name, parameter in model.named_parameters():
+        # A layer that the forward pass leaves out has no gradient, which PEFT would multiply with.
+        if "lora_" in name and parameter.grad is None:
+            parameter.grad = zeros_like(parameter)
     model.base_model.update_and_allocate(step)  # type: ignore[union-attr, operator]
 
 

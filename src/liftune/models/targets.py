@@ -30,8 +30,9 @@ def linear_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] =
 
     `all-linear` is every linear layer from the first repeated block on: attention, feed-forward, and a pooler that was
     loaded with the body. Left out are the head, which is trained whole, and what comes before the blocks (embedding
-    projections), unless they are named. Poolers count: on minilm and sample:emotions, three epochs of LoRA had a
-    validation log-loss of 1.40 with the pooler and 1.50 without.
+    projections), unless they are named. XLNet's attention is made of bare parameters, which no adapter wraps: there it
+    is the feed-forward alone. Poolers count: on minilm and sample:emotions, three epochs of LoRA had a validation
+    log-loss of 1.40 with the pooler and 1.50 without.
 
     Raises:
         MethodError: a name that fits no linear layer outside the head.
