@@ -50,14 +50,12 @@ class Majority:
 
 
 def majority(splits: Splits) -> Majority:
-    """The most frequent label of train, at the log of each label's share, so that log-loss is the entropy of a good
-    guess.
+    """The most frequent label of train, at the log of each label's share.
 
     Multi-label: the log-odds of each label, so that a label is answered where at least half of the rows have it.
     Regression: the mean,
     whose correlation with anything is undefined and whose RMSE is the target's spread. Half a row is added to each
-    count, and so no
-    logit is infinite.
+    count, and so no logit is infinite.
     """
     targets = splits.encoded(splits.train)
     if splits.task is TaskKind.REGRESSION:

@@ -93,12 +93,10 @@ def validation_scores(logits: FloatArray, targets: NDArray[Any], task: TaskKind)
 
 
 def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict[str, Interval]:
-    """Each metric's mean over seeds, with the interval that the choice of test rows leaves; the spread of seeds is not
-    in it.
+    """Each metric's mean over seeds, with the interval that the choice of test rows leaves: no spread of seeds.
 
     Accuracy takes the mean number of right rows to Clopper-Pearson, which is wider than needed where seeds differ; the
-    others resample
-    rows for all seeds together.
+    others resample rows for all seeds together.
 
     Raises:
         DataError: there is no evaluation, or they are not of the same rows.

@@ -123,10 +123,9 @@ def probe(
     scalings: Sequence[Scaling] = SCALINGS,
     seed: int = 0,
 ) -> Probe:
-    """Logistic regression (one-vs-rest for multi-label, ridge for regression), fitted on train, all choices by
-    validation.
+    """Logistic regression (one-vs-rest for multi-label, ridge for regression), fitted on train.
 
-    First pooling and scaling on a sample of train, then C on all of it.
+    Validation makes all choices: first pooling and scaling on a sample of train, then C on all of it.
 
     Args:
         train, validation: pooling ("mean", "first", ...) -> (N, D) features of the split's rows; one key or more.

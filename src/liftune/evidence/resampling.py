@@ -28,6 +28,8 @@ DRAWS = 9_999
 _CHUNK = 4_000_000
 #: Rows left out, one at a time, to estimate the acceleration: beyond these its estimate no longer moves the interval.
 _JACKKNIFE_ROWS = 2_000
+#: A cell's binomial count takes about as long to draw as this many rows one by one.
+_ROWS_PER_BINOMIAL = 8
 #: Swap patterns enumerated rather than drawn.
 _ENUMERATED = 2**14
 
@@ -102,14 +104,14 @@ def bca_bootstrap(
 def _resamples(rng: Generator, cells: Cells, draws: int) -> Iterator[Floats]:
     """(R, M) how often each of R resamples holds each cell, in chunks until there are `draws` of them."""
     size, rows = len(cells.counts), len(cells.of_row)
-    few = size * 4 <= rows
+    few = size * _ROWS_PER_BINOMIAL <= rows
     step = max(1, _CHUNK // (size if few else rows))
     for start in range(0, draws, step):
         count = min(step, draws - start)
         if few:
             yield rng.multinomial(rows, cells.counts / rows, size=count).astype(np.float64)
         else:
-            held = cells.of_row[rng.integers(0, rows, size=(count, rows))]
+            held = cells.of_row[rng.integers(0, rows, size=(count, rows), dtype=np.int32)]
             held += np.arange(count)[:, None] * size
             yield np.bincount(held.ravel(), minlength=count * size).reshape(count, size).astype(np.float64)
 
@@ -193,6 +195,9 @@ def randomisation_test(base: Sums, tuned: Sums, *, draws: int = DRAWS, seed: int
     if np.log(counts + 1.0).sum() <= math.log(_ENUMERATED) + 1e-9:
         swaps, chance = _all_swaps(counts)
         return min(1.0, float(extreme(swaps) @ chance))
+    if counts.sum() < _ROWS_PER_BINOMIAL * len(counts):
+        rows_of_cells = np.repeat(np.arange(len(counts)), counts)
+        difference, counts = difference[rows_of_cells], np.ones(len(rows_of_cells), dtype=np.int64)
     rng = np.random.default_rng(seed)
     hits = sum(extreme(swaps).sum() for swaps in _drawn_swaps(rng, counts, draws))
     return float((hits + 1.0) / (draws + 1.0))
