@@ -6,6 +6,7 @@ Not here: the run folder around it (artifact.py).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -21,7 +22,7 @@ from liftune.errors import ArtifactError, ModelError
 from liftune.hardware.plan import Plan
 from liftune.models.backbones import Backbone, quiet, reload_backbone, reload_whole
 from liftune.models.classifier import Classifier, rebuild
-from liftune.models.methods import METHODS
+from liftune.models.methods import METHODS, Method
 from liftune.record import AdapterCard, Integrity
 from liftune.seam import Row
 from liftune.spec import faults
@@ -38,7 +39,10 @@ TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
 def save_adapter(classifier: Classifier, folder: Path, *, pairs: bool = False) -> AdapterCard:
     """Write the adapter (for `full` the whole model and its tokenizer) and liftune.json; return what the latter holds.
 
+    What stood in the folder is replaced only once all of the new is written.
+
     Raises:
+        ArtifactError: the disk is full or read-only.
         ValueError: the classifier has no method, or its target scale is not folded yet.
     """
     method, backbone = classifier.method, classifier.backbone
@@ -48,15 +52,6 @@ def save_adapter(classifier: Classifier, folder: Path, *, pairs: bool = False) -
         raise ValueError("fold_target_scale() first: the saved model must answer in the target's unit")
     if method.before_save is not None:
         method.before_save(classifier.model)
-    folder.mkdir(parents=True, exist_ok=True)
-    model: Any = classifier.model
-    with quiet():
-        if method.kind == "full":
-            model.save_pretrained(folder)
-            backbone.tokenizer.save_pretrained(folder)
-        else:
-            # Embeddings are never resized here; "auto" would ask the hub whether they were.
-            model.save_pretrained(folder, save_embedding_layers=False)
     card = AdapterCard(
         liftune=version("liftune"),
         task=classifier.task,
@@ -73,8 +68,31 @@ def save_adapter(classifier: Classifier, folder: Path, *, pairs: bool = False) -
         pairs=pairs,
         trust_remote_code=backbone.trust_remote_code,
     )
-    (folder / CARD).write_text(card.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        _write(classifier, card, partial)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ArtifactError(
+            f"cannot write the adapter: {error}", where=str(folder), mend="free some disk, or give another --out"
+        ) from None
     return card
+
+
+def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    model: Any = classifier.model
+    with quiet():
+        if classifier.method is not None and classifier.method.kind == "full":
+            model.save_pretrained(folder)
+            classifier.backbone.tokenizer.save_pretrained(folder)
+        else:
+            # Embeddings are never resized here; "auto" would ask the hub whether they were.
+            model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / CARD).write_text(card.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
 
 
 def read_card(folder: Path) -> AdapterCard:
@@ -109,7 +127,7 @@ def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Cl
         ModelError: the base model cannot be loaded.
     """
     card = read_card(folder)
-    method = METHODS[card.method]
+    method = _method(card, folder)
     plan = plan or Plan()
     if method.kind == "full":
         with _damage(folder):
@@ -127,6 +145,16 @@ def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Cl
         )
     with _damage(folder):
         return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
+
+
+def _method(card: AdapterCard, folder: Path) -> Method:
+    if card.method not in METHODS:
+        raise ArtifactError(
+            f"the adapter was tuned with {card.method!r}, a method that is not installed here",
+            where=str(folder / CARD),
+            mend="install the package that brings it, or a liftune that has it",
+        )
+    return METHODS[card.method]
 
 
 def prove(classifier: Classifier, folder: Path, rows: Sequence[Row], *, most: int = 64) -> Integrity:

@@ -1,0 +1,174 @@
+"""A saved adapter describes itself, and is refused where it is damaged or its base is another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tiny_models import save_tiny
+
+from liftune.errors import ArtifactError, ModelError
+from liftune.hardware.plan import Plan
+from liftune.models.adapter import open_adapter, prove, read_card, save_adapter
+from liftune.models.backbones import load_backbone
+from liftune.models.classifier import Classifier, attach
+from liftune.models.methods import METHODS
+from liftune.spec import ModelSpec
+from liftune.task import TaskKind
+
+ROWS = ["ok", "a longer row of text", ("a premise", "what follows")]
+
+
+def tuned(base: Path, method: str = "lora", *, task: str = "single_label", plan: Plan | None = None) -> Classifier:
+    """A classifier whose trainable numbers are no longer those of its initialisation."""
+    labels = () if task == "regression" else ("cold", "hot", "mild")
+    backbone = load_backbone(ModelSpec(name=str(base)), task=TaskKind(task), labels=labels, seed=0, plan=plan)
+    classifier = attach(backbone, METHODS[method], plan=plan, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for _, parameter in classifier.trainable():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return classifier
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return save_tiny("bert", tmp_path / "base")
+
+
+@pytest.fixture
+def folder(base: Path, tmp_path: Path) -> Path:
+    save_adapter(tuned(base), tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_the_card_says_all_that_predicting_needs(base: Path, folder: Path) -> None:
+    card = read_card(folder)
+    assert (card.task, card.labels, card.method, card.family) == (
+        "single_label",
+        ("cold", "hot", "mild"),
+        "lora",
+        "bert",
+    )
+    assert (card.base, card.head, card.max_length, card.pad_token_id) == (str(base), "fresh", 128, 0)
+    assert len(card.base_sha256) == 64
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["modules_to_save"] == ["bert.pooler", "classifier"]
+    assert config["task_type"] == "SEQ_CLS"
+    assert config["base_model_name_or_path"] == str(base)
+
+
+@pytest.mark.parametrize("task", ["single_label", "multi_label", "regression"])
+@pytest.mark.parametrize("method", ["lora", "probe", "full"])
+def test_what_is_opened_answers_as_what_was_saved(method: str, task: str, base: Path, tmp_path: Path) -> None:
+    classifier = tuned(base, method, task=task)
+    classifier.set_target_scale(3.0, 2.0)
+    classifier.fold_target_scale()
+    save_adapter(classifier, tmp_path / "adapter")
+    found = prove(classifier, tmp_path / "adapter", ROWS)
+    assert found.rows == 3
+    assert found.largest_gap <= 1e-5 * max(1.0, float(np.abs(classifier.logits(ROWS)).max()))
+    opened = open_adapter(tmp_path / "adapter")
+    assert (opened.labels, opened.task, opened.max_length) == (classifier.labels, task, classifier.max_length)
+
+
+@pytest.mark.parametrize("method", ["lora", "pissa", "full"])
+def test_what_was_tuned_in_bfloat16_answers_alike_when_opened(method: str, base: Path, tmp_path: Path) -> None:
+    classifier = tuned(base, method, plan=Plan(dtype="bfloat16"))
+    save_adapter(classifier, tmp_path / "adapter")
+    prove(classifier, tmp_path / "adapter", ROWS)
+
+
+def test_the_proof_fails_where_a_trained_part_is_not_in_the_folder(base: Path, folder: Path) -> None:
+    """What PEFT alone would do to T5 and BART: the head of another run in the file."""
+    path = folder / "adapter_model.safetensors"
+    weights = load_file(path)
+    weights["base_model.model.classifier.weight"] += 0.01
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(ArtifactError, match="does not answer as the model that was trained"):
+        prove(tuned(base), folder, ROWS)
+
+
+def test_a_base_that_changed_is_refused(base: Path, folder: Path) -> None:
+    path = base / "model.safetensors"
+    weights = load_file(path)
+    weights["embeddings.word_embeddings.weight"][5] += 1
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(ArtifactError, match="base model has changed"):
+        open_adapter(folder)
+
+
+def test_a_base_that_is_gone_is_named(base: Path, folder: Path) -> None:
+    shutil.rmtree(base)
+    with pytest.raises(ModelError, match="no model folder"):
+        open_adapter(folder)
+
+
+def test_a_missing_adapter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="holds no adapter"):
+        open_adapter(tmp_path / "nothing")
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGE = {
+    "card cut short": lambda folder: _cut(folder / "liftune.json"),
+    "card of another schema": lambda folder: (folder / "liftune.json").write_text('{"schema": 1}'),
+    "weights cut short": lambda folder: _cut(folder / "adapter_model.safetensors"),
+    "weights gone": lambda folder: (folder / "adapter_model.safetensors").unlink(),
+    "config cut short": lambda folder: _cut(folder / "adapter_config.json"),
+    "config gone": lambda folder: (folder / "adapter_config.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_adapter_is_refused(damage: str, folder: Path) -> None:
+    DAMAGE[damage](folder)
+    with pytest.raises(ArtifactError) as refusal:
+        open_adapter(folder)
+    assert refusal.value.mend
+
+
+def test_a_card_of_an_unknown_method_is_refused(folder: Path) -> None:
+    card = json.loads((folder / "liftune.json").read_text())
+    (folder / "liftune.json").write_text(json.dumps({**card, "method": "a-plugin's"}))
+    with pytest.raises(ArtifactError, match="a-plugin's"):
+        open_adapter(folder)
+
+
+def test_a_target_scale_that_is_not_folded_is_not_saved(base: Path, tmp_path: Path) -> None:
+    classifier = tuned(base, task="regression")
+    classifier.set_target_scale(3.0, 2.0)
+    with pytest.raises(ValueError, match="fold_target_scale"):
+        save_adapter(classifier, tmp_path / "adapter")
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_a_disk_that_refuses_keeps_what_was_saved_before(
+    base: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*args: object, **kwargs: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    before = (folder / "liftune.json").read_bytes()
+    monkeypatch.setattr("peft.peft_model.safe_save_file", full_disk)
+    with pytest.raises(ArtifactError, match="No space left"):
+        save_adapter(tuned(base, "probe"), folder)
+    assert (folder / "liftune.json").read_bytes() == before
+    assert [path.name for path in folder.parent.iterdir() if "partial" in path.name] == []
+
+
+def test_saving_and_opening_say_nothing_on_their_own(
+    base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    save_adapter(tuned(base), tmp_path / "adapter")
+    open_adapter(tmp_path / "adapter").logits(ROWS)
+    assert capfd.readouterr() == ("", "")
