@@ -1,13 +1,14 @@
 """Load a pretrained model as a classifier of the data's labels, whatever its family.
 
 In: a ModelSpec, the task and the data's labels.  Out: a Backbone, or a ModelError that says how to mend it.
-Not here: finding the files (checkpoint.py), what differs between families (families.py), tuning (classifier.py).
+Not here: finding the files (checkpoint.py), whether a head fits the data (labels.py), what differs between families
+(families.py), tuning (classifier.py).
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,10 +25,11 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from liftune.errors import ModelError, nearest
+from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
 from liftune.models import families
 from liftune.models.checkpoint import Checkpoint, commit_of, locate, refuse_pickle, sha256_of, weight_files
+from liftune.models.labels import kept_order
 from liftune.record import AdapterCard, Head
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind
@@ -80,7 +82,7 @@ def load_backbone(
     checkpoint = locate(spec.name)
     with quiet(), _as_model_error(checkpoint):
         config = _config(checkpoint, spec.trust_remote_code)
-    kept = _kept_order(config, task, labels, spec.label_map)
+    kept = kept_order(config, task, labels, spec.label_map)
     if kept is not None:
         backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
         if backbone.head == "trained":
@@ -131,53 +133,6 @@ def _config(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig
             mend="choose a model that AutoModelForSequenceClassification knows, such as BERT, DeBERTa, T5 or Llama",
         )
     return config
-
-
-def _kept_order(
-    config: PretrainedConfig, task: TaskKind, labels: Sequence[str], label_map: Mapping[str, str]
-) -> tuple[str, ...] | None:
-    """The data's labels in the order of the checkpoint's own head, or None where that head does not fit the data.
-
-    Raises:
-        ModelError: the label map names a label that data or head do not have, or leaves one without a partner.
-    """
-    own: Mapping[Any, str] = config.id2label or {}
-    names = [str(own[i]) for i in sorted(own)]
-    if not task.outputs_labels:
-        return () if len(names) == 1 and config.problem_type in (None, task.problem_type) else None
-    _check_map(label_map, labels, names)
-    usual = "regression" if len(names) == 1 else TaskKind.SINGLE_LABEL.problem_type
-    if (config.problem_type or usual) != task.problem_type:
-        return None
-    partner = {label_map.get(label, label).casefold(): label for label in labels}
-    if len(partner) == len(labels) == len(names) and {name.casefold() for name in names} == set(partner):
-        return tuple(partner[name.casefold()] for name in names)
-    if label_map:
-        alone = sorted(label for key, label in partner.items() if key not in {name.casefold() for name in names})
-        left = sorted(name for name in names if name.casefold() not in partner)
-        raise ModelError(
-            f"the label map does not pair every label: the data's {alone or 'none'} and the head's {left or 'none'} "
-            "are left over",
-            where="--label-map",
-            mend="give DATA_LABEL=HEAD_LABEL for each, or leave out the map to train a fresh head",
-        )
-    return None
-
-
-def _check_map(label_map: Mapping[str, str], labels: Sequence[str], names: Sequence[str]) -> None:
-    faults = [
-        f"the data have no label {label!r}{nearest(label, labels)}" for label in label_map if label not in labels
-    ] + [
-        f"the head has no label {name!r}{nearest(name, names)}"
-        for name in label_map.values()
-        if name.casefold() not in {each.casefold() for each in names}
-    ]
-    if faults:
-        raise ModelError(
-            "; ".join(faults),
-            where="--label-map",
-            mend=f"the data's labels are {', '.join(labels)}; the head's are {', '.join(names)}",
-        )
 
 
 def _build(
