@@ -1,0 +1,44 @@
+"""What every test stands on: one thread, no network, no cache of the user's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before torch or a tokenizer is imported: tests are many and small, and may run beside each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What liftune measures of the machine is kept for the session only."""
+    before = os.environ.get("LIFTUNE_CACHE")
+    os.environ["LIFTUNE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["LIFTUNE_CACHE"]
+    else:
+        os.environ["LIFTUNE_CACHE"] = before
+
+
+@pytest.fixture
+def emotions(tmp_path: Path) -> Path:
+    """A folder of a few rows that words alone decide, train, validation and test."""
+    import json
+
+    words = {"joy": ("sunny", "laugh", "dance", "smile"), "anger": ("shout", "slam", "rage", "glare")}
+    folder = tmp_path / "emotions"
+    folder.mkdir()
+    for part, each in (("train", 24), ("validation", 8), ("test", 10)):
+        rows = [
+            {"text": f"{part} {i} {words[label][i % 4]} {words[label][(i + 1) % 4]}", "label": label}
+            for i in range(each)
+            for label in words
+        ]
+        (folder / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder

@@ -1,0 +1,107 @@
+"""The ladder: validation chooses the seed and the strongest rung, test is asked once, the verdict follows one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from liftune.data.rows import Split, Splits
+from liftune.evidence.ladder import Answers, Ladder
+from liftune.record import Audit
+from liftune.seam import Row
+from liftune.task import TaskKind
+
+N = 200
+
+
+def _split(name: str) -> Split:
+    ids = tuple(f"{name}:{i}" for i in range(N))
+    return Split(ids, tuple(f"{name} {i}" for i in range(N)), tuple("ab"[i % 2] for i in range(N)))
+
+
+SPLITS = Splits(
+    TaskKind.SINGLE_LABEL,
+    ("a", "b"),
+    (),
+    _split("train"),
+    _split("validation"),
+    _split("test"),
+    Audit(),
+    False,
+    False,
+    "f",
+)
+
+
+def logits(right: int, wrong_from: str = "end") -> NDArray[np.float32]:
+    """Logits that answer so many of N rows rightly."""
+    answers = np.arange(N) % 2
+    flipped = np.arange(right, N) if wrong_from == "end" else np.arange(N - right)
+    answers[flipped] = 1 - answers[flipped]
+    return np.eye(2, dtype=np.float32)[answers] * 4
+
+
+def answers(validation: int, test: int, **more: object) -> Answers:
+    return Answers(logits(validation), logits(test), 0.5, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def kept() -> dict[str, Answers]:
+    return {}
+
+
+@pytest.fixture
+def ladder(kept: dict[str, Answers]) -> Ladder:
+    return Ladder(SPLITS, "accuracy", kept.__setitem__)
+
+
+def test_the_strongest_rung_is_picked_on_validation_not_on_test(ladder: Ladder) -> None:
+    ladder.add("majority", [answers(100, 100)])
+    ladder.add("tfidf", [answers(180, 120)])
+    ladder.add("base", [answers(199, 199)])
+    ladder.add("probe", [answers(150, 190)])
+    ladder.add("tuned", [answers(195, 195)])
+    assert ladder.strongest() == "tfidf"
+    assert [(each.a, each.b) for each in ladder.verdicts()] == [("base", "tuned"), ("tfidf", "tuned")]
+
+
+def test_the_verdict_follows_the_rows_that_differ(ladder: Ladder) -> None:
+    ladder.add("base", [answers(100, 100)])
+    ladder.add("probe", [answers(150, 179)])
+    ladder.add("tuned", [answers(190, 180)])
+    against_base, against_probe = ladder.verdicts()
+    assert against_base.verdict == "better"
+    assert against_base.gain == pytest.approx(0.4)
+    assert against_probe.verdict == "undecided"
+
+
+def test_the_seed_that_validation_likes_best_is_kept_and_compared(ladder: Ladder, kept: dict[str, Answers]) -> None:
+    ladder.add("base", [answers(100, 100)])
+    ladder.add("probe", [answers(100, 100)])
+    attempts = [answers(150, 190, seed=0), answers(180, 160, seed=1), answers(170, 170, seed=2)]
+    contender = ladder.add("tuned", attempts)
+    assert kept["tuned"] is attempts[1]
+    assert [each.seed for each in contender.seeds or ()] == [0, 1, 2]
+    assert contender.metrics["accuracy"].value == pytest.approx((190 + 160 + 170) / 3 / N)
+    assert ladder.verdicts()[0].gain == pytest.approx((160 - 100) / N)
+
+
+def test_a_contender_is_asked_for_the_test_rows_once() -> None:
+    asked: list[str] = []
+
+    class Counting:
+        def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+            asked.append(str(rows[0]).split()[0])
+            return logits(N)
+
+    Answers.of(Counting(), SPLITS)
+    assert sorted(asked) == ["test", "validation"]
+
+
+def test_a_metric_that_is_lower_when_better_ranks_the_other_way() -> None:
+    ladder = Ladder(SPLITS, "log_loss", lambda name, each: None)
+    sure, unsure = answers(200, 200), Answers(logits(200) * 0.01, logits(200) * 0.01, 0.1)
+    assert ladder.best([unsure, sure]) is sure

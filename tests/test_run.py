@@ -1,0 +1,105 @@
+"""The whole story on a tiny random model: what stands in the folder, what the record says, what repeats exactly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import save_tiny
+
+import liftune
+from liftune.artifact import RunFolder
+from liftune.record import RunRecord
+from liftune.run import tune
+from liftune.spec import RunSpec
+
+FAST = {"epochs": 2, "batch_size": 8, "lr": 1e-2}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_tiny("distilbert", tmp_path_factory.mktemp("model")))
+
+
+def test_a_run_holds_the_spec_the_rows_the_logits_the_adapter_and_the_record(
+    model: str, emotions: Path, tmp_path: Path
+) -> None:
+    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.record() == record
+    assert folder.spec().train.epochs == 2
+    assert len(folder.split("test")) == record.rows.test == 20
+    for contender in record.contenders:
+        assert folder.logits(contender.name).shape == (20, 2)
+    assert (folder.adapter / "adapter_config.json").is_file()
+    assert json.loads((folder.adapter / "liftune.json").read_text())["labels"] == ["anger", "joy"]
+    assert [each.name for each in record.contenders] == ["majority", "tfidf", "base", "probe", "tuned"]
+
+
+def test_the_record_tells_fresh_heads_counts_seconds_and_proof(model: str, emotions: Path, tmp_path: Path) -> None:
+    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), with_full=True, **FAST))
+    found = {each.name: each for each in record.contenders}
+    assert found["base"].head == "fresh"
+    assert found["majority"].head is None
+    assert found["full"].trainable_parameters > found["tuned"].trainable_parameters > 0
+    assert found["tuned"].seconds.train
+    assert found["tuned"].seconds.evaluate
+    assert record.integrity is not None
+    assert record.integrity.largest_gap <= record.integrity.tolerance
+    assert [(each.a, each.b) for each in record.comparisons] == [
+        ("base", "tuned"),
+        (record.strongest, "tuned"),
+    ]
+    assert record.strongest in {"majority", "tfidf", "probe", "full"}
+    assert record.labels == ("anger", "joy")
+    assert not record.partial
+
+
+def test_a_trained_head_gives_the_labels_their_order(emotions: Path, tmp_path: Path) -> None:
+    headed = save_tiny("distilbert", tmp_path / "headed", head=["JOY", "ANGER"])
+    record = tune(RunSpec.of(data=str(emotions), model=str(headed), out=str(tmp_path / "run"), **FAST))
+    assert record.labels == ("joy", "anger")
+    assert next(each for each in record.contenders if each.name == "base").head == "trained"
+
+
+def test_the_same_command_gives_the_same_numbers(model: str, emotions: Path, tmp_path: Path) -> None:
+    runs = [
+        tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / name), **FAST)) for name in ("one", "two")
+    ]
+    assert runs[0].comparisons == runs[1].comparisons
+    assert [each.metrics for each in runs[0].contenders] == [each.metrics for each in runs[1].contenders]
+
+
+def test_what_predict_answers_is_what_the_run_recorded(model: str, emotions: Path, tmp_path: Path) -> None:
+    tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
+    folder = RunFolder.open(tmp_path / "run")
+    predictor = liftune.load(tmp_path / "run")
+    again = predictor.logits(folder.split("test").rows)
+    assert np.abs(again - folder.logits("tuned")).max() < 1e-4
+    answer = predictor.predict(["sunny laugh"])[0]
+    assert answer.label in ("anger", "joy")
+    assert sum((answer.probabilities or {}).values()) == pytest.approx(1)
+
+
+def test_a_method_with_virtual_tokens_reads_rows_cut_as_all_contenders_do(emotions: Path, tmp_path: Path) -> None:
+    """Else the comparison with the base would be refused: they would have read different rows."""
+    decoder = save_tiny("gpt2", tmp_path / "gpt2")
+    spec = RunSpec.of(data=str(emotions), model=str(decoder), method="prompt", out=str(tmp_path / "run"), **FAST)
+    record = tune(spec)
+    assert {each.verdict for each in record.comparisons} <= {"better", "worse", "undecided"}
+
+
+def test_full_fine_tuning_saves_a_model_folder_that_predicts(model: str, emotions: Path, tmp_path: Path) -> None:
+    spec = RunSpec.of(data=str(emotions), model=model, method="full", out=str(tmp_path / "run"), epochs=1)
+    tune(spec)
+    assert (tmp_path / "run" / "adapter" / "model.safetensors").is_file()
+    assert liftune.load(tmp_path / "run").predict(["sunny"])[0].label in ("anger", "joy")
+
+
+def test_the_record_survives_json(model: str, emotions: Path, tmp_path: Path) -> None:
+    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
+    values = json.loads(json.dumps(record.to_json()))
+    assert next(iter(values)) == "schema"
+    assert RunRecord.model_validate(values) == record

@@ -1,0 +1,167 @@
+"""The loop: what it optimises does not depend on how a step is cut; it keeps the best epoch; it can be repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import save_tiny
+
+from liftune.data import load_data
+from liftune.data.rows import Split, Splits
+from liftune.errors import LiftuneError, SpecError
+from liftune.hardware.plan import Plan
+from liftune.models.backbones import load_backbone
+from liftune.models.classifier import Classifier, attach
+from liftune.models.methods import METHODS
+from liftune.record import Audit
+from liftune.report.progress import Progress
+from liftune.spec import DataSpec, ModelSpec, TrainSpec
+from liftune.task import TaskKind
+from liftune.train import Best, Objective, Schedule, backward, micro_batches, train
+
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny("distilbert", tmp_path_factory.mktemp("model"))
+
+
+def tiny(model: Path, splits: Splits, *, plan: Plan | None = None, method: str = "lora", seed: int = 0) -> Classifier:
+    plan = plan or Plan()
+    backbone = load_backbone(ModelSpec(name=str(model)), task=splits.task, labels=splits.labels, seed=seed, plan=plan)
+    return attach(backbone, METHODS[method], plan=plan, seed=seed, total_steps=100)
+
+
+def tuned(model: Path, splits: Splits, *, seed: int = 0, **spec: Any) -> tuple[Classifier, Any]:
+    classifier = tiny(model, splits, seed=seed)
+    asked = TrainSpec(**{"epochs": 2, "batch_size": 8, "lr": 5e-3, **spec})
+    schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
+    return classifier, train(classifier, splits, asked, schedule, metric="accuracy", seed=seed, progress=QUIET)
+
+
+def regression(scale: float) -> Splits:
+    """Rows whose target is how often a letter occurs, times a scale, far from zero."""
+    rows = tuple("a" * (i % 7) + "b" * (6 - i % 7) for i in range(60))
+    targets = tuple(scale * (i % 7) + 100 * scale for i in range(60))
+    split = Split(tuple(f"rows:{i}" for i in range(60)), rows, targets)
+    return Splits(TaskKind.REGRESSION, (), (), split, split.take(range(20)), split, Audit(), False, False, "same")
+
+
+def test_a_step_cut_by_length_has_the_gradient_of_the_whole_step(model: Path, emotions: Path) -> None:
+    splits = load_data(DataSpec(source=str(emotions)))
+    gradients = []
+    for cut in (1, 3, 8):
+        classifier = tiny(model, splits, plan=Plan(micro_batch_rows=cut))
+        rows = classifier.encode(splits.train.rows)
+        cuts = micro_batches(np.arange(8), [len(row) for row in rows], classifier.plan)
+        assert len(cuts) == -(-8 // cut)
+        objective = Objective.of(classifier, splits, class_weights=False)
+        backward(classifier, objective, _Plain(), rows, cuts)  # type: ignore[arg-type]
+        gradients.append(torch.cat([p.grad.flatten() for _, p in classifier.trainable() if p.grad is not None]))
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
+    assert torch.allclose(gradients[0], gradients[2], atol=1e-6)
+    assert float(gradients[0].abs().max()) > 1e-4
+
+
+class _Plain:
+    def backward(self, loss: torch.Tensor) -> None:
+        loss.backward()
+
+
+def test_short_rows_are_cut_from_long_ones_within_a_budget_of_tokens() -> None:
+    lengths = [5, 500, 6, 500, 7, 500]
+    cuts = micro_batches(np.arange(6), lengths, Plan(micro_batch_rows=8, micro_batch_tokens=1000))
+    assert cuts == [[0, 2, 4], [1, 3], [5]]
+
+
+def test_tuning_learns_what_words_decide(model: Path, emotions: Path) -> None:
+    splits = load_data(DataSpec(source=str(emotions)))
+    _, log = tuned(model, splits, epochs=8, lr=1e-2, patience=8)
+    assert log.epochs[-1].train_loss < log.epochs[0].train_loss
+    assert max(epoch.validation["accuracy"] for epoch in log.epochs) >= 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(model: Path, emotions: Path) -> None:
+    splits = load_data(DataSpec(source=str(emotions)))
+    first, again, other = (tuned(model, splits, seed=seed)[0].logits(splits.test.rows) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_the_best_epoch_is_kept_and_training_stops_when_patience_ends(model: Path, emotions: Path) -> None:
+    splits = load_data(DataSpec(source=str(emotions)))
+    classifier, log = tuned(model, splits, epochs=30, patience=1, lr=2e-2)
+    scores = [epoch.validation["accuracy"] for epoch in log.epochs]
+    assert scores[log.best_epoch - 1] == max(scores)
+    assert log.best_epoch == max(i + 1 for i, score in enumerate(scores) if score == max(scores))
+    from liftune.evidence.evaluate import validation_scores
+
+    kept = validation_scores(classifier.logits(splits.validation.rows), splits.encoded(splits.validation), splits.task)
+    assert kept["accuracy"] == max(scores)
+
+
+@pytest.mark.parametrize("scale", [0.001, 1.0, 1000.0])
+def test_a_regression_learns_in_any_unit(model: Path, scale: float) -> None:
+    """The target is scaled for training and the scale is folded into the head: the answers are in the target's unit."""
+    splits = regression(scale)
+    classifier = tiny(model, splits)
+    asked = TrainSpec(epochs=12, batch_size=8, lr=1e-2, patience=12)
+    schedule = Schedule.of(asked, rows=60, learning_rate=1e-3)
+    train(classifier, splits, asked, schedule, metric="rmse", seed=0, progress=QUIET)
+    errors = classifier.logits(splits.test.rows)[:, 0] - np.array(splits.test.targets)
+    assert float(np.sqrt(np.mean(errors**2))) < 1.5 * scale  # the targets' own spread is 2 times the scale
+
+
+def test_class_weights_make_a_rare_class_count_as_much_as_a_common_one(model: Path) -> None:
+    rows = tuple(f"row {i}" for i in range(20))
+    split = Split(tuple(f"rows:{i}" for i in range(20)), rows, ("rare",) * 2 + ("usual",) * 18)
+    splits = Splits(TaskKind.SINGLE_LABEL, ("rare", "usual"), (), split, split, split, Audit(), False, False, "same")
+    objective = Objective.of(tiny(model, splits), splits, class_weights=True)
+    assert objective.weights is not None
+    assert 2 * float(objective.weights[0]) == pytest.approx(18 * float(objective.weights[1]))
+    assert objective.weight(range(20)) == pytest.approx(20)
+
+
+def test_class_weights_are_refused_for_a_regression(model: Path) -> None:
+    splits = regression(1.0)
+    with pytest.raises(SpecError, match="no classes"):
+        Objective.of(tiny(model, splits), splits, class_weights=True)
+
+
+def test_a_loss_that_is_no_number_in_the_first_epoch_is_said_with_a_rate_to_try(model: Path, emotions: Path) -> None:
+    splits = load_data(DataSpec(source=str(emotions)))
+    classifier = tiny(model, splits)
+    with torch.no_grad():
+        for _, parameter in classifier.trainable():
+            parameter.fill_(float("nan"))
+    asked = TrainSpec(epochs=1)
+    schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
+    with pytest.raises(LiftuneError, match="stopped being a number") as caught:
+        train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET)
+    assert "--lr" in (caught.value.mend or "")
+
+
+def test_a_later_loss_that_is_no_number_keeps_the_best_epoch() -> None:
+    best = Best("accuracy", patience=2, epochs=3)
+    best.epoch = 1
+    best.diverged(2, 1e-3)
+    assert "epoch 2" in best.stopped
+
+
+@pytest.mark.parametrize("method", ["adalora", "loraplus"])
+def test_methods_with_their_own_step_or_optimizer_train(model: Path, emotions: Path, method: str) -> None:
+    splits = load_data(DataSpec(source=str(emotions)))
+    asked = TrainSpec(epochs=3, batch_size=8)
+    schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=METHODS[method].learning_rate)
+    plan = Plan()
+    backbone = load_backbone(ModelSpec(name=str(model)), task=splits.task, labels=splits.labels, seed=0, plan=plan)
+    classifier = attach(backbone, METHODS[method], plan=plan, total_steps=schedule.steps)
+    before = classifier.logits(splits.test.rows)
+    log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET)
+    assert log.steps == schedule.steps
+    assert np.abs(classifier.logits(splits.test.rows) - before).max() > 1e-3
