@@ -106,6 +106,7 @@ def test_a_head_of_other_names_but_the_same_size_is_not_kept(headed: Path) -> No
     trained = load(headed, ("negative", "positive"))
     replaced = load(headed, ("cold", "hot"), seed=3)
     assert replaced.head == "fresh"
+    assert any("--label-map" in note for note in replaced.notes)
     assert not torch.equal(trained.model.classifier.weight, replaced.model.classifier.weight)
 
 

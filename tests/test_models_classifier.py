@@ -125,6 +125,20 @@ def test_answering_leaves_the_mode_as_it_was(saved: dict[str, Path]) -> None:
     np.testing.assert_array_equal(first, second, err_msg="dropout was on")
 
 
+def test_a_break_while_answering_leaves_the_mode_as_it_was(saved: dict[str, Path]) -> None:
+    """Memory may run out in the middle; what is tried next must train with gradients and dropout."""
+
+    def stop(rows: int) -> None:
+        raise MemoryError
+
+    classifier = attach(load(saved["bert"]), METHODS["lora"])
+    classifier.model.train()
+    with pytest.raises(MemoryError):
+        classifier.logits(["ok"], progress=stop)
+    assert classifier.model.training
+    assert not torch.is_inference_mode_enabled()
+
+
 def test_progress_counts_every_row_once(saved: dict[str, Path]) -> None:
     counts: list[int] = []
     attach(load(saved["bert"]), None).logits(["ok"] * 300, progress=counts.append)

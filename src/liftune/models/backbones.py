@@ -161,8 +161,13 @@ def _build(
     _check_body(model, fresh, checkpoint)
     head = families.head_modules(model, fresh)
     if not keep_head:
-        fresh = _redraw_final_layer(model, head, fresh, len(names), seed)
+        drawn = _redraw_final_layer(model, head, fresh, len(names), seed)
+        if drawn != fresh:
+            notes = (*notes, "head: fresh, because the model's own has other labels or another task (see --label-map)")
+        fresh = drawn
     model.train(False)
+    # What has been read is not read again: a cache would only take memory.
+    model.config.use_cache = False
     untrained = any(name.startswith(tuple(f"{module}." for module in head)) for name in fresh)
     return Backbone(
         name=checkpoint.name,

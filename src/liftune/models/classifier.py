@@ -7,7 +7,7 @@ Not here: the training loop (train.py), the disk (adapter.py), tokens and batche
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -108,8 +108,9 @@ class Classifier:
         """(N, C) float32, in input order; a row's answer does not depend on the other rows."""
         mean, scale = self._scale
         answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
-        for positions, batch in self._batches(rows, progress):
-            answers[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
+        with self._answering():
+            for positions, batch in self._batches(rows, progress):
+                answers[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
         return answers
 
     def features(self, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
@@ -127,7 +128,7 @@ class Classifier:
         from liftune.models.features import FeatureTap
 
         found: dict[str, NDArray[np.float32]] = {}
-        with FeatureTap(self.backbone, self.head_modules) as tap:
+        with self._answering(), FeatureTap(self.backbone, self.head_modules) as tap:
             for positions, batch in self._batches(rows, progress):
                 self._forward(batch)
                 for key, values in tap.take(batch).items():
@@ -136,22 +137,27 @@ class Classifier:
                     found[key][positions] = values
         return found
 
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Without gradients and dropout; the model's mode is put back, whatever happens inside."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.model.train(training)
+
     def _batches(
         self, rows: Sequence[Row], progress: Progress | None
     ) -> Iterator[tuple[NDArray[np.intp], dict[str, Tensor]]]:
-        """Positions and batches of all rows, by length, in inference mode; the model's mode is put back at the end."""
+        """Positions and batches of all rows, by length."""
         encoded = self.encode(rows)
-        training = self.model.training
-        self.model.eval()
         budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
-        try:
-            for positions in in_batches(encoded, budget, exact=self._unpadded):
-                with torch.inference_mode():
-                    yield positions, self.collate([encoded[i] for i in positions])
-                if progress is not None:
-                    progress(len(positions))
-        finally:
-            self.model.train(training)
+        for positions in in_batches(encoded, budget, exact=self._unpadded):
+            yield positions, self.collate([encoded[i] for i in positions])
+            if progress is not None:
+                progress(len(positions))
 
     def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that training changes."""
