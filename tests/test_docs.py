@@ -1,0 +1,179 @@
+"""What the pages say is so: commands parse, examples compile, options and files exist."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+import liftune
+from liftune.cli import app
+from liftune.metrics import METRICS
+from liftune.models.methods import find_method, parse_options
+from liftune.report.sections import SECTIONS
+from liftune.spec import OPTIONS, RunSpec
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "liftune"
+README = ROOT / "README.md"
+DESIGN = ROOT / "docs" / "design.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = typer.main.get_command(app)
+
+#: A reader's own files, named in examples, and a run's.
+EXAMPLES = {"liftune.json", "record.json", "spec.json", "tokenizer_config.json", "constraints.txt"}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Fenced code of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> Iterator[str]:
+    """Every `$ liftune ...` line that a page shows, without its first word."""
+    for page in PAGES:
+        for block in blocks(page, "console"):
+            for line in block.splitlines():
+                if found := re.match(r"\$ (?:\S+/)?liftune (.+)", line):
+                    yield found[1]
+
+
+def tables() -> dict[str, list[str]]:
+    """README's option table: room -> options."""
+    section = README.read_text(encoding="utf-8").split("## Options of `liftune tune`")[1].split("\n## ")[0]
+    return {
+        room: re.findall(r"`--([a-z-]+)`", cells) for room, cells in re.findall(r"^\| (\w+) \| (.+) \|$", section, re.M)
+    }
+
+
+def known_options() -> set[str]:
+    return {option for command in COMMANDS.commands.values() for each in command.params for option in each.opts}
+
+
+@pytest.mark.parametrize("line", sorted(set(commands())))
+def test_a_command_that_a_page_shows_is_understood(line):
+    """Its options exist, its values pass the checks that come before any work."""
+    name, *arguments = shlex.split(line, comments=True)
+    assert name in COMMANDS.commands
+    context = COMMANDS.commands[name].make_context(name, arguments)
+    given = {key: value for key, value in context.params.items() if key in OPTIONS and value not in (None, False, [])}
+    spec = RunSpec.of(**given) if name == "tune" else RunSpec()
+    parse_options(find_method(spec.method.name), spec.method.options)
+
+
+def test_pages_show_every_command():
+    shown = {line.split()[0] for line in commands()}
+    told = README.read_text(encoding="utf-8")
+    assert [name for name in COMMANDS.commands if name not in shown and f"`liftune {name}" not in told] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_an_option_that_a_page_names_exists(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    named = {option for code in re.findall(r"`([^`\n]+)`", text) for option in re.findall(r"(?<!\S)--[a-z-]+", code)}
+    foreign = {"--strict", "--help"}  # mypy's, and what click adds by itself
+    assert named - foreign - known_options() == set()
+
+
+def test_the_option_table_is_complete():
+    """An option that is added is told; one that is taken away is not."""
+    listed = [option for options in tables().values() for option in options]
+    tune = {
+        option.removeprefix("--") for each in COMMANDS.commands["tune"].params for option in each.opts if "--" in option
+    }
+    assert sorted(listed) == sorted(tune)
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_python_examples_compile(page):
+    assert blocks(page, "python")
+    for block in blocks(page, "python"):
+        ast.parse(block)
+
+
+def test_python_examples_call_what_there_is():
+    """Names exist, and keyword arguments are those of the signature."""
+    for block in blocks(README, "python"):
+        for call in (node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            if name.startswith("liftune."):
+                signature = inspect.signature(getattr(liftune, name.removeprefix("liftune.")))
+                signature.bind(*call.args, **{str(each.arg): each.value for each in call.keywords})
+
+
+def test_python_takes_every_option_of_the_command_line():
+    assert set(OPTIONS) <= set(inspect.signature(liftune.tune).parameters)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    assert [link for link in linked if not (page.parent / link).exists()] == []
+    named = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|json|txt|yaml))`", text)
+    grounds = (ROOT, PACKAGE, page.parent, PACKAGE / "models")
+    lost = [name for name in named if not any((ground / name).exists() for ground in grounds)]
+    assert set(lost) - EXAMPLES - {"rows.json"} == set()
+
+
+def test_the_floor_plan_shows_the_house():
+    """Every module stands on the plan, in its room, and every module on the plan stands in the house."""
+    plan = DESIGN.read_text(encoding="utf-8").split("## Rooms")[1].split("\n## ")[0]
+    drawn, room = set(), ""
+    for line in plan.splitlines():
+        if found := re.match(r"( {4}| {6})(\S.*?)(?: {2,}|$)", line):
+            names = found[2].split(", ")
+            if found[1] == " " * 4:
+                room = names[0] if names[0].endswith("/") else ""
+                drawn |= set(names)
+            else:
+                drawn |= {room + name for name in names}
+    built = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.parent == PACKAGE}
+    built |= {str(path.relative_to(PACKAGE)) for path in PACKAGE.glob("*/*.py") if path.name != "__init__.py"}
+    assert sorted(name for name in drawn if not (PACKAGE / name).exists()) == []
+    assert sorted(built - drawn) == []
+
+
+def test_the_plan_of_imports_is_the_one_that_is_checked():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    checked = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    section = DESIGN.read_text(encoding="utf-8").split("## Which way the stairs go")[1].split("\n## ")[0]
+    drawn = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    assert drawn == [layer.replace("liftune.", "").replace(" | ", ", ") for layer in checked]
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = project["dependencies"] + [each for extra in project["optional-dependencies"].values() for each in extra]
+    names = {re.split(r"[\[<>=~!;]", each)[0].strip() for each in asked} - {"liftune"}
+    told = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(names) if not re.search(rf"\b{re.escape(name)}\b", told)] == []
+
+
+def test_the_changelog_speaks_of_this_version():
+    assert f"## [{liftune.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_decision_has_a_number_of_its_own():
+    numbers = [path.name[:4] for path in sorted((ROOT / "docs" / "adr").glob("*.md"))]
+    assert numbers == [f"{i:04d}" for i in range(1, len(numbers) + 1)]
+    for path in (ROOT / "docs" / "adr").glob("*.md"):
+        assert path.read_text(encoding="utf-8").startswith(f"# {int(path.name[:4])}. ")
+
+
+def test_readme_keeps_the_place_of_the_demo():
+    text = README.read_text(encoding="utf-8")
+    assert text.count("<!-- demo:begin -->") == text.count("<!-- demo:end -->") == 1
+
+
+def test_pages_name_third_parties_doors_as_they_are():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for registry in (METRICS, SECTIONS):
+        assert f"`liftune.{registry.kind}s`" in text
