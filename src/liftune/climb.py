@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from liftune.artifact import RunFolder, writing
+from liftune.artifact import RunFolder
 from liftune.data import load_data
 from liftune.data.rows import Splits
 from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
@@ -127,17 +127,18 @@ def climb_tuned(job: Job, ladder: Ladder) -> tuple[tuple[TrainLog, ...], Integri
     attempts, logs = [], []
     for seed in job.spec.train.seeds:
         classifier, log = tune_once(job, job.method, job.options, seed)
+        parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
         attempts.append(Answers.of(classifier, job.splits, train_seconds=log.seconds, seed=seed))
         logs.append(log)
         if ladder.best(attempts) is attempts[-1]:
-            with writing(job.folder.adapter):
-                save_adapter(classifier, job.folder.adapter, pairs=job.splits.pairs)
-            integrity = prove(classifier, job.folder.adapter, job.splits.validation.rows)
+            with job.folder.fresh_adapter() as folder:
+                save_adapter(classifier, folder, pairs=job.splits.pairs)
+                integrity = prove(classifier, folder, job.splits.validation.rows)
     contender = ladder.add(
         "tuned",
         attempts,
         head=classifier.backbone.head,
-        trainable_parameters=classifier.trainable_parameters(),
+        trainable_parameters=parameters,
         max_length=classifier.max_length,
     )
     tell(job, contender)
