@@ -1,5 +1,7 @@
 """`python -m liftune` is `liftune`."""
 
+import sys
+
 from liftune.cli import main
 
-main()
+sys.exit(main())

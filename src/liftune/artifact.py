@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,17 +41,52 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ArtifactError(
-            f"cannot write: {error.strerror or error}",
+            f"cannot write: {(error.strerror or str(error)).lower()}",
             where=str(path),
-            mend="free some space or name another folder with --out; what was written before is still there",
+            mend="free some space or name another place with --out; what was written before is still there",
         ) from None
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under its name when all of it is on the disk; until then, what was there stays.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with fresh.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, path)
+        except BaseException:  # Ctrl-C too must leave no half of a file
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            raise
+
+
+def check_writable(path: Path) -> Path:
+    """Refuse a place that nothing can be written to, before anything is computed.
+
+    Returns:
+        the nearest folder above it, or itself, that exists.
+    """
+    ground = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    with writing(path), tempfile.TemporaryFile(dir=ground) as trial:
+        trial.write(b"\0")
+    return ground
 
 
 class RunFolder:
     """One run on disk."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, ground: Path | None = None) -> None:
+        """`ground` is the folder, at or above `path`, that was there before the run."""
+        self.path, self._ground = path, ground
 
     @classmethod
     def claim(cls, out: str | None, *, name: str) -> RunFolder:
@@ -64,16 +100,13 @@ class RunFolder:
         """
         path = Path(out) if out else _unused(Path("runs") / name)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            holds = "another run" if (path / "record.json").exists() else "other files"
             raise ArtifactError(
-                f"{path} exists and holds {holds}" if path.is_dir() else f"{path} is a file",
+                f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
                 where="--out",
                 mend="name another folder, or remove this one first",
             )
-        ground = next(parent for parent in (path, *path.absolute().parents) if parent.is_dir())
+        ground = check_writable(path)
         with writing(path):
-            with tempfile.TemporaryFile(dir=ground) as trial:
-                trial.write(b"\0")
             free = shutil.disk_usage(ground).free
         if free < LEAST_FREE_BYTES:
             raise ArtifactError(
@@ -81,7 +114,7 @@ class RunFolder:
                 where=str(path),
                 mend="free some space, or name a folder on another disk with --out",
             )
-        return cls(path)
+        return cls(path, ground=ground)
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -91,6 +124,47 @@ class RunFolder:
             what = "holds no finished run (there is no record.json)" if path.is_dir() else "is not a run folder"
             raise ArtifactError(f"{path} {what}", mend="give a folder that `liftune tune` wrote")
         return cls(path)
+
+    @contextlib.contextmanager
+    def tidied(self) -> Iterator[None]:
+        """What ends a run early is told what stays on disk; where no contender has answered yet, nothing stays."""
+        try:
+            yield
+        except BaseException as error:  # Ctrl-C and defects of liftune too
+            found = self.answered()
+            if found:
+                error.add_note(f"kept: the logits of {', '.join(found)}, in {self.path / 'logits'}")
+            else:
+                self._remove()
+            raise
+
+    def answered(self) -> list[str]:
+        """Contenders whose logits are on disk, the oldest first."""
+        files = sorted((self.path / "logits").glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
+        return [path.stem for path in files]
+
+    def _remove(self) -> None:
+        """Everything that the run has put on disk, and the folders that it made on the way."""
+        with contextlib.suppress(OSError):  # a disk that cannot be written cannot be tidied either
+            for part in (self.path / "rows", self.path / "logits", self.adapter):
+                shutil.rmtree(part, ignore_errors=True)
+            (self.path / "spec.json").unlink(missing_ok=True)
+            folder = self.path
+            while folder.absolute() != (self._ground or self.path).absolute() and not any(folder.iterdir()):
+                folder.rmdir()
+                folder = folder.parent
+
+    @contextlib.contextmanager
+    def fresh_adapter(self) -> Iterator[Path]:
+        """A folder that becomes the adapter when it is done; until then an earlier seed's adapter stays."""
+        fresh = self.path / "adapter.new"
+        try:
+            with writing(self.adapter):
+                yield fresh
+                shutil.rmtree(self.adapter, ignore_errors=True)
+                fresh.rename(self.adapter)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
     @property
     def adapter(self) -> Path:
@@ -108,23 +182,13 @@ class RunFolder:
 
     def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
         """One contender's answers: (N, C) on test, (M, C) on validation."""
-        folder = self.path / "logits"
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(folder / f"{name}.npz", test=test, validation=validation)
+        with whole(self.path / "logits" / f"{name}.npz") as file:
+            np.savez_compressed(file, test=test, validation=validation)
 
     def save_record(self, record: RunRecord) -> None:
         """The end of a run: all of record.json or nothing of it."""
-        path = self.path / "record.json"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_suffix(".json.new")
-            with fresh.open("w", encoding="utf-8") as file:
-                json.dump(record.to_json(), file, indent=2, ensure_ascii=False)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, path)
+        with whole(self.path / "record.json") as file:
+            file.write((json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n").encode())
 
     def record(self) -> RunRecord:
         """What was found.
@@ -180,6 +244,12 @@ def _reading(path: Path) -> Iterator[None]:
         raise ArtifactError(f"{path.name} {reason}", where=str(path), mend="run `liftune tune` again") from None
 
 
+def _contents(folder: Path) -> str:
+    if (folder / "record.json").exists():
+        return "another run"
+    return "an unfinished run" if (folder / "spec.json").exists() else "other files"
+
+
 def _unused(path: Path) -> Path:
     numbered = (path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))
     return path if not path.exists() else next(each for each in numbered if not each.exists())
@@ -203,7 +273,5 @@ def adapter_folder(path: str | Path) -> Path | None:
 
 def write_text(path: str | Path, text: str) -> None:
     """A text file, with a full or read-only disk turned into a message."""
-    path = Path(path)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    with whole(Path(path)) as file:
+        file.write(text.encode())

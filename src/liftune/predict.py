@@ -1,88 +1,41 @@
-"""Answers for new texts: open a run, ask it, write what it says.
+"""Answers for new texts: open a run and ask it.
 
-In: a run folder (or its adapter folder), rows or a file of rows.  Out: Answers, or the file's rows with answers.
-Not here: the model (models/), reading files (data/formats.py).
+In: a run folder (or its adapter folder), rows or a file of rows.  Out: Answers.
+Not here: the model (models/), reading files (data/formats.py), writing answers (answers.py).
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.artifact import adapter_folder, as_columns, writing
+from liftune.answers import Answer, write
+from liftune.artifact import adapter_folder
 from liftune.data.columns import find_texts
-from liftune.data.formats import extension, read_file
+from liftune.data.encoded import text_of
+from liftune.data.formats import read_file
 from liftune.data.table import Table
-from liftune.errors import EXTRAS, DataError, SpecError, need
+from liftune.errors import EXTRAS, ArtifactError, DataError, need
 from liftune.hardware.plan import make_plan
 from liftune.hardware.probe import probe
 from liftune.models.adapter import open_adapter, read_card
-from liftune.models.backbones import load_backbone
+from liftune.models.backbones import reload_backbone
+from liftune.models.checkpoint import ALIASES
 from liftune.models.classifier import Classifier, attach
+from liftune.record import Head
 from liftune.report.progress import Progress
 from liftune.seam import Row
-from liftune.spec import ModelSpec
 from liftune.task import TaskKind, decide, probabilities
 
 #: Rows answered in one go; the progress bar moves by it.
 CHUNK = 2_048
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says of one row.
-
-    Attributes:
-        label: single-label tasks; None otherwise.
-        labels: multi-label tasks, those whose probability reaches one half; None otherwise.
-        value: regression; None otherwise.
-        probabilities: label -> probability, in the model's order; empty for regression.
-        base: the untuned model's answer, when asked for.
-    """
-
-    row: Row
-    label: str | None = None
-    labels: tuple[str, ...] | None = None
-    value: float | None = None
-    probabilities: dict[str, float] | None = None
-    base: Answer | None = None
-
-    def to_json(self, *, with_row: bool = True) -> dict[str, Any]:
-        """The object that every door gives: text (and text_pair), label or labels or value, probabilities, base."""
-        found: dict[str, Any] = as_columns(self.row) if with_row else {}
-        if self.value is not None:
-            found["value"] = self.value
-        elif self.labels is not None:
-            found["labels"] = list(self.labels)
-        else:
-            found["label"] = self.label
-        if self.probabilities is not None:
-            found["probabilities"] = self.probabilities
-        if self.base is not None:
-            found["base"] = self.base.to_json(with_row=False)
-        return found
-
-    def line(self) -> str:
-        """For a person: the answer, how sure, and the text."""
-        text = self.row if isinstance(self.row, str) else " | ".join(self.row)
-        shown = text if len(text) <= 80 else f"{text[:77]}..."
-        base = f"   (base: {self.base.answer()})" if self.base else ""
-        return f"{self.answer()}   {shown}{base}"
-
-    def answer(self) -> str:
-        """The answer alone: `joy 0.93`, `joy 0.93, love 0.61`, `3.42`."""
-        if self.value is not None:
-            return f"{self.value:.4g}"
-        shares = self.probabilities or {}
-        chosen = self.labels if self.labels is not None else (self.label or "",)
-        return ", ".join(f"{label} {shares.get(label, 0.0):.2f}" for label in chosen) or "none"
+#: As --in: standard input, a text a line.
+STDIN = "-"
 
 
 class Predictor:
@@ -104,15 +57,16 @@ class Predictor:
             ArtifactError: no adapter there, or it is damaged, or its base has changed.
         """
         need(*EXTRAS["tune"])
-        folder = adapter_folder(path) or Path(path)
+        folder = adapter_folder(path)
+        if folder is None:
+            raise _no_adapter(str(path))
         card = read_card(folder)
         plan = make_plan(probe(), device=device)
         classifier = open_adapter(folder, plan=plan)
         base = None
         if with_base:
-            spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=card.trust_remote_code)
-            untouched = load_backbone(spec, task=card.task, labels=card.labels, seed=0, plan=plan)
-            base = attach(untouched, None, plan=plan)
+            # With the head that it had before tuning, its outputs in the adapter's order of labels.
+            base = attach(reload_backbone(card, seed=0, plan=plan), None, plan=plan)
         return cls(classifier, pairs=card.pairs, base=base)
 
     @property
@@ -124,6 +78,11 @@ class Predictor:
     def task(self) -> TaskKind:
         """What the answers are."""
         return self._classifier.task
+
+    @property
+    def base_head(self) -> Head | None:
+        """Whether the untuned model's head was trained by anyone: the answers of a fresh one are chance."""
+        return self._base.backbone.head if self._base else None
 
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32: a Scorer."""
@@ -141,7 +100,7 @@ class Predictor:
         if self._base is None:
             return answers
         bases = self._answers(self._base, rows)
-        return [Answer(**{**each.__dict__, "base": base}) for each, base in zip(answers, bases, strict=True)]
+        return [replace(each, base=base) for each, base in zip(answers, bases, strict=True)]
 
     def _check(self, row: Row) -> None:
         if isinstance(row, tuple) is not self.pairs:
@@ -195,17 +154,14 @@ def predict_file(
 ) -> list[Answer]:
     """Answer every row of a file; with `out`, write the rows with all their columns and the answers.
 
+    Args:
+        source: a file, or `-` for standard input, a text a line, of a pair one tab between the two.
+
     Raises:
         DataError: the file cannot be read, or its text column cannot be told.
         SpecError: `out` ends in nothing that can be written.
     """
-    if out and extension(out) not in WRITERS:
-        raise SpecError(
-            f"cannot write {extension(out) or 'a file without ending'}",
-            where="--out",
-            mend=f"end it in one of: {', '.join(WRITERS)}",
-        )
-    table = read_file(source)
+    table = read_lines(sys.stdin.buffer.read(), pairs=predictor.pairs) if source == STDIN else read_file(source)
     if table.faults:
         fault = table.faults[0]
         raise DataError(fault.reason, where=table.place(fault.position), mend=fault.mend)
@@ -220,60 +176,37 @@ def predict_file(
     return answers
 
 
-def write(out: str, answers: Sequence[Answer], columns: dict[str, list[Any]] | None = None) -> None:
-    """Answers beside the columns that came in; `label` becomes `predicted_label` where the rows bring a `label`."""
-    if columns is None:
-        texts = [as_columns(answer.row) for answer in answers]
-        columns = {name: [each[name] for each in texts] for name in (texts[0] if texts else {})}
-    kept = columns
-
-    def named(name: str) -> str:
-        return f"predicted_{name}" if name in kept else name
-
-    records = []
-    for position, answer in enumerate(answers):
-        cells = {name: cells[position] for name, cells in kept.items()}
-        cells.update({named(name): value for name, value in answer.to_json(with_row=False).items()})
-        records.append(cells)
-    path = Path(out)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[extension(out)](path, records)
-
-
-def _write_jsonl(path: Path, records: list[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(record, ensure_ascii=False, default=str) + "\n" for record in records)
+def read_lines(data: bytes, *, pairs: bool) -> Table:
+    """Standard input as rows; a blank line is an empty text, so that answers and lines stay side by side."""
+    where = "standard input"
+    lines = text_of(data, where).removesuffix("\n").split("\n") if data else []
+    lines = [line.removesuffix("\r") for line in lines]
+    if not lines:
+        raise DataError("no rows", where=where, mend="give a text a line")
+    columns = {"text": lines}
+    if pairs:
+        for number, line in enumerate(lines, 1):
+            if "\t" not in line:
+                raise DataError(
+                    f"line {number} is no pair: it has no tab",
+                    where=where,
+                    mend="write both texts on a line with a tab between them, or give a file with two columns",
+                )
+        halves = [line.split("\t", 1) for line in lines]
+        columns = {"text": [half[0] for half in halves], "text_pair": [half[1] for half in halves]}
+    return Table("rows", where, tuple(columns), len(lines), lambda name: list(columns[name]))
 
 
-def _write_delimited(path: Path, records: list[dict[str, Any]], delimiter: str) -> None:
-    flat = [dict(_flat(record)) for record in records]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(flat[0]) if flat else [], delimiter=delimiter)
-        writer.writeheader()
-        writer.writerows(flat)
-
-
-def _flat(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Cells that a table can hold: `probabilities.joy`, and labels joined by `|` as they are read."""
-    for name, value in record.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", "|".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
-def _write_parquet(path: Path, records: list[dict[str, Any]]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.Table.from_pylist(records), path)
-
-
-#: File ending -> how it is written.
-WRITERS = {
-    ".jsonl": _write_jsonl,
-    ".csv": lambda path, records: _write_delimited(path, records, ","),
-    ".tsv": lambda path, records: _write_delimited(path, records, "\t"),
-    ".parquet": _write_parquet,
-}
+def _no_adapter(path: str) -> ArtifactError:
+    """Why a path is no tuned model, as far as can be seen."""
+    folder, mend = Path(path), "give a folder that `liftune tune` wrote"
+    if (folder / "config.json").is_file() or path in ALIASES:
+        what = f"{path} is a pretrained model, not a run"
+        mend = f"tune it: liftune tune DATA --model {path}; or score it: liftune evaluate DATA --model {path}"
+    elif (folder / "adapter_config.json").is_file():
+        what = f"{path} is an adapter without liftune.json: liftune did not write it"
+    elif (folder / "spec.json").is_file():
+        what, mend = f"{path} is an unfinished run: it has no adapter", "run `liftune tune` again"
+    else:
+        what = f"{path} holds no run" if folder.exists() else f"there is no run folder {path}"
+    return ArtifactError(what, where="RUN", mend=mend)

@@ -20,7 +20,7 @@ Head = Literal["fresh", "trained"]
 class Found(BaseModel):
     """Base of every record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class Interval(Found):

@@ -46,16 +46,17 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     need(*EXTRAS["tune"])
     started = time.time()
     job, base = prepare(spec, progress or Progress(quiet=True))
-    job.folder.save_inputs(spec, job.splits)
-    ladder = Ladder(job.splits, job.metric, job.keep)
-    climb_baselines(job, ladder)
-    climb_base(job, ladder, base)
-    climb_probe(job, ladder, base)
-    logs, integrity = climb_tuned(job, ladder)
-    if spec.evaluation.with_full:
-        climb_full(job, ladder)
-    record = conclude(job, ladder, logs, integrity, started)
-    job.folder.save_record(record)
+    with job.folder.tidied():
+        job.folder.save_inputs(spec, job.splits)
+        ladder = Ladder(job.splits, job.metric, job.keep)
+        climb_baselines(job, ladder)
+        climb_base(job, ladder, base)
+        climb_probe(job, ladder, base)
+        logs, integrity = climb_tuned(job, ladder)
+        if spec.evaluation.with_full:
+            climb_full(job, ladder)
+        record = conclude(job, ladder, logs, integrity, started)
+        job.folder.save_record(record)
     return record
 
 

@@ -6,18 +6,19 @@ A torch model, a baseline, an exported bundle, a server's client and a test's fa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # numpy is a quarter of what `liftune --help` would take
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: One input: a text, or a text pair.
 Row: TypeAlias = str | tuple[str, str]
 #: One answer as the data gives it: a label, the labels of a multi-label row, or a number.
 Target: TypeAlias = str | tuple[str, ...] | float
-FloatArray: TypeAlias = NDArray[np.floating]
-IntArray: TypeAlias = NDArray[np.integer]
-BoolArray: TypeAlias = NDArray[np.bool_]
+FloatArray: TypeAlias = "NDArray[np.floating]"
+IntArray: TypeAlias = "NDArray[np.integer]"
+BoolArray: TypeAlias = "NDArray[np.bool_]"
 
 
 class Scorer(Protocol):

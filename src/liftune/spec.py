@@ -55,7 +55,8 @@ Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 class Spec(BaseModel):
     """Base of every spec: frozen, and strict about names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Built when first checked, so that `liftune --help` need not wait for it.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
     @classmethod
     def checked(cls, values: dict[str, Any], *, where: str | None = None) -> Self:
@@ -75,7 +76,7 @@ def faults(error: ValidationError) -> list[str]:
         path = tuple(str(part) for part in fault["loc"])
         option = next((name for name, home in OPTIONS.items() if path[:2] == home), None)
         field = f"--{option.replace('_', '-')}" if option else ".".join(path) or "value"
-        message = fault["msg"].removeprefix("Value error, ")
+        message = fault["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
         given = "" if fault["type"] in ("missing", "value_error") else f", got {fault['input']!r}"
         lines.append(f"{field}: {message[:1].lower()}{message[1:]}{given}")
     return lines
@@ -169,11 +170,11 @@ class EvalSpec(Spec):
 class RunSpec(Spec):
     """Everything that `liftune tune` was asked for."""
 
-    data: DataSpec = DataSpec()
-    model: ModelSpec = ModelSpec()
-    method: MethodSpec = MethodSpec()
-    train: TrainSpec = TrainSpec()
-    evaluation: EvalSpec = EvalSpec()
+    data: DataSpec = Field(default_factory=DataSpec)
+    model: ModelSpec = Field(default_factory=ModelSpec)
+    method: MethodSpec = Field(default_factory=MethodSpec)
+    train: TrainSpec = Field(default_factory=TrainSpec)
+    evaluation: EvalSpec = Field(default_factory=EvalSpec)
     out: str | None = None
     """Folder of the run; a new one under runs/ if not given."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from liftune.seam import FloatArray, Target
+
+if TYPE_CHECKING:  # imported where it is used, for the sake of a quick `liftune --help`
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class TaskKind(StrEnum):
@@ -41,9 +42,12 @@ class TaskKind(StrEnum):
 def probabilities(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
     """(N, C) probabilities: softmax across labels, sigmoid of each for multi-label; regression values pass unchanged.
 
+    >>> import numpy as np
     >>> probabilities(np.array([[0.0, 0.0]]), TaskKind.SINGLE_LABEL)
     array([[0.5, 0.5]])
     """
+    import numpy as np
+
     values = np.asarray(logits, dtype=np.float64)
     if task is TaskKind.SINGLE_LABEL:
         powers = np.exp(values - values.max(axis=1, keepdims=True))
@@ -55,6 +59,8 @@ def probabilities(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
 
 def decide(logits: FloatArray, task: TaskKind) -> NDArray[Any]:
     """The answers: (N,) label index; (N, C) ones where a label's probability reaches one half; (N,) value."""
+    import numpy as np
+
     if task is TaskKind.SINGLE_LABEL:
         return np.asarray(logits.argmax(axis=1), dtype=np.int64)
     if task is TaskKind.MULTI_LABEL:
@@ -70,6 +76,8 @@ def encode(targets: Sequence[Target], labels: Sequence[str], task: TaskKind) -> 
     >>> encode(["b", "a"], ["a", "b"], TaskKind.SINGLE_LABEL)
     array([1, 0])
     """
+    import numpy as np
+
     index = {label: i for i, label in enumerate(labels)}
     if task is TaskKind.SINGLE_LABEL:
         return np.array([index[str(target)] for target in targets], dtype=np.int64)

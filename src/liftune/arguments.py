@@ -1,0 +1,113 @@
+"""A spec's options as the command line's, and typer's refusals as liftune's.
+
+In: rooms and options of a RunSpec.  Out: a command that takes them and gets the RunSpec; SpecErrors.
+Not here: the commands (cli.py), what an option means (spec.py: name, help, type and default are read off its fields).
+"""
+
+from __future__ import annotations
+
+import inspect as signatures
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from liftune.errors import SpecError, nearest
+from liftune.spec import OPTIONS, RunSpec
+
+#: Headings of the help text, by room of the spec.
+_PANELS = {"data": "Data", "model": "Model", "method": "Method", "train": "Training", "evaluation": "Evaluation"}
+#: What stands for an option's value in the help text, by its type.
+_METAVARS = {int: "N", float: "X", str: "TEXT"}
+#: ... and where the type says too little.
+_SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME,...", "seeds": "N,N,..."} | {
+    "validation": "FILE",
+    "test": "FILE",
+    "out": "DIR",
+}
+#: Base of every complaint that typer has about the arguments, whether it brings click along or imports it.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def asks_for(
+    *wanted: str, required: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options of a RunSpec, collected into its first argument.
+
+    Args:
+        wanted: rooms of the spec, `data`, or single fields of them, `model.max_length`.
+        required: option -> its help text, for options that have no default here.
+    """
+    must = required or {}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        chosen = [name for name, home in OPTIONS.items() if home[0] in wanted or ".".join(home) in wanted]
+        own = list(signatures.signature(command, eval_str=True).parameters.values())[1:]
+
+        def wrapped(**given: Any) -> None:
+            asked = {name: given.pop(name) for name in chosen}
+            spec = RunSpec.of(**{name: value for name, value in asked.items() if value not in (None, False, [])})
+            command(spec, **given)
+
+        parameters = [parameter.replace(kind=signatures.Parameter.KEYWORD_ONLY) for parameter in own]
+        declared = [_parameter(name, must.get(name)) for name in chosen]
+        wrapped.__signature__ = signatures.Signature([*declared, *parameters])  # type: ignore[attr-defined]
+        wrapped.__doc__, wrapped.__name__ = command.__doc__, command.__name__
+        return wrapped
+
+    return decorate
+
+
+def _parameter(name: str, required: str | None) -> signatures.Parameter:
+    """A spec's field as a typer parameter.
+
+    Values stay text for the spec to check: it then lists every wrong one at once, in the same words as in Python.
+    """
+    room, *rest = OPTIONS[name]
+    field = RunSpec.model_fields[room]
+    if rest:
+        assert isinstance(field.annotation, type)
+        field = field.annotation.model_fields[rest[0]]
+    kinds = {_bare(each) for each in (field.annotation, *getattr(field.annotation, "__args__", ()))}
+    shown = _SHOWN.get(name) or next((_METAVARS[kind] for kind in (int, float, str) if kind in kinds), "TEXT")
+    text = (required or field.description or "").replace("`", "").replace("[", "\\[")
+    if not required and isinstance(field.default, str | int | float) and bool not in kinds:
+        text += f" \\[default: {field.default}]"
+    if name == "data":
+        declared: Any = typer.Argument(metavar="DATA", help=text, show_default=False)
+    else:
+        declared = typer.Option(
+            f"--{name.replace('_', '-')}",
+            help=text,
+            show_default=False,
+            metavar=None if bool in kinds else shown,
+            rich_help_panel=_PANELS.get(room, "Output"),
+        )
+    # None stands for "not given", so that the spec's own default is the only one.
+    kind: Any = bool if bool in kinds else (list[str] if name == "set" else str) | None
+    default = signatures.Parameter.empty if required else False if bool in kinds else None
+    annotation: Any = Annotated[str if required else kind, declared]
+    return signatures.Parameter(name, signatures.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _bare(kind: Any) -> Any:
+    """A type without what annotates it."""
+    return getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+
+
+def refusal(error: Any) -> SpecError:
+    """What typer says of the arguments, as what, where and mend.
+
+    Args:
+        error: a UsageError.
+    """
+    context = error.ctx
+    unknown = getattr(error, "option_name", None) if "No such option" in error.format_message() else None
+    if unknown:
+        known = [name for each in context.command.params for name in each.opts if name.startswith("--")] + ["--help"]
+        what = f"unknown option {unknown!r}{nearest(unknown, known) if unknown.startswith('--') else ''}"
+    else:
+        message = error.format_message().rstrip(".")
+        what = f"{message[:1].lower()}{message[1:]}"
+    path = context.command_path if context else "liftune"
+    return SpecError(what, where=path, mend=f"see {path} --help")
