@@ -21,8 +21,9 @@ from tiny_models import FAMILIES, save_tiny
 from torch.nn import functional as F
 
 from liftune.models.adapter import prove, save_adapter
+from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.models.classifier import Classifier, attach
+from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind

@@ -11,8 +11,8 @@ from tiny_models import FAMILIES, save_tiny
 from tiny_tuning import STEPS, attach, logits, padded, peft_methods, reopen, rows, shape_of, tiny_classifier, train
 
 from liftune.models import hooks
+from liftune.models.attach import attach as liftune_attach
 from liftune.models.backbones import load_backbone
-from liftune.models.classifier import attach as liftune_attach
 from liftune.models.hooks import boosted_adamw
 from liftune.models.methods import METHODS
 from liftune.models.methods_prompt import DECODERS, ENCODERS

@@ -16,8 +16,9 @@ from tiny_models import save_tiny
 from liftune.errors import ArtifactError, ModelError
 from liftune.hardware.plan import Plan
 from liftune.models.adapter import open_adapter, prove, read_card, save_adapter
+from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.models.classifier import Classifier, attach
+from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind

@@ -13,8 +13,8 @@ from tiny_models import FAMILIES, save_tiny
 
 from liftune.errors import ModelError
 from liftune.models import checkpoint
+from liftune.models.attach import attach
 from liftune.models.backbones import Backbone, load_backbone
-from liftune.models.classifier import attach
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind
 

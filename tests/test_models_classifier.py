@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from liftune.errors import MethodError
 from liftune.hardware.plan import Plan
+from liftune.models.attach import attach
 from liftune.models.backbones import Backbone, load_backbone
-from liftune.models.classifier import Classifier, attach
+from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind

@@ -14,8 +14,9 @@ from liftune.data import load_data
 from liftune.data.rows import Split, Splits
 from liftune.errors import LiftuneError, SpecError
 from liftune.hardware.plan import Plan
+from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.models.classifier import Classifier, attach
+from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.record import Audit
 from liftune.report.progress import Progress

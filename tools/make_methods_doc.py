@@ -48,8 +48,8 @@ def without_counts(text: str) -> str:
 
 def count_on_minilm(method: Method) -> int:
     """Trained parameters, as `liftune tune` would train them."""
+    from liftune.models.attach import attach
     from liftune.models.backbones import load_backbone
-    from liftune.models.classifier import attach
     from liftune.spec import ModelSpec
     from liftune.task import TaskKind
 

@@ -22,8 +22,9 @@ from liftune.hardware.plan import Plan, make_plan
 from liftune.hardware.probe import probe
 from liftune.metrics import check_metric
 from liftune.models.adapter import prove, save_adapter
+from liftune.models.attach import attach, check_method
 from liftune.models.backbones import Backbone, load_backbone
-from liftune.models.classifier import Classifier, attach, check_method
+from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
 from liftune.record import Contender, Integrity, TrainLog
@@ -45,6 +46,8 @@ class Job:
     plan: Plan
     folder: RunFolder
     progress: Progress
+    notes: tuple[str, ...] = ()
+    """What loading the model said."""
 
     def keep(self, name: str, answers: Answers) -> None:
         """Put a contender's logits on disk as soon as they are known."""
@@ -72,7 +75,10 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
         f"{spec.model.name}: {backbone.family}, {backbone.head} head, {backbone.max_length} tokens, "
         f"{plan.dtype} on {plan.device}"
     )
-    return Job(spec, method, options, splits, metric, plan, folder, progress), attach(backbone, None, None, plan=plan)
+    for note in backbone.notes:
+        progress.say(f"  {note}")
+    job = Job(spec, method, options, splits, metric, plan, folder, progress, backbone.notes)
+    return job, attach(backbone, None, None, plan=plan)
 
 
 def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpec, Backbone]:

@@ -24,9 +24,10 @@ from liftune.errors import EXTRAS, ArtifactError, DataError, need
 from liftune.hardware.plan import make_plan
 from liftune.hardware.probe import probe
 from liftune.models.adapter import open_adapter, read_card
+from liftune.models.attach import attach
 from liftune.models.backbones import reload_backbone
 from liftune.models.checkpoint import ALIASES
-from liftune.models.classifier import Classifier, attach
+from liftune.models.classifier import Classifier
 from liftune.record import Head
 from liftune.report.progress import Progress
 from liftune.seam import Row

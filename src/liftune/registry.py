@@ -69,6 +69,7 @@ class Registry(Generic[E]):
         if name not in self._entries:
             raise self._error(
                 f"unknown {self.kind} {name!r}{nearest(name, self._entries)}",
+                where=f"--{self.kind}",
                 mend=f"choose one of: {', '.join(self._entries)}",
             )
         return self._entries[name]

@@ -22,8 +22,9 @@ from liftune.hardware.plan import make_plan
 from liftune.hardware.probe import probe
 from liftune.metrics import check_metric
 from liftune.models.adapter import open_adapter
+from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.models.classifier import Classifier, attach
+from liftune.models.classifier import Classifier
 from liftune.record import Contender, Integrity, RunRecord, Seconds, TrainLog
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, RunSpec
@@ -81,6 +82,7 @@ def conclude(job: Job, ladder: Ladder, logs: tuple[TrainLog, ...], integrity: In
         plan=job.plan.choices,
         logs=logs,
         integrity=integrity,
+        notes=job.notes,
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=time.time() - started,

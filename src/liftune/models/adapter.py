@@ -20,8 +20,9 @@ from torch import nn
 
 from liftune.errors import ArtifactError, ModelError
 from liftune.hardware.plan import Plan
+from liftune.models.attach import rebuild
 from liftune.models.backbones import Backbone, quiet, reload_backbone, reload_whole
-from liftune.models.classifier import Classifier, rebuild
+from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS, Method
 from liftune.record import AdapterCard, Integrity
 from liftune.seam import Row

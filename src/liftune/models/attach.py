@@ -1,0 +1,156 @@
+"""A backbone and a method become a Classifier.
+
+In: a Backbone, a Method, its Options.  Out: a Classifier that trains what the method says, and every fresh parameter.
+Not here: what the Classifier does (classifier.py), the disk (adapter.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from liftune.errors import ModelError
+from liftune.hardware.plan import Plan
+from liftune.models import families
+from liftune.models.backbones import Backbone, quiet
+from liftune.models.classifier import Classifier
+from liftune.models.methods import BackboneShape, Method, check_family, virtual_tokens
+from liftune.models.options import NoOptions, Options
+
+
+def attach(
+    backbone: Backbone,
+    method: Method | None,
+    options: Options | None = None,
+    *,
+    plan: Plan | None = None,
+    seed: int = 0,
+    total_steps: int = 1,
+) -> Classifier:
+    """Make a classifier that trains what the method says, the head, and every parameter that loading made up.
+
+    Args:
+        method: None answers with the base as it is and leaves the backbone untouched; any other changes its model.
+        seed: of what the method draws.
+        total_steps: optimizer steps that training will take at most.
+
+    Raises:
+        MethodError: the method does not fit the model's family, or names modules that it does not have.
+        ModelError: a fresh parameter that no adapter could carry.
+    """
+    plan = plan or Plan()
+    options = options or (method.options() if method is not None else NoOptions())
+    head = families.head_modules(backbone.model, backbone.fresh)
+    model: nn.Module = backbone.model
+    model.requires_grad_(False)
+    if method is None:
+        return _ready(backbone, model, method, options, plan, head, backbone.max_length)
+    check_family(method, backbone.family)
+    matrices = body_matrices(backbone.model, head)
+    if method.kind == "full":
+        model.requires_grad_(True)
+    else:
+        shape = BackboneShape(backbone.family, backbone.model, head, total_steps)
+        model = _with_peft(backbone, method, options, shape, seed)
+    _require_fresh_trained(model, backbone)
+    _hold(matrices, plan)
+    limit = families.position_limit(backbone.model)
+    room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
+    return _ready(backbone, model, method, options, plan, head, room)
+
+
+def check_method(backbone: Backbone, method: Method, options: Options) -> None:
+    """Refuse what `attach` would refuse, with the model left as it is: to be asked before anything is computed.
+
+    Raises:
+        MethodError: the method does not fit the model's family, or names modules that it does not have.
+    """
+    check_family(method, backbone.family)
+    head = families.head_modules(backbone.model, backbone.fresh)
+    method.build(options, BackboneShape(backbone.family, backbone.model, head, total_steps=100))
+
+
+def rebuild(
+    backbone: Backbone, method: Method, load: Callable[[], nn.Module], *, plan: Plan, max_length: int
+) -> Classifier:
+    """A classifier around what `load` puts on the backbone's model from disk; nothing of it is trainable."""
+    head = families.head_modules(backbone.model, backbone.fresh)
+    matrices = [] if method.kind == "full" else body_matrices(backbone.model, head)
+    model = load()
+    model.requires_grad_(False)
+    _hold(matrices, plan)
+    return _ready(backbone, model, method, NoOptions(), plan, head, max_length)
+
+
+def _ready(
+    backbone: Backbone,
+    model: nn.Module,
+    method: Method | None,
+    options: Options,
+    plan: Plan,
+    head: tuple[str, ...],
+    max_length: int,
+) -> Classifier:
+    model.to(plan.device).eval()
+    return Classifier(
+        backbone, model, method=method, options=options, plan=plan, head_modules=head, max_length=max_length
+    )
+
+
+def _with_peft(backbone: Backbone, method: Method, options: Options, shape: BackboneShape, seed: int) -> nn.Module:
+    from peft import LoraConfig, TaskType, get_peft_model
+    from peft.utils.constants import DUMMY_TARGET_MODULES
+
+    config: Any = method.build(options, shape)
+    if config is None:
+        # A probe changes nothing in the body. PEFT's own name for "no module" keeps it a plain PEFT adapter.
+        config = LoraConfig(task_type=TaskType.SEQ_CLS, target_modules=DUMMY_TARGET_MODULES)
+    config.modules_to_save = list(shape.head_modules)
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: Any = get_peft_model(backbone.model, config)
+        # PEFT extended the list by its own two guesses; what stands in the file is what the model has.
+        config.modules_to_save = list(shape.head_modules)
+        config.base_model_name_or_path = backbone.base
+        config.revision = backbone.revision
+        if method.after_attach is not None:
+            method.after_attach(model)
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def _require_fresh_trained(model: nn.Module, backbone: Backbone) -> None:
+    """Every parameter that loading made up must be trained and saved, whatever PEFT understood."""
+    trained = {
+        name.removeprefix("base_model.model.").removeprefix("base_model.").replace(".modules_to_save.default", "")
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    }
+    lost = [name for name in backbone.fresh if name not in trained]
+    if lost:
+        raise ModelError(
+            f"parameters that the checkpoint lacks would stay random: {', '.join(lost)}",
+            where=backbone.name,
+            mend="use --method full, or a checkpoint that has them",
+        )
+
+
+def body_matrices(model: nn.Module, head: tuple[str, ...]) -> list[nn.Parameter]:
+    """The body's matrices, to be listed before PEFT adds its own."""
+    known = tuple(f"{module}." for module in head)
+    return [
+        parameter for name, parameter in model.named_parameters() if parameter.ndim >= 2 and not name.startswith(known)
+    ]
+
+
+def _hold(matrices: list[nn.Parameter], plan: Plan) -> None:
+    """Keep the body's frozen matrices in the planned precision; everything that is trained stays float32.
+
+    Vectors (norms, biases) stay float32 too: they are small, and CPU kernels refuse mixtures in norms.
+    """
+    for parameter in matrices:
+        if plan.dtype == "bfloat16" and not parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.bfloat16)
