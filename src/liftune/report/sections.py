@@ -52,7 +52,7 @@ def sections(record: RunRecord) -> list[Section]:
 def ladder(record: RunRecord) -> Section:
     """One row a contender, one column a metric, each value with its interval."""
     metrics = list(record.contenders[0].metrics)
-    headings = ("contender", *metrics, "trained", "train s", "eval s")
+    headings = ("contender", *metrics, "params", "fit s", "eval s")
     rows = tuple(
         (
             _named(contender),
@@ -66,7 +66,7 @@ def ladder(record: RunRecord) -> Section:
     counts = record.rows
     sentences = [
         f"{counts.test:,} test rows, the same for all; {counts.train:,} train, {counts.validation:,} validation. "
-        "Brackets hold 95 % intervals; trained counts parameters."
+        "Brackets hold 95 % intervals; params are those that were fitted."
     ]
     if record.partial:
         sentences.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
@@ -212,6 +212,15 @@ def count(number: int) -> str:
     return str(number)
 
 
+def p_value(value: float) -> str:
+    """As precise as such a number can be taken.
+
+    >>> p_value(0.04321), p_value(1e-30)
+    ('p = 0.043', 'p < 0.0001')
+    """
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
+
+
 def interval(found: Interval) -> str:
     """Value and interval, shares as they are."""
     if found.value is None:
@@ -239,7 +248,7 @@ def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str
         "worse": f"{comparison.b} is worse than {other}",
         "undecided": f"{comparison.b} against {other} is undecided",
     }[comparison.verdict]
-    text = f"{decided}: {gain}, p = {comparison.p_value:.2g} ({comparison.test})."
+    text = f"{decided}: {gain}, {p_value(comparison.p_value)} ({comparison.test})."
     if comparison.rows_needed:
         text += f" Were this the true gain, about {comparison.rows_needed:,} test rows would show it."
     if comparison.note:
@@ -254,4 +263,4 @@ def _named(contender: Contender) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.1f}"
+    return "-" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
