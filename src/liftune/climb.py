@@ -102,25 +102,29 @@ def climb_baselines(job: Job, ladder: Ladder) -> None:
         tell(job, ladder.add(name, [answers], trainable_parameters=scorer.trainable_parameters))
 
 
-def climb_base(job: Job, ladder: Ladder, base: Classifier) -> None:
-    """The model as it is. A fresh head is flagged: its score is chance by construction."""
-    answers = Answers.of(base, job.splits)
-    tell(job, ladder.add("base", [answers], head=base.backbone.head, max_length=base.max_length))
+def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> None:
+    """The model as it is, and a linear model on its frozen features: both from one pass over each part.
 
-
-def climb_probe(job: Job, ladder: Ladder, base: Classifier) -> None:
-    """A linear model on the base's frozen features."""
+    A fresh head is flagged: the base's score is then chance by construction.
+    """
     splits = job.splits
+    parts = {}
+    took = {}
+    for name, split in (("validation", splits.validation), ("test", splits.test), ("train", splits.train)):
+        started = time.perf_counter()
+        with job.progress.bar(f"base reads {name}", len(split)) as advance:
+            parts[name] = base.read(split.rows, advance)
+        took[name] = time.perf_counter() - started
+        if name == "test":
+            answers = Answers(parts["validation"][0], parts["test"][0], took["test"])
+            tell(job, ladder.add("base", [answers], head=base.backbone.head, max_length=base.max_length))
     started = time.perf_counter()
-    train, validation = base.features(splits.train.rows), base.features(splits.validation.rows)
-    fitted = fit_probe(train, validation, splits, job.metric)
-    train_seconds = time.perf_counter() - started
-    started = time.perf_counter()
-    test = fitted.logits_of(base.features(splits.test.rows))
-    answers = Answers(fitted.logits_of(validation), test, time.perf_counter() - started, train_seconds)
+    fitted = fit_probe(parts["train"][1], parts["validation"][1], splits, job.metric)
+    train_seconds = took["train"] + time.perf_counter() - started
+    validation, test = (fitted.logits_of(parts[name][1]) for name in ("validation", "test"))
     contender = ladder.add(
         "probe",
-        [answers],
+        [Answers(validation, test, took["test"], train_seconds)],
         trainable_parameters=fitted.trainable_parameters,
         max_length=base.max_length,
         notes=(f"{fitted.pooling} pooling, {fitted.scaling} scaling, C = {fitted.strength:g}, chosen on validation",),
@@ -134,7 +138,7 @@ def climb_tuned(job: Job, ladder: Ladder) -> tuple[tuple[TrainLog, ...], Integri
     for seed in job.spec.train.seeds:
         classifier, log = tune_once(job, job.method, job.options, seed)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-        attempts.append(Answers.of(classifier, job.splits, train_seconds=log.seconds, seed=seed))
+        attempts.append(answers_of(job, classifier, log))
         logs.append(log)
         if ladder.best(attempts) is attempts[-1]:
             with job.folder.fresh_adapter() as folder:
@@ -155,7 +159,7 @@ def climb_full(job: Job, ladder: Ladder) -> None:
     """Every parameter tuned, for the comparison alone: its weights are not kept."""
     method = METHODS["full"]
     classifier, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0])
-    answers = Answers.of(classifier, job.splits, train_seconds=log.seconds)
+    answers = answers_of(job, classifier, log)
     contender = ladder.add(
         "full",
         [answers],
@@ -177,6 +181,16 @@ def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classi
     classifier = attach(backbone, method, options, plan=job.plan, seed=seed, total_steps=schedule.steps)
     log = train(classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress)
     return classifier, log
+
+
+def answers_of(job: Job, classifier: Classifier, log: TrainLog) -> Answers:
+    """What a tuned model answers to validation and test."""
+    splits = job.splits
+    with job.progress.bar("answering", len(splits.validation) + len(splits.test)) as advance:
+        validation = classifier.logits(splits.validation.rows, advance)
+        started = time.perf_counter()
+        test = classifier.logits(splits.test.rows, advance)
+    return Answers(validation, test, time.perf_counter() - started, log.seconds, log.seed)
 
 
 def run_name(spec: RunSpec) -> str:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from liftune.artifact import RunFolder, adapter_folder
-from liftune.climb import Job, climb_base, climb_baselines, climb_full, climb_probe, climb_tuned, prepare
+from liftune.climb import Job, climb_baselines, climb_full, climb_tuned, prepare
 from liftune.data.load import load_test
 from liftune.errors import EXTRAS, ArtifactError, need
 from liftune.evidence.compare import compare
@@ -51,8 +51,8 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
         job.folder.save_inputs(spec, job.splits)
         ladder = Ladder(job.splits, job.metric, job.keep)
         climb_baselines(job, ladder)
-        climb_base(job, ladder, base)
-        climb_probe(job, ladder, base)
+        climb_base_and_probe(job, ladder, base)
+        del base  # its memory is wanted for tuning
         logs, integrity = climb_tuned(job, ladder)
         if spec.evaluation.with_full:
             climb_full(job, ladder)

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from liftune.errors import SpecError, nearest
 from liftune.task import TaskKind
@@ -47,6 +47,18 @@ def numbers(value: Any) -> Any:
     return (value,) if isinstance(value, int) else value
 
 
+def once(values: tuple[int, ...]) -> tuple[int, ...]:
+    """The values, if none occurs twice: a seed that is used again only repeats its numbers.
+
+    >>> once((0, 1))
+    (0, 1)
+    """
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(str, twice))} is given twice")
+    return values
+
+
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
@@ -56,7 +68,9 @@ class Spec(BaseModel):
     """Base of every spec: frozen, and strict about names."""
 
     # Built when first checked, so that `liftune --help` need not wait for it.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
+    )
 
     @classmethod
     def checked(cls, values: dict[str, Any], *, where: str | None = None) -> Self:
@@ -154,7 +168,7 @@ class TrainSpec(Spec):
     """Epochs without a better validation score before training stops."""
     class_weights: bool = False
     """Weigh each label by the inverse of its frequency in train."""
-    seeds: Annotated[tuple[Seed, ...], BeforeValidator(numbers), Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], BeforeValidator(numbers), AfterValidator(once), Field(min_length=1)] = (0,)
     """Tune once a seed: 0,1,2."""
 
 

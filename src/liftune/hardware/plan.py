@@ -43,8 +43,10 @@ def make_plan(facts: Facts, *, device: str | None = None) -> Plan:
     Raises:
         SpecError: the device asked for is not here. It is never quietly replaced.
     """
-    kind = (device or facts.devices[0]).split(":")[0]
-    if kind not in facts.devices:
+    kind, _, number = (device or facts.devices[0]).partition(":")
+    # Only cuda has several: "mps:1" and "cpu:1" are slips.
+    numbered = not number or (kind == "cuda" and number.isdecimal() and int(number) < facts.accelerators)
+    if kind not in facts.devices or (device or "").endswith(":") or not numbered:
         raise SpecError(
             f"device {device!r} is not on this machine",
             where="--device",

@@ -34,6 +34,8 @@ class Facts:
     eager_speedup: dict[str, float]
     """dtype -> fused (sdpa) over plain (eager) attention time, forward and backward, on the CPU."""
     accelerator_bfloat16: bool = False
+    accelerators: int = 0
+    """How many devices cuda has."""
 
 
 def probe(*, cache: Path | None = None) -> Facts:
@@ -47,7 +49,8 @@ def probe(*, cache: Path | None = None) -> Facts:
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads(cache.read_text(encoding="utf-8"))
         if kept["key"] == key and kept["facts"]["devices"] == list(_devices()):
-            return Facts(**{**kept["facts"], "devices": tuple(kept["facts"]["devices"])})
+            now = {"devices": _devices(), "accelerators": torch.cuda.device_count()}
+            return Facts(**{**kept["facts"], **now})
     facts = measure()
     with contextlib.suppress(OSError):  # a read-only home costs a second a run, not the run
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +75,7 @@ def measure() -> Facts:
         bfloat16_speedup=_bfloat16_speedup(),
         eager_speedup={"float32": _eager_speedup(torch.float32), "bfloat16": _eager_speedup(torch.bfloat16)},
         accelerator_bfloat16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False),
+        accelerators=torch.cuda.device_count(),
     )
 
 

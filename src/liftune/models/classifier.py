@@ -122,19 +122,26 @@ class Classifier:
         Raises:
             ValueError: a method is attached; features are the base's.
         """
+        return self.read(rows, progress)[1]
+
+    def read(
+        self, rows: Sequence[Row], progress: Progress | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """What `logits` and `features` give, from one pass over the rows."""
         if self.method is not None:
             raise ValueError("features are taken from the base: attach(backbone, None)")
         from liftune.models.features import FeatureTap
 
+        answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
         found: dict[str, NDArray[np.float32]] = {}
         with self._answering(), FeatureTap(self.backbone, self.head_modules) as tap:
             for positions, batch in self._batches(rows, progress):
-                self._forward(batch)
+                answers[positions] = self._forward(batch).cpu().numpy()
                 for key, values in tap.take(batch).items():
                     if key not in found:
                         found[key] = np.zeros((len(rows), values.shape[1]), dtype=np.float32)
                     found[key][positions] = values
-        return found
+        return answers, found
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
