@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from liftune.artifact import RunFolder, adapter_folder
-from liftune.climb import Job, climb_baselines, climb_full, climb_tuned, prepare
+from liftune.climb import Job, climb_base_and_probe, climb_baselines, climb_full, climb_tuned, prepare
 from liftune.data.load import load_test
-from liftune.errors import EXTRAS, ArtifactError, need
+from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, score
 from liftune.evidence.ladder import Ladder
@@ -111,6 +111,8 @@ def evaluate_model(
     started = time.time()
     plan = make_plan(probe(), device=model.device)
     folder = adapter_folder(model.name)
+    if folder is not None:
+        _refuse_settled(model)
     if folder is None:
         splits = load_test(data)
         backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
@@ -151,6 +153,17 @@ def evaluate_model(
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=time.time() - started,
     )
+
+
+def _refuse_settled(model: ModelSpec) -> None:
+    """Refuse what an adapter's own card says, rather than pass over it."""
+    asked = [name for name in ("label_map", "max_length", "trust_remote_code") if getattr(model, name)]
+    if asked:
+        raise SpecError(
+            f"{model.name} was tuned with its own labels, length and code, which stay as they are",
+            where=", ".join(f"--{name.replace('_', '-')}" for name in asked),
+            mend="leave the option out, or tune again with it",
+        )
 
 
 def _fresh(classifier: Classifier, folder: Path | None) -> bool:
