@@ -75,8 +75,10 @@ def ladder(record: RunRecord) -> Section:
 
 
 @SECTIONS.entry("verdict", summary="Whether tuning lifted the model, and over what.")
-def verdict(record: RunRecord) -> Section:
+def verdict(record: RunRecord) -> Section | None:
     """One sentence a comparison."""
+    if not record.comparisons:
+        return None
     heads = {contender.name: contender.head for contender in record.contenders}
     sentences = [sentence(comparison, heads.get(comparison.a), record) for comparison in record.comparisons]
     return Section("Verdict", tuple(sentences))
