@@ -32,7 +32,7 @@ def test_a_processor_that_is_fast_in_bfloat16_uses_it_with_the_attention_measure
 
 
 def test_an_accelerator_is_taken_where_there_is_one() -> None:
-    facts = dataclasses.replace(LAPTOP, devices=("cuda", "cpu"), accelerator_bfloat16=True)
+    facts = dataclasses.replace(LAPTOP, devices=("cuda", "cpu"), accelerators=2, accelerator_bfloat16=True)
     plan = make_plan(facts)
     assert (plan.device, plan.dtype, plan.attention) == ("cuda", "bfloat16", "sdpa")
     assert make_plan(facts, device="cpu").device == "cpu"

@@ -116,8 +116,8 @@ def inspect(data: str, *, model: str | None = "minilm", max_length: int | None =
     return inspect_data(RunSpec.of(data=data, **options).data, model=model, max_length=max_length)
 
 
-def report(run: str | Path) -> str:
-    """What a run found, as Markdown: `liftune report`."""
+def render(run: str | Path) -> str:
+    """What a run found, as Markdown: `liftune report`, whose name is a package of ours in Python."""
     from liftune.artifact import RunFolder
     from liftune.report.text import to_markdown
 
