@@ -7,15 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from peft import PeftModel
 from tiny_models import save_tiny
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import liftune
+from liftune import climb
 from liftune.artifact import RunFolder
+from liftune.hardware.probe import Facts
 from liftune.record import RunRecord
 from liftune.run import tune
 from liftune.spec import RunSpec
 
 FAST = {"epochs": 2, "batch_size": 8, "lr": 1e-2}
+
+FAST_IN_BFLOAT16 = Facts(("cpu",), "any", 1, bfloat16_speedup=3.0, eager_speedup={"float32": 1.0, "bfloat16": 4.0})
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +88,26 @@ def test_what_predict_answers_is_what_the_run_recorded(model: str, emotions: Pat
     answer = predictor.predict(["sunny laugh"])[0]
     assert answer.label in ("anger", "joy")
     assert sum((answer.probabilities or {}).values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("method", ["lora", "pissa", "adalora", "vera"])
+def test_what_was_tuned_in_bfloat16_answers_exactly_as_plain_peft_does(
+    model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Rounding shows in the second digit of a confident answer: the run, predict and plain PEFT must be one."""
+    monkeypatch.setattr(climb, "probe", lambda: FAST_IN_BFLOAT16)
+    tune(RunSpec.of(data=str(emotions), model=model, method=method, out=str(tmp_path / "run"), **FAST))
+    folder = RunFolder.open(tmp_path / "run")
+    assert json.loads((folder.adapter / "liftune.json").read_text())["dtype"] == "bfloat16"
+    assert "bfloat16" in {choice.value for choice in folder.record().plan}
+    rows = folder.split("test").rows
+    base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2, dtype=torch.float32)
+    plain = PeftModel.from_pretrained(base, folder.adapter).eval()
+    tokens = AutoTokenizer.from_pretrained(model)(list(rows), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        expected = plain(**tokens).logits.numpy()
+    assert np.abs(folder.logits("tuned") - expected).max() < 1e-5
+    assert np.abs(liftune.load(tmp_path / "run").logits(rows) - expected).max() < 1e-5
 
 
 def test_a_method_with_virtual_tokens_reads_rows_cut_as_all_contenders_do(emotions: Path, tmp_path: Path) -> None:

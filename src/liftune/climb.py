@@ -22,7 +22,7 @@ from liftune.hardware.plan import Plan, make_plan
 from liftune.hardware.probe import probe
 from liftune.metrics import check_metric
 from liftune.models.adapter import prove, save_adapter
-from liftune.models.attach import attach, check_method
+from liftune.models.attach import answer_exactly, attach, check_method
 from liftune.models.backbones import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
@@ -174,13 +174,20 @@ def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classi
     """A fresh base, tuned by a method under a seed."""
     spec, splits = job.spec, job.splits
     job.progress.say(f"tuning by {method.name}, seed {seed}")
-    backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=job.plan)
+    backbone = load_for(job, seed)
     # --lr speaks of the method that was asked for: full fine-tuning beside it keeps its own.
     asked = spec.train if method is job.method else spec.train.model_copy(update={"lr": None})
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=job.plan, seed=seed, total_steps=schedule.steps)
     log = train(classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress)
+    answer_exactly(classifier, load_for(job, seed))
     return classifier, log
+
+
+def load_for(job: Job, seed: int) -> Backbone:
+    """The base, with a fresh head drawn from the seed where the data need one."""
+    splits = job.splits
+    return load_backbone(job.spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=job.plan)
 
 
 def answers_of(job: Job, classifier: Classifier, log: TrainLog) -> Answers:

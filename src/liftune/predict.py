@@ -62,7 +62,7 @@ class Predictor:
         if folder is None:
             raise _no_adapter(str(path))
         card = read_card(folder)
-        plan = make_plan(probe(), device=device)
+        plan = make_plan(probe(), device=device).answering
         classifier = open_adapter(folder, plan=plan)
         base = None
         if with_base:

@@ -109,7 +109,7 @@ def evaluate_model(
     """
     need(*EXTRAS["tune"])
     started = time.time()
-    plan = make_plan(probe(), device=model.device)
+    plan = make_plan(probe(), device=model.device).answering
     folder = adapter_folder(model.name)
     if folder is not None:
         _refuse_settled(model)

@@ -5,7 +5,7 @@ In: facts (probe.py), what was asked.  Out: a Plan.  Not here: looking at the ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from liftune.errors import SpecError
@@ -24,13 +24,21 @@ class Plan:
 
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of frozen weights and of matrix products; trained weights and the optimizer are always float32."""
+    """Of frozen weights and of matrix products in training; trained weights and the optimizer are always float32."""
+    answers: Literal["float32", "bfloat16"] = "float32"
+    """The same, when a tuned model answers. An adapter that was tuned on rounded weights answers best, and as plain
+    PEFT does, on exact ones; large logits show bfloat16's rounding in the second digit of a log-probability."""
     attention: Literal["eager", "sdpa"] = "eager"
     micro_batch_rows: int = 8
     """Most rows in one forward pass of training; an optimizer step is cut into such passes by length."""
     micro_batch_tokens: int = 2048
     """Most tokens, padding included, in one forward pass of training."""
     choices: tuple[Choice, ...] = ()
+
+    @property
+    def answering(self) -> Plan:
+        """The plan by which a tuned model answers."""
+        return replace(self, dtype=self.answers)
 
 
 def make_plan(facts: Facts, *, device: str | None = None) -> Plan:
@@ -59,10 +67,11 @@ def make_plan(facts: Facts, *, device: str | None = None) -> Plan:
         reason = "the device computes it natively" if dtype == "bfloat16" else "the device has no native bfloat16"
         choices += [
             Choice(choice="precision", value=dtype, reason=reason),
+            Choice(choice="answers", value=dtype, reason="as in training: the device has little memory for both"),
             Choice(choice="attention", value=attention, reason="fused kernels are made for this device"),
             Choice(choice="micro-batch", value="64 rows or 32768 tokens", reason="few, large passes suit this device"),
         ]
-        return Plan(device or kind, dtype, attention, 64, 32768, tuple(choices))
+        return Plan(device or kind, dtype, dtype, attention, 64, 32768, tuple(choices))
     dtype = "bfloat16" if facts.bfloat16_speedup >= WORTHWHILE else "float32"
     ratio = facts.eager_speedup[dtype]
     attention = "eager" if ratio >= 1 else "sdpa"
@@ -73,9 +82,10 @@ def make_plan(facts: Facts, *, device: str | None = None) -> Plan:
             value=dtype,
             reason=f"a bfloat16 product was measured at {facts.bfloat16_speedup:.1f}x float32's speed",
         ),
+        Choice(choice="answers", value="float32", reason="a tuned model answers here as it does in plain PEFT"),
         Choice(choice="attention", value=attention, reason=f"measured {times:.1f}x as fast as the other in {dtype}"),
         Choice(
             choice="micro-batch", value="8 rows or 2048 tokens", reason="short rows apart from long ones: less padding"
         ),
     ]
-    return Plan("cpu", dtype, attention, 8, 2048, tuple(choices))
+    return Plan("cpu", dtype, "float32", attention, 8, 2048, tuple(choices))

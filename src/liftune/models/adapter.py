@@ -65,7 +65,7 @@ def save_adapter(classifier: Classifier, folder: Path, *, pairs: bool = False) -
         head=backbone.head,
         max_length=classifier.max_length,
         pad_token_id=backbone.pad_token_id,
-        dtype=classifier.plan.dtype,
+        dtype=classifier.trained_in,
         pairs=pairs,
         trust_remote_code=backbone.trust_remote_code,
     )

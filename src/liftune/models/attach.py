@@ -59,7 +59,23 @@ def attach(
     _hold(matrices, plan)
     limit = families.position_limit(backbone.model)
     room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
-    return _ready(backbone, model, method, options, plan, head, room)
+    classifier = _ready(backbone, model, method, options, plan, head, room)
+    classifier.rounded = {i: parameter for i, parameter in enumerate(matrices) if parameter.dtype == torch.bfloat16}
+    return classifier
+
+
+def answer_exactly(classifier: Classifier, original: Backbone) -> None:
+    """After training: give the frozen matrices their own digits back where the plan has a tuned model answer so.
+
+    Args:
+        original: the backbone, loaded again; its model is used up.
+    """
+    if classifier.plan.answers == "float32":
+        exact = body_matrices(original.model, classifier.head_modules)
+        for position, held in classifier.rounded.items():
+            held.data = exact[position].data.to(held.device)
+        classifier.rounded = {}
+    classifier.plan = classifier.plan.answering
 
 
 def check_method(backbone: Backbone, method: Method, options: Options) -> None:

@@ -38,6 +38,8 @@ class Classifier:
     Attributes:
         model: what is called: a PeftModel, or the plain model for no method, or `full`.
         method: None for the base as it is.
+        trained_in: the precision of its training.
+        rounded: those of the body's matrices, by position, that training holds in bfloat16 (see `answer_exactly`).
         options: the method's, for its optimizer; empty once the classifier was read from disk.
         max_length: tokens kept of each row.
         head_modules: whole names, in the plain model, of the modules that are trained and saved in full.
@@ -59,6 +61,8 @@ class Classifier:
         self.method = method
         self.options = options
         self.plan = plan
+        self.trained_in = plan.dtype
+        self.rounded: dict[int, nn.Parameter] = {}
         self.head_modules = head_modules
         self.max_length = max_length
         self._scale = (0.0, 1.0)
