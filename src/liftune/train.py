@@ -31,9 +31,10 @@ from liftune.seam import IntArray
 from liftune.spec import TrainSpec
 from liftune.task import TaskKind
 
-#: Without --epochs: as many as make LEAST_ROW_VISITS, between EPOCHS; fewer, but two, once they make MOST_ROW_VISITS.
-LEAST_ROW_VISITS, MOST_ROW_VISITS = 20_000, 64_000
-EPOCHS = (4, 12)
+#: Without --epochs: as many as make LEAST_ROW_VISITS (400 steps of 16), within EPOCHS; fewer, but at least two, where
+#: they would make more than MOST_ROW_VISITS.
+LEAST_ROW_VISITS, MOST_ROW_VISITS = 6_400, 64_000
+EPOCHS = (4, 30)
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class Schedule:
 def default_epochs(rows: int) -> int:
     """Few rows are seen often, many rows seldom.
 
-    >>> [default_epochs(rows) for rows in (500, 2_500, 5_000, 16_000, 25_000, 100_000)]
-    [12, 8, 4, 4, 3, 2]
+    >>> [default_epochs(rows) for rows in (100, 500, 1_080, 5_000, 16_000, 25_000, 100_000)]
+    [30, 13, 6, 4, 4, 3, 2]
     """
     epochs = min(max(math.ceil(LEAST_ROW_VISITS / rows), EPOCHS[0]), EPOCHS[1])
     return min(epochs, max(2, math.ceil(MOST_ROW_VISITS / rows)))
