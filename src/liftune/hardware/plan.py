@@ -31,7 +31,7 @@ class Plan:
     attention: Literal["eager", "sdpa"] = "eager"
     micro_batch_rows: int = 8
     """Most rows in one forward pass of training; an optimizer step is cut into such passes by length."""
-    micro_batch_tokens: int = 2048
+    micro_batch_tokens: int = 1024
     """Most tokens, padding included, in one forward pass of training."""
     choices: tuple[Choice, ...] = ()
 
@@ -85,7 +85,7 @@ def make_plan(facts: Facts, *, device: str | None = None) -> Plan:
         Choice(choice="answers", value="float32", reason="a tuned model answers here as it does in plain PEFT"),
         Choice(choice="attention", value=attention, reason=f"measured {times:.1f}x as fast as the other in {dtype}"),
         Choice(
-            choice="micro-batch", value="8 rows or 2048 tokens", reason="short rows apart from long ones: less padding"
+            choice="micro-batch", value="8 rows or 1024 tokens", reason="short rows apart from long ones: less padding"
         ),
     ]
-    return Plan("cpu", dtype, "float32", attention, 8, 2048, tuple(choices))
+    return Plan("cpu", dtype, "float32", attention, 8, 1024, tuple(choices))

@@ -33,7 +33,7 @@ def attach(
     """Make a classifier that trains what the method says, the head, and every parameter that loading made up.
 
     Args:
-        method: None answers with the base as it is and leaves the backbone untouched; any other changes its model.
+        method: None answers with the base as it is, in the planned precision; any other changes its model.
         seed: of what the method draws.
         total_steps: optimizer steps that training will take at most.
 
@@ -46,10 +46,11 @@ def attach(
     head = families.head_modules(backbone.model, backbone.fresh)
     model: nn.Module = backbone.model
     model.requires_grad_(False)
+    matrices = body_matrices(backbone.model, head)
     if method is None:
+        _hold(matrices, plan)
         return _ready(backbone, model, method, options, plan, head, backbone.max_length)
     check_family(method, backbone.family)
-    matrices = body_matrices(backbone.model, head)
     if method.kind == "full":
         model.requires_grad_(True)
     else:

@@ -25,7 +25,7 @@ from liftune.seam import Row
 from liftune.task import TaskKind
 
 #: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.
-_TOKENS = {"cpu": 4096}
+_TOKENS = {"cpu": 1024}
 _TOKENS_ELSEWHERE = 65536
 
 Progress = Callable[[int], None]
