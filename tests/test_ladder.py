@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,6 +88,20 @@ def test_the_seed_that_validation_likes_best_is_kept_and_compared(ladder: Ladder
     assert [each.seed for each in contender.seeds or ()] == [0, 1, 2]
     assert contender.metrics["accuracy"].value == pytest.approx((190 + 160 + 170) / 3 / N)
     assert ladder.verdicts()[0].gain == pytest.approx((160 - 100) / N)
+
+
+def test_scores_are_given_again_without_the_rows_that_leaked() -> None:
+    """A model that only remembers must not look skilled."""
+    leaked = tuple(f"test:{i}" for i in range(100))
+    splits = dataclasses.replace(SPLITS, audit=Audit(leaked_test_rows=100, leaked_ids=leaked))
+    found = Ladder(splits, "accuracy", lambda name, each: None).add("tuned", [answers(150, 100)])
+    assert found.metrics["accuracy"].value == pytest.approx(0.5)
+    assert found.clean is not None
+    assert found.clean["accuracy"].value == 0.0  # the 100 right ones were those that leaked
+
+
+def test_nothing_is_scored_again_where_nothing_leaked(ladder: Ladder) -> None:
+    assert ladder.add("tuned", [answers(150, 100)]).clean is None
 
 
 def test_a_contender_is_asked_for_the_test_rows_once() -> None:

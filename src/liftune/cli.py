@@ -38,7 +38,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Metric = Annotated[str | None, typer.Option(metavar="TEXT", help="Decides; the first run's own if not given.")]
 
 #: Sections that are printed at the end of a run; the others are in `liftune report`.
-PRINTED = ("Ladder", "Verdict", "Data audit")
+PRINTED = ("Ladder", "Without leaked rows", "Verdict", "Data audit")
 STOPPED = 130
 
 

@@ -113,6 +113,8 @@ class Contender(Found):
     trainable_parameters: int
     seconds: Seconds
     metrics: dict[str, Interval]
+    clean: dict[str, Interval] | None = None
+    """The same on the test rows that are not in train too; null where none leaked."""
     validation: dict[str, float | None] = {}
     seeds: tuple[SeedResult, ...] | None = None
     notes: tuple[str, ...] = ()

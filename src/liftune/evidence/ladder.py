@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from liftune.data.rows import Splits
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, evaluate, mean_over_seeds, validation_scores
 from liftune.metrics import METRICS
-from liftune.record import Comparison, Contender, Head, Seconds, SeedResult
+from liftune.record import Comparison, Contender, Head, Interval, Seconds, SeedResult
 from liftune.seam import Scorer
 
 
@@ -100,6 +100,7 @@ class Ladder:
             trainable_parameters=trainable_parameters,
             seconds=_mean_seconds(seconds),
             metrics=mean_over_seeds(evaluations) if several else evaluations[0].metrics,
+            clean=self._clean(evaluations),
             validation=self._scores(best),
             seeds=tuple(
                 SeedResult(seed=each.seed or 0, metrics=found.metrics, seconds=took)
@@ -126,6 +127,17 @@ class Ladder:
         """tuned against base, and against the strongest other rung."""
         tuned = self.rungs["tuned"].evaluation
         return tuple(compare(self.rungs[name].evaluation, tuned, self._metric) for name in ("base", self.strongest()))
+
+    def _clean(self, evaluations: Sequence[Evaluation]) -> dict[str, Interval] | None:
+        """Scores without the test rows that leaked from train."""
+        leaked = set(self._splits.audit.leaked_ids)
+        keep = np.array([row not in leaked for row in evaluations[0].ids])
+        if keep.all() or not keep.any():
+            return None
+        ids = tuple(row for row in evaluations[0].ids if row not in leaked)
+        return mean_over_seeds(
+            [replace(each, ids=ids, logits=each.logits[keep], targets=each.targets[keep]) for each in evaluations]
+        )
 
     def _scores(self, answers: Answers) -> dict[str, float | None]:
         splits = self._splits

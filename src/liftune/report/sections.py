@@ -74,6 +74,20 @@ def ladder(record: RunRecord) -> Section:
     return Section("Ladder", tuple(sentences), (Table(headings, rows, frozenset(range(1, len(headings)))),))
 
 
+@SECTIONS.entry("clean", summary="The ladder again, without test rows that are in train too.")
+def clean(record: RunRecord) -> Section | None:
+    """Only where rows leaked."""
+    scored = [(contender, contender.clean) for contender in record.contenders if contender.clean]
+    if not scored:
+        return None
+    metrics = list(scored[0][1])
+    rows = tuple((_named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
+    left = record.rows.test - record.audit.leaked_test_rows
+    said = f"{left:,} test rows; the verdict is on all {record.rows.test:,}."
+    table = Table(("contender", *metrics), rows, frozenset(range(1, len(metrics) + 1)))
+    return Section("Without leaked rows", (said,), (table,))
+
+
 @SECTIONS.entry("verdict", summary="Whether tuning lifted the model, and over what.")
 def verdict(record: RunRecord) -> Section | None:
     """One sentence a comparison."""
