@@ -18,11 +18,12 @@ from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
+from liftune.models.objective import Objective
 from liftune.record import Audit
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.task import TaskKind
-from liftune.train import Best, Objective, Schedule, backward, micro_batches, train
+from liftune.train import Best, Loop, Schedule, micro_batches, train
 
 QUIET = Progress(quiet=True)
 
@@ -62,7 +63,7 @@ def test_a_step_cut_by_length_has_the_gradient_of_the_whole_step(model: Path, em
         cuts = micro_batches(np.arange(8), [len(row) for row in rows], classifier.plan)
         assert len(cuts) == -(-8 // cut)
         objective = Objective.of(classifier, splits, class_weights=False)
-        backward(classifier, objective, _Plain(), rows, cuts)  # type: ignore[arg-type]
+        Loop(classifier, objective, _Plain(), None, None, rows, TrainSpec()).backward(cuts)  # type: ignore[arg-type]
         gradients.append(torch.cat([p.grad.flatten() for _, p in classifier.trainable() if p.grad is not None]))
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
     assert torch.allclose(gradients[0], gradients[2], atol=1e-6)

@@ -1,7 +1,7 @@
 """The training loop, readable top to bottom.
 
 In: a Classifier, the rows, a Schedule.  Out: the same Classifier at its best epoch, and a TrainLog.
-Not here: which parameters are trained (models/), what a run does around it (run.py).
+Not here: which parameters are trained (models/), the loss (models/objective.py), what a run does around it (run.py).
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch import Tensor
-from torch.nn import functional as F
 
 from liftune.data.rows import Splits
-from liftune.errors import LiftuneError, SpecError
+from liftune.errors import LiftuneError
 from liftune.evidence.evaluate import validation_scores
 from liftune.hardware.plan import Plan
 from liftune.metrics import METRICS
 from liftune.models.classifier import Classifier
+from liftune.models.objective import Objective
+from liftune.models.tokens import Encoded
 from liftune.record import Epoch, TrainLog
-from liftune.report.progress import Progress
+from liftune.report.progress import Advance, Progress
 from liftune.seam import IntArray
 from liftune.spec import TrainSpec
-from liftune.task import TaskKind
 
 #: Without --epochs: as many as make LEAST_ROW_VISITS (400 steps of 16), within EPOCHS; fewer, but at least two, where
 #: they would make more than MOST_ROW_VISITS.
@@ -97,42 +96,22 @@ def train(
     """
     set_seed(seed)
     order = np.random.default_rng(seed)
-    accelerator = Accelerator(cpu=classifier.plan.device == "cpu")
-    objective = Objective.of(classifier, splits, class_weights=spec.class_weights)
-    optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)
-    optimizer = accelerator.prepare(optimizer)
-    parameters = [parameter for _, parameter in classifier.trainable()]
-    rows = classifier.encode(splits.train.rows)
-    lengths = [len(row) for row in rows]
+    loop = Loop.of(classifier, splits, spec, schedule)
     best = Best(metric, spec.patience, schedule.epochs)
     steps = 0
     for epoch in range(1, schedule.epochs + 1):
-        started, losses = time.perf_counter(), []
-        classifier.model.train()
-        with progress.bar(f"epoch {epoch} of {schedule.epochs}", len(rows)) as advance:
-            for batch in batches(order.permutation(len(rows)), schedule.batch_size):
-                cuts = micro_batches(batch, lengths, classifier.plan)
-                losses.append(backward(classifier, objective, accelerator, rows, cuts))
-                if not math.isfinite(losses[-1]):
-                    break
-                accelerator.clip_grad_norm_(parameters, spec.max_grad_norm)
-                optimizer.step()
-                scheduler.step()
-                steps += 1
-                if classifier.method and classifier.method.after_step:
-                    classifier.method.after_step(classifier.model, steps)
-                optimizer.zero_grad()
-                advance(len(batch), note=f"loss {losses[-1]:.3f}")
+        started = time.perf_counter()
+        with progress.bar(f"epoch {epoch} of {schedule.epochs}", len(loop.rows)) as advance:
+            losses = loop.epoch(order.permutation(len(loop.rows)), steps, advance)
         seconds = time.perf_counter() - started
-        classifier.model.eval()
+        steps += len(losses)
         if not math.isfinite(losses[-1]):
             best.diverged(epoch, schedule.learning_rate)
             break
         found = validation_scores(
             classifier.logits(splits.validation.rows), splits.encoded(splits.validation), splits.task
         )
-        best.see(epoch, found, float(np.mean(losses)), seconds, len(rows), classifier)
+        best.see(epoch, found, float(np.mean(losses)), seconds, len(loop.rows), classifier)
         progress.say(best.line())
         if best.stopped:
             break
@@ -148,6 +127,73 @@ def train(
         seconds=sum(epoch.seconds for epoch in best.log),
         stopped=best.stopped or "all epochs ran",
     )
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What every step needs."""
+
+    classifier: Classifier
+    objective: Objective
+    accelerator: Accelerator
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    rows: Sequence[Encoded]
+    spec: TrainSpec
+
+    @classmethod
+    def of(cls, classifier: Classifier, splits: Splits, spec: TrainSpec, schedule: Schedule) -> Loop:
+        """Tokenise train, once, and make the objective and the optimizer."""
+        accelerator = Accelerator(cpu=classifier.plan.device == "cpu")
+        objective = Objective.of(classifier, splits, class_weights=spec.class_weights)
+        optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)
+        rows = classifier.encode(splits.train.rows)
+        return cls(classifier, objective, accelerator, accelerator.prepare(optimizer), scheduler, rows, spec)
+
+    def epoch(self, order: IntArray, steps: int, advance: Advance) -> list[float]:
+        """One pass over train.
+
+        Args:
+            order: (N,) positions of the rows, as they are visited.
+            steps: those taken before.
+
+        Returns:
+            the loss of each step; the last one is not finite if training cannot go on.
+        """
+        self.classifier.model.train()
+        parameters = [parameter for _, parameter in self.classifier.trainable()]
+        lengths = [len(row) for row in self.rows]
+        losses: list[float] = []
+        for batch in batches(order, self.spec.batch_size):
+            cuts = micro_batches(batch, lengths, self.classifier.plan)
+            losses.append(self.backward(cuts))
+            if not math.isfinite(losses[-1]):
+                break
+            self.accelerator.clip_grad_norm_(parameters, self.spec.max_grad_norm)
+            self.optimizer.step()
+            self.scheduler.step()
+            method = self.classifier.method
+            if method and method.after_step:
+                method.after_step(self.classifier.model, steps + len(losses))
+            self.optimizer.zero_grad()
+            advance(len(batch), note=f"loss {losses[-1]:.3f}")
+        self.classifier.model.eval()
+        return losses
+
+    def backward(self, cuts: list[list[int]]) -> float:
+        """Gradients of one step's mean loss, gathered over its micro-batches; returns that loss."""
+        weight = self.objective.weight([row for cut in cuts for row in cut])
+        method = self.classifier.method
+        total = 0.0
+        for cut in cuts:
+            logits = self.classifier.forward(self.classifier.collate([self.rows[i] for i in cut]))
+            loss = self.objective.loss(logits, cut) / weight
+            if method and method.penalty:
+                loss = loss + method.penalty(self.classifier.model) / len(cuts)
+            self.accelerator.backward(loss)
+            total += float(loss.detach())
+        return total
 
 
 def make_optimizer(classifier: Classifier, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
@@ -182,79 +228,6 @@ def micro_batches(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[l
             cuts.append([])
         cuts[-1].append(row)
     return cuts
-
-
-def backward(
-    classifier: Classifier, objective: Objective, accelerator: Accelerator, rows: Sequence[Any], cuts: list[list[int]]
-) -> float:
-    """Gradients of one step's mean loss, gathered over its micro-batches; returns that loss."""
-    weight = objective.weight([row for cut in cuts for row in cut])
-    total = 0.0
-    for cut in cuts:
-        logits = classifier.forward(classifier.collate([rows[i] for i in cut]))
-        loss = objective.loss(logits, cut) / weight
-        if classifier.method and classifier.method.penalty:
-            loss = loss + classifier.method.penalty(classifier.model) / len(cuts)
-        accelerator.backward(loss)
-        total += float(loss.detach())
-    return total
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The loss of each task, summed over rows.
-
-    Single-label: cross-entropy. Multi-label: binary cross-entropy, mean over labels. Regression: squared error of the
-    target scaled to mean 0 and variance 1, so that one learning rate suits every unit.
-    """
-
-    task: TaskKind
-    targets: Tensor
-    """(N,) label index, (N, C) zeros and ones, or (N,) scaled value, on the CPU."""
-    weights: Tensor | None
-    """(C,) of each label, or of each label's positives for multi-label."""
-
-    @classmethod
-    def of(cls, classifier: Classifier, splits: Splits, *, class_weights: bool) -> Objective:
-        """The objective of train's rows; tells the classifier the scale of a regression's targets.
-
-        Args:
-            class_weights: weigh labels by the inverse of their frequency.
-        """
-        targets = splits.encoded(splits.train)
-        if splits.task is TaskKind.REGRESSION:
-            if class_weights:
-                raise SpecError("a regression has no classes to weigh", where="--class-weights", mend="leave it out")
-            mean, std = 0.0, 1.0
-            if classifier.backbone.head == "fresh":  # a trained head already answers in the target's unit
-                mean, std = classifier.set_target_scale(float(targets.mean()), float(targets.std()) or 1.0)
-            return cls(splits.task, torch.tensor((targets - mean) / std, dtype=torch.float32), None)
-        weights = None
-        single = splits.task is TaskKind.SINGLE_LABEL
-        targets = targets if single else targets[:, : len(splits.labels)]
-        if class_weights:
-            counts = np.bincount(targets, minlength=len(splits.labels)) if single else targets.sum(axis=0)
-            counts = np.maximum(counts, 1)
-            balance = len(targets) / (len(counts) * counts) if single else (len(targets) - counts) / counts
-            weights = torch.tensor(np.clip(balance, 0.01, 100), dtype=torch.float32)
-        return cls(splits.task, torch.tensor(targets, dtype=torch.int64 if single else torch.float32), weights)
-
-    def weight(self, rows: Sequence[int]) -> float:
-        """What a step's summed loss is divided by: its rows, each at its class's weight."""
-        if self.task is TaskKind.SINGLE_LABEL and self.weights is not None:
-            return float(self.weights[self.targets[rows]].sum())
-        return float(len(rows))
-
-    def loss(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
-        """Summed loss of (n, C) logits for these rows."""
-        targets = self.targets[list(rows)].to(logits.device)
-        weights = None if self.weights is None else self.weights.to(logits.device)
-        if self.task is TaskKind.SINGLE_LABEL:
-            return F.cross_entropy(logits, targets, weight=weights, reduction="sum")
-        if self.task is TaskKind.MULTI_LABEL:
-            each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights, reduction="none")
-            return each.mean(dim=1).sum()
-        return F.mse_loss(logits[:, 0], targets, reduction="sum")
 
 
 class Best:
