@@ -70,6 +70,8 @@ def ladder(record: RunRecord) -> Section:
     ]
     if record.partial:
         sentences.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
+    undefined = {each.note for one in record.contenders for each in one.metrics.values() if each.value is None}
+    sentences += sorted(note for note in undefined if note)
     sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
     return Section("Ladder", tuple(sentences), (Table(headings, rows, frozenset(range(1, len(headings)))),))
 
@@ -240,7 +242,7 @@ def p_value(value: float) -> str:
 def interval(found: Interval) -> str:
     """Value and interval, shares as they are."""
     if found.value is None:
-        return f"- ({found.note})" if found.note else "-"
+        return "undefined"
     if found.low is None or found.high is None:
         return f"{found.value:.3f}"
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
