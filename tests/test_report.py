@@ -114,6 +114,10 @@ def test_an_undecided_verdict_names_the_rows_that_would_decide(record: RunRecord
     assert "probe (the strongest other rung)" in said
 
 
+def test_a_number_without_an_interval_says_why(record: RunRecord) -> None:
+    assert "majority, log_loss: no spread" in to_markdown(record)
+
+
 def test_seeds_are_listed_one_by_one(record: RunRecord) -> None:
     each = tuple(SeedResult(seed=seed, metrics=record.contenders[0].metrics, seconds=Seconds()) for seed in (0, 1))
     several = record.model_copy(update={"contenders": (*record.contenders[:3], contender("tuned", 0.7, seeds=each))})

@@ -70,8 +70,12 @@ def ladder(record: RunRecord) -> Section:
     ]
     if record.partial:
         sentences.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
-    undefined = {each.note for one in record.contenders for each in one.metrics.values() if each.value is None}
-    sentences += sorted(note for note in undefined if note)
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for contender in record.contenders:
+        for metric, found in contender.metrics.items():
+            if found.low is None and found.note:
+                lacking.setdefault((contender.name, found.note), []).append(metric)
+    sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
     sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
     return Section("Ladder", tuple(sentences), (Table(headings, rows, frozenset(range(1, len(headings)))),))
 
