@@ -29,7 +29,7 @@ class Answer:
         label: single-label tasks; None otherwise.
         labels: multi-label tasks, those whose probability reaches one half; None otherwise.
         value: regression; None otherwise.
-        probabilities: label -> probability, in the model's order; empty for regression.
+        probabilities: label -> probability, in the model's order; None for regression.
         base: the untuned model's answer, when asked for.
     """
 

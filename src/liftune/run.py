@@ -24,7 +24,6 @@ from liftune.metrics import check_metric
 from liftune.models.adapter import open_adapter
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.models.classifier import Classifier
 from liftune.record import Contender, Integrity, RunRecord, Seconds, TrainLog
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, RunSpec
@@ -127,13 +126,14 @@ def evaluate_model(
     answering = time.perf_counter()
     logits = classifier.logits(splits.test.rows)
     seconds = time.perf_counter() - answering
+    head = classifier.backbone.head if folder is None else "trained"
     contender = Contender(
         name=Path(model.name).name,
-        head=classifier.backbone.head if folder is None else "trained",
+        head=head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
         metrics=score(logits, splits.encoded(splits.test), splits.task),
-        notes=("its head is fresh: this is chance by construction",) if _fresh(classifier, folder) else (),
+        notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
     )
     return RunRecord(
         run=model.name,
@@ -164,10 +164,6 @@ def _refuse_settled(model: ModelSpec) -> None:
             where=", ".join(f"--{name.replace('_', '-')}" for name in asked),
             mend="leave the option out, or tune again with it",
         )
-
-
-def _fresh(classifier: Classifier, folder: Path | None) -> bool:
-    return folder is None and classifier.backbone.head == "fresh"
 
 
 def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:

@@ -73,23 +73,29 @@ def load(spec: DataSpec, *, skip_bad_rows: bool) -> Loaded:
     columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
     tables, notes = _labelled(tables, columns)
     reading = _reading(tables["train"], columns, spec)
-    examples = {
-        role: read_examples(table, same_columns(table, columns, role), reading) for role, table in tables.items()
-    }
+    examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
-    if bad_rows and not skip_bad_rows:
-        raise _refusal(examples)
-    for role, each in examples.items():
-        if not len(each.split):
-            raise _refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
-    if bad_rows:
-        notes += (f"{len(bad_rows)} rows that cannot be used were dropped",)
     parts = _complete({role: each.split for role, each in examples.items()}, reading.task, spec, tables["train"].where)
     splits = _sampled(
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
     where = {role: table.where for role, table in tables.items()}
     return Loaded(splits, columns, tables["train"].columns, reading, bad_rows, where)
+
+
+def _examples(
+    tables: Mapping[str, Table], columns: Columns, reading: Reading, *, skip_bad_rows: bool
+) -> dict[str, Examples]:
+    """Every part's usable rows; bad rows are refused unless skipped, a part without any usable row always."""
+    examples = {
+        role: read_examples(table, same_columns(table, columns, role), reading) for role, table in tables.items()
+    }
+    if not skip_bad_rows and any(each.faults for each in examples.values()):
+        raise _refusal(examples)
+    for role, each in examples.items():
+        if not len(each.split):
+            raise _refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
+    return examples
 
 
 def _reading(train: Table, columns: Columns, spec: DataSpec) -> Reading:
@@ -227,9 +233,7 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:
         tables[role].class_names.get(columns.label, ()),
         asked=spec.task or task,
     )
-    examples = read_examples(tables[role], same_columns(tables[role], columns, role), reading)
-    if not len(examples.split) or (examples.faults and not spec.skip_bad_rows):
-        raise _refusal({role: examples}) if examples.faults else DataError("no rows", where=tables[role].where)
+    examples = _examples({role: tables[role]}, columns, reading, skip_bad_rows=spec.skip_bad_rows)[role]
     test = examples.split
     if spec.test_rows is not None:
         test = test.take(sample(test, spec.test_rows, reading.task, spec.seed, name="test", every_class=False))
