@@ -99,7 +99,7 @@ def test_what_was_tuned_in_bfloat16_answers_exactly_as_plain_peft_does(
     tune(RunSpec.of(data=str(emotions), model=model, method=method, out=str(tmp_path / "run"), **FAST))
     folder = RunFolder.open(tmp_path / "run")
     assert json.loads((folder.adapter / "liftune.json").read_text())["dtype"] == "bfloat16"
-    assert "bfloat16" in {choice.value for choice in folder.record().plan}
+    assert ("bfloat16", "on") in {(choice.choice, choice.value) for choice in folder.record().plan}
     rows = folder.split("test").rows
     base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2, dtype=torch.float32)
     plain = PeftModel.from_pretrained(base, folder.adapter).eval()

@@ -47,6 +47,7 @@ def tune(
     patience: int | None = None,
     class_weights: bool | None = None,
     seeds: Sequence[int] | int | str | None = None,
+    accelerations: Sequence[str] | str | None = None,
     metric: str | None = None,
     with_full: bool | None = None,
     out: str | Path | None = None,

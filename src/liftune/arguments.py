@@ -22,6 +22,7 @@ _METAVARS = {int: "N", float: "X", str: "TEXT"}
 #: ... and where the type says too little.
 _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME,...", "seeds": "N,N,..."} | {
     "validation": "FILE",
+    "accelerations": "none|NAME,...",
     "test": "FILE",
     "out": "DIR",
 }

@@ -191,7 +191,9 @@ def report(
 
 @app.command("list")
 def list_entries(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="methods, metrics or sources.")] = "methods",
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="methods, metrics, sources or accelerations.")
+    ] = "methods",
     as_json: Json = False,
 ) -> None:
     """Print what there is to choose from."""

@@ -58,10 +58,10 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
     """Check everything that can be checked before anything is computed; load rows and base."""
     method = find_method(spec.method.name)
     options = parse_options(method, spec.method.options)
+    plan = make_plan(probe(), device=spec.model.device, accelerations=spec.train.accelerations)
     folder = RunFolder.claim(spec.out, name=run_name(spec))
     splits = load_data(spec.data)
     metric = check_metric(spec.evaluation.metric, splits.task).name
-    plan = make_plan(probe(), device=spec.model.device)
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
     check_method(backbone, method, options)
     spec, backbone = same_length(spec, backbone, options)

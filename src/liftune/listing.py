@@ -38,5 +38,17 @@ def sources() -> Table:
     return Table(("name", "summary"), tuple((each.name, each.summary) for each in SOURCES.entries()))
 
 
+def accelerations() -> Table:
+    """What makes tuning fast."""
+    from liftune.hardware.accelerations import ACCELERATIONS
+
+    return Table(("name", "summary"), tuple((each.name, each.summary) for each in ACCELERATIONS.entries()))
+
+
 #: What `liftune list` knows.
-KINDS: dict[str, Callable[[], Table]] = {"methods": methods, "metrics": metrics, "sources": sources}
+KINDS: dict[str, Callable[[], Table]] = {
+    "methods": methods,
+    "metrics": metrics,
+    "sources": sources,
+    "accelerations": accelerations,
+}

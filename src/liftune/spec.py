@@ -47,6 +47,22 @@ def numbers(value: Any) -> Any:
     return (value,) if isinstance(value, int) else value
 
 
+def names(value: Any) -> Any:
+    """'a,b' as a tuple, 'none' as an empty one; anything else passes.
+
+    >>> names("packing, bfloat16"), names("none")
+    (('packing', 'bfloat16'), ())
+    """
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    if isinstance(value, list | tuple | set | frozenset):
+        value = tuple(value)
+        if "none" in value and len(value) > 1:
+            raise ValueError("none stands alone, not beside names")
+        return () if value == ("none",) else value
+    return value
+
+
 def once(values: tuple[int, ...]) -> tuple[int, ...]:
     """The values, if none occurs twice: a seed that is used again only repeats its numbers.
 
@@ -61,6 +77,7 @@ def once(values: tuple[int, ...]) -> tuple[int, ...]:
 
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 
 
@@ -170,6 +187,9 @@ class TrainSpec(Spec):
     """Weigh each label by the inverse of its frequency in train."""
     seeds: Annotated[tuple[Seed, ...], BeforeValidator(numbers), AfterValidator(once), Field(min_length=1)] = (0,)
     """Tune once a seed: 0,1,2."""
+    accelerations: Names | None = None
+    """What makes tuning fast, just these by name, or none; what suits the machine if not given. `liftune list
+    accelerations` prints them."""
 
 
 class EvalSpec(Spec):

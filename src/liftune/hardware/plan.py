@@ -1,21 +1,26 @@
 """From facts about the machine to decisions, each with its reason. Pure: tested on any laptop.
 
-In: facts (probe.py), what was asked.  Out: a Plan.  Not here: looking at the machine.
+In: facts (probe.py), what was asked.  Out: a Plan.
+Not here: looking at the machine, and when each acceleration is wanted (accelerations.py).
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from liftune.errors import SpecError
+from liftune.hardware.accelerations import ACCELERATIONS, check_accelerations, measured_attention, passes
 from liftune.record import Choice
 
 if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
     from liftune.hardware.probe import Facts
 
-#: bfloat16 must be at least this much faster to be worth its rounding.
-WORTHWHILE = 1.3
+Precision = Literal["float32", "bfloat16"]
+#: As many rows or tokens as there are.
+UNCUT = sys.maxsize
 
 
 @dataclass(frozen=True)
@@ -23,9 +28,9 @@ class Plan:
     """How to compute: handed to models/ and train.py, printed by the report."""
 
     device: str = "cpu"
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Precision = "float32"
     """Of frozen weights and of matrix products in training; trained weights and the optimizer are always float32."""
-    answers: Literal["float32", "bfloat16"] = "float32"
+    answers: Precision = "float32"
     """The same, when a tuned model answers. An adapter that was tuned on rounded weights answers best, and as plain
     PEFT does, on exact ones; large logits show bfloat16's rounding in the second digit of a log-probability."""
     attention: Literal["eager", "sdpa"] = "eager"
@@ -34,23 +39,69 @@ class Plan:
     micro_batch_tokens: int = 1024
     """Most tokens, padding included, in one forward pass of training."""
     choices: tuple[Choice, ...] = ()
+    accelerations: frozenset[str] = frozenset()
+    """Names of those that are on."""
+    asked: frozenset[str] = frozenset()
+    """Those that were asked for by name: where one does not fit a model, that is an error."""
 
     @property
     def answering(self) -> Plan:
         """The plan by which a tuned model answers."""
         return replace(self, dtype=self.answers)
 
+    def without(self, unfit: Mapping[str, str]) -> Plan:
+        """The plan with some accelerations off, as they do not fit a model; the choices say so.
 
-def make_plan(facts: Facts, *, device: str | None = None) -> Plan:
-    """Decide device, precision, attention and the cut of a step.
+        Args:
+            unfit: name -> why it does not fit. Those that are off already stay as they are.
+        """
+        off = self.accelerations & set(unfit)
+        choices = tuple(
+            choice.model_copy(update={"value": "off", "reason": unfit[choice.choice]})
+            if choice.choice in off
+            else choice
+            for choice in self.choices
+        )
+        return replace(self, accelerations=self.accelerations - off, choices=choices)
+
+
+def make_plan(facts: Facts, *, device: str | None = None, accelerations: Iterable[str] | None = None) -> Plan:
+    """Decide device, precision, attention, the cut of a step, and what else is done to be fast.
 
     Args:
         facts: what probe.py found.
         device: asked for by the user, such as "cpu" or "cuda:1"; None takes the best there is.
+        accelerations: names, of which exactly these are on; None takes those that are wanted on this machine.
 
     Raises:
-        SpecError: the device asked for is not here. It is never quietly replaced.
+        SpecError: the device asked for is not here, or an acceleration is unknown, or impossible on the device. Nothing
+            that was asked for is quietly replaced.
     """
+    asked = None if accelerations is None else check_accelerations(accelerations)
+    kind = _kind(facts, device)
+    on, choices = _accelerations(facts, kind, asked)
+    dtype: Precision = "bfloat16" if "bfloat16" in on else "float32"
+    answers, why = _answers(kind, dtype)
+    settled = (
+        Choice(choice="device", value=device or kind, reason="asked for" if device else "the best one here"),
+        Choice(choice="answers", value=answers, reason=why),
+    )
+    rows, tokens = passes(kind) if "length-batches" in on else (UNCUT, UNCUT)
+    return Plan(
+        device=device or kind,
+        dtype=dtype,
+        answers=answers,
+        attention=measured_attention(facts, kind, dtype)[0] if "fast-attention" in on else "sdpa",
+        micro_batch_rows=rows,
+        micro_batch_tokens=tokens,
+        choices=(*settled, *choices),
+        accelerations=on,
+        asked=asked or frozenset(),
+    )
+
+
+def _kind(facts: Facts, device: str | None) -> str:
+    """The device's kind, if it is here."""
     kind, _, number = (device or facts.devices[0]).partition(":")
     # Only cuda has several: "mps:1" and "cpu:1" are slips.
     numbered = not number or (kind == "cuda" and number.isdecimal() and int(number) < facts.accelerators)
@@ -60,32 +111,33 @@ def make_plan(facts: Facts, *, device: str | None = None) -> Plan:
             where="--device",
             mend=f"choose one of: {', '.join(facts.devices)}",
         )
-    choices = [Choice(choice="device", value=device or kind, reason="asked for" if device else "the best one here")]
-    if kind != "cpu":
-        dtype: Literal["float32", "bfloat16"] = "bfloat16" if facts.accelerator_bfloat16 else "float32"
-        attention: Literal["eager", "sdpa"] = "sdpa"
-        reason = "the device computes it natively" if dtype == "bfloat16" else "the device has no native bfloat16"
-        choices += [
-            Choice(choice="precision", value=dtype, reason=reason),
-            Choice(choice="answers", value=dtype, reason="as in training: the device has little memory for both"),
-            Choice(choice="attention", value=attention, reason="fused kernels are made for this device"),
-            Choice(choice="micro-batch", value="64 rows or 32768 tokens", reason="few, large passes suit this device"),
-        ]
-        return Plan(device or kind, dtype, dtype, attention, 64, 32768, tuple(choices))
-    dtype = "bfloat16" if facts.bfloat16_speedup >= WORTHWHILE else "float32"
-    ratio = facts.eager_speedup[dtype]
-    attention = "eager" if ratio >= 1 else "sdpa"
-    times = ratio if ratio >= 1 else 1 / ratio
-    choices += [
-        Choice(
-            choice="precision",
-            value=dtype,
-            reason=f"a bfloat16 product was measured at {facts.bfloat16_speedup:.1f}x float32's speed",
-        ),
-        Choice(choice="answers", value="float32", reason="a tuned model answers here as it does in plain PEFT"),
-        Choice(choice="attention", value=attention, reason=f"measured {times:.1f}x as fast as the other in {dtype}"),
-        Choice(
-            choice="micro-batch", value="8 rows or 1024 tokens", reason="short rows apart from long ones: less padding"
-        ),
-    ]
-    return Plan("cpu", dtype, "float32", attention, 8, 1024, tuple(choices))
+    return kind
+
+
+def _answers(kind: str, dtype: Precision) -> tuple[Precision, str]:
+    """In what precision a tuned model answers, and why."""
+    if kind == "cpu":
+        return "float32", "a tuned model answers here as it does in plain PEFT"
+    return dtype, "as in training: the device has little memory for both"
+
+
+def _accelerations(facts: Facts, kind: str, asked: frozenset[str] | None) -> tuple[frozenset[str], tuple[Choice, ...]]:
+    """Which are on, and every one's choice with its reason, in order of registration: the precision comes first."""
+    lacking = {each.name: each.lacks(facts, kind) for each in ACCELERATIONS.entries() if each.name in (asked or ())}
+    impossible = [f"{name} is impossible on {kind}: {lacks}" for name, lacks in lacking.items() if lacks]
+    if impossible:
+        raise SpecError(
+            "\n".join(impossible),
+            where="--accelerations",
+            mend="leave it out, or leave --accelerations out: the plan takes what suits the machine",
+        )
+    on: set[str] = set()
+    choices = []
+    for each in ACCELERATIONS.entries():
+        wanted, reason = each.decide(facts, kind, "bfloat16" if "bfloat16" in on else "float32")
+        if asked is not None:
+            wanted, reason = each.name in asked, f"asked for; {reason}" if each.name in asked else "not asked for"
+        if wanted:
+            on.add(each.name)
+        choices.append(Choice(choice=each.name, value="on" if wanted else "off", reason=reason))
+    return frozenset(on), tuple(choices)

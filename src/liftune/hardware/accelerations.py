@@ -1,0 +1,157 @@
+"""What makes tuning fast, by name: each with when the machine wants it, and when it cannot have it.
+
+In: facts about the machine, a device, the precision settled so far.  Out: yes or no with a reason. Pure.
+Not here: applying them (models/, train.py), the plan as a whole (plan.py), whether a model fits (asked when a method
+is attached).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from liftune.errors import SpecError, nearest
+from liftune.registry import Registry
+
+if TYPE_CHECKING:  # probe.py brings torch, which a decision does not need
+    from liftune.hardware.probe import Facts
+
+#: bfloat16 must be at least this much faster to be worth its rounding.
+WORTHWHILE = 1.3
+FOR_PROCESSORS = "made for processors"
+
+Decision: TypeAlias = tuple[bool, str]
+"""Whether the plan wants it on this machine, and why."""
+Decide: TypeAlias = "Callable[[Facts, str, str], Decision]"
+"""(facts, device, dtype) -> a Decision; the device is one of facts.devices, the dtype that of the products."""
+Attention: TypeAlias = Literal["eager", "sdpa"]
+
+
+def _nothing_lacks(facts: Facts, device: str) -> str:
+    return ""
+
+
+def _not_a_processor(facts: Facts, device: str) -> str:
+    return "" if device == "cpu" else FOR_PROCESSORS
+
+
+def _no_bfloat16(facts: Facts, device: str) -> str:
+    return "" if device == "cpu" or facts.accelerator_bfloat16 else "the device has no native bfloat16"
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """One way to be faster, which can be left out by name.
+
+    Args:
+        decide: whether the plan wants it.
+        lacks: (facts, device) -> why it is impossible there, or "": what `--accelerations` cannot force.
+    """
+
+    name: str
+    summary: str
+    decide: Decide = field(repr=False)
+    lacks: Callable[[Facts, str], str] = field(default=_nothing_lacks, repr=False)
+
+
+def _acceleration(
+    *, name: str, summary: str, build: Decide, lacks: Callable[[Facts, str], str] = _nothing_lacks
+) -> Acceleration:
+    """A registry calls the decorated function `build`; here it decides."""
+    return Acceleration(name, summary, build, lacks)
+
+
+ACCELERATIONS: Registry[Acceleration] = Registry("acceleration", _acceleration)
+
+
+def check_accelerations(names: Iterable[str]) -> frozenset[str]:
+    """The names, each known.
+
+    Raises:
+        SpecError: one that is not, with the nearest that is.
+    """
+    names = tuple(names)
+    unknown = [
+        f"unknown acceleration {name!r}{nearest(name, ACCELERATIONS)}" for name in names if name not in ACCELERATIONS
+    ]
+    if unknown:
+        raise SpecError(
+            "\n".join(unknown), where="--accelerations", mend=f"give none, or some of: {', '.join(ACCELERATIONS)}"
+        )
+    return frozenset(names)
+
+
+def measured_attention(facts: Facts, device: str, dtype: str) -> tuple[Attention, str]:
+    """The faster attention, and by how much: eager is plain products and a softmax, sdpa is torch's fused kernel."""
+    if device != "cpu":
+        return "sdpa", "fused kernels are made for this device"
+    ratio = facts.eager_speedup[dtype]
+    faster: Attention = "eager" if ratio >= 1 else "sdpa"
+    return faster, f"{faster}, measured {max(ratio, 1 / ratio):.1f}x as fast as the other in {dtype}"
+
+
+@ACCELERATIONS.entry("bfloat16", summary="Frozen weights and products in bfloat16.", lacks=_no_bfloat16)
+def bfloat16(facts: Facts, device: str, dtype: str) -> Decision:
+    """By the time of a product in either precision; an accelerator either has it or not."""
+    if device != "cpu":
+        return facts.accelerator_bfloat16, _no_bfloat16(facts, device) or "the device computes it natively"
+    faster = facts.bfloat16_speedup
+    return faster >= WORTHWHILE, f"a bfloat16 product was measured at {faster:.1f}x float32's speed"
+
+
+@ACCELERATIONS.entry("length-batches", summary="An optimizer step is cut into passes of rows alike in length.")
+def length_batches(facts: Facts, device: str, dtype: str) -> Decision:
+    """Everywhere: only the size of a pass differs."""
+    rows, tokens = passes(device)
+    reason = "short rows apart from long ones" if device == "cpu" else "few, large passes suit this device"
+    return True, f"{reason}: at most {rows} rows or {tokens} tokens a pass"
+
+
+def passes(device: str) -> tuple[int, int]:
+    """Most rows, and most tokens with their padding, of one forward pass of training."""
+    return (8, 1024) if device == "cpu" else (64, 32768)
+
+
+@ACCELERATIONS.entry(
+    "packing", summary="No padding; the model's layers by hand, forward and back.", lacks=_not_a_processor
+)
+def packing(facts: Facts, device: str, dtype: str) -> Decision:
+    """On processors, where products of few rows are already as fast as those of many."""
+    return _on_processors(device, "no time goes into padding, nor into what stands between a model's products")
+
+
+@ACCELERATIONS.entry("fused-lora", summary="LoRA in one product with its frozen weight.", lacks=_not_a_processor)
+def fused_lora(facts: Facts, device: str, dtype: str) -> Decision:
+    """On processors, whose rate on LoRA's thin products is a fraction of that on whole ones."""
+    return _on_processors(device, "thin products run far below the rate of whole ones")
+
+
+@ACCELERATIONS.entry("last-layer", summary="The last layer only where the head reads it.", lacks=_not_a_processor)
+def last_layer(facts: Facts, device: str, dtype: str) -> Decision:
+    """On processors, whose time is that of the products that are left out."""
+    return _on_processors(device, "the head reads one state of a row, so the others need no last layer")
+
+
+@ACCELERATIONS.entry(
+    "cheap-dropout", summary="Dropout masks cut from a pool; none on attention weights.", lacks=_not_a_processor
+)
+def cheap_dropout(facts: Facts, device: str, dtype: str) -> Decision:
+    """On processors, where drawing random numbers takes a visible share of a step."""
+    return _on_processors(device, "random numbers for each mask would cost more than what they mask")
+
+
+@ACCELERATIONS.entry("token-cache", summary="Token ids kept on disk.")
+def token_cache(facts: Facts, device: str, dtype: str) -> Decision:
+    """Everywhere."""
+    return True, "rows are tokenised once, and read as they are needed"
+
+
+@ACCELERATIONS.entry("fast-attention", summary="The attention that was measured as faster.")
+def fast_attention(facts: Facts, device: str, dtype: str) -> Decision:
+    """Everywhere; what is faster depends on precision."""
+    return True, measured_attention(facts, device, dtype)[1]
+
+
+def _on_processors(device: str, reason: str) -> Decision:
+    return (True, reason) if device == "cpu" else (False, FOR_PROCESSORS)
