@@ -69,3 +69,64 @@ def test_measurements_are_positive_ratios() -> None:
     facts = probing.measure()
     assert facts.bfloat16_speedup > 0
     assert all(ratio > 0 for ratio in facts.eager_speedup.values())
+
+
+SHAPES = ((16, 8), (16, 8), (8, 16))
+
+
+def test_the_rate_of_products_is_measured_once_for_shapes_and_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "hardware.json"
+    rate = probing.gemm_rate(SHAPES, "float32", tokens=4, cache=cache)
+    assert rate > 0
+    other = probing.gemm_rate(SHAPES, "bfloat16", tokens=4, cache=cache)
+    monkeypatch.setattr(probing, "_product_seconds", lambda *_: pytest.fail("measured again"))
+    assert probing.gemm_rate(tuple(reversed(SHAPES)), "float32", tokens=4, cache=cache) == rate
+    assert probing.gemm_rate(SHAPES, "bfloat16", tokens=4, cache=cache) == other
+
+
+def test_a_rate_weighs_each_shape_by_its_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "_product_seconds", lambda shape, *_: {(16, 8): 1.0, (8, 4): 3.0}[shape])
+    rate = probing.gemm_rate(((16, 8), (16, 8), (8, 4)), "float32", tokens=10, cache=tmp_path / "hardware.json")
+    assert rate == 2 * 10 * (2 * 16 * 8 + 8 * 4) / (2 * 1.0 + 3.0)
+
+
+def test_a_rate_measured_again_never_falls_as_other_work_can_only_lower_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, seconds = tmp_path / "hardware.json", iter((2.0, 1.0, 4.0, 8.0))
+    monkeypatch.setattr(probing, "_product_seconds", lambda *_: next(seconds))
+
+    def rate(**how: bool) -> float:
+        return probing.gemm_rate(((8, 4),), "float32", tokens=10, cache=cache, **how) / (2 * 10 * 8 * 4)
+
+    assert (rate(), rate(again=True), rate(again=True), rate()) == (0.5, 1.0, 1.0, 1.0)
+    assert rate(remeasure=True) == 0.125, "and a measurement that was asked for forgets the others"
+
+
+def test_facts_and_rates_share_a_file_and_keep_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "hardware.json"
+    monkeypatch.setattr(probing, "measure", lambda: LAPTOP)
+    rate = probing.gemm_rate(SHAPES, "float32", tokens=4, cache=cache)
+    assert probe(cache=cache) == LAPTOP
+    monkeypatch.setattr(probing, "_product_seconds", lambda *_: pytest.fail("measured again"))
+    assert probing.gemm_rate(SHAPES, "float32", tokens=4, cache=cache) == rate
+    monkeypatch.setattr(probing, "measure", lambda: dataclasses.replace(LAPTOP, threads=3))
+    assert probe(cache=cache) == LAPTOP
+    assert probe(cache=cache, remeasure=True).threads == 3
+
+
+@pytest.mark.parametrize("damage", ["[]", "{", '{"rates": 3}'])
+def test_a_damaged_cache_costs_a_measurement_not_the_run(tmp_path: Path, damage: str) -> None:
+    cache = tmp_path / "hardware.json"
+    cache.write_text(damage)
+    assert probing.gemm_rate(SHAPES, "float32", tokens=4, cache=cache) > 0
+
+
+def test_the_peak_of_memory_grows_with_what_is_held() -> None:
+    before = probing.peak_mib()
+    held = bytearray(64 * 2**20)
+    held[:: 2**12] = b"x" * len(held[:: 2**12])
+    after = probing.peak_mib()
+    assert before is None or (after is not None and after >= before > 10)

@@ -19,12 +19,14 @@ from liftune.record import (
     RunRecord,
     Seconds,
     SeedResult,
+    Speed,
     TrainLog,
 )
 from liftune.report.sections import SECTIONS, sections, sentence
 from liftune.report.text import print_sections, to_markdown
 from liftune.task import TaskKind
 
+PLAN = (Choice(choice="bfloat16", value="off", reason="measured <faster> | better"),)
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
 
 
@@ -72,7 +74,15 @@ def record() -> RunRecord:
         max_length=512,
         model="minilm",
         method="lora",
-        plan=(Choice(choice="precision", value="float32", reason="measured <faster> | better"),),
+        plan=PLAN,
+        speed=Speed(
+            rows_per_second=87.5,
+            tokens_per_second=1925.0,
+            gemm_fraction=0.617,
+            gemm_rate=731e9,
+            peak_mib=1234.5,
+            plan=PLAN,
+        ),
         logs=(
             TrainLog(
                 seed=0,
@@ -116,6 +126,21 @@ def test_an_undecided_verdict_names_the_rows_that_would_decide(record: RunRecord
 
 def test_a_number_without_an_interval_says_why(record: RunRecord) -> None:
     assert "majority, log_loss: no spread" in to_markdown(record)
+
+
+def test_a_speed_without_a_share_says_why(record: RunRecord) -> None:
+    assert record.speed is not None
+    unknown = {"gemm_fraction": None, "gemm_rate": None, "peak_mib": None, "note": "its layers share their weights"}
+    found = record.model_copy(update={"speed": record.speed.model_copy(update=unknown)})
+    assert "matrix rate is not known: its layers share their weights" in to_markdown(found)
+    assert "Peak memory of the whole run is not told" in to_markdown(found)
+
+
+def test_the_plan_is_listed_once_with_and_without_a_speed(record: RunRecord) -> None:
+    """A model that was only scored has a plan and no speed."""
+    for found in (record, record.model_copy(update={"speed": None})):
+        assert to_markdown(found).count("| choice | value | reason |") == 1
+    assert "## Hardware plan" in to_markdown(record.model_copy(update={"speed": None}))
 
 
 def test_seeds_are_listed_one_by_one(record: RunRecord) -> None:

@@ -13,6 +13,7 @@ from liftune.record import RunRecord
 from liftune.spec import RunSpec
 
 if TYPE_CHECKING:
+    from liftune.checkup import Checkup
     from liftune.data.inspect import Inspection
     from liftune.predict import Predictor
 
@@ -115,6 +116,22 @@ def inspect(data: str, *, model: str | None = "minilm", max_length: int | None =
     from liftune.data.inspect import inspect as inspect_data
 
     return inspect_data(RunSpec.of(data=data, **options).data, model=model, max_length=max_length)
+
+
+def doctor(
+    data: str | None = None, *, model: str | Path | None = None, remeasure: bool = False, **options: Any
+) -> Checkup:
+    """What was measured on this machine and what the plan would be, for a model and data: `liftune doctor`.
+
+    Args:
+        data: rows to look at, with the model; None looks at none.
+        model: None looks at the machine alone, or with data at the default model.
+        remeasure: measure again what was measured before.
+        options: data and model options of `tune`, batch_size and accelerations.
+    """
+    from liftune.checkup import doctor as look
+
+    return look(RunSpec.of(data=data, model=None if model is None else str(model), **options), remeasure=remeasure)
 
 
 def render(run: str | Path) -> str:

@@ -31,15 +31,16 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def asks_for(
-    *wanted: str, required: Mapping[str, str] | None = None
+    *wanted: str, required: Mapping[str, str] | None = None, told: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command options of a RunSpec, collected into its first argument.
 
     Args:
         wanted: rooms of the spec, `data`, or single fields of them, `model.max_length`.
         required: option -> its help text, for options that have no default here.
+        told: option -> its help text, for options whose absence means something else here.
     """
-    must = required or {}
+    must, retold = required or {}, told or {}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         chosen = [name for name, home in OPTIONS.items() if home[0] in wanted or ".".join(home) in wanted]
@@ -51,7 +52,7 @@ def asks_for(
             command(spec, **given)
 
         parameters = [parameter.replace(kind=signatures.Parameter.KEYWORD_ONLY) for parameter in own]
-        declared = [_parameter(name, must.get(name)) for name in chosen]
+        declared = [_parameter(name, must.get(name), retold.get(name)) for name in chosen]
         wrapped.__signature__ = signatures.Signature([*declared, *parameters])  # type: ignore[attr-defined]
         wrapped.__doc__, wrapped.__name__ = command.__doc__, command.__name__
         return wrapped
@@ -59,7 +60,7 @@ def asks_for(
     return decorate
 
 
-def _parameter(name: str, required: str | None) -> signatures.Parameter:
+def _parameter(name: str, required: str | None, told: str | None) -> signatures.Parameter:
     """A spec's field as a typer parameter.
 
     Values stay text for the spec to check: it then lists every wrong one at once, in the same words as in Python.
@@ -71,8 +72,8 @@ def _parameter(name: str, required: str | None) -> signatures.Parameter:
         field = field.annotation.model_fields[rest[0]]
     kinds = {_bare(each) for each in (field.annotation, *getattr(field.annotation, "__args__", ()))}
     shown = _SHOWN.get(name) or next((_METAVARS[kind] for kind in (int, float, str) if kind in kinds), "TEXT")
-    text = (required or field.description or "").replace("`", "").replace("[", "\\[")
-    if not required and isinstance(field.default, str | int | float) and bool not in kinds:
+    text = (required or told or field.description or "").replace("`", "").replace("[", "\\[")
+    if not (required or told) and isinstance(field.default, str | int | float) and bool not in kinds:
         text += f" \\[default: {field.default}]"
     if name == "data":
         declared: Any = typer.Argument(metavar="DATA", help=text, show_default=False)

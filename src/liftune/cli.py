@@ -189,6 +189,33 @@ def report(
         _print_sections(sections(record))
 
 
+@app.command()
+@asks_for(
+    "data",
+    "model",
+    "train.batch_size",
+    "train.accelerations",
+    told={
+        "data": "Rows to look at, with the model; none if not given.",
+        "model": "minilm, a hub id, or a local folder.",
+    },
+)
+def doctor(
+    spec: RunSpec,
+    remeasure: Annotated[bool, typer.Option("--remeasure", help="Measure again what was measured before.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what was measured on this machine and what the plan would be; for a model and data, where they are given."""
+    from liftune.checkup import checkup_sections
+    from liftune.checkup import doctor as look
+
+    found = look(spec, remeasure=remeasure)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        _print_sections(checkup_sections(found))
+
+
 @app.command("list")
 def list_entries(
     kind: Annotated[

@@ -18,6 +18,7 @@ from liftune.data.rows import Splits
 from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
 from liftune.evidence.ladder import Answers, Ladder
 from liftune.evidence.probe import probe as fit_probe
+from liftune.hardware.flops import Shapes
 from liftune.hardware.plan import Plan, make_plan
 from liftune.hardware.probe import probe
 from liftune.metrics import check_metric
@@ -27,6 +28,7 @@ from liftune.models.backbones import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
+from liftune.models.shapes import shapes_of
 from liftune.record import Contender, Integrity, TrainLog
 from liftune.report.progress import Progress
 from liftune.report.sections import interval
@@ -46,12 +48,24 @@ class Job:
     plan: Plan
     folder: RunFolder
     progress: Progress
+    shapes: Shapes
+    """Of the model before it is changed."""
     notes: tuple[str, ...] = ()
     """What loading the model said."""
 
     def keep(self, name: str, answers: Answers) -> None:
         """Put a contender's logits on disk as soon as they are known."""
         self.folder.save_logits(name, test=answers.test, validation=answers.validation)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning left behind beside the adapter."""
+
+    logs: tuple[TrainLog, ...]
+    integrity: Integrity
+    plan: Plan
+    """As it was carried out: without what did not fit the model."""
 
 
 def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
@@ -77,7 +91,7 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
     )
     for note in backbone.notes:
         progress.say(f"  {note}")
-    job = Job(spec, method, options, splits, metric, plan, folder, progress, backbone.notes)
+    job = Job(spec, method, options, splits, metric, plan, folder, progress, shapes_of(backbone), notes=backbone.notes)
     return job, attach(backbone, None, None, plan=plan)
 
 
@@ -132,11 +146,11 @@ def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> None:
     tell(job, contender)
 
 
-def climb_tuned(job: Job, ladder: Ladder) -> tuple[tuple[TrainLog, ...], Integrity]:
+def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
     """The tuned model, once a seed; the adapter that validation likes best is saved and proven."""
     attempts, logs = [], []
     for seed in job.spec.train.seeds:
-        classifier, log = tune_once(job, job.method, job.options, seed)
+        classifier, plan, log = tune_once(job, job.method, job.options, seed)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
         attempts.append(answers_of(job, classifier, log))
         logs.append(log)
@@ -152,13 +166,13 @@ def climb_tuned(job: Job, ladder: Ladder) -> tuple[tuple[TrainLog, ...], Integri
         max_length=classifier.max_length,
     )
     tell(job, contender)
-    return tuple(logs), integrity
+    return Tuned(tuple(logs), integrity, plan)
 
 
 def climb_full(job: Job, ladder: Ladder) -> None:
     """Every parameter tuned, for the comparison alone: its weights are not kept."""
     method = METHODS["full"]
-    classifier, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0])
+    classifier, _, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0])
     answers = answers_of(job, classifier, log)
     contender = ladder.add(
         "full",
@@ -170,8 +184,8 @@ def climb_full(job: Job, ladder: Ladder) -> None:
     tell(job, contender)
 
 
-def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classifier, TrainLog]:
-    """A fresh base, tuned by a method under a seed."""
+def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
+    """A fresh base, tuned by a method under a seed; and the plan by which it was trained."""
     spec, splits = job.spec, job.splits
     job.progress.say(f"tuning by {method.name}, seed {seed}")
     backbone = load_for(job, seed)
@@ -179,9 +193,10 @@ def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classi
     asked = spec.train if method is job.method else spec.train.model_copy(update={"lr": None})
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=job.plan, seed=seed, total_steps=schedule.steps)
+    trained_by = classifier.plan
     log = train(classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress)
     answer_exactly(classifier, load_for(job, seed))
-    return classifier, log
+    return classifier, trained_by, log
 
 
 def load_for(job: Job, seed: int) -> Backbone:

@@ -103,6 +103,10 @@ class TrainLog(Found):
     seconds: float
     stopped: str
     """Why training ended: all epochs ran, or validation stopped improving."""
+    tokens: int = 0
+    """Tokens trained in all epochs, without padding; 0 where they were not counted."""
+    token_pairs: int = 0
+    """The sum, over the same rows, of the square of a row's tokens: what attention multiplies."""
 
 
 class Contender(Found):
@@ -179,6 +183,23 @@ class AdapterCard(Found):
     trust_remote_code: bool = False
 
 
+class Speed(Found):
+    """How fast optimisation was, over all seeds: no tokenising, no validation, no ladder."""
+
+    rows_per_second: float
+    tokens_per_second: float
+    """Without padding."""
+    gemm_fraction: float | None
+    """Arithmetic of the task (hardware/flops.py) a second, over the machine's own rate of plain matrix products at the
+    model's shapes and in training's precision. Null where the count does not hold, and `note` says why."""
+    gemm_rate: float | None = None
+    """That rate, in operations a second: the best that was ever measured here, as other work can only lower it."""
+    peak_mib: float | None
+    """The most memory that the process held from its start to the end of the run; null where the system hides it."""
+    plan: tuple[Choice, ...]
+    note: str | None = None
+
+
 class RunRecord(Found):
     """record.json: one run, whole."""
 
@@ -199,6 +220,8 @@ class RunRecord(Found):
     model: str = ""
     method: str = ""
     plan: tuple[Choice, ...] = ()
+    speed: Speed | None = None
+    """Of the tuned rung."""
     logs: tuple[TrainLog, ...] = ()
     integrity: Integrity | None = None
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from liftune.artifact import RunFolder, adapter_folder
-from liftune.climb import Job, climb_base_and_probe, climb_baselines, climb_full, climb_tuned, prepare
+from liftune.climb import Job, Tuned, climb_base_and_probe, climb_baselines, climb_full, climb_tuned, prepare
 from liftune.data.load import load_test
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.compare import compare
@@ -24,9 +24,10 @@ from liftune.metrics import check_metric
 from liftune.models.adapter import open_adapter
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.record import Contender, Integrity, RunRecord, Seconds, TrainLog
+from liftune.record import Contender, RunRecord, Seconds
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, RunSpec
+from liftune.speed import speed_of
 from liftune.task import encode
 
 #: Whose versions a record keeps: what a number may depend on.
@@ -52,17 +53,18 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
         climb_baselines(job, ladder)
         climb_base_and_probe(job, ladder, base)
         del base  # its memory is wanted for tuning
-        logs, integrity = climb_tuned(job, ladder)
+        tuned = climb_tuned(job, ladder)
         if spec.evaluation.with_full:
             climb_full(job, ladder)
-        record = conclude(job, ladder, logs, integrity, started)
+        record = conclude(job, ladder, tuned, started)
         job.folder.save_record(record)
     return record
 
 
-def conclude(job: Job, ladder: Ladder, logs: tuple[TrainLog, ...], integrity: Integrity, started: float) -> RunRecord:
+def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecord:
     """Everything that was found, as one record."""
     splits, spec = job.splits, job.spec
+    took = time.time() - started
     return RunRecord(
         run=str(job.folder.path),
         task=splits.task,
@@ -78,13 +80,14 @@ def conclude(job: Job, ladder: Ladder, logs: tuple[TrainLog, ...], integrity: In
         max_length=ladder.rungs["tuned"].evaluation.max_length or 0,
         model=spec.model.name,
         method=job.method.name,
-        plan=job.plan.choices,
-        logs=logs,
-        integrity=integrity,
+        plan=tuned.plan.choices,
+        speed=speed_of(tuned.logs, len(splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
+        logs=tuned.logs,
+        integrity=tuned.integrity,
         notes=job.notes,
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-        seconds=time.time() - started,
+        seconds=took,
     )
 
 
@@ -187,7 +190,7 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
         for name, record in zip(names, records, strict=True)
     )
     update = {"run": b, "contenders": contenders, "comparisons": (comparison,), "metric": comparison.metric}
-    cleared = {"strongest": None, "logs": (), "integrity": None, "notes": (f"compared with {a}",)}
+    cleared = {"strongest": None, "speed": None, "logs": (), "integrity": None, "notes": (f"compared with {a}",)}
     return records[1].model_copy(update={**update, **cleared})
 
 

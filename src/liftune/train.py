@@ -115,6 +115,7 @@ def train(
         progress.say(best.line())
         if best.stopped:
             break
+    lengths = [len(row) for row in loop.rows]
     classifier.restore(best.state)
     classifier.fold_target_scale()
     return TrainLog(
@@ -126,6 +127,8 @@ def train(
         epochs=tuple(best.log),
         seconds=sum(epoch.seconds for epoch in best.log),
         stopped=best.stopped or "all epochs ran",
+        tokens=len(best.log) * sum(lengths),
+        token_pairs=len(best.log) * sum(length**2 for length in lengths),
     )
 
 

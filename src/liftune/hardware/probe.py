@@ -1,6 +1,7 @@
 """Look at the machine, and measure it where a flag would lie.
 
-In: nothing.  Out: Facts, cached for this machine and torch.  Not here: deciding (plan.py).
+In: nothing, or the shapes of a model's products.  Out: Facts and rates, cached for this machine and torch.
+Not here: deciding (plan.py).
 The only reader of the machine: nothing else in liftune says cuda or mps, or looks at processor flags.
 """
 
@@ -10,15 +11,20 @@ import contextlib
 import json
 import os
 import platform
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 #: Rises when what is measured changes, so that an old cache is not believed.
-PROBE_VERSION = 1
+PROBE_VERSION = 2
+#: A product is repeated until it was timed this often, or, from the third time on, for this many seconds.
+GEMM_REPEATS, GEMM_SECONDS = 50, 0.2
 
 
 @dataclass(frozen=True)
@@ -38,24 +44,135 @@ class Facts:
     """How many devices cuda has."""
 
 
-def probe(*, cache: Path | None = None) -> Facts:
+def probe(*, cache: Path | None = None, remeasure: bool = False) -> Facts:
     """Facts of this machine; measured once (about a second), then read from the cache.
 
     Args:
         cache: the file to keep them in; default `hardware.json` in the user's cache folder for liftune.
+        remeasure: measure in any case.
     """
-    cache = cache or cache_folder() / "hardware.json"
-    key = f"{PROBE_VERSION}|{platform.processor()}|{platform.node()}|{torch.__version__}|{torch.get_num_threads()}"
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads(cache.read_text(encoding="utf-8"))
-        if kept["key"] == key and kept["facts"]["devices"] == list(_devices()):
+    kept = _kept(cache)
+    with contextlib.suppress(TypeError, KeyError):
+        if not remeasure and kept["facts"]["devices"] == list(_devices()):
             now = {"devices": _devices(), "accelerators": torch.cuda.device_count()}
             return Facts(**{**kept["facts"], **now})
     facts = measure()
+    _keep(cache, {**kept, "facts": asdict(facts)})
+    return facts
+
+
+def gemm_rate(
+    shapes: tuple[tuple[int, int], ...],
+    dtype: str,
+    *,
+    tokens: int = 1024,
+    device: str = "cpu",
+    cache: Path | None = None,
+    again: bool = False,
+    remeasure: bool = False,
+) -> float:
+    """The rate of plain matrix products at some shapes, in operations a second; measured, and kept as facts are.
+
+    A multiply-add counts as two. Each distinct shape counts by its share of all operations; each product's time is the
+    best of several, on all threads that torch uses. Other work on the machine can only lower it.
+
+    Args:
+        shapes: (outputs, inputs) of each linear layer, repeated as the model repeats it.
+        dtype: "float32" or "bfloat16", of weights and rows.
+        tokens: rows of the left matrix.
+        device: as torch names it.
+        cache: as for `probe`.
+        again: measure in any case, and take the better of this and what was kept: what a share is held against.
+        remeasure: measure in any case, and forget what was kept.
+
+    Raises:
+        ValueError: there are no shapes.
+    """
+    if not shapes:
+        raise ValueError("a rate needs the shape of a product")
+    counts = sorted(Counter(shapes).items())
+    name = "|".join((device, dtype, str(tokens), *(f"{times}x{shape[0]}x{shape[1]}" for shape, times in counts)))
+    kept = _kept(cache)
+    rates = kept["rates"] if isinstance(kept.get("rates"), dict) else {}
+    before = float(rates[name]) if isinstance(rates.get(name), float) and not remeasure else 0.0
+    if before > 0 and not again:
+        return before
+    operations = sum(2 * tokens * shape[0] * shape[1] * times for shape, times in counts)
+    seconds = sum(_product_seconds(shape, getattr(torch, dtype), tokens, device) * times for shape, times in counts)
+    rate = max(before, operations / seconds)
+    _keep(cache, {**kept, "rates": {**rates, name: rate}})
+    return rate
+
+
+def _product_seconds(shape: tuple[int, int], dtype: torch.dtype, tokens: int, device: str) -> float:
+    """The best time of one product."""
+    rows, weight = (torch.randn(*size, device=device).to(dtype) for size in ((tokens, shape[1]), shape))
+    best, total, done = float("inf"), 0.0, 0
+    with torch.inference_mode():
+        torch.nn.functional.linear(rows, weight)
+        while done < GEMM_REPEATS and (done < 3 or total < GEMM_SECONDS):
+            _settle(device)
+            start = time.perf_counter()
+            torch.nn.functional.linear(rows, weight)
+            _settle(device)
+            seconds = time.perf_counter() - start
+            best, total, done = min(best, seconds), total + seconds, done + 1
+    return best
+
+
+def _settle(device: str) -> None:
+    """Wait until a device has done what it was given."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    elif device.startswith("mps"):
+        torch.mps.synchronize()
+
+
+def peak_mib() -> float | None:
+    """The most memory that this process has held so far, in MiB; None where the system does not say."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        # Not getrusage: there a process starts with the peak of the one that started it.
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+
+
+def processor_name() -> str:
+    """What the processor calls itself."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _key() -> str:
+    """What a measurement speaks of; another key makes a cache void."""
+    return f"{PROBE_VERSION}|{processor_name()}|{platform.node()}|{torch.__version__}|{torch.get_num_threads()}"
+
+
+def _kept(cache: Path | None) -> dict[str, Any]:
+    """What was measured on this machine before; nothing where the cache is void, damaged or not there."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads((cache or _cache_file()).read_text(encoding="utf-8"))
+        if kept["key"] == _key():
+            return dict(kept)
+    return {}
+
+
+def _keep(cache: Path | None, found: dict[str, Any]) -> None:
+    cache = cache or _cache_file()
     with contextlib.suppress(OSError):  # a read-only home costs a second a run, not the run
         cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text(json.dumps({"key": key, "facts": asdict(facts)}), encoding="utf-8")
-    return facts
+        cache.write_text(json.dumps({**found, "key": _key()}), encoding="utf-8")
+
+
+def _cache_file() -> Path:
+    return cache_folder() / "hardware.json"
 
 
 def cache_folder() -> Path:
@@ -70,7 +187,7 @@ def measure() -> Facts:
     """Facts of this machine, measured now."""
     return Facts(
         devices=_devices(),
-        processor=platform.processor() or platform.machine(),
+        processor=processor_name(),
         threads=torch.get_num_threads(),
         bfloat16_speedup=_bfloat16_speedup(),
         eager_speedup={"float32": _eager_speedup(torch.float32), "bfloat16": _eager_speedup(torch.bfloat16)},

@@ -37,12 +37,22 @@ def linear_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] =
     Raises:
         MethodError: a name that fits no linear layer outside the head.
     """
-    everything = [name for name, module in model.named_modules() if _is_linear(module) and not _within(name, head)]
+    everything = [name for name, module in model.named_modules() if is_linear(module) and not _within(name, head)]
     if ALL_LINEAR not in asked:
         return _chosen(everything, asked, kind="linear layer", shorthand=ALL_LINEAR)
     stacks = _stacks(model)
     first = next((i for i, name in enumerate(everything) if _within(name, stacks)), 0)
     return everything[first:]
+
+
+def block_linears(model: nn.Module, head: Sequence[str]) -> list[str]:
+    """Whole names of the linear layers inside the repeated blocks, in the model's order, the head left out."""
+    stacks = _stacks(model)
+    return [
+        name
+        for name, module in model.named_modules()
+        if is_linear(module) and _within(name, stacks) and not _within(name, head)
+    ]
 
 
 def norm_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] = (ALL_NORMS,)) -> list[str]:
@@ -83,17 +93,23 @@ def rescaling_targets(model: nn.Module, names: Iterable[str]) -> tuple[list[str]
 
 def common_width(model: nn.Module, targets: Iterable[str]) -> int:
     """The greatest common divisor of the targets' input widths: what a block size must divide."""
-    return gcd(*(_widths(model.get_submodule(name))[0] for name in targets))
+    return gcd(*(widths(model.get_submodule(name))[0] for name in targets))
 
 
 def smallest_weight(model: nn.Module, targets: Iterable[str]) -> int:
     """Entries of the smallest target's weight matrix."""
-    return min(wide * high for wide, high in (_widths(model.get_submodule(name)) for name in targets))
+    return min(wide * high for wide, high in (widths(model.get_submodule(name)) for name in targets))
 
 
 def uses_conv1d(model: nn.Module, targets: Iterable[str]) -> bool:
     """Whether a target is GPT-2's Conv1D, a linear layer whose weight is stored (in, out)."""
     return any(_is_conv1d(model.get_submodule(name)) for name in targets)
+
+
+def widths(module: nn.Module) -> tuple[int, int]:
+    """Input and output width of a linear layer."""
+    rows, columns = module.weight.shape  # type: ignore[misc]
+    return (int(rows), int(columns)) if _is_conv1d(module) else (int(columns), int(rows))
 
 
 def _is_conv1d(module: nn.Module) -> bool:
@@ -102,7 +118,8 @@ def _is_conv1d(module: nn.Module) -> bool:
     return isinstance(module, Conv1D)
 
 
-def _is_linear(module: nn.Module) -> bool:
+def is_linear(module: nn.Module) -> bool:
+    """Whether it is a linear layer, GPT-2's kind included."""
     from torch import nn
 
     return isinstance(module, nn.Linear) or _is_conv1d(module)
@@ -115,19 +132,13 @@ def _is_norm(module: nn.Module) -> bool:
     )
 
 
-def _widths(module: nn.Module) -> tuple[int, int]:
-    """Input and output width of a linear layer."""
-    rows, columns = module.weight.shape  # type: ignore[misc]
-    return (int(rows), int(columns)) if _is_conv1d(module) else (int(columns), int(rows))
-
-
 def _in_attention(name: str) -> bool:
     # Every family has "att" in the name of its attention: attn, attention, self_attn, SelfAttention, attentions.
     return "att" in name.lower()
 
 
 def _narrows(module: nn.Module) -> bool:
-    wide, narrow = _widths(module)
+    wide, narrow = widths(module)
     return wide > narrow
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from liftune.record import Audit, Comparison, Contender, Interval, RunRecord
+from liftune.record import Audit, Choice, Comparison, Contender, Interval, RunRecord, Speed
 from liftune.registry import Registry
 
 
@@ -187,13 +187,39 @@ def proof(record: RunRecord) -> Section | None:
     )
 
 
-@SECTIONS.entry("plan", summary="How it was computed, and why so.")
-def plan(record: RunRecord) -> Section | None:
-    """The hardware plan with reasons."""
-    if not record.plan:
+@SECTIONS.entry("speed", summary="How fast it was tuned, how it was computed, and why so.")
+def speed(record: RunRecord) -> Section | None:
+    """Rates of optimisation beside the machine's own, and the plan with reasons."""
+    if record.speed is None and not record.plan:
         return None
-    rows = tuple((choice.choice, choice.value, choice.reason) for choice in record.plan)
-    return Section("Hardware plan", (), (Table(("choice", "value", "reason"), rows),))
+    title = "Speed" if record.speed else "Hardware plan"
+    return Section(title, speed_sentences(record.speed), (plan_table(record.plan),))
+
+
+def plan_table(choices: tuple[Choice, ...]) -> Table:
+    """Each choice with its reason."""
+    return Table(
+        ("choice", "value", "reason"), tuple((choice.choice, choice.value, choice.reason) for choice in choices)
+    )
+
+
+def speed_sentences(found: Speed | None) -> tuple[str, ...]:
+    """Rates, the share of the machine's, memory."""
+    if found is None:
+        return ()
+    rates = (
+        f"Optimisation alone ran at {found.rows_per_second:,.1f} rows/s, {found.tokens_per_second:,.0f} tokens/s, "
+        "padding not counted."
+    )
+    if found.gemm_fraction is None or found.gemm_rate is None:
+        share = f"Its share of the machine's matrix rate is not known: {found.note or 'it was not measured'}."
+    else:
+        share = (
+            f"The arithmetic of the task ran at {found.gemm_fraction * 100:.0f} % of the rate of plain matrix products "
+            f"at the model's shapes, measured here at {found.gemm_rate / 1e9:,.0f} GFLOP/s."
+        )
+    peak = "is not told by this system" if found.peak_mib is None else f"was {found.peak_mib:,.0f} MiB"
+    return rates, share, f"Peak memory of the whole run {peak}."
 
 
 @SECTIONS.entry("notes", summary="What else should be known.")
