@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check docs clean
+.PHONY: demo test test-all check docs bench clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -24,6 +24,10 @@ check: .venv/dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
+# BENCH="--train FILE --test FILE --model DIR" measures on your own rows; benchmarks/README.md says more.
+bench: .venv/bench
+	$(BIN)/python -m benchmarks $(BENCH)
+
 docs: .venv/dev
 	$(BIN)/python tools/make_methods_doc.py
 
@@ -33,6 +37,10 @@ docs: .venv/dev
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/bench: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
 .venv/bin/python:

@@ -1,0 +1,151 @@
+"""The command line: `python -m benchmarks [speed|accuracy|time-to-accuracy|scaling] [OPTION ...]`.
+
+In: arguments.  Out: an exit code: 1 where a contender failed.  Not here: any work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+MODES = {
+    "speed": "rows and tokens a second and peak memory of every contender",
+    "accuracy": "test accuracy of two contenders over seeds, and the interval of their difference",
+    "time-to-accuracy": "seconds to the validation accuracy that best stock ends with",
+    "scaling": "time a token and peak memory of ours over the number of rows",
+}
+RESULTS = Path(__file__).parent / "results"
+CAP = 512
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a mode, or one contender in this process."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["contender"]:
+        return contender(given[1])
+    if not given or given[0] not in {*MODES, "-h", "--help"}:
+        given = ["speed", *given]
+    arguments = parser().parse_args(given)
+    arguments.model, arguments.max_length = settled(arguments.model, arguments.max_length)
+    run = importlib.import_module(f"benchmarks.{arguments.mode.replace('-', '_')}").run
+    return int(run(arguments))
+
+
+def contender(work: str) -> int:
+    """One contender's run in this process; its Result is the last line of stdout."""
+    from benchmarks.contender import run
+    from benchmarks.work import Work
+
+    print(json.dumps(run(Work.from_json(work)).as_dict()))
+    return 0
+
+
+def settled(model: str, max_length: int) -> tuple[str, int]:
+    """The model as any library finds it, and how many tokens of a row it can read: all contenders get the same."""
+    from liftune.models.checkpoint import locate
+
+    source = locate(model).source if model == "minilm" or Path(model).exists() else model
+    config = Path(source) / "config.json"
+    if config.exists():
+        facts = json.loads(config.read_text(encoding="utf-8"))
+        # RoBERTa's positions start behind that of the padding.
+        offset = facts["pad_token_id"] + 1 if facts.get("model_type") == "roberta" else 0
+        max_length = min(max_length, facts.get("max_position_embeddings", max_length) - offset)
+    return str(source), max_length
+
+
+def names(text: str) -> list[str]:
+    """a,b as a list of known contenders."""
+    from benchmarks.contender import MODULES
+
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in found if name not in MODULES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no contender {', '.join(unknown)}; there are: {', '.join(MODULES)}")
+    return found
+
+
+def two(text: str) -> list[str]:
+    """a,b as exactly two contenders."""
+    found = names(text)
+    if len(set(found)) != 2:
+        raise argparse.ArgumentTypeError("name two contenders: the difference is the first minus the second")
+    return found
+
+
+def numbers(text: str) -> list[int]:
+    """0,1,2 as a list."""
+    return [int(part) for part in text.split(",")]
+
+
+def pairs(text: str) -> dict[str, str]:
+    """a=1,b=2 as a dict."""
+    return dict(part.split("=", 1) for part in text.split(",") if part)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every mode's options; without files they run on what comes with liftune."""
+    top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    modes = top.add_subparsers(dest="mode", metavar="MODE", required=True)
+    found = {name: modes.add_parser(name, help=text, description=text) for name, text in MODES.items()}
+    for mode in found.values():
+        mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
+        mode.add_argument("--test", help="file of test rows; the source's own, or carved from train, if not given")
+        mode.add_argument("--model", default="minilm", help="local folder or hub id of a DistilBERT, BERT or RoBERTa")
+        mode.add_argument("--max-length", type=int, default=CAP, help="tokens kept of each row")
+        mode.add_argument("--out", default=str(RESULTS), help="folder for JSON and plot")
+        mode.add_argument("--python", type=pairs, default={}, help="NAME=INTERPRETER of a contender apart")
+    add_speed(found["speed"])
+    add_accuracy(found["accuracy"])
+    add_time(found["time-to-accuracy"])
+    sizes = [1_000, 3_000, 10_000, 30_000, 100_000]
+    found["scaling"].add_argument("--sizes", type=numbers, default=sizes, help="numbers of train rows: N,N,...")
+    found["scaling"].add_argument("--contender", default="ours", help="whom to watch")
+    return top
+
+
+def add_speed(mode: argparse.ArgumentParser) -> None:
+    """Options of `speed`."""
+    everyone = "notebook,stock,best-stock,setfit,adapters,ours-plain,ours"
+    mode.add_argument("--contenders", type=names, default=names(everyone), help=f"of {everyone}")
+    mode.add_argument("--rows", type=int, default=512, help="train rows")
+    mode.add_argument("--rows-for", type=pairs, default={}, help="NAME=ROWS,...: fewer for slow ones (notebook=64)")
+    mode.add_argument("--test-rows", type=int, default=2_000, help="a sample of the test rows, with --evaluate")
+    mode.add_argument("--repeats", type=int, default=3, help="rounds in turn")
+    mode.add_argument("--epochs", type=int, default=1, help="timed passes over the rows")
+    mode.add_argument("--warmup-steps", type=int, default=2, help="optimizer steps before the clock starts")
+    mode.add_argument("--evaluate", action="store_true", help="score the test rows too")
+    add_best_stock(mode)
+
+
+def add_accuracy(mode: argparse.ArgumentParser) -> None:
+    """Options of `accuracy`."""
+    mode.add_argument("--contenders", type=two, default=["ours", "ours-plain"], help="two: first minus second")
+    mode.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="N,N,...")
+    mode.add_argument("--rows", type=int, help="train rows; all if not given")
+    mode.add_argument("--test-rows", type=int, help="a sample of the test rows; all if not given")
+    mode.add_argument("--epochs", type=int, default=3, help="passes over train")
+    mode.add_argument("--best-stock", default="", help="configuration, if best-stock is one of the two")
+
+
+def add_time(mode: argparse.ArgumentParser) -> None:
+    """Options of `time-to-accuracy`."""
+    mode.add_argument("--rows", type=int, help="train rows; all if not given")
+    mode.add_argument("--repeats", type=int, default=1, help="rounds, each with a seed of its own")
+    mode.add_argument("--epochs", type=int, default=3, help="of stock")
+    mode.add_argument("--ladder", action="store_true", help="ours: the whole command, baselines included")
+    add_best_stock(mode)
+
+
+def add_best_stock(mode: argparse.ArgumentParser) -> None:
+    """How best-stock is found."""
+    mode.add_argument("--best-stock", default="", help="ATTENTION:ROWSxACCUMULATION:WEIGHTS, instead of a search")
+    mode.add_argument("--search-rows", type=int, default=192, help="train rows of each try of the search")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Ours: liftune's own pieces, by its Python door.
+
+In: Work.  Out: a Result. With a goal, liftune's own defaults until validation reaches it; else the adapter, rate,
+batch and epochs of the opponents, and the seconds that liftune itself counts as optimisation.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import AutoConfig
+
+import liftune.run
+from benchmarks.layers import TARGETS, known
+from benchmarks.measure import parameters
+from benchmarks.work import Result, Work
+from liftune.climb import Job, prepare, tune_once
+from liftune.hardware.probe import cache_folder
+from liftune.models.classifier import Classifier
+from liftune.report.progress import Progress
+from liftune.spec import RunSpec
+from liftune.speed import speed_of
+
+#: How liftune tells of an evaluation on validation.
+TOLD = re.compile(r"epoch (?P<epoch>\S+) of .*validation accuracy (?P<accuracy>[\d.]+)")
+#: Half of the last digit that is told.
+ROUNDING = 5e-5
+
+
+def run(work: Work) -> Result:
+    """Tune, timed."""
+    with cold_tokens():
+        return same_work(work) if work.goal is None else until_goal(work)
+
+
+@contextmanager
+def cold_tokens() -> Iterator[None]:
+    """Know the machine from before, if it was measured, but no rows: every run tokenises, as the opponents do."""
+    known_before, before = cache_folder(), os.environ.get("LIFTUNE_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        copy_files(known_before, Path(folder))
+        os.environ["LIFTUNE_CACHE"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("LIFTUNE_CACHE")
+            if before is not None:
+                os.environ["LIFTUNE_CACHE"] = before
+        copy_files(Path(folder), known_before)
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """The files of a folder, without its folders."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir() if source.is_dir() else ():
+        if path.is_file():
+            shutil.copy2(path, target)
+
+
+def same_work(work: Work) -> Result:
+    """What the opponents do: the same adapter, rows, steps and rate."""
+    with tempfile.TemporaryDirectory() as folder:
+        job, base = prepare(specified(work, folder), Progress(quiet=True))
+    del base  # as a run does: its memory is wanted for tuning
+    job = with_rows(job, work.rows)
+    if work.warmup_steps:
+        tune_once(with_rows(job, work.warmup_steps * work.batch_size), job.method, job.options, work.seed)
+        gc.collect()
+    classifier, plan, log = tune_once(job, job.method, job.options, work.seed)
+    encoded = classifier.encode(job.splits.train.rows)
+    lora, trainable = parameters(classifier.model)
+    correct = answer(classifier, job, work.score) if work.score else ()
+    speed = speed_of([log], len(encoded), shapes=job.shapes, method=job.method, plan=plan)
+    epochs = len(log.epochs)
+    return Result(
+        name=work.contender,
+        rows=epochs * len(encoded),
+        steps=log.steps,
+        tokens=epochs * sum(len(row) for row in encoded),
+        token_sum=epochs * sum(int(np.sum(row.ids)) for row in encoded),
+        train_seconds=log.seconds,
+        lora_parameters=lora,
+        trainable_parameters=trainable,
+        accuracy=sum(correct) / len(correct) if correct else None,
+        correct=correct,
+        plan=tuple(f"{each.choice}: {each.value}" for each in plan.choices),
+        gemm_fraction=speed.gemm_fraction if speed else None,
+    )
+
+
+def answer(classifier: Classifier, job: Job, part: str) -> tuple[int, ...]:
+    """1 or 0 for each row of a part, in file order."""
+    split = getattr(job.splits, part)
+    answers = classifier.logits(split.rows).argmax(axis=1)
+    return tuple(int(right) for right in answers == job.splits.encoded(split))
+
+
+def specified(work: Work, folder: str) -> RunSpec:
+    """What the opponents do, as liftune is asked for it."""
+    kind = known(AutoConfig.from_pretrained(work.model).model_type)
+    return RunSpec.of(
+        data=work.data,
+        model=work.model,
+        max_length=work.max_length,
+        method="lora",
+        set={"rank": work.rank, "alpha": work.alpha, "target_modules": TARGETS[kind]},
+        epochs=work.epochs,
+        patience=work.epochs,
+        batch_size=work.batch_size,
+        lr=work.learning_rate,
+        seeds=[work.seed],
+        accelerations=work.accelerations,
+        out=str(Path(folder) / "run"),
+    )
+
+
+def with_rows(job: Job, rows: int) -> Job:
+    """The same job on the first rows of train."""
+    train = job.splits.train
+    return replace(job, splits=replace(job.splits, train=train.take(range(min(rows, len(train))))))
+
+
+class Reached(Exception):  # noqa: N818 - no error: the goal
+    """Validation is as good as was asked for."""
+
+
+class Watch(Progress):
+    """Listens to what liftune says of each evaluation; stops the run once the goal is reached."""
+
+    def __init__(self, goal: float) -> None:
+        super().__init__(quiet=True)
+        self.goal = goal
+        self.started = time.perf_counter()
+        self.curve: list[tuple[float, float]] = []
+
+    def say(self, text: str) -> None:
+        """One line of liftune's."""
+        if found := TOLD.search(text):
+            self.curve.append((time.perf_counter() - self.started, float(found["accuracy"])))
+            if self.curve[-1][1] >= self.goal - ROUNDING:
+                raise Reached
+
+
+def until_goal(work: Work) -> Result:
+    """Liftune as it comes: nothing is set but data and model."""
+    assert work.goal is not None
+    watch = Watch(work.goal)
+    notes: tuple[str, ...] = (f"validation accuracy never reached {work.goal:.4f}",)
+    with tempfile.TemporaryDirectory() as folder:
+        given = {"accelerations": work.accelerations, "seeds": [work.seed], "out": str(Path(folder) / "run")}
+        spec = RunSpec.of(data=work.data, model=work.model, max_length=work.max_length, **given)
+        try:
+            liftune.run.tune(spec, progress=watch) if work.ladder else tune_only(spec, watch)
+        except Reached:
+            notes = ()
+    best = max((accuracy for _, accuracy in watch.curve), default=None)
+    return Result(name=work.contender, accuracy=best, curve=tuple(watch.curve), notes=notes)
+
+
+def tune_only(spec: RunSpec, progress: Progress) -> Any:
+    """The tuned rung without the others."""
+    job, base = prepare(spec, progress)
+    del base
+    return tune_once(job, job.method, job.options, spec.train.seeds[0])
