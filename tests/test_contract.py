@@ -1,7 +1,8 @@
 """Every (method, family) pair that the registry claims survives the disk: in liftune, and in plain PEFT.
 
 One process trains and saves them all, ONE fresh process reloads them all; the tests only compare what the two answered.
-The default run takes lora on every family and every method on one family each; `-m slow` takes the whole grid.
+The default run takes lora on every family, on some with all that is lean as well, and every method on one family each;
+`-m slow` takes the whole grid.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ import torch
 from tiny_models import FAMILIES, save_tiny
 from torch.nn import functional as F
 
+from liftune.hardware.plan import Plan
 from liftune.models.adapter import prove, save_adapter
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
+from liftune.models.lean.install import LEAN
 from liftune.models.methods import METHODS
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind
@@ -39,12 +42,16 @@ TARGETS = torch.tensor([1, 0, 2, 0])
 #: How far training must move some logit, and how far dropping a part must move one, to be sure that it matters.
 MOVED, NOTICED, SAME = 0.1, 1e-3, 1e-5
 
+#: Behind a method's name: tuned by the fast path.
+LEANLY = "+lean"
+
 GRID = [(method, family) for method in METHODS for family in FAMILIES if family in METHODS[method].families]
 
 
 def _slice() -> list[tuple[str, str]]:
     """lora everywhere; each other method on one of its families, another one each time."""
     pairs = [("lora", family) for family in FAMILIES]
+    pairs += [(f"lora{LEANLY}", family) for family in ("bert", "distilbert")]
     for i, method in enumerate(method for method in METHODS if method != "lora"):
         fitting = [family for name, family in GRID if name == method]
         pairs.append((method, fitting[i % len(fitting)]))
@@ -81,11 +88,13 @@ def make(pairs: list[tuple[str, str]], folder: Path) -> dict[tuple[str, str], Pa
     bases = {family: save_tiny(family, folder / "base" / family) for family in {family for _, family in pairs}}
     manifest: list[dict[str, Any]] = []
     made = {}
-    for method, family in pairs:
-        target = folder / method / family
+    for name, family in pairs:
+        target, method = folder / name / family, name.removesuffix(LEANLY)
+        plan = Plan(accelerations=frozenset(LEAN if name.endswith(LEANLY) else ()))
         backbone = load_backbone(ModelSpec(name=str(bases[family])), task=TaskKind.SINGLE_LABEL, labels=LABELS, seed=0)
         base = attach(backbone, None).logits(ROWS)
-        classifier = attach(backbone, METHODS[method], seed=0, total_steps=10)
+        classifier = attach(backbone, METHODS[method], plan=plan, seed=0, total_steps=10)
+        assert classifier.plan.accelerations == plan.accelerations
         torch.manual_seed(0)
         tune(classifier)
         save_adapter(classifier, target / "adapter")
@@ -104,7 +113,7 @@ def make(pairs: list[tuple[str, str]], folder: Path) -> dict[tuple[str, str], Pa
                 "rows": ROWS,
             }
         )
-        made[method, family] = target
+        made[name, family] = target
     path = folder / "manifest.json"
     path.write_text(json.dumps(manifest), encoding="utf-8")
     worker = Path(__file__).with_name("contract_reload.py")

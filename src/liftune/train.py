@@ -24,7 +24,7 @@ from liftune.hardware.plan import Plan
 from liftune.metrics import METRICS
 from liftune.models.classifier import Classifier
 from liftune.models.objective import Objective
-from liftune.models.tokens import Encoded
+from liftune.models.tokens import Tokens
 from liftune.record import Epoch, TrainLog
 from liftune.report.progress import Advance, Progress
 from liftune.seam import IntArray
@@ -115,7 +115,7 @@ def train(
         progress.say(best.line())
         if best.stopped:
             break
-    lengths = [len(row) for row in loop.rows]
+    lengths = loop.rows.lengths.tolist()
     classifier.restore(best.state)
     classifier.fold_target_scale()
     return TrainLog(
@@ -141,7 +141,7 @@ class Loop:
     accelerator: Accelerator
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
-    rows: Sequence[Encoded]
+    rows: Tokens
     spec: TrainSpec
 
     @classmethod
@@ -166,7 +166,7 @@ class Loop:
         """
         self.classifier.model.train()
         parameters = [parameter for _, parameter in self.classifier.trainable()]
-        lengths = [len(row) for row in self.rows]
+        lengths = self.rows.lengths.tolist()
         losses: list[float] = []
         for batch in batches(order, self.spec.batch_size):
             cuts = micro_batches(batch, lengths, self.classifier.plan)
@@ -207,7 +207,7 @@ def make_optimizer(classifier: Classifier, learning_rate: float, weight_decay: f
     matrices = [parameter for _, parameter in classifier.trainable() if parameter.ndim > 1]
     vectors = [parameter for _, parameter in classifier.trainable() if parameter.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, fused=True)
 
 
 def batches(order: IntArray, size: int) -> Iterator[IntArray]:
@@ -219,17 +219,23 @@ def batches(order: IntArray, size: int) -> Iterator[IntArray]:
 def micro_batches(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[list[int]]:
     """One step's rows, sorted by length and cut so that little of each forward pass is padding.
 
-    The step's gradient is a sum over its rows, so neither order nor cut changes what is optimised.
+    The step's gradient is a sum over its rows, so neither order nor cut changes what is optimised. Packed rows have no
+    padding: there the tokens alone count.
 
     >>> micro_batches(np.array([0, 1, 2, 3]), [9, 1, 8, 2], Plan(micro_batch_rows=2))
     [[1, 3], [2, 0]]
     """
+    rows, tokens = plan.pass_limits
+    packed = "packing" in plan.accelerations
     cuts: list[list[int]] = [[]]
+    held = 0
     for row in sorted(batch.tolist(), key=lambda row: lengths[row]):
-        full = len(cuts[-1]) >= plan.micro_batch_rows or lengths[row] * (len(cuts[-1]) + 1) > plan.micro_batch_tokens
-        if cuts[-1] and full:
+        would_hold = held + lengths[row] if packed else lengths[row] * (len(cuts[-1]) + 1)
+        if cuts[-1] and (len(cuts[-1]) >= rows or would_hold > tokens):
             cuts.append([])
+            would_hold = lengths[row]
         cuts[-1].append(row)
+        held = would_hold
     return cuts
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
 Precision = Literal["float32", "bfloat16"]
 #: As many rows or tokens as there are.
 UNCUT = sys.maxsize
+#: Most rows and tokens of a pass of packed rows, on a processor: its activations stay in the caches.
+PACKED_PASS = (64, 2048)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class Plan:
     """Names of those that are on."""
     asked: frozenset[str] = frozenset()
     """Those that were asked for by name: where one does not fit a model, that is an error."""
+
+    @property
+    def pass_limits(self) -> tuple[int, int]:
+        """Most rows and most tokens of one forward pass of training; of packed rows, which have no padding, more."""
+        if "packing" in self.accelerations and "length-batches" in self.accelerations:
+            return PACKED_PASS
+        return self.micro_batch_rows, self.micro_batch_tokens
 
     @property
     def answering(self) -> Plan:

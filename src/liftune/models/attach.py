@@ -17,6 +17,7 @@ from liftune.hardware.plan import Plan
 from liftune.models import families
 from liftune.models.backbones import Backbone, quiet
 from liftune.models.classifier import Classifier
+from liftune.models.lean import make_lean
 from liftune.models.methods import BackboneShape, Method, check_family, virtual_tokens
 from liftune.models.options import NoOptions, Options
 
@@ -112,9 +113,11 @@ def _ready(
     max_length: int,
 ) -> Classifier:
     model.to(plan.device).eval()
-    return Classifier(
+    classifier = Classifier(
         backbone, model, method=method, options=options, plan=plan, head_modules=head, max_length=max_length
     )
+    make_lean(classifier)
+    return classifier
 
 
 def _with_peft(backbone: Backbone, method: Method, options: Options, shape: BackboneShape, seed: int) -> nn.Module:

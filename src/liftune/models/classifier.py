@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from liftune.hardware.plan import Plan
 from liftune.models import families
 from liftune.models.backbones import Backbone
+from liftune.models.lean.encoder import LeanEncoder
 from liftune.models.methods import Method
 from liftune.models.options import Options
-from liftune.models.tokens import Batcher, Encoded, equal_lengths, in_batches
+from liftune.models.tokens import Batcher, Encoded, Tokens, equal_lengths, in_batches
 from liftune.seam import Row
 from liftune.task import TaskKind
 
@@ -42,6 +43,7 @@ class Classifier:
         rounded: those of the body's matrices, by position, that training holds in bfloat16 (see `answer_exactly`).
         options: the method's, for its optimizer; empty once the classifier was read from disk.
         max_length: tokens kept of each row.
+        lean: the encoder that stands in for the model's own, where one does (see `lean.make_lean`).
         head_modules: whole names, in the plain model, of the modules that are trained and saved in full.
     """
 
@@ -63,10 +65,12 @@ class Classifier:
         self.plan = plan
         self.trained_in = plan.dtype
         self.rounded: dict[int, nn.Parameter] = {}
+        self.lean: LeanEncoder | None = None
         self.head_modules = head_modules
         self.max_length = max_length
         self._scale = (0.0, 1.0)
-        self._batcher = Batcher(backbone.model, backbone.tokenizer, max_length)
+        on_disk = "token-cache" in plan.accelerations
+        self._batcher = Batcher(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
         # Prompts enter as embeddings, in which a last-token classifier cannot see padding: such batches have none.
         self._unpadded = families.pools_last_token(backbone.model) and _gives_embeddings(model)
 
@@ -80,7 +84,7 @@ class Classifier:
         """Names of the outputs, in order; empty for regression."""
         return self.backbone.labels
 
-    def encode(self, rows: Sequence[Row]) -> list[Encoded]:
+    def encode(self, rows: Sequence[Row]) -> Tokens:
         """Token ids of each row, truncated to `max_length`; of a pair the longer text gives way first."""
         return self._batcher.encode(rows)
 
@@ -138,7 +142,8 @@ class Classifier:
 
         answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
         found: dict[str, NDArray[np.float32]] = {}
-        with self._answering(), FeatureTap(self.backbone, self.head_modules) as tap:
+        every = self.lean.every_position() if self.lean else nullcontext()
+        with self._answering(), every, FeatureTap(self.backbone, self.head_modules) as tap:
             for positions, batch in self._batches(rows, progress):
                 answers[positions] = self._forward(batch).cpu().numpy()
                 for key, values in tap.take(batch).items():
