@@ -118,7 +118,7 @@ def test_files_that_a_page_names_exist(page):
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     assert [link for link in linked if not (page.parent / link).exists()] == []
     named = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|json|txt|yaml))`", text)
-    grounds = (ROOT, PACKAGE, page.parent, PACKAGE / "models")
+    grounds = (ROOT, PACKAGE, page.parent, PACKAGE / "models", PACKAGE / "models" / "lean")
     lost = [name for name in named if not any((ground / name).exists() for ground in grounds)]
     assert set(lost) - EXAMPLES - {"rows.json"} == set()
 
