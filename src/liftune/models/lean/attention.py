@@ -105,8 +105,10 @@ def _merged(context: Tensor, group: Group, heads: int) -> Tensor:
 def _joined(parts: list[Tensor], group: Group, heads: int) -> Tensor:
     """Gradients by head, side by side: (tokens, n D)."""
     rows, width = group.rows, group.width
-    wide = torch.stack([part.view(rows, heads, width, -1) for part in parts])
-    return group.gather(wide.permute(1, 3, 0, 2, 4).reshape(rows * width, -1))
+    wide = parts[0].new_empty(rows, width, len(parts), heads, parts[0].shape[-1])
+    for position, part in enumerate(parts):
+        wide[:, :, position].copy_(part.view(rows, heads, width, -1).transpose(1, 2))
+    return group.gather(wide.view(rows * width, -1))
 
 
 def _softmax(scores: Tensor, group: Group, heads: int) -> Tensor:

@@ -15,6 +15,7 @@ from transformers.activations import GELUActivation
 
 from liftune.models.lean.layer import LayerWeights, Norm
 from liftune.models.lean.linear import Pair, Product
+from liftune.models.lean.reordered import Reordered
 from liftune.models.lean.roles import LINEAR, NORMS, Roles
 
 
@@ -153,7 +154,8 @@ def _product(modules: Sequence[nn.Module], matrix: Tensor) -> Product:
             pairs.append(Pair(slice(start, stop), down.shape[0], _scale(module)))
         biases.append(matrix.new_zeros(stop - start) if base.bias is None else base.bias.detach().to(matrix.dtype))
         start = stop
-    return Product(matrix, torch.cat(biases), tuple(pairs))
+    reordered = Reordered(matrix) if Reordered.fits(matrix) else None
+    return Product(matrix, torch.cat(biases), tuple(pairs), reordered)
 
 
 def _norm(module: nn.Module) -> Norm:

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from liftune.models.lean.reordered import Reordered
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -37,6 +39,8 @@ class Product:
     """(outputs, inputs), frozen."""
     bias: Tensor | None
     pairs: tuple[Pair, ...] = ()
+    reordered: Reordered | None = None
+    """The same weight, where products by it are faster so."""
 
     def forward(self, rows: Tensor, adapters: Sequence[Tensor]) -> tuple[Tensor, Thin | None]:
         """(T, outputs) of (T, inputs), and what backward needs.
@@ -44,7 +48,8 @@ class Product:
         Args:
             adapters: A and B of each pair, in turn.
         """
-        output = F.linear(rows, self.weight, self.bias)
+        ordered = self.reordered
+        output = ordered.forward(rows, self.bias) if ordered else F.linear(rows, self.weight, self.bias)
         if not self.pairs:
             return output, None
         down, up = self._side_by_side(adapters, rows.dtype)
@@ -56,7 +61,7 @@ class Product:
         self, gradient: Tensor, rows: Tensor, thin: Thin | None, *, through: bool
     ) -> tuple[Tensor | None, list[Tensor]]:
         """Gradient of the rows (None unless `through`), and of A and B of each pair, in float32 or wider."""
-        below = gradient @ self.weight if through else None
+        below = self._below(gradient) if through else None
         if thin is None:
             return below, []
         inner = gradient @ thin.up  # the scale is in it
@@ -69,6 +74,9 @@ class Product:
             found += [_wide(downs[columns]), _wide(ups[pair.outputs, columns]) * pair.scale]
             column += pair.rank
         return below, found
+
+    def _below(self, gradient: Tensor) -> Tensor:
+        return self.reordered.backward(gradient) if self.reordered else gradient @ self.weight
 
     def _side_by_side(self, adapters: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """All A one below the other (R, inputs); all s B as blocks of one matrix (outputs, R)."""
