@@ -46,7 +46,7 @@ def attend(
     """
     kept, parts, row = [], [], 0
     for group in packing.groups:
-        wide = _heads(group.spread(projected), group, heads, 3 if first is None else 2)
+        wide = _heads(group.repeat(projected), group, heads, 3 if first is None else 2)
         if first is None:
             query, key, value = wide
         else:

@@ -31,6 +31,8 @@ class Group:
     """Tokens that each row is padded to inside the attention."""
     places: Tensor | None
     """(tokens,) where each token stands among rows x width; None where nothing is padded."""
+    sources: Tensor | None
+    """(rows x width,) which token stands where; where there is padding, the row's last."""
     mask: Tensor | None
     """(rows, 1, 1, width) float32, 0 or -inf; None where `fill` or nothing masks."""
 
@@ -38,6 +40,14 @@ class Group:
     def rows(self) -> int:
         """How many rows."""
         return len(self.lengths)
+
+    def repeat(self, packed: Tensor) -> Tensor:
+        """(tokens, C) of this group as (rows x width, C), each row's last token again where there is padding.
+
+        Cheaper than `spread`, and as good where padded keys are hidden and padded queries' answers dropped.
+        """
+        part = packed[self.tokens]
+        return part if self.sources is None else part.index_select(0, self.sources)
 
     def spread(self, packed: Tensor) -> Tensor:
         """(tokens, C) of this group as (rows x width, C), zeros where there is padding."""
@@ -144,4 +154,11 @@ def _group(lengths: tuple[int, ...], token: int) -> Group:
     if not equal:
         hidden = torch.arange(width)[None, :] >= torch.tensor(lengths)[:, None]
         mask = torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))[:, None, None, :]
-    return Group(slice(token, token + sum(lengths)), lengths, width, places, mask)
+    sources = None if places is None else _sources(lengths, width)
+    return Group(slice(token, token + sum(lengths)), lengths, width, places, sources, mask)
+
+
+def _sources(lengths: Sequence[int], width: int) -> Tensor:
+    counts = torch.tensor(lengths)
+    starts = torch.cumsum(counts, 0) - counts
+    return (starts[:, None] + torch.minimum(torch.arange(width)[None, :], counts[:, None] - 1)).view(-1)
