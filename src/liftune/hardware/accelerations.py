@@ -133,9 +133,7 @@ def last_layer(facts: Facts, device: str, dtype: str) -> Decision:
     return _on_processors(device, "the head reads one state of a row, so the others need no last layer")
 
 
-@ACCELERATIONS.entry(
-    "cheap-dropout", summary="Dropout masks cut from a pool; none on attention weights.", lacks=_not_a_processor
-)
+@ACCELERATIONS.entry("cheap-dropout", summary="Dropout masks cut from a pool.", lacks=_not_a_processor)
 def cheap_dropout(facts: Facts, device: str, dtype: str) -> Decision:
     """On processors, where drawing random numbers takes a visible share of a step."""
     return _on_processors(device, "random numbers for each mask would cost more than what they mask")

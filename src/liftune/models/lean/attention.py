@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from liftune.models.lean.dropout import Draw
 from liftune.models.lean.packing import SHORT, Group, Packing
 
 
@@ -32,14 +33,14 @@ class Attended:
 
 
 def attend(
-    projected: Tensor, first: Tensor | None, packing: Packing, heads: int, *, dropout: float = 0.0
+    projected: Tensor, first: Tensor | None, packing: Packing, heads: int, *, draw: Draw | None = None
 ) -> tuple[Tensor, list[Attended]]:
     """Each row's tokens attend to the same row's tokens.
 
     Args:
         projected: (T, 3D) queries, keys, values; or (T, 2D) keys and values where `first` is given.
         first: (B, D) queries of each row's first token alone.
-        dropout: on the attention weights.
+        draw: gives the mask of the dropout on the attention weights.
 
     Returns:
         (T, D) contexts, or (B, D); and one Attended a group.
@@ -55,8 +56,8 @@ def attend(
         query = query * query.shape[-1] ** -0.5
         weights = _softmax(torch.bmm(query, key.transpose(1, 2)), group, heads)
         dropped = None
-        if dropout:
-            dropped = torch.empty_like(weights).bernoulli_(1 - dropout).div_(1 - dropout)
+        if draw is not None:
+            dropped = draw(weights.shape[0] * weights.shape[1], weights.shape[2], weights.dtype).view(weights.shape)
         context = torch.bmm(weights if dropped is None else weights * dropped, value)
         kept.append(Attended(query, key, value, weights, dropped))
         parts.append(_merged(context, group, heads) if first is None else context.view(group.rows, -1))

@@ -9,8 +9,14 @@ probability as before, and two masks share numbers only where their pieces meet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
+
+Draw: TypeAlias = Callable[[int, int, torch.dtype], Tensor]
+"""(rows, columns, dtype) -> a mask of that shape, at some rate."""
 
 #: Numbers in the pool; in bfloat16 8 MiB, which a processor's last cache holds.
 POOL = 2**22
@@ -31,7 +37,7 @@ class MaskPool:
         """(rows, columns) zeros and 1 / (1 - rate), read only."""
         size = rows * columns
         if self._pool is None or self._uses >= USES or 2 * size > len(self._pool):
-            drawn = torch.empty(max(POOL, 4 * size)).bernoulli_(1 - self._rate).div_(1 - self._rate)
+            drawn = torch.empty(max(POOL, 2 * size)).bernoulli_(1 - self._rate).div_(1 - self._rate)
             self._pool, self._uses = drawn.to(self._dtype), 0
         self._uses += 1
         start = int(torch.randint(len(self._pool) - size + 1, ()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ class LeanEncoder:
     Args:
         fused: run the layers as one step of autograd each, with LoRA fused in.
         first_only: let the last layer compute each row's first token alone, as the head reads no other.
-        cheap: cut dropout masks from a pool, and drop nothing of the attention weights.
+        cheap: cut dropout masks from a pool.
     """
 
     def __init__(self, encoder: Encoder, *, fused: bool, first_only: bool, cheap: bool) -> None:
@@ -106,7 +107,7 @@ class LeanEncoder:
         attended, fed = (
             self._mask(rate, count, rows.shape[1], rows.dtype) if rate else None for rate in (roles.attended, roles.fed)
         )
-        return Masks(attended, fed, 0.0 if self._cheap else roles.weights)
+        return Masks(attended, fed, partial(self._mask, roles.weights) if roles.weights else None)
 
     def _mask(self, rate: float, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
         if not self._cheap:

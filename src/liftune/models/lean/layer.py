@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liftune.models.lean.attention import Attended, attend, attend_backward
+from liftune.models.lean.dropout import Draw
 from liftune.models.lean.linear import Product, Thin
 from liftune.models.lean.packing import Packing
 
@@ -67,8 +68,8 @@ class Masks:
 
     attended: Tensor | None = None
     fed: Tensor | None = None
-    attention: float = 0.0
-    """Rate on the attention weights."""
+    attention: Draw | None = None
+    """What gives the masks on the attention weights."""
 
 
 @dataclass
@@ -120,7 +121,7 @@ def run_layer(
         queries, thin_q = weights.query.forward(ends, share["query"])
         projected, thin_s = weights.sides.forward(rows, share["sides"])
         thins = [thin_q, thin_s]
-    context, attended = attend(projected, queries, packing, weights.heads, dropout=masks.attention)
+    context, attended = attend(projected, queries, packing, weights.heads, draw=masks.attention)
     found, thin_o = weights.out.forward(context, share["out"])
     summed = _residual(rows if ends is None else ends, found, masks.attended)
     hidden, mean, deviation = weights.norm1.forward(summed)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from liftune.models.lean.attention import attend, attend_backward
+from liftune.models.lean.dropout import Draw
 from liftune.models.lean.layer import Masks
 from liftune.models.lean.packing import Packing
 from liftune.models.lean.roles import Roles
@@ -22,10 +23,10 @@ class PackedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, projected: Tensor, first: Tensor | None, packing: Packing, heads: int, dropout: float
+        ctx: Any, projected: Tensor, first: Tensor | None, packing: Packing, heads: int, draw: Draw | None
     ) -> Tensor:
         """(T, D) or (B, D) contexts."""
-        context, kept = attend(projected, first, packing, heads, dropout=dropout)
+        context, kept = attend(projected, first, packing, heads, draw=draw)
         ctx.kept, ctx.packing, ctx.heads, ctx.first = kept, packing, heads, first is not None
         return context
 
