@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from liftune.models.attach import answer_exactly, attach
 from liftune.models.backbones import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.lean import dropout, fits
+from liftune.models.lean.dropout import drawn_mask
 from liftune.models.lean.encoder import LeanEncoder
 from liftune.models.lean.fused import unfit
 from liftune.models.lean.install import LEAN
@@ -274,7 +276,7 @@ def test_attention_with_dropout_has_the_gradient_of_what_it_computes(first_only:
         scores = scores.masked_fill(
             (torch.arange(3 * heads) // heads == 1)[:, None, None] & (torch.arange(3) == 2), -1e9
         )
-        kept = torch.empty_like(scores).bernoulli_(0.7) / 0.7
+        kept = drawn_mask(0.3, scores.shape[0] * scores.shape[1], scores.shape[2], scores.dtype).view_as(scores)
         context = (scores.softmax(-1) * kept @ value).view(3, heads, -1, size // heads).transpose(1, 2)
         return context.reshape(3, size) if first_only else packing.pack(context.reshape(3, width, size))
 
@@ -282,7 +284,7 @@ def test_attention_with_dropout_has_the_gradient_of_what_it_computes(first_only:
         torch.manual_seed(1)
         first = projected[packing.firsts, :size] if first_only else None
         sides = projected[:, size:] if first_only else projected
-        return PackedAttention.apply(sides, first, packing, heads, 0.3)
+        return PackedAttention.apply(sides, first, packing, heads, partial(drawn_mask, 0.3))
 
     found = []
     for attention in (packed, by_hand):
