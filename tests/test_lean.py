@@ -611,6 +611,20 @@ def test_weights_that_are_replaced_or_written_over_are_seen_whatever_memory_they
         lean.install()
 
 
+def test_weights_that_are_written_to_in_bfloat16_are_put_in_order_again(still: Callable[[str], Path]) -> None:
+    answers = []
+    for on in (("packing",), LEAN):
+        tuned = attached(still("bert"), "lora", Plan(dtype="bfloat16", accelerations=frozenset(on)))
+        before = tuned.logits(ROWS)
+        with torch.no_grad():
+            for name, weight in tuned.model.named_parameters():
+                if name.endswith("base_layer.weight"):
+                    weight.mul_(1.5)
+        answers.append(tuned.logits(ROWS))
+        assert np.abs(answers[-1] - before).max() > 0.2 * np.abs(before).max()
+    assert np.abs(answers[1] - answers[0]).max() <= 0.04 * np.abs(answers[0]).max()
+
+
 # Against plain PEFT, end to end.
 
 

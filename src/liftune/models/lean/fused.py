@@ -65,7 +65,7 @@ class FusedLayers:
 
     def __init__(self, layers: Sequence[Roles]) -> None:
         self._layers = tuple(layers)
-        self._made: list[tuple[tuple[int, ...], LayerWeights]] | None = None
+        self._made: list[tuple[tuple[tuple[int, int], ...], LayerWeights]] | None = None
 
     def ready(self) -> bool:
         """Whether adapters are switched on and apart, as the fused layer needs them."""
@@ -91,9 +91,13 @@ class FusedLayers:
         return [[each for module in roles.named(LINEAR) for each in _pair(module)] for roles in self._layers]
 
 
-def _key(roles: Roles) -> tuple[int, ...]:
-    """Where the weights lie. What was made of them holds that memory, so that no others can come to lie there."""
-    return tuple(_linear(module).weight.data_ptr() for module in roles.named(LINEAR))
+def _key(roles: Roles) -> tuple[tuple[int, int], ...]:
+    """Where the weights lie, and how often they were written to: what is reordered of them is a copy.
+
+    What was made of them holds that memory, so that no others can come to lie there.
+    """
+    weights = (_linear(module).weight for module in roles.named(LINEAR))
+    return tuple((weight.data_ptr(), weight._version) for weight in weights)
 
 
 def _linear(module: nn.Module) -> nn.Linear:
