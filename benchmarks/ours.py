@@ -87,7 +87,7 @@ def same_work(work: Work) -> Result:
         name=work.contender,
         rows=epochs * len(encoded),
         steps=log.steps,
-        tokens=epochs * sum(len(row) for row in encoded),
+        tokens=epochs * encoded.total,
         token_sum=epochs * sum(int(np.sum(row.ids)) for row in encoded),
         train_seconds=log.seconds,
         lora_parameters=lora,

@@ -11,12 +11,14 @@ import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from liftune.hardware.probe import processor_name
+from liftune.run import versions
 
 #: Whose versions a number may depend on.
 RECORDED = ("liftune", "torch", "transformers", "peft", "accelerate", "datasets", "setfit", "adapters", "numpy")
@@ -46,8 +48,8 @@ def write_json(path: Path, mode: str, arguments: Mapping[str, Any], found: Mappi
     """Everything that was found, with the machine and versions that it was found on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shown = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
-    whole = {"mode": mode, "at": now(), "machine": machine(), "versions": versions(), "arguments": shown, **found}
-    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    about = {"mode": mode, "at": now(), "machine": machine(), "versions": versions(RECORDED), "arguments": shown}
+    path.write_text(json.dumps({**about, **found}, indent=1) + "\n", encoding="utf-8")
     say(f"wrote {path}")
 
 
@@ -79,33 +81,12 @@ def machine() -> dict[str, Any]:
     facts: dict[str, Any] = {
         "system": platform.system(),
         "architecture": platform.machine(),
-        "processor": processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
     threads = os.environ.get("OMP_NUM_THREADS")
     return {**facts, "OMP_NUM_THREADS": threads} if threads else facts
-
-
-def processor() -> str:
-    """The processor's own name where the system tells it."""
-    listing = Path("/proc/cpuinfo")
-    if listing.exists():
-        for line in listing.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def versions() -> dict[str, str]:
-    """Of what is installed."""
-    found = {}
-    for name in RECORDED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def now() -> str:

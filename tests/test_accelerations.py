@@ -134,3 +134,10 @@ def test_help_and_listing_name_them(capsys: pytest.CaptureFixture[str]) -> None:
 def test_accelerations_and_plans_need_no_torch() -> None:
     code = "import sys, liftune.hardware.plan; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_plan_tells_the_passes_that_it_makes() -> None:
+    said = {choice.choice: choice.reason for choice in make_plan(LAPTOP).choices}["length-batches"]
+    for plan in (make_plan(LAPTOP), make_plan(LAPTOP).without({"packing": "another kind"})):
+        rows, tokens = plan.pass_limits
+        assert f"{rows} or {tokens}" in said or f"{rows} rows or {tokens} tokens" in said

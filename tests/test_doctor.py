@@ -28,7 +28,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(doctoring, "probe", probe)
     monkeypatch.setattr(doctoring, "gemm_rate", lambda *_, remeasure, **__: looks.append(remeasure) or 1e9)
-    monkeypatch.setattr(doctoring, "misfits", lambda backbone: {"packing": f"{backbone.family} is not known"})
     return looks
 
 
@@ -54,10 +53,21 @@ def test_a_model_says_which_accelerations_fit_it(model: str) -> None:
     found = liftune.doctor(model=model)
     assert found.model is not None
     assert found.model.family == "distilbert"
-    assert found.model.unfit == {"packing": "distilbert is not known"}
-    assert ("packing", "off") in {(choice.choice, choice.value) for choice in found.plan}
+    assert found.model.unfit == {}
+    assert ("packing", "on") in {(choice.choice, choice.value) for choice in found.plan}
     assert found.gemm_of == model
     assert found.epoch is None
+
+
+def test_a_model_says_which_accelerations_do_not_fit_it_and_why(tmp_path: Path) -> None:
+    """The doctor asks as a run does: by attaching to the model."""
+    found = liftune.doctor(model=str(save_tiny("gpt2", tmp_path / "gpt2")))
+    assert found.model is not None
+    assert set(found.model.unfit) == {"packing", "fused-lora", "last-layer", "cheap-dropout"}
+    reasons = {choice.choice: (choice.value, choice.reason) for choice in found.plan}
+    for name, reason in found.model.unfit.items():
+        assert reason
+        assert reasons[name] == ("off", reason)
 
 
 def test_data_say_how_long_an_epoch_takes_at_least(model: str, emotions: Path) -> None:
@@ -79,12 +89,22 @@ def test_what_cannot_be_counted_has_no_least_time(emotions: Path, tmp_path: Path
 
 
 def test_the_command_prints_every_line_with_its_reason(
-    model: str, emotions: Path, capsys: pytest.CaptureFixture[str]
+    model: str, emotions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["doctor", str(emotions), "--model", model, "--accelerations", "packing,token-cache"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    for part in ("a laptop", "0.7x", "GFLOP/s", "not asked for", "does not fit it", "at the matrix limit at least"):
+    for part in ("a laptop", "0.7x", "GFLOP/s", "not asked for", "plan fits it", "at the matrix limit at least"):
         assert part in said
+    assert main(["doctor", "--model", str(save_tiny("gpt2", tmp_path / "gpt2"))]) == 0
+    assert "packing does not fit it: " in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_acceleration_that_was_asked_for_and_does_not_fit_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpt2 = str(save_tiny("gpt2", tmp_path / "gpt2"))
+    assert main(["doctor", "--model", gpt2, "--accelerations", "packing"]) == 2
+    assert "packing does not fit" in capsys.readouterr().err
 
 
 def test_the_commands_json_is_the_record(model: str, capsys: pytest.CaptureFixture[str]) -> None:

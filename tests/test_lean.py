@@ -32,7 +32,7 @@ from liftune.models.adapter import save_adapter
 from liftune.models.attach import answer_exactly, attach
 from liftune.models.backbones import Backbone, load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.lean import dropout, fits
+from liftune.models.lean import dropout
 from liftune.models.lean.dropout import drawn_mask
 from liftune.models.lean.encoder import LeanEncoder
 from liftune.models.lean.fused import unfit
@@ -439,7 +439,7 @@ def test_models_of_another_kind_keep_their_own_encoder_and_say_why(family: str, 
     assert not lean.plan.accelerations
     assert set(reasons(lean)) == set(LEAN)
     assert all(reasons(lean).values())
-    assert fits(backbone_of(still(family))) == reasons(lean)
+    assert reasons(attached(still(family), None)) == reasons(lean)
     assert np.array_equal(lean.logits(ROWS), plain.logits(ROWS))
 
 
@@ -459,7 +459,7 @@ def test_another_activation_runs_by_the_modules(tmp_path: Path) -> None:
     folder = save_tiny("bert", tmp_path, change=lambda config: setattr(config, "hidden_act", "gelu_new"))
     plain, lean = (attached(folder, "lora", plan) for plan in (Plan(), EVERYTHING))
     assert reasons(lean) == {"fused-lora": "its activation is not the exact GELU"}
-    assert fits(backbone_of(folder)) == reasons(lean)
+    assert reasons(attached(folder, None)) == reasons(lean)
     assert np.abs(lean.logits(ROWS) - plain.logits(ROWS)).max() <= 1e-5
 
 

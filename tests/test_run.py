@@ -64,6 +64,16 @@ def test_the_record_tells_fresh_heads_counts_seconds_and_proof(model: str, emoti
     assert not record.partial
 
 
+def test_what_was_asked_of_the_method_is_not_asked_of_full_fine_tuning(
+    model: str, emotions: Path, tmp_path: Path
+) -> None:
+    """Full fine-tuning trains the very weights that LoRA is fused with: it comes last, and must not end the run."""
+    asked = {"accelerations": "packing,fused-lora", "with_full": True}
+    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **asked, **FAST))
+    assert [each.name for each in record.contenders][-2:] == ["tuned", "full"]
+    assert {each.choice for each in record.plan if each.value == "on"} == {"packing", "fused-lora"}
+
+
 def test_a_trained_head_gives_the_labels_their_order(emotions: Path, tmp_path: Path) -> None:
     headed = save_tiny("distilbert", tmp_path / "headed", head=["JOY", "ANGER"])
     record = tune(RunSpec.of(data=str(emotions), model=str(headed), out=str(tmp_path / "run"), **FAST))

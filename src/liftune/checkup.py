@@ -15,9 +15,10 @@ from liftune.errors import EXTRAS, need
 from liftune.hardware.flops import SMALL_ENCODER, Shapes
 from liftune.hardware.plan import Plan, make_plan
 from liftune.hardware.probe import Facts, gemm_rate, probe
-from liftune.models.backbones import Backbone, load_backbone
+from liftune.models.attach import attach
+from liftune.models.backbones import load_backbone
 from liftune.models.shapes import shapes_of
-from liftune.models.tokens import Batcher
+from liftune.models.tokens import Tokens
 from liftune.record import SCHEMA, Choice, Found
 from liftune.report.sections import Section, Table, plan_table
 from liftune.seam import Row
@@ -97,9 +98,12 @@ def doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
         splits = load_data(spec.data)
         task, labels, rows = splits.task, splits.labels, tuple(splits.train.rows)
     backbone = load_backbone(spec.model, task=task, labels=labels, seed=0, plan=plan)
-    unfit = {name: reason for name, reason in misfits(backbone).items() if name in plan.accelerations}
     shapes = shapes_of(backbone)
-    found = _checkup(facts, plan.without(unfit), shapes, spec.model.name, remeasure)
+    base = attach(backbone, None, plan=plan)
+    fitted = base.plan
+    lost = plan.accelerations - fitted.accelerations
+    unfit = {choice.choice: choice.reason for choice in fitted.choices if choice.choice in lost}
+    found = _checkup(facts, fitted, shapes, spec.model.name, remeasure)
     model = ModelCheck(
         name=spec.model.name,
         family=backbone.family,
@@ -108,15 +112,8 @@ def doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
         note=shapes.misfit or None,
     )
     rate = found.gemm_rates.get(plan.dtype)
-    epoch = _epoch(backbone, rows, shapes, rate, spec.train.batch_size) if with_data else None
+    epoch = _epoch(base.encode(rows), shapes, rate, spec.train.batch_size) if with_data else None
     return found.model_copy(update={"model": model, "epoch": epoch})
-
-
-def misfits(backbone: Backbone) -> dict[str, str]:
-    """Acceleration -> why it does not fit the model; empty where all fit."""
-    from liftune.models.lean import fits
-
-    return fits(backbone)
 
 
 def _checkup(facts: Facts, plan: Plan, shapes: Shapes, named: str, remeasure: bool) -> Checkup:
@@ -140,16 +137,13 @@ def _checkup(facts: Facts, plan: Plan, shapes: Shapes, named: str, remeasure: bo
     )
 
 
-def _epoch(
-    backbone: Backbone, rows: tuple[Row, ...], shapes: Shapes, rate: float | None, batch_size: int
-) -> EpochCheck:
+def _epoch(tokens: Tokens, shapes: Shapes, rate: float | None, batch_size: int) -> EpochCheck:
     """Tokens, steps, and the least time of one pass over the rows."""
-    encoded = Batcher(backbone.model, backbone.tokenizer, backbone.max_length).encode(rows)
-    lengths = [len(row) for row in encoded]
     least = None
     if rate and not shapes.misfit:
-        least = shapes.flops(sum(lengths), sum(length**2 for length in lengths)) / rate
-    return EpochCheck(rows=len(rows), tokens=sum(lengths), steps=math.ceil(len(rows) / batch_size), least_seconds=least)
+        least = shapes.flops(tokens.total, tokens.token_pairs) / rate
+    steps = math.ceil(len(tokens) / batch_size)
+    return EpochCheck(rows=len(tokens), tokens=tokens.total, steps=steps, least_seconds=least)
 
 
 def checkup_sections(found: Checkup) -> list[Section]:

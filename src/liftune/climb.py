@@ -189,10 +189,13 @@ def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classi
     spec, splits = job.spec, job.splits
     job.progress.say(f"tuning by {method.name}, seed {seed}")
     backbone = load_for(job, seed)
-    # --lr speaks of the method that was asked for: full fine-tuning beside it keeps its own.
-    asked = spec.train if method is job.method else spec.train.model_copy(update={"lr": None})
+    # --lr and --accelerations speak of the method that was asked for: full fine-tuning beside it keeps its own rate,
+    # and of the accelerations what fits it.
+    asked, plan = spec.train, job.plan
+    if method is not job.method:
+        asked, plan = asked.model_copy(update={"lr": None}), replace(plan, asked=frozenset())
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
-    classifier = attach(backbone, method, options, plan=job.plan, seed=seed, total_steps=schedule.steps)
+    classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
     trained_by = classifier.plan
     log = train(classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress)
     answer_exactly(classifier, load_for(job, seed))

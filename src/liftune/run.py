@@ -7,6 +7,7 @@ Not here: any step's own work; each is a call into another room.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -91,10 +92,10 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
     )
 
 
-def versions() -> dict[str, str]:
-    """What a number may depend on."""
+def versions(names: Iterable[str] = RECORDED) -> dict[str, str]:
+    """What a number may depend on, as far as it is installed."""
     found = {}
-    for name in RECORDED:
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

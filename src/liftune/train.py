@@ -115,7 +115,6 @@ def train(
         progress.say(best.line())
         if best.stopped:
             break
-    lengths = loop.rows.lengths.tolist()
     classifier.restore(best.state)
     classifier.fold_target_scale()
     return TrainLog(
@@ -127,8 +126,8 @@ def train(
         epochs=tuple(best.log),
         seconds=sum(epoch.seconds for epoch in best.log),
         stopped=best.stopped or "all epochs ran",
-        tokens=len(best.log) * sum(lengths),
-        token_pairs=len(best.log) * sum(length**2 for length in lengths),
+        tokens=len(best.log) * loop.rows.total,
+        token_pairs=len(best.log) * loop.rows.token_pairs,
     )
 
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from liftune.errors import SpecError
-from liftune.hardware.accelerations import ACCELERATIONS, check_accelerations, measured_attention, passes
+from liftune.hardware.accelerations import (
+    ACCELERATIONS,
+    PACKED_PASS,
+    check_accelerations,
+    measured_attention,
+    passes,
+)
 from liftune.record import Choice
 
 if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
@@ -21,8 +27,6 @@ if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
 Precision = Literal["float32", "bfloat16"]
 #: As many rows or tokens as there are.
 UNCUT = sys.maxsize
-#: Most rows and tokens of a pass of packed rows, on a processor: its activations stay in the caches.
-PACKED_PASS = (64, 2048)
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,11 @@ class Tokens(Sequence[Encoded]):
         return sum(len(chunk.ids) for chunk in self._chunks)
 
     @property
+    def token_pairs(self) -> int:
+        """The sum, over the rows, of the square of a row's tokens: what attention multiplies."""
+        return int(np.square(self.lengths, dtype=np.int64).sum())
+
+    @property
     def bytes_held(self) -> int:
         """Of the token arrays that are in memory: 0 where they are pages of a file."""
         if self.mapped:

@@ -1,5 +1,5 @@
 """The fast path on processors: encoders without padding, LoRA fused in."""
 
-from liftune.models.lean.install import fits, make_lean
+from liftune.models.lean.install import make_lean
 
-__all__ = ["fits", "make_lean"]
+__all__ = ["make_lean"]

@@ -3,8 +3,8 @@
 In: queries, keys and values side by side, a Packing.  Out: contexts, and what backward needs.
 Not here: the projections around it (layer.py).
 
-Torch's fused kernel for processors was measured at 2 to 5 times the time of these products at 20 to 512 tokens in
-bfloat16; softmax over short or unaligned rows is faster in float32.
+In bfloat16 torch's fused kernel for processors takes longer than these products (hardware/probe.py measures by how
+much); softmax over short rows is faster in float32.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Put the lean encoder into a classifier, as far as the model, the method and the plan allow; say why where not.
 
-In: a Classifier, or a Backbone to be asked about.  Out: the classifier's encoder replaced, its plan without what does
+In: a Classifier.  Out: the classifier's encoder replaced, its plan without what does
 not fit.
 Not here: the encoder (encoder.py), which accelerations a machine wants (hardware/).
 """
@@ -19,7 +19,6 @@ from liftune.models.lean.fused import unfit
 from liftune.models.lean.roles import Encoder, find_encoder
 
 if TYPE_CHECKING:
-    from liftune.models.backbones import Backbone
     from liftune.models.classifier import Classifier
 
 PACKING, FUSED, LAST, CHEAP = "packing", "fused-lora", "last-layer", "cheap-dropout"
@@ -53,15 +52,6 @@ def make_lean(classifier: Classifier) -> None:
         )
     classifier.plan = classifier.plan.without(misfits)
     classifier.lean = lean
-
-
-def fits(backbone: Backbone) -> dict[str, str]:
-    """Acceleration -> why it does not fit the plain model; a method may take more away."""
-    encoder = find_encoder(backbone.model)
-    if isinstance(encoder, str):
-        return dict.fromkeys(LEAN, encoder)
-    reason = next(filter(None, map(unfit, encoder.layers)), "")
-    return {FUSED: reason} if reason else {}
 
 
 def _fit(classifier: Classifier, wanted: frozenset[str]) -> tuple[LeanEncoder | None, dict[str, str]]:

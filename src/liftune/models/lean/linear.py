@@ -13,7 +13,7 @@ tokens' precision for the product alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -100,7 +100,7 @@ class Thin:
     """(T, R) x A'."""
     down: Tensor
     """(R, inputs)."""
-    up: Tensor = field()
+    up: Tensor
     """(outputs, R), scaled."""
 
 

@@ -4,7 +4,7 @@ In: a bfloat16 matrix on a processor.  Out: products by it and by its transpose.
 Not here: which matrices (fused.py), LoRA beside them (linear.py).
 
 Torch's own products reorder a bfloat16 weight each time they meet it. Ready-made, the products of a small encoder were
-measured at 1.05 to 1.3 times the rate, the more the fewer the rows.
+measured at 1.03 (2,048 rows) to 1.3 (32 rows) times the rate.
 """
 
 from __future__ import annotations
