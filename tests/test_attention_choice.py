@@ -17,13 +17,17 @@ from liftune.spec import ModelSpec
 from liftune.task import TaskKind
 
 LABELS = ("anger", "joy", "love")
-ROWS = ["Hold me.", "I could not stop smiling all the way home, rain or no rain.", "Who parked across my drive?"]
+#: Alike in length: in float64 a padding token that sees no token at all (ModernBERT's window is local) gives NaN in
+#: transformers' own eager attention; in float32 it does not.
+ROWS = ["Hold me, and hold me long.", "I smiled all the way home.", "Who parked on my lawn?"]
 TARGETS = torch.tensor([2, 1, 0])
 
 
 def learnt(folder: Path, attention: str) -> tuple[str, torch.Tensor, dict[str, torch.Tensor]]:
-    """The attention that was taken, logits, and gradients of all that LoRA trains, in float64 without dropout; some families keep
-    norms and rotary angles in float32."""
+    """The attention that was taken, logits, and gradients of all that LoRA trains, in float64 and without dropout.
+
+    Some families keep norms and rotary angles in float32 all the same.
+    """
     plan = Plan(attention=attention)  # type: ignore[arg-type]
     backbone = load_backbone(ModelSpec(name=str(folder)), task=TaskKind.SINGLE_LABEL, labels=LABELS, seed=0, plan=plan)
     method = METHODS["lora"]
@@ -51,4 +55,4 @@ def test_either_attention_answers_and_learns_alike(family: str, tmp_path: Path) 
     assert gradients.keys() == others.keys()
     assert any("lora_" in name for name in gradients)
     for name, gradient in gradients.items():
-        torch.testing.assert_close(others[name], gradient, rtol=0, atol=1e-6, msg=name)
+        torch.testing.assert_close(others[name], gradient, rtol=1e-5, atol=1e-6, msg=name)
