@@ -13,6 +13,7 @@ from tiny_models import save_tiny
 from liftune.data import load_data
 from liftune.data.rows import Split, Splits
 from liftune.errors import LiftuneError, SpecError
+from liftune.evidence.teacher import Teacher
 from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
@@ -83,7 +84,8 @@ def test_short_rows_are_cut_from_long_ones_within_a_budget_of_tokens() -> None:
 
 def test_tuning_learns_what_words_decide(model: Path, emotions: Path) -> None:
     splits = load_data(DataSpec(source=str(emotions)))
-    _, log = tuned(model, splits, epochs=8, lr=1e-2, patience=8)
+    # A body of random numbers knows nothing that a head could be fitted to.
+    _, log = tuned(model, splits, epochs=8, lr=1e-2, patience=8, head="random")
     assert log.epochs[-1].train_loss < log.epochs[0].train_loss
     assert max(epoch.validation["accuracy"] for epoch in log.epochs) >= 0.9
 
@@ -167,3 +169,15 @@ def test_methods_with_their_own_step_or_optimizer_train(model: Path, emotions: P
     log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET)
     assert log.steps == schedule.steps
     assert np.abs(classifier.logits(splits.test.rows) - before).max() > 1e-3
+
+
+@pytest.mark.parametrize(("score", "taught"), [(-1.0, 1), (2.0, 3)])
+def test_a_teacher_is_listened_to_while_it_is_better(model: Path, emotions: Path, score: float, taught: int) -> None:
+    """A weaker one would hold the classifier back: from the epoch that is as good on, labels alone count."""
+    splits = load_data(DataSpec(source=str(emotions)))
+    classifier = tiny(model, splits)
+    asked = TrainSpec(epochs=3, batch_size=8, lr=1e-3, patience=5, teacher_share=0.5)
+    schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
+    teacher = Teacher("probe", np.full((len(splits.train), 2), 0.5, dtype=np.float32), score)
+    log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET, teacher=teacher)
+    assert (log.teacher, log.teacher_share, log.taught_epochs) == ("probe", 0.5, taught)

@@ -46,6 +46,8 @@ def tune(
     weight_decay: float | None = None,
     max_grad_norm: float | None = None,
     patience: int | None = None,
+    head: str | None = None,
+    teacher_share: float | None = None,
     class_weights: bool | None = None,
     seeds: Sequence[int] | int | str | None = None,
     accelerations: Sequence[str] | str | None = None,

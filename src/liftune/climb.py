@@ -7,7 +7,7 @@ Not here: the order of the story (run.py), scoring and verdicts (evidence/).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from liftune.data.rows import Splits
 from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
 from liftune.evidence.ladder import Answers, Ladder
 from liftune.evidence.probe import probe as fit_probe
+from liftune.evidence.teacher import Pupil, Teacher, teach
 from liftune.hardware.flops import Shapes
 from liftune.hardware.plan import Plan, make_plan
 from liftune.hardware.probe import probe
@@ -103,8 +104,8 @@ def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpe
     return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
 
 
-def climb_baselines(job: Job, ladder: Ladder) -> None:
-    """What needs no pretrained model: the majority class, and tf-idf with a linear model."""
+def climb_baselines(job: Job, ladder: Ladder) -> Pupil:
+    """What needs no pretrained model: the majority class, and tf-idf with a linear model, which may teach."""
     fits: dict[str, Callable[[], Majority | Tfidf]] = {
         "majority": lambda: majority(job.splits),
         "tfidf": lambda: tfidf(job.splits, job.metric),
@@ -114,10 +115,12 @@ def climb_baselines(job: Job, ladder: Ladder) -> None:
         scorer = fit()
         answers = Answers.of(scorer, job.splits, train_seconds=time.perf_counter() - started)
         tell(job, ladder.add(name, [answers], trainable_parameters=scorer.trainable_parameters))
+    assert isinstance(scorer, Tfidf)
+    return scorer.pupil(job.splits.train.rows)
 
 
-def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> None:
-    """The model as it is, and a linear model on its frozen features: both from one pass over each part.
+def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> Pupil:
+    """The model as it is, and a linear model on its frozen features, which may teach: from one pass over each part.
 
     A fresh head is flagged: the base's score is then chance by construction.
     """
@@ -144,13 +147,21 @@ def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> None:
         notes=(f"{fitted.pooling} pooling, {fitted.scaling} scaling, C = {fitted.strength:g}, chosen on validation",),
     )
     tell(job, contender)
+    return fitted.pupil(parts["train"][1])
 
 
-def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
+def find_teacher(job: Job, pupils: Sequence[Pupil]) -> Teacher | None:
+    """The stronger of the cheap rungs, to learn from beside the labels; None where that is not wanted."""
+    if not job.spec.train.teacher_share:
+        return None
+    return teach(pupils, job.splits, seed=job.spec.data.seed)
+
+
+def climb_tuned(job: Job, ladder: Ladder, teacher: Teacher | None) -> Tuned:
     """The tuned model, once a seed; the adapter that validation likes best is saved and proven."""
     attempts, logs = [], []
     for seed in job.spec.train.seeds:
-        classifier, plan, log = tune_once(job, job.method, job.options, seed)
+        classifier, plan, log = tune_once(job, job.method, job.options, seed, teacher)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
         attempts.append(answers_of(job, classifier, log))
         logs.append(log)
@@ -169,10 +180,10 @@ def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
     return Tuned(tuple(logs), integrity, plan)
 
 
-def climb_full(job: Job, ladder: Ladder) -> None:
+def climb_full(job: Job, ladder: Ladder, teacher: Teacher | None) -> None:
     """Every parameter tuned, for the comparison alone: its weights are not kept."""
     method = METHODS["full"]
-    classifier, _, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0])
+    classifier, _, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0], teacher)
     answers = answers_of(job, classifier, log)
     contender = ladder.add(
         "full",
@@ -184,10 +195,13 @@ def climb_full(job: Job, ladder: Ladder) -> None:
     tell(job, contender)
 
 
-def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
+def tune_once(
+    job: Job, method: Method, options: Any, seed: int, teacher: Teacher | None
+) -> tuple[Classifier, Plan, TrainLog]:
     """A fresh base, tuned by a method under a seed; and the plan by which it was trained."""
     spec, splits = job.spec, job.splits
-    job.progress.say(f"tuning by {method.name}, seed {seed}")
+    taught = f", taught by {teacher.name}" if teacher else ""
+    job.progress.say(f"tuning by {method.name}{taught}, seed {seed}")
     backbone = load_for(job, seed)
     # --lr and --accelerations speak of the method that was asked for: full fine-tuning beside it keeps its own rate,
     # and of the accelerations what fits it.
@@ -197,7 +211,9 @@ def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classi
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
     trained_by = classifier.plan
-    log = train(classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress)
+    log = train(
+        classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress, teacher=teacher
+    )
     answer_exactly(classifier, load_for(job, seed))
     return classifier, trained_by, log
 

@@ -107,6 +107,12 @@ class TrainLog(Found):
     """Tokens trained in all epochs, without padding; 0 where they were not counted."""
     token_pairs: int = 0
     """The sum, over the same rows, of the square of a row's tokens: what attention multiplies."""
+    teacher: str | None = None
+    """The rung whose answers to train's rows, each by a fit without that row, were learnt beside the labels."""
+    teacher_share: float = 0.0
+    """Its share of each target."""
+    taught_epochs: int = 0
+    """Epochs until the classifier was as good as the teacher, on validation; labels alone after them."""
 
 
 class Contender(Found):

@@ -13,7 +13,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from liftune.artifact import RunFolder, adapter_folder
-from liftune.climb import Job, Tuned, climb_base_and_probe, climb_baselines, climb_full, climb_tuned, prepare
+from liftune.climb import (
+    Job,
+    Tuned,
+    climb_base_and_probe,
+    climb_baselines,
+    climb_full,
+    climb_tuned,
+    find_teacher,
+    prepare,
+)
 from liftune.data.load import load_test
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.compare import compare
@@ -51,12 +60,12 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     with job.folder.tidied():
         job.folder.save_inputs(spec, job.splits)
         ladder = Ladder(job.splits, job.metric, job.keep)
-        climb_baselines(job, ladder)
-        climb_base_and_probe(job, ladder, base)
+        pupils = [climb_baselines(job, ladder), climb_base_and_probe(job, ladder, base)]
         del base  # its memory is wanted for tuning
-        tuned = climb_tuned(job, ladder)
+        teacher = find_teacher(job, pupils)
+        tuned = climb_tuned(job, ladder, teacher)
         if spec.evaluation.with_full:
-            climb_full(job, ladder)
+            climb_full(job, ladder, teacher)
         record = conclude(job, ladder, tuned, started)
         job.folder.save_record(record)
     return record

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -183,6 +183,11 @@ class TrainSpec(Spec):
     """Gradients are scaled down to this norm."""
     patience: Positive = 2
     """Epochs without a better validation score before training stops."""
+    head: Literal["fitted", "random"] = "fitted"
+    """How a fresh head starts: fitted to what it reads of the frozen model, or random."""
+    teacher_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of each target that comes from the stronger of tf-idf and probe, fitted without the row; 0 learns from
+    labels alone."""
     class_weights: bool = False
     """Weigh each label by the inverse of its frequency in train."""
     seeds: Annotated[tuple[Seed, ...], BeforeValidator(numbers), AfterValidator(once), Field(min_length=1)] = (0,)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from accelerate.utils import set_seed
 from liftune.data.rows import Splits
 from liftune.errors import LiftuneError
 from liftune.evidence.evaluate import validation_scores
+from liftune.evidence.teacher import Teacher
 from liftune.hardware.plan import Plan
+from liftune.headstart import start_head
 from liftune.metrics import METRICS
 from liftune.models.classifier import Classifier
 from liftune.models.objective import Objective
@@ -84,20 +86,26 @@ def train(
     metric: str,
     seed: int,
     progress: Progress,
+    teacher: Teacher | None = None,
 ) -> TrainLog:
     """Tune the classifier on train; leave it at the epoch that validation likes best.
 
     Args:
         metric: chooses the epoch.
         seed: of row order and dropout. Same seed, same machine, same result.
+        teacher: of train's rows, in their order; None learns from the labels alone. It is listened to until the
+            classifier is as good as it is, on validation: a weaker teacher would hold it back.
 
     Raises:
         LiftuneError: the loss stopped being a number before an epoch was finished.
     """
     set_seed(seed)
     order = np.random.default_rng(seed)
-    loop = Loop.of(classifier, splits, spec, schedule)
+    loop = Loop.of(classifier, splits, spec, schedule, teacher)
+    if spec.head == "fitted":
+        start_head(classifier, splits, seed=seed)
     best = Best(metric, spec.patience, schedule.epochs)
+    taught = 0
     steps = 0
     for epoch in range(1, schedule.epochs + 1):
         started = time.perf_counter()
@@ -105,6 +113,7 @@ def train(
             losses = loop.epoch(order.permutation(len(loop.rows)), steps, advance)
         seconds = time.perf_counter() - started
         steps += len(losses)
+        taught += loop.taught
         if not math.isfinite(losses[-1]):
             best.diverged(epoch, schedule.learning_rate)
             break
@@ -115,10 +124,15 @@ def train(
         progress.say(best.line())
         if best.stopped:
             break
+        if teacher and loop.taught and best.latest >= teacher.score:
+            loop = loop.on_labels_alone(splits)
     classifier.restore(best.state)
     classifier.fold_target_scale()
     return TrainLog(
         seed=seed,
+        teacher=teacher.name if teacher else None,
+        teacher_share=spec.teacher_share if teacher else 0.0,
+        taught_epochs=taught,
         learning_rate=schedule.learning_rate,
         batch_size=schedule.batch_size,
         steps=steps,
@@ -142,16 +156,45 @@ class Loop:
     scheduler: torch.optim.lr_scheduler.LRScheduler
     rows: Tokens
     spec: TrainSpec
+    taught: bool = False
+    """Whether a teacher has a share of the targets."""
 
     @classmethod
-    def of(cls, classifier: Classifier, splits: Splits, spec: TrainSpec, schedule: Schedule) -> Loop:
+    def of(
+        cls,
+        classifier: Classifier,
+        splits: Splits,
+        spec: TrainSpec,
+        schedule: Schedule,
+        teacher: Teacher | None = None,
+    ) -> Loop:
         """Tokenise train, once, and make the objective and the optimizer."""
         accelerator = Accelerator(cpu=classifier.plan.device == "cpu")
-        objective = Objective.of(classifier, splits, class_weights=spec.class_weights)
+        objective = Objective.of(
+            classifier,
+            splits,
+            class_weights=spec.class_weights,
+            expected=teacher.expected if teacher else None,
+            teacher_share=spec.teacher_share,
+        )
         optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)
         rows = classifier.encode(splits.train.rows)
-        return cls(classifier, objective, accelerator, accelerator.prepare(optimizer), scheduler, rows, spec)
+        return cls(
+            classifier,
+            objective,
+            accelerator,
+            accelerator.prepare(optimizer),
+            scheduler,
+            rows,
+            spec,
+            taught=bool(teacher),
+        )
+
+    def on_labels_alone(self, splits: Splits) -> Loop:
+        """The same, without a teacher from here on."""
+        objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
+        return replace(self, objective=objective, taught=False)
 
     def epoch(self, order: IntArray, steps: int, advance: Advance) -> list[float]:
         """One pass over train.
@@ -245,7 +288,7 @@ class Best:
         self.metric, self.patience, self.epochs = metric, patience, epochs
         self.sign = 1.0 if METRICS[metric].higher_is_better else -1.0
         self.log: list[Epoch] = []
-        self.score = -math.inf
+        self.score = self.latest = -math.inf
         self.epoch = 0
         self.state: Any = None
         self.stopped = ""
@@ -258,9 +301,9 @@ class Best:
             Epoch(epoch=epoch, train_loss=loss, validation=found, seconds=seconds, rows_per_second=rows / seconds)
         )
         value = found.get(self.metric)
-        score = -math.inf if value is None else self.sign * value
-        if score >= self.score or self.epoch == 0:
-            self.score, self.epoch, self.state = score, epoch, classifier.snapshot()
+        self.latest = -math.inf if value is None else self.sign * value
+        if self.latest >= self.score or self.epoch == 0:
+            self.score, self.epoch, self.state = self.latest, epoch, classifier.snapshot()
         elif epoch - self.epoch >= self.patience and epoch < self.epochs:
             self.stopped = f"validation {self.metric} did not improve for {self.patience} epochs"
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from liftune.data.rows import Splits
 from liftune.errors import DataError, need
 from liftune.evidence.linear import Chosen, Linear, choose_strength
+from liftune.evidence.teacher import Pupil
 from liftune.metrics import check_metric
 from liftune.seam import Row
 from liftune.task import TaskKind
@@ -74,6 +75,8 @@ class Tfidf:
     ngrams: Ngrams
     model: Linear
     strength: float
+    score: tuple[float, float]
+    """On validation, the metric signed so that higher is better, then minus the loss."""
 
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32."""
@@ -83,6 +86,10 @@ class Tfidf:
     def trainable_parameters(self) -> int:
         """Coefficients and biases."""
         return self.model.parameters
+
+    def pupil(self, train: Sequence[Row]) -> Pupil:
+        """What it stands on, for fits that leave some of train's rows out."""
+        return Pupil("tfidf", self.ngrams.features(train), self.strength, self.score)
 
 
 def tfidf(splits: Splits, metric: str | None = None) -> Tfidf:
@@ -108,7 +115,7 @@ def tfidf(splits: Splits, metric: str | None = None) -> Tfidf:
         # More features to a row need no weaker penalty: the words' strength bounds the longer search.
         strengths = [chosen.strength * factor for factor in (0.3, 1.0)]
     assert best is not None
-    return Tfidf(best[0], best[1].model, best[1].strength)
+    return Tfidf(best[0], best[1].model, best[1].strength, best[1].score)
 
 
 def _characters(rows: Sequence[Row]) -> int:

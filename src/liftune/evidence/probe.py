@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from liftune.data.rows import Splits
 from liftune.errors import DataError, need
 from liftune.evidence.linear import ITERATIONS, Linear, choose_strength
+from liftune.evidence.teacher import Pupil
 from liftune.metrics import check_metric
 from liftune.seam import FloatArray
 
@@ -97,6 +98,10 @@ class Probe:
     def logits_of(self, features: Mapping[str, FloatArray]) -> NDArray[np.float32]:
         """(N, C) float32 from features (N, D) under the key `pooling`."""
         return self.model.logits(self.scale(features[self.pooling]))
+
+    def pupil(self, train: Mapping[str, FloatArray]) -> Pupil:
+        """What it stands on, for fits that leave some of train's rows out."""
+        return Pupil("probe", self.scale(train[self.pooling]), self.strength, self.score)
 
     @property
     def scaling(self) -> Scaling:

@@ -22,7 +22,7 @@ from liftune.models.lean.encoder import LeanEncoder
 from liftune.models.methods import Method
 from liftune.models.options import Options
 from liftune.models.tokens import Batcher, Encoded, Tokens, equal_lengths, in_batches
-from liftune.seam import Row
+from liftune.seam import FloatArray, Row
 from liftune.task import TaskKind
 
 #: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.
@@ -152,6 +152,28 @@ class Classifier:
                     found[key][positions] = values
         return answers, found
 
+    def final_inputs(self, rows: Sequence[Row], *, dropout: bool = False) -> NDArray[np.float32]:
+        """(N, D) what the layer that gives the logits reads of each row, the method's part included.
+
+        Args:
+            dropout: as it is read in training.
+        """
+        from liftune.models.features import read_by_head
+
+        layer = self._final_layer()
+        caught: list[Tensor] = []
+        handle = layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+        found = np.zeros((len(rows), layer.in_features), dtype=np.float32)
+        try:
+            with self._answering():
+                self.model.train(dropout)
+                for positions, batch in self._batches(rows, None):
+                    self.forward(batch)
+                    found[positions] = read_by_head(caught.pop(), batch["attention_mask"]).float().cpu().numpy()
+        finally:
+            handle.remove()
+        return found
+
     @contextmanager
     def _answering(self) -> Iterator[None]:
         """Without gradients and dropout; the model's mode is put back, whatever happens inside."""
@@ -200,6 +222,24 @@ class Classifier:
         """
         has_bias = self._final_layer().bias is not None
         self._scale = (mean if has_bias else 0.0, scale)
+        return self._scale
+
+    @property
+    def final_bias(self) -> bool:
+        """Whether the layer that gives the logits has a bias."""
+        return self._final_layer().bias is not None
+
+    def set_final_layer(self, weight: FloatArray, bias: FloatArray) -> None:
+        """Put weight (C, D) and, where there is one, bias (C,) into the layer that gives the logits."""
+        layer = self._final_layer()
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(np.asarray(weight, dtype=np.float32)))
+            if layer.bias is not None:
+                layer.bias.copy_(torch.from_numpy(np.asarray(bias, dtype=np.float32)))
+
+    @property
+    def target_scale(self) -> tuple[float, float]:
+        """Mean and scale of what the model answers while it trains; 0 and 1 where that is the target itself."""
         return self._scale
 
     @property

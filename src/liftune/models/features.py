@@ -65,10 +65,19 @@ class FeatureTap:
             found["last"] = _token(decoded, _last(mask))
         if self._head_inputs:
             taken = self._head_inputs[0 if self._first_counts else -1]
-            # GPT-2's and Llama's heads score every token; the last one's score is the answer.
-            found["head"] = _token(taken, _last(mask)) if taken.ndim == 3 else taken
+            found["head"] = read_by_head(taken, mask)
         self._states, self._head_inputs = None, []
         return {key: values.float().cpu().numpy() for key, values in found.items()}
+
+
+def read_by_head(states: Tensor, mask: Tensor) -> Tensor:
+    """(B, D) of a head's input (B, D) or (B, L, D): GPT-2's and Llama's heads score every token, the last one's counts.
+
+    Virtual tokens before the text make L larger than the mask's width.
+    """
+    if states.ndim == 2:
+        return states
+    return _token(states, _last(mask) + (states.shape[1] - mask.shape[1]))
 
 
 def _last(mask: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from liftune.record import Audit, Choice, Comparison, Contender, Interval, RunRecord, Speed
+from liftune.record import Audit, Choice, Comparison, Contender, Interval, RunRecord, Speed, TrainLog
 from liftune.registry import Registry
 
 
@@ -169,7 +169,15 @@ def training(record: RunRecord) -> Section | None:
         f"{log.stopped}; epoch {log.best_epoch} kept (*)"
         for log in record.logs
     )
+    said = (*_teaching(record.logs[0]), *said)
     return Section("Training", said, (Table(headings, rows, frozenset(range(6))),))
+
+
+def _teaching(log: TrainLog) -> tuple[str, ...]:
+    if not log.teacher:
+        return ()
+    until = f", until epoch {log.taught_epochs} was as good as it" if log.taught_epochs < len(log.epochs) else ""
+    return (f"{log.teacher_share:.0%} of each target is what {log.teacher}, fitted without the row, expects{until}",)
 
 
 @SECTIONS.entry("proof", summary="The saved adapter against the live model.")
