@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from liftune.errors import DataError, SpecError
-from liftune.evidence.compare import compare, rows_needed
+from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation
 from liftune.evidence.intervals import mcnemar_exact, tango_interval
+from liftune.evidence.power import rows_needed
 from liftune.metrics import right
 from liftune.task import TaskKind
 
