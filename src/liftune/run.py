@@ -75,6 +75,7 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         audit=splits.audit,
         contenders=ladder.contenders,
         comparisons=ladder.verdicts(),
+        method_comparisons=ladder.method_verdicts(),
         metric=job.metric,
         strongest=ladder.strongest(),
         data_fingerprint=splits.fingerprint,
@@ -191,7 +192,7 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
         for name, record in zip(names, records, strict=True)
     )
     update = {"run": b, "contenders": contenders, "comparisons": (comparison,), "metric": comparison.metric}
-    cleared = {"strongest": None, "speed": None, "logs": (), "integrity": None, "notes": (f"compared with {a}",)}
+    cleared = {"strongest": None, "method_comparisons": (), "speed": None, "logs": (), "integrity": None, "notes": (f"compared with {a}",)}
     return records[1].model_copy(update={**update, **cleared})
 
 
