@@ -77,9 +77,7 @@ def test_other_metrics_hold_rows_and_seeds_too(metric):
     noise = [rng.normal(size=(300, 3)) for _ in range(4)]
     base = evaluation("base", 0.5 * np.eye(3)[targets] + noise[0], targets)
     alike = [evaluation("tuned", 2.0 * np.eye(3)[targets] + 0.5 * each, targets) for each in noise[1:]]
-    apart = [
-        evaluation("tuned", skill * np.eye(3)[targets] + 0.5 * noise[1], targets) for skill in (0.2, 1.0, 3.0)
-    ]
+    apart = [evaluation("tuned", skill * np.eye(3)[targets] + 0.5 * noise[1], targets) for skill in (0.2, 1.0, 3.0)]
     close, wide = compare_seeds(base, alike, metric), compare_seeds(base, apart, metric)
     assert close.verdict == "better"
     assert wide.high - wide.low > 2 * (close.high - close.low)

@@ -4,17 +4,17 @@ Two contenders' correctness on the same rows is drawn by skill, gain and correla
 those that a run asks.
 """
 
-from functools import lru_cache
+from functools import cache
 from itertools import product
 
 import numpy as np
 import pytest
+from test_compare import evaluation, from_counts
 
 from liftune.evidence.compare import FEW_DISCORDANT, compare, decided
 from liftune.evidence.intervals import mcnemar_exact, tango_bounds
 from liftune.evidence.power import mcnemar_detectable_gain, mcnemar_power
 from liftune.metrics import METRICS
-from test_compare import evaluation, from_counts
 
 DRAWS = 10_000
 ROWS = (100, 500, 2_000)
@@ -39,13 +39,15 @@ def drawn(rows, lost_rate, won_rate, seed):
     return distinct[:, 0], distinct[:, 1], times
 
 
-@lru_cache(maxsize=None)
+@cache
 def p_value(fewer, more):
     return mcnemar_exact(fewer, more)
 
 
 def verdicts(lost, won):
-    return np.array([decided(p_value(min(a, b), max(a, b)), b - a) for a, b in zip(lost.tolist(), won.tolist())])
+    return np.array(
+        [decided(p_value(min(a, b), max(a, b)), b - a) for a, b in zip(lost.tolist(), won.tolist(), strict=True)]
+    )
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -100,7 +102,7 @@ def test_few_rows_that_differ_are_told():
 
 
 def pair_of_models(rng, rows, apart):
-    """Two contenders of three unequal classes whose logits share half of their noise; the second has less of its own."""
+    """Two contenders of three unequal classes whose logits share half of their noise."""
     targets = rng.choice(3, size=rows, p=[0.6, 0.3, 0.1])
     truth = 1.5 * np.eye(3)[targets]
     shared = rng.normal(size=(rows, 3))

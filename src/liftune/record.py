@@ -141,7 +141,8 @@ class Comparison(Found):
     rows_needed: int | None = None
     """undecided: test rows at which the observed gain, were it the true one, would be found with 80 % power."""
     smallest_detectable_gain: float | None = None
-    """The least true gain that these rows show with 80 % power, as many of them differing as did; null where unknown."""
+    """The least true gain that these rows show with 80 % power, as many of them differing as did; null where it is not
+    known."""
     seeds: int | None = None
     """How many tunings the gain is a mean of, its interval holding their spread too; null where it speaks of the two
     models that were compared."""

@@ -19,6 +19,7 @@ from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, score
 from liftune.evidence.ladder import Ladder
+from liftune.folding import climb_folds
 from liftune.hardware.plan import make_plan
 from liftune.hardware.probe import probe
 from liftune.metrics import check_metric
@@ -51,12 +52,15 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     with job.folder.tidied():
         job.folder.save_inputs(spec, job.splits)
         ladder = Ladder(job.splits, job.metric, job.keep)
-        climb_baselines(job, ladder)
-        climb_base_and_probe(job, ladder, base)
-        del base  # its memory is wanted for tuning
-        tuned = climb_tuned(job, ladder)
-        if spec.evaluation.with_full:
-            climb_full(job, ladder)
+        if job.folds:
+            tuned = climb_folds(job, job.folds, ladder, base)
+        else:
+            climb_baselines(job, ladder)
+            climb_base_and_probe(job, ladder, base)
+            del base  # its memory is wanted for tuning
+            tuned = climb_tuned(job, ladder)
+            if spec.evaluation.with_full:
+                climb_full(job, ladder)
         record = conclude(job, ladder, tuned, started)
         job.folder.save_record(record)
     return record
@@ -71,11 +75,12 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         task=splits.task,
         labels=splits.labels,
         partial=splits.partial,
-        rows=splits.counts,
+        rows=tuned.splits.counts.model_copy(update={"test": len(splits.test)}),
         audit=splits.audit,
         contenders=ladder.contenders,
         comparisons=ladder.verdicts(),
         method_comparisons=ladder.method_verdicts(),
+        folds=spec.evaluation.folds,
         metric=job.metric,
         strongest=ladder.strongest(),
         data_fingerprint=splits.fingerprint,
@@ -83,7 +88,7 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         model=spec.model.name,
         method=job.method.name,
         plan=tuned.plan.choices,
-        speed=speed_of(tuned.logs, len(splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
+        speed=speed_of(tuned.logs, len(tuned.splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
         logs=tuned.logs,
         integrity=tuned.integrity,
         notes=job.notes,
@@ -192,7 +197,14 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
         for name, record in zip(names, records, strict=True)
     )
     update = {"run": b, "contenders": contenders, "comparisons": (comparison,), "metric": comparison.metric}
-    cleared = {"strongest": None, "method_comparisons": (), "speed": None, "logs": (), "integrity": None, "notes": (f"compared with {a}",)}
+    cleared = {
+        "strongest": None,
+        "method_comparisons": (),
+        "speed": None,
+        "logs": (),
+        "integrity": None,
+        "notes": (f"compared with {a}",),
+    }
     return records[1].model_copy(update={**update, **cleared})
 
 

@@ -1,6 +1,7 @@
 """Many comparisons at once: p-values that keep the chance of any false finding.
 
-In: p-values.  Out: p-values.  Not here: which comparisons are a family (ranking.py, and ADR 10 for the verdicts of a run).
+In: p-values.  Out: p-values.
+Not here: which comparisons are a family (ranking.py; ADR 10 for the verdicts of a run).
 """
 
 from __future__ import annotations
