@@ -189,7 +189,7 @@ def test_a_spec_with_folds_survives_the_disk(ran: tuple[RunRecord, Path]) -> Non
 
 
 def out_of_fold(rng: np.random.Generator, rows: int, count: int, draws: int, width: int = 8) -> tuple[int, int]:
-    """How many of so many draws tell equal procedures apart: by pooled folds; by two models on as many rows of their own.
+    """How many of so many draws tell equal procedures apart: by pooled folds; by two models on as many new rows.
 
     Two ridge classifiers read two halves of the features, each half as telling as the other.
     """
@@ -221,8 +221,9 @@ def out_of_fold(rng: np.random.Generator, rows: int, count: int, draws: int, wid
 @pytest.mark.parametrize("rows", [60, 200])
 @pytest.mark.parametrize("count", [5, 10])
 def test_equal_procedures_are_told_apart_in_folds_little_more_often_than_the_rule_allows(rows: int, count: int) -> None:
-    """Folds share train rows. Two models on new rows are no better evidence of a procedure: they may truly differ."""
+    """Folds share train rows, so that the exact test does not quite keep its word. The figures are in docs/log.md."""
     draws = 2_000
     pooled, fresh = (wrong / draws for wrong in out_of_fold(np.random.default_rng(rows), rows, count, draws))
     print(f"{rows} rows, {count} folds: A/A {pooled:.4f} out of fold; by two models on new rows {fresh:.4f}")
-    assert pooled <= 0.10
+    assert fresh <= 0.055
+    assert pooled <= 0.085

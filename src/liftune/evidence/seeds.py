@@ -48,8 +48,7 @@ class Spread:
     def half_width(self, confidence: float = CONFIDENCE) -> float:
         """Half of the interval: the root of the two variances, each times the square of its own t quantile.
 
-        Source: the sum of squared half-widths of Howe (1974) and of Graybill and Wang (1980), for the variances of a
-        crossed design as Owen (2007) takes them apart.
+        Source: squared half-widths add, Howe (1974), for the mean of a sum of two independent samples.
         """
         from scipy.stats import t
 

@@ -5,7 +5,7 @@ In: a RunRecord.  Out: sentences.  Not here: the verdicts themselves (sections.p
 
 from __future__ import annotations
 
-from liftune.record import Comparison, RunRecord
+from liftune.record import RunRecord
 
 #: With fewer test rows than this, out-of-fold evidence is worth its time.
 FEW_TEST_ROWS = 200
@@ -22,20 +22,23 @@ def amount(value: float, metric: str, *, sign: str = "") -> str:
     return f"{value * 100:{sign}.1f}" if metric == "accuracy" else f"{value:{sign}.3f}"
 
 
-def detectable(comparison: Comparison) -> str:
-    """The least gain that these rows would have shown."""
-    if comparison.smallest_detectable_gain is None:
-        return ""
-    unit = " points" if comparison.metric == "accuracy" else ""
-    least = amount(comparison.smallest_detectable_gain, comparison.metric)
-    return f" These rows show gains of {least}{unit} or more in four cases of five."
-
-
 def claims(record: RunRecord) -> tuple[str, ...]:
     """What the verdicts are about: two models, a method, or a procedure; nothing of runs that tuned nothing."""
     if not record.logs:
         return ()
-    return (*_subject(record), *_hint(record))
+    return (*_detectable(record), *_subject(record), *_hint(record))
+
+
+def _detectable(record: RunRecord) -> tuple[str, ...]:
+    """The least gain over the strongest other rung that these rows would have shown."""
+    last = record.comparisons[-1]
+    if last.smallest_detectable_gain is None:
+        return ()
+    unit = " points" if last.metric == "accuracy" else ""
+    return (
+        f"Differing as {last.b} and {last.a} do, {record.rows.test:,} rows show a true gain of "
+        f"{amount(last.smallest_detectable_gain, last.metric)}{unit} in four cases of five, a smaller one less often.",
+    )
 
 
 def _subject(record: RunRecord) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from liftune.record import Audit, Choice, Comparison, Contender, Interval, RunRecord, Speed
 from liftune.registry import Registry
-from liftune.report.claims import amount, claims, detectable
+from liftune.report.claims import amount, claims
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,6 @@ def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str
     text = f"{decided}: {gain}, {p_value(comparison.p_value)} ({comparison.test})."
     if comparison.rows_needed:
         text += f" Were this the true gain, about {comparison.rows_needed:,} test rows would show it."
-    text += detectable(comparison)
     if comparison.note:
         text += f" {comparison.note[:1].upper()}{comparison.note[1:].rstrip('.')}."
     if comparison.a == "base" and head == "fresh":
