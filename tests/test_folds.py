@@ -153,7 +153,7 @@ def test_a_run_in_folds_is_judged_on_all_rows_and_its_adapter_tuned_on_them(ran:
     assert record.folds == 2
     assert record.rows.test == 40
     assert record.rows.train + record.rows.validation == 40
-    assert folder.split("test").ids == tuple(f"small:{i}" for i in range(40))
+    assert folder.split("test").ids == tuple(f"rows:{i}" for i in range(40))
     assert [each.name for each in record.contenders] == ["majority", "tfidf", "base", "probe", "tuned"]
     for contender in record.contenders:
         assert folder.logits(contender.name).shape == (40, 2)

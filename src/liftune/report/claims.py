@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from liftune.record import RunRecord
 
-#: With fewer test rows than this, out-of-fold evidence is worth its time.
+#: With fewer test rows than this, out-of-fold evidence is worth its time: they show no gain under 4 points of accuracy,
+#: and none under 6 where a tenth of the rows differ.
 FEW_TEST_ROWS = 200
 #: The folds that a hint names.
 HINTED_FOLDS = 5
