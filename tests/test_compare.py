@@ -72,6 +72,12 @@ def test_undecided_names_the_rows_that_would_decide():
     assert found.rows_needed > 500
 
 
+def test_every_comparison_tells_the_least_gain_that_its_rows_show():
+    few, many = (compare(*from_counts(4 * n, n, n, 4 * n)).smallest_detectable_gain for n in (10, 100))
+    assert many < few / 2
+    assert compare(*from_counts(40, 5, 15, 40), "macro_f1").smallest_detectable_gain > 0.05
+
+
 def test_undecided_by_a_gain_of_nought_says_that_no_rows_would_decide():
     found = compare(*from_counts(40, 5, 5, 50))
     assert (found.verdict, found.gain, found.rows_needed) == ("undecided", 0.0, None)

@@ -218,14 +218,14 @@ class RunRecord(Found):
     audit: Audit
     contenders: tuple[Contender, ...]
     comparisons: tuple[Comparison, ...]
+    metric: str = ""
+    strongest: str | None = None
+    """The rung, other than base and tuned, with the best validation score."""
     method_comparisons: tuple[Comparison, ...] = ()
     """Of the method, over seeds and rows; none with one seed."""
     folds: int | None = None
     """The test rows are all rows, each answered by models that were tuned without its fold; the saved adapter, tuned on
     all rows, is none of them. Null where test rows were set aside."""
-    metric: str = ""
-    strongest: str | None = None
-    """The rung, other than base and tuned, with the best validation score."""
     data_fingerprint: str = ""
     max_length: int = 0
     model: str = ""

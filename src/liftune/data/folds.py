@@ -81,7 +81,7 @@ def _part(rows: Splits, rest: Split, test: Split, seed: int, validation_rows: in
         raise DataError(
             f"without its test and validation rows, {name} has one target only to train on: {train.targets[0]!r}",
             where="--folds",
-            mend="add rows of another class, or give more folds",
+            mend="add rows of another target",
         )
     return replace(rows, train=train, validation=rest.take(carved), test=test, fingerprint=fingerprint(test))
 

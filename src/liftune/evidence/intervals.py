@@ -7,21 +7,16 @@ Not here: resampling, for every other metric (resampling.py); what a test could 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-from numpy.typing import NDArray
 
 from liftune.errors import DataError
 from liftune.record import Interval
+from liftune.rowstats import Floats, Ints
 from liftune.seam import BoolArray
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
 POWER = 0.80
-
-Counts: TypeAlias = NDArray[np.integer[Any]]
-Floats: TypeAlias = NDArray[np.float64]
 
 #: Halvings of an interval of gains, at most 2 wide: the ends are then known as well as a float64 holds them.
 _BISECTIONS = 52
@@ -89,7 +84,7 @@ def tango_interval(base: BoolArray, tuned: BoolArray, *, confidence: float = CON
     return Interval(value=(won - lost) / len(base), low=float(low[0]), high=float(high[0]))
 
 
-def tango_bounds(lost: Counts, won: Counts, rows: int, *, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
+def tango_bounds(lost: Ints, won: Ints, rows: int, *, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
     """Low and high ends, (K,) each, of the accuracy gains of K pairs of contenders.
 
     Args:
@@ -115,7 +110,7 @@ def tango_bounds(lost: Counts, won: Counts, rows: int, *, confidence: float = CO
     return end(1.0), end(-1.0)
 
 
-def _tango_score(delta: Floats, lost: Counts, won: Counts, rows: int) -> Floats:
+def _tango_score(delta: Floats, lost: Ints, won: Ints, rows: int) -> Floats:
     """Score statistic of the hypothesis that the gain is delta, with the lost rate at its constrained maximum
     likelihood."""
     a = 2.0 * rows
