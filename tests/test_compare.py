@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from liftune.errors import DataError, SpecError
-from liftune.evidence.compare import compare, rows_needed
+from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation
 from liftune.evidence.intervals import mcnemar_exact, tango_interval
+from liftune.evidence.power import rows_needed
 from liftune.metrics import right
 from liftune.task import TaskKind
 
@@ -69,6 +70,12 @@ def test_undecided_names_the_rows_that_would_decide():
     found = compare(*from_counts(400, 20, 28, 52))
     assert found.verdict == "undecided"
     assert found.rows_needed > 500
+
+
+def test_every_comparison_tells_the_least_gain_that_its_rows_show():
+    few, many = (compare(*from_counts(4 * n, n, n, 4 * n)).smallest_detectable_gain for n in (10, 100))
+    assert many < few / 2
+    assert compare(*from_counts(40, 5, 15, 40), "macro_f1").smallest_detectable_gain > 0.05
 
 
 def test_undecided_by_a_gain_of_nought_says_that_no_rows_would_decide():

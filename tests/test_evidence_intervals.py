@@ -8,10 +8,9 @@ from liftune.evidence.intervals import (
     clopper_pearson,
     discordant,
     mcnemar_exact,
-    mcnemar_power,
-    mcnemar_rows_needed,
     tango_interval,
 )
+from liftune.evidence.power import mcnemar_power, mcnemar_rows_needed
 
 
 def pairs(both, lost, won, neither):

@@ -90,6 +90,24 @@ def test_the_seed_that_validation_likes_best_is_kept_and_compared(ladder: Ladder
     assert ladder.verdicts()[0].gain == pytest.approx((160 - 100) / N)
 
 
+def test_several_seeds_give_a_verdict_on_the_method_beside_that_on_the_kept_model(ladder: Ladder) -> None:
+    ladder.add("base", [answers(100, 100)])
+    ladder.add("probe", [answers(120, 150)])
+    ladder.add("tuned", [answers(180, test, seed=seed) for seed, test in enumerate((190, 185, 188))])
+    found = ladder.method_verdicts()
+    assert [(each.a, each.b, each.seeds, each.verdict) for each in found] == [
+        ("base", "tuned", 3, "better"),
+        ("probe", "tuned", 3, "better"),
+    ]
+    assert found[1].gain == pytest.approx((190 + 185 + 188) / 3 / N - 0.75)
+
+
+def test_one_seed_gives_no_verdict_on_the_method(ladder: Ladder) -> None:
+    for name in ("base", "probe", "tuned"):
+        ladder.add(name, [answers(150, 150)])
+    assert ladder.method_verdicts() == ()
+
+
 def test_scores_are_given_again_without_the_rows_that_leaked() -> None:
     """A model that only remembers must not look skilled."""
     leaked = tuple(f"test:{i}" for i in range(100))

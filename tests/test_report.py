@@ -65,7 +65,15 @@ def record() -> RunRecord:
         comparisons=(
             Comparison(a="base", gain=0.22, low=0.17, high=0.27, p_value=1e-9, verdict="better", **gain),
             Comparison(
-                a="probe", gain=0.02, low=-0.03, high=0.07, p_value=0.4, verdict="undecided", rows_needed=6400, **gain
+                a="probe",
+                gain=0.02,
+                low=-0.03,
+                high=0.07,
+                p_value=0.4,
+                verdict="undecided",
+                rows_needed=6400,
+                smallest_detectable_gain=0.071,
+                **gain,
             ),
         ),
         metric="accuracy",
@@ -164,3 +172,33 @@ def test_markup_in_what_is_printed_stays_text(record: RunRecord) -> None:
     print_sections(sections(loud), console)
     assert "[red]not markup[/red]" in console.export_text()
     assert "<script>" not in to_markdown(loud)
+
+
+def verdict_of(record: RunRecord) -> str:
+    return " ".join(next(section for section in sections(record) if section.title == "Verdict").sentences)
+
+
+def test_what_the_rows_could_have_shown_is_told(record: RunRecord) -> None:
+    assert "Differing as tuned and probe do, 400 rows show a true gain of 7.1 points" in verdict_of(record)
+    unknown = record.comparisons[1].model_copy(update={"smallest_detectable_gain": None})
+    assert "true gain of" not in verdict_of(record.model_copy(update={"comparisons": (unknown,)}))
+
+
+def test_a_verdict_says_whether_it_is_on_two_models_a_method_or_a_procedure(record: RunRecord) -> None:
+    over_seeds = record.comparisons[1].model_copy(update={"seeds": 3, "verdict": "better"})
+    several = {"logs": record.logs * 3, "method_comparisons": (over_seeds,)}
+    one, three = verdict_of(record), verdict_of(record.model_copy(update=several))
+    assert "these two models" in one
+    assert "--seeds 0,1,2" in one
+    assert "tuned over 3 seeds is better than probe" in three
+    assert "these two models" not in three
+    assert "procedure" in verdict_of(record.model_copy(update={"folds": 5}))
+    assert "models" not in verdict_of(record.model_copy(update={"logs": ()}))  # two runs compared: each has its name
+
+
+def test_few_test_rows_hint_at_folds(record: RunRecord) -> None:
+    few = record.model_copy(update={"rows": RowCounts(train=400, validation=50, test=50)})
+    assert "--folds 5 would answer all 500 rows" in verdict_of(few)
+    assert "--folds" not in verdict_of(record)
+    assert "would answer" not in verdict_of(few.model_copy(update={"folds": 5}))
+    assert "--folds" not in verdict_of(few.model_copy(update={"rows": RowCounts(train=30, validation=10, test=50)}))

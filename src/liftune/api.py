@@ -53,6 +53,7 @@ def tune(
     accelerations: Sequence[str] | str | None = None,
     metric: str | None = None,
     with_full: bool | None = None,
+    folds: int | None = None,
     out: str | Path | None = None,
     quiet: bool = True,
 ) -> RunRecord:

@@ -7,13 +7,15 @@ Not here: the order of the story (run.py), scoring and verdicts (evidence/).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from liftune.artifact import RunFolder
 from liftune.data import load_data
+from liftune.data.folds import Folds
+from liftune.data.load import load_folds
 from liftune.data.rows import Splits
 from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
 from liftune.evidence.ladder import Answers, Ladder
@@ -30,7 +32,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
 from liftune.models.shapes import shapes_of
-from liftune.record import Contender, Integrity, TrainLog
+from liftune.record import Contender, Head, Integrity, TrainLog
 from liftune.report.progress import Progress
 from liftune.report.sections import interval
 from liftune.spec import RunSpec
@@ -53,6 +55,10 @@ class Job:
     """Of the model before it is changed."""
     notes: tuple[str, ...] = ()
     """What loading the model said."""
+    folds: Folds | None = None
+    """With --folds: `splits` is then the whole, every row of it test."""
+    teacher: Teacher | None = None
+    """Of train's rows; known when the cheap rungs are."""
 
     def keep(self, name: str, answers: Answers) -> None:
         """Put a contender's logits on disk as soon as they are known."""
@@ -67,6 +73,20 @@ class Tuned:
     integrity: Integrity
     plan: Plan
     """As it was carried out: without what did not fit the model."""
+    splits: Splits
+    """What the saved adapter was tuned on."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One seed's tuning, without the model."""
+
+    answers: Answers
+    log: TrainLog
+    plan: Plan
+    head: Head
+    trainable_parameters: int
+    max_length: int
 
 
 def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
@@ -75,25 +95,31 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
     options = parse_options(method, spec.method.options)
     plan = make_plan(probe(), device=spec.model.device, accelerations=spec.train.accelerations)
     folder = RunFolder.claim(spec.out, name=run_name(spec))
-    splits = load_data(spec.data)
+    folds = load_folds(spec.data, spec.evaluation.folds) if spec.evaluation.folds else None
+    splits = folds.whole if folds else load_data(spec.data)
     metric = check_metric(spec.evaluation.metric, splits.task).name
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
     check_method(backbone, method, options)
     spec, backbone = same_length(spec, backbone, options)
-    splits = splits.for_labels(backbone.labels)
-    counts = splits.counts
-    progress.say(
-        f"{spec.data.source}: {splits.task.value}, {len(splits.labels)} labels, {counts.train:,} train, "
-        f"{counts.validation:,} validation, {counts.test:,} test rows"
-    )
+    folds = folds.for_labels(backbone.labels) if folds else None
+    splits = folds.whole if folds else splits.for_labels(backbone.labels)
+    progress.say(f"{spec.data.source}: {splits.task.value}, {len(splits.labels)} labels, {counted(splits, folds)}")
     progress.say(
         f"{spec.model.name}: {backbone.family}, {backbone.head} head, {backbone.max_length} tokens, "
         f"{plan.dtype} on {plan.device}"
     )
     for note in backbone.notes:
         progress.say(f"  {note}")
-    job = Job(spec, method, options, splits, metric, plan, folder, progress, shapes_of(backbone), notes=backbone.notes)
+    job = Job(spec, method, options, splits, metric, plan, folder, progress, shapes_of(backbone), backbone.notes, folds)
     return job, attach(backbone, None, None, plan=plan)
+
+
+def counted(splits: Splits, folds: Folds | None) -> str:
+    """How many rows there are, in words."""
+    counts = splits.counts
+    if folds:
+        return f"{counts.test:,} rows in {len(folds.parts)} folds"
+    return f"{counts.train:,} train, {counts.validation:,} validation, {counts.test:,} test rows"
 
 
 def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpec, Backbone]:
@@ -150,40 +176,65 @@ def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> Pupil:
     return fitted.pupil(parts["train"][1])
 
 
-def find_teacher(job: Job, pupils: Sequence[Pupil]) -> Teacher | None:
-    """The stronger of the cheap rungs, to learn from beside the labels; None where that is not wanted."""
-    if not job.spec.train.teacher_share:
-        return None
-    return teach(pupils, job.splits, seed=job.spec.data.seed)
+def pupils_of(job: Job, base: Classifier) -> list[Pupil]:
+    """The rungs that may teach, fitted without taking part in a ladder."""
+    splits = job.splits
+    train, validation = base.features(splits.train.rows), base.features(splits.validation.rows)
+    fitted = fit_probe(train, validation, splits, job.metric)
+    return [tfidf(splits, job.metric).pupil(splits.train.rows), fitted.pupil(train)]
 
 
-def climb_tuned(job: Job, ladder: Ladder, teacher: Teacher | None) -> Tuned:
+def with_teacher(job: Job, pupils: Sequence[Pupil]) -> Job:
+    """The job with the stronger of the cheap rungs, to learn from beside the labels, where that is wanted."""
+    wanted = bool(job.spec.train.teacher_share)
+    return replace(job, teacher=teach(pupils, job.splits, seed=job.spec.data.seed) if wanted else None)
+
+
+def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
     """The tuned model, once a seed; the adapter that validation likes best is saved and proven."""
-    attempts, logs = [], []
-    for seed in job.spec.train.seeds:
-        classifier, plan, log = tune_once(job, job.method, job.options, seed, teacher)
-        parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-        attempts.append(answers_of(job, classifier, log))
-        logs.append(log)
-        if ladder.best(attempts) is attempts[-1]:
+    attempts, tuned = tune_and_save(job, ladder)
+    add_tuned(job, ladder, attempts)
+    return tuned
+
+
+def tune_and_save(job: Job, ladder: Ladder) -> tuple[list[Attempt], Tuned]:
+    """Tune once a seed; save and prove the adapter that the ladder's validation likes best."""
+    attempts: list[Attempt] = []
+    for classifier, attempt in tune_seeds(job):
+        attempts.append(attempt)
+        if ladder.best([each.answers for each in attempts]) is attempt.answers:
             with job.folder.fresh_adapter() as folder:
                 save_adapter(classifier, folder, pairs=job.splits.pairs)
                 integrity = prove(classifier, folder, job.splits.validation.rows)
+    return attempts, Tuned(tuple(each.log for each in attempts), integrity, attempts[-1].plan, job.splits)
+
+
+def tune_seeds(job: Job) -> Iterator[tuple[Classifier, Attempt]]:
+    """Each seed's tuned model, with what it answered."""
+    for seed in job.spec.train.seeds:
+        classifier, plan, log = tune_once(job, job.method, job.options, seed)
+        parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
+        answers = answers_of(job, classifier, log)
+        yield classifier, Attempt(answers, log, plan, classifier.backbone.head, parameters, classifier.max_length)
+
+
+def add_tuned(job: Job, ladder: Ladder, attempts: Sequence[Attempt]) -> None:
+    """The rung of the tuned model, from one attempt a seed."""
+    last = attempts[-1]
     contender = ladder.add(
         "tuned",
-        attempts,
-        head=classifier.backbone.head,
-        trainable_parameters=parameters,
-        max_length=classifier.max_length,
+        [each.answers for each in attempts],
+        head=last.head,
+        trainable_parameters=last.trainable_parameters,
+        max_length=last.max_length,
     )
     tell(job, contender)
-    return Tuned(tuple(logs), integrity, plan)
 
 
-def climb_full(job: Job, ladder: Ladder, teacher: Teacher | None) -> None:
+def climb_full(job: Job, ladder: Ladder) -> None:
     """Every parameter tuned, for the comparison alone: its weights are not kept."""
     method = METHODS["full"]
-    classifier, _, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0], teacher)
+    classifier, _, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0])
     answers = answers_of(job, classifier, log)
     contender = ladder.add(
         "full",
@@ -195,12 +246,10 @@ def climb_full(job: Job, ladder: Ladder, teacher: Teacher | None) -> None:
     tell(job, contender)
 
 
-def tune_once(
-    job: Job, method: Method, options: Any, seed: int, teacher: Teacher | None
-) -> tuple[Classifier, Plan, TrainLog]:
+def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
     """A fresh base, tuned by a method under a seed; and the plan by which it was trained."""
     spec, splits = job.spec, job.splits
-    taught = f", taught by {teacher.name}" if teacher else ""
+    taught = f", taught by {job.teacher.name}" if job.teacher else ""
     job.progress.say(f"tuning by {method.name}{taught}, seed {seed}")
     backbone = load_for(job, seed)
     # --lr and --accelerations speak of the method that was asked for: full fine-tuning beside it keeps its own rate,
@@ -212,7 +261,7 @@ def tune_once(
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
     trained_by = classifier.plan
     log = train(
-        classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress, teacher=teacher
+        classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress, teacher=job.teacher
     )
     answer_exactly(classifier, load_for(job, seed))
     return classifier, trained_by, log

@@ -146,6 +146,12 @@ class Comparison(Found):
     """The rule that decided: exact McNemar or paired randomisation."""
     rows_needed: int | None = None
     """undecided: test rows at which the observed gain, were it the true one, would be found with 80 % power."""
+    smallest_detectable_gain: float | None = None
+    """The least true gain that these rows show with 80 % power, as many of them differing as did; null where it is not
+    known."""
+    seeds: int | None = None
+    """How many tunings the gain is a mean of, its interval holding their spread too; null where it speaks of the two
+    models that were compared."""
     note: str | None = None
 
 
@@ -221,6 +227,11 @@ class RunRecord(Found):
     metric: str = ""
     strongest: str | None = None
     """The rung, other than base and tuned, with the best validation score."""
+    method_comparisons: tuple[Comparison, ...] = ()
+    """Of the method, over seeds and rows; none with one seed."""
+    folds: int | None = None
+    """The test rows are all rows, each answered by models that were tuned without its fold; the saved adapter, tuned on
+    all rows, is none of them. Null where test rows were set aside."""
     data_fingerprint: str = ""
     max_length: int = 0
     model: str = ""

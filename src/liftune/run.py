@@ -20,14 +20,15 @@ from liftune.climb import (
     climb_baselines,
     climb_full,
     climb_tuned,
-    find_teacher,
     prepare,
+    with_teacher,
 )
 from liftune.data.load import load_test
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, score
 from liftune.evidence.ladder import Ladder
+from liftune.folding import climb_folds
 from liftune.hardware.plan import make_plan
 from liftune.hardware.probe import probe
 from liftune.metrics import check_metric
@@ -60,12 +61,15 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     with job.folder.tidied():
         job.folder.save_inputs(spec, job.splits)
         ladder = Ladder(job.splits, job.metric, job.keep)
-        pupils = [climb_baselines(job, ladder), climb_base_and_probe(job, ladder, base)]
-        del base  # its memory is wanted for tuning
-        teacher = find_teacher(job, pupils)
-        tuned = climb_tuned(job, ladder, teacher)
-        if spec.evaluation.with_full:
-            climb_full(job, ladder, teacher)
+        if job.folds:
+            tuned = climb_folds(job, job.folds, ladder, base)
+        else:
+            pupils = [climb_baselines(job, ladder), climb_base_and_probe(job, ladder, base)]
+            del base  # its memory is wanted for tuning
+            job = with_teacher(job, pupils)
+            tuned = climb_tuned(job, ladder)
+            if spec.evaluation.with_full:
+                climb_full(job, ladder)
         record = conclude(job, ladder, tuned, started)
         job.folder.save_record(record)
     return record
@@ -80,10 +84,12 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         task=splits.task,
         labels=splits.labels,
         partial=splits.partial,
-        rows=splits.counts,
+        rows=tuned.splits.counts.model_copy(update={"test": len(splits.test)}),
         audit=splits.audit,
         contenders=ladder.contenders,
         comparisons=ladder.verdicts(),
+        method_comparisons=ladder.method_verdicts(),
+        folds=spec.evaluation.folds,
         metric=job.metric,
         strongest=ladder.strongest(),
         data_fingerprint=splits.fingerprint,
@@ -91,7 +97,7 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         model=spec.model.name,
         method=job.method.name,
         plan=tuned.plan.choices,
-        speed=speed_of(tuned.logs, len(splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
+        speed=speed_of(tuned.logs, len(tuned.splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
         logs=tuned.logs,
         integrity=tuned.integrity,
         notes=job.notes,
@@ -200,7 +206,14 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
         for name, record in zip(names, records, strict=True)
     )
     update = {"run": b, "contenders": contenders, "comparisons": (comparison,), "metric": comparison.metric}
-    cleared = {"strongest": None, "speed": None, "logs": (), "integrity": None, "notes": (f"compared with {a}",)}
+    cleared = {
+        "strongest": None,
+        "method_comparisons": (),
+        "speed": None,
+        "logs": (),
+        "integrity": None,
+        "notes": (f"compared with {a}",),
+    }
     return records[1].model_copy(update={**update, **cleared})
 
 

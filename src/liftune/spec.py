@@ -204,6 +204,8 @@ class EvalSpec(Spec):
     """Chooses the epoch and decides the verdict; the task's own if not given."""
     with_full: bool = False
     """Add full fine-tuning to the ladder."""
+    folds: Annotated[int, Field(ge=2, le=50)] | None = None
+    """Answer every row out of fold, in this many folds, where test rows would be too few; then tune on all rows."""
 
 
 class RunSpec(Spec):

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.columns import Columns, find_columns, same_columns
 from liftune.data.examples import Examples, read_examples
+from liftune.data.folds import Folds, in_folds
 from liftune.data.roles import read_roles
 from liftune.data.rows import Split, Splits
 from liftune.data.splits import carve, sample
 from liftune.data.table import Table
 from liftune.data.targets import Reading, recognise
-from liftune.errors import DataError
+from liftune.errors import DataError, SpecError
 from liftune.record import Audit, BadRow
 from liftune.spec import DataSpec
 from liftune.task import TaskKind
@@ -67,15 +68,41 @@ def load_data(spec: DataSpec) -> Splits:
     return loaded.splits
 
 
-def load(spec: DataSpec, *, skip_bad_rows: bool) -> Loaded:
-    """As `load_data`, with what was found on the way, and without minding a single class."""
+def load_folds(spec: DataSpec, count: int) -> Folds:
+    """All labelled rows of a source, whatever their part, in `count` folds.
+
+    Raises:
+        SpecError: test rows were asked for.
+        DataError: as `load_data`, or there are too few rows for so many folds.
+    """
+    asked = [option for option, value in (("--test", spec.test), ("--test-rows", spec.test_rows)) if value]
+    if asked:
+        raise SpecError(
+            "every row is answered out of fold: no test rows are set aside",
+            where=f"--folds with {' and '.join(asked)}",
+            mend="leave one of them out",
+        )
+    loaded = load(spec, skip_bad_rows=spec.skip_bad_rows, in_one=True)
+    _refuse_one_class(loaded.splits, loaded.sources["train"])
+    rows = len(loaded.splits.train)
+    size = _validation_rows(round(CARVED_SHARE * (rows - rows // count)), spec)
+    return in_folds(loaded.splits, count, seed=spec.seed, validation_rows=size)
+
+
+def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded:
+    """As `load_data`, with what was found on the way, and without minding a single class.
+
+    Args:
+        in_one: all parts of the source become train, and none is carved.
+    """
     tables = read_roles(spec)
     columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
     tables, notes = _labelled(tables, columns)
     reading = _reading(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
-    parts = _complete({role: each.split for role, each in examples.items()}, reading.task, spec, tables["train"].where)
+    found = {role: each.split for role, each in examples.items()}
+    parts = _in_one(found) if in_one else _complete(found, reading.task, spec, tables["train"].where)
     splits = _sampled(
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
@@ -164,6 +191,17 @@ def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where
         train, validation = train.take(kept), train.take(carved)
         notes += (f"no validation part: {len(validation)} rows were carved from train",)
     return _Parts(train, validation, test, carved_validation, notes)
+
+
+def _in_one(splits: Mapping[str, Split]) -> _Parts:
+    """Every part's rows as train."""
+    rows = splits["train"]
+    for role in ("validation", "test"):
+        if role in splits:
+            rows = rows.joined(splits[role])
+    nothing = rows.take([])
+    notes = (f"rows of {', '.join(splits)} together: each is answered out of fold",) if len(splits) > 1 else ()
+    return _Parts(rows, nothing, nothing, carved_validation=False, notes=notes)
 
 
 def _validation_rows(share: int, spec: DataSpec) -> int:

@@ -35,6 +35,10 @@ class Split:
             tuple(self.targets[i] for i in positions),
         )
 
+    def joined(self, other: Split) -> Split:
+        """These rows, and another part's after them."""
+        return Split(self.ids + other.ids, self.rows + other.rows, self.targets + other.targets)
+
 
 @dataclass(frozen=True)
 class Splits:

@@ -30,7 +30,7 @@ def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, wher
     Raises:
         DataError: too few rows to carve a single one.
     """
-    rng = _rng(seed, f"carve {name}")
+    rng = lot(seed, f"carve {name}")
     by_row: dict[Hashable, list[int]] = defaultdict(list)
     for position, row in enumerate(split.rows):
         by_row[row].append(position)
@@ -65,7 +65,7 @@ def sample(split: Split, size: int, task: TaskKind, seed: int, *, name: str, eve
     """
     if size >= len(split):
         return list(range(len(split)))
-    rng = _rng(seed, f"sample {name}")
+    rng = lot(seed, f"sample {name}")
     members: dict[Hashable, list[int]] = defaultdict(list)
     for position, kind in enumerate(strata(split.targets, task)):
         members[kind].append(position)
@@ -94,7 +94,8 @@ def strata(targets: Sequence[Target], task: TaskKind) -> list[Hashable]:
     return kinds
 
 
-def _rng(seed: int, purpose: str) -> random.Random:
+def lot(seed: int, purpose: str) -> random.Random:
+    """Random numbers for one purpose."""
     # Seeded by text: Python hashes it with SHA-512, the same on every machine and version.
     return random.Random(f"liftune {purpose} {seed}")
 

@@ -6,18 +6,10 @@ Not here: scoring (evaluate.py), wording (report/).
 
 from __future__ import annotations
 
-import math
-
 from liftune.errors import DataError
 from liftune.evidence.evaluate import Evaluation
-from liftune.evidence.intervals import (
-    ALPHA,
-    POWER,
-    discordant,
-    mcnemar_exact,
-    mcnemar_rows_needed,
-    tango_interval,
-)
+from liftune.evidence.intervals import ALPHA, discordant, mcnemar_exact, tango_interval
+from liftune.evidence.power import detectable_gain, mcnemar_detectable_gain, mcnemar_rows_needed, rows_needed
 from liftune.evidence.resampling import bca_bootstrap, randomisation_test
 from liftune.metrics import Metric, check_metric, right
 from liftune.record import Comparison, Interval, Verdict
@@ -25,6 +17,8 @@ from liftune.rowstats import Sums
 
 _MCNEMAR = "exact McNemar test at 0.05"
 _RANDOMISATION = "paired randomisation test at 0.05"
+#: With fewer discordant rows than this, Tango's interval covers more or less often than it says (docs/log.md).
+FEW_DISCORDANT = 10
 
 
 def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: int = 0) -> Comparison:
@@ -79,7 +73,16 @@ def _compare_accuracy(a: Evaluation, b: Evaluation) -> Comparison:
     gain = tango_interval(base, tuned)
     verdict = decided(p_value, gain.value)
     needed = mcnemar_rows_needed(lost, won, len(base)) if verdict == "undecided" else None
-    return _comparison(a, b, "accuracy", gain, p_value, verdict, _MCNEMAR, needed)
+    if lost + won < FEW_DISCORDANT:
+        gain = gain.model_copy(update={"note": few_discordant(lost + won)})
+    detectable = mcnemar_detectable_gain(len(base), (lost + won) / len(base))
+    return _comparison(a, b, "accuracy", gain, p_value, verdict, _MCNEMAR, needed, detectable)
+
+
+def few_discordant(rows: int) -> str:
+    """What to say of an interval that stands on few rows."""
+    what = "on no row is just one of them right" if rows == 0 else f"just one of them is right on only {rows} rows"
+    return f"{what}: with so few the interval is approximate, and mostly wider than 95 % asks for"
 
 
 def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) -> Comparison:
@@ -93,7 +96,8 @@ def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) 
     needed = None
     if verdict == "undecided" and boot.interval.value and boot.standard_error:
         needed = rows_needed(boot.interval.value, boot.standard_error, len(a.ids))
-    return _comparison(a, b, metric.name, boot.interval, p_value, verdict, _RANDOMISATION, needed)
+    detectable = detectable_gain(boot.standard_error) if boot.standard_error else None
+    return _comparison(a, b, metric.name, boot.interval, p_value, verdict, _RANDOMISATION, needed, detectable)
 
 
 def _exchange(metric: Metric, side: Evaluation) -> Sums:
@@ -114,19 +118,6 @@ def decided(p_value: float, gain: float | None, *, alpha: float = ALPHA) -> Verd
     return "better" if gain > 0 else "worse"
 
 
-def rows_needed(gain: float, standard_error: float, rows: int, *, power: float = POWER, alpha: float = ALPHA) -> int:
-    """Rows at which a true gain of this size is found with this power, its standard error shrinking as one over their
-    root.
-
-    Source: the normal approximation, ((z_alpha/2 + z_power) * se / gain)^2 times the rows at hand; at least one more
-    than these.
-    """
-    from scipy.stats import norm
-
-    factor = (float(norm.ppf(1 - alpha / 2) + norm.ppf(power)) * standard_error / gain) ** 2
-    return max(rows + 1, math.ceil(rows * factor))
-
-
 def _comparison(
     a: Evaluation,
     b: Evaluation,
@@ -136,13 +127,15 @@ def _comparison(
     verdict: Verdict,
     test: str,
     needed: int | None,
+    detectable: float | None,
 ) -> Comparison:
     note = gain.note
     if verdict == "undecided" and needed is None:
         if gain.value is None:
             note = f"{metric} is undefined for constant answers: there is no gain to decide"
         elif gain.value == 0:
-            note = "the observed gain is nought: were it the true one, no number of rows would decide"
+            nought = "the observed gain is nought: were it the true one, no number of rows would decide"
+            note = f"{nought}; {note}" if note else nought
     return Comparison(
         a=a.name,
         b=b.name,
@@ -154,5 +147,6 @@ def _comparison(
         verdict=verdict,
         test=test,
         rows_needed=needed,
+        smallest_detectable_gain=detectable,
         note=note,
     )

@@ -1,25 +1,25 @@
-"""Exact and score statistics of right and wrong answers: intervals, the test that decides accuracy, and its power.
+"""Exact and score statistics of right and wrong answers: intervals, and the test that decides accuracy.
 
 In: counts, or (N,) booleans in one row order.  Out: numbers.
-Not here: resampling, for every other metric (resampling.py); the verdict (compare.py).
+Not here: resampling, for every other metric (resampling.py); what a test could show (power.py); the verdict
+(compare.py).
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
 from liftune.errors import DataError
 from liftune.record import Interval
+from liftune.rowstats import Floats, Ints
 from liftune.seam import BoolArray
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
 POWER = 0.80
 
-#: Beyond this many rows the exact power is not worth its time: the normal formula is within a per cent.
-_MOST_EXACT_ROWS = 2_000_000
+#: Halvings of an interval of gains, at most 2 wide: the ends are then known as well as a float64 holds them.
+_BISECTIONS = 52
 
 
 def clopper_pearson(right: float, rows: int, *, confidence: float = CONFIDENCE) -> Interval:
@@ -78,85 +78,46 @@ def tango_interval(base: BoolArray, tuned: BoolArray, *, confidence: float = CON
 
     Raises:
         DataError: the lengths differ, or there are no rows.
+    """
+    lost, won = discordant(base, tuned)
+    low, high = tango_bounds(np.array([lost]), np.array([won]), len(base), confidence=confidence)
+    return Interval(value=(won - lost) / len(base), low=float(low[0]), high=float(high[0]))
+
+
+def tango_bounds(lost: Ints, won: Ints, rows: int, *, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
+    """Low and high ends, (K,) each, of the accuracy gains of K pairs of contenders.
+
+    Args:
+        lost, won: (K,) rows that only base has right, rows that only tuned has right.
+        rows: N, the same for all pairs.
 
     Source: Tango (1998), score interval for the difference of paired proportions: the gains that a score test does not
-    reject.
+    reject, found by bisection, as the score falls while the gain rises. What it covers is in docs/log.md.
     """
-    from scipy.optimize import brentq
     from scipy.stats import norm
 
-    lost, won = discordant(base, tuned)
-    rows = len(base)
-    gain = (won - lost) / rows
     z = float(norm.ppf(1.0 - (1.0 - confidence) / 2.0))
+    gain = (won - lost) / rows
 
-    def bound(end: float, sign: float) -> float:
-        edge = end - math.copysign(1e-12, end)  # the variance is nought at the very end
-        if sign * _tango_score(edge, lost, won, rows) < z:
-            return end
-        inner = gain - sign * 1e-12
-        if sign * _tango_score(inner, lost, won, rows) >= z:
-            return gain
-        return float(brentq(lambda delta: sign * _tango_score(delta, lost, won, rows) - z, edge, inner))
+    def end(sign: float) -> Floats:
+        outside, inside = np.full(gain.shape, -sign), gain.copy()
+        for _ in range(_BISECTIONS):
+            middle = (outside + inside) / 2.0
+            rejected = sign * _tango_score(middle, lost, won, rows) > z
+            outside, inside = np.where(rejected, middle, outside), np.where(rejected, inside, middle)
+        return inside
 
-    return Interval(value=gain, low=bound(-1.0, 1.0), high=bound(1.0, -1.0))
+    return end(1.0), end(-1.0)
 
 
-def _tango_score(delta: float, lost: int, won: int, rows: int) -> float:
+def _tango_score(delta: Floats, lost: Ints, won: Ints, rows: int) -> Floats:
     """Score statistic of the hypothesis that the gain is delta, with the lost rate at its constrained maximum
     likelihood."""
     a = 2.0 * rows
     b = -(won + lost) + (2.0 * rows - (won - lost)) * delta
     c = -lost * delta * (1.0 - delta)
-    lost_rate = (math.sqrt(max(b * b - 4.0 * a * c, 0.0)) - b) / (2.0 * a)
-    variance = rows * (2.0 * lost_rate + delta * (1.0 - delta))
+    lost_rate = (np.sqrt(np.maximum(b * b - 4.0 * a * c, 0.0)) - b) / (2.0 * a)
+    variance = np.maximum(rows * (2.0 * lost_rate + delta * (1.0 - delta)), 0.0)
     difference = (won - lost) - rows * delta
-    if variance <= 0.0:
-        return 0.0 if difference == 0 else math.copysign(math.inf, difference)
-    return difference / math.sqrt(variance)
-
-
-def mcnemar_power(rows: int, lost_rate: float, won_rate: float, *, alpha: float = ALPHA) -> float:
-    """Chance that the exact McNemar test at alpha finds the gain, on its right side, in this many rows.
-
-    The number of discordant rows is binomial, and given it, so is the number won; the sum runs over all but a 1e-9 of
-    the former.
-    Source: the unconditional power of Suissa and Shuster (1991).
-    """
-    from scipy.stats import binom
-
-    rate = lost_rate + won_rate
-    if rate <= 0.0:
-        return 0.0
-    low, high = binom.ppf([5e-10, 1 - 5e-10], rows, rate)
-    pairs = np.arange(int(low), int(high) + 1)
-    least_won = binom.isf(alpha / 2.0, pairs, 0.5)  # more than this many are significant
-    share = max(lost_rate, won_rate) / rate
-    return float((binom.pmf(pairs, rows, rate) * binom.sf(least_won, pairs, share)).sum())
-
-
-def mcnemar_rows_needed(lost: int, won: int, rows: int, *, power: float = POWER, alpha: float = ALPHA) -> int | None:
-    """Test rows at which a true gain as large as the observed one is found with this power; None where it is nought.
-
-    Source: the normal formula of Connor (1987) for a start, then the exact power by bisection.
-    """
-    from scipy.stats import norm
-
-    if lost == won:
-        return None
-    lost_rate, won_rate = lost / rows, won / rows
-    gain, rate = abs(won_rate - lost_rate), won_rate + lost_rate
-    z_alpha, z_beta = (float(norm.ppf(level)) for level in (1 - alpha / 2, power))
-    guess = math.ceil((z_alpha * math.sqrt(rate) + z_beta * math.sqrt(max(rate - gain**2, 0.0))) ** 2 / gain**2)
-    if guess > _MOST_EXACT_ROWS:
-        return guess
-    low, high = 1, guess
-    while mcnemar_power(high, lost_rate, won_rate, alpha=alpha) < power:
-        low, high = high, 2 * high
-    while high - low > max(1, high // 1000):  # a thousandth is finer than the observed gain is known
-        middle = (low + high) // 2
-        if mcnemar_power(middle, lost_rate, won_rate, alpha=alpha) < power:
-            low = middle
-        else:
-            high = middle
-    return high
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(difference == 0, 0.0, difference / np.sqrt(variance))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from liftune.data.rows import Splits
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, evaluate, mean_over_seeds, validation_scores
+from liftune.evidence.seeds import compare_seeds
 from liftune.metrics import METRICS
 from liftune.record import Comparison, Contender, Head, Interval, Seconds, SeedResult
 from liftune.seam import Scorer
@@ -47,10 +48,13 @@ class Answers:
 
 @dataclass(frozen=True)
 class Rung:
-    """A contender with the evaluation that comparisons use."""
+    """A contender with the evaluation that comparisons use, and what it was made of, one a seed."""
 
     contender: Contender
     evaluation: Evaluation
+    evaluations: tuple[Evaluation, ...]
+    attempts: tuple[Answers, ...]
+    max_length: int | None = None
 
 
 class Ladder:
@@ -110,7 +114,8 @@ class Ladder:
             else None,
             notes=notes,
         )
-        self.rungs[name] = Rung(contender, evaluations[next(i for i, each in enumerate(attempts) if each is best)])
+        kept = evaluations[next(i for i, each in enumerate(attempts) if each is best)]
+        self.rungs[name] = Rung(contender, kept, tuple(evaluations), tuple(attempts), max_length)
         return contender
 
     @property
@@ -127,6 +132,15 @@ class Ladder:
         """tuned against base, and against the strongest other rung."""
         tuned = self.rungs["tuned"].evaluation
         return tuple(compare(self.rungs[name].evaluation, tuned, self._metric) for name in ("base", self.strongest()))
+
+    def method_verdicts(self) -> tuple[Comparison, ...]:
+        """The same of tuning itself, its seeds' spread counted; nothing where one seed leaves that spread unknown."""
+        tuned = self.rungs["tuned"].evaluations
+        if len(tuned) < 2:
+            return ()
+        return tuple(
+            compare_seeds(self.rungs[name].evaluation, tuned, self._metric) for name in ("base", self.strongest())
+        )
 
     def _clean(self, evaluations: Sequence[Evaluation]) -> dict[str, Interval] | None:
         """Scores without the test rows that leaked from train."""

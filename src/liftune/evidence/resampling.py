@@ -101,6 +101,27 @@ def bca_bootstrap(
     return Bootstrap(Interval(value=whole, low=low, high=high), float(drawn.std(ddof=1)))
 
 
+def resampled_values(
+    statistics: Sequence[Statistics], *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """Each of K metrics on the rows as they are, (K,), and on R bootstrap resamples of them, (R, K).
+
+    Args:
+        statistics: K of them, all over the same N rows, which are resampled together.
+
+    Resamples on which a metric is undefined are left out.
+    """
+    cells = Cells.joint(statistics)
+    taken = [each.take(cells.rows) for each in statistics]
+
+    def values(weights: Floats) -> Floats:
+        return np.column_stack([each.values(weights) for each in taken])
+
+    rng = np.random.default_rng(seed)
+    drawn = np.concatenate([values(weights) for weights in _resamples(rng, cells, resamples)])
+    return values(cells.counts[None].astype(np.float64))[0], drawn[~np.isnan(drawn).any(axis=1)]
+
+
 def _resamples(rng: Generator, cells: Cells, draws: int) -> Iterator[Floats]:
     """(R, M) how often each of R resamples holds each cell, in chunks until there are `draws` of them."""
     size, rows = len(cells.counts), len(cells.of_row)

@@ -165,7 +165,8 @@ class Classifier:
         handle = layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
         found = np.zeros((len(rows), layer.in_features), dtype=np.float32)
         try:
-            with self._answering():
+            # What is made ready for training while dropout is on is kept for training: no inference tensors.
+            with self._answering(torch.no_grad()):
                 self.model.train(dropout)
                 for positions, batch in self._batches(rows, None):
                     self.forward(batch)
@@ -175,12 +176,12 @@ class Classifier:
         return found
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _answering(self, without_gradients: Any = None) -> Iterator[None]:
         """Without gradients and dropout; the model's mode is put back, whatever happens inside."""
         training = self.model.training
         self.model.eval()
         try:
-            with torch.inference_mode():
+            with without_gradients or torch.inference_mode():
                 yield
         finally:
             self.model.train(training)

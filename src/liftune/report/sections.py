@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from liftune.record import Audit, Choice, Comparison, Contender, Interval, RunRecord, Speed, TrainLog
 from liftune.registry import Registry
+from liftune.report.claims import amount, claims
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def ladder(record: RunRecord) -> Section:
     """One row a contender, one column a metric, each value with its interval."""
     metrics = list(record.contenders[0].metrics)
     headings = ("contender", *metrics, "params", "fit s", "eval s")
-    rows = tuple(
+    lines = tuple(
         (
             _named(contender),
             *(interval(contender.metrics[metric]) for metric in metrics),
@@ -64,10 +65,13 @@ def ladder(record: RunRecord) -> Section:
         for contender in record.contenders
     )
     counts = record.rows
-    sentences = [
-        f"{counts.test:,} test rows, the same for all; {counts.train:,} train, {counts.validation:,} validation. "
-        "Brackets hold 95 % intervals; params are those that were fitted."
-    ]
+    rows = f"{counts.test:,} test rows, the same for all; {counts.train:,} train, {counts.validation:,} validation."
+    if record.folds:
+        rows = (
+            f"{counts.test:,} rows, each answered out of fold, the same for all; the saved adapter is tuned on "
+            f"{counts.train:,} of them, {counts.validation:,} validation."
+        )
+    sentences = [f"{rows} Brackets hold 95 % intervals; params are those that were fitted."]
     if record.partial:
         sentences.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
     lacking: dict[tuple[str, str], list[str]] = {}
@@ -77,7 +81,7 @@ def ladder(record: RunRecord) -> Section:
                 lacking.setdefault((contender.name, found.note), []).append(metric)
     sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
     sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
-    return Section("Ladder", tuple(sentences), (Table(headings, rows, frozenset(range(1, len(headings)))),))
+    return Section("Ladder", tuple(sentences), (Table(headings, lines, frozenset(range(1, len(headings)))),))
 
 
 @SECTIONS.entry("clean", summary="The ladder again, without test rows that are in train too.")
@@ -100,8 +104,9 @@ def verdict(record: RunRecord) -> Section | None:
     if not record.comparisons:
         return None
     heads = {contender.name: contender.head for contender in record.contenders}
-    sentences = [sentence(comparison, heads.get(comparison.a), record) for comparison in record.comparisons]
-    return Section("Verdict", tuple(sentences))
+    compared = (*record.comparisons, *record.method_comparisons)
+    sentences = [sentence(comparison, heads.get(comparison.a), record) for comparison in compared]
+    return Section("Verdict", (*sentences, *claims(record)))
 
 
 @SECTIONS.entry("seeds", summary="Each seed's own scores.")
@@ -117,8 +122,8 @@ def seeds(record: RunRecord) -> Section | None:
         for found in contender.seeds or ()
     )
     said = (
-        "Values in the ladder are means over seeds; the verdict is on the seed that validation likes best, "
-        "whose adapter is kept."
+        "Values in the ladder are means over seeds; where a verdict names no seeds it is on the one that validation "
+        "likes best, whose adapter is kept."
     )
     return Section("Seeds", (said,), (Table(("contender", "seed", *metrics), rows, frozenset({1})),))
 
@@ -289,20 +294,19 @@ def interval(found: Interval) -> str:
 def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str:
     """A comparison in words."""
     unit = " points" if comparison.metric == "accuracy" else ""
-    scale = 100 if comparison.metric == "accuracy" else 1
-    digits = 1 if scale == 100 else 3
 
     def shown(value: float | None) -> str:
-        return "-" if value is None else f"{value * scale:+.{digits}f}"
+        return "-" if value is None else amount(value, comparison.metric, sign="+")
 
     gain = f"{shown(comparison.gain)}{unit} of {comparison.metric}"
     if comparison.low is not None and comparison.high is not None:
         gain += f" [{shown(comparison.low)}, {shown(comparison.high)}]"
     other = f"{comparison.a} (the strongest other rung)" if comparison.a == record.strongest else comparison.a
+    ours = f"{comparison.b} over {comparison.seeds} seeds" if comparison.seeds else comparison.b
     decided = {
-        "better": f"{comparison.b} is better than {other}",
-        "worse": f"{comparison.b} is worse than {other}",
-        "undecided": f"{comparison.b} against {other} is undecided",
+        "better": f"{ours} is better than {other}",
+        "worse": f"{ours} is worse than {other}",
+        "undecided": f"{ours} against {other} is undecided",
     }[comparison.verdict]
     text = f"{decided}: {gain}, {p_value(comparison.p_value)} ({comparison.test})."
     if comparison.rows_needed:
