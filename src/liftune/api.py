@@ -34,6 +34,8 @@ def tune(
     test: str | None = None,
     split: Mapping[str, str] | str | None = None,
     skip_bad_rows: bool | None = None,
+    group: str | None = None,
+    near_duplicates: float | str | None = None,
     split_seed: int | None = None,
     label_map: Mapping[str, str] | str | None = None,
     max_length: int | None = None,

@@ -136,7 +136,7 @@ def evaluate_model(
         head=head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
-        metrics=score(logits, splits.encoded(splits.test), splits.task),
+        metrics=score(logits, splits.encoded(splits.test), splits.task, groups=splits.test.groups),
         notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
     )
     return RunRecord(
@@ -213,4 +213,5 @@ def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluat
         targets=encode(test.targets, (*record.labels, *unseen), record.task),
         fingerprint=record.data_fingerprint,
         max_length=record.max_length,
+        groups=test.groups,
     )

@@ -70,7 +70,7 @@ def load_data(spec: DataSpec) -> Splits:
 def load(spec: DataSpec, *, skip_bad_rows: bool) -> Loaded:
     """As `load_data`, with what was found on the way, and without minding a single class."""
     tables = read_roles(spec)
-    columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
+    columns = _columns(tables["train"], spec)
     tables, notes = _labelled(tables, columns)
     reading = _reading(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
@@ -96,6 +96,10 @@ def _examples(
         if not len(each.split):
             raise _refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
     return examples
+
+
+def _columns(train: Table, spec: DataSpec) -> Columns:
+    return find_columns(train, text=spec.text, text_pair=spec.text_pair, label=spec.label, group=spec.group)
 
 
 def _reading(train: Table, columns: Columns, spec: DataSpec) -> Reading:
@@ -197,6 +201,8 @@ def _sampled(
             carved_validation=parts.carved_validation,
             skipped_rows=skipped,
             notes=(*notes, *parts.notes),
+            near_duplicates=spec.near_duplicates,
+            group=spec.group,
         ),
         partial=len(train) < len(parts.train) or len(test) < len(parts.test),
         pairs=pairs,
@@ -225,7 +231,7 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:
         DataError: as `load_data`.
     """
     tables = read_roles(spec)
-    columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
+    columns = _columns(tables["train"], spec)
     tables, notes = _labelled(tables, columns)
     role = next(role for role in ("test", "validation", "train") if role in tables)
     reading = recognise(
