@@ -12,12 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from liftune.artifact import RunFolder
 from liftune.data import load_data
 from liftune.data.rows import Splits
 from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
 from liftune.evidence.ladder import Answers, Ladder
+from liftune.evidence.noise import suspects
 from liftune.evidence.probe import probe as fit_probe
+from liftune.evidence.shift import shift
 from liftune.hardware.flops import Shapes
 from liftune.hardware.plan import Plan, make_plan
 from liftune.hardware.probe import probe
@@ -29,7 +34,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
 from liftune.models.shapes import shapes_of
-from liftune.record import Contender, Integrity, TrainLog
+from liftune.record import Contender, Integrity, Shift, Suspects, TrainLog
 from liftune.report.progress import Progress
 from liftune.report.sections import interval
 from liftune.spec import RunSpec
@@ -116,10 +121,13 @@ def climb_baselines(job: Job, ladder: Ladder) -> None:
         tell(job, ladder.add(name, [answers], trainable_parameters=scorer.trainable_parameters))
 
 
-def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> None:
+def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> NDArray[np.float32]:
     """The model as it is, and a linear model on its frozen features: both from one pass over each part.
 
     A fresh head is flagged: the base's score is then chance by construction.
+
+    Returns:
+        (N, D) the train rows' features as the probe reads them.
     """
     splits = job.splits
     parts = {}
@@ -144,6 +152,21 @@ def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> None:
         notes=(f"{fitted.pooling} pooling, {fitted.scaling} scaling, C = {fitted.strength:g}, chosen on validation",),
     )
     tell(job, contender)
+    return fitted.scale(parts["train"][1][fitted.pooling])
+
+
+def doubt(job: Job, features: NDArray[np.float32]) -> tuple[Suspects | None, Shift | None]:
+    """What to doubt of the rows themselves, told by linear models: labels of train, and that test is drawn alike.
+
+    Args:
+        features: (N, D) of the train rows.
+    """
+    splits = job.splits
+    doubts = suspects(splits.train, splits.task, features)
+    if doubts is None:
+        return None, shift(splits)
+    job.folder.save_suspects(doubts.listed)
+    return doubts.found, shift(splits)
 
 
 def climb_tuned(job: Job, ladder: Ladder) -> Tuned:

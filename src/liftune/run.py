@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from liftune.artifact import RunFolder, adapter_folder
-from liftune.climb import Job, Tuned, climb_base_and_probe, climb_baselines, climb_full, climb_tuned, prepare
+from liftune.climb import Job, Tuned, climb_base_and_probe, climb_baselines, climb_full, climb_tuned, doubt, prepare
 from liftune.data.load import load_test
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.compare import compare
@@ -25,7 +25,7 @@ from liftune.metrics import check_metric
 from liftune.models.adapter import open_adapter
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.record import Contender, RunRecord, Seconds
+from liftune.record import Contender, RunRecord, Seconds, Shift, Suspects
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, RunSpec
 from liftune.speed import speed_of
@@ -52,17 +52,19 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
         job.folder.save_inputs(spec, job.splits)
         ladder = Ladder(job.splits, job.metric, job.keep)
         climb_baselines(job, ladder)
-        climb_base_and_probe(job, ladder, base)
+        doubts = doubt(job, climb_base_and_probe(job, ladder, base))
         del base  # its memory is wanted for tuning
         tuned = climb_tuned(job, ladder)
         if spec.evaluation.with_full:
             climb_full(job, ladder)
-        record = conclude(job, ladder, tuned, started)
+        record = conclude(job, ladder, tuned, started, doubts)
         job.folder.save_record(record)
     return record
 
 
-def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecord:
+def conclude(
+    job: Job, ladder: Ladder, tuned: Tuned, started: float, doubts: tuple[Suspects | None, Shift | None] = (None, None)
+) -> RunRecord:
     """Everything that was found, as one record."""
     splits, spec = job.splits, job.spec
     took = time.time() - started
@@ -86,6 +88,8 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         logs=tuned.logs,
         integrity=tuned.integrity,
         notes=job.notes,
+        suspects=doubts[0],
+        shift=doubts[1],
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=took,

@@ -42,6 +42,11 @@ def audit(
     known = seen | set(validation.rows) if carved_validation else seen
     leaked = tuple(id_ for id_, row in zip(test.ids, test.rows, strict=True) if row in known)
     torn = conflicting(test)
+    found: dict[str, Any] = {}
+    if near_duplicates:
+        found |= _near(train, validation, test, near_duplicates, carved_validation=carved_validation)
+    if group:
+        found |= _groups(train, validation, test, group, carved_validation=carved_validation)
     return Audit(
         leaked_test_rows=len(leaked),
         leaked_validation_rows=sum(row in seen for row in validation.rows),
@@ -54,7 +59,11 @@ def audit(
         unseen_labels=_unseen(train, validation, test),
         leaked_ids=leaked,
         notes=tuple(notes),
-        **(_near(train, validation, test, near_duplicates, carved_validation=carved_validation) if near_duplicates else {}),
+        **(
+            _near(train, validation, test, near_duplicates, carved_validation=carved_validation)
+            if near_duplicates
+            else {}
+        ),
         **(_groups(train, validation, test, group, carved_validation=carved_validation) if group else {}),
     )
 
@@ -101,9 +110,7 @@ def _unseen(train: Split, validation: Split, test: Split) -> dict[str, int]:
 # By resemblance -------------------------------------------------------------------------------------------------------
 
 
-def _near(
-    train: Split, validation: Split, test: Split, threshold: float, *, carved_validation: bool
-) -> dict[str, Any]:
+def _near(train: Split, validation: Split, test: Split, threshold: float, *, carved_validation: bool) -> dict[str, Any]:
     """The audit's fields on near duplicates; rows that are exact ones are not counted again."""
     near = find_near((*train.rows, *validation.rows, *test.rows), threshold)
     ends = (len(train), len(train) + len(validation))
@@ -179,7 +186,5 @@ def _groups(train: Split, validation: Split, test: Split, group: str, *, carved_
         "group": group,
         "groups": {name: len(each) for name, each in of.items()},
         "shared_groups": len(shared),
-        "group_leaked_ids": tuple(
-            id_ for id_, each in zip(test.ids, test.groups or (), strict=True) if each in shared
-        ),
+        "group_leaked_ids": tuple(id_ for id_, each in zip(test.ids, test.groups or (), strict=True) if each in shared),
     }

@@ -42,6 +42,8 @@ class Loaded:
     bad_rows: tuple[BadRow, ...]
     sources: dict[str, str]
     """Role -> where its rows come from."""
+    examples: dict[str, Examples]
+    """Role -> all that was read of it, before anything was carved or sampled."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool) -> Loaded:
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
     where = {role: table.where for role, table in tables.items()}
-    return Loaded(splits, columns, tables["train"].columns, reading, bad_rows, where)
+    return Loaded(splits, columns, tables["train"].columns, reading, bad_rows, where, examples)
 
 
 def _examples(

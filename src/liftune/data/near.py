@@ -26,7 +26,9 @@ Ints = NDArray[np.int64]
 Words64 = NDArray[np.uint64]
 
 #: Words, and pictures: a smile is often all that tells two tweets apart. Signs of scripts without spaces are words.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u2190-\u2bff\U0001f000-\U0001faff]")
+_WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u2190-\u2bff\U0001f000-\U0001faff]"
+)
 #: Texts of more characters are compared by words alone: a letter changes little in them.
 _MOST_CHARACTERS = 300
 #: Hash functions of a signature.

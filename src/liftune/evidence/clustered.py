@@ -29,7 +29,9 @@ def clusters_of(groups: Sequence[str]) -> Ints:
 
 def by_group(statistics: Statistics, clusters: Ints) -> Statistics:
     """The statistics with G groups in the place of N rows."""
-    return sums_by_group(statistics, clusters) if isinstance(statistics, Sums) else GroupStatistics(statistics, clusters)
+    return (
+        sums_by_group(statistics, clusters) if isinstance(statistics, Sums) else GroupStatistics(statistics, clusters)
+    )
 
 
 def sums_by_group(sums: Sums, clusters: Ints) -> Sums:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import labels_of
-from liftune.data.rows import Split, Splits
+from liftune.data.rows import Split
 from liftune.errors import need
 from liftune.evidence.baselines import Ngrams
 from liftune.evidence.linear import Features, fit_linear
@@ -57,28 +57,38 @@ class Doubts:
 
     found: Suspects
     listed: tuple[Suspect, ...]
+    flagged: tuple[str, ...]
+    """Ids of all rows that are flagged, the worst first, beyond the list's end too."""
 
 
-def suspects(splits: Splits, features: NDArray[np.float32] | None = None, *, seed: int = 0) -> Doubts | None:
-    """Train rows whose label is likely wrong; None for a regression, whose targets are no labels.
+def suspects(
+    train: Split,
+    task: TaskKind,
+    features: NDArray[np.float32] | None = None,
+    *,
+    most: int = MOST_ROWS,
+    seed: int = 0,
+) -> Doubts | None:
+    """Train rows whose label is likely wrong; None for a regression, whose targets are no labels, and for one label.
 
     Args:
         features: (N, D) of the train rows, about centred and of unit scale; None takes tf-idf alone.
+        most: rows to look at; of more, a sample is taken.
     """
     need("sklearn")
-    if splits.task is TaskKind.REGRESSION:
+    if task is TaskKind.REGRESSION or len(labels_of(train)) < 2:
         return None
-    kept = _sample(len(splits.train), seed)
-    train = splits.train.take(kept.tolist())
+    kept = _sample(len(train), most, seed)
+    train = train.take(kept.tolist())
     labels = tuple(sorted(labels_of(train)))  # a trained head may name others, or lack some
     outputs = len(labels)
     words = Ngrams.learn(train.rows, characters=False, most=_MOST_COEFFICIENTS // outputs)[1]
     views = [View("tf-idf", words, TFIDF_STRENGTH)]
     if features is not None:
         views.append(View("frozen features", features[kept], FEATURE_STRENGTH))
-    targets = encode(train.targets, labels, splits.task)
-    chance = out_of_fold(views, targets, outputs, splits.task, groups=train.groups, seed=seed)
-    return _listed(train, labels, splits.task, chance, targets, tuple(view.name for view in views))
+    targets = encode(train.targets, labels, task)
+    chance = out_of_fold(views, targets, outputs, task, groups=train.groups, seed=seed)
+    return _listed(train, labels, task, chance, targets, tuple(view.name for view in views))
 
 
 def out_of_fold(
@@ -195,7 +205,7 @@ def _listed(
         by=by,
         top=tuple(each for each in listed if each.flagged)[:_TOP],
     )
-    return Doubts(found, listed)
+    return Doubts(found, listed, tuple(train.ids[i] for i in order if flagged[i]))
 
 
 def _named(answer: Any, labels: Sequence[str]) -> str | tuple[str, ...]:
@@ -204,7 +214,7 @@ def _named(answer: Any, labels: Sequence[str]) -> str | tuple[str, ...]:
     return tuple(label for label, said in zip(labels, answer, strict=True) if said)
 
 
-def _sample(rows: int, seed: int) -> Ints:
-    if rows <= MOST_ROWS:
+def _sample(rows: int, most: int, seed: int) -> Ints:
+    if rows <= most:
         return np.arange(rows)
-    return np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
