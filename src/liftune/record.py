@@ -65,7 +65,7 @@ class Audit(Found):
     leaked_ids: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     near_duplicates: float | None = None
-    """Least similarity of a near duplicate; null where none were looked for. Counts of near ones leave out exact ones."""
+    """Least similarity of a near duplicate, nought where none were looked for; exact ones are not counted as near."""
     near_leaked_test_rows: int = 0
     near_leaked_validation_rows: int = 0
     near_duplicate_train_rows: int = 0

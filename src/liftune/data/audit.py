@@ -42,7 +42,7 @@ def audit(
     known = seen | set(validation.rows) if carved_validation else seen
     leaked = tuple(id_ for id_, row in zip(test.ids, test.rows, strict=True) if row in known)
     torn = conflicting(test)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"near_duplicates": near_duplicates}
     if near_duplicates:
         found |= _near(train, validation, test, near_duplicates, carved_validation=carved_validation)
     if group:
@@ -59,12 +59,7 @@ def audit(
         unseen_labels=_unseen(train, validation, test),
         leaked_ids=leaked,
         notes=tuple(notes),
-        **(
-            _near(train, validation, test, near_duplicates, carved_validation=carved_validation)
-            if near_duplicates
-            else {}
-        ),
-        **(_groups(train, validation, test, group, carved_validation=carved_validation) if group else {}),
+        **found,
     )
 
 
@@ -124,7 +119,6 @@ def _near(train: Split, validation: Split, test: Split, threshold: float, *, car
         known = exact | set(validation.rows)
     leaks = _resembling(near, test, of_test, wider, known)
     return {
-        "near_duplicates": threshold,
         "near_leaked_test_rows": len(leaks),
         "near_leaked_ids": tuple(each.row for each in leaks),
         "near_leaked_validation_rows": len(_resembling(near, validation, of_validation, sources, exact)),

@@ -105,14 +105,11 @@ def find_dropped(
     found = {}
     for role, each in examples.items():
         bad = [Dropped(split=role, row=fault.position + 1, reason=fault.reason) for fault in each.faults]
+        verdicts = _verdicts(role, splits, alike, suspects)
         others = [
             Dropped(split=role, row=_position(id_) + 1, reason=reason, like=like, text=row, target=target)
             for id_, row, target, (reason, like) in zip(
-                each.split.ids,
-                each.split.rows,
-                each.split.targets,
-                _verdicts(role, splits, alike, suspects),
-                strict=True,
+                each.split.ids, each.split.rows, each.split.targets, verdicts, strict=True
             )
             if reason
         ]

@@ -169,14 +169,14 @@ def _flagged(chance: Floats, targets: NDArray[Any], task: TaskKind) -> tuple[Boo
     """(N,) whether a row is flagged, and the answer that the models would rather give: an index, or (C,) indicators."""
     if task is TaskKind.SINGLE_LABEL:
         other = confident_other(chance, targets)
-        return np.asarray((other >= 0) & (other != targets)), chance.argmax(axis=1)
+        return np.asarray((other >= 0) & (other != targets), dtype=bool), chance.argmax(axis=1)
     said = targets[:, : chance.shape[1]]
     wrong = np.zeros(said.shape, dtype=bool)
     for label in range(said.shape[1]):
         both = np.column_stack([1.0 - chance[:, label], chance[:, label]])
         other = confident_other(both, said[:, label])
         wrong[:, label] = (other >= 0) & (other != said[:, label])
-    return wrong.any(axis=1), np.where(wrong, 1 - said, said)
+    return np.asarray(wrong.any(axis=1), dtype=bool), np.where(wrong, 1 - said, said)
 
 
 def _listed(

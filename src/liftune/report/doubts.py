@@ -49,18 +49,18 @@ def _alike_and_grouped(found: Audit) -> tuple[str, ...]:
     )
     if found.near_duplicates and any(near):
         said.append(
-            f"rows resemble each other from a similarity of {found.near_duplicates:g} on (the words' or letters' Jaccard "
-            "index, case and punctuation aside); exact repeats are not among them"
+            f"rows resemble each other from a similarity of {found.near_duplicates:g} on (Jaccard's index of words or "
+            "letters, case and punctuation aside); exact repeats are not among them"
         )
-    elif not found.near_duplicates:
+    elif found.near_duplicates == 0:
         said.append("near duplicates were not looked for")
     if found.group:
         counts = ", ".join(f"{number:,} of {part}" for part, number in found.groups.items())
         said.append(f"groups by {found.group!r}: {counts}; intervals and tests go by whole groups")
         if found.shared_groups:
             said.append(
-                f"{found.shared_groups:,} groups of test are in train too, with {len(found.group_leaked_ids):,} test rows: "
-                "scores on them flatter"
+                f"{found.shared_groups:,} groups of test are in train too, with {len(found.group_leaked_ids):,} test "
+                "rows: scores on them flatter"
             )
     return tuple(said)
 
@@ -73,8 +73,8 @@ def suspects_section(found: Suspects, listing: str | None = None) -> Section:
     """
     share = f"{found.flagged:,} of {found.rows:,} train rows ({found.flagged / found.rows:.1%})"
     said = [
-        f"{share} confidently belong to another label than their own, by linear models on {' and '.join(found.by)} that "
-        "did not see them. Nothing was dropped. Not all of them are wrong: look before you mend them.",
+        f"{share} confidently belong to another label than their own, by linear models on {' and '.join(found.by)} "
+        "that did not see them. They are kept unless you ask otherwise. Not all of them are wrong: look first.",
         "Below, what those models give to the row's own label; one row's probability has no interval.",
     ]
     if listing and found.listed:
@@ -92,9 +92,9 @@ def shift_section(found: Shift) -> Section:
     told = f"{interval(found.auc)}, {p_value(found.p_value)}, {found.rows:,} rows of each, half of them to learn from"
     if found.p_value <= _ALPHA:
         said = [
-            f"Test is not drawn as train was: a linear model on words tells a test row from a train row with an AUC of "
-            f"{told} (0.5 is chance). Scores speak of rows like these test rows; what was chosen on rows like train's may "
-            "not be the best for them."
+            "Test is not drawn as train was: a linear model on words tells a test row from a train row with an AUC of "
+            f"{told} (0.5 is chance). Scores speak of rows like these test rows; what was chosen on rows like train's "
+            "may not be the best for them."
         ]
     else:
         said = [
