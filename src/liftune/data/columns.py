@@ -113,7 +113,8 @@ def find_columns(
     text, text_pair = find_texts(table, text=text, text_pair=text_pair, taken=label, group=group, lone=False)
     if label is None:
         left = [name for name in names if name not in (text, text_pair, group)]
-        label = _known(LABELS, left) or (left[0] if text and len(left) == 1 else None)
+        label = _known(LABELS, left) or (_known(LABELS, [group]) if group else None)
+        label = label or (left[0] if text and len(left) == 1 else None)
     if label is None:
         raise DataError(
             f"no label column among: {', '.join(names)}", where=table.where, mend="name the label column with --label"

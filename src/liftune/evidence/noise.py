@@ -35,6 +35,8 @@ MOST_ROWS = 20_000
 #: Rows of the list: all that are flagged and the most suspect twentieth, up to this many.
 MOST_LISTED = 2_000
 BUDGET = 0.05
+#: Probability that a label must exceed for a row to confidently belong to it.
+LEAST_CONFIDENCE = 0.5
 #: Rows named in the record, and the characters of each.
 _TOP, _CHARACTERS = 10, 200
 #: scikit-learn's C of the two models: tf-idf rows have unit length, features unit scale.
@@ -151,8 +153,9 @@ def self_confidence(chance: Floats, targets: NDArray[Any], task: TaskKind) -> Fl
 def confident_other(chance: Floats, targets: Ints) -> Ints:
     """(N,) the label that a row confidently belongs to; -1 where it is confident of none.
 
-    A row is confident of a label whose probability reaches the mean that the label has among the rows that carry it; of
-    several such labels the most probable counts.
+    A row is confident of a label whose probability reaches the mean that the label has among the rows that carry it,
+    and is more than all others' together. The latter is ours: without it, models that know little of a set doubt most
+    of it.
 
     Source: the confident joint of Northcutt, Jiang and Chuang (2021), Confident Learning, JAIR 70, equation 1.
     """
@@ -160,7 +163,7 @@ def confident_other(chance: Floats, targets: Ints) -> Ints:
     counts = np.bincount(targets, minlength=outputs)[:outputs]
     own = np.bincount(targets, weights=chance[np.arange(len(targets)), targets], minlength=outputs)[:outputs]
     threshold = np.where(counts > 0, own / np.maximum(counts, 1), np.inf)
-    sure = chance >= threshold - 1e-6
+    sure = (chance >= threshold - 1e-6) & (chance > LEAST_CONFIDENCE)
     best = np.where(sure, chance, -1.0).argmax(axis=1)
     return np.asarray(np.where(sure.any(axis=1), best, -1), dtype=np.int64)
 
