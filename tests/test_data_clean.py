@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,30 @@ def test_near_rows_cannot_be_dropped_where_none_are_looked_for(tmp_path):
     source = lines(tmp_path / "x.jsonl", plain(60))
     with pytest.raises(SpecError, match="none are looked for"):
         examine(DataSpec(source=source, near_duplicates=0.0), out=str(tmp_path / "new"), drop=["near"])
+
+
+def test_texts_that_share_no_word_are_inspected_without_doubts(tmp_path):
+    """The vocabulary of many texts holds what two of them share: here that is nothing."""
+    rows = [{"text": f"x{i}", "label": "ab"[i % 2]} for i in range(1500)]
+    found = examine(DataSpec(source=lines(tmp_path / "x.jsonl", rows)))
+    assert found.suspects is None
+    assert any("were not looked for: tf-idf finds no words" in note for note in found.notes)
+
+
+def test_the_command_writes_and_says_what_it_left_out_without_torch(faulty, tmp_path):
+    program = (
+        "import sys; from liftune.cli import main; code = main(sys.argv[1:]); "
+        "print(sorted({'torch', 'transformers', 'peft'} & set(sys.modules)), file=sys.stderr); sys.exit(code)"
+    )
+    out = str(tmp_path / "clean")
+    argv = ["inspect", faulty, "--out", out, "--drop", "near,suspects"]
+    done = subprocess.run([sys.executable, "-c", program, *argv], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    assert "Cleaned data" in done.stdout
+    assert "its text has more than one target" in done.stdout
+    assert sorted(path.name for path in Path(out).iterdir()) == [
+        "dropped.jsonl",
+        "test.jsonl",
+        "train.jsonl",
+        "validation.jsonl",
+    ]

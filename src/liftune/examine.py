@@ -16,7 +16,7 @@ from liftune.artifact import whole
 from liftune.data.clean import Cleaned, arrange, check_drops, check_target, find_dropped
 from liftune.data.inspect import Inspection, describe
 from liftune.data.load import Loaded, load
-from liftune.errors import SpecError, need
+from liftune.errors import DataError, SpecError, need
 from liftune.evidence.noise import MOST_ROWS, Doubts, suspects
 from liftune.evidence.shift import shift
 from liftune.spec import DataSpec
@@ -52,17 +52,29 @@ def examine(
     loaded = load(spec, skip_bad_rows=True)
     target = None if out is None else check_target(out, [*loaded.sources.values(), spec.source])
     found = describe(loaded, spec, model, max_length)
-    doubts = None
-    if importlib.util.find_spec("sklearn"):
-        train = loaded.examples["train"].split
-        doubts = suspects(train, found.task, most=len(train) if "suspects" in drops else MOST_ROWS)
-        found = found.model_copy(update={"suspects": doubts.found if doubts else None, "shift": shift(loaded.splits)})
-    else:
-        note = "likely mislabels and shift were not looked for: scikit-learn is not installed"
-        found = found.model_copy(update={"notes": (*found.notes, note)})
+    found, doubts = doubted(found, loaded, every_row="suspects" in drops)
     if target is not None:
         found = found.model_copy(update={"cleaned": clean(loaded, target, drops, doubts, spec)})
     return found
+
+
+def doubted(found: Inspection, loaded: Loaded, *, every_row: bool = False) -> tuple[Inspection, Doubts | None]:
+    """The inspection with suspect labels and shift, or a note that says why they were not looked for.
+
+    Args:
+        every_row: look at all train rows, however many, and not at a sample.
+    """
+    why = "scikit-learn is not installed"
+    if importlib.util.find_spec("sklearn"):
+        train = loaded.examples["train"].split
+        try:
+            doubts = suspects(train, found.task, most=len(train) if every_row else MOST_ROWS)
+            update = {"suspects": doubts.found if doubts else None, "shift": shift(loaded.splits)}
+            return found.model_copy(update=update), doubts
+        except DataError as error:  # texts of which no two share a word
+            why = error.what
+    note = f"likely mislabels and shift were not looked for: {why}"
+    return found.model_copy(update={"notes": (*found.notes, note)}), None
 
 
 def clean(loaded: Loaded, out: Path, drops: frozenset[str], doubts: Doubts | None, spec: DataSpec) -> Cleaned:

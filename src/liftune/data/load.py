@@ -254,7 +254,12 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:
         train=nothing,
         validation=nothing,
         test=test,
-        audit=Audit(skipped_rows=len(examples.faults), notes=notes),
+        audit=Audit(
+            skipped_rows=len(examples.faults),
+            notes=notes,
+            group=spec.group,
+            groups={} if test.groups is None else {"test": len(set(test.groups))},
+        ),
         partial=len(test) < len(examples.split),
         pairs=columns.text_pair is not None,
         fingerprint=fingerprint(test),
