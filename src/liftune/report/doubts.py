@@ -75,7 +75,7 @@ def suspects_section(found: Suspects, listing: str | None = None) -> Section:
     said = [
         f"{share} confidently belong to another label than their own, by linear models on {' and '.join(found.by)} "
         "that did not see them. They are kept unless you ask otherwise. Not all of them are wrong: look first.",
-        "Below, what those models give to the row's own label; one row's probability has no interval.",
+        "The probability is what those models give to the row's own label; a single row's has no interval.",
     ]
     if listing and found.listed:
         said.append(f"{listing} has the {found.listed:,} most suspect rows, worst first")
@@ -108,9 +108,7 @@ def shift_section(found: Shift) -> Section:
         said.append(f"Median characters of a row: {lengths} (of the sample; no interval is given).")
     rows = tuple((each.word, f"{each.train:.1%}", f"{each.test:.1%}") for each in found.words)
     if rows:
-        said.append(
-            "The words below were picked because they differ most, so that no interval would hold for their shares."
-        )
+        said.append("The words were picked because they differ most: no interval would hold for their shares.")
     tables = (Table(("word", "rows of train", "rows of test"), rows, frozenset({1, 2})),) if rows else ()
     return Section("Shift from train to test", tuple(said), tables)
 
