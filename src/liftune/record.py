@@ -144,7 +144,7 @@ class Shift(Found):
     lengths: dict[str, float] = {}
     """Part -> median characters."""
     target_test: str = ""
-    """What compared the targets: a G-test, Fisher-exact tests of each label, or Kolmogorov and Smirnov's."""
+    """What compared the targets: a G-test, G-tests of each label, or the test of Kolmogorov and Smirnov."""
     target_p_value: float | None = None
     note: str | None = None
 

@@ -3,7 +3,7 @@
 In: splits.  Out: a Shift.  Not here: what to make of it in words (report/).
 
 A linear model on tf-idf is fitted to tell half of the sampled rows apart and answers the other half, so that its
-answers are those of rows that it never saw, and the rank test on them is exact.
+answers are those of rows that it never saw, and the rank test on them holds.
 """
 
 from __future__ import annotations
