@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_folds_of_different_texts_are_of_one_size_and_mixture():
 def test_groups_stay_together_even_by_way_of_an_equal_text():
     """Two authors who share a text are one block: else the text would be in train and in test."""
     split = split_of(["x", "y", "y", "z", "u", "v"], "ababab")
-    folds = assign_folds(split, 2, SINGLE, 0, groups=["one", "one", "two", "two", "three", "three"])
+    folds = assign_folds(replace(split, groups=("one", "one", "two", "two", "three", "three")), 2, SINGLE, 0)
     assert len(set(folds[:4])) == 1
     assert folds[4] == folds[5] != folds[0]
 

@@ -19,7 +19,9 @@ from liftune.record import (
     RunRecord,
     Seconds,
     SeedResult,
+    Shift,
     Speed,
+    Suspects,
     TrainLog,
 )
 from liftune.report.sections import SECTIONS, sections, sentence
@@ -27,6 +29,10 @@ from liftune.report.text import print_sections, to_markdown
 from liftune.task import TaskKind
 
 PLAN = (Choice(choice="bfloat16", value="off", reason="measured <faster> | better"),)
+DOUBTS = {
+    "suspects": Suspects(rows=1000, flagged=0, listed=50, by=("tf-idf",)),
+    "shift": Shift(rows=400, auc=Interval(value=0.51, low=0.47, high=0.55), p_value=0.3),
+}
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
 
 
@@ -115,7 +121,7 @@ def test_the_markdown_is_the_golden_one(record: RunRecord) -> None:
 
 def test_every_section_has_a_say_in_the_whole_report(record: RunRecord) -> None:
     again = [each.model_copy(update={"clean": each.metrics}) for each in record.contenders]
-    full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again)})
+    full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again), **DOUBTS})
     assert len(sections(full)) == len(SECTIONS)
 
 

@@ -34,6 +34,8 @@ def tune(
     test: str | None = None,
     split: Mapping[str, str] | str | None = None,
     skip_bad_rows: bool | None = None,
+    group: str | None = None,
+    near_duplicates: float | str | None = None,
     split_seed: int | None = None,
     label_map: Mapping[str, str] | str | None = None,
     max_length: int | None = None,
@@ -109,16 +111,27 @@ def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> RunRe
     return compare_runs(str(a), str(b), metric=metric)
 
 
-def inspect(data: str, *, model: str | None = "minilm", max_length: int | None = None, **options: Any) -> Inspection:
+def inspect(
+    data: str,
+    *,
+    model: str | None = "minilm",
+    max_length: int | None = None,
+    out: str | Path | None = None,
+    drop: Sequence[str] = (),
+    **options: Any,
+) -> Inspection:
     """What is in a data set before any model sees it: `liftune inspect`.
 
     Args:
         model: whose tokens to count; None counts words.
+        out: where to write the cleaned data: a .jsonl file, or a folder of them.
+        drop: what `out` leaves out beyond bad, repeated, conflicting and leaked rows: near, suspects.
         options: data options of `tune`: text, label, task, split, ...
     """
-    from liftune.data.inspect import inspect as inspect_data
+    from liftune.examine import examine
 
-    return inspect_data(RunSpec.of(data=data, **options).data, model=model, max_length=max_length)
+    place = None if out is None else str(out)
+    return examine(RunSpec.of(data=data, **options).data, model=model, max_length=max_length, out=place, drop=drop)
 
 
 def doctor(

@@ -23,6 +23,7 @@ _METAVARS = {int: "N", float: "X", str: "TEXT"}
 _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME,...", "seeds": "N,N,..."} | {
     "validation": "FILE",
     "accelerations": "none|NAME,...",
+    "near_duplicates": "none|X",
     "test": "FILE",
     "out": "DIR",
 }

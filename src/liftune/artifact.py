@@ -1,8 +1,9 @@
 """The run folder: what is where, written so that nothing finished is lost.
 
     RUN/spec.json            what was asked
-    RUN/rows/test.jsonl      id, text, target of each test row (and validation.jsonl)
+    RUN/rows/test.jsonl      id, text, target of each test row, and its group where there are any (and validation.jsonl)
     RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
+    RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
     RUN/adapter/             the tuned adapter (a model folder for --method full)
     RUN/record.json          what was found; written last, atomically: a folder without it is an unfinished run
 
@@ -16,7 +17,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +27,7 @@ from pydantic import ValidationError
 
 from liftune.data.rows import Split, Splits
 from liftune.errors import ArtifactError
-from liftune.record import SCHEMA, RunRecord
+from liftune.record import SCHEMA, RunRecord, Suspect
 from liftune.seam import Row
 from liftune.spec import RunSpec, faults
 
@@ -148,7 +149,8 @@ class RunFolder:
         with contextlib.suppress(OSError):  # a disk that cannot be written cannot be tidied either
             for part in (self.path / "rows", self.path / "logits", self.adapter):
                 shutil.rmtree(part, ignore_errors=True)
-            (self.path / "spec.json").unlink(missing_ok=True)
+            for name in ("spec.json", "suspects.jsonl"):
+                (self.path / name).unlink(missing_ok=True)
             folder = self.path
             while folder.absolute() != (self._ground or self.path).absolute() and not any(folder.iterdir()):
                 folder.rmdir()
@@ -184,6 +186,11 @@ class RunFolder:
         """One contender's answers: (N, C) on test, (M, C) on validation."""
         with whole(self.path / "logits" / f"{name}.npz") as file:
             np.savez_compressed(file, test=test, validation=validation)
+
+    def save_suspects(self, listed: Iterable[Suspect]) -> None:
+        """Train rows whose label is likely wrong, worst first."""
+        with whole(self.path / "suspects.jsonl") as file:
+            file.writelines((each.model_dump_json() + "\n").encode() for each in listed)
 
     def save_record(self, record: RunRecord) -> None:
         """The end of a run: all of record.json or nothing of it."""
@@ -226,6 +233,7 @@ class RunFolder:
                 tuple(row["id"] for row in found),
                 tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in found),
                 tuple(tuple(row["target"]) if isinstance(row["target"], list) else row["target"] for row in found),
+                tuple(row["group"] for row in found) if found and "group" in found[0] else None,
             )
 
     def logits(self, name: str, part: str = "test") -> NDArray[np.float32]:
@@ -256,8 +264,9 @@ def _unused(path: Path) -> Path:
 
 
 def _lines(split: Split) -> Iterator[str]:
-    for row_id, row, target in zip(split.ids, split.rows, split.targets, strict=True):
-        yield json.dumps({"id": row_id, **as_columns(row), "target": target}, ensure_ascii=False) + "\n"
+    for i, (row_id, row, target) in enumerate(zip(split.ids, split.rows, split.targets, strict=True)):
+        group = {} if split.groups is None else {"group": split.groups[i]}
+        yield json.dumps({"id": row_id, **as_columns(row), "target": target, **group}, ensure_ascii=False) + "\n"
 
 
 def as_columns(row: Row) -> dict[str, str]:

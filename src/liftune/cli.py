@@ -17,7 +17,7 @@ import typer
 from liftune import __version__
 from liftune.arguments import UsageError, asks_for, refusal
 from liftune.errors import LiftuneError, SpecError, nearest
-from liftune.spec import RunSpec
+from liftune.spec import RunSpec, names
 
 if TYPE_CHECKING:
     from liftune.answers import Answer
@@ -38,7 +38,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Metric = Annotated[str | None, typer.Option(metavar="TEXT", help="Decides; the first run's own if not given.")]
 
 #: Sections that are printed at the end of a run; the others are in `liftune report`.
-PRINTED = ("Ladder", "Without leaked rows", "Verdict", "Data audit")
+PRINTED = ("Ladder", "Clean test rows", "Verdict", "Data audit")
 STOPPED = 130
 
 
@@ -69,14 +69,29 @@ def tune(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
 
 @app.command()
 @asks_for("data", "model.name", "model.max_length")
-def inspect(spec: RunSpec, as_json: Json = False) -> None:
-    """Say what is in the data before any model sees them: columns, labels, lengths in the model's tokens, duplicates,
-    leaks, bad rows.
+def inspect(
+    spec: RunSpec,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="PATH", help="Write the cleaned data: a .jsonl file, or a folder of them."),
+    ] = None,
+    drop: Annotated[
+        str | None,
+        typer.Option(
+            "--drop",
+            metavar="near,suspects",
+            help="What --out leaves out beyond bad, repeated, conflicting and leaked rows.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in the data before any model sees them: columns, labels, lengths in the model's tokens, exact and
+    near duplicates, leaks, bad rows, likely mislabels, shift. With --out, write them without what misleads.
     """
-    from liftune.data.inspect import inspect as inspect_data
+    from liftune.examine import examine
     from liftune.report.inspection import inspection_sections
 
-    found = inspect_data(spec.data, model=spec.model.name, max_length=spec.model.max_length)
+    found = examine(spec.data, model=spec.model.name, max_length=spec.model.max_length, out=out, drop=names(drop or ()))
     if as_json:
         _print_json(found.to_json())
     else:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from liftune.artifact import RunFolder
 from liftune.data import load_data
 from liftune.data.folds import Folds
@@ -19,7 +22,9 @@ from liftune.data.load import load_folds
 from liftune.data.rows import Splits
 from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
 from liftune.evidence.ladder import Answers, Ladder
+from liftune.evidence.noise import suspects
 from liftune.evidence.probe import probe as fit_probe
+from liftune.evidence.shift import shift
 from liftune.evidence.teacher import Pupil, Teacher, teach
 from liftune.hardware.flops import Shapes
 from liftune.hardware.plan import Plan, make_plan
@@ -32,7 +37,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
 from liftune.models.shapes import shapes_of
-from liftune.record import Contender, Head, Integrity, TrainLog
+from liftune.record import Contender, Head, Integrity, Shift, Suspects, TrainLog
 from liftune.report.progress import Progress
 from liftune.report.sections import interval
 from liftune.spec import RunSpec
@@ -149,6 +154,9 @@ def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> Pupil:
     """The model as it is, and a linear model on its frozen features, which may teach: from one pass over each part.
 
     A fresh head is flagged: the base's score is then chance by construction.
+
+    Returns:
+        (N, D) the train rows' features as the probe reads them.
     """
     splits = job.splits
     parts = {}
@@ -188,6 +196,20 @@ def with_teacher(job: Job, pupils: Sequence[Pupil]) -> Job:
     """The job with the stronger of the cheap rungs, to learn from beside the labels, where that is wanted."""
     wanted = bool(job.spec.train.teacher_share)
     return replace(job, teacher=teach(pupils, job.splits, seed=job.spec.data.seed) if wanted else None)
+
+
+def doubt(job: Job, features: NDArray[np.float32]) -> tuple[Suspects | None, Shift | None]:
+    """What to doubt of the rows themselves, told by linear models: labels of train, and that test is drawn alike.
+
+    Args:
+        features: (N, D) of the train rows.
+    """
+    splits = job.splits
+    doubts = suspects(splits.train, splits.task, features)
+    if doubts is None:
+        return None, shift(splits)
+    job.folder.save_suspects(doubts.listed)
+    return doubts.found, shift(splits)
 
 
 def climb_tuned(job: Job, ladder: Ladder) -> Tuned:

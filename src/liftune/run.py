@@ -20,6 +20,7 @@ from liftune.climb import (
     climb_baselines,
     climb_full,
     climb_tuned,
+    doubt,
     prepare,
     with_teacher,
 )
@@ -35,7 +36,7 @@ from liftune.metrics import check_metric
 from liftune.models.adapter import open_adapter
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.record import Contender, RunRecord, Seconds
+from liftune.record import Contender, RunRecord, Seconds, Shift, Suspects
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, RunSpec
 from liftune.speed import speed_of
@@ -61,21 +62,25 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     with job.folder.tidied():
         job.folder.save_inputs(spec, job.splits)
         ladder = Ladder(job.splits, job.metric, job.keep)
+        doubts: tuple[Suspects | None, Shift | None] = (None, None)
         if job.folds:
             tuned = climb_folds(job, job.folds, ladder, base)
         else:
-            pupils = [climb_baselines(job, ladder), climb_base_and_probe(job, ladder, base)]
+            pupils = climb_baselines(job, ladder), climb_base_and_probe(job, ladder, base)
             del base  # its memory is wanted for tuning
+            doubts = doubt(job, pupils[1].features)
             job = with_teacher(job, pupils)
             tuned = climb_tuned(job, ladder)
             if spec.evaluation.with_full:
                 climb_full(job, ladder)
-        record = conclude(job, ladder, tuned, started)
+        record = conclude(job, ladder, tuned, started, doubts)
         job.folder.save_record(record)
     return record
 
 
-def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecord:
+def conclude(
+    job: Job, ladder: Ladder, tuned: Tuned, started: float, doubts: tuple[Suspects | None, Shift | None] = (None, None)
+) -> RunRecord:
     """Everything that was found, as one record."""
     splits, spec = job.splits, job.spec
     took = time.time() - started
@@ -101,6 +106,8 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         logs=tuned.logs,
         integrity=tuned.integrity,
         notes=job.notes,
+        suspects=doubts[0],
+        shift=doubts[1],
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=took,
@@ -151,7 +158,7 @@ def evaluate_model(
         head=head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
-        metrics=score(logits, splits.encoded(splits.test), splits.task),
+        metrics=score(logits, splits.encoded(splits.test), splits.task, groups=splits.test.groups),
         notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
     )
     return RunRecord(
@@ -235,4 +242,5 @@ def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluat
         targets=encode(test.targets, (*record.labels, *unseen), record.task),
         fingerprint=record.data_fingerprint,
         max_length=record.max_length,
+        groups=test.groups,
     )

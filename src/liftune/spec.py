@@ -75,6 +75,22 @@ def once(values: tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
+def switched_off(value: Any) -> Any:
+    """None for a number: nought.
+
+    >>> switched_off("none"), switched_off("0.9")
+    (0.0, '0.9')
+    """
+    return 0.0 if isinstance(value, str) and value.strip().casefold() == "none" else value
+
+
+def similarity(value: float) -> float:
+    """A threshold of similarity: nought for none, or 0.5 to 1; below a half, texts that share little would count."""
+    if value != 0 and not 0.5 <= value <= 1:
+        raise ValueError(f"a similarity from 0.5 to 1, or none, is wanted, not {value:g}")
+    return value
+
+
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
@@ -138,6 +154,10 @@ class DataSpec(Spec):
     """Which split is which: train=NAME,validation=NAME,test=NAME."""
     skip_bad_rows: bool = False
     """Drop and count rows without text or label instead of refusing them."""
+    group: str | None = None
+    """Column of an author or a document: its rows stay in one part and are resampled together."""
+    near_duplicates: Annotated[float, BeforeValidator(switched_off), AfterValidator(similarity)] = 0.8
+    """Least similarity, 0.5 to 1, of rows that count as near duplicates; none looks for none."""
     seed: Seed = 0
     """Seed of carving and sampling rows."""
 

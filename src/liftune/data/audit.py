@@ -1,6 +1,7 @@
 """What the rows say of themselves before any model sees them: repeats, conflicts, leaks, labels that train lacks.
 
-In: the parts of a run.  Out: an Audit.  Not here: rows that cannot be read (examples.py), likely mislabels.
+In: the parts of a run.  Out: an Audit.  Not here: rows that cannot be read (examples.py), how alike two texts are
+(near.py), likely mislabels (evidence/noise.py).
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from liftune.data.near import Near, find_near
 from liftune.data.rows import Split
-from liftune.record import Audit
+from liftune.record import Audit, Resemblance
 from liftune.seam import Row, Target
+
+_EXAMPLES = 10
 
 
 def audit(
@@ -23,24 +28,38 @@ def audit(
     carved_validation: bool,
     skipped_rows: int = 0,
     notes: Iterable[str] = (),
+    near_duplicates: float = 0.0,
+    group: str | None = None,
 ) -> Audit:
-    """The audit of the rows that a run uses. Texts are compared to the letter, pairs as pairs.
+    """The audit of the rows that a run uses. Texts are compared to the letter, pairs as pairs; then by resemblance.
 
     Args:
         carved_validation: validation was taken from train, so that a test row in it leaks as one in train does.
+        near_duplicates: least similarity of a near duplicate (see near.py); nought looks for none.
+        group: the column that the rows' groups are from.
     """
     seen = set(train.rows)
     known = seen | set(validation.rows) if carved_validation else seen
     leaked = tuple(id_ for id_, row in zip(test.ids, test.rows, strict=True) if row in known)
+    torn = conflicting(test)
+    found: dict[str, Any] = {"near_duplicates": near_duplicates}
+    if near_duplicates:
+        found |= _near(train, validation, test, near_duplicates, carved_validation=carved_validation)
+    if group:
+        found |= _groups(train, validation, test, group, carved_validation=carved_validation)
     return Audit(
         leaked_test_rows=len(leaked),
         leaked_validation_rows=sum(row in seen for row in validation.rows),
         duplicate_train_rows=len(train) - len(seen),
-        conflicting_rows=_conflicting(train),
+        duplicate_test_rows=len(test) - len(set(test.rows)),
+        conflicting_rows=sum(conflicting(train)),
+        conflicting_test_rows=sum(torn),
+        conflicting_test_ids=tuple(id_ for id_, each in zip(test.ids, torn, strict=True) if each),
         skipped_rows=skipped_rows,
         unseen_labels=_unseen(train, validation, test),
         leaked_ids=leaked,
         notes=tuple(notes),
+        **found,
     )
 
 
@@ -63,11 +82,12 @@ def _labels(target: Target) -> tuple[str, ...]:
     return target if isinstance(target, tuple) else ()
 
 
-def _conflicting(train: Split) -> int:
+def conflicting(split: Split) -> list[bool]:
+    """(N,) whether a row's text occurs with another target."""
     targets: dict[Row, set[Target]] = defaultdict(set)
-    for row, target in zip(train.rows, train.targets, strict=True):
+    for row, target in zip(split.rows, split.targets, strict=True):
         targets[row].add(target)
-    return sum(len(targets[row]) > 1 for row in train.rows)
+    return [len(targets[row]) > 1 for row in split.rows]
 
 
 def _unseen(train: Split, validation: Split, test: Split) -> dict[str, int]:
@@ -80,3 +100,85 @@ def _unseen(train: Split, validation: Split, test: Split) -> dict[str, int]:
         if label not in seen
     )
     return dict(sorted(counts.items()))
+
+
+# By resemblance -------------------------------------------------------------------------------------------------------
+
+
+def _near(train: Split, validation: Split, test: Split, threshold: float, *, carved_validation: bool) -> dict[str, Any]:
+    """The audit's fields on near duplicates; rows that are exact ones are not counted again."""
+    near = find_near((*train.rows, *validation.rows, *test.rows), threshold)
+    ends = (len(train), len(train) + len(validation))
+    keys = near.keys.tolist()
+    of_train, of_validation, of_test = keys[: ends[0]], keys[ends[0] : ends[1]], keys[ends[1] :]
+    sources = dict(zip(of_train, train.ids, strict=True))
+    exact = set(train.rows)
+    wider, known = sources, exact
+    if carved_validation:
+        wider = dict(zip(of_validation, validation.ids, strict=True)) | sources
+        known = exact | set(validation.rows)
+    leaks = _resembling(near, test, of_test, wider, known)
+    return {
+        "near_leaked_test_rows": len(leaks),
+        "near_leaked_ids": tuple(each.row for each in leaks),
+        "near_leaked_validation_rows": len(_resembling(near, validation, of_validation, sources, exact)),
+        "near_duplicate_train_rows": sum(near_repeats(near, train.rows, of_train)),
+        "near_duplicate_test_rows": sum(near_repeats(near, test.rows, of_test)),
+        "near_conflicting_rows": _near_conflicting(near, train, of_train),
+        "near_examples": tuple(sorted(leaks, key=lambda each: -each.similarity)[:_EXAMPLES]),
+    }
+
+
+def _resembling(
+    near: Near, split: Split, keys: Sequence[int], sources: dict[int, str], exact: set[Row]
+) -> list[Resemblance]:
+    """Rows of a part that resemble a source without being one of the exact ones, each with its closest source."""
+    found = []
+    for id_, row, key in zip(split.ids, split.rows, keys, strict=True):
+        if row not in exact:
+            partner = next((each for each in near.around(key) if each[0] in sources), None)
+            if partner:
+                found.append(Resemblance(row=id_, other=sources[partner[0]], similarity=round(partner[1], 4)))
+    return found
+
+
+def near_repeats(near: Near, rows: Sequence[Row], keys: Sequence[int]) -> list[bool]:
+    """(N,) whether a row resembles an earlier one, without repeating one to the letter."""
+    texts: set[Row] = set()
+    seen: set[int] = set()
+    found = []
+    for row, key in zip(rows, keys, strict=True):
+        found.append(row not in texts and any(each in seen for each, _ in near.around(key)))
+        texts.add(row)
+        seen.add(key)
+    return found
+
+
+def _near_conflicting(near: Near, train: Split, keys: Sequence[int]) -> int:
+    """Train rows that resemble one with another target. Numbers are no labels: two readers' may differ."""
+    if any(isinstance(target, float) for target in train.targets):
+        return 0
+    targets: dict[int, set[Target]] = defaultdict(set)
+    for key, target in zip(keys, train.targets, strict=True):
+        targets[key].add(target)
+    return sum(
+        not exact and any(targets[each] - {target} for each, _ in near.around(key) if each in targets)
+        for key, target, exact in zip(keys, train.targets, conflicting(train), strict=True)
+    )
+
+
+# By group -------------------------------------------------------------------------------------------------------------
+
+
+def _groups(train: Split, validation: Split, test: Split, group: str, *, carved_validation: bool) -> dict[str, Any]:
+    """The audit's fields on groups."""
+    of = {
+        name: set(split.groups or ()) for name, split in (("train", train), ("validation", validation), ("test", test))
+    }
+    shared = of["test"] & (of["train"] | of["validation"] if carved_validation else of["train"])
+    return {
+        "group": group,
+        "groups": {name: len(each) for name, each in of.items()},
+        "shared_groups": len(shared),
+        "group_leaked_ids": tuple(id_ for id_, each in zip(test.ids, test.groups or (), strict=True) if each in shared),
+    }

@@ -88,62 +88,79 @@ class Columns:
     text: str
     text_pair: str | None
     label: str
+    group: str | None = None
 
 
 def find_columns(
-    table: Table, *, text: str | None = None, text_pair: str | None = None, label: str | None = None
+    table: Table,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
 ) -> Columns:
     """The columns asked for; the rest by convention, case aside; a last one by being the only one left.
 
-    A pair is recognised by the names in PAIRS; naming `text` alone asks for that one column.
+    A pair is recognised by the names in PAIRS; naming `text` alone asks for that one column. The group's column is no
+    label, and a text only where it is one of a pair or named as one too.
 
     Raises:
         DataError: a named column is not there, or none can be told to be the text or the label.
     """
     names = table.columns
     label = _asked(table, label, _NAME_ONE + "--label") if label else None
-    text, text_pair = find_texts(table, text=text, text_pair=text_pair, taken=label, lone=False)
+    group = _asked(table, group, _NAME_ONE + "--group") if group else None
+    text, text_pair = find_texts(table, text=text, text_pair=text_pair, taken=label, group=group, lone=False)
     if label is None:
-        left = [name for name in names if name not in (text, text_pair)]
-        label = _known(LABELS, left) or (left[0] if text and len(left) == 1 else None)
+        left = [name for name in names if name not in (text, text_pair, group)]
+        label = _known(LABELS, left) or (_known(LABELS, [group]) if group else None)
+        label = label or (left[0] if text and len(left) == 1 else None)
     if label is None:
         raise DataError(
             f"no label column among: {', '.join(names)}", where=table.where, mend="name the label column with --label"
         )
     if text is None:
-        left = [name for name in names if name not in (label, text_pair)]
+        left = [name for name in names if name not in (label, text_pair, group)]
         text = left[0] if len(left) == 1 else None
     if text is None:
         raise DataError(
             f"no text column among: {', '.join(names)}", where=table.where, mend="name the text column with --text"
         )
-    if label in (text, text_pair) or text == text_pair:
+    if label in (text, text_pair, group) or text == text_pair:
         raise DataError(
-            f"column {label if label in (text, text_pair) else text!r} cannot be two things at once",
+            f"column {label if label in (text, text_pair, group) else text!r} cannot be two things at once",
             where=table.where,
-            mend="name different columns with --text, --text-pair and --label",
+            mend="name different columns with --text, --text-pair, --label and --group",
         )
-    return Columns(text, text_pair, label)
+    return Columns(text, text_pair, label, group)
 
 
 def find_texts(
-    table: Table, *, text: str | None = None, text_pair: str | None = None, taken: str | None = None, lone: bool = True
+    table: Table,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    taken: str | None = None,
+    group: str | None = None,
+    lone: bool = True,
 ) -> tuple[str | None, str | None]:
     """The text column and the second one of a pair; None where convention does not tell.
 
     Args:
         taken: the label's column, which is no text.
+        group: the group's column, which may be one of a pair, but is not guessed to be a text by itself.
         lone: whether a column that stands alone is the text, whatever its name: for files that hold only texts.
     """
     left = [name for name in table.columns if name != taken]
     if text or text_pair:
         text = _asked(table, text, _NAME_ONE + "--text") if text else None
         text_pair = _asked(table, text_pair, _NAME_ONE + "--text-pair") if text_pair else None
-        return text or _known(TEXTS, [name for name in left if name != text_pair]), text_pair
+        return text or _known(TEXTS, [name for name in left if name not in (text_pair, group)]), text_pair
     for first, second in PAIRS:
         found, partner = _known((first,), left), _known((second,), left)
         if found and partner:
             return found, partner
+    left = [name for name in left if name != group]
     return _known(TEXTS, left) or (left[0] if lone and len(left) == 1 else None), None
 
 
@@ -158,6 +175,7 @@ def same_columns(table: Table, columns: Columns, role: str) -> Columns:
         _asked(table, columns.text, mend),
         _asked(table, columns.text_pair, mend) if columns.text_pair else None,
         _asked(table, columns.label, mend),
+        _asked(table, columns.group, mend) if columns.group else None,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from liftune.data.columns import Columns
 from liftune.data.rows import Split
 from liftune.data.table import Fault, Table
-from liftune.data.targets import CellError, Reading
+from liftune.data.targets import CellError, Reading, is_missing
 from liftune.record import BadRow
 from liftune.seam import Row, Target
 
@@ -34,11 +34,13 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     texts = table.read(columns.text)
     pairs = table.read(columns.text_pair) if columns.text_pair else None
     labels = table.read(columns.label)
+    clusters = table.read(columns.group) if columns.group else None
     names = table.class_names.get(columns.label, ())
     broken = {fault.position: fault for fault in table.faults}
     ids: list[str] = []
     rows: list[Row] = []
     targets: list[Target] = []
+    groups: list[str] = []
     faults: list[Fault] = []
     for position in range(table.rows):
         if position in broken:
@@ -48,13 +50,23 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
             text = _text(texts[position], columns.text)
             row = (text, _text(pairs[position], columns.text_pair or "")) if pairs is not None else text
             target = reading.target(labels[position], names)
+            group = _group(clusters[position], columns.group or "") if clusters is not None else ""
         except CellError as error:
             faults.append(Fault(position, str(error), error.mend))
             continue
         ids.append(f"{table.name}:{position}")
         rows.append(row)
         targets.append(target)
-    return Examples(table, Split(tuple(ids), tuple(rows), tuple(targets)), tuple(faults))
+        groups.append(group)
+    split = Split(tuple(ids), tuple(rows), tuple(targets), None if clusters is None else tuple(groups))
+    return Examples(table, split, tuple(faults))
+
+
+def _group(cell: Any, column: str) -> str:
+    """A cell as the name of a group."""
+    if is_missing(cell):
+        raise CellError(f"no group in column {column!r}", "name the row's group")
+    return str(cell).strip()
 
 
 def _text(cell: Any, column: str) -> str:

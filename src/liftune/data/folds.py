@@ -6,7 +6,8 @@ Not here: reading rows (load.py), the climbing (folding.py).
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import functools
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
 from liftune.data.rows import Split, Splits
-from liftune.data.splits import carve, lot, strata
+from liftune.data.splits import carve, linked, lot, strata
 from liftune.errors import DataError
 from liftune.task import TaskKind
 
@@ -42,30 +43,25 @@ class Folds:
         return replace(self, whole=whole, parts=tuple(parts), final=self.final.for_labels(labels))
 
 
-def in_folds(
-    rows: Splits, count: int, *, seed: int, validation_rows: int, groups: Sequence[Hashable] | None = None
-) -> Folds:
+def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Folds:
     """Cut all rows into folds.
 
     Args:
         rows: all of them in `train`.
         count: K.
         validation_rows: of each part's carved validation.
-        groups: (N,) rows of one group stay in one fold.
 
     Raises:
         DataError: there are fewer texts (or groups) than folds, or a fold leaves one class only to train on.
     """
     every = rows.train
-    fold_of = assign_folds(every, count, rows.task, seed, groups=groups)
+    fold_of = assign_folds(every, count, rows.task, seed)
     members = [[i for i, fold in enumerate(fold_of) if fold == number] for number in range(count)]
     parts = []
     for number, tested in enumerate(members):
         rest = every.take([i for i, fold in enumerate(fold_of) if fold != number])
         parts.append(_part(rows, rest, every.take(tested), seed, validation_rows, name=f"fold {number + 1}"))
-    validation = Split((), (), ())
-    for part in parts:
-        validation = validation.joined(part.validation)
+    validation = functools.reduce(Split.joined, (part.validation for part in parts))
     return Folds(
         whole=replace(rows, validation=validation, test=every, fingerprint=fingerprint(every)),
         parts=tuple(parts),
@@ -86,24 +82,19 @@ def _part(rows: Splits, rest: Split, test: Split, seed: int, validation_rows: in
     return replace(rows, train=train, validation=rest.take(carved), test=test, fingerprint=fingerprint(test))
 
 
-def assign_folds(
-    split: Split, count: int, task: TaskKind, seed: int, *, groups: Sequence[Hashable] | None = None
-) -> tuple[int, ...]:
+def assign_folds(split: Split, count: int, task: TaskKind, seed: int) -> tuple[int, ...]:
     """The fold, 0 to K - 1, of each row.
 
     Rows of equal text (and pair), and rows of one group, stay together. Folds are filled so that each holds each class
     in proportion, and about as many rows as any other: blocks of rows go, the largest first and equals by lot, to the
     fold that is shortest of their classes.
 
-    Args:
-        groups: (N,) what belongs together, as an author's rows do; None for nothing but equal texts.
-
     Raises:
         DataError: there are fewer blocks than folds.
     """
-    blocks = _blocks(split, groups)
+    blocks = linked(split.rows, split.groups)
     if len(blocks) < count:
-        what = "texts" if groups is None else "groups of rows"
+        what = "texts" if split.groups is None else "groups of rows"
         raise DataError(
             f"{len(blocks)} different {what} do not fill {count} folds",
             where="--folds",
@@ -131,23 +122,3 @@ def assign_folds(
         for i in block:
             fold_of[i] = fold
     return tuple(fold_of)
-
-
-def _blocks(split: Split, groups: Sequence[Hashable] | None) -> list[list[int]]:
-    """Rows that must stay together: joined by an equal text or by a group, also by way of other rows."""
-    block_of = list(range(len(split)))
-
-    def root(i: int) -> int:
-        while block_of[i] != i:
-            block_of[i] = block_of[block_of[i]]
-            i = block_of[i]
-        return i
-
-    for keys in (split.rows, groups or ()):
-        first: dict[Hashable, int] = {}
-        for i, key in enumerate(keys):
-            block_of[root(i)] = root(first.setdefault(key, i))
-    found: dict[int, list[int]] = defaultdict(list)
-    for i in range(len(split)):
-        found[root(i)].append(i)
-    return list(found.values())

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from liftune.data.clean import Cleaned
 from liftune.data.lengths import USUAL_LENGTHS, Lengths, Ruler, find_ruler, measure
 from liftune.data.load import Loaded, load
 from liftune.data.rows import Split
-from liftune.record import SCHEMA, Audit, BadRow, Found, RowCounts
+from liftune.record import SCHEMA, Audit, BadRow, Found, RowCounts, Shift, Suspects
 from liftune.spec import DataSpec
 from liftune.task import TaskKind
 
@@ -26,6 +27,7 @@ class ColumnsFound(Found):
     text: str
     text_pair: str | None
     label: str
+    group: str | None = None
     others: tuple[str, ...]
     """Columns that are not read."""
 
@@ -69,6 +71,11 @@ class Inspection(Found):
     audit: Audit
     fingerprint: str
     notes: tuple[str, ...] = ()
+    suspects: Suspects | None = None
+    """Train rows whose label is likely wrong; null for a regression, or where scikit-learn is not installed."""
+    shift: Shift | None = None
+    cleaned: Cleaned | None = None
+    """What `--out` wrote."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain object, schema first."""
@@ -85,7 +92,11 @@ def inspect(spec: DataSpec, model: str | None = None, max_length: int | None = N
     Raises:
         DataError: the source cannot be read at all, or no row of it can be used.
     """
-    loaded = load(spec, skip_bad_rows=True)
+    return describe(load(spec, skip_bad_rows=True), spec, model, max_length)
+
+
+def describe(loaded: Loaded, spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:
+    """As `inspect`, of data that are read already."""
     splits = loaded.splits
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     ruler = find_ruler(model)
@@ -115,11 +126,12 @@ def inspect(spec: DataSpec, model: str | None = None, max_length: int | None = N
 
 def _columns(loaded: Loaded) -> ColumnsFound:
     found = loaded.columns
-    used = (found.text, found.text_pair, found.label)
+    used = (found.text, found.text_pair, found.label, found.group)
     return ColumnsFound(
         text=found.text,
         text_pair=found.text_pair,
         label=found.label,
+        group=found.group,
         others=tuple(name for name in loaded.all_columns if name not in used),
     )
 

@@ -43,6 +43,8 @@ class Loaded:
     bad_rows: tuple[BadRow, ...]
     sources: dict[str, str]
     """Role -> where its rows come from."""
+    examples: dict[str, Examples]
+    """Role -> all that was read of it, before anything was carved or sampled."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
         in_one: all parts of the source become train, and none is carved.
     """
     tables = read_roles(spec)
-    columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
+    columns = _columns(tables["train"], spec)
     tables, notes = _labelled(tables, columns)
     reading = _reading(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
@@ -107,7 +109,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
     where = {role: table.where for role, table in tables.items()}
-    return Loaded(splits, columns, tables["train"].columns, reading, bad_rows, where)
+    return Loaded(splits, columns, tables["train"].columns, reading, bad_rows, where, examples)
 
 
 def _examples(
@@ -123,6 +125,10 @@ def _examples(
         if not len(each.split):
             raise _refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
     return examples
+
+
+def _columns(train: Table, spec: DataSpec) -> Columns:
+    return find_columns(train, text=spec.text, text_pair=spec.text_pair, label=spec.label, group=spec.group)
 
 
 def _reading(train: Table, columns: Columns, spec: DataSpec) -> Reading:
@@ -235,6 +241,8 @@ def _sampled(
             carved_validation=parts.carved_validation,
             skipped_rows=skipped,
             notes=(*notes, *parts.notes),
+            near_duplicates=spec.near_duplicates,
+            group=spec.group,
         ),
         partial=len(train) < len(parts.train) or len(test) < len(parts.test),
         pairs=pairs,
@@ -263,7 +271,7 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:
         DataError: as `load_data`.
     """
     tables = read_roles(spec)
-    columns = find_columns(tables["train"], text=spec.text, text_pair=spec.text_pair, label=spec.label)
+    columns = _columns(tables["train"], spec)
     tables, notes = _labelled(tables, columns)
     role = next(role for role in ("test", "validation", "train") if role in tables)
     reading = recognise(
@@ -284,7 +292,12 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:
         train=nothing,
         validation=nothing,
         test=test,
-        audit=Audit(skipped_rows=len(examples.faults), notes=notes),
+        audit=Audit(
+            skipped_rows=len(examples.faults),
+            notes=notes,
+            group=spec.group,
+            groups={} if test.groups is None else {"test": len(set(test.groups))},
+        ),
         partial=len(test) < len(examples.split),
         pairs=columns.text_pair is not None,
         fingerprint=fingerprint(test),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from liftune.data.formats import read_file
 from liftune.data.sources import find_parts
-from liftune.data.table import Parts, Table
+from liftune.data.table import Parts, Table, subset
 from liftune.errors import DataError, nearest
 from liftune.spec import DataSpec
 
@@ -22,12 +22,16 @@ ROLES: dict[str, tuple[str, ...]] = {
     "test": ("test", "testing"),
 }
 
+#: A file that stands alone may name each row's part in this column.
+SPLIT_COLUMN = "split"
+
 
 def read_roles(spec: DataSpec) -> dict[str, Table]:
     """The tables of a source by role: always train; validation and test where the data have them.
 
     `spec.split` names parts outright (an empty name leaves that role out); `spec.validation` and `spec.test` are files
-    that stand for a role. A part that stands alone is train, whatever it is called.
+    that stand for a role. A part that stands alone is train, whatever it is called, unless its column `split` names the
+    part of every row.
 
     Raises:
         DataError: no part is train, a name that no part has, or a file that cannot be read.
@@ -35,6 +39,8 @@ def read_roles(spec: DataSpec) -> dict[str, Table]:
     parts = find_parts(spec.source)
     chosen = choose(parts, spec)
     tables = {role: parts[name]() for role, name in chosen.items()}
+    if len(parts) == 1 and not spec.split:
+        tables = _by_column(tables["train"])
     for role, path in (("validation", spec.validation), ("test", spec.test)):
         if path is not None:
             tables[role] = read_file(path, name=role)
@@ -61,6 +67,25 @@ def choose(parts: Parts, spec: DataSpec) -> dict[str, str]:
             f"no part is train; there are: {', '.join(parts)}", where=spec.source, mend="name it: --split train=NAME"
         )
     return {role: name for role, name in chosen.items() if role == "train" or role not in replaced}
+
+
+def _by_column(table: Table) -> dict[str, Table]:
+    """One table cut by its column `split`; whole where it has none, or where that names other things than parts."""
+    if SPLIT_COLUMN not in table.columns:
+        return {"train": table}
+    words = {word: role for role, each in ROLES.items() for word in each}
+    broken = {fault.position for fault in table.faults}  # rows that cannot be read: they are named with train
+    cells = [
+        "train" if i in broken else words.get(str(cell).strip().casefold())
+        for i, cell in enumerate(table.read(SPLIT_COLUMN))
+    ]
+    if None in cells or len(set(cells)) < 2 or "train" not in cells:
+        return {"train": table}
+    return {
+        role: subset(table, [i for i, cell in enumerate(cells) if cell == role], role)
+        for role in ROLES
+        if role in cells
+    }
 
 
 def _role(role: str, spec: DataSpec) -> str:

@@ -23,6 +23,8 @@ class Split:
     ids: tuple[str, ...]
     rows: tuple[Row, ...]
     targets: tuple[Target, ...]
+    groups: tuple[str, ...] | None = None
+    """Each row's group (an author, a document), where `--group` names a column."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -33,11 +35,13 @@ class Split:
             tuple(self.ids[i] for i in positions),
             tuple(self.rows[i] for i in positions),
             tuple(self.targets[i] for i in positions),
+            None if self.groups is None else tuple(self.groups[i] for i in positions),
         )
 
     def joined(self, other: Split) -> Split:
         """These rows, and another part's after them."""
-        return Split(self.ids + other.ids, self.rows + other.rows, self.targets + other.targets)
+        groups = None if self.groups is None or other.groups is None else self.groups + other.groups
+        return Split(self.ids + other.ids, self.rows + other.rows, self.targets + other.targets, groups)
 
 
 @dataclass(frozen=True)

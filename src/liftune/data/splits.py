@@ -20,8 +20,8 @@ _REGRESSION_BINS = 10
 def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str) -> tuple[list[int], list[int]]:
     """Positions that stay and positions that are carved, about `size` of these, in the order of the file.
 
-    Rows of equal text (and pair) stay together, so that nothing carved was seen in what stays. Every class keeps at
-    least one text, so that a class of one row stays.
+    Rows of equal text (and pair) stay together, so that nothing carved was seen in what stays; so do rows of one group,
+    where there are groups. Every class keeps at least one text or group, so that a class of one row stays.
 
     Args:
         name: of the new part, for the seed and for messages.
@@ -31,6 +31,8 @@ def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, wher
         DataError: too few rows to carve a single one.
     """
     rng = lot(seed, f"carve {name}")
+    if split.groups is not None:
+        return _carve_groups(split, split.groups, size, strata(split.targets, task), rng, name=name, where=where)
     by_row: dict[Hashable, list[int]] = defaultdict(list)
     for position, row in enumerate(split.rows):
         by_row[row].append(position)
@@ -55,6 +57,69 @@ def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, wher
         )
     out = set(carved)
     return [i for i in range(len(split)) if i not in out], sorted(carved)
+
+
+def _carve_groups(
+    split: Split,
+    groups: Sequence[str],
+    size: int,
+    kinds: Sequence[Hashable],
+    rng: random.Random,
+    *,
+    name: str,
+    where: str,
+) -> tuple[list[int], list[int]]:
+    """`carve` by whole groups: by lot, each that brings the part nearer to its share of every class."""
+    units = linked(split.rows, groups)
+    rng.shuffle(units)
+    holding = Counter(kind for unit in units for kind in {kinds[i] for i in unit})
+    lacking = {kind: size * count / len(split) for kind, count in Counter(kinds).items()}
+    carved: list[int] = []
+
+    def spared(unit: Sequence[int]) -> bool:
+        return all(holding[kind] > 1 for kind in {kinds[i] for i in unit})
+
+    def take(unit: Sequence[int], counts: Mapping[Hashable, int]) -> None:
+        carved.extend(unit)
+        for kind, count in counts.items():
+            lacking[kind] -= count
+            holding[kind] -= 1
+
+    for unit in units:
+        counts = Counter(kinds[i] for i in unit)
+        if spared(unit) and sum(count * (count - 2 * lacking[kind]) for kind, count in counts.items()) < 0:
+            take(unit, counts)
+    if not carved:
+        carved = min((unit for unit in units if spared(unit)), key=len, default=[])
+    if not carved:
+        raise DataError(
+            f"{len(units)} groups are too few to set a {name} part aside: some class is in one group alone",
+            where=where,
+            mend=f"add rows of other groups, or give a {name} part of its own",
+        )
+    out = set(carved)
+    return [i for i in range(len(split)) if i not in out], sorted(carved)
+
+
+def linked(rows: Sequence[Hashable], groups: Sequence[Hashable] | None) -> list[list[int]]:
+    """Positions that hang together by equal text or by group, over any number of steps."""
+    parent = list(range(len(rows)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[Hashable, int] = {}
+    marks = [("text", row) for row in rows], [("group", group) for group in groups or ()]
+    for kind in marks:
+        for position, mark in enumerate(kind):
+            parent[root(position)] = root(first.setdefault(mark, position))
+    units: dict[int, list[int]] = defaultdict(list)
+    for position in range(len(rows)):
+        units[root(position)].append(position)
+    return list(units.values())
 
 
 def sample(split: Split, size: int, task: TaskKind, seed: int, *, name: str, every_class: bool) -> list[int]:

@@ -96,3 +96,25 @@ def joined(tables: Sequence[Table], name: str) -> Table:
             for fault in table.faults
         ),
     )
+
+
+def subset(table: Table, positions: Sequence[int], name: str) -> Table:
+    """Some rows of a table as a part of its own."""
+    at = {position: i for i, position in enumerate(positions)}
+
+    def read(column: str) -> list[Any]:
+        cells = table.read(column)
+        return [cells[i] for i in positions]
+
+    return Table(
+        name=name,
+        where=f"{table.where} (its {name} rows)",
+        columns=table.columns,
+        rows=len(positions),
+        read=read,
+        lines=None if table.lines is None else [table.lines[i] for i in positions],
+        class_names=table.class_names,
+        faults=tuple(
+            Fault(at[fault.position], fault.reason, fault.mend) for fault in table.faults if fault.position in at
+        ),
+    )

@@ -7,18 +7,22 @@ Not here: scoring (evaluate.py), wording (report/).
 from __future__ import annotations
 
 from liftune.errors import DataError
+from liftune.evidence.clustered import clusters_of, group_bootstrap, sums_by_group
 from liftune.evidence.evaluate import Evaluation
 from liftune.evidence.intervals import ALPHA, discordant, mcnemar_exact, tango_interval
 from liftune.evidence.power import detectable_gain, mcnemar_detectable_gain, mcnemar_rows_needed, rows_needed
 from liftune.evidence.resampling import bca_bootstrap, randomisation_test
 from liftune.metrics import Metric, check_metric, right
 from liftune.record import Comparison, Interval, Verdict
-from liftune.rowstats import Sums
+from liftune.rowstats import Ints, Sums
 
 _MCNEMAR = "exact McNemar test at 0.05"
 _RANDOMISATION = "paired randomisation test at 0.05"
 #: With fewer discordant rows than this, Tango's interval covers more or less often than it says (docs/log.md).
 FEW_DISCORDANT = 10
+#: Of 2^5 ways to swap five groups, even the most extreme two are above 0.05.
+LEAST_GROUPS = 6
+_BY_GROUP = "paired randomisation test by group at 0.05"
 
 
 def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: int = 0) -> Comparison:
@@ -29,6 +33,9 @@ def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: in
     gain (Tango's score method; BCa bootstrap) is shown and does not decide. The gain is signed so that positive is
     better.
 
+    Where rows come in groups, those of a group are no independent draws: the randomisation test then swaps, and the
+    bootstrap draws, whole groups, for every metric.
+
     Args:
         metric: a metric's name; None takes the task's default.
 
@@ -38,6 +45,8 @@ def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: in
     """
     check_same_rows(a, b)
     measure = check_metric(metric, a.task)
+    if a.groups is not None:
+        return _compare_grouped(a, b, measure, clusters_of(a.groups), seed)
     if measure.name == "accuracy":
         return _compare_accuracy(a, b)
     return _compare_resampled(a, b, measure, seed)
@@ -49,6 +58,7 @@ def check_same_rows(a: Evaluation, b: Evaluation) -> None:
     for differs, what, mend in (
         (a.task is not b.task, f"task ({a.task.value} and {b.task.value})", "compare runs of one task"),
         (a.ids != b.ids, f"test rows ({len(a.ids)} and {len(b.ids)}, or others)", "run both on the same test rows"),
+        (a.groups != b.groups, "groups of the test rows", "run both with the same --group"),
         (a.fingerprint != b.fingerprint, "texts or targets of the test rows", "run both on the same data"),
         (a.labels != b.labels, f"labels or their order ({_listed(a)} and {_listed(b)})", "run both on the same labels"),
         (
@@ -98,6 +108,25 @@ def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) 
         needed = rows_needed(boot.interval.value, boot.standard_error, len(a.ids))
     detectable = detectable_gain(boot.standard_error) if boot.standard_error else None
     return _comparison(a, b, metric.name, boot.interval, p_value, verdict, _RANDOMISATION, needed, detectable)
+
+
+def _compare_grouped(a: Evaluation, b: Evaluation, metric: Metric, clusters: Ints, seed: int) -> Comparison:
+    sides = [metric.statistics(each.targets, each.logits, each.task) for each in (a, b)]
+    boot = group_bootstrap(sides, lambda values: metric.sign * (values[1] - values[0]), clusters, seed=seed)
+    gain = boot.interval
+    p_value = 1.0
+    if gain.value is not None:
+        exchanged = [sums_by_group(_exchange(metric, each), clusters) for each in (a, b)]
+        p_value = randomisation_test(*exchanged, seed=seed)
+    verdict = decided(p_value, gain.value)
+    needed = None
+    if verdict == "undecided" and gain.value and boot.standard_error:
+        needed = rows_needed(gain.value, boot.standard_error, len(a.ids))
+    groups = int(clusters.max()) + 1
+    if groups < LEAST_GROUPS:
+        gain = gain.model_copy(update={"note": f"{groups} groups can never decide: {LEAST_GROUPS} are the least"})
+    detectable = detectable_gain(boot.standard_error) if boot.standard_error else None
+    return _comparison(a, b, metric.name, gain, p_value, verdict, _BY_GROUP, needed, detectable)
 
 
 def _exchange(metric: Metric, side: Evaluation) -> Sums:

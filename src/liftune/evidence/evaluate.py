@@ -7,7 +7,7 @@ Not here: the difference of two (compare.py), what a measure is (metrics.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from liftune.data.rows import Splits
 from liftune.errors import DataError
+from liftune.evidence.clustered import clusters_of, group_bootstrap
 from liftune.evidence.intervals import clopper_pearson
 from liftune.evidence.resampling import bca_bootstrap
 from liftune.metrics import Metric, metrics_of, right
@@ -34,6 +35,7 @@ class Evaluation:
         logits: (N, C); targets: encoded over `labels + unseen`.
         fingerprint: of the rows, texts and targets together.
         max_length: tokens kept of each row; None for a contender that reads all of it.
+        groups: (N,) each row's group, where rows come in groups: intervals and tests then go by group.
     """
 
     name: str
@@ -46,6 +48,18 @@ class Evaluation:
     fingerprint: str
     max_length: int | None = None
     metrics: dict[str, Interval] = field(default_factory=dict)
+    groups: tuple[str, ...] | None = None
+
+    def take(self, positions: NDArray[np.int64]) -> Evaluation:
+        """The same answers on some of the rows; scores are not taken over."""
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in positions),
+            logits=self.logits[positions],
+            targets=self.targets[positions],
+            groups=None if self.groups is None else tuple(self.groups[i] for i in positions),
+            metrics={},
+        )
 
 
 def evaluate(
@@ -78,13 +92,22 @@ def evaluate(
         targets=targets,
         fingerprint=splits.fingerprint,
         max_length=max_length,
-        metrics=score(logits, targets, splits.task, seed=seed),
+        metrics=score(logits, targets, splits.task, seed=seed, groups=test.groups),
+        groups=test.groups,
     )
 
 
-def score(logits: FloatArray, targets: NDArray[Any], task: TaskKind, *, seed: int = 0) -> dict[str, Interval]:
-    """Every metric of the task with its 95 % interval: Clopper-Pearson for accuracy, BCa bootstrap otherwise."""
-    return {each.name: _interval(each, [logits], targets, task, seed) for each in metrics_of(task)}
+def score(
+    logits: FloatArray,
+    targets: NDArray[Any],
+    task: TaskKind,
+    *,
+    seed: int = 0,
+    groups: Sequence[str] | None = None,
+) -> dict[str, Interval]:
+    """Every metric of the task with its 95 % interval: Clopper-Pearson for accuracy, BCa bootstrap otherwise; where
+    there are groups, a bootstrap of whole groups for all."""
+    return {each.name: _interval(each, [logits], targets, task, seed, groups) for each in metrics_of(task)}
 
 
 def validation_scores(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> dict[str, float | None]:
@@ -107,12 +130,23 @@ def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict
     if any(each.ids != first.ids or each.fingerprint != first.fingerprint for each in evaluations):
         raise DataError("the seeds were evaluated on different rows", mend="evaluate every seed on the same test rows")
     logits = [each.logits for each in evaluations]
-    return {each.name: _interval(each, logits, first.targets, first.task, seed) for each in metrics_of(first.task)}
+    return {
+        each.name: _interval(each, logits, first.targets, first.task, seed, first.groups)
+        for each in metrics_of(first.task)
+    }
 
 
 def _interval(
-    metric: Metric, logits: Sequence[FloatArray], targets: NDArray[Any], task: TaskKind, seed: int
+    metric: Metric,
+    logits: Sequence[FloatArray],
+    targets: NDArray[Any],
+    task: TaskKind,
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> Interval:
+    if groups is not None:
+        sides = [metric.statistics(targets, each, task) for each in logits]
+        return group_bootstrap(sides, _mean, clusters_of(groups), seed=seed).interval
     if metric.name == "accuracy":
         return clopper_pearson(float(np.mean([right(targets, each).sum() for each in logits])), len(targets))
     return bca_bootstrap([metric.statistics(targets, each, task) for each in logits], _mean, seed=seed).interval

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,15 +143,12 @@ class Ladder:
         )
 
     def _clean(self, evaluations: Sequence[Evaluation]) -> dict[str, Interval] | None:
-        """Scores without the test rows that leaked from train."""
-        leaked = set(self._splits.audit.leaked_ids)
-        keep = np.array([row not in leaked for row in evaluations[0].ids])
+        """Scores without the test rows that leaked from train, to the letter or nearly, and those of torn targets."""
+        unclean = self._splits.audit.unclean
+        keep = np.array([row not in unclean for row in evaluations[0].ids])
         if keep.all() or not keep.any():
             return None
-        ids = tuple(row for row in evaluations[0].ids if row not in leaked)
-        return mean_over_seeds(
-            [replace(each, ids=ids, logits=each.logits[keep], targets=each.targets[keep]) for each in evaluations]
-        )
+        return mean_over_seeds([each.take(np.flatnonzero(keep)) for each in evaluations])
 
     def _scores(self, answers: Answers) -> dict[str, float | None]:
         splits = self._splits

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from liftune.data.inspect import Inspection
 from liftune.record import Audit
-from liftune.report.sections import Section, Table, audit_sentences
+from liftune.report.doubts import audit_sentences, cleaned_section, shift_section, suspects_section
+from liftune.report.sections import Section, Table
 
 #: Labels and bad rows that are printed; all of them stand in --json.
 MOST_LINES = 30
 
 
 def inspection_sections(found: Inspection) -> list[Section]:
-    """Schema, labels, lengths, bad rows, audit."""
-    return [_schema(found), _labels(found), _lengths(found), *_bad_rows(found), _audit(found.audit, found)]
+    """Schema, labels, lengths, bad rows, audit, suspect labels, shift, what was written."""
+    sections = [_schema(found), _labels(found), _lengths(found), *_bad_rows(found), _audit(found.audit, found)]
+    if found.suspects:
+        sections.append(suspects_section(found.suspects))
+    if found.shift:
+        sections.append(shift_section(found.shift))
+    if found.cleaned:
+        sections.append(cleaned_section(found.cleaned))
+    return sections
 
 
 def _schema(found: Inspection) -> Section:
@@ -25,6 +33,7 @@ def _schema(found: Inspection) -> Section:
         f"text column: {columns.text}"
         + (f"; second text: {columns.text_pair}" if columns.text_pair else "")
         + f"; label column: {columns.label}"
+        + (f"; group column: {columns.group}" if columns.group else "")
         + (f"; not read: {', '.join(columns.others)}" if columns.others else ""),
     ]
     counts = found.rows.model_dump()

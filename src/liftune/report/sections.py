@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from liftune.record import Audit, Choice, Comparison, Contender, Interval, RunRecord, Speed, TrainLog
+from liftune.record import Choice, Comparison, Contender, Interval, RunRecord, Speed, TrainLog
 from liftune.registry import Registry
 from liftune.report.claims import amount, claims
 
@@ -84,18 +84,21 @@ def ladder(record: RunRecord) -> Section:
     return Section("Ladder", tuple(sentences), (Table(headings, lines, frozenset(range(1, len(headings)))),))
 
 
-@SECTIONS.entry("clean", summary="The ladder again, without test rows that are in train too.")
+@SECTIONS.entry("clean", summary="The ladder again, without test rows that leaked from train or contradict themselves.")
 def clean(record: RunRecord) -> Section | None:
-    """Only where rows leaked."""
+    """Only where there are such rows."""
     scored = [(contender, contender.clean) for contender in record.contenders if contender.clean]
     if not scored:
         return None
     metrics = list(scored[0][1])
     rows = tuple((_named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
-    left = record.rows.test - record.audit.leaked_test_rows
-    said = f"{left:,} test rows; the verdict is on all {record.rows.test:,}."
+    left = record.rows.test - len(record.audit.unclean)
+    said = (
+        f"{left:,} test rows, without those that leaked or have conflicting targets; the verdict is on all "
+        f"{record.rows.test:,}."
+    )
     table = Table(("contender", *metrics), rows, frozenset(range(1, len(metrics) + 1)))
-    return Section("Without leaked rows", (said,), (table,))
+    return Section("Clean test rows", (said,), (table,))
 
 
 @SECTIONS.entry("verdict", summary="Whether tuning lifted the model, and over what.")
@@ -131,24 +134,25 @@ def seeds(record: RunRecord) -> Section | None:
 @SECTIONS.entry("audit", summary="What the rows themselves say.")
 def audit(record: RunRecord) -> Section:
     """Counts of leaks, duplicates and conflicts."""
+    from liftune.report.doubts import audit_sentences
+
     return Section("Data audit", audit_sentences(record.audit))
 
 
-def audit_sentences(found: Audit) -> tuple[str, ...]:
-    """What the audit found, one sentence each; a word that it found nothing otherwise."""
-    counts = (
-        ("test rows whose text is also in train", found.leaked_test_rows),
-        ("validation rows whose text is also in train", found.leaked_validation_rows),
-        ("train rows that repeat another's text", found.duplicate_train_rows),
-        ("train rows whose text has more than one target", found.conflicting_rows),
-        ("rows dropped because they could not be used", found.skipped_rows),
-    )
-    sentences = [f"{number:,} {what}" for what, number in counts if number]
-    sentences += [
-        f"label {label!r} is in no train row; its {number:,} rows count as wrong"
-        for label, number in found.unseen_labels.items()
-    ]
-    return (*(sentences or ["no leaks, duplicates or conflicts"]), *found.notes)
+@SECTIONS.entry("suspects", summary="Train rows whose label is likely wrong.")
+def suspects(record: RunRecord) -> Section | None:
+    """A few of them; the others are in suspects.jsonl."""
+    from liftune.report.doubts import suspects_section
+
+    return suspects_section(record.suspects, "suspects.jsonl") if record.suspects else None
+
+
+@SECTIONS.entry("shift", summary="Whether test looks drawn as train was.")
+def shift(record: RunRecord) -> Section | None:
+    """A classifier's answer, and the words by which it knew."""
+    from liftune.report.doubts import shift_section
+
+    return shift_section(record.shift) if record.shift else None
 
 
 @SECTIONS.entry("training", summary="Epoch by epoch.")

@@ -1,0 +1,248 @@
+"""The data without the rows that mislead: which go, why, and the rest written so that `liftune tune` reads it again.
+
+In: the parts as they were read, what to drop beyond the default.  Out: lines for files, and a Cleaned that counts.
+Not here: writing them (examine.py), finding suspects (evidence/noise.py), how alike two rows are (near.py).
+
+What leaks is dropped from train, never from test: test speaks of the use that is meant, and stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from liftune.data.audit import conflicting
+from liftune.data.columns import Columns
+from liftune.data.examples import Examples
+from liftune.data.near import find_near
+from liftune.data.roles import SPLIT_COLUMN
+from liftune.data.rows import Split
+from liftune.errors import DataError, SpecError, nearest
+from liftune.record import Found
+from liftune.seam import Row, Target
+
+#: What is dropped only when asked for -> what that means.
+DROPS = {
+    "near": "train rows that resemble a row of test or validation, or an earlier train row of the same label",
+    "suspects": "train rows whose label is likely wrong",
+}
+#: Where a row of each part may not also stand: the part that stays.
+_GUARDS = {"train": ("test", "validation"), "validation": ("test",)}
+
+
+class Dropped(Found):
+    """A row that is left out."""
+
+    split: str
+    row: int
+    """1-based position in its part, the header not counted."""
+    reason: str
+    like: str | None = None
+    """Id of the row that it repeats or resembles."""
+    text: Row | None = None
+    target: Target | None = None
+
+
+class Cleaned(Found):
+    """What was written."""
+
+    files: dict[str, str]
+    """Part -> file; `dropped` -> the list of what was left out."""
+    kept: dict[str, int]
+    """Part -> rows written."""
+    dropped: dict[str, dict[str, int]]
+    """Part -> reason -> rows left out."""
+
+
+def check_drops(names: Iterable[str]) -> frozenset[str]:
+    """Names from DROPS.
+
+    Raises:
+        SpecError: one that is not there.
+    """
+    names = frozenset(names)
+    for name in sorted(names - set(DROPS)):
+        raise SpecError(
+            f"nothing called {name!r} to drop{nearest(name, DROPS)}",
+            where="--drop",
+            mend=f"choose from: {', '.join(DROPS)}",
+        )
+    return names
+
+
+def check_target(out: str, sources: Collection[str]) -> Path:
+    """Where the cleaned data go: a .jsonl file, or a folder that is new or empty.
+
+    Raises:
+        SpecError: another kind of file, a folder that holds something, or the data themselves.
+    """
+    path = Path(out).expanduser()
+    mend = "name a new folder, or a file that ends in .jsonl"
+    if path.suffix == ".jsonl" and not path.is_dir():
+        if any(path.exists() and Path(each).exists() and path.samefile(each) for each in sources):
+            raise SpecError(f"{out} is the data themselves", where="--out", mend=mend)
+        return path
+    if path.suffix and not path.is_dir():
+        raise SpecError(f"{out} is neither a folder nor a .jsonl file", where="--out", mend=mend)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise SpecError(f"{out} exists and is not an empty folder", where="--out", mend=mend)
+    return path
+
+
+def find_dropped(
+    examples: Mapping[str, Examples], *, near: float = 0.0, suspects: Collection[str] = ()
+) -> dict[str, list[Dropped]]:
+    """Part -> its rows to leave out, in their order; every row for the first reason that holds.
+
+    Args:
+        near: least similarity of a near duplicate to drop; nought drops none.
+        suspects: ids of rows to drop for their labels.
+    """
+    splits = {role: each.split for role, each in examples.items()}
+    alike = _Alike(splits, near) if near else None
+    found = {}
+    for role, each in examples.items():
+        bad = [Dropped(split=role, row=fault.position + 1, reason=fault.reason) for fault in each.faults]
+        verdicts = _verdicts(role, splits, alike, suspects)
+        others = [
+            Dropped(split=role, row=_position(id_) + 1, reason=reason, like=like, text=row, target=target)
+            for id_, row, target, (reason, like) in zip(
+                each.split.ids, each.split.rows, each.split.targets, verdicts, strict=True
+            )
+            if reason
+        ]
+        found[role] = sorted(bad + others, key=lambda one: one.row)
+    return found
+
+
+def _position(id_: str) -> int:
+    return int(id_.rpartition(":")[2])
+
+
+def _verdicts(
+    role: str, splits: Mapping[str, Split], alike: _Alike | None, suspects: Collection[str]
+) -> Iterator[tuple[str, str | None]]:
+    """Each row's reason to go, or "", and the row that it is like."""
+    split = splits[role]
+    guards = {
+        row: (other, id_)
+        for other in reversed(_GUARDS.get(role, ()))
+        if other in splits
+        for id_, row in zip(splits[other].ids, splits[other].rows, strict=True)
+    }
+    torn = conflicting(split)
+    kept: dict[Row, str] = {}
+    for i, (id_, row) in enumerate(zip(split.ids, split.rows, strict=True)):
+        if row in guards:
+            other, like = guards[row]
+            yield f"also in {other}", like
+            continue
+        if role == "train":
+            if torn[i]:
+                yield "its text has more than one target", None
+                continue
+            if row in kept:
+                yield "repeats a train row", kept[row]
+                continue
+        if alike and (found := alike.reason(role, i)):
+            yield found
+            continue
+        if role == "train" and id_ in suspects:
+            yield "its label is likely wrong", None
+            continue
+        kept[row] = id_
+        if alike:
+            alike.keep(role, i)
+        yield "", None
+
+
+class _Alike:
+    """Resemblance across parts; knows which train rows are kept so far."""
+
+    def __init__(self, splits: Mapping[str, Split], threshold: float) -> None:
+        self._splits = splits
+        self._near = find_near([row for split in splits.values() for row in split.rows], threshold)
+        self._starts: dict[str, int] = {}
+        self._of: dict[str, dict[int, str]] = {}
+        start = 0
+        for role, split in splits.items():
+            self._starts[role] = start
+            keys = self._near.keys[start : start + len(split)].tolist()
+            self._of[role] = dict(zip(keys, split.ids, strict=True))
+            start += len(split)
+        self._kept: dict[tuple[int, Target], str] = {}
+
+    def _key(self, role: str, i: int) -> int:
+        return int(self._near.keys[self._starts[role] + i])
+
+    def keep(self, role: str, i: int) -> None:
+        """Remember a row that stays."""
+        if role == "train":
+            split = self._splits[role]
+            self._kept.setdefault((self._key(role, i), split.targets[i]), split.ids[i])
+
+    def reason(self, role: str, i: int) -> tuple[str, str] | None:
+        """Why a row goes for what it resembles, and which row that is."""
+        around = [key for key, _ in self._near.around(self._key(role, i))]
+        for other in _GUARDS.get(role, ()):
+            like = next((self._of[other][key] for key in around if key in self._of.get(other, {})), None)
+            if like:
+                return f"resembles a row of {other}", like
+        if role == "train":
+            target = self._splits[role].targets[i]
+            like = next((self._kept[key, target] for key in around if (key, target) in self._kept), None)
+            if like:
+                return "resembles a train row of the same target", like
+        return None
+
+
+def arrange(
+    out: Path, examples: Mapping[str, Examples], columns: Columns, dropped: Mapping[str, Sequence[Dropped]]
+) -> tuple[Cleaned, dict[Path, list[dict[str, Any]]]]:
+    """The kept rows with all their columns, and beside them the list of what was left out: what to write where.
+
+    A folder gets a file a part. One file holds all parts, told apart by the column `split`, which `liftune tune` reads;
+    data of one part need none.
+
+    Raises:
+        DataError: nothing is left of a part.
+    """
+    gone = {role: {one.row for one in each} for role, each in dropped.items()}
+    kept = {
+        role: [line for row, line in _lines(each, columns) if row not in gone[role]] for role, each in examples.items()
+    }
+    for role, lines in kept.items():
+        if not lines:
+            raise DataError(f"nothing is left of {role}", where=examples[role].table.where, mend="drop less")
+    files: dict[str, Path] = {}
+    texts: dict[Path, list[dict[str, Any]]] = {}
+    if out.suffix == ".jsonl":
+        files = dict.fromkeys(kept, out)
+        marked = len(kept) > 1
+        texts[out] = [({SPLIT_COLUMN: role} if marked else {}) | line for role, lines in kept.items() for line in lines]
+        listing = out.with_name(f"{out.stem}.dropped.jsonl")
+    else:
+        files = {role: out / f"{role}.jsonl" for role in kept}
+        texts = {files[role]: lines for role, lines in kept.items()}
+        listing = out / "dropped.jsonl"
+    texts[listing] = [one.model_dump(mode="json") for each in dropped.values() for one in each]
+    cleaned = Cleaned(
+        files={role: str(path) for role, path in files.items()} | {"dropped": str(listing)},
+        kept={role: len(lines) for role, lines in kept.items()},
+        dropped={role: dict(Counter(one.reason for one in each)) for role, each in dropped.items() if each},
+    )
+    return cleaned, texts
+
+
+def _lines(examples: Examples, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each usable row: its 1-based position, and its cells by column, its text and target as they were understood."""
+    table = examples.table
+    used = (columns.text, columns.text_pair, columns.label)
+    others = {name: table.read(name) for name in table.columns if name not in used}
+    for id_, row, target in zip(examples.split.ids, examples.split.rows, examples.split.targets, strict=True):
+        i = _position(id_)
+        texts = {columns.text: row} if isinstance(row, str) else {columns.text: row[0], str(columns.text_pair): row[1]}
+        rest = {name: cells[i] for name, cells in others.items() if name != SPLIT_COLUMN}
+        yield i + 1, {**texts, columns.label: target, **rest}

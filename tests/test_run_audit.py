@@ -1,0 +1,110 @@
+"""What a run says of its rows: suspects in a file, shift, clean scores of every rung, groups to the very end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_models import save_tiny
+
+from liftune.artifact import RunFolder
+from liftune.record import Audit, RunRecord
+from liftune.report.doubts import audit_sentences
+from liftune.report.sections import sections
+from liftune.run import compare_runs, evaluate_model, tune
+from liftune.spec import RunSpec
+
+FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_tiny("distilbert", tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(scope="module")
+def ran(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """A run on grouped rows: one test row leaks to the letter, one nearly, one by its group, two are torn."""
+    folder = tmp_path_factory.mktemp("data")
+    words = {"joy": ("sunny", "laugh"), "anger": ("shout", "slam")}
+
+    def rows(part: str, n: int) -> list[dict[str, str]]:
+        return [
+            {"text": f"{part} {i} {words[label][i % 2]}", "label": label, "author": f"{part} {i // 2} {label}"}
+            for i in range(n)
+            for label in words
+        ]
+
+    train = rows("train", 24)
+    train[5]["label"] = "joy"  # says "anger" by its words
+    leaks = "a text of a few more words than the others have"
+    train.append({"text": leaks, "label": "joy", "author": "t1"})
+    test = rows("test", 20)
+    test += [
+        {"text": leaks, "label": "joy", "author": "u1"},
+        {"text": leaks + "!", "label": "joy", "author": "u2"},
+        {"text": "by an author of train", "label": "joy", "author": "train 0 joy"},
+        {"text": "torn", "label": "joy", "author": "u3"},
+        {"text": "torn", "label": "anger", "author": "u4"},
+    ]
+    for name, each in (("train", train), ("validation", rows("validation", 8)), ("test", test)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in each))
+    out = str(tmp_path_factory.mktemp("runs") / "run")
+    return tune(RunSpec.of(data=str(folder), model=model, out=out, group="author", **FAST))
+
+
+def test_every_rung_is_scored_again_without_the_rows_that_leaked_or_are_torn(ran: RunRecord) -> None:
+    audit = ran.audit
+    assert audit.unclean == {"test:40", "test:41", "test:42", "test:43", "test:44"}
+    assert (audit.leaked_test_rows, audit.near_leaked_test_rows, audit.shared_groups) == (1, 1, 1)
+    for contender in ran.contenders:
+        assert contender.clean is not None
+        assert contender.clean["accuracy"].value is not None
+    said = next(section for section in sections(ran) if section.title == "Clean test rows")
+    assert said.sentences[0].startswith("40 test rows")
+    assert len(said.tables[0].rows) == len(ran.contenders)
+
+
+def test_suspects_stand_in_a_file_and_in_the_record(ran: RunRecord) -> None:
+    assert ran.suspects is not None
+    assert ran.suspects.by == ("tf-idf", "frozen features")
+    assert ran.suspects.rows == ran.rows.train
+    listed = [json.loads(line) for line in (Path(ran.run) / "suspects.jsonl").read_text().splitlines()]
+    assert len(listed) == ran.suspects.listed > 0
+    assert "train:5" in [each["id"] for each in listed[:2]]
+    assert next(each for each in listed if each["id"] == "train:5")["rather"] == "anger"
+
+
+def test_shift_is_told_with_its_interval(ran: RunRecord) -> None:
+    """The word "test" is in test's rows alone."""
+    assert ran.shift is not None
+    assert ran.shift.auc.value is not None
+    assert ran.shift.auc.value > 0.9
+    said = next(section for section in sections(ran) if section.title == "Shift from train to test")
+    assert said.sentences[0].startswith("Test is not drawn as train was")
+
+
+def test_groups_decide_the_verdict_and_lie_in_the_folder(ran: RunRecord) -> None:
+    assert {each.test for each in ran.comparisons} == {"paired randomisation test by group at 0.05"}
+    groups = RunFolder.open(ran.run).split("test").groups
+    assert groups is not None
+    assert groups[-1] == "u4"
+    assert any("whole groups" in sentence for sentence in audit_sentences(ran.audit))
+    again = compare_runs(ran.run, ran.run)
+    assert again.comparisons[0].test == "paired randomisation test by group at 0.05"
+
+
+def test_evaluate_resamples_by_group_too(ran: RunRecord) -> None:
+    spec = RunFolder.open(ran.run).spec()
+    model = spec.model.model_copy(update={"name": ran.run, "max_length": None})
+    found = evaluate_model(spec.data, model).contenders[0].metrics["accuracy"]
+    tuned = next(each for each in ran.contenders if each.name == "tuned").metrics["accuracy"]
+    assert (found.value, found.low, found.high) == (tuned.value, tuned.low, tuned.high)
+
+
+def test_the_record_and_older_ones_are_read_back(ran: RunRecord) -> None:
+    assert RunFolder.open(ran.run).record() == ran
+    old = {"leaked_test_rows": 2, "leaked_ids": ["test:0", "test:1"]}
+    assert Audit.model_validate(old).unclean == {"test:0", "test:1"}
+    assert audit_sentences(Audit.model_validate(old)) == ("2 test rows whose text is also in train",)
