@@ -52,6 +52,9 @@ class Job:
     """Of the model before it is changed."""
     notes: tuple[str, ...] = ()
     """What loading the model said."""
+    base_model: str = ""
+    """Its hub id, empty for a local folder."""
+    base_license: str | None = None
 
     def keep(self, name: str, answers: Answers) -> None:
         """Put a contender's logits on disk as soon as they are known."""
@@ -91,7 +94,20 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
     )
     for note in backbone.notes:
         progress.say(f"  {note}")
-    job = Job(spec, method, options, splits, metric, plan, folder, progress, shapes_of(backbone), notes=backbone.notes)
+    job = Job(
+        spec,
+        method,
+        options,
+        splits,
+        metric,
+        plan,
+        folder,
+        progress,
+        shapes_of(backbone),
+        notes=backbone.notes,
+        base_model="" if Path(backbone.base).is_dir() else backbone.base,
+        base_license=backbone.license,
+    )
     return job, attach(backbone, None, None, plan=plan)
 
 
@@ -164,6 +180,7 @@ def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
         head=classifier.backbone.head,
         trainable_parameters=parameters,
         max_length=classifier.max_length,
+        saved_bytes=job.folder.saved_bytes(),
     )
     tell(job, contender)
     return Tuned(tuple(logs), integrity, plan)

@@ -15,7 +15,7 @@ from pathlib import Path
 from liftune.artifact import RunFolder, adapter_folder
 from liftune.climb import Job, Tuned, climb_base_and_probe, climb_baselines, climb_full, climb_tuned, prepare
 from liftune.data.load import load_test
-from liftune.errors import EXTRAS, ArtifactError, SpecError, need
+from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, need
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, score
 from liftune.evidence.ladder import Ladder
@@ -27,6 +27,7 @@ from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
 from liftune.record import Contender, RunRecord, Seconds
 from liftune.report.progress import Progress
+from liftune.reporting import publish
 from liftune.spec import DataSpec, ModelSpec, RunSpec
 from liftune.speed import speed_of
 from liftune.task import encode
@@ -59,7 +60,16 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
             climb_full(job, ladder)
         record = conclude(job, ladder, tuned, started)
         job.folder.save_record(record)
+    tell_of(job, record)
     return record
+
+
+def tell_of(job: Job, record: RunRecord) -> None:
+    """The adapter's card and the page; the run is whole without the page."""
+    try:
+        publish(job.folder, record)
+    except MissingExtra as error:
+        job.progress.say(f"no report.html: {error.what}; {error.mend}, then liftune report {record.run} --format html")
 
 
 def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecord:
@@ -80,6 +90,9 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         data_fingerprint=splits.fingerprint,
         max_length=ladder.rungs["tuned"].evaluation.max_length or 0,
         model=spec.model.name,
+        data=spec.data.source,
+        base_model=job.base_model,
+        base_license=job.base_license,
         method=job.method.name,
         plan=tuned.plan.choices,
         speed=speed_of(tuned.logs, len(splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
