@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from liftune.artifact import RunFolder, whole, write_text
+from liftune.data.audit import labels_of
+from liftune.data.rows import Split
 from liftune.details import Details
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.details import details, set_against
@@ -71,6 +73,7 @@ def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
             "the record has no tuned contender", where=str(folder.path), mend="give a run of `liftune tune`"
         )
     test = folder.split("test")
+    _check_labels(folder, record, test)
     wanted = {"base", "tuned", set_against(record)[0], *(each.a for each in record.comparisons)}
     logits = {}
     for name in (each.name for each in record.contenders if each.name in wanted):
@@ -84,6 +87,18 @@ def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
                 mend="restore the files, or run `liftune tune` again",
             )
     return record, details(record, command_line(folder.spec()), test, logits)
+
+
+def _check_labels(folder: RunFolder, record: RunRecord, test: Split) -> None:
+    if not record.task.outputs_labels:
+        return
+    unknown = sorted(labels_of(test) - {*record.labels, *record.audit.unseen_labels})
+    if unknown:
+        raise ArtifactError(
+            f"test.jsonl holds labels that record.json does not know, the first is {unknown[0]!r}",
+            where=str(folder.path),
+            mend="restore the files, or run `liftune tune` again",
+        )
 
 
 def write_report(folder: RunFolder, form: str, out: str | None = None) -> Path:
@@ -116,11 +131,11 @@ def write_flips(folder: RunFolder, found: Details) -> None:
                 file.write((json.dumps(values, ensure_ascii=False) + "\n").encode())
 
 
-def publish(folder: RunFolder, record: RunRecord) -> None:
-    """What a finished run leaves to be read: the adapter's card, and the page.
+def publish(folder: RunFolder, record: RunRecord) -> Path:
+    """What a finished run leaves to be read: the adapter's card, and the page, whose place is returned.
 
     Raises:
         MissingExtra: what the page is drawn with is not installed; the card is then written all the same.
     """
     write_text(folder.adapter / CARD, to_card(record))
-    write_report(folder, "html")
+    return write_report(folder, "html")

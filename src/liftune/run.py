@@ -67,7 +67,7 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
 def tell_of(job: Job, record: RunRecord) -> None:
     """The adapter's card and the page; the run is whole without the page."""
     try:
-        publish(job.folder, record)
+        job.progress.say(f"report: {publish(job.folder, record)}")
     except MissingExtra as error:
         job.progress.say(f"no report.html: {error.what}; {error.mend}, then liftune report {record.run} --format html")
 

@@ -86,5 +86,5 @@ def _teller(logits: FloatArray, labels: Sequence[str], task: TaskKind) -> Callab
     if task is TaskKind.SINGLE_LABEL:
         return lambda i: labels[int(answers[i])]
     if task is TaskKind.MULTI_LABEL:
-        return lambda i: shown(tuple(labels[j] for j in np.flatnonzero(answers[i])))
+        return lambda i: shown(tuple(labels[int(j)] for j in np.flatnonzero(answers[i])))
     return lambda i: shown(float(answers[i]))

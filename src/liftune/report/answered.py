@@ -80,8 +80,9 @@ def classes(record: RunRecord, details: Details) -> Section | None:
         "intervals, F1 a bootstrap's (BCa); each holds for its label alone, not for all at once."
     )
     never = [each.label for each in after if each.precision.value is None]
-    notes = (f"Precision is undefined for labels that the tuned model never gives: {_listed(never)}.",) if never else ()
-    notes += unbracketed(each.f1 for each in (*after, *before))
+    notes: tuple[str, ...] = unbracketed(each.f1 for each in (*after, *before))
+    if never:
+        notes = (f"Precision is undefined for labels that the tuned model never gives: {_listed(never)}.", *notes)
     charts: tuple[Chart, ...] = ()
     if len(after) <= MOST_IN_CHART:
         f1 = {details.against: tuple(each.f1 for each in before), "tuned": tuple(each.f1 for each in after)}
@@ -134,8 +135,6 @@ def confusions(record: RunRecord, details: Details) -> Section | None:
     said = ["The tuned model's commonest confusions; the share is of the truth's rows."]
     if not rows:
         said = ["The tuned model confuses no labels on these rows."]
-    if charts:
-        said.append("In the matrices a row is the truth, a column the answer; shade is the share of the row.")
     tables = (Table(("truth", "answered", "rows", "share"), rows, frozenset({2, 3})),) if rows else ()
     return Section("Confusions", tuple(said), tables, charts)
 
@@ -174,7 +173,7 @@ def reliability(record: RunRecord, details: Details) -> Section | None:
     said = (
         f"Probabilities of {name}: in {len(outside)} of {len(bins)} bins their mean lies outside the interval of what "
         "was kept.",
-        "Points on the diagonal keep what they promise; below it, answers are surer than they should be."
+        "Where less is kept than was promised, answers are surer than they should be."
         + ("" if single else " A row's labels are taken for independent, so intervals may be too narrow."),
     )
     headings = (f"{what[0]}, {name}", "answers", "promised", "kept")

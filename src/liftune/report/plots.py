@@ -34,7 +34,7 @@ _OTHERS = ((OTHER, "s"), (THIRD, "^"), (FAINT, "D"), (INK, "v"))
 _WIDTH, _HEIGHT = 4.4, 2.9
 #: A chart is drawn as wide as on a phone, and grows up to this where there is room.
 _GROWTH = 1.4
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "liftune",
     "text.parse_math": False,
@@ -78,7 +78,8 @@ def svg(chart: Chart) -> str:
         file = io.BytesIO()
         # No date, no version: the same record gives the same bytes.
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        FigureCanvasSVG(figure).print_svg(file, metadata=nothing)
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(file, metadata=nothing)
     return _for_the_page(file.getvalue().decode(), chart.alt)
 
 
@@ -90,6 +91,7 @@ def _for_the_page(text: str, alt: str) -> str:
     for stand_in, variable in COLOURS.items():
         text = text.replace(stand_in, variable)
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     box = re.search(r'viewBox="([^"]+)"', text)
     assert box is not None
     mark = f"c{hashlib.sha256((text + alt).encode()).hexdigest()[:8]}-"

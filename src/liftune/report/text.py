@@ -24,10 +24,10 @@ def to_markdown(record: RunRecord, details: Details | None = None) -> str:
         parts.append(f"## {section.title}")
         parts += [_markdown_table(table) for table in section.tables]
         parts += [f"```console\n$ {command}\n```" for command in section.commands]
-        if section.caveats:
-            parts.append("\n".join(f"> - {_escaped(caveat)}" for caveat in section.caveats))
         if section.sentences:
             parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in section.sentences))
+        if section.caveats:
+            parts.append("\n".join(f"> - {_escaped(caveat)}" for caveat in section.caveats))
     return "\n\n".join(parts) + "\n"
 
 
