@@ -126,7 +126,9 @@ def test_the_text_of_a_whole_run_is_the_golden_one(tmp_path: Path) -> None:
 def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(record: RunRecord) -> None:
     """A base with a fresh head is beaten by anything: that alone must not read as success."""
     assert overall(record) == "undecided"
-    assert headline(record).startswith("It is not decided whether tuning paid: tuned against probe")
+    assert headline(record).startswith(
+        "It is not decided whether tuning paid: tuned against probe (the strongest other rung on"
+    )
     trained = tuple(each.model_copy(update={"head": "trained"}) for each in record.contenders)
     worse = record.comparisons[0].model_copy(update={"verdict": "worse"})
     found = record.model_copy(update={"contenders": trained, "comparisons": (worse, record.comparisons[1])})

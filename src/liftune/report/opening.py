@@ -60,7 +60,9 @@ def _by_chance(comparison: Comparison, record: RunRecord) -> bool:
 
 
 def _clause(comparison: Comparison, record: RunRecord) -> str:
-    other = f"{comparison.a} (the strongest other rung)" if comparison.a == record.strongest else comparison.a
+    other = (
+        f"{comparison.a} (the strongest other rung on validation)" if comparison.a == record.strongest else comparison.a
+    )
     lifted = gain(comparison.metric, comparison.gain, comparison.low, comparison.high)
     if comparison.verdict == "undecided":
         return f"{comparison.b} against {other} gives {lifted}, which may be chance"
