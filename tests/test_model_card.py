@@ -65,7 +65,7 @@ def test_the_card_tells_verdict_ladder_and_caveats(record: RunRecord) -> None:
     assert "Tuning paid: tuned is better than probe" in card
     assert "| majority |" in card
     assert "One seed" in card
-    assert "by construction" not in card  # that is said of the base, whose row stands in the table as it is
+    assert "| base, fresh |" in card
 
 
 def test_the_card_tells_no_path_of_this_disk(record: RunRecord) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from liftune.record import Contender, RunRecord
 from liftune.report.opening import caveats, headline
-from liftune.report.section import interval, plain_name
+from liftune.report.section import interval, named, plain_name
 from liftune.task import TaskKind
 
 #: Our metrics by the names that hubs know them by, where they differ.
@@ -106,7 +106,7 @@ def _body(record: RunRecord, tuned: Contender) -> str:
 def _table(record: RunRecord) -> str:
     names = list(record.contenders[0].metrics)
     lines = [("contender", *names), ("---", *("---:" for _ in names))]
-    lines += [(each.name, *(interval(each.metrics[name]) for name in names)) for each in record.contenders]
+    lines += [(named(each), *(interval(each.metrics[name]) for name in names)) for each in record.contenders]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

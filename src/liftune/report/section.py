@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from liftune.record import Interval
+from liftune.record import Contender, Interval
 from liftune.registry import Registry
 from liftune.report.chart import Chart
 
@@ -152,6 +152,11 @@ def gain(metric: str, value: float | None, low: float | None = None, high: float
 
     text = f"{shown(value)}{' points' if points else ''} of {metric}"
     return text if low is None or high is None else f"{text} [{shown(low)}, {shown(high)}]"
+
+
+def named(contender: Contender) -> str:
+    """A contender's name; a base whose head is fresh says so wherever it stands."""
+    return "base, fresh" if contender.name == "base" and contender.head == "fresh" else contender.name
 
 
 def seconds(value: float | None) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from liftune.details import Details
-from liftune.record import Audit, Choice, Comparison, Contender, RunRecord, Speed
+from liftune.record import Audit, Choice, Comparison, RunRecord, Speed
 
 # The shelves, imported so that they register: within a chapter, what is imported first stands first.
 from liftune.report import answered, cost, opening  # noqa: F401 - they register
@@ -24,6 +24,7 @@ from liftune.report.section import (
     count,
     gain,
     interval,
+    named,
     number,
     p_value,
     seconds,
@@ -78,7 +79,7 @@ def ladder(record: RunRecord) -> Section:
     headings = ("contender", *metrics, "params", "fit s", "eval s")
     rows = tuple(
         (
-            _named(contender),
+            named(contender),
             *(interval(contender.metrics[metric]) for metric in metrics),
             count(contender.trainable_parameters),
             seconds(contender.seconds.train),
@@ -110,7 +111,7 @@ def clean(record: RunRecord) -> Section | None:
     if not scored:
         return None
     metrics = list(scored[0][1])
-    rows = tuple((_named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
+    rows = tuple((named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
     left = record.rows.test - record.audit.leaked_test_rows
     said = f"{left:,} test rows; the verdict is on all {record.rows.test:,}."
     table = Table(("contender", *metrics), rows, frozenset(range(1, len(metrics) + 1)))
@@ -310,7 +311,3 @@ def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str
     if comparison.a == "base" and head == "fresh":
         text += " The base's head is fresh: its score is chance by construction, not the model's skill."
     return text
-
-
-def _named(contender: Contender) -> str:
-    return "base, fresh" if contender.name == "base" and contender.head == "fresh" else contender.name
