@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from made_runs import made_run
 from rich.console import Console
 
 from liftune.record import (
@@ -24,8 +25,10 @@ from liftune.record import (
     Suspects,
     TrainLog,
 )
+from liftune.report.opening import caveats, headline, overall
 from liftune.report.sections import SECTIONS, sections, sentence
 from liftune.report.text import print_sections, to_markdown
+from liftune.reporting import look_into
 from liftune.task import TaskKind
 
 PLAN = (Choice(choice="bfloat16", value="off", reason="measured <faster> | better"),)
@@ -34,6 +37,7 @@ DOUBTS = {
     "shift": Shift(rows=400, auc=Interval(value=0.51, low=0.47, high=0.55), p_value=0.3),
 }
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
+WHOLE = GOLDEN.with_name("whole.md")
 
 
 def contender(name: str, value: float, head: str | None = None, **more: object) -> Contender:
@@ -122,7 +126,44 @@ def test_the_markdown_is_the_golden_one(record: RunRecord) -> None:
 def test_every_section_has_a_say_in_the_whole_report(record: RunRecord) -> None:
     again = [each.model_copy(update={"clean": each.metrics}) for each in record.contenders]
     full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again), **DOUBTS})
-    assert len(sections(full)) == len(SECTIONS)
+    assert len(sections(full)) == sum(not each.of_details for each in SECTIONS.entries())
+
+
+def test_the_text_of_a_whole_run_is_the_golden_one(tmp_path: Path) -> None:
+    """With its rows and logits at hand. To renew: as above, from `look_into(made_run(...))`."""
+    record, details = look_into(made_run(tmp_path / "run"))
+    found = details.model_copy(update={"command": "liftune tune rows.csv"})
+    record = record.model_copy(update={"run": "runs/x"})
+    assert to_markdown(record, found) == WHOLE.read_text(encoding="utf-8")
+
+
+def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(record: RunRecord) -> None:
+    """A base with a fresh head is beaten by anything: that alone must not read as success."""
+    assert overall(record) == "undecided"
+    assert headline(record).startswith(
+        "It is not decided whether tuning paid: tuned against probe (the strongest other rung on"
+    )
+    trained = tuple(each.model_copy(update={"head": "trained"}) for each in record.contenders)
+    worse = record.comparisons[0].model_copy(update={"verdict": "worse"})
+    found = record.model_copy(update={"contenders": trained, "comparisons": (worse, record.comparisons[1])})
+    assert headline(found).startswith("Tuning did not pay: tuned is worse than base")
+
+
+def test_caveats_name_what_a_sceptic_asks_first(record: RunRecord) -> None:
+    told = " ".join(caveats(record))
+    for word in ("Partial", "One seed", "3 test rows is also in train", "'fear' is in no train row"):
+        assert word in told
+
+
+def test_cost_is_told_of_probe_tuned_and_full(record: RunRecord) -> None:
+    measured = {"saved_bytes": 1_371_232, "peak_mib": 812.4}
+    tuned = record.contenders[-1].model_copy(update=measured)
+    full = contender("full", 0.7, trainable_parameters=22_000_000)
+    found = to_markdown(record.model_copy(update={"contenders": (*record.contenders[:-1], tuned, full)}))
+    assert "| tuned | 340,230 | 1.31 MiB | 12.3 | 0.5 | 812 |" in found
+    assert "| full | 22,000,000 | ~ 83.9 MiB |" in found
+    assert "Full fine-tuning was not asked for" in to_markdown(record)
+    assert "Full fine-tuning was not asked for" not in found
 
 
 def test_a_fresh_base_is_never_called_the_models_skill(record: RunRecord) -> None:

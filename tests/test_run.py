@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -43,6 +44,36 @@ def test_a_run_holds_the_spec_the_rows_the_logits_the_adapter_and_the_record(
     assert (folder.adapter / "adapter_config.json").is_file()
     assert json.loads((folder.adapter / "liftune.json").read_text())["labels"] == ["anger", "joy"]
     assert [each.name for each in record.contenders] == ["majority", "tfidf", "base", "probe", "tuned"]
+
+
+def test_a_run_ends_with_a_page_its_flips_and_a_card(model: str, emotions: Path, tmp_path: Path) -> None:
+    """The card replaces PEFT's own, which names folders of this disk and knows no score."""
+    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
+    run = tmp_path / "run"
+    assert (run / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (run / "flips.jsonl").is_file()
+    card = (run / "adapter" / "README.md").read_text(encoding="utf-8")
+    assert "tuned by `lora` with liftune" in card
+    assert str(tmp_path) not in card
+    tuned = record.contenders[-1]
+    assert tuned.saved_bytes == (run / "adapter" / "adapter_model.safetensors").stat().st_size
+    assert all(each.saved_bytes is None for each in record.contenders[:-1])
+    peaks = [each.peak_mib or 0 for each in record.contenders]
+    assert peaks == sorted(peaks)
+    assert liftune.render(run, format="html") == (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_is_whole_without_what_the_page_is_drawn_with(
+    model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "jinja2" else found(name, *more)
+    )
+    tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
+    assert RunFolder.open(tmp_path / "run").record()
+    assert (tmp_path / "run" / "adapter" / "README.md").is_file()
+    assert not (tmp_path / "run" / "report.html").exists()
 
 
 def test_the_record_tells_fresh_heads_counts_seconds_and_proof(model: str, emotions: Path, tmp_path: Path) -> None:

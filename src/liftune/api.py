@@ -150,9 +150,14 @@ def doctor(
     return look(RunSpec.of(data=data, model=None if model is None else str(model), **options), remeasure=remeasure)
 
 
-def render(run: str | Path) -> str:
-    """What a run found, as Markdown: `liftune report`, whose name is a package of ours in Python."""
-    from liftune.artifact import RunFolder
-    from liftune.report.text import to_markdown
+def render(run: str | Path, *, format: str = "md") -> str:
+    """What a run found, as Markdown, HTML or JSON: `liftune report`, whose name is a package of ours in Python.
 
-    return to_markdown(RunFolder.open(run).record())
+    Args:
+        format: md, html or json.
+    """
+    from liftune.artifact import RunFolder
+    from liftune.reporting import FORMATS, format_of, look_into
+
+    told = FORMATS[format_of(format, None) or "md"]
+    return told(*look_into(RunFolder.open(run)))

@@ -5,6 +5,7 @@
     RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
     RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
     RUN/adapter/             the tuned adapter (a model folder for --method full)
+    RUN/flips.jsonl          rows that tuning mended and broke; made from the above, as report.html is
     RUN/record.json          what was found; written last, atomically: a folder without it is an unfinished run
 
 In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter.py).
@@ -17,6 +18,8 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -173,6 +176,10 @@ class RunFolder:
         """Where the tuned adapter lies."""
         return self.path / "adapter"
 
+    def saved_bytes(self) -> int:
+        """Of the adapter's weights."""
+        return sum(path.stat().st_size for path in self.adapter.glob("*.safetensors"))
+
     def save_inputs(self, spec: RunSpec, splits: Splits) -> None:
         """What was asked, and the rows that contenders are compared on."""
         with writing(self.path):
@@ -247,7 +254,7 @@ class RunFolder:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged: {error}"
         raise ArtifactError(f"{path.name} {reason}", where=str(path), mend="run `liftune tune` again") from None
 

@@ -186,22 +186,32 @@ def compare(
 @app.command()
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote.")],
-    out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write Markdown to this file.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="Write to this file, in the format of its ending.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="html|md|json",
+            help="html writes report.html into RUN if --out is not given; md and json are printed then.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print all that a run found, or write it as Markdown."""
-    from liftune.artifact import RunFolder, write_text
+    """Print all that a run found, or write it: one HTML file that needs nothing else, Markdown or JSON."""
+    from liftune.artifact import RunFolder
     from liftune.report.sections import sections
-    from liftune.report.text import to_markdown
+    from liftune.reporting import FORMATS, format_of, look_into, write_report
 
-    record = RunFolder.open(run).record()
-    if out:
-        write_text(out, to_markdown(record))
-        print(f"liftune: report written: {out}", file=sys.stderr)
-    elif as_json:
-        _print_json(record.to_json())
+    chosen = format_of(form or ("json" if as_json and not out else None), out)
+    folder = RunFolder.open(run)
+    if out or chosen == "html":
+        print(f"liftune: report written: {write_report(folder, chosen or 'html', out)}", file=sys.stderr)
+    elif chosen:
+        print(FORMATS[chosen](*look_into(folder)), end="")
     else:
-        _print_sections(sections(record))
+        _print_sections(sections(*look_into(folder)))
 
 
 @app.command()

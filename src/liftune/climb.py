@@ -64,6 +64,9 @@ class Job:
     """With --folds: `splits` is then the whole, every row of it test."""
     teacher: Teacher | None = None
     """Of train's rows; known when the cheap rungs are."""
+    base_model: str = ""
+    """Its hub id, empty for a local folder."""
+    base_license: str | None = None
 
     def keep(self, name: str, answers: Answers) -> None:
         """Put a contender's logits on disk as soon as they are known."""
@@ -115,7 +118,21 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
     )
     for note in backbone.notes:
         progress.say(f"  {note}")
-    job = Job(spec, method, options, splits, metric, plan, folder, progress, shapes_of(backbone), backbone.notes, folds)
+    job = Job(
+        spec,
+        method,
+        options,
+        splits,
+        metric,
+        plan,
+        folder,
+        progress,
+        shapes_of(backbone),
+        notes=backbone.notes,
+        folds=folds,
+        base_model="" if Path(backbone.base).is_dir() else backbone.base,
+        base_license=backbone.license,
+    )
     return job, attach(backbone, None, None, plan=plan)
 
 
@@ -215,7 +232,7 @@ def doubt(job: Job, features: NDArray[np.float32]) -> tuple[Suspects | None, Shi
 def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
     """The tuned model, once a seed; the adapter that validation likes best is saved and proven."""
     attempts, tuned = tune_and_save(job, ladder)
-    add_tuned(job, ladder, attempts)
+    add_tuned(job, ladder, attempts, saved_bytes=job.folder.saved_bytes())
     return tuned
 
 
@@ -240,7 +257,7 @@ def tune_seeds(job: Job) -> Iterator[tuple[Classifier, Attempt]]:
         yield classifier, Attempt(answers, log, plan, classifier.backbone.head, parameters, classifier.max_length)
 
 
-def add_tuned(job: Job, ladder: Ladder, attempts: Sequence[Attempt]) -> None:
+def add_tuned(job: Job, ladder: Ladder, attempts: Sequence[Attempt], *, saved_bytes: int | None = None) -> None:
     """The rung of the tuned model, from one attempt a seed."""
     last = attempts[-1]
     contender = ladder.add(
@@ -249,6 +266,7 @@ def add_tuned(job: Job, ladder: Ladder, attempts: Sequence[Attempt]) -> None:
         head=last.head,
         trainable_parameters=last.trainable_parameters,
         max_length=last.max_length,
+        saved_bytes=saved_bytes,
     )
     tell(job, contender)
 

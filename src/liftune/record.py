@@ -219,6 +219,10 @@ class Contender(Found):
     validation: dict[str, float | None] = {}
     seeds: tuple[SeedResult, ...] | None = None
     notes: tuple[str, ...] = ()
+    saved_bytes: int | None = None
+    """Of the weights on disk; null for a rung that is not kept."""
+    peak_mib: float | None = None
+    """The most memory that the process had held when this rung was done, earlier rungs included."""
 
 
 class Comparison(Found):
@@ -326,6 +330,12 @@ class RunRecord(Found):
     data_fingerprint: str = ""
     max_length: int = 0
     model: str = ""
+    data: str = ""
+    """The source, as asked for."""
+    base_model: str = ""
+    """The hub id of the base, empty where it is a local folder."""
+    base_license: str | None = None
+    """As the base's own card names it."""
     method: str = ""
     plan: tuple[Choice, ...] = ()
     speed: Speed | None = None

@@ -25,7 +25,7 @@ from liftune.climb import (
     with_teacher,
 )
 from liftune.data.load import load_test
-from liftune.errors import EXTRAS, ArtifactError, SpecError, need
+from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, need
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, score
 from liftune.evidence.ladder import Ladder
@@ -38,6 +38,7 @@ from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
 from liftune.record import Contender, RunRecord, Seconds, Shift, Suspects
 from liftune.report.progress import Progress
+from liftune.reporting import publish
 from liftune.spec import DataSpec, ModelSpec, RunSpec
 from liftune.speed import speed_of
 from liftune.task import encode
@@ -75,7 +76,16 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
                 climb_full(job, ladder)
         record = conclude(job, ladder, tuned, started, doubts)
         job.folder.save_record(record)
+    tell_of(job, record)
     return record
+
+
+def tell_of(job: Job, record: RunRecord) -> None:
+    """The adapter's card and the page; the run is whole without the page."""
+    try:
+        job.progress.say(f"report: {publish(job.folder, record)}")
+    except MissingExtra as error:
+        job.progress.say(f"no report.html: {error.what}; {error.mend}, then liftune report {record.run} --format html")
 
 
 def conclude(
@@ -100,6 +110,9 @@ def conclude(
         data_fingerprint=splits.fingerprint,
         max_length=ladder.rungs["tuned"].evaluation.max_length or 0,
         model=spec.model.name,
+        data=spec.data.source,
+        base_model=job.base_model,
+        base_license=job.base_license,
         method=job.method.name,
         plan=tuned.plan.choices,
         speed=speed_of(tuned.logs, len(tuned.splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),

@@ -7,6 +7,7 @@ Not here: what was found (record.py), defaults that depend on the method (models
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -290,3 +291,35 @@ def _options() -> dict[str, tuple[str, ...]]:
 
 #: Every option of `tune` -> its place in a RunSpec. The command line and `liftune.tune` share these names.
 OPTIONS = _options()
+
+
+def command_line(spec: RunSpec) -> str:
+    """The `liftune tune` line that asks for this spec; what is as by default is left out.
+
+    >>> command_line(RunSpec.of(data="my rows.csv", seeds="0,1", set=["rank=4"], with_full=True))
+    "liftune tune 'my rows.csv' --set rank=4 --seeds 0,1 --with-full"
+    """
+    words = ["liftune", "tune"]
+    for name, (room, *field) in OPTIONS.items():
+        home = getattr(spec, room) if field else spec
+        asked = field[0] if field else room
+        value, default = getattr(home, asked), type(home).model_fields[asked].get_default(call_default_factory=True)
+        option = f"--{name.replace('_', '-')}"
+        if name == "data":
+            words.append(str(value))
+        elif value == default:
+            continue
+        elif isinstance(value, bool):
+            words.append(option)
+        elif name == "set":
+            words += [word for key, each in value.items() for word in (option, f"{key}={each}")]
+        else:
+            words += [option, _as_text(value)]
+    return shlex.join(words)
+
+
+def _as_text(value: Any) -> str:
+    """An option's value as it is typed."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={each}" for key, each in value.items())
+    return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)

@@ -17,6 +17,7 @@ from liftune.data.rows import Splits
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, evaluate, mean_over_seeds, validation_scores
 from liftune.evidence.seeds import compare_seeds
+from liftune.hardware.probe import peak_mib
 from liftune.metrics import METRICS
 from liftune.record import Comparison, Contender, Head, Interval, Seconds, SeedResult
 from liftune.seam import Scorer
@@ -87,6 +88,7 @@ class Ladder:
         trainable_parameters: int = 0,
         max_length: int | None = None,
         notes: tuple[str, ...] = (),
+        saved_bytes: int | None = None,
     ) -> Contender:
         """A rung, from one attempt a seed.
 
@@ -113,6 +115,8 @@ class Ladder:
             if several
             else None,
             notes=notes,
+            saved_bytes=saved_bytes,
+            peak_mib=peak_mib(),
         )
         kept = evaluations[next(i for i, each in enumerate(attempts) if each is best)]
         self.rungs[name] = Rung(contender, kept, tuple(evaluations), tuple(attempts), max_length)

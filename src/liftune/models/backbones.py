@@ -28,7 +28,7 @@ from transformers.utils import logging as transformers_logging
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
 from liftune.models import families
-from liftune.models.checkpoint import Checkpoint, commit_of, locate, refuse_pickle, sha256_of, weight_files
+from liftune.models.checkpoint import Checkpoint, commit_of, license_of, locate, refuse_pickle, sha256_of, weight_files
 from liftune.models.labels import kept_order
 from liftune.record import AdapterCard, Head
 from liftune.spec import ModelSpec
@@ -60,6 +60,8 @@ class Backbone:
     pad_token_id: int
     trust_remote_code: bool = False
     notes: tuple[str, ...] = ()
+    license: str | None = None
+    """As the model's own card names it."""
 
     @property
     def outputs(self) -> int:
@@ -185,6 +187,7 @@ def _build(
         max_length=families.length_limit(model, tokenizer, spec.max_length),
         trust_remote_code=spec.trust_remote_code,
         notes=notes,
+        license=license_of(checkpoint),
     )
 
 

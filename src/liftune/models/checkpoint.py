@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import socket
 import urllib.request
 from dataclasses import dataclass, replace
@@ -169,6 +170,16 @@ def commit_of(checkpoint: Checkpoint) -> str | None:
         return checkpoint.revision
     config = _find(checkpoint, "config.json")
     return config.parent.name if config is not None else None
+
+
+def license_of(checkpoint: Checkpoint) -> str | None:
+    """The licence that the model's own card names in its metadata, where the card is at hand."""
+    card = _find(checkpoint, "README.md")
+    if card is None:
+        return None
+    front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    named = re.search(r"^license: *([\w.-]+) *$", front[1], re.MULTILINE) if front else None
+    return named[1] if named else None
 
 
 def weight_files(checkpoint: Checkpoint) -> list[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from liftune.data.clean import Cleaned
 from liftune.record import Audit, Shift, Suspects
-from liftune.report.sections import Section, Table, interval, p_value
+from liftune.report.section import Section, Table, interval, p_value
 
 #: Where a p-value speaks: as everywhere in liftune.
 _ALPHA = 0.05

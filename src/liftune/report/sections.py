@@ -1,66 +1,90 @@
-"""A report's sections: each a function from a record to headings, sentences and tables.
+"""A report's sections: each a function from a record to headings, sentences, tables and charts.
 
-In: a RunRecord.  Out: Sections, in the order of SECTIONS.  Not here: how they look (text.py).
+In: a RunRecord.  Out: Sections, registered in SECTIONS.
+Not here: what a section is (section.py), those of single rows and labels (answered.py), how they look (text.py,
+html.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from liftune.record import Choice, Comparison, Contender, Interval, RunRecord, Speed, TrainLog
-from liftune.registry import Registry
-from liftune.report.claims import amount, claims
+from liftune.details import Details
+from liftune.record import Choice, Comparison, RunRecord, Speed, TrainLog
+
+# The shelves, imported so that they register: within a chapter, what is imported first stands first.
+from liftune.report import answered, cost, opening  # noqa: F401 - they register
+from liftune.report.chart import Lines, Series
+from liftune.report.claims import claims
+from liftune.report.doubts import audit_sentences, shift_section, suspects_section
+from liftune.report.section import (
+    CHAPTERS,
+    SECTIONS,
+    Section,
+    SectionEntry,
+    Table,
+    count,
+    gain,
+    interval,
+    named,
+    number,
+    p_value,
+    seconds,
+)
+
+__all__ = [
+    "SECTIONS",
+    "Section",
+    "SectionEntry",
+    "Table",
+    "count",
+    "interval",
+    "plan_table",
+    "sections",
+    "told",
+]
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows under headings; every cell is text. `right` names the columns that hold numbers."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    right: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of a report."""
-
-    title: str
-    sentences: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-
-
-@dataclass(frozen=True)
-class SectionEntry:
-    """A registered section."""
+class Told:
+    """A section with the name and chapter it is registered under."""
 
     name: str
-    summary: str
-    build: Callable[[RunRecord], Section | None] = field(repr=False)
+    chapter: str
+    section: Section
 
 
-SECTIONS: Registry[SectionEntry] = Registry("section", SectionEntry)
+def told(record: RunRecord, details: Details | None = None) -> list[Told]:
+    """Every section that has something to say, chapter by chapter."""
+    order = list(CHAPTERS)
+    found = []
+    for entry in sorted(SECTIONS.entries(), key=lambda entry: order.index(entry.chapter)):
+        if entry.of_details:
+            section = entry.build(record, details) if details is not None else None
+        else:
+            section = entry.build(record)
+        if section is not None:
+            found.append(Told(entry.name, entry.chapter, section))
+    return found
 
 
-def sections(record: RunRecord) -> list[Section]:
-    """Every section that has something to say."""
-    built = [entry.build(record) for entry in SECTIONS.entries()]
-    return [section for section in built if section is not None]
+def sections(record: RunRecord, details: Details | None = None) -> list[Section]:
+    """The same without names."""
+    return [each.section for each in told(record, details)]
 
 
-@SECTIONS.entry("ladder", summary="Each contender on the same test rows.")
+@SECTIONS.entry("ladder", summary="Each contender on the same test rows.", chapter="verdict")
 def ladder(record: RunRecord) -> Section:
     """One row a contender, one column a metric, each value with its interval."""
     metrics = list(record.contenders[0].metrics)
     headings = ("contender", *metrics, "params", "fit s", "eval s")
     lines = tuple(
         (
-            _named(contender),
+            named(contender),
             *(interval(contender.metrics[metric]) for metric in metrics),
             count(contender.trainable_parameters),
-            _seconds(contender.seconds.train),
-            _seconds(contender.seconds.evaluate),
+            seconds(contender.seconds.train),
+            seconds(contender.seconds.evaluate),
         )
         for contender in record.contenders
     )
@@ -84,14 +108,18 @@ def ladder(record: RunRecord) -> Section:
     return Section("Ladder", tuple(sentences), (Table(headings, lines, frozenset(range(1, len(headings)))),))
 
 
-@SECTIONS.entry("clean", summary="The ladder again, without test rows that leaked from train or contradict themselves.")
+@SECTIONS.entry(
+    "clean",
+    summary="The ladder again, without test rows that leaked from train or contradict themselves.",
+    chapter="verdict",
+)
 def clean(record: RunRecord) -> Section | None:
     """Only where there are such rows."""
     scored = [(contender, contender.clean) for contender in record.contenders if contender.clean]
     if not scored:
         return None
     metrics = list(scored[0][1])
-    rows = tuple((_named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
+    rows = tuple((named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
     left = record.rows.test - len(record.audit.unclean)
     said = (
         f"{left:,} test rows, without those that leaked or have conflicting targets; the verdict is on all "
@@ -101,7 +129,7 @@ def clean(record: RunRecord) -> Section | None:
     return Section("Clean test rows", (said,), (table,))
 
 
-@SECTIONS.entry("verdict", summary="Whether tuning lifted the model, and over what.")
+@SECTIONS.entry("verdict", summary="Whether tuning lifted the model, and over what.", chapter="verdict")
 def verdict(record: RunRecord) -> Section | None:
     """One sentence a comparison."""
     if not record.comparisons:
@@ -112,7 +140,7 @@ def verdict(record: RunRecord) -> Section | None:
     return Section("Verdict", (*sentences, *claims(record)))
 
 
-@SECTIONS.entry("seeds", summary="Each seed's own scores.")
+@SECTIONS.entry("seeds", summary="Each seed's own scores.", chapter="verdict")
 def seeds(record: RunRecord) -> Section | None:
     """With one seed, a word that the spread is unknown."""
     several = [contender for contender in record.contenders if contender.seeds]
@@ -131,31 +159,25 @@ def seeds(record: RunRecord) -> Section | None:
     return Section("Seeds", (said,), (Table(("contender", "seed", *metrics), rows, frozenset({1})),))
 
 
-@SECTIONS.entry("audit", summary="What the rows themselves say.")
+@SECTIONS.entry("audit", summary="What the rows themselves say.", chapter="data")
 def audit(record: RunRecord) -> Section:
     """Counts of leaks, duplicates and conflicts."""
-    from liftune.report.doubts import audit_sentences
-
     return Section("Data audit", audit_sentences(record.audit))
 
 
-@SECTIONS.entry("suspects", summary="Train rows whose label is likely wrong.")
+@SECTIONS.entry("suspects", summary="Train rows whose label is likely wrong.", chapter="data")
 def suspects(record: RunRecord) -> Section | None:
     """A few of them; the others are in suspects.jsonl."""
-    from liftune.report.doubts import suspects_section
-
     return suspects_section(record.suspects, "suspects.jsonl") if record.suspects else None
 
 
-@SECTIONS.entry("shift", summary="Whether test looks drawn as train was.")
+@SECTIONS.entry("shift", summary="Whether test looks drawn as train was.", chapter="data")
 def shift(record: RunRecord) -> Section | None:
     """A classifier's answer, and the words by which it knew."""
-    from liftune.report.doubts import shift_section
-
     return shift_section(record.shift) if record.shift else None
 
 
-@SECTIONS.entry("training", summary="Epoch by epoch.")
+@SECTIONS.entry("training", summary="Epoch by epoch.", chapter="tuning")
 def training(record: RunRecord) -> Section | None:
     """Loss and validation score of each epoch, of each seed."""
     if not record.logs:
@@ -166,7 +188,7 @@ def training(record: RunRecord) -> Section | None:
             f"{epoch.epoch}{' *' if epoch.epoch == log.best_epoch else ''}",
             f"{epoch.train_loss:.4f}",
             number(epoch.validation.get(record.metric)),
-            _seconds(epoch.seconds),
+            seconds(epoch.seconds),
             f"{epoch.rows_per_second:,.0f}",
         )
         for log in record.logs
@@ -179,7 +201,7 @@ def training(record: RunRecord) -> Section | None:
         for log in record.logs
     )
     said = (*_teaching(record.logs[0]), *said)
-    return Section("Training", said, (Table(headings, rows, frozenset(range(6))),))
+    return Section("Training", said, (Table(headings, rows, frozenset(range(6))),), charts=_curves(record))
 
 
 def _teaching(log: TrainLog) -> tuple[str, ...]:
@@ -189,7 +211,34 @@ def _teaching(log: TrainLog) -> tuple[str, ...]:
     return (f"{log.teacher_share:.0%} of each target is what {log.teacher}, fitted without the row, expects{until}",)
 
 
-@SECTIONS.entry("proof", summary="The saved adapter against the live model.")
+def _curves(record: RunRecord) -> tuple[Lines, ...]:
+    """Loss and validation score by epoch, a line a seed; one epoch makes no curve."""
+    logs = [log for log in record.logs if len(log.epochs) > 1]
+    if not logs:
+        return ()
+
+    def lines(what: str, values: list[list[float | None]]) -> Lines:
+        series = tuple(
+            Series(
+                f"seed {log.seed}",
+                tuple(float(epoch.epoch) for epoch, value in zip(log.epochs, found, strict=True) if value is not None),
+                tuple(value for value in found if value is not None),
+            )
+            for log, found in zip(logs, values, strict=True)
+        )
+        ends = "; ".join(f"{each.name} from {each.y[0]:.3f} to {each.y[-1]:.3f}" for each in series if each.y)
+        return Lines(f"{what.capitalize()} by epoch", f"{what} by epoch: {ends}", series, "epoch", what, whole=True)
+
+    return (
+        lines("train loss", [[epoch.train_loss for epoch in log.epochs] for log in logs]),
+        lines(
+            f"validation {record.metric}",
+            [[epoch.validation.get(record.metric) for epoch in log.epochs] for log in logs],
+        ),
+    )
+
+
+@SECTIONS.entry("proof", summary="The saved adapter against the live model.", chapter="tuning")
 def proof(record: RunRecord) -> Section | None:
     """The integrity check of the saved adapter."""
     if record.integrity is None:
@@ -204,7 +253,7 @@ def proof(record: RunRecord) -> Section | None:
     )
 
 
-@SECTIONS.entry("speed", summary="How fast it was tuned, how it was computed, and why so.")
+@SECTIONS.entry("speed", summary="How fast it was tuned, how it was computed, and why so.", chapter="tuning")
 def speed(record: RunRecord) -> Section | None:
     """Rates of optimisation beside the machine's own, and the plan with reasons."""
     if record.speed is None and not record.plan:
@@ -260,51 +309,9 @@ def reproduce(record: RunRecord) -> Section:
     )
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """A value, or a dash where it is undefined."""
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def count(number: int) -> str:
-    """A number of parameters in three digits.
-
-    >>> count(340_230), count(2_310), count(6)
-    ('340k', '2.31k', '6')
-    """
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return str(number)
-
-
-def p_value(value: float) -> str:
-    """As precise as such a number can be taken.
-
-    >>> p_value(0.04321), p_value(1e-30)
-    ('p = 0.043', 'p < 0.0001')
-    """
-    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
-
-
-def interval(found: Interval) -> str:
-    """Value and interval, shares as they are."""
-    if found.value is None:
-        return "undefined"
-    if found.low is None or found.high is None:
-        return f"{found.value:.3f}"
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
 def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str:
     """A comparison in words."""
-    unit = " points" if comparison.metric == "accuracy" else ""
-
-    def shown(value: float | None) -> str:
-        return "-" if value is None else amount(value, comparison.metric, sign="+")
-
-    gain = f"{shown(comparison.gain)}{unit} of {comparison.metric}"
-    if comparison.low is not None and comparison.high is not None:
-        gain += f" [{shown(comparison.low)}, {shown(comparison.high)}]"
+    lifted = gain(comparison.metric, comparison.gain, comparison.low, comparison.high)
     other = f"{comparison.a} (the strongest other rung)" if comparison.a == record.strongest else comparison.a
     ours = f"{comparison.b} over {comparison.seeds} seeds" if comparison.seeds else comparison.b
     decided = {
@@ -312,7 +319,7 @@ def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str
         "worse": f"{ours} is worse than {other}",
         "undecided": f"{ours} against {other} is undecided",
     }[comparison.verdict]
-    text = f"{decided}: {gain}, {p_value(comparison.p_value)} ({comparison.test})."
+    text = f"{decided}: {lifted}, {p_value(comparison.p_value)} ({comparison.test})."
     if comparison.rows_needed:
         text += f" Were this the true gain, about {comparison.rows_needed:,} test rows would show it."
     if comparison.note:
@@ -320,11 +327,3 @@ def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str
     if comparison.a == "base" and head == "fresh":
         text += " The base's head is fresh: its score is chance by construction, not the model's skill."
     return text
-
-
-def _named(contender: Contender) -> str:
-    return "base, fresh" if contender.name == "base" and contender.head == "fresh" else contender.name
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"

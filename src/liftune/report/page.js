@@ -1,0 +1,62 @@
+"use strict";
+/* Long tables: search, sort, a step of rows at a time. Texts only ever become textContent. */
+for (const box of document.querySelectorAll(".long")) {
+  const rows = JSON.parse(box.querySelector("script").textContent);
+  const words = rows.map((row) => row.join("\n").toLowerCase());
+  const right = new Set(box.dataset.right.split(" ").filter(Boolean).map(Number));
+  const step = Number(box.dataset.step);
+  const body = box.querySelector("tbody");
+  const heads = [...box.querySelectorAll("thead th")];
+  const names = heads.map((head) => head.textContent);
+  let order = rows.map((_, i) => i), shown = step, column = -1, down = false;
+
+  const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+  const tools = make("div", { className: "tools" });
+  const label = make("label", { textContent: "Search " });
+  const input = make("input", { type: "search" });
+  const said = make("span", { className: "said" });
+  said.setAttribute("role", "status");
+  label.append(input);
+  tools.append(label, said);
+  box.prepend(tools);
+  const more = make("button", { type: "button", className: "more" });
+  box.append(more);
+
+  const value = (text) => { const found = parseFloat(text.replace(/,/g, "")); return Number.isNaN(found) ? -Infinity : found; };
+  const compare = (a, b) => right.has(column)
+    ? value(rows[a][column]) - value(rows[b][column])
+    : rows[a][column].localeCompare(rows[b][column]);
+
+  function draw() {
+    const asked = input.value.trim().toLowerCase();
+    const found = asked ? order.filter((i) => words[i].includes(asked)) : order;
+    body.replaceChildren(...found.slice(0, shown).map((i) => {
+      const row = document.createElement("tr");
+      row.append(...rows[i].map((text, j) => {
+        const cell = make("td", { textContent: text, className: right.has(j) ? "number" : "" });
+        cell.dataset.name = names[j];
+        return cell;
+      }));
+      return row;
+    }));
+    said.textContent = `${Math.min(shown, found.length).toLocaleString("en")} of ${found.length.toLocaleString("en")} rows shown`;
+    more.hidden = found.length <= shown;
+    more.textContent = `Show ${Math.min(step * 10, found.length - shown).toLocaleString("en")} more`;
+  }
+
+  heads.forEach((head, j) => {
+    const button = make("button", { type: "button", textContent: names[j] });
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      down = column === j ? !down : right.has(j);
+      column = j;
+      order = rows.map((_, i) => i).sort((a, b) => (down ? -1 : 1) * compare(a, b) || a - b);
+      heads.forEach((each) => each.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      draw();
+    });
+  });
+  input.addEventListener("input", () => { shown = step; draw(); });
+  more.addEventListener("click", () => { shown += step * 10; draw(); });
+  draw();
+}
