@@ -15,24 +15,28 @@ from typing import Any
 from liftune.artifact import RunFolder
 from liftune.data import load_data
 from liftune.data.rows import Splits
+from liftune.evidence.abstention import cutoffs
 from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
+from liftune.evidence.calibration import calibrate, calibration_record
 from liftune.evidence.ladder import Answers, Ladder
 from liftune.evidence.probe import probe as fit_probe
 from liftune.hardware.flops import Shapes
 from liftune.hardware.plan import Plan, make_plan
 from liftune.hardware.probe import probe
-from liftune.metrics import check_metric
+from liftune.metrics import METRICS, check_metric
 from liftune.models.adapter import prove, save_adapter
 from liftune.models.attach import answer_exactly, attach, check_method
 from liftune.models.backbones import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
+from liftune.models.folding import fold
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
 from liftune.models.shapes import shapes_of
 from liftune.record import Contender, Integrity, TrainLog
 from liftune.report.progress import Progress
 from liftune.report.sections import interval
 from liftune.spec import RunSpec
+from liftune.task import TaskKind
 from liftune.train import Schedule, train
 
 
@@ -152,11 +156,12 @@ def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
     for seed in job.spec.train.seeds:
         classifier, plan, log = tune_once(job, job.method, job.options, seed)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-        attempts.append(answers_of(job, classifier, log))
+        attempts.append(ladder.with_thresholds(answers_of(job, classifier, log)))
         logs.append(log)
         if ladder.best(attempts) is attempts[-1]:
             with job.folder.fresh_adapter() as folder:
-                save_adapter(classifier, folder, pairs=job.splits.pairs)
+                learnt = learnt_on_validation(job, attempts[-1], ladder.rungs["base"].contender)
+                save_adapter(classifier, folder, pairs=job.splits.pairs, learnt=learnt)
                 integrity = prove(classifier, folder, job.splits.validation.rows)
     contender = ladder.add(
         "tuned",
@@ -209,13 +214,41 @@ def load_for(job: Job, seed: int) -> Backbone:
 
 
 def answers_of(job: Job, classifier: Classifier, log: TrainLog) -> Answers:
-    """What a tuned model answers to validation and test."""
+    """What a tuned model answers to validation and test, calibrated; from here on the classifier answers so."""
     splits = job.splits
     with job.progress.bar("answering", len(splits.validation) + len(splits.test)) as advance:
         validation = classifier.logits(splits.validation.rows, advance)
         started = time.perf_counter()
         test = classifier.logits(splits.test.rows, advance)
-    return Answers(validation, test, time.perf_counter() - started, log.seconds, log.seed)
+    answers = Answers(validation, test, time.perf_counter() - started, log.seconds, log.seed)
+    return answers if splits.task is TaskKind.REGRESSION else calibrated(job, classifier, answers)
+
+
+def calibrated(job: Job, classifier: Classifier, answers: Answers) -> Answers:
+    """Fold what validation says of the head's confidence into the head; the answers that it gives then."""
+    splits = job.splits
+    encoded = splits.encoded(splits.validation)
+    metric, vector = METRICS[job.metric], classifier.has_output_bias
+    found = calibrate(answers.validation, encoded, splits.task, metric, vector=vector)
+    scaling = found.scaling
+    if found.kind != "none":
+        why_not = fold(classifier, scaling.factor, scaling.shift, splits.validation.rows, answers.validation)
+        found = found.refused(why_not) if why_not else found
+    record = calibration_record(found, answers.test, splits)
+    if record.kept:
+        answers = replace(answers, validation=scaling(answers.validation), test=scaling(answers.test))
+    return replace(answers, calibration=record)
+
+
+def learnt_on_validation(job: Job, answers: Answers, base: Contender) -> dict[str, Any]:
+    """What the adapter's card must hold, so that every door decides as the run did."""
+    splits = job.splits
+    return {
+        "temperature": answers.calibration.temperature if answers.calibration else 1.0,
+        "thresholds": answers.thresholds,
+        "base_thresholds": base.decisions.thresholds if base.decisions else None,
+        "cutoffs": cutoffs(answers.validation, splits.encoded(splits.validation), splits.task),
+    }
 
 
 def run_name(spec: RunSpec) -> str:

@@ -19,7 +19,7 @@ from liftune.errors import SpecError, need
 from liftune.registry import Registry
 from liftune.rowstats import F1Average, RankStatistics, Statistics, Sums, f1_sums, mean, moment_sums, root_mean
 from liftune.seam import FloatArray
-from liftune.task import TaskKind, decide
+from liftune.task import TaskKind, Thresholds, decide, from_thresholds, probabilities
 
 Targets: TypeAlias = NDArray[Any]
 RowStatistics: TypeAlias = Callable[[Targets, FloatArray, TaskKind], Statistics]
@@ -45,6 +45,7 @@ class Metric:
         build: the value, by scikit-learn or SciPy.
         statistics: what each row adds, so that thousands of resamples are matrix products.
         exchange: the row statistics that a randomisation test swaps, where they differ from `statistics`.
+        of_answers: it reads nothing of the logits but what `task.decide` answers, so that thresholds matter to it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Metric:
     build: Build
     statistics: RowStatistics
     exchange: Callable[[Targets, FloatArray, TaskKind], Sums] | None = None
+    of_answers: bool = False
 
     def __call__(self, targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
         """The value; None where it is undefined (and for no rows at all)."""
@@ -61,6 +63,13 @@ class Metric:
             return None
         value = self.build(targets, logits, task)
         return None if value is None or not np.isfinite(value) else float(value)
+
+    def view(self, logits: FloatArray, thresholds: Thresholds | None) -> FloatArray:
+        """The logits as this metric reads them, (N, C): where it judges answers, moved so that they are by thresholds.
+
+        What is judged by its probabilities is never moved.
+        """
+        return from_thresholds(logits, thresholds) if self.of_answers else logits
 
     @property
     def sign(self) -> float:
@@ -129,6 +138,37 @@ def row_log_loss(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
     return np.asarray(-np.clip(log_p, np.log(LEAST_PROBABILITY), np.log1p(-LEAST_PROBABILITY)))
 
 
+def row_label_losses(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
+    """(N, L) binary log-loss of each label of multi-label rows, each at most -log(LEAST_PROBABILITY).
+
+    A label that the model never had counts as one that it is sure not to see.
+    """
+    values = np.asarray(logits, dtype=np.float64)
+    losses = np.where(targets == 1, -np.log(LEAST_PROBABILITY), 0.0)
+    known = np.logaddexp(0.0, values) - values * targets[:, : values.shape[1]]
+    losses[:, : values.shape[1]] = np.minimum(known, -np.log(LEAST_PROBABILITY))
+    return losses
+
+
+def row_losses(targets: Targets, logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
+    """(N,) what each row adds to `log_loss`."""
+    if task is TaskKind.MULTI_LABEL:
+        return np.asarray(row_label_losses(targets, logits).mean(axis=1))
+    return row_log_loss(targets, logits)
+
+
+def row_briers(targets: Targets, logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
+    """(N,) what each row adds to `brier`."""
+    shares = probabilities(logits, task)
+    if task is TaskKind.MULTI_LABEL:
+        given = np.zeros(targets.shape)
+        given[:, : shares.shape[1]] = shares
+        return np.asarray(((given - targets) ** 2).mean(axis=1))
+    known = targets < shares.shape[1]
+    true = np.where(known, shares[np.arange(len(shares)), np.where(known, targets, 0)], 0.0)
+    return np.asarray((shares**2).sum(axis=1) - 2.0 * true + 1.0)
+
+
 def _indicators(targets: Targets, logits: FloatArray, task: TaskKind) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """True and answered labels as (N, L) indicators, L counting labels that the model never had (multi-label only)."""
     answers = np.zeros(targets.shape, dtype=bool)
@@ -152,7 +192,11 @@ def _right_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
 
 
 def _log_loss_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
-    return Sums(row_log_loss(targets, logits)[:, None], np.arange(len(targets)), mean)
+    return Sums(row_losses(targets, logits, task)[:, None], np.arange(len(targets)), mean)
+
+
+def _brier_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
+    return Sums(row_briers(targets, logits, task)[:, None], np.arange(len(targets)), mean)
 
 
 def _square_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
@@ -188,6 +232,7 @@ _VALUE = (TaskKind.REGRESSION,)
     higher_is_better=True,
     tasks=_SINGLE,
     statistics=_right_sums,
+    of_answers=True,
 )
 def accuracy(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """Single-label only: whole rows of a multi-label set are judged by no entry here, since one slip would void a
@@ -218,6 +263,7 @@ def _f1(targets: Targets, logits: FloatArray, task: TaskKind, average: F1Average
     higher_is_better=True,
     tasks=_SINGLE + _MULTI,
     statistics=_f1_statistics("macro"),
+    of_answers=True,
 )
 def macro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """A label that neither occurs nor is answered has no F1 and is left out, as scikit-learn does for single labels."""
@@ -230,6 +276,7 @@ def macro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | No
     higher_is_better=True,
     tasks=_MULTI,
     statistics=_f1_statistics("micro"),
+    of_answers=True,
 )
 def micro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """Multi-label only: for single labels it is accuracy."""
@@ -238,14 +285,27 @@ def micro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | No
 
 @METRICS.entry(
     "log_loss",
-    summary="Mean negative log-probability of the true label, in nats.",
+    summary="Mean negative log-probability of what is true, in nats; of multi-label rows the mean over labels.",
     higher_is_better=False,
-    tasks=_SINGLE,
+    tasks=_SINGLE + _MULTI,
     statistics=_log_loss_sums,
 )
 def log_loss(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """From logits, not from probabilities: exact where a float32 softmax would round to 0 or 1."""
-    return float(row_log_loss(targets, logits).mean())
+    return float(row_losses(targets, logits, task).mean())
+
+
+@METRICS.entry(
+    "brier",
+    summary="Squared distance of the probabilities from what is true, 0 to 2; of multi-label rows the mean over "
+    "labels, 0 to 1.",
+    higher_is_better=False,
+    tasks=_SINGLE + _MULTI,
+    statistics=_brier_sums,
+)
+def brier(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
+    """Brier (1950), summed over the labels of a single-label row."""
+    return float(row_briers(targets, logits, task).mean())
 
 
 @METRICS.entry(

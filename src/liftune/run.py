@@ -22,10 +22,10 @@ from liftune.evidence.ladder import Ladder
 from liftune.hardware.plan import make_plan
 from liftune.hardware.probe import probe
 from liftune.metrics import check_metric
-from liftune.models.adapter import open_adapter
+from liftune.models.adapter import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.record import Contender, RunRecord, Seconds
+from liftune.record import Contender, Decisions, RunRecord, Seconds
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, RunSpec
 from liftune.speed import speed_of
@@ -130,13 +130,15 @@ def evaluate_model(
     answering = time.perf_counter()
     logits = classifier.logits(splits.test.rows)
     seconds = time.perf_counter() - answering
+    thresholds = read_card(folder).thresholds if folder else None
     head = classifier.backbone.head if folder is None else "trained"
     contender = Contender(
         name=Path(model.name).name,
         head=head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
-        metrics=score(logits, splits.encoded(splits.test), splits.task),
+        metrics=score(logits, splits.encoded(splits.test), splits.task, thresholds),
+        decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
         notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
     )
     return RunRecord(
@@ -196,13 +198,14 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
 
 
 def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluation:
-    """A run's tuned contender, from disk."""
+    """A run's tuned contender, from disk, with the thresholds that it was scored by."""
     test, logits = folder.split("test"), folder.logits("tuned")
     unseen = tuple(sorted(record.audit.unseen_labels))
     if len(logits) != len(test):
         raise ArtifactError(
             f"{len(logits)} logits for {len(test)} test rows", where=str(folder.path), mend="run `liftune tune` again"
         )
+    tuned = next(each for each in record.contenders if each.name == "tuned")
     return Evaluation(
         name=name,
         task=record.task,
@@ -213,4 +216,5 @@ def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluat
         targets=encode(test.targets, (*record.labels, *unseen), record.task),
         fingerprint=record.data_fingerprint,
         max_length=record.max_length,
+        thresholds=tuned.decisions.thresholds if tuned.decisions else None,
     )

@@ -83,7 +83,7 @@ def _compare_accuracy(a: Evaluation, b: Evaluation) -> Comparison:
 
 
 def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) -> Comparison:
-    sides = [metric.statistics(each.targets, each.logits, each.task) for each in (a, b)]
+    sides = [metric.statistics(each.targets, each.view(metric), each.task) for each in (a, b)]
     boot = bca_bootstrap(sides, lambda values: metric.sign * (values[1] - values[0]), seed=seed)
     p_value = 1.0
     if boot.interval.value is not None:
@@ -97,7 +97,7 @@ def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) 
 
 
 def _exchange(metric: Metric, side: Evaluation) -> Sums:
-    statistics = (metric.exchange or metric.statistics)(side.targets, side.logits, side.task)
+    statistics = (metric.exchange or metric.statistics)(side.targets, side.view(metric), side.task)
     if not isinstance(statistics, Sums):
         raise TypeError(f"metric {metric.name!r} has no statistics that add up: register it with `exchange`")
     return statistics

@@ -21,7 +21,7 @@ from liftune.metrics import Metric, metrics_of, right
 from liftune.record import Interval
 from liftune.rowstats import Floats
 from liftune.seam import FloatArray, Scorer
-from liftune.task import TaskKind
+from liftune.task import TaskKind, Thresholds
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Evaluation:
         logits: (N, C); targets: encoded over `labels + unseen`.
         fingerprint: of the rows, texts and targets together.
         max_length: tokens kept of each row; None for a contender that reads all of it.
+        thresholds: by which its multi-label answers are decided; None is one half.
     """
 
     name: str
@@ -46,6 +47,11 @@ class Evaluation:
     fingerprint: str
     max_length: int | None = None
     metrics: dict[str, Interval] = field(default_factory=dict)
+    thresholds: tuple[float, ...] | None = None
+
+    def view(self, metric: Metric) -> FloatArray:
+        """The logits as a metric reads them, (N, C): by the contender's thresholds where it judges answers."""
+        return metric.view(self.logits, self.thresholds)
 
 
 def evaluate(
@@ -54,6 +60,7 @@ def evaluate(
     splits: Splits,
     *,
     max_length: int | None = None,
+    thresholds: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Score a contender on the test rows, every metric of the task with its 95 % interval.
@@ -78,18 +85,30 @@ def evaluate(
         targets=targets,
         fingerprint=splits.fingerprint,
         max_length=max_length,
-        metrics=score(logits, targets, splits.task, seed=seed),
+        metrics=score(logits, targets, splits.task, thresholds, seed=seed),
+        thresholds=thresholds,
     )
 
 
-def score(logits: FloatArray, targets: NDArray[Any], task: TaskKind, *, seed: int = 0) -> dict[str, Interval]:
+def score(
+    logits: FloatArray,
+    targets: NDArray[Any],
+    task: TaskKind,
+    thresholds: Thresholds | None = None,
+    *,
+    seed: int = 0,
+) -> dict[str, Interval]:
     """Every metric of the task with its 95 % interval: Clopper-Pearson for accuracy, BCa bootstrap otherwise."""
-    return {each.name: _interval(each, [logits], targets, task, seed) for each in metrics_of(task)}
+    return {
+        each.name: _interval(each, [each.view(logits, thresholds)], targets, task, seed) for each in metrics_of(task)
+    }
 
 
-def validation_scores(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> dict[str, float | None]:
+def validation_scores(
+    logits: FloatArray, targets: NDArray[Any], task: TaskKind, thresholds: Thresholds | None = None
+) -> dict[str, float | None]:
     """Every metric of the task, without intervals: what selection needs."""
-    return {each.name: each(targets, logits, task) for each in metrics_of(task)}
+    return {each.name: each(targets, each.view(logits, thresholds), task) for each in metrics_of(task)}
 
 
 def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict[str, Interval]:
@@ -106,8 +125,10 @@ def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict
     first = evaluations[0]
     if any(each.ids != first.ids or each.fingerprint != first.fingerprint for each in evaluations):
         raise DataError("the seeds were evaluated on different rows", mend="evaluate every seed on the same test rows")
-    logits = [each.logits for each in evaluations]
-    return {each.name: _interval(each, logits, first.targets, first.task, seed) for each in metrics_of(first.task)}
+    return {
+        metric.name: _interval(metric, [each.view(metric) for each in evaluations], first.targets, first.task, seed)
+        for metric in metrics_of(first.task)
+    }
 
 
 def _interval(

@@ -5,7 +5,7 @@ In: a RunRecord.  Out: Sections, in the order of SECTIONS.  Not here: how they l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from liftune.record import Audit, Choice, Comparison, Contender, Interval, RunRecord, Speed
@@ -51,7 +51,7 @@ def sections(record: RunRecord) -> list[Section]:
 @SECTIONS.entry("ladder", summary="Each contender on the same test rows.")
 def ladder(record: RunRecord) -> Section:
     """One row a contender, one column a metric, each value with its interval."""
-    metrics = list(record.contenders[0].metrics)
+    metrics = _columns(record, record.contenders[0].metrics)
     headings = ("contender", *metrics, "params", "fit s", "eval s")
     rows = tuple(
         (
@@ -72,7 +72,8 @@ def ladder(record: RunRecord) -> Section:
         sentences.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
     lacking: dict[tuple[str, str], list[str]] = {}
     for contender in record.contenders:
-        for metric, found in contender.metrics.items():
+        for metric in metrics:
+            found = contender.metrics[metric]
             if found.low is None and found.note:
                 lacking.setdefault((contender.name, found.note), []).append(metric)
     sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
@@ -86,7 +87,7 @@ def clean(record: RunRecord) -> Section | None:
     scored = [(contender, contender.clean) for contender in record.contenders if contender.clean]
     if not scored:
         return None
-    metrics = list(scored[0][1])
+    metrics = _columns(record, scored[0][1])
     rows = tuple((_named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
     left = record.rows.test - record.audit.leaked_test_rows
     said = f"{left:,} test rows; the verdict is on all {record.rows.test:,}."
@@ -110,7 +111,7 @@ def seeds(record: RunRecord) -> Section | None:
     several = [contender for contender in record.contenders if contender.seeds]
     if not several:
         return Section("Seeds", ("One seed: how much another seed would change these numbers is unknown.",))
-    metrics = list(record.contenders[0].metrics)
+    metrics = _columns(record, record.contenders[0].metrics)
     rows = tuple(
         (contender.name, str(found.seed), *(interval(found.metrics[metric]) for metric in metrics))
         for contender in several
@@ -121,6 +122,22 @@ def seeds(record: RunRecord) -> Section | None:
         "whose adapter is kept."
     )
     return Section("Seeds", (said,), (Table(("contender", "seed", *metrics), rows, frozenset({1})),))
+
+
+@SECTIONS.entry("calibration", summary="Whether probabilities can be believed, before and after calibration.")
+def calibration(record: RunRecord) -> Section | None:
+    """What was done to each calibrated contender, and what that did on test."""
+    from liftune.report.calibration import calibration_section
+
+    return calibration_section(record)
+
+
+@SECTIONS.entry("decisions", summary="From which probability on labels are answered.")
+def decisions(record: RunRecord) -> Section | None:
+    """Thresholds of multi-label answers."""
+    from liftune.report.calibration import decisions_section
+
+    return decisions_section(record)
 
 
 @SECTIONS.entry("audit", summary="What the rows themselves say.")
@@ -304,6 +321,11 @@ def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str
     if comparison.a == "base" and head == "fresh":
         text += " The base's head is fresh: its score is chance by construction, not the model's skill."
     return text
+
+
+def _columns(record: RunRecord, metrics: Iterable[str]) -> list[str]:
+    """Metrics with a column of their own: a terminal of 80 columns holds three. Brier stands under Calibration."""
+    return [each for each in metrics if each != "brier" or record.metric == "brier"]
 
 
 def _named(contender: Contender) -> str:
