@@ -6,7 +6,8 @@ import scipy.stats
 import sklearn.metrics
 
 from liftune.errors import SpecError
-from liftune.metrics import LEAST_PROBABILITY, METRICS, check_metric, default_metric, metrics_of
+from liftune.metrics import METRICS, check_metric, default_metric, metrics_of
+from liftune.rowstats import LEAST_PROBABILITY
 from liftune.task import TaskKind, probabilities
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION

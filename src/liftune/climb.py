@@ -29,8 +29,8 @@ from liftune.models.attach import answer_exactly, attach, check_method
 from liftune.models.backbones import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
-from liftune.models.folding import fold
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
+from liftune.models.scaled_head import fold
 from liftune.models.shapes import shapes_of
 from liftune.record import Contender, Integrity, TrainLog
 from liftune.report.progress import Progress

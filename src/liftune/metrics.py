@@ -17,16 +17,23 @@ from numpy.typing import NDArray
 
 from liftune.errors import SpecError, need
 from liftune.registry import Registry
-from liftune.rowstats import F1Average, RankStatistics, Statistics, Sums, f1_sums, mean, moment_sums, root_mean
+from liftune.rowstats import (
+    F1Average,
+    RankStatistics,
+    Statistics,
+    Sums,
+    f1_sums,
+    mean,
+    moment_sums,
+    root_mean,
+    row_briers,
+    row_losses,
+)
 from liftune.seam import FloatArray
-from liftune.task import TaskKind, Thresholds, decide, from_thresholds, probabilities
+from liftune.task import TaskKind, Thresholds, decide, from_thresholds
 
 Targets: TypeAlias = NDArray[Any]
 RowStatistics: TypeAlias = Callable[[Targets, FloatArray, TaskKind], Statistics]
-
-#: The least probability that log-loss gives the true label, scikit-learn's own for float64: a row costs at most 36.04.
-#: A row whose label the model never had costs just that.
-LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 class Build(Protocol):
@@ -126,47 +133,6 @@ def check_metric(name: str | None, task: TaskKind) -> Metric:
 def right(targets: Targets, logits: FloatArray) -> NDArray[np.bool_]:
     """(N,) whether each single-label row is answered rightly; a label that the model never had is never right."""
     return np.asarray(decide(logits, TaskKind.SINGLE_LABEL) == targets)
-
-
-def row_log_loss(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
-    """(N,) minus the log-probability of the true label, at most -log(LEAST_PROBABILITY)."""
-    values = np.asarray(logits, dtype=np.float64)
-    known = targets < values.shape[1]
-    shifted = values - values.max(axis=1, keepdims=True)
-    chosen = shifted[np.arange(len(values)), np.where(known, targets, 0)]
-    log_p = np.where(known, chosen - np.log(np.exp(shifted).sum(axis=1)), -np.inf)
-    return np.asarray(-np.clip(log_p, np.log(LEAST_PROBABILITY), np.log1p(-LEAST_PROBABILITY)))
-
-
-def row_label_losses(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
-    """(N, L) binary log-loss of each label of multi-label rows, each at most -log(LEAST_PROBABILITY).
-
-    A label that the model never had counts as one that it is sure not to see.
-    """
-    values = np.asarray(logits, dtype=np.float64)
-    losses = np.where(targets == 1, -np.log(LEAST_PROBABILITY), 0.0)
-    known = np.logaddexp(0.0, values) - values * targets[:, : values.shape[1]]
-    losses[:, : values.shape[1]] = np.minimum(known, -np.log(LEAST_PROBABILITY))
-    return losses
-
-
-def row_losses(targets: Targets, logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
-    """(N,) what each row adds to `log_loss`."""
-    if task is TaskKind.MULTI_LABEL:
-        return np.asarray(row_label_losses(targets, logits).mean(axis=1))
-    return row_log_loss(targets, logits)
-
-
-def row_briers(targets: Targets, logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
-    """(N,) what each row adds to `brier`."""
-    shares = probabilities(logits, task)
-    if task is TaskKind.MULTI_LABEL:
-        given = np.zeros(targets.shape)
-        given[:, : shares.shape[1]] = shares
-        return np.asarray(((given - targets) ** 2).mean(axis=1))
-    known = targets < shares.shape[1]
-    true = np.where(known, shares[np.arange(len(shares)), np.where(known, targets, 0)], 0.0)
-    return np.asarray((shares**2).sum(axis=1) - 2.0 * true + 1.0)
 
 
 def _indicators(targets: Targets, logits: FloatArray, task: TaskKind) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

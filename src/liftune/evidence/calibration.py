@@ -1,7 +1,7 @@
 """Scale a tuned model's logits after training, by validation, where validation says that it helps.
 
 In: logits (M, C) and targets of validation.  Out: a Calibrator, which scales logits, and why; a Calibration.
-Not here: putting it into the head (models/folding.py), measuring calibration (reliability.py).
+Not here: putting it into the head (models/scaled_head.py), measuring calibration (reliability.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from liftune.evidence.evaluate import Evaluation
 from liftune.evidence.intervals import ALPHA
 from liftune.evidence.linear import indicator, sigmoid_loss, softmax_loss
 from liftune.evidence.reliability import calibration_scores
-from liftune.metrics import Metric, row_label_losses, row_losses
+from liftune.metrics import Metric
 from liftune.record import Calibration
-from liftune.rowstats import Floats
+from liftune.rowstats import Floats, row_label_losses, row_losses
 from liftune.seam import FloatArray
 from liftune.task import TaskKind
 

@@ -100,9 +100,7 @@ def choose_thresholds(
     return best
 
 
-def _out_of_fold(
-    fit: Fit, logits: Floats, targets: NDArray[Any], metric: Metric, seed: int
-) -> Floats:
+def _out_of_fold(fit: Fit, logits: Floats, targets: NDArray[Any], metric: Metric, seed: int) -> Floats:
     """(M, C) thresholds, each row's chosen by the other folds."""
     fold = np.random.default_rng(seed).permutation(len(targets)) % FOLDS
     found = np.empty_like(logits)

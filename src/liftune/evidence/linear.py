@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.metrics import Metric, row_log_loss
+from liftune.metrics import Metric
+from liftune.rowstats import row_log_loss
 from liftune.seam import FloatArray
 from liftune.task import TaskKind
 

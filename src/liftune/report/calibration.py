@@ -10,8 +10,8 @@ from liftune.report.sections import Section, Table, interval, number, p_value
 
 _HEADINGS = ("contender", "probabilities", "ECE", "log-loss", "Brier")
 _EXPLAINED = (
-    "On test, which chose nothing here. ECE: root mean square gap between confidence and share right, over bins of "
-    "equal mass, less what chance adds to it; its bias taken off, and so smaller than the plain ECE."
+    "All on test, which chose nothing here. ECE is the root mean square gap between confidence and share right over "
+    "bins of equal mass, debiased: less what chance alone adds to it."
 )
 
 
@@ -57,7 +57,7 @@ def calibration_sentences(name: str, found: Calibration) -> tuple[str, ...]:
         )
     plain = [number(each.plain_ece.value, 3) for each in (found.test_before, found.test_after) if each]
     if plain:
-        said.append(f"{name}: plain ECE {' -> '.join(plain)}, without an interval, as chance alone lifts it.")
+        said.append(f"{name}: plain ECE {' -> '.join(plain)}, without an interval: chance alone lifts it.")
     return tuple(said)
 
 
