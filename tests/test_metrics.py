@@ -94,7 +94,7 @@ def test_brier_of_single_labels_is_the_squared_distance_from_the_truth():
 
 
 def test_thresholds_matter_to_what_judges_answers_and_to_nothing_else():
-    targets, logits = answers(MULTI)
+    _, logits = answers(MULTI)
     seen = {name: METRICS[name].view(logits, [0.1] * 4) is not logits for name, task in CASES if task is MULTI}
     assert seen == {"macro_f1": True, "micro_f1": True, "log_loss": False, "brier": False}
 

@@ -27,6 +27,10 @@ def calibration_section(record: RunRecord) -> Section | None:
         if not each.calibration and {"log_loss", "brier"} <= set(each.metrics)
     ]
     sentences = [sentence for name, calibration in found for sentence in calibration_sentences(name, calibration)]
+    if any(each.seeds for each in record.contenders):
+        sentences.append(
+            "Of several seeds, calibration is told of the one that is kept; each seed's stands in record.json."
+        )
     return Section("Calibration", (*sentences, _EXPLAINED), (Table(_HEADINGS, tuple(rows), frozenset({2, 3, 4})),))
 
 
