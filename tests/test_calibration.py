@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from liftune.data.rows import Split, Splits
-from liftune.evidence.calibration import LEAST_ROWS, Scaling, calibrate, calibration_record
+from liftune.evidence.calibration import LEAST_ROWS, calibrate, calibration_record
 from liftune.evidence.reliability import Binned, calibration_error, calibration_scores
 from liftune.metrics import METRICS, check_metric
 from liftune.record import Audit
@@ -77,12 +77,6 @@ def test_a_shifted_label_takes_a_vector_and_a_bias_is_needed_for_it() -> None:
     gained = row_losses(truth, fresh, SINGLE).mean() - row_losses(truth, found.scaling(fresh), SINGLE).mean()
     assert gained > 0.1
     assert calibrate(shifted, targets, SINGLE, metric(SINGLE), vector=False).kind != "vector"
-
-
-def test_scaling_is_undone() -> None:
-    logits, _ = drawn(0, 20)
-    scaling = Scaling(1.7, np.array([1.0, 0.5, 2.0, 1.1]), np.array([0.0, 1.0, -1.0, 0.3]))
-    np.testing.assert_allclose(scaling.undo(scaling(logits)), logits, atol=1e-5)
 
 
 def test_too_few_rows_say_so() -> None:

@@ -51,24 +51,19 @@ def cutoffs(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> tuple[
     return tuple(found.values())
 
 
-def check_precision(precision: float) -> float:
-    """Refuse what is no share between 0 and 1, both excluded."""
+def cutoff_for(table: Sequence[Cutoff], precision: float) -> Cutoff:
+    """The cutoff that answers the most rows at this precision or better, by the lower limit of its accuracy.
+
+    Raises:
+        SpecError: no share of the rows reaches it, with the highest that one does; or there is no table; or it is no
+            share between 0 and 1, both excluded.
+    """
     if not 0.0 < precision < 1.0:
         raise SpecError(
             f"a precision of {precision:g} cannot be asked for",
             where="--min-precision",
             mend="give a share between 0 and 1, such as 0.95",
         )
-    return precision
-
-
-def cutoff_for(table: Sequence[Cutoff], precision: float) -> Cutoff:
-    """The cutoff that answers the most rows at this precision or better, by the lower limit of its accuracy.
-
-    Raises:
-        SpecError: no share of the rows reaches it, with the highest that one does; or there is no table.
-    """
-    check_precision(precision)
     if not table:
         raise SpecError(
             "this model has no table of confidences to abstain by",

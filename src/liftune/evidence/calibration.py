@@ -58,10 +58,6 @@ class Scaling:
         """(N, C) float32, calibrated."""
         return np.asarray(logits * self.factor + self.shift, dtype=np.float32)
 
-    def undo(self, logits: FloatArray) -> NDArray[np.float32]:
-        """(N, C) float32, as they were before."""
-        return np.asarray((logits - self.shift) / self.factor, dtype=np.float32)
-
 
 @dataclass(frozen=True)
 class Calibrator:
@@ -99,8 +95,8 @@ def calibrate(
     """One temperature, or a scale and a shift for each label, or neither.
 
     A calibration is fitted on all folds of validation but one and judged on that one, in turn. The temperature is kept
-    where it lowers the log-loss out of fold by a one-sided paired test; scale and shift, where they lower it
-    once more by the same test and do not lower the deciding metric. What is kept is then fitted on all of validation.
+    where it lowers the log-loss out of fold by a one-sided paired test; scale and shift, where by the same test they
+    lower it further than the temperature does, and do not lower the deciding metric. What is kept is then fitted on all of validation.
 
     Args:
         logits: (M, C) of validation.
@@ -136,15 +132,14 @@ def calibrate(
         after=rows.loss(cooled),
         p_value=p_value,
     )
-    if not vector:
-        return found
-    return _with_vector(rows, found, cooled if kept else rows.logits, metric, alpha)
+    return _with_vector(rows, found, cooled, metric, alpha) if vector else found
 
 
-def _with_vector(rows: Rows, found: Calibrator, so_far: Floats, metric: Metric, alpha: float) -> Calibrator:
-    """Scale and shift for each label, where they earn their place on top of what was found."""
+def _with_vector(rows: Rows, found: Calibrator, cooled: Floats, metric: Metric, alpha: float) -> Calibrator:
+    """Scale and shift for each label, where they are better than the temperature and than nothing."""
     moved = rows.out_of_fold(rows.fit_vector)
-    p_value = rows.improves(so_far, moved)
+    p_value = max(rows.improves(each, moved) for each in (rows.logits, cooled))
+    so_far = rows.logits if found.kind == "none" else cooled
     if p_value > alpha or rows.score(moved, metric) < rows.score(so_far, metric):
         return found
     return Calibrator(
@@ -242,6 +237,8 @@ class Rows:
             truths = self.targets, 1 - self.targets
             seen, other = (row_label_losses(each, before) - row_label_losses(each, after) for each in truths)
             return float((seen.mean(axis=1)[:, None] + (other - seen) / seen.shape[1]).min())
+        if before.shape[1] < 2:
+            return 0.0
         runner_up = np.argsort(before, axis=1)[:, -2]
         return float((row_losses(runner_up, before, self.task) - row_losses(runner_up, after, self.task)).min())
 
