@@ -73,25 +73,6 @@ class Seconds(Found):
     evaluate: float | None = None
 
 
-class Comparison(Found):
-    """b against a on the same rows."""
-
-    a: str
-    b: str
-    metric: str
-    gain: float | None
-    """In the metric's own unit, signed so that positive is better."""
-    low: float | None
-    high: float | None
-    p_value: float
-    verdict: Verdict
-    test: str = ""
-    """The rule that decided: exact McNemar or paired randomisation."""
-    rows_needed: int | None = None
-    """undecided: test rows at which the observed gain, were it the true one, would be found with 80 % power."""
-    note: str | None = None
-
-
 class ReliabilityBin(Found):
     """Answers of about the same confidence."""
 
@@ -218,6 +199,25 @@ class Contender(Found):
     decisions: Decisions | None = None
     """Multi-label: of the seed that was kept."""
     notes: tuple[str, ...] = ()
+
+
+class Comparison(Found):
+    """b against a on the same rows."""
+
+    a: str
+    b: str
+    metric: str
+    gain: float | None
+    """In the metric's own unit, signed so that positive is better."""
+    low: float | None
+    high: float | None
+    p_value: float
+    verdict: Verdict
+    test: str = ""
+    """The rule that decided: exact McNemar or paired randomisation."""
+    rows_needed: int | None = None
+    """undecided: test rows at which the observed gain, were it the true one, would be found with 80 % power."""
+    note: str | None = None
 
 
 class Choice(Found):

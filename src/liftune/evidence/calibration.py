@@ -96,7 +96,8 @@ def calibrate(
 
     A calibration is fitted on all folds of validation but one and judged on that one, in turn. The temperature is kept
     where it lowers the log-loss out of fold by a one-sided paired test; scale and shift, where by the same test they
-    lower it further than the temperature does, and do not lower the deciding metric. What is kept is then fitted on all of validation.
+    lower it further than the temperature does and do not lower the deciding metric. What is kept is then fitted on all
+    of validation.
 
     Args:
         logits: (M, C) of validation.
