@@ -119,7 +119,7 @@ def test_tune_prints_one_object_that_record_json_holds_too(single: Ran) -> None:
     for each in found["contenders"]:
         assert {"name", "head", "trainable_parameters", "seconds", "metrics"} <= set(each)
         assert set(each["seconds"]) == {"train", "evaluate"}
-        assert set(each["metrics"]) == {"accuracy", "macro_f1", "log_loss"}
+        assert set(each["metrics"]) == {"accuracy", "macro_f1", "log_loss", "brier"}
         assert {"value", "low", "high"} <= set(each["metrics"]["accuracy"])
     assert [each["head"] for each in found["contenders"]] == [None, None, "fresh", None, "fresh", "fresh"]
     keys = {"a", "b", "metric", "gain", "low", "high", "p_value", "verdict"}

@@ -220,7 +220,7 @@ def test_features_that_do_not_fit_the_rows_are_refused():
 
 def test_an_evaluation_holds_every_metric_of_the_task_with_its_interval(emotions):
     found = evaluate("majority", majority(emotions), emotions)
-    assert list(found.metrics) == ["accuracy", "macro_f1", "log_loss"]
+    assert list(found.metrics) == ["accuracy", "macro_f1", "log_loss", "brier"]
     for interval in found.metrics.values():
         assert interval.low < interval.value < interval.high
     assert found.ids == emotions.test.ids
@@ -242,7 +242,7 @@ def test_logits_that_are_not_finite_are_refused(emotions):
 def test_validation_scores_have_every_metric(emotions):
     logits = majority(emotions).logits(emotions.validation.rows)
     scores = validation_scores(logits, emotions.encoded(emotions.validation), SINGLE)
-    assert list(scores) == ["accuracy", "macro_f1", "log_loss"]
+    assert list(scores) == ["accuracy", "macro_f1", "log_loss", "brier"]
 
 
 def test_the_mean_over_seeds_is_of_values_with_one_interval(emotions):

@@ -6,7 +6,8 @@ import scipy.stats
 import sklearn.metrics
 
 from liftune.errors import SpecError
-from liftune.metrics import LEAST_PROBABILITY, METRICS, check_metric, default_metric, metrics_of
+from liftune.metrics import METRICS, check_metric, default_metric, metrics_of
+from liftune.rowstats import LEAST_PROBABILITY
 from liftune.task import TaskKind, probabilities
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
@@ -77,6 +78,27 @@ def test_multi_label_values_are_those_of_scikit_learn():
         )
 
 
+def test_log_loss_and_brier_of_multi_labels_are_the_mean_over_labels_of_scikit_learns():
+    targets, logits = answers(MULTI)
+    targets, shares = targets[:, :4], probabilities(logits, MULTI)
+    for name, theirs in (("log_loss", sklearn.metrics.log_loss), ("brier", sklearn.metrics.brier_score_loss)):
+        each = [theirs(targets[:, label], shares[:, label]) for label in range(4)]
+        assert METRICS[name](targets, logits, MULTI) == pytest.approx(np.mean(each))
+
+
+def test_brier_of_single_labels_is_the_squared_distance_from_the_truth():
+    targets, logits = answers(SINGLE)
+    targets = targets % 4
+    expected = ((probabilities(logits, SINGLE) - np.eye(4)[targets]) ** 2).sum(axis=1).mean()
+    assert METRICS["brier"](targets, logits, SINGLE) == pytest.approx(expected)
+
+
+def test_thresholds_matter_to_what_judges_answers_and_to_nothing_else():
+    _, logits = answers(MULTI)
+    seen = {name: METRICS[name].view(logits, [0.1] * 4) is not logits for name, task in CASES if task is MULTI}
+    assert seen == {"macro_f1": True, "micro_f1": True, "log_loss": False, "brier": False}
+
+
 def test_regression_values_are_those_of_scipy():
     targets, logits = answers(VALUE)
     said = logits[:, 0].astype(float)
@@ -91,6 +113,7 @@ def test_a_label_that_the_model_never_had_is_wrong_under_every_measure():
     assert METRICS["accuracy"](known, logits, SINGLE) == 1.0
     assert METRICS["accuracy"](unseen, logits, SINGLE) == 0.5
     assert METRICS["macro_f1"](unseen, logits, SINGLE) == pytest.approx(1 / 3)
+    assert METRICS["brier"](unseen, logits, SINGLE) == pytest.approx(1.0, abs=1e-3)  # a right row, and one at 2
     loss = METRICS["log_loss"](unseen, logits, SINGLE)
     assert loss == pytest.approx((-np.log(LEAST_PROBABILITY) + np.log1p(np.exp(-9.0))) / 2)
 

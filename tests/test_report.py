@@ -10,9 +10,12 @@ from rich.console import Console
 
 from liftune.record import (
     Audit,
+    Calibration,
+    CalibrationScores,
     Choice,
     Comparison,
     Contender,
+    Decisions,
     Epoch,
     Integrity,
     Interval,
@@ -55,6 +58,35 @@ def contender(name: str, value: float, head: str | None = None, **more: object) 
     )
 
 
+def scores(value: float) -> CalibrationScores:
+    each = Interval(value=value, low=value - 0.02, high=value + 0.02)
+    return CalibrationScores(log_loss=each, brier=each, ece=each, plain_ece=Interval(value=value + 0.01))
+
+
+CALIBRATION = Calibration(
+    kind="temperature",
+    kept=True,
+    reason="out of fold it lowers the log-loss of validation",
+    temperature=1.5,
+    fitted=1.5,
+    validation_before=1.2,
+    validation_after=1.1,
+    p_value=0.01,
+    test_before=scores(0.3),
+    test_after=scores(0.2),
+    test_change=Comparison(
+        a="as trained",
+        b="calibrated",
+        metric="log_loss",
+        gain=0.1,
+        low=0.05,
+        high=0.15,
+        p_value=0.001,
+        verdict="better",
+    ),
+)
+
+
 @pytest.fixture
 def record() -> RunRecord:
     gain = {"metric": "accuracy", "test": "exact McNemar test at 0.05", "b": "tuned"}
@@ -70,7 +102,7 @@ def record() -> RunRecord:
             contender("majority", 0.5),
             contender("base", 0.5, "fresh"),
             contender("probe", 0.7, notes=("mean pooling",)),
-            contender("tuned", 0.72, "fresh"),
+            contender("tuned", 0.72, "fresh", calibration=CALIBRATION),
         ),
         comparisons=(
             Comparison(a="base", gain=0.22, low=0.17, high=0.27, p_value=1e-9, verdict="better", **gain),
@@ -124,7 +156,8 @@ def test_the_markdown_is_the_golden_one(record: RunRecord) -> None:
 
 
 def test_every_section_has_a_say_in_the_whole_report(record: RunRecord) -> None:
-    again = [each.model_copy(update={"clean": each.metrics}) for each in record.contenders]
+    decisions = Decisions(kind="shared", thresholds=(0.3, 0.3), reason="they help")
+    again = [each.model_copy(update={"clean": each.metrics, "decisions": decisions}) for each in record.contenders]
     full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again), **DOUBTS})
     assert len(sections(full)) == sum(not each.of_details for each in SECTIONS.entries())
 
@@ -170,6 +203,27 @@ def test_a_fresh_base_is_never_called_the_models_skill(record: RunRecord) -> Non
     said = sentence(record.comparisons[0], "fresh", record)
     assert "chance by construction" in said
     assert "chance" not in sentence(record.comparisons[0], "trained", record)
+
+
+def test_brier_has_a_column_of_the_ladder_only_where_it_decides(record: RunRecord) -> None:
+    """Three metrics fill a terminal of 80 columns; Brier scores stand under Calibration."""
+    again = [
+        each.model_copy(update={"metrics": {**each.metrics, "brier": Interval(value=0.4, low=0.3, high=0.5)}})
+        for each in record.contenders
+    ]
+    found = record.model_copy(update={"contenders": tuple(again)})
+    assert "brier" not in sections(found)[0].tables[0].headings
+    assert "brier" in sections(found.model_copy(update={"metric": "brier"}))[0].tables[0].headings
+    assert "| probe | as they are | - | 1.500 | 0.400 [0.300, 0.500] |" in to_markdown(found)
+
+
+def test_thresholds_are_told_label_by_label(record: RunRecord) -> None:
+    decisions = Decisions(kind="per label", thresholds=(0.3, 0.25), reason="they help", p_value=0.02,
+                          validation_before=0.5, validation_after=0.6)  # fmt: skip
+    again = [each.model_copy(update={"decisions": decisions}) for each in record.contenders if each.name == "tuned"]
+    said = to_markdown(record.model_copy(update={"contenders": tuple(again)}))
+    assert "tuned: a threshold for each label: they help (0.500 -> 0.600, p = 0.02)." in said
+    assert "| anger | 0.250 |" in said
 
 
 def test_an_undecided_verdict_names_the_rows_that_would_decide(record: RunRecord) -> None:

@@ -26,10 +26,11 @@ class Answer:
     """What a model says of one row.
 
     Attributes:
-        label: single-label tasks; None otherwise.
-        labels: multi-label tasks, those whose probability reaches one half; None otherwise.
+        label: single-label tasks; None otherwise, and where it abstained.
+        labels: multi-label tasks, those whose probability reaches the label's threshold; None otherwise.
         value: regression; None otherwise.
         probabilities: label -> probability, in the model's order; None for regression.
+        abstained: whether it was too unsure to answer; None where no precision was asked for.
         base: the untuned model's answer, when asked for.
     """
 
@@ -38,10 +39,12 @@ class Answer:
     labels: tuple[str, ...] | None = None
     value: float | None = None
     probabilities: dict[str, float] | None = None
+    abstained: bool | None = None
     base: Answer | None = None
 
     def to_json(self, *, with_row: bool = True) -> dict[str, Any]:
-        """The object that every door gives: text (and text_pair), label or labels or value, probabilities, base."""
+        """The object that every door gives: text (and text_pair), label or labels or value, abstained where a precision
+        was asked for, probabilities, base."""
         found: dict[str, Any] = as_columns(self.row) if with_row else {}
         if self.value is not None:
             found["value"] = self.value
@@ -49,6 +52,8 @@ class Answer:
             found["labels"] = list(self.labels)
         else:
             found["label"] = self.label
+        if self.abstained is not None:
+            found["abstained"] = self.abstained
         if self.probabilities is not None:
             found["probabilities"] = self.probabilities
         if self.base is not None:
@@ -63,10 +68,13 @@ class Answer:
         return f"{self.answer()}   {shown}{base}"
 
     def answer(self) -> str:
-        """The answer alone: `joy 0.93`, `joy 0.93, love 0.61`, `3.42`."""
+        """The answer alone: `joy 0.93`, `joy 0.93, love 0.61`, `3.42`, `no answer (joy 0.43)`."""
         if self.value is not None:
             return f"{self.value:.4g}"
         shares = self.probabilities or {}
+        if self.abstained:
+            likeliest = max(shares, key=lambda label: shares[label])
+            return f"no answer ({likeliest} {shares[likeliest]:.2f})"
         chosen = self.labels if self.labels is not None else (self.label or "",)
         return ", ".join(f"{label} {shares.get(label, 0.0):.2f}" for label in chosen) or "none"
 

@@ -85,11 +85,18 @@ def tune(
     return run_tune(RunSpec.of(**options), progress=Progress(quiet=quiet))
 
 
-def load(run: str | Path, *, device: str | None = None, with_base: bool = False) -> Predictor:
-    """A run's tuned model, ready to `predict(["some text"])`."""
+def load(
+    run: str | Path, *, device: str | None = None, with_base: bool = False, min_precision: float | None = None
+) -> Predictor:
+    """A run's tuned model, ready to `predict(["some text"])`.
+
+    Args:
+        min_precision: leave rows without a label where the model is too unsure for this share of its answers to be
+            right; see `liftune predict --help`.
+    """
     from liftune.predict import Predictor
 
-    return Predictor.open(run, device=device, with_base=with_base)
+    return Predictor.open(run, device=device, with_base=with_base, min_precision=min_precision)
 
 
 def evaluate(data: str, *, model: str | Path, metric: str | None = None, **options: Any) -> RunRecord:

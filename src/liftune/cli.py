@@ -119,6 +119,12 @@ def predict(
         str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the second text.")
     ] = None,
     with_base: Annotated[bool, typer.Option("--with-base", help="Add the untuned model's answer.")] = False,
+    min_precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Answer only rows sure enough for this share to be right; 0.95 is 95 in 100."
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="TEXT", help="cpu, cuda, cuda:1, mps; the best one here if not given.")
     ] = None,
@@ -137,7 +143,7 @@ def predict(
     if out:
         check_out(out)
     progress = Progress(quiet=quiet)
-    predictor = Predictor.open(run, device=device, with_base=with_base)
+    predictor = Predictor.open(run, device=device, with_base=with_base, min_precision=min_precision)
     if with_base and predictor.base_head == "fresh":
         progress.say("the base's head is fresh: its answers are chance by construction")
     if source:

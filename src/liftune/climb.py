@@ -20,8 +20,10 @@ from liftune.data import load_data
 from liftune.data.folds import Folds
 from liftune.data.load import load_folds
 from liftune.data.rows import Splits
+from liftune.evidence.abstention import cutoffs
 from liftune.evidence.baselines import Majority, Tfidf, majority, tfidf
-from liftune.evidence.ladder import Answers, Ladder
+from liftune.evidence.calibration import calibrate, calibration_record
+from liftune.evidence.ladder import Answers, Ladder, Rung
 from liftune.evidence.noise import suspects
 from liftune.evidence.probe import probe as fit_probe
 from liftune.evidence.shift import shift
@@ -29,18 +31,20 @@ from liftune.evidence.teacher import Pupil, Teacher, teach
 from liftune.hardware.flops import Shapes
 from liftune.hardware.plan import Plan, make_plan
 from liftune.hardware.probe import probe
-from liftune.metrics import check_metric
+from liftune.metrics import METRICS, check_metric
 from liftune.models.adapter import prove, save_adapter
 from liftune.models.attach import answer_exactly, attach, check_method
 from liftune.models.backbones import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
+from liftune.models.scaled_head import fold
 from liftune.models.shapes import shapes_of
 from liftune.record import Contender, Head, Integrity, Shift, Suspects, TrainLog
 from liftune.report.progress import Progress
 from liftune.report.sections import interval
 from liftune.spec import RunSpec
+from liftune.task import TaskKind
 from liftune.train import Schedule, train
 
 
@@ -171,9 +175,6 @@ def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> Pupil:
     """The model as it is, and a linear model on its frozen features, which may teach: from one pass over each part.
 
     A fresh head is flagged: the base's score is then chance by construction.
-
-    Returns:
-        (N, D) the train rows' features as the probe reads them.
     """
     splits = job.splits
     parts = {}
@@ -239,11 +240,13 @@ def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
 def tune_and_save(job: Job, ladder: Ladder) -> tuple[list[Attempt], Tuned]:
     """Tune once a seed; save and prove the adapter that the ladder's validation likes best."""
     attempts: list[Attempt] = []
-    for classifier, attempt in tune_seeds(job):
+    for classifier, tuned in tune_seeds(job):
+        attempt = replace(tuned, answers=ladder.with_thresholds(tuned.answers))
         attempts.append(attempt)
         if ladder.best([each.answers for each in attempts]) is attempt.answers:
             with job.folder.fresh_adapter() as folder:
-                save_adapter(classifier, folder, pairs=job.splits.pairs)
+                learnt = learnt_on_validation(job, attempt.answers, ladder.rungs.get("base"))
+                save_adapter(classifier, folder, pairs=job.splits.pairs, learnt=learnt)
                 integrity = prove(classifier, folder, job.splits.validation.rows)
     return attempts, Tuned(tuple(each.log for each in attempts), integrity, attempts[-1].plan, job.splits)
 
@@ -314,13 +317,42 @@ def load_for(job: Job, seed: int) -> Backbone:
 
 
 def answers_of(job: Job, classifier: Classifier, log: TrainLog) -> Answers:
-    """What a tuned model answers to validation and test."""
+    """What a tuned model answers to validation and test, calibrated; from here on the classifier answers so."""
     splits = job.splits
     with job.progress.bar("answering", len(splits.validation) + len(splits.test)) as advance:
         validation = classifier.logits(splits.validation.rows, advance)
         started = time.perf_counter()
         test = classifier.logits(splits.test.rows, advance)
-    return Answers(validation, test, time.perf_counter() - started, log.seconds, log.seed)
+    answers = Answers(validation, test, time.perf_counter() - started, log.seconds, log.seed)
+    return answers if splits.task is TaskKind.REGRESSION else calibrated(job, classifier, answers)
+
+
+def calibrated(job: Job, classifier: Classifier, answers: Answers) -> Answers:
+    """Fold what validation says of the head's confidence into the head; the answers that it gives then."""
+    splits = job.splits
+    encoded = splits.encoded(splits.validation)
+    metric, vector = METRICS[job.metric], classifier.has_output_bias
+    found = calibrate(answers.validation, encoded, splits.task, metric, vector=vector)
+    scaling = found.scaling
+    if found.kind != "none":
+        why_not = fold(classifier, scaling.factor, scaling.shift, splits.validation.rows, answers.validation)
+        found = found.refused(why_not) if why_not else found
+    record = calibration_record(found, answers.test, splits)
+    if record.kept:
+        answers = replace(answers, validation=scaling(answers.validation), test=scaling(answers.test))
+    return replace(answers, calibration=record)
+
+
+def learnt_on_validation(job: Job, answers: Answers, base: Rung | None) -> dict[str, Any]:
+    """What the adapter's card must hold, so that every door decides as the run did."""
+    splits = job.splits
+    decisions = base.contender.decisions if base else None
+    return {
+        "temperature": answers.calibration.temperature if answers.calibration else 1.0,
+        "thresholds": answers.thresholds,
+        "base_thresholds": decisions.thresholds if decisions else None,
+        "cutoffs": cutoffs(answers.validation, splits.encoded(splits.validation), splits.task),
+    }
 
 
 def run_name(spec: RunSpec) -> str:

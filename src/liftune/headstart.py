@@ -56,7 +56,7 @@ def start_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear |
         STRENGTHS,
     )
     fitted = scale.fold(chosen.model)
-    if not classifier.final_bias:
+    if not classifier.has_output_bias:
         fitted = without_bias(fitted, inputs.mean(axis=0))
     classifier.set_final_layer(fitted.weight, fitted.bias)
     return fitted

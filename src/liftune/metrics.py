@@ -17,16 +17,23 @@ from numpy.typing import NDArray
 
 from liftune.errors import SpecError, need
 from liftune.registry import Registry
-from liftune.rowstats import F1Average, RankStatistics, Statistics, Sums, f1_sums, mean, moment_sums, root_mean
+from liftune.rowstats import (
+    F1Average,
+    RankStatistics,
+    Statistics,
+    Sums,
+    f1_sums,
+    mean,
+    moment_sums,
+    root_mean,
+    row_briers,
+    row_losses,
+)
 from liftune.seam import FloatArray
-from liftune.task import TaskKind, decide
+from liftune.task import TaskKind, Thresholds, decide, from_thresholds
 
 Targets: TypeAlias = NDArray[Any]
 RowStatistics: TypeAlias = Callable[[Targets, FloatArray, TaskKind], Statistics]
-
-#: The least probability that log-loss gives the true label, scikit-learn's own for float64: a row costs at most 36.04.
-#: A row whose label the model never had costs just that.
-LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 class Build(Protocol):
@@ -45,6 +52,7 @@ class Metric:
         build: the value, by scikit-learn or SciPy.
         statistics: what each row adds, so that thousands of resamples are matrix products.
         exchange: the row statistics that a randomisation test swaps, where they differ from `statistics`.
+        of_answers: it reads nothing of the logits but what `task.decide` answers, so that thresholds matter to it.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Metric:
     build: Build
     statistics: RowStatistics
     exchange: Callable[[Targets, FloatArray, TaskKind], Sums] | None = None
+    of_answers: bool = False
 
     def __call__(self, targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
         """The value; None where it is undefined (and for no rows at all)."""
@@ -61,6 +70,13 @@ class Metric:
             return None
         value = self.build(targets, logits, task)
         return None if value is None or not np.isfinite(value) else float(value)
+
+    def view(self, logits: FloatArray, thresholds: Thresholds | None) -> FloatArray:
+        """The logits as this metric reads them, (N, C): where it judges answers, moved so that they are by thresholds.
+
+        What is judged by its probabilities is never moved.
+        """
+        return from_thresholds(logits, thresholds) if self.of_answers else logits
 
     @property
     def sign(self) -> float:
@@ -119,16 +135,6 @@ def right(targets: Targets, logits: FloatArray) -> NDArray[np.bool_]:
     return np.asarray(decide(logits, TaskKind.SINGLE_LABEL) == targets)
 
 
-def row_log_loss(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
-    """(N,) minus the log-probability of the true label, at most -log(LEAST_PROBABILITY)."""
-    values = np.asarray(logits, dtype=np.float64)
-    known = targets < values.shape[1]
-    shifted = values - values.max(axis=1, keepdims=True)
-    chosen = shifted[np.arange(len(values)), np.where(known, targets, 0)]
-    log_p = np.where(known, chosen - np.log(np.exp(shifted).sum(axis=1)), -np.inf)
-    return np.asarray(-np.clip(log_p, np.log(LEAST_PROBABILITY), np.log1p(-LEAST_PROBABILITY)))
-
-
 def _indicators(targets: Targets, logits: FloatArray, task: TaskKind) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """True and answered labels as (N, L) indicators, L counting labels that the model never had (multi-label only)."""
     answers = np.zeros(targets.shape, dtype=bool)
@@ -152,7 +158,11 @@ def _right_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
 
 
 def _log_loss_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
-    return Sums(row_log_loss(targets, logits)[:, None], np.arange(len(targets)), mean)
+    return Sums(row_losses(targets, logits, task)[:, None], np.arange(len(targets)), mean)
+
+
+def _brier_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
+    return Sums(row_briers(targets, logits, task)[:, None], np.arange(len(targets)), mean)
 
 
 def _square_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
@@ -188,6 +198,7 @@ _VALUE = (TaskKind.REGRESSION,)
     higher_is_better=True,
     tasks=_SINGLE,
     statistics=_right_sums,
+    of_answers=True,
 )
 def accuracy(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """Single-label only: whole rows of a multi-label set are judged by no entry here, since one slip would void a
@@ -218,6 +229,7 @@ def _f1(targets: Targets, logits: FloatArray, task: TaskKind, average: F1Average
     higher_is_better=True,
     tasks=_SINGLE + _MULTI,
     statistics=_f1_statistics("macro"),
+    of_answers=True,
 )
 def macro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """A label that neither occurs nor is answered has no F1 and is left out, as scikit-learn does for single labels."""
@@ -230,6 +242,7 @@ def macro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | No
     higher_is_better=True,
     tasks=_MULTI,
     statistics=_f1_statistics("micro"),
+    of_answers=True,
 )
 def micro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """Multi-label only: for single labels it is accuracy."""
@@ -238,14 +251,27 @@ def micro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | No
 
 @METRICS.entry(
     "log_loss",
-    summary="Mean negative log-probability of the true label, in nats.",
+    summary="Mean negative log-probability of what is true, in nats; of multi-label rows the mean over labels.",
     higher_is_better=False,
-    tasks=_SINGLE,
+    tasks=_SINGLE + _MULTI,
     statistics=_log_loss_sums,
 )
 def log_loss(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """From logits, not from probabilities: exact where a float32 softmax would round to 0 or 1."""
-    return float(row_log_loss(targets, logits).mean())
+    return float(row_losses(targets, logits, task).mean())
+
+
+@METRICS.entry(
+    "brier",
+    summary="Squared distance of the probabilities from what is true, 0 to 2; of multi-label rows the mean over "
+    "labels, 0 to 1.",
+    higher_is_better=False,
+    tasks=_SINGLE + _MULTI,
+    statistics=_brier_sums,
+)
+def brier(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
+    """Brier (1950), summed over the labels of a single-label row."""
+    return float(row_briers(targets, logits, task).mean())
 
 
 @METRICS.entry(

@@ -21,6 +21,7 @@ from liftune.data.encoded import text_of
 from liftune.data.formats import read_file
 from liftune.data.table import Table
 from liftune.errors import EXTRAS, ArtifactError, DataError, need
+from liftune.evidence.abstention import cutoff_for
 from liftune.hardware.plan import make_plan
 from liftune.hardware.probe import probe
 from liftune.models.adapter import open_adapter, read_card
@@ -28,10 +29,10 @@ from liftune.models.attach import attach
 from liftune.models.backbones import reload_backbone
 from liftune.models.checkpoint import ALIASES
 from liftune.models.classifier import Classifier
-from liftune.record import Head
+from liftune.record import AdapterCard, Head
 from liftune.report.progress import Progress
 from liftune.seam import Row
-from liftune.task import TaskKind, decide, probabilities
+from liftune.task import TaskKind, Thresholds, decide, probabilities
 
 #: Rows answered in one go; the progress bar moves by it.
 CHUNK = 2_048
@@ -40,35 +41,63 @@ STDIN = "-"
 
 
 class Predictor:
-    """A tuned model, ready to answer."""
+    """A tuned model, ready to answer.
 
-    def __init__(self, classifier: Classifier, *, pairs: bool, base: Classifier | None = None) -> None:
-        self._classifier, self._base, self.pairs = classifier, base, pairs
+    Attributes:
+        card: what the adapter says of itself: thresholds, the table of confidences, and more.
+        min_precision: that of `predict` where none is asked for; None answers every row.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        card: AdapterCard,
+        *,
+        base: Classifier | None = None,
+        min_precision: float | None = None,
+    ) -> None:
+        self._classifier, self._base, self.card, self.min_precision = classifier, base, card, min_precision
 
     @classmethod
-    def open(cls, path: str | Path, *, device: str | None = None, with_base: bool = False) -> Predictor:
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        device: str | None = None,
+        with_base: bool = False,
+        min_precision: float | None = None,
+    ) -> Predictor:
         """Load a run's adapter onto its base.
 
         Args:
             path: a run folder, or an adapter folder.
             device: as in ModelSpec.
             with_base: answer with the untuned model as well.
+            min_precision: as in `predict`.
 
         Raises:
             ArtifactError: no adapter there, or it is damaged, or its base has changed.
+            SpecError: no cutoff reaches `min_precision`.
         """
         need(*EXTRAS["tune"])
         folder = adapter_folder(path)
         if folder is None:
             raise _no_adapter(str(path))
         card = read_card(folder)
+        if min_precision is not None:
+            cutoff_for(card.cutoffs, min_precision)  # refused before the model is loaded
         plan = make_plan(probe(), device=device).answering
         classifier = open_adapter(folder, plan=plan)
         base = None
         if with_base:
             # With the head that it had before tuning, its outputs in the adapter's order of labels.
             base = attach(reload_backbone(card, seed=0, plan=plan), None, plan=plan)
-        return cls(classifier, pairs=card.pairs, base=base)
+        return cls(classifier, card, base=base, min_precision=min_precision)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether it was tuned on text pairs."""
+        return self.card.pairs
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -89,18 +118,25 @@ class Predictor:
         """(N, C) float32: a Scorer."""
         return self._classifier.logits(rows)
 
-    def predict(self, rows: Sequence[Row]) -> list[Answer]:
+    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Answer]:
         """One answer a row, in order.
+
+        Args:
+            min_precision: share of the answers that must be right, as validation tells (see evidence/abstention.py):
+                rows whose confidence does not carry that are left without a label. None is the predictor's own.
 
         Raises:
             DataError: texts where the model was tuned on pairs, or the other way round.
+            SpecError: no cutoff reaches `min_precision`.
         """
         for row in rows:
             self._check(row)
-        answers = self._answers(self._classifier, rows)
+        asked = self.min_precision if min_precision is None else min_precision
+        above = None if asked is None else cutoff_for(self.card.cutoffs, asked).above
+        answers = self._answers(self._classifier, rows, self.card.thresholds, above)
         if self._base is None:
             return answers
-        bases = self._answers(self._base, rows)
+        bases = self._answers(self._base, rows, self.card.base_thresholds, None)
         return [replace(each, base=base) for each, base in zip(answers, bases, strict=True)]
 
     def _check(self, row: Row) -> None:
@@ -111,11 +147,13 @@ class Predictor:
                 mend="give each text its --pair" if self.pairs else "leave out --pair and --text-pair",
             )
 
-    def _answers(self, classifier: Classifier, rows: Sequence[Row]) -> list[Answer]:
+    def _answers(
+        self, classifier: Classifier, rows: Sequence[Row], thresholds: Thresholds | None, above: float | None
+    ) -> list[Answer]:
         logits = classifier.logits(rows)
         if self.task is TaskKind.REGRESSION:
             return [Answer(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
-        shares, chosen = probabilities(logits, self.task), decide(logits, self.task)
+        shares, chosen = probabilities(logits, self.task), decide(logits, self.task, thresholds)
         found = []
         for row, share, choice in zip(rows, shares, chosen, strict=True):
             named = {label: float(value) for label, value in zip(self.labels, share, strict=True)}
@@ -123,7 +161,9 @@ class Predictor:
                 labels = tuple(label for label, taken in zip(self.labels, choice, strict=True) if taken)
                 found.append(Answer(row, labels=labels, probabilities=named))
             else:
-                found.append(Answer(row, label=self.labels[choice], probabilities=named))
+                abstained = None if above is None else bool(share.max() <= above)
+                label = None if abstained else self.labels[choice]
+                found.append(Answer(row, label=label, probabilities=named, abstained=abstained))
         return found
 
 

@@ -14,9 +14,17 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.seam import FloatArray
+from liftune.task import TaskKind, probabilities
+
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 F1Average: TypeAlias = Literal["micro", "macro"]
+Targets: TypeAlias = NDArray[Any]
+
+#: The least probability that log-loss gives the true label, scikit-learn's own for float64: a row costs at most 36.04.
+#: A row whose label the model never had costs just that.
+LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 class Statistics(Protocol):
@@ -71,6 +79,50 @@ def mean(totals: Floats, rows: Floats) -> Floats:
 def root_mean(totals: Floats, rows: Floats) -> Floats:
     """(R,) root of the mean of the only column; rounding may leave a sum of squares just below nought."""
     return np.asarray(np.sqrt(np.maximum(totals[:, 0], 0.0) / rows))
+
+
+# Probabilities --------------------------------------------------------------------------------------------------------
+
+
+def row_log_loss(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
+    """(N,) minus the log-probability of the true label, at most -log(LEAST_PROBABILITY)."""
+    values = np.asarray(logits, dtype=np.float64)
+    known = targets < values.shape[1]
+    shifted = values - values.max(axis=1, keepdims=True)
+    chosen = shifted[np.arange(len(values)), np.where(known, targets, 0)]
+    log_p = np.where(known, chosen - np.log(np.exp(shifted).sum(axis=1)), -np.inf)
+    return np.asarray(-np.clip(log_p, np.log(LEAST_PROBABILITY), np.log1p(-LEAST_PROBABILITY)))
+
+
+def row_label_losses(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
+    """(N, L) binary log-loss of each label of multi-label rows, each at most -log(LEAST_PROBABILITY).
+
+    A label that the model never had counts as one that it is sure not to see.
+    """
+    values = np.asarray(logits, dtype=np.float64)
+    losses = np.where(targets == 1, -np.log(LEAST_PROBABILITY), 0.0)
+    known = np.logaddexp(0.0, values) - values * targets[:, : values.shape[1]]
+    losses[:, : values.shape[1]] = np.minimum(known, -np.log(LEAST_PROBABILITY))
+    return losses
+
+
+def row_losses(targets: Targets, logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
+    """(N,) what each row adds to `log_loss`."""
+    if task is TaskKind.MULTI_LABEL:
+        return np.asarray(row_label_losses(targets, logits).mean(axis=1))
+    return row_log_loss(targets, logits)
+
+
+def row_briers(targets: Targets, logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
+    """(N,) what each row adds to `brier`."""
+    shares = probabilities(logits, task)
+    if task is TaskKind.MULTI_LABEL:
+        given = np.zeros(targets.shape)
+        given[:, : shares.shape[1]] = shares
+        return np.asarray(((given - targets) ** 2).mean(axis=1))
+    known = targets < shares.shape[1]
+    true = np.where(known, shares[np.arange(len(shares)), np.where(known, targets, 0)], 0.0)
+    return np.asarray((shares**2).sum(axis=1) - 2.0 * true + 1.0)
 
 
 # F1 -------------------------------------------------------------------------------------------------------------------

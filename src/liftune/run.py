@@ -33,10 +33,10 @@ from liftune.folding import climb_folds
 from liftune.hardware.plan import make_plan
 from liftune.hardware.probe import probe
 from liftune.metrics import check_metric
-from liftune.models.adapter import open_adapter
+from liftune.models.adapter import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.record import Contender, RunRecord, Seconds, Shift, Suspects
+from liftune.record import Contender, Decisions, RunRecord, Seconds, Shift, Suspects
 from liftune.report.progress import Progress
 from liftune.reporting import publish
 from liftune.spec import DataSpec, ModelSpec, RunSpec
@@ -165,13 +165,15 @@ def evaluate_model(
     answering = time.perf_counter()
     logits = classifier.logits(splits.test.rows)
     seconds = time.perf_counter() - answering
+    thresholds = read_card(folder).thresholds if folder else None
     head = classifier.backbone.head if folder is None else "trained"
     contender = Contender(
         name=Path(model.name).name,
         head=head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
-        metrics=score(logits, splits.encoded(splits.test), splits.task, groups=splits.test.groups),
+        metrics=score(logits, splits.encoded(splits.test), splits.task, thresholds, groups=splits.test.groups),
+        decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
         notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
     )
     return RunRecord(
@@ -238,13 +240,14 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
 
 
 def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluation:
-    """A run's tuned contender, from disk."""
+    """A run's tuned contender, from disk, with the thresholds that it was scored by."""
     test, logits = folder.split("test"), folder.logits("tuned")
     unseen = tuple(sorted(record.audit.unseen_labels))
     if len(logits) != len(test):
         raise ArtifactError(
             f"{len(logits)} logits for {len(test)} test rows", where=str(folder.path), mend="run `liftune tune` again"
         )
+    tuned = next(each for each in record.contenders if each.name == "tuned")
     return Evaluation(
         name=name,
         task=record.task,
@@ -256,4 +259,5 @@ def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluat
         fingerprint=record.data_fingerprint,
         max_length=record.max_length,
         groups=test.groups,
+        thresholds=tuned.decisions.thresholds if tuned.decisions else None,
     )

@@ -96,7 +96,7 @@ def few_discordant(rows: int) -> str:
 
 
 def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) -> Comparison:
-    sides = [metric.statistics(each.targets, each.logits, each.task) for each in (a, b)]
+    sides = [metric.statistics(each.targets, each.view(metric), each.task) for each in (a, b)]
     boot = bca_bootstrap(sides, lambda values: metric.sign * (values[1] - values[0]), seed=seed)
     p_value = 1.0
     if boot.interval.value is not None:
@@ -111,7 +111,7 @@ def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) 
 
 
 def _compare_grouped(a: Evaluation, b: Evaluation, metric: Metric, clusters: Ints, seed: int) -> Comparison:
-    sides = [metric.statistics(each.targets, each.logits, each.task) for each in (a, b)]
+    sides = [metric.statistics(each.targets, each.view(metric), each.task) for each in (a, b)]
     boot = group_bootstrap(sides, lambda values: metric.sign * (values[1] - values[0]), clusters, seed=seed)
     gain = boot.interval
     p_value = 1.0
@@ -130,7 +130,7 @@ def _compare_grouped(a: Evaluation, b: Evaluation, metric: Metric, clusters: Int
 
 
 def _exchange(metric: Metric, side: Evaluation) -> Sums:
-    statistics = (metric.exchange or metric.statistics)(side.targets, side.logits, side.task)
+    statistics = (metric.exchange or metric.statistics)(side.targets, side.view(metric), side.task)
     if not isinstance(statistics, Sums):
         raise TypeError(f"metric {metric.name!r} has no statistics that add up: register it with `exchange`")
     return statistics

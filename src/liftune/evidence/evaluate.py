@@ -22,7 +22,7 @@ from liftune.metrics import Metric, metrics_of, right
 from liftune.record import Interval
 from liftune.rowstats import Floats
 from liftune.seam import FloatArray, Scorer
-from liftune.task import TaskKind
+from liftune.task import TaskKind, Thresholds
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Evaluation:
         fingerprint: of the rows, texts and targets together.
         max_length: tokens kept of each row; None for a contender that reads all of it.
         groups: (N,) each row's group, where rows come in groups: intervals and tests then go by group.
+        thresholds: by which its multi-label answers are decided; None is one half.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Evaluation:
     max_length: int | None = None
     metrics: dict[str, Interval] = field(default_factory=dict)
     groups: tuple[str, ...] | None = None
+    thresholds: tuple[float, ...] | None = None
 
     def take(self, positions: NDArray[np.int64]) -> Evaluation:
         """The same answers on some of the rows; scores are not taken over."""
@@ -61,6 +63,10 @@ class Evaluation:
             metrics={},
         )
 
+    def view(self, metric: Metric) -> FloatArray:
+        """The logits as a metric reads them, (N, C): by the contender's thresholds where it judges answers."""
+        return metric.view(self.logits, self.thresholds)
+
 
 def evaluate(
     name: str,
@@ -68,6 +74,7 @@ def evaluate(
     splits: Splits,
     *,
     max_length: int | None = None,
+    thresholds: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Score a contender on the test rows, every metric of the task with its 95 % interval.
@@ -92,8 +99,9 @@ def evaluate(
         targets=targets,
         fingerprint=splits.fingerprint,
         max_length=max_length,
-        metrics=score(logits, targets, splits.task, seed=seed, groups=test.groups),
+        metrics=score(logits, targets, splits.task, thresholds, seed=seed, groups=test.groups),
         groups=test.groups,
+        thresholds=thresholds,
     )
 
 
@@ -101,18 +109,24 @@ def score(
     logits: FloatArray,
     targets: NDArray[Any],
     task: TaskKind,
+    thresholds: Thresholds | None = None,
     *,
     seed: int = 0,
     groups: Sequence[str] | None = None,
 ) -> dict[str, Interval]:
     """Every metric of the task with its 95 % interval: Clopper-Pearson for accuracy, BCa bootstrap otherwise; where
     there are groups, a bootstrap of whole groups for all."""
-    return {each.name: _interval(each, [logits], targets, task, seed, groups) for each in metrics_of(task)}
+    return {
+        each.name: _interval(each, [each.view(logits, thresholds)], targets, task, seed, groups)
+        for each in metrics_of(task)
+    }
 
 
-def validation_scores(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> dict[str, float | None]:
+def validation_scores(
+    logits: FloatArray, targets: NDArray[Any], task: TaskKind, thresholds: Thresholds | None = None
+) -> dict[str, float | None]:
     """Every metric of the task, without intervals: what selection needs."""
-    return {each.name: each(targets, logits, task) for each in metrics_of(task)}
+    return {each.name: each(targets, each.view(logits, thresholds), task) for each in metrics_of(task)}
 
 
 def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict[str, Interval]:
@@ -129,10 +143,11 @@ def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict
     first = evaluations[0]
     if any(each.ids != first.ids or each.fingerprint != first.fingerprint for each in evaluations):
         raise DataError("the seeds were evaluated on different rows", mend="evaluate every seed on the same test rows")
-    logits = [each.logits for each in evaluations]
     return {
-        each.name: _interval(each, logits, first.targets, first.task, seed, first.groups)
-        for each in metrics_of(first.task)
+        metric.name: _interval(
+            metric, [each.view(metric) for each in evaluations], first.targets, first.task, seed, first.groups
+        )
+        for metric in metrics_of(first.task)
     }
 
 

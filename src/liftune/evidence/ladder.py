@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.rows import Splits
+from liftune.evidence import decisions
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation, evaluate, mean_over_seeds, validation_scores
 from liftune.evidence.seeds import compare_seeds
 from liftune.hardware.probe import peak_mib
 from liftune.metrics import METRICS
-from liftune.record import Comparison, Contender, Head, Interval, Seconds, SeedResult
+from liftune.record import Calibration, Comparison, Contender, Head, Interval, Seconds, SeedResult
 from liftune.seam import Scorer
 
 
@@ -35,6 +36,15 @@ class Answers:
     """Of the test rows."""
     train_seconds: float | None = None
     seed: int | None = None
+    calibration: Calibration | None = None
+    """How the logits were scaled after training; None where that is not done."""
+    chosen: decisions.Chosen | None = None
+    """Multi-label: the thresholds that its own validation logits give (see `Ladder.with_thresholds`)."""
+
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """By which its labels are answered; None is one half."""
+        return self.chosen.values if self.chosen else None
 
     @classmethod
     def of(
@@ -75,6 +85,14 @@ class Ladder:
         value = self._scores(answers)[self._metric]
         return -np.inf if value is None else METRICS[self._metric].sign * value
 
+    def with_thresholds(self, answers: Answers) -> Answers:
+        """Every contender's labels are decided by the same procedure, on its own validation logits."""
+        if answers.chosen is not None:
+            return answers
+        splits, metric = self._splits, METRICS[self._metric]
+        chosen = decisions.choose_thresholds(answers.validation, splits.encoded(splits.validation), splits.task, metric)
+        return replace(answers, chosen=chosen) if chosen else answers
+
     def best(self, attempts: Sequence[Answers]) -> Answers:
         """The attempt that validation likes best; the first of equals."""
         return max(attempts, key=self.validation_score)
@@ -95,9 +113,13 @@ class Ladder:
         Args:
             max_length: tokens kept of each row; None for a contender that reads all of it.
         """
+        attempts = [self.with_thresholds(each) for each in attempts]
         best = self.best(attempts)
         self._keep(name, best)
-        evaluations = [evaluate(name, each.test, self._splits, max_length=max_length) for each in attempts]
+        evaluations = [
+            evaluate(name, each.test, self._splits, max_length=max_length, thresholds=each.thresholds)
+            for each in attempts
+        ]
         seconds = [Seconds(train=each.train_seconds, evaluate=each.evaluate_seconds) for each in attempts]
         several = len(attempts) > 1
         contender = Contender(
@@ -109,11 +131,19 @@ class Ladder:
             clean=self._clean(evaluations),
             validation=self._scores(best),
             seeds=tuple(
-                SeedResult(seed=each.seed or 0, metrics=found.metrics, seconds=took)
+                SeedResult(
+                    seed=each.seed or 0,
+                    metrics=found.metrics,
+                    seconds=took,
+                    calibration=each.calibration,
+                    decisions=each.chosen.found if each.chosen else None,
+                )
                 for each, found, took in zip(attempts, evaluations, seconds, strict=True)
             )
             if several
             else None,
+            calibration=best.calibration,
+            decisions=best.chosen.found if best.chosen else None,
             notes=notes,
             saved_bytes=saved_bytes,
             peak_mib=peak_mib(),
@@ -156,7 +186,8 @@ class Ladder:
 
     def _scores(self, answers: Answers) -> dict[str, float | None]:
         splits = self._splits
-        return validation_scores(answers.validation, splits.encoded(splits.validation), splits.task)
+        thresholds = answers.chosen.out_of_fold if answers.chosen else None
+        return validation_scores(answers.validation, splits.encoded(splits.validation), splits.task, thresholds)
 
     def _ranked(self, name: str) -> float:
         value = self.rungs[name].contender.validation[self._metric]

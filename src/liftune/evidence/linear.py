@@ -18,7 +18,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.metrics import Metric, row_log_loss
+from liftune.metrics import Metric
+from liftune.rowstats import row_log_loss
 from liftune.seam import FloatArray
 from liftune.task import TaskKind
 
@@ -88,7 +89,7 @@ def fit_linear(
     if start is not None:
         first[:width], first[width] = start.weight.T, start.bias
     transposed = features.T if dense else features.T.tocsr()
-    loss_of = _softmax_loss if task is TaskKind.SINGLE_LABEL else _sigmoid_loss
+    loss_of = softmax_loss if task is TaskKind.SINGLE_LABEL else sigmoid_loss
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         theta = flat.reshape(width + 1, outputs)
@@ -115,7 +116,7 @@ def indicator(targets: NDArray[Any], outputs: int, task: TaskKind) -> Floats32:
     return np.asarray(targets[:, None] == np.arange(outputs), dtype=np.float32)
 
 
-def _softmax_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
+def softmax_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
     """Summed cross-entropy, and its slope in the logits."""
     logits = logits - logits.max(axis=1, keepdims=True)
     powers = np.exp(logits)
@@ -124,7 +125,7 @@ def _softmax_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
     return float(loss), powers / total - wanted
 
 
-def _sigmoid_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
+def sigmoid_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
     """Summed binary cross-entropy over all outputs, and its slope in the logits."""
     loss = (np.logaddexp(0.0, logits) - logits * wanted).sum(dtype=np.float64)
     return float(loss), np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)) - wanted, dtype=np.float32)
@@ -150,7 +151,7 @@ def judge(logits: FloatArray, targets: NDArray[Any], task: TaskKind, metric: Met
         loss = float(row_log_loss(targets, logits).mean())
     elif task is TaskKind.MULTI_LABEL:
         outputs = logits.shape[1]
-        loss = _sigmoid_loss(np.asarray(logits, dtype=np.float32), indicator(targets, outputs, task))[0]
+        loss = sigmoid_loss(np.asarray(logits, dtype=np.float32), indicator(targets, outputs, task))[0]
     else:
         loss = float(((logits[:, 0] - targets) ** 2).mean())
     return (signed, -loss)

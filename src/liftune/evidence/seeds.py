@@ -121,7 +121,7 @@ def spread_of_rows(gains: NDArray[np.float64]) -> Spread:
 
 def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread | None:
     """The same for a metric that is no mean of rows: what rows do is seen by resampling them, for all together."""
-    sides = [metric.statistics(each.targets, each.logits, each.task) for each in (a, *attempts)]
+    sides = [metric.statistics(each.targets, each.view(metric), each.task) for each in (a, *attempts)]
     whole, drawn = resampled_values(sides)
     if np.isnan(whole).any() or len(drawn) < 2:
         return None

@@ -7,7 +7,7 @@ Not here: the run folder around it (artifact.py).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -37,10 +37,15 @@ _OTHER_SEED = 0x5EED_0DD5
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
 
 
-def save_adapter(classifier: Classifier, folder: Path, *, pairs: bool = False) -> AdapterCard:
+def save_adapter(
+    classifier: Classifier, folder: Path, *, pairs: bool = False, learnt: Mapping[str, Any] | None = None
+) -> AdapterCard:
     """Write the adapter (for `full` the whole model and its tokenizer) and liftune.json; return what the latter holds.
 
     What stood in the folder is replaced only once all of the new is written.
+
+    Args:
+        learnt: fields of the card that validation gave: temperature, thresholds, base_thresholds, cutoffs.
 
     Raises:
         ArtifactError: the disk is full or read-only.
@@ -68,6 +73,7 @@ def save_adapter(classifier: Classifier, folder: Path, *, pairs: bool = False) -
         dtype=classifier.trained_in,
         pairs=pairs,
         trust_remote_code=backbone.trust_remote_code,
+        **(learnt or {}),
     )
     partial = folder.with_name(f".{folder.name}.partial")
     try:

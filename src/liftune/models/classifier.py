@@ -160,7 +160,7 @@ class Classifier:
         """
         from liftune.models.features import read_by_head
 
-        layer = self._final_layer()
+        layer = self.final_layer()
         caught: list[Tensor] = []
         handle = layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
         found = np.zeros((len(rows), layer.in_features), dtype=np.float32)
@@ -221,18 +221,17 @@ class Classifier:
         Returns:
             The mean and scale to train with. A head without bias cannot hold a mean: there it is 0.
         """
-        has_bias = self._final_layer().bias is not None
-        self._scale = (mean if has_bias else 0.0, scale)
+        self._scale = (mean if self.has_output_bias else 0.0, scale)
         return self._scale
 
     @property
-    def final_bias(self) -> bool:
-        """Whether the layer that gives the logits has a bias."""
-        return self._final_layer().bias is not None
+    def has_output_bias(self) -> bool:
+        """Whether the head's last layer can hold a shift of the logits."""
+        return self.final_layer().bias is not None
 
     def set_final_layer(self, weight: FloatArray, bias: FloatArray) -> None:
         """Put weight (C, D) and, where there is one, bias (C,) into the layer that gives the logits."""
-        layer = self._final_layer()
+        layer = self.final_layer()
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(np.asarray(weight, dtype=np.float32)))
             if layer.bias is not None:
@@ -251,14 +250,14 @@ class Classifier:
     def fold_target_scale(self) -> None:
         """Put the target scale into the head's last layer, so that the saved model answers in the target's unit."""
         mean, scale = self._scale
-        layer = self._final_layer()
+        layer = self.final_layer()
         with torch.no_grad():
             layer.weight.mul_(scale)
             if layer.bias is not None:
                 layer.bias.mul_(scale).add_(mean)
         self._scale = (0.0, 1.0)
 
-    def _final_layer(self) -> nn.Linear:
+    def final_layer(self) -> nn.Linear:
         """The layer that gives the logits, as it is called: PEFT's trained copy where there is one."""
         name = families.final_layer(self.backbone.model, self.head_modules, self.backbone.outputs)
         layer = self.backbone.model.get_submodule(name)

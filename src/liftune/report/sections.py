@@ -7,6 +7,7 @@ html.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from liftune.details import Details
@@ -14,6 +15,7 @@ from liftune.record import Choice, Comparison, RunRecord, Speed, TrainLog
 
 # The shelves, imported so that they register: within a chapter, what is imported first stands first.
 from liftune.report import answered, cost, opening  # noqa: F401 - they register
+from liftune.report.calibration import calibration_section, decisions_section
 from liftune.report.chart import Lines, Series
 from liftune.report.claims import claims
 from liftune.report.doubts import audit_sentences, shift_section, suspects_section
@@ -76,7 +78,7 @@ def sections(record: RunRecord, details: Details | None = None) -> list[Section]
 @SECTIONS.entry("ladder", summary="Each contender on the same test rows.", chapter="verdict")
 def ladder(record: RunRecord) -> Section:
     """One row a contender, one column a metric, each value with its interval."""
-    metrics = list(record.contenders[0].metrics)
+    metrics = _columns(record, record.contenders[0].metrics)
     headings = ("contender", *metrics, "params", "fit s", "eval s")
     lines = tuple(
         (
@@ -100,7 +102,8 @@ def ladder(record: RunRecord) -> Section:
         sentences.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
     lacking: dict[tuple[str, str], list[str]] = {}
     for contender in record.contenders:
-        for metric, found in contender.metrics.items():
+        for metric in metrics:
+            found = contender.metrics[metric]
             if found.low is None and found.note:
                 lacking.setdefault((contender.name, found.note), []).append(metric)
     sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
@@ -118,7 +121,7 @@ def clean(record: RunRecord) -> Section | None:
     scored = [(contender, contender.clean) for contender in record.contenders if contender.clean]
     if not scored:
         return None
-    metrics = list(scored[0][1])
+    metrics = _columns(record, scored[0][1])
     rows = tuple((named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
     left = record.rows.test - len(record.audit.unclean)
     said = (
@@ -146,7 +149,7 @@ def seeds(record: RunRecord) -> Section | None:
     several = [contender for contender in record.contenders if contender.seeds]
     if not several:
         return Section("Seeds", ("One seed: how much another seed would change these numbers is unknown.",))
-    metrics = list(record.contenders[0].metrics)
+    metrics = _columns(record, record.contenders[0].metrics)
     rows = tuple(
         (contender.name, str(found.seed), *(interval(found.metrics[metric]) for metric in metrics))
         for contender in several
@@ -157,6 +160,20 @@ def seeds(record: RunRecord) -> Section | None:
         "likes best, whose adapter is kept."
     )
     return Section("Seeds", (said,), (Table(("contender", "seed", *metrics), rows, frozenset({1})),))
+
+
+@SECTIONS.entry(
+    "calibration", summary="Whether probabilities can be believed, before and after calibration.", chapter="answers"
+)
+def calibration(record: RunRecord) -> Section | None:
+    """What was done to each calibrated contender, and what that did on test."""
+    return calibration_section(record)
+
+
+@SECTIONS.entry("decisions", summary="From which probability on labels are answered.", chapter="answers")
+def decisions(record: RunRecord) -> Section | None:
+    """Thresholds of multi-label answers."""
+    return decisions_section(record)
 
 
 @SECTIONS.entry("audit", summary="What the rows themselves say.", chapter="data")
@@ -327,3 +344,8 @@ def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str
     if comparison.a == "base" and head == "fresh":
         text += " The base's head is fresh: its score is chance by construction, not the model's skill."
     return text
+
+
+def _columns(record: RunRecord, metrics: Iterable[str]) -> list[str]:
+    """Metrics with a column of their own: a terminal of 80 columns holds three. Brier stands under Calibration."""
+    return [each for each in metrics if each != "brier" or record.metric == "brier"]

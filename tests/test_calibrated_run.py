@@ -1,0 +1,233 @@
+"""A run's calibration, thresholds and cutoffs, as every door answers by them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tiny_models import save_tiny
+
+import liftune
+from liftune import climb
+from liftune.artifact import RunFolder
+from liftune.cli import main
+from liftune.errors import SpecError
+from liftune.evidence.calibration import Calibrator, Scaling
+from liftune.models.adapter import read_card
+from liftune.models.classifier import Classifier
+from liftune.record import Contender, Cutoff, Interval, RunRecord
+from liftune.task import TaskKind, decide, encode, probabilities
+
+
+def called(*argv: str, code: int = 0) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert main(argv) == code, err.getvalue()
+    return out.getvalue(), err.getvalue()
+
+
+def rung(record: RunRecord, name: str) -> Contender:
+    return next(each for each in record.contenders if each.name == name)
+
+
+def write(folder: Path, rows: dict[str, list[dict[str, object]]]) -> Path:
+    folder.mkdir()
+    for part, each in rows.items():
+        (folder / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in each), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_tiny("distilbert", tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(scope="module")
+def single(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """Words decide, but one label in four is another: a model that is sure of its answers errs."""
+    rng = np.random.default_rng(0)
+
+    def rows(count: int) -> list[dict[str, object]]:
+        words = ("sunny", "gloomy")
+        truth = rng.integers(0, 2, count)
+        told = np.where(rng.random(count) < 0.25, 1 - truth, truth)
+        return [
+            {"text": f"{words[true]} {words[true]} {i}", "label": ("joy", "grief")[said]}
+            for i, (true, said) in enumerate(zip(truth, told, strict=True))
+        ]
+
+    ground = tmp_path_factory.mktemp("single")
+    data = write(ground / "data", {"train": rows(48), "validation": rows(120), "test": rows(100)})
+    return liftune.tune(str(data), model=model, out=ground / "run", epochs=1, batch_size=8, lr=1e-2, max_length=24)
+
+
+@pytest.fixture(scope="module")
+def multi(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    """Labels that are never likely enough for one half: only lower thresholds answer them."""
+    rng = np.random.default_rng(0)
+
+    def rows(count: int) -> list[dict[str, object]]:
+        drawn = rng.random((count, 3)) < (0.35, 0.45, 0.1)
+        return [
+            {"text": f"day {i}", "labels": [label for label, has in zip("abc", row, strict=True) if has]}
+            for i, row in enumerate(drawn)
+        ]
+
+    ground = tmp_path_factory.mktemp("multi")
+    data = write(ground / "data", {"train": rows(48), "validation": rows(120), "test": rows(100)})
+    return liftune.tune(str(data), model=model, out=ground / "run", epochs=2, batch_size=8, lr=1e-3, max_length=24)
+
+
+def test_every_calibrated_contender_tells_why_and_what_it_did(single: RunRecord) -> None:
+    found = rung(single, "tuned").calibration
+    assert found is not None
+    assert found.reason
+    assert found.test_before is not None
+    assert found.test_before.ece.low is not None
+    assert (found.test_after is not None) is found.kept
+    assert rung(single, "probe").calibration is None
+
+
+def test_thresholds_are_chosen_by_one_procedure_for_every_rung(multi: RunRecord) -> None:
+    kinds = {each.name: each.decisions.kind for each in multi.contenders if each.decisions}
+    assert set(kinds) == {"majority", "tfidf", "base", "probe", "tuned"}
+    assert kinds["majority"] != "half"  # at one half it answers no label at all
+    assert kinds["tuned"] != "half"
+
+
+def test_predict_evaluate_compare_and_the_record_decide_alike(multi: RunRecord, tmp_path: Path) -> None:
+    folder = RunFolder.open(multi.run)
+    card = read_card(folder.adapter)
+    tuned = rung(multi, "tuned")
+    assert tuned.decisions is not None
+    assert card.thresholds == tuned.decisions.thresholds is not None
+    test, logits = folder.split("test"), folder.logits("tuned")
+    decisions = decide(logits, TaskKind.MULTI_LABEL, card.thresholds)
+    expected = [tuple(label for label, has in zip("abc", row, strict=True) if has) for row in decisions]
+    assert decisions.any()
+    assert (decisions != decide(logits, TaskKind.MULTI_LABEL)).any()
+    assert [each.labels for each in liftune.load(multi.run).predict(test.rows)] == expected
+    out, _ = called("predict", multi.run, *test.rows[:3], "--json", "--quiet")
+    assert [tuple(json.loads(line)["labels"]) for line in out.splitlines()] == expected[:3]
+    test_file = str(Path(multi.run).parent / "data" / "test.jsonl")
+    scored = liftune.evaluate(test_file, model=multi.run)
+    assert scored.contenders[0].metrics["micro_f1"] == tuned.metrics["micro_f1"]
+    assert scored.contenders[0].decisions.thresholds == card.thresholds
+    again = liftune.compare(multi.run, multi.run)
+    assert (again.comparisons[0].gain, again.comparisons[0].p_value) == (0, 1)
+    against = next(each for each in multi.comparisons if each.a == "base")
+    assert against.gain == pytest.approx(
+        tuned.metrics["micro_f1"].value - rung(multi, "base").metrics["micro_f1"].value
+    )
+
+
+def test_the_base_beside_it_answers_by_its_own_thresholds(multi: RunRecord) -> None:
+    base = rung(multi, "base").decisions
+    assert base is not None
+    assert read_card(RunFolder.open(multi.run).adapter).base_thresholds == base.thresholds
+    answers = liftune.load(multi.run, with_base=True).predict(["day 1"])
+    shares = answers[0].base.probabilities
+    limits = base.thresholds or (0.5,) * 3
+    assert answers[0].base.labels == tuple(
+        label for label, limit in zip("abc", limits, strict=True) if shares[label] >= limit
+    )
+
+
+def test_a_temperature_that_is_kept_is_in_every_answer(
+    model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's logits, the saved adapter's and the proof: all calibrated, none twice."""
+    raw: list[NDArray[np.float32]] = []
+    kept = Scaling(2.0, np.array([1.0, 0.5]), np.array([0.25, -0.5]))
+
+    def always(logits: NDArray[np.float32], *args: object, **options: object) -> Calibrator:
+        raw.append(logits)
+        return Calibrator("vector", kept, "it was asked for")
+
+    monkeypatch.setattr(climb, "calibrate", always)
+    record = liftune.tune(str(emotions), model=model, out=tmp_path / "run", epochs=1, with_full=True)
+    folder = RunFolder.open(tmp_path / "run")
+    np.testing.assert_allclose(folder.logits("tuned", "validation"), kept(raw[0]), atol=1e-6)
+    np.testing.assert_allclose(folder.logits("full", "validation"), kept(raw[1]), atol=1e-6)
+    rows = folder.split("test").rows
+    np.testing.assert_allclose(liftune.load(tmp_path / "run").logits(rows), folder.logits("tuned"), atol=1e-4)
+    found = rung(record, "tuned").calibration
+    assert found is not None
+    assert (found.kind, found.temperature, found.shift) == ("vector", 2.0, (0.25, -0.5))
+    assert found.test_change is not None
+    assert read_card(folder.adapter).temperature == 2.0
+    assert rung(record, "full").calibration is not None
+
+
+def test_a_head_that_cannot_be_scaled_is_left_alone_and_says_so(
+    model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Calibrator("temperature", Scaling.by(2.0, 2), "it was asked for")
+    monkeypatch.setattr(climb, "calibrate", lambda *args, **options: kept)
+    plain = Classifier.logits
+    monkeypatch.setattr(Classifier, "logits", lambda self, rows, progress=None: np.tanh(plain(self, rows)))
+    record = liftune.tune(str(emotions), model=model, out=tmp_path / "run", epochs=1)
+    found = rung(record, "tuned").calibration
+    assert found is not None
+    assert (found.kept, found.kind, found.temperature) == (False, "none", 1.0)
+    assert "does not scale" in found.reason
+
+
+def test_abstaining_leaves_unsure_rows_without_a_label(single: RunRecord, tmp_path: Path) -> None:
+    folder = RunFolder.open(single.run)
+    rows, logits = folder.split("test").rows, folder.logits("tuned")
+    shares = probabilities(logits, TaskKind.SINGLE_LABEL).max(axis=1)
+    ordered = np.unique(shares)
+    middle = np.argmax(np.diff(ordered))  # between two confidences that rounding cannot swap
+    accuracy = Interval(value=0.95, low=0.9, high=0.99)
+    cutoff = Cutoff(above=float(ordered[middle : middle + 2].mean()), rows=50, share=0.5, accuracy=accuracy)
+    adapter = shutil.copytree(folder.adapter, tmp_path / "adapter")
+    card = read_card(adapter).model_copy(update={"cutoffs": (cutoff,)})
+    (adapter / "liftune.json").write_text(card.model_dump_json(by_alias=True), encoding="utf-8")
+    answers = liftune.load(adapter, min_precision=0.9).predict(rows)
+    assert [each.abstained for each in answers] == (shares <= cutoff.above).tolist()
+    assert {each.abstained for each in answers} == {True, False}
+    for answer, logit in zip(answers, logits, strict=True):
+        assert answer.label == (None if answer.abstained else single.labels[logit.argmax()])
+        assert sum(answer.probabilities.values()) == pytest.approx(1)
+        assert answer.answer().startswith("no answer (") is answer.abstained
+    assert answers == liftune.load(adapter).predict(rows, min_precision=0.9)
+    assert all(each.abstained is None for each in liftune.load(adapter).predict(rows))
+    out = tmp_path / "out.jsonl"
+    called("predict", str(adapter), *rows, "--min-precision", "0.9", "--out", str(out), "--quiet")
+    written = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [(each["label"], each["abstained"]) for each in written] == [(a.label, a.abstained) for a in answers]
+
+
+def test_a_run_keeps_its_table_of_confidences(single: RunRecord) -> None:
+    folder = RunFolder.open(single.run)
+    validation = folder.split("validation")
+    table = read_card(folder.adapter).cutoffs
+    assert table[-1].rows == len(validation) == 120
+    right = folder.logits("tuned", "validation").argmax(axis=1) == encode(
+        validation.targets, single.labels, single.task
+    )
+    assert table[-1].accuracy.value == pytest.approx(right.mean())
+
+
+def test_a_precision_out_of_reach_ends_with_what_can_be_had(single: RunRecord, multi: RunRecord) -> None:
+    _, said = called("predict", single.run, "sunny", "--min-precision", "0.9999", code=2)
+    assert "cannot be promised" in said
+    assert "ask for at most 0." in said
+    with pytest.raises(SpecError, match="no table"):
+        liftune.load(multi.run, min_precision=0.9)
+    assert "one label a row" in called("predict", multi.run, "day", "--min-precision", "0.9", code=2)[1]
+
+
+def test_the_report_tells_of_calibration_and_decisions(single: RunRecord, multi: RunRecord) -> None:
+    said = liftune.render(single.run)
+    assert "## Calibration" in said
+    assert "| tuned | as trained |" in said
+    assert "## Decisions" not in said
+    assert "threshold for" in liftune.render(multi.run).split("## Decisions")[1]
