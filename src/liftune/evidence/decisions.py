@@ -92,7 +92,7 @@ def choose_thresholds(
             used = {
                 "kind": kind,
                 "thresholds": tuple(_shares(fit(values, targets, metric.name)).tolist()),
-                "reason": f"out of fold they raise the {metric.name} of validation",
+                "reason": f"out of fold, the {metric.name} of validation rises by it",
             }
             best, so_far = Chosen(best.found.model_copy(update={**told, **used}), tried), score
         elif best.found.p_value is None:
