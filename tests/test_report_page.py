@@ -7,7 +7,6 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,8 @@ from made_runs import made_run
 
 from liftune.artifact import RunFolder
 from liftune.cli import main
+from liftune.evidence.details import _promised
+from liftune.record import Calibration
 from liftune.report import html
 from liftune.report.answered import MOST_CHARACTERS, MOST_FLIPS
 from liftune.report.html import to_html
@@ -81,7 +82,16 @@ def test_every_section_is_told_in_every_format(task: TaskKind, tmp_path: Path) -
 def test_every_registered_section_speaks_for_some_run(tmp_path: Path) -> None:
     """Those that no made-up run has a say for are named here, and tested on a record by themselves (test_report.py)."""
     spoken = {each.name for task in TASKS for each in told(*look_into(made_run(tmp_path / task.value, task)))}
-    assert set(SECTIONS) - spoken == {"clean", "suspects", "shift", "proof", "speed", "notes"}
+    assert set(SECTIONS) - spoken == {
+        "clean",
+        "calibration",
+        "decisions",
+        "suspects",
+        "shift",
+        "proof",
+        "speed",
+        "notes",
+    }
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -192,18 +202,23 @@ def test_a_base_with_a_trained_head_is_what_tuning_is_set_against(tmp_path: Path
     assert "by construction" not in to_markdown(record, details)
 
 
-def test_a_calibrated_run_shows_probabilities_from_before_and_after(tmp_path: Path) -> None:
-    """The temperature is folded into the stored logits; times it, they are those from before."""
-    from types import SimpleNamespace
-
-    from liftune.evidence.details import _promised
-
-    both = {"probe": np.ones((2, 2)), "tuned": np.ones((2, 2))}
-    record: Any = SimpleNamespace(calibration=SimpleNamespace(temperature=2.0))
-    found = _promised(record, both)
-    assert list(found) == ["tuned, before calibration", "tuned, calibrated"]
-    assert (found["tuned, before calibration"] == 2.0).all()
-    assert _promised(SimpleNamespace(), both) == both  # type: ignore[arg-type]
+@pytest.mark.parametrize("vector", [False, True])
+def test_a_calibrated_run_shows_probabilities_from_before_and_after(tmp_path: Path, vector: bool) -> None:
+    """What is folded into the stored logits is undone: these are those from before."""
+    record = made_run(tmp_path / "run").record()
+    scale, shift = ((2.0,) * 6, (0.5,) * 6) if vector else (None, None)
+    found = Calibration(
+        kind="vector" if vector else "temperature", kept=True, reason="", temperature=2.0, scale=scale, shift=shift
+    )
+    contenders = tuple(
+        each.model_copy(update={"calibration": found}) if each.name == "tuned" else each for each in record.contenders
+    )
+    raw = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    both = {"probe": raw, "tuned": (raw / 2.0 * 2.0 + 0.5 if vector else raw / 2.0).astype(np.float32)}
+    promised = _promised(record.model_copy(update={"contenders": contenders}), both)
+    assert list(promised) == ["tuned, before calibration", "tuned, calibrated"]
+    np.testing.assert_allclose(promised["tuned, before calibration"], raw, rtol=1e-5, atol=1e-6)
+    assert _promised(record, both) == both
 
 
 # The command ----------------------------------------------------------------------------------------------------------

@@ -68,13 +68,14 @@ def details(record: RunRecord, command: str, test: Split, logits: Mapping[str, F
 
 
 def _promised(record: RunRecord, both: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """Whose probabilities are looked at. A calibrated head has its temperature folded in: its logits times that are
-    those from before."""
-    temperature = getattr(getattr(record, "calibration", None), "temperature", None)
-    if not isinstance(temperature, float) or temperature == 1.0:
+    """Whose probabilities are looked at. A calibrated head has its scaling folded in: undone, its logits are those from
+    before."""
+    found = next((each.calibration for each in record.contenders if each.name == "tuned"), None)
+    if found is None or not found.kept:
         return dict(both)
-    before = {"tuned, before calibration": both["tuned"] * temperature}
-    return {**before, "tuned, calibrated": both["tuned"]}
+    scale, shift = np.array(found.scale or 1.0), np.array(found.shift or 0.0)
+    before = (both["tuned"] - shift) * found.temperature / scale
+    return {"tuned, before calibration": np.asarray(before, dtype=np.float32), "tuned, calibrated": both["tuned"]}
 
 
 def words(rows: tuple[Row, ...]) -> NDArray[np.int64]:
