@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from liftune.errors import MethodError
-from liftune.models import methods_lora, methods_prompt, methods_weight, options
+from liftune.models import methods_block, methods_few, methods_lora, methods_prompt, methods_weight, options
 from liftune.models.method import ALL, METHODS, BackboneShape, Families, Method
 from liftune.models.options import Options
 
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: The modules whose import registers the entries, in the order of listing.
-ENTRIES = (methods_lora, methods_weight, methods_prompt)
+ENTRIES = (methods_lora, methods_weight, methods_block, methods_few, methods_prompt)
 
 
 def find_method(name: str) -> Method:
