@@ -14,6 +14,7 @@ from pathlib import Path
 
 from liftune.artifact import RunFolder, adapter_folder
 from liftune.climb import Job, Tuned, climb_base_and_probe, climb_baselines, climb_full, climb_tuned, prepare
+from liftune.curve import climb_curve
 from liftune.data.load import load_test
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.compare import compare
@@ -25,7 +26,7 @@ from liftune.metrics import check_metric
 from liftune.models.adapter import open_adapter
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.record import Contender, RunRecord, Seconds
+from liftune.record import Contender, Curve, RunRecord, Seconds
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, RunSpec
 from liftune.speed import speed_of
@@ -57,12 +58,13 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
         tuned = climb_tuned(job, ladder)
         if spec.evaluation.with_full:
             climb_full(job, ladder)
-        record = conclude(job, ladder, tuned, started)
+        curve = climb_curve(job) if spec.evaluation.curve else None
+        record = conclude(job, ladder, tuned, curve, started)
         job.folder.save_record(record)
     return record
 
 
-def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecord:
+def conclude(job: Job, ladder: Ladder, tuned: Tuned, curve: Curve | None, started: float) -> RunRecord:
     """Everything that was found, as one record."""
     splits, spec = job.splits, job.spec
     took = time.time() - started
@@ -85,6 +87,7 @@ def conclude(job: Job, ladder: Ladder, tuned: Tuned, started: float) -> RunRecor
         speed=speed_of(tuned.logs, len(splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
         logs=tuned.logs,
         integrity=tuned.integrity,
+        curve=curve,
         notes=job.notes,
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
@@ -191,7 +194,14 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
         for name, record in zip(names, records, strict=True)
     )
     update = {"run": b, "contenders": contenders, "comparisons": (comparison,), "metric": comparison.metric}
-    cleared = {"strongest": None, "speed": None, "logs": (), "integrity": None, "notes": (f"compared with {a}",)}
+    cleared = {
+        "strongest": None,
+        "speed": None,
+        "logs": (),
+        "integrity": None,
+        "curve": None,
+        "notes": (f"compared with {a}",),
+    }
     return records[1].model_copy(update={**update, **cleared})
 
 

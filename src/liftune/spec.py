@@ -199,6 +199,9 @@ class EvalSpec(Spec):
     """Chooses the epoch and decides the verdict; the task's own if not given."""
     with_full: bool = False
     """Add full fine-tuning to the ladder."""
+    curve: bool = False
+    """Tune on ever more of train too, to say whether more data or a bigger base is the next step; about doubles the
+    time."""
 
 
 class RunSpec(Spec):

@@ -8,6 +8,8 @@ The only reader of the machine: nothing else in liftune says cuda or mps, or loo
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import json
 import os
 import platform
@@ -140,6 +142,23 @@ def peak_mib() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+
+
+def restart_peak() -> bool:
+    """Let `peak_mib` count from what the process holds now, after what can be given back was; whether that was done."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # only the GNU library has it
+        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:  # no Linux, or one that is locked up
+        return False
+    return True
+
+
+def set_threads(count: int) -> None:
+    """How many threads one operation on the processor may take, in this process."""
+    torch.set_num_threads(count)
 
 
 def processor_name() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from liftune.record import Audit, Choice, Comparison, Contender, Interval, RunRecord, Speed
+from liftune.record import Audit, Choice, Comparison, Contender, Curve, Interval, RunRecord, Speed
 from liftune.registry import Registry
 
 
@@ -170,6 +170,42 @@ def training(record: RunRecord) -> Section | None:
         for log in record.logs
     )
     return Section("Training", said, (Table(headings, rows, frozenset(range(6))),))
+
+
+@SECTIONS.entry("curve", summary="Scores against training rows, and what more of them would bring.")
+def curve(record: RunRecord) -> Section | None:
+    """One row a size, one column a contender; the next step in words."""
+    if record.curve is None:
+        return None
+    found = record.curve
+    names = list(dict.fromkeys(point.contender for point in found.points))
+    scores = {(point.contender, point.rows): point.score for point in found.points}
+    sizes = sorted({point.rows for point in found.points})
+    rows = tuple((f"{size:,}", *(interval(scores[name, size]) for name in names)) for size in sizes)
+    headings = ("train rows", *(f"{name}, validation {found.metric}" for name in names))
+    return Section("Learning curve", curve_sentences(found), (Table(headings, rows, frozenset(range(len(headings)))),))
+
+
+def curve_sentences(found: Curve) -> tuple[str, ...]:
+    """The outlook of each contender, then the next step."""
+    said = ["Scored on all validation rows, one seed a size; the test rows have no part in it."]
+    for each in found.outlooks:
+        law = f"error = {each.scale:.3g} n^-{each.exponent:.2f} + {each.floor:.3g}"
+        said.append(
+            f"{each.contender}: with {each.rows:,} rows an error of {interval(each.error)} is predicted ({law}); the "
+            "brackets span two forms of the law."
+        )
+    tuned = next((each for each in found.outlooks if each.contender == "tuned"), None)
+    if tuned is None:
+        return (*said, "Too few sizes, or no errors: this curve cannot say what the next step is.")
+    share = " to ".join(f"{100 * (end or 0.0):.0f} %" for end in (tuned.saved.low, tuned.saved.high))
+    saved = f"twice the rows would take away {share} of the tuned model's errors"
+    step = {
+        "data": f"More data is the next step: {saved}.",
+        "base": f"A bigger or nearer base is the next step: {saved}, which is not worth their labels.",
+        "undecided": f"More data or a bigger base: this curve cannot tell; {saved}.",
+    }
+    return (*said, step[found.next_step])
 
 
 @SECTIONS.entry("proof", summary="The saved adapter against the live model.")
