@@ -21,7 +21,7 @@ def to_markdown(record: RunRecord) -> str:
     parts = [f"# liftune report: {record.run}"]
     for section in sections(record):
         parts.append(f"## {section.title}")
-        parts += [_markdown_table(table) for table in section.tables]
+        parts += [markdown_table(table) for table in section.tables]
         if section.sentences:
             parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in section.sentences))
     return "\n\n".join(parts) + "\n"
@@ -46,7 +46,8 @@ def _rich_table(table: Table) -> RichTable:
     return rich
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table as Markdown."""
     rule = ("---:" if position in table.right else "---" for position in range(len(table.headings)))
     lines = (table.headings, tuple(rule), *table.rows)
     return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
