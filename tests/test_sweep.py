@@ -313,7 +313,7 @@ def test_costs_are_means_over_seeds() -> None:
         for seed in (0, 1)
     )  # fmt: skip
     found = standings([Entry("m", "x", True, cells, (evaluation, evaluation))], "accuracy")[0]
-    assert (found.train_seconds, found.adapter_bytes, found.peak_mib) == (1.5, 105, None)
+    assert (found.train_seconds, found.adapter_bytes, found.memory_mib) == (1.5, 105, None)
     assert (found.validation, found.score.value, found.spread) == (0.55, 0.75, 0.0)
 
 
@@ -322,7 +322,7 @@ def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     """A record as a sweep leaves it, without one: standings alone."""
     from liftune.record import Audit, RowCounts
 
-    costs = {"train_seconds": 2.0, "peak_mib": 900.0, "adapter_bytes": 40_000, "trainable_parameters": 1_000}
+    costs = {"train_seconds": 2.0, "memory_mib": 900.0, "adapter_bytes": 40_000, "trainable_parameters": 1_000}
     return SweepRecord(
         sweep="s", data="x/<b>&data", task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
         rows=RowCounts(train=10, validation=5, test=20), metric="accuracy", data_fingerprint="f", rungs=(), cells=(),

@@ -110,7 +110,7 @@ def _summary(records: Sequence[SweepRecord]) -> Iterable[str]:
         "memory and size are means too."
     )
     yield ""
-    yield f"| contender | mean score | mean rank | {' | '.join(names)} | fit s | peak MiB | params | adapter |"
+    yield f"| contender | mean score | mean rank | {' | '.join(names)} | fit s | own MiB | params | adapter |"
     yield f"|---|---:|---:|{'---:|' * len(names)}---:|---:|---:|---:|"
     for name, found in sorted(whole.items(), key=lambda item: -_mean(each.score.value for each in item[1])):
         scores = " | ".join(f"{each.score.value:.3f} ({each.rank})" for each in found)
@@ -119,7 +119,7 @@ def _summary(records: Sequence[SweepRecord]) -> Iterable[str]:
         yield f"| `{name}` | {mean} | {scores} | {' | '.join(costs)} |"
 
 
-COSTS = ("train_seconds", "peak_mib", "trainable_parameters", "adapter_bytes")
+COSTS = ("train_seconds", "memory_mib", "trainable_parameters", "adapter_bytes")
 
 
 def _shown(cost: str, values: Sequence[float | None]) -> str:
@@ -129,7 +129,7 @@ def _shown(cost: str, values: Sequence[float | None]) -> str:
     value = _mean(known)
     return {
         "train_seconds": f"{value:,.1f}",
-        "peak_mib": f"{value:,.0f}",
+        "memory_mib": f"{value:,.0f}",
         "trainable_parameters": count(round(value)),
         "adapter_bytes": size(round(value)),
     }[cost]

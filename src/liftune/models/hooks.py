@@ -50,8 +50,13 @@ def fourierft_optimizer(model: nn.Module, options: Any, lr: float, weight_decay:
 
 
 def vblora_optimizer(model: nn.Module, options: Any, lr: float, weight_decay: float) -> Optimizer:
-    """The choice of vectors learns faster than the vectors. Source: Li et al. 2024, VB-LoRA, table 7: 1e-2 to 1e-3."""
+    """The choice of vectors learns faster than the vectors. Source: Li et al. 2024, VB-LoRA: 1e-2 to 1e-3."""
     return boosted_adamw(model, "vblora_logits", ratio=options.lr_ratio, lr=lr, weight_decay=0.0)
+
+
+def c3a_optimizer(model: nn.Module, options: Any, lr: float, weight_decay: float) -> Optimizer:
+    """The kernels learn much faster than the head: what they add is divided by the layer's width. They do not decay."""
+    return boosted_adamw(model, "c3a_kernel", ratio=options.lr_ratio, lr=lr, weight_decay=0.0)
 
 
 def prompt_optimizer(model: nn.Module, options: Any, lr: float, weight_decay: float) -> Optimizer:

@@ -208,6 +208,8 @@ class CirculantOptions(Targeted):
 
     block_size: Annotated[int, Field(ge=2)] | None = None
     """Width of a circulant block, a divisor of every target's widths; automatic: the largest up to 256."""
+    lr_ratio: Ratio = 100.0
+    """The kernels' learning rate over the head's."""
 
 
 class ShardOptions(Targeted):

@@ -101,11 +101,11 @@ def tune_cell(stage: Stage, cell: Cell) -> CellFound:
     options = parse_options(method, stage.spec.options_of(cell.method))
     train = stage.job.spec.train.model_copy(update={"seeds": (cell.seed,)})
     job = replace(stage.job, spec=stage.job.spec.model_copy(update={"train": train}), method=method, options=options)
-    counted = restart_peak()
+    held = restart_peak()
     classifier, _, log = tune_once(job, method, options, cell.seed)
     parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
     answers = answers_of(job, classifier, log)
-    peak = peak_mib() if counted else None
+    peak = peak_mib()
     found = Ladder(job.splits, job.metric, job.keep).add(cell.name, [answers], max_length=classifier.max_length)
     return CellFound(
         model=cell.model,
@@ -118,7 +118,7 @@ def tune_cell(stage: Stage, cell: Cell) -> CellFound:
         evaluate_seconds=answers.evaluate_seconds,
         trainable_parameters=parameters,
         adapter_bytes=saved_bytes(classifier, pairs=job.splits.pairs),
-        peak_mib=peak,
+        memory_mib=None if held is None or peak is None else peak - held,
         log=log,
     )
 

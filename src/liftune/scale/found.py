@@ -45,8 +45,9 @@ class CellFound(Found):
     trainable_parameters: int = 0
     adapter_bytes: int = 0
     """Of the weights that would be saved; of a whole model for `full`."""
-    peak_mib: float | None = None
-    """The most memory that the process held while this cell was tuned; null where the system cannot say."""
+    memory_mib: float | None = None
+    """The most memory that the process held while this cell was tuned, less what it held before; null where the system
+    cannot say. It is what the cell adds: libraries, and what they keep from earlier cells, are not in it."""
     log: TrainLog | None = None
 
 
@@ -67,7 +68,7 @@ class Standing(Found):
     validation: float | None = None
     """Mean over seeds: what a choice among contenders goes by."""
     train_seconds: float | None = None
-    peak_mib: float | None = None
+    memory_mib: float | None = None
     trainable_parameters: int = 0
     adapter_bytes: int | None = None
     fronts: tuple[Cost, ...] = ()

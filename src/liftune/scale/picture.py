@@ -15,7 +15,7 @@ from liftune.scale.found import Cost, Standing, SweepRecord
 from liftune.scale.standing import COSTS
 
 ENDINGS = (".svg", ".png")
-_AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "peak memory, MiB", "size": "adapter, bytes"}
+_AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "own memory, MiB", "size": "adapter, bytes"}
 
 
 def check_picture(path: str) -> None:

@@ -26,7 +26,7 @@ def leaderboard(record: SweepRecord) -> Section:
     """One row a contender, best first."""
     several = len(record.rungs) > 1
     headings = ("rank", *(["model"] if several else []), "contender", record.metric, "seed sd", "validation")
-    headings += ("fit s", "peak MiB", "params", "adapter", "front")
+    headings += ("fit s", "own MiB", "params", "adapter", "front")
     rows = tuple(_row(each, several=several) for each in record.standings)
     left = {2, 3} if several else {1, 2}
     right = frozenset({0, *range(min(left) + 1, len(headings) - 1)})
@@ -47,7 +47,8 @@ def leaderboard_sentences(record: SweepRecord) -> tuple[str, ...]:
         told,
         "A rank is shared by all that these rows and seeds cannot tell from the best of them, all pairs corrected by "
         "Holm at 0.05.",
-        "front: nothing else is both cheaper (in training time, peak memory or adapter size) and better.",
+        "own MiB: the peak of memory less what the process held before. front: nothing else is both cheaper (in training "
+        "time, own memory or adapter size) and better.",
     ]
     if record.chosen:
         said.append(f"Validation would choose {record.chosen}; the order above is that of the test rows.")
@@ -65,7 +66,7 @@ def _row(each: Standing, *, several: bool) -> tuple[str, ...]:
         "-" if each.spread is None else f"{each.spread:.3f}",
         "-" if each.validation is None else interval(Interval(value=each.validation)),
         "-" if each.train_seconds is None else f"{each.train_seconds:,.1f}",
-        "-" if each.peak_mib is None else f"{each.peak_mib:,.0f}",
+        "-" if each.memory_mib is None else f"{each.memory_mib:,.0f}",
         count(each.trainable_parameters),
         "-" if each.adapter_bytes is None else size(each.adapter_bytes),
         ", ".join(FRONTS[cost] for cost in COSTS if cost in each.fronts),

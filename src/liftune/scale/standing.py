@@ -18,7 +18,7 @@ from liftune.scale.found import CellFound, Cost, Standing
 from liftune.seam import BoolArray, FloatArray
 
 #: Cost -> where a Standing has it.
-COSTS: dict[Cost, str] = {"seconds": "train_seconds", "memory": "peak_mib", "size": "adapter_bytes"}
+COSTS: dict[Cost, str] = {"seconds": "train_seconds", "memory": "memory_mib", "size": "adapter_bytes"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def standings(entries: Sequence[Entry], metric: str) -> tuple[Standing, ...]:
                 spread=place.spread,
                 validation=_mean([cell.validation.get(metric) for cell in entry.cells]),
                 train_seconds=_mean([cell.train_seconds for cell in entry.cells]),
-                peak_mib=_mean([cell.peak_mib for cell in entry.cells]),
+                memory_mib=_mean([cell.memory_mib for cell in entry.cells]),
                 trainable_parameters=entry.cells[0].trainable_parameters,
                 adapter_bytes=round(np.mean([cell.adapter_bytes for cell in entry.cells])) if entry.tuned else None,
             )

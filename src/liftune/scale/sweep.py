@@ -205,8 +205,8 @@ def conclude(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> S
 def notes(cells: Sequence[CellFound], rungs: Sequence[RungsFound]) -> tuple[str, ...]:
     """What should be known of the numbers."""
     said = []
-    if any(cell.state == "done" and cell.peak_mib is None for cell in cells):
-        said.append("peak memory of a cell is unknown: this system does not let a process count it anew")
+    if any(cell.state == "done" and cell.memory_mib is None for cell in cells):
+        said.append("memory of a cell is unknown: this system does not let a process count it anew")
     if len({found.max_length for found in rungs}) > 1:
         said.append("the models read rows cut at different lengths: " + ", ".join(_lengths(rungs)))
     return tuple(said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import gcd
 from typing import TYPE_CHECKING
 
-from liftune.models import options, targets
+from liftune.models import hooks, options, targets
 from liftune.models.method import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
 from liftune.models.places import block_size, linear, places
 
@@ -45,7 +45,7 @@ def hra(chosen: options.HouseholderOptions, shape: BackboneShape) -> PeftConfig:
     mergeable=True,
 )
 def road(chosen: options.RoadOptions, shape: BackboneShape) -> PeftConfig:
-    """Liao and Monz 2024 (3-in-1: RoAd). Rate: the paper's for GLUE."""
+    """Liao and Monz 2024 (3-in-1: RoAd). Rate: between LoRA's and that of IA3, its nearest kin."""
     from peft import RoadConfig
 
     names = linear(chosen, shape)
@@ -58,12 +58,13 @@ def road(chosen: options.RoadOptions, shape: BackboneShape) -> PeftConfig:
     "c3a",
     summary="Circular convolutions beside each weight, block by block.",
     options=options.CirculantOptions,
-    learning_rate=1e-2,
+    learning_rate=1e-3,
     families=all_but(*CONV1D_FAMILIES),
     mergeable=True,
+    optimizer=hooks.c3a_optimizer,
 )
 def c3a(chosen: options.CirculantOptions, shape: BackboneShape) -> PeftConfig:
-    """Chen et al. 2024 (C3A)."""
+    """Chen et al. 2024 (C3A). Rate: the head's; the kernels' is 100 times it, 0.1, where PEFT's page of it starts."""
     from peft import C3AConfig
 
     names = linear(chosen, shape)
@@ -83,7 +84,7 @@ def c3a(chosen: options.CirculantOptions, shape: BackboneShape) -> PeftConfig:
     mergeable=True,
 )
 def miss(chosen: options.ShardOptions, shape: BackboneShape) -> PeftConfig:
-    """Kang and Yin 2024 (MiSS)."""
+    """Kang and Yin 2024 (MiSS). Rate: LoRA's."""
     return _shards(chosen, shape, initial=True)
 
 
@@ -96,7 +97,7 @@ def miss(chosen: options.ShardOptions, shape: BackboneShape) -> PeftConfig:
     mergeable=True,
 )
 def bone(chosen: options.ShardOptions, shape: BackboneShape) -> PeftConfig:
-    """Kang and Yin 2024 (Bone: block affine transformation), which PEFT carries out as a kind of MiSS."""
+    """Kang and Yin 2024 (Bone: block affine transformation), which PEFT carries out as a kind of MiSS. Rate: LoRA's."""
     return _shards(chosen, shape, initial="bat")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from liftune.errors import MethodError
 from liftune.models import hooks, options, targets
 from liftune.models.method import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
-from liftune.models.methods_block import common_widths
+from liftune.models.methods_weight_blocks import common_widths
 from liftune.models.places import block_size, linear, places
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ WITHOUT_BIASES = ("llama", "mistral", "modernbert", "qwen3", "t5")
     optimizer=hooks.vblora_optimizer,
 )
 def vblora(chosen: options.VectorBankOptions, shape: BackboneShape) -> PeftConfig:
-    """Li et al. 2024 (VB-LoRA). Rates: the paper's for GLUE, 1e-3 for the bank and 1e-2 for the choice of vectors."""
+    """Li et al. 2024 (VB-LoRA). Rates: the authors', 1e-3 for the bank and 1e-2 for the choice of vectors."""
     from peft import VBLoRAConfig
 
     names = linear(chosen, shape)
@@ -52,7 +52,8 @@ def vblora(chosen: options.VectorBankOptions, shape: BackboneShape) -> PeftConfi
     mergeable=True,
 )
 def randlora(chosen: options.RandLoraOptions, shape: BackboneShape) -> PeftConfig:
-    """Albert et al. 2025 (RandLoRA). The bases are saved, so that no other machine need draw the same ones."""
+    """Albert et al. 2025 (RandLoRA). Rate: LoRA's. The bases are saved, so that no other machine need draw the
+    same ones."""
     from peft import RandLoraConfig
 
     return RandLoraConfig(
@@ -72,7 +73,7 @@ def randlora(chosen: options.RandLoraOptions, shape: BackboneShape) -> PeftConfi
     mergeable=True,
 )
 def shira(chosen: options.SparseOptions, shape: BackboneShape) -> PeftConfig:
-    """Bhardwaj et al. 2024 (SHiRA, random mask); which entries is saved with them."""
+    """Bhardwaj et al. 2024 (SHiRA, random mask); which entries is saved with them. Rate: LoRA's."""
     from peft import ShiraConfig
 
     return ShiraConfig(r=chosen.rank, **places(linear(chosen, shape), shape))
@@ -86,7 +87,7 @@ def shira(chosen: options.SparseOptions, shape: BackboneShape) -> PeftConfig:
     mergeable=True,
 )
 def waveft(chosen: options.WaveletOptions, shape: BackboneShape) -> PeftConfig:
-    """Bilican et al. 2025 (WaveFT), with the sizes of PEFT."""
+    """Bilican et al. 2025 (WaveFT), with the sizes of PEFT. Rate: FourierFT's for the head."""
     from peft import WaveFTConfig
 
     names = linear(chosen, shape)
