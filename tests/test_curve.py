@@ -91,6 +91,23 @@ def test_the_next_step_is_named_only_where_the_range_is_clear(outlook_: CurveOut
     assert next_step(outlook_) == step
 
 
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            "data",
+            "More data is the next step: twice the rows would take away 10 % to 30 % of the tuned model's errors.",
+        ),
+        ("base", "A bigger or nearer base is the next step: twice the rows would take away 10 % to 30 %"),
+        ("undecided", "More data or a bigger base: this curve cannot tell; twice the rows"),
+    ],
+)
+def test_the_next_step_is_said_in_words_with_its_range(step: str, said: str) -> None:
+    found = curve_sentences(Curve(metric="accuracy", points=(), outlooks=(saved(0.2, 0.1, 0.3),), next_step=step))
+    assert said in found[-1]
+    assert "with 3,200 rows an error of 0.100 [0.050, 0.200] is predicted" in found[1]
+
+
 def answering(share: float) -> np.ndarray:
     """Right on the first share of validation's rows, in an order that mixes the labels."""
     order = np.random.default_rng(3).permutation(200)

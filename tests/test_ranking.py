@@ -83,6 +83,7 @@ def test_seeds_that_spread_wide_widen_the_interval_and_tie_what_one_seed_would_p
     assert places["wild"].rank == 1
     assert places["wild"].spread > 5 * places["steady"].spread
     assert width(places["wild"].score) > 4 * width(places["steady"].score)
+    assert 0.0 <= places["wild"].score.low < places["wild"].score.high <= 1.0, "an accuracy stays one"
 
 
 def width(found: Interval) -> float:

@@ -12,6 +12,7 @@ from liftune.record import (
     Choice,
     Comparison,
     Contender,
+    Curve,
     Epoch,
     Integrity,
     Interval,
@@ -107,7 +108,8 @@ def test_the_markdown_is_the_golden_one(record: RunRecord) -> None:
 
 def test_every_section_has_a_say_in_the_whole_report(record: RunRecord) -> None:
     again = [each.model_copy(update={"clean": each.metrics}) for each in record.contenders]
-    full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again)})
+    curve = Curve(metric="accuracy", points=(), next_step="undecided")
+    full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again), "curve": curve})
     assert len(sections(full)) == len(SECTIONS)
 
 

@@ -104,7 +104,7 @@ class _Side:
         if any(value is None for value in each):
             return cls(entrant.evaluations, np.array([]), Interval(value=None, note="undefined"), -math.inf)
         values = np.array(each, dtype=np.float64)
-        score = with_seeds(_over_rows(entrant.evaluations, metric), values)
+        score = _bounded(with_seeds(_over_rows(entrant.evaluations, metric), values), metric)
         return cls(entrant.evaluations, values, score, metric.sign * float(values.mean()))
 
     @property
@@ -115,6 +115,15 @@ class _Side:
     def seed_variance(self) -> float:
         """Of the mean over seeds."""
         return float(self.values.var(ddof=1)) / len(self.values) if len(self.values) > 1 else 0.0
+
+
+def _bounded(found: Interval, metric: Metric) -> Interval:
+    """Without what the metric cannot be: more than 1 where higher is better, less than 0 where lower is."""
+    if found.low is None or found.high is None:
+        return found
+    low = found.low if metric.higher_is_better and metric.name != "accuracy" else max(found.low, 0.0)
+    high = min(found.high, 1.0) if metric.higher_is_better else found.high
+    return found.model_copy(update={"low": low, "high": high})
 
 
 def _over_rows(evaluations: Sequence[Evaluation], metric: Metric) -> Interval:

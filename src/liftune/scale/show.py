@@ -47,8 +47,8 @@ def leaderboard_sentences(record: SweepRecord) -> tuple[str, ...]:
         told,
         "A rank is shared by all that these rows and seeds cannot tell from the best of them, all pairs corrected by "
         "Holm at 0.05.",
-        "own MiB: the peak of memory less what the process held before. front: nothing else is both cheaper (in training "
-        "time, own memory or adapter size) and better.",
+        "own MiB: the peak of memory less what the process held before.",
+        "front: nothing else is both cheaper (in training time, own memory or adapter size) and better.",
     ]
     if record.chosen:
         said.append(f"Validation would choose {record.chosen}; the order above is that of the test rows.")

@@ -84,9 +84,9 @@ def front(points: FloatArray) -> BoolArray:
     >>> front(np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 2.0]])).tolist()
     [True, True, False]
     """
-    no_larger = (points[None, :, :] <= points[:, None, :]).all(axis=2)
-    smaller = (points[None, :, :] < points[:, None, :]).any(axis=2)
-    return np.asarray(~(no_larger & smaller).any(axis=1))
+    no_larger = np.all(points[None, :, :] <= points[:, None, :], axis=2)
+    smaller = np.any(points[None, :, :] < points[:, None, :], axis=2)
+    return np.asarray(~np.any(no_larger & smaller, axis=1))
 
 
 def entries_of(

@@ -7,13 +7,14 @@ Not here: one cell (cells.py), the disk (folder.py), the ranking (standing.py).
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import cast
 
+from liftune.artifact import RunFolder
 from liftune.data import load_data
 from liftune.data.rows import Splits
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
@@ -129,7 +130,7 @@ def attempt(stage: Stage, cell: Cell) -> CellFound:
         raise
     except LiftuneError as error:
         reason = error.what
-    except Exception as error:
+    except Exception as error:  # whatever a library raises is this cell's reason, kept and shown
         reason = f"{type(error).__name__}: {error}"
     return CellFound(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
 
@@ -141,7 +142,7 @@ def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Iterator[CellFound]
 
 def _side_by_side(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Iterator[CellFound]:
     """Cells in so many fresh processes, in the order in which they are done."""
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, probe().threads // jobs)
     first = next(iter(stages.values()))
     places = {model: str(stage.job.folder.path) for model, stage in stages.items()}
     asked = first.spec.model_dump_json()
@@ -164,10 +165,6 @@ def _in_process(asked: str, cell: Cell, place: str) -> CellFound:
 # A process is handed one cell after the other: what a model's cells share is made once in it.
 @lru_cache(maxsize=1)
 def _stage(asked: str, model: str, place: str) -> Stage:
-    from pathlib import Path
-
-    from liftune.artifact import RunFolder
-
     spec = SweepSpec.model_validate_json(asked)
     return set_stage(spec, model, load_data(spec.run.data), RunFolder(Path(place)))
 
