@@ -96,7 +96,7 @@ def test_the_next_step_is_named_only_where_the_range_is_clear(outlook_: CurveOut
     [
         (
             "data",
-            "More data is the next step: twice the rows would take away 10 % to 30 % of the tuned model's errors.",
+            "More data is the next step: twice the rows would take away 10 % to 30 % of the tuned",
         ),
         ("base", "A bigger or nearer base is the next step: twice the rows would take away 10 % to 30 %"),
         ("undecided", "More data or a bigger base: this curve cannot tell; twice the rows"),

@@ -9,13 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from liftune.artifact import whole
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.scale.found import Cost, Standing, SweepRecord
 from liftune.scale.standing import COSTS
 
 ENDINGS = (".svg", ".png")
-_AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "own memory, MiB", "size": "adapter, bytes"}
+_AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "own memory, MiB", "size": "adapter, MB"}
+_UNITS: dict[Cost, float] = {"seconds": 1.0, "memory": 1.0, "size": 1e6}
+#: A cost so many times below the middle one, as the majority's time, would take the whole axis.
+_LEAST_SHARE = 1e-3
 
 
 def check_picture(path: str) -> None:
@@ -53,14 +58,9 @@ def draw(record: SweepRecord, path: str) -> None:
 
 
 def _panel(axes: Any, record: SweepRecord, cost: Cost) -> None:
-    known = [
-        each
-        for each in record.standings
-        if getattr(each, COSTS[cost]) is not None and each.score.value is not None and getattr(each, COSTS[cost]) > 0
-    ]
-    for each in known:
+    points = _points(record, cost)
+    for each, place in points:
         on = cost in each.fronts
-        place = (getattr(each, COSTS[cost]), each.score.value)
         axes.errorbar(
             *place,
             yerr=_reach(each),
@@ -71,11 +71,25 @@ def _panel(axes: Any, record: SweepRecord, cost: Cost) -> None:
             zorder=3 if on else 2,
         )
         axes.annotate(_named(each, record), place, xytext=(4, 3), textcoords="offset points", fontsize=7)
-    joined = sorted((getattr(each, COSTS[cost]), each.score.value) for each in known if cost in each.fronts)
+    joined = sorted(place for each, place in points if cost in each.fronts)
     if joined:
         axes.plot(*zip(*joined, strict=True), color="C0", linewidth=0.8, drawstyle="steps-post", zorder=1)
+    if points:
         axes.set_xscale("log")
+        for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
     axes.set_xlabel(_AXES[cost])
+
+
+def _points(record: SweepRecord, cost: Cost) -> list[tuple[Standing, tuple[float, float]]]:
+    """Each standing that has this cost and a score, with its place in the panel."""
+    found = [
+        (each, (float(amount) / _UNITS[cost], each.score.value))
+        for each in record.standings
+        if (amount := getattr(each, COSTS[cost])) is not None and each.score.value is not None
+    ]
+    middle = float(np.median([place[0] for _, place in found])) if found else 0.0
+    return [(each, place) for each, place in found if place[0] > middle * _LEAST_SHARE]
 
 
 def _reach(each: Standing) -> Any:
