@@ -10,8 +10,9 @@ import pytest
 from test_ladder import SPLITS
 from tiny_models import save_tiny
 
-from liftune.curve import curve_of, nested, next_step
+from liftune.curve import curve_of, learnt, nested, next_step
 from liftune.evidence.powerlaw import fit, outlook
+from liftune.metrics import METRICS
 from liftune.record import Curve, CurveOutlook, Interval, RunRecord
 from liftune.report.sections import curve_sentences, sections
 from liftune.run import tune
@@ -118,13 +119,32 @@ def answering(share: float) -> np.ndarray:
 
 def test_a_curve_that_falls_by_a_law_asks_for_data_and_a_flat_one_for_a_base() -> None:
     sizes = (25, 50, 100, 200)
-    falling = {rows: answering(1 - error) for rows, error in zip(sizes, (0.48, 0.34, 0.24, 0.17), strict=True)}
+    falling = {rows: answering(1 - error) for rows, error in zip(sizes, (0.4, 0.3, 0.22, 0.165), strict=True)}
     flat = {rows: answering(0.7) for rows in sizes}
-    assert curve_of({"tuned": falling}, SPLITS, "accuracy").next_step == "data"
-    found = curve_of({"tuned": flat}, SPLITS, "accuracy")
+    assert curve_of({"tuned": falling}, SPLITS, "accuracy", guess=answering(0.5)).next_step == "data"
+    found = curve_of({"tuned": flat}, SPLITS, "accuracy", guess=answering(0.5))
     assert found.next_step == "base"
     assert "bigger" in curve_sentences(found)[-1]
     assert [(point.rows, point.score.value) for point in found.points] == [(rows, 0.7) for rows in sizes]
+
+
+def test_sizes_that_only_guess_are_no_part_of_the_law() -> None:
+    """A curve that has just begun to fall looks flat from its start: it would be called the base's fault."""
+    begun = {
+        rows: answering(share) for rows, share in zip((12, 25, 50, 100, 200), (0.5, 0.5, 0.52, 0.62, 0.75), strict=True)
+    }
+    found = curve_of({"tuned": begun}, SPLITS, "accuracy", guess=answering(0.5))
+    assert len(found.points) == 5
+    assert found.outlooks == ()
+    assert found.next_step == "undecided"
+    assert "cannot say" in curve_sentences(found)[-1]
+    scores = [
+        (10, Interval(value=0.6, low=0.55)),
+        (20, Interval(value=0.5, low=0.4)),
+        (40, Interval(value=0.7, low=0.6)),
+    ]
+    assert learnt(scores, 0.5, METRICS["accuracy"]) == [40]
+    assert learnt(scores, None, METRICS["accuracy"]) == [10, 20, 40]
 
 
 def test_parts_are_nested_stratified_and_the_same_each_time() -> None:

@@ -25,7 +25,7 @@ from liftune.evidence.powerlaw import outlook
 from liftune.evidence.probe import probe as fit_probe
 from liftune.metrics import METRICS, Metric
 from liftune.models.attach import attach
-from liftune.record import Curve, CurveOutlook, CurvePoint, NextStep
+from liftune.record import Curve, CurveOutlook, CurvePoint, Interval, NextStep
 from liftune.seam import FloatArray
 
 #: Shares of train below all of it.
@@ -68,7 +68,7 @@ def climb_curve(job: Job) -> Curve:
         seconds["tuned", rows] = log.seconds
     for name in CONTENDERS:
         answers[name][len(job.splits.train)] = job.folder.logits(name, "validation")
-    return curve_of(answers, job.splits, job.metric, seconds)
+    return curve_of(answers, job.splits, job.metric, guess=job.folder.logits("majority", "validation"), seconds=seconds)
 
 
 def nested(splits: Splits, seed: int) -> Iterator[Part]:
@@ -115,23 +115,28 @@ def curve_of(
     answers: Mapping[str, Mapping[int, FloatArray]],
     splits: Splits,
     metric: str,
+    *,
+    guess: FloatArray,
     seconds: Mapping[tuple[str, int], float] | None = None,
 ) -> Curve:
     """Answers to all of validation as a Curve.
 
     Args:
         answers: contender -> train rows -> (M, C) logits on validation.
+        guess: (M, C) the majority's.
     """
     measure = METRICS[metric]
     targets = splits.encoded(splits.validation)
+    guessed = measure(targets, guess, splits.task)
     points, outlooks = [], []
     for name, by_size in answers.items():
         sizes = sorted(by_size)
-        for rows in sizes:
-            found = score(by_size[rows], targets, splits.task)[metric]
+        scores = {rows: score(by_size[rows], targets, splits.task)[metric] for rows in sizes}
+        for rows, found in scores.items():
             points.append(
                 CurvePoint(contender=name, rows=rows, score=found, train_seconds=(seconds or {}).get((name, rows)))
             )
+        sizes = learnt([*scores.items()], guessed, measure)
         seen = look_ahead(measure, [by_size[rows] for rows in sizes], sizes, splits)
         if seen is not None:
             outlooks.append(seen.model_copy(update={"contender": name}))
@@ -139,10 +144,26 @@ def curve_of(
     return Curve(metric=metric, points=tuple(points), outlooks=tuple(outlooks), next_step=next_step(tuned))
 
 
+def learnt(scores: Sequence[tuple[int, Interval]], guessed: float | None, metric: Metric) -> list[int]:
+    """The sizes from which on every score stands above the guess: below them no law holds, as nothing falls yet.
+
+    Source: Hestness et al. 2017, the region of small data in their figure 6.
+    """
+    found: list[int] = []
+    for rows, score_ in reversed(scores):
+        end = score_.low if metric.higher_is_better else score_.high
+        if guessed is not None and end is not None and metric.sign * (end - guessed) <= 0:
+            break
+        found.append(rows)
+    return found[::-1]
+
+
 def look_ahead(
     metric: Metric, logits: Sequence[FloatArray], sizes: Sequence[int], splits: Splits
 ) -> CurveOutlook | None:
-    """One contender's law, and what twice the rows would bring."""
+    """One contender's law, and what twice the rows would bring; None where it cannot be told."""
+    if not sizes:
+        return None
     targets = splits.encoded(splits.validation)
     statistics = [metric.statistics(targets, each, splits.task) for each in logits]
     count = len(targets)

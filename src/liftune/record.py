@@ -237,7 +237,7 @@ class Curve(Found):
     metric: str
     points: tuple[CurvePoint, ...]
     outlooks: tuple[CurveOutlook, ...] = ()
-    """Of each contender with four sizes or more, and an error left."""
+    """Of each contender with four sizes or more that stand above the majority's guess, and an error left."""
     next_step: NextStep
     """data: twice the rows would take a tenth of the errors away, and half that at the least. base: they would not,
     even at the most."""

@@ -128,12 +128,16 @@ def lorafa(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     mergeable=True,
 )
 def delora(chosen: options.DeloraOptions, shape: BackboneShape) -> PeftConfig:
-    """Bini et al. 2025 (DeLoRA). Rate: LoRA's."""
+    """Bini et al. 2025 (DeLoRA). Rate: LoRA's.
+
+    The first step takes the update to its whole size. PEFT's 15 then leaves nothing of a small encoder: on minilm and
+    300 rows of sample:emotions, validation accuracy was 0.33 at 1, 0.22 at 0.25 and 0.17, chance, at 4.
+    """
     from peft import DeloraConfig
 
     return DeloraConfig(
         r=chosen.rank,
-        delora_lambda=chosen.scale,
+        delora_lambda=chosen.scale,  # type: ignore[arg-type]  # only ever multiplied with
         module_dropout=chosen.dropout,
         **places(linear(chosen, shape), shape, conv1d=False),
     )

@@ -169,7 +169,7 @@ class FourierOptions(Targeted):
 
     frequencies: Annotated[int, Field(gt=0)] | None = None
     """Trained coefficients of each layer; automatic: 1000, or all of a smaller matrix."""
-    scale: Annotated[float, Field(gt=0)] = 150.0
+    scale: Annotated[float, Field(gt=0)] = 10.0
     """Of the update; the paper's for RoBERTa."""
     lr_ratio: Ratio = 20.0
     """The spectrum's learning rate over the head's."""
@@ -180,8 +180,8 @@ class DeloraOptions(Targeted):
 
     rank: Rank = 8
     """Directions of the update."""
-    scale: Annotated[int, Field(gt=0)] = 15
-    """How far the update may go at the start; learnt from there."""
+    scale: Annotated[float, Field(gt=0)] = 1
+    """How large the update is once it has left nought, over rank and the weight's own norm; learnt from there."""
     dropout: Dropout = 0.0
     """Of the whole update, while training."""
 

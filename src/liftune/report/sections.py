@@ -172,6 +172,13 @@ def training(record: RunRecord) -> Section | None:
     return Section("Training", said, (Table(headings, rows, frozenset(range(6))),))
 
 
+#: Where the tuned model's curve is no basis for a law.
+NO_OUTLOOK = (
+    "This curve cannot say whether more data or a bigger base is the next step: a law needs four sizes at which the "
+    "tuned model stands above the majority's guess, and an error that is left."
+)
+
+
 @SECTIONS.entry("curve", summary="Scores against training rows, and what more of them would bring.")
 def curve(record: RunRecord) -> Section | None:
     """One row a size, one column a contender; the next step in words."""
@@ -197,7 +204,7 @@ def curve_sentences(found: Curve) -> tuple[str, ...]:
         )
     tuned = next((each for each in found.outlooks if each.contender == "tuned"), None)
     if tuned is None:
-        return (*said, "Too few sizes, or no errors: this curve cannot say what the next step is.")
+        return (*said, NO_OUTLOOK)
     share = " to ".join(f"{100 * (end or 0.0):.0f} %" for end in (tuned.saved.low, tuned.saved.high))
     saved = f"twice the rows would take away {share} of the tuned model's errors"
     step = {
