@@ -62,7 +62,12 @@ def plain_base(pair: dict[str, Any], head: Path | None = None) -> Any:
     )
     base.config.pad_token_id = pair["pad"]
     if head is not None:
-        weights = {plain_name(name): tensor for name, tensor in load_file(head / WEIGHTS[0]).items()}
+        # With every bias, PEFT saves the head's once more under the names of its own wrapper.
+        weights = {
+            plain_name(name): tensor
+            for name, tensor in load_file(head / WEIGHTS[0]).items()
+            if ".original_module." not in name and ".modules_to_save." not in name
+        }
         assert not base.load_state_dict(weights, strict=False).unexpected_keys
     return base.eval()
 

@@ -21,7 +21,7 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 def test_methods_are_listed_without_importing_torch():
     listed = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True, check=False)
     assert listed.returncode == 0, listed.stderr
-    assert len(listed.stdout.splitlines()) == len(METHODS) >= 19
+    assert len(listed.stdout.splitlines()) == len(METHODS) >= 30
 
 
 @pytest.mark.parametrize("method", METHODS.entries(), ids=lambda method: method.name)
@@ -80,6 +80,10 @@ def test_strings_as_the_command_line_gives_them_become_numbers_and_names():
         ("adalora", {"rank": 20}, "rank 20 is above initial_rank 12"),
         ("adalora", {"initial_fraction": 0.6, "final_fraction": 0.4}, "no steps for pruning"),
         ("loraplus", {"lr_ratio": 0.5}, "lr_ratio"),
+        ("hra", {"rank": 3}, "rank: input should be a multiple of 2"),
+        ("road", {"variant": "road_3"}, "variant"),
+        ("delora", {"delora_lambda": 3}, "did you mean scale?"),
+        ("bitfit", {"rank": 8}, "rank: method bitfit has no such option"),
     ],
 )
 def test_a_wrong_option_is_refused_by_name(method, raw, said):

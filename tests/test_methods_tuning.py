@@ -10,6 +10,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from tiny_models import FAMILIES, save_tiny
 from tiny_tuning import STEPS, attach, logits, padded, peft_methods, reopen, rows, shape_of, tiny_classifier, train
 
+from liftune.errors import MethodError
 from liftune.models import hooks
 from liftune.models.attach import attach as liftune_attach
 from liftune.models.backbones import load_backbone
@@ -19,6 +20,8 @@ from liftune.models.methods_prompt import DECODERS, ENCODERS
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind
 
+#: They start from what was drawn: prompts, and the mixtures of VB-LoRA.
+DRAWN = ("prompt", "p_tuning", "prefix", "vblora")
 #: One encoder and one decoder stand for the rest here; the contract tests cover every pair.
 PAIRS = [(name, family) for name in peft_methods() for family in ("bert", "gpt2") if family in METHODS[name].families]
 
@@ -49,14 +52,12 @@ def test_a_method_that_says_so_merges_into_the_model(name, family):
     # Not merge_and_unload: for most tuners PEFT's fails on a saved module without a weight of its own, as poolers are.
     tuned.merge_adapter()
     layers = [module for module in tuned.modules() if isinstance(module, BaseTunerLayer)]
-    assert layers
+    assert layers or name == "bitfit"  # the biases are the model's own
     assert all(layer.merged for layer in layers)
     assert (logits(tuned, batch) - answers).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize(
-    "name", ["lora", "rslora", "dora", "pissa", "loraplus", "adalora", "ia3", "vera", "fourierft", "boft"]
-)
+@pytest.mark.parametrize("name", [name for name in peft_methods() if name not in DRAWN])
 def test_tuning_starts_from_the_model_as_it_is(name):
     model, batch = tiny_classifier("bert"), rows("bert")
     before = logits(model, batch)
@@ -182,3 +183,58 @@ def test_biases_and_norms_do_not_decay():
     optimizer = boosted_adamw(tuned, "lora_B", ratio=1, lr=1e-3, weight_decay=0.01)
     decays = {group["weight_decay"]: {each.ndim for each in group["params"]} for group in optimizer.param_groups}
     assert decays == {0.01: {2}, 0.0: {1}}
+
+
+@pytest.mark.parametrize("name", ["pissa", "milora", "olora"])
+def test_a_start_from_the_weight_is_saved_as_plain_lora_of_twice_the_rank(name, tmp_path):
+    method, model, batch = METHODS[name], tiny_classifier("bert"), rows("bert")
+    tuned = attach(method, model)
+    train(method, tuned, batch)
+    answers = logits(tuned, batch)
+    method.before_save(tuned)
+    assert (logits(tuned, batch) - answers).abs().max() < 1e-5
+    tuned.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["r"] == 16
+
+
+def test_milora_begins_at_the_least_directions_and_olora_at_an_orthonormal_basis():
+    for name in ("milora", "olora"):
+        tuned = attach(METHODS[name], tiny_classifier("bert"))
+        layer = next(module for module in tuned.modules() if isinstance(module, LoraLayer))
+        weight, first_b = layer.get_base_layer().weight, layer.lora_B["default"].weight
+        first = layer.scaling["default"] * first_b @ layer.lora_A["default"].weight
+        if name == "milora":
+            smallest = torch.linalg.svdvals(weight)[-8:]
+            assert torch.allclose(torch.linalg.norm(first), torch.linalg.norm(smallest), atol=1e-4)
+        else:
+            assert torch.allclose(first_b.T @ first_b, torch.eye(8), atol=1e-5)
+            assert torch.allclose(first[:, :8], weight[:, :8], atol=1e-4)  # R is a triangle: r columns are whole
+
+
+def test_lorafa_trains_b_alone():
+    tuned = attach(METHODS["lorafa"], tiny_classifier("bert"))
+    learns = {name for name, each in tuned.named_parameters() if each.requires_grad and "modules_to_save" not in name}
+    assert learns
+    assert all("lora_B" in name for name in learns)
+
+
+def test_bitfit_trains_every_bias_of_the_body_and_nothing_else_there():
+    tuned = attach(METHODS["bitfit"], tiny_classifier("bert"))
+    body = {name: each for name, each in tuned.named_parameters() if ".modules_to_save." not in name}
+    learns = {name for name, each in body.items() if each.requires_grad}
+    assert learns == {name for name in body if name.endswith("bias") and ".original_module." not in name}
+
+
+def test_bitfit_refuses_a_model_without_biases():
+    with pytest.raises(MethodError, match="no biases"):
+        METHODS["bitfit"].build(METHODS["bitfit"].options(), shape_of(tiny_classifier("llama")))
+
+
+def test_the_choice_of_vectors_learns_faster_than_the_vectors():
+    """As the paper sets both: at one rate for all, VB-LoRA hardly moves."""
+    tuned = attach(METHODS["vblora"], tiny_classifier("bert"))
+    optimizer = METHODS["vblora"].optimizer(tuned, METHODS["vblora"].options(), 1e-3, 0.01)
+    rates = {id(each): group["lr"] for group in optimizer.param_groups for each in group["params"]}
+    for name, each in tuned.named_parameters():
+        if each.requires_grad:
+            assert rates[id(each)] == pytest.approx(1e-2 if "vblora_logits" in name else 1e-3)

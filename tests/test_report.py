@@ -15,6 +15,7 @@ from liftune.record import (
     Choice,
     Comparison,
     Contender,
+    Curve,
     Decisions,
     Epoch,
     Integrity,
@@ -158,7 +159,8 @@ def test_the_markdown_is_the_golden_one(record: RunRecord) -> None:
 def test_every_section_has_a_say_in_the_whole_report(record: RunRecord) -> None:
     decisions = Decisions(kind="shared", thresholds=(0.3, 0.3), reason="they help")
     again = [each.model_copy(update={"clean": each.metrics, "decisions": decisions}) for each in record.contenders]
-    full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again), **DOUBTS})
+    curve = Curve(metric="accuracy", points=(), next_step="undecided")
+    full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again), "curve": curve, **DOUBTS})
     assert len(sections(full)) == sum(not each.of_details for each in SECTIONS.entries())
 
 

@@ -13,11 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from liftune.api import compare, doctor, evaluate, inspect, load, render, tune
+    from liftune.api import compare, doctor, evaluate, inspect, load, render, sweep, tune
     from liftune.errors import LiftuneError
 
 __version__ = "0.1.0"
-__all__ = ["LiftuneError", "__version__", "compare", "doctor", "evaluate", "inspect", "load", "render", "tune"]
+__all__ = ["LiftuneError", "__version__", "compare", "doctor", "evaluate", "inspect", "load", "render", "sweep", "tune"]
 
 _HOMES = {"LiftuneError": "errors"}
 

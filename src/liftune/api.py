@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from liftune.checkup import Checkup
     from liftune.data.inspect import Inspection
     from liftune.predict import Predictor
+    from liftune.scale.found import SweepRecord
 
 
 def tune(
@@ -56,6 +57,7 @@ def tune(
     metric: str | None = None,
     with_full: bool | None = None,
     folds: int | None = None,
+    curve: bool | None = None,
     out: str | Path | None = None,
     quiet: bool = True,
 ) -> RunRecord:
@@ -116,6 +118,41 @@ def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> RunRe
     from liftune.run import compare_runs
 
     return compare_runs(str(a), str(b), metric=metric)
+
+
+def sweep(
+    data: str | None = None,
+    *,
+    methods: Sequence[str] | str,
+    models: Sequence[str] | str | None = None,
+    seeds: Sequence[int] | int | str | None = None,
+    jobs: int = 1,
+    out: str | Path | None = None,
+    picture: str | Path | None = None,
+    quiet: bool = True,
+    **options: Any,
+) -> SweepRecord:
+    """Every model tuned by every method under every seed on the same rows, and ranked: `liftune sweep`.
+
+    Args:
+        methods: names, or "all".
+        models: None takes minilm.
+        jobs: cells tuned at once. Above 1, call it under `if __name__ == "__main__":`, as each is a fresh process.
+        picture: a .svg or .png to draw scores against costs in.
+        options: data, model and train options of `tune`, metric, and set={"METHOD.KEY": VALUE}.
+    """
+    from liftune.report.progress import Progress
+    from liftune.scale.grid import SweepSpec
+    from liftune.scale.picture import check_picture, draw
+    from liftune.scale.sweep import sweep as run_sweep
+
+    run = RunSpec.of(data=data, seeds=seeds, out=None if out is None else str(out), **options)
+    if picture is not None:
+        check_picture(str(picture))
+    record = run_sweep(SweepSpec.of(run, methods, models), jobs=jobs, progress=Progress(quiet=quiet))
+    if picture is not None:
+        draw(record, str(picture))
+    return record
 
 
 def inspect(

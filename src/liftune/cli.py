@@ -38,7 +38,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Metric = Annotated[str | None, typer.Option(metavar="TEXT", help="Decides; the first run's own if not given.")]
 
 #: Sections that are printed at the end of a run; the others are in `liftune report`.
-PRINTED = ("Ladder", "Clean test rows", "Verdict", "Data audit")
+PRINTED = ("Ladder", "Clean test rows", "Verdict", "Learning curve", "Data audit")
 STOPPED = 130
 
 
@@ -187,6 +187,57 @@ def compare(
     from liftune.run import compare_runs
 
     _print_record(compare_runs(a, b, metric=metric), as_json=as_json)
+
+
+@app.command()
+@asks_for(
+    "data",
+    "model.label_map",
+    "model.max_length",
+    "model.device",
+    "model.trust_remote_code",
+    "method.options",
+    "train",
+    "evaluation.metric",
+    "out",
+    told={
+        "set": "An option of one method, METHOD.KEY=VALUE, such as lora.rank=16; may be repeated.",
+        "seeds": "Tune every model by every method once a seed: 0,1,2. [default: 0]",
+        "lr": "Peak learning rate of every method; each method's own if not given.",
+        "out": "Folder of the sweep, runs/DATA-sweep if not given; the same command goes on with what lies there.",
+    },
+)
+def sweep(
+    spec: RunSpec,
+    methods: Annotated[str, typer.Option(metavar="NAME,...", help="Tuning methods to compare, or all.")],
+    models: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Pretrained models; minilm if not given.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Cells tuned at once, each with its share of the processor.")
+    ] = 1,
+    picture: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw scores against costs: .svg or .png.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tune models by many methods under many seeds on the same rows, and rank them; resumable."""
+    from liftune.report.progress import Progress
+    from liftune.scale.grid import SweepSpec
+    from liftune.scale.picture import check_picture, draw
+    from liftune.scale.show import sweep_sections
+    from liftune.scale.sweep import sweep as run_sweep
+
+    if picture:
+        check_picture(picture)
+    record = run_sweep(SweepSpec.of(spec, methods, models), jobs=jobs, progress=Progress(quiet=quiet))
+    if picture:
+        draw(record, picture)
+    if as_json:
+        _print_json(record.to_json())
+    else:
+        _print_sections(sweep_sections(record))
 
 
 @app.command()

@@ -84,15 +84,17 @@ def need(*modules: str) -> None:
 def nearest(name: str, known: Iterable[str]) -> str:
     """', did you mean X?' for the closest known name, or nothing.
 
-    >>> nearest("lroa", ["lora", "ia3"])
+    >>> nearest("lroa", ["road", "lora", "ia3"])
     ', did you mean lora?'
     >>> nearest("zzz", ["lora", "ia3"])
     ''
     """
     known = list(known)
-    found = get_close_matches(name, known, n=1, cutoff=0.5) or get_close_matches(
-        name.casefold(), [each.casefold() for each in known], n=1, cutoff=0.5
+    found = get_close_matches(name, known, cutoff=0.5) or get_close_matches(
+        name.casefold(), [each.casefold() for each in known], cutoff=0.5
     )
     if not found:
         return ""
+    # Two letters that changed places are the likelier slip: "lroa" means lora, not road.
+    found.sort(key=lambda each: sorted(each) != sorted(name))
     return f", did you mean {next(each for each in known if found[0] in (each, each.casefold()))}?"

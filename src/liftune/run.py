@@ -24,6 +24,7 @@ from liftune.climb import (
     prepare,
     with_teacher,
 )
+from liftune.curve import climb_curve
 from liftune.data.load import load_test
 from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, need
 from liftune.evidence.compare import compare
@@ -36,7 +37,7 @@ from liftune.metrics import check_metric
 from liftune.models.adapter import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.record import Contender, Decisions, RunRecord, Seconds, Shift, Suspects
+from liftune.record import Contender, Curve, Decisions, RunRecord, Seconds, Shift, Suspects
 from liftune.report.progress import Progress
 from liftune.reporting import publish
 from liftune.spec import DataSpec, ModelSpec, RunSpec
@@ -74,7 +75,8 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
             tuned = climb_tuned(job, ladder)
             if spec.evaluation.with_full:
                 climb_full(job, ladder)
-        record = conclude(job, ladder, tuned, started, doubts)
+        curve = climb_curve(job) if spec.evaluation.curve else None
+        record = conclude(job, ladder, tuned, started, doubts=doubts, curve=curve)
         job.folder.save_record(record)
     tell_of(job, record)
     return record
@@ -89,7 +91,13 @@ def tell_of(job: Job, record: RunRecord) -> None:
 
 
 def conclude(
-    job: Job, ladder: Ladder, tuned: Tuned, started: float, doubts: tuple[Suspects | None, Shift | None] = (None, None)
+    job: Job,
+    ladder: Ladder,
+    tuned: Tuned,
+    started: float,
+    *,
+    doubts: tuple[Suspects | None, Shift | None] = (None, None),
+    curve: Curve | None = None,
 ) -> RunRecord:
     """Everything that was found, as one record."""
     splits, spec = job.splits, job.spec
@@ -118,6 +126,7 @@ def conclude(
         speed=speed_of(tuned.logs, len(tuned.splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
         logs=tuned.logs,
         integrity=tuned.integrity,
+        curve=curve,
         notes=job.notes,
         suspects=doubts[0],
         shift=doubts[1],
@@ -234,6 +243,7 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
         "speed": None,
         "logs": (),
         "integrity": None,
+        "curve": None,
         "notes": (f"compared with {a}",),
     }
     return records[1].model_copy(update={**update, **cleared})

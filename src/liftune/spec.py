@@ -227,6 +227,9 @@ class EvalSpec(Spec):
     """Add full fine-tuning to the ladder."""
     folds: Annotated[int, Field(ge=2, le=50)] | None = None
     """Answer every row out of fold, in this many folds, where test rows would be too few; then tune on all rows."""
+    curve: bool = False
+    """Tune on ever more of train too, to say whether more data or a bigger base is the next step; about doubles the
+    time."""
 
 
 class RunSpec(Spec):

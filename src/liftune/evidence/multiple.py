@@ -1,26 +1,25 @@
-"""Many comparisons at once: p-values that keep the chance of any false finding.
+"""Many comparisons at once: p-values adjusted so that the chance of any false claim stays what it is called.
 
-In: p-values.  Out: p-values.
-Not here: which comparisons are a family (ranking.py; ADR 10 for the verdicts of a run).
+In: p-values.  Out: adjusted ones.  Not here: the tests that they are from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
+
+from liftune.seam import FloatArray
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the order given: reject those of at most alpha, and the chance that any of the rejected is
-    true is at most alpha, however they depend on each other.
+def holm(p_values: FloatArray) -> FloatArray:
+    """Adjusted p-values, (M,) in the order given: claim what is at most alpha, and any false claim is made that seldom.
 
-    Source: Holm (1979), step-down: the i-th smallest of M times (M - i + 1), never below one before it, at most 1.
-
-    >>> holm([0.01, 0.04, 0.03])
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
     [0.03, 0.06, 0.06]
+
+    Source: Holm (1979): the i-th smallest of M times (M - i + 1), never below a smaller one's, at most 1.
     """
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for place, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[i]))
-        adjusted[i] = largest
+    order = np.argsort(p_values, kind="stable")
+    factors = len(p_values) - np.arange(len(p_values))
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * p_values[order]))
     return adjusted

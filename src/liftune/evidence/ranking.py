@@ -1,105 +1,195 @@
-"""Many contenders in order, with ties: who is not shown to be worse than the best.
+"""Many contenders on the same rows, ranked, with ties where the rows and seeds at hand cannot tell them apart.
 
-In: each contender's score of every row, in one row order.  Out: Places, the best first.
-Not here: how rows are scored (metrics.py), how a table looks (report/).
+In: each contender's evaluations, one a seed.  Out: Places, best first.
+Not here: two contenders (compare.py), what a metric is (metrics.py).
+
+With one evaluation on each side, the one rule of compare.py gives a pair's p-value: it speaks of these two models.
+With several seeds, rows and seeds both vary: the variance of the difference is that of resampled rows plus that of
+each side's mean over seeds, each with its own t quantile (seeds.py). It speaks of the methods. All pairs are corrected
+together by Holm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liftune.errors import DataError
-from liftune.evidence.intervals import ALPHA, clopper_pearson, discordant, mcnemar_exact
+from liftune.evidence.evaluate import Evaluation
+from liftune.evidence.intervals import ALPHA, CONFIDENCE, clopper_pearson, discordant, mcnemar_exact
 from liftune.evidence.multiple import holm
 from liftune.evidence.resampling import bca_bootstrap, randomisation_test
+from liftune.evidence.seeds import Spread
+from liftune.metrics import Metric, check_metric, right
 from liftune.record import Interval
-from liftune.rowstats import Sums, mean
+from liftune.rowstats import Sums
+from liftune.seam import FloatArray
 
-Scores = NDArray[np.float64]
 
-#: Draws of a randomisation test: its least p-value must stay below 0.05 when Holm counts a few hundred pairs.
-DRAWS = 19_999
+@dataclass(frozen=True)
+class Entrant:
+    """A contender by name, with one evaluation a seed; all entrants answer the same rows."""
+
+    name: str
+    evaluations: tuple[Evaluation, ...]
 
 
 @dataclass(frozen=True)
 class Place:
-    """One contender's place.
+    """Where an entrant stands.
 
     Args:
-        score: its mean over rows, with the interval that the choice of rows leaves.
-        rank: 1 for the best and all who tie with it; the next group's is one more than the contenders before it.
-        p_value: that it equals the best of its group, corrected; 1 for that best itself.
+        rank: 1 for all that cannot be told from the best, and so on: the next rank counts those before it.
+        score: the mean over seeds; its interval allows for other rows, and for other seeds where there are several.
+        spread: the standard deviation over seeds; None for one.
     """
 
     name: str
-    score: Interval
     rank: int
-    p_value: float
+    score: Interval
+    spread: float | None
 
 
-def rank(scores: Mapping[str, NDArray[np.floating] | NDArray[np.bool_]], *, seed: int = 0) -> list[Place]:
-    """Contenders by mean score, the highest first, in groups of those that are not told apart from the best of the
-    group.
-
-    The best is who these very rows make the best, so that a correction for comparisons with it alone would be too weak:
-    Holm's counts all pairs. Scores of nought and one are compared by the exact McNemar test, others by a paired
-    randomisation test.
-
-    Args:
-        scores: name -> (N,) one score a row, higher is better: right or not, a mean over seeds, minus a loss.
+def rank(entrants: Sequence[Entrant], metric: str | None = None, *, alpha: float = ALPHA) -> tuple[Place, ...]:
+    """Best first. A rank is shared by the best of those left and all that are not significantly below it.
 
     Raises:
-        DataError: there is no contender or no row, or the lengths differ, or a score is not finite.
+        DataError: there is no entrant, or they answered different rows.
     """
-    rows = {name: np.asarray(each, dtype=np.float64) for name, each in scores.items()}
-    _check(rows)
-    names = sorted(rows, key=lambda name: -rows[name].mean())
-    pairs = list(combinations(names, 2))
-    adjusted = dict(zip(pairs, holm([_p_value(rows[a], rows[b], seed) for a, b in pairs]), strict=True))
+    if not entrants:
+        raise DataError("there is nothing to rank", mend="evaluate one contender at least")
+    first = entrants[0].evaluations[0]
+    if any(each.ids != first.ids for entrant in entrants for each in entrant.evaluations):
+        raise DataError("the contenders answered different rows", mend="evaluate all on the same test rows")
+    measure = check_metric(metric, first.task)
+    sides = {entrant.name: _Side.of(entrant, measure) for entrant in entrants}
+    worst_last = sorted(sides, key=lambda name: sides[name].signed, reverse=True)
+    known = [name for name in worst_last if sides[name].score.value is not None]
+    apart = _told_apart({name: sides[name] for name in known}, measure, alpha)
     places: list[Place] = []
-    left: Sequence[str] = names
+    left = worst_last
     while left:
-        best, number = left[0], len(places) + 1
-        chance = {name: adjusted.get((best, name), 1.0) for name in left}
-        tied = [name for name in left if chance[name] > ALPHA]
-        places += [Place(name, _interval(rows[name], seed), number, chance[name]) for name in tied]
+        leader = left[0]
+        tied = [name for name in left if name == leader or (name in known and (leader, name) not in apart)]
+        if leader not in known:
+            tied = left
+        position = len(places) + 1
+        places += [Place(name, position, sides[name].score, sides[name].spread) for name in tied]
         left = [name for name in left if name not in tied]
-    return places
+    return tuple(places)
 
 
-def _check(rows: Mapping[str, Scores]) -> None:
-    lengths = {each.shape for each in rows.values()}
-    if len(lengths) != 1 or any(len(shape) != 1 or shape[0] == 0 for shape in lengths):
-        raise DataError(
-            f"cannot rank {len(rows)} contenders with scores of shapes {sorted(lengths)}",
-            mend="give each contender one score for each of the same rows",
-        )
-    bad = [name for name, each in rows.items() if not np.isfinite(each).all()]
-    if bad:
-        raise DataError(f"scores of {', '.join(bad)} are not all finite", mend="leave out what has no score")
+def _told_apart(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tuple[str, str]]:
+    """Pairs, the better first as `sides` are sorted, whose difference stands after correction for all pairs."""
+    pairs = list(combinations(sides, 2))
+    p_values = np.array([_p_value(sides[a], sides[b], metric) for a, b in pairs])
+    return {pair for pair, p_value in zip(pairs, holm(p_values), strict=True) if p_value <= alpha}
 
 
-def _p_value(a: Scores, b: Scores, seed: int) -> float:
-    if _of_right_and_wrong(a) and _of_right_and_wrong(b):
-        return mcnemar_exact(*discordant(a > 0, b > 0))
-    return randomisation_test(_sums(a), _sums(b), draws=DRAWS, seed=seed)
+@dataclass(frozen=True)
+class _Side:
+    """What comparisons need of an entrant: its evaluations, each seed's value, the mean with its interval."""
+
+    evaluations: tuple[Evaluation, ...]
+    values: FloatArray
+    score: Interval
+    signed: float
+
+    @classmethod
+    def of(cls, entrant: Entrant, metric: Metric) -> _Side:
+        each = [metric(one.targets, one.view(metric), one.task) for one in entrant.evaluations]
+        if any(value is None for value in each):
+            return cls(entrant.evaluations, np.array([]), Interval(value=None, note="undefined"), -math.inf)
+        values = np.array(each, dtype=np.float64)
+        score = _bounded(with_seeds(_over_rows(entrant.evaluations, metric), values), metric)
+        return cls(entrant.evaluations, values, score, metric.sign * float(values.mean()))
+
+    @property
+    def spread(self) -> float | None:
+        return float(self.values.std(ddof=1)) if len(self.values) > 1 else None
+
+    @property
+    def seed_variance(self) -> float:
+        """Of the mean over seeds."""
+        return float(self.values.var(ddof=1)) / len(self.values) if len(self.values) > 1 else 0.0
 
 
-def _interval(scores: Scores, seed: int) -> Interval:
-    if _of_right_and_wrong(scores):
-        return clopper_pearson(float(scores.sum()), len(scores))
-    return bca_bootstrap([_sums(scores)], lambda values: values[0], seed=seed).interval
+def _bounded(found: Interval, metric: Metric) -> Interval:
+    """Without what the metric cannot be: more than 1 where higher is better, less than 0 where lower is."""
+    if found.low is None or found.high is None:
+        return found
+    low = found.low if metric.higher_is_better and metric.name != "accuracy" else max(found.low, 0.0)
+    high = min(found.high, 1.0) if metric.higher_is_better else found.high
+    return found.model_copy(update={"low": low, "high": high})
 
 
-def _of_right_and_wrong(scores: Scores) -> bool:
-    return bool(np.isin(scores, (0.0, 1.0)).all())
+def _over_rows(evaluations: Sequence[Evaluation], metric: Metric) -> Interval:
+    """The mean over seeds with the interval that other rows leave."""
+    first = evaluations[0]
+    if metric.name == "accuracy":
+        hits = float(np.mean([right(each.targets, each.logits).sum() for each in evaluations]))
+        return clopper_pearson(hits, len(first.ids))
+    statistics = [metric.statistics(each.targets, each.view(metric), each.task) for each in evaluations]
+    return bca_bootstrap(statistics, lambda values: np.asarray(np.mean(values, axis=0))).interval
 
 
-def _sums(scores: Scores) -> Sums:
-    """Rows of one score are one cell."""
-    return Sums(scores[:, None], np.unique(scores, return_inverse=True)[1].reshape(-1), mean)
+def with_seeds(over_rows: Interval, values: FloatArray) -> Interval:
+    """An interval over rows, widened by what another draw of seeds would change; with one seed, as it was.
+
+    Args:
+        values: (S,) each seed's own.
+
+    Source: the variance estimates of the two parts recovered from their own intervals and added, Zou and Donner (2008).
+    """
+    from scipy.stats import t
+
+    if len(values) < 2 or over_rows.value is None or over_rows.low is None or over_rows.high is None:
+        return over_rows
+    half = float(t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    middle = over_rows.value
+    low, high = (math.hypot(middle - over_rows.low, half), math.hypot(over_rows.high - middle, half))
+    return over_rows.model_copy(update={"low": middle - low, "high": middle + high})
+
+
+def _p_value(a: _Side, b: _Side, metric: Metric) -> float:
+    """Two-sided, that the two are alike."""
+    if len(a.values) == len(b.values) == 1:
+        return _of_two_models(a.evaluations[0], b.evaluations[0], metric)
+    difference = float(a.values.mean() - b.values.mean())
+    over_rows = _row_variance(a, b, metric)
+    over_seeds = a.seed_variance + b.seed_variance
+    if over_rows + over_seeds <= 0.0:
+        return 1.0 if difference == 0.0 else 0.0
+    least = min(len(side.values) for side in (a, b) if len(side.values) > 1)
+    return Spread(difference, difference, over_rows, over_seeds, len(a.evaluations[0].ids), least).p_value()
+
+
+def _of_two_models(a: Evaluation, b: Evaluation, metric: Metric) -> float:
+    if metric.name == "accuracy":
+        return mcnemar_exact(*discordant(right(a.targets, a.logits), right(b.targets, b.logits)))
+    first, second = (
+        (metric.exchange or metric.statistics)(each.targets, each.view(metric), each.task) for each in (a, b)
+    )
+    assert isinstance(first, Sums)
+    assert isinstance(second, Sums)
+    return randomisation_test(first, second)
+
+
+def _row_variance(a: _Side, b: _Side, metric: Metric) -> float:
+    """Of the difference of the two means over seeds, as other rows would change it."""
+    if metric.name == "accuracy":
+        means = [np.mean([right(one.targets, one.logits) for one in side.evaluations], axis=0) for side in (a, b)]
+        rows = means[0] - means[1]
+        return float(rows.var(ddof=1)) / len(rows) if len(rows) > 1 else 0.0
+    statistics = [
+        metric.statistics(each.targets, each.view(metric), each.task) for side in (a, b) for each in side.evaluations
+    ]
+    count = len(a.evaluations)
+    error = bca_bootstrap(
+        statistics, lambda values: np.asarray(np.mean(values[:count], axis=0) - np.mean(values[count:], axis=0))
+    ).standard_error
+    return 0.0 if error is None else error**2

@@ -8,6 +8,8 @@ The only reader of the machine: nothing else in liftune says cuda or mps, or loo
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import json
 import os
 import platform
@@ -130,16 +132,45 @@ def _settle(device: str) -> None:
 
 def peak_mib() -> float | None:
     """The most memory that this process has held so far, in MiB; None where the system does not say."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        # Not getrusage: there a process starts with the peak of the one that started it.
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
+    # Not getrusage where there is another way: there a process starts with the peak of the one that started it.
+    told = _status("VmHWM")
+    if told is not None:
+        return told
     try:
         import resource
     except ImportError:  # Windows has none
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+
+
+def restart_peak() -> float | None:
+    """Let `peak_mib` count from what the process holds now, after what can be given back was.
+
+    Returns:
+        what it holds now, in MiB; None where the system lets no process count anew.
+    """
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # only the GNU library has it
+        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:  # no Linux, or one that is locked up
+        return None
+    return _status("VmRSS")
+
+
+def _status(name: str) -> float | None:
+    """A number of MiB from what Linux says of this process."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 1024
+    return None
+
+
+def set_threads(count: int) -> None:
+    """How many threads one operation on the processor may take, in this process."""
+    torch.set_num_threads(count)
 
 
 def processor_name() -> str:

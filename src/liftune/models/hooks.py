@@ -1,4 +1,4 @@
-"""What a few methods do beyond a PEFT config: optimizers with a rate of their own, AdaLoRA's budget, PiSSA's start.
+"""What a few methods do beyond a PEFT config: optimizers with a rate of their own, AdaLoRA's budget, starts of LoRA.
 
 In: a PEFT model.  Out: an optimizer, a penalty, or the model changed in place.
 Not here: when each is called (method.py says), the configs (methods.py).
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
@@ -47,6 +47,16 @@ def loraplus_optimizer(model: nn.Module, options: Any, lr: float, weight_decay: 
 def fourierft_optimizer(model: nn.Module, options: Any, lr: float, weight_decay: float) -> Optimizer:
     """The spectrum learns faster than the head. Source: Gao et al. 2024, table 9: separate rates, about ten to one."""
     return boosted_adamw(model, "fourierft_spectrum", ratio=options.lr_ratio, lr=lr, weight_decay=0.0)
+
+
+def vblora_optimizer(model: nn.Module, options: Any, lr: float, weight_decay: float) -> Optimizer:
+    """The choice of vectors learns faster than the vectors. Source: Li et al. 2024, VB-LoRA: 1e-2 to 1e-3."""
+    return boosted_adamw(model, "vblora_logits", ratio=options.lr_ratio, lr=lr, weight_decay=0.0)
+
+
+def c3a_optimizer(model: nn.Module, options: Any, lr: float, weight_decay: float) -> Optimizer:
+    """The kernels learn much faster than the head: what they add is divided by the layer's width. They do not decay."""
+    return boosted_adamw(model, "c3a_kernel", ratio=options.lr_ratio, lr=lr, weight_decay=0.0)
 
 
 def prompt_optimizer(model: nn.Module, options: Any, lr: float, weight_decay: float) -> Optimizer:
@@ -97,21 +107,45 @@ def adalora_keep_what_lives(model: nn.Module) -> None:
 
 
 def pissa_begin(model: nn.Module) -> None:
-    """Start each A and B at the principal directions of its weight W, and take those out of what the layer answers.
+    """Start each A and B at the principal directions of its weight. Source: Meng et al. 2024, PiSSA."""
+    _begin_at(model, _principal)
 
-    PiSSA trains B A on the residual W - s B0 A0. The residual is not stored here: W stays as it is, and s B0 A0 x is
+
+def milora_begin(model: nn.Module) -> None:
+    """Start each A and B at the least directions of its weight. Source: Wang et al. 2024, MiLoRA."""
+    _begin_at(model, _least)
+
+
+def olora_begin(model: nn.Module) -> None:
+    """Start each B at an orthonormal basis of its weight's columns. Source: Büyükakyüz 2024, OLoRA."""
+    _begin_at(model, _orthonormal)
+
+
+def freeze_a(model: nn.Module) -> None:
+    """Leave each A as it was drawn. Source: Zhang et al. 2023, LoRA-FA."""
+    for layer in _lora_layers(model):
+        layer.lora_A[ADAPTER].weight.requires_grad_(False)
+
+
+def _begin_at(model: nn.Module, start: Callable[[Any], tuple[Tensor, Tensor]]) -> None:
+    """Start each A and B at a part of its weight W, and take that part out of what the layer answers.
+
+    B A is trained on the residual W - s B0 A0. The residual is not stored here: W stays as it is, and s B0 A0 x is
     taken from the layer's output: W is not rounded twice in bfloat16, and disabling the adapter gives the model back.
+
+    Args:
+        start: a layer to its A0 (r, in) and B0 (out, r).
     """
     for layer in _lora_layers(model):
-        first_a, first_b = _principal(layer)
+        first_a, first_b = start(layer)
         layer.lora_A[ADAPTER].weight.data.copy_(first_a)
         layer.lora_B[ADAPTER].weight.data.copy_(first_b)
-        layer.register_buffer("pissa_A", first_a, persistent=False)
-        layer.register_buffer("pissa_B", first_b, persistent=False)
-        layer.pissa_hook = layer.register_forward_hook(_without_first)
+        layer.register_buffer("first_A", first_a, persistent=False)
+        layer.register_buffer("first_B", first_b, persistent=False)
+        layer.first_hook = layer.register_forward_hook(_without_first)
 
 
-def pissa_to_lora(model: nn.Module) -> None:
+def split_to_lora(model: nn.Module) -> None:
     """Turn the adapter into a plain LoRA of twice the rank, the same function.
 
     s B A - s B0 A0 = s [B, -B0] [A; A0]. Source: Meng et al. 2024, PiSSA, appendix C. Without this the adapter would
@@ -121,17 +155,17 @@ def pissa_to_lora(model: nn.Module) -> None:
     from torch.nn import Parameter
 
     for layer in _lora_layers(model):
-        if not hasattr(layer, "pissa_hook"):
+        if not hasattr(layer, "first_hook"):
             continue
         for linear, first, axis in (
-            (layer.lora_A[ADAPTER], layer.pissa_A, 0),
-            (layer.lora_B[ADAPTER], -layer.pissa_B, 1),
+            (layer.lora_A[ADAPTER], layer.first_A, 0),
+            (layer.lora_B[ADAPTER], -layer.first_B, 1),
         ):
             wider = cat([linear.weight.detach(), first.to(linear.weight.dtype)], dim=axis)
             linear.weight = Parameter(wider, requires_grad=linear.weight.requires_grad)
             linear.out_features, linear.in_features = wider.shape
-        layer.pissa_hook.remove()
-        del layer.pissa_hook, layer.pissa_A, layer.pissa_B
+        layer.first_hook.remove()
+        del layer.first_hook, layer.first_A, layer.first_B
         layer.r[ADAPTER] *= 2
         layer.lora_alpha[ADAPTER] *= 2  # the scaling, alpha / rank, stays
         config = _config(model)
@@ -144,19 +178,57 @@ def _principal(layer: Any) -> tuple[Tensor, Tensor]:
     Source: Meng et al. 2024, equations 2 and 3. Wide weights take the randomised decomposition, as the paper does.
     """
     import torch
-    from torch.nn.functional import pad
 
-    weight, rank = layer.get_base_layer().weight.detach().float(), layer.r[ADAPTER]
-    weight = weight.T if layer.fan_in_fan_out else weight
+    weight, rank = _weight(layer), layer.r[ADAPTER]
     if min(weight.shape) > WIDEST_EXACT:
         left, values, right = torch.svd_lowrank(weight, q=min(rank + 8, *weight.shape), niter=16)
         right = right.T
     else:
         left, values, right = torch.linalg.svd(weight, full_matrices=False)
-    root = (values[:rank] / layer.scaling[ADAPTER]).sqrt()
-    # A rank above the weight's own has nothing to start from: zeros.
-    spare = rank - len(root)
-    first_a, first_b = root[:, None] * right[:rank], left[:, :rank] * root
+    return _factors(left[:, :rank], values[:rank], right[:rank], layer)
+
+
+def _least(layer: Any) -> tuple[Tensor, Tensor]:
+    """A (r, in) and B (out, r) such that s B A is what the weight's r smallest singular values make of it.
+
+    Source: Wang et al. 2024, section 3.2. The smallest have no randomised shortcut: wide weights take their time.
+    """
+    import torch
+
+    rank = layer.r[ADAPTER]
+    left, values, right = torch.linalg.svd(_weight(layer), full_matrices=False)
+    return _factors(left[:, -rank:], values[-rank:], right[-rank:], layer)
+
+
+def _orthonormal(layer: Any) -> tuple[Tensor, Tensor]:
+    """A (r, in) and B (out, r) from the first columns of Q and rows of R, where W = Q R.
+
+    Source: Büyükakyüz 2024, algorithm 1. A carries 1 / s, so that s B A is the product of the two as they are.
+    """
+    import torch
+
+    basis, rest = torch.linalg.qr(_weight(layer))
+    rank = layer.r[ADAPTER]
+    return _padded(rest[:rank] / layer.scaling[ADAPTER], basis[:, :rank], rank)
+
+
+def _weight(layer: Any) -> Tensor:
+    """(out, in) float32, the layer's own."""
+    weight: Tensor = layer.get_base_layer().weight.detach().float()
+    return weight.T if layer.fan_in_fan_out else weight
+
+
+def _factors(left: Tensor, values: Tensor, right: Tensor, layer: Any) -> tuple[Tensor, Tensor]:
+    """Singular triples as A and B, each with the root of the values."""
+    root = (values / layer.scaling[ADAPTER]).sqrt()
+    return _padded(root[:, None] * right, left * root, layer.r[ADAPTER])
+
+
+def _padded(first_a: Tensor, first_b: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """A rank above the weight's own has nothing to start from: zeros."""
+    from torch.nn.functional import pad
+
+    spare = rank - len(first_a)
     return pad(first_a, (0, 0, 0, spare)).contiguous(), pad(first_b, (0, spare)).contiguous()
 
 
@@ -165,7 +237,7 @@ def _without_first(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Te
 
     if layer.disable_adapters:
         return output
-    first: Tensor = linear(linear(inputs[0].to(layer.pissa_A.dtype), layer.pissa_A), layer.pissa_B)
+    first: Tensor = linear(linear(inputs[0].to(layer.first_A.dtype), layer.first_A), layer.first_B)
     return output.sub(first.to(output.dtype), alpha=layer.scaling[ADAPTER])
 
 

@@ -37,6 +37,8 @@ class Families:
 
 
 ALL = Families(complement=True)
+#: Their linear layers are Conv1D, which some of PEFT's tuners do not wrap.
+CONV1D_FAMILIES = ("gpt2", "openai-gpt")
 
 
 def only(*names: str) -> Families:

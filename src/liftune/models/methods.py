@@ -15,7 +15,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from liftune.errors import MethodError
-from liftune.models import methods_lora, methods_prompt, methods_weight, options
+from liftune.models import (
+    methods_lora,
+    methods_prompt,
+    methods_weight,
+    methods_weight_blocks,
+    methods_weight_few,
+    options,
+)
 from liftune.models.method import ALL, METHODS, BackboneShape, Families, Method
 from liftune.models.options import Options
 
@@ -31,8 +38,8 @@ __all__ = [
     "virtual_tokens",
 ]
 
-#: The modules whose import registers the entries, in the order of listing.
-ENTRIES = (methods_lora, methods_weight, methods_prompt)
+#: The modules whose import, in this order, registers the entries in the order of listing.
+ENTRIES = (methods_lora, methods_prompt, methods_weight, methods_weight_blocks, methods_weight_few)
 
 
 def find_method(name: str) -> Method:

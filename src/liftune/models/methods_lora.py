@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from liftune.models import hooks, options
-from liftune.models.method import METHODS, BackboneShape
+from liftune.models.method import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
 from liftune.models.places import linear, places
 
 if TYPE_CHECKING:
@@ -71,11 +71,76 @@ def dora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=5e-4,
     mergeable=True,
     after_attach=hooks.pissa_begin,
-    before_save=hooks.pissa_to_lora,
+    before_save=hooks.split_to_lora,
 )
 def pissa(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     """Meng et al. 2024. Rate: half of LoRA's, since both factors start large."""
     return _lora(chosen, shape)
+
+
+@METHODS.entry(
+    "milora",
+    summary="LoRA begun from each weight's least directions; saved as plain LoRA of twice the rank.",
+    options=options.LoraOptions,
+    learning_rate=1e-3,
+    mergeable=True,
+    after_attach=hooks.milora_begin,
+    before_save=hooks.split_to_lora,
+)
+def milora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
+    """Wang et al. 2024 (MiLoRA). Rate: LoRA's, as in the paper."""
+    return _lora(chosen, shape)
+
+
+@METHODS.entry(
+    "olora",
+    summary="LoRA begun from an orthonormal basis of each weight; saved as plain LoRA of twice the rank.",
+    options=options.LoraOptions,
+    learning_rate=5e-4,
+    mergeable=True,
+    after_attach=hooks.olora_begin,
+    before_save=hooks.split_to_lora,
+)
+def olora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
+    """Büyükakyüz 2024 (OLoRA). Rate: PiSSA's, since both factors start large."""
+    return _lora(chosen, shape)
+
+
+@METHODS.entry(
+    "lorafa",
+    summary="LoRA whose A stays as it was drawn: B alone learns.",
+    options=options.LoraOptions,
+    learning_rate=2e-3,
+    mergeable=True,
+    after_attach=hooks.freeze_a,
+)
+def lorafa(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
+    """Zhang et al. 2023 (LoRA-FA). Rate: twice LoRA's, since half of it stands still."""
+    return _lora(chosen, shape)
+
+
+@METHODS.entry(
+    "delora",
+    summary="LoRA whose directions have unit length, the strength of the update learnt apart.",
+    options=options.DeloraOptions,
+    learning_rate=1e-3,
+    families=all_but(*CONV1D_FAMILIES),
+    mergeable=True,
+)
+def delora(chosen: options.DeloraOptions, shape: BackboneShape) -> PeftConfig:
+    """Bini et al. 2025 (DeLoRA). Rate: LoRA's.
+
+    The first step takes the update to its whole size. PEFT's 15 then leaves nothing of a small encoder: on minilm and
+    300 rows of sample:emotions, validation accuracy was 0.33 at 1, 0.22 at 0.25 and 0.17, chance, at 4.
+    """
+    from peft import DeloraConfig
+
+    return DeloraConfig(
+        r=chosen.rank,
+        delora_lambda=chosen.scale,  # type: ignore[arg-type]  # only ever multiplied with
+        module_dropout=chosen.dropout,
+        **places(linear(chosen, shape), shape, conv1d=False),
+    )
 
 
 @METHODS.entry(

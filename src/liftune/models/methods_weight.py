@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 
 from liftune.errors import MethodError
 from liftune.models import hooks, options, targets
-from liftune.models.method import METHODS, BackboneShape, all_but
-from liftune.models.places import linear, places
+from liftune.models.method import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
+from liftune.models.places import block_size, linear, places
 
 if TYPE_CHECKING:
     from peft import PeftConfig
-
-#: Their linear layers are Conv1D, which some of PEFT's tuners do not wrap.
-CONV1D_FAMILIES = ("gpt2", "openai-gpt")
 
 
 @METHODS.entry(
@@ -57,21 +54,6 @@ def vera(chosen: options.VeraOptions, shape: BackboneShape) -> PeftConfig:
     )
 
 
-def _block_size(chosen: options.BlockOptions, shape: BackboneShape, names: list[str], *, default: int) -> int:
-    """What was asked for, or the largest divisor of every target's input width up to `default`."""
-    width = targets.common_width(shape.model, names)
-    if chosen.block_size is None:
-        return max(size for size in range(1, default + 1) if width % size == 0)
-    if width % chosen.block_size:
-        fitting = [size for size in range(2, width + 1) if width % size == 0]
-        raise MethodError(
-            f"block_size: {chosen.block_size} does not divide every input width of the target layers",
-            where="--set block_size",
-            mend=f"choose among: {', '.join(map(str, fitting))}",
-        )
-    return chosen.block_size
-
-
 @METHODS.entry(
     "oft",
     summary="Rotates each weight's input in blocks.",
@@ -86,7 +68,7 @@ def oft(chosen: options.BlockOptions, shape: BackboneShape) -> PeftConfig:
 
     names = linear(chosen, shape)
     return OFTConfig(
-        oft_block_size=_block_size(chosen, shape, names, default=32),
+        oft_block_size=block_size(chosen.block_size, targets.common_width(shape.model, names), most=32),
         module_dropout=chosen.dropout,
         **places(names, shape),
     )
@@ -106,7 +88,7 @@ def boft(chosen: options.BlockOptions, shape: BackboneShape) -> PeftConfig:
 
     names = linear(chosen, shape)
     return BOFTConfig(
-        boft_block_size=_block_size(chosen, shape, names, default=8),
+        boft_block_size=block_size(chosen.block_size, targets.common_width(shape.model, names), most=8),
         boft_n_butterfly_factor=1,
         boft_dropout=chosen.dropout,
         **places(names, shape),

@@ -38,6 +38,12 @@ PEFT_NAMES = {
     "scaling": "scale",
     "num_virtual_tokens": "virtual_tokens",
     "encoder_hidden_size": "hidden_size",
+    "delora_lambda": "scale",
+    "num_vectors": "vectors",
+    "miss_dropout": "dropout",
+    "vblora_dropout": "dropout",
+    "randlora_alpha": "alpha",
+    "randlora_dropout": "dropout",
 }
 
 
@@ -163,10 +169,100 @@ class FourierOptions(Targeted):
 
     frequencies: Annotated[int, Field(gt=0)] | None = None
     """Trained coefficients of each layer; automatic: 1000, or all of a smaller matrix."""
-    scale: Annotated[float, Field(gt=0)] = 150.0
+    scale: Annotated[float, Field(gt=0)] = 10.0
     """Of the update; the paper's for RoBERTa."""
     lr_ratio: Ratio = 20.0
     """The spectrum's learning rate over the head's."""
+
+
+class DeloraOptions(Targeted):
+    """Of DeLoRA."""
+
+    rank: Rank = 8
+    """Directions of the update."""
+    scale: Annotated[float, Field(gt=0)] = 1
+    """How large the update is once it has left nought, over rank and the weight's own norm; learnt from there."""
+    dropout: Dropout = 0.0
+    """Of the whole update, while training."""
+
+
+class HouseholderOptions(Targeted):
+    """Of HRA."""
+
+    rank: Annotated[int, Field(gt=0, multiple_of=2)] = 8
+    """Reflections of each layer, an even number: pairs of equal ones start as nothing."""
+
+
+class RoadOptions(Targeted):
+    """Of RoAd."""
+
+    variant: Literal["road_1", "road_2", "road_4"] = "road_1"
+    """One, two or four angles and scales for each pair of outputs."""
+    group_size: Annotated[int, Field(ge=2, multiple_of=2)] | None = None
+    """Outputs among which pairs are made, an even divisor of every target's output width; automatic: the largest up
+    to 64."""
+
+
+class CirculantOptions(Targeted):
+    """Of C3A."""
+
+    block_size: Annotated[int, Field(ge=2)] | None = None
+    """Width of a circulant block, a divisor of every target's widths; automatic: the largest up to 256."""
+    lr_ratio: Ratio = 100.0
+    """The kernels' learning rate over the head's."""
+
+
+class ShardOptions(Targeted):
+    """Of MiSS and Bone."""
+
+    rank: Annotated[int, Field(gt=0)] | None = None
+    """Width of the shared part, a divisor of every target's widths; automatic: the largest up to 64."""
+    dropout: Dropout = 0.0
+    """Of the update's input, while training."""
+
+
+class VectorBankOptions(Targeted):
+    """Of VB-LoRA."""
+
+    rank: Rank = 4
+    """Of each layer's update."""
+    vectors: Annotated[int, Field(gt=1)] = 90
+    """In the bank that all layers share."""
+    vector_length: Annotated[int, Field(ge=2)] | None = None
+    """A divisor of every target's widths; automatic: the largest up to 256."""
+    topk: Annotated[int, Field(gt=0)] = 2
+    """Vectors that each part of an update is mixed of."""
+    dropout: Dropout = 0.0
+    """Of the update's input, while training."""
+    lr_ratio: Ratio = 10.0
+    """The learning rate of the choice over that of the bank and the head."""
+
+
+class RandLoraOptions(Targeted):
+    """Of RandLoRA."""
+
+    rank: Rank = 32
+    """Of each of the random, shared, frozen bases; fewer parameters are trained with larger ones."""
+    alpha: Annotated[int, Field(gt=0)] = 640
+    """The update is scaled by alpha / rank."""
+    dropout: Dropout = 0.0
+    """Of the update's input, while training."""
+
+
+class SparseOptions(Targeted):
+    """Of SHiRA."""
+
+    rank: Rank = 8
+    """Entries trained in each weight: as many as a LoRA of this rank has."""
+
+
+class WaveletOptions(Targeted):
+    """Of WaveFT."""
+
+    frequencies: Annotated[int, Field(gt=0)] | None = None
+    """Trained coefficients of each layer; automatic: 2592, or all of a smaller matrix."""
+    scale: Annotated[float, Field(gt=0)] = 25.0
+    """Of the update."""
 
 
 class NormOptions(Options):

@@ -96,6 +96,18 @@ def common_width(model: nn.Module, targets: Iterable[str]) -> int:
     return gcd(*(widths(model.get_submodule(name))[0] for name in targets))
 
 
+def common_output_width(model: nn.Module, targets: Iterable[str]) -> int:
+    """The greatest common divisor of the targets' output widths."""
+    return gcd(*(widths(model.get_submodule(name))[1] for name in targets))
+
+
+def biases(model: nn.Module, head: Sequence[str]) -> list[str]:
+    """Names of the biases outside the head, of linear layers and norms alike."""
+    return [
+        name for name, _ in model.named_parameters() if name.rpartition(".")[2] == "bias" and not _within(name, head)
+    ]
+
+
 def smallest_weight(model: nn.Module, targets: Iterable[str]) -> int:
     """Entries of the smallest target's weight matrix."""
     return min(wide * high for wide, high in (widths(model.get_submodule(name)) for name in targets))

@@ -44,13 +44,13 @@ class Progress:
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def bar(self, what: str, rows: int) -> Iterator[Advance]:
-        """A bar of so many rows, with speed and time left; gone once it is full."""
+    def bar(self, what: str, rows: int, *, speed: bool = True) -> Iterator[Advance]:
+        """A bar of so many rows, or of so many of anything without their speed, and time left; gone once it is full."""
         columns: tuple[ProgressColumn, ...] = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            RowsPerSecond(),
+            *((RowsPerSecond(),) if speed else ()),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )

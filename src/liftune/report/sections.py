@@ -19,6 +19,7 @@ from liftune.report.calibration import calibration_section, decisions_section
 from liftune.report.chart import Lines, Series
 from liftune.report.claims import claims
 from liftune.report.doubts import audit_sentences, shift_section, suspects_section
+from liftune.report.outlook import curve_section
 from liftune.report.section import (
     CHAPTERS,
     SECTIONS,
@@ -253,6 +254,12 @@ def _curves(record: RunRecord) -> tuple[Lines, ...]:
             [[epoch.validation.get(record.metric) for epoch in log.epochs] for log in logs],
         ),
     )
+
+
+@SECTIONS.entry("curve", summary="Scores against training rows, and what more of them would bring.", chapter="data")
+def curve(record: RunRecord) -> Section | None:
+    """One row a size, one column a contender; the next step in words."""
+    return curve_section(record.curve) if record.curve else None
 
 
 @SECTIONS.entry("proof", summary="The saved adapter against the live model.", chapter="tuning")

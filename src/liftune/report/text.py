@@ -22,7 +22,7 @@ def to_markdown(record: RunRecord, details: Details | None = None) -> str:
     parts = [f"# liftune report: {record.run}"]
     for section in sections(record, details):
         parts.append(f"## {section.title}")
-        parts += [_markdown_table(table) for table in section.tables]
+        parts += [markdown_table(table) for table in section.tables]
         parts += [f"```console\n$ {command}\n```" for command in section.commands]
         if section.sentences:
             parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in section.sentences))
@@ -58,7 +58,8 @@ def _rich_table(table: Table) -> RichTable:
     return rich
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table as Markdown."""
     rule = ("---:" if position in table.right else "---" for position in range(len(table.headings)))
     rows, left = table.cut()
     lines = (table.headings, tuple(rule), *rows)

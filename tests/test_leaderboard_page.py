@@ -1,0 +1,64 @@
+"""docs/leaderboard.md is made from results alone."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftune.record import Audit, Interval, RowCounts
+from liftune.scale.found import CellFound, RungsFound, Standing, SweepRecord
+from liftune.task import TaskKind
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def maker() -> Any:
+    found = importlib.util.spec_from_file_location("make_leaderboard", ROOT / "tools" / "make_leaderboard.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def standing(contender: str, score: float, rank: int, **more: Any) -> Standing:
+    interval = Interval(value=score, low=score - 0.1, high=score + 0.1)
+    return Standing(model="minilm", contender=contender, tuned=True, rank=rank, score=interval, seeds=3, **more)
+
+
+def sweep_of(data: str, *standings: Standing) -> tuple[SweepRecord, dict[str, Any]]:
+    record = SweepRecord(
+        sweep="s", data=data, task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
+        rows=RowCounts(train=256, validation=200, test=400), metric="accuracy", data_fingerprint="f",
+        rungs=(RungsFound(model="minilm", labels=("a", "b"), max_length=48, plan=(), contenders=()),),
+        cells=(CellFound(model="minilm", method="prefix", seed=0, state="unfit", reason="does not fit"),),
+        standings=standings, versions={"peft": "0.21"},
+    )  # fmt: skip
+    asked = {
+        "run": {
+            "train": {"seeds": [0, 1, 2], "epochs": 4, "batch_size": 8, "lr": None},
+            "data": {"train_rows": 256, "test_rows": 400},
+            "model": {"max_length": 48},
+        },
+        "models": ["/somewhere/minilm"],
+    }
+    return record, asked
+
+
+def test_the_page_holds_every_set_and_the_means_over_those_that_all_have(maker: Any) -> None:
+    costs = {"train_seconds": 4.0, "adapter_bytes": 1_400_000}
+    first = sweep_of("/data/emotion", standing("lora", 0.6, 1, **costs), standing("ia3", 0.5, 2), standing("x", 0.4, 3))
+    second = sweep_of("/data/trec6", standing("ia3", 0.9, 1), standing("lora", 0.8, 1, **costs))
+    text = maker.page([first, second], "One thread.")
+    assert "| `lora` | 0.700 | 1.0 | 0.600 (1) | 0.800 (1) | 4.0 | - | 0 | 1.4 MB |" in text
+    assert text.index("| `lora` | 0.7") < len(text)
+    assert "| `x` |" not in text, "a mean over fewer sets would not be compared fairly"
+    assert "## emotion" in text
+    assert "## trec6" in text
+    assert "One thread." in text
+    assert "liftune sweep emotion --methods all --models minilm --seeds 0,1,2 --epochs 4 --batch-size 8" in text
+    assert "/data" not in text
+    assert "/somewhere" not in text
+    assert "| minilm | prefix | 0 | unfit | does not fit |" in text

@@ -1,0 +1,163 @@
+"""Many contenders ranked: ties where nothing tells them apart, and no more false claims than 5 in a hundred."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from liftune.errors import DataError
+from liftune.evidence.compare import compare
+from liftune.evidence.evaluate import Evaluation
+from liftune.evidence.intervals import clopper_pearson
+from liftune.evidence.multiple import holm
+from liftune.evidence.ranking import Entrant, rank, with_seeds
+from liftune.record import Interval
+from liftune.task import TaskKind
+
+N = 300
+
+
+def evaluation(name: str, right: NDArray[np.bool_], ids: str = "test") -> Evaluation:
+    """Two labels; right on these rows."""
+    targets = np.arange(len(right)) % 2
+    answers = np.where(right, targets, 1 - targets)
+    return Evaluation(
+        name=name,
+        task=TaskKind.SINGLE_LABEL,
+        labels=("a", "b"),
+        unseen=(),
+        ids=tuple(f"{ids}:{i}" for i in range(len(right))),
+        logits=np.eye(2, dtype=np.float32)[answers] * 3,
+        targets=targets,
+        fingerprint="f",
+    )
+
+
+def entrant(name: str, *shares: float, seed: int = 0) -> Entrant:
+    """Right on about this share of rows, once a seed, each drawn by itself."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    return Entrant(name, tuple(evaluation(name, rng.random(N) < share) for share in shares))
+
+
+def test_holm_is_the_published_example_and_keeps_the_order_given() -> None:
+    """Holm 1979: 0.01, 0.04, 0.03, 0.005 are 0.03, 0.06, 0.06, 0.02."""
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+    assert len(holm(np.array([]))) == 0
+
+
+def test_holm_claims_falsely_at_most_as_often_as_it_says_where_all_are_alike() -> None:
+    drawn = np.random.default_rng(0).random((4_000, 12))
+    claimed = [(holm(p_values) <= 0.05).any() for p_values in drawn]
+    assert np.mean(claimed) < 0.06
+    assert np.mean([(p_values <= 0.05).any() for p_values in drawn]) > 0.4  # what it mends
+
+
+def test_what_cannot_be_told_from_the_best_shares_its_rank() -> None:
+    places = rank([entrant("poor", 0.3), entrant("good", 0.9), entrant("good too", 0.88), entrant("poor too", 0.33)])
+    assert [(each.name, each.rank) for each in places] == [("good", 1), ("good too", 1), ("poor too", 3), ("poor", 3)]
+    assert places[0].score.value == pytest.approx(0.9, abs=0.05)
+    assert places[0].spread is None
+
+
+def test_two_models_are_told_apart_by_the_one_rule() -> None:
+    """A pair alone needs no correction: rank and verdict agree."""
+    for share in (0.7, 0.74, 0.78, 0.8):
+        a, b = entrant("a", 0.85), entrant("b", share)
+        verdict = compare(a.evaluations[0], b.evaluations[0]).verdict
+        assert (rank([a, b])[1].rank == 2) == (verdict == "worse")
+
+
+def test_many_contenders_need_more_evidence_than_two() -> None:
+    a, b = entrant("a", 0.85), entrant("b", 0.76)
+    others = [entrant(f"c{i}", 0.3) for i in range(12)]
+    assert [each.rank for each in rank([a, b])] == [1, 2]
+    assert [each.rank for each in rank([a, b, *others])][:2] == [1, 1]
+
+
+def test_seeds_that_spread_wide_widen_the_interval_and_tie_what_one_seed_would_part() -> None:
+    steady, wild = entrant("steady", 0.8, 0.8, 0.8), entrant("wild", 0.4, 0.8, 0.55)
+    assert rank([entrant("steady", 0.8), entrant("wild", 0.55)])[1].rank == 2
+    places = {each.name: each for each in rank([steady, wild])}
+    assert places["wild"].rank == 1
+    assert places["wild"].spread > 5 * places["steady"].spread
+    assert width(places["wild"].score) > 4 * width(places["steady"].score)
+    assert 0.0 <= places["wild"].score.low < places["wild"].score.high <= 1.0, "an accuracy stays one"
+
+
+def width(found: Interval) -> float:
+    return found.high - found.low
+
+
+def test_a_score_that_is_undefined_comes_last_and_ties_with_its_like() -> None:
+    flat = [entrant(name, 1.0) for name in ("x", "y")]
+    constant = [
+        Entrant(each.name, (Evaluation(**{**vars(each.evaluations[0]), "logits": np.zeros((N, 2), np.float32)}),))
+        for each in flat
+    ]
+    targets = np.linspace(0, 1, N)
+    regression = [
+        Entrant(
+            each.name,
+            (
+                Evaluation(
+                    **{
+                        **vars(each.evaluations[0]),
+                        "task": TaskKind.REGRESSION,
+                        "labels": (),
+                        "targets": targets,
+                        "logits": np.zeros((N, 1), np.float32),
+                    }
+                ),
+            ),
+        )
+        for each in constant
+    ]
+    good = Evaluation(**{**vars(regression[0].evaluations[0]), "logits": targets[:, None].astype(np.float32)})
+    places = rank([*regression, Entrant("good", (good,))], "pearson")
+    assert [(each.name, each.rank) for each in places] == [("good", 1), ("x", 2), ("y", 2)]
+    assert places[1].score.value is None
+
+
+def test_another_metric_than_accuracy_is_ranked_by_resampling() -> None:
+    places = rank([entrant("a", 0.9, 0.88), entrant("b", 0.5, 0.52), entrant("c", 0.89)], "macro_f1")
+    assert [(each.name, each.rank) for each in places if each.name == "b"] == [("b", 3)]
+    assert places[0].rank == places[1].rank == 1
+
+
+def test_other_rows_and_no_rows_at_all_are_refused() -> None:
+    with pytest.raises(DataError, match="different rows"):
+        rank([entrant("a", 0.5), Entrant("b", (evaluation("b", np.ones(N, bool), ids="other"),))])
+    with pytest.raises(DataError, match="nothing to rank"):
+        rank([])
+
+
+def test_one_seed_leaves_the_interval_as_it_was() -> None:
+    over_rows = clopper_pearson(80, 100)
+    assert with_seeds(over_rows, np.array([0.8])) == over_rows
+    same = with_seeds(over_rows, np.array([0.8, 0.8, 0.8]))
+    assert (same.low, same.high) == pytest.approx((over_rows.low, over_rows.high))
+
+
+def test_methods_that_are_alike_are_told_apart_at_most_5_times_in_a_hundred() -> None:
+    """Both rows and seeds vary: by rows alone, a lucky seed would be called a better method."""
+    from scipy.stats import ttest_1samp
+
+    rng, seeds, draws = np.random.default_rng(0), 3, 400
+    false, naive = 0, 0
+    for _ in range(draws):
+        hard = rng.normal(size=N)
+        sides = []
+        for _ in range(2):
+            skill = 1.0 + 0.25 * rng.normal(size=(seeds, 1))
+            sides.append(skill + hard + rng.normal(size=(seeds, N)) > 0)
+        a, b = (
+            Entrant(name, tuple(evaluation(name, each) for each in side))
+            for name, side in zip("ab", sides, strict=True)
+        )
+        false += rank([a, b])[1].rank == 2
+        rows = sides[0].mean(axis=0) - sides[1].mean(axis=0)
+        naive += ttest_1samp(rows, 0.0).pvalue <= 0.05
+    assert false / draws <= 0.055
+    assert naive / draws > 0.10

@@ -1,0 +1,417 @@
+"""A sweep: every cell once, resumable, never ended by one cell, refused where it is not the one that was begun."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_models import save_tiny
+
+import liftune
+from liftune.cli import main
+from liftune.errors import ArtifactError, LiftuneError, MethodError, SpecError
+from liftune.evidence.evaluate import Evaluation
+from liftune.record import Interval
+from liftune.scale import sweep as sweeping
+from liftune.scale.cells import Stage
+from liftune.scale.folder import read_sweep
+from liftune.scale.found import CellFound, Standing, SweepRecord
+from liftune.scale.grid import Cell, SweepSpec
+from liftune.scale.picture import draw
+from liftune.scale.show import leaderboard_sentences, sweep_sections
+from liftune.scale.standing import Entry, front, on_fronts, standings
+from liftune.scale.sweep import sweep
+from liftune.spec import RunSpec
+from liftune.task import TaskKind
+
+FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
+Tune = Callable[[Stage, Cell], CellFound]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    return {family: str(save_tiny(family, folder / family)) for family in ("distilbert", "bert")}
+
+
+@pytest.fixture
+def ask(models: dict[str, str], emotions: Path, tmp_path: Path) -> Callable[..., SweepSpec]:
+    def asked(methods: Any = "lora,ia3", *, names: str = "distilbert", **options: Any) -> SweepSpec:
+        values = {"data": str(emotions), "out": str(tmp_path / "sweep"), "seeds": "0,1", **FAST, **options}
+        return SweepSpec.of(RunSpec.of(**values), methods, [models[name] for name in names.split(",")])
+
+    return asked
+
+
+@pytest.fixture
+def tuned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The cells that are tuned in earnest, as they are."""
+    return spy(monkeypatch, lambda cell: None)
+
+
+def spy(monkeypatch: pytest.MonkeyPatch, before: Callable[[Cell], None]) -> list[str]:
+    real, seen = sweeping.tune_cell, []
+
+    def watched(stage: Stage, cell: Cell) -> CellFound:
+        before(cell)
+        seen.append(cell.name)
+        return real(stage, cell)
+
+    monkeypatch.setattr(sweeping, "tune_cell", watched)
+    return seen
+
+
+# The grid -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_cell_is_tuned_once_seed_by_seed_and_ranked_beside_the_rungs(
+    ask: Callable[..., SweepSpec], tuned: list[str], tmp_path: Path
+) -> None:
+    record = sweep(ask())
+    assert tuned == ["lora-0", "ia3-0", "lora-1", "ia3-1"]
+    assert {each.contender for each in record.standings} == {"majority", "tfidf", "base", "probe", "lora", "ia3"}
+    assert [each.rank for each in record.standings] == sorted(each.rank for each in record.standings)
+    assert record.standings[0].rank == 1
+    lora = next(each for each in record.standings if each.contender == "lora")
+    assert (lora.seeds, lora.tuned) == (2, True)
+    assert lora.spread is not None
+    assert lora.adapter_bytes > 4 * lora.trainable_parameters > 0
+    assert lora.train_seconds > 0
+    cells = [cell for cell in record.cells if cell.method == "lora"]
+    assert lora.score.value == pytest.approx(np.mean([cell.metrics["accuracy"].value for cell in cells]))
+    assert read_sweep(tmp_path / "sweep") == record
+    assert next(iter(record.to_json())) == "schema"
+
+
+def test_a_cell_is_what_tune_finds(ask: Callable[..., SweepSpec], tmp_path: Path) -> None:
+    """The sweep goes by the very steps of tune: the same spec gives the same numbers."""
+    spec = ask("lora", seeds="1")
+    cell = sweep(spec).cells[0]
+    run = spec.run_of(Cell(spec.models[0], "lora", 1)).model_copy(update={"out": str(tmp_path / "run")})
+    from liftune.run import tune
+
+    rung = next(each for each in tune(run).contenders if each.name == "tuned")
+    assert cell.metrics == rung.metrics
+    assert cell.validation == rung.validation
+    assert cell.trainable_parameters == rung.trainable_parameters
+
+
+def test_several_models_are_crossed_with_the_methods(ask: Callable[..., SweepSpec]) -> None:
+    record = sweep(ask("lora", names="distilbert,bert", seeds="0"))
+    assert [(Path(each.model).name, each.state) for each in record.cells] == [("distilbert", "done"), ("bert", "done")]
+    assert len(record.rungs) == 2
+    assert "model" in sweep_sections(record)[0].tables[0].headings
+
+
+def test_all_contenders_read_rows_cut_as_the_greediest_method_needs(ask: Callable[..., SweepSpec]) -> None:
+    """Virtual tokens take room: were the others to read more, they would answer other questions."""
+    record = sweep(ask("lora,prompt", seeds="0"))
+    assert record.rungs[0].max_length == 128 - 20
+
+
+def test_options_are_given_method_by_method(ask: Callable[..., SweepSpec]) -> None:
+    spec = ask("lora,ia3", set=["lora.rank=2"])
+    assert spec.run_of(Cell(spec.models[0], "lora", 0)).method.options == {"rank": "2"}
+    assert spec.run_of(Cell(spec.models[0], "ia3", 0)).method.options == {}
+    for stray in ("rank=2", "dora.rank=2"):
+        with pytest.raises(SpecError, match="no method of the sweep"):
+            ask("lora,ia3", set=[stray])
+    with pytest.raises(MethodError, match="rank"):
+        ask("lora", set=["lora.rank=-1"])
+
+
+def test_methods_are_named_as_freely_as_elsewhere_and_all_of_them_by_one_word(ask: Callable[..., SweepSpec]) -> None:
+    from liftune.models.methods import METHODS
+
+    assert ask("LoRA+, p-tuning").methods == ("loraplus", "p_tuning")
+    assert ask("all").methods == tuple(METHODS)
+    with pytest.raises(SpecError, match="lora is given twice"):
+        ask("lora,LoRA")
+    with pytest.raises(MethodError, match="did you mean lora"):
+        ask("lroa")
+
+
+def test_the_base_and_the_test_rows_are_read_once_a_model(
+    ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    climbed = []
+    real = sweeping.climb_rungs
+    monkeypatch.setattr(sweeping, "climb_rungs", lambda stage: climbed.append(stage.model) or real(stage))
+    loaded = []
+    load = sweeping.load_data
+    monkeypatch.setattr(sweeping, "load_data", lambda spec: loaded.append(spec) or load(spec))
+    spec = ask("lora", names="distilbert,bert", seeds="0,1")
+    sweep(spec)
+    assert climbed == list(spec.models)
+    assert len(loaded) == 1
+
+
+# Stopped, and gone on with ------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_that_was_stopped_goes_on_where_it_was(
+    ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stop(cell: Cell) -> None:
+        if cell.name == "lora-1":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        first = spy(patch, stop)
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            sweep(ask())
+    assert first == ["lora-0", "ia3-0"]
+    assert "kept: 2 cells" in stopped.value.__notes__[0]
+    assert not (tmp_path / "sweep" / "sweep.json").exists()
+    before = (tmp_path / "sweep" / "distilbert" / "lora-0.json").read_bytes()
+    second = spy(monkeypatch, lambda cell: None)
+    monkeypatch.setattr(sweeping, "climb_rungs", None)  # the rungs stand on the disk
+    whole = sweep(ask())
+    assert second == ["lora-1", "ia3-1"]
+    assert (tmp_path / "sweep" / "distilbert" / "lora-0.json").read_bytes() == before
+    assert [cell.state for cell in whole.cells] == ["done"] * 4
+    third = spy(monkeypatch, lambda cell: None)
+    assert sweep(ask()).standings == whole.standings
+    assert third == []
+
+
+def test_a_cell_that_was_being_written_is_tuned_again(
+    ask: Callable[..., SweepSpec], tuned: list[str], tmp_path: Path
+) -> None:
+    sweep(ask("lora", seeds="0"))
+    place = tmp_path / "sweep" / "distilbert"
+    (place / "lora-0.json").rename(place / "lora-0.json.new")
+    sweep(ask("lora", seeds="0"))
+    assert tuned == ["lora-0", "lora-0"]
+
+
+def test_another_spec_is_refused_with_what_differs(ask: Callable[..., SweepSpec]) -> None:
+    sweep(ask("lora", seeds="0"))
+    with pytest.raises(ArtifactError) as refused:
+        sweep(ask("lora,ia3", seeds="0", epochs=2))
+    assert "train.epochs: 1 there, 2 asked" in refused.value.what
+    assert "methods: lora there, lora,ia3 asked" in refused.value.what
+    assert len(refused.value.what.splitlines()) == 3
+    assert "another folder" in refused.value.mend
+
+
+def test_other_rows_are_refused(ask: Callable[..., SweepSpec], emotions: Path) -> None:
+    sweep(ask("lora", seeds="0"))
+    path = emotions / "train.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("sunny", "rainy"), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="rows of train have changed"):
+        sweep(ask("lora", seeds="0"))
+
+
+def test_a_folder_of_something_else_is_left_alone(ask: Callable[..., SweepSpec], tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match="holds other files"):
+        sweep(ask())
+    (tmp_path / "sweep" / "spec.json").write_text("{}")
+    with pytest.raises(ArtifactError, match="holds no sweep"):
+        sweep(ask())
+
+
+def test_a_damaged_cell_is_named(ask: Callable[..., SweepSpec], tmp_path: Path) -> None:
+    sweep(ask("lora", seeds="0"))
+    (tmp_path / "sweep" / "distilbert" / "lora-0.json").write_text("{")
+    with pytest.raises(ArtifactError, match=r"lora-0\.json is damaged"):
+        sweep(ask("lora", seeds="0"))
+
+
+def test_what_is_refused_before_anything_is_tuned_leaves_nothing(ask: Callable[..., SweepSpec], tmp_path: Path) -> None:
+    spec = ask("lora")
+    nowhere = spec.model_copy(update={"models": (*spec.models, str(tmp_path / "nowhere"))})
+    with pytest.raises(LiftuneError):
+        sweep(nowhere)
+    assert not (tmp_path / "sweep").exists()
+
+
+# Failures -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_method_that_does_not_fit_and_a_cell_that_fails_end_nothing(
+    ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(cell: Cell) -> None:
+        if cell.name == "ia3-0":
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    with monkeypatch.context() as patch:
+        spy(patch, fail)
+        record = sweep(ask("ia3,prefix,lora"))
+    states = {(cell.method, cell.seed): cell.state for cell in record.cells}
+    assert states == {
+        ("ia3", 0): "failed", ("ia3", 1): "done", ("prefix", 0): "unfit", ("prefix", 1): "unfit",
+        ("lora", 0): "done", ("lora", 1): "done",
+    }  # fmt: skip
+    told = sweep_sections(record)[1]
+    assert told.title == "Without a score"
+    assert list(told.tables[0].rows[0][1:]) == [
+        "ia3",
+        "0",
+        "failed",
+        "RuntimeError: DefaultCPUAllocator: can't allocate memory",
+    ]
+    assert told.tables[0].rows[1][1:4] == ("prefix", "0, 1", "unfit")
+    assert "does not fit distilbert" in told.tables[0].rows[1][4]
+    assert next(each for each in record.standings if each.contender == "ia3").seeds == 1
+    again = spy(monkeypatch, lambda cell: None)
+    assert {cell.state for cell in sweep(ask("ia3,prefix,lora")).cells} == {"done", "unfit"}
+    assert again == ["ia3-0"], "a failed cell is tried again, one that can never fit is not"
+
+
+def test_a_full_disk_ends_the_sweep(ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(cell: Cell) -> None:
+        raise ArtifactError("cannot write: no space left on device")
+
+    spy(monkeypatch, full)
+    with pytest.raises(ArtifactError, match="no space"):
+        sweep(ask())
+
+
+# Standings, table and picture ---------------------------------------------------------------------------------------
+
+
+def test_the_front_is_what_nothing_beats_at_its_cost() -> None:
+    """By brute force over random points, ties among them."""
+    points = np.random.default_rng(0).integers(0, 6, size=(40, 2)).astype(float)
+    for i, on in enumerate(front(points)):
+        beaten = any((other <= points[i]).all() and (other < points[i]).any() for other in points)
+        assert on != beaten
+
+
+def standing(contender: str, score: float | None, **costs: Any) -> Standing:
+    found = Interval(value=score) if score is None else Interval(value=score, low=score - 0.05, high=score + 0.05)
+    return Standing(model="m", contender=contender, tuned=True, rank=1, score=found, seeds=1, **costs)
+
+
+def test_a_cost_that_is_unknown_is_on_no_front_and_lower_is_better_turns_the_front() -> None:
+    found = [standing("a", 0.9, train_seconds=10.0), standing("b", 0.5, train_seconds=1.0), standing("c", 0.95)]
+    assert [each.fronts for each in on_fronts(found, 1.0)] == [("seconds",), ("seconds",), ()]
+    assert [each.fronts for each in on_fronts(found, -1.0)] == [(), ("seconds",), ()]
+
+
+def test_costs_are_means_over_seeds() -> None:
+    logits = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
+    evaluation = Evaluation(
+        "x", TaskKind.SINGLE_LABEL, ("a", "b"), (), ("0", "1", "2", "3"), logits, np.array([0, 1, 0, 0]), "f"
+    )
+    cells = tuple(
+        CellFound(
+            model="m", method="x", seed=seed, state="done", validation={"accuracy": 0.5 + seed / 10},
+            train_seconds=1.0 + seed, adapter_bytes=100 + 10 * seed,
+        )
+        for seed in (0, 1)
+    )  # fmt: skip
+    found = standings([Entry("m", "x", True, cells, (evaluation, evaluation))], "accuracy")[0]
+    assert (found.train_seconds, found.adapter_bytes, found.memory_mib) == (1.5, 105, None)
+    assert (found.validation, found.score.value, found.spread) == (0.55, 0.75, 0.0)
+
+
+@pytest.fixture(scope="module")
+def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> SweepRecord:
+    """A record as a sweep leaves it, without one: standings alone."""
+    from liftune.record import Audit, RowCounts
+
+    costs = {"train_seconds": 2.0, "memory_mib": 900.0, "adapter_bytes": 40_000, "trainable_parameters": 1_000}
+    return SweepRecord(
+        sweep="s", data="x/<b>&data", task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
+        rows=RowCounts(train=10, validation=5, test=20), metric="accuracy", data_fingerprint="f", rungs=(), cells=(),
+        standings=on_fronts([standing("lora", 0.8, **costs), standing("ia3", None, **costs)], 1.0),
+        chosen="lora on m",
+    )  # fmt: skip
+
+
+def test_the_table_says_how_to_read_it(finished: SweepRecord) -> None:
+    section = sweep_sections(finished)[0]
+    assert section.tables[0].rows[0][1:3] == ("lora", "0.800 [0.750, 0.850]")
+    assert section.tables[0].rows[0][-2:] == ("40.0 kB", "time, memory, size")
+    assert section.tables[0].rows[1][2] == "undefined"
+    said = " ".join(leaderboard_sentences(finished))
+    assert "One seed" in said
+    assert "Validation would choose lora on m" in said
+    assert "partial" in said
+
+
+@pytest.mark.parametrize("ending", [".svg", ".png"])
+def test_the_picture_is_one(finished: SweepRecord, ending: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"picture{ending}"
+    draw(finished, str(path))
+    if ending == ".svg":
+        text = path.read_text(encoding="utf-8")
+        ET.fromstring(text)
+        assert "lora" in text
+    else:
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+# Doors --------------------------------------------------------------------------------------------------------------
+
+
+def called(*argv: str, code: int = 0) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert main(argv) == code, err.getvalue()
+    return out.getvalue(), err.getvalue()
+
+
+def test_the_command_and_python_find_the_same(models: dict[str, str], emotions: Path, tmp_path: Path) -> None:
+    argv = ("sweep", str(emotions), "--methods", "lora,ia3", "--models", models["distilbert"], "--epochs", "1")
+    out, err = called(*argv, "--seeds", "0,1", "--out", str(tmp_path / "cli"), "--json")
+    found = json.loads(out)
+    assert "2 of 4" in err
+    python = liftune.sweep(
+        str(emotions), methods=["lora", "ia3"], models=[models["distilbert"]], seeds=[0, 1], epochs=1,
+        out=tmp_path / "python",
+    )  # fmt: skip
+    assert [each["score"] for each in found["standings"]] == [each.score.model_dump() for each in python.standings]
+    text, _ = called(*argv, "--seeds", "0,1", "--out", str(tmp_path / "cli"), "--quiet")
+    assert text.startswith("Leaderboard")
+    assert "lora" in text
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "missing option '--methods'"),
+        (["--methods", "lroa"], "did you mean lora"),
+        (["--methods", "lora,lora"], "lora is given twice"),
+        (["--methods", "lora", "--models", "minilm,minilm"], "minilm is given twice"),
+        (["--methods", "none"], "at least 1 item"),
+        (["--methods", "lora", "--seeds", "0,0"], "0 is given twice"),
+        (["--methods", "lora", "--epochs", "0"], "--epochs"),
+        (["--methods", "lora", "--set", "rank=2"], "no method of the sweep"),
+        (["--methods", "lora", "--jobs", "0"], "--jobs"),
+        (["--methods", "lora", "--picture", "x.jpg"], "no kind of picture"),
+        (["--methods", "lora", "--metric", "rmse"], "does not fit"),
+        (["--methods", "lora", "--models", "no/such/folder"], "no/such/folder"),
+        (["--methods", "lora", "--model", "minilm"], "did you mean --models?"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_tuned(
+    argv: list[str], said: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out, err = called("sweep", str(emotions), *argv, code=2)
+    assert said in err
+    assert "mend:" in err
+    assert out == ""
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_cells_side_by_side_are_those_one_after_the_other(ask: Callable[..., SweepSpec], tmp_path: Path) -> None:
+    alone = sweep(ask())
+    together = sweep(ask(out=str(tmp_path / "together")), jobs=2)
+    assert [each.score for each in together.standings] == [each.score for each in alone.standings]
+    assert {cell.state for cell in together.cells} == {"done"}
