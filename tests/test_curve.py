@@ -14,7 +14,8 @@ from liftune.curve import curve_of, learnt, nested, next_step
 from liftune.evidence.powerlaw import fit, outlook
 from liftune.metrics import METRICS
 from liftune.record import Curve, CurveOutlook, Interval, RunRecord
-from liftune.report.sections import curve_sentences, sections
+from liftune.report.outlook import curve_sentences
+from liftune.report.sections import sections
 from liftune.run import tune
 from liftune.spec import RunSpec
 

@@ -252,5 +252,5 @@ def _evaluation(stage: Stage, name: str) -> Evaluation:
         targets=splits.encoded(splits.test),
         fingerprint=splits.fingerprint,
         groups=splits.test.groups,
-        thresholds=decided.thresholds if decided else None,
+        thresholds=decided.found.thresholds if decided else None,
     )
