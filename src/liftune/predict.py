@@ -1,58 +1,96 @@
-"""Answers for new texts: open a run and ask it.
+"""Answers for new texts: open a run or a bundle and ask it.
 
-In: a run folder (or its adapter folder), rows or a file of rows.  Out: Answers.
-Not here: the model (models/), reading files (data/formats.py), writing answers (answers.py).
+In: a run folder (or its adapter folder), or an exported bundle; rows.  Out: Answers.
+Not here: the model (models/), files of rows (bulk.py), a bundle (runtime.py).
+Torch is imported where a run is opened.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from liftune.answers import Answer, write
+from liftune.answers import Answer, answers_of_logits, check_kind
 from liftune.artifact import adapter_folder
-from liftune.data.columns import find_texts
-from liftune.data.encoded import text_of
-from liftune.data.formats import read_file
-from liftune.data.table import Table
-from liftune.errors import EXTRAS, ArtifactError, DataError, need
-from liftune.hardware.plan import make_plan
-from liftune.hardware.probe import probe
-from liftune.models.adapter import open_adapter, read_card
-from liftune.models.attach import attach
-from liftune.models.backbones import reload_backbone
+from liftune.errors import EXTRAS, ArtifactError, SpecError, nearest, need
 from liftune.models.checkpoint import ALIASES
-from liftune.models.classifier import Classifier
 from liftune.record import Head
-from liftune.report.progress import Progress
+from liftune.runtime import Bundle, is_bundle, refuse_options
 from liftune.seam import Row
-from liftune.task import TaskKind, decide, probabilities
+from liftune.task import TaskKind, Thresholds
 
-#: Rows answered in one go; the progress bar moves by it.
-CHUNK = 2_048
-#: As --in: standard input, a text a line.
-STDIN = "-"
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from liftune.hardware.plan import Plan
+    from liftune.models.classifier import Classifier
+
+#: float32: as plain PEFT answers; bfloat16: rounded; fastest: the one that was measured to be faster on this machine.
+Precision: TypeAlias = Literal["float32", "bfloat16", "fastest"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "fastest")
+
+
+def open_predictor(
+    path: str | Path, *, device: str | None = None, with_base: bool = False, precision: str | None = None
+) -> Predictor | Bundle:
+    """What answers under a path: a Bundle where there is a bundle.json, which needs no torch, else a Predictor.
+
+    Args:
+        device: as in ModelSpec.
+        with_base: answer with the untuned model as well.
+        precision: one of PRECISIONS; None answers in float32 on a processor, and as it was tuned on an accelerator.
+
+    Raises:
+        ArtifactError: nothing that answers is there, or it is damaged, or its base has changed.
+        SpecError: an unknown precision, or an option that a bundle cannot follow.
+    """
+    chosen = _precision(precision)
+    if is_bundle(path):
+        refuse_options(device=device, with_base=with_base)
+        if chosen is not None:
+            raise SpecError(
+                "a bundle's precision was settled when it was exported",
+                where="--precision",
+                mend="leave it out, or export the run again with another --format",
+            )
+        return Bundle.open(path)
+    return Predictor.open(path, device=device, with_base=with_base, precision=chosen)
 
 
 class Predictor:
     """A tuned model, ready to answer."""
 
-    def __init__(self, classifier: Classifier, *, pairs: bool, base: Classifier | None = None) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        pairs: bool,
+        base: Classifier | None = None,
+        thresholds: Thresholds | None = None,
+        base_thresholds: Thresholds | None = None,
+    ) -> None:
         self._classifier, self._base, self.pairs = classifier, base, pairs
+        self._thresholds, self._base_thresholds = thresholds, base_thresholds
 
     @classmethod
-    def open(cls, path: str | Path, *, device: str | None = None, with_base: bool = False) -> Predictor:
-        """Load a run's adapter onto its base.
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        device: str | None = None,
+        with_base: bool = False,
+        precision: Precision | None = None,
+    ) -> Predictor:
+        """Load a run's adapter onto its base, and fold it into the base's weights where the method allows.
 
         Args:
             path: a run folder, or an adapter folder.
             device: as in ModelSpec.
             with_base: answer with the untuned model as well.
+            precision: as of `open_predictor`.
 
         Raises:
             ArtifactError: no adapter there, or it is damaged, or its base has changed.
@@ -61,14 +99,23 @@ class Predictor:
         folder = adapter_folder(path)
         if folder is None:
             raise _no_adapter(str(path))
+        from liftune.models.adapter import read_card
+        from liftune.models.attach import attach
+        from liftune.models.backbones import reload_backbone
+
         card = read_card(folder)
-        plan = make_plan(probe(), device=device).answering
-        classifier = open_adapter(folder, plan=plan)
+        plan = _plan(device, precision)
         base = None
         if with_base:
             # With the head that it had before tuning, its outputs in the adapter's order of labels.
             base = attach(reload_backbone(card, seed=0, plan=plan), None, plan=plan)
-        return cls(classifier, pairs=card.pairs, base=base)
+        return cls(
+            _open(folder, card.method, plan),
+            pairs=card.pairs,
+            base=base,
+            thresholds=getattr(card, "thresholds", None),
+            base_thresholds=getattr(card, "base_thresholds", None),
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -95,107 +142,49 @@ class Predictor:
         Raises:
             DataError: texts where the model was tuned on pairs, or the other way round.
         """
-        for row in rows:
-            self._check(row)
-        answers = self._answers(self._classifier, rows)
+        check_kind(rows, pairs=self.pairs)
+        answers = self._answers(self._classifier, rows, self._thresholds)
         if self._base is None:
             return answers
-        bases = self._answers(self._base, rows)
+        bases = self._answers(self._base, rows, self._base_thresholds)
         return [replace(each, base=base) for each, base in zip(answers, bases, strict=True)]
 
-    def _check(self, row: Row) -> None:
-        if isinstance(row, tuple) is not self.pairs:
-            tuned = "text pairs" if self.pairs else "single texts"
-            raise DataError(
-                f"this model was tuned on {tuned}, and {'one text' if self.pairs else 'a pair'} was given",
-                mend="give each text its --pair" if self.pairs else "leave out --pair and --text-pair",
-            )
-
-    def _answers(self, classifier: Classifier, rows: Sequence[Row]) -> list[Answer]:
-        logits = classifier.logits(rows)
-        if self.task is TaskKind.REGRESSION:
-            return [Answer(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
-        shares, chosen = probabilities(logits, self.task), decide(logits, self.task)
-        found = []
-        for row, share, choice in zip(rows, shares, chosen, strict=True):
-            named = {label: float(value) for label, value in zip(self.labels, share, strict=True)}
-            if self.task is TaskKind.MULTI_LABEL:
-                labels = tuple(label for label, taken in zip(self.labels, choice, strict=True) if taken)
-                found.append(Answer(row, labels=labels, probabilities=named))
-            else:
-                found.append(Answer(row, label=self.labels[choice], probabilities=named))
-        return found
-
-
-def rows_of(table: Table, *, pairs: bool, text: str | None, text_pair: str | None) -> list[Row]:
-    """The texts of a file, by convention or by name; an empty cell is an empty text."""
-    first, second = find_texts(table, text=text, text_pair=text_pair)
-    if first is None or (pairs and second is None):
-        option = "--text" if first is None else "--text-pair"
-        raise DataError(
-            f"cannot tell which column holds the {'text' if first is None else 'second text'}; "
-            f"it has: {', '.join(table.columns)}",
-            where=table.where,
-            mend=f"name it with {option}",
+    def _answers(self, classifier: Classifier, rows: Sequence[Row], thresholds: Thresholds | None) -> list[Answer]:
+        return answers_of_logits(
+            rows, classifier.logits(rows), labels=self.labels, task=self.task, thresholds=thresholds
         )
-    texts = ["" if cell is None else str(cell) for cell in table.read(first)]
-    if not pairs or second is None:
-        return list(texts)
-    return list(zip(texts, ("" if cell is None else str(cell) for cell in table.read(second)), strict=True))
 
 
-def predict_file(
-    predictor: Predictor,
-    source: str,
-    out: str | None,
-    *,
-    text: str | None = None,
-    text_pair: str | None = None,
-    progress: Progress,
-) -> list[Answer]:
-    """Answer every row of a file; with `out`, write the rows with all their columns and the answers.
-
-    Args:
-        source: a file, or `-` for standard input, a text a line, of a pair one tab between the two.
-
-    Raises:
-        DataError: the file cannot be read, or its text column cannot be told.
-        SpecError: `out` ends in nothing that can be written.
-    """
-    table = read_lines(sys.stdin.buffer.read(), pairs=predictor.pairs) if source == STDIN else read_file(source)
-    if table.faults:
-        fault = table.faults[0]
-        raise DataError(fault.reason, where=table.place(fault.position), mend=fault.mend)
-    rows = rows_of(table, pairs=predictor.pairs, text=text, text_pair=text_pair)
-    answers: list[Answer] = []
-    with progress.bar("predict", len(rows)) as advance:
-        for start in range(0, len(rows), CHUNK):
-            answers += predictor.predict(rows[start : start + CHUNK])
-            advance(len(rows[start : start + CHUNK]))
-    if out:
-        write(out, answers, {name: table.read(name) for name in table.columns})
-    return answers
+def _precision(asked: str | None) -> Precision | None:
+    found = next((each for each in PRECISIONS if each == asked), None)
+    if asked is not None and found is None:
+        raise SpecError(
+            f"unknown precision {asked!r}{nearest(asked, PRECISIONS)}",
+            where="--precision",
+            mend=f"choose one of: {', '.join(PRECISIONS)}",
+        )
+    return found
 
 
-def read_lines(data: bytes, *, pairs: bool) -> Table:
-    """Standard input as rows; a blank line is an empty text, so that answers and lines stay side by side."""
-    where = "standard input"
-    lines = text_of(data, where).removesuffix("\n").split("\n") if data else []
-    lines = [line.removesuffix("\r") for line in lines]
-    if not lines:
-        raise DataError("no rows", where=where, mend="give a text a line")
-    columns = {"text": lines}
-    if pairs:
-        for number, line in enumerate(lines, 1):
-            if "\t" not in line:
-                raise DataError(
-                    f"line {number} is no pair: it has no tab",
-                    where=where,
-                    mend="write both texts on a line with a tab between them, or give a file with two columns",
-                )
-        halves = [line.split("\t", 1) for line in lines]
-        columns = {"text": [half[0] for half in halves], "text_pair": [half[1] for half in halves]}
-    return Table("rows", where, tuple(columns), len(lines), lambda name: list(columns[name]))
+def _plan(device: str | None, precision: Precision | None) -> Plan:
+    """The plan by which to answer; ids of rows that are read once are not kept on the disk."""
+    from liftune.hardware.plan import make_plan
+    from liftune.hardware.probe import probe
+
+    made = make_plan(probe(), device=device)
+    dtype = made.answers if precision is None else made.dtype if precision == "fastest" else precision
+    return replace(made, dtype=dtype, accelerations=made.accelerations - {"token-cache"})
+
+
+def _open(folder: Path, method: str, plan: Plan) -> Classifier:
+    """Merged on a processor, where that answers as before to 1e-5; an accelerator answers as it was tuned."""
+    from liftune.models.adapter import open_adapter
+    from liftune.models.merged import open_merged
+    from liftune.models.methods import METHODS
+
+    if plan.device == "cpu" and method in METHODS and METHODS[method].mergeable:
+        return open_merged(folder, plan=plan)
+    return open_adapter(folder, plan=plan)
 
 
 def _no_adapter(path: str) -> ArtifactError:

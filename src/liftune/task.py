@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from liftune.seam import FloatArray, Target
 
 if TYPE_CHECKING:  # imported where it is used, for the sake of a quick `liftune --help`
     import numpy as np
     from numpy.typing import NDArray
+
+#: Probabilities in (0, 1) from which on a label is answered.
+Thresholds: TypeAlias = "Sequence[float] | NDArray[np.float64]"
 
 
 class TaskKind(StrEnum):
@@ -57,15 +60,34 @@ def probabilities(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
     return values
 
 
-def decide(logits: FloatArray, task: TaskKind) -> NDArray[Any]:
-    """The answers: (N,) label index; (N, C) ones where a label's probability reaches one half; (N,) value."""
+def decide(logits: FloatArray, task: TaskKind, thresholds: Thresholds | None = None) -> NDArray[Any]:
+    """The answers: (N,) label index; (N, C) ones where a label's probability reaches its threshold; (N,) value.
+
+    Args:
+        thresholds: multi-label only: (C,), or (N, C) for thresholds of each row; None is one half for every label.
+    """
     import numpy as np
 
     if task is TaskKind.SINGLE_LABEL:
         return np.asarray(logits.argmax(axis=1), dtype=np.int64)
     if task is TaskKind.MULTI_LABEL:
-        return np.asarray(logits >= 0, dtype=np.int64)
+        return np.asarray(from_thresholds(logits, thresholds) >= 0, dtype=np.int64)
     return np.asarray(logits[:, 0], dtype=np.float64)
+
+
+def from_thresholds(logits: FloatArray, thresholds: Thresholds | None) -> FloatArray:
+    """(N, C) how far each logit lies above its threshold: what `decide` answers by. Not to be read as probabilities.
+
+    >>> import numpy as np
+    >>> from_thresholds(np.array([[0.0, 0.0]]), [0.5, 0.5])
+    array([[0., 0.]])
+    """
+    import numpy as np
+
+    if thresholds is None:
+        return logits
+    shares = np.asarray(thresholds, dtype=np.float64)
+    return np.asarray(logits - (np.log(shares) - np.log1p(-shares)))
 
 
 def encode(targets: Sequence[Target], labels: Sequence[str], task: TaskKind) -> NDArray[Any]:

@@ -44,8 +44,8 @@ class Progress:
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def bar(self, what: str, rows: int) -> Iterator[Advance]:
-        """A bar of so many rows, with speed and time left; gone once it is full."""
+    def bar(self, what: str, rows: int | None) -> Iterator[Advance]:
+        """A bar of so many rows (None: nobody knows how many), with speed and time left; gone once it is full."""
         columns: tuple[ProgressColumn, ...] = (
             TextColumn("{task.description}"),
             BarColumn(),
