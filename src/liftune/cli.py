@@ -158,6 +158,37 @@ def predict(
 
 
 @app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote.")],
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="merged, a plain transformers folder; onnx or onnx-int8, bundles that need no torch."
+        ),
+    ] = "onnx",
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Labelled rows to check on; the run's validation rows if not given."),
+    ] = None,
+    accept_gap: Annotated[
+        bool, typer.Option("--accept-gap", help="Keep an export that answers otherwise than the run.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a tuned model for use elsewhere, checked against the run on its validation rows."""
+    from liftune.export.story import export as write_export
+    from liftune.report.progress import Progress
+
+    parity = write_export(run, to, format=format, rows=rows, accept_gap=accept_gap, progress=Progress(quiet=quiet))
+    if as_json:
+        _print_json(parity.model_dump(mode="json"))
+    else:
+        print("\n".join((*parity.lines(), *(f"  accepted: {each}" for each in parity.excesses), f"written: {to}")))
+
+
+@app.command()
 @asks_for(
     "data",
     "model",

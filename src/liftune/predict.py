@@ -98,7 +98,7 @@ class Predictor:
         need(*EXTRAS["tune"])
         folder = adapter_folder(path)
         if folder is None:
-            raise _no_adapter(str(path))
+            raise no_adapter(str(path))
         from liftune.models.adapter import read_card
         from liftune.models.attach import attach
         from liftune.models.backbones import reload_backbone
@@ -187,7 +187,7 @@ def _open(folder: Path, method: str, plan: Plan) -> Classifier:
     return open_adapter(folder, plan=plan)
 
 
-def _no_adapter(path: str) -> ArtifactError:
+def no_adapter(path: str) -> ArtifactError:
     """Why a path is no tuned model, as far as can be seen."""
     folder, mend = Path(path), "give a folder that `liftune tune` wrote"
     if (folder / "config.json").is_file() or path in ALIASES:
