@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from liftune import __version__
 from liftune.answers import Answer, answers_of_logits
 from liftune.data.columns import find_texts
 from liftune.data.formats import extension
-from liftune.data.streams import Line, Stream, open_stream
+from liftune.data.streams import Line, Stream, open_stream, piped
 from liftune.errors import DataError, SpecError
 from liftune.record import Head
 from liftune.report.progress import Advance, Progress
@@ -142,7 +142,7 @@ def predict_file(
         if out == PIPE:
             return _to_pipe(namer, given, advance)
         texts = [given.texts.text, given.texts.text_pair]
-        settings = {"liftune": __version__, "chunk": CHUNK, "texts": texts, **(about or {}), **_identity(source)}
+        settings = {"liftune": version("liftune"), "chunk": CHUNK, "texts": texts, **(about or {}), **_identity(source)}
         sink = sink_for(out, namer.template, namer.schema)
         part = Part(Path(out), settings, sink)
         done, faulty = part.begin(resume=resume)
@@ -195,38 +195,11 @@ def _given(predictor: Answerer, source: str, *, text: str | None, text_pair: str
     if source == PIPE:
         second = "text_pair" if predictor.pairs else None
         columns = ("text", "text_pair") if predictor.pairs else ("text",)
-        return Given(columns, Texts("text", second, empty=True), None, lambda: _piped(pairs=predictor.pairs))
+        return Given(columns, Texts("text", second, empty=True), None, lambda: piped(CHUNK, pairs=predictor.pairs))
     stream = open_stream(source)
     texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=text_pair)
     nested = extension(source) not in (".csv", ".tsv")
     return Given(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), nested)
-
-
-def _piped(*, pairs: bool) -> Iterator[list[Line]]:
-    """Standard input, a text a line; a blank line is an empty text."""
-    where = "standard input"
-    lines = sys.stdin.buffer
-    number = 0
-    while block := list(islice(lines, CHUNK)):
-        found = []
-        for raw in block:
-            number += 1
-            place = f"{where}, line {number}"
-            text, fault = raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r"), None
-            if number == 1:
-                text = text.removeprefix("\ufeff")
-            try:
-                raw.decode()
-            except UnicodeDecodeError as error:
-                fault = f"not UTF-8: byte 0x{raw[error.start]:02x}"
-            first, tab, second = text.partition("\t") if pairs else (text, "", "")
-            cells = {"text": first, "text_pair": second} if pairs else {"text": first}
-            if pairs and not tab:
-                fault = f"line {number} is no pair: it has no tab"
-            found.append(Line(cells, fault, place))
-        yield found
-    if not number:
-        raise DataError("no rows", where=where, mend="give a text a line")
 
 
 class Namer:

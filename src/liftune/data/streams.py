@@ -7,6 +7,7 @@ Not here: reading a file whole (formats.py), which column is the text (columns.p
 from __future__ import annotations
 
 import json
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 from liftune.data import delimited
 from liftune.data.encoded import opener
 from liftune.data.formats import extension, missing, parquet_faults, read_file, read_object
-from liftune.data.table import Table
+from liftune.data.table import Table, place
 from liftune.errors import DataError
 
 _BLOCK = 4_096
@@ -96,7 +97,7 @@ def _delimited(path: Path, where: str, *, prefer: str) -> Stream:
     def line(position: int, record: delimited.Record) -> Line:
         fault = dialect.fault(record)
         cells = {} if fault else dict(zip(dialect.columns, record.fields, strict=True))
-        return _checked(Line(cells, fault[0] if fault else None, f"{where}, row {position} (line {record.line})"))
+        return _checked(Line(cells, fault[0] if fault else None, place(where, position, record.line)))
 
     def blocks(count: int) -> Iterator[list[Line]]:
         records = (record for block in delimited.records(opened, dialect, _BLOCK) for record in block)
@@ -115,7 +116,7 @@ def _lines(path: Path, where: str) -> Stream:
             numbered = ((number, line) for number, line in enumerate(file, 1) if line.strip())
             for position, (number, text) in enumerate(numbered, 1):
                 cells, fault = read_object(text.rstrip("\n"), number)
-                yield _checked(Line(cells, fault[0] if fault else None, f"{where}, row {position} (line {number})"))
+                yield _checked(Line(cells, fault[0] if fault else None, place(where, position, number)))
 
     columns: dict[str, None] = {}
     rows, good, first = 0, 0, None
@@ -147,7 +148,7 @@ def _parquet(path: Path, where: str) -> Stream:
             for batch in file.iter_batches(batch_size=_BLOCK):
                 for cells in batch.to_pylist():
                     position += 1
-                    yield _checked(Line(cells, None, f"{where}, row {position}"))
+                    yield _checked(Line(cells, None, place(where, position)))
 
     return Stream(where, columns, rows, lambda count: _cut(objects(), count))
 
@@ -163,6 +164,36 @@ def _table(table: Table) -> Stream:
             yield _checked(Line(row, faults.get(i), table.place(i)))
 
     return Stream(table.where, table.columns, table.rows, lambda count: _cut(objects(), count))
+
+
+def piped(count: int, *, pairs: bool) -> Iterator[list[Line]]:
+    """Standard input, a text a line, of a pair one tab between the two; a blank line is an empty text.
+
+    Raises:
+        DataError: there is not a line.
+    """
+    where = "standard input"
+    lines = sys.stdin.buffer
+    number = 0
+    while block := list(islice(lines, count)):
+        found = []
+        for raw in block:
+            number += 1
+            text, fault = raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r"), None
+            if number == 1:
+                text = text.removeprefix("\ufeff")
+            try:
+                raw.decode()
+            except UnicodeDecodeError as error:
+                fault = f"not UTF-8: byte 0x{raw[error.start]:02x}"
+            first, tab, second = text.partition("\t") if pairs else (text, "", "")
+            cells = {"text": first, "text_pair": second} if pairs else {"text": first}
+            if pairs and not tab:
+                fault = f"line {number} is no pair: it has no tab"
+            found.append(Line(cells, fault, f"{where}, line {number}"))
+        yield found
+    if not number:
+        raise DataError("no rows", where=where, mend="give a text a line")
 
 
 def _cut(lines: Iterable[Line], count: int) -> Iterator[list[Line]]:

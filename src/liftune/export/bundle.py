@@ -6,10 +6,10 @@ Not here: the graph (graph.py), reading a bundle (runtime.py).
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from liftune import __version__
 from liftune.errors import ModelError
 from liftune.export.parity import Format, Parity
 from liftune.models.adapter import CARD as ADAPTER_CARD
@@ -52,7 +52,7 @@ def write_card(
 ) -> BundleCard:
     """bundle.json, last: the hashes of the other files are in it."""
     made = BundleCard(
-        liftune=__version__,
+        liftune=version("liftune"),
         format="onnx-int8" if format == "onnx-int8" else "onnx",
         task=card.task,
         labels=card.labels,
