@@ -1,7 +1,8 @@
 """Predict: a file of rows in, a file of answers out, by liftune and by a transformers pipeline, in turn.
 
-Every contender is a process of its own that has loaded its model, and waits until it is its turn; a turn reads the file,
-tokenises, answers and writes. In: a run, a file of texts.  Out: a table, a JSON file.
+Every contender is a process of its own that has loaded its model, and waits until it is its turn; a turn reads the
+file, tokenises, answers and writes.
+In: a run, a file of texts.  Out: a table, a JSON file.
 Not here: other numbers of the same model (`liftune export` prints how far a bundle is from its run).
 """
 
@@ -129,8 +130,8 @@ def report(
         flips = sum(one != other for one, other in zip(labels[name], reference, strict=True))
         found[name] = {"rows_per_second": vars(speed), "times": vars(wall), "processor_times": vars(processor)}
         found[name]["flipped"] = flips
-        rows.append((name, *(f"{each.median:,.1f} [{each.low:,.1f}, {each.high:,.1f}]" for each in (speed, wall, processor)),
-                     f"{flips} ({flips / len(reference):.2%})"))  # fmt: skip
+        shown = [f"{each.median:,.1f} [{each.low:,.1f}, {each.high:,.1f}]" for each in (speed, wall, processor)]
+        rows.append((name, *shown, f"{flips} ({flips / len(reference):.2%})"))
     told = [f"{name}: {CONTENDERS[name]}" for name in arguments.contenders]
     told.append(
         "medians and ranges over rounds; times are within a round; processor counts seconds of work, not of waiting"
