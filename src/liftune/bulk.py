@@ -28,7 +28,7 @@ from liftune.errors import DataError, SpecError
 from liftune.record import Head
 from liftune.report.progress import Advance, Progress
 from liftune.seam import Row
-from liftune.sinks import JsonLines, Part, Records, sink_for
+from liftune.sinks import JsonLines, Part, Records, check_out, sink_for
 from liftune.task import TaskKind
 
 #: Rows answered in one go. Resumed answers are cut in the same places, so that they are the same to the last digit.
@@ -132,10 +132,12 @@ def predict_file(
 
     Raises:
         DataError: the file cannot be read, or its text column cannot be told.
-        SpecError: there is nothing to resume from, or it is of another file or model.
+        SpecError: what is to be resumed is of another file or model, or `out` ends in nothing that can be written.
     """
     if resume and PIPE in (source, out):
         raise SpecError("a pipe cannot be resumed", where="--resume", mend="give --in and --out a file")
+    if out != PIPE:
+        check_out(out)
     given = _given(predictor, source, text=text, text_pair=text_pair)
     namer = Namer(given, predictor)
     with progress.bar("predict", given.rows) as advance:

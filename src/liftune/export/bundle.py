@@ -34,7 +34,7 @@ def write_tokenizer(classifier: Classifier, folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"the tokenizer {type(backbone.tokenizer).__name__} works by code, and a bundle holds only data",
             where=backbone.name,
-            mend="export it with --format merged, or serve the run's folder",
+            mend="export it with --format merged, or use the run's folder",
         )
     tokeniser.rules.calls(tokeniser.backend)
     (folder / TOKENIZER).write_text(tokeniser.backend.to_str(), encoding="utf-8")

@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PretrainedConfig
 
 from liftune.errors import ModelError
+from liftune.models import families
 from liftune.models.backbones import quiet
 from liftune.models.classifier import Classifier
 
-#: Families, by transformers' model_type, that are refused by name, and why.
-REFUSED = {"xlnet": "torch's exporter fails on its two-stream attention"}
 OPSET = 18
 #: protobuf holds no more in one file.
 MOST_BYTES = 2 * 2**30 - 2**24
@@ -40,17 +40,17 @@ class _Positional(nn.Module):
         return logits
 
 
-def check_family(family: str) -> None:
-    """Refuse a family that cannot be exported.
+def check_family(config: PretrainedConfig) -> None:
+    """Refuse a family that a bundle cannot run: one that reads a row's end, where a bundle pads (XLNet).
 
     Raises:
         ModelError: names it.
     """
-    if family in REFUSED:
+    if families.padding_side(config) == "left":
         raise ModelError(
-            f"{family} models cannot be exported to ONNX: {REFUSED[family]}",
+            f"{config.model_type} models cannot be exported to ONNX: they read a row's end, where a bundle pads it",
             where="--format",
-            mend="export it with --format merged, or serve the run's folder",
+            mend="export it with --format merged, or use the run's folder",
         )
 
 
@@ -66,7 +66,7 @@ def write_graph(classifier: Classifier, path: Path) -> tuple[str, ...]:
         ModelError: the family, the size, or something that the exporter says.
     """
     model = classifier.backbone.model
-    check_family(model.config.model_type)
+    check_family(model.config)
     size = sum(each.numel() * each.element_size() for each in model.parameters())
     if size > MOST_BYTES:
         raise ModelError(
@@ -93,7 +93,7 @@ def write_graph(classifier: Classifier, path: Path) -> tuple[str, ...]:
         raise ModelError(
             f"{model.config.model_type} models cannot be exported to ONNX: {str(error).strip().splitlines()[0]}",
             where="--format",
-            mend="export it with --format merged, or serve the run's folder",
+            mend="export it with --format merged, or use the run's folder",
         ) from None
     return _inputs(path)
 

@@ -96,10 +96,10 @@ def export(
         raise no_adapter(str(run))
     card = read_card(folder)
     check_mergeable(card.method)
-    if kind != "merged":
-        check_family(card.family)
     with _fresh(Path(to)) as fresh:
         original = open_adapter(folder, plan=Plan())
+        if kind != "merged":
+            check_family(original.backbone.model.config)
         check = _check(original, folder, card, rows)
         said.say(f"checking on {len(check.rows):,} rows ({check.source})")
         merged = open_merged(folder, plan=Plan(attention="sdpa"))
