@@ -28,7 +28,7 @@ from liftune.data.streams import open_stream
 from liftune.errors import DataError, SpecError
 from liftune.report.progress import Progress
 from liftune.seam import Row
-from liftune.sinks import write
+from liftune.sinks import Part, write
 from liftune.task import TaskKind
 
 QUIET = Progress(quiet=True)
@@ -141,6 +141,24 @@ def test_a_resumed_file_is_the_uninterrupted_one_byte_for_byte(ending: str, kind
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted([source.name, out.name, f"whole.{ending}"])
     table = read_file(out)
     assert (table.rows, "predicted_label" in table.columns) == (total[0], True)
+
+
+def test_a_stop_between_the_last_row_and_the_end_repeats_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.csv").write_text("text\n" + "a\n" * 25)
+
+    def stop(part: Part) -> None:
+        raise KeyboardInterrupt
+
+    kept = Part.finish
+    monkeypatch.setattr(Part, "finish", stop)
+    with pytest.raises(KeyboardInterrupt):
+        answered(tmp_path / "in.csv", tmp_path / "out.jsonl")
+    monkeypatch.setattr(Part, "finish", kept)
+    last = Fake()
+    assert answered(tmp_path / "in.csv", tmp_path / "out.jsonl", last, resume=True) == (25, 0)
+    assert (last.calls, len(objects(tmp_path / "out.jsonl"))) == (0, 25)
 
 
 def test_a_resumed_file_must_be_of_the_same_rows_and_options(tmp_path: Path) -> None:

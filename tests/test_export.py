@@ -285,6 +285,14 @@ def test_threads_and_batches_do_not_change_a_bundles_answers(bundle: Path) -> No
     assert one.logits([]).shape == (0, 3)
 
 
+def test_a_run_answers_in_the_precision_that_is_asked_for(run: Path) -> None:
+    """Rounded only when asked; merged or not, float32 is what plain PEFT gives."""
+    exact = original(run, ODD)
+    np.testing.assert_allclose(Predictor.open(run).logits(ODD), exact, atol=1e-5)
+    rounded = Predictor.open(run, precision="bfloat16").logits(ODD)
+    assert 0 < np.abs(rounded - exact).max() < 0.1
+
+
 BLOCKED = """
 import sys
 from importlib.machinery import PathFinder

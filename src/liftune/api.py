@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from liftune.checkup import Checkup
     from liftune.data.inspect import Inspection
     from liftune.predict import Predictor
+    from liftune.runtime import Bundle
 
 
 def tune(
@@ -80,11 +81,13 @@ def tune(
     return run_tune(RunSpec.of(**options), progress=Progress(quiet=quiet))
 
 
-def load(run: str | Path, *, device: str | None = None, with_base: bool = False) -> Predictor:
-    """A run's tuned model, ready to `predict(["some text"])`."""
-    from liftune.predict import Predictor
+def load(
+    run: str | Path, *, device: str | None = None, with_base: bool = False, precision: str | None = None
+) -> Predictor | Bundle:
+    """A run's tuned model, or a bundle that was exported from one, ready to `predict(["some text"])`."""
+    from liftune.predict import open_predictor
 
-    return Predictor.open(run, device=device, with_base=with_base)
+    return open_predictor(run, device=device, with_base=with_base, precision=precision)
 
 
 def evaluate(data: str, *, model: str | Path, metric: str | None = None, **options: Any) -> RunRecord:

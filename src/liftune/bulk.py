@@ -150,7 +150,7 @@ def predict_file(
         done, faulty = part.begin(resume=resume)
         advance(done)
         with part.open() as file:
-            for block in islice(given.blocks(), done // CHUNK, None):
+            for block in islice(given.blocks(), -(-done // CHUNK), None):
                 records, bad = namer.records(block)
                 done, faulty = done + len(block), faulty + bad
                 part.add(file, sink.block(records), done, faulty)

@@ -121,7 +121,7 @@ def predict(
 ) -> None:
     """Answer texts with a tuned model; with --json one object a line."""
     from liftune.bulk import PIPE, answer_file, predict_file
-    from liftune.predict import open_predictor
+    from liftune.predict import files_of, open_predictor
     from liftune.report.progress import Progress
     from liftune.sinks import check_out, write
 
@@ -138,7 +138,7 @@ def predict(
     if with_base and predictor.base_head == "fresh":
         progress.say("the base's head is fresh: its answers are chance by construction")
     if source and out:
-        about = {"run": run, "device": device, "precision": precision, "with_base": with_base}
+        about = {"model": files_of(run), "device": device, "precision": precision, "with_base": with_base}
         rows, errors = predict_file(
             predictor, source, out, text=text, text_pair=text_pair, resume=resume, about=about, progress=progress
         )

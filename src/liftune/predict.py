@@ -60,6 +60,13 @@ def open_predictor(
     return Predictor.open(path, device=device, with_base=with_base, precision=chosen)
 
 
+def files_of(path: str | Path) -> list[list[str | int]]:
+    """Name, size and time of each file of an adapter or a bundle: what tells a model from a later one in its place."""
+    folder = Path(path) if is_bundle(path) else adapter_folder(path) or Path(path)
+    found = ((each.name, each.stat()) for each in sorted(folder.iterdir()) if each.is_file())
+    return [[name, facts.st_size, facts.st_mtime_ns] for name, facts in found]
+
+
 class Predictor:
     """A tuned model, ready to answer."""
 

@@ -1,7 +1,7 @@
 """Files of answers written a block at a time, so that what is written can be kept and gone on with.
 
 In: records.  Out: bytes to put behind each other; for Parquet, the file that they become in the end.
-Not here: what a record holds (bulk.py), files written at once (answers.py, whose cells these are).
+Not here: what a record holds (bulk.py).
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from liftune.errors import MethodError
 from liftune.hardware.plan import Plan
 from liftune.models.adapter import open_adapter, read_card
@@ -31,9 +33,20 @@ def open_merged(folder: Path, *, plan: Plan) -> Classifier:
     opened = open_adapter(folder, plan=bare)
     model: Any = opened.model
     if opened.method is not None and opened.method.kind != "full":
-        model = model.merge_and_unload()
+        model = _unwrapped(model.merge_and_unload())
     plain = replace(opened.backbone, model=model)
     return attach(plain, None, plan=plan)
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The model with trained modules in the place of PEFT's wrappers, which some methods leave there (LN tuning)."""
+    from peft.utils import ModulesToSaveWrapper
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, ModulesToSaveWrapper):
+            (adapter,) = module.active_adapters
+            model.set_submodule(name, module.modules_to_save[adapter])
+    return model
 
 
 def check_mergeable(name: str) -> None:
