@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [speed|accuracy|time-to-accuracy|scaling] [OPTION ...]`.
+"""The command line: `python -m benchmarks [speed|accuracy|time-to-accuracy|scaling|predict] [OPTION ...]`.
 
 In: arguments.  Out: an exit code: 1 where a contender failed.  Not here: any work.
 """
@@ -17,6 +17,7 @@ MODES = {
     "accuracy": "test accuracy of two contenders over seeds, and the interval of their difference",
     "time-to-accuracy": "seconds to the validation accuracy that best stock ends with",
     "scaling": "time a token and peak memory of ours over the number of rows",
+    "predict": "a file of rows answered: a run, its bundles, and a transformers pipeline",
 }
 RESULTS = Path(__file__).parent / "results"
 CAP = 512
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given or given[0] not in {*MODES, "-h", "--help"}:
         given = ["speed", *given]
     arguments = parser().parse_args(given)
-    arguments.model, arguments.max_length = settled(arguments.model, arguments.max_length)
+    if "model" in arguments:
+        arguments.model, arguments.max_length = settled(arguments.model, arguments.max_length)
     run = importlib.import_module(f"benchmarks.{arguments.mode.replace('-', '_')}").run
     return int(run(arguments))
 
@@ -92,7 +94,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     modes = top.add_subparsers(dest="mode", metavar="MODE", required=True)
     found = {name: modes.add_parser(name, help=text, description=text) for name, text in MODES.items()}
-    for mode in found.values():
+    add_predict(found["predict"])
+    for mode in (mode for name, mode in found.items() if name != "predict"):
         mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
         mode.add_argument("--test", help="file of test rows; the source's own, or carved from train, if not given")
         mode.add_argument("--model", default="minilm", help="local folder or hub id of a DistilBERT, BERT or RoBERTa")
@@ -139,6 +142,21 @@ def add_time(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--epochs", type=int, default=3, help="of stock")
     mode.add_argument("--ladder", action="store_true", help="ours: the whole command, baselines included")
     add_best_stock(mode)
+
+
+def add_predict(mode: argparse.ArgumentParser) -> None:
+    """Options of `predict`."""
+    from benchmarks.predict import CONTENDERS
+
+    mode.add_argument("--run", help="folder that `liftune tune` wrote, of single texts with one label each")
+    mode.add_argument("--data", help="file of texts; the run's test rows if not given")
+    mode.add_argument("--text", help="its column")
+    mode.add_argument("--rows", type=int, default=2_000, help="rows of a round")
+    mode.add_argument("--repeats", type=int, default=5, help="rounds in turn")
+    mode.add_argument("--onnx", help="bundle; exported for the occasion if not given")
+    mode.add_argument("--int8", help="the same in 8 bits")
+    mode.add_argument("--contenders", type=lambda text: text.split(","), default=list(CONTENDERS), help="NAME,...")
+    mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
 
 
 def add_best_stock(mode: argparse.ArgumentParser) -> None:

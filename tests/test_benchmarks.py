@@ -192,3 +192,33 @@ def test_the_command_runs_from_end_to_end(emotions, distilbert, tmp_path, capsys
     asked = ["--train", str(emotions), "--model", str(distilbert), "--out", str(tmp_path / "out"), "--rows", "32"]
     assert command.main([*asked, "--contenders", "notebook,ours", "--repeats", "1", "--evaluate"]) == 0
     assert "notebook" in capsys.readouterr().out
+
+
+def test_predict_answers_every_row_by_every_contender(
+    distilbert: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Ours and the pipeline read the same texts; a label that differs from float32's is counted."""
+    import liftune
+    from benchmarks import predict as bench
+
+    run = tmp_path / "run"
+    liftune.tune(str(data), model=str(distilbert), epochs=1, max_length=64, out=str(run), quiet=True)
+    texts = [text for text, _ in sentences(9)]
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    found = {}
+    for name, turn in (("pipeline", bench.pipeline(str(run))), ("float32", bench.ours(str(run), None))):
+        out = tmp_path / f"{name}.jsonl"
+        turn(source, out)
+        found[name] = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [row["text"] for row in found["pipeline"]] == [row["text"] for row in found["float32"]] == texts
+    assert [row["label"] for row in found["pipeline"]] == [row["label"] for row in found["float32"]]
+
+    labels = {name: [row["label"] for row in rows] for name, rows in found.items()}
+    rounds = [
+        {name: {"wall": seconds, "processor": seconds} for name, seconds in (("pipeline", 2.0), ("float32", 0.5))}
+    ]
+    arguments = argparse.Namespace(contenders=list(found), repeats=1, out=str(tmp_path))
+    bench.report(arguments, rounds, labels, [])
+    kept = json.loads((tmp_path / "predict.json").read_text(encoding="utf-8"))["contenders"]["float32"]
+    assert (kept["times"]["median"], kept["flipped"]) == (4.0, 0)

@@ -28,7 +28,15 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT 
 COMMANDS = typer.main.get_command(app)
 
 #: A reader's own files, named in examples, and a run's.
-EXAMPLES = {"liftune.json", "record.json", "spec.json", "tokenizer_config.json", "constraints.txt"}
+EXAMPLES = {
+    "liftune.json",
+    "bundle.json",
+    "parity.json",
+    "record.json",
+    "spec.json",
+    "tokenizer_config.json",
+    "constraints.txt",
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:

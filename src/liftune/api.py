@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from liftune.checkup import Checkup
     from liftune.data.inspect import Inspection
     from liftune.predict import Predictor
+    from liftune.runtime import Bundle
     from liftune.scale.found import SweepRecord
 
 
@@ -88,17 +89,23 @@ def tune(
 
 
 def load(
-    run: str | Path, *, device: str | None = None, with_base: bool = False, min_precision: float | None = None
-) -> Predictor:
-    """A run's tuned model, ready to `predict(["some text"])`.
+    run: str | Path,
+    *,
+    device: str | None = None,
+    with_base: bool = False,
+    precision: str | None = None,
+    min_precision: float | None = None,
+) -> Predictor | Bundle:
+    """A run's tuned model, or a bundle that was exported from one, ready to `predict(["some text"])`.
 
     Args:
+        precision: float32, bfloat16 or fastest; see `liftune predict --help`.
         min_precision: leave rows without a label where the model is too unsure for this share of its answers to be
             right; see `liftune predict --help`.
     """
-    from liftune.predict import Predictor
+    from liftune.predict import open_predictor
 
-    return Predictor.open(run, device=device, with_base=with_base, min_precision=min_precision)
+    return open_predictor(run, device=device, with_base=with_base, precision=precision, min_precision=min_precision)
 
 
 def evaluate(data: str, *, model: str | Path, metric: str | None = None, **options: Any) -> RunRecord:

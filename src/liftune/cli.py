@@ -112,8 +112,13 @@ def predict(
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="FILE", help="Write the rows with answers: CSV, TSV, JSONL or Parquet."),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write the rows with answers: CSV, TSV, JSONL or Parquet; - writes JSON lines.",
+        ),
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier --out was stopped.")] = False,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the text.")] = None,
     text_pair: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the second text.")
@@ -128,34 +133,88 @@ def predict(
     device: Annotated[
         str | None, typer.Option(metavar="TEXT", help="cpu, cuda, cuda:1, mps; the best one here if not given.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="float32, bfloat16 or fastest; float32 on a processor if not given."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Answer texts with a tuned model; with --json one object a line."""
-    from liftune.answers import check_out, write
-    from liftune.predict import Predictor, predict_file
+    from liftune.bulk import PIPE, answer_file, predict_file
+    from liftune.predict import files_of, open_predictor
     from liftune.report.progress import Progress
+    from liftune.sinks import check_out, write
 
     if bool(texts) == bool(source):
         raise SpecError("give texts or --in FILE, one of them", mend=f'liftune predict {run} "some text"')
     if pair and len(pair) != len(texts or ()):
         raise SpecError(f"{len(texts or ())} texts but {len(pair)} --pair", mend="give one --pair a text, in order")
-    if out:
+    if resume and not (source and out):
+        raise SpecError("--resume goes on with a file", where="--resume", mend="give --in FILE and --out FILE")
+    if out and out != PIPE:
         check_out(out)
     progress = Progress(quiet=quiet)
-    predictor = Predictor.open(run, device=device, with_base=with_base, min_precision=min_precision)
+    predictor = open_predictor(
+        run, device=device, with_base=with_base, precision=precision, min_precision=min_precision
+    )
     if with_base and predictor.base_head == "fresh":
         progress.say("the base's head is fresh: its answers are chance by construction")
+    if source and out:
+        about = {
+            "model": files_of(run),
+            "device": device,
+            "precision": precision,
+            "with_base": with_base,
+            "min_precision": min_precision,
+        }
+        rows, errors = predict_file(
+            predictor, source, out, text=text, text_pair=text_pair, resume=resume, about=about, progress=progress
+        )
+        told = f"; {errors:,} of them have an error, told in their column 'error'" if errors else ""
+        progress.say(f"{rows:,} rows answered: {out}{told}")
+        return
     if source:
-        answers = predict_file(predictor, source, out, text=text, text_pair=text_pair, progress=progress)
+        answers = answer_file(predictor, source, text=text, text_pair=text_pair, progress=progress)
     else:
-        answers = predictor.predict(list(zip(texts or (), pair, strict=True)) if pair else texts or [])
-        if out:
-            write(out, answers)
-    if out:
-        progress.say(f"{len(answers):,} rows answered: {out}")
+        answers = iter(predictor.predict(list(zip(texts or (), pair, strict=True)) if pair else texts or []))
+        if out and out != PIPE:
+            found = list(answers)
+            write(out, found)
+            progress.say(f"{len(found):,} rows answered: {out}")
+            return
+    _print_answers(answers, as_json=as_json or out == PIPE)
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote.")],
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="merged, a plain transformers folder; onnx or onnx-int8, bundles that need no torch."
+        ),
+    ] = "onnx",
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Labelled rows to check on; the run's validation rows if not given."),
+    ] = None,
+    accept_gap: Annotated[
+        bool, typer.Option("--accept-gap", help="Keep an export that answers otherwise than the run.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a tuned model for use elsewhere, checked against the run on its validation rows."""
+    from liftune.export.story import export as write_export
+    from liftune.report.progress import Progress
+
+    parity = write_export(run, to, format=format, rows=rows, accept_gap=accept_gap, progress=Progress(quiet=quiet))
+    if as_json:
+        _print_json(parity.model_dump(mode="json"))
     else:
-        _print_answers(answers, as_json=as_json)
+        print("\n".join((*parity.lines(), *(f"  accepted: {each}" for each in parity.excesses), f"written: {to}")))
 
 
 @app.command()

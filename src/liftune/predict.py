@@ -1,43 +1,78 @@
-"""Answers for new texts: open a run and ask it.
+"""Answers for new texts: open a run or a bundle and ask it.
 
-In: a run folder (or its adapter folder), rows or a file of rows.  Out: Answers.
-Not here: the model (models/), reading files (data/formats.py), writing answers (answers.py).
+In: a run folder (or its adapter folder), or an exported bundle; rows.  Out: Answers.
+Not here: the model (models/), files of rows (bulk.py), a bundle (runtime.py).
+Torch is imported where a run is opened.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from liftune.answers import Answer, write
+from liftune.answers import Answer, answers_of_logits, check_kind
 from liftune.artifact import adapter_folder
-from liftune.data.columns import find_texts
-from liftune.data.encoded import text_of
-from liftune.data.formats import read_file
-from liftune.data.table import Table
-from liftune.errors import EXTRAS, ArtifactError, DataError, need
+from liftune.errors import EXTRAS, ArtifactError, SpecError, nearest, need
 from liftune.evidence.abstention import cutoff_for
-from liftune.hardware.plan import make_plan
-from liftune.hardware.probe import probe
-from liftune.models.adapter import open_adapter, read_card
-from liftune.models.attach import attach
-from liftune.models.backbones import reload_backbone
 from liftune.models.checkpoint import ALIASES
-from liftune.models.classifier import Classifier
 from liftune.record import AdapterCard, Head
-from liftune.report.progress import Progress
+from liftune.runtime import Bundle, is_bundle, refuse_options
 from liftune.seam import Row
-from liftune.task import TaskKind, Thresholds, decide, probabilities
+from liftune.task import TaskKind, Thresholds
 
-#: Rows answered in one go; the progress bar moves by it.
-CHUNK = 2_048
-#: As --in: standard input, a text a line.
-STDIN = "-"
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from liftune.hardware.plan import Plan
+    from liftune.models.classifier import Classifier
+
+#: float32: as plain PEFT answers; bfloat16: rounded; fastest: the one that was measured to be faster on this machine.
+Precision: TypeAlias = Literal["float32", "bfloat16", "fastest"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "fastest")
+
+
+def open_predictor(
+    path: str | Path,
+    *,
+    device: str | None = None,
+    with_base: bool = False,
+    precision: str | None = None,
+    min_precision: float | None = None,
+) -> Predictor | Bundle:
+    """What answers under a path: a Bundle where there is a bundle.json, which needs no torch, else a Predictor.
+
+    Args:
+        device: as in ModelSpec.
+        with_base: answer with the untuned model as well.
+        precision: one of PRECISIONS; None answers in float32 on a processor, and as it was tuned on an accelerator.
+        min_precision: the share of answers that must be right; rows of which the model is too unsure get none.
+
+    Raises:
+        ArtifactError: nothing that answers is there, or it is damaged, or its base has changed.
+        SpecError: an unknown precision, an option that a bundle cannot follow, or a min_precision that validation
+            cannot vouch for.
+    """
+    chosen = _precision(precision)
+    if is_bundle(path):
+        refuse_options(device=device, with_base=with_base)
+        if chosen is not None:
+            raise SpecError(
+                "a bundle's precision was settled when it was exported",
+                where="--precision",
+                mend="leave it out, or export the run again with another --format",
+            )
+        return Bundle.open(path, min_precision=min_precision)
+    return Predictor.open(path, device=device, with_base=with_base, precision=chosen, min_precision=min_precision)
+
+
+def files_of(path: str | Path) -> list[list[str | int]]:
+    """Name, size and time of each file of an adapter or a bundle: what tells a model from a later one in its place."""
+    folder = Path(path) if is_bundle(path) else adapter_folder(path) or Path(path)
+    found = ((each.name, each.stat()) for each in sorted(folder.iterdir()) if each.is_file())
+    return [[name, facts.st_size, facts.st_mtime_ns] for name, facts in found]
 
 
 class Predictor:
@@ -65,34 +100,37 @@ class Predictor:
         *,
         device: str | None = None,
         with_base: bool = False,
+        precision: Precision | None = None,
         min_precision: float | None = None,
     ) -> Predictor:
-        """Load a run's adapter onto its base.
+        """Load a run's adapter onto its base, and fold it into the base's weights where the method allows.
 
         Args:
             path: a run folder, or an adapter folder.
             device: as in ModelSpec.
             with_base: answer with the untuned model as well.
-            min_precision: as in `predict`.
+            precision, min_precision: as of `open_predictor`.
 
         Raises:
             ArtifactError: no adapter there, or it is damaged, or its base has changed.
-            SpecError: no cutoff reaches `min_precision`.
         """
         need(*EXTRAS["tune"])
         folder = adapter_folder(path)
         if folder is None:
-            raise _no_adapter(str(path))
+            raise no_adapter(str(path))
+        from liftune.models.adapter import read_card
+        from liftune.models.attach import attach
+        from liftune.models.backbones import reload_backbone
+
         card = read_card(folder)
         if min_precision is not None:
             cutoff_for(card.cutoffs, min_precision)  # refused before the model is loaded
-        plan = make_plan(probe(), device=device).answering
-        classifier = open_adapter(folder, plan=plan)
+        plan = _plan(device, precision)
         base = None
         if with_base:
             # With the head that it had before tuning, its outputs in the adapter's order of labels.
             base = attach(reload_backbone(card, seed=0, plan=plan), None, plan=plan)
-        return cls(classifier, card, base=base, min_precision=min_precision)
+        return cls(_open(folder, card.method, plan), card, base=base, min_precision=min_precision)
 
     @property
     def pairs(self) -> bool:
@@ -122,15 +160,14 @@ class Predictor:
         """One answer a row, in order.
 
         Args:
-            min_precision: share of the answers that must be right, as validation tells (see evidence/abstention.py):
-                rows whose confidence does not carry that are left without a label. None is the predictor's own.
+            min_precision: the share of answers that must be right, as far as validation can vouch; rows of which the
+                model is too unsure get no label. None takes the one that it was opened with.
 
         Raises:
             DataError: texts where the model was tuned on pairs, or the other way round.
-            SpecError: no cutoff reaches `min_precision`.
+            SpecError: validation cannot vouch for that precision.
         """
-        for row in rows:
-            self._check(row)
+        check_kind(rows, pairs=self.pairs)
         asked = self.min_precision if min_precision is None else min_precision
         above = None if asked is None else cutoff_for(self.card.cutoffs, asked).above
         answers = self._answers(self._classifier, rows, self.card.thresholds, above)
@@ -139,106 +176,47 @@ class Predictor:
         bases = self._answers(self._base, rows, self.card.base_thresholds, None)
         return [replace(each, base=base) for each, base in zip(answers, bases, strict=True)]
 
-    def _check(self, row: Row) -> None:
-        if isinstance(row, tuple) is not self.pairs:
-            tuned = "text pairs" if self.pairs else "single texts"
-            raise DataError(
-                f"this model was tuned on {tuned}, and {'one text' if self.pairs else 'a pair'} was given",
-                mend="give each text its --pair" if self.pairs else "leave out --pair and --text-pair",
-            )
-
     def _answers(
         self, classifier: Classifier, rows: Sequence[Row], thresholds: Thresholds | None, above: float | None
     ) -> list[Answer]:
-        logits = classifier.logits(rows)
-        if self.task is TaskKind.REGRESSION:
-            return [Answer(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
-        shares, chosen = probabilities(logits, self.task), decide(logits, self.task, thresholds)
-        found = []
-        for row, share, choice in zip(rows, shares, chosen, strict=True):
-            named = {label: float(value) for label, value in zip(self.labels, share, strict=True)}
-            if self.task is TaskKind.MULTI_LABEL:
-                labels = tuple(label for label, taken in zip(self.labels, choice, strict=True) if taken)
-                found.append(Answer(row, labels=labels, probabilities=named))
-            else:
-                abstained = None if above is None else bool(share.max() <= above)
-                label = None if abstained else self.labels[choice]
-                found.append(Answer(row, label=label, probabilities=named, abstained=abstained))
-        return found
-
-
-def rows_of(table: Table, *, pairs: bool, text: str | None, text_pair: str | None) -> list[Row]:
-    """The texts of a file, by convention or by name; an empty cell is an empty text."""
-    first, second = find_texts(table, text=text, text_pair=text_pair)
-    if first is None or (pairs and second is None):
-        option = "--text" if first is None else "--text-pair"
-        raise DataError(
-            f"cannot tell which column holds the {'text' if first is None else 'second text'}; "
-            f"it has: {', '.join(table.columns)}",
-            where=table.where,
-            mend=f"name it with {option}",
+        return answers_of_logits(
+            rows, classifier.logits(rows), labels=self.labels, task=self.task, thresholds=thresholds, above=above
         )
-    texts = ["" if cell is None else str(cell) for cell in table.read(first)]
-    if not pairs or second is None:
-        return list(texts)
-    return list(zip(texts, ("" if cell is None else str(cell) for cell in table.read(second)), strict=True))
 
 
-def predict_file(
-    predictor: Predictor,
-    source: str,
-    out: str | None,
-    *,
-    text: str | None = None,
-    text_pair: str | None = None,
-    progress: Progress,
-) -> list[Answer]:
-    """Answer every row of a file; with `out`, write the rows with all their columns and the answers.
-
-    Args:
-        source: a file, or `-` for standard input, a text a line, of a pair one tab between the two.
-
-    Raises:
-        DataError: the file cannot be read, or its text column cannot be told.
-        SpecError: `out` ends in nothing that can be written.
-    """
-    table = read_lines(sys.stdin.buffer.read(), pairs=predictor.pairs) if source == STDIN else read_file(source)
-    if table.faults:
-        fault = table.faults[0]
-        raise DataError(fault.reason, where=table.place(fault.position), mend=fault.mend)
-    rows = rows_of(table, pairs=predictor.pairs, text=text, text_pair=text_pair)
-    answers: list[Answer] = []
-    with progress.bar("predict", len(rows)) as advance:
-        for start in range(0, len(rows), CHUNK):
-            answers += predictor.predict(rows[start : start + CHUNK])
-            advance(len(rows[start : start + CHUNK]))
-    if out:
-        write(out, answers, {name: table.read(name) for name in table.columns})
-    return answers
+def _precision(asked: str | None) -> Precision | None:
+    found = next((each for each in PRECISIONS if each == asked), None)
+    if asked is not None and found is None:
+        raise SpecError(
+            f"unknown precision {asked!r}{nearest(asked, PRECISIONS)}",
+            where="--precision",
+            mend=f"choose one of: {', '.join(PRECISIONS)}",
+        )
+    return found
 
 
-def read_lines(data: bytes, *, pairs: bool) -> Table:
-    """Standard input as rows; a blank line is an empty text, so that answers and lines stay side by side."""
-    where = "standard input"
-    lines = text_of(data, where).removesuffix("\n").split("\n") if data else []
-    lines = [line.removesuffix("\r") for line in lines]
-    if not lines:
-        raise DataError("no rows", where=where, mend="give a text a line")
-    columns = {"text": lines}
-    if pairs:
-        for number, line in enumerate(lines, 1):
-            if "\t" not in line:
-                raise DataError(
-                    f"line {number} is no pair: it has no tab",
-                    where=where,
-                    mend="write both texts on a line with a tab between them, or give a file with two columns",
-                )
-        halves = [line.split("\t", 1) for line in lines]
-        columns = {"text": [half[0] for half in halves], "text_pair": [half[1] for half in halves]}
-    return Table("rows", where, tuple(columns), len(lines), lambda name: list(columns[name]))
+def _plan(device: str | None, precision: Precision | None) -> Plan:
+    """The plan by which to answer; ids of rows that are read once are not kept on the disk."""
+    from liftune.hardware.plan import make_plan
+    from liftune.hardware.probe import probe
+
+    made = make_plan(probe(), device=device)
+    dtype = made.answers if precision is None else made.dtype if precision == "fastest" else precision
+    return replace(made, dtype=dtype, accelerations=made.accelerations - {"token-cache"})
 
 
-def _no_adapter(path: str) -> ArtifactError:
+def _open(folder: Path, method: str, plan: Plan) -> Classifier:
+    """Merged on a processor, where that answers as before to 1e-5; an accelerator answers as it was tuned."""
+    from liftune.models.adapter import open_adapter
+    from liftune.models.merged import open_merged
+    from liftune.models.methods import METHODS
+
+    if plan.device == "cpu" and method in METHODS and METHODS[method].mergeable:
+        return open_merged(folder, plan=plan)
+    return open_adapter(folder, plan=plan)
+
+
+def no_adapter(path: str) -> ArtifactError:
     """Why a path is no tuned model, as far as can be seen."""
     folder, mend = Path(path), "give a folder that `liftune tune` wrote"
     if (folder / "config.json").is_file() or path in ALIASES:

@@ -1,6 +1,7 @@
 """CSV and TSV as people and Excel write them: any of `,` `;` tab, `sep=` lines, quoted line breaks, unquoted TSV.
 
-In: text.  Out: a Table whose ragged lines are faults.  Not here: bytes to text (encoded.py).
+In: text.  Out: a Table whose ragged lines are faults, or its rows a block at a time.
+Not here: bytes to text (encoded.py).
 """
 
 from __future__ import annotations
@@ -10,22 +11,52 @@ import io
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import IO, NamedTuple, TypeAlias
 
 from liftune.data.table import Fault, Table
 from liftune.errors import DataError
 
 _DELIMITERS = (",", ";", "\t")
 _SAMPLE_RECORDS = 20
+_BLOCK = 4_096
 _FIELD_LIMIT = threading.Lock()
 
+Opened: TypeAlias = Callable[[], IO[str]]
+"""Gives a text from its start."""
 
-class _Record(NamedTuple):
+
+class Record(NamedTuple):
+    """One row as it was cut, and the 1-based line on which it starts."""
+
     line: int
     fields: list[str]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text is cut, found by reading all of it once."""
+
+    columns: tuple[str, ...]
+    rows: int
+    """Below the header."""
+    delimiter: str
+    quoted: bool
+    skipped_lines: int
+    """Lines above the header: Excel's `sep=`."""
+
+    def fault(self, record: Record) -> tuple[str, str] | None:
+        """What is wrong with a row, and the mend; None where it has as many fields as the header."""
+        if len(record.fields) == len(self.columns):
+            return None
+        return (
+            f"line {record.line} has {len(record.fields)} field{'s' * (len(record.fields) != 1)}, "
+            f"the header has {len(self.columns)}",
+            f'put "double quotes" around a field that holds {_named(self.delimiter)}, a line break or a quote',
+        )
 
 
 def read_delimited(text: str, name: str, where: str, *, prefer: str = ",") -> Table:
@@ -37,105 +68,150 @@ def read_delimited(text: str, name: str, where: str, *, prefer: str = ",") -> Ta
     Raises:
         DataError: no rows, two columns of one name, or a quote that never closes.
     """
-    text, skipped_lines, delimiter = _declared(text)
-    if delimiter is None:
-        delimiter = _sniffed(text, prefer)
-    records = _records(text, delimiter, where)
-    if not records:
-        raise DataError("the file is empty", where=where, mend="give a file with a header and rows")
-    columns = _header(records[0].fields, where, line=records[0].line + skipped_lines)
-    body = records[1:]
-    if not body:
-        raise DataError(
-            f"a header ({', '.join(columns)}) and no rows", where=where, mend="add rows below the header line"
-        )
-    faults = tuple(
-        Fault(
-            position,
-            f"line {record.line + skipped_lines} has {len(record.fields)} field{'s' * (len(record.fields) != 1)}, "
-            f"the header has {len(columns)}",
-            f'put "double quotes" around a field that holds {_named(delimiter)}, a line break or a quote',
-        )
-        for position, record in enumerate(body)
-        if len(record.fields) != len(columns)
-    )
+
+    def opened() -> io.StringIO:
+        return io.StringIO(text, newline="")  # line breaks inside quotes stay as they are
+
+    dialect = find_dialect(opened, where, prefer=prefer)
+    body = [record for block in records(opened, dialect, _BLOCK) for record in block]
+    found = ((position, dialect.fault(record)) for position, record in enumerate(body))
+    faults = tuple(Fault(position, *fault) for position, fault in found if fault)
     ragged = {fault.position for fault in faults}
-    index = {column: i for i, column in enumerate(columns)}
+    index = {column: i for i, column in enumerate(dialect.columns)}
 
     def read(column: str) -> list[str | None]:
         i = index[column]
         return [None if position in ragged else record.fields[i] for position, record in enumerate(body)]
 
-    lines = [record.line + skipped_lines for record in body]
-    return Table(name, where, columns, len(body), read, lines=lines, faults=faults)
+    return Table(name, where, dialect.columns, len(body), read, lines=[each.line for each in body], faults=faults)
 
 
-def _declared(text: str) -> tuple[str, int, str | None]:
-    """Excel's own first line, `sep=;`: the text below it, how many lines that took, the delimiter."""
-    first, _, rest = text.partition("\n")
-    if first.rstrip("\r")[:4].casefold() == "sep=" and len(first.rstrip("\r")) == 5:
-        return rest, 1, first[4]
-    return text, 0, None
+def find_dialect(opened: Opened, where: str, *, prefer: str = ",") -> Dialect:
+    """How a text is to be cut; one that is read from a disk is not held in memory.
+
+    Args:
+        opened: gives the text from its start, its line breaks as they are.
+
+    Raises:
+        DataError: no rows, two columns of one name, or a quote that never closes.
+    """
+    with opened() as start:
+        first = start.readline().rstrip("\r\n")
+    skipped, delimiter = (1, first[4]) if first[:4].casefold() == "sep=" and len(first) == 5 else (0, None)
+    if delimiter is None:
+        delimiter = _sniffed(opened, prefer)
+    quoted, shape = _quoting(opened, skipped, delimiter, where)
+    if shape.header is None:
+        raise DataError("the file is empty", where=where, mend="give a file with a header and rows")
+    columns = _header(shape.header.fields, where, line=shape.header.line)
+    if shape.records == 1:
+        raise DataError(
+            f"a header ({', '.join(columns)}) and no rows", where=where, mend="add rows below the header line"
+        )
+    return Dialect(columns, shape.records - 1, delimiter, quoted, skipped)
 
 
-def _sniffed(text: str, prefer: str) -> str:
+def records(opened: Opened, dialect: Dialect, count: int) -> Iterator[list[Record]]:
+    """The rows below the header, `count` at a time; blank lines are left out."""
+    parsed = _parsed(opened, dialect.skipped_lines, dialect.delimiter, quoted=dialect.quoted)
+    header = True
+    for block in _blocks(parsed, count):
+        yield block[1:] if header else block
+        header = False
+
+
+def _sniffed(opened: Opened, prefer: str) -> str:
     """The delimiter that cuts the header into the most fields; among equals, the one that most rows agree with."""
 
     def fitness(delimiter: str) -> tuple[int, int, bool]:
-        records = [
-            record for record in islice(csv.reader(_stream(text), delimiter=delimiter), _SAMPLE_RECORDS) if record
-        ]
-        width = len(records[0]) if records else 0
-        return width, sum(len(record) == width for record in records), delimiter == prefer
+        sample = islice(_parsed(opened, 0, delimiter), _SAMPLE_RECORDS)
+        with _unlimited_fields():
+            found = [record.fields for record in sample]
+        width = len(found[0]) if found else 0
+        return width, sum(len(fields) == width for fields in found), delimiter == prefer
 
-    with _unlimited_fields():
-        if prefer == "\t" and fitness(prefer)[0] > 1:
-            return prefer
-        return max(_DELIMITERS, key=fitness)
-
-
-def _records(text: str, delimiter: str, where: str) -> list[_Record]:
-    """Every record with the line it starts on; blank lines are left out."""
-    with _unlimited_fields():
-        plain = _parsed(text, delimiter, quoted=False) if delimiter == "\t" and '"' in text else None
-        try:
-            records = _parsed(text, delimiter, strict=True)
-        except csv.Error as error:
-            if plain is not None and _even(plain):
-                return plain
-            if "end of data" in str(error):
-                raise DataError(
-                    "a quote that is opened and never closed",
-                    where=f"{where}, line {_last_start(text, delimiter)}",
-                    mend='close it, and write a quote inside a quoted field as ""',
-                ) from None
-            records = _parsed(text, delimiter)
-        # Many TSV files know no quoting: there a text that begins with a quote would swallow rows up to the next one.
-        # Where every physical line has the header's width, the file is of that kind.
-        if plain is not None and _even(plain) and (len(plain) > len(records) or not _even(records)):
-            return plain
-        return records
+    if prefer == "\t" and fitness(prefer)[0] > 1:
+        return prefer
+    return max(_DELIMITERS, key=fitness)
 
 
-def _parsed(text: str, delimiter: str, *, quoted: bool = True, strict: bool = False) -> list[_Record]:
-    reader = csv.reader(
-        _stream(text), delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, strict=strict
-    )
-    records, start = [], 1
-    for fields in reader:
-        if fields:
-            records.append(_Record(start, fields))
-        start = reader.line_num + 1
-    return records
+@dataclass(frozen=True)
+class _Shape:
+    """What one way of cutting comes to."""
+
+    header: Record | None
+    records: int
+    widths: frozenset[int]
+
+    @property
+    def even(self) -> bool:
+        return len(self.widths) == 1
 
 
-def _last_start(text: str, delimiter: str) -> int:
+def _quoting(opened: Opened, skipped: int, delimiter: str, where: str) -> tuple[bool, _Shape]:
+    """Whether quotes mean anything, and what the text then comes to."""
+    plain = _shape(_parsed(opened, skipped, delimiter, quoted=False)) if delimiter == "\t" else None
+    try:
+        shape = _shape(_parsed(opened, skipped, delimiter, strict=True))
+    except csv.Error as error:
+        if plain is not None and plain.even:
+            return False, plain
+        if "end of data" in str(error):
+            raise DataError(
+                "a quote that is opened and never closed",
+                where=f"{where}, line {_last_start(opened, skipped, delimiter)}",
+                mend='close it, and write a quote inside a quoted field as ""',
+            ) from None
+        shape = _shape(_parsed(opened, skipped, delimiter))
+    # Many TSV files know no quoting: there a text that begins with a quote would swallow rows up to the next one.
+    # Where every physical line has the header's width, the file is of that kind.
+    if plain is not None and plain.even and (plain.records > shape.records or not shape.even):
+        return False, plain
+    return True, shape
+
+
+def _shape(parsed: Iterator[Record]) -> _Shape:
+    header: Record | None = None
+    count, widths = 0, set()
+    for block in _blocks(parsed, _BLOCK):
+        header = header or block[0]
+        count += len(block)
+        widths |= {len(record.fields) for record in block}
+    return _Shape(header, count, frozenset(widths))
+
+
+def _parsed(
+    opened: Opened, skipped: int, delimiter: str, *, quoted: bool = True, strict: bool = False
+) -> Iterator[Record]:
+    with opened() as stream:
+        for _ in range(skipped):
+            stream.readline()
+        reader = csv.reader(
+            stream, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, strict=strict
+        )
+        start = 1 + skipped
+        for fields in reader:
+            if fields:
+                yield Record(start, fields)
+            start = reader.line_num + 1 + skipped
+
+
+def _blocks(parsed: Iterator[Record], count: int) -> Iterator[list[Record]]:
+    """So many at a time, as the lock on the length of fields may not be held while somebody else works."""
+    while True:
+        with _unlimited_fields():
+            block = list(islice(parsed, count))
+        if not block:
+            return
+        yield block
+
+
+def _last_start(opened: Opened, skipped: int, delimiter: str) -> int:
     """The line on which the record starts that runs into the end of the file."""
-    return _parsed(text, delimiter)[-1].line
-
-
-def _even(records: Sequence[_Record]) -> bool:
-    return len(Counter(len(record.fields) for record in records)) == 1
+    last = 1
+    for block in _blocks(_parsed(opened, skipped, delimiter), _BLOCK):
+        last = block[-1].line
+    return last
 
 
 def _header(fields: Sequence[str], where: str, *, line: int) -> tuple[str, ...]:
@@ -153,10 +229,6 @@ def _header(fields: Sequence[str], where: str, *, line: int) -> tuple[str, ...]:
 
 def _named(delimiter: str) -> str:
     return "a tab" if delimiter == "\t" else f"a {delimiter!r}"
-
-
-def _stream(text: str) -> io.StringIO:
-    return io.StringIO(text, newline="")  # line breaks inside quotes stay as they are
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Bytes of a file -> its text, or a DataError that says at which byte and line it stops being text.
 
-In: raw bytes, gzipped or not.  Out: str without byte order mark.
+In: raw bytes, or a file of any size, gzipped or not.  Out: str without byte order mark.
 Not here: rows and columns (delimited.py, formats.py).
 """
 
@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, cast
 
 from liftune.errors import DataError
 
+#: What is looked at of a file before it is read.
+_FIRST = 65_536
 # First bytes of files that people rename: what the file really is, and what to do.
 _MAGIC = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "save the sheet as CSV (UTF-8)"),
@@ -48,9 +54,7 @@ def text_of(data: bytes, where: str) -> str:
     """
     if not data.strip():
         raise DataError("the file is empty", where=where, mend="give a file with a header and rows")
-    for magic, (kind, mend) in _MAGIC.items():
-        if data.startswith(magic):
-            raise DataError(f"this is {kind}, not text", where=where, mend=mend)
+    refuse_renamed(data, where)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _decoded(data, "utf-16", where)
     nul = data.find(b"\0")
@@ -61,6 +65,43 @@ def text_of(data: bytes, where: str) -> str:
             mend="give a text file in UTF-8 (from UTF-16: iconv -f UTF-16 -t UTF-8)",
         )
     return _decoded(data, "utf-8", where).removeprefix("\ufeff")
+
+
+def refuse_renamed(data: bytes, where: str) -> None:
+    """Refuse what begins as a file of another kind does."""
+    for magic, (kind, mend) in _MAGIC.items():
+        if data.startswith(magic):
+            raise DataError(f"this is {kind}, not text", where=where, mend=mend)
+
+
+def opener(path: Path, where: str, *, newline: str) -> Callable[[], IO[str]]:
+    """What gives a file's text from its start, unpacked and decoded as it is read, for files of any size.
+
+    A byte that is no UTF-8 becomes a lone surrogate, for the row that holds it to be told.
+
+    Raises:
+        DataError: empty, or a binary file, as far as its first block tells.
+    """
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+
+    def unpacked_file() -> IO[bytes]:
+        return cast("IO[bytes]", gzip.open(path, "rb") if packed else path.open("rb"))
+
+    with unpacked_file() as start:
+        first = start.read(_FIRST)
+        if not first.strip() and not start.read(1):
+            raise DataError("the file is empty", where=where, mend="give a file with a header and rows")
+    refuse_renamed(first, where)
+    wide = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not wide and b"\0" in first:
+        text_of(first, where)  # says at which byte
+    encoding = "utf-16" if wide else "utf-8-sig"
+
+    def opened() -> IO[str]:
+        return io.TextIOWrapper(unpacked_file(), encoding=encoding, errors="surrogateescape", newline=newline)
+
+    return opened
 
 
 def _decoded(data: bytes, encoding: str, where: str) -> str:

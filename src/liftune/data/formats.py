@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -34,7 +35,7 @@ def _jsonl(data: bytes, name: str, where: str) -> Table:
     objects: list[dict[str, Any]] = []
     faults: list[Fault] = []
     for position, (number, line) in enumerate(lines):
-        value, fault = _object(line, number)
+        value, fault = read_object(line, number)
         objects.append(value)
         if fault:
             faults.append(Fault(position, *fault))
@@ -43,7 +44,7 @@ def _jsonl(data: bytes, name: str, where: str) -> Table:
     return _of_objects(objects, name, where, lines=[number for number, _ in lines], faults=faults)
 
 
-def _object(line: str, number: int) -> tuple[dict[str, Any], tuple[str, str] | None]:
+def read_object(line: str, number: int) -> tuple[dict[str, Any], tuple[str, str] | None]:
     """The line's object, or an empty one and what is wrong with the line, and the mend."""
     mend = "write one JSON object a line"
     try:
@@ -55,12 +56,13 @@ def _object(line: str, number: int) -> tuple[dict[str, Any], tuple[str, str] | N
     if isinstance(value, dict):
         return value, None
     return {}, (
-        f"line {number} is {_kind(value)}, not a JSON object",
+        f"line {number} is {kind_of(value)}, not a JSON object",
         f'{mend}, such as {{"text": "...", "label": "..."}}',
     )
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a JSON value that is no object is, as a message says it."""
     names = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
 
@@ -81,7 +83,7 @@ def _json(data: bytes, name: str, where: str) -> Table:
     for position, value in enumerate(values):
         if not isinstance(value, dict):
             raise DataError(
-                f"row {position + 1} is {_kind(value)}, not a JSON object", where=where, mend="give a list of objects"
+                f"row {position + 1} is {kind_of(value)}, not a JSON object", where=where, mend="give a list of objects"
             )
     return _of_objects(values, name, where)
 
@@ -109,19 +111,12 @@ def _of_objects(
 
 
 def _parquet(data: bytes, name: str, where: str) -> Table:
-    import pyarrow
     import pyarrow.parquet
 
     if not data:
         raise DataError("the file is empty", where=where, mend="give a Parquet file with rows")
-    try:
+    with parquet_faults(where):
         table = pyarrow.parquet.read_table(io.BytesIO(data))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(
-            f"not a Parquet file: {str(error).splitlines()[0]}",
-            where=where,
-            mend="write it again as Parquet, or name it by what it is (.csv, .tsv, .jsonl)",
-        ) from None
     if not table.num_rows:
         raise DataError(
             f"columns ({', '.join(table.column_names)}) and no rows", where=where, mend="give a file with rows"
@@ -136,6 +131,21 @@ def _parquet(data: bytes, name: str, where: str) -> Table:
         lambda column: list(table.column(column).to_pylist()),
         class_names=_declared_names(table.schema.metadata or {}),
     )
+
+
+@contextmanager
+def parquet_faults(where: str) -> Iterator[None]:
+    """Turn what pyarrow raises over a damaged file into a DataError."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(
+            f"not a Parquet file: {str(error).splitlines()[0]}",
+            where=where,
+            mend="write it again as Parquet, or name it by what it is (.csv, .tsv, .jsonl)",
+        ) from None
 
 
 def _declared_names(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:

@@ -55,9 +55,16 @@ class Table:
     def place(self, position: int) -> str:
         """Where a row stands, as a message says it: the row counted from 1, and its line."""
         table, position = self.origin(position)
-        row = position + 1
-        line = table.lines[position] if table.lines is not None else row
-        return f"{table.where}, row {row}" + (f" (line {line})" if line != row else "")
+        return place(table.where, position + 1, table.lines[position] if table.lines is not None else None)
+
+
+def place(where: str, row: int, line: int | None = None) -> str:
+    """Where a row stands, as a message says it.
+
+    >>> place("x.csv", 1, 2), place("x.jsonl", 1, 1)
+    ('x.csv, row 1 (line 2)', 'x.jsonl, row 1')
+    """
+    return f"{where}, row {row}" + (f" (line {line})" if line not in (None, row) else "")
 
 
 #: Name of a part -> what reads it. Only the parts that a run needs are read.

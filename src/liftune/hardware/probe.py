@@ -181,6 +181,18 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def has_wide_dot() -> bool:
+    """Whether products of bytes add up without overflow: VNNI, AMX, or a processor that is not of Intel's kind.
+
+    Without it, a product of an unsigned and a signed byte is added in 16 bits, which large weights overflow.
+    """
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        flags = next(line for line in lines if line.startswith("flags")).split()
+        return bool({"avx512_vnni", "avx_vnni", "amx_int8"} & set(flags))
+    return platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686")
+
+
 def _key() -> str:
     """What a measurement speaks of; another key makes a cache void."""
     return f"{PROBE_VERSION}|{processor_name()}|{platform.node()}|{torch.__version__}|{torch.get_num_threads()}"

@@ -44,8 +44,9 @@ class Progress:
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def bar(self, what: str, rows: int, *, speed: bool = True) -> Iterator[Advance]:
-        """A bar of so many rows, or of so many of anything without their speed, and time left; gone once it is full."""
+    def bar(self, what: str, rows: int | None, *, speed: bool = True) -> Iterator[Advance]:
+        """A bar of so many rows (None: nobody knows how many), or of so many of anything without their speed, and time
+        left; gone once it is full."""
         columns: tuple[ProgressColumn, ...] = (
             TextColumn("{task.description}"),
             BarColumn(),

@@ -158,7 +158,7 @@ def _product(modules: Sequence[nn.Module], matrix: Tensor) -> Product:
             pairs.append(Pair(slice(start, stop), down.shape[0], _scale(module)))
         biases.append(matrix.new_zeros(stop - start) if base.bias is None else base.bias.detach().to(matrix.dtype))
         start = stop
-    reordered = Reordered(matrix) if Reordered.fits(matrix) else None
+    reordered = Reordered(matrix) if Reordered.fits(matrix, alone=not pairs) else None
     return Product(matrix, torch.cat(biases), tuple(pairs), reordered)
 
 

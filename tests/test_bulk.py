@@ -1,0 +1,266 @@
+"""Files of any size answered: faults in their place, order kept, and a resumed file is the uninterrupted one."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from liftune import bulk
+from liftune.answers import Answer, answers_of_logits
+from liftune.bulk import answer_file, predict_file
+from liftune.data.formats import read_file
+from liftune.data.streams import open_stream
+from liftune.errors import DataError, SpecError
+from liftune.report.progress import Progress
+from liftune.seam import Row
+from liftune.sinks import Part, write
+from liftune.task import TaskKind
+
+QUIET = Progress(quiet=True)
+
+
+class Fake:
+    """Answers by the length of the text; may be stopped after so many calls."""
+
+    base_head = None
+
+    def __init__(self, *, task: TaskKind = TaskKind.SINGLE_LABEL, pairs: bool = False, stop: int = 10**9) -> None:
+        self.task, self.pairs, self.stop, self.calls = task, pairs, stop, 0
+        self.labels = ("short", "long") if task.outputs_labels else ()
+
+    def predict(self, rows: Sequence[Row]) -> list[Answer]:
+        self.calls += 1
+        if self.calls > self.stop:
+            raise KeyboardInterrupt
+        lengths = [len("".join(row)) for row in rows]
+        logits = np.array([[-each / 7, each / 9] for each in lengths], dtype=np.float32).reshape(-1, 2)
+        wide = logits if self.task.outputs_labels else logits[:, :1]
+        return answers_of_logits(rows, wide, labels=self.labels, task=self.task)
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "CHUNK", 10)
+
+
+def answered(source: Path, out: Path, predictor: Any = None, **options: Any) -> tuple[int, int]:
+    return predict_file(predictor or Fake(), str(source), str(out), progress=QUIET, **options)
+
+
+def objects(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_rows_with_an_error_are_written_in_their_place_with_the_reason(tmp_path: Path) -> None:
+    lines = ['{"text": "good"}', "{broken", "[1]", '{"other": 1}', '{"text": null}', '{"text": ["a"]}', '{"text": 7}']
+    lines += ['{"text": "\\ud800"}', '{"text": "last"}']
+    (tmp_path / "in.jsonl").write_bytes("\n".join(lines).encode() + b'\n{"text": "caf\xe9"}\n')
+    assert answered(tmp_path / "in.jsonl", tmp_path / "out.jsonl") == (10, 7)
+    found = objects(tmp_path / "out.jsonl")
+    reasons = [None, "line 2 is not JSON", "a list, not", "no text", "no text", "a list, not", None, "surrogate", None]
+    for row, reason in zip(found, [*reasons, "0xe9"], strict=True):
+        assert ("label" in row, reason is None or reason in row["error"]) == (reason is None, True), row
+    assert [found[i].get("text") for i in (0, 6, 8)] == ["good", 7, "last"]
+
+
+def test_a_table_with_ragged_lines_and_empty_cells(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b'\xef\xbb\xbfid,text\n1,"two\nlines"\n2,a,b\n3,\n4,end\n')
+    assert answered(tmp_path / "in.csv", tmp_path / "out.csv") == (4, 2)
+    rows = list(csv.DictReader((tmp_path / "out.csv").open(encoding="utf-8", newline="")))
+    assert list(rows[0]) == ["id", "text", "label", "probabilities.short", "probabilities.long", "error"]
+    assert [row["text"] for row in rows] == ["two\nlines", "", "", "end"]
+    assert ["3 fields" in rows[1]["error"], "no text" in rows[2]["error"], rows[3]["error"]] == [True, True, ""]
+
+
+@pytest.mark.parametrize(
+    "name", ["in.csv", "in.tsv", "in.jsonl", "in.json", "in.parquet", "in.csv.gz", "in.parquet.gz"]
+)
+def test_what_is_streamed_is_what_is_read_at_once(name: str, tmp_path: Path) -> None:
+    """BOM, separators, quotes and gzip are those of formats.py."""
+    data = {
+        "in.csv": b'sep=;\nid;text\n1;"a;b"\n2;"c\r\nd"\n',
+        "in.tsv": b'id\ttext\n1\t"unbalanced\n2\tplain\n',
+        "in.jsonl": '\ufeff{"id": 1, "text": "a\u2028b"}\n\n{"id": 2, "text": "x", "more": {"y": [1]}}'.encode(),
+        "in.json": b' [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}]',
+    }
+    data["in.csv.gz"] = gzip.compress("id,text\n1,é\n2,b\n".encode("utf-16"))
+    packed = io.BytesIO()
+    pq.write_table(pa.table({"id": [1, 2], "text": ["a", "b"]}), packed)
+    data["in.parquet"], data["in.parquet.gz"] = packed.getvalue(), gzip.compress(packed.getvalue())
+    path = tmp_path / name
+    path.write_bytes(data[name])
+    whole, stream = read_file(path), open_stream(path)
+    assert (stream.columns, stream.rows) == (whole.columns, whole.rows)
+    for size in (1, 3):
+        lines = [line for block in stream.blocks(size) for line in block]
+        for column in whole.columns:
+            assert [line.cells.get(column) for line in lines] == whole.read(column)
+        if whole.lines is not None:
+            assert [line.place for line in lines] == [whole.place(i) for i in range(whole.rows)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "csv.gz", "jsonl.gz", "parquet.gz"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_resumed_file_is_the_uninterrupted_one_byte_for_byte(ending: str, kind: str, tmp_path: Path) -> None:
+    rows = [{"id": i, "text": f"{'word ' * (i % 13)}row {i}", "label": "x"} for i in range(57)]
+    source = tmp_path / f"in.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), source)
+    elif kind == "csv":
+        source.write_text("id,text,label\n" + "".join("{id},{text},{label}\n".format(**row) for row in rows))
+    else:
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows) + "broken\n", encoding="utf-8")
+    total = answered(source, tmp_path / f"whole.{ending}")
+    out = tmp_path / f"out.{ending}"
+    for stop in (2, 1):
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            answered(source, out, Fake(stop=stop), resume=True)
+        assert "--resume" in stopped.value.__notes__[0]
+        assert not out.exists()
+        with out.with_name(f"{out.name}.part").open("ab") as torn:
+            torn.write(b"half a rec")  # what a kill in the middle of a write leaves
+    last = Fake()
+    assert answered(source, out, last, resume=True) == total
+    assert last.calls == 3
+    assert out.read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([source.name, out.name, f"whole.{ending}"])
+    table = read_file(out)
+    assert (table.rows, "predicted_label" in table.columns) == (total[0], True)
+
+
+def test_a_stop_between_the_last_row_and_the_end_repeats_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.csv").write_text("text\n" + "a\n" * 25)
+
+    def stop(part: Part) -> None:
+        raise KeyboardInterrupt
+
+    kept = Part.finish
+    monkeypatch.setattr(Part, "finish", stop)
+    with pytest.raises(KeyboardInterrupt):
+        answered(tmp_path / "in.csv", tmp_path / "out.jsonl")
+    monkeypatch.setattr(Part, "finish", kept)
+    last = Fake()
+    assert answered(tmp_path / "in.csv", tmp_path / "out.jsonl", last, resume=True) == (25, 0)
+    assert (last.calls, len(objects(tmp_path / "out.jsonl"))) == (0, 25)
+
+
+def test_a_resumed_file_must_be_of_the_same_rows_and_options(tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("text\n" + "a\n" * 30)
+    with pytest.raises(KeyboardInterrupt):
+        answered(source, tmp_path / "out.csv", Fake(stop=1), about={"run": "a"})
+    with pytest.raises(SpecError, match="run differ"):
+        answered(source, tmp_path / "out.csv", resume=True, about={"run": "b"})
+    source.write_text("text\n" + "b\n" * 31)
+    with pytest.raises(SpecError, match="bytes"):
+        answered(source, tmp_path / "out.csv", resume=True, about={"run": "a"})
+    assert answered(source, tmp_path / "out.csv", about={"run": "a"}) == (31, 0), "without --resume it begins again"
+
+
+def test_a_killed_process_leaves_the_old_file_and_can_be_resumed(tmp_path: Path) -> None:
+    """SIGKILL, as when memory runs out: no handler runs."""
+    (tmp_path / "in.csv").write_text("text\n" + "".join(f"row {i}\n" for i in range(50)))
+    (tmp_path / "out.jsonl").write_text("before")
+    program = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import test_bulk as t; t.bulk.CHUNK = 10\n"
+        "class Dying(t.Fake):\n"
+        "    def predict(self, rows):\n"
+        "        if self.calls == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return super().predict(rows)\n"
+        "t.answered(t.Path(sys.argv[2]), t.Path(sys.argv[3]), Dying())"
+    )
+    argv = [sys.executable, "-c", program, str(Path(__file__).parent)]
+    done = subprocess.run([*argv, tmp_path / "in.csv", tmp_path / "out.jsonl"], env=dict(os.environ), check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "out.jsonl").read_text() == "before"
+    assert answered(tmp_path / "in.csv", tmp_path / "out.jsonl", resume=True) == (50, 0)
+    answered(tmp_path / "in.csv", tmp_path / "whole.jsonl")
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "CHUNK", 200)
+    peaks = []
+    for rows in (15_000, 45_000):
+        source = tmp_path / f"{rows}.csv"
+        source.write_text("text\n" + "".join(f"{'word ' * 20}{i}\n" for i in range(rows)))
+        tracemalloc.start()
+        answered(source, tmp_path / "out.csv")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+@pytest.mark.parametrize("task", TaskKind)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_answers_of_every_task_fit_a_table(task: TaskKind, ending: str, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a", "n": 1}\n{"text": null, "n": 2.5}\n{"text": "b"}\n')
+    assert answered(tmp_path / "in.jsonl", tmp_path / f"out.{ending}", Fake(task=task)) == (3, 1)
+    table = read_file(tmp_path / f"out.{ending}")
+    assert table.rows == 3
+    assert "error" in table.columns
+    name = {"single_label": "label", "multi_label": "labels", "regression": "value"}[task]
+    assert [cell in (None, "") for cell in table.read(name)][1] is True
+
+
+def test_pairs_are_read_from_two_columns(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("sentence1,sentence2\na,b\nc,\n")
+    assert answered(tmp_path / "in.csv", tmp_path / "out.jsonl", Fake(pairs=True)) == (2, 1)
+    (tmp_path / "one.csv").write_text("text\na\n")
+    with pytest.raises(DataError, match="second text"):
+        answered(tmp_path / "one.csv", tmp_path / "out.jsonl", Fake(pairs=True))
+
+
+def test_a_pipe_goes_in_and_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "".join(f"row {i}\n" for i in range(25)).encode() + b"\ncaf\xe9\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert predict_file(Fake(), "-", "-", progress=QUIET) == (27, 1)
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["text"] for each in found] == [*(f"row {i}" for i in range(25)), "", "caf\ufffd"]
+    assert "0xe9" in found[-1]["error"]
+    with pytest.raises(SpecError, match="pipe"):
+        predict_file(Fake(), "-", "-", resume=True, progress=QUIET)
+
+
+def test_without_a_file_to_write_to_a_row_that_cannot_be_answered_is_told(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a"}\nbroken\n')
+    with pytest.raises(DataError, match="line 2 is not JSON"):
+        list(answer_file(Fake(), str(tmp_path / "in.jsonl"), text=None, text_pair=None, progress=QUIET))
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    for name, data in (
+        ("a.csv", b""), ("b.csv", b"text\n"), ("c.jsonl", b"x\n"), ("d.parquet", b"x"), ("e.csv", b"PK\x03\x04"),
+        ("f.xyz", b"x"), ("g.csv", b'text\n"open\n'), ("h.csv.gz", gzip.compress(b"text\nabc\n" * 9_999)[:-30]),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(DataError):
+            answered(tmp_path / name, tmp_path / "out.csv")
+    with pytest.raises(DataError, match="no such file"):
+        answered(tmp_path / "none.csv", tmp_path / "out.csv")
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_answers_of_a_few_texts_are_written_at_once(tmp_path: Path) -> None:
+    for ending in ("csv", "jsonl.gz", "parquet"):
+        write(str(tmp_path / f"out.{ending}"), Fake().predict(["a", "b"]))
+        assert read_file(tmp_path / f"out.{ending}").read("text") == ["a", "b"]
