@@ -38,6 +38,7 @@ class Fake:
     """Answers by the length of the text; may be stopped after so many calls."""
 
     base_head = None
+    min_precision = None
 
     def __init__(self, *, task: TaskKind = TaskKind.SINGLE_LABEL, pairs: bool = False, stop: int = 10**9) -> None:
         self.task, self.pairs, self.stop, self.calls = task, pairs, stop, 0

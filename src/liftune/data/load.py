@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.columns import Columns, find_columns, same_columns
 from liftune.data.examples import Examples, read_examples
-from liftune.data.folds import Folds, in_folds
 from liftune.data.roles import read_roles
 from liftune.data.rows import Split, Splits
 from liftune.data.splits import carve, sample
@@ -22,6 +22,9 @@ from liftune.errors import DataError, SpecError
 from liftune.record import Audit, BadRow
 from liftune.spec import DataSpec
 from liftune.task import TaskKind
+
+if TYPE_CHECKING:
+    from liftune.data.folds import Folds
 
 #: Share of the rows that each carved part takes, and the most that a carved validation part takes: it is scored after
 #: every epoch, and beyond that many rows it chooses the epoch no better.
@@ -77,6 +80,8 @@ def load_folds(spec: DataSpec, count: int) -> Folds:
         SpecError: test rows were asked for.
         DataError: as `load_data`, or there are too few rows for so many folds.
     """
+    from liftune.data.folds import in_folds
+
     asked = [option for option, value in (("--test", spec.test), ("--test-rows", spec.test_rows)) if value]
     if asked:
         raise SpecError(

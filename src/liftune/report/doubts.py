@@ -6,9 +6,13 @@ Not here: finding it (data/audit.py, evidence/noise.py, evidence/shift.py).
 
 from __future__ import annotations
 
-from liftune.data.clean import Cleaned
+from typing import TYPE_CHECKING
+
 from liftune.record import Audit, Shift, Suspects
 from liftune.report.section import Section, Table, interval, p_value
+
+if TYPE_CHECKING:
+    from liftune.data.clean import Cleaned
 
 #: Where a p-value speaks: as everywhere in liftune.
 _ALPHA = 0.05
