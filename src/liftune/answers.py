@@ -1,7 +1,8 @@
 """What a model says of a row, and files of it.
 
-In: Answers, and the columns that came with their rows.  Out: JSON objects, lines, CSV, TSV, JSONL or Parquet.
-Not here: making answers (predict.py).
+In: rows and logits, or Answers and the columns that came with their rows.  Out: Answers; JSON objects, lines, CSV,
+TSV, JSONL or Parquet.
+Not here: what makes the logits (predict.py, serve/).
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from liftune.artifact import as_columns, check_writable, whole
 from liftune.data.formats import extension
 from liftune.errors import ArtifactError, DataError, SpecError
 from liftune.seam import Row
+from liftune.task import TaskKind, decide, probabilities
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,29 @@ class Answer:
         shares = self.probabilities or {}
         chosen = self.labels if self.labels is not None else (self.label or "",)
         return ", ".join(f"{label} {shares.get(label, 0.0):.2f}" for label in chosen) or "none"
+
+
+def answers_of_logits(
+    rows: Sequence[Row], logits: NDArray[np.floating], *, labels: Sequence[str], task: TaskKind
+) -> list[Answer]:
+    """One answer a row, in order.
+
+    Args:
+        logits: (N, C), of a Scorer.
+        labels: names of the C columns; not read for a regression.
+    """
+    if task is TaskKind.REGRESSION:
+        return [Answer(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
+    shares, chosen = probabilities(logits, task), decide(logits, task)
+    found = []
+    for row, share, choice in zip(rows, shares, chosen, strict=True):
+        named = {label: float(value) for label, value in zip(labels, share, strict=True)}
+        if task is TaskKind.MULTI_LABEL:
+            taken = tuple(label for label, is_taken in zip(labels, choice, strict=True) if is_taken)
+            found.append(Answer(row, labels=taken, probabilities=named))
+        else:
+            found.append(Answer(row, label=labels[choice], probabilities=named))
+    return found
 
 
 Records: TypeAlias = list[dict[str, Any]]

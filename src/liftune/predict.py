@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.answers import Answer, write
+from liftune.answers import Answer, answers_of_logits, write
 from liftune.artifact import adapter_folder
 from liftune.data.columns import find_texts
 from liftune.data.encoded import text_of
@@ -31,7 +31,7 @@ from liftune.models.classifier import Classifier
 from liftune.record import Head
 from liftune.report.progress import Progress
 from liftune.seam import Row
-from liftune.task import TaskKind, decide, probabilities
+from liftune.task import TaskKind
 
 #: Rows answered in one go; the progress bar moves by it.
 CHUNK = 2_048
@@ -112,19 +112,7 @@ class Predictor:
             )
 
     def _answers(self, classifier: Classifier, rows: Sequence[Row]) -> list[Answer]:
-        logits = classifier.logits(rows)
-        if self.task is TaskKind.REGRESSION:
-            return [Answer(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
-        shares, chosen = probabilities(logits, self.task), decide(logits, self.task)
-        found = []
-        for row, share, choice in zip(rows, shares, chosen, strict=True):
-            named = {label: float(value) for label, value in zip(self.labels, share, strict=True)}
-            if self.task is TaskKind.MULTI_LABEL:
-                labels = tuple(label for label, taken in zip(self.labels, choice, strict=True) if taken)
-                found.append(Answer(row, labels=labels, probabilities=named))
-            else:
-                found.append(Answer(row, label=self.labels[choice], probabilities=named))
-        return found
+        return answers_of_logits(rows, classifier.logits(rows), labels=self.labels, task=self.task)
 
 
 def rows_of(table: Table, *, pairs: bool, text: str | None, text_pair: str | None) -> list[Row]:

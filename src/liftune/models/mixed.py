@@ -1,0 +1,191 @@
+"""One base, many tuned models of it, answered in one batch: each row through its own low-rank updates and head.
+
+In: a base as a Classifier, rows as tokens, and what each row's model adds to the base.  Out: each row's logits.
+Not here: finding what a model adds (lowrank.py), loading (adapter.py), queues (serve/).
+
+    y = x W' + b, once for all rows;  y[rows of k] += (x[rows of k] A_k') s_k B_k'     (LoRA; Hu et al. 2021)
+
+Rows are sorted by model, so that each model's are one slice, and its update two thin products and no copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from liftune.models.classifier import Classifier
+from liftune.models.lowrank import Added
+from liftune.models.tokens import Encoded
+
+#: Rows of one forward pass at most.
+ROWS = 256
+
+
+class Unmixable(Exception):  # noqa: N818 - it says what the model is
+    """The base does not keep its rows apart where a model changes it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Neighbouring rows of one model."""
+
+    added: Added
+    rows: slice
+    tokens: slice
+    """The same rows, end to end without padding."""
+
+
+class Places:
+    """Which rows of the batch in hand are whose; what the hooks look at."""
+
+    def __init__(self) -> None:
+        self._parts: tuple[Part, ...] = ()
+        self._rows = self._tokens = 0
+
+    def set(self, added: Sequence[Added], lengths: Sequence[int]) -> None:
+        """For a batch whose rows have these models, neighbours together, and lengths."""
+        parts, row, token = [], 0, 0
+        for i in range(1, len(added) + 1):
+            if i == len(added) or added[i] is not added[i - 1]:
+                tokens = sum(lengths[row:i])
+                parts.append(Part(added[i - 1], slice(row, i), slice(token, token + tokens)))
+                row, token = i, token + tokens
+        self._parts, self._rows, self._tokens = tuple(parts), row, token
+
+    def of(self, shape: torch.Size) -> Iterator[tuple[Added, slice]]:
+        """Whose are which of the vectors of an input (..., D), counted over all its axes but the last.
+
+        Raises:
+            Unmixable: its first axis is neither the rows nor, in a batch of one, rows or tokens end to end.
+        """
+        vectors = shape[:-1].numel()
+        if len(self._parts) == 1:
+            yield self._parts[0].added, slice(0, vectors)
+        elif shape[0] == self._rows:
+            each = vectors // self._rows
+            for part in self._parts:
+                yield part.added, slice(part.rows.start * each, part.rows.stop * each)
+        elif len(shape) == 3 and shape[0] == 1 and shape[1] in (self._tokens, self._rows):
+            packed = shape[1] == self._tokens
+            for part in self._parts:
+                yield part.added, part.tokens if packed else part.rows
+        else:
+            raise Unmixable(f"an input of shape {tuple(shape)} in a batch of {self._rows} rows")
+
+
+class MixedModel:
+    """A base that answers for many models.
+
+    Args:
+        base: without a method; its model is changed, and belongs to this object.
+        tokens: of one forward pass at most, padding included.
+    """
+
+    def __init__(self, base: Classifier, *, tokens: int = 2048) -> None:
+        self._base, self._tokens = base, tokens
+        self._places = Places()
+        self._hooked: set[str] = set()
+        self._wrapped: set[str] = set()
+
+    def fit(self, added: Added) -> None:
+        """Make the base ready for a model: hooks where it has updates, wrappers around its head."""
+        model = self._base.backbone.model
+        for name in sorted(set(added.lows) - self._hooked):
+            model.get_submodule(name).register_forward_hook(_LowRank(name, self._places))
+            self._hooked.add(name)
+        for name in sorted(set(added.heads) - self._wrapped):
+            owner, _, child = name.rpartition(".")
+            setattr(model.get_submodule(owner), child, MixedHead(name, model.get_submodule(name), self._places))
+            self._wrapped.add(name)
+
+    def logits(self, encoded: Sequence[Encoded], added: Sequence[Added]) -> list[NDArray[np.float32]]:
+        """(C,) float32 of each row, in order; C is its model's number of outputs.
+
+        Args:
+            encoded: the rows' tokens.
+            added: each row's model, which the base was made to `fit`.
+
+        Raises:
+            Unmixable: this base cannot answer for several models at once.
+        """
+        found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(encoded)
+        with torch.inference_mode():
+            for positions in self._passes(encoded, added):
+                rows = [encoded[i] for i in positions]
+                self._places.set([added[i] for i in positions], [len(row) for row in rows])
+                answers = self._base.forward(self._base.collate(rows)).cpu().numpy()
+                for i, answer in zip(positions, answers, strict=True):
+                    found[i] = answer[: added[i].outputs]
+        return found
+
+    def _passes(self, encoded: Sequence[Encoded], added: Sequence[Added]) -> Iterator[list[int]]:
+        """Positions that go together: alike in length as far as there is padding, then by model."""
+        packed = self._base.lean is not None
+        order = sorted(range(len(encoded)), key=lambda i: (encoded[i].pair, -len(encoded[i])))
+        start, taken = 0, 0
+        for stop, position in enumerate(order):
+            wide = len(encoded[position] if packed else encoded[order[start]])
+            apart = encoded[position].pair is not encoded[order[start]].pair
+            full = taken + wide > self._tokens or stop - start >= ROWS
+            if stop > start and (apart or full):
+                yield _by_model(order[start:stop], added)
+                start, taken = stop, 0
+                wide = len(encoded[position])
+            taken += wide
+        if order:
+            yield _by_model(order[start:], added)
+
+
+def _by_model(positions: list[int], added: Sequence[Added]) -> list[int]:
+    first: dict[int, int] = {}
+    return sorted(positions, key=lambda i: first.setdefault(id(added[i]), len(first)))
+
+
+class _LowRank:
+    """A forward hook that adds each row's own update to a linear layer's output."""
+
+    def __init__(self, name: str, places: Places) -> None:
+        self._name, self._places = name, places
+
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        rows, found = inputs[0], output.view(-1, output.shape[-1])
+        flat = rows.reshape(-1, rows.shape[-1])
+        for added, place in self._places.of(rows.shape):
+            low = added.lows.get(self._name)
+            if low is not None:
+                found[place].addmm_(flat[place].to(low.down.dtype) @ low.down, low.up)
+        return output
+
+
+class MixedHead(nn.Module):
+    """A module of the head, of which each model has its own; answers are padded to the widest."""
+
+    def __init__(self, name: str, base: nn.Module, places: Places) -> None:
+        super().__init__()
+        self._name, self._places = name, places
+        self.base = base
+
+    def forward(self, rows: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """(B, ..., D) to (B, ..., the most outputs of any)."""
+        found: list[Tensor] = [
+            added.heads.get(self._name, self.base)(each, *args, **kwargs)
+            for added, each in zip(*self._split(rows), strict=True)
+        ]
+        if len(found) == 1:
+            return found[0]
+        widest = max(each.shape[-1] for each in found)
+        return torch.cat([F.pad(each, (0, widest - each.shape[-1])) for each in found])
+
+    def _split(self, rows: Tensor) -> tuple[list[Added], list[Tensor]]:
+        whose, parts, each = [], [], rows.shape[1:-1].numel()
+        for added, place in self._places.of(rows.shape):
+            whose.append(added)
+            parts.append(rows[place.start // each : place.stop // each])
+        return whose, parts
