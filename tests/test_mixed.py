@@ -16,7 +16,7 @@ from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.lowrank import Added, added_by, pool_of
 from liftune.models.methods import METHODS, parse_options
-from liftune.models.mixed import MixedModel, Unmixable
+from liftune.models.mixed import MixedModel, Turn
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind
 
@@ -74,7 +74,7 @@ def test_models_of_one_base_answer_in_one_batch_as_alone(family: str, tmp_path: 
     # Every text to every model, the models by turns.
     asked = [(name, i) for i in range(len(TEXTS)) for name in MODELS]
     encoded = classifier.encode(TEXTS)
-    found_logits = model.logits([encoded[i] for _, i in asked], [added[name] for name, _ in asked])
+    found_logits = model.logits([Turn(added[name], encoded[i]) for name, i in asked])
     for (name, i), logits in zip(asked, found_logits, strict=True):
         assert logits.shape == (MODELS[name][2],)
         np.testing.assert_allclose(logits, alone[name][i], atol=1e-5 * max(1, np.abs(alone[name]).max()), rtol=0)

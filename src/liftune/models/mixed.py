@@ -10,9 +10,10 @@ Rows are sorted by model, so that each model's are one slice, and its update two
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +31,27 @@ ROWS = 256
 
 class Unmixable(Exception):  # noqa: N818 - it says what the model is
     """The base does not keep its rows apart where a model changes it."""
+
+
+class Turn(NamedTuple):
+    """A row, and whose it is."""
+
+    model: Added
+    encoded: Encoded
+
+
+class Asked(Protocol):
+    """What a Turn is, by whatever name."""
+
+    @property
+    def model(self) -> Added:
+        """What the row's model adds to the base."""
+        ...
+
+    @property
+    def encoded(self) -> Encoded:
+        """The row's tokens."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -93,59 +115,78 @@ class MixedModel:
         self._places = Places()
         self._hooked: set[str] = set()
         self._wrapped: set[str] = set()
+        # A model may be fitted in while others are being answered.
+        self._lock = Lock()
 
-    def fit(self, added: Added) -> None:
-        """Make the base ready for a model: hooks where it has updates, wrappers around its head."""
+    def fit(self, added: Added) -> Callable[[], None]:
+        """Make the base ready for a model: hooks where it has updates, wrappers around its head.
+
+        Returns:
+            what takes out again whatever was new, for a model that turns out to be unmixable.
+        """
         model = self._base.backbone.model
-        for name in sorted(set(added.lows) - self._hooked):
-            model.get_submodule(name).register_forward_hook(_LowRank(name, self._places))
-            self._hooked.add(name)
-        for name in sorted(set(added.heads) - self._wrapped):
-            owner, _, child = name.rpartition(".")
-            setattr(model.get_submodule(owner), child, MixedHead(name, model.get_submodule(name), self._places))
-            self._wrapped.add(name)
+        with self._lock:
+            fresh = sorted(set(added.lows) - self._hooked)
+            hooks = [model.get_submodule(name).register_forward_hook(_LowRank(name, self._places)) for name in fresh]
+            self._hooked.update(fresh)
+            heads = sorted(set(added.heads) - self._wrapped)
+            for name in heads:
+                _put(model, name, MixedHead(name, model.get_submodule(name), self._places))
+            self._wrapped.update(heads)
 
-    def logits(self, encoded: Sequence[Encoded], added: Sequence[Added]) -> list[NDArray[np.float32]]:
-        """(C,) float32 of each row, in order; C is its model's number of outputs.
+        def undo() -> None:
+            with self._lock:
+                for hook in hooks:
+                    hook.remove()
+                self._hooked.difference_update(fresh)
+                for name in heads:
+                    _put(model, name, model.get_submodule(name).get_submodule("base"))
+                self._wrapped.difference_update(heads)
 
-        Args:
-            encoded: the rows' tokens.
-            added: each row's model, which the base was made to `fit`.
+        return undo
+
+    def logits(self, asked: Sequence[Asked]) -> list[NDArray[np.float32]]:
+        """(C,) float32 of each row, in order; C is its model's number of outputs, and the base `fit` its model.
 
         Raises:
             Unmixable: this base cannot answer for several models at once.
         """
-        found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(encoded)
-        with torch.inference_mode():
-            for positions in self._passes(encoded, added):
-                rows = [encoded[i] for i in positions]
-                self._places.set([added[i] for i in positions], [len(row) for row in rows])
+        found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(asked)
+        with self._lock, torch.inference_mode():
+            for positions in self._passes(asked):
+                rows = [asked[i].encoded for i in positions]
+                self._places.set([asked[i].model for i in positions], [len(row) for row in rows])
                 answers = self._base.forward(self._base.collate(rows)).cpu().numpy()
                 for i, answer in zip(positions, answers, strict=True):
-                    found[i] = answer[: added[i].outputs]
+                    found[i] = answer[: asked[i].model.outputs]
         return found
 
-    def _passes(self, encoded: Sequence[Encoded], added: Sequence[Added]) -> Iterator[list[int]]:
+    def _passes(self, asked: Sequence[Asked]) -> Iterator[list[int]]:
         """Positions that go together: alike in length as far as there is padding, then by model."""
         packed = self._base.lean is not None
-        order = sorted(range(len(encoded)), key=lambda i: (encoded[i].pair, -len(encoded[i])))
+        rows = [each.encoded for each in asked]
+        order = sorted(range(len(rows)), key=lambda i: (rows[i].pair, -len(rows[i])))
         start, taken = 0, 0
         for stop, position in enumerate(order):
-            wide = len(encoded[position] if packed else encoded[order[start]])
-            apart = encoded[position].pair is not encoded[order[start]].pair
+            first = rows[order[start]]
+            wide = len(rows[position]) if packed else len(first)
             full = taken + wide > self._tokens or stop - start >= ROWS
-            if stop > start and (apart or full):
-                yield _by_model(order[start:stop], added)
-                start, taken = stop, 0
-                wide = len(encoded[position])
+            if stop > start and (full or rows[position].pair is not first.pair):
+                yield _by_model(order[start:stop], asked)
+                start, taken, wide = stop, 0, len(rows[position])
             taken += wide
         if order:
-            yield _by_model(order[start:], added)
+            yield _by_model(order[start:], asked)
 
 
-def _by_model(positions: list[int], added: Sequence[Added]) -> list[int]:
+def _put(model: nn.Module, name: str, module: nn.Module) -> None:
+    owner, _, child = name.rpartition(".")
+    setattr(model.get_submodule(owner), child, module)
+
+
+def _by_model(positions: list[int], asked: Sequence[Asked]) -> list[int]:
     first: dict[int, int] = {}
-    return sorted(positions, key=lambda i: first.setdefault(id(added[i]), len(first)))
+    return sorted(positions, key=lambda i: first.setdefault(id(asked[i].model), len(first)))
 
 
 class _LowRank:
