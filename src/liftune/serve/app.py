@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from liftune import __version__
 from liftune.answers import Answer, answers_of_logits
@@ -154,7 +154,7 @@ def _models(app: FastAPI, catalogue: Catalogue, watch: Watch) -> None:
         loaded = catalogue.find(name)
         return await asyncio.to_thread(findings, loaded)
 
-    @app.get("/v1/models/{name}/report", response_class=HTMLResponse)
+    @app.get("/v1/models/{name}/report", responses={200: {"content": {"text/html": {}}}})
     async def report(name: str) -> Response:
         """The report of the run that a model came from."""
         path = report_of(catalogue.find(name))
@@ -180,7 +180,7 @@ def _around(app: FastAPI, catalogue: Catalogue, batcher: list[Batcher], watch: W
             raise Refused(503, "not ready: no model is loaded, or the server is stopping", headers={"Retry-After": "1"})
         return Health(status="ready")
 
-    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @app.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """Counters for Prometheus."""
         return Response(watch.page(), media_type="text/plain; version=0.0.4; charset=utf-8")

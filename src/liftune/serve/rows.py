@@ -19,7 +19,7 @@ def rows_of(question: Question, loaded: Loaded, limits: Limits) -> list[Row]:
 
     Raises:
         Refused: too many texts (413), or a text that is too long (413).
-        DataError: texts where the model was tuned on pairs, or the other way round; or unequal numbers of both.
+        DataError: what is no text; texts where the model was tuned on pairs, or the other way round; or unequal numbers of both.
     """
     texts, pairs = question.texts, question.pairs
     if len(texts) > limits.texts:
@@ -31,13 +31,7 @@ def rows_of(question: Question, loaded: Loaded, limits: Limits) -> list[Row]:
         )
     for field, given in (("texts", texts), ("pairs", pairs or [])):
         for position, text in enumerate(given):
-            if len(text) > limits.characters:
-                raise Refused(
-                    413,
-                    f"a text of {len(text):,} characters",
-                    where=f"{field}.{position}",
-                    mend=f"send at most {limits.characters:,} characters of it: no more would be read",
-                )
+            _check(text, f"{field}.{position}", limits)
     if loaded.facts.pairs and pairs is None:
         raise DataError(
             "this model was tuned on text pairs, and single texts were given",
@@ -55,3 +49,17 @@ def rows_of(question: Question, loaded: Loaded, limits: Limits) -> list[Row]:
             f"{len(texts):,} texts but {len(pairs):,} pairs", where="pairs", mend="give one a text, in order"
         )
     return list(zip(texts, pairs, strict=True))
+
+
+def _check(text: str, where: str, limits: Limits) -> None:
+    if len(text) > limits.characters:
+        raise Refused(
+            413,
+            f"a text of {len(text):,} characters",
+            where=where,
+            mend=f"send at most {limits.characters:,} characters of it: hardly any model reads more",
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError("half of a surrogate pair is no text", where=where, mend="send whole characters") from None
