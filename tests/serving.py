@@ -108,7 +108,7 @@ def serving(app: FastAPI) -> Iterator[str]:
     thread.start()
     assert ready.wait(PATIENCE)
     try:
-        yield "http://127.0.0.1:{}".format(server.servers[0].sockets[0].getsockname()[1])
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(PATIENCE)

@@ -136,7 +136,10 @@ def test_models_come_and_go_behind_the_admin_token(client: TestClient, tmp_path:
     made = client.post("/v1/models", json={"path": path, "name": "mine"}, headers=ADMIN)
     assert (made.status_code, made.json()["name"], len(made.json()["labels"])) == (201, "mine", 6)
     assert len(classify(client, model="mine", texts=["a"]).json()["results"][0]["probabilities"]) == 6
-    assert "loaded already" in refused(client.post("/v1/models", json={"path": path, "name": "mine"}, headers=ADMIN), 409)["what"]
+    assert (
+        "loaded already"
+        in refused(client.post("/v1/models", json={"path": path, "name": "mine"}, headers=ADMIN), 409)["what"]
+    )
     again = client.post("/v1/models", json={"path": path, "name": "mine", "replace": True}, headers=ADMIN)
     assert again.status_code == 201
     assert client.delete("/v1/models", params={"name": "mine"}, headers=ADMIN).status_code == 204
@@ -147,7 +150,8 @@ def test_models_come_and_go_behind_the_admin_token(client: TestClient, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("path", "name"), [("nowhere", None), ("empty", None), ("six", "a/b"), ("six", ""), ("a\0b", None), ("~nobody/x", None)]
+    ("path", "name"),
+    [("nowhere", None), ("empty", None), ("six", "a/b"), ("six", ""), ("a\0b", None), ("~nobody/x", None)],
 )
 def test_what_cannot_be_loaded_is_refused(path: str, name: str | None, client: TestClient, tmp_path: Path) -> None:
     folder = path if path.startswith("~") else f"{tmp_path}/{path}"

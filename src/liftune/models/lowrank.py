@@ -79,9 +79,9 @@ def plain_name(name: str) -> str:
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The base's parameters and buffers: not what PEFT added."""
+    """The base's parameters and buffers: not what PEFT adds for LoRA and its kin."""
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if ".lora_" not in name and ".modules_to_save." not in name:
+        if not any(part in name for part in (".lora_", ".ranknum.", ".modules_to_save.")):
             yield name, tensor
 
 

@@ -111,7 +111,7 @@ class MixedModel:
     """
 
     def __init__(self, base: Classifier, *, tokens: int = 2048) -> None:
-        self._base, self._tokens = base, tokens
+        self.base, self._tokens = base, tokens
         self._places = Places()
         self._hooked: set[str] = set()
         self._wrapped: set[str] = set()
@@ -124,7 +124,7 @@ class MixedModel:
         Returns:
             what takes out again whatever was new, for a model that turns out to be unmixable.
         """
-        model = self._base.backbone.model
+        model = self.base.backbone.model
         with self._lock:
             fresh = sorted(set(added.lows) - self._hooked)
             hooks = [model.get_submodule(name).register_forward_hook(_LowRank(name, self._places)) for name in fresh]
@@ -156,14 +156,14 @@ class MixedModel:
             for positions in self._passes(asked):
                 rows = [asked[i].encoded for i in positions]
                 self._places.set([asked[i].model for i in positions], [len(row) for row in rows])
-                answers = self._base.forward(self._base.collate(rows)).cpu().numpy()
+                answers = self.base.forward(self.base.collate(rows)).cpu().numpy()
                 for i, answer in zip(positions, answers, strict=True):
                     found[i] = answer[: asked[i].model.outputs]
         return found
 
     def _passes(self, asked: Sequence[Asked]) -> Iterator[list[int]]:
         """Positions that go together: alike in length as far as there is padding, then by model."""
-        packed = self._base.lean is not None
+        packed = self.base.lean is not None
         rows = [each.encoded for each in asked]
         order = sorted(range(len(rows)), key=lambda i: (rows[i].pair, -len(rows[i])))
         start, taken = 0, 0

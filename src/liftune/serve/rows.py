@@ -19,7 +19,7 @@ def rows_of(question: Question, loaded: Loaded, limits: Limits) -> list[Row]:
 
     Raises:
         Refused: too many texts (413), or a text that is too long (413).
-        DataError: what is no text; texts where the model was tuned on pairs, or the other way round; or unequal numbers of both.
+        DataError: what is no text; texts where the model was tuned on pairs, or the other way round; unequal numbers.
     """
     texts, pairs = question.texts, question.pairs
     if len(texts) > limits.texts:

@@ -28,6 +28,8 @@ _FINISH = 30
 #: at every product, and would wait this long each time.
 _SWITCH_SECONDS = 0.0005
 
+#: Connections that the system keeps waiting.
+_BACKLOG = 1_024
 _LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 PRECISIONS = ("float32", "bfloat16")
 
@@ -136,6 +138,7 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         bound.close()
         raise SpecError(
