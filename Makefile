@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check docs bench clean
+.PHONY: demo test test-all check docs bench bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -27,6 +27,11 @@ check: .venv/dev
 # BENCH="--train FILE --test FILE --model DIR" measures on your own rows; benchmarks/README.md says more.
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# Our server against one around a pipeline, then fifty adapters on one base against one merged model.
+bench-serve: .venv/bench
+	$(BIN)/python -m benchmarks serve $(BENCH)
+	$(BIN)/python -m benchmarks many $(BENCH)
 
 docs: .venv/dev
 	$(BIN)/python tools/make_methods_doc.py

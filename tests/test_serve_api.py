@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from liftune.errors import SpecError
 from liftune.serve.gate import Keys
-from liftune.serve.limits import Limits
+from liftune.serve.limits import Limits, limits_of
 from liftune.serve.server import Asked, check
 
 ADMIN = {"Authorization": "Bearer admin"}
@@ -199,6 +199,15 @@ def test_the_network_is_served_with_a_token_or_on_purpose(host: str) -> None:
         check(Asked(["x"], host=host, token=" "))
     check(Asked(["x"], host=host, token="secret"))
     check(Asked(["x"], host=host, insecure=True))
+
+
+def test_limits_are_set_by_name() -> None:
+    assert limits_of(["texts=5", "wait_seconds=0.5"]) == Limits(texts=5, wait_seconds=0.5)
+    with pytest.raises(SpecError, match="did you mean texts"):
+        limits_of(["text=5"])
+    for wrong in ("texts=0", "texts=1.5", "seconds=nan", "seconds=inf", "texts"):
+        with pytest.raises(SpecError, match="above zero"):
+            limits_of([wrong])
 
 
 def test_what_is_not_there_is_told_in_the_same_form(client: TestClient) -> None:

@@ -93,7 +93,7 @@ def test_the_runs_verdict_and_report_are_at_hand(page: Any, address: str) -> Non
         page.get_by_role("link", name="Read the run's report").click()
     playwright.expect(opened.value.locator("p")).to_have_text("found")
     page.get_by_label("Model", exact=True).select_option("six")
-    playwright.expect(page.locator("#report-place")).to_be_hidden()
+    playwright.expect(page.locator("#about")).to_be_hidden()
 
 
 def test_a_file_is_answered_and_its_answers_downloaded(page: Any, tmp_path: Path) -> None:

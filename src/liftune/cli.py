@@ -238,6 +238,10 @@ def serve(
         str | None, typer.Option(metavar="TEXT", help="cpu, cuda, cuda:1, mps; the best one here if not given.")
     ] = None,
     precision: Annotated[str, typer.Option(metavar="TEXT", help="float32 or bfloat16, of runs.")] = "float32",
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Of texts, characters, queue_rows, batch_tokens, seconds, ..."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Answer over HTTP, with a page: many models in one process, those of one base in one batch."""
@@ -245,7 +249,7 @@ def serve(
     from liftune.serve.server import Asked
     from liftune.serve.server import serve as run_server
 
-    asked = Asked(models, host, port, token, admin_token, insecure, device, precision)
+    asked = Asked(models, host, port, token, admin_token, insecure, device, precision, limit or ())
     run_server(asked, say=Progress(quiet=quiet).say)
 
 

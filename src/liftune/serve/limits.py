@@ -1,11 +1,14 @@
 """How much the server takes on at once.
 
-In: nothing.  Out: Limits, frozen.  Not here: who holds them (gate.py, rows.py, waiting.py, app.py).
+In: what was asked for.  Out: Limits, frozen.  Not here: who holds them (gate.py, rows.py, waiting.py, app.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from liftune.errors import SpecError, nearest
 
 
 @dataclass(frozen=True)
@@ -27,3 +30,32 @@ class Limits:
     """How long a row waits at most for others to share its batch, while nothing is computed."""
     seconds: float = 30.0
     """From a request's arrival to its answer; later it is given up with 504."""
+
+
+def limits_of(asked: Sequence[str]) -> Limits:
+    """The usual limits but for those that are given as `NAME=VALUE`.
+
+    >>> limits_of(["texts=5", "seconds=1.5"]).texts
+    5
+
+    Raises:
+        SpecError: an unknown name, or a value that is no number above zero.
+    """
+    usual = Limits()
+    kinds = {each.name: type(getattr(usual, each.name)) for each in fields(usual)}
+    given: dict[str, int | float] = {}
+    for each in asked:
+        name, _, value = each.partition("=")
+        if name not in kinds:
+            raise SpecError(
+                f"unknown limit {name!r}{nearest(name, kinds)}",
+                where="--limit",
+                mend=f"give NAME=VALUE with one of: {', '.join(kinds)}",
+            )
+        try:
+            given[name] = kinds[name](value)
+        except ValueError:
+            given[name] = 0
+        if not 0 < given[name] < float("inf"):
+            raise SpecError(f"{each}: {value!r} is no such number above zero", where="--limit", mend=f"{name}=10")
+    return Limits(**given)  # type: ignore[arg-type]  # each value is of its field's own kind

@@ -47,6 +47,8 @@ class Asked:
     insecure: bool = False
     device: str | None = None
     precision: str = "float32"
+    limits: Sequence[str] = ()
+    """NAME=VALUE, see Limits."""
 
 
 def serve(asked: Asked, *, say: Callable[[str], None]) -> None:
@@ -61,9 +63,9 @@ def serve(asked: Asked, *, say: Callable[[str], None]) -> None:
     from liftune.serve.app import make_app
     from liftune.serve.catalogue import Catalogue, split_name
     from liftune.serve.gate import Keys
-    from liftune.serve.limits import Limits
+    from liftune.serve.limits import limits_of
 
-    limits = Limits()
+    limits = limits_of(asked.limits)
     with _bound(asked.host, asked.port) as bound:
         catalogue = Catalogue(door(asked, limits.batch_tokens))
         for argument in asked.models:
