@@ -33,9 +33,8 @@ def main(folder: str, base: str) -> None:
     plain = AutoModelForSequenceClassification.from_pretrained(base, num_labels=len(card["labels"]))
     model = PeftModel.from_pretrained(plain, folder).eval()
     model.config.id2label = dict(enumerate(card["labels"]))
-    classify: Any = pipeline(
-        "text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(base), top_k=None
-    )
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    classify: Any = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
     app = FastAPI()
 
     @app.post("/v1/classify")

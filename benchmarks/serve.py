@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -19,32 +20,49 @@ from benchmarks.adapters_made import save_adapters
 from benchmarks.load import Load, ask
 from benchmarks.show import say, table, write_json
 from liftune.data.load import load_data
-from liftune.report.progress import Progress
-from liftune.spec import RunSpec
+from liftune.spec import DataSpec
 
 
 def texts_and_labels(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Single texts to ask about, and the data's labels."""
-    found = load_data(RunSpec.of(data=arguments.train, test=arguments.test).data, progress=Progress(quiet=True))
+    found = load_data(DataSpec(source=arguments.train, test=arguments.test))
     return [row if isinstance(row, str) else row[0] for row in found.test.rows], list(found.labels)
 
 
+@dataclass(frozen=True)
+class Round:
+    """One round with one server."""
+
+    load: Load
+    processor: float
+    """Seconds of processor time that the server took, of all its threads; what else the machine does hardly matters."""
+
+    @property
+    def each(self) -> float:
+        """Milliseconds of processor time a request."""
+        return self.processor / len(self.load.latencies) * 1e3
+
+
+def processor_seconds(process: int) -> float:
+    """So far, by Linux's count; NaN elsewhere."""
+    status = Path(f"/proc/{process}/stat")
+    if not status.exists():
+        return float("nan")
+    fields = status.read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def server(command: list[str]) -> Iterator[int]:
-    """A process that prints its port at the end of a line; it is stopped afterwards."""
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+def server(command: list[str]) -> Iterator[tuple[int, int]]:
+    """A process that prints its port at the end of a line: its port and number; it is stopped afterwards."""
+    unheld = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=unheld)
     try:
         assert process.stdout is not None
         for line in process.stdout:
             last = line.strip().rpartition(":")[2]
             if last.isdigit():
-                yield int(last)
+                yield int(last), process.pid
                 return
         raise RuntimeError(f"{command[2]} did not start")
     finally:
@@ -55,12 +73,12 @@ def server(command: list[str]) -> Iterator[int]:
 def run(arguments: argparse.Namespace) -> int:
     """Both servers side by side, asked in turn."""
     texts, labels = texts_and_labels(arguments)
-    rounds: dict[str, list[Load]] = {"pipeline": [], "ours": []}
+    rounds: dict[str, list[Round]] = {"pipeline": [], "ours": []}
     counts = {"pipeline": arguments.requests // arguments.fewer, "ours": arguments.requests}
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         (adapter,) = save_adapters(arguments.model, labels, Path(place), 1)
         python = [sys.executable, "-m"]
-        ports = {
+        servers = {
             "pipeline": stack.enter_context(
                 server([*python, "benchmarks.pipeline_server", str(adapter), arguments.model])
             ),
@@ -69,33 +87,53 @@ def run(arguments: argparse.Namespace) -> int:
             ),
         }
         for number in range(arguments.repeats + 1):
-            for name, port in ports.items():
+            for name, (port, process) in servers.items():
                 requests = counts[name] if number else arguments.connections  # the first round is a warm-up
+                before = processor_seconds(process)
                 found = ask(port, texts, connections=arguments.connections, requests=requests)
                 if number:
-                    rounds[name].append(found)
+                    rounds[name].append(Round(found, processor_seconds(process) - before))
                     say(f"{name}, round {number}: {found.rate:.1f} requests/s, p99 {found.quantile(0.99) * 1e3:.0f} ms")
     show(rounds, arguments)
     return 0
 
 
-def show(rounds: dict[str, list[Load]], arguments: argparse.Namespace) -> None:
+def show(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> None:
     """The table and the JSON."""
-    ratios = [b.rate / a.rate for a, b in zip(rounds["pipeline"], rounds["ours"], strict=True)]
+    turns = list(zip(rounds["pipeline"], rounds["ours"], strict=True))
+    ratios = [b.load.rate / a.load.rate for a, b in turns]
+    spared = [a.each / b.each for a, b in turns]
     rows = []
-    for name, loads in rounds.items():
-        rates = [each.rate for each in loads]
+    for name, done in rounds.items():
+        rates = [each.load.rate for each in done]
         cells = [f"{median(rates):.1f}", f"{min(rates):.1f}-{max(rates):.1f}"]
-        cells += [f"{median(each.quantile(share) for each in loads) * 1e3:.0f}" for share in (0.5, 0.99)]
+        cells += [f"{median(each.load.quantile(share) for each in done) * 1e3:.0f}" for share in (0.5, 0.99)]
+        cells.append(f"{median(each.each for each in done):.2f}")
         rows.append((name, *cells))
     table(
         f"One text a request, {arguments.connections} connections",
-        ("server", "requests/s", "range", "p50 ms", "p99 ms"),
+        ("server", "requests/s", "range", "p50 ms", "p99 ms", "processor ms a request"),
         rows,
-        [f"ours / pipeline within a round: {median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"],
+        [
+            f"requests/s, ours / pipeline within a round: {spread(ratios)}",
+            f"processor time a request, pipeline / ours within a round: {spread(spared)}",
+        ],
     )
     found = {
-        name: [{"rate": each.rate, "p50": each.quantile(0.5), "p99": each.quantile(0.99)} for each in loads]
-        for name, loads in rounds.items()
+        name: [
+            {"rate": each.load.rate, "p50": each.load.quantile(0.5), "p99": each.load.quantile(0.99), "ms": each.each}
+            for each in done
+        ]
+        for name, done in rounds.items()
     }
-    write_json(Path(arguments.out) / "serve.json", "serve", vars(arguments), {"rounds": found, "ratios": ratios})
+    write_json(
+        Path(arguments.out) / "serve.json",
+        "serve",
+        vars(arguments),
+        {"rounds": found, "ratios": ratios, "spared": spared},
+    )
+
+
+def spread(values: list[float]) -> str:
+    """Median, least and most."""
+    return f"{median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
