@@ -104,13 +104,31 @@ def test_a_model_tuned_in_full_has_weights_of_its_own(tmp_path: Path) -> None:
 def test_other_plans_answer_as_alone_too(plan: Plan, tmp_path: Path) -> None:
     base = save_tiny("distilbert", tmp_path / "base")
     shelf = Shelf(plan, tokens=256)
-    folders = [save_tuned(base, tmp_path / str(labels), labels=labels) for labels in (2, 77)]
+    models = [("lora", "8", 2), ("lora", "2", 77), ("probe", "", 3)]
+    folders = [
+        save_tuned(base, tmp_path / str(labels), method=method, raw={"rank": rank} if rank else {}, labels=labels)
+        for method, rank, labels in models
+    ]
     opened = [shelf.open(folder) for folder in folders]
     assert all(each.shared for each in opened)
     for folder, found in zip(folders, answers(opened, TEXTS), strict=True):
         alone = open_adapter(folder, plan=plan).logits(TEXTS)
         tolerance = (1e-5 if plan.dtype == "float32" else 2e-2) * max(1, np.abs(alone).max())
         np.testing.assert_allclose(np.stack(found), alone, atol=tolerance, rtol=0)
+
+
+def test_one_model_of_far_more_rows_than_the_others_is_not_padded_to(tmp_path: Path) -> None:
+    """Eight models of one row each beside one of many: in bfloat16 their products are made one by one."""
+    plan = replace(PACKED, dtype="bfloat16")
+    base = save_tiny("distilbert", tmp_path / "base")
+    shelf = Shelf(plan, tokens=2048)
+    opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in range(2, 11)]
+    rows = opened[0].tokeniser.chunk(["a few words of some length"] * 40)
+    turns = [Turn(opened[min(i, 8)].added, rows.row(i)) for i in range(40)]
+    found = opened[0].mixed.logits(turns)
+    for i in (0, 7, 8, 39):
+        alone = opened[0].mixed.logits([turns[i]])[0]
+        np.testing.assert_allclose(found[i], alone, atol=2e-2 * max(1, np.abs(alone).max()), rtol=0)
 
 
 def test_the_untuned_model_answers_in_the_same_batch(tmp_path: Path) -> None:

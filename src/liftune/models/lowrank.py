@@ -18,10 +18,10 @@ from liftune.models.classifier import Classifier
 
 @dataclass(frozen=True)
 class Low:
-    """One layer's update: x -> x down up."""
+    """One layer's update: x -> x down' up."""
 
     down: Tensor
-    """(inputs, rank)"""
+    """(rank, inputs)"""
     up: Tensor
     """(rank, outputs), scaled"""
 
@@ -140,4 +140,4 @@ def _low(module: Any, dtype: str) -> Low | None:
         down, up = module.lora_A[name].weight, module.lora_B[name].weight
     held = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     with torch.no_grad():
-        return Low(down.detach().t().to(held), (up.detach() * scale).t().contiguous().to(held))
+        return Low(down.detach().to(held), (up.detach() * scale).t().contiguous().to(held))

@@ -5,15 +5,14 @@ Not here: finding what a model adds (lowrank.py), loading (adapter.py), queues (
 
     y = x W' + b, once for all rows;  y[rows of k] += (x[rows of k] A_k') s_k B_k'     (LoRA; Hu et al. 2021)
 
-Rows are sorted by model, so that each model's are one slice, and its update two thin products and no copy.
+Rows are sorted by model, so that each model's are one slice (parts.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,84 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liftune.models.classifier import Classifier
-from liftune.models.lowrank import Added
-from liftune.models.tokens import Encoded
+from liftune.models.lowrank import Added, Low
+from liftune.models.parts import Asked, Padded, Places, Turn, Unmixable
+
+__all__ = ["MixedHead", "MixedModel", "Turn", "Unmixable"]
 
 #: Rows of one forward pass at most.
 ROWS = 256
-
-
-class Unmixable(Exception):  # noqa: N818 - it says what the model is
-    """The base does not keep its rows apart where a model changes it."""
-
-
-class Turn(NamedTuple):
-    """A row, and whose it is."""
-
-    model: Added
-    encoded: Encoded
-
-
-class Asked(Protocol):
-    """What a Turn is, by whatever name."""
-
-    @property
-    def model(self) -> Added:
-        """What the row's model adds to the base."""
-        ...
-
-    @property
-    def encoded(self) -> Encoded:
-        """The row's tokens."""
-        ...
-
-
-@dataclass(frozen=True)
-class Part:
-    """Neighbouring rows of one model."""
-
-    added: Added
-    rows: slice
-    tokens: slice
-    """The same rows, end to end without padding."""
-
-
-class Places:
-    """Which rows of the batch in hand are whose; what the hooks look at."""
-
-    def __init__(self) -> None:
-        self._parts: tuple[Part, ...] = ()
-        self._rows = self._tokens = 0
-
-    def set(self, added: Sequence[Added], lengths: Sequence[int]) -> None:
-        """For a batch whose rows have these models, neighbours together, and lengths."""
-        parts, row, token = [], 0, 0
-        for i in range(1, len(added) + 1):
-            if i == len(added) or added[i] is not added[i - 1]:
-                tokens = sum(lengths[row:i])
-                parts.append(Part(added[i - 1], slice(row, i), slice(token, token + tokens)))
-                row, token = i, token + tokens
-        self._parts, self._rows, self._tokens = tuple(parts), row, token
-
-    def of(self, shape: torch.Size) -> Iterator[tuple[Added, slice]]:
-        """Whose are which of the vectors of an input (..., D), counted over all its axes but the last.
-
-        Raises:
-            Unmixable: its first axis is neither the rows nor, in a batch of one, rows or tokens end to end.
-        """
-        vectors = shape[:-1].numel()
-        if len(self._parts) == 1:
-            yield self._parts[0].added, slice(0, vectors)
-        elif shape[0] == self._rows:
-            each = vectors // self._rows
-            for part in self._parts:
-                yield part.added, slice(part.rows.start * each, part.rows.stop * each)
-        elif len(shape) == 3 and shape[0] == 1 and shape[1] in (self._tokens, self._rows):
-            packed = shape[1] == self._tokens
-            for part in self._parts:
-                yield part.added, part.tokens if packed else part.rows
-        else:
-            raise Unmixable(f"an input of shape {tuple(shape)} in a batch of {self._rows} rows")
 
 
 class MixedModel:
@@ -196,13 +124,38 @@ class _LowRank:
         self._name, self._places = name, places
 
     def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """The output, changed in place."""
         rows, found = inputs[0], output.view(-1, output.shape[-1])
-        flat = rows.reshape(-1, rows.shape[-1])
-        for added, place in self._places.of(rows.shape):
-            low = added.lows.get(self._name)
-            if low is not None:
-                found[place].addmm_(flat[place].to(low.down.dtype) @ low.down, low.up)
+        flat = rows.reshape(-1, rows.shape[-1]).to(output.dtype)
+        whose = self._places.of(rows.shape)
+        # Measured: in float32 a product a model is fastest; in bfloat16 thin products cost three times one padded one.
+        padded = self._places.padded(rows.shape) if output.dtype == torch.bfloat16 else None
+        if padded is None:
+            for added, place in whose:
+                low = added.lows.get(self._name)
+                if low is not None:
+                    found[place].addmm_(F.linear(flat[place], low.down), low.up)
+        else:
+            lows = [added.lows.get(self._name) for added, _ in whose]
+            if any(lows):
+                found.add_(_side_by_side(flat, lows, padded, found.shape[1]))
         return output
+
+
+def _side_by_side(flat: Tensor, lows: Sequence[Low | None], padded: Padded, outputs: int) -> Tensor:
+    """(T, outputs) updates of (T, inputs), every model's rows padded to as many: two batched products."""
+    rank = max(len(low.down) for low in lows if low is not None)
+    down = torch.stack([_of_rank(None if low is None else low.down, rank, flat, flat.shape[1]) for low in lows])
+    up = torch.stack([_of_rank(None if low is None else low.up, rank, flat, outputs) for low in lows])
+    wide = flat.index_select(0, padded.sources).view(len(lows), -1, flat.shape[1])
+    return torch.bmm(torch.bmm(wide, down.transpose(1, 2)), up).view(-1, outputs).index_select(0, padded.places)
+
+
+def _of_rank(factor: Tensor | None, rank: int, like: Tensor, width: int) -> Tensor:
+    """(rank, width), with zeros for what there is not."""
+    if factor is None:
+        return like.new_zeros(rank, width)
+    return factor if factor.shape[0] == rank else F.pad(factor, (0, 0, 0, rank - factor.shape[0]))
 
 
 class MixedHead(nn.Module):
