@@ -136,4 +136,4 @@ def show(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> None:
 
 def spread(values: list[float]) -> str:
     """Median, least and most."""
-    return f"{median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+    return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"

@@ -147,8 +147,9 @@ def _side_by_side(flat: Tensor, lows: Sequence[Low | None], padded: Padded, outp
     rank = max(len(low.down) for low in lows if low is not None)
     down = torch.stack([_of_rank(None if low is None else low.down, rank, flat, flat.shape[1]) for low in lows])
     up = torch.stack([_of_rank(None if low is None else low.up, rank, flat, outputs) for low in lows])
-    wide = flat.index_select(0, padded.sources).view(len(lows), -1, flat.shape[1])
-    return torch.bmm(torch.bmm(wide, down.transpose(1, 2)), up).view(-1, outputs).index_select(0, padded.places)
+    wide = flat.index_select(0, padded.sources.to(flat.device)).view(len(lows), -1, flat.shape[1])
+    sums = torch.bmm(torch.bmm(wide, down.transpose(1, 2)), up).view(-1, outputs)
+    return sums.index_select(0, padded.places.to(flat.device))
 
 
 def _of_rank(factor: Tensor | None, rank: int, like: Tensor, width: int) -> Tensor:
