@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check docs bench bench-predict clean
+.PHONY: demo test test-all check docs bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -32,6 +32,11 @@ bench: .venv/bench
 bench-predict: .venv/bench
 	test -d runs/demo || $(BIN)/liftune tune --out runs/demo
 	$(BIN)/python -m benchmarks predict --run runs/demo $(BENCH)
+
+# Our server against one around a pipeline, then fifty adapters on one base against one merged model.
+bench-serve: .venv/bench
+	$(BIN)/python -m benchmarks serve $(BENCH)
+	$(BIN)/python -m benchmarks many $(BENCH)
 
 docs: .venv/dev
 	$(BIN)/python tools/make_methods_doc.py

@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [speed|accuracy|time-to-accuracy|scaling|predict] [OPTION ...]`.
+"""The command line: `python -m benchmarks [MODE] [OPTION ...]`, of MODES.
 
 In: arguments.  Out: an exit code: 1 where a contender failed.  Not here: any work.
 """
@@ -18,6 +18,8 @@ MODES = {
     "time-to-accuracy": "seconds to the validation accuracy that best stock ends with",
     "scaling": "time a token and peak memory of ours over the number of rows",
     "predict": "a file of rows answered: a run, its bundles, and a transformers pipeline",
+    "serve": "requests a second and latencies of our server and one around a pipeline",
+    "many": "throughput and memory of many adapters on one base, against one merged model",
 }
 RESULTS = Path(__file__).parent / "results"
 CAP = 512
@@ -108,7 +110,20 @@ def parser() -> argparse.ArgumentParser:
     sizes = [1_000, 3_000, 10_000, 30_000, 100_000]
     found["scaling"].add_argument("--sizes", type=numbers, default=sizes, help="numbers of train rows: N,N,...")
     found["scaling"].add_argument("--contender", default="ours", help="whom to watch")
+    add_serving(found["serve"], found["many"])
     return top
+
+
+def add_serving(serve: argparse.ArgumentParser, many: argparse.ArgumentParser) -> None:
+    """Options of `serve` and `many`."""
+    for mode in (serve, many):
+        mode.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of ours")
+        mode.add_argument("--repeats", type=int, default=5, help="rounds in turn")
+    serve.add_argument("--connections", type=int, default=64, help="each with one request at a time")
+    serve.add_argument("--requests", type=int, default=4_000, help="to ours, each round")
+    serve.add_argument("--fewer", type=int, default=8, help="to the pipeline one in so many, as its rate is steady")
+    many.add_argument("--adapters", type=int, default=50, help="on one base")
+    many.add_argument("--rows", type=int, default=64, help="of a batch, to the adapters in turn")
 
 
 def add_speed(mode: argparse.ArgumentParser) -> None:

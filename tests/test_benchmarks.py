@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from serving import fake_app, serving
 from tiny_models import save_tiny
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ is run from the checkout, and not installed
 
 from benchmarks import __main__ as command
 from benchmarks import accuracy, contender, rows, scaling, speed, time_to_accuracy
+from benchmarks.load import ask
 from benchmarks.search import GRID, search
 from benchmarks.summary import paired_gain, ratios
 from benchmarks.work import Result, Work
@@ -222,3 +224,21 @@ def test_predict_answers_every_row_by_every_contender(
     bench.report(arguments, rounds, labels, [])
     kept = json.loads((tmp_path / "predict.json").read_text(encoding="utf-8"))["contenders"]["float32"]
     assert (kept["times"]["median"], kept["flipped"]) == (4.0, 0)
+
+
+def test_many_adapters_are_timed_against_one_that_is_merged(data: Path, distilbert: Path, tmp_path: Path, capsys):
+    small = ["--adapters", "3", "--rows", "6", "--repeats", "1", "--out", str(tmp_path)]
+    assert command.main(["many", "--train", str(data), "--model", str(distilbert), *small]) == 0
+    found = json.loads((tmp_path / "many.json").read_text(encoding="utf-8"))
+    assert list(found["seconds"]) == ["merged", "1 adapters", "3 adapters"]
+    assert found["memory_mib"]["allowed"] > found["memory_mib"]["base"] > 0
+    assert "3 adapters" in capsys.readouterr().out
+
+
+def test_the_load_counts_every_answer_and_stops_at_a_refusal(tmp_path: Path):
+    with serving(fake_app(tmp_path)) as address:
+        found = ask(int(address.rpartition(":")[2]), ["a", "bc"], connections=3, requests=10)
+        assert len(found.latencies) == 10
+        assert 0 < found.quantile(0.5) <= found.quantile(0.99)
+        with pytest.raises(RuntimeError, match="413"):
+            ask(int(address.rpartition(":")[2]), ["a" * 30_000], connections=1, requests=1)

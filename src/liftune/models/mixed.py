@@ -1,0 +1,186 @@
+"""One base, many tuned models of it, answered in one batch: each row through its own low-rank updates and head.
+
+In: a base as a Classifier, rows as tokens, and what each row's model adds to the base.  Out: each row's logits.
+Not here: finding what a model adds (lowrank.py), loading (adapter.py), queues (serve/).
+
+    y = x W' + b, once for all rows;  y[rows of k] += (x[rows of k] A_k') s_k B_k'     (LoRA; Hu et al. 2021)
+
+Rows are sorted by model, so that each model's are one slice (parts.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from liftune.models.classifier import Classifier
+from liftune.models.lowrank import Added, Low
+from liftune.models.parts import Asked, Padded, Places, Turn, Unmixable
+
+__all__ = ["MixedHead", "MixedModel", "Turn", "Unmixable"]
+
+#: Rows of one forward pass at most.
+ROWS = 256
+
+
+class MixedModel:
+    """A base that answers for many models.
+
+    Args:
+        base: without a method; its model is changed, and belongs to this object.
+        tokens: of one forward pass at most, padding included.
+    """
+
+    def __init__(self, base: Classifier, *, tokens: int = 2048) -> None:
+        self.base, self._tokens = base, tokens
+        self._places = Places()
+        self._hooked: set[str] = set()
+        self._wrapped: set[str] = set()
+        # A model may be fitted in while others are being answered.
+        self._lock = Lock()
+
+    def fit(self, added: Added) -> Callable[[], None]:
+        """Make the base ready for a model: hooks where it has updates, wrappers around its head.
+
+        Returns:
+            what takes out again whatever was new, for a model that turns out to be unmixable.
+        """
+        model = self.base.backbone.model
+        with self._lock:
+            fresh = sorted(set(added.lows) - self._hooked)
+            hooks = [model.get_submodule(name).register_forward_hook(_LowRank(name, self._places)) for name in fresh]
+            self._hooked.update(fresh)
+            heads = sorted(set(added.heads) - self._wrapped)
+            for name in heads:
+                _put(model, name, MixedHead(name, model.get_submodule(name), self._places))
+            self._wrapped.update(heads)
+
+        def undo() -> None:
+            with self._lock:
+                for hook in hooks:
+                    hook.remove()
+                self._hooked.difference_update(fresh)
+                for name in heads:
+                    _put(model, name, model.get_submodule(name).get_submodule("base"))
+                self._wrapped.difference_update(heads)
+
+        return undo
+
+    def logits(self, asked: Sequence[Asked]) -> list[NDArray[np.float32]]:
+        """(C,) float32 of each row, in order; C is its model's number of outputs, and the base `fit` its model.
+
+        Raises:
+            Unmixable: this base cannot answer for several models at once.
+        """
+        found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(asked)
+        with self._lock, torch.inference_mode():
+            for positions in self._passes(asked):
+                rows = [asked[i].encoded for i in positions]
+                self._places.set([asked[i].model for i in positions], [len(row) for row in rows])
+                answers = self.base.forward(self.base.collate(rows)).cpu().numpy()
+                for i, answer in zip(positions, answers, strict=True):
+                    found[i] = answer[: asked[i].model.outputs]
+        return found
+
+    def _passes(self, asked: Sequence[Asked]) -> Iterator[list[int]]:
+        """Positions that go together: alike in length as far as there is padding, then by model."""
+        packed = self.base.lean is not None
+        rows = [each.encoded for each in asked]
+        order = sorted(range(len(rows)), key=lambda i: (rows[i].pair, -len(rows[i])))
+        start, taken = 0, 0
+        for stop, position in enumerate(order):
+            first = rows[order[start]]
+            wide = len(rows[position]) if packed else len(first)
+            full = taken + wide > self._tokens or stop - start >= ROWS
+            if stop > start and (full or rows[position].pair is not first.pair):
+                yield _by_model(order[start:stop], asked)
+                start, taken, wide = stop, 0, len(rows[position])
+            taken += wide
+        if order:
+            yield _by_model(order[start:], asked)
+
+
+def _put(model: nn.Module, name: str, module: nn.Module) -> None:
+    owner, _, child = name.rpartition(".")
+    setattr(model.get_submodule(owner), child, module)
+
+
+def _by_model(positions: list[int], asked: Sequence[Asked]) -> list[int]:
+    first: dict[int, int] = {}
+    return sorted(positions, key=lambda i: first.setdefault(id(asked[i].model), len(first)))
+
+
+class _LowRank:
+    """A forward hook that adds each row's own update to a linear layer's output."""
+
+    def __init__(self, name: str, places: Places) -> None:
+        self._name, self._places = name, places
+
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """The output, changed in place."""
+        rows, found = inputs[0], output.view(-1, output.shape[-1])
+        flat = rows.reshape(-1, rows.shape[-1]).to(output.dtype)
+        whose = self._places.of(rows.shape)
+        # Measured: in float32 a product a model is fastest; in bfloat16 thin products cost three times one padded one.
+        padded = self._places.padded(rows.shape) if output.dtype == torch.bfloat16 else None
+        if padded is None:
+            for added, place in whose:
+                low = added.lows.get(self._name)
+                if low is not None:
+                    found[place].addmm_(F.linear(flat[place], low.down), low.up)
+        else:
+            lows = [added.lows.get(self._name) for added, _ in whose]
+            if any(lows):
+                found.add_(_side_by_side(flat, lows, padded, found.shape[1]))
+        return output
+
+
+def _side_by_side(flat: Tensor, lows: Sequence[Low | None], padded: Padded, outputs: int) -> Tensor:
+    """(T, outputs) updates of (T, inputs), every model's rows padded to as many: two batched products."""
+    rank = max(len(low.down) for low in lows if low is not None)
+    down = torch.stack([_of_rank(None if low is None else low.down, rank, flat, flat.shape[1]) for low in lows])
+    up = torch.stack([_of_rank(None if low is None else low.up, rank, flat, outputs) for low in lows])
+    wide = flat.index_select(0, padded.sources.to(flat.device)).view(len(lows), -1, flat.shape[1])
+    sums = torch.bmm(torch.bmm(wide, down.transpose(1, 2)), up).view(-1, outputs)
+    return sums.index_select(0, padded.places.to(flat.device))
+
+
+def _of_rank(factor: Tensor | None, rank: int, like: Tensor, width: int) -> Tensor:
+    """(rank, width), with zeros for what there is not."""
+    if factor is None:
+        return like.new_zeros(rank, width)
+    return factor if factor.shape[0] == rank else F.pad(factor, (0, 0, 0, rank - factor.shape[0]))
+
+
+class MixedHead(nn.Module):
+    """A module of the head, of which each model has its own; answers are padded to the widest."""
+
+    def __init__(self, name: str, base: nn.Module, places: Places) -> None:
+        super().__init__()
+        self._name, self._places = name, places
+        self.base = base
+
+    def forward(self, rows: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """(B, ..., D) to (B, ..., the most outputs of any)."""
+        found: list[Tensor] = [
+            added.heads.get(self._name, self.base)(each, *args, **kwargs)
+            for added, each in zip(*self._split(rows), strict=True)
+        ]
+        if len(found) == 1:
+            return found[0]
+        widest = max(each.shape[-1] for each in found)
+        return torch.cat([F.pad(each, (0, widest - each.shape[-1])) for each in found])
+
+    def _split(self, rows: Tensor) -> tuple[list[Added], list[Tensor]]:
+        whose, parts, each = [], [], rows.shape[1:-1].numel()
+        for added, place in self._places.of(rows.shape):
+            whose.append(added)
+            parts.append(rows[place.start // each : place.stop // each])
+        return whose, parts

@@ -1,0 +1,121 @@
+"""Which rows of a mixed batch are whose, wherever in the model one looks.
+
+In: the models of a batch's rows, neighbours together, and the rows' lengths.  Out: slices and indices of any layer's
+input.
+Not here: what is done to them (mixed.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from liftune.models.lowrank import Added
+from liftune.models.tokens import Encoded
+
+#: Most that padding may multiply the vectors of a batch by.
+_PADDING = 4
+
+
+class Unmixable(Exception):  # noqa: N818 - it says what the model is
+    """The base does not keep its rows apart where a model changes it."""
+
+
+class Turn(NamedTuple):
+    """A row, and whose it is."""
+
+    model: Added
+    encoded: Encoded
+
+
+class Asked(Protocol):
+    """What a Turn is, by whatever name."""
+
+    @property
+    def model(self) -> Added:
+        """What the row's model adds to the base."""
+        ...
+
+    @property
+    def encoded(self) -> Encoded:
+        """The row's tokens."""
+        ...
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Every model's vectors side by side, each as many as the most of any: (models x most)."""
+
+    sources: Tensor
+    """(models x most,) which vector stands where; where there is padding, the model's last."""
+    places: Tensor
+    """(vectors,) where each vector stands."""
+
+
+class Places:
+    """Which rows of the batch in hand are whose; what a model's hooks look at."""
+
+    def __init__(self) -> None:
+        self._models: list[Added] = []
+        self._rows: list[int] = [0]
+        self._tokens: list[int] = [0]
+        self._padded: dict[int, Padded | None] = {}
+
+    def set(self, models: Sequence[Added], lengths: Sequence[int]) -> None:
+        """For a batch whose rows have these models, neighbours together, and lengths."""
+        self._models, self._rows, self._tokens, self._padded = [], [0], [0], {}
+        tokens = 0
+        for row, (model, length) in enumerate(zip(models, lengths, strict=True), 1):
+            tokens += length
+            if self._models and self._models[-1] is model:
+                self._rows[-1], self._tokens[-1] = row, tokens
+            else:
+                self._models.append(model)
+                self._rows.append(row)
+                self._tokens.append(tokens)
+
+    def of(self, shape: torch.Size) -> list[tuple[Added, slice]]:
+        """Whose are which of the vectors of an input (..., D), counted over all its axes but the last.
+
+        Raises:
+            Unmixable: its first axis is neither the rows nor, in a batch of one, rows or tokens end to end.
+        """
+        ends = self._ends(shape)
+        return [(model, slice(ends[i], ends[i + 1])) for i, model in enumerate(self._models)]
+
+    def padded(self, shape: torch.Size) -> Padded | None:
+        """The same for batched products; None for a single model, or where one has far more rows than most.
+
+        Raises:
+            Unmixable: as `of`.
+        """
+        ends = self._ends(shape)
+        if ends[-1] not in self._padded:
+            self._padded[ends[-1]] = _padded(ends)
+        return self._padded[ends[-1]]
+
+    def _ends(self, shape: torch.Size) -> list[int]:
+        """Where each model's vectors begin, and the last one's end."""
+        vectors, rows = shape[:-1].numel(), self._rows[-1]
+        if len(self._models) == 1:
+            return [0, vectors]
+        if shape[0] == rows:
+            return [end * (vectors // rows) for end in self._rows]
+        if len(shape) == 3 and shape[0] == 1 and vectors in (self._tokens[-1], rows):
+            return self._tokens if vectors == self._tokens[-1] else self._rows
+        raise Unmixable(f"an input of shape {tuple(shape)} in a batch of {rows} rows")
+
+
+def _padded(ends: Sequence[int]) -> Padded | None:
+    counts = torch.tensor(ends).diff()
+    most = int(counts.max())
+    if len(counts) == 1 or len(counts) * most > _PADDING * ends[-1]:
+        return None
+    starts = torch.tensor(ends[:-1])
+    columns = torch.arange(most)[None, :]
+    sources = starts[:, None] + torch.minimum(columns, counts[:, None] - 1)
+    return Padded(sources.view(-1), torch.nonzero((columns < counts[:, None]).view(-1)).flatten())

@@ -1,0 +1,115 @@
+"""Servers for the tests: a model that is no model, an app around it, and a real socket for whoever needs one.
+
+Not here: assertions.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from liftune.errors import ArtifactError
+from liftune.seam import Row
+from liftune.serve.app import make_app
+from liftune.serve.catalogue import Catalogue
+from liftune.serve.engine import Engine, Facts, Work
+from liftune.serve.gate import Keys
+from liftune.serve.limits import Limits
+from liftune.task import TaskKind
+
+#: A test that hangs is a defect; it fails after so long.
+PATIENCE = 60
+
+
+class FakeLane:
+    """Answers each row with a one at the position that its length says, and keeps what each batch held.
+
+    With `hold`, a batch waits until `go` is set; `begun` says that it does.
+    """
+
+    def __init__(self, *, hold: bool = False) -> None:
+        self.batches: list[list[Any]] = []
+        self.begun, self.go = threading.Event(), threading.Event()
+        if not hold:
+            self.go.set()
+
+    def logits(self, work: Sequence[Work]) -> list[NDArray[np.float32]]:
+        self.batches.append([each.encoded for each in work])
+        self.begun.set()
+        assert self.go.wait(PATIENCE)
+        if any("defect" in str(each.encoded) for each in work):
+            raise ZeroDivisionError("of no row's making")
+        return [np.eye(each.model, dtype=np.float32)[len(str(each.encoded)) % each.model] for each in work]
+
+
+class FakeEngine:
+    """A model of so many labels; a row costs a token a character."""
+
+    def __init__(self, lane: FakeLane, labels: int, base: FakeEngine | None = None) -> None:
+        self.lane, self._labels, self._base = lane, labels, base
+
+    def prepare(self, rows: Sequence[Row]) -> list[Work]:
+        return [Work(len(str(row)), self._labels, row) for row in rows]
+
+    def base(self) -> Engine:
+        if self._base is None:
+            raise ArtifactError("no base here")
+        return self._base
+
+
+def facts(labels: int, *, pairs: bool = False, task: TaskKind = TaskKind.SINGLE_LABEL) -> Facts:
+    names = tuple(f"label{i}" for i in range(labels)) if task.outputs_labels else ()
+    return Facts(task, names, pairs, "base", "lora", 64, "run", base_head="fresh")
+
+
+def fake_catalogue(root: Path, lane: FakeLane) -> Catalogue:
+    """Folders `two`, `six` and `pair` that can be loaded; `two` is."""
+
+    def open_model(path: Path) -> tuple[Engine, Facts]:
+        labels = {"two": 2, "six": 6, "pair": 3}.get(path.name)
+        if labels is None:
+            raise ArtifactError(f"{path.name} holds no run", where="path")
+        return FakeEngine(lane, labels, FakeEngine(lane, labels)), facts(labels, pairs=path.name == "pair")
+
+    for name in ("two", "six", "pair", "empty"):
+        (root / name).mkdir()
+    catalogue = Catalogue(open_model)
+    catalogue.load(str(root / "two"))
+    return catalogue
+
+
+def fake_app(
+    root: Path, *, lane: FakeLane | None = None, keys: Keys | None = None, limits: Limits | None = None
+) -> FastAPI:
+    return make_app(fake_catalogue(root, lane or FakeLane()), keys=keys, limits=limits)
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The app on a socket of its own; its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=server.run, daemon=True)
+    ready = threading.Event()
+    startup = server.startup
+
+    async def started(*args: Any, **kwargs: Any) -> None:
+        await startup(*args, **kwargs)
+        ready.set()
+
+    server.startup = started  # type: ignore[method-assign]
+    thread.start()
+    assert ready.wait(PATIENCE)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+        assert not thread.is_alive()

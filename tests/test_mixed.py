@@ -1,0 +1,157 @@
+"""Many tuned models of one base in one batch answer as each does alone."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_adapters import PACKED, save_tuned
+from tiny_models import FAMILIES, save_tiny
+
+from liftune.hardware.plan import Plan
+from liftune.models.adapter import open_adapter
+from liftune.models.mixed import Turn
+from liftune.models.shelf import Opened, Shelf
+
+TEXTS = ["ok", "a longer row of text", "the middle", "", "another one that is far longer than all the rows before it"]
+#: method, its options, number of labels; each changes other layers than the next, or to another rank.
+MIXED = [
+    ("lora", {}, 2),
+    ("rslora", {"rank": "4", "alpha": "4"}, 6),
+    ("pissa", {"rank": "2"}, 77),
+    ("adalora", {}, 3),
+    ("probe", {}, 5),
+]
+#: Those whose layers are all of PEFT's kind for LoRA; the others answer by themselves.
+APART = ("xlnet", "deberta-v2")
+QUICK = ("bert", "gpt2", "t5")
+
+
+def answers(opened: list[Opened], texts: list[str]) -> list[list[np.ndarray]]:
+    """Of every model to every text, the models by turns, in one batch."""
+    (mixed,) = {each.mixed for each in opened}
+    rows = [(each, each.tokeniser.chunk(texts).row(i)) for i in range(len(texts)) for each in opened]
+    found = mixed.logits([Turn(each.added, row) for each, row in rows])
+    return [[logits for (each, _), logits in zip(rows, found, strict=True) if each is one] for one in opened]
+
+
+def assert_alike(found: list[np.ndarray], alone: np.ndarray) -> None:
+    np.testing.assert_allclose(np.stack(found), alone, atol=1e-5 * max(1, np.abs(alone).max()), rtol=0)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=() if family in QUICK else pytest.mark.slow)
+        for family in sorted(FAMILIES)
+        if family not in APART
+    ],
+)
+def test_models_of_one_base_answer_in_one_batch_as_alone(family: str, tmp_path: Path) -> None:
+    base = save_tiny(family, tmp_path / "base")
+    shelf = Shelf(PACKED, tokens=256)
+    folders = [
+        save_tuned(base, tmp_path / method, method=method, raw=raw, labels=labels) for method, raw, labels in MIXED
+    ]
+    opened = [shelf.open(folder) for folder in folders]
+    assert [each.shared for each in opened] == [True] * len(opened)
+    for folder, found in zip(folders, answers(opened, TEXTS), strict=True):
+        assert_alike(found, open_adapter(folder, plan=PACKED).logits(TEXTS))
+
+
+@pytest.mark.parametrize("family", APART)
+def test_a_base_that_does_not_keep_rows_apart_answers_for_one_model_at_a_time(family: str, tmp_path: Path) -> None:
+    """XLNet's batches have rows in the second axis, DeBERTa's positions go through queries' layers without rows."""
+    base = save_tiny(family, tmp_path / "base")
+    shelf = Shelf(PACKED, tokens=256)
+    folders = [save_tuned(base, tmp_path / str(labels), labels=labels) for labels in (2, 4)]
+    opened = [shelf.open(folder) for folder in folders]
+    assert [each.shared for each in opened] == [False, False]
+    for folder, one in zip(folders, opened, strict=True):
+        assert_alike(answers([one], TEXTS)[0], open_adapter(folder, plan=PACKED).logits(TEXTS))
+
+
+@pytest.mark.parametrize("method", ["dora", "ia3", "ln_tuning", "prefix", "prompt", "lora-bias"])
+def test_other_methods_share_the_weights_but_not_the_batch(method: str, tmp_path: Path) -> None:
+    base = save_tiny("bert", tmp_path / "base")
+    shelf = Shelf(PACKED, tokens=256)
+    plain = shelf.open(save_tuned(base, tmp_path / "plain"))
+    name, raw = ("lora", {"bias": "all"}) if method == "lora-bias" else (method, {})
+    folder = save_tuned(base, tmp_path / "other", method=name, raw=raw)
+    other = shelf.open(folder)
+    assert not other.shared
+    assert other.mixed is not plain.mixed
+    assert_alike(answers([other], TEXTS)[0], open_adapter(folder, plan=PACKED).logits(TEXTS))
+    assert plain.base is not None
+    shared = {tensor.data_ptr() for tensor in plain.base.pool.values()}
+    weights = [each for each in other.mixed.base.backbone.model.parameters() if each.ndim == 2]
+    held = sum(each.numel() for each in weights if each.data_ptr() in shared)
+    assert held > 0.5 * sum(each.numel() for each in weights)
+
+
+def test_a_model_tuned_in_full_has_weights_of_its_own(tmp_path: Path) -> None:
+    base = save_tiny("bert", tmp_path / "base")
+    folder = save_tuned(base, tmp_path / "full", method="full")
+    opened = Shelf(PACKED, tokens=256).open(folder)
+    assert (opened.shared, opened.base) == (False, None)
+    assert_alike(answers([opened], TEXTS)[0], open_adapter(folder, plan=PACKED).logits(TEXTS))
+
+
+@pytest.mark.parametrize("plan", [Plan(), replace(PACKED, dtype="bfloat16")], ids=["padded", "bfloat16"])
+def test_other_plans_answer_as_alone_too(plan: Plan, tmp_path: Path) -> None:
+    base = save_tiny("distilbert", tmp_path / "base")
+    shelf = Shelf(plan, tokens=256)
+    models = [("lora", "8", 2), ("lora", "2", 77), ("probe", "", 3)]
+    folders = [
+        save_tuned(base, tmp_path / str(labels), method=method, raw={"rank": rank} if rank else {}, labels=labels)
+        for method, rank, labels in models
+    ]
+    opened = [shelf.open(folder) for folder in folders]
+    assert all(each.shared for each in opened)
+    for folder, found in zip(folders, answers(opened, TEXTS), strict=True):
+        alone = open_adapter(folder, plan=plan).logits(TEXTS)
+        tolerance = (1e-5 if plan.dtype == "float32" else 2e-2) * max(1, np.abs(alone).max())
+        np.testing.assert_allclose(np.stack(found), alone, atol=tolerance, rtol=0)
+
+
+def test_one_model_of_far_more_rows_than_the_others_is_not_padded_to(tmp_path: Path) -> None:
+    """Eight models of one row each beside one of many: in bfloat16 their products are made one by one."""
+    plan = replace(PACKED, dtype="bfloat16")
+    base = save_tiny("distilbert", tmp_path / "base")
+    shelf = Shelf(plan, tokens=2048)
+    opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in range(2, 11)]
+    rows = opened[0].tokeniser.chunk(["a few words of some length"] * 40)
+    turns = [Turn(opened[min(i, 8)].added, rows.row(i)) for i in range(40)]
+    found = opened[0].mixed.logits(turns)
+    for i in (0, 7, 8, 39):
+        alone = opened[0].mixed.logits([turns[i]])[0]
+        np.testing.assert_allclose(found[i], alone, atol=2e-2 * max(1, np.abs(alone).max()), rtol=0)
+
+
+def test_the_untuned_model_answers_in_the_same_batch(tmp_path: Path) -> None:
+    base = save_tiny("bert", tmp_path / "base")
+    shelf = Shelf(PACKED, tokens=256)
+    opened = shelf.open(save_tuned(base, tmp_path / "two", labels=2))
+    plain = shelf.open_base(opened.card)
+    from liftune.predict import Predictor
+
+    bases = [each.base for each in Predictor.open(tmp_path / "two", with_base=True).predict(TEXTS)]
+    shares = np.array([list(each.probabilities.values()) for each in bases if each and each.probabilities])
+    logits = np.stack(answers([opened, plain], TEXTS)[1])
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(1, keepdims=True), shares, atol=1e-5)
+
+
+def test_a_base_is_held_as_long_as_any_model_of_it(tmp_path: Path) -> None:
+    base = save_tiny("bert", tmp_path / "base")
+    shelf = Shelf(PACKED, tokens=256)
+    first, second = (shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 3))
+    assert first.base is second.base
+    del first
+    gc.collect()
+    assert len(shelf._bases) == 1
+    del second
+    gc.collect()
+    assert len(shelf._bases) == 0

@@ -1,0 +1,265 @@
+"""The HTTP interface over a model that is no model: what is answered, refused and counted."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import PATIENCE, FakeLane, fake_app
+from starlette.testclient import TestClient
+
+from liftune.errors import SpecError
+from liftune.serve.gate import Keys
+from liftune.serve.limits import Limits, limits_of
+from liftune.serve.server import Asked, check
+
+ADMIN = {"Authorization": "Bearer admin"}
+SMALL = Limits(texts=3, characters=20, body_bytes=500, queue_rows=4, wait_seconds=0.0)
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    with TestClient(fake_app(tmp_path, keys=Keys(admin_token="admin"), limits=SMALL)) as found:
+        yield found
+
+
+def refused(response: Any, status: int) -> dict[str, str]:
+    assert response.status_code == status, response.text
+    found = response.json()
+    assert sorted(found) == ["mend", "what", "where"]
+    return found
+
+
+def classify(client: TestClient, **body: Any) -> Any:
+    return client.post("/v1/classify", json=body)
+
+
+def test_answers_are_the_objects_of_predict(client: TestClient) -> None:
+    found = classify(client, model="two", texts=["a", "ab"]).json()
+    assert found["model"] == "two"
+    assert [list(each) for each in found["results"]] == [["text", "label", "probabilities"]] * 2
+    assert [(each["text"], each["label"]) for each in found["results"]] == [("a", "label1"), ("ab", "label0")]
+    assert sum(found["results"][0]["probabilities"].values()) == pytest.approx(1)
+
+
+def test_the_base_answers_beside_the_tuned_model(client: TestClient) -> None:
+    (found,) = classify(client, texts=["a"], with_base=True).json()["results"]
+    assert list(found["base"]) == ["label", "probabilities"]
+
+
+def test_pairs_are_for_models_of_pairs(client: TestClient, tmp_path: Path) -> None:
+    assert client.post("/v1/models", json={"path": str(tmp_path / "pair")}, headers=ADMIN).status_code == 201
+    (found,) = classify(client, model="pair", texts=["a"], pairs=["b"]).json()["results"]
+    assert (found["text"], found["text_pair"]) == ("a", "b")
+    assert "pairs" in refused(classify(client, model="pair", texts=["a"]), 422)["where"]
+    assert "single texts" in refused(classify(client, model="two", texts=["a"], pairs=["b"]), 422)["what"]
+    assert "2 texts" in refused(classify(client, model="pair", texts=["a", "b"], pairs=["b"]), 422)["what"]
+
+
+def test_the_model_may_be_left_out_where_there_is_one(client: TestClient, tmp_path: Path) -> None:
+    assert classify(client, texts=["a"]).json()["model"] == "two"
+    client.post("/v1/models", json={"path": str(tmp_path / "six")}, headers=ADMIN)
+    assert "two, six" in refused(classify(client, texts=["a"]), 422)["mend"]
+
+
+def test_an_unknown_model_is_told_the_nearest(client: TestClient) -> None:
+    assert "did you mean two?" in refused(classify(client, model="twoo", texts=["a"]), 404)["what"]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({}, "texts"),
+        ({"texts": []}, "texts"),
+        ({"texts": "a"}, "texts"),
+        ({"texts": ["a", 1]}, "texts.1"),
+        ({"texts": ["a"], "txt": 1}, "txt"),
+        ({"texts": ["a"], "pairs": [None]}, "pairs.0"),
+        ([], "body"),
+    ],
+)
+def test_a_question_of_another_shape_is_refused_by_its_place(body: Any, where: str, client: TestClient) -> None:
+    assert refused(client.post("/v1/classify", json=body), 422)["where"] == where
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"texts": ["\\ud800"]}', b"[" * 400, b"NaN"])
+def test_what_is_no_json_is_refused(body: bytes, client: TestClient) -> None:
+    response = client.post("/v1/classify", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code in (400, 422)
+    assert refused(response, response.status_code)["what"]
+
+
+def test_limits_are_told_with_how_to_keep_them(client: TestClient) -> None:
+    assert "at most 3" in refused(classify(client, texts=["a"] * 4), 413)["mend"]
+    assert refused(classify(client, texts=["a", "b" * 21]), 413)["where"] == "texts.1"
+    assert "body" in refused(classify(client, texts=["a" * 600]), 413)["where"]
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" " * 50
+
+    assert "body" in refused(client.post("/v1/classify", content=parts()), 413)["where"]
+
+
+def test_a_full_queue_is_503_and_a_slow_answer_504(tmp_path: Path) -> None:
+    lane = FakeLane(hold=True)
+    limits = Limits(queue_rows=1, batch_rows=1, wait_seconds=0, seconds=0.3)
+    with TestClient(fake_app(tmp_path, lane=lane, limits=limits)) as client:
+        found: list[Any] = []
+        ask = [threading.Thread(target=lambda: found.append(classify(client, texts=["a"]))) for _ in range(1)]
+        ask[0].start()
+        assert lane.begun.wait(PATIENCE)
+        full = classify(client, texts=["a", "b"])
+        assert int(full.headers["Retry-After"]) >= 1
+        assert "queue is full" in refused(full, 503)["what"]
+        ask[0].join(PATIENCE)
+        assert "within" in refused(found[0], 504)["what"]
+        lane.go.set()
+        assert classify(client, texts=["a"]).status_code == 200
+
+
+def test_a_defect_is_told_as_one(tmp_path: Path) -> None:
+    with TestClient(fake_app(tmp_path), raise_server_exceptions=False) as client:
+        assert "ZeroDivisionError" in refused(classify(client, texts=["defect"]), 500)["what"]
+        assert classify(client, texts=["a"]).status_code == 200
+
+
+def test_models_come_and_go_behind_the_admin_token(client: TestClient, tmp_path: Path) -> None:
+    path = str(tmp_path / "six")
+    assert client.get("/v1/models").json()["models"][0]["name"] == "two"
+    refused(client.post("/v1/models", json={"path": path}), 401)
+    refused(client.post("/v1/models", json={"path": path}, headers={"Authorization": "Bearer other"}), 401)
+    made = client.post("/v1/models", json={"path": path, "name": "mine"}, headers=ADMIN)
+    assert (made.status_code, made.json()["name"], len(made.json()["labels"])) == (201, "mine", 6)
+    assert len(classify(client, model="mine", texts=["a"]).json()["results"][0]["probabilities"]) == 6
+    assert (
+        "loaded already"
+        in refused(client.post("/v1/models", json={"path": path, "name": "mine"}, headers=ADMIN), 409)["what"]
+    )
+    again = client.post("/v1/models", json={"path": path, "name": "mine", "replace": True}, headers=ADMIN)
+    assert again.status_code == 201
+    assert client.delete("/v1/models", params={"name": "mine"}, headers=ADMIN).status_code == 204
+    refused(classify(client, model="mine", texts=["a"]), 404)
+    assert client.delete("/v1/models/two", headers=ADMIN).status_code == 204
+    refused(client.delete("/v1/models/two", headers=ADMIN), 404)
+    refused(client.get("/readyz"), 503)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("nowhere", None), ("empty", None), ("six", "a/b"), ("six", ""), ("a\0b", None), ("~nobody/x", None)],
+)
+def test_what_cannot_be_loaded_is_refused(path: str, name: str | None, client: TestClient, tmp_path: Path) -> None:
+    folder = path if path.startswith("~") else f"{tmp_path}/{path}"
+    refused(client.post("/v1/models", json={"path": folder, "name": name}, headers=ADMIN), 422)
+
+
+def test_without_an_admin_token_nobody_changes_the_models(tmp_path: Path) -> None:
+    with TestClient(fake_app(tmp_path)) as client:
+        refused(client.post("/v1/models", json={"path": "x"}, headers=ADMIN), 403)
+
+
+def test_a_token_is_asked_for_but_by_the_open_pages(tmp_path: Path) -> None:
+    with TestClient(fake_app(tmp_path, keys=Keys("secret", "admin"))) as client:
+        for path in ("/", "/docs", "/openapi.json", "/healthz", "/readyz"):
+            assert client.get(path).status_code == 200
+        for path in ("/v1/models", "/metrics", "/v1/models/two", "/v1/models/two/report"):
+            response = client.get(path)
+            refused(response, 401)
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+        refused(classify(client, texts=["a"]), 401)
+        for given in ("secret", "admin"):
+            client.headers["Authorization"] = f"Bearer {given}"
+            assert classify(client, texts=["a"]).status_code == 200
+        client.headers["Authorization"] = "Bearer secret"
+        refused(client.delete("/v1/models/two"), 401)
+
+
+def test_a_local_server_answers_to_its_own_name_alone(tmp_path: Path) -> None:
+    """Else a web page could reach it under a name that resolves to this machine."""
+    keys = Keys(hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}))
+    with TestClient(fake_app(tmp_path, keys=keys)) as client:
+        for host, status in (("localhost:8000", 200), ("[::1]:8000", 200), ("evil.example", 403), ("", 403)):
+            assert client.get("/healthz", headers={"Host": host}).status_code == status, host
+
+
+def test_tokens_are_in_no_repr() -> None:
+    assert "secret" not in repr(Keys("secret", "secret")) + repr(Asked(["x"], token="secret", admin_token="secret"))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
+def test_the_network_is_served_with_a_token_or_on_purpose(host: str) -> None:
+    with pytest.raises(SpecError, match="no token"):
+        check(Asked(["x"], host=host))
+    with pytest.raises(SpecError, match="empty"):
+        check(Asked(["x"], host=host, token=" "))
+    check(Asked(["x"], host=host, token="secret"))
+    check(Asked(["x"], host=host, insecure=True))
+
+
+def test_limits_are_set_by_name() -> None:
+    assert limits_of(["texts=5", "wait_seconds=0.5"]) == Limits(texts=5, wait_seconds=0.5)
+    with pytest.raises(SpecError, match="did you mean texts"):
+        limits_of(["text=5"])
+    for wrong in ("texts=0", "texts=1.5", "seconds=nan", "seconds=inf", "texts"):
+        with pytest.raises(SpecError, match="above zero"):
+            limits_of([wrong])
+
+
+def test_what_is_not_there_is_told_in_the_same_form(client: TestClient) -> None:
+    assert refused(client.get("/nothing"), 404)["where"] == "GET /nothing"
+    refused(client.put("/v1/classify", json={}), 405)
+    refused(client.get("/v1/models/nobody"), 404)
+    assert "no report" in refused(client.get("/v1/models/two/report"), 404)["what"]
+
+
+def test_metrics_count_requests_texts_and_batches(client: TestClient) -> None:
+    classify(client, texts=["abc", "de"])
+    classify(client, texts=[])
+    client.get("/anything/at/all")
+    found = client.get("/metrics").text
+    for line in (
+        'liftune_requests_total{route="/v1/classify",status="200"} 1.0',
+        'liftune_requests_total{route="/v1/classify",status="422"} 1.0',
+        'liftune_requests_total{route="other",status="404"} 1.0',
+        'liftune_texts_total{model="two"} 2.0',
+        "liftune_tokens_total 5.0",
+        "liftune_batch_rows_sum 2.0",
+        "liftune_queue_rows 0.0",
+        "liftune_models 1.0",
+    ):
+        assert line in found.splitlines()
+    assert 'liftune_request_seconds_count{route="/v1/classify"} 2.0' in found
+
+
+def test_a_run_tells_its_verdict_and_report(client: TestClient, tmp_path: Path) -> None:
+    assert client.get("/v1/models/two").json() == {"name": "two", "verdict": [], "report": None}
+    (tmp_path / "two" / "record.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "two" / "report.html").write_text("<p>found</p>", encoding="utf-8")
+    found = client.get("/v1/models/two").json()
+    assert "cannot be read" in found["verdict"][0]
+    report = client.get(found["report"])
+    assert (report.text, report.headers["content-security-policy"][:7]) == ("<p>found</p>", "sandbox")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_load_nothing_from_elsewhere(path: str, client: TestClient) -> None:
+    response = client.get(path)
+    policy = response.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert re.findall(r"""(?:src|href)=["']?(https?:)?//""", response.text) == []
+    assert "http://" not in response.text
+    assert "https://" not in response.text
+    assert ".innerHTML" not in response.text
+
+
+def test_the_docs_tell_every_route(client: TestClient) -> None:
+    told = client.get("/docs").text
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {path}" in told

@@ -1,0 +1,210 @@
+"""The server over real models: mixed batches through the interface, models that come and go, a process that stops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from serving import PATIENCE
+from starlette.testclient import TestClient
+from tiny_adapters import save_tuned
+from tiny_models import save_tiny
+
+from liftune.predict import Predictor
+from liftune.serve.app import make_app
+from liftune.serve.batcher import Batcher
+from liftune.serve.catalogue import Catalogue, split_name
+from liftune.serve.gate import Keys
+from liftune.serve.limits import Limits
+from liftune.serve.server import Asked, door
+from liftune.serve.waiting import Batch
+
+LABELS = {"two": 2, "six": 6, "many": 77}
+TEXTS = ["ok", "a longer row of text", "the middle"]
+ADMIN = {"Authorization": "Bearer admin"}
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    base = save_tiny("bert", folder / "base")
+    for name, labels in LABELS.items():
+        save_tuned(base, folder / name, labels=labels)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def catalogue(ground: Path) -> Catalogue:
+    found = Catalogue(door(Asked([]), 2048))
+    for name in LABELS:
+        found.load(str(ground / name))
+    return found
+
+
+def test_models_of_two_six_and_many_labels_answer_in_one_batch_as_each_alone(
+    catalogue: Catalogue, ground: Path
+) -> None:
+    batches: list[Batch] = []
+
+    async def story() -> list[list[Any]]:
+        rows = len(TEXTS) * len(LABELS)
+        batcher = Batcher(Limits(batch_rows=rows, wait_seconds=1e6), seen=lambda batch, _: batches.append(batch))
+        batcher.start()
+        engines = [catalogue.find(name).engine for name in LABELS]
+        found = await asyncio.gather(*(batcher.ask(each.lane, each.prepare(TEXTS)) for each in engines))
+        await batcher.close()
+        return list(found)
+
+    found = asyncio.run(asyncio.wait_for(story(), PATIENCE))
+    assert [len(batch.entries) for batch in batches] == [9]
+    for (name, labels), logits in zip(LABELS.items(), found, strict=True):
+        alone = Predictor.open(ground / name).logits(TEXTS)
+        assert np.stack(logits).shape == (3, labels)
+        np.testing.assert_allclose(np.stack(logits), alone, atol=1e-5, rtol=0)
+
+
+def test_the_interface_gives_what_predict_gives(catalogue: Catalogue, ground: Path) -> None:
+    with TestClient(make_app(catalogue, limits=Limits(wait_seconds=0))) as client:
+        body = {"model": "six", "texts": TEXTS, "with_base": True}
+        found = client.post("/v1/classify", json=body).json()["results"]
+        assert all(each["shared"] for each in client.get("/v1/models").json()["models"])
+    expected = [each.to_json() for each in Predictor.open(ground / "six", with_base=True).predict(TEXTS)]
+    for one, other in zip(found, expected, strict=True):
+        assert list(one) == list(other)
+        assert (one["text"], one["label"], one["base"]["label"]) == (
+            other["text"],
+            other["label"],
+            other["base"]["label"],
+        )
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+        assert one["base"]["probabilities"] == pytest.approx(other["base"]["probabilities"], abs=1e-5)
+
+
+def test_models_come_and_go_under_load_and_no_request_fails(catalogue: Catalogue, ground: Path) -> None:
+    """Requests go on for as long as models are loaded, replaced and unloaded; each is answered, by the right model."""
+    app = make_app(catalogue, keys=Keys(admin_token="admin"), limits=Limits(wait_seconds=0.001))
+    over = threading.Event()
+    seen: list[tuple[int, int]] = []
+
+    def ask(client: TestClient, name: str) -> None:
+        while not over.is_set():
+            response = client.post("/v1/classify", json={"model": name, "texts": TEXTS})
+            sizes = {len(each["probabilities"]) for each in response.json().get("results", ())}
+            seen.append((response.status_code, sizes == {LABELS[name]}))
+
+    with TestClient(app) as client:
+        threads = [threading.Thread(target=ask, args=(client, name)) for name in ("two", "many", "two")]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(3):
+                path = str(ground / "six")
+                made = client.post("/v1/models", json={"path": path, "name": "guest"}, headers=ADMIN)
+                assert made.status_code == 201
+                assert client.post("/v1/classify", json={"model": "guest", "texts": TEXTS}).status_code == 200
+                again = {"path": path, "name": "guest", "replace": True}
+                assert client.post("/v1/models", json=again, headers=ADMIN).status_code == 201
+                assert client.delete("/v1/models/guest", headers=ADMIN).status_code == 204
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(PATIENCE)
+    assert len(seen) > 6
+    assert set(seen) == {(200, True)}
+
+
+def test_a_name_is_given_or_the_folders_own(ground: Path, catalogue: Catalogue) -> None:
+    assert split_name("mood=runs/a=b") == ("mood", "runs/a=b")
+    assert split_name("./runs/a=b") == (None, "./runs/a=b")
+    assert catalogue.find("six").path == (ground / "six").resolve()
+
+
+def test_a_stopped_process_answers_what_it_took(ground: Path) -> None:
+    """The signal comes when half of a request is there: the whole gets its answer, and the exit code is 0."""
+    command = [sys.executable, "-m", "liftune", "serve", f"mine={ground / 'two'}", "--port", "0"]
+    secret = {"LIFTUNE_TOKEN": "not-to-be-seen"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **secret})
+    try:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        port = int(lines[1].rpartition(":")[2])
+        body = json.dumps({"model": "mine", "texts": ["a row"]}).encode()
+        head = (
+            "POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer not-to-be-seen\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+            connection.sendall(head.encode() + body[:5])
+            assert b"100 Continue" in connection.recv(1024)  # the app has begun to read
+            process.send_signal(signal.SIGTERM)
+            connection.sendall(body[5:])
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b'"model": "mine"' in answer
+        assert process.wait(PATIENCE) == 0
+        assert "not-to-be-seen" not in "".join(lines) + process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+def test_a_taken_port_is_told_before_any_model_is_loaded() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "liftune", "serve", "no/such/run", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "cannot listen" in done.stderr
+    assert "--port" in done.stderr
+
+
+BUNDLE = """
+import sys, types
+import numpy as np
+from pathlib import Path
+from starlette.testclient import TestClient
+from liftune.serve.app import make_app
+from liftune.serve.catalogue import Catalogue
+from liftune.serve.server import Asked, door
+from liftune.task import TaskKind
+
+class Bundle:
+    labels, task, pairs = ("a", "b"), TaskKind.SINGLE_LABEL, False
+    @classmethod
+    def open(cls, path): return cls()
+    def logits(self, rows): return np.array([[0.0, len(row)] for row in rows], dtype=np.float32)
+
+runtime = types.ModuleType("liftune.runtime")
+runtime.Bundle = Bundle
+sys.modules["liftune.runtime"] = runtime
+catalogue = Catalogue(door(Asked([]), 2048))
+catalogue.load(sys.argv[1])
+with TestClient(make_app(catalogue)) as client:
+    found = client.post("/v1/classify", json={"texts": ["x", ""]}).json()["results"]
+    assert [each["label"] for each in found] == ["b", "a"], found
+    refused = client.post("/v1/classify", json={"texts": ["x"], "with_base": True})
+    assert (refused.status_code, refused.json()["where"]) == (422, "with_base"), refused.text
+print(sorted({"torch", "transformers", "peft", "sklearn"} & set(sys.modules)))
+"""
+
+
+def test_a_server_of_bundles_alone_imports_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text("{}", encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", BUNDLE, str(tmp_path)], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
