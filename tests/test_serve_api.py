@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import PATIENCE, FakeLane, fake_app
+from serving import PATIENCE, FakeEngine, FakeLane, facts, fake_app
 from starlette.testclient import TestClient
 
 from liftune.errors import SpecError
+from liftune.record import Cutoff, Interval
+from liftune.serve.app import make_app
+from liftune.serve.catalogue import Catalogue
+from liftune.serve.engine import Engine, Facts
 from liftune.serve.gate import Keys
 from liftune.serve.limits import Limits, limits_of
 from liftune.serve.server import Asked, check
+from liftune.task import TaskKind
 
 ADMIN = {"Authorization": "Bearer admin"}
 SMALL = Limits(texts=3, characters=20, body_bytes=500, queue_rows=4, wait_seconds=0.0)
@@ -263,3 +269,39 @@ def test_the_docs_tell_every_route(client: TestClient) -> None:
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         for method in methods:
             assert f"{method.upper()} {path}" in told
+
+
+@pytest.fixture
+def deciding(tmp_path: Path) -> Iterator[TestClient]:
+    """A model with a table to abstain by, and one with thresholds: each label's own."""
+    sure = Cutoff(above=0.8, rows=50, share=0.5, accuracy=Interval(value=0.98, low=0.91, high=1.0))
+
+    def open_model(path: Path) -> tuple[Engine, Facts]:
+        if path.name == "sure":
+            return FakeEngine(FakeLane(), 2), replace(facts(2), cutoffs=(sure,))
+        many = facts(2, task=TaskKind.MULTI_LABEL)
+        return FakeEngine(FakeLane(), 2), replace(many, thresholds=(0.9, 0.4))
+
+    catalogue = Catalogue(open_model)
+    for name in ("sure", "many"):
+        (tmp_path / name).mkdir()
+        catalogue.load(str(tmp_path / name))
+    with TestClient(make_app(catalogue)) as found:
+        yield found
+
+
+def test_a_row_of_which_the_model_is_too_unsure_gets_no_label(deciding: TestClient) -> None:
+    """As `predict --min-precision`: the fake's best label has 0.73."""
+    (found,) = classify(deciding, model="sure", texts=["a"], min_precision=0.9).json()["results"]
+    assert found["abstained"] is True
+    assert found.get("label") is None
+    (found,) = classify(deciding, model="sure", texts=["a"]).json()["results"]
+    assert "abstained" not in found
+    assert found["label"] == "label1"
+    assert "0.95" in refused(classify(deciding, model="sure", texts=["a"], min_precision=0.95), 422)["what"]
+    assert refused(classify(deciding, model="sure", texts=["a"], min_precision=1.5), 422)["where"] == "min_precision"
+
+
+def test_labels_are_decided_by_the_models_own_thresholds(deciding: TestClient) -> None:
+    found = classify(deciding, model="many", texts=["a", "ab"]).json()["results"]
+    assert [each["labels"] for each in found] == [["label1"], ["label1"]]

@@ -184,15 +184,18 @@ from liftune.serve.catalogue import Catalogue
 from liftune.serve.server import Asked, door
 from liftune.task import TaskKind
 
+from liftune import runtime
+
 class Bundle:
-    labels, task, pairs = ("a", "b"), TaskKind.SINGLE_LABEL, False
+    card = types.SimpleNamespace(
+        labels=("a", "b"), task=TaskKind.SINGLE_LABEL, pairs=False, base="minilm", method="lora",
+        tokens={"max_length": 512}, thresholds=None, cutoffs=(),
+    )
     @classmethod
     def open(cls, path): return cls()
     def logits(self, rows): return np.array([[0.0, len(row)] for row in rows], dtype=np.float32)
 
-runtime = types.ModuleType("liftune.runtime")
 runtime.Bundle = Bundle
-sys.modules["liftune.runtime"] = runtime
 catalogue = Catalogue(door(Asked([]), 2048))
 catalogue.load(sys.argv[1])
 with TestClient(make_app(catalogue)) as client:
@@ -200,6 +203,8 @@ with TestClient(make_app(catalogue)) as client:
     assert [each["label"] for each in found] == ["b", "a"], found
     refused = client.post("/v1/classify", json={"texts": ["x"], "with_base": True})
     assert (refused.status_code, refused.json()["where"]) == (422, "with_base"), refused.text
+    unsure = client.post("/v1/classify", json={"texts": ["x"], "min_precision": 0.9})
+    assert unsure.status_code == 422 and "abstain" in unsure.text, unsure.text
 print(sorted({"torch", "transformers", "peft", "sklearn"} & set(sys.modules)))
 """
 

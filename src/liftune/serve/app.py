@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, Request
+from numpy.typing import NDArray
 from starlette.responses import Response
 
 from liftune import __version__
 from liftune.answers import Answer, answers_of_logits
 from liftune.errors import ArtifactError
+from liftune.evidence.abstention import cutoff_for
 from liftune.seam import Row
 from liftune.serve import page, refusals
 from liftune.serve.batcher import Batcher
@@ -80,27 +82,36 @@ def _answering(app: FastAPI, catalogue: Catalogue, batcher: list[Batcher], limit
         """Answer texts with a model."""
         loaded = catalogue.find(question.model)
         rows = rows_of(question, loaded, limits)
+        asked, facts = question.min_precision, loaded.facts
+        above = None if asked is None else cutoff_for(facts.cutoffs, asked).above
+
+        def tuned_answers(logits: NDArray[np.float32]) -> list[Answer]:
+            return answers_of_logits(
+                rows, logits, labels=facts.labels, task=facts.task, thresholds=facts.thresholds, above=above
+            )
 
         async def both() -> list[Answer]:
             if not question.with_base:
-                return await _answers(loaded, loaded.engine, rows, batcher[0])
+                return tuned_answers(await _logits(loaded.engine, rows, batcher[0]))
             base = await asyncio.to_thread(loaded.engine.base)
             tuned, plain = await asyncio.gather(
-                _answers(loaded, loaded.engine, rows, batcher[0]), _answers(loaded, base, rows, batcher[0])
+                _logits(loaded.engine, rows, batcher[0]), _logits(base, rows, batcher[0])
             )
-            return [replace(each, base=other) for each, other in zip(tuned, plain, strict=True)]
+            bases = answers_of_logits(
+                rows, plain, labels=facts.labels, task=facts.task, thresholds=facts.base_thresholds
+            )
+            return [replace(each, base=other) for each, other in zip(tuned_answers(tuned), bases, strict=True)]
 
         answers = await _in_time(both(), request, limits.seconds)
         watch.texts(loaded.name, len(rows))
         return _json({"model": loaded.name, "results": [each.to_json() for each in answers]})
 
 
-async def _answers(loaded: Loaded, engine: Engine, rows: list[Row], batcher: Batcher) -> list[Answer]:
-    """Of one engine; rows of the same lane, of whatever request, are computed together."""
+async def _logits(engine: Engine, rows: list[Row], batcher: Batcher) -> NDArray[np.float32]:
+    """(N, C) of one engine; rows of the same lane, of whatever request, are computed together."""
     long = sum(map(len, rows)) > _AT_ONCE
     works = await asyncio.to_thread(engine.prepare, rows) if long else engine.prepare(rows)
-    logits = np.stack(await batcher.ask(engine.lane, works))
-    return answers_of_logits(rows, logits, labels=loaded.facts.labels, task=loaded.facts.task)
+    return np.stack(await batcher.ask(engine.lane, works))
 
 
 async def _in_time(answering: Coroutine[Any, Any, list[Answer]], request: Request, seconds: float) -> list[Answer]:

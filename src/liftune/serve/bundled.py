@@ -6,10 +6,9 @@ Not here: what runs a bundle (runtime).
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +17,17 @@ from liftune.errors import ArtifactError
 from liftune.seam import Row
 from liftune.serve.engine import Engine, Facts, Lane, Work
 
-MARK = "bundle.json"
+if TYPE_CHECKING:
+    from liftune.runtime import Bundle
+
 #: Bytes of a text that make about one token; a bundle counts its own only when it computes.
 _BYTES_PER_TOKEN = 4
-
-
-def is_bundle(path: Path) -> bool:
-    """Whether a folder is an exported bundle."""
-    return (path / MARK).is_file()
 
 
 class BundleLane:
     """The rows of one bundle."""
 
-    def __init__(self, bundle: Any) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
 
     def logits(self, work: Sequence[Work]) -> list[NDArray[np.float32]]:
@@ -42,7 +38,7 @@ class BundleLane:
 class BundleEngine:
     """One bundle."""
 
-    def __init__(self, bundle: Any) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         self.lane: Lane = BundleLane(bundle)
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
@@ -68,23 +64,20 @@ def open_bundle(path: Path) -> tuple[Engine, Facts]:
     Raises:
         LiftuneError: it is damaged, or what runs it is not installed.
     """
-    try:
-        runtime = importlib.import_module("liftune.runtime")
-    except ModuleNotFoundError as error:
-        if error.name != "liftune.runtime":
-            raise
-        raise ArtifactError(
-            f"{path} is a bundle, which this liftune cannot run", mend="pip install --upgrade 'liftune[runtime]'"
-        ) from None
-    bundle = runtime.Bundle.open(path)
+    from liftune.runtime import Bundle  # onnxruntime's room: a server of runs alone does without
+
+    bundle = Bundle.open(path)
+    card = bundle.card
     facts = Facts(
-        task=bundle.task,
-        labels=tuple(bundle.labels),
-        pairs=bool(bundle.pairs),
-        base=str(getattr(bundle, "base", "")),
-        method=str(getattr(bundle, "method", "")),
-        max_length=int(getattr(bundle, "max_length", 0)),
+        task=card.task,
+        labels=card.labels,
+        pairs=card.pairs,
+        base=card.base,
+        method=card.method,
+        max_length=int(card.tokens["max_length"]),
         kind="bundle",
+        thresholds=card.thresholds,
+        cutoffs=card.cutoffs,
     )
     return BundleEngine(bundle), facts
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.record import Head
+from liftune.record import Cutoff, Head
 from liftune.seam import Row
 from liftune.task import TaskKind
 
@@ -75,6 +75,11 @@ class Facts:
     """Whether the untuned model's head was trained by anyone; None where there is no untuned model."""
     shared: bool = False
     """Whether its rows share batches with other models of its base."""
+    thresholds: tuple[float, ...] | None = None
+    base_thresholds: tuple[float, ...] | None = None
+    """Multi-label: as of `task.decide`, of the model and of its base."""
+    cutoffs: tuple[Cutoff, ...] = ()
+    """By which it abstains where a precision is asked for."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,9 @@ class Question(Wire):
     """The second text of each, for a model that was tuned on pairs."""
     with_base: bool = False
     """Add the untuned model's answer to each."""
+    min_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The share of answers that must be right, as far as validation can vouch; a row of which the model is too unsure
+    gets no label, and `abstained`."""
 
 
 class OneAnswer(BaseModel):
@@ -39,6 +42,7 @@ class OneAnswer(BaseModel):
     label: str | None = None
     labels: list[str] | None = None
     value: float | None = None
+    abstained: bool | None = None
     probabilities: dict[str, float] | None = None
     base: dict[str, Any] | None = None
 

@@ -118,7 +118,8 @@ def is_loopback(host: str) -> bool:
 
 def door(asked: Asked, tokens: int) -> Callable[[Path], tuple[Engine, Facts]]:
     """What opens a folder: torch is imported for the first one that is no bundle."""
-    from liftune.serve.bundled import is_bundle, open_bundle
+    from liftune.runtime import is_bundle
+    from liftune.serve.bundled import open_bundle
     from liftune.serve.tuned import TunedDoor
 
     precision: Precision = "bfloat16" if asked.precision == "bfloat16" else "float32"

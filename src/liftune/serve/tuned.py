@@ -84,6 +84,9 @@ class TunedDoor:
             kind="run",
             base_head=card.head,
             shared=opened.shared,
+            thresholds=card.thresholds,
+            base_thresholds=card.base_thresholds,
+            cutoffs=card.cutoffs,
         )
         return self._engine(opened), facts
 
