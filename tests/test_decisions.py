@@ -98,7 +98,7 @@ def evaluation(name: str, thresholds: tuple[float, ...] | None) -> Evaluation:
     logits, targets = drawn(7, 500)
     ids = tuple(map(str, range(500)))
     scores = score(logits, targets, MULTI, thresholds)
-    return Evaluation(name, MULTI, tuple("abc"), (), ids, logits, targets, "f", None, scores, thresholds)
+    return Evaluation(name, MULTI, tuple("abc"), (), ids, logits, targets, "f", None, scores, thresholds=thresholds)
 
 
 def test_scores_comparisons_and_means_over_seeds_use_one_set_of_decisions() -> None:

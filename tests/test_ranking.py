@@ -121,7 +121,7 @@ def test_a_score_that_is_undefined_comes_last_and_ties_with_its_like() -> None:
 
 
 def test_another_metric_than_accuracy_is_ranked_by_resampling() -> None:
-    places = rank([entrant("a", 0.9, 0.88), entrant("b", 0.5, 0.52), entrant("c", 0.89)], "macro_f1")
+    places = rank([entrant("a", 0.9, 0.88, 0.89), entrant("b", 0.5, 0.52, 0.51), entrant("c", 0.89)], "macro_f1")
     assert [(each.name, each.rank) for each in places if each.name == "b"] == [("b", 3)]
     assert places[0].rank == places[1].rank == 1
 

@@ -85,6 +85,7 @@ def test_every_registered_section_speaks_for_some_run(tmp_path: Path) -> None:
     assert set(SECTIONS) - spoken == {
         "clean",
         "calibration",
+        "curve",
         "decisions",
         "suspects",
         "shift",
