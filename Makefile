@@ -12,17 +12,17 @@ demo: .venv/demo
 	@echo "Now try:  $(BIN)/liftune predict runs/demo \"I never thought they would come all this way\""
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-all: .venv/dev
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -n auto -m "slow or not slow"
 
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # BENCH="--train FILE --test FILE --model DIR" measures on your own rows; benchmarks/README.md says more.
 bench: .venv/bench
