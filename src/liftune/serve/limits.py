@@ -24,7 +24,7 @@ class Limits:
     queue_rows: int = 4_096
     """Rows that wait, of all requests; further ones are refused with 503."""
     batch_rows: int = 256
-    batch_tokens: int = 2_048
+    batch_tokens: int = 1_024
     """Of all rows of one batch; a longer row goes alone."""
     wait_seconds: float = 0.003
     """How long a row waits at most for others to share its batch, while nothing is computed."""
