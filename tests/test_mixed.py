@@ -117,6 +117,14 @@ def test_other_plans_answer_as_alone_too(plan: Plan, tmp_path: Path) -> None:
         np.testing.assert_allclose(np.stack(found), alone, atol=tolerance, rtol=0)
 
 
+def test_on_a_real_model_two_six_and_many_labels_share_a_batch(tmp_path: Path) -> None:
+    shelf = Shelf(PACKED, tokens=2048)
+    folders = [save_tuned(Path("minilm"), tmp_path / str(labels), labels=labels) for labels in (2, 6, 77)]
+    opened = [shelf.open(folder) for folder in folders]
+    for folder, found in zip(folders, answers(opened, TEXTS), strict=True):
+        assert_alike(found, open_adapter(folder, plan=PACKED).logits(TEXTS))
+
+
 def test_one_model_of_far_more_rows_than_the_others_is_not_padded_to(tmp_path: Path) -> None:
     """Eight models of one row each beside one of many: in bfloat16 their products are made one by one."""
     plan = replace(PACKED, dtype="bfloat16")

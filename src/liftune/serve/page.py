@@ -17,7 +17,6 @@ from importlib.resources import files
 from typing import Any
 
 _NEVER = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-_INLINE = ("style", "script")
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
 _PLAIN_STYLE = (
     ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
