@@ -68,12 +68,10 @@ def test_the_card_tells_verdict_ladder_and_caveats(record: RunRecord) -> None:
     assert "| base, fresh |" in card
 
 
-def test_the_card_tells_no_path_of_this_disk(record: RunRecord) -> None:
-    here = {
-        "data": "/home/someone/secret/reviews.csv",
-        "model": "/home/someone/models/mine",
-        "run": "/home/someone/run",
-    }
+def test_the_card_tells_no_path_of_this_disk(record: RunRecord, tmp_path: Path) -> None:
+    home = tmp_path / "someone"
+    here = {"data": str(home / "secret" / "reviews.csv"), "model": str(home / "models" / "mine")}
+    here["run"] = str(home / "run")
     card = to_card(record.model_copy(update=here))
     assert "someone" not in card
     assert "reviews.csv" in card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from liftune.data import load_data
 from liftune.data.rows import Split, Splits
 from liftune.evidence.baselines import tfidf
 from liftune.evidence.linear import fit_linear
-from liftune.evidence.teacher import FOLDS, Pupil, Teacher, assign_folds, best_temperature, out_of_fold, teach
+from liftune.evidence.teacher import FOLDS, Pupil, Teacher, best_temperature, out_of_fold, teach
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
@@ -35,15 +36,17 @@ def splits_of(task: TaskKind, targets: list[Any], labels: tuple[str, ...] = LABE
     return Splits(task, labels if task.outputs_labels else (), (), split, split, split, Audit(), False, False, "same")
 
 
-def test_equal_rows_share_a_fold_and_every_fold_has_rows() -> None:
-    """Else a fit would have seen the row that it answers."""
-    rows = [f"text {i % 40}" for i in range(120)]
-    folds = assign_folds(rows, seed=3)
-    assert set(folds.tolist()) == set(range(FOLDS))
-    for i in range(40):
-        assert len(set(folds[i::40].tolist())) == 1
-    assert (folds == assign_folds(rows, seed=3)).all()
-    assert (folds != assign_folds(rows, seed=4)).any()
+def test_rows_of_a_group_are_answered_by_fits_without_the_group() -> None:
+    """One feature an author: whoever saw another row of the author's knows the label."""
+    authors = np.repeat(np.arange(20), 3)
+    splits = splits_of(SINGLE, [LABELS[i % 3] for i in authors])
+    grouped = replace(splits, train=replace(splits.train, groups=tuple(map(str, authors))))
+    pupil = Pupil("probe", np.eye(20, dtype=np.float32)[authors], 100.0, (1.0, 0.0))
+    taught = [teach([pupil], each) for each in (splits, grouped)]
+    targets = splits.encoded(splits.train)
+    seen, unseen = (float((each.expected.argmax(axis=1) == targets).mean()) for each in taught if each)
+    assert seen > 0.8
+    assert unseen < 0.6
 
 
 def test_a_teacher_has_not_seen_the_row_that_it_answers() -> None:
@@ -52,7 +55,7 @@ def test_a_teacher_has_not_seen_the_row_that_it_answers() -> None:
     targets = np.arange(60) % 3
     pupil = Pupil("probe", features, 100.0, (1.0, 0.0))
     seen = fit_linear(features, targets, 3, SINGLE, 100.0).logits(features)
-    unseen = out_of_fold(pupil, targets, 3, SINGLE, assign_folds([str(i) for i in range(60)], seed=0))
+    unseen = out_of_fold(pupil, targets, 3, SINGLE, np.arange(60) // 3 % FOLDS)
     assert (seen.argmax(axis=1) == targets).all()
     own, rest = unseen[np.arange(60), targets], unseen.mean(axis=1)
     knows = seen[np.arange(60), targets] - seen.mean(axis=1)

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.data.folds import assign_folds
 from liftune.data.rows import Splits
+from liftune.data.splits import linked
 from liftune.evidence.linear import Features, Linear, fit_linear, indicator
-from liftune.seam import FloatArray, Row
+from liftune.seam import FloatArray
 from liftune.task import TaskKind, probabilities
 
 FOLDS = 5
@@ -62,9 +64,9 @@ def teach(pupils: Sequence[Pupil], splits: Splits, *, seed: int = 0) -> Teacher 
         seed: of the folds.
     """
     targets = splits.encoded(splits.train)
-    folds = assign_folds(splits.train.rows, seed=seed)
-    if len(np.unique(folds)) < FOLDS:
+    if len(linked(splits.train.rows, splits.train.groups)) < FOLDS:
         return None
+    folds = np.array(assign_folds(splits.train, FOLDS, splits.task, seed), dtype=np.int64)
     best = max(pupils, key=lambda pupil: pupil.score)
     outputs = len(splits.labels) if splits.task.outputs_labels else 1
     logits = out_of_fold(best, targets, outputs, splits.task, folds)
@@ -73,14 +75,6 @@ def teach(pupils: Sequence[Pupil], splits: Splits, *, seed: int = 0) -> Teacher 
     temperature = best_temperature(logits, targets, splits.task)
     shares = probabilities(logits / np.float32(temperature), splits.task)
     return Teacher(best.name, np.asarray(shares, dtype=np.float32), best.score[0], temperature)
-
-
-def assign_folds(rows: Sequence[Row], *, seed: int) -> NDArray[np.int64]:
-    """(N,) the fold of each row; equal rows share one, so that no fit has seen the row that it answers."""
-    kinds: dict[Row, int] = {}
-    kind = np.array([kinds.setdefault(row, len(kinds)) for row in rows])
-    order = np.random.default_rng(seed).permutation(len(kinds))
-    return np.asarray(order[kind] % FOLDS, dtype=np.int64)
 
 
 def out_of_fold(

@@ -62,7 +62,7 @@ class Check:
             task=self.card.task,
             targets=self.targets,
             source=self.source,
-            thresholds=getattr(self.card, "thresholds", None),
+            thresholds=self.card.thresholds,
             scheme=scheme,
         )
 

@@ -172,7 +172,7 @@ def clipped(text: str, most: int) -> str:
 def plain_name(name: str) -> str:
     """A hub id as it is; of a path on a disk only the last part, which tells nothing of its owner.
 
-    >>> plain_name("/home/someone/reviews.csv"), plain_name("stanfordnlp/imdb")
+    >>> plain_name("~/someone/reviews.csv"), plain_name("stanfordnlp/imdb")
     ('reviews.csv', 'stanfordnlp/imdb')
     """
     return PurePath(name).name if PurePath(name).is_absolute() or name.startswith(("~", ".")) else name
