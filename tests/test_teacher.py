@@ -49,6 +49,16 @@ def test_rows_of_a_group_are_answered_by_fits_without_the_group() -> None:
     assert unseen < 0.6
 
 
+def test_equal_rows_are_answered_by_fits_without_any_of_them() -> None:
+    """One feature a text: whoever saw its twin knows the label."""
+    text = np.repeat(np.arange(20), 3)
+    splits = splits_of(SINGLE, [LABELS[i % 3] for i in text])
+    equal = replace(splits, train=replace(splits.train, rows=tuple(f"text {i}" for i in text)))
+    teacher = teach([Pupil("probe", np.eye(20, dtype=np.float32)[text], 100.0, (1.0, 0.0))], equal)
+    assert teacher is not None
+    assert float((teacher.expected.argmax(axis=1) == splits.encoded(splits.train)).mean()) < 0.6
+
+
 def test_a_teacher_has_not_seen_the_row_that_it_answers() -> None:
     """Each row has a feature of its own: whoever saw it knows its label, whoever did not knows nothing."""
     features = np.eye(60, dtype=np.float32)
