@@ -26,7 +26,7 @@ LAPTOP = Facts(
 )
 SERVER = dataclasses.replace(LAPTOP, devices=("cuda", "cpu"), accelerators=1, accelerator_bfloat16=True)
 OLD_CARD = dataclasses.replace(SERVER, accelerator_bfloat16=False)
-HAND_WRITTEN = {"packing", "fused-lora", "last-layer", "cheap-dropout"}
+HAND_WRITTEN = {"packing", "fused-lora", "last-layer", "cheap-dropout", "lanes"}
 
 
 @pytest.mark.parametrize("facts", [LAPTOP, SERVER, OLD_CARD], ids=["laptop", "server", "old card"])

@@ -64,7 +64,7 @@ def test_a_step_cut_by_length_has_the_gradient_of_the_whole_step(model: Path, em
         cuts = micro_batches(np.arange(8), [len(row) for row in rows], classifier.plan)
         assert len(cuts) == -(-8 // cut)
         objective = Objective.of(classifier, splits, class_weights=False)
-        Loop(classifier, objective, _Plain(), None, None, rows, TrainSpec()).backward(cuts)  # type: ignore[arg-type]
+        Loop(classifier, objective, _Plain(), None, None, rows, TrainSpec()).backward([cuts])  # type: ignore[arg-type]
         gradients.append(torch.cat([p.grad.flatten() for _, p in classifier.trainable() if p.grad is not None]))
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
     assert torch.allclose(gradients[0], gradients[2], atol=1e-6)

@@ -10,17 +10,20 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from torch import Tensor
 
 from liftune.data.rows import Splits
 from liftune.errors import LiftuneError
 from liftune.evidence.evaluate import validation_scores
 from liftune.evidence.teacher import Teacher
+from liftune.hardware.lanes import ONE_LANE, Lanes, open_lanes
 from liftune.hardware.plan import Plan
 from liftune.headstart import start_head
 from liftune.metrics import METRICS
@@ -207,38 +210,83 @@ class Loop:
             the loss of each step; the last one is not finite if training cannot go on.
         """
         self.classifier.model.train()
-        parameters = [parameter for _, parameter in self.classifier.trainable()]
         lengths = self.rows.lengths.tolist()
+        method = self.classifier.method
         losses: list[float] = []
-        for batch in batches(order, self.spec.batch_size):
-            cuts = micro_batches(batch, lengths, self.classifier.plan)
-            losses.append(self.backward(cuts))
-            if not math.isfinite(losses[-1]):
-                break
-            self.accelerator.clip_grad_norm_(parameters, self.spec.max_grad_norm)
-            self.optimizer.step()
-            self.scheduler.step()
-            method = self.classifier.method
-            if method and method.after_step:
-                method.after_step(self.classifier.model, steps + len(losses))
-            self.optimizer.zero_grad()
-            advance(len(batch), note=f"loss {losses[-1]:.3f}")
+        with open_lanes(self.classifier.plan.lanes, random=True) as lanes:
+            for batch in batches(order, self.spec.batch_size):
+                losses.append(self.backward(shares(batch, lengths, self.classifier.plan), lanes))
+                if not math.isfinite(losses[-1]):
+                    break
+                self.accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm)
+                self.optimizer.step()
+                self.scheduler.step()
+                if method and method.after_step:
+                    method.after_step(self.classifier.model, steps + len(losses))
+                self.optimizer.zero_grad()
+                advance(len(batch), note=f"loss {losses[-1]:.3f}")
         self.classifier.model.eval()
         return losses
 
-    def backward(self, cuts: list[list[int]]) -> float:
-        """Gradients of one step's mean loss, gathered over its micro-batches; returns that loss."""
-        weight = self.objective.weight([row for cut in cuts for row in cut])
+    @cached_property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Those that training changes."""
+        return [parameter for _, parameter in self.classifier.trainable()]
+
+    def backward(self, cuts: list[list[list[int]]], lanes: Lanes = ONE_LANE) -> float:
+        """Gradients of one step's mean loss, summed over its passes; returns that loss.
+
+        Args:
+            cuts: rows, by lane and pass.
+        """
+        passes = [rows for share in cuts for rows in share]
+        weight = self.objective.weight([row for rows in passes for row in rows])
+        if len(lanes) == 1:
+            total = 0.0
+            for rows in passes:
+                loss = self.loss(rows, weight, len(passes))
+                self.accelerator.backward(loss)
+                total += float(loss.detach())
+            return total
+
+        def gradients(share: list[list[int]]) -> tuple[float, list[Tensor | None]]:
+            total = 0.0
+            found: list[Tensor | None] = [None] * len(self.parameters)
+            for rows in share:
+                loss = self.loss(rows, weight, len(passes))
+                found = list(map(_sum, found, torch.autograd.grad(loss, self.parameters, allow_unused=True)))
+                total += float(loss.detach())
+            return total, found
+
+        # Added up here, not by each lane as it comes: the order, and with it the rounding, would be chance.
+        done = lanes.map(gradients, cuts)
+        for parameter, each in zip(self.parameters, zip(*(found for _, found in done), strict=True), strict=True):
+            gradient = reduce(_sum, each)
+            shared = gradient is not None and any(gradient is one for one in each)
+            # Autograd may give one tensor to two parameters; what is clipped in place must be the parameter's own.
+            parameter.grad = gradient.clone() if shared else gradient
+        return sum(loss for loss, _ in done)
+
+    def loss(self, rows: list[int], weight: float, passes: int) -> Tensor:
+        """One pass's part of the step's mean loss.
+
+        Args:
+            weight: of all of the step's rows.
+            passes: of the step.
+        """
+        logits = self.classifier.forward(self.classifier.collate([self.rows[i] for i in rows]))
+        loss = self.objective.loss(logits, rows) / weight
         method = self.classifier.method
-        total = 0.0
-        for cut in cuts:
-            logits = self.classifier.forward(self.classifier.collate([self.rows[i] for i in cut]))
-            loss = self.objective.loss(logits, cut) / weight
-            if method and method.penalty:
-                loss = loss + method.penalty(self.classifier.model) / len(cuts)
-            self.accelerator.backward(loss)
-            total += float(loss.detach())
-        return total
+        if method and method.penalty:
+            loss = loss + method.penalty(self.classifier.model) / passes
+        return loss
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Of two gradients; None is none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
 
 
 def make_optimizer(classifier: Classifier, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
@@ -279,6 +327,21 @@ def micro_batches(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[l
         cuts[-1].append(row)
         held = would_hold
     return cuts
+
+
+def shares(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[list[list[int]]]:
+    """One step's rows by lane, as even in tokens as can be, and each lane's by pass.
+
+    >>> shares(np.array([0, 1, 2, 3]), [9, 1, 8, 2], Plan(accelerations=frozenset({"lanes"})))
+    [[[1, 0]], [[3, 2]]]
+    """
+    taken: list[list[int]] = [[] for _ in range(plan.lanes)]
+    tokens = [0] * plan.lanes
+    for row in sorted(batch.tolist(), key=lambda row: -lengths[row]):
+        lane = tokens.index(min(tokens))
+        taken[lane].append(row)
+        tokens[lane] += lengths[row]
+    return [micro_batches(np.array(rows), lengths, plan) for rows in taken if rows]
 
 
 class Best:

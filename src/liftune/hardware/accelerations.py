@@ -22,6 +22,8 @@ WORTHWHILE = 1.3
 FOR_PROCESSORS = "made for processors"
 #: Most rows and tokens of a pass of packed rows, which have no padding: on IMDb's no more was gained beyond.
 PACKED_PASS = (64, 2048)
+#: How many passes run at once. Python's own lock lets one lane at a time prepare a product: more lanes were not tried.
+LANES = 2
 
 Decision: TypeAlias = tuple[bool, str]
 """Whether the plan wants it on this machine, and why."""
@@ -144,6 +146,14 @@ def last_layer(facts: Facts, device: str, dtype: str) -> Decision:
 def cheap_dropout(facts: Facts, device: str, dtype: str) -> Decision:
     """On processors, where drawing random numbers takes a visible share of a step."""
     return _on_processors(device, "random numbers for each mask would cost more than what they mask")
+
+
+@ACCELERATIONS.entry("lanes", summary="Passes side by side, each on its share of the cores.", lacks=_not_a_processor)
+def lanes(facts: Facts, device: str, dtype: str) -> Decision:
+    """On processors with more than one core, whose cores would else wait for each other inside every product."""
+    if device == "cpu" and facts.threads < 2:
+        return False, "one core has nothing to share"
+    return _on_processors(device, f"{LANES} passes at once need no core to wait for another inside a product")
 
 
 @ACCELERATIONS.entry("token-cache", summary="Token ids kept on disk.")

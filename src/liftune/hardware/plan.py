@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from liftune.errors import SpecError
 from liftune.hardware.accelerations import (
     ACCELERATIONS,
+    LANES,
     PACKED_PASS,
     check_accelerations,
     measured_attention,
@@ -56,6 +57,11 @@ class Plan:
         if "packing" in self.accelerations and "length-batches" in self.accelerations:
             return PACKED_PASS
         return self.micro_batch_rows, self.micro_batch_tokens
+
+    @property
+    def lanes(self) -> int:
+        """How many passes run side by side."""
+        return LANES if "lanes" in self.accelerations else 1
 
     @property
     def answering(self) -> Plan:

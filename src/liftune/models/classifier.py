@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from liftune.hardware.lanes import open_lanes
 from liftune.hardware.plan import Plan
 from liftune.models import families
 from liftune.models.backbones import Backbone
@@ -28,6 +29,8 @@ from liftune.task import TaskKind
 #: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.
 _TOKENS = {"cpu": 1024}
 _TOKENS_ELSEWHERE = 65536
+#: Rows that are answered in one lane: a thread to open costs as much as they do.
+_FEW = 16
 
 Progress = Callable[[int], None]
 """Called with the number of rows just answered."""
@@ -115,9 +118,16 @@ class Classifier:
         """(N, C) float32, in input order; a row's answer does not depend on the other rows."""
         mean, scale = self._scale
         answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
-        with self._answering():
-            for positions, batch in self._batches(rows, progress):
+        batches = self._batches(rows, progress)
+
+        def answer(item: tuple[NDArray[np.intp], dict[str, Tensor]]) -> None:
+            positions, batch = item
+            with torch.inference_mode():  # a thread's own
                 answers[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
+
+        # What fits into one pass is not worth a thread.
+        with self._answering(), open_lanes(self.plan.lanes if len(rows) > _FEW else 1) as lanes:
+            lanes.each(answer, batches)
         return answers
 
     def features(self, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:

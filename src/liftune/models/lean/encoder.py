@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from liftune.models.lean.dropout import MaskPool, drawn_mask
+from liftune.hardware.lanes import current_lane
+from liftune.models.lean.dropout import MaskPool, draw_as_ever, drawn_mask
 from liftune.models.lean.fused import FusedLayers
 from liftune.models.lean.layer import EncoderLayer, Masks
 from liftune.models.lean.modular import run_modules
@@ -37,8 +38,9 @@ class LeanEncoder:
         self._fused = FusedLayers(encoder.layers) if fused else None
         self.first_only = first_only
         self._cheap = cheap
-        self._pools: dict[tuple[float, torch.dtype], MaskPool] = {}
-        self._packing: Packing | None = None
+        self._pools: dict[tuple[int, float, torch.dtype], MaskPool] = {}
+        self._packings: dict[int, Packing] = {}
+        """Of the batch that each lane is at."""
         self._handle: Any = None
         self._embedded = encoder.embedded.p if encoder.embedded is not None and cheap else 0.0
 
@@ -72,13 +74,12 @@ class LeanEncoder:
         if mask is None:
             raise ValueError("a packed encoder needs the attention mask")
         lengths = mask.sum(dim=1).long().tolist()  # PEFT makes the mask of a row with a prompt in float
-        self._packing = Packing.of(lengths, mask.shape[1])
+        self._packings[current_lane().index] = Packing.of(lengths, mask.shape[1])
         return args, {**kwargs, "attention_mask": None}
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> BaseModelOutputWithPastAndCrossAttentions:
         """(B, L, D) embeddings to (B, L, D) states with zeros where there is padding; or (B, 1, D) first states."""
-        packing, self._packing = self._packing, None
-        assert packing is not None
+        packing = self._packings.pop(current_lane().index)
         rows = packing.pack(hidden_states)
         training = self._encoder.stack.training
         fused = self._fused if self._fused is not None and self._fused.ready() else None
@@ -112,7 +113,7 @@ class LeanEncoder:
     def _mask(self, rate: float, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
         if not self._cheap:
             return drawn_mask(rate, rows, columns, dtype)
-        key = (rate, dtype)
+        key = (current_lane().index, rate, dtype)
         if key not in self._pools:
             self._pools[key] = MaskPool(rate, dtype)
         return self._pools[key].mask(rows, columns)
@@ -124,3 +125,4 @@ def take_out(model: nn.Module) -> None:
         earlier = getattr(module.__dict__.get("forward"), "__self__", None)
         if isinstance(earlier, LeanEncoder):
             earlier.remove()
+    draw_as_ever(model)

@@ -7,6 +7,7 @@ Not here: computing (layer.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import torch
@@ -66,6 +67,7 @@ class FusedLayers:
     def __init__(self, layers: Sequence[Roles]) -> None:
         self._layers = tuple(layers)
         self._made: list[tuple[tuple[tuple[int, int], ...], LayerWeights]] | None = None
+        self._making = Lock()
 
     def ready(self) -> bool:
         """Whether adapters are switched on and apart, as the fused layer needs them."""
@@ -77,14 +79,15 @@ class FusedLayers:
 
     def weights(self) -> list[LayerWeights]:
         """One a layer."""
-        if self._made is None or any(
-            key != _key(roles) for (key, _), roles in zip(self._made, self._layers, strict=True)
-        ):
-            # Also where answers are being given: tensors made in inference mode could never be trained through.
-            with torch.inference_mode(False), torch.no_grad():
-                made = [weights_of(roles) for roles in self._layers]
-                self._made = [(_key(roles), weights) for roles, weights in zip(self._layers, made, strict=True)]
-        return [weights for _, weights in self._made]
+        with self._making:  # one lane makes them for all
+            if self._made is None or any(
+                key != _key(roles) for (key, _), roles in zip(self._made, self._layers, strict=True)
+            ):
+                # Also where answers are being given: tensors made in inference mode could never be trained through.
+                with torch.inference_mode(False), torch.no_grad():
+                    made = [weights_of(roles) for roles in self._layers]
+                    self._made = [(_key(roles), weights) for roles, weights in zip(self._layers, made, strict=True)]
+            return [weights for _, weights in self._made]
 
     def adapters(self) -> list[list[Tensor]]:
         """A and B of each layer's adapted linear layers, in the order of the roles."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from liftune.errors import ModelError
+from liftune.models.lean.dropout import draw_by_lane
 from liftune.models.lean.encoder import LeanEncoder, take_out
 from liftune.models.lean.fused import unfit
 from liftune.models.lean.roles import Encoder, find_encoder
@@ -21,8 +22,8 @@ from liftune.models.lean.roles import Encoder, find_encoder
 if TYPE_CHECKING:
     from liftune.models.classifier import Classifier
 
-PACKING, FUSED, LAST, CHEAP = "packing", "fused-lora", "last-layer", "cheap-dropout"
-LEAN = (PACKING, FUSED, LAST, CHEAP)
+PACKING, FUSED, LAST, CHEAP, LANES = "packing", "fused-lora", "last-layer", "cheap-dropout", "lanes"
+LEAN = (PACKING, FUSED, LAST, CHEAP, LANES)
 #: Largest gap of a logit, relative to the largest logit, between the model's own encoder and the packed one.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
 #: Lengths of the rows on which the two are compared.
@@ -74,6 +75,8 @@ def _fit(classifier: Classifier, wanted: frozenset[str]) -> tuple[LeanEncoder | 
             lean.first_only = True
         else:
             misfits[LAST] = "the head reads more than each row's first state"
+    if LANES in wanted:
+        draw_by_lane(classifier.model)
     return lean, misfits
 
 

@@ -1,0 +1,129 @@
+"""Threads side by side, each with its share of the cores: whole passes at once, instead of parts of every product.
+
+In: work, and what it is to be done on.  Out: what came of it, in order.
+Not here: which rows each lane takes (train.py), what a pass computes (models/).
+
+Two threads inside one product wait for each other at each of its ends, a hundred times a pass, and whatever is too
+small to be divided runs on one of them while the other idles. Passes side by side meet once a step. Where another
+program takes a core, waiting at every product was measured to slow a step up to thirty times (docs/log.md).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Who computes: what is kept from pass to pass is kept a lane."""
+
+    index: int = 0
+    generator: torch.Generator | None = None
+    """Of its random numbers; None is torch's own."""
+
+
+class _Here(threading.local):
+    lane = Lane()
+
+
+_HERE = _Here()
+
+
+def current_lane() -> Lane:
+    """That of the calling thread."""
+    return _HERE.lane
+
+
+class Lanes:
+    """Lanes that are open; see `open_lanes`."""
+
+    def __init__(self, pools: Sequence[ThreadPoolExecutor]) -> None:
+        self._pools = pools
+
+    def __len__(self) -> int:
+        return max(1, len(self._pools))
+
+    def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """One item a lane, at most: the first lane always takes the first item. What came of each, in order.
+
+        An exception of any is raised once all have ended.
+        """
+        if not self._pools:
+            return [work(item) for item in items]
+        return _results([pool.submit(work, item) for pool, item in zip(self._pools, items, strict=False)])
+
+    def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+        """Any number of items, each by whichever lane is free."""
+        if not self._pools:
+            for item in items:
+                work(item)
+            return
+        queue, lock = iter(items), threading.Lock()
+
+        def drain() -> None:
+            for item in _taken(queue, lock):
+                work(item)
+
+        _results([pool.submit(drain) for pool in self._pools])
+
+
+#: The calling thread as it is.
+ONE_LANE = Lanes(())
+
+
+@contextmanager
+def open_lanes(count: int, *, random: bool = False) -> Iterator[Lanes]:
+    """Open lanes, each with an equal share of torch's threads; one lane is the calling thread as it is.
+
+    Args:
+        random: give each a generator of its own, which follows from torch's: a seed decides all. Without, lanes draw
+            from torch's in whatever order they come.
+    """
+    if count <= 1:
+        yield ONE_LANE
+        return
+    before = torch.get_num_threads()
+    share = max(1, before // count)
+    seeds = torch.randint(2**62, (count,)).tolist() if random else [None] * count
+    pools = [
+        ThreadPoolExecutor(1, "liftune-lane", initializer=_begin, initargs=(index, seed, share))
+        for index, seed in enumerate(seeds)
+    ]
+    # Threads that torch opened for the caller would go on waiting, busily, for its next product.
+    torch.set_num_threads(share)
+    try:
+        yield Lanes(pools)
+    finally:
+        for pool in pools:
+            pool.shutdown()
+        torch.set_num_threads(before)
+
+
+def _begin(index: int, seed: int | None, threads: int) -> None:
+    _HERE.lane = Lane(index, None if seed is None else torch.Generator().manual_seed(seed))
+    torch.set_num_threads(threads)
+
+
+def _taken(queue: Iterator[T], lock: threading.Lock) -> Iterator[T]:
+    while True:
+        with lock:
+            try:
+                item = next(queue)
+            except StopIteration:
+                return
+        yield item
+
+
+def _results(futures: list[Future[R]]) -> list[R]:
+    wait(futures)
+    return [future.result() for future in futures]
