@@ -138,3 +138,23 @@ def test_a_metric_that_is_lower_when_better_ranks_the_other_way() -> None:
     ladder = Ladder(SPLITS, "log_loss", lambda name, each: None)
     sure, unsure = answers(200, 200), Answers(logits(200) * 0.01, logits(200) * 0.01, 0.1)
     assert ladder.best([unsure, sure]) is sure
+
+
+@pytest.mark.parametrize(
+    ("base", "probe", "tuned", "expected"),
+    [
+        ((100, 100), (120, 120), (180, 180), "tuned"),
+        ((100, 100), (170, 190), (180, 150), "probe"),
+        ((100, 100), (170, 180), (175, 178), "tuned"),
+        ((100, 100), (175, 178), (170, 180), "probe"),
+        ((100, 100), (175, 178), (175, 180), "probe"),
+        ((190, 190), (120, 120), (160, 150), "base"),
+    ],
+    ids=["better", "worse", "open, ahead", "open, behind", "open, level: it costs less", "the base as it came is best"],
+)
+def test_the_rung_to_use_is_what_test_decided_or_else_what_validation_likes(
+    base: tuple[int, int], probe: tuple[int, int], tuned: tuple[int, int], expected: str, ladder: Ladder
+) -> None:
+    for name, rights in (("base", base), ("probe", probe), ("tuned", tuned)):
+        ladder.add(name, [answers(*rights)])
+    assert ladder.recommended(ladder.verdicts()) == expected

@@ -33,12 +33,13 @@ from liftune.models.attach import answer_exactly, attach
 from liftune.models.backbones import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.lean import dropout
+from liftune.models.lean import encoder as lean_encoder
 from liftune.models.lean.dropout import drawn_mask
 from liftune.models.lean.encoder import LeanEncoder
 from liftune.models.lean.fused import unfit
 from liftune.models.lean.install import LEAN
 from liftune.models.lean.modular import PackedAttention
-from liftune.models.lean.packing import SHORT, Packing
+from liftune.models.lean.packing import SHORT, STEP, Packing
 from liftune.models.lean.roles import Encoder, find_encoder
 from liftune.models.methods import METHODS, parse_options
 from liftune.record import Choice
@@ -176,24 +177,48 @@ def _bert() -> tuple[Any, Encoder]:
     return adapted("bert", TARGET_MODULES["all"])
 
 
+@pytest.mark.parametrize("rounded", [False, True])
 @given(lengths=st.lists(st.integers(1, 127), min_size=1, max_size=12), fused=st.booleans(), first_only=st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_any_lengths_give_the_logits_and_gradients_of_plain_peft(
-    lengths: list[int], fused: bool, first_only: bool
+    lengths: list[int], fused: bool, first_only: bool, rounded: bool
 ) -> None:
     model, encoder = _bert()
     expected = called(model, lengths)
     lean = leaned(encoder, fused=fused, first_only=first_only)
-    try:
-        assert_alike(called(model, lengths), expected, 1e-9)
-    finally:
-        lean.remove()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lean_encoder, "_makes_kernels", lambda weights: rounded)
+        try:
+            assert_alike(called(model, lengths), expected, 1e-9)
+        finally:
+            lean.remove()
+
+
+def test_few_numbers_of_tokens_are_met_where_a_kernel_is_made_for_each(still: Callable[[str], Path]) -> None:
+    """oneDNN keeps every kernel: of passes of any length that came to gigabytes."""
+    seen: set[int] = set()
+    classifier = attached(still("bert"), "lora", Plan(dtype="bfloat16", accelerations=frozenset(LEAN)))
+    packed = Packing.of
+
+    def watched(*args: Any, **options: Any) -> Packing:
+        found = packed(*args, **options)
+        seen.add(len(found.places) + found.spare)
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lean_encoder.Packing, "of", watched)
+        for words in range(1, 40):
+            classifier.logits([" ".join(["word"] * words)])
+    assert len(seen) <= 4
+    assert all(each % STEP == 0 for each in seen)
 
 
 @given(lengths=st.lists(st.integers(1, 300), min_size=1, max_size=40), room=st.integers(0, 3))
 @settings(max_examples=60, deadline=None)
 def test_groups_hold_every_token_once_and_padding_comes_back_as_zeros(lengths: list[int], room: int) -> None:
     packing = Packing.of(lengths, max(lengths) + room)
+    rounded = Packing.of(lengths, max(lengths) + room, round_up=True)
+    assert (sum(lengths) + rounded.spare) % STEP == 0
     assert [token for group in packing.groups for token in range(group.tokens.start, group.tokens.stop)] == list(
         range(sum(lengths))
     )
@@ -203,6 +228,10 @@ def test_groups_hold_every_token_once_and_padding_comes_back_as_zeros(lengths: l
     read = torch.arange(padded.shape[1])[None, :] < torch.tensor(lengths)[:, None]
     assert torch.equal(padded[..., 0] != 0, read)
     assert torch.equal(packing.pack(padded), packed)
+    made_up = rounded.pack(padded)
+    assert torch.equal(made_up[: len(packed)], packed)
+    assert set(made_up[len(packed) :].flatten().tolist()) <= {float(packed[-1])}
+    assert torch.equal(rounded.pad(made_up), padded)
     assert torch.equal(packed[packing.firsts], padded[:, 0])
     for group in packing.groups:
         assert group.width >= max(group.lengths)

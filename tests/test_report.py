@@ -102,8 +102,8 @@ def record() -> RunRecord:
         contenders=(
             contender("majority", 0.5),
             contender("base", 0.5, "fresh"),
-            contender("probe", 0.7, notes=("mean pooling",)),
-            contender("tuned", 0.72, "fresh", calibration=CALIBRATION),
+            contender("probe", 0.7, notes=("mean pooling",), validation={"accuracy": 0.71}),
+            contender("tuned", 0.72, "fresh", calibration=CALIBRATION, validation={"accuracy": 0.69}),
         ),
         comparisons=(
             Comparison(a="base", gain=0.22, low=0.17, high=0.27, p_value=1e-9, verdict="better", **gain),
@@ -121,6 +121,7 @@ def record() -> RunRecord:
         ),
         metric="accuracy",
         strongest="probe",
+        recommended="probe",
         data_fingerprint="abc",
         max_length=512,
         model="minilm",
@@ -182,6 +183,34 @@ def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(rec
     worse = record.comparisons[0].model_copy(update={"verdict": "worse"})
     found = record.model_copy(update={"contenders": trained, "comparisons": (worse, record.comparisons[1])})
     assert headline(found).startswith("Tuning did not pay: tuned is worse than base")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "recommended", "expected"),
+    [
+        (
+            "undecided",
+            "probe",
+            "Recommended: probe, as test does not decide, and validation has it at 0.710 against 0.690 for tuned; "
+            "`--method probe` tunes and keeps it.",
+        ),
+        (
+            "undecided",
+            "tuned",
+            "Recommended: tuned, as test does not decide, and validation has it at 0.690 against 0.710 for probe.",
+        ),
+        ("worse", "probe", "Recommended: probe, as test decided so; `--method probe` tunes and keeps it."),
+        ("better", "tuned", "Recommended: tuned, as test decided so."),
+        ("better", None, None),
+    ],
+)
+def test_the_report_says_which_rung_to_use_and_why(
+    verdict: str, recommended: str | None, expected: str | None, record: RunRecord
+) -> None:
+    last = record.comparisons[1].model_copy(update={"verdict": verdict})
+    found = record.model_copy(update={"comparisons": (record.comparisons[0], last), "recommended": recommended})
+    told = to_markdown(found)
+    assert (expected or "Recommended") in told if expected else "Recommended" not in told
 
 
 def test_caveats_name_what_a_sceptic_asks_first(record: RunRecord) -> None:

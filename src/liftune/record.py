@@ -450,6 +450,9 @@ class RunRecord(Found):
     metric: str = ""
     strongest: str | None = None
     """The rung, other than base and tuned, with the best validation score."""
+    recommended: str | None = None
+    """The rung to use: what test decided, or where it could not, what validation has ahead. Null where nothing was
+    tuned."""
     method_comparisons: tuple[Comparison, ...] = ()
     """Of the method, over seeds and rows; none with one seed."""
     folds: int | None = None

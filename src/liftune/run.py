@@ -102,6 +102,7 @@ def conclude(
     """Everything that was found, as one record."""
     splits, spec = job.splits, job.spec
     took = time.time() - started
+    verdicts = ladder.verdicts()
     return RunRecord(
         run=str(job.folder.path),
         task=splits.task,
@@ -110,7 +111,8 @@ def conclude(
         rows=tuned.splits.counts.model_copy(update={"test": len(splits.test)}),
         audit=splits.audit,
         contenders=ladder.contenders,
-        comparisons=ladder.verdicts(),
+        comparisons=verdicts,
+        recommended=ladder.recommended(verdicts),
         method_comparisons=ladder.method_verdicts(),
         folds=spec.evaluation.folds,
         metric=job.metric,

@@ -167,6 +167,20 @@ class Ladder:
         tuned = self.rungs["tuned"].evaluation
         return tuple(compare(self.rungs[name].evaluation, tuned, self._metric) for name in ("base", self.strongest()))
 
+    def recommended(self, verdicts: Sequence[Comparison]) -> str:
+        """The rung to use: tuned, or one that it was compared with.
+
+        Test decides where it can. Where it cannot, validation does, and of equals the one that is not tuned costs less.
+
+        Args:
+            verdicts: those of tuned.
+        """
+        for verdict in sorted(verdicts, key=lambda each: self._ranked(each.a), reverse=True):
+            undecided = verdict.verdict == "undecided" and self._ranked(verdict.a) >= self._ranked("tuned")
+            if verdict.verdict == "worse" or undecided:
+                return verdict.a
+        return "tuned"
+
     def method_verdicts(self) -> tuple[Comparison, ...]:
         """The same of tuning itself, its seeds' spread counted; nothing where one seed leaves that spread unknown."""
         tuned = self.rungs["tuned"].evaluations

@@ -62,6 +62,16 @@ class Lanes:
             return [work(item) for item in items]
         return _results([pool.submit(work, item) for pool, item in zip(self._pools, items, strict=False)])
 
+    def in_turn(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+        """Any number of items, dealt out in turn: what a lane draws for an item is the same every time."""
+        every, count = list(items), len(self)
+
+        def deal(first: int) -> None:
+            for item in every[first::count]:
+                work(item)
+
+        self.map(deal, range(count))
+
     def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
         """Any number of items, each by whichever lane is free."""
         if not self._pools:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from liftune.hardware.lanes import open_lanes
+from liftune.hardware.lanes import current_lane, open_lanes
 from liftune.hardware.plan import Plan
 from liftune.models import families
 from liftune.models.backbones import Backbone
@@ -118,16 +118,12 @@ class Classifier:
         """(N, C) float32, in input order; a row's answer does not depend on the other rows."""
         mean, scale = self._scale
         answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
-        batches = self._batches(rows, progress)
 
-        def answer(item: tuple[NDArray[np.intp], dict[str, Tensor]]) -> None:
-            positions, batch = item
-            with torch.inference_mode():  # a thread's own
-                answers[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
+        def answer(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
+            answers[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
 
-        # What fits into one pass is not worth a thread.
-        with self._answering(), open_lanes(self.plan.lanes if len(rows) > _FEW else 1) as lanes:
-            lanes.each(answer, batches)
+        with self._answering():
+            self._pass_over(rows, answer, progress)
         return answers
 
     def features(self, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
@@ -154,12 +150,14 @@ class Classifier:
         found: dict[str, NDArray[np.float32]] = {}
         every = self.lean.every_position() if self.lean else nullcontext()
         with self._answering(), every, FeatureTap(self.backbone, self.head_modules) as tap:
-            for positions, batch in self._batches(rows, progress):
+
+            def take(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
                 answers[positions] = self._forward(batch).cpu().numpy()
                 for key, values in tap.take(batch).items():
-                    if key not in found:
-                        found[key] = np.zeros((len(rows), values.shape[1]), dtype=np.float32)
-                    found[key][positions] = values
+                    kept = found.setdefault(key, np.zeros((len(rows), values.shape[1]), dtype=np.float32))
+                    kept[positions] = values
+
+            self._pass_over(rows, take, progress)
         return answers, found
 
     def final_inputs(self, rows: Sequence[Row], *, dropout: bool = False) -> NDArray[np.float32]:
@@ -171,30 +169,58 @@ class Classifier:
         from liftune.models.features import read_by_head
 
         layer = self.final_layer()
-        caught: list[Tensor] = []
-        handle = layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+        caught: dict[int, Tensor] = {}
         found = np.zeros((len(rows), layer.in_features), dtype=np.float32)
+
+        def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            caught[current_lane().index] = inputs[0]
+
+        def keep(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
+            self.forward(batch)
+            states = caught.pop(current_lane().index)
+            found[positions] = read_by_head(states, batch["attention_mask"]).float().cpu().numpy()
+
+        handle = layer.register_forward_pre_hook(catch)
         try:
-            # What is made ready for training while dropout is on is kept for training: no inference tensors.
-            with self._answering(torch.no_grad()):
-                self.model.train(dropout)
-                for positions, batch in self._batches(rows, None):
-                    self.forward(batch)
-                    found[positions] = read_by_head(caught.pop(), batch["attention_mask"]).float().cpu().numpy()
+            with self._answering(dropout=dropout):
+                self._pass_over(rows, keep, random=dropout)
         finally:
             handle.remove()
         return found
 
     @contextmanager
-    def _answering(self, without_gradients: Any = None) -> Iterator[None]:
-        """Without gradients and dropout; the model's mode is put back, whatever happens inside."""
+    def _answering(self, *, dropout: bool = False) -> Iterator[None]:
+        """With dropout or without; the model's mode is put back, whatever happens inside."""
         training = self.model.training
-        self.model.eval()
+        self.model.train(dropout)
         try:
-            with without_gradients or torch.inference_mode():
-                yield
+            yield
         finally:
             self.model.train(training)
+
+    def _pass_over(
+        self,
+        rows: Sequence[Row],
+        work: Callable[[NDArray[np.intp], dict[str, Tensor]], None],
+        progress: Progress | None = None,
+        *,
+        random: bool = False,
+    ) -> None:
+        """Do work on the positions and batch of every pass over the rows, without gradients.
+
+        Args:
+            random: whether it draws random numbers: each lane then takes the same passes every time.
+        """
+        # What is made ready for training while dropout is on is kept for training: no inference tensors.
+        without_gradients = torch.no_grad if random else torch.inference_mode
+
+        def one(item: tuple[NDArray[np.intp], dict[str, Tensor]]) -> None:
+            with without_gradients():  # a thread's own
+                work(*item)
+
+        # What fits into one pass is not worth a thread.
+        with open_lanes(self.plan.lanes if len(rows) > _FEW else 1, random=random) as lanes:
+            (lanes.in_turn if random else lanes.each)(one, self._batches(rows, progress))
 
     def _batches(
         self, rows: Sequence[Row], progress: Progress | None

@@ -6,6 +6,7 @@ Not here: the forward pass (classifier.py), the probe (evidence/).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from liftune.hardware.lanes import current_lane
 from liftune.models import families
 from liftune.models.backbones import Backbone
 
@@ -27,8 +29,9 @@ class FeatureTap:
         self._layers = _head_layers(backbone, head_modules)
         self._first_counts = backbone.head == "fresh"
         self._handles: list[Any] = []
-        self._states: tuple[Tensor, Tensor] | None = None
-        self._head_inputs: list[Tensor] = []
+        self._states: dict[int, tuple[Tensor, Tensor]] = {}
+        """Of the pass that each lane is at, as below."""
+        self._head_inputs: dict[int, list[Tensor]] = defaultdict(list)
 
     def __enter__(self) -> Self:
         if self._body:
@@ -48,25 +51,26 @@ class FeatureTap:
         decoded = output[0]
         # T5 and BART read a text in the encoder; the decoder's states see only what stands before them.
         read = getattr(output, "encoder_last_hidden_state", None)
-        self._states = (decoded if read is None else read, decoded)
+        self._states[current_lane().index] = (decoded if read is None else read, decoded)
 
     def _keep_input(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._head_inputs.append(inputs[0])
+        self._head_inputs[current_lane().index].append(inputs[0])
 
     def take(self, batch: dict[str, Tensor]) -> dict[str, NDArray[np.float32]]:
-        """(B, D) float32 each, of the pass just made; nothing of it is kept."""
+        """(B, D) float32 each, of the pass that the calling lane has just made; nothing of it is kept."""
+        states = self._states.pop(current_lane().index, None)
+        head_inputs = self._head_inputs.pop(current_lane().index, [])
         mask = batch["attention_mask"]
         found: dict[str, Tensor] = {}
-        if self._states is not None:
-            read, decoded = self._states
+        if states is not None:
+            read, decoded = states
             weights = mask.to(read.device, torch.float32).unsqueeze(-1)
             found["mean"] = (read.float() * weights).sum(1) / weights.sum(1)
             found["first"] = _token(read, mask.argmax(dim=1))
             found["last"] = _token(decoded, _last(mask))
-        if self._head_inputs:
-            taken = self._head_inputs[0 if self._first_counts else -1]
+        if head_inputs:
+            taken = head_inputs[0 if self._first_counts else -1]
             found["head"] = read_by_head(taken, mask)
-        self._states, self._head_inputs = None, []
         return {key: values.float().cpu().numpy() for key, values in found.items()}
 
 

@@ -40,6 +40,8 @@ class MixedModel:
 
     def __init__(self, base: Classifier, *, tokens: int = 2048) -> None:
         self.base, self._tokens = base, tokens
+        if base.lean is not None:
+            base.lean.may_round = False  # hooks here know each vector's model by its place
         self._places = Places()
         self._hooked: set[str] = set()
         self._wrapped: set[str] = set()

@@ -6,6 +6,7 @@ In: a RunRecord.  Out: sentences.  Not here: the verdicts themselves (sections.p
 from __future__ import annotations
 
 from liftune.record import RunRecord
+from liftune.report.section import number
 
 #: With fewer test rows than this, out-of-fold evidence is worth its time: they show no gain under 4 points of accuracy,
 #: and none under 6 where a tenth of the rows differ.
@@ -27,7 +28,32 @@ def claims(record: RunRecord) -> tuple[str, ...]:
     """What the verdicts are about: two models, a method, or a procedure; nothing of runs that tuned nothing."""
     if not record.logs:
         return ()
-    return (*_detectable(record), *_subject(record), *_hint(record))
+    return (*recommendation(record), *_detectable(record), *_subject(record), *_hint(record))
+
+
+#: Where a rung that is not tuned can be had.
+_WHERE = {
+    "probe": "`--method probe` tunes and keeps it",
+    "full": "`--method full` tunes and keeps it",
+    "tfidf": "it is not kept: scikit-learn's TfidfVectorizer and LogisticRegression make it",
+    "base": "it is the model as it came",
+    "majority": "these texts told nothing about their targets",
+}
+
+
+def recommendation(record: RunRecord) -> tuple[str, ...]:
+    """Which rung to use, and why; nothing of runs that tuned nothing."""
+    chosen = record.recommended
+    if chosen is None:
+        return ()
+    why = "test decided so"
+    open_ones = [each for each in record.comparisons if each.verdict == "undecided" and chosen in (each.a, each.b)]
+    if open_ones:
+        other = open_ones[-1].b if open_ones[-1].a == chosen else open_ones[-1].a
+        scores = {each.name: number(each.validation.get(record.metric), 3) for each in record.contenders}
+        why = f"test does not decide, and validation has it at {scores[chosen]} against {scores[other]} for {other}"
+    where = f"; {_WHERE[chosen]}" if chosen in _WHERE else ""
+    return (f"Recommended: {chosen}, as {why}{where}.",)
 
 
 def _detectable(record: RunRecord) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from liftune.record import Comparison, RunRecord, Verdict
 from liftune.report.chart import Dots
+from liftune.report.claims import recommendation
 from liftune.report.section import SECTIONS, Section, gain, interval
 
 _LEADS = {
@@ -22,7 +23,7 @@ def short(record: RunRecord) -> Section | None:
     if not record.comparisons:
         return None
     base = next((each for each in record.contenders if each.name == "base"), None)
-    said = [headline(record)]
+    said = [headline(record), *recommendation(record)]
     knows = "knows these labels" if record.labels else "gives such a number"
     if base is not None and base.head == "fresh":
         said.append(

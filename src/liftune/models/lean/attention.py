@@ -62,6 +62,8 @@ def attend(
         kept.append(Attended(query, key, value, weights, dropped))
         parts.append(_merged(context, group, heads) if first is None else context.view(group.rows, -1))
         row += group.rows
+    if packing.spare and first is None:
+        parts.append(parts[0].new_zeros(packing.spare, parts[0].shape[1]))
     return (parts[0] if len(parts) == 1 else torch.cat(parts)), kept
 
 
@@ -87,6 +89,8 @@ def attend_backward(
             firsts.append(query.view(group.rows, -1))
         parts.append(_joined([key, value] if first else [query, key, value], group, heads))
         row += group.rows
+    if packing.spare:
+        parts.append(parts[0].new_zeros(packing.spare, parts[0].shape[1]))
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
     return joined, torch.cat(firsts) if first else None
 

@@ -6,7 +6,7 @@ Not here: which parts these are (roles.py), a layer's computation (layer.py, mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 from liftune.hardware.lanes import current_lane
 from liftune.models.lean.dropout import MaskPool, draw_as_ever, drawn_mask
 from liftune.models.lean.fused import FusedLayers
-from liftune.models.lean.layer import EncoderLayer, Masks
+from liftune.models.lean.layer import EncoderLayer, LayerWeights, Masks
 from liftune.models.lean.modular import run_modules
 from liftune.models.lean.packing import Packing
 from liftune.models.lean.roles import Encoder, Roles
@@ -37,10 +37,12 @@ class LeanEncoder:
         self._encoder = encoder
         self._fused = FusedLayers(encoder.layers) if fused else None
         self.first_only = first_only
+        self.may_round = True
+        """Whether a few tokens that nobody reads may stand behind the others; not where hooks count them."""
         self._cheap = cheap
         self._pools: dict[tuple[int, float, torch.dtype], MaskPool] = {}
-        self._packings: dict[int, Packing] = {}
-        """Of the batch that each lane is at."""
+        self._shapes: dict[int, tuple[list[int], int]] = {}
+        """Lengths and columns of the batch that each lane is at."""
         self._handle: Any = None
         self._embedded = encoder.embedded.p if encoder.embedded is not None and cheap else 0.0
 
@@ -74,16 +76,17 @@ class LeanEncoder:
         if mask is None:
             raise ValueError("a packed encoder needs the attention mask")
         lengths = mask.sum(dim=1).long().tolist()  # PEFT makes the mask of a row with a prompt in float
-        self._packings[current_lane().index] = Packing.of(lengths, mask.shape[1])
+        self._shapes[current_lane().index] = lengths, mask.shape[1]
         return args, {**kwargs, "attention_mask": None}
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> BaseModelOutputWithPastAndCrossAttentions:
         """(B, L, D) embeddings to (B, L, D) states with zeros where there is padding; or (B, 1, D) first states."""
-        packing = self._packings.pop(current_lane().index)
-        rows = packing.pack(hidden_states)
+        lengths, columns = self._shapes.pop(current_lane().index)
         training = self._encoder.stack.training
         fused = self._fused if self._fused is not None and self._fused.ready() else None
         weights = fused.weights() if fused else None
+        packing = Packing.of(lengths, columns, round_up=self.may_round and _makes_kernels(weights))
+        rows = packing.pack(hidden_states)
         if weights:
             rows = rows.to(weights[0].up.weight.dtype)
         if training and self._embedded:
@@ -117,6 +120,11 @@ class LeanEncoder:
         if key not in self._pools:
             self._pools[key] = MaskPool(rate, dtype)
         return self._pools[key].mask(rows, columns)
+
+
+def _makes_kernels(weights: Sequence[LayerWeights] | None) -> bool:
+    """Whether products are oneDNN's, which makes a kernel for each number of tokens."""
+    return torch.is_autocast_enabled("cpu") or bool(weights and weights[0].up.reordered)
 
 
 def take_out(model: nn.Module) -> None:

@@ -16,6 +16,9 @@ from torch import Tensor
 SHORT = 64
 #: Long rows are padded to a multiple of this: the lanes of a vector of bfloat16, without which softmax is slow.
 LANES = 32
+#: Packed tokens are made up to a multiple of STEP, and to one of WIDE from WIDE_FROM on: oneDNN makes a kernel for every
+#: shape that it meets, in a millisecond, and keeps it.
+STEP, WIDE, WIDE_FROM = 16, 64, 512
 #: What one more group costs, in scores computed: a dozen kernel calls forward and backward.
 GROUP_COST = 100_000
 
@@ -82,10 +85,16 @@ class Packing:
     firsts: Tensor
     """(rows,) the packed position of each row's first token."""
     groups: tuple[Group, ...]
+    spare: int = 0
+    """Copies of the last token behind all others, which nothing reads."""
 
     @classmethod
-    def of(cls, lengths: Sequence[int], longest: int) -> Packing:
-        """Of a right-padded batch (rows, longest) whose rows have these lengths."""
+    def of(cls, lengths: Sequence[int], longest: int, *, round_up: bool = False) -> Packing:
+        """Of a right-padded batch (rows, longest) whose rows have these lengths.
+
+        Args:
+            round_up: make the tokens up to one of few numbers.
+        """
         counts = torch.tensor(lengths)
         ends = torch.cumsum(counts, 0)
         return cls(
@@ -94,20 +103,32 @@ class Packing:
             places=_places(lengths, longest),
             firsts=ends - counts,
             groups=tuple(_groups(lengths)),
+            spare=_spare(sum(lengths)) if round_up else 0,
         )
 
     def pack(self, padded: Tensor) -> Tensor:
-        """(rows, longest, C) to (tokens, C)."""
+        """(rows, longest, C) to (tokens + spare, C)."""
         flat = padded.reshape(-1, padded.shape[-1])
+        if self.spare:
+            return flat.index_select(0, torch.cat([self.places, self.places[-1:].expand(self.spare)]))
         return flat if len(self.places) == len(flat) else flat.index_select(0, self.places)
 
     def pad(self, packed: Tensor) -> Tensor:
-        """(tokens, C) to (rows, longest, C), zeros where there is padding."""
+        """(tokens + spare, C) to (rows, longest, C), zeros where there is padding."""
+        packed = packed[: len(self.places)]
         shape = (len(self.lengths), self.longest, packed.shape[-1])
         if len(self.places) == shape[0] * shape[1]:
             return packed.view(shape)
         flat = packed.new_zeros(shape[0] * shape[1], shape[2])
         return flat.index_copy(0, self.places, packed).view(shape)
+
+
+def _spare(tokens: int) -> int:
+    """
+    >>> _spare(100), _spare(112), _spare(600)
+    (12, 0, 40)
+    """
+    return -tokens % (STEP if tokens < WIDE_FROM else WIDE)
 
 
 def _places(lengths: Sequence[int], width: int) -> Tensor:
