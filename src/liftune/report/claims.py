@@ -50,8 +50,9 @@ def recommendation(record: RunRecord) -> tuple[str, ...]:
     open_ones = [each for each in record.comparisons if each.verdict == "undecided" and chosen in (each.a, each.b)]
     if open_ones:
         other = open_ones[-1].b if open_ones[-1].a == chosen else open_ones[-1].a
-        scores = {each.name: number(each.validation.get(record.metric), 3) for each in record.contenders}
-        why = f"test does not decide, and validation has it at {scores[chosen]} against {scores[other]} for {other}"
+        scores = {each.name: each.validation.get(record.metric) for each in record.contenders}
+        ahead, behind = (number(scores.get(name), 3) for name in (chosen, other))
+        why = f"test does not decide, and validation has it at {ahead} against {behind} for {other}"
     where = f"; {_WHERE[chosen]}" if chosen in _WHERE else ""
     return (f"Recommended: {chosen}, as {why}{where}.",)
 
