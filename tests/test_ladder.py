@@ -140,6 +140,12 @@ def test_a_metric_that_is_lower_when_better_ranks_the_other_way() -> None:
     assert ladder.best([unsure, sure]) is sure
 
 
+def test_of_equals_the_tuned_model_is_cheaper_than_a_full_one(ladder: Ladder) -> None:
+    for name, rights in (("base", (100, 100)), ("full", (175, 178)), ("tuned", (175, 177))):
+        ladder.add(name, [answers(*rights)])
+    assert ladder.recommended(ladder.verdicts()) == "tuned"
+
+
 @pytest.mark.parametrize(
     ("base", "probe", "tuned", "expected"),
     [

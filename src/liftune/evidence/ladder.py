@@ -170,14 +170,16 @@ class Ladder:
     def recommended(self, verdicts: Sequence[Comparison]) -> str:
         """The rung to use: tuned, or one that it was compared with.
 
-        Test decides where it can. Where it cannot, validation does, and of equals the one that is not tuned costs less.
+        Test decides where it can. Where it cannot, validation does, and of equals the cheaper one: tuned is cheaper than
+        full alone.
 
         Args:
             verdicts: those of tuned.
         """
         for verdict in sorted(verdicts, key=lambda each: self._ranked(each.a), reverse=True):
-            undecided = verdict.verdict == "undecided" and self._ranked(verdict.a) >= self._ranked("tuned")
-            if verdict.verdict == "worse" or undecided:
+            lead = self._ranked(verdict.a) - self._ranked("tuned")
+            ahead = lead > 0 or (lead == 0 and verdict.a != "full")
+            if verdict.verdict == "worse" or (verdict.verdict == "undecided" and ahead):
                 return verdict.a
         return "tuned"
 
