@@ -170,8 +170,8 @@ class Ladder:
     def recommended(self, verdicts: Sequence[Comparison]) -> str:
         """The rung to use: tuned, or one that it was compared with.
 
-        Test decides where it can. Where it cannot, validation does, and of equals the cheaper one: tuned is cheaper than
-        full alone.
+        Test decides where it can. Where it cannot, validation does, and of equals the cheaper one: of all others, only
+        full costs more than tuned.
 
         Args:
             verdicts: those of tuned.

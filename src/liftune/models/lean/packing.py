@@ -16,8 +16,8 @@ from torch import Tensor
 SHORT = 64
 #: Long rows are padded to a multiple of this: the lanes of a vector of bfloat16, without which softmax is slow.
 LANES = 32
-#: Packed tokens are made up to a multiple of STEP, and to one of WIDE from WIDE_FROM on: oneDNN makes a kernel for every
-#: shape that it meets, in a millisecond, and keeps it.
+#: Packed tokens are made up to a multiple of STEP, and to one of WIDE from WIDE_FROM on: oneDNN makes a kernel for
+#: every shape that it meets, in a millisecond, and keeps it.
 STEP, WIDE, WIDE_FROM = 16, 64, 512
 #: What one more group costs, in scores computed: a dozen kernel calls forward and backward.
 GROUP_COST = 100_000
