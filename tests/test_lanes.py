@@ -26,9 +26,10 @@ from liftune.models.classifier import Classifier
 from liftune.models.lean.dropout import draw_as_ever, draw_by_lane
 from liftune.models.lean.install import LEAN
 from liftune.models.methods import METHODS
+from liftune.passes import shares
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.train import Loop, Schedule, shares, train
+from liftune.train import Loop, Schedule, train
 
 SIDE_BY_SIDE = Plan(accelerations=frozenset({*LEAN, "length-batches"}))
 ONE_BY_ONE = SIDE_BY_SIDE.without({"lanes": "left out"})

@@ -20,11 +20,12 @@ from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.models.objective import Objective
+from liftune.passes import micro_batches
 from liftune.record import Audit
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.task import TaskKind
-from liftune.train import Best, Loop, Schedule, micro_batches, train
+from liftune.train import Best, Loop, Schedule, train
 
 QUIET = Progress(quiet=True)
 

@@ -1,14 +1,15 @@
 """The training loop, readable top to bottom.
 
 In: a Classifier, the rows, a Schedule.  Out: the same Classifier at its best epoch, and a TrainLog.
-Not here: which parameters are trained (models/), the loss (models/objective.py), what a run does around it (run.py).
+Not here: which parameters are trained (models/), the loss (models/objective.py), which rows go through the model
+together (passes.py), what a run does around it (run.py).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Any
@@ -24,12 +25,12 @@ from liftune.errors import LiftuneError
 from liftune.evidence.evaluate import validation_scores
 from liftune.evidence.teacher import Teacher
 from liftune.hardware.lanes import ONE_LANE, Lanes, open_lanes
-from liftune.hardware.plan import Plan
 from liftune.headstart import start_head
 from liftune.metrics import METRICS
 from liftune.models.classifier import Classifier
 from liftune.models.objective import Objective
 from liftune.models.tokens import Tokens
+from liftune.passes import shares
 from liftune.record import Epoch, TrainLog
 from liftune.report.progress import Advance, Progress
 from liftune.seam import IntArray
@@ -304,59 +305,6 @@ def batches(order: IntArray, size: int) -> Iterator[IntArray]:
     """The rows of each optimizer step."""
     for start in range(0, len(order), size):
         yield order[start : start + size]
-
-
-def micro_batches(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[list[int]]:
-    """One step's rows, sorted by length and cut so that little of each forward pass is padding.
-
-    The step's gradient is a sum over its rows, so neither order nor cut changes what is optimised. Packed rows have no
-    padding: there the tokens alone count, and as few passes as hold them take about as many each.
-
-    >>> micro_batches(np.array([0, 1, 2, 3]), [9, 1, 8, 2], Plan(micro_batch_rows=2))
-    [[1, 3], [2, 0]]
-    """
-    rows, tokens = plan.pass_limits
-    order = sorted(batch.tolist(), key=lambda row: lengths[row])
-    if "packing" in plan.accelerations:
-        return _evenly(order, lengths, rows, tokens)
-    cuts: list[list[int]] = [[]]
-    for row in order:
-        if cuts[-1] and (len(cuts[-1]) >= rows or lengths[row] * (len(cuts[-1]) + 1) > tokens):
-            cuts.append([])
-        cuts[-1].append(row)
-    return cuts
-
-
-def _evenly(order: Sequence[int], lengths: Sequence[int], rows: int, tokens: int) -> list[list[int]]:
-    """Rows in their order, cut into the least number of passes, each of about as many tokens.
-
-    >>> _evenly([0, 1, 2, 3], [4, 5, 5, 6], 64, 15)
-    [[0, 1], [2, 3]]
-    """
-    total = sum(lengths[row] for row in order)
-    count = max(-(-total // tokens), -(-len(order) // rows))
-    cuts: list[list[int]] = [[] for _ in range(count)]
-    before = 0
-    for row in order:
-        middle = before + lengths[row] / 2
-        cuts[min(int(middle * count / total), count - 1)].append(row)
-        before += lengths[row]
-    return [cut for cut in cuts if cut]
-
-
-def shares(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[list[list[int]]]:
-    """One step's rows by lane, as even in tokens as can be, and each lane's by pass.
-
-    >>> shares(np.array([0, 1, 2, 3]), [9, 1, 8, 2], Plan(accelerations=frozenset({"lanes"})))
-    [[[1, 0]], [[3, 2]]]
-    """
-    taken: list[list[int]] = [[] for _ in range(plan.lanes)]
-    tokens = [0] * plan.lanes
-    for row in sorted(batch.tolist(), key=lambda row: -lengths[row]):
-        lane = tokens.index(min(tokens))
-        taken[lane].append(row)
-        tokens[lane] += lengths[row]
-    return [micro_batches(np.array(rows), lengths, plan) for rows in taken if rows]
 
 
 class Best:

@@ -18,9 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import labels_of
-from liftune.data.folds import assign_folds
 from liftune.data.rows import Split
-from liftune.data.splits import linked
 from liftune.errors import need
 from liftune.evidence.baselines import Ngrams
 from liftune.evidence.linear import Features, fit_linear
@@ -73,8 +71,7 @@ def suspects(
     most: int = MOST_ROWS,
     seed: int = 0,
 ) -> Doubts | None:
-    """Train rows whose label is likely wrong; None for a regression, whose targets are no labels, for one label, and
-    for fewer texts (or groups) than folds.
+    """Train rows whose label is likely wrong; None for a regression, whose targets are no labels, and for one label.
 
     Args:
         features: (N, D) of the train rows, about centred and of unit scale; None takes tf-idf alone.
@@ -92,29 +89,54 @@ def suspects(
     if features is not None:
         views.append(View("frozen features", features[kept], FEATURE_STRENGTH))
     targets = encode(train.targets, labels, task)
-    if len(linked(train.rows, train.groups)) < FOLDS:
-        return None
-    chance = out_of_fold(views, train, targets, outputs, task, seed=seed)
+    chance = out_of_fold(views, targets, outputs, task, groups=train.groups, seed=seed)
     return _listed(train, labels, task, chance, targets, tuple(view.name for view in views))
 
 
 def out_of_fold(
-    views: Sequence[View], train: Split, targets: NDArray[Any], outputs: int, task: TaskKind, *, seed: int = 0
+    views: Sequence[View],
+    targets: NDArray[Any],
+    outputs: int,
+    task: TaskKind,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Floats:
     """(N, C) probabilities of each row by models fitted without it, averaged over views and divisions.
 
-    Rows of equal text, and rows of one group, are left out together.
+    Args:
+        groups: (N,) rows of one group are left out together.
     """
     repeats = _REPEATS if len(targets) < _REPEATED_BELOW else 1
     total = np.zeros((len(targets), outputs))
     for repeat in range(repeats):
-        fold = np.array(assign_folds(train, FOLDS, task, seed + repeat))
+        fold = folds(targets, task, groups, seed=seed + repeat)
         for view in views:
-            for left_out in range(FOLDS):
+            for left_out in range(fold.max() + 1):
                 rest, out = np.flatnonzero(fold != left_out), np.flatnonzero(fold == left_out)
                 model = fit_linear(view.features[rest], targets[rest], outputs, task, view.strength)
                 total[out] += probabilities(model.logits(view.features[out]), task)
     return total / (repeats * len(views))
+
+
+def folds(targets: NDArray[Any], task: TaskKind, groups: Sequence[str] | None, *, seed: int) -> Ints:
+    """(N,) the fold of each row: labels in proportion, groups whole."""
+    rng = np.random.default_rng(seed)
+    unit = np.unique(np.array(groups), return_inverse=True)[1] if groups is not None else np.arange(len(targets))
+    order = rng.permutation(int(unit.max()) + 1)
+    # A unit counts as its first row's label, or as its rarest one; dealt out in turn, every fold has its share.
+    kind = targets if task is TaskKind.SINGLE_LABEL else _rarest(targets)
+    first = np.unique(unit, return_index=True)[1]
+    dealt = order[np.argsort(kind[first][order], kind="stable")]
+    fold = np.empty(len(order), dtype=np.int64)
+    fold[dealt] = np.arange(len(order)) % min(FOLDS, len(order))
+    return fold[unit]
+
+
+def _rarest(targets: NDArray[Any]) -> Ints:
+    counts = targets.sum(axis=0)
+    ranked = np.where(targets > 0, counts, len(targets) + 1)
+    return np.where(targets.any(axis=1), ranked.argmin(axis=1), -1)
 
 
 def self_confidence(chance: Floats, targets: NDArray[Any], task: TaskKind) -> Floats:

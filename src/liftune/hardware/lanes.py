@@ -5,7 +5,7 @@ Not here: which rows each lane takes (train.py), what a pass computes (models/).
 
 Two threads inside one product wait for each other at each of its ends, a hundred times a pass, and whatever is too
 small to be divided runs on one of them while the other idles. Passes side by side meet once a step. Where another
-program takes a core, waiting at every product was measured to slow a step up to thirty times (docs/log.md).
+program takes a core, two threads waiting at every product ran at a seventh of one thread's rate (docs/log.md).
 """
 
 from __future__ import annotations
