@@ -16,6 +16,7 @@ MODES = {
     "speed": "rows and tokens a second and peak memory of every contender",
     "accuracy": "test accuracy of two contenders over seeds, and the interval of their difference",
     "time-to-accuracy": "seconds to the validation accuracy that best stock ends with",
+    "defaults": "liftune's defaults on many data sets, against four other ways on the same rows",
     "scaling": "time a token and peak memory of ours over the number of rows",
     "predict": "a file of rows answered: a run, its bundles, and a transformers pipeline",
     "serve": "requests a second and latencies of our server and one around a pipeline",
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given or given[0] not in {*MODES, "-h", "--help"}:
         given = ["speed", *given]
     arguments = parser().parse_args(given)
-    if "model" in arguments:
+    if "max_length" in arguments:
         arguments.model, arguments.max_length = settled(arguments.model, arguments.max_length)
     run = importlib.import_module(f"benchmarks.{arguments.mode.replace('-', '_')}").run
     return int(run(arguments))
@@ -97,7 +98,8 @@ def parser() -> argparse.ArgumentParser:
     modes = top.add_subparsers(dest="mode", metavar="MODE", required=True)
     found = {name: modes.add_parser(name, help=text, description=text) for name, text in MODES.items()}
     add_predict(found["predict"])
-    for mode in (mode for name, mode in found.items() if name != "predict"):
+    add_defaults(found["defaults"])
+    for mode in (mode for name, mode in found.items() if name not in {"predict", "defaults"}):
         mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
         mode.add_argument("--test", help="file of test rows; the source's own, or carved from train, if not given")
         mode.add_argument("--model", default="minilm", help="local folder or hub id of a DistilBERT, BERT or RoBERTa")
@@ -171,6 +173,17 @@ def add_predict(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--onnx", help="bundle; exported for the occasion if not given")
     mode.add_argument("--int8", help="the same in 8 bits")
     mode.add_argument("--contenders", type=lambda text: text.split(","), default=list(CONTENDERS), help="NAME,...")
+    mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
+
+
+def add_defaults(mode: argparse.ArgumentParser) -> None:
+    """Options of `defaults`."""
+    mode.add_argument("data", nargs="+", help="files, folders or samples, as `liftune tune` takes them")
+    mode.add_argument("--model", default="minilm", help="local folder of a DistilBERT, BERT or RoBERTa, or minilm")
+    mode.add_argument("--train-rows", type=int, default=8_000, help="at most so many of each; 0 takes all")
+    mode.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of the Trainer scripts")
+    mode.add_argument("--tune", type=str.split, default=[], help="more options of liftune tune, as one word")
+    mode.add_argument("--runs", default=str(RESULTS / "defaults"), help="folder of runs; finished ones are kept")
     mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
 
 

@@ -242,3 +242,33 @@ def test_the_load_counts_every_answer_and_stops_at_a_refusal(tmp_path: Path):
         assert 0 < found.quantile(0.5) <= found.quantile(0.99)
         with pytest.raises(RuntimeError, match="413"):
             ask(int(address.rpartition(":")[2]), ["a" * 30_000], connections=1, requests=1)
+
+
+def test_the_defaults_are_set_against_four_other_ways(data: Path, distilbert: Path, tmp_path: Path, capsys):
+    """All contenders answer the same rows; what is finished is not run again."""
+    from benchmarks import defaults, recipes
+    from liftune.cli import main
+
+    calls: list[str] = []
+
+    def called(asked: list[str], what: str) -> bool:
+        calls.append(what)
+        module, *rest = asked[1:]
+        if module == "liftune":
+            return main(rest) == 0
+        recipes.main(rest)
+        return True
+
+    given = ["defaults", str(data), "--model", str(distilbert), "--train-rows", "30", "--tune", "--epochs 1 --quiet"]
+    places = ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path)]
+    arguments = command.parser().parse_args([*given, *places])
+    for _ in range(2):
+        assert defaults.run(arguments, called) == 0
+    assert [call.rpartition(": ")[2] for call in calls] == ["liftune tune", "lora", "full"]
+    assert "worse than the best on" in capsys.readouterr().out
+    kept = json.loads((tmp_path / "defaults.json").read_text(encoding="utf-8"))["sets"][data.name]
+    assert kept["rows"]["train"] == 30
+    assert set(kept["scores"]) == {"tuned", "tfidf", "probe", "notebook LoRA", "Trainer full"}
+    assert kept["best"] in kept["against"]
+    best = max(value["value"] for name, value in kept["scores"].items() if name != "tuned")
+    assert kept["against"][kept["best"]]["gain"] == pytest.approx(kept["scores"]["tuned"]["value"] - best)

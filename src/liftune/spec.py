@@ -202,8 +202,9 @@ class TrainSpec(Spec):
     """AdamW's, on matrices."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     """Gradients are scaled down to this norm."""
-    patience: Positive = 2
-    """Epochs without a better validation score before training stops."""
+    patience: Positive | None = None
+    """Epochs without a better validation score before training stops; a third of all, and at least 3, if not
+    given."""
     head: Literal["fitted", "random"] = "fitted"
     """How a fresh head starts: fitted to what it reads of the frozen model, or random."""
     teacher_share: Annotated[float, Field(ge=0, lt=1)] = 0.5

@@ -10,6 +10,7 @@ Rows are sorted by model, so that each model's are one slice (parts.py).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import Any
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 
 from liftune.models.classifier import Classifier
 from liftune.models.lowrank import Added, Low
-from liftune.models.parts import Asked, Padded, Places, Turn, Unmixable
+from liftune.models.parts import Asked, Block, Places, Turn, Unmixable
 
 __all__ = ["MixedHead", "MixedModel", "Turn", "Unmixable"]
 
@@ -115,8 +116,12 @@ def _put(model: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def _by_model(positions: list[int], asked: Sequence[Asked]) -> list[int]:
-    first: dict[int, int] = {}
-    return sorted(positions, key=lambda i: first.setdefault(id(asked[i].model), len(first)))
+    """Each model's rows together, models of fewer tokens first, so that neighbours are alike in size."""
+    tokens: dict[int, int] = defaultdict(int)
+    for i in positions:
+        tokens[id(asked[i].model)] += len(asked[i].encoded)
+    order = {model: place for place, model in enumerate(sorted(tokens, key=tokens.__getitem__))}
+    return sorted(positions, key=lambda i: order[id(asked[i].model)])
 
 
 class _LowRank:
@@ -130,28 +135,28 @@ class _LowRank:
         rows, found = inputs[0], output.view(-1, output.shape[-1])
         flat = rows.reshape(-1, rows.shape[-1]).to(output.dtype)
         whose = self._places.of(rows.shape)
-        # Measured: in float32 a product a model is fastest; in bfloat16 thin products cost three times one padded one.
-        padded = self._places.padded(rows.shape) if output.dtype == torch.bfloat16 else None
-        if padded is None:
-            for added, place in whose:
-                low = added.lows.get(self._name)
+        lows = [added.lows.get(self._name) for added, _ in whose]
+        if len(lows) == 1 or output.dtype != torch.bfloat16:
+            # Measured: in float32 a product a model is fastest; in bfloat16 thin ones cost three times a batched one.
+            for low, (_, place) in zip(lows, whose, strict=True):
                 if low is not None:
                     found[place].addmm_(F.linear(flat[place], low.down), low.up)
-        else:
-            lows = [added.lows.get(self._name) for added, _ in whose]
-            if any(lows):
-                found.add_(_side_by_side(flat, lows, padded, found.shape[1]))
+            return output
+        for block in self._places.blocks(rows.shape):
+            if any(lows[block.models]):
+                _add_side_by_side(found[block.vectors], flat[block.vectors], lows[block.models], block)
         return output
 
 
-def _side_by_side(flat: Tensor, lows: Sequence[Low | None], padded: Padded, outputs: int) -> Tensor:
-    """(T, outputs) updates of (T, inputs), every model's rows padded to as many: two batched products."""
+def _add_side_by_side(found: Tensor, flat: Tensor, lows: Sequence[Low | None], block: Block) -> None:
+    """Add a block's updates of (T, inputs) to (T, outputs), in place: two batched products."""
     rank = max(len(low.down) for low in lows if low is not None)
     down = torch.stack([_of_rank(None if low is None else low.down, rank, flat, flat.shape[1]) for low in lows])
-    up = torch.stack([_of_rank(None if low is None else low.up, rank, flat, outputs) for low in lows])
-    wide = flat.index_select(0, padded.sources.to(flat.device)).view(len(lows), -1, flat.shape[1])
-    sums = torch.bmm(torch.bmm(wide, down.transpose(1, 2)), up).view(-1, outputs)
-    return sums.index_select(0, padded.places.to(flat.device))
+    up = torch.stack([_of_rank(None if low is None else low.up, rank, flat, found.shape[1]) for low in lows])
+    wide = flat if block.sources is None else flat.index_select(0, block.sources.to(flat.device))
+    sums = torch.bmm(torch.bmm(wide.view(len(lows), -1, flat.shape[1]), down.transpose(1, 2)), up)
+    sums = sums.view(-1, found.shape[1])
+    found.add_(sums if block.places is None else sums.index_select(0, block.places.to(flat.device)))
 
 
 def _of_rank(factor: Tensor | None, rank: int, like: Tensor, width: int) -> Tensor:

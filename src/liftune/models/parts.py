@@ -7,8 +7,9 @@ Not here: what is done to them (mixed.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import torch
@@ -17,8 +18,8 @@ from torch import Tensor
 from liftune.models.lowrank import Added
 from liftune.models.tokens import Encoded
 
-#: Most that padding may multiply the vectors of a batch by.
-_PADDING = 4
+#: Most padding of one batched product, in vectors: about what the kernel calls of another one cost.
+_BLOCK_COST = 256
 
 
 class Unmixable(Exception):  # noqa: N818 - it says what the model is
@@ -47,12 +48,17 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True)
-class Padded:
-    """Every model's vectors side by side, each as many as the most of any: (models x most)."""
+class Block:
+    """Neighbouring models' vectors side by side, each as many as the most of any: (models x width)."""
 
-    sources: Tensor
-    """(models x most,) which vector stands where; where there is padding, the model's last."""
-    places: Tensor
+    models: slice
+    """Of the batch's models."""
+    vectors: slice
+    """Of the batch's vectors."""
+    sources: Tensor | None
+    """(models x width,) which of these vectors stands where; where there is padding, the model's last. None where
+    nothing is padded."""
+    places: Tensor | None
     """(vectors,) where each vector stands."""
 
 
@@ -63,11 +69,11 @@ class Places:
         self._models: list[Added] = []
         self._rows: list[int] = [0]
         self._tokens: list[int] = [0]
-        self._padded: dict[int, Padded | None] = {}
+        self._blocks: dict[int, list[Block]] = {}
 
     def set(self, models: Sequence[Added], lengths: Sequence[int]) -> None:
         """For a batch whose rows have these models, neighbours together, and lengths."""
-        self._models, self._rows, self._tokens, self._padded = [], [0], [0], {}
+        self._models, self._rows, self._tokens, self._blocks = [], [0], [0], {}
         tokens = 0
         for row, (model, length) in enumerate(zip(models, lengths, strict=True), 1):
             tokens += length
@@ -87,16 +93,16 @@ class Places:
         ends = self._ends(shape)
         return [(model, slice(ends[i], ends[i + 1])) for i, model in enumerate(self._models)]
 
-    def padded(self, shape: torch.Size) -> Padded | None:
-        """The same for batched products; None for a single model, or where one has far more rows than most.
+    def blocks(self, shape: torch.Size) -> list[Block]:
+        """The same for batched products, one for each block; neighbours of like size cost least.
 
         Raises:
             Unmixable: as `of`.
         """
         ends = self._ends(shape)
-        if ends[-1] not in self._padded:
-            self._padded[ends[-1]] = _padded(ends)
-        return self._padded[ends[-1]]
+        if ends[-1] not in self._blocks:
+            self._blocks[ends[-1]] = list(_blocks(ends))
+        return self._blocks[ends[-1]]
 
     def _ends(self, shape: torch.Size) -> list[int]:
         """Where each model's vectors begin, and the last one's end."""
@@ -110,12 +116,30 @@ class Places:
         raise Unmixable(f"an input of shape {tuple(shape)} in a batch of {rows} rows")
 
 
-def _padded(ends: Sequence[int]) -> Padded | None:
-    counts = torch.tensor(ends).diff()
-    most = int(counts.max())
-    if len(counts) == 1 or len(counts) * most > _PADDING * ends[-1]:
-        return None
-    starts = torch.tensor(ends[:-1])
-    columns = torch.arange(most)[None, :]
+def _blocks(ends: Sequence[int]) -> Iterator[Block]:
+    """Cut the models, in their order, so that no block is padded by more than another one would cost.
+
+    >>> [(each.models.stop, each.vectors.stop) for each in _blocks([0, 10, 22, 400])]
+    [(2, 22), (3, 400)]
+    """
+    counts = [stop - start for start, stop in pairwise(ends)]
+    start = 0
+    for stop in range(1, len(counts) + 1):
+        if stop < len(counts) and _padding(counts[start : stop + 1]) <= _BLOCK_COST:
+            continue
+        yield _block(slice(start, stop), slice(ends[start], ends[stop]), counts[start:stop])
+        start = stop
+
+
+def _padding(counts: Sequence[int]) -> int:
+    return len(counts) * max(counts) - sum(counts)
+
+
+def _block(models: slice, vectors: slice, held: Sequence[int]) -> Block:
+    if not _padding(held):
+        return Block(models, vectors, None, None)
+    counts = torch.tensor(held)
+    starts = torch.cumsum(counts, 0) - counts
+    columns = torch.arange(max(held))[None, :]
     sources = starts[:, None] + torch.minimum(columns, counts[:, None] - 1)
-    return Padded(sources.view(-1), torch.nonzero((columns < counts[:, None]).view(-1)).flatten())
+    return Block(models, vectors, sources.view(-1), torch.nonzero((columns < counts[:, None]).view(-1)).flatten())

@@ -177,7 +177,7 @@ def reliability(record: RunRecord, details: Details) -> Section | None:
         + ("" if single else " A row's labels are taken for independent, so intervals may be too narrow."),
     )
     headings = (f"{what[0]}, {name}", "answers", "promised", "kept")
-    return Section("Calibration", said, (Table(headings, rows, frozenset({1, 2, 3})),), charts)
+    return Section("Reliability", said, (Table(headings, rows, frozenset({1, 2, 3})),), charts)
 
 
 def _intervals(name: str, x: list[float], found: list[Interval]) -> Series:

@@ -103,13 +103,13 @@ def count(number: int) -> str:
 def size(number: int | None) -> str:
     """Bytes in three digits, or a dash.
 
-    >>> size(1_371_232), size(None)
-    ('1.31 MiB', '-')
+    >>> size(1_371_232), size(1_043_000), size(None)
+    ('1.31 MiB', '0.995 MiB', '-')
     """
     if number is None:
         return "-"
     for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if number >= unit:
+        if number >= 1000 * unit / 1024:  # three digits do not hold 1,018 KiB
             return f"{number / unit:.3g} {name}"
     return f"{number} B"
 

@@ -1,0 +1,185 @@
+"""Liftune's defaults on many data sets, against what else a user might have run on the same rows.
+
+Per data set: `liftune tune DATA` with nothing but a cap on train rows, which gives tf-idf, probe and tuned; then the
+two Trainer scripts of recipes.py on the very same train rows. All answer the same test rows, and liftune's own paired
+tests compare them. What is finished is kept in --runs and not run again.
+In: arguments.  Out: one table, defaults.json.  Not here: training (recipes.py), tests of significance (liftune).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import show
+from benchmarks.contender import ROOT
+from liftune.artifact import RunFolder
+from liftune.evidence.compare import compare
+from liftune.evidence.decisions import choose_thresholds
+from liftune.evidence.evaluate import Evaluation, score
+from liftune.metrics import METRICS
+from liftune.record import Comparison, RunRecord
+from liftune.report.sections import interval
+from liftune.run import tuned_evaluation
+from liftune.task import encode
+
+#: What recipes.py can train, and what the table calls it.
+TRAINED = {"lora": "notebook LoRA", "full": "Trainer full"}
+#: Rungs of liftune's own ladder that a user could have had without tuning.
+UNTUNED = ("tfidf", "probe")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One data set: who scored what, and tuned against each other contender."""
+
+    name: str
+    record: RunRecord
+    scores: dict[str, Evaluation]
+    against: dict[str, Comparison]
+    seconds: dict[str, float]
+
+    @property
+    def best(self) -> str:
+        """The opponent that scores highest on test: chosen after the fact, to tuned's disadvantage."""
+        metric = METRICS[self.record.metric]
+
+        def points(name: str) -> float:
+            value = self.scores[name].metrics[metric.name].value
+            return -np.inf if value is None else metric.sign * value
+
+        return max(self.against, key=points)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What defaults.json keeps."""
+        metric = self.record.metric
+        return {
+            "rows": self.record.rows.model_dump(),
+            "metric": metric,
+            "scores": {name: each.metrics[metric].model_dump() for name, each in self.scores.items()},
+            "against": {name: each.model_dump(mode="json") for name, each in self.against.items()},
+            "best": self.best,
+            "recommended": self.record.recommended,
+            "seconds": self.seconds,
+        }
+
+
+def called(command: list[str], what: str) -> bool:
+    """Run it, its output on stderr, in a process of its own; whether it ended well."""
+    show.say(what)
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with tempfile.TemporaryDirectory() as scratch:
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": scratch}
+        done = subprocess.run([sys.executable, *command], env=variables, stdout=sys.stderr, check=False)
+    return done.returncode == 0
+
+
+def run(arguments: argparse.Namespace, called: Callable[[list[str], str], bool] = called) -> int:
+    """Each data set in turn; print, write; 1 if something could not be run."""
+    runs = Path(arguments.runs)
+    found = []
+    for source in arguments.data:
+        folder = runs / name_of(source)
+        command = ["-m", "liftune", "tune", source, "--model", arguments.model, "--out", str(folder), *arguments.tune]
+        if arguments.train_rows:
+            command += ["--train-rows", str(arguments.train_rows)]
+        if not (folder / "record.json").exists() and not called(command, f"{folder.name}: liftune tune"):
+            return 1
+        for recipe in TRAINED:
+            answers = answers_of(folder, recipe)
+            command = ["-m", "benchmarks.recipes", recipe, str(folder), str(answers), arguments.precision]
+            if not answers.exists() and not called(command, f"{folder.name}: {recipe}"):
+                return 1
+        found.append(standing(folder))
+    print_table(found, arguments)
+    sets = {each.name: each.as_dict() for each in found}
+    show.write_json(Path(arguments.out) / "defaults.json", "defaults", vars(arguments), {"sets": sets})
+    return 0
+
+
+def name_of(source: str) -> str:
+    """A data set's name, as a folder may be called.
+
+    >>> name_of("shared/data/trec6/"), name_of("sample:emotions")
+    ('trec6', 'emotions')
+    """
+    return Path(source.removeprefix("sample:")).name.partition(".")[0]
+
+
+def answers_of(folder: Path, recipe: str) -> Path:
+    """Where a recipe's answers to a run's rows are kept: beside the run, as a run folder is liftune's own."""
+    return folder.with_name(f"{folder.name}.{recipe}.npz")
+
+
+def standing(path: Path) -> Standing:
+    """A finished run and the recipes' answers, compared."""
+    folder = RunFolder.open(path)
+    record = folder.record()
+    tuned = tuned_evaluation("tuned", folder, record)
+    scores = {"tuned": scored(tuned)}
+    seconds = {"tuned": record.seconds}
+    for rung in UNTUNED:
+        contender = next(each for each in record.contenders if each.name == rung)
+        thresholds = contender.decisions.thresholds if contender.decisions else None
+        scores[rung] = scored(replace(tuned, name=rung, logits=folder.logits(rung), thresholds=thresholds))
+    validation = folder.split("validation")
+    targets = encode(validation.targets, (*tuned.labels, *tuned.unseen), tuned.task)
+    for recipe, name in TRAINED.items():
+        with np.load(answers_of(path, recipe)) as answers:
+            if str(answers["fingerprint"]) != record.data_fingerprint:
+                raise ValueError(f"{answers_of(path, recipe)} answers other rows: remove it")
+            chosen = choose_thresholds(answers["validation"], targets, tuned.task, METRICS[record.metric])
+            thresholds = chosen.values if chosen else None
+            logits = answers["test"].reshape(len(tuned.ids), -1)
+            scores[name] = scored(replace(tuned, name=name, logits=logits, thresholds=thresholds))
+            seconds[name] = float(answers["seconds"])
+    against = {name: compare(each, scores["tuned"], record.metric) for name, each in scores.items() if name != "tuned"}
+    return Standing(path.name, record, scores, against, seconds)
+
+
+def scored(evaluation: Evaluation) -> Evaluation:
+    """With its metrics."""
+    found = score(
+        evaluation.logits, evaluation.targets, evaluation.task, evaluation.thresholds, groups=evaluation.groups
+    )
+    return replace(evaluation, metrics=found)
+
+
+def print_table(found: list[Standing], arguments: argparse.Namespace) -> None:
+    """One line a data set."""
+    names = ("tuned", *UNTUNED, *TRAINED.values())
+    lines, below, above = [], 0, 0
+    for each in found:
+        last = each.against[each.best]
+        below += last.verdict == "worse"
+        above += (last.gain or 0) > 0
+        rows = f"{each.record.rows.train:,} / {each.record.rows.test:,}"
+        cells = [interval(each.scores[name].metrics[each.record.metric]) for name in names]
+        verdict = f"{last.verdict}, {gain(last)}"
+        lines.append((each.name, rows, each.record.metric, *cells, each.best, verdict, each.record.recommended or "-"))
+    notes = [
+        "tuned: liftune's defaults. best: the highest of the other four on test, and then tuned against it.",
+        f"tuned is worse than the best on {below} of {len(found)} sets by the paired test, and above it on {above}.",
+    ]
+    columns = ("data", "train / test", "metric", *names, "best", "tuned against it", "recommended")
+    show.table(f"defaults, at most {arguments.train_rows or 'all'} train rows", columns, lines, notes)
+
+
+def gain(comparison: Comparison) -> str:
+    """The gain with its interval and p-value."""
+    if comparison.gain is None:
+        return "-"
+    points = comparison.metric == "accuracy"
+    scale, form = (100, "{:+.1f} [{:+.1f}, {:+.1f}]") if points else (1, "{:+.3f} [{:+.3f}, {:+.3f}]")
+    low, high = (np.nan if value is None else value for value in (comparison.low, comparison.high))
+    p_value = "p < 0.0001" if comparison.p_value < 1e-4 else f"p = {comparison.p_value:.2g}"
+    return f"{form.format(*(scale * value for value in (comparison.gain, low, high)))}, {p_value}"
