@@ -9,7 +9,7 @@ from liftune.data.rows import Split, Splits
 from liftune.errors import DataError
 from liftune.evidence.baselines import majority, tfidf
 from liftune.evidence.evaluate import evaluate, mean_over_seeds, validation_scores
-from liftune.evidence.linear import fit_linear
+from liftune.evidence.linear import fit_linear, out_of_fold
 from liftune.evidence.probe import SCALINGS, probe
 from liftune.record import Audit
 from liftune.task import TaskKind, probabilities
@@ -263,3 +263,19 @@ def test_seeds_on_different_rows_are_refused(emotions):
     data, _ = featured()
     with pytest.raises(DataError):
         mean_over_seeds([evaluate("a", majority(emotions), emotions), evaluate("b", majority(data), data)])
+
+
+def test_folds_that_are_fitted_at_once_are_those_of_one_after_the_other() -> None:
+    """Sparse fits run in threads: the answers are to the bit those of a loop, and BLAS has its threads again."""
+    from scipy.sparse import random as sparse
+    from threadpoolctl import threadpool_info
+
+    random = np.random.default_rng(0)
+    features = sparse(200, 40, density=0.2, format="csr", dtype=np.float32, random_state=random)
+    targets, folds = random.integers(3, size=200), np.arange(200) % 5
+    before = [each["num_threads"] for each in threadpool_info()]
+    found = out_of_fold(features, targets, 3, TaskKind.SINGLE_LABEL, 1.0, folds)
+    assert [each["num_threads"] for each in threadpool_info()] == before
+    for fold in range(5):
+        model = fit_linear(features[folds != fold], targets[folds != fold], 3, TaskKind.SINGLE_LABEL, 1.0)
+        np.testing.assert_array_equal(found[folds == fold], model.logits(features[folds == fold]))

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from liftune.data import load_data
 from liftune.data.rows import Split, Splits
 from liftune.evidence.baselines import tfidf
-from liftune.evidence.linear import fit_linear
-from liftune.evidence.teacher import FOLDS, Pupil, Teacher, best_temperature, out_of_fold, teach
+from liftune.evidence.linear import fit_linear, out_of_fold
+from liftune.evidence.teacher import FOLDS, Pupil, Teacher, best_temperature, teach
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
@@ -63,9 +63,8 @@ def test_a_teacher_has_not_seen_the_row_that_it_answers() -> None:
     """Each row has a feature of its own: whoever saw it knows its label, whoever did not knows nothing."""
     features = np.eye(60, dtype=np.float32)
     targets = np.arange(60) % 3
-    pupil = Pupil("probe", features, 100.0, (1.0, 0.0))
     seen = fit_linear(features, targets, 3, SINGLE, 100.0).logits(features)
-    unseen = out_of_fold(pupil, targets, 3, SINGLE, np.arange(60) // 3 % FOLDS)
+    unseen = out_of_fold(features, targets, 3, SINGLE, 100.0, np.arange(60) // 3 % FOLDS)
     assert (seen.argmax(axis=1) == targets).all()
     own, rest = unseen[np.arange(60), targets], unseen.mean(axis=1)
     knows = seen[np.arange(60), targets] - seen.mean(axis=1)

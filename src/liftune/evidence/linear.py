@@ -11,7 +11,9 @@ has no warm multi-label fit and refuses a label without rows.  A test holds it t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -107,6 +109,46 @@ def fit_linear(
         found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options).x
     theta = found.reshape(width + 1, outputs).astype(np.float32)
     return Linear(np.ascontiguousarray(theta[:width].T), theta[width])
+
+
+def out_of_fold(
+    features: Features,
+    targets: NDArray[Any],
+    outputs: int,
+    task: TaskKind,
+    strength: float,
+    folds: NDArray[np.int64],
+    *,
+    iterations: int = ITERATIONS,
+) -> Floats32:
+    """(N, C) logits of each row by a fit on the other folds.
+
+    Args:
+        folds: (N,) each row's.
+    """
+    from threadpoolctl import threadpool_limits
+
+    answers = np.zeros((len(targets), outputs), dtype=np.float32)
+
+    def fit(fold: int) -> None:
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        model = fit_linear(features[outside], targets[outside], outputs, task, strength, iterations=iterations)
+        answers[inside] = model.logits(features[inside])
+
+    numbers = np.unique(folds).tolist()
+    if isinstance(features, np.ndarray):  # BLAS divides each product among the cores
+        for number in numbers:
+            fit(number)
+        return answers
+    # The limit is the process's: set here, so that no fit lifts it while another runs.
+    with threadpool_limits(1, user_api="blas") as before, ThreadPoolExecutor(_threads(before)) as pool:
+        list(pool.map(fit, numbers))
+    return answers
+
+
+def _threads(before: Any) -> int:
+    """As many as BLAS would have had, which OMP_NUM_THREADS and the shares of a sweep's processes limit."""
+    return min([*before.get_original_num_threads().values(), os.cpu_count() or 1], default=1)
 
 
 def indicator(targets: NDArray[Any], outputs: int, task: TaskKind) -> Floats32:

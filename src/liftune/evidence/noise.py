@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from liftune.data.audit import labels_of
 from liftune.data.rows import Split
 from liftune.errors import need
+from liftune.evidence import linear
 from liftune.evidence.baselines import Ngrams
-from liftune.evidence.linear import Features, fit_linear
+from liftune.evidence.linear import Features
 from liftune.record import Suspect, Suspects
 from liftune.rowstats import Floats, Ints
 from liftune.seam import BoolArray
@@ -112,10 +113,7 @@ def out_of_fold(
     for repeat in range(repeats):
         fold = folds(targets, task, groups, seed=seed + repeat)
         for view in views:
-            for left_out in range(fold.max() + 1):
-                rest, out = np.flatnonzero(fold != left_out), np.flatnonzero(fold == left_out)
-                model = fit_linear(view.features[rest], targets[rest], outputs, task, view.strength)
-                total[out] += probabilities(model.logits(view.features[out]), task)
+            total += probabilities(linear.out_of_fold(view.features, targets, outputs, task, view.strength, fold), task)
     return total / (repeats * len(views))
 
 

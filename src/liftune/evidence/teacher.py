@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from liftune.data.folds import assign_folds
 from liftune.data.rows import Splits
 from liftune.data.splits import linked
-from liftune.evidence.linear import Features, Linear, fit_linear, indicator
+from liftune.evidence.linear import Features, indicator, out_of_fold
 from liftune.seam import FloatArray
 from liftune.task import TaskKind, probabilities
 
@@ -69,26 +69,12 @@ def teach(pupils: Sequence[Pupil], splits: Splits, *, seed: int = 0) -> Teacher 
     folds = np.array(assign_folds(splits.train, FOLDS, splits.task, seed), dtype=np.int64)
     best = max(pupils, key=lambda pupil: pupil.score)
     outputs = len(splits.labels) if splits.task.outputs_labels else 1
-    logits = out_of_fold(best, targets, outputs, splits.task, folds)
+    logits = out_of_fold(best.features, targets, outputs, splits.task, best.strength, folds, iterations=_ITERATIONS)
     if splits.task is TaskKind.REGRESSION:
         return Teacher(best.name, logits, best.score[0])
     temperature = best_temperature(logits, targets, splits.task)
     shares = probabilities(logits / np.float32(temperature), splits.task)
     return Teacher(best.name, np.asarray(shares, dtype=np.float32), best.score[0], temperature)
-
-
-def out_of_fold(
-    pupil: Pupil, targets: NDArray[Any], outputs: int, task: TaskKind, folds: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """(N, C) logits of each row by the fit on the other folds, at the strength that validation chose."""
-    answers = np.zeros((len(targets), outputs), dtype=np.float32)
-    for fold in np.unique(folds):
-        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        model: Linear = fit_linear(
-            pupil.features[outside], targets[outside], outputs, task, pupil.strength, iterations=_ITERATIONS
-        )
-        answers[inside] = model.logits(pupil.features[inside])
-    return answers
 
 
 def best_temperature(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> float:
