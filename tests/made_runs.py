@@ -113,5 +113,13 @@ def _log(metric: str) -> TrainLog:
         for i in (1, 2)
     )
     return TrainLog(
-        seed=0, learning_rate=1e-3, batch_size=16, steps=8, best_epoch=2, epochs=epochs, seconds=2.0, stopped="done"
+        seed=0,
+        learning_rate=1e-3,
+        batch_size=16,
+        steps=8,
+        best_epoch=2,
+        start={metric: 0.45},
+        epochs=epochs,
+        seconds=2.0,
+        stopped="done",
     )

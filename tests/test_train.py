@@ -25,7 +25,7 @@ from liftune.record import Audit
 from liftune.report.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.task import TaskKind
-from liftune.train import Best, Loop, Schedule, train
+from liftune.train import Best, Loop, Schedule, scored, train
 
 QUIET = Progress(quiet=True)
 
@@ -151,11 +151,36 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_is_said_with_a_rate_to_try(
     assert "--lr" in (caught.value.mend or "")
 
 
-def test_a_later_loss_that_is_no_number_keeps_the_best_epoch() -> None:
+def test_a_later_loss_that_is_no_number_keeps_the_best_epoch(model: Path, emotions: Path) -> None:
+    classifier = tiny(model, load_data(DataSpec(source=str(emotions))))
     best = Best("accuracy", patience=2, epochs=3)
-    best.epoch = 1
+    best.see(1, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
     best.diverged(2, 1e-3)
     assert "epoch 2" in best.stopped
+
+
+def test_a_start_that_no_epoch_beats_is_kept(model: Path, emotions: Path) -> None:
+    """A rate that wrecks the fitted head must not cost what the fit knew."""
+    splits = load_data(DataSpec(source=str(emotions)))
+    asked = TrainSpec(epochs=2, batch_size=8, lr=3.0)
+    schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
+    classifier = tiny(model, splits)
+    log = train(classifier, splits, asked, schedule, metric="log_loss", seed=0, progress=QUIET)
+    assert log.best_epoch == 0
+    assert all(epoch.validation["log_loss"] > log.start["log_loss"] for epoch in log.epochs)
+    assert scored(classifier, splits) == pytest.approx(log.start)
+    assert tuned(model, splits, head="random")[1].start is None
+
+
+def test_the_end_of_a_short_schedule_is_waited_for_though_the_start_is_best(model: Path, emotions: Path) -> None:
+    classifier = tiny(model, load_data(DataSpec(source=str(emotions))))
+    best = Best("accuracy", patience=3, epochs=4)
+    best.start({"accuracy": 0.9}, classifier)
+    for epoch in range(1, 4):
+        best.see(epoch, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
+        assert not best.stopped
+    best.see(4, {"accuracy": 0.9}, 1.0, 1.0, 8, classifier)
+    assert best.epoch == 4
 
 
 @pytest.mark.parametrize("method", ["adalora", "loraplus"])

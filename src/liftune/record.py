@@ -264,6 +264,7 @@ class TrainLog(Found):
     batch_size: int
     steps: int
     best_epoch: int
+    """0 is the start, before the first step."""
     epochs: tuple[Epoch, ...]
     seconds: float
     stopped: str
@@ -276,6 +277,8 @@ class TrainLog(Found):
     """The rung whose answers to train's rows, each by a fit without that row, were learnt beside the labels."""
     teacher_share: float = 0.0
     """Its share of each target."""
+    start: dict[str, float | None] | None = None
+    """Scores on validation before the first step; None where the head was random."""
     taught_epochs: int = 0
     """Epochs until the classifier was as good as the teacher, on validation; labels alone after them."""
 

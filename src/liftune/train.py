@@ -102,7 +102,7 @@ def train(
     progress: Progress,
     teacher: Teacher | None = None,
 ) -> TrainLog:
-    """Tune the classifier on train; leave it at the epoch that validation likes best.
+    """Tune the classifier on train; leave it at the epoch that validation likes best, the start being one of them.
 
     Args:
         metric: chooses the epoch.
@@ -119,6 +119,9 @@ def train(
     if spec.head == "fitted":
         start_head(classifier, splits, seed=seed)
     best = Best(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
+    if classifier.backbone.head == "trained" or spec.head == "fitted":  # a random head has nothing to lose
+        best.start(scored(classifier, splits), classifier)
+        progress.say(best.line())
     taught = 0
     steps = 0
     for epoch in range(1, schedule.epochs + 1):
@@ -131,9 +134,7 @@ def train(
         if not math.isfinite(losses[-1]):
             best.diverged(epoch, schedule.learning_rate)
             break
-        found = validation_scores(
-            classifier.logits(splits.validation.rows), splits.encoded(splits.validation), splits.task
-        )
+        found = scored(classifier, splits)
         best.see(epoch, found, float(np.mean(losses)), seconds, len(loop.rows), classifier)
         progress.say(best.line())
         if best.stopped:
@@ -151,12 +152,18 @@ def train(
         batch_size=schedule.batch_size,
         steps=steps,
         best_epoch=best.epoch,
+        start=best.before,
         epochs=tuple(best.log),
         seconds=sum(epoch.seconds for epoch in best.log),
         stopped=best.stopped or "all epochs ran",
         tokens=len(best.log) * loop.rows.total,
         token_pairs=len(best.log) * loop.rows.token_pairs,
     )
+
+
+def scored(classifier: Classifier, splits: Splits) -> dict[str, float | None]:
+    """Every metric of the task on validation."""
+    return validation_scores(classifier.logits(splits.validation.rows), splits.encoded(splits.validation), splits.task)
 
 
 @dataclass(frozen=True)
@@ -318,16 +325,22 @@ def batches(order: IntArray, size: int) -> Iterator[IntArray]:
 
 
 class Best:
-    """The best epoch so far, by validation; says when to stop."""
+    """The best epoch so far, by validation, the start counting as epoch 0; says when to stop."""
 
     def __init__(self, metric: str, patience: int, epochs: int) -> None:
         self.metric, self.patience, self.epochs = metric, patience, epochs
         self.sign = 1.0 if METRICS[metric].higher_is_better else -1.0
         self.log: list[Epoch] = []
+        self.before: dict[str, float | None] | None = None
         self.score = self.latest = -math.inf
         self.epoch = 0
         self.state: Any = None
         self.stopped = ""
+
+    def start(self, found: dict[str, float | None], classifier: Classifier) -> None:
+        """Take in what there is before the first step: no epoch that is worse will be kept."""
+        self.before = found
+        self.score, self.state = self._signed(found), classifier.snapshot()
 
     def see(
         self, epoch: int, found: dict[str, float | None], loss: float, seconds: float, rows: int, classifier: Classifier
@@ -336,17 +349,20 @@ class Best:
         self.log.append(
             Epoch(epoch=epoch, train_loss=loss, validation=found, seconds=seconds, rows_per_second=rows / seconds)
         )
-        value = found.get(self.metric)
-        self.latest = -math.inf if value is None else self.sign * value
-        if self.latest >= self.score or self.epoch == 0:
+        self.latest = self._signed(found)
+        if self.latest >= self.score or self.state is None:
             self.score, self.epoch, self.state = self.latest, epoch, classifier.snapshot()
-        elif epoch - self.epoch >= self.patience and epoch < self.epochs:
+        elif epoch - max(self.epoch, 1) >= self.patience and epoch < self.epochs:
             self.stopped = f"validation {self.metric} did not improve for {self.patience} epochs"
+
+    def _signed(self, found: dict[str, float | None]) -> float:
+        value = found.get(self.metric)
+        return -math.inf if value is None else self.sign * value
 
     def diverged(self, epoch: int, learning_rate: float) -> None:
         """The loss is not a number: keep the best epoch, or give up where there is none."""
         self.stopped = f"the loss stopped being a number in epoch {epoch}"
-        if self.epoch == 0:
+        if not self.log:
             raise LiftuneError(
                 f"{self.stopped}, at a learning rate of {learning_rate:g}",
                 where="--lr",
@@ -354,12 +370,15 @@ class Best:
             )
 
     def line(self) -> str:
-        """The newest epoch in a line."""
+        """The newest evaluation in a line."""
+        found = self.log[-1].validation if self.log else self.before or {}
+        value = found.get(self.metric)
+        told = f"validation {self.metric} {'undefined' if value is None else f'{value:.4f}'}"
+        if not self.log:
+            return f"  epoch 0 of {self.epochs}: {told}, before the first step"
         last = self.log[-1]
-        value = last.validation.get(self.metric)
-        shown = "undefined" if value is None else f"{value:.4f}"
         mark = "  best so far" if self.epoch == last.epoch else ""
         return (
-            f"  epoch {last.epoch} of {self.epochs}: loss {last.train_loss:.4f}, validation {self.metric} {shown}, "
+            f"  epoch {last.epoch} of {self.epochs}: loss {last.train_loss:.4f}, {told}, "
             f"{last.rows_per_second:,.0f} rows/s{mark}"
         )

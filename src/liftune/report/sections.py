@@ -7,7 +7,7 @@ html.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from liftune.details import Details
@@ -200,26 +200,32 @@ def training(record: RunRecord) -> Section | None:
     """Loss and validation score of each epoch, of each seed."""
     if not record.logs:
         return None
-    rows = tuple(
-        (
-            str(log.seed),
-            f"{epoch.epoch}{' *' if epoch.epoch == log.best_epoch else ''}",
-            f"{epoch.train_loss:.4f}",
-            number(epoch.validation.get(record.metric)),
-            seconds(epoch.seconds),
-            f"{epoch.rows_per_second:,.0f}",
-        )
-        for log in record.logs
-        for epoch in log.epochs
-    )
+    rows = tuple(row for log in record.logs for row in _epochs(log, record.metric))
     headings = ("seed", "epoch", "train loss", f"validation {record.metric}", "seconds", "rows/s")
     said = tuple(
         f"seed {log.seed}: {log.steps:,} steps of {log.batch_size}, peak learning rate {log.learning_rate:g}; "
-        f"{log.stopped}; epoch {log.best_epoch} kept (*)"
+        f"{log.stopped}; epoch {log.best_epoch} kept (*){'' if log.best_epoch else ': no epoch beat the start'}"
         for log in record.logs
     )
     said = (*_teaching(record.logs[0]), *said)
     return Section("Training", said, (Table(headings, rows, frozenset(range(6))),), charts=_curves(record))
+
+
+def _epochs(log: TrainLog, metric: str) -> Iterator[tuple[str, ...]]:
+    def named(epoch: int) -> str:
+        return f"{epoch}{' *' if epoch == log.best_epoch else ''}"
+
+    if log.start is not None:
+        yield (str(log.seed), named(0), "-", number(log.start.get(metric)), "-", "-")
+    for epoch in log.epochs:
+        yield (
+            str(log.seed),
+            named(epoch.epoch),
+            f"{epoch.train_loss:.4f}",
+            number(epoch.validation.get(metric)),
+            seconds(epoch.seconds),
+            f"{epoch.rows_per_second:,.0f}",
+        )
 
 
 def _teaching(log: TrainLog) -> tuple[str, ...]:
@@ -235,12 +241,12 @@ def _curves(record: RunRecord) -> tuple[Lines, ...]:
     if not logs:
         return ()
 
-    def lines(what: str, values: list[list[float | None]]) -> Lines:
+    def lines(what: str, values: list[list[tuple[int, float | None]]]) -> Lines:
         series = tuple(
             Series(
                 f"seed {log.seed}",
-                tuple(float(epoch.epoch) for epoch, value in zip(log.epochs, found, strict=True) if value is not None),
-                tuple(value for value in found if value is not None),
+                tuple(float(epoch) for epoch, value in found if value is not None),
+                tuple(value for _, value in found if value is not None),
             )
             for log, found in zip(logs, values, strict=True)
         )
@@ -248,10 +254,16 @@ def _curves(record: RunRecord) -> tuple[Lines, ...]:
         return Lines(f"{what.capitalize()} by epoch", f"{what} by epoch: {ends}", series, "epoch", what, whole=True)
 
     return (
-        lines("train loss", [[epoch.train_loss for epoch in log.epochs] for log in logs]),
+        lines("train loss", [[(epoch.epoch, epoch.train_loss) for epoch in log.epochs] for log in logs]),
         lines(
             f"validation {record.metric}",
-            [[epoch.validation.get(record.metric) for epoch in log.epochs] for log in logs],
+            [
+                [
+                    *([] if log.start is None else [(0, log.start.get(record.metric))]),
+                    *((epoch.epoch, epoch.validation.get(record.metric)) for epoch in log.epochs),
+                ]
+                for log in logs
+            ],
         ),
     )
 
