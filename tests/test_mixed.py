@@ -126,7 +126,7 @@ def test_on_a_real_model_two_six_and_many_labels_share_a_batch(tmp_path: Path) -
 
 
 def test_one_model_of_far_more_rows_than_the_others_is_not_padded_to(tmp_path: Path) -> None:
-    """Eight models of one row each beside one of many: in bfloat16 their products are made one by one."""
+    """Eight models of one row each beside one of many: in bfloat16 the ninth is a block of its own."""
     plan = replace(PACKED, dtype="bfloat16")
     base = save_tiny("distilbert", tmp_path / "base")
     shelf = Shelf(plan, tokens=2048)
