@@ -135,9 +135,14 @@ def test_other_rows_and_no_rows_at_all_are_refused() -> None:
 
 def test_one_seed_leaves_the_interval_as_it_was() -> None:
     over_rows = clopper_pearson(80, 100)
-    assert with_seeds(over_rows, np.array([0.8])) == over_rows
-    same = with_seeds(over_rows, np.array([0.8, 0.8, 0.8]))
+    same = with_seeds(over_rows, 0.0, 2.0)
     assert (same.low, same.high) == pytest.approx((over_rows.low, over_rows.high))
+    assert rank([entrant("a", 0.8)])[0].score == clopper_pearson(_right(entrant("a", 0.8)), N)
+
+
+def _right(one: Entrant) -> float:
+    answers = one.evaluations[0]
+    return float((answers.logits.argmax(axis=1) == answers.targets).sum())
 
 
 def test_methods_that_are_alike_are_told_apart_at_most_5_times_in_a_hundred() -> None:
@@ -161,3 +166,49 @@ def test_methods_that_are_alike_are_told_apart_at_most_5_times_in_a_hundred() ->
         naive += ttest_1samp(rows, 0.0).pvalue <= 0.05
     assert false / draws <= 0.055
     assert naive / draws > 0.10
+
+
+def drawn(
+    rng: np.random.Generator, names: str, skills: list[float], *, seeds: int = 3, rows: int = 200
+) -> list[Entrant]:
+    """Contenders of these skills; each has a spread over seeds of its own, and rows differ in ease."""
+    hard, found = rng.normal(size=rows), []
+    for name, skill in zip(names, skills, strict=True):
+        spread = 0.15 * np.sqrt(4 / rng.chisquare(4))  # now and then a wild one
+        right = skill + spread * rng.normal(size=(seeds, 1)) + hard + rng.normal(size=(seeds, rows)) > 0
+        found.append(Entrant(name, tuple(evaluation(name, each) for each in right)))
+    return found
+
+
+def test_many_methods_that_are_alike_are_seldom_told_apart_though_some_are_wild() -> None:
+    rng, draws = np.random.default_rng(1), 120
+    names = "abcdefghijkl"
+    false = sum(max(each.rank for each in rank(drawn(rng, names, [0.5] * 12))) > 1 for _ in range(draws))
+    assert false / draws <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / draws)
+
+
+def test_three_seeds_are_enough_to_tell_good_from_poor_among_many() -> None:
+    """Two degrees of freedom a contender would tie a share of 0.4 with one of 0.9, corrected for 276 pairs."""
+    names = "abcdefghijklmnopqrstuvwx"
+    places = rank(drawn(np.random.default_rng(2), names, [2.0] * 12 + [-0.4] * 12))
+    assert {each.name for each in places if each.rank == 1} == set(names[:12])
+
+
+def test_variances_are_drawn_to_each_other_as_far_as_they_are_alike() -> None:
+    from liftune.evidence.moderated import moderate
+
+    rng = np.random.default_rng(0)
+    freedom = np.full(4_000, 2.0)
+    raw = rng.chisquare(2, 4_000) / 2
+    alike = moderate(raw, freedom)
+    assert np.log(alike.variances).std() < 0.1 * np.log(raw).std()
+    assert np.mean(alike.variances) == pytest.approx(1.0, rel=0.1)
+    assert (alike.freedom > 50).all()
+    true = 6 / rng.chisquare(6, 4_000)  # Smyth's own model, with d0 = 6 and s0^2 = 1
+    found = moderate(true * rng.chisquare(2, 4_000) / 2, freedom)
+    assert found.freedom[0] == pytest.approx(8.0, rel=0.2)
+    raw = true * rng.chisquare(2, 4_000) / 2
+    steadied = moderate(raw, freedom).variances
+    assert np.median(np.abs(np.log(steadied / true))) < 0.6 * np.median(np.abs(np.log(raw / true)))
+    few = np.array([1.0, 2.0])
+    assert moderate(few, np.array([2.0, 2.0])).variances is few

@@ -5,15 +5,15 @@ Not here: two contenders (compare.py), what a metric is (metrics.py).
 
 With one evaluation on each side, the one rule of compare.py gives a pair's p-value: it speaks of these two models.
 With several seeds, rows and seeds both vary: the variance of the difference is that of resampled rows plus that of
-each side's mean over seeds, each with its own t quantile (seeds.py). It speaks of the methods. All pairs are corrected
-together by Holm.
+each side's mean over seeds, steadied by all entrants' (moderated.py), each with its own t quantile (seeds.py). It
+speaks of the methods. All pairs are corrected together by Holm.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy as np
 from liftune.errors import DataError
 from liftune.evidence.evaluate import Evaluation
 from liftune.evidence.intervals import ALPHA, CONFIDENCE, clopper_pearson, discordant, mcnemar_exact
+from liftune.evidence.moderated import moderate
 from liftune.evidence.multiple import holm
 from liftune.evidence.resampling import bca_bootstrap, randomisation_test
 from liftune.evidence.seeds import Spread
@@ -66,7 +67,7 @@ def rank(entrants: Sequence[Entrant], metric: str | None = None, *, alpha: float
     if any(each.ids != first.ids for entrant in entrants for each in entrant.evaluations):
         raise DataError("the contenders answered different rows", mend="evaluate all on the same test rows")
     measure = check_metric(metric, first.task)
-    sides = {entrant.name: _Side.of(entrant, measure) for entrant in entrants}
+    sides = _steadied({entrant.name: _Side.of(entrant, measure) for entrant in entrants}, measure)
     worst_last = sorted(sides, key=lambda name: sides[name].signed, reverse=True)
     known = [name for name in worst_last if sides[name].score.value is not None]
     apart = _told_apart({name: sides[name] for name in known}, measure, alpha)
@@ -90,6 +91,25 @@ def _told_apart(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tu
     return {pair for pair, p_value in zip(pairs, holm(p_values), strict=True) if p_value <= alpha}
 
 
+def _steadied(sides: dict[str, _Side], metric: Metric) -> dict[str, _Side]:
+    """Each side with the variance of its seeds drawn towards that of all, and the interval that follows."""
+    several = {name: side for name, side in sides.items() if len(side.values) > 1}
+    found = moderate(
+        np.array([side.values.var(ddof=1) for side in several.values()]),
+        np.array([len(side.values) - 1.0 for side in several.values()]),
+    )
+    steadied = {
+        name: replace(
+            side,
+            seed_variance=float(variance) / len(side.values),
+            freedom=float(freedom),
+            score=_bounded(with_seeds(side.score, float(variance) / len(side.values), float(freedom)), metric),
+        )
+        for (name, side), variance, freedom in zip(several.items(), found.variances, found.freedom, strict=True)
+    }
+    return {**sides, **steadied}
+
+
 @dataclass(frozen=True)
 class _Side:
     """What comparisons need of an entrant: its evaluations, each seed's value, the mean with its interval."""
@@ -98,6 +118,10 @@ class _Side:
     values: FloatArray
     score: Interval
     signed: float
+    seed_variance: float = 0.0
+    """Of the mean over seeds."""
+    freedom: float = math.inf
+    """Degrees of freedom of that."""
 
     @classmethod
     def of(cls, entrant: Entrant, metric: Metric) -> _Side:
@@ -105,17 +129,12 @@ class _Side:
         if any(value is None for value in each):
             return cls(entrant.evaluations, np.array([]), Interval(value=None, note="undefined"), -math.inf)
         values = np.array(each, dtype=np.float64)
-        score = _bounded(with_seeds(_over_rows(entrant.evaluations, metric), values), metric)
+        score = _bounded(_over_rows(entrant.evaluations, metric), metric)
         return cls(entrant.evaluations, values, score, metric.sign * float(values.mean()))
 
     @property
     def spread(self) -> float | None:
         return float(self.values.std(ddof=1)) if len(self.values) > 1 else None
-
-    @property
-    def seed_variance(self) -> float:
-        """Of the mean over seeds."""
-        return float(self.values.var(ddof=1)) / len(self.values) if len(self.values) > 1 else 0.0
 
 
 def _bounded(found: Interval, metric: Metric) -> Interval:
@@ -137,19 +156,19 @@ def _over_rows(evaluations: Sequence[Evaluation], metric: Metric) -> Interval:
     return bca_bootstrap(statistics, lambda values: np.asarray(np.mean(values, axis=0))).interval
 
 
-def with_seeds(over_rows: Interval, values: FloatArray) -> Interval:
-    """An interval over rows, widened by what another draw of seeds would change; with one seed, as it was.
+def with_seeds(over_rows: Interval, variance: float, freedom: float) -> Interval:
+    """An interval over rows, widened by what another draw of seeds would change.
 
     Args:
-        values: (S,) each seed's own.
+        variance: of the mean over seeds; freedom: its degrees of freedom.
 
     Source: the variance estimates of the two parts recovered from their own intervals and added, Zou and Donner (2008).
     """
     from scipy.stats import t
 
-    if len(values) < 2 or over_rows.value is None or over_rows.low is None or over_rows.high is None:
+    if over_rows.value is None or over_rows.low is None or over_rows.high is None:
         return over_rows
-    half = float(t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(variance)
     middle = over_rows.value
     low, high = (math.hypot(middle - over_rows.low, half), math.hypot(over_rows.high - middle, half))
     return over_rows.model_copy(update={"low": middle - low, "high": middle + high})
@@ -164,8 +183,9 @@ def _p_value(a: _Side, b: _Side, metric: Metric) -> float:
     over_seeds = a.seed_variance + b.seed_variance
     if over_rows + over_seeds <= 0.0:
         return 1.0 if difference == 0.0 else 0.0
-    least = min(len(side.values) for side in (a, b) if len(side.values) > 1)
-    return Spread(difference, difference, over_rows, over_seeds, len(a.evaluations[0].ids), least).p_value()
+    rows, seeds = len(a.evaluations[0].ids), max(len(a.values), len(b.values))
+    freedom = min(a.freedom, b.freedom)
+    return Spread(difference, difference, over_rows, over_seeds, rows, seeds, freedom).p_value()
 
 
 def _of_two_models(a: Evaluation, b: Evaluation, metric: Metric) -> float:

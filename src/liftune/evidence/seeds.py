@@ -36,6 +36,7 @@ class Spread:
     Args:
         value: of the gain; centre: of its interval, a little nearer to nought for accuracy.
         of_rows, of_seeds: variance of the gain by the choice of rows, and by that of seeds.
+        freedom: degrees of freedom of the latter; None is one less than the seeds.
     """
 
     value: float
@@ -44,6 +45,7 @@ class Spread:
     of_seeds: float
     rows: int
     seeds: int
+    freedom: float | None = None
 
     def half_width(self, confidence: float = CONFIDENCE) -> float:
         """Half of the interval: the root of the two variances, each times the square of its own t quantile.
@@ -52,7 +54,8 @@ class Spread:
         """
         from scipy.stats import t
 
-        by_rows, by_seeds = t.ppf((1.0 + confidence) / 2.0, [self.rows - 1, self.seeds - 1])
+        freedom = self.seeds - 1 if self.freedom is None else self.freedom
+        by_rows, by_seeds = t.ppf((1.0 + confidence) / 2.0, [self.rows - 1, freedom])
         return math.sqrt(by_rows**2 * self.of_rows + by_seeds**2 * self.of_seeds)
 
     def p_value(self) -> float:
