@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from liftune.models.methods import METHODS
 from liftune.record import Audit, Interval, RowCounts
 from liftune.scale.found import CellFound, RungsFound, Standing, SweepRecord
 from liftune.task import TaskKind
@@ -28,7 +29,7 @@ def standing(contender: str, score: float, rank: int, **more: Any) -> Standing:
     return Standing(model="minilm", contender=contender, tuned=True, rank=rank, score=interval, seeds=3, **more)
 
 
-def sweep_of(data: str, *standings: Standing) -> tuple[SweepRecord, dict[str, Any]]:
+def sweep_of(data: str, *standings: Standing, lacking: str = "") -> tuple[SweepRecord, dict[str, Any]]:
     record = SweepRecord(
         sweep="s", data=data, task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
         rows=RowCounts(train=256, validation=200, test=400), metric="accuracy", data_fingerprint="f",
@@ -42,6 +43,7 @@ def sweep_of(data: str, *standings: Standing) -> tuple[SweepRecord, dict[str, An
             "data": {"train_rows": 256, "test_rows": 400},
             "model": {"max_length": 48},
         },
+        "methods": [name for name in METHODS if name != lacking],
         "models": ["/somewhere/minilm"],
     }
     return record, asked
@@ -50,7 +52,7 @@ def sweep_of(data: str, *standings: Standing) -> tuple[SweepRecord, dict[str, An
 def test_the_page_holds_every_set_and_the_means_over_those_that_all_have(maker: Any) -> None:
     costs = {"train_seconds": 4.0, "adapter_bytes": 1_400_000}
     first = sweep_of("/data/emotion", standing("lora", 0.6, 1, **costs), standing("ia3", 0.5, 2), standing("x", 0.4, 3))
-    second = sweep_of("/data/trec6", standing("ia3", 0.9, 1), standing("lora", 0.8, 1, **costs))
+    second = sweep_of("/data/trec6", standing("ia3", 0.9, 1), standing("lora", 0.8, 1, **costs), lacking="hra")
     text = maker.page([first, second], "One thread.")
     assert "| `lora` | 0.700 | 1.0 | 0.600 (1) | 0.800 (1) | 4.0 | - | 0 | 1.4 MB |" in text
     assert text.index("| `lora` | 0.7") < len(text)
@@ -58,6 +60,7 @@ def test_the_page_holds_every_set_and_the_means_over_those_that_all_have(maker: 
     assert "## emotion" in text
     assert "## trec6" in text
     assert "One thread." in text
+    assert "| all but hra | `liftune sweep trec6 --methods NAME,... --models minilm " in text
     assert "liftune sweep emotion --methods all --models minilm --seeds 0,1,2 --epochs 4 --batch-size 8" in text
     assert "/data" not in text
     assert "/somewhere" not in text

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from liftune.models.methods import METHODS
 from liftune.report.sections import count
 from liftune.report.text import markdown_table
 from liftune.scale.folder import read_sweep
@@ -56,17 +57,23 @@ def name_of(record: SweepRecord) -> str:
 
 
 def _setting(sweeps: Sequence[tuple[SweepRecord, dict[str, Any]]]) -> Iterable[str]:
-    yield "| data | train | validation | test | epochs | batch | tokens | seeds | command |"
-    yield "|---|---:|---:|---:|---:|---:|---:|---|---|"
+    yield "| data | train | validation | test | epochs | batch | tokens | seeds | methods | command |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---|---|---|"
     for record, asked in sweeps:
         train, rows = asked["run"]["train"], record.rows
         seeds = ",".join(map(str, train["seeds"]))
         counts = f"{rows.train:,} | {rows.validation:,} | {rows.test:,}"
         rest = f"{train['epochs'] or 'default'} | {train['batch_size']} | {record.rungs[0].max_length} | {seeds}"
-        yield f"| {name_of(record)} | {counts} | {rest} | `{command(record, asked)}` |"
+        yield f"| {name_of(record)} | {counts} | {rest} | {methods(asked)} | `{command(record, asked)}` |"
     versions = sweeps[0][0].versions
     yield ""
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
+
+
+def methods(asked: dict[str, Any]) -> str:
+    """Which of the registry's methods took part."""
+    lacking = [name for name in METHODS if name not in asked["methods"]]
+    return "all" if not lacking else f"all but {', '.join(lacking)}"
 
 
 def command(record: SweepRecord, asked: dict[str, Any]) -> str:
@@ -82,7 +89,8 @@ def command(record: SweepRecord, asked: dict[str, Any]) -> str:
         "max-length": run["model"]["max_length"],
     }
     given = " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
-    return f"liftune sweep {name_of(record)} --methods all --models {','.join(map(short, asked['models']))} {given}"
+    which = "all" if methods(asked) == "all" else "NAME,..."
+    return f"liftune sweep {name_of(record)} --methods {which} --models {','.join(map(short, asked['models']))} {given}"
 
 
 def short(model: str) -> str:
