@@ -708,7 +708,8 @@ def test_training_takes_the_steps_of_a_plain_peft_loop(
     start = classifier.snapshot()
     spec = TrainSpec(epochs=1, batch_size=16, warmup_fraction=0.0)
     schedule = Schedule.of(spec, rows=len(splits.train), learning_rate=1e-3)
-    train(classifier, splits, spec, schedule, metric="accuracy", seed=4, progress=Progress(quiet=True))
+    log = train(classifier, splits, spec, schedule, metric="log_loss", seed=4, progress=Progress(quiet=True))
+    assert log.best_epoch == 1, "else it is the start that was kept"
     order = np.random.default_rng(4).permutation(len(splits.train)).reshape(3, 16)
     targets = torch.as_tensor(splits.encoded(splits.train)).long()
     batches = [([splits.train.rows[i] for i in step], targets[step]) for step in order]
