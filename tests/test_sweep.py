@@ -415,3 +415,9 @@ def test_cells_side_by_side_are_those_one_after_the_other(ask: Callable[..., Swe
     together = sweep(ask(out=str(tmp_path / "together")), jobs=2)
     assert [each.score for each in together.standings] == [each.score for each in alone.standings]
     assert {cell.state for cell in together.cells} == {"done"}
+
+
+def test_the_rung_and_the_method_of_one_name_both_stand(ask: Callable[..., SweepSpec]) -> None:
+    """The probe on frozen features and the model's own head tuned are two contenders."""
+    record = sweep(ask("probe", seeds="0"))
+    assert {("probe", False), ("probe (tuned)", True)} <= {(each.contender, each.tuned) for each in record.standings}

@@ -96,7 +96,9 @@ def entries_of(
     found = [Entry(model, name, False, (cell,), (evaluation,)) for name, (cell, evaluation) in rungs.items()]
     gathered: dict[str, Entry] = {}
     for cell, evaluation in cells:
-        before = gathered.get(cell.method, Entry(model, cell.method, True, (), ()))
+        # The rung `probe` is fitted to features; the method of that name tunes the model's own head.
+        name = f"{cell.method} (tuned)" if cell.method in rungs else cell.method
+        before = gathered.get(cell.method, Entry(model, name, True, (), ()))
         gathered[cell.method] = replace(
             before, cells=(*before.cells, cell), evaluations=(*before.evaluations, evaluation)
         )
