@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.work import Result, Work
 
@@ -62,12 +63,17 @@ def run(work: Work) -> Result:
 
 def launch(work: Work) -> Result:
     """Run a contender in a new process; what went wrong there is in `missing`."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     command = [work.python or sys.executable, "-m", "benchmarks", "contender", work.to_json()]
-    with tempfile.TemporaryDirectory() as scratch:  # what a contender leaves in temporary folders goes with it
-        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": scratch}
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    done = in_a_process(command, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"]
         return Result(name=work.contender, config=work.config, missing=f"failed: {lines[-1]}")
     return Result.of(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def in_a_process(command: list[str], **options: Any) -> subprocess.CompletedProcess[Any]:
+    """Run a command that finds this package; what it leaves in temporary folders goes with it."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with tempfile.TemporaryDirectory() as scratch:
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": scratch}
+        return subprocess.run(command, env=variables, check=False, **options)

@@ -9,10 +9,7 @@ In: arguments.  Out: one table, defaults.json.  Not here: training (recipes.py),
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks import show
-from benchmarks.contender import ROOT
+from benchmarks.contender import in_a_process
 from liftune.artifact import RunFolder
 from liftune.evidence.compare import compare
 from liftune.evidence.decisions import choose_thresholds
 from liftune.evidence.evaluate import Evaluation, score
 from liftune.metrics import METRICS
 from liftune.record import Comparison, RunRecord
+from liftune.report.section import p_value
 from liftune.report.sections import interval
 from liftune.run import tuned_evaluation
 from liftune.task import encode
@@ -46,7 +44,6 @@ class Standing:
     record: RunRecord
     scores: dict[str, Evaluation]
     against: dict[str, Comparison]
-    seconds: dict[str, float]
 
     @property
     def best(self) -> str:
@@ -69,17 +66,13 @@ class Standing:
             "against": {name: each.model_dump(mode="json") for name, each in self.against.items()},
             "best": self.best,
             "recommended": self.record.recommended,
-            "seconds": self.seconds,
         }
 
 
 def called(command: list[str], what: str) -> bool:
     """Run it, its output on stderr, in a process of its own; whether it ended well."""
     show.say(what)
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    with tempfile.TemporaryDirectory() as scratch:
-        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": scratch}
-        done = subprocess.run([sys.executable, *command], env=variables, stdout=sys.stderr, check=False)
+    done = in_a_process([sys.executable, *command], stdout=sys.stderr)
     return done.returncode == 0
 
 
@@ -126,7 +119,6 @@ def standing(path: Path) -> Standing:
     record = folder.record()
     tuned = tuned_evaluation("tuned", folder, record)
     scores = {"tuned": scored(tuned)}
-    seconds = {"tuned": record.seconds}
     for rung in UNTUNED:
         contender = next(each for each in record.contenders if each.name == rung)
         thresholds = contender.decisions.thresholds if contender.decisions else None
@@ -141,9 +133,8 @@ def standing(path: Path) -> Standing:
             thresholds = chosen.values if chosen else None
             logits = answers["test"].reshape(len(tuned.ids), -1)
             scores[name] = scored(replace(tuned, name=name, logits=logits, thresholds=thresholds))
-            seconds[name] = float(answers["seconds"])
     against = {name: compare(each, scores["tuned"], record.metric) for name, each in scores.items() if name != "tuned"}
-    return Standing(path.name, record, scores, against, seconds)
+    return Standing(path.name, record, scores, against)
 
 
 def scored(evaluation: Evaluation) -> Evaluation:
@@ -181,5 +172,4 @@ def gain(comparison: Comparison) -> str:
     points = comparison.metric == "accuracy"
     scale, form = (100, "{:+.1f} [{:+.1f}, {:+.1f}]") if points else (1, "{:+.3f} [{:+.3f}, {:+.3f}]")
     low, high = (np.nan if value is None else value for value in (comparison.low, comparison.high))
-    p_value = "p < 0.0001" if comparison.p_value < 1e-4 else f"p = {comparison.p_value:.2g}"
-    return f"{form.format(*(scale * value for value in (comparison.gain, low, high)))}, {p_value}"
+    return f"{form.format(*(scale * value for value in (comparison.gain, low, high)))}, {p_value(comparison.p_value)}"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from transformers import (
 )
 
 from benchmarks.layers import HEADS, TARGETS, known
+from benchmarks.work import Work
 from liftune.artifact import RunFolder
 from liftune.data import load_data
 from liftune.data.rows import Split, Splits
@@ -46,8 +46,13 @@ def lora(model: Any) -> tuple[Any, dict[str, Any]]:
     """An adapted model, and what the recipe asks of Trainer."""
     kind = known(model.config.model_type)
     targets, heads = list(TARGETS[kind]), list(HEADS[kind])
-    config = LoraConfig(task_type=TaskType.SEQ_CLS, r=8, lora_alpha=16, target_modules=targets, modules_to_save=heads)
-    return get_peft_model(model, config), {"learning_rate": 1e-3, "per_device_train_batch_size": 16}
+    config = LoraConfig(
+        task_type=TaskType.SEQ_CLS, r=Work.rank, lora_alpha=Work.alpha, target_modules=targets, modules_to_save=heads
+    )
+    return get_peft_model(model, config), {
+        "learning_rate": Work.learning_rate,
+        "per_device_train_batch_size": Work.batch_size,
+    }
 
 
 def full(model: Any) -> tuple[Any, dict[str, Any]]:
@@ -59,16 +64,14 @@ RECIPES: dict[str, Callable[[Any], tuple[Any, dict[str, Any]]]] = {"lora": lora,
 
 
 def main(argv: Sequence[str]) -> None:
-    """Train by a recipe on a run's rows; write logits of its validation and test rows, and the seconds of it all."""
+    """Train by a recipe on a run's rows; write logits of its validation and test rows."""
     recipe, run, out, *precision = argv
-    started = time.perf_counter()
     spec = RunFolder.open(run).spec()
     splits = load_data(spec.data)
     trainer = trained(RECIPES[recipe], splits, spec.model.name, low=precision == ["bfloat16"])
-    seconds = time.perf_counter() - started
     validation, test = (answers(trainer, part) for part in (splits.validation, splits.test))
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    np.savez(out, seconds=seconds, fingerprint=splits.fingerprint, validation=validation, test=test)
+    np.savez(out, fingerprint=splits.fingerprint, validation=validation, test=test)
 
 
 def trained(recipe: Callable[[Any], tuple[Any, dict[str, Any]]], splits: Splits, name: str, *, low: bool) -> Trainer:
