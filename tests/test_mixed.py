@@ -92,6 +92,19 @@ def test_other_methods_share_the_weights_but_not_the_batch(method: str, tmp_path
     assert held > 0.5 * sum(each.numel() for each in weights)
 
 
+def test_the_base_is_in_memory_once(tmp_path: Path) -> None:
+    """What its fused layers multiply by is what the other models share."""
+    base = save_tiny("bert", tmp_path / "base")
+    opened = Shelf(PACKED, tokens=256).open(save_tuned(base, tmp_path / "two"))
+    assert opened.base is not None
+    lean = opened.mixed.base.lean
+    assert lean is not None
+    pool = {tensor.untyped_storage().data_ptr() for tensor in opened.base.pool.values()}
+    assert lean.fused is not None
+    for layer in lean.fused.weights():
+        assert {each.weight.untyped_storage().data_ptr() for each in (layer.qkv, layer.out, layer.up)} <= pool
+
+
 def test_a_model_tuned_in_full_has_weights_of_its_own(tmp_path: Path) -> None:
     base = save_tiny("bert", tmp_path / "base")
     folder = save_tuned(base, tmp_path / "full", method="full")
@@ -100,7 +113,11 @@ def test_a_model_tuned_in_full_has_weights_of_its_own(tmp_path: Path) -> None:
     assert_alike(answers([opened], TEXTS)[0], open_adapter(folder, plan=PACKED).logits(TEXTS))
 
 
-@pytest.mark.parametrize("plan", [Plan(), replace(PACKED, dtype="bfloat16")], ids=["padded", "bfloat16"])
+@pytest.mark.parametrize(
+    "plan",
+    [Plan(), replace(PACKED, dtype="bfloat16"), Plan(accelerations=frozenset({"packing"}))],
+    ids=["padded", "bfloat16", "packed by modules"],
+)
 def test_other_plans_answer_as_alone_too(plan: Plan, tmp_path: Path) -> None:
     base = save_tiny("distilbert", tmp_path / "base")
     shelf = Shelf(plan, tokens=256)

@@ -41,13 +41,19 @@ class MixedModel:
 
     def __init__(self, base: Classifier, *, tokens: int = 2048) -> None:
         self.base, self._tokens = base, tokens
-        if base.lean is not None:
-            base.lean.may_round = False  # hooks here know each vector's model by its place
         self._places = Places()
+        self._updates = _Updates(self._places)
         self._hooked: set[str] = set()
         self._wrapped: set[str] = set()
         # A model may be fitted in while others are being answered.
         self._lock = Lock()
+        if base.lean is not None:
+            fused = base.lean.stand_beside(self._updates.beside)
+            base.lean.may_round = bool(fused)  # hooks know each vector's model by its place
+            for name, module in base.backbone.model.named_modules():
+                if module in fused:
+                    self._updates.names[module] = name
+                    self._hooked.add(name)
 
     def fit(self, added: Added) -> Callable[[], None]:
         """Make the base ready for a model: hooks where it has updates, wrappers around its head.
@@ -58,7 +64,8 @@ class MixedModel:
         model = self.base.backbone.model
         with self._lock:
             fresh = sorted(set(added.lows) - self._hooked)
-            hooks = [model.get_submodule(name).register_forward_hook(_LowRank(name, self._places)) for name in fresh]
+            self._updates.names.update({model.get_submodule(name): name for name in fresh})
+            hooks = [model.get_submodule(name).register_forward_hook(self._updates.hook) for name in fresh]
             self._hooked.update(fresh)
             heads = sorted(set(added.heads) - self._wrapped)
             for name in heads:
@@ -124,45 +131,76 @@ def _by_model(positions: list[int], asked: Sequence[Asked]) -> list[int]:
     return sorted(positions, key=lambda i: order[id(asked[i].model)])
 
 
-class _LowRank:
-    """A forward hook that adds each row's own update to a linear layer's output."""
+class _Updates:
+    """Adds each row's own updates to the outputs of linear layers: as a forward hook of one, or beside fused ones."""
 
-    def __init__(self, name: str, places: Places) -> None:
-        self._name, self._places = name, places
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.names: dict[nn.Module, str] = {}
 
-    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """The output, changed in place."""
-        rows, found = inputs[0], output.view(-1, output.shape[-1])
-        flat = rows.reshape(-1, rows.shape[-1]).to(output.dtype)
-        whose = self._places.of(rows.shape)
-        lows = [added.lows.get(self._name) for added, _ in whose]
-        if len(lows) == 1 or output.dtype != torch.bfloat16:
-            # Measured: in float32 a product a model is fastest; in bfloat16 thin ones cost three times a batched one.
-            for low, (_, place) in zip(lows, whose, strict=True):
-                if low is not None:
-                    found[place].addmm_(F.linear(flat[place], low.down), low.up)
-            return output
-        for block in self._places.blocks(rows.shape):
-            if any(lows[block.models]):
-                _add_side_by_side(found[block.vectors], flat[block.vectors], lows[block.models], block)
+        self._add([self.names[module]], inputs[0], output.view(-1, output.shape[-1]), [output.shape[-1]])
         return output
 
+    def beside(self, modules: Sequence[nn.Linear], rows: Tensor, output: Tensor) -> None:
+        """As `lean.linear.Beside`; neither what is behind the rows' tokens nor a layer that no model changes counts."""
+        known = self._places.known(len(rows))
+        widths = [module.out_features for module in modules]
+        self._add([self.names[module] for module in modules], rows[None, :known], output[:known], widths)
 
-def _add_side_by_side(found: Tensor, flat: Tensor, lows: Sequence[Low | None], block: Block) -> None:
-    """Add a block's updates of (T, inputs) to (T, outputs), in place: two batched products."""
-    rank = max(len(low.down) for low in lows if low is not None)
-    down = torch.stack([_of_rank(None if low is None else low.down, rank, flat, flat.shape[1]) for low in lows])
-    up = torch.stack([_of_rank(None if low is None else low.up, rank, flat, found.shape[1]) for low in lows])
+    def _add(self, names: Sequence[str], rows: Tensor, found: Tensor, widths: Sequence[int]) -> None:
+        """Add to (T, sum of widths), in place; layers of one input side by side."""
+        flat = rows.reshape(-1, rows.shape[-1]).to(found.dtype)
+        whose = self._places.of(rows.shape)
+        lows = [[added.lows.get(name) for name in names] for added, _ in whose]
+        parts = torch.split(found, list(widths), dim=1)
+        if len(lows) == 1 or found.dtype != torch.bfloat16:
+            # Measured: in float32 a product a model is fastest; in bfloat16 thin ones cost three times a batched one.
+            for each, (_, place) in zip(lows, whose, strict=True):
+                for low, part in zip(each, parts, strict=True):
+                    if low is not None:
+                        part[place].addmm_(F.linear(flat[place], low.down), low.up)
+            return
+        for block in self._places.blocks(rows.shape):
+            if any(low for each in lows[block.models] for low in each):
+                _add_side_by_side(
+                    [part[block.vectors] for part in parts], flat[block.vectors], lows[block.models], block
+                )
+
+
+def _add_side_by_side(
+    found: Sequence[Tensor], flat: Tensor, lows: Sequence[Sequence[Low | None]], block: Block
+) -> None:
+    """Add a block's updates of (T, inputs) to each layer's (T, outputs), in place, by batched products.
+
+    Args:
+        lows: by model and layer.
+    """
+    by_layer = list(zip(*lows, strict=True))
+    ranks = [max((len(low.down) for low in each if low), default=0) for each in by_layer]
+    none = [
+        (flat.new_zeros(r, flat.shape[1]), flat.new_zeros(r, part.shape[1]))
+        for r, part in zip(ranks, found, strict=True)
+    ]
+    downs = [
+        _of_rank(low.down, rank) if low else zeros
+        for each in lows
+        for low, rank, (zeros, _) in zip(each, ranks, none, strict=True)
+    ]
+    down = torch.cat(downs).view(len(lows), -1, flat.shape[1])
     wide = flat if block.sources is None else flat.index_select(0, block.sources.to(flat.device))
-    sums = torch.bmm(torch.bmm(wide.view(len(lows), -1, flat.shape[1]), down.transpose(1, 2)), up)
-    sums = sums.view(-1, found.shape[1])
-    found.add_(sums if block.places is None else sums.index_select(0, block.places.to(flat.device)))
+    inner = torch.bmm(wide.view(len(lows), -1, flat.shape[1]), down.transpose(1, 2))
+    for part, each, columns, (_, zeros) in zip(found, by_layer, torch.split(inner, ranks, dim=2), none, strict=True):
+        if not len(zeros):
+            continue
+        up = torch.stack([_of_rank(low.up, len(zeros)) if low else zeros for low in each])
+        sums = torch.bmm(columns, up).view(-1, part.shape[1])
+        part.add_(sums if block.places is None else sums.index_select(0, block.places.to(flat.device)))
 
 
-def _of_rank(factor: Tensor | None, rank: int, like: Tensor, width: int) -> Tensor:
+def _of_rank(factor: Tensor, rank: int) -> Tensor:
     """(rank, width), with zeros for what there is not."""
-    if factor is None:
-        return like.new_zeros(rank, width)
     return factor if factor.shape[0] == rank else F.pad(factor, (0, 0, 0, rank - factor.shape[0]))
 
 

@@ -84,6 +84,10 @@ class Places:
                 self._rows.append(row)
                 self._tokens.append(tokens)
 
+    def known(self, vectors: int) -> int:
+        """How many of a packed batch's vectors are rows or rows' tokens; others may stand behind the tokens."""
+        return self._rows[-1] if vectors == self._rows[-1] else min(vectors, self._tokens[-1])
+
     def of(self, shape: torch.Size) -> list[tuple[Added, slice]]:
         """Whose are which of the vectors of an input (..., D), counted over all its axes but the last.
 

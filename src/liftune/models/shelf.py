@@ -107,12 +107,9 @@ class Shelf:
         key = (card.base_sha256, card.base, card.base_revision or "", str(card.trust_remote_code))
         found = self._bases.get(key)
         if found is None:
-            # The fused layers know of one update for all rows, so the base runs by its own modules.
-            plan = self._plan.without({"fused-lora": "rows of one batch have updates of their own"})
-            classifier = attach(reload_backbone(card, seed=0, plan=plan), None, plan=plan)
-            pool = pool_of(classifier.backbone.model)
+            classifier = attach(reload_backbone(card, seed=0, plan=self._plan), None, plan=self._plan)
             mixed = MixedModel(classifier, tokens=self._tokens)
-            found = self._bases[key] = Base(classifier.backbone, mixed, pool)
+            found = self._bases[key] = Base(classifier.backbone, mixed, pool_of(classifier.backbone.model))
         return found
 
 

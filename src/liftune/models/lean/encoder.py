@@ -19,6 +19,7 @@ from liftune.hardware.lanes import current_lane
 from liftune.models.lean.dropout import MaskPool, draw_as_ever, drawn_mask
 from liftune.models.lean.fused import FusedLayers
 from liftune.models.lean.layer import EncoderLayer, LayerWeights, Masks
+from liftune.models.lean.linear import Beside
 from liftune.models.lean.modular import run_modules
 from liftune.models.lean.packing import Packing
 from liftune.models.lean.roles import Encoder, Roles
@@ -35,7 +36,7 @@ class LeanEncoder:
 
     def __init__(self, encoder: Encoder, *, fused: bool, first_only: bool, cheap: bool) -> None:
         self._encoder = encoder
-        self._fused = FusedLayers(encoder.layers) if fused else None
+        self.fused = FusedLayers(encoder.layers) if fused else None
         self.first_only = first_only
         self.may_round = True
         """Whether a few tokens that nobody reads may stand behind the others; not where hooks count them."""
@@ -71,6 +72,14 @@ class LeanEncoder:
         finally:
             self.first_only = before
 
+    def stand_beside(self, beside: Beside) -> set[nn.Linear]:
+        """Let `beside` add to the outputs of linear layers; it sees a few tokens that nobody reads behind the others.
+
+        Returns:
+            the layers that it will be told of; none where they run as their own modules.
+        """
+        return self.fused.stand_beside(beside) if self.fused is not None else set()
+
     def _see_lengths(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         mask = kwargs.get("attention_mask")
         if mask is None:
@@ -83,7 +92,7 @@ class LeanEncoder:
         """(B, L, D) embeddings to (B, L, D) states with zeros where there is padding; or (B, 1, D) first states."""
         lengths, columns = self._shapes.pop(current_lane().index)
         training = self._encoder.stack.training
-        fused = self._fused if self._fused is not None and self._fused.ready() else None
+        fused = self.fused if self.fused is not None and self.fused.ready() else None
         weights = fused.weights() if fused else None
         packing = Packing.of(lengths, columns, round_up=self.may_round and _makes_kernels(weights))
         rows = packing.pack(hidden_states)

@@ -7,6 +7,7 @@ Not here: computing (layer.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
 from liftune.models.lean.layer import LayerWeights, Norm
-from liftune.models.lean.linear import Pair, Product
+from liftune.models.lean.linear import Beside, Pair, Product
 from liftune.models.lean.reordered import Reordered
 from liftune.models.lean.roles import LINEAR, NORMS, Roles
 
@@ -66,6 +67,7 @@ class FusedLayers:
 
     def __init__(self, layers: Sequence[Roles]) -> None:
         self._layers = tuple(layers)
+        self._beside: Beside | None = None
         self._made: list[tuple[tuple[tuple[int, int], ...], LayerWeights]] | None = None
         self._making = Lock()
 
@@ -77,6 +79,12 @@ class FusedLayers:
             for module in roles.named(LINEAR)
         )
 
+    def stand_beside(self, beside: Beside) -> set[nn.Linear]:
+        """Let `beside` add to the outputs of the model's own linear layers; returns those that it will be told of."""
+        self._beside, self._made = beside, None
+        self.weights()  # now: who shares the model's tensors from here on shares these
+        return {_linear(module) for roles in self._layers for module in roles.named(LINEAR)}
+
     def weights(self) -> list[LayerWeights]:
         """One a layer."""
         with self._making:  # one lane makes them for all
@@ -85,7 +93,7 @@ class FusedLayers:
             ):
                 # Also where answers are being given: tensors made in inference mode could never be trained through.
                 with torch.inference_mode(False), torch.no_grad():
-                    made = [weights_of(roles) for roles in self._layers]
+                    made = [weights_of(roles, self._beside) for roles in self._layers]
                     self._made = [(_key(roles), weights) for roles, weights in zip(self._layers, made, strict=True)]
             return [weights for _, weights in self._made]
 
@@ -123,7 +131,7 @@ def _scale(module: Any) -> float:
     return float(module.scaling[name])
 
 
-def weights_of(roles: Roles) -> LayerWeights:
+def weights_of(roles: Roles, beside: Beside | None = None) -> LayerWeights:
     """The layer's frozen parts; query, key and value are moved into one matrix, of which theirs become views."""
     joined = (roles.query, roles.key, roles.value)
     bases = [_linear(module) for module in joined]
@@ -134,23 +142,23 @@ def weights_of(roles: Roles) -> LayerWeights:
         start += base.out_features
     queries = bases[0].out_features
     return LayerWeights(
-        qkv=_product(joined, matrix),
-        query=_product(joined[:1], matrix[:queries]),
-        sides=_product(joined[1:], matrix[queries:]),
-        out=_of(roles.out),
+        qkv=_product(joined, matrix, beside),
+        query=_product(joined[:1], matrix[:queries], beside),
+        sides=_product(joined[1:], matrix[queries:], beside),
+        out=_of(roles.out, beside),
         norm1=_norm(roles.norm1),
-        up=_of(roles.up),
-        down=_of(roles.down),
+        up=_of(roles.up, beside),
+        down=_of(roles.down, beside),
         norm2=_norm(roles.norm2),
         heads=roles.heads,
     )
 
 
-def _of(module: nn.Module) -> Product:
-    return _product([module], _linear(module).weight.detach())
+def _of(module: nn.Module, beside: Beside | None) -> Product:
+    return _product([module], _linear(module).weight.detach(), beside)
 
 
-def _product(modules: Sequence[nn.Module], matrix: Tensor) -> Product:
+def _product(modules: Sequence[nn.Module], matrix: Tensor, beside: Beside | None) -> Product:
     """Layers side by side, whose weights are one matrix."""
     pairs: list[Pair] = []
     biases: list[Tensor] = []
@@ -162,7 +170,8 @@ def _product(modules: Sequence[nn.Module], matrix: Tensor) -> Product:
         biases.append(matrix.new_zeros(stop - start) if base.bias is None else base.bias.detach().to(matrix.dtype))
         start = stop
     reordered = Reordered(matrix) if Reordered.fits(matrix, alone=not pairs) else None
-    return Product(matrix, torch.cat(biases), tuple(pairs), reordered)
+    told = partial(beside, [_linear(module) for module in modules]) if beside else None
+    return Product(matrix, torch.cat(biases), tuple(pairs), reordered, told)
 
 
 def _norm(module: nn.Module) -> Norm:

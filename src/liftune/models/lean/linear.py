@@ -12,14 +12,19 @@ tokens' precision for the product alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liftune.models.lean.reordered import Reordered
+
+Beside: TypeAlias = Callable[[Sequence[nn.Linear], Tensor, Tensor], None]
+"""(layers side by side, their input (T, in), their outputs (T, out + ...)): adds to the outputs, in place, whatever
+stands beside the frozen weights. For answering alone: it has no backward."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Product:
     pairs: tuple[Pair, ...] = ()
     reordered: Reordered | None = None
     """The same weight, where products by it are faster so."""
+    beside: Callable[[Tensor, Tensor], None] | None = None
+    """A Beside of these layers."""
 
     def forward(self, rows: Tensor, adapters: Sequence[Tensor]) -> tuple[Tensor, Thin | None]:
         """(T, outputs) of (T, inputs), and what backward needs.
@@ -50,6 +57,8 @@ class Product:
         """
         ordered = self.reordered
         output = ordered.forward(rows, self.bias) if ordered else F.linear(rows, self.weight, self.bias)
+        if self.beside:
+            self.beside(rows, output)
         if not self.pairs:
             return output, None
         down, up = self._side_by_side(adapters, rows.dtype)
