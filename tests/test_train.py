@@ -56,6 +56,18 @@ def regression(scale: float) -> Splits:
     return Splits(TaskKind.REGRESSION, (), (), split, split.take(range(20)), split, Audit(), False, False, "same")
 
 
+def test_many_rows_take_larger_steps_unless_something_else_is_asked_for() -> None:
+    def of(rows: int, **asked: Any) -> tuple[int, float]:
+        schedule = Schedule.of(TrainSpec(**asked), rows=rows, learning_rate=1e-3)
+        return schedule.batch_size, schedule.learning_rate
+
+    assert of(9_999) == (16, 1e-3)
+    assert of(10_000) == (32, pytest.approx(1.4e-3))
+    assert of(10_000, batch_size=32) == (32, 1e-3)
+    assert of(10_000, lr=5e-4) == (32, 5e-4)
+    assert of(500, batch_size=64) == (64, 1e-3)
+
+
 def test_a_step_cut_by_length_has_the_gradient_of_the_whole_step(model: Path, emotions: Path) -> None:
     splits = load_data(DataSpec(source=str(emotions)))
     gradients = []
@@ -65,7 +77,7 @@ def test_a_step_cut_by_length_has_the_gradient_of_the_whole_step(model: Path, em
         cuts = micro_batches(np.arange(8), [len(row) for row in rows], classifier.plan)
         assert len(cuts) == -(-8 // cut)
         objective = Objective.of(classifier, splits, class_weights=False)
-        Loop(classifier, objective, _Plain(), None, None, rows, TrainSpec()).backward([cuts])  # type: ignore[arg-type]
+        Loop(classifier, objective, _Plain(), None, None, rows, TrainSpec(), 8).backward([cuts])  # type: ignore[arg-type]
         gradients.append(torch.cat([p.grad.flatten() for _, p in classifier.trainable() if p.grad is not None]))
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
     assert torch.allclose(gradients[0], gradients[2], atol=1e-6)

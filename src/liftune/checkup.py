@@ -24,6 +24,7 @@ from liftune.report.sections import Section, Table, plan_table
 from liftune.seam import Row
 from liftune.spec import RunSpec
 from liftune.task import TaskKind
+from liftune.train import default_batch_size
 
 
 class ModelCheck(Found):
@@ -112,7 +113,8 @@ def doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
         note=shapes.misfit or None,
     )
     rate = found.gemm_rates.get(plan.dtype)
-    epoch = _epoch(base.encode(rows), shapes, rate, spec.train.batch_size) if with_data else None
+    batch_size = spec.train.batch_size or default_batch_size(len(rows))
+    epoch = _epoch(base.encode(rows), shapes, rate, batch_size) if with_data else None
     return found.model_copy(update={"model": model, "epoch": epoch})
 
 

@@ -192,8 +192,8 @@ class TrainSpec(Spec):
 
     epochs: Positive | None = None
     """Passes over train at most; the best by validation is kept. By the number of rows if not given."""
-    batch_size: Positive = 16
-    """Rows of one optimizer step."""
+    batch_size: Positive | None = None
+    """Rows of one optimizer step; 16 if not given, and 32 at 1.4 times the rate from 10,000 train rows on."""
     lr: Annotated[float, Field(gt=0, lt=10)] | None = None
     """Peak learning rate; the method's own if not given."""
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.06

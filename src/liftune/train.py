@@ -38,8 +38,13 @@ from liftune.spec import TrainSpec
 
 #: Without --epochs: as many as make LEAST_ROW_VISITS (400 steps of 16), within EPOCHS; fewer, but at least two, where
 #: they would make more than MOST_ROW_VISITS.
-LEAST_ROW_VISITS, MOST_ROW_VISITS = 6_400, 64_000
+LEAST_ROW_VISITS, MOST_ROW_VISITS = 6_400, 32_000
 EPOCHS = (4, 30)
+#: Without --batch-size: rows of one step, and of one where there are MANY_ROWS and so steps enough. Larger products are
+#: nearer to the machine's rate. A learning rate that was not asked for goes with the square root of the rows (Malladi
+#: et al. 2022, "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms").
+STEP, LARGE_STEP, MANY_ROWS = 16, 32, 10_000
+LARGE_STEP_RATE = 1.4
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,14 @@ class Schedule:
 
     @classmethod
     def of(cls, spec: TrainSpec, *, rows: int, learning_rate: float) -> Schedule:
-        """Fill in what was not asked for; `rows` are train's, `learning_rate` is the method's own."""
+        """Fill in what was not asked for; `rows` are train's, `learning_rate` is the method's own, for small steps."""
         epochs = spec.epochs or default_epochs(rows)
-        steps = epochs * math.ceil(rows / spec.batch_size)
+        batch_size = spec.batch_size or default_batch_size(rows)
+        steps = epochs * math.ceil(rows / batch_size)
         warmup_steps = math.ceil(spec.warmup_fraction * steps)
-        return cls(epochs, spec.batch_size, steps, spec.lr or learning_rate, warmup_steps)
+        if not spec.batch_size and batch_size == LARGE_STEP:
+            learning_rate *= LARGE_STEP_RATE
+        return cls(epochs, batch_size, steps, spec.lr or learning_rate, warmup_steps)
 
     def factor(self, step: int) -> float:
         """Share of the peak learning rate at a step (0-based): linear warm-up, then linear decay to zero.
@@ -75,10 +83,19 @@ def default_epochs(rows: int) -> int:
     """Few rows are seen often, many rows seldom.
 
     >>> [default_epochs(rows) for rows in (100, 500, 1_080, 5_000, 16_000, 25_000, 100_000)]
-    [30, 13, 6, 4, 4, 3, 2]
+    [30, 13, 6, 4, 2, 2, 2]
     """
     epochs = min(max(math.ceil(LEAST_ROW_VISITS / rows), EPOCHS[0]), EPOCHS[1])
     return min(epochs, max(2, math.ceil(MOST_ROW_VISITS / rows)))
+
+
+def default_batch_size(rows: int) -> int:
+    """Rows of one optimizer step.
+
+    >>> [default_batch_size(rows) for rows in (500, 9_999, 10_000)]
+    [16, 16, 32]
+    """
+    return LARGE_STEP if rows >= MANY_ROWS else STEP
 
 
 def default_patience(epochs: int) -> int:
@@ -177,6 +194,7 @@ class Loop:
     scheduler: torch.optim.lr_scheduler.LRScheduler
     rows: Tokens
     spec: TrainSpec
+    batch_size: int
     taught: bool = False
     """Whether a teacher has a share of the targets."""
 
@@ -209,6 +227,7 @@ class Loop:
             scheduler,
             rows,
             spec,
+            schedule.batch_size,
             taught=bool(teacher),
         )
 
@@ -232,7 +251,7 @@ class Loop:
         method = self.classifier.method
         losses: list[float] = []
         with open_lanes(self.classifier.plan.lanes, random=True) as lanes:
-            for batch in batches(order, self.spec.batch_size):
+            for batch in batches(order, self.batch_size):
                 losses.append(self.backward(shares(batch, lengths, self.classifier.plan), lanes))
                 if not math.isfinite(losses[-1]):
                     break

@@ -104,8 +104,8 @@ def fit_linear(
 
     # Either is far below what another sample of train rows would change; sparse models are the slow ones.
     options = {"maxiter": iterations, "maxcor": 6, "ftol": 1e-6 if dense else 1e-5, "gtol": 1e-5}
-    # Sparse products are not BLAS: its threads would only spin, and on a busy machine triple the time.
-    with threadpool_limits(None if dense else 1, user_api="blas"):
+    # Products this thin are no faster divided, and threads that wait for each other tripled their time.
+    with threadpool_limits(1, user_api="blas"):
         found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options).x
     theta = found.reshape(width + 1, outputs).astype(np.float32)
     return Linear(np.ascontiguousarray(theta[:width].T), theta[width])
@@ -135,14 +135,9 @@ def out_of_fold(
         model = fit_linear(features[outside], targets[outside], outputs, task, strength, iterations=iterations)
         answers[inside] = model.logits(features[inside])
 
-    numbers = np.unique(folds).tolist()
-    if isinstance(features, np.ndarray):  # BLAS divides each product among the cores
-        for number in numbers:
-            fit(number)
-        return answers
     # The limit is the process's: set here, so that no fit lifts it while another runs.
     with threadpool_limits(1, user_api="blas") as before, ThreadPoolExecutor(_threads(before)) as pool:
-        list(pool.map(fit, numbers))
+        list(pool.map(fit, np.unique(folds).tolist()))
     return answers
 
 

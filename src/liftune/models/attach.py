@@ -49,7 +49,7 @@ def attach(
     model.requires_grad_(False)
     matrices = body_matrices(backbone.model, head)
     if method is None:
-        _hold(matrices, plan)
+        _hold(model, matrices, plan)
         return _ready(backbone, model, method, options, plan, head, backbone.max_length)
     check_family(method, backbone.family)
     if method.kind == "full":
@@ -58,7 +58,7 @@ def attach(
         shape = BackboneShape(backbone.family, backbone.model, head, total_steps)
         model = _with_peft(backbone, method, options, shape, seed)
     _require_fresh_trained(model, backbone)
-    _hold(matrices, plan)
+    _hold(model, matrices, plan)
     limit = families.position_limit(backbone.model)
     room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
     classifier = _ready(backbone, model, method, options, plan, head, room)
@@ -99,7 +99,7 @@ def rebuild(
     matrices = [] if method.kind == "full" else body_matrices(backbone.model, head)
     model = load()
     model.requires_grad_(False)
-    _hold(matrices, plan)
+    _hold(model, matrices, plan)
     return _ready(backbone, model, method, NoOptions(), plan, head, max_length)
 
 
@@ -166,11 +166,15 @@ def body_matrices(model: nn.Module, head: tuple[str, ...]) -> list[nn.Parameter]
     ]
 
 
-def _hold(matrices: list[nn.Parameter], plan: Plan) -> None:
+def _hold(model: nn.Module, matrices: list[nn.Parameter], plan: Plan) -> None:
     """Keep the body's frozen matrices in the planned precision; everything that is trained stays float32.
 
-    Vectors (norms, biases) stay float32 too: they are small, and CPU kernels refuse mixtures in norms.
+    Vectors (norms, biases) stay float32 too: they are small, and CPU kernels refuse mixtures in norms. They are copied,
+    as a few views of the file that was loaded would hold all of it in memory.
     """
-    for parameter in matrices:
-        if plan.dtype == "bfloat16" and not parameter.requires_grad:
-            parameter.data = parameter.data.to(torch.bfloat16)
+    if plan.dtype != "bfloat16":
+        return
+    frozen = {id(parameter) for parameter in matrices if not parameter.requires_grad}
+    for parameter in model.parameters():
+        rounded = id(parameter) in frozen
+        parameter.data = parameter.data.to(torch.bfloat16) if rounded else parameter.data.clone()

@@ -6,12 +6,13 @@ Not here: answering with it (mixed.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from liftune.models.classifier import Classifier
 
@@ -26,6 +27,35 @@ class Low:
     """(rank, outputs), scaled"""
 
 
+@dataclass(frozen=True)
+class Side:
+    """The updates of layers that share their input, side by side; rank 0 where there is none."""
+
+    downs: tuple[Tensor, ...]
+    """(rank, inputs) each"""
+    ups: tuple[Tensor, ...]
+    """(rank, outputs) each"""
+    ranks: tuple[int, ...]
+
+    @classmethod
+    def of(cls, lows: Sequence[Low | None], like: Tensor, widths: Sequence[int]) -> Side:
+        """`like` is an input, `widths` are the layers' outputs."""
+        downs = tuple(like.new_empty(0, like.shape[-1]) if low is None else low.down for low in lows)
+        ups = tuple(
+            like.new_empty(0, width) if low is None else low.up for low, width in zip(lows, widths, strict=True)
+        )
+        return cls(downs, ups, tuple(map(len, downs)))
+
+    def padded(self, ranks: tuple[int, ...]) -> Side:
+        """With rows of zeros up to these ranks."""
+        lacking = [wanted - rank for wanted, rank in zip(ranks, self.ranks, strict=True)]
+        downs, ups = (
+            tuple(F.pad(each, (0, 0, 0, rows)) for each, rows in zip(factors, lacking, strict=True))
+            for factors in (self.downs, self.ups)
+        )
+        return Side(downs, ups, ranks)
+
+
 @dataclass(frozen=True, eq=False)
 class Added:
     """All that makes a tuned model of a base; one object a model, as batches are sorted by it."""
@@ -36,6 +66,14 @@ class Added:
     """By whole name, too."""
     outputs: int
     """Columns of its logits."""
+    _sides: dict[tuple[str, ...], Side] = field(default_factory=dict, repr=False)
+
+    def side(self, names: tuple[str, ...], like: Tensor, widths: Sequence[int]) -> Side:
+        """The updates of layers that share the input `like`, whose outputs are so wide; made when first asked for."""
+        found = self._sides.get(names)
+        if found is None:
+            found = self._sides[names] = Side.of([self.lows.get(name) for name in names], like, widths)
+        return found
 
     def bytes(self) -> int:
         """Held in memory."""

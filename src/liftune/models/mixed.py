@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from liftune.hardware.lanes import open_lanes
 from liftune.models.classifier import Classifier
-from liftune.models.lowrank import Added, Low
+from liftune.models.lowrank import Added, Side
 from liftune.models.parts import Asked, Block, Places, Turn, Unmixable
 
 __all__ = ["MixedHead", "MixedModel", "Turn", "Unmixable"]
 
 #: Rows of one forward pass at most.
 ROWS = 256
+#: Tokens from which on a lane is worth its thread.
+LANE_TOKENS = 256
 
 
 class MixedModel:
@@ -47,13 +50,7 @@ class MixedModel:
         self._wrapped: set[str] = set()
         # A model may be fitted in while others are being answered.
         self._lock = Lock()
-        if base.lean is not None:
-            fused = base.lean.stand_beside(self._updates.beside)
-            base.lean.may_round = bool(fused)  # hooks know each vector's model by its place
-            for name, module in base.backbone.model.named_modules():
-                if module in fused:
-                    self._updates.names[module] = name
-                    self._hooked.add(name)
+        self._shared = False
 
     def fit(self, added: Added) -> Callable[[], None]:
         """Make the base ready for a model: hooks where it has updates, wrappers around its head.
@@ -63,6 +60,7 @@ class MixedModel:
         """
         model = self.base.backbone.model
         with self._lock:
+            self._share()
             fresh = sorted(set(added.lows) - self._hooked)
             self._updates.names.update({model.get_submodule(name): name for name in fresh})
             hooks = [model.get_submodule(name).register_forward_hook(self._updates.hook) for name in fresh]
@@ -83,6 +81,19 @@ class MixedModel:
 
         return undo
 
+    def _share(self) -> None:
+        """Let fused layers tell of themselves; what they do not tell of is hooked."""
+        lean = self.base.lean
+        if self._shared or lean is None:
+            return
+        self._shared = True
+        fused = lean.stand_beside(self._updates.beside)
+        lean.may_round = bool(fused)  # hooks know each vector's model by its place
+        for name, module in self.base.backbone.model.named_modules():
+            if module in fused:
+                self._updates.names[module] = name
+                self._hooked.add(name)
+
     def logits(self, asked: Sequence[Asked]) -> list[NDArray[np.float32]]:
         """(C,) float32 of each row, in order; C is its model's number of outputs, and the base `fit` its model.
 
@@ -90,17 +101,25 @@ class MixedModel:
             Unmixable: this base cannot answer for several models at once.
         """
         found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(asked)
-        with self._lock, torch.inference_mode():
-            for positions in self._passes(asked):
-                rows = [asked[i].encoded for i in positions]
-                self._places.set([asked[i].model for i in positions], [len(row) for row in rows])
+
+        def answer(positions: list[int]) -> None:
+            rows = [asked[i].encoded for i in positions]
+            self._places.set([asked[i].model for i in positions], [len(row) for row in rows])
+            with torch.inference_mode():  # a thread's own
                 answers = self.base.forward(self.base.collate(rows)).cpu().numpy()
-                for i, answer in zip(positions, answers, strict=True):
-                    found[i] = answer[: asked[i].model.outputs]
+            for i, each in zip(positions, answers, strict=True):
+                found[i] = each[: asked[i].model.outputs]
+
+        lengths = [len(each.encoded) for each in asked]
+        tokens, longest = sum(lengths), max(lengths, default=0)
+        lanes = min(self.base.plan.lanes, max(1, tokens // LANE_TOKENS))
+        with self._lock, open_lanes(lanes) as opened:
+            opened.each(answer, self._passes(asked, min(self._tokens, tokens // lanes + longest)))
         return found
 
-    def _passes(self, asked: Sequence[Asked]) -> Iterator[list[int]]:
-        """Positions that go together: alike in length as far as there is padding, then by model."""
+    def _passes(self, asked: Sequence[Asked], most: int) -> Iterator[list[int]]:
+        """Positions that go together, of so many tokens at most: alike in length as far as there is padding, then by
+        model."""
         packed = self.base.lean is not None
         rows = [each.encoded for each in asked]
         order = sorted(range(len(rows)), key=lambda i: (rows[i].pair, -len(rows[i])))
@@ -108,7 +127,7 @@ class MixedModel:
         for stop, position in enumerate(order):
             first = rows[order[start]]
             wide = len(rows[position]) if packed else len(first)
-            full = taken + wide > self._tokens or stop - start >= ROWS
+            full = taken + wide > most or stop - start >= ROWS
             if stop > start and (full or rows[position].pair is not first.pair):
                 yield _by_model(order[start:stop], asked)
                 start, taken, wide = stop, 0, len(rows[position])
@@ -140,68 +159,46 @@ class _Updates:
 
     def hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """The output, changed in place."""
-        self._add([self.names[module]], inputs[0], output.view(-1, output.shape[-1]), [output.shape[-1]])
+        self._add((self.names[module],), inputs[0], output.view(-1, output.shape[-1]), [output.shape[-1]])
         return output
 
     def beside(self, modules: Sequence[nn.Linear], rows: Tensor, output: Tensor) -> None:
-        """As `lean.linear.Beside`; neither what is behind the rows' tokens nor a layer that no model changes counts."""
-        known = self._places.known(len(rows))
+        """As `lean.linear.Beside`; what stands behind the rows' tokens is left as it is."""
+        known = self._places.here.known(len(rows))
         widths = [module.out_features for module in modules]
-        self._add([self.names[module] for module in modules], rows[None, :known], output[:known], widths)
+        self._add(tuple([self.names[module] for module in modules]), rows[None, :known], output[:known], widths)
 
-    def _add(self, names: Sequence[str], rows: Tensor, found: Tensor, widths: Sequence[int]) -> None:
+    def _add(self, names: tuple[str, ...], rows: Tensor, found: Tensor, widths: Sequence[int]) -> None:
         """Add to (T, sum of widths), in place; layers of one input side by side."""
         flat = rows.reshape(-1, rows.shape[-1]).to(found.dtype)
-        whose = self._places.of(rows.shape)
-        lows = [[added.lows.get(name) for name in names] for added, _ in whose]
+        whose = self._places.here.of(rows.shape)
+        sides = [added.side(names, flat, widths) for added, _ in whose]
         parts = torch.split(found, list(widths), dim=1)
-        if len(lows) == 1 or found.dtype != torch.bfloat16:
+        if len(sides) == 1 or found.dtype != torch.bfloat16:
             # Measured: in float32 a product a model is fastest; in bfloat16 thin ones cost three times a batched one.
-            for each, (_, place) in zip(lows, whose, strict=True):
-                for low, part in zip(each, parts, strict=True):
-                    if low is not None:
-                        part[place].addmm_(F.linear(flat[place], low.down), low.up)
+            for side, (_, place) in zip(sides, whose, strict=True):
+                for down, up, rank, part in zip(side.downs, side.ups, side.ranks, parts, strict=True):
+                    if rank:
+                        part[place].addmm_(F.linear(flat[place], down), up)
             return
-        for block in self._places.blocks(rows.shape):
-            if any(low for each in lows[block.models] for low in each):
-                _add_side_by_side(
-                    [part[block.vectors] for part in parts], flat[block.vectors], lows[block.models], block
-                )
+        for block in self._places.here.blocks(rows.shape):
+            _add_side_by_side([part[block.vectors] for part in parts], flat[block.vectors], sides[block.models], block)
 
 
-def _add_side_by_side(
-    found: Sequence[Tensor], flat: Tensor, lows: Sequence[Sequence[Low | None]], block: Block
-) -> None:
-    """Add a block's updates of (T, inputs) to each layer's (T, outputs), in place, by batched products.
-
-    Args:
-        lows: by model and layer.
-    """
-    by_layer = list(zip(*lows, strict=True))
-    ranks = [max((len(low.down) for low in each if low), default=0) for each in by_layer]
-    none = [
-        (flat.new_zeros(r, flat.shape[1]), flat.new_zeros(r, part.shape[1]))
-        for r, part in zip(ranks, found, strict=True)
-    ]
-    downs = [
-        _of_rank(low.down, rank) if low else zeros
-        for each in lows
-        for low, rank, (zeros, _) in zip(each, ranks, none, strict=True)
-    ]
-    down = torch.cat(downs).view(len(lows), -1, flat.shape[1])
+def _add_side_by_side(found: Sequence[Tensor], flat: Tensor, sides: Sequence[Side], block: Block) -> None:
+    """Add a block's updates of (T, inputs) to each layer's (T, outputs), in place, by batched products."""
+    ranks = tuple(map(max, zip(*{side.ranks for side in sides}, strict=True)))
+    if not any(ranks):
+        return
+    sides = [side if side.ranks == ranks else side.padded(ranks) for side in sides]
+    down = torch.cat([each for side in sides for each in side.downs]).view(len(sides), -1, flat.shape[1])
     wide = flat if block.sources is None else flat.index_select(0, block.sources.to(flat.device))
-    inner = torch.bmm(wide.view(len(lows), -1, flat.shape[1]), down.transpose(1, 2))
-    for part, each, columns, (_, zeros) in zip(found, by_layer, torch.split(inner, ranks, dim=2), none, strict=True):
-        if not len(zeros):
-            continue
-        up = torch.stack([_of_rank(low.up, len(zeros)) if low else zeros for low in each])
-        sums = torch.bmm(columns, up).view(-1, part.shape[1])
-        part.add_(sums if block.places is None else sums.index_select(0, block.places.to(flat.device)))
-
-
-def _of_rank(factor: Tensor, rank: int) -> Tensor:
-    """(rank, width), with zeros for what there is not."""
-    return factor if factor.shape[0] == rank else F.pad(factor, (0, 0, 0, rank - factor.shape[0]))
+    inner = torch.bmm(wide.view(len(sides), -1, flat.shape[1]), down.transpose(1, 2))
+    for layer, (part, columns) in enumerate(zip(found, torch.split(inner, list(ranks), dim=2), strict=True)):
+        if ranks[layer]:
+            up = torch.cat([side.ups[layer] for side in sides]).view(len(sides), ranks[layer], -1)
+            sums = torch.bmm(columns, up).view(-1, part.shape[1])
+            part.add_(sums if block.places is None else sums.index_select(0, block.places.to(flat.device)))
 
 
 class MixedHead(nn.Module):
@@ -225,7 +222,7 @@ class MixedHead(nn.Module):
 
     def _split(self, rows: Tensor) -> tuple[list[Added], list[Tensor]]:
         whose, parts, each = [], [], rows.shape[1:-1].numel()
-        for added, place in self._places.of(rows.shape):
+        for added, place in self._places.here.of(rows.shape):
             whose.append(added)
             parts.append(rows[place.start // each : place.stop // each])
         return whose, parts

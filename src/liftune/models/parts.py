@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from liftune.hardware.lanes import current_lane
 from liftune.models.lowrank import Added
 from liftune.models.tokens import Encoded
 
@@ -62,18 +63,18 @@ class Block:
     """(vectors,) where each vector stands."""
 
 
-class Places:
-    """Which rows of the batch in hand are whose; what a model's hooks look at."""
+class Placed:
+    """Which rows of a batch are whose.
 
-    def __init__(self) -> None:
+    Args:
+        models: of the batch's rows, neighbours together.
+        lengths: of the rows, in tokens.
+    """
+
+    def __init__(self, models: Sequence[Added], lengths: Sequence[int]) -> None:
         self._models: list[Added] = []
-        self._rows: list[int] = [0]
-        self._tokens: list[int] = [0]
+        self._rows, self._tokens = [0], [0]
         self._blocks: dict[int, list[Block]] = {}
-
-    def set(self, models: Sequence[Added], lengths: Sequence[int]) -> None:
-        """For a batch whose rows have these models, neighbours together, and lengths."""
-        self._models, self._rows, self._tokens, self._blocks = [], [0], [0], {}
         tokens = 0
         for row, (model, length) in enumerate(zip(models, lengths, strict=True), 1):
             tokens += length
@@ -118,6 +119,22 @@ class Places:
         if len(shape) == 3 and shape[0] == 1 and vectors in (self._tokens[-1], rows):
             return self._tokens if vectors == self._tokens[-1] else self._rows
         raise Unmixable(f"an input of shape {tuple(shape)} in a batch of {rows} rows")
+
+
+class Places:
+    """The batch that each lane is at; what models' hooks look at."""
+
+    def __init__(self) -> None:
+        self._by_lane: dict[int, Placed] = {}
+
+    def set(self, models: Sequence[Added], lengths: Sequence[int]) -> None:
+        """The calling lane is at a batch whose rows have these models, neighbours together, and lengths."""
+        self._by_lane[current_lane().index] = Placed(models, lengths)
+
+    @property
+    def here(self) -> Placed:
+        """Of the calling lane."""
+        return self._by_lane[current_lane().index]
 
 
 def _blocks(ends: Sequence[int]) -> Iterator[Block]:

@@ -133,7 +133,9 @@ class LeanEncoder:
 
 def _makes_kernels(weights: Sequence[LayerWeights] | None) -> bool:
     """Whether products are oneDNN's, which makes a kernel for each number of tokens."""
-    return torch.is_autocast_enabled("cpu") or bool(weights and weights[0].up.reordered)
+    if torch.is_autocast_enabled("cpu") or not weights:
+        return torch.is_autocast_enabled("cpu")
+    return weights[0].up.reordered is not None or weights[0].up.weight.dtype == torch.bfloat16
 
 
 def take_out(model: nn.Module) -> None:

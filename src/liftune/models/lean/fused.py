@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from threading import Lock
 from typing import Any
 
@@ -135,11 +136,7 @@ def weights_of(roles: Roles, beside: Beside | None = None) -> LayerWeights:
     """The layer's frozen parts; query, key and value are moved into one matrix, of which theirs become views."""
     joined = (roles.query, roles.key, roles.value)
     bases = [_linear(module) for module in joined]
-    matrix = torch.cat([base.weight.detach() for base in bases])
-    start = 0
-    for base in bases:
-        base.weight.data = matrix[start : start + base.out_features]
-        start += base.out_features
+    matrix = _joined(bases)
     queries = bases[0].out_features
     return LayerWeights(
         qkv=_product(joined, matrix, beside),
@@ -152,6 +149,22 @@ def weights_of(roles: Roles, beside: Beside | None = None) -> LayerWeights:
         norm2=_norm(roles.norm2),
         heads=roles.heads,
     )
+
+
+def _joined(bases: Sequence[nn.Linear]) -> Tensor:
+    """Their weights as one matrix, of which they become views, unless they are that already."""
+    weights = [base.weight.detach() for base in bases]
+    rows, (first, *_) = sum(map(len, weights)), weights
+    if all(
+        one.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
+        and one.storage_offset() + one.numel() == other.storage_offset()
+        for one, other in pairwise(weights)
+    ):
+        return first.as_strided((rows, first.shape[1]), first.stride())
+    matrix = torch.cat(weights)
+    for base, part in zip(bases, torch.split(matrix, [len(each) for each in weights]), strict=True):
+        base.weight.data = part
+    return matrix
 
 
 def _of(module: nn.Module, beside: Beside | None) -> Product:
@@ -169,8 +182,10 @@ def _product(modules: Sequence[nn.Module], matrix: Tensor, beside: Beside | None
             pairs.append(Pair(slice(start, stop), down.shape[0], _scale(module)))
         biases.append(matrix.new_zeros(stop - start) if base.bias is None else base.bias.detach().to(matrix.dtype))
         start = stop
-    reordered = Reordered(matrix) if Reordered.fits(matrix, alone=not pairs) else None
     told = partial(beside, [_linear(module) for module in modules]) if beside else None
+    # Where many models share the base, memory counts: in float32 the order's copy is larger than what it saves.
+    fits = Reordered.fits(matrix, alone=not pairs and not told)
+    reordered = Reordered(matrix) if fits else None
     return Product(matrix, torch.cat(biases), tuple(pairs), reordered, told)
 
 
