@@ -11,6 +11,7 @@ import pytest
 from tiny_adapters import PACKED, save_tuned
 from tiny_models import FAMILIES, save_tiny
 
+from liftune.hardware.lanes import current_lane
 from liftune.hardware.plan import Plan
 from liftune.models.adapter import open_adapter
 from liftune.models.mixed import Turn
@@ -132,6 +133,26 @@ def test_other_plans_answer_as_alone_too(plan: Plan, tmp_path: Path) -> None:
         alone = open_adapter(folder, plan=plan).logits(TEXTS)
         tolerance = (1e-5 if plan.dtype == "float32" else 2e-2) * max(1, np.abs(alone).max())
         np.testing.assert_allclose(np.stack(found), alone, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_lanes_answer_as_one_does(dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of a batch go in two passes, side by side; each lane knows whose its own rows are."""
+    monkeypatch.setattr("liftune.models.mixed.LANE_TOKENS", 8)
+    plan = replace(PACKED, dtype=dtype)
+    base = save_tiny("distilbert", tmp_path / "base")
+    shelf = Shelf(plan, tokens=256)
+    opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 6, 77)]
+    one = answers(opened, TEXTS)
+    mixed = opened[0].mixed
+    mixed.base.plan = replace(mixed.base.plan, accelerations=mixed.base.plan.accelerations | {"lanes"})
+    passes = []
+    placed = mixed._places.set
+    monkeypatch.setattr(mixed._places, "set", lambda *batch: (passes.append(current_lane().index), placed(*batch)))
+    for before, found in zip(one, answers(opened, TEXTS), strict=True):
+        tolerance = (1e-5 if dtype == "float32" else 2e-2) * max(1, np.abs(before).max())
+        np.testing.assert_allclose(np.stack(found), np.stack(before), atol=tolerance, rtol=0)
+    assert len(passes) == 2
 
 
 def test_on_a_real_model_two_six_and_many_labels_share_a_batch(tmp_path: Path) -> None:

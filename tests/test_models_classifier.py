@@ -174,7 +174,11 @@ def test_the_target_scale_folds_into_the_head(family: str, saved: dict[str, Path
 def test_bfloat16_holds_the_frozen_matrices_and_trains_in_float32(family: str, saved: dict[str, Path]) -> None:
     plan = Plan(dtype="bfloat16")
     exact = attach(load(saved[family]), None).logits(["ok", "a longer row of text"])
-    classifier = attach(load(saved[family]), METHODS["lora"], plan=plan)
+    backbone = load(saved[family])
+    loaded = [p.data for p in backbone.model.parameters()]  # held, so that none of their memory is given out again
+    classifier = attach(backbone, METHODS["lora"], plan=plan)
+    of_the_file = {tensor.untyped_storage().data_ptr() for tensor in loaded}
+    assert of_the_file.isdisjoint(p.untyped_storage().data_ptr() for p in classifier.model.parameters())
     assert {p.dtype for _, p in classifier.trainable()} == {torch.float32}
     frozen = {p.dtype for p in classifier.model.parameters() if not p.requires_grad and p.ndim >= 2}
     assert torch.bfloat16 in frozen
