@@ -17,11 +17,12 @@ from liftune.evidence.linear import Linear, choose_strength
 from liftune.evidence.probe import Scale
 from liftune.metrics import METRICS
 from liftune.models.classifier import Classifier
-from liftune.seam import FloatArray
+from liftune.seam import FloatArray, IntArray
 from liftune.task import TaskKind
 
-#: Rows that are read for the fit: a start needs no more, and reading is a third of an epoch's time.
-MOST_ROWS = 4_000
+#: Rows that are read for the fit: a start needs no more, and reading is a third of an epoch's time. Of long rows fewer
+#: are, as many as hold MOST_TOKENS, but LEAST_ROWS.
+LEAST_ROWS, MOST_ROWS, MOST_TOKENS = 1_000, 4_000, 300_000
 #: Inverse strengths (scikit-learn's C) along the path. Validation chooses by the loss, not by the run's metric: a head
 #: that is right but far too sure has steep weights, which would tear at the body.
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
@@ -38,7 +39,7 @@ def start_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear |
     """
     if classifier.backbone.head == "trained":
         return None
-    rows = np.sort(np.random.default_rng(seed).permutation(len(splits.train))[:MOST_ROWS])
+    rows = _sample(classifier.encode(splits.train.rows).lengths, seed)
     # With dropout: a fit on clean inputs may lean on small differences between large numbers, which dropout drowns.
     inputs = classifier.final_inputs([splits.train.rows[i] for i in rows], dropout=True)
     scale = Scale.learn("none", inputs)
@@ -60,6 +61,17 @@ def start_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear |
         fitted = without_bias(fitted, inputs.mean(axis=0))
     classifier.set_final_layer(fitted.weight, fitted.bias)
     return fitted
+
+
+def _sample(lengths: IntArray, seed: int) -> IntArray:
+    """Positions of the rows to read, in order.
+
+    >>> [len(_sample(np.full(5_000, length), 0)) for length in (20, 150, 500)]
+    [4000, 2000, 1000]
+    """
+    drawn = np.random.default_rng(seed).permutation(len(lengths))[:MOST_ROWS]
+    enough = int(np.searchsorted(np.cumsum(lengths[drawn]), MOST_TOKENS, side="right"))
+    return np.sort(drawn[: max(LEAST_ROWS, enough)])
 
 
 def without_bias(model: Linear, centre: FloatArray) -> Linear:
