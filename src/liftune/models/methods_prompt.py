@@ -52,12 +52,12 @@ def _positions(shape: BackboneShape) -> dict[str, Any]:
     "prompt",
     summary="Learnt embeddings put before each row.",
     options=options.PromptOptions,
-    learning_rate=1e-3,
+    learning_rate=3e-2,
     families=only(*ENCODERS, *DECODERS),
     optimizer=hooks.prompt_optimizer,
 )
 def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
-    """Lester et al. 2021. Rate: the head's; the prompt's is 10 times it."""
+    """Lester et al. 2021. Rate: the head's; the prompt's is 10 times it, 0.3 as in the paper."""
     from peft import PromptTuningConfig
 
     return PromptTuningConfig(num_virtual_tokens=chosen.virtual_tokens, **_positions(shape))
@@ -67,11 +67,11 @@ def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
     "p_tuning",
     summary="Embeddings put before each row, made by a small network.",
     options=options.PTuningOptions,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
     families=only(*ENCODERS, *DECODERS),
 )
 def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig:
-    """Liu et al. 2021 (GPT Understands, Too). Rate: that of PEFT's example for sequence classification."""
+    """Liu et al. 2021 (GPT Understands, Too). Rate: measured (docs/log.md); PEFT's example has 1e-3."""
     from peft import PromptEncoderConfig
 
     return PromptEncoderConfig(
@@ -83,12 +83,12 @@ def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig
     "prefix",
     summary="Learnt keys and values put before each row in every layer.",
     options=options.PrefixOptions,
-    learning_rate=1e-3,
+    learning_rate=1e-2,
     families=only(*ENCODERS_WITH_CACHE, *DECODERS),
     optimizer=hooks.prompt_optimizer,
 )
 def prefix(chosen: options.PrefixOptions, shape: BackboneShape) -> PeftConfig:
-    """Li & Liang 2021. Rate: the head's; the prefix's is 10 times it, 1e-2 as in PEFT's example."""
+    """Li & Liang 2021. Rate: the head's; the prefix's is 10 times it. Measured (docs/log.md)."""
     from peft import PrefixTuningConfig
 
     # The sizes of keys and values, which grouped attention makes smaller, are what PEFT infers well.

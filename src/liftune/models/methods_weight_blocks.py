@@ -25,12 +25,12 @@ def common_widths(shape: BackboneShape, names: list[str]) -> int:
     "hra",
     summary="A chain of learnt reflections before each weight.",
     options=options.HouseholderOptions,
-    learning_rate=1e-3,
+    learning_rate=1e-2,
     families=all_but(*CONV1D_FAMILIES),
     mergeable=True,
 )
 def hra(chosen: options.HouseholderOptions, shape: BackboneShape) -> PeftConfig:
-    """Yuan et al. 2024 (HRA), without the Gram-Schmidt step. Rate: LoRA's."""
+    """Yuan et al. 2024 (HRA), without the Gram-Schmidt step. Rate: measured (docs/log.md)."""
     from peft import HRAConfig
 
     return HRAConfig(r=chosen.rank, **places(linear(chosen, shape), shape, conv1d=False))
@@ -40,12 +40,12 @@ def hra(chosen: options.HouseholderOptions, shape: BackboneShape) -> PeftConfig:
     "road",
     summary="Rotates and scales pairs of each weight's outputs.",
     options=options.RoadOptions,
-    learning_rate=3e-3,
+    learning_rate=1e-2,
     families=all_but(*CONV1D_FAMILIES),
     mergeable=True,
 )
 def road(chosen: options.RoadOptions, shape: BackboneShape) -> PeftConfig:
-    """Liao and Monz 2024 (3-in-1: RoAd). Rate: between LoRA's and that of IA3, its nearest kin."""
+    """Liao and Monz 2024 (3-in-1: RoAd). Rate: measured (docs/log.md)."""
     from peft import RoadConfig
 
     names = linear(chosen, shape)
@@ -58,13 +58,13 @@ def road(chosen: options.RoadOptions, shape: BackboneShape) -> PeftConfig:
     "c3a",
     summary="Circular convolutions beside each weight, block by block.",
     options=options.CirculantOptions,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
     families=all_but(*CONV1D_FAMILIES),
     mergeable=True,
     optimizer=hooks.c3a_optimizer,
 )
 def c3a(chosen: options.CirculantOptions, shape: BackboneShape) -> PeftConfig:
-    """Chen et al. 2024 (C3A). Rate: the head's; the kernels' is 100 times it, 0.1, where PEFT's page of it starts."""
+    """Chen et al. 2024 (C3A). Rate: the head's, measured (docs/log.md); the kernels' is 100 times it."""
     from peft import C3AConfig
 
     names = linear(chosen, shape)

@@ -25,12 +25,13 @@ WITHOUT_BIASES = ("llama", "mistral", "modernbert", "qwen3", "t5")
     "vblora",
     summary="Low-rank updates mixed of vectors from one bank that all layers share.",
     options=options.VectorBankOptions,
-    learning_rate=1e-3,
+    learning_rate=1e-2,
     mergeable=True,
     optimizer=hooks.vblora_optimizer,
 )
 def vblora(chosen: options.VectorBankOptions, shape: BackboneShape) -> PeftConfig:
-    """Li et al. 2024 (VB-LoRA). Rates: the authors', 1e-3 for the bank and 1e-2 for the choice of vectors."""
+    """Li et al. 2024 (VB-LoRA). Rate: the bank's, measured (docs/log.md); the choice of vectors has 10 times it, as the
+    authors have it."""
     from peft import VBLoRAConfig
 
     names = linear(chosen, shape)
@@ -68,12 +69,12 @@ def randlora(chosen: options.RandLoraOptions, shape: BackboneShape) -> PeftConfi
     "shira",
     summary="A random few of each weight's own entries.",
     options=options.SparseOptions,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
     families=all_but(*CONV1D_FAMILIES),
     mergeable=True,
 )
 def shira(chosen: options.SparseOptions, shape: BackboneShape) -> PeftConfig:
-    """Bhardwaj et al. 2024 (SHiRA, random mask); which entries is saved with them. Rate: LoRA's."""
+    """Bhardwaj et al. 2024 (SHiRA, random mask); which entries is saved with them. Rate: measured (docs/log.md)."""
     from peft import ShiraConfig
 
     return ShiraConfig(r=chosen.rank, **places(linear(chosen, shape), shape))
@@ -104,12 +105,12 @@ def waveft(chosen: options.WaveletOptions, shape: BackboneShape) -> PeftConfig:
 @METHODS.entry(
     "bitfit",
     summary="The model's own biases alone, those of norms included.",
-    learning_rate=1e-3,
+    learning_rate=1e-2,
     families=all_but(*WITHOUT_BIASES),
     mergeable=True,
 )
 def bitfit(chosen: options.NoOptions, shape: BackboneShape) -> PeftConfig:
-    """Ben Zaken et al. 2022 (BitFit). Rate: the upper end of the paper's 1e-4 to 1e-3.
+    """Ben Zaken et al. 2022 (BitFit). Rate: measured (docs/log.md); the paper has 1e-4 to 1e-3.
 
     Raises:
         MethodError: the model has no biases outside its head.
