@@ -78,12 +78,12 @@ def oft(chosen: options.BlockOptions, shape: BackboneShape) -> PeftConfig:
     "boft",
     summary="Rotates each weight's input in blocks, and rescales its output.",
     options=options.BlockOptions,
-    learning_rate=1e-3,
+    learning_rate=1e-2,
     families=all_but(*CONV1D_FAMILIES),
     mergeable=True,
 )
 def boft(chosen: options.BlockOptions, shape: BackboneShape) -> PeftConfig:
-    """Liu et al. 2024, with one butterfly factor: more need a CUDA extension that is compiled on the spot."""
+    """Liu et al. 2024, with one butterfly factor: more need a CUDA extension that is compiled on the spot. Rate: measured (docs/log.md)."""
     from peft import BOFTConfig
 
     names = linear(chosen, shape)
