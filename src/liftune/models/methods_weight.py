@@ -83,7 +83,10 @@ def oft(chosen: options.BlockOptions, shape: BackboneShape) -> PeftConfig:
     mergeable=True,
 )
 def boft(chosen: options.BlockOptions, shape: BackboneShape) -> PeftConfig:
-    """Liu et al. 2024, with one butterfly factor: more need a CUDA extension that is compiled on the spot. Rate: measured (docs/log.md)."""
+    """Liu et al. 2024, with one butterfly factor: more need a CUDA extension that is compiled on the spot.
+
+    Rate: measured (docs/log.md).
+    """
     from peft import BOFTConfig
 
     names = linear(chosen, shape)
