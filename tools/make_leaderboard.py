@@ -63,7 +63,8 @@ def _setting(sweeps: Sequence[tuple[SweepRecord, dict[str, Any]]]) -> Iterable[s
         train, rows = asked["run"]["train"], record.rows
         seeds = ",".join(map(str, train["seeds"]))
         counts = f"{rows.train:,} | {rows.validation:,} | {rows.test:,}"
-        rest = f"{train['epochs'] or 'default'} | {train['batch_size'] or 'default'} | {record.rungs[0].max_length} | {seeds}"
+        steps = " | ".join(str(train[name] or "default") for name in ("epochs", "batch_size"))
+        rest = f"{steps} | {record.rungs[0].max_length} | {seeds}"
         yield f"| {name_of(record)} | {counts} | {rest} | {methods(asked)} | `{command(record, asked)}` |"
     versions = sweeps[0][0].versions
     yield ""
