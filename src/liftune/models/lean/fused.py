@@ -83,7 +83,6 @@ class FusedLayers:
     def stand_beside(self, beside: Beside) -> set[nn.Linear]:
         """Let `beside` add to the outputs of the model's own linear layers; returns those that it will be told of."""
         self._beside, self._made = beside, None
-        self.weights()  # now: who shares the model's tensors from here on shares these
         return {_linear(module) for roles in self._layers for module in roles.named(LINEAR)}
 
     def weights(self) -> list[LayerWeights]:
