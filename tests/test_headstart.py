@@ -18,9 +18,10 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.record import Audit
 from liftune.report.progress import Progress
+from liftune.schedule import Schedule
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.task import TaskKind
-from liftune.train import Schedule, train
+from liftune.train import train
 
 
 def classifier_for(folder: Path, splits: Splits, method: str = "lora") -> Classifier:

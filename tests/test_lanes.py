@@ -28,8 +28,9 @@ from liftune.models.lean.install import LEAN
 from liftune.models.methods import METHODS
 from liftune.passes import shares
 from liftune.report.progress import Progress
+from liftune.schedule import Schedule
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.train import Loop, Schedule, train
+from liftune.train import Loop, train
 
 SIDE_BY_SIDE = Plan(accelerations=frozenset({*LEAN, "length-batches"}))
 ONE_BY_ONE = SIDE_BY_SIDE.without({"lanes": "left out"})

@@ -44,9 +44,10 @@ from liftune.models.lean.roles import Encoder, find_encoder
 from liftune.models.methods import METHODS, parse_options
 from liftune.record import Choice
 from liftune.report.progress import Progress
+from liftune.schedule import Schedule
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.task import TaskKind
-from liftune.train import Schedule, train
+from liftune.train import train
 
 PACKED = ("bert", "distilbert", "electra", "roberta")
 COUSINS = ("camembert", "xlm-roberta")

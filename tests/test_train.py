@@ -10,6 +10,7 @@ import pytest
 import torch
 from tiny_models import save_tiny
 
+from liftune.best import Best
 from liftune.data import load_data
 from liftune.data.rows import Split, Splits
 from liftune.errors import LiftuneError, SpecError
@@ -23,9 +24,10 @@ from liftune.models.objective import Objective
 from liftune.passes import micro_batches
 from liftune.record import Audit
 from liftune.report.progress import Progress
+from liftune.schedule import Schedule
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.task import TaskKind
-from liftune.train import Best, Loop, Schedule, scored, train
+from liftune.train import Loop, scored, train
 
 QUIET = Progress(quiet=True)
 

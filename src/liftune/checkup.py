@@ -21,10 +21,10 @@ from liftune.models.shapes import shapes_of
 from liftune.models.tokens import Tokens
 from liftune.record import SCHEMA, Choice, Found
 from liftune.report.sections import Section, Table, plan_table
+from liftune.schedule import step_rows
 from liftune.seam import Row
 from liftune.spec import RunSpec
 from liftune.task import TaskKind
-from liftune.train import default_batch_size
 
 
 class ModelCheck(Found):
@@ -113,7 +113,7 @@ def doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
         note=shapes.misfit or None,
     )
     rate = found.gemm_rates.get(plan.dtype)
-    batch_size = spec.train.batch_size or default_batch_size(len(rows))
+    batch_size = step_rows(spec.train, len(rows))
     epoch = _epoch(base.encode(rows), shapes, rate, batch_size) if with_data else None
     return found.model_copy(update={"model": model, "epoch": epoch})
 

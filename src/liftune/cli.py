@@ -35,6 +35,10 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote.")]
+Device = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="cpu, cuda, cuda:1, mps; the best one here if not given.")
+]
 Metric = Annotated[str | None, typer.Option(metavar="TEXT", help="Decides; the first run's own if not given.")]
 
 #: Sections that are printed at the end of a run; the others are in `liftune report`.
@@ -130,9 +134,7 @@ def predict(
             metavar="SHARE", help="Answer only rows sure enough for this share to be right; 0.95 is 95 in 100."
         ),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="cpu, cuda, cuda:1, mps; the best one here if not given.")
-    ] = None,
+    device: Device = None,
     precision: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="float32, bfloat16 or fastest; float32 on a processor if not given."),
@@ -141,54 +143,18 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Answer texts with a tuned model; with --json one object a line."""
-    from liftune.bulk import PIPE, answer_file, predict_file
-    from liftune.predict import files_of, open_predictor
+    from liftune.answering import PIPE, Asked, answer
     from liftune.report.progress import Progress
-    from liftune.sinks import check_out, write
 
-    if bool(texts) == bool(source):
-        raise SpecError("give texts or --in FILE, one of them", mend=f'liftune predict {run} "some text"')
-    if pair and len(pair) != len(texts or ()):
-        raise SpecError(f"{len(texts or ())} texts but {len(pair)} --pair", mend="give one --pair a text, in order")
-    if resume and not (source and out):
-        raise SpecError("--resume goes on with a file", where="--resume", mend="give --in FILE and --out FILE")
-    if out and out != PIPE:
-        check_out(out)
-    progress = Progress(quiet=quiet)
-    predictor = open_predictor(
-        run, device=device, with_base=with_base, precision=precision, min_precision=min_precision
+    asked = Asked(
+        run, texts or (), pair or (), source, out, resume, text, text_pair, with_base, min_precision, device, precision
     )
-    if with_base and predictor.base_head == "fresh":
-        progress.say("the base's head is fresh: its answers are chance by construction")
-    if source and out:
-        about = {
-            "model": files_of(run),
-            "device": device,
-            "precision": precision,
-            "with_base": with_base,
-            "min_precision": min_precision,
-        }
-        rows, errors = predict_file(
-            predictor, source, out, text=text, text_pair=text_pair, resume=resume, about=about, progress=progress
-        )
-        told = f"; {errors:,} of them have an error, told in their column 'error'" if errors else ""
-        progress.say(f"{rows:,} rows answered: {out}{told}")
-        return
-    if source:
-        answers = answer_file(predictor, source, text=text, text_pair=text_pair, progress=progress)
-    else:
-        answers = iter(predictor.predict(list(zip(texts or (), pair, strict=True)) if pair else texts or []))
-        if out and out != PIPE:
-            found = list(answers)
-            write(out, found)
-            progress.say(f"{len(found):,} rows answered: {out}")
-            return
-    _print_answers(answers, as_json=as_json or out == PIPE)
+    _print_answers(answer(asked, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
 
 
 @app.command()
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote.")],
+    run: Run,
     to: Annotated[str, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
     format: Annotated[
         str,
@@ -301,7 +267,7 @@ def sweep(
 
 @app.command()
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote.")],
+    run: Run,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Write to this file, in the format of its ending.")
     ] = None,
@@ -375,9 +341,7 @@ def serve(
         typer.Option(metavar="TEXT", envvar="LIFTUNE_ADMIN_TOKEN", help="Asked of who loads and unloads models."),
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without a token.")] = False,
-    device: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="cpu, cuda, cuda:1, mps; the best one here if not given.")
-    ] = None,
+    device: Device = None,
     precision: Annotated[str, typer.Option(metavar="TEXT", help="float32 or bfloat16, of runs.")] = "float32",
     limit: Annotated[
         list[str] | None,

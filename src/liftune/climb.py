@@ -43,9 +43,10 @@ from liftune.models.shapes import shapes_of
 from liftune.record import Contender, Head, Integrity, Shift, Suspects, TrainLog
 from liftune.report.progress import Progress
 from liftune.report.sections import interval
+from liftune.schedule import Schedule
 from liftune.spec import RunSpec
 from liftune.task import TaskKind
-from liftune.train import Schedule, train
+from liftune.train import train
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ CARD, MODEL, TOKENIZER = "bundle.json", "model.onnx", "tokenizer.json"
 #: Rows and tokens, padding included, of one call of the model: small, as the caches of a processor are. The gate of
 #: `liftune export` answers as many rows at a time, because a dynamically quantised model's answers depend on it.
 ROWS, TOKENS = 32, 512
+#: Of onnxruntime's fusions: one kernel for a sum and its norm takes four times as long as both by themselves.
+SLOWER = ["SkipLayerNormFusion"]
 
 
 class BundleCard(Found):
@@ -304,7 +306,10 @@ def _session(path: Path) -> tuple[InferenceSession | None, str]:
     options.enable_mem_pattern = False  # every batch has a shape of its own
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]), ""
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
+        )
+        return session, ""
     except Exception as error:  # onnxruntime raises classes of its own, straight from Exception
         return None, str(error).splitlines()[0]
 

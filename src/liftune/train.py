@@ -1,8 +1,8 @@
 """The training loop, readable top to bottom.
 
 In: a Classifier, the rows, a Schedule.  Out: the same Classifier at its best epoch, and a TrainLog.
-Not here: which parameters are trained (models/), the loss (models/objective.py), which rows go through the model
-together (passes.py), what a run does around it (run.py).
+Not here: how many steps (schedule.py), which epoch is kept (best.py), which parameters are trained (models/), the loss
+(models/objective.py), which rows go through the model together (passes.py), what a run does around it (run.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,92 +19,21 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor
 
+from liftune.best import Best
 from liftune.data.rows import Splits
-from liftune.errors import LiftuneError
 from liftune.evidence.evaluate import validation_scores
 from liftune.evidence.teacher import Teacher
 from liftune.hardware.lanes import ONE_LANE, Lanes, open_lanes
 from liftune.headstart import start_head
-from liftune.metrics import METRICS
 from liftune.models.classifier import Classifier
 from liftune.models.objective import Objective
 from liftune.models.tokens import Tokens
 from liftune.passes import shares
-from liftune.record import Epoch, TrainLog
+from liftune.record import TrainLog
 from liftune.report.progress import Advance, Progress
+from liftune.schedule import Schedule, default_patience
 from liftune.seam import IntArray
 from liftune.spec import TrainSpec
-
-#: Without --epochs: as many as make LEAST_ROW_VISITS (400 steps of 16), within EPOCHS; fewer, but at least two, where
-#: they would make more than MOST_ROW_VISITS.
-LEAST_ROW_VISITS, MOST_ROW_VISITS = 6_400, 32_000
-EPOCHS = (4, 30)
-#: Without --batch-size: rows of one step, and of one where there are MANY_ROWS and so steps enough. Larger products are
-#: nearer to the machine's rate. A learning rate that was not asked for goes with the square root of the rows (Malladi
-#: et al. 2022, "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms").
-STEP, LARGE_STEP, MANY_ROWS = 16, 32, 10_000
-LARGE_STEP_RATE = 1.4
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How many steps, how large, how fast."""
-
-    epochs: int
-    batch_size: int
-    steps: int
-    learning_rate: float
-    warmup_steps: int
-
-    @classmethod
-    def of(cls, spec: TrainSpec, *, rows: int, learning_rate: float) -> Schedule:
-        """Fill in what was not asked for; `rows` are train's, `learning_rate` is the method's own, for small steps."""
-        epochs = spec.epochs or default_epochs(rows)
-        batch_size = spec.batch_size or default_batch_size(rows)
-        steps = epochs * math.ceil(rows / batch_size)
-        warmup_steps = math.ceil(spec.warmup_fraction * steps)
-        if not spec.batch_size and batch_size == LARGE_STEP:
-            learning_rate *= LARGE_STEP_RATE
-        return cls(epochs, batch_size, steps, spec.lr or learning_rate, warmup_steps)
-
-    def factor(self, step: int) -> float:
-        """Share of the peak learning rate at a step (0-based): linear warm-up, then linear decay to zero.
-
-        >>> [Schedule(1, 1, 4, 1e-3, 2).factor(step) for step in range(5)]
-        [0.5, 1.0, 1.0, 0.5, 0.0]
-        """
-        if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
-        return max(0.0, (self.steps - step) / max(1, self.steps - self.warmup_steps))
-
-
-def default_epochs(rows: int) -> int:
-    """Few rows are seen often, many rows seldom.
-
-    >>> [default_epochs(rows) for rows in (100, 500, 1_080, 5_000, 16_000, 25_000, 100_000)]
-    [30, 13, 6, 4, 2, 2, 2]
-    """
-    epochs = min(max(math.ceil(LEAST_ROW_VISITS / rows), EPOCHS[0]), EPOCHS[1])
-    return min(epochs, max(2, math.ceil(MOST_ROW_VISITS / rows)))
-
-
-def default_batch_size(rows: int) -> int:
-    """Rows of one optimizer step.
-
-    >>> [default_batch_size(rows) for rows in (500, 9_999, 10_000)]
-    [16, 16, 32]
-    """
-    return LARGE_STEP if rows >= MANY_ROWS else STEP
-
-
-def default_patience(epochs: int) -> int:
-    """Epochs without a better one before training stops. Short schedules run to their end: the last epochs, whose rate
-    falls to nought, are often the best.
-
-    >>> [default_patience(epochs) for epochs in (4, 6, 13, 30)]
-    [3, 3, 4, 10]
-    """
-    return max(3, epochs // 3)
 
 
 def train(
@@ -341,63 +269,3 @@ def batches(order: IntArray, size: int) -> Iterator[IntArray]:
     """The rows of each optimizer step."""
     for start in range(0, len(order), size):
         yield order[start : start + size]
-
-
-class Best:
-    """The best epoch so far, by validation, the start counting as epoch 0; says when to stop."""
-
-    def __init__(self, metric: str, patience: int, epochs: int) -> None:
-        self.metric, self.patience, self.epochs = metric, patience, epochs
-        self.sign = 1.0 if METRICS[metric].higher_is_better else -1.0
-        self.log: list[Epoch] = []
-        self.before: dict[str, float | None] | None = None
-        self.score = self.latest = -math.inf
-        self.epoch = 0
-        self.state: Any = None
-        self.stopped = ""
-
-    def start(self, found: dict[str, float | None], classifier: Classifier) -> None:
-        """Take in what there is before the first step: no epoch that is worse will be kept."""
-        self.before = found
-        self.score, self.state = self._signed(found), classifier.snapshot()
-
-    def see(
-        self, epoch: int, found: dict[str, float | None], loss: float, seconds: float, rows: int, classifier: Classifier
-    ) -> None:
-        """Take an epoch in; keep its weights if it is the best. A tie goes to the later epoch."""
-        self.log.append(
-            Epoch(epoch=epoch, train_loss=loss, validation=found, seconds=seconds, rows_per_second=rows / seconds)
-        )
-        self.latest = self._signed(found)
-        if self.latest >= self.score or self.state is None:
-            self.score, self.epoch, self.state = self.latest, epoch, classifier.snapshot()
-        elif epoch - max(self.epoch, 1) >= self.patience and epoch < self.epochs:
-            self.stopped = f"validation {self.metric} did not improve for {self.patience} epochs"
-
-    def _signed(self, found: dict[str, float | None]) -> float:
-        value = found.get(self.metric)
-        return -math.inf if value is None else self.sign * value
-
-    def diverged(self, epoch: int, learning_rate: float) -> None:
-        """The loss is not a number: keep the best epoch, or give up where there is none."""
-        self.stopped = f"the loss stopped being a number in epoch {epoch}"
-        if not self.log:
-            raise LiftuneError(
-                f"{self.stopped}, at a learning rate of {learning_rate:g}",
-                where="--lr",
-                mend=f"try --lr {learning_rate / 5:g}",
-            )
-
-    def line(self) -> str:
-        """The newest evaluation in a line."""
-        found = self.log[-1].validation if self.log else self.before or {}
-        value = found.get(self.metric)
-        told = f"validation {self.metric} {'undefined' if value is None else f'{value:.4f}'}"
-        if not self.log:
-            return f"  epoch 0 of {self.epochs}: {told}, before the first step"
-        last = self.log[-1]
-        mark = "  best so far" if self.epoch == last.epoch else ""
-        return (
-            f"  epoch {last.epoch} of {self.epochs}: loss {last.train_loss:.4f}, {told}, "
-            f"{last.rows_per_second:,.0f} rows/s{mark}"
-        )

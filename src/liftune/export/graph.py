@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig
 
 from liftune.errors import ModelError
+from liftune.export.encoder import first_states_only
 from liftune.models import families
 from liftune.models.backbones import quiet
 from liftune.models.classifier import Classifier
@@ -78,7 +79,7 @@ def write_graph(classifier: Classifier, path: Path) -> tuple[str, ...]:
     names = list(batch)
     axes: dict[str, Any] = {name: {0: "batch", 1: "length"} for name in names}
     try:
-        with quiet(), _silent(), torch.no_grad():
+        with quiet(), _silent(), torch.no_grad(), first_states_only(model, batch):
             torch.onnx.export(
                 _Positional(model, names).eval(),
                 tuple(batch.values()),
