@@ -106,6 +106,18 @@ def test_the_base_is_in_memory_once(tmp_path: Path) -> None:
         assert {each.weight.untyped_storage().data_ptr() for each in (layer.qkv, layer.out, layer.up)} <= pool
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what is mapped is told by Linux alone")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_bases_file_is_let_go_of(dtype: str, tmp_path: Path) -> None:
+    """Where fused layers move the queries' weights, what the file held of them would stay in memory for nothing."""
+    base = save_tiny("bert", tmp_path / "base")
+    shelf = Shelf(replace(PACKED, dtype=dtype), tokens=256)
+    opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 3)]
+    gc.collect()
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text(encoding="utf-8")
+    assert [each.shared for each in opened] == [True, True]
+
+
 def test_a_model_tuned_in_full_has_weights_of_its_own(tmp_path: Path) -> None:
     base = save_tiny("bert", tmp_path / "base")
     folder = save_tuned(base, tmp_path / "full", method="full")

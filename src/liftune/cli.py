@@ -143,7 +143,8 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Answer texts with a tuned model; with --json one object a line."""
-    from liftune.answering import PIPE, Asked, answer
+    from liftune.answering import Asked, answer
+    from liftune.bulk import PIPE
     from liftune.report.progress import Progress
 
     asked = Asked(

@@ -86,7 +86,7 @@ def check_family(method: Method, family: str) -> None:
 
 
 @METHODS.entry(
-    "probe", summary="The model's own head alone, on a frozen body.", learning_rate=1e-3, kind="probe", mergeable=True
+    "probe", summary="The model's own head alone, on a frozen body.", learning_rate=1e-2, kind="probe", mergeable=True
 )
 def probe(chosen: options.NoOptions, shape: BackboneShape) -> None:
     """Nothing to change in the body: the head's modules are trained and saved."""

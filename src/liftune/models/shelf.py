@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from liftune.hardware.plan import Plan
 from liftune.models.adapter import TOLERANCE, open_adapter, read_card
@@ -107,10 +107,18 @@ class Shelf:
         key = (card.base_sha256, card.base, card.base_revision or "", str(card.trust_remote_code))
         found = self._bases.get(key)
         if found is None:
-            classifier = attach(reload_backbone(card, seed=0, plan=self._plan), None, plan=self._plan)
-            mixed = MixedModel(classifier, tokens=self._tokens)
-            found = self._bases[key] = Base(classifier.backbone, mixed, pool_of(classifier.backbone.model))
+            backbone = reload_backbone(card, seed=0, plan=self._plan)
+            _let_go_of_file(backbone.model)
+            mixed = MixedModel(attach(backbone, None, plan=self._plan), tokens=self._tokens)
+            found = self._bases[key] = Base(backbone, mixed, pool_of(backbone.model))
         return found
+
+
+def _let_go_of_file(model: nn.Module) -> None:
+    """Copy weights that are views of the file that was loaded: fused layers copy some of them anyway, and any view that
+    is left keeps the whole file in memory."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def _joined(classifier: Classifier, base: Base, *, pairs: bool) -> Added | None:
