@@ -29,7 +29,7 @@ def test_every_method_has_defaults_that_pass_its_own_checks_and_a_summary_of_one
     assert parse_options(method, {}) == method.options()
     assert method.summary.endswith(".")
     assert len(method.summary) < 100
-    assert 0 < method.learning_rate < 0.1
+    assert 0 < method.learning_rate <= 0.1
 
 
 @pytest.mark.parametrize(
