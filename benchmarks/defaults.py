@@ -24,7 +24,8 @@ from liftune.evidence.compare import compare
 from liftune.evidence.decisions import choose_thresholds
 from liftune.evidence.evaluate import Evaluation, score
 from liftune.metrics import METRICS
-from liftune.record import Comparison, RunRecord
+from liftune.record.found import Comparison
+from liftune.record.run import RunRecord
 from liftune.report.section import p_value
 from liftune.report.sections import interval
 from liftune.run import tuned_evaluation

@@ -16,7 +16,10 @@ from liftune.data.rows import Split, Splits
 from liftune.evidence.compare import compare
 from liftune.evidence.evaluate import Evaluation
 from liftune.evidence.groups import GROUP_METRIC, group_score
-from liftune.record import Audit, Contender, Epoch, RowCounts, RunRecord, Seconds, TrainLog
+from liftune.record.data import Audit
+from liftune.record.found import RowCounts, Seconds
+from liftune.record.run import Contender, RunRecord
+from liftune.record.tuning import Epoch, TrainLog
 from liftune.seam import Target
 from liftune.spec import RunSpec
 from liftune.task import TaskKind, encode

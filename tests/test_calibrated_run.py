@@ -21,7 +21,9 @@ from liftune.errors import SpecError
 from liftune.evidence.calibration import Calibrator, Scaling
 from liftune.models.adapter import read_card
 from liftune.models.classifier import Classifier
-from liftune.record import Contender, Cutoff, Interval, RunRecord
+from liftune.record.calibration import Cutoff
+from liftune.record.found import Interval
+from liftune.record.run import Contender, RunRecord
 from liftune.task import TaskKind, decide, encode, probabilities
 
 

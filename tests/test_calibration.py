@@ -10,7 +10,7 @@ from liftune.data.rows import Split, Splits
 from liftune.evidence.calibration import LEAST_ROWS, calibrate, calibration_record
 from liftune.evidence.reliability import Binned, calibration_error, calibration_scores
 from liftune.metrics import METRICS, check_metric
-from liftune.record import Audit
+from liftune.record.data import Audit
 from liftune.rowstats import row_losses
 from liftune.task import TaskKind, probabilities
 

@@ -13,7 +13,9 @@ from tiny_models import save_tiny
 from liftune.curve import curve_of, learnt, nested, next_step
 from liftune.evidence.powerlaw import fit, outlook
 from liftune.metrics import METRICS
-from liftune.record import Curve, CurveOutlook, Interval, RunRecord
+from liftune.record.curve import Curve, CurveOutlook
+from liftune.record.found import Interval
+from liftune.record.run import RunRecord
 from liftune.report.outlook import curve_sentences
 from liftune.report.sections import sections
 from liftune.run import tune

@@ -11,7 +11,7 @@ from liftune.evidence.baselines import majority, tfidf
 from liftune.evidence.evaluate import evaluate, mean_over_seeds, validation_scores
 from liftune.evidence.linear import fit_linear, out_of_fold
 from liftune.evidence.probe import SCALINGS, probe
-from liftune.record import Audit
+from liftune.record.data import Audit
 from liftune.task import TaskKind, probabilities
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION

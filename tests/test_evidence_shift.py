@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from liftune.data.rows import Split, Splits
 from liftune.evidence.shift import auc_interval, compare_targets, shift
-from liftune.record import Audit
+from liftune.record.data import Audit
 from liftune.task import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind

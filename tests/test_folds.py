@@ -21,7 +21,7 @@ from liftune.data.load import load_folds
 from liftune.data.rows import Split
 from liftune.errors import DataError, SpecError
 from liftune.evidence.intervals import mcnemar_exact
-from liftune.record import RunRecord
+from liftune.record.run import RunRecord
 from liftune.report.text import to_markdown
 from liftune.spec import DataSpec, RunSpec
 from liftune.task import TaskKind

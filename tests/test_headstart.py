@@ -16,7 +16,7 @@ from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
-from liftune.record import Audit
+from liftune.record.data import Audit
 from liftune.report.progress import Progress
 from liftune.schedule import Schedule
 from liftune.spec import DataSpec, ModelSpec, TrainSpec

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liftune.data.rows import Split, Splits
 from liftune.evidence.ladder import Answers, Ladder
-from liftune.record import Audit
+from liftune.record.data import Audit
 from liftune.seam import Row
 from liftune.task import TaskKind
 

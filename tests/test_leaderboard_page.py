@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from liftune.models.methods import METHODS
-from liftune.record import Audit, Interval, RowCounts
+from liftune.record.data import Audit
+from liftune.record.found import Interval, RowCounts
 from liftune.scale.found import CellFound, RungsFound, Standing, SweepRecord
 from liftune.task import TaskKind
 

@@ -42,7 +42,7 @@ from liftune.models.lean.modular import PackedAttention
 from liftune.models.lean.packing import SHORT, STEP, Packing
 from liftune.models.lean.roles import Encoder, find_encoder
 from liftune.models.methods import METHODS, parse_options
-from liftune.record import Choice
+from liftune.record.found import Choice
 from liftune.report.progress import Progress
 from liftune.schedule import Schedule
 from liftune.spec import DataSpec, ModelSpec, TrainSpec

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from made_runs import made_run
 
 from liftune.models.checkpoint import Checkpoint, license_of
-from liftune.record import RunRecord
+from liftune.record.run import RunRecord
 from liftune.report.card import to_card
 from liftune.task import TaskKind
 

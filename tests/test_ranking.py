@@ -12,7 +12,7 @@ from liftune.evidence.evaluate import Evaluation
 from liftune.evidence.intervals import clopper_pearson
 from liftune.evidence.multiple import holm
 from liftune.evidence.ranking import Entrant, rank, with_seeds
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.task import TaskKind
 
 N = 300

@@ -8,27 +8,12 @@ import pytest
 from made_runs import made_run
 from rich.console import Console
 
-from liftune.record import (
-    Audit,
-    Calibration,
-    CalibrationScores,
-    Choice,
-    Comparison,
-    Contender,
-    Curve,
-    Decisions,
-    Epoch,
-    Integrity,
-    Interval,
-    RowCounts,
-    RunRecord,
-    Seconds,
-    SeedResult,
-    Shift,
-    Speed,
-    Suspects,
-    TrainLog,
-)
+from liftune.record.calibration import Calibration, CalibrationScores, Decisions
+from liftune.record.curve import Curve
+from liftune.record.data import Audit, Shift, Suspects
+from liftune.record.found import Choice, Comparison, Interval, RowCounts, Seconds
+from liftune.record.run import Contender, RunRecord, SeedResult
+from liftune.record.tuning import Epoch, Integrity, Speed, TrainLog
 from liftune.report.opening import caveats, headline, overall
 from liftune.report.sections import SECTIONS, sections, sentence
 from liftune.report.text import print_sections, to_markdown

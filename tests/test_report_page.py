@@ -15,7 +15,7 @@ from made_runs import made_run
 from liftune.artifact import RunFolder
 from liftune.cli import main
 from liftune.evidence.details import _promised
-from liftune.record import Calibration
+from liftune.record.calibration import Calibration
 from liftune.report import html
 from liftune.report.answered import MOST_CHARACTERS, MOST_FLIPS
 from liftune.report.html import to_html

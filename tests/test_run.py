@@ -17,7 +17,7 @@ import liftune
 from liftune import climb
 from liftune.artifact import RunFolder
 from liftune.hardware.probe import Facts
-from liftune.record import RunRecord
+from liftune.record.run import RunRecord
 from liftune.run import tune
 from liftune.spec import RunSpec
 

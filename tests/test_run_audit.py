@@ -9,7 +9,8 @@ import pytest
 from tiny_models import save_tiny
 
 from liftune.artifact import RunFolder
-from liftune.record import Audit, RunRecord
+from liftune.record.data import Audit
+from liftune.record.run import RunRecord
 from liftune.report.doubts import audit_sentences
 from liftune.report.sections import sections
 from liftune.run import compare_runs, evaluate_model, tune

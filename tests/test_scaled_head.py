@@ -18,7 +18,8 @@ from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.models.scaled_head import fold
-from liftune.record import Cutoff, Interval
+from liftune.record.calibration import Cutoff
+from liftune.record.found import Interval
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind
 

@@ -14,7 +14,8 @@ from serving import PATIENCE, FakeEngine, FakeLane, facts, fake_app
 from starlette.testclient import TestClient
 
 from liftune.errors import SpecError
-from liftune.record import Cutoff, Interval
+from liftune.record.calibration import Cutoff
+from liftune.record.found import Interval
 from liftune.serve.app import make_app
 from liftune.serve.catalogue import Catalogue
 from liftune.serve.engine import Engine, Facts

@@ -14,7 +14,7 @@ from liftune.hardware.plan import Plan
 from liftune.models.backbones import load_backbone
 from liftune.models.methods import METHODS
 from liftune.models.shapes import shapes_of
-from liftune.record import Epoch, TrainLog
+from liftune.record.tuning import Epoch, TrainLog
 from liftune.run import tune
 from liftune.spec import ModelSpec, RunSpec
 from liftune.task import TaskKind

@@ -18,7 +18,7 @@ import liftune
 from liftune.cli import main
 from liftune.errors import ArtifactError, LiftuneError, MethodError, SpecError
 from liftune.evidence.evaluate import Evaluation
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.scale import sweep as sweeping
 from liftune.scale.cells import Stage
 from liftune.scale.folder import read_sweep
@@ -320,7 +320,8 @@ def test_costs_are_means_over_seeds() -> None:
 @pytest.fixture(scope="module")
 def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> SweepRecord:
     """A record as a sweep leaves it, without one: standings alone."""
-    from liftune.record import Audit, RowCounts
+    from liftune.record.data import Audit
+    from liftune.record.found import RowCounts
 
     costs = {"train_seconds": 2.0, "memory_mib": 900.0, "adapter_bytes": 40_000, "trainable_parameters": 1_000}
     return SweepRecord(

@@ -22,7 +22,7 @@ from liftune.models.backbones import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.models.objective import Objective
-from liftune.record import Audit
+from liftune.record.data import Audit
 from liftune.spec import DataSpec, ModelSpec
 from liftune.task import TaskKind
 

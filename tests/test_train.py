@@ -22,7 +22,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS
 from liftune.models.objective import Objective
 from liftune.passes import micro_batches
-from liftune.record import Audit
+from liftune.record.data import Audit
 from liftune.report.progress import Progress
 from liftune.schedule import Schedule
 from liftune.spec import DataSpec, ModelSpec, TrainSpec

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liftune.record import RunRecord
+from liftune.record.run import RunRecord
 from liftune.spec import RunSpec
 
 if TYPE_CHECKING:

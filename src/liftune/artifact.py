@@ -30,7 +30,9 @@ from pydantic import ValidationError
 
 from liftune.data.rows import Split, Splits
 from liftune.errors import ArtifactError
-from liftune.record import SCHEMA, RunRecord, Suspect
+from liftune.record.data import Suspect
+from liftune.record.found import SCHEMA
+from liftune.record.run import RunRecord
 from liftune.seam import Row
 from liftune.spec import RunSpec, faults
 

@@ -12,7 +12,7 @@ from typing import Any
 from liftune.errors import LiftuneError
 from liftune.metrics import METRICS
 from liftune.models.classifier import Classifier
-from liftune.record import Epoch
+from liftune.record.tuning import Epoch
 
 
 class Best:

@@ -25,7 +25,7 @@ from liftune.data.columns import find_texts
 from liftune.data.formats import extension
 from liftune.data.streams import Line, Stream, open_stream, piped
 from liftune.errors import DataError, SpecError
-from liftune.record import Head
+from liftune.record.found import Head
 from liftune.report.progress import Advance, Progress
 from liftune.seam import Row
 from liftune.sinks import JsonLines, Part, Records, check_out, sink_for

@@ -19,7 +19,7 @@ from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
 from liftune.models.shapes import shapes_of
 from liftune.models.tokens import Tokens
-from liftune.record import SCHEMA, Choice, Found
+from liftune.record.found import SCHEMA, Choice, Found
 from liftune.report.sections import Section, Table, plan_table
 from liftune.schedule import step_rows
 from liftune.seam import Row

@@ -21,7 +21,7 @@ from liftune.spec import RunSpec, names
 
 if TYPE_CHECKING:
     from liftune.answers import Answer
-    from liftune.record import RunRecord
+    from liftune.record.run import RunRecord
     from liftune.report.sections import Section
 
 app = typer.Typer(

@@ -40,7 +40,10 @@ from liftune.models.families import position_limit
 from liftune.models.methods import METHODS, Method, find_method, parse_options, virtual_tokens
 from liftune.models.scaled_head import fold
 from liftune.models.shapes import shapes_of
-from liftune.record import Contender, Head, Integrity, Shift, Suspects, TrainLog
+from liftune.record.data import Shift, Suspects
+from liftune.record.found import Head
+from liftune.record.run import Contender
+from liftune.record.tuning import Integrity, TrainLog
 from liftune.report.progress import Progress
 from liftune.report.sections import interval
 from liftune.schedule import Schedule

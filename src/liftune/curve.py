@@ -26,7 +26,8 @@ from liftune.evidence.probe import probe as fit_probe
 from liftune.evidence.teacher import Pupil
 from liftune.metrics import METRICS, Metric
 from liftune.models.attach import attach
-from liftune.record import Curve, CurveOutlook, CurvePoint, Interval, NextStep
+from liftune.record.curve import Curve, CurveOutlook, CurvePoint, NextStep
+from liftune.record.found import Interval
 from liftune.seam import FloatArray
 
 #: Shares of train below all of it.

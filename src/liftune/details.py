@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from liftune.record import Found, Interval
+from liftune.record.found import Found, Interval
 
 
 class LabelScores(Found):

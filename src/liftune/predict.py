@@ -17,7 +17,8 @@ from liftune.artifact import adapter_folder
 from liftune.errors import EXTRAS, ArtifactError, SpecError, nearest, need
 from liftune.evidence.abstention import cutoff_for
 from liftune.models.checkpoint import ALIASES
-from liftune.record import AdapterCard, Head
+from liftune.record.found import Head
+from liftune.record.tuning import AdapterCard
 from liftune.runtime import Bundle, is_bundle, refuse_options
 from liftune.seam import Row
 from liftune.task import TaskKind, Thresholds

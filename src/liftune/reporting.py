@@ -16,7 +16,7 @@ from liftune.data.rows import Split
 from liftune.details import Details
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evidence.details import details, set_against
-from liftune.record import RunRecord
+from liftune.record.run import RunRecord
 from liftune.report.answered import MOST_FLIPS
 from liftune.report.card import to_card
 from liftune.report.html import to_html

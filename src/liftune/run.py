@@ -37,7 +37,11 @@ from liftune.metrics import check_metric
 from liftune.models.adapter import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbones import load_backbone
-from liftune.record import Contender, Curve, Decisions, RunRecord, Seconds, Shift, Suspects
+from liftune.record.calibration import Decisions
+from liftune.record.curve import Curve
+from liftune.record.data import Shift, Suspects
+from liftune.record.found import Seconds
+from liftune.record.run import Contender, RunRecord
 from liftune.report.progress import Progress
 from liftune.reporting import publish
 from liftune.spec import DataSpec, ModelSpec, RunSpec

@@ -24,7 +24,8 @@ from pydantic import Field, ValidationError
 
 from liftune.answers import Answer, answers_of_logits, check_kind
 from liftune.errors import ArtifactError, SpecError, need
-from liftune.record import SCHEMA, Cutoff, Found
+from liftune.record.calibration import Cutoff
+from liftune.record.found import SCHEMA, Found
 from liftune.seam import Row
 from liftune.spec import faults
 from liftune.task import TaskKind

@@ -1,7 +1,7 @@
 """What is asked for: frozen, checked, written to disk beside the result.
 
 In: options from the command line, Python or a TOML/JSON file.  Out: a RunSpec, or one SpecError that lists every fault.
-Not here: what was found (record.py), defaults that depend on the method (models/methods.py).
+Not here: what was found (record/), defaults that depend on the method (models/methods.py).
 """
 
 from __future__ import annotations

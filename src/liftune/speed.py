@@ -12,7 +12,7 @@ from liftune.hardware.flops import Passes, Shapes
 from liftune.hardware.plan import Plan
 from liftune.hardware.probe import gemm_rate, peak_mib
 from liftune.models.method import Method
-from liftune.record import Speed, TrainLog
+from liftune.record.tuning import Speed, TrainLog
 
 #: Which products each kind of method cannot do without.
 _PASSES: dict[str, Passes] = {"peft": "frozen", "full": "trained", "probe": "forward"}

@@ -29,7 +29,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.objective import Objective
 from liftune.models.tokens import Tokens
 from liftune.passes import shares
-from liftune.record import TrainLog
+from liftune.record.tuning import TrainLog
 from liftune.report.progress import Advance, Progress
 from liftune.schedule import Schedule, default_patience
 from liftune.seam import IntArray

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune.data.rows import Split
-from liftune.record import Audit, Resemblance
+from liftune.record.data import Audit, Resemblance
 from liftune.seam import Row, Target
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from liftune.data.near import find_near
 from liftune.data.roles import SPLIT_COLUMN
 from liftune.data.rows import Split
 from liftune.errors import DataError, SpecError, nearest
-from liftune.record import Found
+from liftune.record.found import Found
 from liftune.seam import Row, Target
 
 #: What is dropped only when asked for -> what that means.

@@ -12,7 +12,7 @@ from liftune.data.columns import Columns
 from liftune.data.rows import Split
 from liftune.data.table import Fault, Table
 from liftune.data.targets import CellError, Reading, is_missing
-from liftune.record import BadRow
+from liftune.record.data import BadRow
 from liftune.seam import Row, Target
 
 

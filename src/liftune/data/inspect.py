@@ -16,7 +16,8 @@ from liftune.data.clean import Cleaned
 from liftune.data.lengths import USUAL_LENGTHS, Lengths, Ruler, find_ruler, measure
 from liftune.data.load import Loaded, load
 from liftune.data.rows import Split
-from liftune.record import SCHEMA, Audit, BadRow, Found, RowCounts, Shift, Suspects
+from liftune.record.data import Audit, BadRow, Shift, Suspects
+from liftune.record.found import SCHEMA, Found, RowCounts
 from liftune.spec import DataSpec
 from liftune.task import TaskKind
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.record import Found
+from liftune.record.found import Found
 from liftune.seam import Row
 
 #: Lengths whose truncation is shown when none is asked for.

@@ -19,7 +19,7 @@ from liftune.data.splits import carve, sample
 from liftune.data.table import Table
 from liftune.data.targets import Reading, recognise
 from liftune.errors import DataError, SpecError
-from liftune.record import Audit, BadRow
+from liftune.record.data import Audit, BadRow
 from liftune.spec import DataSpec
 from liftune.task import TaskKind
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from liftune.record import Audit, RowCounts
+from liftune.record.data import Audit
+from liftune.record.found import RowCounts
 from liftune.seam import Row, Target
 from liftune.task import TaskKind, encode
 

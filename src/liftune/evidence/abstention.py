@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from liftune.errors import SpecError
 from liftune.evidence.intervals import ALPHA, clopper_pearson
 from liftune.metrics import right
-from liftune.record import Cutoff
+from liftune.record.calibration import Cutoff
 from liftune.seam import FloatArray
 from liftune.task import TaskKind, probabilities
 

@@ -20,7 +20,7 @@ from liftune.evidence.intervals import ALPHA
 from liftune.evidence.linear import indicator, sigmoid_loss, softmax_loss
 from liftune.evidence.reliability import calibration_scores
 from liftune.metrics import Metric
-from liftune.record import Calibration
+from liftune.record.calibration import Calibration
 from liftune.rowstats import Floats, row_label_losses, row_losses
 from liftune.seam import FloatArray
 from liftune.task import TaskKind

@@ -15,7 +15,7 @@ import numpy as np
 
 from liftune.evidence.intervals import CONFIDENCE
 from liftune.evidence.resampling import Bootstrap, bca_bootstrap
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.rowstats import Floats, Ints, Statistics, Sums
 
 #: Entries of the largest matrix of row weights held at once.

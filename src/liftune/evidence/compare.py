@@ -13,7 +13,7 @@ from liftune.evidence.intervals import ALPHA, discordant, mcnemar_exact, tango_i
 from liftune.evidence.power import detectable_gain, mcnemar_detectable_gain, mcnemar_rows_needed, rows_needed
 from liftune.evidence.resampling import bca_bootstrap, randomisation_test
 from liftune.metrics import Metric, check_metric, right
-from liftune.record import Comparison, Interval, Verdict
+from liftune.record.found import Comparison, Interval, Verdict
 from liftune.rowstats import Ints, Sums
 
 _MCNEMAR = "exact McNemar test at 0.05"

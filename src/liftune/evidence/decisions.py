@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from liftune.evidence.compare import decided
 from liftune.evidence.resampling import randomisation_test
 from liftune.metrics import Metric
-from liftune.record import Decisions
+from liftune.record.calibration import Decisions
 from liftune.rowstats import Floats, Ints, Sums
 from liftune.seam import FloatArray
 from liftune.task import TaskKind, Thresholds, probabilities

@@ -16,7 +16,8 @@ from liftune.data.rows import Split
 from liftune.details import Cloud, Details
 from liftune.evidence.flips import flips
 from liftune.evidence.groups import GROUP_METRIC, answered, coverage, label_scores, reliability, stretches
-from liftune.record import Interval, RunRecord
+from liftune.record.found import Interval
+from liftune.record.run import RunRecord
 from liftune.seam import FloatArray, Row
 from liftune.task import TaskKind, encode
 

@@ -19,7 +19,7 @@ from liftune.evidence.clustered import clusters_of, group_bootstrap
 from liftune.evidence.intervals import clopper_pearson
 from liftune.evidence.resampling import bca_bootstrap
 from liftune.metrics import Metric, metrics_of, right
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.rowstats import Floats
 from liftune.seam import FloatArray, Scorer
 from liftune.task import TaskKind, Thresholds

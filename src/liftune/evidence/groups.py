@@ -16,7 +16,7 @@ from liftune.details import Answered, Bin, Confusion, LabelScores, Share, Stretc
 from liftune.evidence.intervals import clopper_pearson
 from liftune.evidence.resampling import bca_bootstrap
 from liftune.metrics import METRICS, right
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.rowstats import Sums
 from liftune.seam import BoolArray, FloatArray
 from liftune.task import TaskKind, decide, probabilities

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from liftune.errors import DataError
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.rowstats import Floats, Ints
 from liftune.seam import BoolArray
 

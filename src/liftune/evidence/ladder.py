@@ -20,7 +20,9 @@ from liftune.evidence.evaluate import Evaluation, evaluate, mean_over_seeds, val
 from liftune.evidence.seeds import compare_seeds
 from liftune.hardware.probe import peak_mib
 from liftune.metrics import METRICS
-from liftune.record import Calibration, Comparison, Contender, Head, Interval, Seconds, SeedResult
+from liftune.record.calibration import Calibration
+from liftune.record.found import Comparison, Head, Interval, Seconds
+from liftune.record.run import Contender, SeedResult
 from liftune.seam import Scorer
 
 

@@ -23,7 +23,7 @@ from liftune.errors import need
 from liftune.evidence import linear
 from liftune.evidence.baselines import Ngrams
 from liftune.evidence.linear import Features
-from liftune.record import Suspect, Suspects
+from liftune.record.data import Suspect, Suspects
 from liftune.rowstats import Floats, Ints
 from liftune.seam import BoolArray
 from liftune.task import TaskKind, encode, probabilities

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.evidence.intervals import CONFIDENCE
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.seam import FloatArray
 
 #: Shares of the least error that are tried as the floor.

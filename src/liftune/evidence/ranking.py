@@ -26,7 +26,7 @@ from liftune.evidence.multiple import holm
 from liftune.evidence.resampling import bca_bootstrap, randomisation_test
 from liftune.evidence.seeds import Spread
 from liftune.metrics import Metric, check_metric, right
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.rowstats import Sums
 from liftune.seam import FloatArray
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from liftune.evidence.intervals import CONFIDENCE, clopper_pearson
 from liftune.evidence.resampling import RESAMPLES, bca_bootstrap
 from liftune.metrics import METRICS, right
-from liftune.record import CalibrationScores, Interval, ReliabilityBin
+from liftune.record.calibration import CalibrationScores, ReliabilityBin
+from liftune.record.found import Interval
 from liftune.rowstats import Floats
 from liftune.seam import FloatArray
 from liftune.task import TaskKind, probabilities

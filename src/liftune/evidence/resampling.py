@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 
 from liftune.evidence.intervals import CONFIDENCE
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.rowstats import Floats, Ints, Statistics, Sums, distinct_rows, times
 
 RESAMPLES = 2_000

@@ -23,7 +23,7 @@ from liftune.evidence.evaluate import Evaluation
 from liftune.evidence.intervals import CONFIDENCE
 from liftune.evidence.resampling import resampled_values
 from liftune.metrics import Metric, check_metric, right
-from liftune.record import Comparison
+from liftune.record.found import Comparison
 from liftune.rowstats import Floats
 
 _TEST = "t test over rows and seeds at 0.05"

@@ -20,7 +20,8 @@ from liftune.errors import need
 from liftune.evidence.baselines import Ngrams
 from liftune.evidence.intervals import CONFIDENCE
 from liftune.evidence.linear import fit_linear
-from liftune.record import Interval, Shift, Telltale
+from liftune.record.data import Shift, Telltale
+from liftune.record.found import Interval
 from liftune.rowstats import Floats
 from liftune.seam import Row
 from liftune.task import TaskKind

@@ -16,7 +16,7 @@ from liftune.models.adapter import CARD as ADAPTER_CARD
 from liftune.models.backbones import quiet
 from liftune.models.classifier import Classifier
 from liftune.models.tokenise import Tokeniser
-from liftune.record import AdapterCard
+from liftune.record.tuning import AdapterCard
 from liftune.runtime import CARD, MODEL, TOKENIZER, BundleCard, card_tokens, sha256
 
 README = "README.md"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.evidence.intervals import tango_interval
-from liftune.record import Found, Interval
+from liftune.record.found import Found, Interval
 from liftune.task import TaskKind, Thresholds, decide, probabilities
 
 Format: TypeAlias = Literal["merged", "onnx", "onnx-int8"]

@@ -29,7 +29,7 @@ from liftune.models.adapter import open_adapter, read_card
 from liftune.models.classifier import Classifier
 from liftune.models.merged import check_mergeable, open_merged
 from liftune.predict import no_adapter
-from liftune.record import AdapterCard
+from liftune.record.tuning import AdapterCard
 from liftune.report.progress import Progress
 from liftune.runtime import MODEL, Bundle, usable_processors
 from liftune.seam import Row

@@ -20,7 +20,7 @@ from liftune.hardware.accelerations import (
     measured_attention,
     passes,
 )
-from liftune.record import Choice
+from liftune.record.found import Choice
 
 if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
     from liftune.hardware.probe import Facts

@@ -24,7 +24,7 @@ from liftune.models.attach import rebuild
 from liftune.models.backbones import Backbone, quiet, reload_backbone, reload_whole
 from liftune.models.classifier import Classifier
 from liftune.models.methods import METHODS, Method
-from liftune.record import AdapterCard, Integrity
+from liftune.record.tuning import AdapterCard, Integrity
 from liftune.seam import Row
 from liftune.spec import faults
 

@@ -30,7 +30,8 @@ from liftune.hardware.plan import Plan
 from liftune.models import families
 from liftune.models.checkpoint import Checkpoint, commit_of, license_of, locate, refuse_pickle, sha256_of, weight_files
 from liftune.models.labels import kept_order
-from liftune.record import AdapterCard, Head
+from liftune.record.found import Head
+from liftune.record.tuning import AdapterCard
 from liftune.spec import ModelSpec
 from liftune.task import TaskKind
 

@@ -28,7 +28,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.lowrank import Added, added_by, pool_of
 from liftune.models.mixed import MixedModel, Turn, Unmixable
 from liftune.models.tokenise import Tokeniser
-from liftune.record import AdapterCard
+from liftune.record.tuning import AdapterCard
 from liftune.seam import Row
 
 if TYPE_CHECKING:

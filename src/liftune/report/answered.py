@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from liftune.details import Details, Flip
-from liftune.record import Interval, RunRecord
+from liftune.record.found import Interval
+from liftune.record.run import RunRecord
 from liftune.report.chart import Chart, Columns, Dots, Grid, Lines, Points, Series
 from liftune.report.section import SECTIONS, Section, Table, clipped, interval, unbracketed
 from liftune.task import TaskKind

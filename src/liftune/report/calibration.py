@@ -5,7 +5,8 @@ In: a RunRecord.  Out: Sections.  Not here: how they are registered (sections.py
 
 from __future__ import annotations
 
-from liftune.record import Calibration, CalibrationScores, Decisions, RunRecord
+from liftune.record.calibration import Calibration, CalibrationScores, Decisions
+from liftune.record.run import RunRecord
 from liftune.report.section import Section, Table, interval, number, p_value
 
 _HEADINGS = ("contender", "probabilities", "ECE", "log-loss", "Brier")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from liftune.record import Contender, RunRecord
+from liftune.record.run import Contender, RunRecord
 from liftune.report.opening import caveats, headline
 from liftune.report.section import interval, named, plain_name
 from liftune.task import TaskKind

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from liftune.record import Interval
+from liftune.record.found import Interval
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ In: a RunRecord.  Out: sentences.  Not here: the verdicts themselves (sections.p
 
 from __future__ import annotations
 
-from liftune.record import RunRecord
+from liftune.record.run import RunRecord
 from liftune.report.section import number
 
 #: With fewer test rows than this, out-of-fold evidence is worth its time: they show no gain under 4 points of accuracy,

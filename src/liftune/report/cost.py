@@ -6,7 +6,7 @@ In: a RunRecord, for some its Details.  Out: Sections.  Not here: speed and plan
 from __future__ import annotations
 
 from liftune.details import Details
-from liftune.record import Contender, RunRecord
+from liftune.record.run import Contender, RunRecord
 from liftune.report.section import SECTIONS, Section, Table, gain, seconds, size
 
 #: Rungs whose cost is worth a comparison.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from liftune.record import Audit, Shift, Suspects
+from liftune.record.data import Audit, Shift, Suspects
 from liftune.report.section import Section, Table, interval, p_value
 
 if TYPE_CHECKING:

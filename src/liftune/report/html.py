@@ -12,7 +12,7 @@ from typing import Any
 
 from liftune.details import Details
 from liftune.errors import EXTRAS, need
-from liftune.record import RunRecord
+from liftune.record.run import RunRecord
 from liftune.report.opening import overall
 from liftune.report.plots import svg
 from liftune.report.section import CHAPTERS, plain_name

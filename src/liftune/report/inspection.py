@@ -6,7 +6,7 @@ In: an Inspection.  Out: Sections.  Not here: finding it (data/inspect.py), how 
 from __future__ import annotations
 
 from liftune.data.inspect import Inspection
-from liftune.record import Audit
+from liftune.record.data import Audit
 from liftune.report.doubts import audit_sentences, cleaned_section, shift_section, suspects_section
 from liftune.report.sections import Section, Table
 

@@ -5,7 +5,8 @@ In: a RunRecord.  Out: one Section.  Not here: each comparison in full (sections
 
 from __future__ import annotations
 
-from liftune.record import Comparison, RunRecord, Verdict
+from liftune.record.found import Comparison, Verdict
+from liftune.record.run import RunRecord
 from liftune.report.chart import Dots
 from liftune.report.claims import recommendation
 from liftune.report.section import SECTIONS, Section, gain, interval

@@ -5,7 +5,7 @@ In: a Curve.  Out: a Section.  Not here: the law behind it (evidence/powerlaw.py
 
 from __future__ import annotations
 
-from liftune.record import Curve
+from liftune.record.curve import Curve
 from liftune.report.chart import Lines, Series
 from liftune.report.section import Section, Table, interval
 

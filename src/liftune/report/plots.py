@@ -17,7 +17,7 @@ from html import escape
 from typing import Any
 
 from liftune.errors import need
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.report.chart import Chart, Columns, Dots, Grid, Lines, Points
 
 #: Stand-in -> what it becomes. The stand-ins are odd enough not to be met by chance.

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from liftune.record import Contender, Interval
+from liftune.record.found import Interval
+from liftune.record.run import Contender
 from liftune.registry import Registry
 from liftune.report.chart import Chart
 

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from liftune.details import Details
-from liftune.record import Choice, Comparison, RunRecord, Speed, TrainLog
+from liftune.record.found import Choice, Comparison
+from liftune.record.run import RunRecord
+from liftune.record.tuning import Speed, TrainLog
 
 # The shelves, imported so that they register: within a chapter, what is imported first stands first.
 from liftune.report import answered, cost, opening  # noqa: F401 - they register

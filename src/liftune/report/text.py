@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from liftune.details import Details
-from liftune.record import RunRecord
+from liftune.record.run import RunRecord
 from liftune.report.sections import Section, Table, sections
 
 

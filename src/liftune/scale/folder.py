@@ -23,7 +23,7 @@ from liftune.artifact import RunFolder, check_writable, whole
 from liftune.data.audit import fingerprint
 from liftune.data.rows import Splits
 from liftune.errors import ArtifactError
-from liftune.record import Found
+from liftune.record.found import Found
 from liftune.scale.found import CellFound, RungsFound, SweepRecord
 from liftune.scale.grid import Cell, SweepSpec
 from liftune.spec import faults

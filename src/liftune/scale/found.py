@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from liftune.record import SCHEMA, Audit, Choice, Contender, Found, Interval, RowCounts, TrainLog
+from liftune.record.data import Audit
+from liftune.record.found import SCHEMA, Choice, Found, Interval, RowCounts
+from liftune.record.run import Contender
+from liftune.record.tuning import TrainLog
 from liftune.task import TaskKind
 
 State = Literal["done", "unfit", "failed"]

@@ -5,7 +5,7 @@ In: a SweepRecord.  Out: Sections.  Not here: how they look (report/text.py), th
 
 from __future__ import annotations
 
-from liftune.record import Interval
+from liftune.record.found import Interval
 from liftune.report.sections import Section, Table, count, interval
 from liftune.scale.found import CellFound, Standing, SweepRecord
 from liftune.scale.standing import COSTS

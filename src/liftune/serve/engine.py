@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.record import Cutoff, Head
+from liftune.record.calibration import Cutoff
+from liftune.record.found import Head
 from liftune.seam import Row
 from liftune.task import TaskKind
 

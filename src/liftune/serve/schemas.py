@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from liftune.record import Head
+from liftune.record.found import Head
 from liftune.task import TaskKind
 
 
