@@ -81,7 +81,9 @@ class TracedEncoder:
         del self._encoder.stack.forward
 
     def _see_mask(self, module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        self._mask = kwargs["attention_mask"]
+        self._mask = kwargs.get("attention_mask")
+        if self._mask is None:
+            raise ValueError("a traced encoder needs the attention mask")
         return args, {**kwargs, "attention_mask": None}
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> BaseModelOutputWithPastAndCrossAttentions:
