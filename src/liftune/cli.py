@@ -148,7 +148,18 @@ def predict(
     from liftune.report.progress import Progress
 
     asked = Asked(
-        run, texts or (), pair or (), source, out, resume, text, text_pair, with_base, min_precision, device, precision
+        run=run,
+        texts=texts or (),
+        pairs=pair or (),
+        source=source,
+        out=out,
+        resume=resume,
+        text=text,
+        text_pair=text_pair,
+        with_base=with_base,
+        min_precision=min_precision,
+        device=device,
+        precision=precision,
     )
     _print_answers(answer(asked, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
 

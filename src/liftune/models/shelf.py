@@ -108,7 +108,8 @@ class Shelf:
         found = self._bases.get(key)
         if found is None:
             backbone = reload_backbone(card, seed=0, plan=self._plan)
-            _let_go_of_file(backbone.model)
+            if self._plan.dtype == "float32":  # in bfloat16 `attach` makes new weights anyway
+                _let_go_of_file(backbone.model)
             mixed = MixedModel(attach(backbone, None, plan=self._plan), tokens=self._tokens)
             found = self._bases[key] = Base(backbone, mixed, pool_of(backbone.model))
         return found
