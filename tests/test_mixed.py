@@ -175,8 +175,8 @@ def test_on_a_real_model_two_six_and_many_labels_share_a_batch(tmp_path: Path) -
         assert_alike(found, open_adapter(folder, plan=PACKED).logits(TEXTS))
 
 
-def test_one_model_of_far_more_rows_than_the_others_is_not_padded_to(tmp_path: Path) -> None:
-    """Eight models of one row each beside one of many: in bfloat16 the ninth is a block of its own."""
+def test_models_of_one_row_and_of_many_meet_in_a_batch(tmp_path: Path) -> None:
+    """Eight models of one row each beside one of many: in bfloat16 some pieces hold many models, others one."""
     plan = replace(PACKED, dtype="bfloat16")
     base = save_tiny("distilbert", tmp_path / "base")
     shelf = Shelf(plan, tokens=2048)
@@ -187,6 +187,24 @@ def test_one_model_of_far_more_rows_than_the_others_is_not_padded_to(tmp_path: P
     for i in (0, 7, 8, 39):
         alone = opened[0].mixed.logits([turns[i]])[0]
         np.testing.assert_allclose(found[i], alone, atol=2e-2 * max(1, np.abs(alone).max()), rtol=0)
+
+
+def test_in_bfloat16_factors_are_held_once_and_go_with_their_models(tmp_path: Path) -> None:
+    """Batches pick their models' factors from stacks, of which the models' own tensors become views."""
+    base = save_tiny("distilbert", tmp_path / "base")
+    shelf = Shelf(replace(PACKED, dtype="bfloat16"), tokens=256)
+    opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 3, 4)]
+    before = answers(opened, TEXTS)
+    stacks = opened[0].mixed._updates.stacks
+    held = {side.downs[0].untyped_storage().data_ptr() for side in stacks._made.values()}
+    lows = [low for each in opened for low in each.added.lows.values()]
+    assert {low.down.untyped_storage().data_ptr() for low in lows} == held
+    del opened[1], lows
+    gc.collect()
+    after = answers(opened, TEXTS)
+    assert {len(side.downs[0]) for side in stacks._made.values()} == {2}
+    for one, other in zip((before[0], before[2]), after, strict=True):
+        np.testing.assert_allclose(np.stack(one), np.stack(other), atol=2e-2)
 
 
 def test_the_untuned_model_answers_in_the_same_batch(tmp_path: Path) -> None:

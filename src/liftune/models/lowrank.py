@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from liftune.models.classifier import Classifier
 
@@ -45,15 +44,6 @@ class Side:
             like.new_empty(0, width) if low is None else low.up for low, width in zip(lows, widths, strict=True)
         )
         return cls(downs, ups, tuple(map(len, downs)))
-
-    def padded(self, ranks: tuple[int, ...]) -> Side:
-        """With rows of zeros up to these ranks."""
-        lacking = [wanted - rank for wanted, rank in zip(ranks, self.ranks, strict=True)]
-        downs, ups = (
-            tuple(F.pad(each, (0, 0, 0, rows)) for each, rows in zip(factors, lacking, strict=True))
-            for factors in (self.downs, self.ups)
-        )
-        return Side(downs, ups, ranks)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 from liftune.hardware.lanes import open_lanes
 from liftune.models.classifier import Classifier
 from liftune.models.lowrank import Added, Side
-from liftune.models.parts import Asked, Block, Places, Turn, Unmixable
+from liftune.models.parts import Asked, Cut, Places, Turn, Unmixable
+from liftune.models.stacks import Stacks
 
 __all__ = ["MixedHead", "MixedModel", "Turn", "Unmixable"]
 
@@ -104,7 +105,8 @@ class MixedModel:
 
         def answer(positions: list[int]) -> None:
             rows = [asked[i].encoded for i in positions]
-            self._places.set([asked[i].model for i in positions], [len(row) for row in rows])
+            models = [asked[i].model for i in positions]
+            self._places.set(models, [len(row) for row in rows], self._updates.stacks.slots)
             with torch.inference_mode():  # a thread's own
                 answers = self.base.forward(self.base.collate(rows)).cpu().numpy()
             for i, each in zip(positions, answers, strict=True):
@@ -114,7 +116,11 @@ class MixedModel:
         tokens, longest = sum(lengths), max(lengths, default=0)
         lanes = min(self.base.plan.lanes, max(1, tokens // LANE_TOKENS))
         with self._lock, open_lanes(lanes) as opened:
-            opened.each(answer, self._passes(asked, min(self._tokens, tokens // lanes + longest)))
+            self._updates.stacks.hold(each.model for each in asked)
+            try:
+                opened.each(answer, self._passes(asked, min(self._tokens, tokens // lanes + longest)))
+            finally:
+                self._places.clear()
         return found
 
     def _passes(self, asked: Sequence[Asked], most: int) -> Iterator[list[int]]:
@@ -156,49 +162,62 @@ class _Updates:
     def __init__(self, places: Places) -> None:
         self._places = places
         self.names: dict[nn.Module, str] = {}
+        self.stacks = Stacks()
 
     def hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """The output, changed in place."""
-        self._add((self.names[module],), inputs[0], output.view(-1, output.shape[-1]), [output.shape[-1]])
+        rows = inputs[0]
+        width = output.shape[-1]
+        self._add((self.names[module],), rows.reshape(-1, rows.shape[-1]), output.view(-1, width), [width], rows.shape)
         return output
 
     def beside(self, modules: Sequence[nn.Linear], rows: Tensor, output: Tensor) -> None:
-        """As `lean.linear.Beside`; what stands behind the rows' tokens is left as it is."""
-        known = self._places.here.known(len(rows))
+        """As `lean.linear.Beside`; what stands behind the rows' tokens belongs to nobody."""
+        known = rows[None, : self._places.here.known(len(rows))]
         widths = [module.out_features for module in modules]
-        self._add(tuple([self.names[module] for module in modules]), rows[None, :known], output[:known], widths)
+        self._add(tuple([self.names[module] for module in modules]), rows, output, widths, known.shape)
 
-    def _add(self, names: tuple[str, ...], rows: Tensor, found: Tensor, widths: Sequence[int]) -> None:
-        """Add to (T, sum of widths), in place; layers of one input side by side."""
-        flat = rows.reshape(-1, rows.shape[-1]).to(found.dtype)
-        whose = self._places.here.of(rows.shape)
-        sides = [added.side(names, flat, widths) for added, _ in whose]
+    def _add(
+        self, names: tuple[str, ...], rows: Tensor, found: Tensor, widths: Sequence[int], shape: torch.Size
+    ) -> None:
+        """Add to (T, sum of widths), in place; layers of one input side by side.
+
+        Args:
+            rows: (T, inputs).
+            shape: of the input without what stands behind it.
+        """
+        flat = rows.to(found.dtype)
         parts = torch.split(found, list(widths), dim=1)
-        if len(sides) == 1 or found.dtype != torch.bfloat16:
+        if self._places.here.alone or found.dtype != torch.bfloat16:
             # Measured: in float32 a product a model is fastest; in bfloat16 thin ones cost three times a batched one.
-            for side, (_, place) in zip(sides, whose, strict=True):
+            for added, place in self._places.here.of(shape):
+                side = added.side(names, flat, widths)
                 for down, up, rank, part in zip(side.downs, side.ups, side.ranks, parts, strict=True):
                     if rank:
                         part[place].addmm_(F.linear(flat[place], down), up)
             return
-        for block in self._places.here.blocks(rows.shape):
-            _add_side_by_side([part[block.vectors] for part in parts], flat[block.vectors], sides[block.models], block)
+        together = self.stacks.of(names, flat, widths)
+        for cut in self._places.here.cuts(shape, len(flat)):
+            _add_pieces([part[cut.vectors] for part in parts], flat[cut.vectors], together, cut)
 
 
-def _add_side_by_side(found: Sequence[Tensor], flat: Tensor, sides: Sequence[Side], block: Block) -> None:
-    """Add a block's updates of (T, inputs) to each layer's (T, outputs), in place, by batched products."""
-    ranks = tuple(map(max, zip(*{side.ranks for side in sides}, strict=True)))
-    if not any(ranks):
-        return
-    sides = [side if side.ranks == ranks else side.padded(ranks) for side in sides]
-    down = torch.cat([each for side in sides for each in side.downs]).view(len(sides), -1, flat.shape[1])
-    wide = flat if block.sources is None else flat.index_select(0, block.sources.to(flat.device))
-    inner = torch.bmm(wide.view(len(sides), -1, flat.shape[1]), down.transpose(1, 2))
-    for layer, (part, columns) in enumerate(zip(found, torch.split(inner, list(ranks), dim=2), strict=True)):
-        if ranks[layer]:
-            up = torch.cat([side.ups[layer] for side in sides]).view(len(sides), ranks[layer], -1)
-            sums = torch.bmm(columns, up).view(-1, part.shape[1])
-            part.add_(sums if block.places is None else sums.index_select(0, block.places.to(flat.device)))
+def _add_pieces(found: Sequence[Tensor], flat: Tensor, together: Side, cut: Cut) -> None:
+    """Add the updates of (T, inputs) to each layer's (T, outputs), in place, by batched products.
+
+    In each piece every vector goes through the factors of all models that meet there; then what is not its own is
+    masked, between the two products, where it is thin.
+    """
+    (down,), ranks = together.downs, together.ranks
+    models, mask = cut.models.to(flat.device), cut.mask.to(flat.device)
+    places = mask.shape[2]
+    downs = down.index_select(0, models).view(cut.pieces, places * sum(ranks), down.shape[2])
+    inner = torch.bmm(flat.view(cut.pieces, -1, flat.shape[1]), downs.transpose(1, 2))
+    inner = inner.view(*mask.shape, sum(ranks)).mul_(mask[..., None])
+    for part, columns, up, rank in zip(found, torch.split(inner, list(ranks), 3), together.ups, ranks, strict=True):
+        if rank:
+            ups = up.index_select(0, models).view(cut.pieces, places * rank, -1)
+            wide = part.view(cut.pieces, -1, part.shape[1])
+            wide.baddbmm_(columns.reshape(*mask.shape[:2], -1), ups)
 
 
 class MixedHead(nn.Module):

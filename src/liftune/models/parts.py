@@ -7,8 +7,8 @@ Not here: what is done to them (mixed.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -19,8 +19,8 @@ from liftune.hardware.lanes import current_lane
 from liftune.models.lowrank import Added
 from liftune.models.tokens import Encoded
 
-#: Most padding of one batched product, in vectors: about what the kernel calls of another one cost.
-_BLOCK_COST = 256
+#: Vectors of a piece: few, so that few models meet in one; fewer gained nothing with fifty models, and lost with eight.
+PIECE = 64
 
 
 class Unmixable(Exception):  # noqa: N818 - it says what the model is
@@ -49,18 +49,16 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True)
-class Block:
-    """Neighbouring models' vectors side by side, each as many as the most of any: (models x width)."""
+class Cut:
+    """Vectors in pieces of one length, each with places for the models that meet there."""
 
-    models: slice
-    """Of the batch's models."""
     vectors: slice
-    """Of the batch's vectors."""
-    sources: Tensor | None
-    """(models x width,) which of these vectors stands where; where there is padding, the model's last. None where
-    nothing is padded."""
-    places: Tensor | None
-    """(vectors,) where each vector stands."""
+    """Of the batch's vectors: (pieces x length)."""
+    pieces: int
+    models: Tensor
+    """(pieces x places,) the number of the model that stands at each place."""
+    mask: Tensor
+    """(pieces, length, places) whether a vector is of the model at that place."""
 
 
 class Placed:
@@ -69,12 +67,14 @@ class Placed:
     Args:
         models: of the batch's rows, neighbours together.
         lengths: of the rows, in tokens.
+        numbers: of models, wherever these are kept; of no use to a batch of one.
     """
 
-    def __init__(self, models: Sequence[Added], lengths: Sequence[int]) -> None:
+    def __init__(self, models: Sequence[Added], lengths: Sequence[int], numbers: Mapping[Added, int]) -> None:
+        self._numbers = numbers
         self._models: list[Added] = []
         self._rows, self._tokens = [0], [0]
-        self._blocks: dict[int, list[Block]] = {}
+        self._cuts: dict[tuple[int, int], list[Cut]] = {}
         tokens = 0
         for row, (model, length) in enumerate(zip(models, lengths, strict=True), 1):
             tokens += length
@@ -84,6 +84,11 @@ class Placed:
                 self._models.append(model)
                 self._rows.append(row)
                 self._tokens.append(tokens)
+
+    @property
+    def alone(self) -> bool:
+        """Whether all rows are one model's."""
+        return len(self._models) == 1
 
     def known(self, vectors: int) -> int:
         """How many of a packed batch's vectors are rows or rows' tokens; others may stand behind the tokens."""
@@ -98,16 +103,18 @@ class Placed:
         ends = self._ends(shape)
         return [(model, slice(ends[i], ends[i + 1])) for i, model in enumerate(self._models)]
 
-    def blocks(self, shape: torch.Size) -> list[Block]:
-        """The same for batched products, one for each block; neighbours of like size cost least.
+    def cuts(self, shape: torch.Size, vectors: int) -> list[Cut]:
+        """The same for batched products, of an input behind which other vectors may stand: so many with them.
 
         Raises:
             Unmixable: as `of`.
         """
         ends = self._ends(shape)
-        if ends[-1] not in self._blocks:
-            self._blocks[ends[-1]] = list(_blocks(ends))
-        return self._blocks[ends[-1]]
+        key = ends[-1], vectors
+        if key not in self._cuts:
+            numbers = torch.tensor([self._numbers[model] for model in self._models])
+            self._cuts[key] = [replace(cut, models=numbers[cut.models]) for cut in _cuts(ends, vectors)]
+        return self._cuts[key]
 
     def _ends(self, shape: torch.Size) -> list[int]:
         """Where each model's vectors begin, and the last one's end."""
@@ -127,9 +134,13 @@ class Places:
     def __init__(self) -> None:
         self._by_lane: dict[int, Placed] = {}
 
-    def set(self, models: Sequence[Added], lengths: Sequence[int]) -> None:
+    def set(self, models: Sequence[Added], lengths: Sequence[int], numbers: Mapping[Added, int]) -> None:
         """The calling lane is at a batch whose rows have these models, neighbours together, and lengths."""
-        self._by_lane[current_lane().index] = Placed(models, lengths)
+        self._by_lane[current_lane().index] = Placed(models, lengths, numbers)
+
+    def clear(self) -> None:
+        """No lane is at any batch: models that were answered last are not held by it."""
+        self._by_lane.clear()
 
     @property
     def here(self) -> Placed:
@@ -137,30 +148,25 @@ class Places:
         return self._by_lane[current_lane().index]
 
 
-def _blocks(ends: Sequence[int]) -> Iterator[Block]:
-    """Cut the models, in their order, so that no block is padded by more than another one would cost.
+def _cuts(ends: Sequence[int], vectors: int) -> Iterator[Cut]:
+    """Pieces of one length, and what is left; vectors behind the last model's are nobody's.
 
-    >>> [(each.models.stop, each.vectors.stop) for each in _blocks([0, 10, 22, 400])]
-    [(2, 22), (3, 400)]
+    >>> [(cut.vectors, cut.pieces, cut.models.tolist()) for cut in _cuts([0, 40, 90, 130], 144)]
+    [(slice(0, 128, None), 2, [0, 1, 1, 2]), (slice(128, 144, None), 1, [2])]
     """
-    counts = [stop - start for start, stop in pairwise(ends)]
-    start = 0
-    for stop in range(1, len(counts) + 1):
-        if stop < len(counts) and _padding(counts[start : stop + 1]) <= _BLOCK_COST:
-            continue
-        yield _block(slice(start, stop), slice(ends[start], ends[stop]), counts[start:stop])
-        start = stop
+    whose = torch.full((vectors,), -1)
+    for model, (start, stop) in enumerate(pairwise(ends)):
+        whose[start:stop] = model
+    whole = vectors - vectors % PIECE
+    for start, stop, length in ((0, whole, PIECE), (whole, vectors, vectors - whole)):
+        if start < stop:
+            yield _cut(whose, slice(start, stop), length, models=len(ends) - 1)
 
 
-def _padding(counts: Sequence[int]) -> int:
-    return len(counts) * max(counts) - sum(counts)
-
-
-def _block(models: slice, vectors: slice, held: Sequence[int]) -> Block:
-    if not _padding(held):
-        return Block(models, vectors, None, None)
-    counts = torch.tensor(held)
-    starts = torch.cumsum(counts, 0) - counts
-    columns = torch.arange(max(held))[None, :]
-    sources = starts[:, None] + torch.minimum(columns, counts[:, None] - 1)
-    return Block(models, vectors, sources.view(-1), torch.nonzero((columns < counts[:, None]).view(-1)).flatten())
+def _cut(whose: Tensor, vectors: slice, length: int, *, models: int) -> Cut:
+    pieces = whose[vectors].view(-1, length)
+    lowest = torch.where(pieces < 0, models, pieces).amin(1)
+    places = torch.arange(int((pieces.amax(1) - lowest).clamp(min=0).max()) + 1)
+    there = lowest[:, None] + places[None, :]
+    mask = pieces[:, :, None] == there[:, None, :]
+    return Cut(vectors, len(pieces), there.clamp(max=models - 1).view(-1), mask)
