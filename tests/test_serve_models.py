@@ -27,6 +27,7 @@ from liftune.serve.catalogue import Catalogue, split_name
 from liftune.serve.gate import Keys
 from liftune.serve.limits import Limits
 from liftune.serve.server import Asked, door
+from liftune.serve.tuned import KERNELS
 from liftune.serve.waiting import Batch
 
 LABELS = {"two": 2, "six": 6, "many": 77}
@@ -129,6 +130,18 @@ def test_a_name_is_given_or_the_folders_own(ground: Path, catalogue: Catalogue) 
     assert catalogue.find("six").path == (ground / "six").resolve()
 
 
+@pytest.mark.parametrize("asked", [None, "64"])
+def test_fewer_kernels_are_kept_unless_the_user_says_how_many(
+    asked: str | None, ground: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, fewer = KERNELS
+    monkeypatch.setenv(name, asked or "")  # so that what is set below is not left to other tests
+    if not asked:
+        monkeypatch.delenv(name)
+    door(Asked([]), 2048)(ground / "two")
+    assert os.environ[name] == (asked or fewer)
+
+
 def test_a_stopped_process_answers_what_it_took(ground: Path) -> None:
     """The signal comes when half of a request is there: the whole gets its answer, and the exit code is 0."""
     command = [sys.executable, "-m", "liftune", "serve", f"mine={ground / 'two'}", "--port", "0"]
@@ -182,6 +195,7 @@ from starlette.testclient import TestClient
 from liftune.serve.app import make_app
 from liftune.serve.catalogue import Catalogue
 from liftune.serve.server import Asked, door
+from liftune.serve.tuned import KERNELS
 from liftune.task import TaskKind
 
 from liftune import runtime

@@ -6,6 +6,7 @@ Not here: which models share memory and batches (models/shelf.py).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Tokenizers keep their truncation as state, and models of one base have one tokenizer.
 _TOKENISING = Lock()
+#: How many kernels oneDNN may keep, each a third of a MiB: requests bring ever new shapes, and it would keep 1,024.
+KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256"
 
 
 class TunedEngine:
@@ -103,6 +106,7 @@ class TunedDoor:
 
     def _shelves(self) -> Shelf:
         if self._shelf is None:
+            os.environ.setdefault(*KERNELS)  # read once, at the process's first product
             from dataclasses import replace
 
             from liftune.hardware.plan import make_plan
