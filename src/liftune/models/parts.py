@@ -8,7 +8,7 @@ Not here: what is done to them (mixed.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -67,7 +67,7 @@ class Placed:
     Args:
         models: of the batch's rows, neighbours together.
         lengths: of the rows, in tokens.
-        numbers: of models, wherever these are kept; of no use to a batch of one.
+        numbers: of the models, by which their factors are found; a batch of one model needs none.
     """
 
     def __init__(self, models: Sequence[Added], lengths: Sequence[int], numbers: Mapping[Added, int]) -> None:
@@ -113,7 +113,7 @@ class Placed:
         key = ends[-1], vectors
         if key not in self._cuts:
             numbers = torch.tensor([self._numbers[model] for model in self._models])
-            self._cuts[key] = [replace(cut, models=numbers[cut.models]) for cut in _cuts(ends, vectors)]
+            self._cuts[key] = list(_cuts(ends, vectors, numbers))
         return self._cuts[key]
 
     def _ends(self, shape: torch.Size) -> list[int]:
@@ -148,11 +148,12 @@ class Places:
         return self._by_lane[current_lane().index]
 
 
-def _cuts(ends: Sequence[int], vectors: int) -> Iterator[Cut]:
+def _cuts(ends: Sequence[int], vectors: int, numbers: Tensor) -> Iterator[Cut]:
     """Pieces of one length, and what is left; vectors behind the last model's are nobody's.
 
-    >>> [(cut.vectors, cut.pieces, cut.models.tolist()) for cut in _cuts([0, 40, 90, 130], 144)]
-    [(slice(0, 128, None), 2, [0, 1, 1, 2]), (slice(128, 144, None), 1, [2])]
+    >>> found = _cuts([0, 40, 90, 130], 144, torch.tensor([7, 8, 9]))
+    >>> [(cut.vectors, cut.pieces, cut.models.tolist()) for cut in found]
+    [(slice(0, 128, None), 2, [7, 8, 8, 9]), (slice(128, 144, None), 1, [9])]
     """
     whose = torch.full((vectors,), -1)
     for model, (start, stop) in enumerate(pairwise(ends)):
@@ -160,13 +161,13 @@ def _cuts(ends: Sequence[int], vectors: int) -> Iterator[Cut]:
     whole = vectors - vectors % PIECE
     for start, stop, length in ((0, whole, PIECE), (whole, vectors, vectors - whole)):
         if start < stop:
-            yield _cut(whose, slice(start, stop), length, models=len(ends) - 1)
+            yield _cut(whose, slice(start, stop), length, numbers)
 
 
-def _cut(whose: Tensor, vectors: slice, length: int, *, models: int) -> Cut:
+def _cut(whose: Tensor, vectors: slice, length: int, numbers: Tensor) -> Cut:
     pieces = whose[vectors].view(-1, length)
-    lowest = torch.where(pieces < 0, models, pieces).amin(1)
+    lowest = torch.where(pieces < 0, len(numbers), pieces).amin(1)
     places = torch.arange(int((pieces.amax(1) - lowest).clamp(min=0).max()) + 1)
     there = lowest[:, None] + places[None, :]
     mask = pieces[:, :, None] == there[:, None, :]
-    return Cut(vectors, len(pieces), there.clamp(max=models - 1).view(-1), mask)
+    return Cut(vectors, len(pieces), numbers[there.clamp(max=len(numbers) - 1)].view(-1), mask)
