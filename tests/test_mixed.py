@@ -196,13 +196,13 @@ def test_in_bfloat16_factors_are_held_once_and_go_with_their_models(tmp_path: Pa
     opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 3, 4)]
     before = answers(opened, TEXTS)
     stacks = opened[0].mixed._updates.stacks
-    held = {side.downs[0].untyped_storage().data_ptr() for side in stacks._made.values()}
+    held = {stack.down.untyped_storage().data_ptr() for stack in stacks._made.values()}
     lows = [low for each in opened for low in each.added.lows.values()]
     assert {low.down.untyped_storage().data_ptr() for low in lows} == held
     del opened[1], lows
     gc.collect()
     after = answers(opened, TEXTS)
-    assert {len(side.downs[0]) for side in stacks._made.values()} == {2}
+    assert {len(stack.down) for stack in stacks._made.values()} == {2}
     for one, other in zip((before[0], before[2]), after, strict=True):
         np.testing.assert_allclose(np.stack(one), np.stack(other), atol=2e-2)
 

@@ -195,7 +195,6 @@ from starlette.testclient import TestClient
 from liftune.serve.app import make_app
 from liftune.serve.catalogue import Catalogue
 from liftune.serve.server import Asked, door
-from liftune.serve.tuned import KERNELS
 from liftune.task import TaskKind
 
 from liftune import runtime

@@ -23,9 +23,9 @@ from torch.nn import functional as F
 
 from liftune.hardware.lanes import open_lanes
 from liftune.models.classifier import Classifier
-from liftune.models.lowrank import Added, Side
+from liftune.models.lowrank import Added
 from liftune.models.parts import Asked, Cut, Places, Turn, Unmixable
-from liftune.models.stacks import Stacks
+from liftune.models.stacks import Stack, Stacks
 
 __all__ = ["MixedHead", "MixedModel", "Turn", "Unmixable"]
 
@@ -196,24 +196,24 @@ class _Updates:
                     if rank:
                         part[place].addmm_(F.linear(flat[place], down), up)
             return
-        together = self.stacks.of(names, flat, widths)
+        stack = self.stacks.of(names, flat, widths)
         for cut in self._places.here.cuts(shape, len(flat)):
-            _add_pieces([part[cut.vectors] for part in parts], flat[cut.vectors], together, cut)
+            _add_pieces([part[cut.vectors] for part in parts], flat[cut.vectors], stack, cut)
 
 
-def _add_pieces(found: Sequence[Tensor], flat: Tensor, together: Side, cut: Cut) -> None:
+def _add_pieces(found: Sequence[Tensor], flat: Tensor, stack: Stack, cut: Cut) -> None:
     """Add the updates of (T, inputs) to each layer's (T, outputs), in place, by batched products.
 
     In each piece every vector goes through the factors of all models that meet there; then what is not its own is
     masked, between the two products, where it is thin.
     """
-    (down,), ranks = together.downs, together.ranks
+    down, ranks = stack.down, stack.ranks
     models, mask = cut.models.to(flat.device), cut.mask.to(flat.device)
     places = mask.shape[2]
     downs = down.index_select(0, models).view(cut.pieces, places * sum(ranks), down.shape[2])
     inner = torch.bmm(flat.view(cut.pieces, -1, flat.shape[1]), downs.transpose(1, 2))
     inner = inner.view(*mask.shape, sum(ranks)).mul_(mask[..., None])
-    for part, columns, up, rank in zip(found, torch.split(inner, list(ranks), 3), together.ups, ranks, strict=True):
+    for part, columns, up, rank in zip(found, torch.split(inner, list(ranks), 3), stack.ups, ranks, strict=True):
         if rank:
             ups = up.index_select(0, models).view(cut.pieces, places * rank, -1)
             wide = part.view(cut.pieces, -1, part.shape[1])

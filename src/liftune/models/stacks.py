@@ -9,13 +9,26 @@ Factors are moved here, not copied: a model's own tensors become views.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from threading import Lock
 from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor
 
-from liftune.models.lowrank import Added, Side
+from liftune.models.lowrank import Added
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The factors of layers that share an input, of every model; where a model's rank is less, zeros stand."""
+
+    down: Tensor
+    """(models, sum of ranks, inputs)"""
+    ups: tuple[Tensor, ...]
+    """(models, rank, outputs) of each layer"""
+    ranks: tuple[int, ...]
+    """Of each layer, the largest of any model."""
 
 
 class Stacks:
@@ -23,7 +36,7 @@ class Stacks:
 
     def __init__(self) -> None:
         self._models: list[ref[Added]] = []
-        self._made: dict[tuple[str, ...], Side] = {}
+        self._made: dict[tuple[str, ...], Stack] = {}
         self._making = Lock()
         self.slots: WeakKeyDictionary[Added, int] = WeakKeyDictionary()
         """Each model's place along the first axis."""
@@ -37,13 +50,8 @@ class Stacks:
         self._models, self._made = [ref(model) for model in alive], {}
         self.slots = WeakKeyDictionary({model: slot for slot, model in enumerate(alive)})
 
-    def of(self, names: tuple[str, ...], like: Tensor, widths: Sequence[int]) -> Side:
-        """The factors of layers that share the input `like`, and whose outputs are so wide.
-
-        Returns:
-            downs: one (models, sum of ranks, inputs); ups: (models, rank, outputs) for each layer. Ranks are the
-            largest of any model; where one has less, zeros stand.
-        """
+    def of(self, names: tuple[str, ...], like: Tensor, widths: Sequence[int]) -> Stack:
+        """That of layers that share the input `like`, and whose outputs are so wide."""
         with self._making:  # one lane makes them for all
             if names not in self._made:
                 # Models may be answered in other ways later: no tensor of inference mode may be left in them.
@@ -51,7 +59,7 @@ class Stacks:
                     self._made[names] = self._stacked(names, like, widths)
             return self._made[names]
 
-    def _stacked(self, names: tuple[str, ...], like: Tensor, widths: Sequence[int]) -> Side:
+    def _stacked(self, names: tuple[str, ...], like: Tensor, widths: Sequence[int]) -> Stack:
         models, places = self._alive(), len(self._models)
         ranks = tuple(max(len(low.down) if (low := each.lows.get(name)) else 0 for each in models) for name in names)
         down = torch.zeros(places, sum(ranks), like.shape[-1], dtype=like.dtype, device=like.device)
@@ -64,7 +72,7 @@ class Stacks:
                     _move(low.down, down[slot, start : start + len(low.down)])
                     _move(low.up, up[slot, : len(low.up)])
                 start += rank
-        return Side((down,), ups, ranks)
+        return Stack(down, ups, ranks)
 
     def _alive(self) -> list[Added]:
         return [model for each in self._models if (model := each()) is not None]
