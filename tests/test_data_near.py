@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
@@ -102,6 +105,28 @@ def test_what_is_reported_is_what_comparing_every_pair_finds(rows, threshold):
             assert alike == pytest.approx(similarity(a, b))
         else:
             assert alike is None
+
+
+def test_every_process_finds_the_same():
+    """Python orders a set of strings anew in each process; what is found must not follow it."""
+    script = """
+import random
+from liftune.data.near import find_near
+rng = random.Random(1)
+rows = [" ".join(rng.choices("abcdefgh", k=rng.randint(1, 9))) for _ in range(300)]
+print(sorted(find_near(rows, 0.5).links.items()))
+"""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(3)
+    }
+    assert len(found) == 1
 
 
 def test_most_pairs_just_at_the_threshold_are_found():

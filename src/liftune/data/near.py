@@ -143,7 +143,7 @@ def _words(keys: Sequence[Key]) -> tuple[Ints, Words64, Ints]:
     for key in keys:
         starts.append(len(numbers))
         for side, text in enumerate(key):
-            numbers += [vocabulary.setdefault((side, word), len(vocabulary)) for word in set(text.split(" "))]
+            numbers += [vocabulary.setdefault((side, word), len(vocabulary)) for word in dict.fromkeys(text.split(" "))]
     return np.arange(len(keys)), _mixed(np.array(numbers, dtype=np.uint64)), np.array(starts, dtype=np.int64)
 
 
