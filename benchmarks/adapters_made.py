@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-from liftune.models.adapter import save_adapter
+from liftune.models.adapter_io import save_adapter
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
-from liftune.models.methods import METHODS
+from liftune.models.backbone import load_backbone
+from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 
 def save_adapters(model: str, labels: list[str], folder: Path, count: int) -> list[Path]:

@@ -19,17 +19,17 @@ import numpy as np
 
 from benchmarks import show
 from benchmarks.contender import in_a_process
-from liftune.artifact import RunFolder
-from liftune.evidence.compare import compare
-from liftune.evidence.decisions import choose_thresholds
-from liftune.evidence.evaluate import Evaluation, score
-from liftune.metrics import METRICS
-from liftune.record.found import Comparison
-from liftune.record.run import RunRecord
-from liftune.report.section import p_value
-from liftune.report.sections import interval
-from liftune.run import tuned_evaluation
-from liftune.task import encode
+from liftune.evaluation.compare import compare
+from liftune.evaluation.evaluate import Evaluation, score
+from liftune.evaluation.thresholds import choose_thresholds
+from liftune.metrics.registry import METRICS
+from liftune.records.base import Comparison
+from liftune.records.run import RunRecord
+from liftune.report.base import p_value
+from liftune.report.sections.results import interval
+from liftune.run_folder import RunFolder
+from liftune.tasks.base import encode
+from liftune.workflows.tune import tuned_evaluation
 
 #: What recipes.py can train, and what the table calls it.
 TRAINED = {"lora": "notebook LoRA", "full": "Trainer full"}

@@ -19,13 +19,13 @@ import torch
 from benchmarks.adapters_made import save_adapters
 from benchmarks.serve import spread, texts_and_labels
 from benchmarks.show import say, table, write_json
+from liftune.hardware.measure import probe
 from liftune.hardware.plan import Plan, make_plan
-from liftune.hardware.probe import probe
-from liftune.models.adapter import open_adapter
-from liftune.models.lean import make_lean
-from liftune.models.lowrank import Added
-from liftune.models.mixed import MixedModel, Turn
-from liftune.models.shelf import Opened, Shelf, give_back_memory
+from liftune.models.adapter_io import open_adapter
+from liftune.models.multi_lora.low_rank import Added
+from liftune.models.multi_lora.model import MixedModel, Turn
+from liftune.models.multi_lora.shared_base import Opened, Shelf, give_back_memory
+from liftune.models.packed import make_lean
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 from transformers import AutoConfig
 
-import liftune.run
 from benchmarks.layers import TARGETS, known
 from benchmarks.measure import parameters
 from benchmarks.work import Result, Work
-from liftune.climb import Job, prepare, tune_once
-from liftune.hardware.probe import cache_folder
+from liftune.hardware.measure import cache_folder
 from liftune.models.classifier import Classifier
-from liftune.report.progress import Progress
+from liftune.progress import Progress
 from liftune.spec import RunSpec
-from liftune.speed import speed_of
+from liftune.training.throughput import speed_of
+from liftune.workflows import tune as tune_workflow
+from liftune.workflows.finetune import Job, prepare, tune_once
 
 #: How liftune tells of an evaluation on validation.
 TOLD = re.compile(r"epoch (?P<epoch>\S+) of .*validation accuracy (?P<accuracy>[\d.]+)")
@@ -161,7 +161,7 @@ def until_goal(work: Work) -> Result:
         given = {"accelerations": work.accelerations, "seeds": [work.seed], "out": str(Path(folder) / "run")}
         spec = RunSpec.of(data=work.data, model=work.model, max_length=work.max_length, **given)
         try:
-            liftune.run.tune(spec, progress=watch) if work.ladder else tune_only(spec, watch)
+            tune_workflow.tune(spec, progress=watch) if work.ladder else tune_only(spec, watch)
         except Reached:
             notes = ()
     best = max((accuracy for _, accuracy in watch.curve), default=None)

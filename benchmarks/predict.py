@@ -39,7 +39,7 @@ Turn = Callable[[Path, Path], None]
 
 def run(arguments: argparse.Namespace) -> int:
     """Time every contender in turn."""
-    from liftune.data.streams import open_stream
+    from liftune.data.readers.streams import open_stream
 
     if not arguments.run:
         raise SystemExit("benchmarks: name a run with --run (any folder that `liftune tune` wrote)")
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def bundles(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, str], list[str]]:
     """The bundles that were given, or exports of the run, with what their gate said."""
-    from liftune.export.story import export
+    from liftune.export.run import export
 
     found, notes = {}, []
     for name, given in (("onnx", arguments.onnx), ("onnx-int8", arguments.int8)):
@@ -153,9 +153,9 @@ def pipeline(run: str) -> Turn:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers import pipeline as make
 
-    from liftune.artifact import adapter_folder
-    from liftune.models.adapter import read_card
+    from liftune.models.adapter_io import read_card
     from liftune.models.checkpoint import locate
+    from liftune.run_folder import adapter_folder
 
     folder = adapter_folder(run)
     assert folder is not None
@@ -181,9 +181,9 @@ def pipeline(run: str) -> Turn:
 
 def ours(path: str, precision: str | None) -> Turn:
     """What `liftune predict --in --out` does."""
-    from liftune.bulk import predict_file
-    from liftune.predict import open_predictor
-    from liftune.report.progress import Progress
+    from liftune.inference.files import predict_file
+    from liftune.inference.predictor import open_predictor
+    from liftune.progress import Progress
 
     predictor = open_predictor(path, precision=precision)
 

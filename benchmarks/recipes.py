@@ -29,11 +29,11 @@ from transformers import (
 
 from benchmarks.layers import HEADS, TARGETS, known
 from benchmarks.work import Work
-from liftune.artifact import RunFolder
 from liftune.data import load_data
-from liftune.data.rows import Split, Splits
+from liftune.data.splits import Split, Splits
 from liftune.models.checkpoint import locate
-from liftune.task import TaskKind
+from liftune.run_folder import RunFolder
+from liftune.tasks.base import TaskKind
 
 PROBLEMS = {
     TaskKind.SINGLE_LABEL: "single_label_classification",

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from liftune.data import load_data
-from liftune.data.rows import Split, Splits
+from liftune.data.splits import Split, Splits
 from liftune.spec import DataSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 Pairs = list[tuple[str, str]]
 """(text, label) of each row."""

@@ -17,8 +17,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from liftune.hardware.probe import processor_name
-from liftune.run import versions
+from liftune.hardware.measure import processor_name
+from liftune.workflows.tune import versions
 
 #: Whose versions a number may depend on.
 RECORDED = ("liftune", "torch", "transformers", "peft", "accelerate", "datasets", "setfit", "adapters", "numpy")

@@ -22,7 +22,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
 from liftune.errors import ArtifactError
-from liftune.models.adapter import open_adapter
+from liftune.models.adapter_io import open_adapter
 
 SEED = 12345
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors")

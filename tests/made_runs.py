@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from liftune.artifact import RunFolder
-from liftune.data.rows import Split, Splits
-from liftune.evidence.compare import compare
-from liftune.evidence.evaluate import Evaluation
-from liftune.evidence.groups import GROUP_METRIC, group_score
-from liftune.record.data import Audit
-from liftune.record.found import RowCounts, Seconds
-from liftune.record.run import Contender, RunRecord
-from liftune.record.tuning import Epoch, TrainLog
-from liftune.seam import Target
+from liftune.data.splits import Split, Splits
+from liftune.evaluation.breakdowns import GROUP_METRIC, group_score
+from liftune.evaluation.compare import compare
+from liftune.evaluation.evaluate import Evaluation
+from liftune.records.base import RowCounts, Seconds
+from liftune.records.data import Audit
+from liftune.records.run import Contender, RunRecord
+from liftune.records.training import Epoch, TrainLog
+from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
-from liftune.task import TaskKind, encode
+from liftune.tasks.base import TaskKind, encode
+from liftune.types import Target
 
 STRENGTHS = {"majority": 0.0, "base": 0.0, "probe": 0.3, "tuned": 1.2}
 

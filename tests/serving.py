@@ -17,13 +17,13 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from liftune.errors import ArtifactError
-from liftune.seam import Row
 from liftune.serve.app import make_app
-from liftune.serve.catalogue import Catalogue
+from liftune.serve.auth import Keys
 from liftune.serve.engine import Engine, Facts, Work
-from liftune.serve.gate import Keys
 from liftune.serve.limits import Limits
-from liftune.task import TaskKind
+from liftune.serve.registry import Catalogue
+from liftune.tasks.base import TaskKind
+from liftune.types import Row
 
 #: A test that hangs is a defect; it fails after so long.
 PATIENCE = 60

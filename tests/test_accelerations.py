@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from liftune.cli import main
+from liftune.cli.main import main
 from liftune.errors import SpecError
 from liftune.hardware.accelerations import ACCELERATIONS, FOR_PROCESSORS
+from liftune.hardware.measure import Facts
 from liftune.hardware.plan import UNCUT, make_plan
-from liftune.hardware.probe import Facts
 from liftune.spec import RunSpec, TrainSpec
 
 LAPTOP = Facts(

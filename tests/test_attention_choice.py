@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
-from liftune.models.methods import METHODS, parse_options
+from liftune.models.backbone import load_backbone
+from liftune.models.methods.registry import METHODS, parse_options
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 LABELS = ("anger", "joy", "love")
 #: Alike in length: in float64 a padding token that sees no token at all (ModernBERT's window is local) gives NaN in

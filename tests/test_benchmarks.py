@@ -247,7 +247,7 @@ def test_the_load_counts_every_answer_and_stops_at_a_refusal(tmp_path: Path):
 def test_the_defaults_are_set_against_four_other_ways(data: Path, distilbert: Path, tmp_path: Path, capsys):
     """All contenders answer the same rows; what is finished is not run again."""
     from benchmarks import defaults, recipes
-    from liftune.cli import main
+    from liftune.cli.main import main
 
     calls: list[str] = []
 

@@ -20,16 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from liftune import bulk
-from liftune.answers import Answer, answers_of_logits
-from liftune.bulk import answer_file, predict_file
-from liftune.data.formats import read_file
-from liftune.data.streams import open_stream
+from liftune.data.readers.formats import read_file
+from liftune.data.readers.streams import open_stream
 from liftune.errors import DataError, SpecError
-from liftune.report.progress import Progress
-from liftune.seam import Row
-from liftune.sinks import Part, write
-from liftune.task import TaskKind
+from liftune.inference import files as bulk
+from liftune.inference.files import answer_file, predict_file
+from liftune.inference.prediction import Answer, answers_of_logits
+from liftune.inference.writers import Part, write
+from liftune.progress import Progress
+from liftune.tasks.base import TaskKind
+from liftune.types import Row
 
 QUIET = Progress(quiet=True)
 

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from tiny_models import save_tiny
 
 import liftune
-from liftune import climb
-from liftune.artifact import RunFolder
-from liftune.cli import main
+from liftune.cli.main import main
 from liftune.errors import SpecError
-from liftune.evidence.calibration import Calibrator, Scaling
-from liftune.models.adapter import read_card
+from liftune.evaluation.calibration import Calibrator, Scaling
+from liftune.models.adapter_io import read_card
 from liftune.models.classifier import Classifier
-from liftune.record.calibration import Cutoff
-from liftune.record.found import Interval
-from liftune.record.run import Contender, RunRecord
-from liftune.task import TaskKind, decide, encode, probabilities
+from liftune.records.base import Interval
+from liftune.records.calibration import Cutoff
+from liftune.records.run import Contender, RunRecord
+from liftune.run_folder import RunFolder
+from liftune.tasks.base import TaskKind, decide, encode, probabilities
+from liftune.workflows import finetune as climb
 
 
 def called(*argv: str, code: int = 0) -> tuple[str, str]:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from liftune.data.rows import Split, Splits
-from liftune.evidence.calibration import LEAST_ROWS, calibrate, calibration_record
-from liftune.evidence.reliability import Binned, calibration_error, calibration_scores
-from liftune.metrics import METRICS, check_metric
-from liftune.record.data import Audit
-from liftune.rowstats import row_losses
-from liftune.task import TaskKind, probabilities
+from liftune.data.splits import Split, Splits
+from liftune.evaluation.calibration import LEAST_ROWS, calibrate, calibration_record
+from liftune.evaluation.reliability import Binned, calibration_error, calibration_scores
+from liftune.metrics.registry import METRICS, check_metric
+from liftune.metrics.row_statistics import row_losses
+from liftune.records.data import Audit
+from liftune.tasks.base import TaskKind, probabilities
 
 SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL
 

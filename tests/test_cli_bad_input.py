@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from tiny_models import save_tiny
 
-from liftune import artifact
-from liftune.cli import main
-from liftune.climb import Job
+from liftune import run_folder as artifact
+from liftune.cli.main import main
+from liftune.workflows.finetune import Job
 
 GOOD = "text,label\n" + "".join(f"{mood} number {i},{mood}\n" for i in range(12) for mood in ("glad", "sad"))
 Write = Callable[[Path], Any]

@@ -21,9 +21,9 @@ import pytest
 from tiny_models import save_tiny
 
 import liftune
-from liftune.artifact import RunFolder
-from liftune.cli import main
-from liftune.data.formats import read_file
+from liftune.cli.main import main
+from liftune.data.readers.formats import read_file
+from liftune.run_folder import RunFolder
 from liftune.spec import OPTIONS, RunSpec
 
 #: Options that the commands of the first release name.
@@ -391,7 +391,7 @@ def test_help_version_and_no_arguments_are_answered() -> None:
 @pytest.mark.parametrize("argv", [["--help"], ["list", "methods"], ["tune", "--help"], ["list", "sources"]])
 def test_what_needs_no_model_imports_none(argv: list[str]) -> None:
     program = (
-        "import sys; from liftune.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from liftune.cli.main import main; code = main(sys.argv[1:]); "
         "heavy = {'torch', 'transformers', 'peft', 'datasets', 'sklearn', 'pandas', 'scipy', 'pyarrow', 'numpy'}; "
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr); sys.exit(code)"
     )
@@ -400,7 +400,9 @@ def test_what_needs_no_model_imports_none(argv: list[str]) -> None:
 
 
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
-    program = "import sys; sys.argv[1:] = ['list', 'methods', '--json']; from liftune.cli import main; sys.exit(main())"
+    program = (
+        "import sys; sys.argv[1:] = ['list', 'methods', '--json']; from liftune.cli.main import main; sys.exit(main())"
+    )
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run([sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, text=True)

@@ -7,7 +7,7 @@ import shlex
 import pytest
 import typer
 
-from liftune.cli import app
+from liftune.cli.main import app
 from liftune.spec import OPTIONS, RunSpec, command_line
 
 COMMANDS = typer.main.get_command(app)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from liftune.errors import DataError, SpecError
-from liftune.evidence.compare import compare
-from liftune.evidence.evaluate import Evaluation
-from liftune.evidence.intervals import mcnemar_exact, tango_interval
-from liftune.evidence.power import rows_needed
-from liftune.metrics import right
-from liftune.task import TaskKind
+from liftune.evaluation.compare import compare
+from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.statistics.intervals import mcnemar_exact, tango_interval
+from liftune.evaluation.statistics.power import rows_needed
+from liftune.metrics.registry import right
+from liftune.tasks.base import TaskKind
 
 
 def evaluation(name, logits, targets, task=TaskKind.SINGLE_LABEL, **more):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from liftune.cli import app
+from liftune.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 STEPS = ("FROM", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "ENTRYPOINT")

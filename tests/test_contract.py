@@ -22,14 +22,14 @@ from tiny_models import FAMILIES, save_tiny
 from torch.nn import functional as F
 
 from liftune.hardware.plan import Plan
-from liftune.models.adapter import prove, save_adapter
+from liftune.models.adapter_io import prove, save_adapter
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
+from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.lean.install import LEAN
-from liftune.models.methods import METHODS
+from liftune.models.methods.registry import METHODS
+from liftune.models.packed.install import LEAN
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 LABELS = ("anger", "joy", "love")
 ROWS = [

@@ -10,16 +10,16 @@ import pytest
 from test_ladder import SPLITS
 from tiny_models import save_tiny
 
-from liftune.curve import curve_of, learnt, nested, next_step
-from liftune.evidence.powerlaw import fit, outlook
-from liftune.metrics import METRICS
-from liftune.record.curve import Curve, CurveOutlook
-from liftune.record.found import Interval
-from liftune.record.run import RunRecord
-from liftune.report.outlook import curve_sentences
-from liftune.report.sections import sections
-from liftune.run import tune
+from liftune.evaluation.statistics.power_law import fit, outlook
+from liftune.metrics.registry import METRICS
+from liftune.records.base import Interval
+from liftune.records.learning_curve import Curve, CurveOutlook
+from liftune.records.run import RunRecord
+from liftune.report.sections.learning_curve import curve_sentences
+from liftune.report.sections.results import sections
 from liftune.spec import RunSpec
+from liftune.workflows.learning_curve import curve_of, learnt, nested, next_step
+from liftune.workflows.tune import tune
 
 SIZES = (100, 200, 400, 800, 1_600)
 

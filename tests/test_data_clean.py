@@ -11,8 +11,8 @@ import pytest
 
 from liftune.data import load_data
 from liftune.errors import SpecError
-from liftune.examine import examine
 from liftune.spec import DataSpec
+from liftune.workflows.inspect import examine
 
 LONG = "one two three four five six seven eight nine"
 
@@ -176,7 +176,7 @@ def test_texts_that_share_no_word_are_inspected_without_doubts(tmp_path):
 
 def test_the_command_writes_and_says_what_it_left_out_without_torch(faulty, tmp_path):
     program = (
-        "import sys; from liftune.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from liftune.cli.main import main; code = main(sys.argv[1:]); "
         "print(sorted({'torch', 'transformers', 'peft'} & set(sys.modules)), file=sys.stderr); sys.exit(code)"
     )
     out = str(tmp_path / "clean")

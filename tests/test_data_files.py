@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from liftune.data import load_data
-from liftune.data.formats import READERS, read_bytes, read_file
-from liftune.data.table import Table
+from liftune.data.readers.formats import READERS, read_bytes, read_file
+from liftune.data.readers.table import Table
 from liftune.errors import DataError
 from liftune.spec import DataSpec
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from liftune.data import load_data
 from liftune.data.load import load_test
-from liftune.data.rows import Split
-from liftune.data.splits import carve
+from liftune.data.sampling import carve
+from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.spec import DataSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 SINGLE = TaskKind.SINGLE_LABEL
 

@@ -14,7 +14,7 @@ from liftune.data.inspect import inspect
 from liftune.data.lengths import find_ruler, measure
 from liftune.errors import DataError
 from liftune.spec import DataSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

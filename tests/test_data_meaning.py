@@ -9,11 +9,11 @@ import pytest
 from liftune.data import load_data
 from liftune.data.columns import Columns, find_columns, find_texts
 from liftune.data.load import load
-from liftune.data.table import Table
+from liftune.data.readers.table import Table
 from liftune.data.targets import MOST_NUMBERED_CLASSES, CellError, Reading, recognise
 from liftune.errors import DataError
 from liftune.spec import DataSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from liftune.data import load_data
 from liftune.data.audit import audit
-from liftune.data.near import find_near, similarity
-from liftune.data.rows import Split
+from liftune.data.near_duplicates import find_near, similarity
+from liftune.data.splits import Split
 from liftune.spec import DataSpec
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from liftune.data import SOURCES, load_data, network
-from liftune.data.roles import choose
+from liftune.data import SOURCES, load_data
+from liftune.data.readers import network
+from liftune.data.split_roles import choose
 from liftune.errors import DataError, MissingExtra
 from liftune.spec import DataSpec
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from liftune.data import load_data
 from liftune.data.audit import audit, fingerprint
-from liftune.data.rows import Split
-from liftune.data.splits import carve, sample
+from liftune.data.sampling import carve, sample
+from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.spec import DataSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind
 PINNED_TEST = ("rows:2", "rows:19", "rows:26", "rows:27")

@@ -8,12 +8,12 @@ import sklearn.metrics
 from numpy.typing import NDArray
 
 from liftune.errors import SpecError
-from liftune.evidence.abstention import cutoff_for, cutoffs
-from liftune.evidence.compare import compare
-from liftune.evidence.decisions import choose_thresholds, label_cuts, shared_cuts
-from liftune.evidence.evaluate import Evaluation, mean_over_seeds, score
-from liftune.metrics import METRICS, check_metric
-from liftune.task import TaskKind, decide, from_thresholds, probabilities
+from liftune.evaluation.compare import compare
+from liftune.evaluation.evaluate import Evaluation, mean_over_seeds, score
+from liftune.evaluation.selective import cutoff_for, cutoffs
+from liftune.evaluation.thresholds import choose_thresholds, label_cuts, shared_cuts
+from liftune.metrics.registry import METRICS, check_metric
+from liftune.tasks.base import TaskKind, decide, from_thresholds, probabilities
 
 SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL
 

@@ -14,10 +14,10 @@ import pytest
 import typer
 
 import liftune
-from liftune.cli import app
-from liftune.metrics import METRICS
-from liftune.models.methods import find_method, parse_options
-from liftune.report.sections import SECTIONS
+from liftune.cli.main import app
+from liftune.metrics.registry import METRICS
+from liftune.models.methods.registry import find_method, parse_options
+from liftune.report.sections.results import SECTIONS
 from liftune.spec import OPTIONS, RunSpec
 
 ROOT = Path(__file__).parents[1]

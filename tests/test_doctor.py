@@ -9,10 +9,10 @@ import pytest
 from tiny_models import save_tiny
 
 import liftune
-from liftune import checkup as doctoring
-from liftune.cli import main
+from liftune.cli.main import main
 from liftune.hardware.accelerations import ACCELERATIONS
-from liftune.hardware.probe import Facts
+from liftune.hardware.measure import Facts
+from liftune.workflows import doctor as doctoring
 
 LAPTOP = Facts(("cpu",), "a laptop", 2, bfloat16_speedup=0.7, eager_speedup={"float32": 0.5, "bfloat16": 4.0})
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from liftune.data.rows import Split, Splits
+from liftune.baselines.linear_models import fit_linear, out_of_fold
+from liftune.baselines.linear_probe import SCALINGS, probe
+from liftune.baselines.tfidf import majority, tfidf
+from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
-from liftune.evidence.baselines import majority, tfidf
-from liftune.evidence.evaluate import evaluate, mean_over_seeds, validation_scores
-from liftune.evidence.linear import fit_linear, out_of_fold
-from liftune.evidence.probe import SCALINGS, probe
-from liftune.record.data import Audit
-from liftune.task import TaskKind, probabilities
+from liftune.evaluation.evaluate import evaluate, mean_over_seeds, validation_scores
+from liftune.records.data import Audit
+from liftune.tasks.base import TaskKind, probabilities
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from liftune.errors import DataError
-from liftune.evidence.clustered import by_group, clusters_of, expanded, group_bootstrap, sums_by_group
-from liftune.evidence.compare import LEAST_GROUPS, compare
-from liftune.evidence.evaluate import Evaluation, score
-from liftune.evidence.intervals import mcnemar_exact
-from liftune.evidence.resampling import randomisation_test
-from liftune.metrics import METRICS, metrics_of, right
-from liftune.task import TaskKind
+from liftune.evaluation.compare import LEAST_GROUPS, compare
+from liftune.evaluation.evaluate import Evaluation, score
+from liftune.evaluation.statistics.bootstrap import randomisation_test
+from liftune.evaluation.statistics.clustered import by_group, clusters_of, expanded, group_bootstrap, sums_by_group
+from liftune.evaluation.statistics.intervals import mcnemar_exact
+from liftune.metrics.registry import METRICS, metrics_of, right
+from liftune.tasks.base import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind
 ACCURACY = METRICS["accuracy"]

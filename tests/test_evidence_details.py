@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from liftune.data.rows import Split
-from liftune.evidence.details import cloud, words
-from liftune.evidence.flips import flips
-from liftune.evidence.groups import (
+from liftune.data.splits import Split
+from liftune.evaluation.breakdowns import (
     MOST_IN_MATRIX,
     answered,
     coverage,
@@ -20,9 +18,11 @@ from liftune.evidence.groups import (
     reliability,
     stretches,
 )
-from liftune.evidence.intervals import clopper_pearson
-from liftune.metrics import right
-from liftune.task import TaskKind, decide, probabilities
+from liftune.evaluation.error_analysis import cloud, words
+from liftune.evaluation.flips import flips
+from liftune.evaluation.statistics.intervals import clopper_pearson
+from liftune.metrics.registry import right
+from liftune.tasks.base import TaskKind, decide, probabilities
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 RNG = np.random.default_rng(5)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from liftune.errors import DataError
-from liftune.evidence.intervals import (
+from liftune.evaluation.statistics.intervals import (
     clopper_pearson,
     discordant,
     mcnemar_exact,
     tango_interval,
 )
-from liftune.evidence.power import mcnemar_power, mcnemar_rows_needed
+from liftune.evaluation.statistics.power import mcnemar_power, mcnemar_rows_needed
 
 
 def pairs(both, lost, won, neither):

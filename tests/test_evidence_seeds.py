@@ -5,9 +5,9 @@ import pytest
 from test_compare import answering, evaluation
 
 from liftune.errors import DataError
-from liftune.evidence.compare import compare
-from liftune.evidence.seeds import Spread, compare_seeds, spread_of_rows
-from liftune.metrics import METRICS
+from liftune.evaluation.compare import compare
+from liftune.evaluation.compare_seeds import Spread, compare_seeds, spread_of_rows
+from liftune.metrics.registry import METRICS
 
 
 def tuned_and_base(rng, seeds, rows, seed_spread):

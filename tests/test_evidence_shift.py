@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from liftune.data.rows import Split, Splits
-from liftune.evidence.shift import auc_interval, compare_targets, shift
-from liftune.record.data import Audit
-from liftune.task import TaskKind
+from liftune.data.splits import Split, Splits
+from liftune.diagnostics.shift import auc_interval, compare_targets, shift
+from liftune.records.data import Audit
+from liftune.tasks.base import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind
 

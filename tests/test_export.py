@@ -15,21 +15,21 @@ import pytest
 from tiny_models import FAMILIES, save_tiny
 
 import liftune
-from liftune.artifact import RunFolder
-from liftune.cli import main
+from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError, MethodError, ModelError, SpecError
-from liftune.export import story
+from liftune.export import run as story
 from liftune.export.parity import BatchParity, compare, rows_needed
 from liftune.hardware.plan import Plan
-from liftune.models.adapter import open_adapter, save_adapter
+from liftune.inference.onnx_bundle import Bundle, in_batches
+from liftune.inference.predictor import Predictor, open_predictor
+from liftune.models.adapter_io import open_adapter, save_adapter
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
-from liftune.models.methods import METHODS
-from liftune.models.tokenise import Tokeniser
-from liftune.predict import Predictor, open_predictor
-from liftune.runtime import Bundle, in_batches
+from liftune.models.backbone import load_backbone
+from liftune.models.methods.registry import METHODS
+from liftune.models.tokens.encoder import Tokeniser
+from liftune.run_folder import RunFolder
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 LABELS = ("anger", "joy", "love")
 ODD = [
@@ -299,7 +299,7 @@ from importlib.machinery import PathFinder
 LIBRARIES = {"torch", "transformers", "peft", "sklearn", "pandas", "accelerate", "datasets"}
 found = PathFinder.find_spec
 PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in LIBRARIES else found(name, *rest)
-from liftune.cli import main
+from liftune.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -12,15 +12,15 @@ import torch
 from tiny_models import save_tiny
 from torch import Tensor
 
-from liftune.export.encoder import first_states_only
-from liftune.export.graph import write_graph
+from liftune.export.onnx_encoder import first_states_only
+from liftune.export.onnx_graph import write_graph
 from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
+from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.methods import METHODS
+from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 ROWS = ("short", "a row of another length", "é", "and the longest of them all, so that there is padding")
 READS_FIRST = ("bert", "distilbert", "roberta", "electra")

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from tiny_models import save_tiny
 
 import liftune
-from liftune.artifact import RunFolder
-from liftune.cli import main
+from liftune.cli.main import main
 from liftune.data.folds import assign_folds
 from liftune.data.load import load_folds
-from liftune.data.rows import Split
+from liftune.data.splits import Split
 from liftune.errors import DataError, SpecError
-from liftune.evidence.intervals import mcnemar_exact
-from liftune.record.run import RunRecord
-from liftune.report.text import to_markdown
+from liftune.evaluation.statistics.intervals import mcnemar_exact
+from liftune.records.run import RunRecord
+from liftune.report.render.text import to_markdown
+from liftune.run_folder import RunFolder
 from liftune.spec import DataSpec, RunSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 SINGLE = TaskKind.SINGLE_LABEL
 

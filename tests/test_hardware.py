@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from liftune.errors import SpecError
-from liftune.hardware import probe as probing
+from liftune.hardware import measure as probing
+from liftune.hardware.measure import Facts, peak_mib, probe, restart_peak
 from liftune.hardware.plan import make_plan
-from liftune.hardware.probe import Facts, peak_mib, probe, restart_peak
 
 LAPTOP = Facts(
     devices=("cpu",),

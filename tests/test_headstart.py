@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from tiny_models import FAMILIES, save_tiny
 
+from liftune.baselines.linear_models import Linear
 from liftune.data import load_data
-from liftune.data.rows import Split, Splits
-from liftune.evidence.linear import Linear
-from liftune.headstart import start_head, without_bias
+from liftune.data.splits import Split, Splits
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
+from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.methods import METHODS
-from liftune.record.data import Audit
-from liftune.report.progress import Progress
-from liftune.schedule import Schedule
+from liftune.models.methods.registry import METHODS
+from liftune.progress import Progress
+from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.task import TaskKind
-from liftune.train import train
+from liftune.tasks.base import TaskKind
+from liftune.training.head_init import start_head, without_bias
+from liftune.training.loop import train
+from liftune.training.schedule import Schedule
 
 
 def classifier_for(folder: Path, splits: Splits, method: str = "lora") -> Classifier:

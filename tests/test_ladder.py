@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from liftune.data.rows import Split, Splits
-from liftune.evidence.ladder import Answers, Ladder
-from liftune.record.data import Audit
-from liftune.seam import Row
-from liftune.task import TaskKind
+from liftune.data.splits import Split, Splits
+from liftune.evaluation.ladder import Answers, Ladder
+from liftune.records.data import Audit
+from liftune.tasks.base import TaskKind
+from liftune.types import Row
 
 N = 200
 

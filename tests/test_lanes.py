@@ -16,21 +16,21 @@ from tiny_models import save_tiny
 from torch import Tensor, nn
 
 from liftune.data import load_data
-from liftune.data.rows import Splits
+from liftune.data.splits import Splits
 from liftune.hardware.accelerations import LANES
-from liftune.hardware.lanes import current_lane, open_lanes
 from liftune.hardware.plan import Plan
+from liftune.hardware.workers import current_lane, open_lanes
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
+from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.lean.dropout import draw_as_ever, draw_by_lane
-from liftune.models.lean.install import LEAN
-from liftune.models.methods import METHODS
-from liftune.passes import shares
-from liftune.report.progress import Progress
-from liftune.schedule import Schedule
+from liftune.models.methods.registry import METHODS
+from liftune.models.packed.dropout import draw_as_ever, draw_by_lane
+from liftune.models.packed.install import LEAN
+from liftune.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.train import Loop, train
+from liftune.training.loop import Loop, train
+from liftune.training.micro_batches import shares
+from liftune.training.schedule import Schedule
 
 SIDE_BY_SIDE = Plan(accelerations=frozenset({*LEAN, "length-batches"}))
 ONE_BY_ONE = SIDE_BY_SIDE.without({"lanes": "left out"})

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from liftune.models.methods import METHODS
-from liftune.record.data import Audit
-from liftune.record.found import Interval, RowCounts
-from liftune.scale.found import CellFound, RungsFound, Standing, SweepRecord
-from liftune.task import TaskKind
+from liftune.models.methods.registry import METHODS
+from liftune.records.base import Interval, RowCounts
+from liftune.records.data import Audit
+from liftune.records.sweep import CellFound, RungsFound, Standing, SweepRecord
+from liftune.tasks.base import TaskKind
 
 ROOT = Path(__file__).parents[1]
 

@@ -28,26 +28,26 @@ from transformers import AutoModelForSequenceClassification
 from liftune.data import load_data
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
-from liftune.models.adapter import save_adapter
+from liftune.models.adapter_io import save_adapter
 from liftune.models.attach import answer_exactly, attach
-from liftune.models.backbones import Backbone, load_backbone
+from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.lean import dropout
-from liftune.models.lean import encoder as lean_encoder
-from liftune.models.lean.dropout import drawn_mask
-from liftune.models.lean.encoder import LeanEncoder
-from liftune.models.lean.fused import unfit
-from liftune.models.lean.install import LEAN
-from liftune.models.lean.modular import PackedAttention
-from liftune.models.lean.packing import SHORT, STEP, Packing
-from liftune.models.lean.roles import Encoder, find_encoder
-from liftune.models.methods import METHODS, parse_options
-from liftune.record.found import Choice
-from liftune.report.progress import Progress
-from liftune.schedule import Schedule
+from liftune.models.methods.registry import METHODS, parse_options
+from liftune.models.packed import dropout
+from liftune.models.packed import encoder as lean_encoder
+from liftune.models.packed.dropout import drawn_mask
+from liftune.models.packed.encoder import LeanEncoder
+from liftune.models.packed.fused_weights import unfit
+from liftune.models.packed.install import LEAN
+from liftune.models.packed.layouts import Encoder, find_encoder
+from liftune.models.packed.packing import SHORT, STEP, Packing
+from liftune.models.packed.unfused_layer import PackedAttention
+from liftune.progress import Progress
+from liftune.records.base import Choice
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.task import TaskKind
-from liftune.train import train
+from liftune.tasks.base import TaskKind
+from liftune.training.loop import train
+from liftune.training.schedule import Schedule
 
 PACKED = ("bert", "distilbert", "electra", "roberta")
 COUSINS = ("camembert", "xlm-roberta")

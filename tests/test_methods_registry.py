@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from liftune.errors import MethodError
-from liftune.models.methods import METHODS, check_family, find_method, parse_options, virtual_tokens
+from liftune.models.methods.registry import METHODS, check_family, find_method, parse_options, virtual_tokens
 
 LISTING = """
 import sys

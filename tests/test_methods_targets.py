@@ -7,8 +7,8 @@ from tiny_tuning import HEADS, attach, shape_of, tiny_classifier
 from torch import nn
 
 from liftune.errors import MethodError
-from liftune.models.methods import METHODS
-from liftune.models.targets import linear_targets, norm_targets, rescaling_targets, short_names
+from liftune.models.methods.registry import METHODS
+from liftune.models.methods.targets import linear_targets, norm_targets, rescaling_targets, short_names
 
 #: What stands in adapter_config.json: attention and feed-forward of each family, by the names its authors gave.
 EXPECTED = {

@@ -11,14 +11,14 @@ from tiny_models import FAMILIES, save_tiny
 from tiny_tuning import STEPS, attach, logits, padded, peft_methods, reopen, rows, shape_of, tiny_classifier, train
 
 from liftune.errors import MethodError
-from liftune.models import hooks
 from liftune.models.attach import attach as liftune_attach
-from liftune.models.backbones import load_backbone
-from liftune.models.hooks import boosted_adamw
-from liftune.models.methods import METHODS
-from liftune.models.methods_prompt import DECODERS, ENCODERS
+from liftune.models.backbone import load_backbone
+from liftune.models.methods import hooks
+from liftune.models.methods.hooks import boosted_adamw
+from liftune.models.methods.prompt import DECODERS, ENCODERS
+from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 #: They start from what was drawn: prompts, and the mixtures of VB-LoRA.
 DRAWN = ("prompt", "p_tuning", "prefix", "vblora")

@@ -6,9 +6,9 @@ import scipy.stats
 import sklearn.metrics
 
 from liftune.errors import SpecError
-from liftune.metrics import METRICS, check_metric, default_metric, metrics_of
-from liftune.rowstats import LEAST_PROBABILITY
-from liftune.task import TaskKind, probabilities
+from liftune.metrics.registry import METRICS, check_metric, default_metric, metrics_of
+from liftune.metrics.row_statistics import LEAST_PROBABILITY
+from liftune.tasks.base import TaskKind, probabilities
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 

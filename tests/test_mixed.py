@@ -11,11 +11,11 @@ import pytest
 from tiny_adapters import PACKED, save_tuned
 from tiny_models import FAMILIES, save_tiny
 
-from liftune.hardware.lanes import current_lane
 from liftune.hardware.plan import Plan
-from liftune.models.adapter import open_adapter
-from liftune.models.mixed import Turn
-from liftune.models.shelf import Opened, Shelf
+from liftune.hardware.workers import current_lane
+from liftune.models.adapter_io import open_adapter
+from liftune.models.multi_lora.model import Turn
+from liftune.models.multi_lora.shared_base import Opened, Shelf
 
 TEXTS = ["ok", "a longer row of text", "the middle", "", "another one that is far longer than all the rows before it"]
 #: method, its options, number of labels; each changes other layers than the next, or to another rank.
@@ -150,7 +150,7 @@ def test_other_plans_answer_as_alone_too(plan: Plan, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_lanes_answer_as_one_does(dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows of a batch go in two passes, side by side; each lane knows whose its own rows are."""
-    monkeypatch.setattr("liftune.models.mixed.LANE_TOKENS", 8)
+    monkeypatch.setattr("liftune.models.multi_lora.model.LANE_TOKENS", 8)
     plan = replace(PACKED, dtype=dtype)
     base = save_tiny("distilbert", tmp_path / "base")
     shelf = Shelf(plan, tokens=256)
@@ -212,7 +212,7 @@ def test_the_untuned_model_answers_in_the_same_batch(tmp_path: Path) -> None:
     shelf = Shelf(PACKED, tokens=256)
     opened = shelf.open(save_tuned(base, tmp_path / "two", labels=2))
     plain = shelf.open_base(opened.card)
-    from liftune.predict import Predictor
+    from liftune.inference.predictor import Predictor
 
     bases = [each.base for each in Predictor.open(tmp_path / "two", with_base=True).predict(TEXTS)]
     shares = np.array([list(each.probabilities.values()) for each in bases if each and each.probabilities])

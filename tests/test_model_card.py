@@ -12,9 +12,9 @@ from huggingface_hub import ModelCard
 from made_runs import made_run
 
 from liftune.models.checkpoint import Checkpoint, license_of
-from liftune.record.run import RunRecord
-from liftune.report.card import to_card
-from liftune.task import TaskKind
+from liftune.records.run import RunRecord
+from liftune.report.model_card import to_card
+from liftune.tasks.base import TaskKind
 
 
 def metadata(card: str) -> Any:

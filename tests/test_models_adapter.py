@@ -15,13 +15,13 @@ from tiny_models import save_tiny
 
 from liftune.errors import ArtifactError, ModelError
 from liftune.hardware.plan import Plan
-from liftune.models.adapter import open_adapter, prove, read_card, save_adapter
+from liftune.models.adapter_io import open_adapter, prove, read_card, save_adapter
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
+from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.methods import METHODS
+from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 ROWS = ["ok", "a longer row of text", ("a premise", "what follows")]
 

@@ -14,9 +14,9 @@ from tiny_models import FAMILIES, save_tiny
 from liftune.errors import ModelError
 from liftune.models import checkpoint
 from liftune.models.attach import attach
-from liftune.models.backbones import Backbone, load_backbone
+from liftune.models.backbone import Backbone, load_backbone
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 LABELS = ("cold", "hot")
 

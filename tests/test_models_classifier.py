@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from liftune.errors import MethodError
 from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
-from liftune.models.backbones import Backbone, load_backbone
+from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.methods import METHODS
+from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 LABELS = ("anger", "joy", "love")
 #: Texts that spell out special tokens, one of nothing but an end of text, an empty one, and pairs.

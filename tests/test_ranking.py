@@ -7,13 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from liftune.errors import DataError
-from liftune.evidence.compare import compare
-from liftune.evidence.evaluate import Evaluation
-from liftune.evidence.intervals import clopper_pearson
-from liftune.evidence.multiple import holm
-from liftune.evidence.ranking import Entrant, rank, with_seeds
-from liftune.record.found import Interval
-from liftune.task import TaskKind
+from liftune.evaluation.compare import compare
+from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.ranking import Entrant, rank, with_seeds
+from liftune.evaluation.statistics.intervals import clopper_pearson
+from liftune.evaluation.statistics.multiple_tests import holm
+from liftune.records.base import Interval
+from liftune.tasks.base import TaskKind
 
 N = 300
 
@@ -195,7 +195,7 @@ def test_three_seeds_are_enough_to_tell_good_from_poor_among_many() -> None:
 
 
 def test_variances_are_drawn_to_each_other_as_far_as_they_are_alike() -> None:
-    from liftune.evidence.moderated import moderate
+    from liftune.evaluation.statistics.shrinkage import moderate
 
     rng = np.random.default_rng(0)
     freedom = np.full(4_000, 2.0)

@@ -8,17 +8,17 @@ import pytest
 from made_runs import made_run
 from rich.console import Console
 
-from liftune.record.calibration import Calibration, CalibrationScores, Decisions
-from liftune.record.curve import Curve
-from liftune.record.data import Audit, Shift, Suspects
-from liftune.record.found import Choice, Comparison, Interval, RowCounts, Seconds
-from liftune.record.run import Contender, RunRecord, SeedResult
-from liftune.record.tuning import Epoch, Integrity, Speed, TrainLog
-from liftune.report.opening import caveats, headline, overall
-from liftune.report.sections import SECTIONS, sections, sentence
-from liftune.report.text import print_sections, to_markdown
-from liftune.reporting import look_into
-from liftune.task import TaskKind
+from liftune.records.base import Choice, Comparison, Interval, RowCounts, Seconds
+from liftune.records.calibration import Calibration, CalibrationScores, Decisions
+from liftune.records.data import Audit, Shift, Suspects
+from liftune.records.learning_curve import Curve
+from liftune.records.run import Contender, RunRecord, SeedResult
+from liftune.records.training import Epoch, Integrity, Speed, TrainLog
+from liftune.report.render.text import print_sections, to_markdown
+from liftune.report.sections.results import SECTIONS, sections, sentence
+from liftune.report.sections.summary import caveats, headline, overall
+from liftune.tasks.base import TaskKind
+from liftune.workflows.report import look_into
 
 PLAN = (Choice(choice="bfloat16", value="off", reason="measured <faster> | better"),)
 DOUBTS = {

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from made_runs import made_run
 
-from liftune.artifact import RunFolder
-from liftune.cli import main
-from liftune.evidence.details import _promised
-from liftune.record.calibration import Calibration
-from liftune.report import html
-from liftune.report.answered import MOST_CHARACTERS, MOST_FLIPS
-from liftune.report.html import to_html
-from liftune.report.plots import COLOURS
-from liftune.report.section import CHAPTERS
-from liftune.report.sections import SECTIONS, told
-from liftune.report.text import to_markdown
-from liftune.reporting import look_into, to_json, write_report
-from liftune.task import TaskKind
+from liftune.cli.main import main
+from liftune.evaluation.error_analysis import _promised
+from liftune.records.calibration import Calibration
+from liftune.report.base import CHAPTERS
+from liftune.report.render import html
+from liftune.report.render.html import to_html
+from liftune.report.render.svg import COLOURS
+from liftune.report.render.text import to_markdown
+from liftune.report.sections.predictions import MOST_CHARACTERS, MOST_FLIPS
+from liftune.report.sections.results import SECTIONS, told
+from liftune.run_folder import RunFolder
+from liftune.tasks.base import TaskKind
+from liftune.workflows.report import look_into, to_json, write_report
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)> \"'&"
 CHROMIUM = shutil.which("chromium")

@@ -14,12 +14,12 @@ from tiny_models import save_tiny
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import liftune
-from liftune import climb
-from liftune.artifact import RunFolder
-from liftune.hardware.probe import Facts
-from liftune.record.run import RunRecord
-from liftune.run import tune
+from liftune.hardware.measure import Facts
+from liftune.records.run import RunRecord
+from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
+from liftune.workflows import finetune as climb
+from liftune.workflows.tune import tune
 
 FAST = {"epochs": 2, "batch_size": 8, "lr": 1e-2}
 

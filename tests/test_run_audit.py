@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from tiny_models import save_tiny
 
-from liftune.artifact import RunFolder
-from liftune.record.data import Audit
-from liftune.record.run import RunRecord
-from liftune.report.doubts import audit_sentences
-from liftune.report.sections import sections
-from liftune.run import compare_runs, evaluate_model, tune
+from liftune.records.data import Audit
+from liftune.records.run import RunRecord
+from liftune.report.sections.data_quality import audit_sentences
+from liftune.report.sections.results import sections
+from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
+from liftune.workflows.tune import compare_runs, evaluate_model, tune
 
 FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
 

@@ -12,16 +12,16 @@ from tiny_models import save_tiny
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from liftune.models.adapter import open_adapter, read_card, save_adapter
+from liftune.models.adapter_io import open_adapter, read_card, save_adapter
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
+from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.methods import METHODS
-from liftune.models.scaled_head import fold
-from liftune.record.calibration import Cutoff
-from liftune.record.found import Interval
+from liftune.models.fold_calibration import fold
+from liftune.models.methods.registry import METHODS
+from liftune.records.base import Interval
+from liftune.records.calibration import Cutoff
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 FAMILIES = ["distilbert", "bert", "roberta", "t5", "gpt2", "llama"]
 ROWS = ["ok", "a longer row of text", "and one that is a little longer than that"]

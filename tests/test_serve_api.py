@@ -14,15 +14,15 @@ from serving import PATIENCE, FakeEngine, FakeLane, facts, fake_app
 from starlette.testclient import TestClient
 
 from liftune.errors import SpecError
-from liftune.record.calibration import Cutoff
-from liftune.record.found import Interval
+from liftune.records.base import Interval
+from liftune.records.calibration import Cutoff
 from liftune.serve.app import make_app
-from liftune.serve.catalogue import Catalogue
+from liftune.serve.auth import Keys
 from liftune.serve.engine import Engine, Facts
-from liftune.serve.gate import Keys
 from liftune.serve.limits import Limits, limits_of
+from liftune.serve.registry import Catalogue
 from liftune.serve.server import Asked, check
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 ADMIN = {"Authorization": "Bearer admin"}
 SMALL = Limits(texts=3, characters=20, body_bytes=500, queue_rows=4, wait_seconds=0.0)

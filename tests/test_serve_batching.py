@@ -12,9 +12,9 @@ from serving import PATIENCE, FakeEngine, FakeLane
 
 from liftune.serve.batcher import Batcher
 from liftune.serve.engine import Lane, Work
+from liftune.serve.errors import Refused
 from liftune.serve.limits import Limits
-from liftune.serve.refusals import Refused
-from liftune.serve.waiting import Batch, Full, Ticket, Waiting, deliver
+from liftune.serve.queue import Batch, Full, Ticket, Waiting, deliver
 
 LIMITS = Limits(queue_rows=10, batch_rows=4, batch_tokens=100, wait_seconds=1.0)
 

@@ -20,15 +20,15 @@ from starlette.testclient import TestClient
 from tiny_adapters import save_tuned
 from tiny_models import save_tiny
 
-from liftune.predict import Predictor
+from liftune.inference.predictor import Predictor
+from liftune.serve.adapter_engine import KERNELS
 from liftune.serve.app import make_app
+from liftune.serve.auth import Keys
 from liftune.serve.batcher import Batcher
-from liftune.serve.catalogue import Catalogue, split_name
-from liftune.serve.gate import Keys
 from liftune.serve.limits import Limits
+from liftune.serve.queue import Batch
+from liftune.serve.registry import Catalogue, split_name
 from liftune.serve.server import Asked, door
-from liftune.serve.tuned import KERNELS
-from liftune.serve.waiting import Batch
 
 LABELS = {"two": 2, "six": 6, "many": 77}
 TEXTS = ["ok", "a longer row of text", "the middle"]
@@ -195,7 +195,7 @@ from starlette.testclient import TestClient
 from liftune.serve.app import make_app
 from liftune.serve.catalogue import Catalogue
 from liftune.serve.server import Asked, door
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 from liftune import runtime
 

@@ -11,7 +11,7 @@ import pytest
 from serving import FakeLane, fake_app, serving
 from starlette.testclient import TestClient
 
-from liftune.serve.gate import Keys
+from liftune.serve.auth import Keys
 from liftune.serve.limits import Limits
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from serving import fake_app, serving
 
-from liftune.serve.gate import Keys
+from liftune.serve.auth import Keys
 from liftune.serve.limits import Limits
 
 schemathesis = pytest.importorskip("schemathesis")

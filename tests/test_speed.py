@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from tiny_models import FAMILIES, FEED_FORWARD, HIDDEN, LAYERS, save_tiny
 
-from liftune import speed
 from liftune.hardware.flops import SMALL_ENCODER, Shapes
 from liftune.hardware.plan import Plan
-from liftune.models.backbones import load_backbone
-from liftune.models.methods import METHODS
-from liftune.models.shapes import shapes_of
-from liftune.record.tuning import Epoch, TrainLog
-from liftune.run import tune
+from liftune.models.backbone import load_backbone
+from liftune.models.linear_shapes import shapes_of
+from liftune.models.methods.registry import METHODS
+from liftune.records.training import Epoch, TrainLog
 from liftune.spec import ModelSpec, RunSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
+from liftune.training import throughput as speed
+from liftune.workflows.tune import tune
 
 BLOCK = 4 * HIDDEN * HIDDEN + 2 * HIDDEN * FEED_FORWARD
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from test_compare import evaluation, from_counts
 
-from liftune.evidence.compare import FEW_DISCORDANT, compare, decided
-from liftune.evidence.intervals import mcnemar_exact, tango_bounds
-from liftune.evidence.power import mcnemar_detectable_gain, mcnemar_power
-from liftune.metrics import METRICS
+from liftune.evaluation.compare import FEW_DISCORDANT, compare, decided
+from liftune.evaluation.statistics.intervals import mcnemar_exact, tango_bounds
+from liftune.evaluation.statistics.power import mcnemar_detectable_gain, mcnemar_power
+from liftune.metrics.registry import METRICS
 
 DRAWS = 10_000
 ROWS = (100, 500, 2_000)

@@ -15,21 +15,21 @@ import pytest
 from tiny_models import save_tiny
 
 import liftune
-from liftune.cli import main
+from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError, MethodError, SpecError
-from liftune.evidence.evaluate import Evaluation
-from liftune.record.found import Interval
-from liftune.scale import sweep as sweeping
-from liftune.scale.cells import Stage
-from liftune.scale.folder import read_sweep
-from liftune.scale.found import CellFound, Standing, SweepRecord
-from liftune.scale.grid import Cell, SweepSpec
-from liftune.scale.picture import draw
-from liftune.scale.show import leaderboard_sentences, sweep_sections
-from liftune.scale.standing import Entry, front, on_fronts, standings
-from liftune.scale.sweep import sweep
+from liftune.evaluation.evaluate import Evaluation
+from liftune.records.base import Interval
+from liftune.records.sweep import CellFound, Standing, SweepRecord
 from liftune.spec import RunSpec
-from liftune.task import TaskKind
+from liftune.sweep import run as sweeping
+from liftune.sweep.cells import Stage
+from liftune.sweep.folder import read_sweep
+from liftune.sweep.grid import Cell, SweepSpec
+from liftune.sweep.leaderboard import Entry, front, on_fronts, standings
+from liftune.sweep.plot import draw
+from liftune.sweep.run import sweep
+from liftune.sweep.sections import leaderboard_sentences, sweep_sections
+from liftune.tasks.base import TaskKind
 
 FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
 Tune = Callable[[Stage, Cell], CellFound]
@@ -95,7 +95,7 @@ def test_a_cell_is_what_tune_finds(ask: Callable[..., SweepSpec], tmp_path: Path
     spec = ask("lora", seeds="1")
     cell = sweep(spec).cells[0]
     run = spec.run_of(Cell(spec.models[0], "lora", 1)).model_copy(update={"out": str(tmp_path / "run")})
-    from liftune.run import tune
+    from liftune.workflows.tune import tune
 
     rung = next(each for each in tune(run).contenders if each.name == "tuned")
     assert cell.metrics == rung.metrics
@@ -128,7 +128,7 @@ def test_options_are_given_method_by_method(ask: Callable[..., SweepSpec]) -> No
 
 
 def test_methods_are_named_as_freely_as_elsewhere_and_all_of_them_by_one_word(ask: Callable[..., SweepSpec]) -> None:
-    from liftune.models.methods import METHODS
+    from liftune.models.methods.registry import METHODS
 
     assert ask("LoRA+, p-tuning").methods == ("loraplus", "p_tuning")
     assert ask("all").methods == tuple(METHODS)
@@ -320,8 +320,8 @@ def test_costs_are_means_over_seeds() -> None:
 @pytest.fixture(scope="module")
 def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> SweepRecord:
     """A record as a sweep leaves it, without one: standings alone."""
-    from liftune.record.data import Audit
-    from liftune.record.found import RowCounts
+    from liftune.records.base import RowCounts
+    from liftune.records.data import Audit
 
     costs = {"train_seconds": 2.0, "memory_mib": 900.0, "adapter_bytes": 40_000, "trainable_parameters": 1_000}
     return SweepRecord(

@@ -12,19 +12,19 @@ import torch
 from tiny_models import save_tiny
 from torch.nn import functional as F
 
+from liftune.baselines.linear_models import fit_linear, out_of_fold
+from liftune.baselines.soft_labels import FOLDS, Pupil, Teacher, best_temperature, teach
+from liftune.baselines.tfidf import tfidf
 from liftune.data import load_data
-from liftune.data.rows import Split, Splits
-from liftune.evidence.baselines import tfidf
-from liftune.evidence.linear import fit_linear, out_of_fold
-from liftune.evidence.teacher import FOLDS, Pupil, Teacher, best_temperature, teach
+from liftune.data.splits import Split, Splits
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
+from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.methods import METHODS
-from liftune.models.objective import Objective
-from liftune.record.data import Audit
+from liftune.models.methods.registry import METHODS
+from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
+from liftune.training.loss import Objective
 
 SINGLE, MULTI, NUMBERS = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 LABELS = ("anger", "joy", "love")

@@ -15,15 +15,15 @@ import torch
 from tiny_models import FAMILIES, save_tiny
 
 from liftune.hardware.plan import Plan
-from liftune.models import token_store
 from liftune.models.attach import attach
-from liftune.models.backbones import Backbone, load_backbone
-from liftune.models.token_store import CHUNK, SMALL, Chunk, Tokens, TokenStore, fingerprint, open_file, prune
-from liftune.models.tokenise import Tokeniser
-from liftune.models.tokens import Batcher, in_batches
-from liftune.seam import Row
+from liftune.models.backbone import Backbone, load_backbone
+from liftune.models.tokens import cache as token_store
+from liftune.models.tokens.cache import CHUNK, SMALL, Chunk, Tokens, TokenStore, fingerprint, open_file, prune
+from liftune.models.tokens.collator import Batcher, in_batches
+from liftune.models.tokens.encoder import Tokeniser
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
+from liftune.types import Row
 
 PIECES = ["a", "bc", " ", "é", "漢", "\n", "</s>", "<|endoftext|>", "[SEP]", "<pad>"]
 
@@ -369,7 +369,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from liftune.models.token_store import Chunk, TokenStore
+from liftune.models.tokens.cache import Chunk, TokenStore
 def chunk(rows):
     offsets = np.arange(len(rows) + 1, dtype=np.int32) * 512
     return Chunk(np.ones(offsets[-1], dtype=np.int32), offsets, np.zeros(len(rows), dtype=bool))

@@ -10,24 +10,24 @@ import pytest
 import torch
 from tiny_models import save_tiny
 
-from liftune.best import Best
+from liftune.baselines.soft_labels import Teacher
 from liftune.data import load_data
-from liftune.data.rows import Split, Splits
+from liftune.data.splits import Split, Splits
 from liftune.errors import LiftuneError, SpecError
-from liftune.evidence.teacher import Teacher
 from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
+from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.methods import METHODS
-from liftune.models.objective import Objective
-from liftune.passes import micro_batches
-from liftune.record.data import Audit
-from liftune.report.progress import Progress
-from liftune.schedule import Schedule
+from liftune.models.methods.registry import METHODS
+from liftune.progress import Progress
+from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.task import TaskKind
-from liftune.train import Loop, scored, train
+from liftune.tasks.base import TaskKind
+from liftune.training.early_stopping import Best
+from liftune.training.loop import Loop, scored, train
+from liftune.training.loss import Objective
+from liftune.training.micro_batches import micro_batches
+from liftune.training.schedule import Schedule
 
 QUIET = Progress(quiet=True)
 
@@ -118,7 +118,7 @@ def test_the_best_epoch_is_kept_and_training_stops_when_patience_ends(model: Pat
     scores = [epoch.validation["accuracy"] for epoch in log.epochs]
     assert scores[log.best_epoch - 1] == max(scores)
     assert log.best_epoch == max(i + 1 for i, score in enumerate(scores) if score == max(scores))
-    from liftune.evidence.evaluate import validation_scores
+    from liftune.evaluation.evaluate import validation_scores
 
     kept = validation_scores(classifier.logits(splits.validation.rows), splits.encoded(splits.validation), splits.task)
     assert kept["accuracy"] == max(scores)

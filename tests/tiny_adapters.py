@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from liftune.hardware.plan import Plan
-from liftune.models.adapter import save_adapter
+from liftune.models.adapter_io import save_adapter
 from liftune.models.attach import attach
-from liftune.models.backbones import load_backbone
-from liftune.models.methods import METHODS, parse_options
+from liftune.models.backbone import load_backbone
+from liftune.models.methods.registry import METHODS, parse_options
 from liftune.spec import ModelSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 #: What a processor's plan makes fast.
 PACKED = Plan(accelerations=frozenset({"packing", "fused-lora", "last-layer"}))

@@ -16,7 +16,7 @@ from tiny_models import tiny_config
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from liftune.models.methods import METHODS, BackboneShape, Method, parse_options
+from liftune.models.methods.registry import METHODS, BackboneShape, Method, parse_options
 
 #: Names that any of the families gives to parts of its head.
 HEADS = (

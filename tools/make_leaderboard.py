@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from liftune.models.methods import METHODS
-from liftune.report.sections import count
-from liftune.report.text import markdown_table
-from liftune.scale.folder import read_sweep
-from liftune.scale.found import Standing, SweepRecord
-from liftune.scale.picture import draw
-from liftune.scale.show import leaderboard, leaderboard_sentences, not_run, size
+from liftune.models.methods.registry import METHODS
+from liftune.records.sweep import Standing, SweepRecord
+from liftune.report.render.text import markdown_table
+from liftune.report.sections.results import count
+from liftune.sweep.folder import read_sweep
+from liftune.sweep.plot import draw
+from liftune.sweep.sections import leaderboard, leaderboard_sentences, not_run, size
 
 PAGE = Path(__file__).parents[1] / "docs" / "leaderboard.md"
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from liftune.models import options
-from liftune.models.methods import METHODS, Method
-from liftune.models.options import Options
+from liftune.models.methods import options
+from liftune.models.methods.options import Options
+from liftune.models.methods.registry import METHODS, Method
 
 PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
 LABELS = ("anger", "fear", "joy", "love", "sadness", "surprise")
@@ -49,9 +49,9 @@ def without_counts(text: str) -> str:
 def count_on_minilm(method: Method) -> int:
     """Trained parameters, as `liftune tune` would train them."""
     from liftune.models.attach import attach
-    from liftune.models.backbones import load_backbone
+    from liftune.models.backbone import load_backbone
     from liftune.spec import ModelSpec
-    from liftune.task import TaskKind
+    from liftune.tasks.base import TaskKind
 
     backbone = load_backbone(ModelSpec(), task=TaskKind.SINGLE_LABEL, labels=LABELS, seed=0)
     return attach(backbone, method, total_steps=100).trainable_parameters()

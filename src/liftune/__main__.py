@@ -2,6 +2,6 @@
 
 import sys
 
-from liftune.cli import main
+from liftune.cli.main import main
 
 sys.exit(main())

@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liftune.record.run import RunRecord
+from liftune.records.run import RunRecord
 from liftune.spec import RunSpec
 
 if TYPE_CHECKING:
-    from liftune.checkup import Checkup
     from liftune.data.inspect import Inspection
-    from liftune.predict import Predictor
-    from liftune.runtime import Bundle
-    from liftune.scale.found import SweepRecord
+    from liftune.inference.onnx_bundle import Bundle
+    from liftune.inference.predictor import Predictor
+    from liftune.records.sweep import SweepRecord
+    from liftune.workflows.doctor import Checkup
 
 
 def tune(
@@ -80,8 +80,8 @@ def tune(
         LiftuneError: anything that you can mend, with what, where and mend.
     """
     options = {name: value for name, value in locals().items() if name != "quiet"}
-    from liftune.report.progress import Progress
-    from liftune.run import tune as run_tune
+    from liftune.progress import Progress
+    from liftune.workflows.tune import tune as run_tune
 
     if out is not None:
         options["out"] = str(out)
@@ -103,7 +103,7 @@ def load(
         min_precision: leave rows without a label where the model is too unsure for this share of its answers to be
             right; see `liftune predict --help`.
     """
-    from liftune.predict import open_predictor
+    from liftune.inference.predictor import open_predictor
 
     return open_predictor(run, device=device, with_base=with_base, precision=precision, min_precision=min_precision)
 
@@ -114,7 +114,7 @@ def evaluate(data: str, *, model: str | Path, metric: str | None = None, **optio
     Args:
         options: data and model options of `tune`: text, label, task, test_rows, label_map, device, ...
     """
-    from liftune.run import evaluate_model
+    from liftune.workflows.tune import evaluate_model
 
     spec = RunSpec.of(data=data, model=str(model), **options)
     return evaluate_model(spec.data, spec.model, metric=metric)
@@ -122,7 +122,7 @@ def evaluate(data: str, *, model: str | Path, metric: str | None = None, **optio
 
 def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> RunRecord:
     """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`."""
-    from liftune.run import compare_runs
+    from liftune.workflows.tune import compare_runs
 
     return compare_runs(str(a), str(b), metric=metric)
 
@@ -148,10 +148,10 @@ def sweep(
         picture: a .svg or .png to draw scores against costs in.
         options: data, model and train options of `tune`, metric, and set={"METHOD.KEY": VALUE}.
     """
-    from liftune.report.progress import Progress
-    from liftune.scale.grid import SweepSpec
-    from liftune.scale.picture import check_picture, draw
-    from liftune.scale.sweep import sweep as run_sweep
+    from liftune.progress import Progress
+    from liftune.sweep.grid import SweepSpec
+    from liftune.sweep.plot import check_picture, draw
+    from liftune.sweep.run import sweep as run_sweep
 
     run = RunSpec.of(data=data, seeds=seeds, out=None if out is None else str(out), **options)
     if picture is not None:
@@ -179,7 +179,7 @@ def inspect(
         drop: what `out` leaves out beyond bad, repeated, conflicting and leaked rows: near, suspects.
         options: data options of `tune`: text, label, task, split, ...
     """
-    from liftune.examine import examine
+    from liftune.workflows.inspect import examine
 
     place = None if out is None else str(out)
     return examine(RunSpec.of(data=data, **options).data, model=model, max_length=max_length, out=place, drop=drop)
@@ -196,7 +196,7 @@ def doctor(
         remeasure: measure again what was measured before.
         options: data and model options of `tune`, batch_size and accelerations.
     """
-    from liftune.checkup import doctor as look
+    from liftune.workflows.doctor import doctor as look
 
     return look(RunSpec.of(data=data, model=None if model is None else str(model), **options), remeasure=remeasure)
 
@@ -207,8 +207,8 @@ def render(run: str | Path, *, format: str = "md") -> str:
     Args:
         format: md, html or json.
     """
-    from liftune.artifact import RunFolder
-    from liftune.reporting import FORMATS, format_of, look_into
+    from liftune.run_folder import RunFolder
+    from liftune.workflows.report import FORMATS, format_of, look_into
 
     told = FORMATS[format_of(format, None) or "md"]
     return told(*look_into(RunFolder.open(run)))

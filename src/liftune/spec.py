@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from liftune.errors import SpecError, nearest
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
 DEFAULT_MODEL = "minilm"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from liftune.data.load import load_data
-    from liftune.data.rows import Split, Splits
-    from liftune.data.sources import SOURCES
+    from liftune.data.readers.sources import SOURCES
+    from liftune.data.splits import Split, Splits
 
 __all__ = ["SOURCES", "Split", "Splits", "load_data"]
 

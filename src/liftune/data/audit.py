@@ -12,12 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from liftune.data.rows import Split
-from liftune.record.data import Audit, Resemblance
-from liftune.seam import Row, Target
+from liftune.data.splits import Split
+from liftune.records.data import Audit, Resemblance
+from liftune.types import Row, Target
 
 if TYPE_CHECKING:
-    from liftune.data.near import Near
+    from liftune.data.near_duplicates import Near
 
 _EXAMPLES = 10
 
@@ -109,7 +109,7 @@ def _unseen(train: Split, validation: Split, test: Split) -> dict[str, int]:
 
 def _near(train: Split, validation: Split, test: Split, threshold: float, *, carved_validation: bool) -> dict[str, Any]:
     """The audit's fields on near duplicates; rows that are exact ones are not counted again."""
-    from liftune.data.near import find_near  # numpy, which listing the sources must not import
+    from liftune.data.near_duplicates import find_near  # numpy, which listing the sources must not import
 
     near = find_near((*train.rows, *validation.rows, *test.rows), threshold)
     ends = (len(train), len(train) + len(validation))

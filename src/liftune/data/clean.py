@@ -16,12 +16,12 @@ from typing import Any
 from liftune.data.audit import conflicting
 from liftune.data.columns import Columns
 from liftune.data.examples import Examples
-from liftune.data.near import find_near
-from liftune.data.roles import SPLIT_COLUMN
-from liftune.data.rows import Split
+from liftune.data.near_duplicates import find_near
+from liftune.data.split_roles import SPLIT_COLUMN
+from liftune.data.splits import Split
 from liftune.errors import DataError, SpecError, nearest
-from liftune.record.found import Found
-from liftune.seam import Row, Target
+from liftune.records.base import Found
+from liftune.types import Row, Target
 
 #: What is dropped only when asked for -> what that means.
 DROPS = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from liftune.data.table import Table
+from liftune.data.readers.table import Table
 from liftune.errors import DataError, nearest
 
 #: Names that public data sets give the columns of a pair, the most telling first.

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from liftune.data.columns import Columns
-from liftune.data.rows import Split
-from liftune.data.table import Fault, Table
+from liftune.data.readers.table import Fault, Table
+from liftune.data.splits import Split
 from liftune.data.targets import CellError, Reading, is_missing
-from liftune.record.data import BadRow
-from liftune.seam import Row, Target
+from liftune.records.data import BadRow
+from liftune.types import Row, Target
 
 
 @dataclass(frozen=True)

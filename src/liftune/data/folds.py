@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
-from liftune.data.rows import Split, Splits
-from liftune.data.splits import carve, linked, lot, strata
+from liftune.data.sampling import carve, linked, lot, strata
+from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 
 @dataclass(frozen=True)

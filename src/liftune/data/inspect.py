@@ -15,11 +15,11 @@ from pydantic import Field
 from liftune.data.clean import Cleaned
 from liftune.data.lengths import USUAL_LENGTHS, Lengths, Ruler, find_ruler, measure
 from liftune.data.load import Loaded, load
-from liftune.data.rows import Split
-from liftune.record.data import Audit, BadRow, Shift, Suspects
-from liftune.record.found import SCHEMA, Found, RowCounts
+from liftune.data.splits import Split
+from liftune.records.base import SCHEMA, Found, RowCounts
+from liftune.records.data import Audit, BadRow, Shift, Suspects
 from liftune.spec import DataSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 
 class ColumnsFound(Found):

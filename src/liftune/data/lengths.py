@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.record.found import Found
-from liftune.seam import Row
+from liftune.records.base import Found
+from liftune.types import Row
 
 #: Lengths whose truncation is shown when none is asked for.
 USUAL_LENGTHS = (128, 256, 512)
@@ -141,7 +141,7 @@ def _from_hub(model: str) -> tuple[Path | None, str]:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError
 
-    from liftune.data.network import offline_if_unreachable
+    from liftune.data.readers.network import offline_if_unreachable
 
     name, _, revision = model.partition("@")
     try:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.columns import Columns, find_columns, same_columns
 from liftune.data.examples import Examples, read_examples
-from liftune.data.roles import read_roles
-from liftune.data.rows import Split, Splits
-from liftune.data.splits import carve, sample
-from liftune.data.table import Table
+from liftune.data.readers.table import Table
+from liftune.data.sampling import carve, sample
+from liftune.data.split_roles import read_roles
+from liftune.data.splits import Split, Splits
 from liftune.data.targets import Reading, recognise
 from liftune.errors import DataError, SpecError
-from liftune.record.data import Audit, BadRow
+from liftune.records.data import Audit, BadRow
 from liftune.spec import DataSpec
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 if TYPE_CHECKING:
     from liftune.data.folds import Folds

@@ -1,213 +1,80 @@
-"""Dividing rows: carving a part out of train, and sampling, both seeded and stratified.
+"""Rows in memory: a Split is one part of the data, Splits is all of it, ready for a run.
 
-In: a Split, a size, a seed.  Out: positions in it.  Not here: which parts a run needs (load.py).
+In: parsed rows.  Out: frozen values.  Not here: reading files (sources.py), carving (splits.py).
 """
 
 from __future__ import annotations
 
-import random
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from liftune.data.rows import Split
-from liftune.errors import DataError
-from liftune.seam import Target
-from liftune.task import TaskKind
+from numpy.typing import NDArray
 
-_REGRESSION_BINS = 10
+from liftune.records.base import RowCounts
+from liftune.records.data import Audit
+from liftune.tasks.base import TaskKind, encode
+from liftune.types import Row, Target
 
 
-def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str) -> tuple[list[int], list[int]]:
-    """Positions that stay and positions that are carved, about `size` of these, in the order of the file.
+@dataclass(frozen=True)
+class Split:
+    """One part of the data. Row ids name where a row came from ("test:17"), so that runs can be paired."""
 
-    Rows of equal text (and pair) stay together, so that nothing carved was seen in what stays; so do rows of one group,
-    where there are groups. Every class keeps at least one text or group, so that a class of one row stays.
+    ids: tuple[str, ...]
+    rows: tuple[Row, ...]
+    targets: tuple[Target, ...]
+    groups: tuple[str, ...] | None = None
+    """Each row's group (an author, a document), where `--group` names a column."""
 
-    Args:
-        name: of the new part, for the seed and for messages.
-        where: the rows come from, for messages.
+    def __len__(self) -> int:
+        return len(self.ids)
 
-    Raises:
-        DataError: too few rows to carve a single one.
-    """
-    rng = lot(seed, f"carve {name}")
-    if split.groups is not None:
-        return _carve_groups(split, split.groups, size, strata(split.targets, task), rng, name=name, where=where)
-    by_row: dict[Hashable, list[int]] = defaultdict(list)
-    for position, row in enumerate(split.rows):
-        by_row[row].append(position)
-    kinds = strata(split.targets, task)
-    sizes = Counter(kinds)
-    groups: dict[Hashable, list[list[int]]] = defaultdict(list)
-    for members in by_row.values():
-        # A text of two classes is filed under the rarer one, whose last row it may be.
-        groups[min((kinds[i] for i in members), key=lambda kind: sizes[kind])].append(members)
-    rows = {kind: sum(map(len, each)) for kind, each in groups.items()}
-    room = {kind: rows[kind] if len(each) > 1 else 0 for kind, each in groups.items()}
-    carved: list[int] = []
-    for kind, quota in _shares(rows, size, rng, most=room).items():
-        carved += _taken(groups[kind], quota, rng)
-    if not carved:
-        carved = _smallest([each for each in groups.values() if len(each) > 1])
-    if not carved:
-        raise DataError(
-            f"{len(split)} rows are too few to set a {name} part aside: no class has two different texts",
-            where=where,
-            mend=f"add rows, or give a {name} part of its own",
+    def take(self, positions: Sequence[int]) -> Split:
+        """The rows at these positions, in this order."""
+        return Split(
+            tuple(self.ids[i] for i in positions),
+            tuple(self.rows[i] for i in positions),
+            tuple(self.targets[i] for i in positions),
+            None if self.groups is None else tuple(self.groups[i] for i in positions),
         )
-    out = set(carved)
-    return [i for i in range(len(split)) if i not in out], sorted(carved)
+
+    def joined(self, other: Split) -> Split:
+        """These rows, and another part's after them."""
+        groups = None if self.groups is None or other.groups is None else self.groups + other.groups
+        return Split(self.ids + other.ids, self.rows + other.rows, self.targets + other.targets, groups)
 
 
-def _carve_groups(
-    split: Split,
-    groups: Sequence[str],
-    size: int,
-    kinds: Sequence[Hashable],
-    rng: random.Random,
-    *,
-    name: str,
-    where: str,
-) -> tuple[list[int], list[int]]:
-    """`carve` by whole groups: by lot, each that brings the part nearer to its share of every class."""
-    units = linked(split.rows, groups)
-    rng.shuffle(units)
-    holding = Counter(kind for unit in units for kind in {kinds[i] for i in unit})
-    lacking = {kind: size * count / len(split) for kind, count in Counter(kinds).items()}
-    carved: list[int] = []
+@dataclass(frozen=True)
+class Splits:
+    """Train, validation and test of one data set, with what the audit found."""
 
-    def spared(unit: Sequence[int]) -> bool:
-        return all(holding[kind] > 1 for kind in {kinds[i] for i in unit})
+    task: TaskKind
+    labels: tuple[str, ...]
+    """The labels that train has: sorted, or in the order of a trained head (`for_labels`). Empty for regression."""
+    unseen: tuple[str, ...]
+    """Labels that only validation or test have."""
+    train: Split
+    validation: Split
+    test: Split
+    audit: Audit
+    partial: bool
+    pairs: bool
+    fingerprint: str
+    """sha256 over ids, texts and targets of the test rows: what a comparison must share."""
 
-    def take(unit: Sequence[int], counts: Mapping[Hashable, int]) -> None:
-        carved.extend(unit)
-        for kind, count in counts.items():
-            lacking[kind] -= count
-            holding[kind] -= 1
+    @property
+    def counts(self) -> RowCounts:
+        """Rows in each part."""
+        return RowCounts(train=len(self.train), validation=len(self.validation), test=len(self.test))
 
-    for unit in units:
-        counts = Counter(kinds[i] for i in unit)
-        if spared(unit) and sum(count * (count - 2 * lacking[kind]) for kind, count in counts.items()) < 0:
-            take(unit, counts)
-    if not carved:
-        carved = min((unit for unit in units if spared(unit)), key=len, default=[])
-    if not carved:
-        raise DataError(
-            f"{len(units)} groups are too few to set a {name} part aside: some class is in one group alone",
-            where=where,
-            mend=f"add rows of other groups, or give a {name} part of its own",
-        )
-    out = set(carved)
-    return [i for i in range(len(split)) if i not in out], sorted(carved)
+    def encoded(self, split: Split) -> NDArray[Any]:
+        """Targets of a split as numbers over `labels + unseen`: see `task.encode`."""
+        return encode(split.targets, (*self.labels, *self.unseen), self.task)
 
-
-def linked(rows: Sequence[Hashable], groups: Sequence[Hashable] | None) -> list[list[int]]:
-    """Positions that hang together by equal text or by group, over any number of steps."""
-    parent = list(range(len(rows)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[Hashable, int] = {}
-    marks = [("text", row) for row in rows], [("group", group) for group in groups or ()]
-    for kind in marks:
-        for position, mark in enumerate(kind):
-            parent[root(position)] = root(first.setdefault(mark, position))
-    units: dict[int, list[int]] = defaultdict(list)
-    for position in range(len(rows)):
-        units[root(position)].append(position)
-    return list(units.values())
-
-
-def sample(split: Split, size: int, task: TaskKind, seed: int, *, name: str, every_class: bool) -> list[int]:
-    """`size` positions in the order of the file, each class in proportion.
-
-    Args:
-        every_class: keep one row of each class at least, where `size` allows it: for train.
-    """
-    if size >= len(split):
-        return list(range(len(split)))
-    rng = lot(seed, f"sample {name}")
-    members: dict[Hashable, list[int]] = defaultdict(list)
-    for position, kind in enumerate(strata(split.targets, task)):
-        members[kind].append(position)
-    counts = {kind: len(each) for kind, each in members.items()}
-    least = 1 if every_class and size >= len(members) else 0
-    shares = _shares(counts, size, rng, least=least)
-    return sorted(i for kind, share in shares.items() for i in rng.sample(members[kind], share))
-
-
-def strata(targets: Sequence[Target], task: TaskKind) -> list[Hashable]:
-    """What each row counts as when a part must look like the whole.
-
-    Single-label: its label. Regression: its tenth of the values. Multi-label: its rarest label, the first step of
-    iterative stratification (Sechidis et al. 2011), as whole label sets are often unique.
-    """
-    if task is TaskKind.SINGLE_LABEL:
-        return list(targets)
-    if task is TaskKind.MULTI_LABEL:
-        sets = [target if isinstance(target, tuple) else () for target in targets]
-        counts = Counter(label for each in sets for label in each)
-        return [min(each, key=lambda label: (counts[label], label)) if each else () for each in sets]
-    bins = max(1, min(_REGRESSION_BINS, len(targets) // _REGRESSION_BINS))
-    kinds: list[Hashable] = [0] * len(targets)
-    for rank, position in enumerate(sorted(range(len(targets)), key=lambda i: float(targets[i]))):  # type: ignore[arg-type]
-        kinds[position] = rank * bins // len(targets)
-    return kinds
-
-
-def lot(seed: int, purpose: str) -> random.Random:
-    """Random numbers for one purpose."""
-    # Seeded by text: Python hashes it with SHA-512, the same on every machine and version.
-    return random.Random(f"liftune {purpose} {seed}")
-
-
-def _shares(
-    counts: Mapping[Hashable, int],
-    size: int,
-    rng: random.Random,
-    *,
-    least: int = 0,
-    most: Mapping[Hashable, int] | None = None,
-) -> dict[Hashable, int]:
-    """`size` divided in proportion to counts by largest remainder, between `least` and `most` of each."""
-    most = counts if most is None else most
-    total = sum(counts.values())
-    exact = {kind: size * count / total for kind, count in counts.items()}
-    shares = {kind: min(max(int(exact[kind]), least), most[kind]) for kind in counts}
-    order = list(counts)
-    rng.shuffle(order)  # equal remainders: by lot, not by place in the file
-    while (short := size - sum(shares.values())) > 0:
-        open_kinds = sorted(
-            (kind for kind in order if shares[kind] < most[kind]), key=lambda kind: shares[kind] - exact[kind]
-        )
-        if not open_kinds:
-            break
-        for kind in open_kinds[:short]:
-            shares[kind] += 1
-    while sum(shares.values()) > size:
-        shares[max((kind for kind in order if shares[kind] > least), key=lambda kind: shares[kind] - exact[kind])] -= 1
-    return shares
-
-
-def _taken(groups: Sequence[list[int]], quota: int, rng: random.Random) -> list[int]:
-    """Whole groups, by lot, up to `quota` rows; one group at least stays behind."""
-    order = list(range(len(groups)))
-    rng.shuffle(order)
-    taken: list[int] = []
-    chosen = 0
-    for i in order:
-        if len(taken) == quota or chosen == len(groups) - 1:
-            break
-        if len(taken) + len(groups[i]) <= quota:
-            taken += groups[i]
-            chosen += 1
-    return taken
-
-
-def _smallest(strata_groups: Sequence[Sequence[list[int]]]) -> list[int]:
-    every = [group for groups in strata_groups for group in groups]
-    return min(every, key=lambda group: len(group)) if every else []
+    def for_labels(self, labels: Sequence[str]) -> Splits:
+        """The same data for a model with these labels, in its order; labels that it lacks become unseen."""
+        if not self.task.outputs_labels:
+            return self
+        lacking = sorted({*self.labels, *self.unseen} - set(labels))
+        return replace(self, labels=tuple(labels), unseen=tuple(lacking))

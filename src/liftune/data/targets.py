@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from liftune.seam import Target
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
+from liftune.types import Target
 
 #: Whole numbers of more values than this are measurements, not names of classes.
 MOST_NUMBERED_CLASSES = 20

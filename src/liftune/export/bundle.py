@@ -12,12 +12,12 @@ from typing import Any
 
 from liftune.errors import ModelError
 from liftune.export.parity import Format, Parity
-from liftune.models.adapter import CARD as ADAPTER_CARD
-from liftune.models.backbones import quiet
+from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, card_tokens, sha256
+from liftune.models.adapter_io import CARD as ADAPTER_CARD
+from liftune.models.backbone import quiet
 from liftune.models.classifier import Classifier
-from liftune.models.tokenise import Tokeniser
-from liftune.record.tuning import AdapterCard
-from liftune.runtime import CARD, MODEL, TOKENIZER, BundleCard, card_tokens, sha256
+from liftune.models.tokens.encoder import Tokeniser
+from liftune.records.training import AdapterCard
 
 README = "README.md"
 

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.evidence.intervals import tango_interval
-from liftune.record.found import Found, Interval
-from liftune.task import TaskKind, Thresholds, decide, probabilities
+from liftune.evaluation.statistics.intervals import tango_interval
+from liftune.records.base import Found, Interval
+from liftune.tasks.base import TaskKind, Thresholds, decide, probabilities
 
 Format: TypeAlias = Literal["merged", "onnx", "onnx-int8"]
 FORMATS: tuple[Format, ...] = ("merged", "onnx", "onnx-int8")

@@ -15,7 +15,7 @@ from liftune.errors import SpecError, nearest
 from liftune.registry import Registry
 
 if TYPE_CHECKING:  # probe.py brings torch, which a decision does not need
-    from liftune.hardware.probe import Facts
+    from liftune.hardware.measure import Facts
 
 #: bfloat16 must be at least this much faster to be worth its rounding.
 WORTHWHILE = 1.3

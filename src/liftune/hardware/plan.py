@@ -20,10 +20,10 @@ from liftune.hardware.accelerations import (
     measured_attention,
     passes,
 )
-from liftune.record.found import Choice
+from liftune.records.base import Choice
 
 if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
-    from liftune.hardware.probe import Facts
+    from liftune.hardware.measure import Facts
 
 Precision = Literal["float32", "bfloat16"]
 #: As many rows or tokens as there are.

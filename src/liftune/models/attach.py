@@ -15,11 +15,11 @@ from torch import nn
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
 from liftune.models import families
-from liftune.models.backbones import Backbone, quiet
+from liftune.models.backbone import Backbone, quiet
 from liftune.models.classifier import Classifier
-from liftune.models.lean import make_lean
-from liftune.models.methods import BackboneShape, Method, check_family, virtual_tokens
-from liftune.models.options import NoOptions, Options
+from liftune.models.methods.options import NoOptions, Options
+from liftune.models.methods.registry import BackboneShape, Method, check_family, virtual_tokens
+from liftune.models.packed import make_lean
 
 
 def attach(

@@ -15,16 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from liftune.hardware.lanes import current_lane, open_lanes
 from liftune.hardware.plan import Plan
+from liftune.hardware.workers import current_lane, open_lanes
 from liftune.models import families
-from liftune.models.backbones import Backbone
-from liftune.models.lean.encoder import LeanEncoder
-from liftune.models.methods import Method
-from liftune.models.options import Options
-from liftune.models.tokens import Batcher, Encoded, Tokens, equal_lengths, in_batches
-from liftune.seam import FloatArray, Row
-from liftune.task import TaskKind
+from liftune.models.backbone import Backbone
+from liftune.models.methods.options import Options
+from liftune.models.methods.registry import Method
+from liftune.models.packed.encoder import LeanEncoder
+from liftune.models.tokens.collator import Batcher, Encoded, Tokens, equal_lengths, in_batches
+from liftune.tasks.base import TaskKind
+from liftune.types import FloatArray, Row
 
 #: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.
 _TOKENS = {"cpu": 1024}

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from liftune.hardware.lanes import current_lane
+from liftune.hardware.workers import current_lane
 from liftune.models import families
-from liftune.models.backbones import Backbone
+from liftune.models.backbone import Backbone
 
 
 class FeatureTap:

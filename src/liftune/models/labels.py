@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune.errors import ModelError, nearest
-from liftune.task import TaskKind
+from liftune.tasks.base import TaskKind
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

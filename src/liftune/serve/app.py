@@ -19,21 +19,22 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from liftune import __version__
-from liftune.answers import Answer, answers_of_logits
 from liftune.errors import ArtifactError
-from liftune.evidence.abstention import cutoff_for
-from liftune.seam import Row
-from liftune.serve import page, refusals
+from liftune.evaluation.selective import cutoff_for
+from liftune.inference.prediction import Answer, answers_of_logits
+from liftune.serve import errors as refusals
+from liftune.serve import pages as page
+from liftune.serve.auth import Gate, Keys
 from liftune.serve.batcher import Batcher
-from liftune.serve.catalogue import Catalogue
 from liftune.serve.engine import Engine, Loaded
-from liftune.serve.findings import findings, report_of
-from liftune.serve.gate import Gate, Keys
+from liftune.serve.errors import Refused
 from liftune.serve.limits import Limits
-from liftune.serve.refusals import Refused
-from liftune.serve.rows import rows_of
+from liftune.serve.metrics import Watch
+from liftune.serve.registry import Catalogue
+from liftune.serve.run_info import findings, report_of
 from liftune.serve.schemas import Answers, Found, Health, Load, ModelFacts, Models, Question, Refusal
-from liftune.serve.watch import Watch
+from liftune.serve.validation import rows_of
+from liftune.types import Row
 
 #: Characters of a request that are tokenised at once, while others wait; more go to a thread.
 _AT_ONCE = 20_000

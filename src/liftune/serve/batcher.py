@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.serve.engine import Lane, Work
+from liftune.serve.errors import Refused
 from liftune.serve.limits import Limits
-from liftune.serve.refusals import Refused
-from liftune.serve.waiting import Batch, Full, Ticket, Waiting, deliver
+from liftune.serve.queue import Batch, Full, Ticket, Waiting, deliver
 
 Seen = Callable[[Batch, float], None]
 """Called with each batch and the seconds that it took."""

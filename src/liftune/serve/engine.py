@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.record.calibration import Cutoff
-from liftune.record.found import Head
-from liftune.seam import Row
-from liftune.task import TaskKind
+from liftune.records.base import Head
+from liftune.records.calibration import Cutoff
+from liftune.tasks.base import TaskKind
+from liftune.types import Row
 
 
 class Work(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from liftune.record.found import Head
-from liftune.task import TaskKind
+from liftune.records.base import Head
+from liftune.tasks.base import TaskKind
 
 
 class Wire(BaseModel):

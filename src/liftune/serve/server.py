@@ -61,9 +61,9 @@ def serve(asked: Asked, *, say: Callable[[str], None]) -> None:
     need(*EXTRAS["serve"])
     check(asked)
     from liftune.serve.app import make_app
-    from liftune.serve.catalogue import Catalogue, split_name
-    from liftune.serve.gate import Keys
+    from liftune.serve.auth import Keys
     from liftune.serve.limits import limits_of
+    from liftune.serve.registry import Catalogue, split_name
 
     limits = limits_of(asked.limits)
     with _bound(asked.host, asked.port) as bound:
@@ -118,9 +118,9 @@ def is_loopback(host: str) -> bool:
 
 def door(asked: Asked, tokens: int) -> Callable[[Path], tuple[Engine, Facts]]:
     """What opens a folder: torch is imported for the first one that is no bundle."""
-    from liftune.runtime import is_bundle
-    from liftune.serve.bundled import open_bundle
-    from liftune.serve.tuned import TunedDoor
+    from liftune.inference.onnx_bundle import is_bundle
+    from liftune.serve.adapter_engine import TunedDoor
+    from liftune.serve.bundle_engine import open_bundle
 
     precision: Precision = "bfloat16" if asked.precision == "bfloat16" else "float32"
     tuned = TunedDoor(device=asked.device, precision=precision, tokens=tokens)

@@ -1,0 +1,228 @@
+"""Fit linear models on fixed features: logistic regression, one-vs-rest logistic regression, ridge; strength by
+validation.
+
+In: features (N, D), dense or scipy CSR, and encoded targets.  Out: a Linear with weight (C, D) and bias (C,).
+Not here: where features come from (baselines.py, probe.py).
+
+One solver for all tasks, feature kinds and label counts, with warm starts along the path of strengths; scikit-learn's
+own
+has no warm multi-label fit and refuses a label without rows.  A test holds it to scikit-learn's optimum.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.metrics.registry import Metric
+from liftune.metrics.row_statistics import row_log_loss
+from liftune.tasks.base import TaskKind
+from liftune.types import FloatArray
+
+#: Dense (N, D) float32, or scipy CSR of the same.
+Features: TypeAlias = Any
+Floats32: TypeAlias = NDArray[np.float32]
+
+ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class Linear:
+    """logits = features @ weight.T + bias: weight (C, D), bias (C,), float32."""
+
+    weight: Floats32
+    bias: Floats32
+
+    def logits(self, features: Features) -> Floats32:
+        """(N, C) float32."""
+        return np.asarray(features @ self.weight.T + self.bias, dtype=np.float32)
+
+    @property
+    def parameters(self) -> int:
+        """Coefficients and biases."""
+        return int(self.weight.size + self.bias.size)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The fit that validation likes best: its inverse strength C, and its score, higher is better."""
+
+    model: Linear
+    strength: float
+    score: tuple[float, float]
+
+
+def fit_linear(
+    features: Features,
+    targets: NDArray[Any],
+    outputs: int,
+    task: TaskKind,
+    strength: float,
+    *,
+    start: Linear | None = None,
+    iterations: int = ITERATIONS,
+) -> Linear:
+    """Minimise the summed loss plus |weight|^2 / (2 strength).
+
+    `strength` is scikit-learn's C; for ridge, whose loss is the sum of squares, it is 1 / alpha.
+
+    Args:
+        features: (N, D) float32, about centred and of unit scale, or sparse.
+        targets: encoded; a row whose label is no output takes part as a row of none of them.
+        outputs: C, one for regression.
+        start: a fit of the same shape to begin from.
+    """
+    if task is TaskKind.REGRESSION:
+        return _fit_ridge(features, targets, strength)
+    from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn, without types
+
+    dense = isinstance(features, np.ndarray)
+    wanted = indicator(targets, outputs, task)
+    width = features.shape[1]
+    penalty = 1.0 / (strength * len(wanted))
+    first = np.zeros((width + 1, outputs), dtype=np.float64)
+    if start is not None:
+        first[:width], first[width] = start.weight.T, start.bias
+    transposed = features.T if dense else features.T.tocsr()
+    loss_of = softmax_loss if task is TaskKind.SINGLE_LABEL else sigmoid_loss
+
+    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        theta = flat.reshape(width + 1, outputs)
+        weight = theta[:width].astype(np.float32)
+        loss, slope = loss_of(features @ weight + theta[width].astype(np.float32), wanted)
+        gradient = np.empty_like(theta)
+        gradient[:width] = (transposed @ slope) / len(wanted) + penalty * theta[:width]
+        gradient[width] = slope.sum(axis=0, dtype=np.float64) / len(wanted)
+        return loss / len(wanted) + 0.5 * penalty * float((theta[:width] ** 2).sum()), gradient.ravel()
+
+    # Either is far below what another sample of train rows would change; sparse models are the slow ones.
+    options = {"maxiter": iterations, "maxcor": 6, "ftol": 1e-6 if dense else 1e-5, "gtol": 1e-5}
+    # Products this thin are no faster divided, and threads that wait for each other tripled their time.
+    with threadpool_limits(1, user_api="blas"):
+        found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options).x
+    theta = found.reshape(width + 1, outputs).astype(np.float32)
+    return Linear(np.ascontiguousarray(theta[:width].T), theta[width])
+
+
+def out_of_fold(
+    features: Features,
+    targets: NDArray[Any],
+    outputs: int,
+    task: TaskKind,
+    strength: float,
+    folds: NDArray[np.int64],
+    *,
+    iterations: int = ITERATIONS,
+) -> Floats32:
+    """(N, C) logits of each row by a fit on the other folds.
+
+    Args:
+        folds: (N,) each row's.
+    """
+    from threadpoolctl import threadpool_limits
+
+    answers = np.zeros((len(targets), outputs), dtype=np.float32)
+
+    def fit(fold: int) -> None:
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        model = fit_linear(features[outside], targets[outside], outputs, task, strength, iterations=iterations)
+        answers[inside] = model.logits(features[inside])
+
+    # The limit is the process's: set here, so that no fit lifts it while another runs.
+    with threadpool_limits(1, user_api="blas") as before, ThreadPoolExecutor(_threads(before)) as pool:
+        list(pool.map(fit, np.unique(folds).tolist()))
+    return answers
+
+
+def _threads(before: Any) -> int:
+    """As many as BLAS would have had, which OMP_NUM_THREADS and the shares of a sweep's processes limit."""
+    return min([*before.get_original_num_threads().values(), os.cpu_count() or 1], default=1)
+
+
+def indicator(targets: NDArray[Any], outputs: int, task: TaskKind) -> Floats32:
+    """(N, C) zeros and ones."""
+    if task is TaskKind.MULTI_LABEL:
+        return targets[:, :outputs].astype(np.float32)
+    return np.asarray(targets[:, None] == np.arange(outputs), dtype=np.float32)
+
+
+def softmax_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
+    """Summed cross-entropy, and its slope in the logits."""
+    logits = logits - logits.max(axis=1, keepdims=True)
+    powers = np.exp(logits)
+    total = powers.sum(axis=1, keepdims=True)
+    loss = np.log(total[:, 0]).sum(dtype=np.float64) - (logits * wanted).sum(dtype=np.float64)
+    return float(loss), powers / total - wanted
+
+
+def sigmoid_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
+    """Summed binary cross-entropy over all outputs, and its slope in the logits."""
+    loss = (np.logaddexp(0.0, logits) - logits * wanted).sum(dtype=np.float64)
+    return float(loss), np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)) - wanted, dtype=np.float32)
+
+
+def _fit_ridge(features: Features, targets: NDArray[Any], strength: float) -> Linear:
+    from sklearn.linear_model import Ridge
+
+    ridge = Ridge(alpha=1.0 / strength, solver="auto").fit(features, targets.astype(np.float32))
+    return Linear(
+        np.asarray(ridge.coef_, dtype=np.float32).reshape(1, -1), np.asarray([ridge.intercept_], dtype=np.float32)
+    )
+
+
+def judge(logits: FloatArray, targets: NDArray[Any], task: TaskKind, metric: Metric) -> tuple[float, float]:
+    """(the metric, minus the loss), both so that higher is better: the loss settles ties, which are common on few
+    rows."""
+    if len(targets) == 0:
+        return (-np.inf, -np.inf)
+    value = metric(targets, logits, task)
+    signed = -np.inf if value is None else metric.sign * value
+    if task is TaskKind.SINGLE_LABEL:
+        loss = float(row_log_loss(targets, logits).mean())
+    elif task is TaskKind.MULTI_LABEL:
+        outputs = logits.shape[1]
+        loss = sigmoid_loss(np.asarray(logits, dtype=np.float32), indicator(targets, outputs, task))[0]
+    else:
+        loss = float(((logits[:, 0] - targets) ** 2).mean())
+    return (signed, -loss)
+
+
+def choose_strength(
+    train: tuple[Features, NDArray[Any]],
+    validation: tuple[Features, NDArray[Any]],
+    outputs: int,
+    task: TaskKind,
+    metric: Metric,
+    strengths: Sequence[float],
+    *,
+    iterations: int = ITERATIONS,
+) -> Chosen:
+    """The best on validation along a path of rising strengths, each fit begun from the one before.
+
+    The path ends when two strengths in a row did worse than the best.  Without validation rows the middle strength is
+    taken.
+    Validation never takes part in a fit.
+    """
+    if len(validation[1]) == 0:
+        strengths = [strengths[len(strengths) // 2]]
+    best: Chosen | None = None
+    model: Linear | None = None
+    worse = 0
+    for strength in strengths:
+        model = fit_linear(*train, outputs, task, strength, start=model, iterations=iterations)
+        score = judge(model.logits(validation[0]), validation[1], task, metric)
+        if best is None or score > best.score:
+            best, worse = Chosen(model, strength, score), 0
+        else:
+            worse += 1
+        if worse == 2:
+            break
+    assert best is not None
+    return best

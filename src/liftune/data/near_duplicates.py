@@ -1,0 +1,243 @@
+"""Near duplicates: rows that differ by a word, a letter, casing or punctuation.
+
+In: rows, a threshold.  Out: Near: each row's key, and the links between keys that resemble each other.
+Not here: what a near duplicate means for train and test (audit.py).
+
+Two texts are as similar as the larger of two Jaccard indices says: that of their words, and, for short texts, that of
+their character trigrams, which forgives a letter within a word and needs no spaces. Candidates come from MinHash and
+banding, and each is then computed exactly, so that no reported pair lies below the threshold.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.types import Row
+
+Ints = NDArray[np.int64]
+Words64 = NDArray[np.uint64]
+
+#: Words, and pictures: a smile is often all that tells two tweets apart. Signs of scripts without spaces are words.
+_WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u2190-\u2bff\U0001f000-\U0001faff]"
+)
+#: Texts of more characters are compared by words alone: a letter changes little in them.
+_MOST_CHARACTERS = 300
+#: Hash functions of a signature.
+_FUNCTIONS = 128
+#: A pair just at the threshold becomes a candidate with this probability at least; above it, sooner.
+_RECALL = 0.99
+#: In a bucket of more rows than this, each is compared with the first few and the next few only: in so large a cluster
+#: one partner is enough.
+_LARGE_BUCKET, _FEW = 32, 8
+#: Shingles hashed at once, so that they stay in the processor's cache; pairs compared at once.
+_CHUNK, _PAIRS = 2**16, 2**18
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Near:
+    """Which rows resemble which.
+
+    Args:
+        keys: (N,) rows of one key are equal but for casing, punctuation and spaces.
+        links: key -> (another key, similarity), at least as similar as the threshold; both ways.
+        threshold: of the search.
+    """
+
+    keys: Ints
+    links: dict[int, tuple[tuple[int, float], ...]]
+    threshold: float
+
+    def around(self, key: int) -> Iterator[tuple[int, float]]:
+        """The key itself, then those linked to it, most similar first."""
+        yield key, 1.0
+        yield from self.links.get(key, ())
+
+
+def find_near(rows: Sequence[Row], threshold: float) -> Near:
+    """Every pair of rows whose texts resemble each other; pairs of texts resemble each other where both sides do.
+
+    Args:
+        threshold: least similarity, in (0, 1].
+
+    Source: MinHash, Broder (1997); banding, Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, chapter 3.
+    """
+    index: dict[Key, int] = {}
+    keys = np.array([index.setdefault(_key(row), len(index)) for row in rows], dtype=np.int64)
+    distinct = list(index)
+    found: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    candidates: set[tuple[int, int]] = set()
+    for members, shingles, starts in (_words(distinct), _trigrams(distinct)):
+        candidates.update(_candidates(members, _signatures(shingles, starts), threshold))
+    for first, second in sorted(candidates):
+        similarity = _similarity(distinct[first], distinct[second])
+        if similarity >= threshold:
+            found[first].append((second, similarity))
+            found[second].append((first, similarity))
+    links = {key: tuple(sorted(each, key=lambda link: (-link[1], link[0]))) for key, each in found.items()}
+    return Near(keys, links, threshold)
+
+
+def similarity(a: Row, b: Row) -> float:
+    """How alike two rows are, 0 to 1.
+
+    >>> similarity("What a great film!", "what a GREAT film")
+    1.0
+    >>> round(similarity("I feel so very happy today", "I feel so happy today"), 2)
+    0.83
+    >>> similarity(("one premise", "it holds"), ("one premise", "no way"))
+    0.0
+    """
+    return _similarity(_key(a), _key(b))
+
+
+def _key(row: Row) -> Key:
+    """Each side's words, case and punctuation aside; a text without words stands for itself."""
+    return tuple(_plain(text) for text in ((row,) if isinstance(row, str) else row))
+
+
+def _plain(text: str) -> str:
+    folded = text.casefold() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(_WORD.findall(folded)) or text.strip()
+
+
+def _similarity(a: Key, b: Key) -> float:
+    return min(_alike(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _alike(a: str, b: str) -> float:
+    words = _jaccard(set(a.split(" ")), set(b.split(" ")))
+    if words == 1.0 or max(len(a), len(b)) > _MOST_CHARACTERS:
+        return words
+    return max(words, _jaccard(_cut(a), _cut(b)))
+
+
+def _jaccard(a: set[str], b: set[str]) -> float:
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared)
+
+
+def _cut(text: str) -> set[str]:
+    padded = f" {text} "
+    return {padded[i : i + 3] for i in range(len(padded) - 2)}
+
+
+# Shingles: each row's members as hashed numbers, one row after the other ----------------------------------------------
+
+
+def _words(keys: Sequence[Key]) -> tuple[Ints, Words64, Ints]:
+    """(M,) the keys taken, their words as numbers end to end, and where each key's begin."""
+    vocabulary: dict[tuple[int, str], int] = {}
+    numbers: list[int] = []
+    starts = []
+    for key in keys:
+        starts.append(len(numbers))
+        for side, text in enumerate(key):
+            numbers += [vocabulary.setdefault((side, word), len(vocabulary)) for word in dict.fromkeys(text.split(" "))]
+    return np.arange(len(keys)), _mixed(np.array(numbers, dtype=np.uint64)), np.array(starts, dtype=np.int64)
+
+
+def _trigrams(keys: Sequence[Key]) -> tuple[Ints, Words64, Ints]:
+    """The same of the short texts' character trigrams."""
+    members = [i for i, key in enumerate(keys) if max(map(len, key)) <= _MOST_CHARACTERS]
+    texts = [f" {text} " for i in members for text in keys[i]]
+    if not texts:
+        return np.array([], dtype=np.int64), np.array([], dtype=np.uint64), np.array([], dtype=np.int64)
+    sides = len(keys[members[0]])
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    signs = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    # A sign has 21 bits, so that three of them and the side fit one number: nothing collides.
+    codes = signs[:-2] | signs[1:-1] << np.uint64(21) | signs[2:] << np.uint64(42)
+    ends = np.cumsum(lengths)
+    inside = np.ones(len(signs), dtype=bool)
+    inside[ends - 1] = inside[ends - 2] = False
+    codes |= (np.repeat(np.arange(len(texts)) % sides, lengths)[:-2].astype(np.uint64)) << np.uint64(63)
+    counts = (lengths - 2).reshape(-1, sides).sum(axis=1)
+    return np.array(members), _mixed(codes[inside[:-2]]), np.concatenate([[0], np.cumsum(counts)[:-1]])
+
+
+def _mixed(numbers: Words64) -> Words64:
+    """Numbers spread evenly over 64 bits, always in the same way. Source: splitmix64, Steele et al. (2014)."""
+    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+# MinHash and banding --------------------------------------------------------------------------------------------------
+
+
+def _signatures(shingles: Words64, starts: Ints) -> NDArray[np.uint32]:
+    """(N, functions) the least hash of each row's shingles under each function."""
+    rng = np.random.default_rng(0)
+    factors = rng.integers(0, 2**63, size=_FUNCTIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    terms = rng.integers(0, 2**63, size=_FUNCTIONS, dtype=np.uint64)
+    least = np.empty((len(starts), _FUNCTIONS), dtype=np.uint32)
+    ends = np.append(starts[1:], len(shingles))
+    row = 0
+    while row < len(starts):
+        stop = max(row + 1, int(np.searchsorted(ends, starts[row] + _CHUNK, side="right")))
+        piece, begins = shingles[starts[row] : ends[stop - 1]], starts[row:stop] - starts[row]
+        for i in range(_FUNCTIONS):
+            hashed = (piece * factors[i] + terms[i]) >> np.uint64(32)
+            least[row:stop, i] = np.minimum.reduceat(hashed, begins)
+        row = stop
+    return least
+
+
+def _candidates(members: Ints, signatures: NDArray[np.uint32], threshold: float) -> Iterator[tuple[int, int]]:
+    """Pairs that share a band and whose signatures agree about as often as the threshold asks; some more than once."""
+    size = _band_size(threshold)
+    # The share of agreeing functions scatters around the similarity: three deviations below are let pass.
+    least = threshold - 3.0 * math.sqrt(threshold * (1.0 - threshold) / _FUNCTIONS)
+    for start in range(0, _FUNCTIONS - size + 1, size):
+        band = np.ascontiguousarray(signatures[:, start : start + size])
+        first, second = _sharing(band.view(np.dtype((np.void, band.itemsize * size)))[:, 0])
+        for at in range(0, len(first), _PAIRS):
+            a, b = first[at : at + _PAIRS], second[at : at + _PAIRS]
+            agree = (signatures[a] == signatures[b]).mean(axis=1) >= least
+            yield from zip(members[a[agree]].tolist(), members[b[agree]].tolist(), strict=True)
+
+
+def _band_size(threshold: float) -> int:
+    """Functions to a band: the most with which a pair at the threshold still shares one of the bands surely enough."""
+    return max(
+        size
+        for size in range(1, _FUNCTIONS + 1)
+        if size == 1 or 1.0 - (1.0 - threshold**size) ** (_FUNCTIONS // size) >= _RECALL
+    )
+
+
+def _sharing(band: NDArray[np.void]) -> tuple[Ints, Ints]:
+    """Positions of pairs that have the band in common, the earlier first."""
+    _, bucket, counts = np.unique(band, return_inverse=True, return_counts=True)
+    order = np.argsort(bucket, kind="stable")
+    ends = np.cumsum(counts)
+    pairs: list[tuple[Ints, Ints]] = []
+    for i in np.flatnonzero(counts > 1):
+        rows = order[ends[i] - counts[i] : ends[i]]
+        pairs.extend(_within(rows))
+    if not pairs:
+        return np.array([], dtype=np.int64), np.array([], dtype=np.int64)
+    return np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])
+
+
+def _within(rows: Ints) -> Iterable[tuple[Ints, Ints]]:
+    """Pairs of one bucket: all of them, or each row with the first few and the next few."""
+    if len(rows) <= _LARGE_BUCKET:
+        a, b = np.triu_indices(len(rows), 1)
+        yield rows[a], rows[b]
+        return
+    for step in range(1, _FEW + 1):
+        yield rows[:-step], rows[step:]
+        yield np.repeat(rows[step - 1], len(rows) - step), rows[step:]

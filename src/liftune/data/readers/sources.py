@@ -1,0 +1,149 @@
+"""Where rows come from: one registered function per kind of source.
+
+In: what `--data` names.  Out: Parts, the source's own parts by name, each read when asked for.
+Not here: which part is train (roles.py), how a file is read (formats.py).
+
+To add a kind, register a function that takes the source's name and returns its Parts; `takes` says which names are
+its own. The kind registered last is asked first, so that a third party's `s3://...` comes before the hub.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from liftune.data.readers.formats import READERS, extension, missing, read_bytes, read_file, stem
+from liftune.data.readers.table import Parts, Table, joined
+from liftune.errors import DataError, nearest
+from liftune.registry import Registry
+
+SAMPLE = "sample:"
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[^@/:]+)?(@[^@]+)?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of source: a name for listings, what it takes, and how its parts are found."""
+
+    name: str
+    build: Callable[[str], Parts]
+    summary: str
+    takes: Callable[[str], bool]
+
+
+SOURCES: Registry[Source] = Registry("source", Source, error=DataError)
+
+
+def find_parts(source: str) -> Parts:
+    """The parts of whatever `source` names.
+
+    Raises:
+        DataError: nothing of that name, or of a kind that nothing reads.
+    """
+    for entry in reversed(SOURCES.entries()):
+        if entry.takes(source):
+            return entry.build(source)
+    path = Path(source).expanduser()
+    if path.exists():
+        return {"rows": partial(read_file, source)}  # of an unknown kind: reading it says so
+    raise missing(path)
+
+
+def _is_hub_id(source: str) -> bool:
+    """Whether a name can be a hub data set: not a path, not a file's name, nothing local of that name."""
+    if not _HUB_ID.fullmatch(source) or source.startswith(".") or extension(source) in READERS:
+        return False
+    path = Path(source)
+    return not path.exists() and not ("/" in source and path.parent.is_dir())
+
+
+@SOURCES.entry("hub", summary="A Hugging Face data set, ID[:CONFIG][@REVISION].", takes=_is_hub_id)
+def _hub(source: str) -> Parts:
+    from liftune.data.readers.hub import read_hub
+
+    return read_hub(source)
+
+
+def _of_kind(*extensions: str) -> Callable[[str], bool]:
+    return lambda source: extension(source) in extensions and "://" not in source
+
+
+@SOURCES.entry("parquet", summary="An Apache Parquet file.", takes=_of_kind(".parquet"))
+@SOURCES.entry("jsonl", summary="One JSON object a line.", takes=_of_kind(".jsonl", ".ndjson", ".json"))
+@SOURCES.entry("tsv", summary="Tab-separated text, quoted or not.", takes=_of_kind(".tsv"))
+@SOURCES.entry("csv", summary="Text cut by comma, semicolon or tab, as Excel writes it too.", takes=_of_kind(".csv"))
+def _file(source: str) -> Parts:
+    return {"rows": partial(read_file, source)}
+
+
+@SOURCES.entry(
+    "folder",
+    summary="Files named train, validation and test, of any of these kinds.",
+    takes=lambda source: Path(source).expanduser().is_dir(),
+)
+def _folder(source: str) -> Parts:
+    folder = Path(source).expanduser()
+    try:
+        parts = _parts_in(folder, str(folder))
+        if not parts and (folder / "data").is_dir():  # how the hub lays a data set out
+            parts = _parts_in(folder / "data", str(folder / "data"))
+    except PermissionError:
+        raise DataError(
+            "the folder cannot be read: permission denied", where=str(folder), mend="check its permissions"
+        ) from None
+    if not parts:
+        raise DataError(
+            "no data files in the folder",
+            where=str(folder),
+            mend=f"put files named train, validation and test there: {', '.join(READERS)}, plain or with .gz",
+        )
+    return parts
+
+
+@SOURCES.entry(
+    "sample", summary="A data set that comes with liftune, sample:NAME.", takes=lambda source: source.startswith(SAMPLE)
+)
+def _sample(source: str) -> Parts:
+    name = source.removeprefix(SAMPLE)
+    shelf = files("liftune.data") / "sample"
+    known = sorted(each.name for each in shelf.iterdir() if each.is_dir()) if shelf.is_dir() else []
+    if name not in known:
+        raise DataError(
+            f"no sample {name!r}{nearest(name, known)}",
+            where=source,
+            mend=f"choose one of: {', '.join(SAMPLE + each for each in known) or 'none are installed'}",
+        )
+    return _parts_in(shelf / name, source)
+
+
+def _parts_in(folder: Path | Traversable, where: str) -> Parts:
+    """A folder's data files by stem, shards joined; a file that stands alone is called `rows`."""
+    found: dict[str, list[Path | Traversable]] = {}
+    for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if each.is_file() and extension(each.name) in READERS and not each.name.startswith("."):
+            found.setdefault(_SHARD.sub("", stem(each.name)), []).append(each)
+    parts: dict[str, Callable[[], Table]] = {}
+    for name, paths in found.items():
+        if len(paths) > 1 and not all(_SHARD.search(stem(path.name)) for path in paths):
+            parts |= {path.name: partial(_read_all, [path], path.name, where) for path in paths}
+        else:
+            parts[name] = partial(_read_all, paths, name, where)
+    if len(parts) == 1:
+        return {"rows": partial(_read_all, next(iter(found.values())), "rows", where)}
+    return parts
+
+
+def _read_all(paths: Sequence[Path | Traversable], name: str, where: str) -> Table:
+    return joined([_read(path, name, f"{where}/{path.name}") for path in paths], name)
+
+
+def _read(path: Path | Traversable, name: str, where: str) -> Table:
+    if isinstance(path, Path):
+        return read_file(path, name=name, where=where)
+    return read_bytes(path.read_bytes(), path.name, where, name=name)

@@ -1,0 +1,82 @@
+"""The rules by which a model's rows become token ids, as data: one implementation for torch and for exported bundles.
+
+In: rows, and what calls the tokenizer.  Out: ids and token types of each row.
+Not here: reading the rules off a model (models/tokenise.py), batches. This module needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from liftune.types import Row
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Lists: TypeAlias = Sequence[list[int]]
+Call: TypeAlias = Callable[[list[str], list[str] | None], tuple[Lists, Lists]]
+"""First texts, and second ones for pairs -> ids and types of each row, truncated."""
+
+
+@dataclass(frozen=True)
+class TokenRules:
+    """Everything but the tokenizer's own file that decides a row's ids."""
+
+    max_length: int
+    """Tokens kept of each row, special ones included; of a pair the longer text gives way first."""
+    pad: int
+    unknown: int
+    eos: int | None
+    """The token at whose last place the model reads (T5, BART), which a text may therefore not bring itself."""
+    endings: tuple[int, int]
+    """How many of those the tokenizer adds to a single text, and to a pair."""
+    separator: str
+    """What stands before a second text where the tokenizer would run the two into each other (GPT-2, Qwen)."""
+    reads_types: bool
+    """Whether the model reads token types."""
+    splits_specials: bool = False
+    """Whether a special token that is spelt out in a text is cut as text is."""
+
+    def read(self, rows: Sequence[Row], call: Call) -> tuple[list[list[int]], list[list[int]]]:
+        """Ids and types of each row; a row without a single token becomes one pad token that is attended to."""
+        ids: list[list[int]] = [[]] * len(rows)
+        types: list[list[int]] = [[]] * len(rows)
+        for pair in (False, True):
+            chosen = [i for i, row in enumerate(rows) if isinstance(row, tuple) is pair]
+            if not chosen:
+                continue
+            first, second = self._texts([rows[i] for i in chosen])
+            for i, read, kinds in zip(chosen, *call(first, second), strict=True):
+                ids[i] = self._one_ending(read, pair) if read else [self.pad]
+                types[i] = kinds if read else [0]
+        return ids, types
+
+    def _texts(self, rows: Sequence[Row]) -> tuple[list[str], list[str] | None]:
+        """First and second texts of rows that are all single texts or all pairs."""
+        first = [row[0] if isinstance(row, tuple) else row for row in rows]
+        second = [self.separator + row[1] for row in rows if isinstance(row, tuple)]
+        return first, second or None
+
+    def _one_ending(self, ids: list[int], pair: bool) -> list[int]:
+        """Unmake the end-of-text tokens that the text itself spelt out: all but those that the tokenizer adds."""
+        added = self.endings[pair]
+        if self.eos is None or ids.count(self.eos) <= added:
+            return ids
+        places = [i for i, token in enumerate(ids) if token == self.eos]
+        extra = set(places[: len(places) - added])
+        return [self.unknown if i in extra else token for i, token in enumerate(ids)]
+
+    def calls(self, backend: Tokenizer) -> Call:
+        """A tokenizer.json, told to cut rows as the rules say, without padding."""
+        backend.no_padding()
+        backend.enable_truncation(self.max_length, stride=0, strategy="longest_first", direction="right")
+        backend.encode_special_tokens = self.splits_specials
+
+        def call(first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
+            texts: list[Any] = first if second is None else list(zip(first, second, strict=True))
+            found = backend.encode_batch_fast(texts)
+            return [each.ids for each in found], [each.type_ids if self.reads_types else [] for each in found]
+
+        return call

@@ -1,0 +1,1 @@
+"""What linear models say of the rows themselves."""

@@ -1,0 +1,221 @@
+"""Rows whose label is likely wrong: what models that never saw a row say of its label.
+
+In: train rows, their targets, features of a frozen model where there are any.  Out: Doubts, ranked, worst first.
+Not here: dropping them (data/clean.py, on request), wording (report/).
+
+Linear models, each fitted without a fifth of the rows, give that fifth its probabilities: one on tf-idf, and one on the
+frozen features, whose mistakes differ; their mean finds more than either.  A row is the more suspect the less probable
+its own label is, and it is flagged by the rule of confident learning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.baselines import linear_models as linear
+from liftune.baselines.linear_models import Features
+from liftune.baselines.tfidf import Ngrams
+from liftune.data.audit import labels_of
+from liftune.data.splits import Split
+from liftune.errors import need
+from liftune.metrics.row_statistics import Floats, Ints
+from liftune.records.data import Suspect, Suspects
+from liftune.tasks.base import TaskKind, encode, probabilities
+from liftune.types import BoolArray
+
+FOLDS = 5
+#: Fewer rows are divided again, in another way, and the probabilities averaged: it costs little there.
+_REPEATED_BELOW, _REPEATS = 4_000, 3
+#: Rows looked at; of more, a sample is.
+MOST_ROWS = 20_000
+#: Rows of the list: all that are flagged and the most suspect twentieth, up to this many.
+MOST_LISTED = 2_000
+BUDGET = 0.05
+#: Probability that a label must exceed for a row to confidently belong to it.
+LEAST_CONFIDENCE = 0.5
+#: Rows named in the record, and the characters of each.
+_TOP, _CHARACTERS = 10, 200
+#: scikit-learn's C of the two models: tf-idf rows have unit length, features unit scale.
+TFIDF_STRENGTH, FEATURE_STRENGTH = 3.0, 0.01
+_MOST_COEFFICIENTS = 1_500_000
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to see the rows: a name for the report, features (N, D), a strength of the penalty."""
+
+    name: str
+    features: Features
+    strength: float
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What was found: the record's share, and every listed row, worst first."""
+
+    found: Suspects
+    listed: tuple[Suspect, ...]
+    flagged: tuple[str, ...]
+    """Ids of all rows that are flagged, the worst first, beyond the list's end too."""
+
+
+def suspects(
+    train: Split,
+    task: TaskKind,
+    features: NDArray[np.float32] | None = None,
+    *,
+    most: int = MOST_ROWS,
+    seed: int = 0,
+) -> Doubts | None:
+    """Train rows whose label is likely wrong; None for a regression, whose targets are no labels, and for one label.
+
+    Args:
+        features: (N, D) of the train rows, about centred and of unit scale; None takes tf-idf alone.
+        most: rows to look at; of more, a sample is taken.
+    """
+    need("sklearn")
+    if task is TaskKind.REGRESSION or len(labels_of(train)) < 2:
+        return None
+    kept = _sample(len(train), most, seed)
+    train = train.take(kept.tolist())
+    labels = tuple(sorted(labels_of(train)))  # a trained head may name others, or lack some
+    outputs = len(labels)
+    words = Ngrams.learn(train.rows, characters=False, most=_MOST_COEFFICIENTS // outputs)[1]
+    views = [View("tf-idf", words, TFIDF_STRENGTH)]
+    if features is not None:
+        views.append(View("frozen features", features[kept], FEATURE_STRENGTH))
+    targets = encode(train.targets, labels, task)
+    chance = out_of_fold(views, targets, outputs, task, groups=train.groups, seed=seed)
+    return _listed(train, labels, task, chance, targets, tuple(view.name for view in views))
+
+
+def out_of_fold(
+    views: Sequence[View],
+    targets: NDArray[Any],
+    outputs: int,
+    task: TaskKind,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Floats:
+    """(N, C) probabilities of each row by models fitted without it, averaged over views and divisions.
+
+    Args:
+        groups: (N,) rows of one group are left out together.
+    """
+    repeats = _REPEATS if len(targets) < _REPEATED_BELOW else 1
+    total = np.zeros((len(targets), outputs))
+    for repeat in range(repeats):
+        fold = folds(targets, task, groups, seed=seed + repeat)
+        for view in views:
+            total += probabilities(linear.out_of_fold(view.features, targets, outputs, task, view.strength, fold), task)
+    return total / (repeats * len(views))
+
+
+def folds(targets: NDArray[Any], task: TaskKind, groups: Sequence[str] | None, *, seed: int) -> Ints:
+    """(N,) the fold of each row: labels in proportion, groups whole."""
+    rng = np.random.default_rng(seed)
+    unit = np.unique(np.array(groups), return_inverse=True)[1] if groups is not None else np.arange(len(targets))
+    order = rng.permutation(int(unit.max()) + 1)
+    # A unit counts as its first row's label, or as its rarest one; dealt out in turn, every fold has its share.
+    kind = targets if task is TaskKind.SINGLE_LABEL else _rarest(targets)
+    first = np.unique(unit, return_index=True)[1]
+    dealt = order[np.argsort(kind[first][order], kind="stable")]
+    fold = np.empty(len(order), dtype=np.int64)
+    fold[dealt] = np.arange(len(order)) % min(FOLDS, len(order))
+    return fold[unit]
+
+
+def _rarest(targets: NDArray[Any]) -> Ints:
+    counts = targets.sum(axis=0)
+    ranked = np.where(targets > 0, counts, len(targets) + 1)
+    return np.where(targets.any(axis=1), ranked.argmin(axis=1), -1)
+
+
+def self_confidence(chance: Floats, targets: NDArray[Any], task: TaskKind) -> Floats:
+    """(N,) probability of the given label; of a multi-label row, of its least probable decision.
+
+    Source: the score of Northcutt, Jiang and Chuang (2021), Confident Learning, JAIR 70.
+    """
+    if task is TaskKind.SINGLE_LABEL:
+        return np.asarray(chance[np.arange(len(targets)), targets])
+    said = targets[:, : chance.shape[1]]
+    return np.asarray(np.where(said == 1, chance, 1.0 - chance).min(axis=1))
+
+
+def confident_other(chance: Floats, targets: Ints) -> Ints:
+    """(N,) the label that a row confidently belongs to; -1 where it is confident of none.
+
+    A row is confident of a label whose probability reaches the mean that the label has among the rows that carry it,
+    and is more than all others' together. The latter is ours: without it, models that know little of a set doubt most
+    of it.
+
+    Source: the confident joint of Northcutt, Jiang and Chuang (2021), Confident Learning, JAIR 70, equation 1.
+    """
+    outputs = chance.shape[1]
+    counts = np.bincount(targets, minlength=outputs)[:outputs]
+    own = np.bincount(targets, weights=chance[np.arange(len(targets)), targets], minlength=outputs)[:outputs]
+    threshold = np.where(counts > 0, own / np.maximum(counts, 1), np.inf)
+    sure = (chance >= threshold - 1e-6) & (chance > LEAST_CONFIDENCE)
+    best = np.where(sure, chance, -1.0).argmax(axis=1)
+    return np.asarray(np.where(sure.any(axis=1), best, -1), dtype=np.int64)
+
+
+def _flagged(chance: Floats, targets: NDArray[Any], task: TaskKind) -> tuple[BoolArray, NDArray[Any]]:
+    """(N,) whether a row is flagged, and the answer that the models would rather give: an index, or (C,) indicators."""
+    if task is TaskKind.SINGLE_LABEL:
+        other = confident_other(chance, targets)
+        return np.asarray((other >= 0) & (other != targets), dtype=bool), chance.argmax(axis=1)
+    said = targets[:, : chance.shape[1]]
+    wrong = np.zeros(said.shape, dtype=bool)
+    for label in range(said.shape[1]):
+        both = np.column_stack([1.0 - chance[:, label], chance[:, label]])
+        other = confident_other(both, said[:, label])
+        wrong[:, label] = (other >= 0) & (other != said[:, label])
+    return np.asarray(wrong.any(axis=1), dtype=bool), np.where(wrong, 1 - said, said)
+
+
+def _listed(
+    train: Split, labels: Sequence[str], task: TaskKind, chance: Floats, targets: NDArray[Any], by: tuple[str, ...]
+) -> Doubts:
+    score = self_confidence(chance, targets, task)
+    flagged, rather = _flagged(chance, targets, task)
+    budget = round(BUDGET * len(score))
+    order = np.argsort(score, kind="stable")
+    chosen = [i for rank, i in enumerate(order) if rank < budget or flagged[i]][:MOST_LISTED]
+    listed = tuple(
+        Suspect(
+            id=train.ids[i],
+            text=" | ".join([train.rows[i]] if isinstance(train.rows[i], str) else train.rows[i])[:_CHARACTERS],
+            target=train.targets[i],
+            rather=_named(rather[i], labels),
+            probability=float(score[i]),
+            flagged=bool(flagged[i]),
+        )
+        for i in chosen
+    )
+    found = Suspects(
+        rows=len(score),
+        flagged=int(flagged.sum()),
+        listed=len(listed),
+        by=by,
+        top=tuple(each for each in listed if each.flagged)[:_TOP],
+    )
+    return Doubts(found, listed, tuple(train.ids[i] for i in order if flagged[i]))
+
+
+def _named(answer: Any, labels: Sequence[str]) -> str | tuple[str, ...]:
+    if np.ndim(answer) == 0:
+        return labels[int(answer)]
+    return tuple(label for label, said in zip(labels, answer, strict=True) if said)
+
+
+def _sample(rows: int, most: int, seed: int) -> Ints:
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

@@ -1,0 +1,276 @@
+"""Scale a tuned model's logits after training, by validation, where validation says that it helps.
+
+In: logits (M, C) and targets of validation.  Out: a Calibrator, which scales logits, and why; a Calibration.
+Not here: putting it into the head (models/scaled_head.py), measuring calibration (reliability.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.baselines.linear_models import indicator, sigmoid_loss, softmax_loss
+from liftune.data.splits import Splits
+from liftune.evaluation.compare import compare
+from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.reliability import calibration_scores
+from liftune.evaluation.statistics.intervals import ALPHA
+from liftune.metrics.registry import Metric
+from liftune.metrics.row_statistics import Floats, row_label_losses, row_losses
+from liftune.records.calibration import Calibration
+from liftune.tasks.base import TaskKind
+from liftune.types import FloatArray
+
+Kind: TypeAlias = Literal["none", "temperature", "vector"]
+
+FOLDS = 5
+#: With fewer validation rows nothing is fitted.
+LEAST_ROWS = 30
+#: Temperatures beyond these are no calibration: an untrained head, or a validation part without a single error.
+TEMPERATURES = (0.05, 20.0)
+#: Strength of the vector's pull to the temperature alone, in rows that contradict a scale of 2 or a shift of 1.
+_RIDGE = 1.0
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """logits -> logits / temperature * scale + shift, with scale and shift (C,)."""
+
+    temperature: float
+    scale: Floats
+    shift: Floats
+
+    @classmethod
+    def by(cls, temperature: float, outputs: int) -> Scaling:
+        """A temperature alone; 1 leaves logits as they are."""
+        return cls(temperature, np.ones(outputs), np.zeros(outputs))
+
+    @property
+    def factor(self) -> Floats:
+        """(C,) what each logit is multiplied by."""
+        return np.asarray(self.scale / self.temperature)
+
+    def __call__(self, logits: FloatArray) -> NDArray[np.float32]:
+        """(N, C) float32, calibrated."""
+        return np.asarray(logits * self.factor + self.shift, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """What validation chose.
+
+    Args:
+        fitted: the temperature that was fitted, kept or not; None where nothing was.
+        before, after: log-loss on validation as it was and, out of fold, by the best calibration that was tried.
+    """
+
+    kind: Kind
+    scaling: Scaling
+    reason: str
+    fitted: float | None = None
+    before: float | None = None
+    after: float | None = None
+    p_value: float | None = None
+
+    def refused(self, reason: str) -> Calibrator:
+        """The same, not kept: the head cannot hold it."""
+        outputs = len(self.scaling.scale)
+        return replace(self, kind="none", scaling=Scaling.by(1.0, outputs), reason=f"not kept: {reason}")
+
+
+def calibrate(
+    logits: FloatArray,
+    targets: NDArray[Any],
+    task: TaskKind,
+    metric: Metric,
+    *,
+    vector: bool = True,
+    alpha: float = ALPHA,
+    seed: int = 0,
+) -> Calibrator:
+    """One temperature, or a scale and a shift for each label, or neither.
+
+    A calibration is fitted on all folds of validation but one and judged on that one, in turn. The temperature is kept
+    where it lowers the log-loss out of fold by a one-sided paired test; scale and shift, where by the same test they
+    lower it further than the temperature does and do not lower the deciding metric. What is kept is then fitted on all
+    of validation.
+
+    Args:
+        logits: (M, C) of validation.
+        targets: encoded; rows whose label the model never had take no part.
+        vector: whether the head could take a shift.
+
+    Source: Guo et al. (2017), temperature and vector scaling; Platt (1999) for single labels of a multi-label task.
+    """
+    outputs = logits.shape[1]
+    same = Scaling.by(1.0, outputs)
+    if task is TaskKind.MULTI_LABEL:
+        targets = targets[:, :outputs]
+    else:
+        known = targets < outputs
+        logits, targets = logits[known], targets[known]
+    if len(targets) < LEAST_ROWS:
+        return Calibrator("none", same, f"{len(targets)} validation rows are too few to fit and to judge by")
+    rows = Rows(np.asarray(logits, dtype=np.float64), targets, task, seed)
+    before = rows.loss(rows.logits)
+    cooled = rows.out_of_fold(rows.fit_temperature)
+    p_value = rows.improves(rows.logits, cooled)
+    kept = p_value <= alpha
+    fitted = rows.fit_temperature(np.ones(len(targets), dtype=bool))
+    found = Calibrator(
+        kind="temperature" if kept else "none",
+        scaling=fitted if kept else same,
+        reason="out of fold it lowers the log-loss of validation"
+        if kept
+        else f"a temperature of {fitted.temperature:.3g} does not lower the log-loss of validation out of fold "
+        "by more than chance would",
+        fitted=fitted.temperature,
+        before=before,
+        after=rows.loss(cooled),
+        p_value=p_value,
+    )
+    return _with_vector(rows, found, cooled, metric, alpha) if vector else found
+
+
+def _with_vector(rows: Rows, found: Calibrator, cooled: Floats, metric: Metric, alpha: float) -> Calibrator:
+    """Scale and shift for each label, where they are better than the temperature and than nothing."""
+    moved = rows.out_of_fold(rows.fit_vector)
+    p_value = max(rows.improves(each, moved) for each in (rows.logits, cooled))
+    so_far = rows.logits if found.kind == "none" else cooled
+    if p_value > alpha or rows.score(moved, metric) < rows.score(so_far, metric):
+        return found
+    return Calibrator(
+        kind="vector",
+        scaling=rows.fit_vector(np.ones(len(moved), dtype=bool)),
+        reason="out of fold, a scale and a shift for each label lower the log-loss of validation further than a "
+        f"temperature does, and do not lower {metric.name}",
+        fitted=found.fitted,
+        before=found.before,
+        after=rows.loss(moved),
+        p_value=p_value,
+    )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Validation rows: float64 logits (M, C) and targets within the model's labels."""
+
+    logits: Floats
+    targets: NDArray[Any]
+    task: TaskKind
+    seed: int
+
+    def fit_temperature(self, taken: NDArray[np.bool_]) -> Scaling:
+        """The temperature of the least log-loss on the rows that are taken, (M,) booleans."""
+        from scipy.optimize import minimize_scalar
+
+        logits, targets = self.logits[taken], self.targets[taken]
+
+        def loss(log_temperature: float) -> float:
+            return float(row_losses(targets, logits / np.exp(log_temperature), self.task).mean())
+
+        found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-4})
+        return Scaling.by(float(np.exp(found.x)), logits.shape[1])
+
+    def fit_vector(self, taken: NDArray[np.bool_]) -> Scaling:
+        """A temperature, then a scale and a shift for each label, drawn by a ridge to 1 and 0."""
+        from scipy.optimize import minimize
+
+        temperature = self.fit_temperature(taken).temperature
+        logits = self.logits[taken] / temperature
+        outputs = logits.shape[1]
+        wanted = indicator(self.targets[taken], outputs, self.task)
+        loss_of = softmax_loss if self.task is TaskKind.SINGLE_LABEL else sigmoid_loss
+
+        def objective(flat: Floats) -> tuple[float, Floats]:
+            scale, shift = flat.reshape(2, outputs)
+            loss, slope = loss_of(logits * scale + shift, wanted)  # type: ignore[arg-type]  # float64 is kept
+            steep = np.asarray(slope, dtype=np.float64)
+            gradient = np.concatenate(
+                [(steep * logits).sum(axis=0) + _RIDGE * (scale - 1.0), steep.sum(axis=0) + _RIDGE * shift]
+            )
+            return loss + 0.5 * _RIDGE * float(((scale - 1.0) ** 2).sum() + (shift**2).sum()), gradient
+
+        start = np.concatenate([np.ones(outputs), np.zeros(outputs)])
+        bounds = [(0.05, None)] * outputs + [(None, None)] * outputs
+        scale, shift = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x.reshape(2, outputs)
+        return Scaling(temperature, scale, shift)
+
+    def out_of_fold(self, fit: Callable[[NDArray[np.bool_]], Scaling]) -> Floats:
+        """(M, C) logits, each row's calibrated by the other folds."""
+        fold = np.random.default_rng(self.seed).permutation(len(self.targets)) % FOLDS
+        found = np.empty_like(self.logits)
+        for each in range(FOLDS):
+            scaling = fit(fold != each)
+            held = fold == each
+            found[held] = self.logits[held] * scaling.factor + scaling.shift
+        return found
+
+    def loss(self, logits: Floats) -> float:
+        """Log-loss in nats."""
+        return float(row_losses(self.targets, logits, self.task).mean())
+
+    def score(self, logits: Floats, metric: Metric) -> float:
+        """The deciding metric, signed so that higher is better."""
+        value = metric(self.targets, logits, self.task)
+        return -np.inf if value is None else metric.sign * value
+
+    def improves(self, before: Floats, after: Floats) -> float:
+        """One-sided p-value that `after` has a log-loss no lower than `before`: a paired t-test over rows.
+
+        One row is added to those seen: the one that would gain least were it answered wrongly. Sharper probabilities
+        gain a little on every right row and lose much on a rare wrong one, which a validation part may not hold yet.
+        """
+        from scipy.stats import t
+
+        gains = row_losses(self.targets, before, self.task) - row_losses(self.targets, after, self.task)
+        gains = np.append(gains, self._worst(before, after))
+        error = gains.std(ddof=1) / np.sqrt(len(gains))
+        return 1.0 if error == 0 else float(t.sf(gains.mean() / error, len(gains) - 1))
+
+    def _worst(self, before: Floats, after: Floats) -> float:
+        """The least gain of any row, were its runner-up the truth; of a multi-label row, were one label otherwise."""
+        if self.task is TaskKind.MULTI_LABEL:
+            truths = self.targets, 1 - self.targets
+            seen, other = (row_label_losses(each, before) - row_label_losses(each, after) for each in truths)
+            return float((seen.mean(axis=1)[:, None] + (other - seen) / seen.shape[1]).min())
+        if before.shape[1] < 2:
+            return 0.0
+        runner_up = np.argsort(before, axis=1)[:, -2]
+        return float((row_losses(runner_up, before, self.task) - row_losses(runner_up, after, self.task)).min())
+
+
+def calibration_record(found: Calibrator, test: NDArray[np.float32], splits: Splits) -> Calibration:
+    """What was chosen, and what it does on test, which had no say in it.
+
+    Args:
+        test: (N, C) logits of the test rows, as trained; of no row where every row was tuned on.
+    """
+    targets, task = splits.encoded(splits.test), splits.task
+    kept = found.kind != "none"
+    vector = found.kind == "vector"
+    calibrated = found.scaling(test)
+    sides = [
+        Evaluation(name, task, splits.labels, splits.unseen, splits.test.ids, logits, targets, splits.fingerprint)
+        for name, logits in (("as trained", test), ("calibrated", calibrated))
+    ]
+    told = len(test) > 0
+    return Calibration(
+        kind=found.kind,
+        kept=kept,
+        reason=found.reason,
+        temperature=found.scaling.temperature,
+        scale=tuple(found.scaling.scale.tolist()) if vector else None,
+        shift=tuple(found.scaling.shift.tolist()) if vector else None,
+        fitted=found.fitted,
+        validation_before=found.before,
+        validation_after=found.after,
+        p_value=found.p_value,
+        test_before=calibration_scores(test, targets, task) if told else None,
+        test_after=calibration_scores(calibrated, targets, task) if kept and told else None,
+        test_change=compare(sides[0], sides[1], "log_loss") if kept and told else None,
+    )

@@ -1,0 +1,139 @@
+"""What a method gains, not one tuned model: several seeds on the same rows, the spread of both in the interval.
+
+In: one contender's evaluation, and another's of several seeds.  Out: a Comparison whose `seeds` is their number.
+Not here: the verdict on two models (compare.py), each seed's own scores (evaluate.py).
+
+Rows and seeds are two crossed samples: the gain's variance is that of rows, plus that of seeds, which a row's own
+dependence on the seed must not count twice. Each part takes its own t quantile, so that two degrees of freedom of three
+seeds weigh as what they are. What the interval covers by simulation is in docs/log.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.errors import DataError
+from liftune.evaluation.compare import check_same_rows, decided
+from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.statistics.bootstrap import resampled_values
+from liftune.evaluation.statistics.intervals import CONFIDENCE
+from liftune.metrics.registry import Metric, check_metric, right
+from liftune.metrics.row_statistics import Floats
+from liftune.records.base import Comparison
+
+_TEST = "t test over rows and seeds at 0.05"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A gain with the two parts of its variance.
+
+    Args:
+        value: of the gain; centre: of its interval, a little nearer to nought for accuracy.
+        of_rows, of_seeds: variance of the gain by the choice of rows, and by that of seeds.
+        freedom: degrees of freedom of the latter; None is one less than the seeds.
+    """
+
+    value: float
+    centre: float
+    of_rows: float
+    of_seeds: float
+    rows: int
+    seeds: int
+    freedom: float | None = None
+
+    def half_width(self, confidence: float = CONFIDENCE) -> float:
+        """Half of the interval: the root of the two variances, each times the square of its own t quantile.
+
+        Source: squared half-widths add, Howe (1974), for the mean of a sum of two independent samples.
+        """
+        from scipy.stats import t
+
+        freedom = self.seeds - 1 if self.freedom is None else self.freedom
+        by_rows, by_seeds = t.ppf((1.0 + confidence) / 2.0, [self.rows - 1, freedom])
+        return math.sqrt(by_rows**2 * self.of_rows + by_seeds**2 * self.of_seeds)
+
+    def p_value(self) -> float:
+        """One minus the confidence of the interval that just reaches nought."""
+        from scipy.optimize import brentq
+
+        least = 1e-9
+        if self.half_width(1.0 - least) < abs(self.centre):
+            return least
+        if self.half_width(least) > abs(self.centre):
+            return 1.0
+        return float(brentq(lambda p: self.half_width(1.0 - p) - abs(self.centre), least, 1.0 - least))
+
+
+def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | None = None) -> Comparison:
+    """The expected gain over seeds of one contender's attempts against another contender, on new rows.
+
+    Args:
+        attempts: one evaluation a seed, two at least, of the rows that `a` answered.
+
+    Raises:
+        DataError: there is one seed only, or the rows differ.
+        SpecError: the metric is unknown or does not fit the task.
+    """
+    if len(attempts) < 2:
+        raise DataError("one seed has no spread", mend="tune with two seeds or more: --seeds 0,1,2")
+    for each in attempts:
+        check_same_rows(a, each)
+    measure = check_metric(metric, a.task)
+    spread = _spread_of_accuracy(a, attempts) if measure.name == "accuracy" else _spread_of(a, attempts, measure)
+    shown = {"a": a.name, "b": attempts[0].name, "metric": measure.name, "test": _TEST, "seeds": len(attempts)}
+    if spread is None or spread.of_rows + spread.of_seeds <= 0.0:
+        note = "no interval: the gain is undefined on these rows, or resampling them gives the same value every time"
+        value = None if spread is None else spread.value
+        return Comparison(**shown, gain=value, low=None, high=None, p_value=1.0, verdict="undecided", note=note)
+    wide, p_value = spread.half_width(), spread.p_value()
+    low, high = spread.centre - wide, spread.centre + wide
+    verdict = decided(p_value, spread.value)
+    return Comparison(**shown, gain=spread.value, low=low, high=high, p_value=p_value, verdict=verdict)
+
+
+def _spread_of_accuracy(a: Evaluation, attempts: Sequence[Evaluation]) -> Spread:
+    base = right(a.targets, a.logits).astype(np.float64)
+    return spread_of_rows(np.stack([right(each.targets, each.logits) - base for each in attempts]))
+
+
+def spread_of_rows(gains: NDArray[np.float64]) -> Spread:
+    """The spread of a mean of row by row gains.
+
+    Args:
+        gains: (S, N) in [-1, 1], of each seed on each row, S and N two at least.
+
+    Source: the variances of a two-way layout without replication. One more row is counted as won and one as lost, so
+    that rows which all agree do not make certain: Bonett and Price (2012), for the difference of paired proportions.
+    """
+    seeds, rows = gains.shape
+    by_row, by_seed = gains.mean(axis=0), gains.mean(axis=1)
+    value = float(gains.mean())
+    apart = gains - by_row - by_seed[:, None] + value
+    own = float((apart**2).sum()) / ((seeds - 1) * (rows - 1)) / (seeds * rows)
+    centre = float(by_row.sum()) / (rows + 2)
+    of_rows = ((float((by_row**2).sum()) + 2.0) / (rows + 2) - centre**2) / (rows + 2)
+    of_seeds = float(by_seed.var(ddof=1)) / seeds
+    return Spread(value, centre, of_rows, max(of_seeds - own, 0.0), rows, seeds)
+
+
+def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread | None:
+    """The same for a metric that is no mean of rows: what rows do is seen by resampling them, for all together."""
+    sides = [metric.statistics(each.targets, each.view(metric), each.task) for each in (a, *attempts)]
+    whole, drawn = resampled_values(sides)
+    if np.isnan(whole).any() or len(drawn) < 2:
+        return None
+    gains: Floats = metric.sign * (whole[1:] - whole[0])
+    moved: Floats = metric.sign * (drawn[:, 1:] - drawn[:, :1])
+    seeds = len(gains)
+    mean = moved.mean(axis=1)
+    apart = (moved - mean[:, None]) - (gains - gains.mean())
+    own = float((apart**2).sum(axis=1).mean()) / (seeds - 1) / seeds
+    of_seeds = max(float(gains.var(ddof=1)) / seeds - own, 0.0)
+    value = float(gains.mean())
+    return Spread(value, value, float(mean.var(ddof=1)), of_seeds, len(a.ids), seeds)

@@ -1,0 +1,215 @@
+"""Many contenders on the same rows, ranked, with ties where the rows and seeds at hand cannot tell them apart.
+
+In: each contender's evaluations, one a seed.  Out: Places, best first.
+Not here: two contenders (compare.py), what a metric is (metrics.py).
+
+With one evaluation on each side, the one rule of compare.py gives a pair's p-value: it speaks of these two models.
+With several seeds, rows and seeds both vary: the variance of the difference is that of resampled rows plus that of
+each side's mean over seeds, steadied by all entrants' (moderated.py), each with its own t quantile (seeds.py). It
+speaks of the methods. All pairs are corrected together by Holm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from liftune.errors import DataError
+from liftune.evaluation.compare_seeds import Spread
+from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.statistics.bootstrap import bca_bootstrap, randomisation_test
+from liftune.evaluation.statistics.intervals import ALPHA, CONFIDENCE, clopper_pearson, discordant, mcnemar_exact
+from liftune.evaluation.statistics.multiple_tests import holm
+from liftune.evaluation.statistics.shrinkage import moderate
+from liftune.metrics.registry import Metric, check_metric, right
+from liftune.metrics.row_statistics import Sums
+from liftune.records.base import Interval
+from liftune.types import FloatArray
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A contender by name, with one evaluation a seed; all entrants answer the same rows."""
+
+    name: str
+    evaluations: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an entrant stands.
+
+    Args:
+        rank: 1 for all that cannot be told from the best, and so on: the next rank counts those before it.
+        score: the mean over seeds; its interval allows for other rows, and for other seeds where there are several.
+        spread: the standard deviation over seeds; None for one.
+    """
+
+    name: str
+    rank: int
+    score: Interval
+    spread: float | None
+
+
+def rank(entrants: Sequence[Entrant], metric: str | None = None, *, alpha: float = ALPHA) -> tuple[Place, ...]:
+    """Best first. A rank is shared by the best of those left and all that are not significantly below it.
+
+    Raises:
+        DataError: there is no entrant, or they answered different rows.
+    """
+    if not entrants:
+        raise DataError("there is nothing to rank", mend="evaluate one contender at least")
+    first = entrants[0].evaluations[0]
+    if any(each.ids != first.ids for entrant in entrants for each in entrant.evaluations):
+        raise DataError("the contenders answered different rows", mend="evaluate all on the same test rows")
+    measure = check_metric(metric, first.task)
+    sides = _steadied({entrant.name: _Side.of(entrant, measure) for entrant in entrants}, measure)
+    worst_last = sorted(sides, key=lambda name: sides[name].signed, reverse=True)
+    known = [name for name in worst_last if sides[name].score.value is not None]
+    apart = _told_apart({name: sides[name] for name in known}, measure, alpha)
+    places: list[Place] = []
+    left = worst_last
+    while left:
+        leader = left[0]
+        tied = [name for name in left if name == leader or (name in known and (leader, name) not in apart)]
+        if leader not in known:
+            tied = left
+        position = len(places) + 1
+        places += [Place(name, position, sides[name].score, sides[name].spread) for name in tied]
+        left = [name for name in left if name not in tied]
+    return tuple(places)
+
+
+def _told_apart(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tuple[str, str]]:
+    """Pairs, the better first as `sides` are sorted, whose difference stands after correction for all pairs."""
+    pairs = list(combinations(sides, 2))
+    p_values = np.array([_p_value(sides[a], sides[b], metric) for a, b in pairs])
+    return {pair for pair, p_value in zip(pairs, holm(p_values), strict=True) if p_value <= alpha}
+
+
+def _steadied(sides: dict[str, _Side], metric: Metric) -> dict[str, _Side]:
+    """Each side with the variance of its seeds drawn towards that of all, and the interval that follows."""
+    several = {name: side for name, side in sides.items() if len(side.values) > 1}
+    found = moderate(
+        np.array([side.values.var(ddof=1) for side in several.values()]),
+        np.array([len(side.values) - 1.0 for side in several.values()]),
+    )
+    steadied = {
+        name: replace(
+            side,
+            seed_variance=float(variance) / len(side.values),
+            freedom=float(freedom),
+            score=_bounded(with_seeds(side.score, float(variance) / len(side.values), float(freedom)), metric),
+        )
+        for (name, side), variance, freedom in zip(several.items(), found.variances, found.freedom, strict=True)
+    }
+    return {**sides, **steadied}
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What comparisons need of an entrant: its evaluations, each seed's value, the mean with its interval."""
+
+    evaluations: tuple[Evaluation, ...]
+    values: FloatArray
+    score: Interval
+    signed: float
+    seed_variance: float = 0.0
+    """Of the mean over seeds."""
+    freedom: float = math.inf
+    """Degrees of freedom of that."""
+
+    @classmethod
+    def of(cls, entrant: Entrant, metric: Metric) -> _Side:
+        each = [metric(one.targets, one.view(metric), one.task) for one in entrant.evaluations]
+        if any(value is None for value in each):
+            return cls(entrant.evaluations, np.array([]), Interval(value=None, note="undefined"), -math.inf)
+        values = np.array(each, dtype=np.float64)
+        score = _bounded(_over_rows(entrant.evaluations, metric), metric)
+        return cls(entrant.evaluations, values, score, metric.sign * float(values.mean()))
+
+    @property
+    def spread(self) -> float | None:
+        return float(self.values.std(ddof=1)) if len(self.values) > 1 else None
+
+
+def _bounded(found: Interval, metric: Metric) -> Interval:
+    """Without what the metric cannot be: more than 1 where higher is better, less than 0 where lower is."""
+    if found.low is None or found.high is None:
+        return found
+    low = found.low if metric.higher_is_better and metric.name != "accuracy" else max(found.low, 0.0)
+    high = min(found.high, 1.0) if metric.higher_is_better else found.high
+    return found.model_copy(update={"low": low, "high": high})
+
+
+def _over_rows(evaluations: Sequence[Evaluation], metric: Metric) -> Interval:
+    """The mean over seeds with the interval that other rows leave."""
+    first = evaluations[0]
+    if metric.name == "accuracy":
+        hits = float(np.mean([right(each.targets, each.logits).sum() for each in evaluations]))
+        return clopper_pearson(hits, len(first.ids))
+    statistics = [metric.statistics(each.targets, each.view(metric), each.task) for each in evaluations]
+    return bca_bootstrap(statistics, lambda values: np.asarray(np.mean(values, axis=0))).interval
+
+
+def with_seeds(over_rows: Interval, variance: float, freedom: float) -> Interval:
+    """An interval over rows, widened by what another draw of seeds would change.
+
+    Args:
+        variance: of the mean over seeds; freedom: its degrees of freedom.
+
+    Source: the variance estimates of the two parts recovered from their own intervals and added, Zou and Donner (2008).
+    """
+    from scipy.stats import t
+
+    if over_rows.value is None or over_rows.low is None or over_rows.high is None:
+        return over_rows
+    half = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(variance)
+    middle = over_rows.value
+    low, high = (math.hypot(middle - over_rows.low, half), math.hypot(over_rows.high - middle, half))
+    return over_rows.model_copy(update={"low": middle - low, "high": middle + high})
+
+
+def _p_value(a: _Side, b: _Side, metric: Metric) -> float:
+    """Two-sided, that the two are alike."""
+    if len(a.values) == len(b.values) == 1:
+        return _of_two_models(a.evaluations[0], b.evaluations[0], metric)
+    difference = float(a.values.mean() - b.values.mean())
+    over_rows = _row_variance(a, b, metric)
+    over_seeds = a.seed_variance + b.seed_variance
+    if over_rows + over_seeds <= 0.0:
+        return 1.0 if difference == 0.0 else 0.0
+    rows, seeds = len(a.evaluations[0].ids), max(len(a.values), len(b.values))
+    freedom = min(a.freedom, b.freedom)
+    return Spread(difference, difference, over_rows, over_seeds, rows, seeds, freedom).p_value()
+
+
+def _of_two_models(a: Evaluation, b: Evaluation, metric: Metric) -> float:
+    if metric.name == "accuracy":
+        return mcnemar_exact(*discordant(right(a.targets, a.logits), right(b.targets, b.logits)))
+    first, second = (
+        (metric.exchange or metric.statistics)(each.targets, each.view(metric), each.task) for each in (a, b)
+    )
+    assert isinstance(first, Sums)
+    assert isinstance(second, Sums)
+    return randomisation_test(first, second)
+
+
+def _row_variance(a: _Side, b: _Side, metric: Metric) -> float:
+    """Of the difference of the two means over seeds, as other rows would change it."""
+    if metric.name == "accuracy":
+        means = [np.mean([right(one.targets, one.logits) for one in side.evaluations], axis=0) for side in (a, b)]
+        rows = means[0] - means[1]
+        return float(rows.var(ddof=1)) / len(rows) if len(rows) > 1 else 0.0
+    statistics = [
+        metric.statistics(each.targets, each.view(metric), each.task) for side in (a, b) for each in side.evaluations
+    ]
+    count = len(a.evaluations)
+    error = bca_bootstrap(
+        statistics, lambda values: np.asarray(np.mean(values[:count], axis=0) - np.mean(values[count:], axis=0))
+    ).standard_error
+    return 0.0 if error is None else error**2

@@ -1,0 +1,1 @@
+"""A tuned model predicts: texts, files, with torch or without."""

@@ -1,0 +1,330 @@
+"""An exported bundle, answering without torch: onnxruntime, tokenizers and numpy are all that is imported.
+
+    BUNDLE/bundle.json      what the model is: task, labels, rules of its tokens, thresholds, hashes of the files
+    BUNDLE/model.onnx       token ids to logits
+    BUNDLE/tokenizer.json   texts to token ids
+
+In: a bundle's folder, rows.  Out: logits and Answers, as predict.Predictor gives them.
+Not here: making a bundle (export/).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from liftune.data.token_rules import TokenRules
+from liftune.errors import ArtifactError, SpecError, need
+from liftune.inference.prediction import Answer, answers_of_logits, check_kind
+from liftune.records.base import SCHEMA, Found
+from liftune.records.calibration import Cutoff
+from liftune.spec import faults
+from liftune.tasks.base import TaskKind
+from liftune.types import Row
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+CARD, MODEL, TOKENIZER = "bundle.json", "model.onnx", "tokenizer.json"
+#: Rows and tokens, padding included, of one call of the model: small, as the caches of a processor are. The gate of
+#: `liftune export` answers as many rows at a time, because a dynamically quantised model's answers depend on it.
+ROWS, TOKENS = 32, 512
+#: Of onnxruntime's fusions: one kernel for a sum and its norm takes four times as long as both by themselves.
+SLOWER = ["SkipLayerNormFusion"]
+
+
+class BundleCard(Found):
+    """bundle.json: all that is needed to answer with the model beside it."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    liftune: str
+    format: Literal["onnx", "onnx-int8"]
+    task: TaskKind
+    labels: tuple[str, ...]
+    pairs: bool
+    method: str
+    base: str
+    base_sha256: str
+    family: str
+    inputs: tuple[str, ...]
+    """Names of the model's inputs, (B, L) int64 each: input_ids, attention_mask, token_type_ids."""
+    tokens: dict[str, Any]
+    """The fields of TokenRules; max_length and pad are among them."""
+    temperature: float = 1.0
+    """By which logits were divided after training; the head has it folded in."""
+    thresholds: tuple[float, ...] | None = None
+    """Multi-label: the probability from which on each label is answered; null is one half."""
+    cutoffs: tuple[Cutoff, ...] = ()
+    """By which it abstains, as in the adapter's card."""
+    scheme: str | None = None
+    """int8: which weights are 8 bits wide."""
+    files: dict[str, str]
+    """Name -> sha256."""
+
+
+def is_bundle(path: str | Path) -> bool:
+    """Whether a path names a bundle's folder."""
+    return (Path(path) / CARD).is_file()
+
+
+class Bundle:
+    """An exported model, ready to answer: what Predictor is to a run."""
+
+    def __init__(
+        self,
+        card: BundleCard,
+        session: InferenceSession,
+        tokenizer: Tokenizer,
+        *,
+        threads: int,
+        min_precision: float | None = None,
+    ) -> None:
+        self.card, self.min_precision = card, min_precision
+        self._session, self._threads = session, threads
+        self._rules = TokenRules(**{**card.tokens, "endings": tuple(card.tokens["endings"])})
+        self._call = self._rules.calls(tokenizer)
+
+    @classmethod
+    def open(cls, path: str | Path, *, threads: int | None = None, min_precision: float | None = None) -> Bundle:
+        """Load a bundle.
+
+        Args:
+            min_precision: as in `predict`.
+            threads: calls of the model at a time; None takes as many as this process may use processors.
+
+        Raises:
+            ArtifactError: there is no bundle, or a file of it is missing or is not the one that was exported.
+            MissingExtra: onnxruntime is not installed.
+        """
+        need("onnxruntime")
+        folder = Path(path)
+        card = read_bundle_card(folder)
+        if min_precision is not None:
+            _above(card, min_precision)  # refused before the model is loaded
+        with ThreadPoolExecutor(1) as aside:  # hashing takes as long as loading does, and lets it run
+            hashes = aside.submit(_check_files, folder, card)
+            session, error = _session(folder / MODEL)
+            hashes.result()
+        if session is None:
+            raise _damaged(folder / MODEL, error)
+        threads = threads or usable_processors()
+        return cls(card, session, _tokenizer(folder / TOKENIZER), threads=threads, min_precision=min_precision)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `logits`."""
+        return self.card.labels
+
+    @property
+    def task(self) -> TaskKind:
+        """What the answers are."""
+        return self.card.task
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a row is two texts."""
+        return self.card.pairs
+
+    @property
+    def base_head(self) -> None:
+        """A bundle does not hold the untuned model."""
+        return
+
+    def encode(self, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[int]]]:
+        """Token ids and token types of each row, truncated."""
+        return self._rules.read(rows, self._call)
+
+    def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """(N, C) float32, in input order: a Scorer."""
+        ids, types = self.encode(rows)
+        return self._run(ids, types, list(in_batches([len(each) for each in ids])))
+
+    def logits_by(self, rows: Sequence[Row], count: int) -> NDArray[np.float32]:
+        """The same, `count` rows of the input order at a time: what the parity gate looks at."""
+        ids, types = self.encode(rows)
+        starts = range(0, len(rows), count)
+        return self._run(ids, types, [list(range(at, min(at + count, len(rows)))) for at in starts])
+
+    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Answer]:
+        """One answer a row, in order.
+
+        Args:
+            min_precision: as of Predictor.predict.
+
+        Raises:
+            DataError: texts where the model was tuned on pairs, or the other way round.
+            SpecError: validation cannot vouch for that precision.
+        """
+        check_kind(rows, pairs=self.pairs)
+        asked = self.min_precision if min_precision is None else min_precision
+        above = None if asked is None else _above(self.card, asked)
+        return answers_of_logits(
+            rows, self.logits(rows), labels=self.labels, task=self.task, thresholds=self.card.thresholds, above=above
+        )
+
+    def _run(self, ids: list[list[int]], types: list[list[int]], batches: list[list[int]]) -> NDArray[np.float32]:
+        outputs = len(self.labels) if self.task.outputs_labels else 1
+        answers = np.zeros((len(ids), outputs), dtype=np.float32)
+
+        def answer(positions: list[int]) -> None:
+            fed = self._collate([ids[i] for i in positions], [types[i] for i in positions])
+            answers[positions] = self._session.run(None, fed)[0]
+
+        if self._threads == 1 or len(batches) == 1:
+            for positions in batches:
+                answer(positions)
+        else:
+            # One session whose calls take one thread each: faster than as many threads in one call, as none waits.
+            with ThreadPoolExecutor(self._threads) as pool:
+                list(pool.map(answer, batches))
+        return answers
+
+    def _collate(self, ids: list[list[int]], types: list[list[int]]) -> dict[str, NDArray[np.int64]]:
+        """(B, L) inputs, padded on the right to the longest row."""
+        longest = max(map(len, ids))
+        fed = {name: np.zeros((len(ids), longest), dtype=np.int64) for name in self.card.inputs}
+        for i, row in enumerate(ids):
+            fed["input_ids"][i, : len(row)] = row
+            fed["input_ids"][i, len(row) :] = self._rules.pad
+            if "attention_mask" in fed:
+                fed["attention_mask"][i, : len(row)] = 1
+            if "token_type_ids" in fed:
+                fed["token_type_ids"][i, : len(row)] = types[i]
+        return fed
+
+
+def in_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Positions of rows that go together, longest first.
+
+    >>> list(in_batches([5, 400, 300, 5]))
+    [[1], [2], [0, 3]]
+    """
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) == ROWS or (len(batch) + 1) * lengths[batch[0]] > TOKENS):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def usable_processors() -> int:
+    """How many processors this process may use, as far as OMP_NUM_THREADS allows."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(asked)) if asked.isdecimal() and int(asked) else allowed
+
+
+def read_bundle_card(folder: Path) -> BundleCard:
+    """What a bundle says of itself.
+
+    Raises:
+        ArtifactError: there is none, it is damaged, or of a newer liftune.
+    """
+    path = folder / CARD
+    try:
+        card = BundleCard.model_validate_json(path.read_bytes())
+        TokenRules(**card.tokens)
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{folder} holds no bundle", where=str(path), mend="give a folder that `liftune export` wrote"
+        ) from None
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from None
+    except (ValidationError, TypeError) as error:
+        reason = "; ".join(faults(error)[:3]) if isinstance(error, ValidationError) else str(error)
+        raise _damaged(path, reason) from None
+    if card.schema_version > SCHEMA:
+        raise ArtifactError(
+            f"the bundle has schema {card.schema_version}, this liftune reads up to {SCHEMA}",
+            where=str(path),
+            mend="pip install --upgrade liftune",
+        )
+    return card
+
+
+def card_tokens(rules: TokenRules) -> dict[str, Any]:
+    """Rules as bundle.json holds them."""
+    return asdict(rules)
+
+
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_options(*, device: str | None, with_base: bool) -> None:
+    """Refuse what a bundle cannot do.
+
+    Raises:
+        SpecError: an accelerator was asked for, or the untuned model.
+    """
+    if with_base:
+        raise SpecError(
+            "a bundle holds the tuned model alone", where="--with-base", mend="leave it out, or give the run's folder"
+        )
+    if device not in (None, "cpu"):
+        raise SpecError(
+            f"a bundle runs on the processor, not on {device!r}",
+            where="--device",
+            mend="leave it out, or give the run's folder",
+        )
+
+
+def _above(card: BundleCard, min_precision: float) -> float:
+    from liftune.evaluation.selective import cutoff_for  # most bundles answer every row, and start without it
+
+    return cutoff_for(card.cutoffs, min_precision).above
+
+
+def _check_files(folder: Path, card: BundleCard) -> None:
+    for name, expected in card.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactError(f"{name} is missing", where=str(folder), mend="restore the file, or export again")
+        if sha256(path) != expected:
+            raise _damaged(path, "it is not the file that was exported (its sha256 differs from bundle.json's)")
+
+
+def _session(path: Path) -> tuple[InferenceSession | None, str]:
+    """A session whose calls take one thread each, or why there is none."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # every batch has a shape of its own
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
+        )
+        return session, ""
+    except Exception as error:  # onnxruntime raises classes of its own, straight from Exception
+        return None, str(error).splitlines()[0]
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    import tokenizers
+
+    try:
+        return tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception for every fault of a file
+        raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: Path, reason: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path.name} is damaged: {reason}", where=str(path), mend="restore the file, or export the run again"
+    )

@@ -1,0 +1,125 @@
+"""What a model says of a row, and files of it.
+
+In: rows and logits.  Out: Answers; JSON objects, lines.
+Not here: what makes the logits (predict.py, runtime.py), files of answers (sinks.py, bulk.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from liftune.errors import DataError
+from liftune.run_folder import as_columns
+from liftune.tasks.base import TaskKind, Thresholds, decide, probabilities
+from liftune.types import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one row.
+
+    Attributes:
+        label: single-label tasks; None otherwise, and where it abstained.
+        labels: multi-label tasks, those whose probability reaches the label's threshold; None otherwise.
+        value: regression; None otherwise.
+        probabilities: label -> probability, in the model's order; None for regression.
+        abstained: whether it was too unsure to answer; None where no precision was asked for.
+        base: the untuned model's answer, when asked for.
+    """
+
+    row: Row
+    label: str | None = None
+    labels: tuple[str, ...] | None = None
+    value: float | None = None
+    probabilities: dict[str, float] | None = None
+    abstained: bool | None = None
+    base: Answer | None = None
+
+    def to_json(self, *, with_row: bool = True) -> dict[str, Any]:
+        """The object that every door gives: text (and text_pair), label or labels or value, abstained where a precision
+        was asked for, probabilities, base."""
+        found: dict[str, Any] = as_columns(self.row) if with_row else {}
+        if self.value is not None:
+            found["value"] = self.value
+        elif self.labels is not None:
+            found["labels"] = list(self.labels)
+        else:
+            found["label"] = self.label
+        if self.abstained is not None:
+            found["abstained"] = self.abstained
+        if self.probabilities is not None:
+            found["probabilities"] = self.probabilities
+        if self.base is not None:
+            found["base"] = self.base.to_json(with_row=False)
+        return found
+
+    def line(self) -> str:
+        """For a person: the answer, how sure, and the text."""
+        text = self.row if isinstance(self.row, str) else " | ".join(self.row)
+        shown = text if len(text) <= 80 else f"{text[:77]}..."
+        base = f"   (base: {self.base.answer()})" if self.base else ""
+        return f"{self.answer()}   {shown}{base}"
+
+    def answer(self) -> str:
+        """The answer alone: `joy 0.93`, `joy 0.93, love 0.61`, `3.42`, `no answer (joy 0.43)`."""
+        if self.value is not None:
+            return f"{self.value:.4g}"
+        shares = self.probabilities or {}
+        if self.abstained:
+            likeliest = max(shares, key=lambda label: shares[label])
+            return f"no answer ({likeliest} {shares[likeliest]:.2f})"
+        chosen = self.labels if self.labels is not None else (self.label or "",)
+        return ", ".join(f"{label} {shares.get(label, 0.0):.2f}" for label in chosen) or "none"
+
+
+def answers_of_logits(
+    rows: Sequence[Row],
+    logits: NDArray[np.floating],
+    *,
+    labels: Sequence[str],
+    task: TaskKind,
+    thresholds: Thresholds | None = None,
+    above: float | None = None,
+) -> list[Answer]:
+    """One answer a row, in order.
+
+    Args:
+        logits: (N, C), of a Scorer.
+        labels: names of the C columns; not read for a regression.
+        thresholds: as of `task.decide`.
+        above: single-label: the probability above which a row is answered; None answers every row.
+    """
+    if task is TaskKind.REGRESSION:
+        return [Answer(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
+    shares, chosen = probabilities(logits, task), decide(logits, task, thresholds)
+    found = []
+    for row, share, choice in zip(rows, shares, chosen, strict=True):
+        named = {label: float(value) for label, value in zip(labels, share, strict=True)}
+        if task is TaskKind.MULTI_LABEL:
+            taken = tuple(label for label, is_taken in zip(labels, choice, strict=True) if is_taken)
+            found.append(Answer(row, labels=taken, probabilities=named))
+        else:
+            abstained = None if above is None else bool(share.max() <= above)
+            label = None if abstained else labels[choice]
+            found.append(Answer(row, label=label, probabilities=named, abstained=abstained))
+    return found
+
+
+def check_kind(rows: Sequence[Row], *, pairs: bool) -> None:
+    """Refuse texts where the model was tuned on pairs, or the other way round.
+
+    Raises:
+        DataError: naming what was given and what is wanted.
+    """
+    if any(isinstance(row, tuple) is not pairs for row in rows):
+        tuned = "text pairs" if pairs else "single texts"
+        raise DataError(
+            f"this model was tuned on {tuned}, and {'one text' if pairs else 'a pair'} was given",
+            mend="give each text its --pair" if pairs else "leave out --pair and --text-pair",
+        )

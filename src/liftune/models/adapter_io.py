@@ -1,0 +1,224 @@
+"""A tuned classifier on disk: a folder that plain PEFT loads and that describes itself; and the proof that it does.
+
+In: a Classifier and a folder.  Out: the folder; a Classifier rebuilt from it; an Integrity.
+Not here: the run folder around it (artifact.py).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from torch import nn
+
+from liftune.errors import ArtifactError, ModelError
+from liftune.hardware.plan import Plan
+from liftune.models.attach import rebuild
+from liftune.models.backbone import Backbone, quiet, reload_backbone, reload_whole
+from liftune.models.classifier import Classifier
+from liftune.models.methods.registry import METHODS, Method
+from liftune.records.training import AdapterCard, Integrity
+from liftune.spec import faults
+from liftune.types import Row
+
+CARD = "liftune.json"
+_WEIGHTS = "adapter_model.safetensors"
+#: Far from the seeds that people give.
+_OTHER_SEED = 0x5EED_0DD5
+
+#: Largest gap of a logit, relative to the largest logit where that is above 1, that float32 and bfloat16 may leave.
+TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
+
+
+def save_adapter(
+    classifier: Classifier, folder: Path, *, pairs: bool = False, learnt: Mapping[str, Any] | None = None
+) -> AdapterCard:
+    """Write the adapter (for `full` the whole model and its tokenizer) and liftune.json; return what the latter holds.
+
+    What stood in the folder is replaced only once all of the new is written.
+
+    Args:
+        learnt: fields of the card that validation gave: temperature, thresholds, base_thresholds, cutoffs.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+        ValueError: the classifier has no method, or its target scale is not folded yet.
+    """
+    method, backbone = classifier.method, classifier.backbone
+    if method is None:
+        raise ValueError("a classifier without a method has nothing to save")
+    if classifier.has_target_scale:
+        raise ValueError("fold_target_scale() first: the saved model must answer in the target's unit")
+    if method.before_save is not None:
+        method.before_save(classifier.model)
+    card = AdapterCard(
+        liftune=version("liftune"),
+        task=classifier.task,
+        labels=classifier.labels,
+        method=method.name,
+        base=backbone.name,
+        base_revision=backbone.revision,
+        base_sha256=backbone.sha256,
+        family=backbone.family,
+        head=backbone.head,
+        max_length=classifier.max_length,
+        pad_token_id=backbone.pad_token_id,
+        dtype=classifier.trained_in,
+        pairs=pairs,
+        trust_remote_code=backbone.trust_remote_code,
+        **(learnt or {}),
+    )
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        _write(classifier, card, partial)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ArtifactError(
+            f"cannot write the adapter: {error}", where=str(folder), mend="free some disk, or give another --out"
+        ) from None
+    return card
+
+
+def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    model: Any = classifier.model
+    with quiet():
+        if classifier.method is not None and classifier.method.kind == "full":
+            model.save_pretrained(folder)
+            classifier.backbone.tokenizer.save_pretrained(folder)
+        else:
+            # Embeddings are never resized here; "auto" would ask the hub whether they were.
+            model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / CARD).write_text(card.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> AdapterCard:
+    """The adapter's own description.
+
+    Raises:
+        ArtifactError: there is none, or it is damaged.
+    """
+    path = folder / CARD
+    try:
+        return AdapterCard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{folder} holds no adapter of liftune", where=str(path), mend="give a folder that `liftune tune` wrote"
+        ) from None
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from None
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{path.name} is damaged: {faults(error)}", where=str(path), mend="restore the file, or tune again"
+        ) from None
+
+
+def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Classifier:
+    """Rebuild the classifier from what is on disk.
+
+    Args:
+        seed: of the parameters that loading the base makes up; it cannot matter where the adapter holds them all.
+
+    Raises:
+        ArtifactError: the folder is missing or damaged, or the base is not the one that the adapter was trained on.
+        ModelError: the base model cannot be loaded.
+    """
+    card = read_card(folder)
+    method = _method(card, folder)
+    plan = plan or Plan()
+    if method.kind == "full":
+        with _damage(folder):
+            whole = reload_whole(card, folder, seed=seed, plan=plan)
+            if whole.fresh:
+                raise _incomplete(whole.fresh, folder)
+            return rebuild(whole, method, lambda: whole.model, plan=plan, max_length=card.max_length)
+    backbone = reload_backbone(card, seed=seed, plan=plan)
+    if backbone.sha256 != card.base_sha256:
+        raise ArtifactError(
+            f"the base model has changed since the adapter was tuned: its sha256 is {backbone.sha256}, "
+            f"not {card.base_sha256}",
+            where=backbone.name,
+            mend="restore the base model, or tune again",
+        )
+    with _damage(folder):
+        return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
+
+
+def _method(card: AdapterCard, folder: Path) -> Method:
+    if card.method not in METHODS:
+        raise ArtifactError(
+            f"the adapter was tuned with {card.method!r}, a method that is not installed here",
+            where=str(folder / CARD),
+            mend="install the package that brings it, or a liftune that has it",
+        )
+    return METHODS[card.method]
+
+
+def prove(classifier: Classifier, folder: Path, rows: Sequence[Row], *, most: int = 64) -> Integrity:
+    """Rebuild the saved classifier under another seed and compare it with the live one, logit by logit.
+
+    Raises:
+        ArtifactError: they differ by more than the precision explains: something that was trained is not in the folder.
+    """
+    rows = rows[:most]
+    live = classifier.logits(rows)
+    again = open_adapter(folder, plan=classifier.plan, seed=_OTHER_SEED).logits(rows)
+    gap = float(np.abs(live - again).max(initial=0.0))
+    tolerance = TOLERANCE[classifier.plan.dtype] * max(1.0, float(np.abs(live).max(initial=0.0)))
+    if not gap <= tolerance:  # so that a NaN fails too
+        raise ArtifactError(
+            f"the saved adapter does not answer as the model that was trained: a logit differs by {gap:.3g}",
+            where=str(folder),
+            mend="do not use this adapter; report the model and the method as a defect of liftune",
+        )
+    return Integrity(rows=len(rows), largest_gap=gap, tolerance=tolerance)
+
+
+def _load_peft(backbone: Backbone, folder: Path) -> nn.Module:
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
+
+    with safe_open(folder / _WEIGHTS, framework="pt") as file:
+        saved = set(file.keys())
+    with quiet():
+        model: Any = PeftModel.from_pretrained(backbone.model, folder, torch_device="cpu")
+        # PEFT only warns of what the file lacks.
+        lacking = sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - saved)
+    if lacking:
+        raise _incomplete(lacking, folder)
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def _incomplete(lacking: Sequence[str], folder: Path) -> ArtifactError:
+    return ArtifactError(
+        f"the adapter's weights are incomplete: {len(lacking)} are missing, the first is {lacking[0]}",
+        where=str(folder),
+        mend="restore the folder, or tune again",
+    )
+
+
+@contextmanager
+def _damage(folder: Path) -> Iterator[None]:
+    """Turn what PEFT, transformers and the file readers raise over a bad folder into an ArtifactError."""
+    try:
+        yield
+    except ArtifactError:
+        raise
+    except (ModelError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        message = str(error).strip() or type(error).__name__
+        raise ArtifactError(
+            f"the adapter is damaged: {message.splitlines()[0]}",
+            where=str(folder),
+            mend="restore the folder, or tune again",
+        ) from None

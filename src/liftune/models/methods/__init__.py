@@ -1,0 +1,1 @@
+"""The tuning methods, one file a kind."""

@@ -1,0 +1,47 @@
+"""The part of a PEFT config that says where the model is changed.
+
+In: options and a model's shape.  Out: names of modules and facts about them, as PEFT wants them.
+Not here: finding them (targets.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from liftune.errors import MethodError
+from liftune.models.methods import options, targets
+from liftune.models.methods.base import BackboneShape
+
+
+def linear(chosen: options.Targeted, shape: BackboneShape) -> list[str]:
+    """Whole names of the linear layers that were asked for."""
+    return targets.linear_targets(shape.model, shape.head_modules, chosen.target_modules)
+
+
+def places(names: list[str], shape: BackboneShape, *, conv1d: bool = True) -> dict[str, Any]:
+    """The part of a config that says where."""
+    facts: dict[str, Any] = {"task_type": "SEQ_CLS", "target_modules": targets.short_names(names, shape.model)}
+    if conv1d:
+        facts["fan_in_fan_out"] = targets.uses_conv1d(shape.model, names)
+    return facts
+
+
+def block_size(asked: int | None, width: int, *, most: int, option: str = "block_size") -> int:
+    """What was asked for, or the largest divisor of the width up to `most`.
+
+    Args:
+        width: that every block size must divide: the greatest common divisor of the target layers' widths.
+
+    Raises:
+        MethodError: what was asked for does not divide it.
+    """
+    if asked is None:
+        return max(size for size in range(1, most + 1) if width % size == 0)
+    if width % asked:
+        fitting = [size for size in range(2, width + 1) if width % size == 0]
+        raise MethodError(
+            f"{option}: {asked} does not divide every width of the target layers that it must",
+            where=f"--set {option}",
+            mend=f"choose among: {', '.join(map(str, fitting))}",
+        )
+    return asked

@@ -1,0 +1,95 @@
+"""The tuning methods, by name: METHODS, and how one is found, given options, and refused.
+
+In: a name, raw options, a model's family.  Out: a Method, its checked options.
+Not here: what a method is (method.py), option types (options.py), the PEFT methods' entries (methods_*.py), names of
+modules (targets.py), finding the head, saving, loading (classifier.py, adapter.py). All is listed without torch:
+PEFT is imported where a config is built.
+
+A learning rate is the source's for text classification where there is one, else that of its nearest kin; the head
+learns at that rate too. Each entry's docstring names the sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from liftune.errors import MethodError
+from liftune.models.methods import block as methods_weight_blocks
+from liftune.models.methods import lora as methods_lora
+from liftune.models.methods import low_rank as methods_weight
+from liftune.models.methods import options
+from liftune.models.methods import prompt as methods_prompt
+from liftune.models.methods import sparse as methods_weight_few
+from liftune.models.methods.base import ALL, METHODS, BackboneShape, Families, Method
+from liftune.models.methods.options import Options
+
+__all__ = [
+    "ALL",
+    "METHODS",
+    "BackboneShape",
+    "Families",
+    "Method",
+    "check_family",
+    "find_method",
+    "parse_options",
+    "virtual_tokens",
+]
+
+#: The modules whose import, in this order, registers the entries in the order of listing.
+ENTRIES = (methods_lora, methods_prompt, methods_weight, methods_weight_blocks, methods_weight_few)
+
+
+def find_method(name: str) -> Method:
+    """A method by name, forgiving in how it is written: `p-tuning`, `LoRA+`, `prefix_tuning`.
+
+    Raises:
+        MethodError: no such method; names the nearest.
+    """
+    plain = name.strip().casefold().replace("+", "plus").replace("-", "_").replace(" ", "_")
+    for candidate in (name, plain, plain.removesuffix("_tuning"), f"{plain}_tuning"):
+        if candidate in METHODS:
+            return METHODS[candidate]
+    return METHODS[name]
+
+
+def parse_options(method: Method, raw: Mapping[str, Any]) -> Options:
+    """The method's options from raw values, which may be strings as `--set` gives them.
+
+    Raises:
+        MethodError: an unknown option, or a value of the wrong type or range; all of them at once.
+    """
+    return options.parse(method.options, raw, method=method.name)
+
+
+def virtual_tokens(chosen: Options) -> int:
+    """Positions that the method puts before each row's tokens: the model's length limit shrinks by as many."""
+    return int(getattr(chosen, "virtual_tokens", 0))
+
+
+def check_family(method: Method, family: str) -> None:
+    """Refuse a method that is asked for where it does not work.
+
+    Raises:
+        MethodError: names the families that the method fits and the methods that fit the family.
+    """
+    if family in method.families:
+        return
+    fitting = [each.name for each in METHODS.entries() if family in each.families]
+    raise MethodError(
+        f"method {method.name} does not fit {family} models; it fits: {method.families}",
+        where=f"--method {method.name}",
+        mend=f"choose one of: {', '.join(fitting)}",
+    )
+
+
+@METHODS.entry(
+    "probe", summary="The model's own head alone, on a frozen body.", learning_rate=1e-2, kind="probe", mergeable=True
+)
+def probe(chosen: options.NoOptions, shape: BackboneShape) -> None:
+    """Nothing to change in the body: the head's modules are trained and saved."""
+
+
+@METHODS.entry("full", summary="Every parameter; saves a whole model.", learning_rate=5e-5, kind="full", mergeable=True)
+def full(chosen: options.NoOptions, shape: BackboneShape) -> None:
+    """Nothing to add. Rate: the upper of the four that Devlin et al. 2019 search."""

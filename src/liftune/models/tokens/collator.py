@@ -1,0 +1,94 @@
+"""Rows to token ids to batches.
+
+In: rows, and the model that will read them.  Out: Tokens; padded tensors; positions of rows that go together.
+Not here: tokenising (tokenise.py), keeping the ids (token_store.py), the forward pass (classifier.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from liftune.hardware.measure import cache_folder
+from liftune.models import families
+from liftune.models.tokens.cache import Encoded, Tokens, TokenStore
+from liftune.models.tokens.encoder import Tokeniser
+from liftune.types import Row
+
+__all__ = ["Batcher", "Encoded", "Tokens", "equal_lengths", "in_batches"]
+
+#: Rows of one forward pass at most, however short they are.
+_ROWS = 256
+
+
+class Batcher:
+    """A model's way from rows to tensors.
+
+    Args:
+        max_length: tokens kept of each row, special ones included.
+        on_disk: whether the ids of many rows are kept in the user's cache folder.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, *, on_disk: bool = True
+    ) -> None:
+        self._tokeniser = Tokeniser(model, tokenizer, max_length)
+        self._store = TokenStore(self._tokeniser.identity, cache_folder() / "tokens" if on_disk else None)
+        self._left = families.padding_side(model.config) == "left"
+
+    def encode(self, rows: Sequence[Row]) -> Tokens:
+        """Token ids of each row, truncated; a row without a single token becomes one pad token that is attended to.
+
+        Rows that were encoded before, by this Batcher or in a file by any, are not tokenised again.
+        """
+        return self._store.tokens(rows, self._tokeniser.chunk)
+
+    def collate(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
+        """(B, L) tensors padded to the longest row: input_ids, attention_mask, token_type_ids where they are read."""
+        lengths = np.array([len(each) for each in encoded])[:, None]
+        columns = np.arange(lengths.max())
+        read = columns >= len(columns) - lengths if self._left else columns < lengths
+        ids = np.full(read.shape, self._tokeniser.pad, dtype=np.int64)
+        ids[read] = np.concatenate([each.ids for each in encoded])
+        batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(read.astype(np.int64))}
+        if self._tokeniser.reads_types:
+            types = np.zeros(read.shape, dtype=np.int64)
+            types[read] = np.concatenate([each.types for each in encoded if each.types is not None])
+            batch["token_type_ids"] = torch.from_numpy(types)
+        return batch
+
+
+def in_batches(encoded: Tokens, tokens: int, *, exact: bool = False) -> Iterator[NDArray[np.intp]]:
+    """Positions of rows that go together: longest first, `tokens` a batch with padding, pairs apart from single texts.
+
+    The longest batch comes first so that what does not fit into memory fails at once.
+
+    Args:
+        exact: only rows of one length go together.
+    """
+    order = np.lexsort((-encoded.lengths, encoded.pairs))
+    lengths, pairs = encoded.lengths[order].tolist(), encoded.pairs[order].tolist()
+    start = 0
+    for i in range(1, len(order) + 1):
+        if i < len(order):
+            full = i - start >= _ROWS or (i - start + 1) * lengths[start] > tokens
+            apart = pairs[i] != pairs[start] or (exact and lengths[i] != lengths[start])
+            if not (full or apart):
+                continue
+        yield order[start:i]
+        start = i
+
+
+def equal_lengths(batch: dict[str, Tensor]) -> list[tuple[Tensor, dict[str, Tensor]]]:
+    """Split a right-padded batch into parts of one length each, without padding: positions and tensors."""
+    lengths = batch["attention_mask"].sum(dim=1)
+    parts = []
+    for length in torch.unique(lengths):
+        positions = torch.nonzero(lengths == length).flatten()
+        parts.append((positions, {name: values[positions, : int(length)] for name, values in batch.items()}))
+    return parts

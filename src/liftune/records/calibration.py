@@ -1,0 +1,81 @@
+"""What was found of probabilities: how far they can be believed, from where on an answer is given.
+
+Not here: how it was found (evidence/calibration.py, decisions.py, abstention.py).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from liftune.records.base import Comparison, Found, Interval
+
+
+class ReliabilityBin(Found):
+    """Answers of about the same confidence."""
+
+    rows: int
+    """Answers in it; of multi-label rows one for each label."""
+    confidence: float
+    """Their mean confidence."""
+    right: Interval
+    """The share that is right, by Clopper and Pearson; of multi-label answers, which share rows, it is too narrow."""
+
+
+class CalibrationScores(Found):
+    """How far probabilities can be believed, on one set of rows."""
+
+    log_loss: Interval
+    brier: Interval
+    ece: Interval
+    """Expected calibration error: root mean square over bins of equal mass, debiased (evidence/reliability.py)."""
+    plain_ece: Interval
+    """Mean absolute gap over the same bins, as it is mostly reported; biased upward, and so without an interval."""
+    curve: tuple[ReliabilityBin, ...] = ()
+
+
+class Calibration(Found):
+    """Whether and how a tuned head was scaled after training, by validation; the saved head has it folded in."""
+
+    kind: Literal["none", "temperature", "vector"] = "none"
+    kept: bool = False
+    reason: str
+    temperature: float = 1.0
+    """Logits were divided by it."""
+    scale: tuple[float, ...] | None = None
+    shift: tuple[float, ...] | None = None
+    """vector: after the temperature, each label's logit was multiplied by its scale and moved by its shift."""
+    fitted: float | None = None
+    """The temperature that validation fits, kept or not; null where it was not tried."""
+    validation_before: float | None = None
+    """Log-loss on validation as trained, and, out of fold, as calibrated (kept or not)."""
+    validation_after: float | None = None
+    p_value: float | None = None
+    """One-sided, of the improvement out of fold."""
+    test_before: CalibrationScores | None = None
+    test_after: CalibrationScores | None = None
+    test_change: Comparison | None = None
+    """Log-loss on test, calibrated against as trained."""
+
+
+class Decisions(Found):
+    """Which probability each label of a multi-label answer must reach, and why."""
+
+    kind: Literal["half", "shared", "per label", "stored"] = "half"
+    thresholds: tuple[float, ...] | None = None
+    """One a label; null is one half for all. `stored` are those that an adapter brings along."""
+    reason: str
+    validation_before: float | None = None
+    """The deciding metric on validation at one half, and, out of fold, by the thresholds (used or not)."""
+    validation_after: float | None = None
+    p_value: float | None = None
+
+
+class Cutoff(Found):
+    """What answering only the rows above a confidence gave on validation."""
+
+    above: float
+    """A row is answered where the probability of its answer is larger."""
+    rows: int
+    share: float
+    accuracy: Interval
+    """Of the answered rows; the lower limits of all cutoffs of a table hold together with 95 %."""

@@ -1,0 +1,127 @@
+"""What was found of the rows: the audit, labels that are likely wrong, whether test is drawn as train was.
+
+Not here: how it was found (data/audit.py, evidence/noise.py, evidence/shift.py).
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from liftune.records.base import Found, Interval
+
+
+class BadRow(Found):
+    """A row that cannot be used."""
+
+    split: str
+    row: int
+    """1-based position in its file, the header not counted."""
+    reason: str
+
+
+class Resemblance(Found):
+    """Two rows that are nearly the same, by id."""
+
+    row: str
+    other: str
+    similarity: float
+
+
+class Audit(Found):
+    """What the rows themselves say before any model sees them."""
+
+    leaked_test_rows: int = 0
+    """Test rows whose text (and pair) also occurs in train or in the validation part carved from it."""
+    leaked_validation_rows: int = 0
+    duplicate_train_rows: int = 0
+    """Train rows that repeat an earlier train row's text."""
+    conflicting_rows: int = 0
+    """Train rows whose text occurs with more than one target."""
+    skipped_rows: int = 0
+    unseen_labels: dict[str, int] = Field(default_factory=dict)
+    """Label that no train row has -> rows of validation and test that carry it; those rows count as wrong."""
+    leaked_ids: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    near_duplicates: float | None = None
+    """Least similarity of a near duplicate, nought where none were looked for; exact ones are not counted as near."""
+    near_leaked_test_rows: int = 0
+    near_leaked_validation_rows: int = 0
+    near_duplicate_train_rows: int = 0
+    """Train rows that resemble an earlier train row."""
+    near_conflicting_rows: int = 0
+    """Train rows that resemble a train row with another target."""
+    duplicate_test_rows: int = 0
+    near_duplicate_test_rows: int = 0
+    conflicting_test_rows: int = 0
+    """Test rows whose text occurs in test with more than one target."""
+    near_leaked_ids: tuple[str, ...] = ()
+    conflicting_test_ids: tuple[str, ...] = ()
+    near_examples: tuple[Resemblance, ...] = ()
+    """A few of the near leaks, most similar first."""
+    group: str | None = None
+    """The column whose groups stay together and are resampled whole."""
+    groups: dict[str, int] = Field(default_factory=dict)
+    """Part -> groups in it."""
+    shared_groups: int = 0
+    """Groups that test shares with train, or with the validation part carved from it."""
+    group_leaked_ids: tuple[str, ...] = ()
+    """Test rows of those groups."""
+
+    @property
+    def unclean(self) -> set[str]:
+        """Ids of test rows that a clean score leaves out: leaked, exactly or nearly or by group, or with conflicting
+        targets."""
+        return {*self.leaked_ids, *self.near_leaked_ids, *self.conflicting_test_ids, *self.group_leaked_ids}
+
+
+class Suspect(Found):
+    """A train row whose label is likely wrong."""
+
+    id: str
+    text: str
+    """Its beginning."""
+    target: str | tuple[str, ...]
+    rather: str | tuple[str, ...]
+    """What models that never saw the row would answer."""
+    probability: float
+    """That these models give to the row's own label."""
+    flagged: bool
+
+
+class Suspects(Found):
+    """Train rows whose label is likely wrong; nothing is dropped for it. Null where none were looked for."""
+
+    rows: int
+    """Train rows looked at."""
+    flagged: int
+    """Rows that confidently belong to another label."""
+    listed: int
+    """Rows of suspects.jsonl, worst first: those that are flagged, and the most suspect twentieth."""
+    by: tuple[str, ...]
+    """What the models saw."""
+    top: tuple[Suspect, ...] = ()
+
+
+class Telltale(Found):
+    """A word that is more frequent on one side, with the share of each side's rows that have it."""
+
+    word: str
+    train: float
+    test: float
+
+
+class Shift(Found):
+    """Whether test looks drawn as train was; by a linear model that is asked which of the two a row is from."""
+
+    rows: int
+    """Rows of each side, half of them to fit on and half to answer."""
+    auc: Interval
+    """Chance that the model finds a test row more test-like than a train row: 0.5 where nothing tells them apart."""
+    p_value: float
+    words: tuple[Telltale, ...] = ()
+    lengths: dict[str, float] = Field(default_factory=dict)
+    """Part -> median characters."""
+    target_test: str = ""
+    """What compared the targets: a G-test, G-tests of each label, or the test of Kolmogorov and Smirnov."""
+    target_p_value: float | None = None
+    note: str | None = None

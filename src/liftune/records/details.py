@@ -1,0 +1,135 @@
+"""What the test rows say beyond the record, group by group: frozen, and part of a report's JSON.
+
+Not here: how it is found (evidence/details.py, from the run folder's rows and logits), how it is shown (report/).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from liftune.records.base import Found, Interval
+
+
+class LabelScores(Found):
+    """One label under one contender."""
+
+    label: str
+    rows: int
+    """Test rows that carry it."""
+    precision: Interval
+    recall: Interval
+    f1: Interval
+
+
+class Confusion(Found):
+    """Rows of one label that were answered with another."""
+
+    truth: str
+    answer: str
+    rows: int
+    share: Interval
+    """Of the truth's rows."""
+
+
+class Answered(Found):
+    """How one single-label contender's answers spread over the labels."""
+
+    counts: tuple[tuple[int, ...], ...]
+    """[truth][answer] rows; a label that the model never had has a row and a column of noughts. Empty where there are
+    more than MOST_IN_MATRIX labels."""
+    worst: tuple[Confusion, ...]
+    """The commonest confusions, the most rows first."""
+
+
+class Bin(Found):
+    """Answers whose probability lies in one bin: what they promised, and what they kept."""
+
+    low: float
+    high: float
+    answers: int
+    promised: float
+    """Their mean probability."""
+    kept: Interval
+    """The share of them that is right."""
+
+
+class Share(Found):
+    """The score on the most confident share of the rows."""
+
+    share: float
+    rows: int
+    least: float
+    """The confidence of the last row that is answered."""
+    score: Interval
+
+
+class Stretch(Found):
+    """Rows of like length, and how they were answered."""
+
+    low: int
+    high: int
+    """Words of the shortest and of the longest."""
+    rows: int
+    scores: dict[str, Interval]
+    """Contender -> score."""
+
+
+class Cloud(Found):
+    """A regression's answers beside the truth, on at most MOST_POINTS rows evenly taken from all."""
+
+    truth: tuple[float, ...]
+    answers: tuple[float, ...]
+    edges: tuple[float, ...]
+    """Of the histogram of residuals, answer less truth, over all rows."""
+    counts: tuple[int, ...]
+    bias: Interval
+    """The mean residual."""
+
+
+class Flip(Found):
+    """A row on which two contenders part."""
+
+    id: str
+    text: str
+    text_pair: str | None = None
+    target: str
+    before: str
+    after: str
+    confidence: float
+    """Single- and multi-label: the tuned model's probability of its answer (of its least sure label). Regression: by
+    how much the error changed, in the target's unit."""
+
+
+class Flips(Found):
+    """Rows that tuning mended, and rows that it broke, the most confident first."""
+
+    against: str
+    mended: tuple[Flip, ...]
+    broken: tuple[Flip, ...]
+
+
+class Details(Found):
+    """All that the rows say of the tuned model and of what it is set against."""
+
+    command: str
+    """The command line that asks for this run."""
+    against: str
+    """The contender that the tuned model is set against, row by row."""
+    why: str
+    """Why that one."""
+    metric: str
+    """The score of groups of rows."""
+    classes: dict[str, tuple[LabelScores, ...]] = Field(default_factory=dict)
+    confusions: dict[str, Answered] = Field(default_factory=dict)
+    reliability: dict[str, tuple[Bin, ...]] = Field(default_factory=dict)
+    coverage: dict[str, tuple[Share, ...]] = Field(default_factory=dict)
+    lengths: tuple[Stretch, ...] = ()
+    clouds: dict[str, Cloud] = Field(default_factory=dict)
+    flips: Flips
+
+    def to_json(self, *, most_flips: int) -> dict[str, Any]:
+        """A plain object with the first flips each way; all of them are in flips.jsonl."""
+        cut = {"mended": self.flips.mended[:most_flips], "broken": self.flips.broken[:most_flips]}
+        return self.model_copy(update={"flips": self.flips.model_copy(update=cut)}).model_dump(mode="json")

@@ -1,0 +1,104 @@
+"""What a sweep found: frozen, versioned, the core of `--json` and of sweep.json.
+
+Not here: how it was found (cells.py, standing.py), how it is shown (show.py, picture.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from liftune.records.base import SCHEMA, Choice, Found, Interval, RowCounts
+from liftune.records.data import Audit
+from liftune.records.run import Contender
+from liftune.records.training import TrainLog
+from liftune.tasks.base import TaskKind
+
+State = Literal["done", "unfit", "failed"]
+Cost = Literal["seconds", "memory", "size"]
+
+
+class RungsFound(Found):
+    """A model's rungs that are not tuned, on the sweep's rows."""
+
+    model: str
+    labels: tuple[str, ...]
+    """In the order of its logits."""
+    max_length: int
+    """Tokens kept of each row by every contender: what the greediest method leaves room for."""
+    plan: tuple[Choice, ...]
+    contenders: tuple[Contender, ...]
+    notes: tuple[str, ...] = ()
+
+
+class CellFound(Found):
+    """One tuned model; of a cell that is not done, why."""
+
+    model: str
+    method: str
+    seed: int
+    state: State
+    reason: str | None = None
+    """unfit: why the method does not fit the model. failed: what went wrong; a rerun tries again."""
+    metrics: dict[str, Interval] = Field(default_factory=dict)
+    validation: dict[str, float | None] = Field(default_factory=dict)
+    train_seconds: float | None = None
+    evaluate_seconds: float | None = None
+    trainable_parameters: int = 0
+    adapter_bytes: int = 0
+    """Of the weights that would be saved; of a whole model for `full`."""
+    memory_mib: float | None = None
+    """The most memory that the process held while this cell was tuned, less what it held before; null where the system
+    cannot say. It is what the cell adds: libraries, and what they keep from earlier cells, are not in it."""
+    log: TrainLog | None = None
+
+
+class Standing(Found):
+    """One contender on the test rows, over all its seeds."""
+
+    model: str
+    contender: str
+    """A method, or a rung that is not tuned."""
+    tuned: bool
+    rank: int
+    """Shared by all that these rows and seeds cannot tell from the best of them."""
+    score: Interval
+    """Mean over seeds; the interval allows for other rows and, with several seeds, for other seeds."""
+    seeds: int
+    spread: float | None = None
+    """Standard deviation over seeds; null for one."""
+    validation: float | None = None
+    """Mean over seeds: what a choice among contenders goes by."""
+    train_seconds: float | None = None
+    memory_mib: float | None = None
+    trainable_parameters: int = 0
+    adapter_bytes: int | None = None
+    fronts: tuple[Cost, ...] = ()
+    """The costs at which no other contender is both cheaper and better."""
+
+
+class SweepRecord(Found):
+    """sweep.json: one sweep, whole."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    sweep: str
+    data: str = ""
+    task: TaskKind
+    labels: tuple[str, ...]
+    partial: bool
+    rows: RowCounts
+    audit: Audit
+    metric: str
+    data_fingerprint: str
+    rungs: tuple[RungsFound, ...]
+    cells: tuple[CellFound, ...]
+    standings: tuple[Standing, ...]
+    chosen: str | None = None
+    """The contender with the best validation score: the choice that the test rows had no part in."""
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object, schema first."""
+        return self.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,108 @@
+"""What was found while tuning, and what the adapter on disk says of itself.
+
+Not here: how it was tuned (train.py), how the adapter is saved (models/adapter.py).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from liftune.records.base import SCHEMA, Choice, Found, Head
+from liftune.records.calibration import Cutoff
+from liftune.tasks.base import TaskKind
+
+
+class Epoch(Found):
+    """One pass over train."""
+
+    epoch: int
+    train_loss: float
+    validation: dict[str, float | None]
+    seconds: float
+    rows_per_second: float
+
+
+class TrainLog(Found):
+    """How training went, for one seed."""
+
+    seed: int
+    learning_rate: float
+    batch_size: int
+    steps: int
+    best_epoch: int
+    """0 is the start, before the first step."""
+    epochs: tuple[Epoch, ...]
+    seconds: float
+    stopped: str
+    """Why training ended: all epochs ran, or validation stopped improving."""
+    tokens: int = 0
+    """Tokens trained in all epochs, without padding; 0 where they were not counted."""
+    token_pairs: int = 0
+    """The sum, over the same rows, of the square of a row's tokens: what attention multiplies."""
+    teacher: str | None = None
+    """The rung whose answers to train's rows, each by a fit without that row, were learnt beside the labels."""
+    teacher_share: float = 0.0
+    """Its share of each target."""
+    start: dict[str, float | None] | None = None
+    """Scores on validation before the first step; None where the head was random."""
+    taught_epochs: int = 0
+    """Epochs until the classifier was as good as the teacher, on validation; labels alone after them."""
+
+
+class Integrity(Found):
+    """The saved adapter, rebuilt from disk under another seed, against the live model."""
+
+    rows: int
+    largest_gap: float
+    """Largest absolute difference of a logit."""
+    tolerance: float
+
+
+class AdapterCard(Found):
+    """liftune.json in the adapter folder: all that is needed to predict with it."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    liftune: str
+    task: TaskKind
+    labels: tuple[str, ...]
+    method: str
+    base: str
+    """As it was asked for: alias, hub id or folder."""
+    base_revision: str | None = None
+    base_sha256: str
+    """Of the base's weight files, in order of name."""
+    family: str
+    head: Head
+    max_length: int
+    pad_token_id: int
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """The precision that was planned where it was tuned."""
+    pairs: bool = False
+    trust_remote_code: bool = False
+    temperature: float = 1.0
+    """By which the logits were divided after training; the saved head has it folded in, so it is for information."""
+    thresholds: tuple[float, ...] | None = None
+    """Multi-label: the probability from which on each label is answered; null is one half for all."""
+    base_thresholds: tuple[float, ...] | None = None
+    """The same for the untuned model, where it is asked beside the tuned one."""
+    cutoffs: tuple[Cutoff, ...] = ()
+    """Single-label: what abstaining below a confidence gave on validation."""
+
+
+class Speed(Found):
+    """How fast optimisation was, over all seeds: no tokenising, no validation, no ladder."""
+
+    rows_per_second: float
+    tokens_per_second: float
+    """Without padding."""
+    gemm_fraction: float | None
+    """Arithmetic of the task (hardware/flops.py) a second, over the machine's own rate of plain matrix products at the
+    model's shapes and in training's precision. Null where the count does not hold, and `note` says why."""
+    gemm_rate: float | None = None
+    """That rate, in operations a second: the best that was ever measured here, as other work can only lower it."""
+    peak_mib: float | None
+    """The most memory that the process held from its start to the end of the run; null where the system hides it."""
+    plan: tuple[Choice, ...]
+    note: str | None = None

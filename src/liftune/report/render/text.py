@@ -1,0 +1,72 @@
+"""Sections as text: for a terminal, and as Markdown.
+
+In: Sections.  Out: lines.  Not here: what they say (sections.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from liftune.records.details import Details
+from liftune.records.run import RunRecord
+from liftune.report.sections.results import Section, Table, sections
+
+
+def to_markdown(record: RunRecord, details: Details | None = None) -> str:
+    """The whole report as Markdown; without details, only what the record alone says."""
+    parts = [f"# liftune report: {record.run}"]
+    for section in sections(record, details):
+        parts.append(f"## {section.title}")
+        parts += [markdown_table(table) for table in section.tables]
+        parts += [f"```console\n$ {command}\n```" for command in section.commands]
+        if section.sentences:
+            parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in section.sentences))
+        if section.caveats:
+            parts.append("\n".join(f"> - {_escaped(caveat)}" for caveat in section.caveats))
+    return "\n\n".join(parts) + "\n"
+
+
+def print_sections(chosen: Iterable[Section], console: Console) -> None:
+    """Sections on a terminal, as wide as it is."""
+    for section in chosen:
+        console.print(Text(section.title, style="bold"))
+        parts: list[RenderableType] = []
+        for table in section.tables:
+            parts += [Text(table.caption, style="dim")] if table.caption else []
+            parts.append(_rich_table(table))
+        parts += [Text(sentence) for sentence in section.sentences]
+        parts += [Text(f"! {caveat}") for caveat in section.caveats]
+        parts += [Text(f"$ {command}") for command in section.commands]
+        console.print(Padding(Group(*parts), (0, 0, 1, 2)))
+
+
+def _rich_table(table: Table) -> RichTable:
+    rich = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    for position, heading in enumerate(table.headings):
+        rich.add_column(heading, justify="right" if position in table.right else "left", overflow="fold")
+    rows, left = table.cut()
+    for row in rows:
+        # A value above its interval: the ladder then fits a terminal of 80 columns.
+        rich.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
+    if left:
+        rich.caption, rich.caption_justify = left, "left"
+    return rich
+
+
+def markdown_table(table: Table) -> str:
+    """A table as Markdown."""
+    rule = ("---:" if position in table.right else "---" for position in range(len(table.headings)))
+    rows, left = table.cut()
+    lines = (table.headings, tuple(rule), *rows)
+    drawn = "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
+    above = f"{_escaped(table.caption)}:\n\n" if table.caption else ""
+    return above + drawn + (f"\n\n{left}" if left else "")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,295 @@
+"""The run folder: what is where, written so that nothing finished is lost.
+
+    RUN/spec.json            what was asked
+    RUN/rows/test.jsonl      id, text, target of each test row, and its group where there are any (and validation.jsonl)
+    RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
+    RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
+    RUN/adapter/             the tuned adapter (a model folder for --method full)
+    RUN/flips.jsonl          rows that tuning mended and broke; made from the above, as report.html is
+    RUN/record.json          what was found; written last, atomically: a folder without it is an unfinished run
+
+In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from liftune.data.splits import Split, Splits
+from liftune.errors import ArtifactError
+from liftune.records.base import SCHEMA
+from liftune.records.data import Suspect
+from liftune.records.run import RunRecord
+from liftune.spec import RunSpec, faults
+from liftune.types import Row
+
+#: A run whose disk has less than this left is refused before it computes anything.
+LEAST_FREE_BYTES = 64 * 2**20
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write: {(error.strerror or str(error)).lower()}",
+            where=str(path),
+            mend="free some space or name another place with --out; what was written before is still there",
+        ) from None
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under its name when all of it is on the disk; until then, what was there stays.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with fresh.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, path)
+        except BaseException:  # Ctrl-C too must leave no half of a file
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            raise
+
+
+def check_writable(path: Path) -> Path:
+    """Refuse a place that nothing can be written to, before anything is computed.
+
+    Returns:
+        the nearest folder above it, or itself, that exists.
+    """
+    ground = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    with writing(path), tempfile.TemporaryFile(dir=ground) as trial:
+        trial.write(b"\0")
+    return ground
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path, *, ground: Path | None = None) -> None:
+        """`ground` is the folder, at or above `path`, that was there before the run."""
+        self.path, self._ground = path, ground
+
+    @classmethod
+    def claim(cls, out: str | None, *, name: str) -> RunFolder:
+        """A folder for a new run; nothing is left on disk until the first result is saved.
+
+        Args:
+            out: as asked for; None takes `runs/NAME`, numbered where that exists.
+
+        Raises:
+            ArtifactError: the folder holds another run or other files, or cannot be written.
+        """
+        path = Path(out) if out else _unused(Path("runs") / name)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ArtifactError(
+                f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
+                where="--out",
+                mend="name another folder, or remove this one first",
+            )
+        ground = check_writable(path)
+        with writing(path):
+            free = shutil.disk_usage(ground).free
+        if free < LEAST_FREE_BYTES:
+            raise ArtifactError(
+                f"only {free / 2**20:.0f} MiB are free on the disk, a run needs {LEAST_FREE_BYTES / 2**20:.0f}",
+                where=str(path),
+                mend="free some space, or name a folder on another disk with --out",
+            )
+        return cls(path, ground=ground)
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """A folder that holds a finished run."""
+        path = Path(path)
+        if not (path / "record.json").is_file():
+            what = "holds no finished run (there is no record.json)" if path.is_dir() else "is not a run folder"
+            raise ArtifactError(f"{path} {what}", mend="give a folder that `liftune tune` wrote")
+        return cls(path)
+
+    @contextlib.contextmanager
+    def tidied(self) -> Iterator[None]:
+        """What ends a run early is told what stays on disk; where no contender has answered yet, nothing stays."""
+        try:
+            yield
+        except BaseException as error:  # Ctrl-C and defects of liftune too
+            found = self.answered()
+            if found:
+                error.add_note(f"kept: the logits of {', '.join(found)}, in {self.path / 'logits'}")
+            else:
+                self._remove()
+            raise
+
+    def answered(self) -> list[str]:
+        """Contenders whose logits are on disk, the oldest first."""
+        files = sorted((self.path / "logits").glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
+        return [path.stem for path in files]
+
+    def _remove(self) -> None:
+        """Everything that the run has put on disk, and the folders that it made on the way."""
+        with contextlib.suppress(OSError):  # a disk that cannot be written cannot be tidied either
+            for part in (self.path / "rows", self.path / "logits", self.adapter):
+                shutil.rmtree(part, ignore_errors=True)
+            for name in ("spec.json", "suspects.jsonl"):
+                (self.path / name).unlink(missing_ok=True)
+            folder = self.path
+            while folder.absolute() != (self._ground or self.path).absolute() and not any(folder.iterdir()):
+                folder.rmdir()
+                folder = folder.parent
+
+    @contextlib.contextmanager
+    def fresh_adapter(self) -> Iterator[Path]:
+        """A folder that becomes the adapter when it is done; until then an earlier seed's adapter stays."""
+        fresh = self.path / "adapter.new"
+        try:
+            with writing(self.adapter):
+                yield fresh
+                shutil.rmtree(self.adapter, ignore_errors=True)
+                fresh.rename(self.adapter)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    @property
+    def adapter(self) -> Path:
+        """Where the tuned adapter lies."""
+        return self.path / "adapter"
+
+    def saved_bytes(self) -> int:
+        """Of the adapter's weights."""
+        return sum(path.stat().st_size for path in self.adapter.glob("*.safetensors"))
+
+    def save_inputs(self, spec: RunSpec, splits: Splits) -> None:
+        """What was asked, and the rows that contenders are compared on."""
+        with writing(self.path):
+            (self.path / "rows").mkdir(parents=True, exist_ok=True)
+            (self.path / "spec.json").write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            for name, split in (("test", splits.test), ("validation", splits.validation)):
+                with (self.path / "rows" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+                    file.writelines(_lines(split))
+
+    def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
+        """One contender's answers: (N, C) on test, (M, C) on validation."""
+        with whole(self.path / "logits" / f"{name}.npz") as file:
+            np.savez_compressed(file, test=test, validation=validation)
+
+    def save_suspects(self, listed: Iterable[Suspect]) -> None:
+        """Train rows whose label is likely wrong, worst first."""
+        with whole(self.path / "suspects.jsonl") as file:
+            file.writelines((each.model_dump_json() + "\n").encode() for each in listed)
+
+    def save_record(self, record: RunRecord) -> None:
+        """The end of a run: all of record.json or nothing of it."""
+        with whole(self.path / "record.json") as file:
+            file.write((json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n").encode())
+
+    def record(self) -> RunRecord:
+        """What was found.
+
+        Raises:
+            ArtifactError: record.json is damaged, or of a newer liftune.
+        """
+        path = self.path / "record.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            newer = isinstance(values, dict) and isinstance(values.get("schema"), int) and values["schema"] > SCHEMA
+            if newer:
+                raise ArtifactError(
+                    f"the record has schema {values['schema']}, this liftune reads up to {SCHEMA}",
+                    where=str(path),
+                    mend="pip install --upgrade liftune",
+                )
+            return RunRecord.model_validate(values)
+        except ValidationError as error:
+            reason = "; ".join(faults(error)[:3])
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            reason = str(error)
+        raise ArtifactError(f"the record is damaged: {reason}", where=str(path), mend="run `liftune tune` again")
+
+    def spec(self) -> RunSpec:
+        """What was asked."""
+        return RunSpec.read(self.path / "spec.json")
+
+    def split(self, name: str) -> Split:
+        """The test or validation rows."""
+        path = self.path / "rows" / f"{name}.jsonl"
+        with _reading(path), path.open(encoding="utf-8") as file:
+            found = [json.loads(line) for line in file]
+            return Split(
+                tuple(row["id"] for row in found),
+                tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in found),
+                tuple(tuple(row["target"]) if isinstance(row["target"], list) else row["target"] for row in found),
+                tuple(row["group"] for row in found) if found and "group" in found[0] else None,
+            )
+
+    def logits(self, name: str, part: str = "test") -> NDArray[np.float32]:
+        """A contender's logits on one part's rows, (N, C)."""
+        path = self.path / "logits" / f"{name}.npz"
+        with _reading(path), np.load(path) as file:
+            return np.asarray(file[part], dtype=np.float32)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged: {error}"
+        raise ArtifactError(f"{path.name} {reason}", where=str(path), mend="run `liftune tune` again") from None
+
+
+def _contents(folder: Path) -> str:
+    if (folder / "record.json").exists():
+        return "another run"
+    return "an unfinished run" if (folder / "spec.json").exists() else "other files"
+
+
+def _unused(path: Path) -> Path:
+    numbered = (path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))
+    return path if not path.exists() else next(each for each in numbered if not each.exists())
+
+
+def _lines(split: Split) -> Iterator[str]:
+    for i, (row_id, row, target) in enumerate(zip(split.ids, split.rows, split.targets, strict=True)):
+        group = {} if split.groups is None else {"group": split.groups[i]}
+        yield json.dumps({"id": row_id, **as_columns(row), "target": target, **group}, ensure_ascii=False) + "\n"
+
+
+def as_columns(row: Row) -> dict[str, str]:
+    """A row as named columns."""
+    return {"text": row} if isinstance(row, str) else {"text": row[0], "text_pair": row[1]}
+
+
+def adapter_folder(path: str | Path) -> Path | None:
+    """The adapter that a path names, by itself or through its run; None where there is none."""
+    path = Path(path)
+    return next((each for each in (path / "adapter", path) if (each / "liftune.json").is_file()), None)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """A text file, with a full or read-only disk turned into a message."""
+    with whole(Path(path)) as file:
+        file.write(text.encode())

@@ -1,0 +1,118 @@
+"""Runs and adapters as the server asks them: torch behind the engine's protocols.
+
+In: a run or adapter folder.  Out: an Engine and its Facts.
+Not here: which models share memory and batches (models/shelf.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from liftune.errors import EXTRAS, ArtifactError, need
+from liftune.run_folder import adapter_folder
+from liftune.serve.engine import Engine, Facts, Lane, Work
+from liftune.types import Row
+
+if TYPE_CHECKING:
+    from liftune.hardware.plan import Precision
+    from liftune.models.multi_lora.shared_base import Opened, Shelf
+
+#: Tokenizers keep their truncation as state, and models of one base have one tokenizer.
+_TOKENISING = Lock()
+#: How many kernels oneDNN may keep, each a third of a MiB: requests bring ever new shapes, and it would keep 1,024.
+KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256"
+
+
+class TunedEngine:
+    """One opened model."""
+
+    def __init__(self, opened: Opened, door: TunedDoor) -> None:
+        self._opened, self._door = opened, door
+        self._base: TunedEngine | None = None
+        self.lane: Lane = opened.mixed
+
+    def prepare(self, rows: Sequence[Row]) -> list[Work]:
+        """Rows as tokens."""
+        with _TOKENISING:
+            chunk = self._opened.tokeniser.chunk(rows)
+        return [Work(len(each), self._opened.added, each) for each in map(chunk.row, range(len(chunk)))]
+
+    def base(self) -> TunedEngine:
+        """The untuned model; loaded when first asked for."""
+        if self._base is None:
+            self._base = self._door.base_of(self._opened)
+        return self._base
+
+
+class TunedDoor:
+    """Opens runs and adapters, and knows which of them share a lane.
+
+    Args:
+        tokens: of one forward pass at most.
+    """
+
+    def __init__(self, *, device: str | None, precision: Precision, tokens: int) -> None:
+        self._device, self._precision, self._tokens = device, precision, tokens
+        self._shelf: Shelf | None = None
+        self._loading = Lock()
+
+    def open(self, path: Path) -> tuple[Engine, Facts]:
+        """The model, and what is told of it.
+
+        Raises:
+            LiftuneError: the folder holds no adapter, or it cannot be loaded.
+        """
+        need(*EXTRAS["tune"])
+        folder = adapter_folder(path)
+        if folder is None:
+            raise ArtifactError(
+                f"{path} holds neither a run nor a bundle",
+                where="PATH",
+                mend="give a folder that `liftune tune` or `liftune export` wrote",
+            )
+        with self._loading:
+            opened = self._shelves().open(folder)
+        card = opened.card
+        facts = Facts(
+            task=card.task,
+            labels=card.labels,
+            pairs=card.pairs,
+            base=card.base,
+            method=card.method,
+            max_length=card.max_length,
+            kind="run",
+            base_head=card.head,
+            shared=opened.shared,
+            thresholds=card.thresholds,
+            base_thresholds=card.base_thresholds,
+            cutoffs=card.cutoffs,
+        )
+        return self._engine(opened), facts
+
+    def base_of(self, opened: Opened) -> TunedEngine:
+        """The untuned model of an opened one."""
+        with self._loading:
+            return self._engine(self._shelves().open_base(opened.card))
+
+    def _engine(self, opened: Opened) -> TunedEngine:
+        from liftune.models.multi_lora.shared_base import give_back_memory
+
+        give_back_memory()
+        return TunedEngine(opened, self)
+
+    def _shelves(self) -> Shelf:
+        if self._shelf is None:
+            os.environ.setdefault(*KERNELS)  # read once, at the process's first product
+            from dataclasses import replace
+
+            from liftune.hardware.measure import probe
+            from liftune.hardware.plan import make_plan
+            from liftune.models.multi_lora.shared_base import Shelf
+
+            plan = make_plan(probe(), device=self._device).answering
+            self._shelf = Shelf(replace(plan, dtype=self._precision), tokens=self._tokens)
+        return self._shelf

@@ -1,0 +1,87 @@
+"""Exported bundles as the server asks them: no torch.
+
+In: a bundle's folder.  Out: an Engine and its Facts.
+Not here: what runs a bundle (runtime).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.errors import ArtifactError
+from liftune.serve.engine import Engine, Facts, Lane, Work
+from liftune.types import Row
+
+if TYPE_CHECKING:
+    from liftune.inference.onnx_bundle import Bundle
+
+#: Bytes of a text that make about one token; a bundle counts its own only when it computes.
+_BYTES_PER_TOKEN = 4
+
+
+class BundleLane:
+    """The rows of one bundle."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def logits(self, work: Sequence[Work]) -> list[NDArray[np.float32]]:
+        """(C,) float32 of each row."""
+        return list(np.asarray(self._bundle.logits([each.encoded for each in work]), dtype=np.float32))
+
+
+class BundleEngine:
+    """One bundle."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.lane: Lane = BundleLane(bundle)
+
+    def prepare(self, rows: Sequence[Row]) -> list[Work]:
+        """Rows as they are."""
+        return [Work(_tokens(row), None, row) for row in rows]
+
+    def base(self) -> Engine:
+        """A bundle has none.
+
+        Raises:
+            ArtifactError: always.
+        """
+        raise ArtifactError(
+            "a bundle holds the tuned model alone: it has no base to ask",
+            where="with_base",
+            mend="leave out with_base, or serve the run that the bundle was exported from",
+        )
+
+
+def open_bundle(path: Path) -> tuple[Engine, Facts]:
+    """The bundle, and what is told of it.
+
+    Raises:
+        LiftuneError: it is damaged, or what runs it is not installed.
+    """
+    from liftune.inference.onnx_bundle import Bundle  # onnxruntime's room: a server of runs alone does without
+
+    bundle = Bundle.open(path)
+    card = bundle.card
+    facts = Facts(
+        task=card.task,
+        labels=card.labels,
+        pairs=card.pairs,
+        base=card.base,
+        method=card.method,
+        max_length=int(card.tokens["max_length"]),
+        kind="bundle",
+        thresholds=card.thresholds,
+        cutoffs=card.cutoffs,
+    )
+    return BundleEngine(bundle), facts
+
+
+def _tokens(row: Row) -> int:
+    texts = (row,) if isinstance(row, str) else row
+    return 2 + sum(len(text.encode(errors="replace")) for text in texts) // _BYTES_PER_TOKEN

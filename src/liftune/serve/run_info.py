@@ -1,0 +1,46 @@
+"""What the run found that a served model came from.
+
+In: a Loaded model.  Out: its verdict in sentences, and where its report is.
+Not here: how a verdict is worded (report/sections.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+from liftune.errors import LiftuneError
+from liftune.report.sections.results import sections
+from liftune.run_folder import RunFolder
+from liftune.serve.engine import Loaded
+from liftune.serve.schemas import Found
+
+
+def findings(loaded: Loaded) -> Found:
+    """The verdict, as far as a record lies beside the model; a bundle has none."""
+    report = report_of(loaded)
+    return Found(
+        name=loaded.name,
+        verdict=_verdict(loaded.path),
+        report=f"/v1/models/{quote(loaded.name, safe='')}/report" if report else None,
+    )
+
+
+def report_of(loaded: Loaded) -> Path | None:
+    """The report's file, or None where none was written."""
+    for folder in (loaded.path, loaded.path.parent):
+        if (folder / "record.json").is_file() and (folder / "report.html").is_file():
+            return folder / "report.html"
+    return None
+
+
+def _verdict(path: Path) -> list[str]:
+    """Of a run folder, or of the run that an adapter folder lies in."""
+    for folder in (path, path.parent):
+        if (folder / "record.json").is_file():
+            try:
+                record = RunFolder.open(folder).record()
+            except LiftuneError as error:
+                return [f"The record beside this model cannot be read: {error.what}"]
+            return [text for section in sections(record) if section.title == "Verdict" for text in section.sentences]
+    return []

@@ -1,0 +1,163 @@
+"""A cell of the grid carried out: one model tuned by one method under one seed, by the very steps of `liftune tune`.
+
+In: a Stage, which holds what a model's cells share.  Out: what was found; logits on disk.
+Not here: the order of cells, what a failure means for the sweep (sweep.py).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from liftune.baselines.soft_labels import Teacher
+from liftune.data.splits import Splits
+from liftune.errors import MethodError
+from liftune.evaluation.ladder import Ladder
+from liftune.hardware.measure import peak_mib, probe, restart_peak
+from liftune.hardware.plan import make_plan
+from liftune.metrics.registry import check_metric
+from liftune.models.adapter_io import save_adapter
+from liftune.models.attach import attach, check_method
+from liftune.models.backbone import load_backbone
+from liftune.models.classifier import Classifier
+from liftune.models.linear_shapes import shapes_of
+from liftune.models.methods.registry import find_method, parse_options
+from liftune.progress import Progress
+from liftune.records.sweep import CellFound, RungsFound
+from liftune.run_folder import RunFolder, whole
+from liftune.sweep.grid import Cell, SweepSpec
+from liftune.workflows.finetune import (
+    Job,
+    answers_of,
+    climb_base_and_probe,
+    climb_baselines,
+    same_length,
+    tune_once,
+    with_teacher,
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all cells of a model share."""
+
+    spec: SweepSpec
+    model: str
+    job: Job
+    """Of the rungs that are not tuned; a cell's differs in method, options and seed."""
+    unfit: dict[str, str]
+    """Method -> why it does not fit the model."""
+
+
+def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) -> Stage:
+    """Look at the model once: its labels, which methods fit it, how long a row all contenders can read."""
+    first = Cell(model, spec.methods[0], spec.run.train.seeds[0])
+    run = spec.run_of(first)
+    plan = make_plan(probe(), device=run.model.device, accelerations=run.train.accelerations)
+    backbone = load_backbone(run.model, task=splits.task, labels=splits.labels, seed=first.seed, plan=plan)
+    shapes, notes, labels = shapes_of(backbone), backbone.notes, backbone.labels
+    unfit = {}
+    for name in spec.methods:
+        method = find_method(name)
+        options = parse_options(method, spec.options_of(name))
+        try:
+            check_method(backbone, method, options)
+        except MethodError as error:
+            unfit[name] = error.what
+            continue
+        run, backbone = same_length(run, backbone, options)
+    splits = splits.for_labels(labels)
+    method = find_method(first.method)
+    options = parse_options(method, run.method.options)
+    metric = check_metric(run.evaluation.metric, splits.task).name
+    quiet = Progress(quiet=True)
+    job = Job(run, method, options, splits, metric, plan, folder, quiet, shapes, notes=notes)
+    return Stage(spec, model, job, unfit)
+
+
+def climb_rungs(stage: Stage) -> RungsFound:
+    """Majority, tf-idf, the base as it is, and the probe."""
+    job = stage.job
+    ladder = Ladder(job.splits, job.metric, job.keep)
+    words = climb_baselines(job, ladder)
+    backbone = load_backbone(
+        job.spec.model, task=job.splits.task, labels=job.splits.labels, seed=job.spec.train.seeds[0], plan=job.plan
+    )
+    base = attach(backbone, None, None, plan=job.plan)
+    job = with_teacher(job, [words, climb_base_and_probe(job, ladder, base)])
+    _keep_teacher(job)
+    return RungsFound(
+        model=stage.model,
+        labels=job.splits.labels,
+        max_length=base.max_length,
+        plan=base.plan.choices,
+        contenders=ladder.contenders,
+        notes=job.notes,
+    )
+
+
+def tune_cell(stage: Stage, cell: Cell) -> CellFound:
+    """One tuned model: its scores, what it cost, its answers on disk. Its weights are not kept.
+
+    Raises:
+        LiftuneError: what `liftune tune` would raise.
+    """
+    if cell.method in stage.unfit:
+        return CellFound(
+            model=cell.model, method=cell.method, seed=cell.seed, state="unfit", reason=stage.unfit[cell.method]
+        )
+    method = find_method(cell.method)
+    options = parse_options(method, stage.spec.options_of(cell.method))
+    train = stage.job.spec.train.model_copy(update={"seeds": (cell.seed,)})
+    spec = stage.job.spec.model_copy(update={"train": train})
+    job = replace(stage.job, spec=spec, method=method, options=options, teacher=_kept_teacher(stage.job))
+    held = restart_peak()
+    classifier, _, log = tune_once(job, method, options, cell.seed)
+    parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
+    answers = answers_of(job, classifier, log)
+    peak = peak_mib()
+    found = Ladder(job.splits, job.metric, job.keep).add(cell.name, [answers], max_length=classifier.max_length)
+    return CellFound(
+        model=cell.model,
+        method=cell.method,
+        seed=cell.seed,
+        state="done",
+        metrics=found.metrics,
+        validation=found.validation,
+        train_seconds=log.seconds,
+        evaluate_seconds=answers.evaluate_seconds,
+        trainable_parameters=parameters,
+        adapter_bytes=saved_bytes(classifier, pairs=job.splits.pairs),
+        memory_mib=None if held is None or peak is None else peak - held,
+        log=log,
+    )
+
+
+def saved_bytes(classifier: Classifier, *, pairs: bool) -> int:
+    """How large the weights are on disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_adapter(classifier, Path(folder) / "adapter", pairs=pairs)
+        return sum(path.stat().st_size for path in Path(folder).rglob("*.safetensors"))
+
+
+def _keep_teacher(job: Job) -> None:
+    """The rungs are climbed once; each cell, maybe in another process, learns from the same teacher."""
+    if job.teacher is None:
+        return
+    taught = job.teacher
+    with whole(job.folder.path / "teacher.npy") as file:
+        np.save(file, taught.expected)
+    with whole(job.folder.path / "teacher.json") as file:
+        facts = {"name": taught.name, "score": taught.score, "temperature": taught.temperature}
+        file.write(json.dumps(facts).encode())
+
+
+def _kept_teacher(job: Job) -> Teacher | None:
+    facts = job.folder.path / "teacher.json"
+    if not facts.is_file():
+        return None
+    return Teacher(expected=np.load(facts.with_suffix(".npy")), **json.loads(facts.read_text(encoding="utf-8")))

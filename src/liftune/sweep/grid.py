@@ -1,0 +1,131 @@
+"""What a sweep is asked: a RunSpec's options, and the models and methods to cross with its seeds.
+
+In: options.  Out: a SweepSpec, its cells, each cell's RunSpec.
+Not here: carrying them out (cells.py, sweep.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from liftune.errors import SpecError
+from liftune.models.methods.registry import METHODS, find_method, parse_options
+from liftune.spec import DEFAULT_MODEL, MethodSpec, Names, RunSpec, Spec
+
+#: What stands for every registered method.
+EVERY = "all"
+
+
+def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if none occurs twice.
+
+    >>> distinct(("lora", "ia3"))
+    ('lora', 'ia3')
+    """
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given twice")
+    return values
+
+
+Grid = Annotated[Names, AfterValidator(distinct), Field(min_length=1)]
+
+
+class SweepSpec(Spec):
+    """Everything that `liftune sweep` was asked for."""
+
+    run: RunSpec = Field(default_factory=RunSpec)
+    """Data, training, seeds: what all cells share. Its model's and method's names stand for nothing."""
+    methods: Grid
+    """Tuning methods by name."""
+    models: Grid = (DEFAULT_MODEL,)
+    """Pretrained models, each as --model takes it."""
+
+    @classmethod
+    def of(cls, run: RunSpec, methods: Any, models: Any = None) -> SweepSpec:
+        """Checked, with methods by their own names and `all` spelt out.
+
+        Raises:
+            SpecError: a name that is given twice, or none.
+            MethodError: an unknown method, or a wrong option of one.
+        """
+        values = {"run": run, "methods": methods} | ({"models": models} if models else {})
+        spec = cls.checked(values, where="--methods, --models")
+        names = tuple(METHODS) if spec.methods == (EVERY,) else tuple(find_method(name).name for name in spec.methods)
+        spec = cls.checked({"run": spec.run, "methods": names, "models": spec.models}, where="--methods, --models")
+        for name in names:
+            parse_options(find_method(name), spec.options_of(name))
+        spec.refuse_options_of_others()
+        return spec
+
+    def options_of(self, method: str) -> dict[str, Any]:
+        """The options that were given for one method, METHOD.KEY=VALUE."""
+        given = self.run.method.options
+        return {key.partition(".")[2]: value for key, value in given.items() if key.partition(".")[0] == method}
+
+    def refuse_options_of_others(self) -> None:
+        """Refuse an option that no method of the grid is given."""
+        stray = [key for key in self.run.method.options if key.partition(".")[0] not in self.methods or "." not in key]
+        if stray:
+            raise SpecError(
+                f"{', '.join(stray)} belongs to no method of the sweep",
+                where="--set",
+                mend=f"write METHOD.KEY=VALUE, with METHOD one of: {', '.join(self.methods)}",
+            )
+
+    def run_of(self, cell: Cell) -> RunSpec:
+        """What `liftune tune` would be asked for this cell."""
+        method = MethodSpec(name=cell.method, options=self.options_of(cell.method))
+        model = self.run.model.model_copy(update={"name": cell.model})
+        train = self.run.train.model_copy(update={"seeds": (cell.seed,)})
+        return self.run.model_copy(update={"method": method, "model": model, "train": train})
+
+    def cells(self) -> list[Cell]:
+        """All of them, seed by seed, so that a sweep that is stopped has something of every method."""
+        return [
+            Cell(model, method, seed)
+            for seed in self.run.train.seeds
+            for model in self.models
+            for method in self.methods
+        ]
+
+    def folder_name(self) -> str:
+        """Of the sweep, where none is asked for: the same for the same data, so that a rerun finds it."""
+        source = self.run.data.source.removeprefix("sample:")
+        return f"{Path(source).name.split('.')[0].split('@')[0].replace(':', '-') or 'data'}-sweep"
+
+    def short_names(self) -> dict[str, str]:
+        """Model -> a name for folders and tables: the last part of its own, numbered where two would be alike."""
+        return dict(
+            zip(self.models, _unlike([Path(model).name.partition("@")[0] for model in self.models]), strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One tuned model of the grid."""
+
+    model: str
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Within its model's folder."""
+        return f"{self.method}-{self.seed}"
+
+
+def _unlike(names: Sequence[str]) -> list[str]:
+    """The names, the second of equals with -2 behind it, and so on."""
+    found: list[str] = []
+    for name in names:
+        number = 1
+        while (name if number == 1 else f"{name}-{number}") in found:
+            number += 1
+        found.append(name if number == 1 else f"{name}-{number}")
+    return found

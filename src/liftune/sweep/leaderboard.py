@@ -1,0 +1,110 @@
+"""What the cells of a sweep come to: one standing a contender, ranked, with what it cost.
+
+In: cells and rungs as found, and each one's answers.  Out: Standings, best first.
+Not here: the ranking's statistics (evidence/ranking.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.ranking import Entrant, rank
+from liftune.metrics.registry import METRICS
+from liftune.records.sweep import CellFound, Cost, Standing
+from liftune.types import BoolArray, FloatArray
+
+#: Cost -> where a Standing has it.
+COSTS: dict[Cost, str] = {"seconds": "train_seconds", "memory": "memory_mib", "size": "adapter_bytes"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contender of one model: its cells, one a seed (a rung has one), and their evaluations."""
+
+    model: str
+    contender: str
+    tuned: bool
+    cells: tuple[CellFound, ...]
+    evaluations: tuple[Evaluation, ...]
+
+
+def standings(entries: Sequence[Entry], metric: str) -> tuple[Standing, ...]:
+    """Every contender, best first, with its costs and the fronts that it is on."""
+    by_key = {f"{entry.model}\n{entry.contender}": entry for entry in entries}
+    places = rank([Entrant(key, entry.evaluations) for key, entry in by_key.items()], metric)
+    found = []
+    for place in places:
+        entry = by_key[place.name]
+        found.append(
+            Standing(
+                model=entry.model,
+                contender=entry.contender,
+                tuned=entry.tuned,
+                rank=place.rank,
+                score=place.score,
+                seeds=len(entry.cells),
+                spread=place.spread,
+                validation=_mean([cell.validation.get(metric) for cell in entry.cells]),
+                train_seconds=_mean([cell.train_seconds for cell in entry.cells]),
+                memory_mib=_mean([cell.memory_mib for cell in entry.cells]),
+                trainable_parameters=entry.cells[0].trainable_parameters,
+                adapter_bytes=round(np.mean([cell.adapter_bytes for cell in entry.cells])) if entry.tuned else None,
+            )
+        )
+    return on_fronts(found, METRICS[metric].sign)
+
+
+def chosen(found: Sequence[Standing], metric: str) -> Standing | None:
+    """What validation likes best, the first of equals; None where it likes nothing."""
+    known = [each for each in found if each.validation is not None]
+    return max(known, key=lambda each: METRICS[metric].sign * (each.validation or 0.0), default=None)
+
+
+def on_fronts(found: Sequence[Standing], sign: float) -> tuple[Standing, ...]:
+    """Each standing with the costs at which nothing else is both cheaper and better."""
+    fronts: dict[int, list[Cost]] = {i: [] for i in range(len(found))}
+    for cost, field in COSTS.items():
+        known = [i for i, each in enumerate(found) if getattr(each, field) is not None and each.score.value is not None]
+        points = np.array(
+            [[getattr(found[i], field), -sign * (found[i].score.value or 0.0)] for i in known], dtype=float
+        )
+        for i, on in zip(known, front(points.reshape(-1, 2)), strict=True):
+            if on:
+                fronts[i].append(cost)
+    return tuple(each.model_copy(update={"fronts": tuple(fronts[i])}) for i, each in enumerate(found))
+
+
+def front(points: FloatArray) -> BoolArray:
+    """(N,) whether no other point is at most as large in both columns and smaller in one.
+
+    >>> front(np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 2.0]])).tolist()
+    [True, True, False]
+    """
+    no_larger = np.all(points[None, :, :] <= points[:, None, :], axis=2)
+    smaller = np.any(points[None, :, :] < points[:, None, :], axis=2)
+    return np.asarray(~np.any(no_larger & smaller, axis=1))
+
+
+def entries_of(
+    model: str, rungs: Mapping[str, tuple[CellFound, Evaluation]], cells: Sequence[tuple[CellFound, Evaluation]]
+) -> list[Entry]:
+    """A model's contenders: its rungs, and its cells gathered by method."""
+    found = [Entry(model, name, False, (cell,), (evaluation,)) for name, (cell, evaluation) in rungs.items()]
+    gathered: dict[str, Entry] = {}
+    for cell, evaluation in cells:
+        # The rung `probe` is fitted to features; the method of that name tunes the model's own head.
+        name = f"{cell.method} (tuned)" if cell.method in rungs else cell.method
+        before = gathered.get(cell.method, Entry(model, name, True, (), ()))
+        gathered[cell.method] = replace(
+            before, cells=(*before.cells, cell), evaluations=(*before.evaluations, evaluation)
+        )
+    return [*found, *gathered.values()]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

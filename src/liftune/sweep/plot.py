@@ -1,0 +1,104 @@
+"""A sweep as a picture: score against training time, memory and adapter size, the fronts drawn in.
+
+In: a SweepRecord and a file's name.  Out: an SVG or PNG.
+Not here: which standings are on a front (standing.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liftune.errors import EXTRAS, SpecError, need
+from liftune.records.sweep import Cost, Standing, SweepRecord
+from liftune.run_folder import whole
+from liftune.sweep.leaderboard import COSTS
+
+ENDINGS = (".svg", ".png")
+_AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "own memory, MiB", "size": "adapter, MB"}
+_UNITS: dict[Cost, float] = {"seconds": 1.0, "memory": 1.0, "size": 1e6}
+#: A cost so many times below the middle one, as the majority's time, would take the whole axis.
+_LEAST_SHARE = 1e-3
+
+
+def check_picture(path: str) -> None:
+    """Refuse a file name that no picture can have, before anything is computed.
+
+    Raises:
+        SpecError: its ending is another.
+        MissingExtra: matplotlib is not installed.
+    """
+    if Path(path).suffix.lower() not in ENDINGS:
+        raise SpecError(
+            f"{path} is no kind of picture that can be drawn", where="--picture", mend="end it in .svg or .png"
+        )
+    need(*EXTRAS["report"])
+
+
+def draw(record: SweepRecord, path: str) -> None:
+    """One panel a cost; points on the front are filled and joined, and every point has its name.
+
+    Raises:
+        ArtifactError: the file cannot be written.
+    """
+    check_picture(path)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(COSTS), 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, cost in zip(figure.subplots(1, len(COSTS), sharey=True), COSTS, strict=True):
+        _panel(axes, record, cost)
+    figure.axes[0].set_ylabel(f"{record.metric} on test")
+    figure.suptitle(f"{Path(record.data).name or record.data}: filled and joined points are on the front")
+    with whole(Path(path)) as file:
+        figure.savefig(file, format=Path(path).suffix.lower()[1:], dpi=150)
+
+
+def _panel(axes: Any, record: SweepRecord, cost: Cost) -> None:
+    points = _points(record, cost)
+    for each, place in points:
+        on = cost in each.fronts
+        axes.errorbar(
+            *place,
+            yerr=_reach(each),
+            fmt="o",
+            color="C0" if on else "0.6",
+            markerfacecolor="C0" if on else "none",
+            elinewidth=0.6,
+            zorder=3 if on else 2,
+        )
+        axes.annotate(_named(each, record), place, xytext=(4, 3), textcoords="offset points", fontsize=7)
+    joined = sorted(place for each, place in points if cost in each.fronts)
+    if joined:
+        axes.plot(*zip(*joined, strict=True), color="C0", linewidth=0.8, drawstyle="steps-post", zorder=1)
+    if points:
+        axes.set_xscale("log")
+        for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
+    axes.set_xlabel(_AXES[cost])
+
+
+def _points(record: SweepRecord, cost: Cost) -> list[tuple[Standing, tuple[float, float]]]:
+    """Each standing that has this cost and a score, with its place in the panel."""
+    found = [
+        (each, (float(amount) / _UNITS[cost], each.score.value))
+        for each in record.standings
+        if (amount := getattr(each, COSTS[cost])) is not None and each.score.value is not None
+    ]
+    middle = float(np.median([place[0] for _, place in found])) if found else 0.0
+    return [(each, place) for each, place in found if place[0] > middle * _LEAST_SHARE]
+
+
+def _reach(each: Standing) -> Any:
+    """How far the interval goes below and above the value."""
+    score = each.score
+    if score.value is None or score.low is None or score.high is None:
+        return None
+    return [[max(0.0, score.value - score.low)], [max(0.0, score.high - score.value)]]
+
+
+def _named(each: Standing, record: SweepRecord) -> str:
+    return f"{each.contender} ({Path(each.model).name})" if len(record.rungs) > 1 else each.contender

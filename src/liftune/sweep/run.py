@@ -1,0 +1,256 @@
+"""A sweep: every cell of a grid, one after the other or side by side, then one table.
+
+In: a SweepSpec.  Out: a SweepRecord, and a folder that a rerun goes on with.
+Not here: one cell (cells.py), the disk (folder.py), the ranking (standing.py).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+from liftune.data import load_data
+from liftune.data.splits import Splits
+from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
+from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.thresholds import choose_thresholds
+from liftune.hardware.measure import probe, set_threads
+from liftune.hardware.plan import make_plan
+from liftune.metrics.registry import METRICS, check_metric
+from liftune.progress import Progress
+from liftune.records.sweep import CellFound, RungsFound, SweepRecord
+from liftune.report.sections.results import interval
+from liftune.run_folder import RunFolder
+from liftune.sweep.cells import Stage, climb_rungs, set_stage, tune_cell
+from liftune.sweep.folder import SweepFolder
+from liftune.sweep.grid import Cell, SweepSpec
+from liftune.sweep.leaderboard import Entry, chosen, entries_of, standings
+from liftune.workflows.tune import versions
+
+
+def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -> SweepRecord:
+    """Tune every model by every method under every seed on the same rows, and rank what came of it.
+
+    Args:
+        jobs: processes at once, each with its share of the processor's threads.
+
+    Raises:
+        LiftuneError: what can be refused before anything is tuned, or a disk that cannot be written. A cell that fails
+            ends nothing: its reason is kept, and a rerun tries it again.
+    """
+    need(*EXTRAS["tune"])
+    progress = progress or Progress(quiet=True)
+    check_jobs(spec, jobs)
+    folder = SweepFolder.claim(spec)
+    splits = load_data(spec.run.data)
+    stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
+    folder.begin(spec, splits)
+    for stage in stages.values():
+        if folder.rungs(stage.model) is None:
+            progress.say(f"{stage.model}: the rungs that are not tuned")
+            folder.save_rungs(climb_rungs(stage))
+    left = [cell for cell in spec.cells() if not folder.settled(cell)]
+    tell_start(spec, left, progress)
+    with kept(folder, spec):
+        run_cells(stages, folder, left, jobs, progress)
+    record = conclude(stages, folder, splits)
+    folder.save_record(record)
+    return record
+
+
+def check_jobs(spec: SweepSpec, jobs: int) -> None:
+    """Refuse processes that would get in each other's way.
+
+    Raises:
+        SpecError: fewer than one, or several on one accelerator.
+    """
+    if jobs < 1:
+        raise SpecError(f"{jobs} processes can do nothing", where="--jobs", mend="give 1 or more")
+    plan = make_plan(probe(), device=spec.run.model.device)
+    if jobs > 1 and plan.device != "cpu":
+        raise SpecError(
+            f"{jobs} processes would share {plan.device}, its memory and its speed",
+            where="--jobs",
+            mend="leave --jobs out, or give --device cpu",
+        )
+
+
+def tell_start(spec: SweepSpec, left: Sequence[Cell], progress: Progress) -> None:
+    """How much there is to do."""
+    every = len(spec.cells())
+    done = f", {every - len(left)} of them done before" if len(left) < every else ""
+    models, methods, seeds = len(spec.models), len(spec.methods), len(spec.run.train.seeds)
+    progress.say(f"{every} cells: {models} models, {methods} methods, {seeds} seeds{done}")
+
+
+@contextmanager
+def kept(folder: SweepFolder, spec: SweepSpec) -> Iterator[None]:
+    """Whoever stops a sweep is told that it can go on."""
+    try:
+        yield
+    except BaseException as error:
+        done = sum(folder.settled(cell) for cell in spec.cells())
+        error.add_note(f"kept: {done} cells, in {folder.path}; the same command goes on")
+        raise
+
+
+def run_cells(
+    stages: dict[str, Stage], folder: SweepFolder, left: Sequence[Cell], jobs: int, progress: Progress
+) -> None:
+    """Every cell that is left, each on disk as soon as it is done."""
+    found = _here(stages, left) if jobs == 1 else _side_by_side(stages, left, jobs)
+    with progress.bar("cells", len(left), speed=False) as advance:
+        for number, cell in enumerate(found, start=1):
+            folder.save_cell(cell)
+            progress.say(line(cell, number, len(left), stages[cell.model].job.metric))
+            advance(1, note=f"{cell.method} seed {cell.seed}")
+
+
+def line(cell: CellFound, number: int, of: int, metric: str) -> str:
+    """What became of a cell."""
+    what = f"  {number} of {of}: {cell.model} {cell.method} seed {cell.seed}"
+    if cell.state != "done":
+        return f"{what}: {cell.state}: {(cell.reason or '').splitlines()[0]}"
+    return f"{what}: {metric} {interval(cell.metrics[metric])}, {cell.train_seconds or 0.0:.1f} s of training"
+
+
+def attempt(stage: Stage, cell: Cell) -> CellFound:
+    """The cell, done or not: what goes wrong in one must not end the others.
+
+    Raises:
+        ArtifactError: the disk cannot be written, which no other cell would survive either.
+    """
+    try:
+        return tune_cell(stage, cell)
+    except ArtifactError:
+        raise
+    except LiftuneError as error:
+        reason = error.what
+    except Exception as error:  # whatever a library raises is this cell's reason, kept and shown
+        reason = f"{type(error).__name__}: {error}"
+    return CellFound(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
+
+
+def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Iterator[CellFound]:
+    for cell in left:
+        yield attempt(stages[cell.model], cell)
+
+
+def _side_by_side(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Iterator[CellFound]:
+    """Cells in so many fresh processes, in the order in which they are done."""
+    threads = max(1, probe().threads // jobs)
+    first = next(iter(stages.values()))
+    places = {model: str(stage.job.folder.path) for model, stage in stages.items()}
+    asked = first.spec.model_dump_json()
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=set_threads, initargs=(threads,)
+    )
+    with pool:
+        futures = [pool.submit(_in_process, asked, cell, places[cell.model]) for cell in left]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _in_process(asked: str, cell: Cell, place: str) -> CellFound:
+    return attempt(_stage(asked, cell.model, place), cell)
+
+
+# A process is handed one cell after the other: what a model's cells share is made once in it.
+@lru_cache(maxsize=1)
+def _stage(asked: str, model: str, place: str) -> Stage:
+    spec = SweepSpec.model_validate_json(asked)
+    return set_stage(spec, model, load_data(spec.run.data), RunFolder(Path(place)))
+
+
+def conclude(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> SweepRecord:
+    """Everything that was found, as one record."""
+    first = next(iter(stages.values()))
+    spec, metric = first.spec, check_metric(first.spec.run.evaluation.metric, splits.task).name
+    cells = tuple(found for cell in spec.cells() if (found := folder.cell(cell)) is not None)
+    rungs = tuple(cast(RungsFound, folder.rungs(model)) for model in spec.models)
+    entries = [
+        entry for stage, found in zip(stages.values(), rungs, strict=True) for entry in _entries(stage, found, cells)
+    ]
+    ranked = standings(entries, metric)
+    best = chosen(ranked, metric)
+    return SweepRecord(
+        sweep=str(folder.path),
+        data=spec.run.data.source,
+        task=splits.task,
+        labels=splits.labels,
+        partial=splits.partial,
+        rows=splits.counts,
+        audit=splits.audit,
+        metric=metric,
+        data_fingerprint=splits.fingerprint,
+        rungs=rungs,
+        cells=cells,
+        standings=ranked,
+        chosen=None if best is None else f"{best.contender} on {best.model}",
+        notes=notes(cells, rungs),
+        versions=versions(),
+    )
+
+
+def notes(cells: Sequence[CellFound], rungs: Sequence[RungsFound]) -> tuple[str, ...]:
+    """What should be known of the numbers."""
+    said = []
+    if any(cell.state == "done" and cell.memory_mib is None for cell in cells):
+        said.append("memory of a cell is unknown: this system does not let a process count it anew")
+    if len({found.max_length for found in rungs}) > 1:
+        said.append("the models read rows cut at different lengths: " + ", ".join(_lengths(rungs)))
+    return tuple(said)
+
+
+def _lengths(rungs: Sequence[RungsFound]) -> Iterator[str]:
+    return (f"{found.model} {found.max_length} tokens" for found in rungs)
+
+
+def _entries(stage: Stage, rungs: RungsFound, cells: Sequence[CellFound]) -> list[Entry]:
+    """A model's contenders with their answers, from disk."""
+    done = [cell for cell in cells if cell.model == stage.model and cell.state == "done"]
+    as_cells = {
+        contender.name: CellFound(
+            model=stage.model,
+            method=contender.name,
+            seed=stage.spec.run.train.seeds[0],
+            state="done",
+            metrics=contender.metrics,
+            validation=contender.validation,
+            train_seconds=contender.seconds.train,
+            trainable_parameters=contender.trainable_parameters,
+        )
+        for contender in rungs.contenders
+    }
+    return entries_of(
+        stage.model,
+        {name: (cell, _evaluation(stage, name)) for name, cell in as_cells.items()},
+        [(cell, _evaluation(stage, f"{cell.method}-{cell.seed}")) for cell in done],
+    )
+
+
+def _evaluation(stage: Stage, name: str) -> Evaluation:
+    """A contender's answers to the test rows, decided as in the ladder."""
+    splits, folder = stage.job.splits, stage.job.folder
+    metric, targets = METRICS[stage.job.metric], splits.encoded(splits.validation)
+    decided = choose_thresholds(folder.logits(name, "validation"), targets, splits.task, metric)
+    return Evaluation(
+        name=name,
+        task=splits.task,
+        labels=splits.labels,
+        unseen=splits.unseen,
+        ids=splits.test.ids,
+        logits=folder.logits(name),
+        targets=splits.encoded(splits.test),
+        fingerprint=splits.fingerprint,
+        groups=splits.test.groups,
+        thresholds=decided.found.thresholds if decided else None,
+    )

@@ -1,0 +1,80 @@
+"""Start a fresh head's last layer from a linear fit on what it reads, not from random numbers.
+
+In: a Classifier that has not been trained, the splits.  Out: the same Classifier, its last layer fitted.
+Not here: the linear models (evidence/linear.py), which layer is the last (models/families.py), training (train.py).
+
+Probing first and tuning then reaches the same score in fewer epochs, and bends the body less where a random head would
+pull it everywhere (LP-FT: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features").
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.baselines.linear_models import Linear, choose_strength
+from liftune.baselines.linear_probe import Scale
+from liftune.data.splits import Splits
+from liftune.metrics.registry import METRICS
+from liftune.models.classifier import Classifier
+from liftune.tasks.base import TaskKind
+from liftune.types import FloatArray, IntArray
+
+#: Rows that are read for the fit: a start needs no more, and reading is a third of an epoch's time. Of long rows fewer
+#: are, as many as hold MOST_TOKENS, but LEAST_ROWS.
+LEAST_ROWS, MOST_ROWS, MOST_TOKENS = 1_000, 4_000, 300_000
+#: Inverse strengths (scikit-learn's C) along the path. Validation chooses by the loss, not by the run's metric: a head
+#: that is right but far too sure has steep weights, which would tear at the body.
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
+
+
+def start_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | None:
+    """Fit the last layer on its inputs, and put the fit in its place.
+
+    Args:
+        seed: of the sample of train.
+
+    Returns:
+        the layer's weight and bias (zero where it has none); None, and the head as it is, where it was trained before.
+    """
+    if classifier.backbone.head == "trained":
+        return None
+    rows = _sample(classifier.encode(splits.train.rows).lengths, seed)
+    # With dropout: a fit on clean inputs may lean on small differences between large numbers, which dropout drowns.
+    inputs = classifier.final_inputs([splits.train.rows[i] for i in rows], dropout=True)
+    scale = Scale.learn("none", inputs)
+    mean, spread = classifier.target_scale
+
+    def scaled(targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (targets - mean) / spread if splits.task is TaskKind.REGRESSION else targets
+
+    chosen = choose_strength(
+        (scale(inputs), scaled(splits.encoded(splits.train)[rows])),
+        (scale(classifier.final_inputs(splits.validation.rows)), scaled(splits.encoded(splits.validation))),
+        len(splits.labels) if splits.task.outputs_labels else 1,
+        splits.task,
+        METRICS["log_loss" if splits.task.outputs_labels else "rmse"],
+        STRENGTHS,
+    )
+    fitted = scale.fold(chosen.model)
+    if not classifier.has_output_bias:
+        fitted = without_bias(fitted, inputs.mean(axis=0))
+    classifier.set_final_layer(fitted.weight, fitted.bias)
+    return fitted
+
+
+def _sample(lengths: IntArray, seed: int) -> IntArray:
+    """Positions of the rows to read, in order.
+
+    >>> [len(_sample(np.full(5_000, length), 0)) for length in (20, 150, 500)]
+    [4000, 2000, 1000]
+    """
+    drawn = np.random.default_rng(seed).permutation(len(lengths))[:MOST_ROWS]
+    enough = int(np.searchsorted(np.cumsum(lengths[drawn]), MOST_TOKENS, side="right"))
+    return np.sort(drawn[: max(LEAST_ROWS, enough)])
+
+
+def without_bias(model: Linear, centre: FloatArray) -> Linear:
+    """The same answers at the mean input (D,), from the weight alone: b x'c / c'c stands for the bias b."""
+    weight = model.weight + np.outer(model.bias, centre) / max(float(centre @ centre), 1e-12)
+    return Linear(np.asarray(weight, dtype=np.float32), np.zeros_like(model.bias))

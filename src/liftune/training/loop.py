@@ -1,0 +1,271 @@
+"""The training loop, readable top to bottom.
+
+In: a Classifier, the rows, a Schedule.  Out: the same Classifier at its best epoch, and a TrainLog.
+Not here: how many steps (schedule.py), which epoch is kept (best.py), which parameters are trained (models/), the loss
+(models/objective.py), which rows go through the model together (passes.py), what a run does around it (run.py).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor
+
+from liftune.baselines.soft_labels import Teacher
+from liftune.data.splits import Splits
+from liftune.evaluation.evaluate import validation_scores
+from liftune.hardware.workers import ONE_LANE, Lanes, open_lanes
+from liftune.models.classifier import Classifier
+from liftune.models.tokens.collator import Tokens
+from liftune.progress import Advance, Progress
+from liftune.records.training import TrainLog
+from liftune.spec import TrainSpec
+from liftune.training.early_stopping import Best
+from liftune.training.head_init import start_head
+from liftune.training.loss import Objective
+from liftune.training.micro_batches import shares
+from liftune.training.schedule import Schedule, default_patience
+from liftune.types import IntArray
+
+
+def train(
+    classifier: Classifier,
+    splits: Splits,
+    spec: TrainSpec,
+    schedule: Schedule,
+    *,
+    metric: str,
+    seed: int,
+    progress: Progress,
+    teacher: Teacher | None = None,
+) -> TrainLog:
+    """Tune the classifier on train; leave it at the epoch that validation likes best, the start being one of them.
+
+    Args:
+        metric: chooses the epoch.
+        seed: of row order and dropout. Same seed, same machine, same result.
+        teacher: of train's rows, in their order; None learns from the labels alone. It is listened to until the
+            classifier is as good as it is, on validation: a weaker teacher would hold it back.
+
+    Raises:
+        LiftuneError: the loss stopped being a number before an epoch was finished.
+    """
+    set_seed(seed)
+    order = np.random.default_rng(seed)
+    loop = Loop.of(classifier, splits, spec, schedule, teacher)
+    if spec.head == "fitted":
+        start_head(classifier, splits, seed=seed)
+    best = Best(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
+    if classifier.backbone.head == "trained" or spec.head == "fitted":  # a random head has nothing to lose
+        best.start(scored(classifier, splits), classifier)
+        progress.say(best.line())
+    taught = 0
+    steps = 0
+    for epoch in range(1, schedule.epochs + 1):
+        started = time.perf_counter()
+        with progress.bar(f"epoch {epoch} of {schedule.epochs}", len(loop.rows)) as advance:
+            losses = loop.epoch(order.permutation(len(loop.rows)), steps, advance)
+        seconds = time.perf_counter() - started
+        steps += len(losses)
+        taught += loop.taught
+        if not math.isfinite(losses[-1]):
+            best.diverged(epoch, schedule.learning_rate)
+            break
+        found = scored(classifier, splits)
+        best.see(epoch, found, float(np.mean(losses)), seconds, len(loop.rows), classifier)
+        progress.say(best.line())
+        if best.stopped:
+            break
+        if teacher and loop.taught and best.latest >= teacher.score:
+            loop = loop.on_labels_alone(splits)
+    classifier.restore(best.state)
+    classifier.fold_target_scale()
+    return TrainLog(
+        seed=seed,
+        teacher=teacher.name if teacher else None,
+        teacher_share=spec.teacher_share if teacher else 0.0,
+        taught_epochs=taught,
+        learning_rate=schedule.learning_rate,
+        batch_size=schedule.batch_size,
+        steps=steps,
+        best_epoch=best.epoch,
+        start=best.before,
+        epochs=tuple(best.log),
+        seconds=sum(epoch.seconds for epoch in best.log),
+        stopped=best.stopped or "all epochs ran",
+        tokens=len(best.log) * loop.rows.total,
+        token_pairs=len(best.log) * loop.rows.token_pairs,
+    )
+
+
+def scored(classifier: Classifier, splits: Splits) -> dict[str, float | None]:
+    """Every metric of the task on validation."""
+    return validation_scores(classifier.logits(splits.validation.rows), splits.encoded(splits.validation), splits.task)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What every step needs."""
+
+    classifier: Classifier
+    objective: Objective
+    accelerator: Accelerator
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    rows: Tokens
+    spec: TrainSpec
+    batch_size: int
+    taught: bool = False
+    """Whether a teacher has a share of the targets."""
+
+    @classmethod
+    def of(
+        cls,
+        classifier: Classifier,
+        splits: Splits,
+        spec: TrainSpec,
+        schedule: Schedule,
+        teacher: Teacher | None = None,
+    ) -> Loop:
+        """Tokenise train, once, and make the objective and the optimizer."""
+        accelerator = Accelerator(cpu=classifier.plan.device == "cpu")
+        objective = Objective.of(
+            classifier,
+            splits,
+            class_weights=spec.class_weights,
+            expected=teacher.expected if teacher else None,
+            teacher_share=spec.teacher_share,
+        )
+        optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)
+        rows = classifier.encode(splits.train.rows)
+        return cls(
+            classifier,
+            objective,
+            accelerator,
+            accelerator.prepare(optimizer),
+            scheduler,
+            rows,
+            spec,
+            schedule.batch_size,
+            taught=bool(teacher),
+        )
+
+    def on_labels_alone(self, splits: Splits) -> Loop:
+        """The same, without a teacher from here on."""
+        objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
+        return replace(self, objective=objective, taught=False)
+
+    def epoch(self, order: IntArray, steps: int, advance: Advance) -> list[float]:
+        """One pass over train.
+
+        Args:
+            order: (N,) positions of the rows, as they are visited.
+            steps: those taken before.
+
+        Returns:
+            the loss of each step; the last one is not finite if training cannot go on.
+        """
+        self.classifier.model.train()
+        lengths = self.rows.lengths.tolist()
+        method = self.classifier.method
+        losses: list[float] = []
+        with open_lanes(self.classifier.plan.lanes, random=True) as lanes:
+            for batch in batches(order, self.batch_size):
+                losses.append(self.backward(shares(batch, lengths, self.classifier.plan), lanes))
+                if not math.isfinite(losses[-1]):
+                    break
+                self.accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm)
+                self.optimizer.step()
+                self.scheduler.step()
+                if method and method.after_step:
+                    method.after_step(self.classifier.model, steps + len(losses))
+                self.optimizer.zero_grad()
+                advance(len(batch), note=f"loss {losses[-1]:.3f}")
+        self.classifier.model.eval()
+        return losses
+
+    @cached_property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Those that training changes."""
+        return [parameter for _, parameter in self.classifier.trainable()]
+
+    def backward(self, cuts: list[list[list[int]]], lanes: Lanes = ONE_LANE) -> float:
+        """Gradients of one step's mean loss, summed over its passes; returns that loss.
+
+        Args:
+            cuts: rows, by lane and pass.
+        """
+        passes = [rows for share in cuts for rows in share]
+        weight = self.objective.weight([row for rows in passes for row in rows])
+        if len(lanes) == 1:
+            total = 0.0
+            for rows in passes:
+                loss = self.loss(rows, weight, len(passes))
+                self.accelerator.backward(loss)
+                total += float(loss.detach())
+            return total
+
+        def gradients(share: list[list[int]]) -> tuple[float, list[Tensor | None]]:
+            total = 0.0
+            found: list[Tensor | None] = [None] * len(self.parameters)
+            for rows in share:
+                loss = self.loss(rows, weight, len(passes))
+                found = list(map(_sum, found, torch.autograd.grad(loss, self.parameters, allow_unused=True)))
+                total += float(loss.detach())
+            return total, found
+
+        # Added up here, not by each lane as it comes: the order, and with it the rounding, would be chance.
+        done = lanes.map(gradients, cuts)
+        for parameter, each in zip(self.parameters, zip(*(found for _, found in done), strict=True), strict=True):
+            gradient = reduce(_sum, each)
+            shared = gradient is not None and any(gradient is one for one in each)
+            # Autograd may give one tensor to two parameters; what is clipped in place must be the parameter's own.
+            parameter.grad = gradient.clone() if shared else gradient
+        return sum(loss for loss, _ in done)
+
+    def loss(self, rows: list[int], weight: float, passes: int) -> Tensor:
+        """One pass's part of the step's mean loss.
+
+        Args:
+            weight: of all of the step's rows.
+            passes: of the step.
+        """
+        logits = self.classifier.forward(self.classifier.collate([self.rows[i] for i in rows]))
+        loss = self.objective.loss(logits, rows) / weight
+        method = self.classifier.method
+        if method and method.penalty:
+            loss = loss + method.penalty(self.classifier.model) / passes
+        return loss
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Of two gradients; None is none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def make_optimizer(classifier: Classifier, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """The method's own optimizer, or AdamW with no decay on biases and norms."""
+    method = classifier.method
+    if method and method.optimizer:
+        return method.optimizer(classifier.model, classifier.options, learning_rate, weight_decay)
+    matrices = [parameter for _, parameter in classifier.trainable() if parameter.ndim > 1]
+    vectors = [parameter for _, parameter in classifier.trainable() if parameter.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, fused=True)
+
+
+def batches(order: IntArray, size: int) -> Iterator[IntArray]:
+    """The rows of each optimizer step."""
+    for start in range(0, len(order), size):
+        yield order[start : start + size]

@@ -1,0 +1,47 @@
+"""How fast tuning was, against what the machine could do.
+
+In: training logs, the model's shapes, the plan.  Out: a Speed.
+Not here: the count of arithmetic (hardware/flops.py), measuring (hardware/probe.py), training (train.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftune.hardware.flops import Passes, Shapes
+from liftune.hardware.measure import gemm_rate, peak_mib
+from liftune.hardware.plan import Plan
+from liftune.models.methods.base import Method
+from liftune.records.training import Speed, TrainLog
+
+#: Which products each kind of method cannot do without.
+_PASSES: dict[str, Passes] = {"peft": "frozen", "full": "trained", "probe": "forward"}
+
+
+def speed_of(logs: Sequence[TrainLog], rows: int, *, shapes: Shapes, method: Method, plan: Plan) -> Speed | None:
+    """The speed of optimisation over all seeds; None where nothing was timed.
+
+    Args:
+        rows: train's.
+        shapes: the model's.
+        plan: by which it was trained.
+    """
+    seconds = sum(log.seconds for log in logs)
+    tokens = sum(log.tokens for log in logs)
+    if not seconds or not tokens:
+        return None
+    peak = peak_mib()  # before the products below are measured
+    fraction, rate = None, None
+    if not shapes.misfit:
+        rate = gemm_rate(shapes.linears, plan.dtype, device=plan.device, again=True)
+        pairs = sum(log.token_pairs for log in logs)
+        fraction = shapes.flops(tokens, pairs, passes=_PASSES[method.kind]) / seconds / rate
+    return Speed(
+        rows_per_second=rows * sum(len(log.epochs) for log in logs) / seconds,
+        tokens_per_second=tokens / seconds,
+        gemm_fraction=fraction,
+        gemm_rate=rate,
+        peak_mib=peak,
+        plan=plan.choices,
+        note=shapes.misfit or None,
+    )

@@ -1,0 +1,98 @@
+"""Evidence out of fold: the ladder is climbed once a fold, and the answers are put together row by row.
+
+In: a Job with Folds.  Out: rungs on all rows; the adapter on disk, tuned on all rows.
+Not here: the rungs themselves (climb.py), cutting the folds (data/folds.py).
+
+What is judged is the procedure, tuning as asked for: the saved adapter is none of the models that answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from liftune.data.folds import Folds
+from liftune.data.splits import Splits
+from liftune.evaluation.ladder import Answers, Ladder, Rung
+from liftune.models.classifier import Classifier
+from liftune.workflows.finetune import (
+    Job,
+    Tuned,
+    add_tuned,
+    climb_base_and_probe,
+    climb_baselines,
+    climb_full,
+    pupils_of,
+    tell,
+    tune_and_save,
+    tune_seeds,
+    with_teacher,
+)
+
+
+def climb_folds(job: Job, folds: Folds, ladder: Ladder, base: Classifier) -> Tuned:
+    """Every rung on every row, each row answered by what was fitted without its fold; then the adapter, on all rows.
+
+    Args:
+        ladder: of all rows.
+        base: the model as it is; it answers in every fold, and so stays in memory.
+    """
+    climbed = []
+    for number, splits in enumerate(folds.parts, 1):
+        job.progress.say(f"fold {number} of {len(folds.parts)}")
+        climbed.append(climb_fold(replace(job, splits=splits), base))
+    job.progress.say("all folds together")
+    for name in climbed[0].rungs:
+        add_together(job, ladder, name, [each.rungs[name] for each in climbed], folds)
+    job.progress.say("the adapter, on all rows")
+    final = replace(job, splits=folds.final)
+    final = with_teacher(final, pupils_of(final, base))
+    _, tuned = tune_and_save(final, ladder_of(folds.final, job.metric))
+    return tuned
+
+
+def climb_fold(job: Job, base: Classifier) -> Ladder:
+    """One fold's ladder; its models are not kept."""
+    ladder = ladder_of(job.splits, job.metric)
+    job = with_teacher(job, [climb_baselines(job, ladder), climb_base_and_probe(job, ladder, base)])
+    add_tuned(job, ladder, [attempt for _, attempt in tune_seeds(job)])
+    if job.spec.evaluation.with_full:
+        climb_full(job, ladder)
+    return ladder
+
+
+def ladder_of(splits: Splits, metric: str) -> Ladder:
+    """A ladder whose answers are not written: they are part of a whole, or of no test row."""
+    return Ladder(splits, metric, lambda name, answers: None)
+
+
+def add_together(job: Job, ladder: Ladder, name: str, rungs: Sequence[Rung], folds: Folds) -> None:
+    """One contender's answers of all folds, seed by seed, as a rung of the ladder on all rows."""
+    attempts = [together(each, folds) for each in zip(*(rung.attempts for rung in rungs), strict=True)]
+    notes: dict[str, list[str]] = {}
+    for number, rung in enumerate(rungs, 1):
+        for note in rung.contender.notes:
+            notes.setdefault(note, []).append(str(number))
+    contender = ladder.add(
+        name,
+        attempts,
+        head=rungs[0].contender.head,
+        trainable_parameters=round(float(np.mean([rung.contender.trainable_parameters for rung in rungs]))),
+        max_length=rungs[0].max_length,
+        notes=tuple(f"fold {', '.join(numbers)}: {note}" for note, numbers in notes.items()),
+    )
+    tell(job, contender)
+
+
+def together(parts: Sequence[Answers], folds: Folds) -> Answers:
+    """The answers of one seed in every fold, as answers to the whole: test in the order of the file."""
+    train = [each.train_seconds for each in parts if each.train_seconds is not None]
+    return Answers(
+        np.concatenate([each.validation for each in parts]),
+        np.concatenate([each.test for each in parts])[folds.order],
+        sum(each.evaluate_seconds for each in parts),
+        sum(train) if train else None,
+        parts[0].seed,
+    )

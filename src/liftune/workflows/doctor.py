@@ -1,0 +1,204 @@
+"""What was measured on this machine, and what the plan would be, for a model and data where they are given.
+
+In: a RunSpec.  Out: a Checkup, and its sections.
+Not here: measuring (hardware/probe.py), deciding (hardware/plan.py), training.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import Field
+
+from liftune.data import load_data
+from liftune.errors import EXTRAS, need
+from liftune.hardware.flops import SMALL_ENCODER, Shapes
+from liftune.hardware.measure import Facts, gemm_rate, probe
+from liftune.hardware.plan import Plan, make_plan
+from liftune.models.attach import attach
+from liftune.models.backbone import load_backbone
+from liftune.models.linear_shapes import shapes_of
+from liftune.models.tokens.collator import Tokens
+from liftune.records.base import SCHEMA, Choice, Found
+from liftune.report.sections.results import Section, Table, plan_table
+from liftune.spec import RunSpec
+from liftune.tasks.base import TaskKind
+from liftune.training.schedule import step_rows
+from liftune.types import Row
+
+
+class ModelCheck(Found):
+    """What a model is to this machine."""
+
+    name: str
+    family: str
+    linear_weights: int
+    """In the linear layers of its blocks."""
+    unfit: dict[str, str]
+    """Acceleration -> why it does not fit the model; the plan is without it."""
+    note: str | None = None
+    """Why its arithmetic cannot be counted."""
+
+
+class EpochCheck(Found):
+    """One pass of adapter tuning over train."""
+
+    rows: int
+    tokens: int
+    """Without padding, cut at the model's length."""
+    steps: int
+    least_seconds: float | None
+    """Its arithmetic at the measured rate of plain products; null where it cannot be counted."""
+
+
+class Checkup(Found):
+    """A machine, and the plan for it."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    devices: tuple[str, ...]
+    processor: str
+    threads: int
+    bfloat16_speedup: float
+    """float32 over bfloat16 time of one matrix product, on one thread of the processor."""
+    eager_speedup: dict[str, float]
+    """dtype -> fused over plain attention time, forward and backward, on one thread of the processor."""
+    gemm_rates: dict[str, float]
+    """dtype -> operations a second of plain matrix products, on all threads of the planned device."""
+    gemm_of: str
+    """Whose shapes those products have."""
+    device: str
+    plan: tuple[Choice, ...]
+    model: ModelCheck | None = None
+    epoch: EpochCheck | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """A plain object, schema first."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
+    """Look at the machine; and at the model and the data, where the spec names them itself.
+
+    Args:
+        spec: data without a model are looked at with the default model.
+        remeasure: measure again what was measured before.
+
+    Raises:
+        LiftuneError: what `tune` would refuse of device, accelerations, model and data.
+    """
+    need(*EXTRAS["tune"])
+    facts = probe(remeasure=remeasure)
+    plan = make_plan(facts, device=spec.model.device, accelerations=spec.train.accelerations)
+    with_data = "source" in spec.data.model_fields_set
+    if not with_data and "name" not in spec.model.model_fields_set:
+        return _checkup(facts, plan, SMALL_ENCODER, "a small encoder", remeasure)
+    rows: tuple[Row, ...] = ()
+    task: TaskKind = TaskKind.SINGLE_LABEL
+    labels: tuple[str, ...] = ("0", "1")
+    if with_data:
+        splits = load_data(spec.data)
+        task, labels, rows = splits.task, splits.labels, tuple(splits.train.rows)
+    backbone = load_backbone(spec.model, task=task, labels=labels, seed=0, plan=plan)
+    shapes = shapes_of(backbone)
+    base = attach(backbone, None, plan=plan)
+    fitted = base.plan
+    lost = plan.accelerations - fitted.accelerations
+    unfit = {choice.choice: choice.reason for choice in fitted.choices if choice.choice in lost}
+    found = _checkup(facts, fitted, shapes, spec.model.name, remeasure)
+    model = ModelCheck(
+        name=spec.model.name,
+        family=backbone.family,
+        linear_weights=shapes.weights,
+        unfit=unfit,
+        note=shapes.misfit or None,
+    )
+    rate = found.gemm_rates.get(plan.dtype)
+    batch_size = step_rows(spec.train, len(rows))
+    epoch = _epoch(base.encode(rows), shapes, rate, batch_size) if with_data else None
+    return found.model_copy(update={"model": model, "epoch": epoch})
+
+
+def _checkup(facts: Facts, plan: Plan, shapes: Shapes, named: str, remeasure: bool) -> Checkup:
+    """What was measured, and the plan."""
+    dtypes = ("float32", "bfloat16") if plan.device == "cpu" else dict.fromkeys(("float32", plan.dtype))
+    rates = {
+        dtype: gemm_rate(shapes.linears, dtype, device=plan.device, remeasure=remeasure)
+        for dtype in dtypes
+        if shapes.linears
+    }
+    return Checkup(
+        devices=facts.devices,
+        processor=facts.processor,
+        threads=facts.threads,
+        bfloat16_speedup=facts.bfloat16_speedup,
+        eager_speedup=facts.eager_speedup,
+        gemm_rates=rates,
+        gemm_of=named,
+        device=plan.device,
+        plan=plan.choices,
+    )
+
+
+def _epoch(tokens: Tokens, shapes: Shapes, rate: float | None, batch_size: int) -> EpochCheck:
+    """Tokens, steps, and the least time of one pass over the rows."""
+    least = None
+    if rate and not shapes.misfit:
+        least = shapes.flops(tokens.total, tokens.token_pairs) / rate
+    steps = math.ceil(len(tokens) / batch_size)
+    return EpochCheck(rows=len(tokens), tokens=tokens.total, steps=steps, least_seconds=least)
+
+
+def checkup_sections(found: Checkup) -> list[Section]:
+    """The machine, the plan, the model, an epoch: each line with its reason."""
+    built = [_machine(found), Section("Plan", (), (plan_table(found.plan),))]
+    if found.model:
+        built.append(_model(found.model))
+    if found.epoch:
+        built.append(_epoch_section(found))
+    return built
+
+
+def _machine(found: Checkup) -> Section:
+    rows = [
+        ("devices", ", ".join(found.devices), "those that torch can use, best first"),
+        ("processor", found.processor, "what it calls itself"),
+        ("threads", str(found.threads), "what torch takes; OMP_NUM_THREADS changes it"),
+        ("bfloat16", f"{found.bfloat16_speedup:.1f}x", "a product in it against float32, measured on one thread"),
+    ]
+    rows += [
+        (f"attention, {dtype}", f"{ratio:.1f}x", "plain (eager) against fused (sdpa), measured on one thread")
+        for dtype, ratio in found.eager_speedup.items()
+    ]
+    rows += [
+        (
+            f"products, {dtype}",
+            f"{rate / 1e9:,.0f} GFLOP/s",
+            f"measured at the shapes of {found.gemm_of} on {found.device}",
+        )
+        for dtype, rate in found.gemm_rates.items()
+    ]
+    return Section("Machine", (), (Table(("measured", "value", "what it is"), tuple(rows)),))
+
+
+def _model(found: ModelCheck) -> Section:
+    said = [f"{found.name}: {found.family}, {found.linear_weights:,} weights in the linear layers of its blocks"]
+    said += [f"{name} does not fit it: {reason}" for name, reason in found.unfit.items()]
+    if not found.unfit:
+        said.append("every acceleration of the plan fits it")
+    if found.note:
+        said.append(f"its arithmetic cannot be counted: {found.note}")
+    return Section("Model", tuple(said))
+
+
+def _epoch_section(found: Checkup) -> Section:
+    epoch = found.epoch
+    assert epoch is not None
+    said = [f"{epoch.rows:,} train rows, {epoch.tokens:,} tokens without padding, {epoch.steps:,} steps an epoch"]
+    if epoch.least_seconds is None:
+        said.append("how long that takes at least is not known, as the model's arithmetic cannot be counted")
+    else:
+        said.append(
+            f"at the matrix limit at least {epoch.least_seconds:,.3g} s an epoch of adapter tuning: its products alone "
+            "at the measured rate; norms, softmax, dropout, the optimizer and validation come on top"
+        )
+    return Section("Epoch", tuple(said))

@@ -1,0 +1,206 @@
+"""The learning curve: tuned, probe and tf-idf on ever more of train, and what more rows would bring.
+
+In: a Job whose ladder is climbed.  Out: a Curve.
+Not here: the law and its range (evidence/powerlaw.py), wording (report/sections.py).
+
+Samples of train are nested, stratified and seeded. At each size a sample of validation in the same proportion chooses
+epochs and settings, as a user with so few rows would have; the score is that on all of validation. Test has no part in
+it: it is used once, for the verdict. The point of all rows is the ladder's own rung.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from liftune.baselines.linear_probe import probe as fit_probe
+from liftune.baselines.soft_labels import Pupil
+from liftune.baselines.tfidf import tfidf
+from liftune.data.sampling import sample
+from liftune.data.splits import Split, Splits
+from liftune.evaluation.evaluate import score
+from liftune.evaluation.statistics.power_law import outlook
+from liftune.metrics.registry import METRICS, Metric
+from liftune.models.attach import attach
+from liftune.records.base import Interval
+from liftune.records.learning_curve import Curve, CurveOutlook, CurvePoint, NextStep
+from liftune.types import FloatArray
+from liftune.workflows.finetune import Job, load_for, tune_once, with_teacher
+
+#: Shares of train below all of it.
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
+#: Fewer train rows, and fewer of a label on average, are not worth a point.
+LEAST_ROWS, LEAST_ROWS_PER_LABEL = 16, 2
+#: Validation rows that choose, at least, where there are so many.
+LEAST_CHOOSING = 32
+CONTENDERS = ("tfidf", "probe", "tuned")
+RESAMPLES = 1_000
+#: Share of today's errors that twice the rows must take away to be worth their labels; more data is the next step
+#: where even the low end of the range is half of it.
+WORTH = 0.1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One size: the data cut to it, and where its rows stand in the whole."""
+
+    splits: Splits
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+
+
+def climb_curve(job: Job) -> Curve:
+    """Score the contenders at each size, fit the laws, and say what the next step is."""
+    answers: dict[str, dict[int, FloatArray]] = {name: {} for name in CONTENDERS}
+    seconds: dict[tuple[str, int], float] = {}
+    parts = list(nested(job.splits, job.spec.data.seed))
+    features = _features(job) if parts else {}
+    for part in parts:
+        rows = len(part.train)
+        job.progress.say(f"learning curve: {rows:,} train rows")
+        words = tfidf(part.splits, job.metric)
+        answers["tfidf"][rows] = words.logits(job.splits.validation.rows)
+        answers["probe"][rows], pupil = _probed(features, part, job.metric)
+        smaller = with_teacher(replace(job, splits=part.splits), [words.pupil(part.splits.train.rows), pupil])
+        classifier, _, log = tune_once(smaller, job.method, job.options, job.spec.train.seeds[0])
+        answers["tuned"][rows] = classifier.logits(job.splits.validation.rows)
+        seconds["tuned", rows] = log.seconds
+    for name in CONTENDERS:
+        answers[name][len(job.splits.train)] = job.folder.logits(name, "validation")
+    return curve_of(answers, job.splits, job.metric, guess=job.folder.logits("majority", "validation"), seconds=seconds)
+
+
+def nested(splits: Splits, seed: int) -> Iterator[Part]:
+    """Ever larger parts of train, each holding the one before, with validation in proportion."""
+    least = max(LEAST_ROWS, LEAST_ROWS_PER_LABEL * len(splits.labels))
+    train = tuple(range(len(splits.train)))
+    validation = tuple(range(len(splits.validation)))
+    found: list[Part] = []
+    for share in sorted(SHARES, reverse=True):
+        rows = math.ceil(share * len(splits.train))
+        if rows < least:
+            break
+        choosing = max(math.ceil(share * len(splits.validation)), min(LEAST_CHOOSING, len(validation)))
+        train = _within(splits.train, train, rows, splits, seed, name="curve train")
+        validation = _within(splits.validation, validation, choosing, splits, seed, name="curve validation")
+        cut = replace(splits, train=splits.train.take(train), validation=splits.validation.take(validation))
+        found.append(Part(cut, train, validation))
+    yield from reversed(found)
+
+
+def _within(
+    whole: Split, positions: Sequence[int], size: int, splits: Splits, seed: int, *, name: str
+) -> tuple[int, ...]:
+    """A stratified sample of the positions."""
+    chosen = sample(whole.take(positions), size, splits.task, seed, name=name, every_class=True)
+    return tuple(positions[i] for i in chosen)
+
+
+def _features(job: Job) -> dict[str, Mapping[str, FloatArray]]:
+    """The frozen base's features of train and validation."""
+    base = attach(load_for(job, job.spec.train.seeds[0]), None, None, plan=job.plan)
+    with job.progress.bar("base reads train", len(job.splits.train)) as advance:
+        train = base.features(job.splits.train.rows, advance)
+    return {"train": train, "validation": base.features(job.splits.validation.rows)}
+
+
+def _probed(features: Mapping[str, Mapping[str, FloatArray]], part: Part, metric: str) -> tuple[FloatArray, Pupil]:
+    """(M, C) the probe's logits on all of validation, and what may teach of it."""
+    train = {key: values[list(part.train)] for key, values in features["train"].items()}
+    choosing = {key: values[list(part.validation)] for key, values in features["validation"].items()}
+    fitted = fit_probe(train, choosing, part.splits, metric)
+    return fitted.logits_of(features["validation"]), fitted.pupil(train)
+
+
+def curve_of(
+    answers: Mapping[str, Mapping[int, FloatArray]],
+    splits: Splits,
+    metric: str,
+    *,
+    guess: FloatArray,
+    seconds: Mapping[tuple[str, int], float] | None = None,
+) -> Curve:
+    """Answers to all of validation as a Curve.
+
+    Args:
+        answers: contender -> train rows -> (M, C) logits on validation.
+        guess: (M, C) the majority's.
+    """
+    measure = METRICS[metric]
+    targets = splits.encoded(splits.validation)
+    guessed = measure(targets, guess, splits.task)
+    points, outlooks = [], []
+    for name, by_size in answers.items():
+        sizes = sorted(by_size)
+        scores = {rows: score(by_size[rows], targets, splits.task)[metric] for rows in sizes}
+        for rows, found in scores.items():
+            points.append(
+                CurvePoint(contender=name, rows=rows, score=found, train_seconds=(seconds or {}).get((name, rows)))
+            )
+        sizes = learnt([*scores.items()], guessed, measure)
+        seen = look_ahead(measure, [by_size[rows] for rows in sizes], sizes, splits)
+        if seen is not None:
+            outlooks.append(seen.model_copy(update={"contender": name}))
+    tuned = next((each for each in outlooks if each.contender == "tuned"), None)
+    return Curve(metric=metric, points=tuple(points), outlooks=tuple(outlooks), next_step=next_step(tuned))
+
+
+def learnt(scores: Sequence[tuple[int, Interval]], guessed: float | None, metric: Metric) -> list[int]:
+    """The sizes from which on every score stands above the guess: below them no law holds, as nothing falls yet.
+
+    Source: Hestness et al. 2017, the region of small data in their figure 6.
+    """
+    found: list[int] = []
+    for rows, score_ in reversed(scores):
+        end = score_.low if metric.higher_is_better else score_.high
+        if guessed is not None and end is not None and metric.sign * (end - guessed) <= 0:
+            break
+        found.append(rows)
+    return found[::-1]
+
+
+def look_ahead(
+    metric: Metric, logits: Sequence[FloatArray], sizes: Sequence[int], splits: Splits
+) -> CurveOutlook | None:
+    """One contender's law, and what twice the rows would bring; None where it cannot be told."""
+    if not sizes:
+        return None
+    targets = splits.encoded(splits.validation)
+    statistics = [metric.statistics(targets, each, splits.task) for each in logits]
+    count = len(targets)
+    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
+    whole = np.array([each.values(np.ones((1, count)))[0] for each in statistics])
+    if not np.isfinite(whole).all():
+        return None
+    drawn = np.stack([each.values(weights) for each in statistics], axis=1)
+    rows = 2 * sizes[-1]
+    found = outlook(sizes, _errors(whole, metric), _errors(drawn, metric), rows=rows)
+    if found is None:
+        return None
+    law = found.law
+    return CurveOutlook(
+        contender="",
+        rows=rows,
+        scale=float(law.scale[0]),
+        exponent=float(law.exponent[0]),
+        floor=float(law.floor[0]),
+        error=found.error,
+        saved=found.saved,
+    )
+
+
+def _errors(values: FloatArray, metric: Metric) -> FloatArray:
+    """What is left to gain: one less the score, or the score itself where lower is better."""
+    return np.asarray(np.maximum(1.0 - values if metric.higher_is_better else values, 0.0))
+
+
+def next_step(tuned: CurveOutlook | None) -> NextStep:
+    """More data, a bigger base, or not to be told from this curve."""
+    if tuned is None or tuned.saved.value is None or tuned.saved.low is None or tuned.saved.high is None:
+        return "undecided"
+    if tuned.saved.value >= WORTH and tuned.saved.low >= WORTH / 2:
+        return "data"
+    return "base" if tuned.saved.high < WORTH else "undecided"

@@ -1,0 +1,141 @@
+"""A run folder as a report: read, told in a format, written.
+
+In: a RunFolder.  Out: text in a format; report.html, flips.jsonl and the adapter's README.md.
+Not here: what is said (report/), how it is found (evidence/details.py), the folder's own files (artifact.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from liftune.data.audit import labels_of
+from liftune.data.splits import Split
+from liftune.errors import EXTRAS, ArtifactError, SpecError, need
+from liftune.evaluation.error_analysis import details, set_against
+from liftune.records.details import Details
+from liftune.records.run import RunRecord
+from liftune.report.model_card import to_card
+from liftune.report.render.html import to_html
+from liftune.report.render.text import to_markdown
+from liftune.report.sections.predictions import MOST_FLIPS
+from liftune.run_folder import RunFolder, whole, write_text
+from liftune.spec import command_line
+
+PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
+
+
+def to_json(record: RunRecord, found: Details | None = None) -> str:
+    """The record as it is on disk, and beside it what the rows say."""
+    values = record.to_json()
+    if found is not None:
+        values["details"] = found.to_json(most_flips=MOST_FLIPS)
+    return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+
+
+#: Format -> how a report is told in it; a file's ending names its format.
+FORMATS: dict[str, Callable[[RunRecord, Details | None], str]] = {"html": to_html, "md": to_markdown, "json": to_json}
+_ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json"}
+
+
+def format_of(asked: str | None, out: str | None) -> str | None:
+    """The format that was asked for, by name or by the file's ending; None where neither was given.
+
+    Raises:
+        SpecError: there is no such format, or the ending names none.
+    """
+    if asked is not None:
+        if asked not in FORMATS:
+            raise SpecError(f"no format {asked!r}", where="--format", mend=f"choose one of: {', '.join(FORMATS)}")
+        return asked
+    if out is None:
+        return None
+    ending = Path(out).suffix.lower()
+    if ending not in _ENDINGS:
+        raise SpecError(
+            f"{out}: {ending or 'a file without ending'} names no format",
+            where="--out",
+            mend=f"end it in one of {', '.join(_ENDINGS)}, or give --format",
+        )
+    return _ENDINGS[ending]
+
+
+def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
+    """The record, and what the folder's rows and logits say beyond it.
+
+    Raises:
+        ArtifactError: a file of the folder is missing or damaged; it says which.
+    """
+    record = folder.record()
+    if not any(each.name == "tuned" for each in record.contenders):
+        raise ArtifactError(
+            "the record has no tuned contender", where=str(folder.path), mend="give a run of `liftune tune`"
+        )
+    test = folder.split("test")
+    _check_labels(folder, record, test)
+    wanted = {"base", "tuned", set_against(record)[0], *(each.a for each in record.comparisons)}
+    logits = {}
+    for name in (each.name for each in record.contenders if each.name in wanted):
+        logits[name] = folder.logits(name)
+        expected = (len(test), len(record.labels) if record.task.outputs_labels else 1)
+        if logits[name].shape != expected or len(test) != record.rows.test:
+            raise ArtifactError(
+                f"{name}.npz holds logits of shape {logits[name].shape}, test.jsonl {len(test):,} rows, "
+                f"record.json speaks of {record.rows.test:,} rows and {expected[1]} outputs",
+                where=str(folder.path),
+                mend="restore the files, or run `liftune tune` again",
+            )
+    return record, details(record, command_line(folder.spec()), test, logits)
+
+
+def _check_labels(folder: RunFolder, record: RunRecord, test: Split) -> None:
+    if not record.task.outputs_labels:
+        return
+    unknown = sorted(labels_of(test) - {*record.labels, *record.audit.unseen_labels})
+    if unknown:
+        raise ArtifactError(
+            f"test.jsonl holds labels that record.json does not know, the first is {unknown[0]!r}",
+            where=str(folder.path),
+            mend="restore the files, or run `liftune tune` again",
+        )
+
+
+def write_report(folder: RunFolder, form: str, out: str | None = None) -> Path:
+    """A report in a file; with the page all flips go to flips.jsonl of the run folder.
+
+    Args:
+        out: None takes report.html (or .md, .json) in the run folder.
+
+    Raises:
+        ArtifactError: a file of the run is missing or damaged, or the report cannot be written.
+        MissingExtra: what the page is drawn with is not installed.
+    """
+    if form == "html":
+        need(*EXTRAS["report"])
+    path = Path(out) if out else (folder.path / PAGE).with_suffix(f".{form}")
+    record, found = look_into(folder)
+    text = FORMATS[form](record, found)
+    if form == "html" and (out is None or not (folder.path / FLIPS).is_file()):
+        write_flips(folder, found)
+    write_text(path, text)
+    return path
+
+
+def write_flips(folder: RunFolder, found: Details) -> None:
+    """Every flip, uncut, one object a line, the mended ones first."""
+    with whole(folder.path / FLIPS) as file:
+        for kind, each in (("mended", found.flips.mended), ("broken", found.flips.broken)):
+            for flip in each:
+                values = {"flip": kind, "against": found.flips.against, **flip.model_dump(exclude_none=True)}
+                file.write((json.dumps(values, ensure_ascii=False) + "\n").encode())
+
+
+def publish(folder: RunFolder, record: RunRecord) -> Path:
+    """What a finished run leaves to be read: the adapter's card, and the page, whose place is returned.
+
+    Raises:
+        MissingExtra: what the page is drawn with is not installed; the card is then written all the same.
+    """
+    write_text(folder.adapter / CARD, to_card(record))
+    return write_report(folder, "html")
