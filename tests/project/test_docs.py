@@ -20,7 +20,7 @@ from liftune.models.methods.registry import find_method, parse_options
 from liftune.report.sections.results import SECTIONS
 from liftune.spec import OPTIONS, RunSpec
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "liftune"
 README = ROOT / "README.md"
 DESIGN = ROOT / "docs" / "design.md"

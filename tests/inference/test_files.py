@@ -180,7 +180,7 @@ def test_a_killed_process_leaves_the_old_file_and_can_be_resumed(tmp_path: Path)
     (tmp_path / "in.csv").write_text("text\n" + "".join(f"row {i}\n" for i in range(50)))
     (tmp_path / "out.jsonl").write_text("before")
     program = (
-        "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import test_bulk as t; t.bulk.CHUNK = 10\n"
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import test_files as t; t.bulk.CHUNK = 10\n"
         "class Dying(t.Fake):\n"
         "    def predict(self, rows):\n"
         "        if self.calls == 3: os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -327,7 +327,7 @@ def test_a_run_without_torch_is_told_what_is_missing(run: Path) -> None:
 @pytest.mark.slow
 def test_a_bundle_answers_in_an_environment_without_torch(bundle: Path, tmp_path: Path) -> None:
     """The core and [runtime] alone, installed as anybody would."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     shutil.copytree(

@@ -16,7 +16,7 @@ from liftune.errors import DataError
 from liftune.spec import DataSpec
 from liftune.tasks.base import TaskKind
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 def folder(path: Path, **parts: list[dict[str, object]]) -> str:

@@ -16,7 +16,7 @@ from liftune.diagnostics.label_errors import confident_other, folds, out_of_fold
 from liftune.spec import DataSpec
 from liftune.tasks.base import TaskKind
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 SINGLE, MULTI, REGRESSION = TaskKind
 
 

@@ -19,7 +19,7 @@ from liftune.data.near_duplicates import find_near, similarity
 from liftune.data.splits import Split
 from liftune.spec import DataSpec
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 def split_of(rows, targets, name="train"):

@@ -13,7 +13,7 @@ import pytest
 from serving import fake_app, serving
 from tiny_models import save_tiny
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks/ is run from the checkout, and not installed
+sys.path.insert(0, str(Path(__file__).parents[2]))  # benchmarks/ is run from the checkout, and not installed
 
 from benchmarks import __main__ as command
 from benchmarks import accuracy, contender, rows, scaling, speed, time_to_accuracy

@@ -14,7 +14,7 @@ from liftune.records.data import Audit
 from liftune.records.sweep import CellFound, RungsFound, Standing, SweepRecord
 from liftune.tasks.base import TaskKind
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,7 @@ def make(pairs: list[tuple[str, str]], folder: Path) -> dict[tuple[str, str], Pa
         made[name, family] = target
     path = folder / "manifest.json"
     path.write_text(json.dumps(manifest), encoding="utf-8")
-    worker = Path(__file__).with_name("contract_reload.py")
+    worker = Path(__file__).parents[2] / "support" / "contract_reload.py"
     # Hash order must not matter either: PEFT keeps target modules in sets.
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     done = subprocess.run([sys.executable, worker, path], capture_output=True, text=True, env=environment, check=False)
