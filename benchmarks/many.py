@@ -19,26 +19,26 @@ import torch
 from benchmarks.adapters_made import save_adapters
 from benchmarks.serve import spread, texts_and_labels
 from benchmarks.show import say, table, write_json
-from liftune.hardware.measure import probe
+from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
 from liftune.models.adapter_io import open_adapter
-from liftune.models.multi_lora.low_rank import Added
+from liftune.models.multi_lora.low_rank import AdapterWeights
 from liftune.models.multi_lora.model import MixedModel, Turn
-from liftune.models.multi_lora.shared_base import Opened, Shelf, give_back_memory
-from liftune.models.packed import make_lean
+from liftune.models.multi_lora.shared_base import AdapterPool, PooledAdapter, give_back_memory
+from liftune.models.packed import install_packed
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, compare answers, take times in turn."""
     texts, labels = texts_and_labels(arguments)
     texts = texts[: arguments.rows]
-    plan = replace(make_plan(probe()).answering, dtype=arguments.precision)
+    plan = replace(make_plan(measure_machine()).answering, dtype=arguments.precision)
     with tempfile.TemporaryDirectory() as place:
         folders = save_adapters(arguments.model, labels, Path(place), arguments.adapters)
         merged = merged_turns(folders[0], plan, texts)
         give_back_memory()
         before = resident_mib()
-        shelf = Shelf(plan, tokens=2048)
+        shelf = AdapterPool(plan, tokens=2048)
         opened = [shelf.open(folders[0])]
         one = resident_mib()
         for number, folder in enumerate(folders[1:], 2):
@@ -71,13 +71,13 @@ def merged_turns(folder: Path, plan: Plan, texts: list[str]) -> Callable[[], Any
     classifier: Any = open_adapter(folder, plan=plan)
     classifier.model = classifier.model.merge_and_unload()
     classifier.method = None
-    make_lean(classifier)
-    model, added = MixedModel(classifier), Added({}, {}, classifier.backbone.outputs)
+    install_packed(classifier)
+    model, added = MixedModel(classifier), AdapterWeights({}, {}, classifier.backbone.outputs)
     turns = [Turn(added, row) for row in classifier.encode(texts)]
     return lambda: model.logits(turns)
 
 
-def mixed_turns(opened: list[Opened], texts: list[str]) -> Callable[[], Any]:
+def mixed_turns(opened: list[PooledAdapter], texts: list[str]) -> Callable[[], Any]:
     """The texts, each to the next adapter."""
     (model,) = {each.mixed for each in opened}
     chunk = opened[0].tokeniser.chunk(texts)
@@ -93,7 +93,7 @@ def resident_mib() -> float:
     return float("nan")
 
 
-def told_memory(opened: list[Opened], before: float, one: float, after: float) -> dict[str, float]:
+def told_memory(opened: list[PooledAdapter], before: float, one: float, after: float) -> dict[str, float]:
     """MiB: what must be held, and what is."""
     base = opened[0].base
     assert base is not None

@@ -30,7 +30,7 @@ from liftune.progress import Progress
 from liftune.spec import RunSpec
 from liftune.training.throughput import speed_of
 from liftune.workflows import tune as tune_workflow
-from liftune.workflows.finetune import Job, prepare, tune_once
+from liftune.workflows.finetune import RunContext, prepare, tune_once
 
 #: How liftune tells of an evaluation on validation.
 TOLD = re.compile(r"epoch (?P<epoch>\S+) of .*validation accuracy (?P<accuracy>[\d.]+)")
@@ -99,7 +99,7 @@ def same_work(work: Work) -> Result:
     )
 
 
-def answer(classifier: Classifier, job: Job, part: str) -> tuple[int, ...]:
+def answer(classifier: Classifier, job: RunContext, part: str) -> tuple[int, ...]:
     """1 or 0 for each row of a part, in file order."""
     split = getattr(job.splits, part)
     answers = classifier.logits(split.rows).argmax(axis=1)
@@ -125,7 +125,7 @@ def specified(work: Work, folder: str) -> RunSpec:
     )
 
 
-def with_rows(job: Job, rows: int) -> Job:
+def with_rows(job: RunContext, rows: int) -> RunContext:
     """The same job on the first rows of train."""
     train = job.splits.train
     return replace(job, splits=replace(job.splits, train=train.take(range(min(rows, len(train))))))

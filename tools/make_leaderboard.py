@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from liftune.models.methods.registry import METHODS
-from liftune.records.sweep import Standing, SweepRecord
+from liftune.records.sweep import LeaderboardRow, SweepRecord
 from liftune.report.render.text import markdown_table
 from liftune.report.sections.results import count
 from liftune.sweep.folder import read_sweep
 from liftune.sweep.plot import draw
-from liftune.sweep.sections import leaderboard, leaderboard_sentences, not_run, size
+from liftune.sweep.sections import leaderboard_section, leaderboard_sentences, not_run, size
 
 PAGE = Path(__file__).parents[1] / "docs" / "leaderboard.md"
 
@@ -101,7 +101,7 @@ def short(model: str) -> str:
 
 def _summary(records: Sequence[SweepRecord]) -> Iterable[str]:
     """One row a contender over all data sets, by mean score."""
-    by_name: dict[str, list[Standing | None]] = {}
+    by_name: dict[str, list[LeaderboardRow | None]] = {}
     for i, record in enumerate(records):
         for each in record.standings:
             by_name.setdefault(each.contender, [None] * len(records))[i] = each
@@ -150,7 +150,7 @@ def _mean(values: Iterable[float]) -> float:
 
 def _one(record: SweepRecord) -> Iterable[str]:
     """One data set's table, and what is to be said of it."""
-    for section in (leaderboard(record), not_run(record)):
+    for section in (leaderboard_section(record), not_run(record)):
         if section is not None:
             for table in section.tables:
                 yield markdown_table(table)

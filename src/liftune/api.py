@@ -77,7 +77,7 @@ def tune(
         what was found; `record.run` is the folder, for `liftune.load`.
 
     Raises:
-        LiftuneError: anything that you can mend, with what, where and mend.
+        LiftuneError: anything that you can fix, with message, where and hint.
     """
     options = {name: value for name, value in locals().items() if name != "quiet"}
     from liftune.progress import Progress
@@ -179,10 +179,10 @@ def inspect(
         drop: what `out` leaves out beyond bad, repeated, conflicting and leaked rows: near, suspects.
         options: data options of `tune`: text, label, task, split, ...
     """
-    from liftune.workflows.inspect import examine
+    from liftune.workflows.inspect import inspect_data
 
     place = None if out is None else str(out)
-    return examine(RunSpec.of(data=data, **options).data, model=model, max_length=max_length, out=place, drop=drop)
+    return inspect_data(RunSpec.of(data=data, **options).data, model=model, max_length=max_length, out=place, drop=drop)
 
 
 def doctor(
@@ -196,7 +196,7 @@ def doctor(
         remeasure: measure again what was measured before.
         options: data and model options of `tune`, batch_size and accelerations.
     """
-    from liftune.workflows.doctor import doctor as look
+    from liftune.workflows.doctor import run_doctor as look
 
     return look(RunSpec.of(data=data, model=None if model is None else str(model), **options), remeasure=remeasure)
 

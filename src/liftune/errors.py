@@ -1,4 +1,4 @@
-"""What went wrong, where, and how to mend it: the only exceptions that liftune raises on purpose.
+"""What went wrong, where, and how to fix it: the only exceptions that liftune raises on purpose.
 
 Every door shows the same three fields: Python as an exception, the command line on stderr with exit code 2.
 """
@@ -21,28 +21,28 @@ EXTRAS = {
 
 
 class LiftuneError(Exception):
-    """A fault that the user can mend.
+    """A fault that the user can fix.
 
     Args:
-        what: the fault, with the value that is wrong.
+        message: the fault, with the value that is wrong.
         where: file and line, column, option or folder.
-        mend: what to do, as an imperative.
+        hint: what to do, as an imperative.
     """
 
     exit_code = 2
 
-    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
         self.where = where
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
-        lines = [self.what]
+        lines = [self.message]
         if self.where:
             lines.append(f"  where: {self.where}")
-        if self.mend:
-            lines.append(f"  mend:  {self.mend}")
+        if self.hint:
+            lines.append(f"  hint:  {self.hint}")
         return "\n".join(lines)
 
 
@@ -71,7 +71,7 @@ class MissingExtra(LiftuneError):  # noqa: N818 - "missing" says that it is an e
 
 
 def need(*modules: str) -> None:
-    """Raise MissingExtra, whose mend is the pip line, unless every module can be imported.
+    """Raise MissingExtra, whose hint is the pip line, unless every module can be imported.
 
     >>> need("json")
     """
@@ -80,7 +80,7 @@ def need(*modules: str) -> None:
             extra = next((name for name, brings in EXTRAS.items() if module in brings), "tune")
             raise MissingExtra(
                 f"{module} is not installed",
-                mend=f"pip install 'liftune[{extra}]'",
+                hint=f"pip install 'liftune[{extra}]'",
             )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from liftune.errors import LiftuneError, SpecError, nearest
 
 
-class Entry(Protocol):
+class RegistryEntry(Protocol):
     """What every registered thing has."""
 
     @property
@@ -21,7 +21,7 @@ class Entry(Protocol):
     def summary(self) -> str: ...  # noqa: D102 - a protocol's field
 
 
-E = TypeVar("E", bound=Entry)
+E = TypeVar("E", bound=RegistryEntry)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -70,7 +70,7 @@ class Registry(Generic[E]):
             raise self._error(
                 f"unknown {self.kind} {name!r}{nearest(name, self._entries)}",
                 where=f"--{self.kind}",
-                mend=f"choose one of: {', '.join(self._entries)}",
+                hint=f"choose one of: {', '.join(self._entries)}",
             )
         return self._entries[name]
 

@@ -31,7 +31,7 @@ from pydantic import ValidationError
 from liftune.data.splits import Split, Splits
 from liftune.errors import ArtifactError
 from liftune.records.base import SCHEMA
-from liftune.records.data import Suspect
+from liftune.records.data import LabelError
 from liftune.records.run import RunRecord
 from liftune.spec import RunSpec, faults
 from liftune.types import Row
@@ -41,7 +41,7 @@ LEAST_FREE_BYTES = 64 * 2**20
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a message."""
     try:
         yield
@@ -49,19 +49,19 @@ def writing(path: Path) -> Iterator[None]:
         raise ArtifactError(
             f"cannot write: {(error.strerror or str(error)).lower()}",
             where=str(path),
-            mend="free some space or name another place with --out; what was written before is still there",
+            hint="free some space or name another place with --out; what was written before is still there",
         ) from None
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name when all of it is on the disk; until then, what was there stays.
 
     Raises:
         ArtifactError: the disk is full or read-only.
     """
     fresh = path.with_name(f"{path.name}.new")
-    with writing(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with fresh.open("wb") as file:
@@ -82,7 +82,7 @@ def check_writable(path: Path) -> Path:
         the nearest folder above it, or itself, that exists.
     """
     ground = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    with writing(path), tempfile.TemporaryFile(dir=ground) as trial:
+    with disk_errors(path), tempfile.TemporaryFile(dir=ground) as trial:
         trial.write(b"\0")
     return ground
 
@@ -109,16 +109,16 @@ class RunFolder:
             raise ArtifactError(
                 f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
                 where="--out",
-                mend="name another folder, or remove this one first",
+                hint="name another folder, or remove this one first",
             )
         ground = check_writable(path)
-        with writing(path):
+        with disk_errors(path):
             free = shutil.disk_usage(ground).free
         if free < LEAST_FREE_BYTES:
             raise ArtifactError(
                 f"only {free / 2**20:.0f} MiB are free on the disk, a run needs {LEAST_FREE_BYTES / 2**20:.0f}",
                 where=str(path),
-                mend="free some space, or name a folder on another disk with --out",
+                hint="free some space, or name a folder on another disk with --out",
             )
         return cls(path, ground=ground)
 
@@ -128,7 +128,7 @@ class RunFolder:
         path = Path(path)
         if not (path / "record.json").is_file():
             what = "holds no finished run (there is no record.json)" if path.is_dir() else "is not a run folder"
-            raise ArtifactError(f"{path} {what}", mend="give a folder that `liftune tune` wrote")
+            raise ArtifactError(f"{path} {what}", hint="give a folder that `liftune tune` wrote")
         return cls(path)
 
     @contextlib.contextmanager
@@ -166,7 +166,7 @@ class RunFolder:
         """A folder that becomes the adapter when it is done; until then an earlier seed's adapter stays."""
         fresh = self.path / "adapter.new"
         try:
-            with writing(self.adapter):
+            with disk_errors(self.adapter):
                 yield fresh
                 shutil.rmtree(self.adapter, ignore_errors=True)
                 fresh.rename(self.adapter)
@@ -184,7 +184,7 @@ class RunFolder:
 
     def save_inputs(self, spec: RunSpec, splits: Splits) -> None:
         """What was asked, and the rows that contenders are compared on."""
-        with writing(self.path):
+        with disk_errors(self.path):
             (self.path / "rows").mkdir(parents=True, exist_ok=True)
             (self.path / "spec.json").write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
             for name, split in (("test", splits.test), ("validation", splits.validation)):
@@ -193,17 +193,17 @@ class RunFolder:
 
     def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
         """One contender's answers: (N, C) on test, (M, C) on validation."""
-        with whole(self.path / "logits" / f"{name}.npz") as file:
+        with atomic_write(self.path / "logits" / f"{name}.npz") as file:
             np.savez_compressed(file, test=test, validation=validation)
 
-    def save_suspects(self, listed: Iterable[Suspect]) -> None:
+    def save_suspects(self, listed: Iterable[LabelError]) -> None:
         """Train rows whose label is likely wrong, worst first."""
-        with whole(self.path / "suspects.jsonl") as file:
+        with atomic_write(self.path / "suspects.jsonl") as file:
             file.writelines((each.model_dump_json() + "\n").encode() for each in listed)
 
     def save_record(self, record: RunRecord) -> None:
         """The end of a run: all of record.json or nothing of it."""
-        with whole(self.path / "record.json") as file:
+        with atomic_write(self.path / "record.json") as file:
             file.write((json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n").encode())
 
     def record(self) -> RunRecord:
@@ -220,14 +220,14 @@ class RunFolder:
                 raise ArtifactError(
                     f"the record has schema {values['schema']}, this liftune reads up to {SCHEMA}",
                     where=str(path),
-                    mend="pip install --upgrade liftune",
+                    hint="pip install --upgrade liftune",
                 )
             return RunRecord.model_validate(values)
         except ValidationError as error:
             reason = "; ".join(faults(error)[:3])
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             reason = str(error)
-        raise ArtifactError(f"the record is damaged: {reason}", where=str(path), mend="run `liftune tune` again")
+        raise ArtifactError(f"the record is damaged: {reason}", where=str(path), hint="run `liftune tune` again")
 
     def spec(self) -> RunSpec:
         """What was asked."""
@@ -258,7 +258,7 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged: {error}"
-        raise ArtifactError(f"{path.name} {reason}", where=str(path), mend="run `liftune tune` again") from None
+        raise ArtifactError(f"{path.name} {reason}", where=str(path), hint="run `liftune tune` again") from None
 
 
 def _contents(folder: Path) -> str:
@@ -291,5 +291,5 @@ def adapter_folder(path: str | Path) -> Path | None:
 
 def write_text(path: str | Path, text: str) -> None:
     """A text file, with a full or read-only disk turned into a message."""
-    with whole(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         file.write(text.encode())

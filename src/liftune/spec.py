@@ -113,7 +113,7 @@ class Spec(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             raise SpecError(
-                "\n".join(faults(error)), where=where, mend="give a value of the type and range named above"
+                "\n".join(faults(error)), where=where, hint="give a value of the type and range named above"
             ) from None
 
 
@@ -255,7 +255,7 @@ class RunSpec(Spec):
         for name, value in options.items():
             if name not in OPTIONS:
                 raise SpecError(
-                    f"unknown option {name!r}{nearest(name, OPTIONS)}", mend=f"choose from: {', '.join(OPTIONS)}"
+                    f"unknown option {name!r}{nearest(name, OPTIONS)}", hint=f"choose from: {', '.join(OPTIONS)}"
                 )
             if value is not None:
                 room, *field = OPTIONS[name]
@@ -274,7 +274,7 @@ class RunSpec(Spec):
             values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
             raise SpecError(
-                f"cannot read the spec: {error}", where=str(path), mend="give a TOML or JSON file"
+                f"cannot read the spec: {error}", where=str(path), hint="give a TOML or JSON file"
             ) from None
         return cls.checked(values, where=str(path))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from liftune.baselines.linear_models import fit_linear, out_of_fold
-from liftune.baselines.linear_probe import SCALINGS, probe
+from liftune.baselines.linear_probe import SCALINGS, fit_linear_probe
 from liftune.baselines.tfidf import majority, tfidf
 from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
@@ -170,7 +170,7 @@ def featured(task=SINGLE, rows=90, seed=0):
 @pytest.mark.parametrize("task", TaskKind)
 def test_the_probe_finds_the_pooling_that_tells(task):
     data, features = featured(task)
-    found = probe(features["train"], features["validation"], data)
+    found = fit_linear_probe(features["train"], features["validation"], data)
     assert found.pooling == "mean"
     assert found.scaling in SCALINGS
     assert found.trainable_parameters == (9 if task is VALUE else 27)
@@ -182,7 +182,7 @@ def test_the_probe_finds_the_pooling_that_tells(task):
 def test_the_raw_weights_of_a_probe_give_its_logits(scaling):
     """A head that starts from them starts as the probe."""
     data, features = featured()
-    found = probe(features["train"], features["validation"], data, scalings=(scaling,))
+    found = fit_linear_probe(features["train"], features["validation"], data, scalings=(scaling,))
     raw = found.raw
     assert raw.weight.shape == (3, 8)
     logits = features["test"]["mean"] @ raw.weight.T + raw.bias
@@ -191,7 +191,7 @@ def test_the_raw_weights_of_a_probe_give_its_logits(scaling):
 
 def test_the_raw_weights_of_a_unit_probe_mostly_answer_alike():
     data, features = featured()
-    found = probe(features["train"], features["validation"], data, scalings=("unit",))
+    found = fit_linear_probe(features["train"], features["validation"], data, scalings=("unit",))
     logits = found.raw.logits(features["test"]["mean"])
     assert (logits.argmax(axis=1) == found.logits_of(features["test"]).argmax(axis=1)).mean() > 0.9
 
@@ -205,7 +205,7 @@ def test_a_probe_stands_on_a_constant_column_and_a_label_of_one_row():
         "test": (["x"], ["a"]),
     }
     data = splits(SINGLE, parts, ("a", "b", "c"), ("z",))
-    found = probe({"mean": features}, {"mean": features[:2]}, data)
+    found = fit_linear_probe({"mean": features}, {"mean": features[:2]}, data)
     assert np.isfinite(found.logits_of({"mean": features})).all()
     assert np.isfinite(found.raw.weight).all()
 
@@ -213,9 +213,9 @@ def test_a_probe_stands_on_a_constant_column_and_a_label_of_one_row():
 def test_features_that_do_not_fit_the_rows_are_refused():
     data, features = featured()
     with pytest.raises(DataError, match="90 rows were expected"):
-        probe({"mean": np.zeros((3, 8))}, features["validation"], data)
+        fit_linear_probe({"mean": np.zeros((3, 8))}, features["validation"], data)
     with pytest.raises(DataError, match="finite"):
-        probe({"mean": np.full((90, 8), np.nan)}, {"mean": np.zeros((90, 8))}, data)
+        fit_linear_probe({"mean": np.full((90, 8), np.nan)}, {"mean": np.zeros((90, 8))}, data)
 
 
 def test_an_evaluation_holds_every_metric_of_the_task_with_its_interval(emotions):

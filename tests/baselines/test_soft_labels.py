@@ -13,7 +13,7 @@ from tiny_models import save_tiny
 from torch.nn import functional as F
 
 from liftune.baselines.linear_models import fit_linear, out_of_fold
-from liftune.baselines.soft_labels import FOLDS, Pupil, Teacher, best_temperature, teach
+from liftune.baselines.soft_labels import FOLDS, BaselineFit, SoftLabels, best_temperature, make_soft_labels
 from liftune.baselines.tfidf import tfidf
 from liftune.data import load_data
 from liftune.data.splits import Split, Splits
@@ -41,8 +41,8 @@ def test_rows_of_a_group_are_answered_by_fits_without_the_group() -> None:
     authors = np.repeat(np.arange(20), 3)
     splits = splits_of(SINGLE, [LABELS[i % 3] for i in authors])
     grouped = replace(splits, train=replace(splits.train, groups=tuple(map(str, authors))))
-    pupil = Pupil("probe", np.eye(20, dtype=np.float32)[authors], 100.0, (1.0, 0.0))
-    taught = [teach([pupil], each) for each in (splits, grouped)]
+    pupil = BaselineFit("probe", np.eye(20, dtype=np.float32)[authors], 100.0, (1.0, 0.0))
+    taught = [make_soft_labels([pupil], each) for each in (splits, grouped)]
     targets = splits.encoded(splits.train)
     seen, unseen = (float((each.expected.argmax(axis=1) == targets).mean()) for each in taught if each)
     assert seen > 0.8
@@ -54,7 +54,7 @@ def test_equal_rows_are_answered_by_fits_without_any_of_them() -> None:
     text = np.repeat(np.arange(20), 3)
     splits = splits_of(SINGLE, [LABELS[i % 3] for i in text])
     equal = replace(splits, train=replace(splits.train, rows=tuple(f"text {i}" for i in text)))
-    teacher = teach([Pupil("probe", np.eye(20, dtype=np.float32)[text], 100.0, (1.0, 0.0))], equal)
+    teacher = make_soft_labels([BaselineFit("probe", np.eye(20, dtype=np.float32)[text], 100.0, (1.0, 0.0))], equal)
     assert teacher is not None
     assert float((teacher.expected.argmax(axis=1) == splits.encoded(splits.train)).mean()) < 0.6
 
@@ -85,8 +85,8 @@ def test_the_temperature_is_what_the_logits_were_multiplied_by() -> None:
 def test_the_rung_that_validation_likes_better_teaches(emotions: Path) -> None:
     splits = load_data(DataSpec(source=str(emotions)))
     pupil = tfidf(splits).pupil(splits.train.rows)
-    worse = Pupil("probe", np.zeros((len(splits.train), 2), dtype=np.float32), 1.0, (-1.0, -9.0))
-    teacher = teach([worse, pupil], splits)
+    worse = BaselineFit("probe", np.zeros((len(splits.train), 2), dtype=np.float32), 1.0, (-1.0, -9.0))
+    teacher = make_soft_labels([worse, pupil], splits)
     assert teacher is not None
     assert teacher.name == "tfidf"
     assert teacher.expected.shape == (len(splits.train), 2)
@@ -97,7 +97,7 @@ def test_the_rung_that_validation_likes_better_teaches(emotions: Path) -> None:
 
 def test_too_few_rows_to_fold_have_no_teacher() -> None:
     splits = splits_of(SINGLE, ["joy", "anger", "love"])
-    assert teach([Pupil("probe", np.eye(3, dtype=np.float32), 1.0, (0.0, 0.0))], splits) is None
+    assert make_soft_labels([BaselineFit("probe", np.eye(3, dtype=np.float32), 1.0, (0.0, 0.0))], splits) is None
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +156,6 @@ def test_a_taught_number_lies_between_target_and_teacher(folder: Path) -> None:
 
 def test_a_teacher_holds_as_many_rows_as_train() -> None:
     splits = splits_of(SINGLE, [LABELS[i % 3] for i in range(30)])
-    teacher = teach([Pupil("probe", np.eye(30, dtype=np.float32), 1.0, (0.0, 0.0))], splits)
-    assert isinstance(teacher, Teacher)
+    teacher = make_soft_labels([BaselineFit("probe", np.eye(30, dtype=np.float32), 1.0, (0.0, 0.0))], splits)
+    assert isinstance(teacher, SoftLabels)
     assert teacher.expected.shape == (30, 3)

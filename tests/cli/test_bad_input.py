@@ -1,4 +1,4 @@
-"""Every kind of bad input, as the command line refuses it: exit code 2, what and mend, nothing left behind."""
+"""Every kind of bad input, as the command line refuses it: exit code 2, what and hint, nothing left behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiny_models import save_tiny
 
 from liftune import run_folder as artifact
 from liftune.cli.main import main
-from liftune.workflows.finetune import Job
+from liftune.workflows.finetune import RunContext
 
 GOOD = "text,label\n" + "".join(f"{mood} number {i},{mood}\n" for i in range(12) for mood in ("glad", "sad"))
 Write = Callable[[Path], Any]
@@ -99,7 +99,7 @@ DATA: dict[str, tuple[Write, list[str], list[str]]] = {
     ),
     "missing test file": (GOOD_ROWS, ["rows.csv", "--test", "tset.csv"], ["no such file", "tset.csv"]),
     "missing validation file": (GOOD_ROWS, ["rows.csv", "--validation", "v.csv"], ["no such file", "v.csv"]),
-    "unknown kind of file": (put("rows.xlsx", b"PK"), ["rows.xlsx"], [".xls", "mend:"]),
+    "unknown kind of file": (put("rows.xlsx", b"PK"), ["rows.xlsx"], [".xls", "hint:"]),
     "unknown sample": (GOOD_ROWS, ["sample:emotion"], ["did you mean emotions?"]),
     "hub set without network": (GOOD_ROWS, ["someone/somewhere"], ["someone/somewhere", "network"]),
 }
@@ -174,7 +174,7 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     assert code == 2, shown.err
     assert shown.out == ""
     assert shown.err.startswith("liftune: ")
-    assert "  mend:  " in shown.err
+    assert "  hint:  " in shown.err
     assert "Traceback" not in shown.err
     assert sorted(Path().rglob("*")) == before
     return shown.err
@@ -349,13 +349,13 @@ def test_a_stopped_run_ends_with_130_one_line_and_what_it_has(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     GOOD_ROWS(Path())
-    keep = Job.keep
+    keep = RunContext.keep
 
-    def keep_until_base(job: Job, name: str, answers: Any) -> None:
+    def keep_until_base(job: RunContext, name: str, answers: Any) -> None:
         if name == "base":
             raise KeyboardInterrupt
         keep(job, name, answers)
 
-    monkeypatch.setattr(Job, "keep", keep_until_base)
+    monkeypatch.setattr(RunContext, "keep", keep_until_base)
     assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--quiet")) == 130
     assert capsys.readouterr().err == ("liftune: stopped; kept: the logits of majority, tfidf, in run/logits\n")

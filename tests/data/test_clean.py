@@ -12,7 +12,7 @@ import pytest
 from liftune.data import load_data
 from liftune.errors import SpecError
 from liftune.spec import DataSpec
-from liftune.workflows.inspect import examine
+from liftune.workflows.inspect import inspect_data
 
 LONG = "one two three four five six seven eight nine"
 
@@ -58,7 +58,7 @@ def faulty(tmp_path) -> str:
 
 
 def test_a_folder_is_written_that_tune_reads_and_test_stays_whole(faulty, tmp_path):
-    found = examine(DataSpec(source=faulty), out=str(tmp_path / "clean"))
+    found = inspect_data(DataSpec(source=faulty), out=str(tmp_path / "clean"))
     assert found.cleaned is not None
     assert found.cleaned.kept == {"train": 44, "validation": 11, "test": 14}
     assert found.cleaned.dropped == {
@@ -84,7 +84,7 @@ def test_a_folder_is_written_that_tune_reads_and_test_stays_whole(faulty, tmp_pa
 
 
 def test_one_file_holds_all_parts_and_tune_reads_them_back(faulty, tmp_path):
-    examine(DataSpec(source=faulty), out=str(tmp_path / "clean.jsonl"))
+    inspect_data(DataSpec(source=faulty), out=str(tmp_path / "clean.jsonl"))
     splits = load_data(DataSpec(source=str(tmp_path / "clean.jsonl")))
     assert (splits.counts.train, splits.counts.validation, splits.counts.test) == (44, 11, 14)
     original = load_data(DataSpec(source=faulty, skip_bad_rows=True))
@@ -93,7 +93,7 @@ def test_one_file_holds_all_parts_and_tune_reads_them_back(faulty, tmp_path):
 
 
 def test_near_rows_go_only_when_asked_and_only_beside_one_of_their_label(faulty, tmp_path):
-    found = examine(DataSpec(source=faulty), out=str(tmp_path / "clean"), drop=["near"])
+    found = inspect_data(DataSpec(source=faulty), out=str(tmp_path / "clean"), drop=["near"])
     assert found.cleaned is not None
     assert found.cleaned.dropped["train"]["resembles a row of test"] == 1
     assert found.cleaned.dropped["train"]["resembles a train row of the same target"] == 1
@@ -107,8 +107,8 @@ def test_suspects_go_only_when_asked(tmp_path):
     rows = [{"text": f"{'sun shine' if i % 2 else 'rain cloud'} {i % 9}x{i}", "label": "ab"[i % 2]} for i in range(200)]
     rows[10]["label"] = "b"
     source = lines(tmp_path / "x.jsonl", rows)
-    kept = examine(DataSpec(source=source), out=str(tmp_path / "a.jsonl"))
-    gone = examine(DataSpec(source=source), out=str(tmp_path / "b.jsonl"), drop=["suspects"])
+    kept = inspect_data(DataSpec(source=source), out=str(tmp_path / "a.jsonl"))
+    gone = inspect_data(DataSpec(source=source), out=str(tmp_path / "b.jsonl"), drop=["suspects"])
     assert kept.suspects is not None
     assert [each.id for each in kept.suspects.top] == ["rows:10"]
     assert len(read(tmp_path / "a.jsonl")) == 200
@@ -128,7 +128,7 @@ def test_suspects_go_only_when_asked(tmp_path):
 )
 def test_every_task_comes_back_as_it_was(tmp_path, rows, columns):
     before = load_data(DataSpec(source=lines(tmp_path / "x.jsonl", rows)))
-    examine(DataSpec(source=str(tmp_path / "x.jsonl")), out=str(tmp_path / "y.jsonl"))
+    inspect_data(DataSpec(source=str(tmp_path / "x.jsonl")), out=str(tmp_path / "y.jsonl"))
     after = load_data(DataSpec(source=str(tmp_path / "y.jsonl")))
     assert (after.task, after.labels, after.pairs) == (before.task, before.labels, before.pairs)
     assert (after.train.rows, after.train.targets) == (before.train.rows, before.train.targets)
@@ -156,20 +156,20 @@ def test_what_cannot_be_met_is_refused_before_anything_is_written(tmp_path, out,
     (tmp_path / "full" / "notes.txt").write_text("mine")
     before = sorted(path.name for path in tmp_path.rglob("*"))
     with pytest.raises(SpecError, match=says):
-        examine(DataSpec(source=source), out=out and str(tmp_path / out), drop=drop)
+        inspect_data(DataSpec(source=source), out=out and str(tmp_path / out), drop=drop)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
 def test_near_rows_cannot_be_dropped_where_none_are_looked_for(tmp_path):
     source = lines(tmp_path / "x.jsonl", plain(60))
     with pytest.raises(SpecError, match="none are looked for"):
-        examine(DataSpec(source=source, near_duplicates=0.0), out=str(tmp_path / "new"), drop=["near"])
+        inspect_data(DataSpec(source=source, near_duplicates=0.0), out=str(tmp_path / "new"), drop=["near"])
 
 
 def test_texts_that_share_no_word_are_inspected_without_doubts(tmp_path):
     """The vocabulary of many texts holds what two of them share: here that is nothing."""
     rows = [{"text": f"x{i}", "label": "ab"[i % 2]} for i in range(1500)]
-    found = examine(DataSpec(source=lines(tmp_path / "x.jsonl", rows)))
+    found = inspect_data(DataSpec(source=lines(tmp_path / "x.jsonl", rows)))
     assert found.suspects is None
     assert any("were not looked for: tf-idf finds no words" in note for note in found.notes)
 

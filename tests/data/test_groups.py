@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from liftune.data import load_data
 from liftune.data.load import load_test
-from liftune.data.sampling import carve
+from liftune.data.sampling import split_off
 from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.spec import DataSpec
@@ -58,7 +58,7 @@ def test_carving_keeps_groups_and_texts_whole_and_every_class_behind(rows, size,
         tuple(f"g{group}" for group, _, _ in rows),
     )
     try:
-        kept, carved = carve(split, size, SINGLE, seed, name="test", where="x")
+        kept, carved = split_off(split, size, SINGLE, seed, name="test", where="x")
     except DataError:
         return
     stays, goes = split.take(kept), split.take(carved)

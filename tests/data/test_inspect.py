@@ -11,7 +11,7 @@ import pytest
 
 from liftune.data import load_data
 from liftune.data.inspect import inspect
-from liftune.data.lengths import find_ruler, measure
+from liftune.data.lengths import find_length_meter, measure
 from liftune.errors import DataError
 from liftune.spec import DataSpec
 from liftune.tasks.base import TaskKind
@@ -102,18 +102,18 @@ def tokenizer(tmp_path) -> Path:
 
 
 def test_tokens_are_counted_whole_with_special_tokens_and_pairs(tokenizer):
-    ruler = find_ruler(str(tokenizer))
+    ruler = find_length_meter(str(tokenizer))
     assert ruler.unit == "tokens"
     assert ruler.count(["one", "one two three four five"]).tolist() == [3, 7]
     assert ruler.count([("one two", "three")]).tolist() == [6]
-    assert find_ruler(str(tokenizer / "tokenizer.json")).unit == "tokens"
+    assert find_length_meter(str(tokenizer / "tokenizer.json")).unit == "tokens"
 
 
 @pytest.mark.parametrize("broken", ["", "{}", "not json"])
 def test_without_a_tokenizer_lengths_are_in_words_and_this_is_said(tmp_path, broken):
     if broken:
         (tmp_path / "tokenizer.json").write_text(broken)
-    ruler = find_ruler(str(tmp_path))
+    ruler = find_length_meter(str(tmp_path))
     assert ruler.unit == "words"
     assert ruler.note
     assert ruler.count(["one two", ("a", "b c")]).tolist() == [2, 3]

@@ -54,9 +54,9 @@ def test_named_columns_win_over_convention():
 def test_a_wrong_column_is_refused_with_those_there_are_and_the_nearest():
     with pytest.raises(DataError) as caught:
         find_columns(table("review", "rating"), text="reviews")
-    assert "did you mean review?" in caught.value.what
-    assert "review, rating" in caught.value.what
-    assert "--text" in (caught.value.mend or "")
+    assert "did you mean review?" in caught.value.message
+    assert "review, rating" in caught.value.message
+    assert "--text" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_wrong_column_is_refused_with_those_there_are_and_the_nearest():
 def test_columns_that_cannot_be_told_are_asked_for(names, option):
     with pytest.raises(DataError) as caught:
         find_columns(table(*names))
-    assert option in (caught.value.mend or "")
-    assert ", ".join(names) in caught.value.what
+    assert option in (caught.value.hint or "")
+    assert ", ".join(names) in caught.value.message
 
 
 def test_one_column_is_not_two_things():
@@ -193,10 +193,10 @@ def test_a_row_that_cannot_be_used_is_refused_by_its_number(tmp_path, case):
     source = lines(tmp_path / "x.jsonl", [*good(), row])
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=source))
-    assert "row 41" in caught.value.what
-    assert reason in caught.value.what
+    assert "row 41" in caught.value.message
+    assert reason in caught.value.message
     assert (caught.value.where or "").endswith("x.jsonl, row 41")
-    assert "--skip-bad-rows" in (caught.value.mend or "")
+    assert "--skip-bad-rows" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -212,10 +212,10 @@ def test_many_bad_rows_are_counted_and_the_first_named(tmp_path):
     source = lines(tmp_path / "x.jsonl", [*good(), *[{"text": "", "label": "a"}] * 9])
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=source))
-    assert "9 rows cannot be used" in caught.value.what
-    assert "row 45" in caught.value.what
-    assert "row 46" not in caught.value.what
-    assert "and 4 more" in caught.value.what
+    assert "9 rows cannot be used" in caught.value.message
+    assert "row 45" in caught.value.message
+    assert "row 46" not in caught.value.message
+    assert "and 4 more" in caught.value.message
 
 
 def test_a_file_whose_every_row_is_bad_is_refused_even_when_skipping(tmp_path):
@@ -229,8 +229,8 @@ def test_a_regression_target_that_is_no_number_says_how_to_read_it_as_a_class(tm
     source = lines(tmp_path / "x.jsonl", [*rows, {"text": "u", "score": "high"}])
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=source))
-    assert "'high' is not a finite number" in caught.value.what
-    assert "--task single_label" in (caught.value.mend or "")
+    assert "'high' is not a finite number" in caught.value.message
+    assert "--task single_label" in (caught.value.hint or "")
     assert load_data(DataSpec(source=source, task=SINGLE)).task is SINGLE
 
 

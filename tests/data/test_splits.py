@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from liftune.data import load_data
 from liftune.data.audit import audit, fingerprint
-from liftune.data.sampling import carve, sample
+from liftune.data.sampling import sample, split_off
 from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.spec import DataSpec
@@ -75,7 +75,7 @@ texts = st.lists(st.tuples(st.integers(0, 25), st.sampled_from("abc")), min_size
 def test_carving_keeps_equal_texts_together_and_every_class_behind(rows, size, seed):
     split = split_of([f"t{text}" for text, _ in rows], [label for _, label in rows])
     try:
-        kept, carved = carve(split, size, SINGLE, seed, name="test", where="x")
+        kept, carved = split_off(split, size, SINGLE, seed, name="test", where="x")
     except DataError:
         return
     assert sorted(kept + carved) == list(range(len(rows)))
@@ -101,7 +101,7 @@ def test_a_class_of_equal_texts_stays_whole(tmp_path):
 
 def test_regression_parts_span_the_range():
     values = [float(i) for i in range(200)]
-    _, carved = carve(split_of([f"t{i}" for i in range(200)], values), 20, REGRESSION, 0, name="test", where="x")
+    _, carved = split_off(split_of([f"t{i}" for i in range(200)], values), 20, REGRESSION, 0, name="test", where="x")
     assert Counter(int(values[i] // 20) for i in carved) == dict.fromkeys(range(10), 2)
 
 
@@ -109,7 +109,7 @@ def test_rare_labels_of_multi_label_rows_reach_every_part():
     """Whole label sets are often unique: strata of them would leave nothing to carve."""
     targets = [tuple(sorted({"common", f"x{i % 7}", f"y{i % 11}"})) + (("rare",) if i < 20 else ()) for i in range(300)]
     split = split_of([f"t{i}" for i in range(300)], [tuple(sorted(each)) for each in targets])
-    _, carved = carve(split, 30, MULTI, 0, name="test", where="x")
+    _, carved = split_off(split, 30, MULTI, 0, name="test", where="x")
     assert len(carved) == 30
     assert sum("rare" in split.targets[i] for i in carved) == 2
 

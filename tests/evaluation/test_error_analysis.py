@@ -12,13 +12,13 @@ from liftune.data.splits import Split
 from liftune.evaluation.breakdowns import (
     MOST_IN_MATRIX,
     answered,
-    coverage,
     group_score,
     label_scores,
+    length_bins,
     reliability,
-    stretches,
+    selective_curve,
 )
-from liftune.evaluation.error_analysis import cloud, words
+from liftune.evaluation.error_analysis import scatter, words
 from liftune.evaluation.flips import flips
 from liftune.evaluation.statistics.intervals import clopper_pearson
 from liftune.metrics.registry import right
@@ -115,7 +115,7 @@ def test_probabilities_that_hold_lie_inside_their_intervals():
 
 
 def test_the_score_of_all_rows_is_the_plain_score_and_the_surest_rows_come_first():
-    found = coverage(TARGETS, LOGITS, SINGLE)
+    found = selective_curve(TARGETS, LOGITS, SINGLE)
     assert [each.rows for each in found] == [20 * i for i in range(1, 11)]
     assert found[-1].score == group_score(TARGETS, LOGITS, SINGLE)
     assert [each.least for each in found] == sorted((each.least for each in found), reverse=True)
@@ -125,7 +125,7 @@ def test_the_score_of_all_rows_is_the_plain_score_and_the_surest_rows_come_first
 
 
 def test_few_rows_have_as_many_shares_as_there_are_rows():
-    found = coverage(TARGETS[:3], LOGITS[:3], SINGLE)
+    found = selective_curve(TARGETS[:3], LOGITS[:3], SINGLE)
     assert [each.rows for each in found] == [1, 2, 3]
 
 
@@ -133,7 +133,7 @@ def test_few_rows_have_as_many_shares_as_there_are_rows():
     "lengths", [np.arange(200), np.full(200, 7), RNG.integers(1, 4, 200), np.repeat([1, 900], 100)]
 )
 def test_stretches_hold_every_row_once_in_order_of_length(lengths):
-    found = stretches(lengths, TARGETS, {"tuned": LOGITS}, SINGLE)
+    found = length_bins(lengths, TARGETS, {"tuned": LOGITS}, SINGLE)
     assert sum(each.rows for each in found) == 200
     assert len(found) <= 6
     assert all(a.high < b.low for a, b in pairwise(found))
@@ -176,11 +176,11 @@ def test_a_value_is_mended_by_as_much_as_its_error_fell():
 
 def test_residuals_are_all_counted_and_the_scatter_is_thinned():
     truth = np.linspace(0, 1, 5_000)
-    found = cloud(truth, truth + 0.25 + np.random.default_rng(0).normal(size=5_000) * 0.1)
+    found = scatter(truth, truth + 0.25 + np.random.default_rng(0).normal(size=5_000) * 0.1)
     assert sum(found.counts) == 5_000
     assert len(found.truth) == 600
     assert found.bias.low < 0.25 < found.bias.high
-    assert cloud(truth, truth).bias.low is None
+    assert scatter(truth, truth).bias.low is None
 
 
 def test_words_of_a_pair_are_those_of_both():

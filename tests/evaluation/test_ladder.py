@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from liftune.data.splits import Split, Splits
-from liftune.evaluation.ladder import Answers, Ladder
+from liftune.evaluation.ladder import ContenderLogits, Ladder
 from liftune.records.data import Audit
 from liftune.tasks.base import TaskKind
 from liftune.types import Row
@@ -45,17 +45,17 @@ def logits(right: int, wrong_from: str = "end") -> NDArray[np.float32]:
     return np.eye(2, dtype=np.float32)[answers] * 4
 
 
-def answers(validation: int, test: int, **more: object) -> Answers:
-    return Answers(logits(validation), logits(test), 0.5, **more)  # type: ignore[arg-type]
+def answers(validation: int, test: int, **more: object) -> ContenderLogits:
+    return ContenderLogits(logits(validation), logits(test), 0.5, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def kept() -> dict[str, Answers]:
+def kept() -> dict[str, ContenderLogits]:
     return {}
 
 
 @pytest.fixture
-def ladder(kept: dict[str, Answers]) -> Ladder:
+def ladder(kept: dict[str, ContenderLogits]) -> Ladder:
     return Ladder(SPLITS, "accuracy", kept.__setitem__)
 
 
@@ -79,7 +79,9 @@ def test_the_verdict_follows_the_rows_that_differ(ladder: Ladder) -> None:
     assert against_probe.verdict == "undecided"
 
 
-def test_the_seed_that_validation_likes_best_is_kept_and_compared(ladder: Ladder, kept: dict[str, Answers]) -> None:
+def test_the_seed_that_validation_likes_best_is_kept_and_compared(
+    ladder: Ladder, kept: dict[str, ContenderLogits]
+) -> None:
     ladder.add("base", [answers(100, 100)])
     ladder.add("probe", [answers(100, 100)])
     attempts = [answers(150, 190, seed=0), answers(180, 160, seed=1), answers(170, 170, seed=2)]
@@ -130,13 +132,13 @@ def test_a_contender_is_asked_for_the_test_rows_once() -> None:
             asked.append(str(rows[0]).split()[0])
             return logits(N)
 
-    Answers.of(Counting(), SPLITS)
+    ContenderLogits.of(Counting(), SPLITS)
     assert sorted(asked) == ["test", "validation"]
 
 
 def test_a_metric_that_is_lower_when_better_ranks_the_other_way() -> None:
     ladder = Ladder(SPLITS, "log_loss", lambda name, each: None)
-    sure, unsure = answers(200, 200), Answers(logits(200) * 0.01, logits(200) * 0.01, 0.1)
+    sure, unsure = answers(200, 200), ContenderLogits(logits(200) * 0.01, logits(200) * 0.01, 0.1)
     assert ladder.best([unsure, sure]) is sure
 
 

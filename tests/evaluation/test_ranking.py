@@ -195,20 +195,20 @@ def test_three_seeds_are_enough_to_tell_good_from_poor_among_many() -> None:
 
 
 def test_variances_are_drawn_to_each_other_as_far_as_they_are_alike() -> None:
-    from liftune.evaluation.statistics.shrinkage import moderate
+    from liftune.evaluation.statistics.shrinkage import shrunk_variances
 
     rng = np.random.default_rng(0)
     freedom = np.full(4_000, 2.0)
     raw = rng.chisquare(2, 4_000) / 2
-    alike = moderate(raw, freedom)
+    alike = shrunk_variances(raw, freedom)
     assert np.log(alike.variances).std() < 0.1 * np.log(raw).std()
     assert np.mean(alike.variances) == pytest.approx(1.0, rel=0.1)
     assert (alike.freedom > 50).all()
     true = 6 / rng.chisquare(6, 4_000)  # Smyth's own model, with d0 = 6 and s0^2 = 1
-    found = moderate(true * rng.chisquare(2, 4_000) / 2, freedom)
+    found = shrunk_variances(true * rng.chisquare(2, 4_000) / 2, freedom)
     assert found.freedom[0] == pytest.approx(8.0, rel=0.2)
     raw = true * rng.chisquare(2, 4_000) / 2
-    steadied = moderate(raw, freedom).variances
+    steadied = shrunk_variances(raw, freedom).variances
     assert np.median(np.abs(np.log(steadied / true))) < 0.6 * np.median(np.abs(np.log(raw / true)))
     few = np.array([1.0, 2.0])
-    assert moderate(few, np.array([2.0, 2.0])).variances is few
+    assert shrunk_variances(few, np.array([2.0, 2.0])).variances is few

@@ -153,7 +153,7 @@ def test_a_higher_precision_answers_fewer_rows_and_one_beyond_reach_names_what_c
     with pytest.raises(SpecError) as caught:
         cutoff_for(table, 0.999)
     assert "--min-precision" in str(caught.value)
-    reachable = float(caught.value.mend.split("at most ")[1].split(",")[0])
+    reachable = float(caught.value.hint.split("at most ")[1].split(",")[0])
     assert cutoff_for(table, reachable).rows > 0
 
 

@@ -20,13 +20,13 @@ from liftune.errors import ArtifactError, LiftuneError, MethodError, ModelError,
 from liftune.export import run as story
 from liftune.export.parity import BatchParity, compare, rows_needed
 from liftune.hardware.plan import Plan
-from liftune.inference.onnx_bundle import Bundle, in_batches
+from liftune.inference.onnx_bundle import Bundle, length_batches
 from liftune.inference.predictor import Predictor, open_predictor
 from liftune.models.adapter_io import open_adapter, save_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.methods.registry import METHODS
-from liftune.models.tokens.encoder import Tokeniser
+from liftune.models.tokens.encoder import RowEncoder
 from liftune.run_folder import RunFolder
 from liftune.spec import ModelSpec
 from liftune.tasks.base import TaskKind
@@ -91,7 +91,7 @@ def check_bundle(run: Path, rows: list[Any], to: Path) -> None:
     opened = open_predictor(to)
     assert isinstance(opened, Bundle)
     classifier = open_adapter(run / "adapter", plan=Plan())
-    expected = Tokeniser(classifier.backbone.model, classifier.backbone.tokenizer, classifier.max_length).chunk(rows)
+    expected = RowEncoder(classifier.backbone.model, classifier.backbone.tokenizer, classifier.max_length).chunk(rows)
     ids, types = opened.encode(rows)
     assert ids == [expected.row(i).ids.tolist() for i in range(len(rows))]
     if opened.card.tokens["reads_types"]:
@@ -144,7 +144,7 @@ def test_merged_weights_are_a_plain_transformers_folder(run: Path, tmp_path: Pat
 def test_int8_is_refused_where_too_few_rows_could_show_it_and_nothing_is_left(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="points lower") as caught:
         story.export(run, tmp_path / "deep" / "small", format="onnx-int8")
-    assert f"{rows_needed():,} are needed" in str(caught.value.mend)
+    assert f"{rows_needed():,} are needed" in str(caught.value.hint)
     assert list(tmp_path.iterdir()) == []
     assert main(["export", str(run), "--to", str(tmp_path / "small"), "--format", "onnx-int8", "--quiet"]) == 2
     assert list(tmp_path.iterdir()) == []
@@ -223,7 +223,7 @@ def test_the_gate_of_regressions_is_in_units_of_their_spread() -> None:
 def test_prompt_tuning_is_refused_by_name(format: str, tmp_path: Path) -> None:
     with pytest.raises(MethodError, match="method prompt") as caught:
         story.export(make_run(tmp_path / "made", "bert", method="prompt"), tmp_path / "to", format=format)
-    assert "lora" in str(caught.value.mend)
+    assert "lora" in str(caught.value.hint)
     assert not (tmp_path / "to").exists()
 
 
@@ -281,7 +281,7 @@ def test_threads_and_batches_do_not_change_a_bundles_answers(bundle: Path) -> No
     one, two = Bundle.open(bundle, threads=1), Bundle.open(bundle, threads=3)
     np.testing.assert_array_equal(one.logits(rows), two.logits(rows))
     np.testing.assert_allclose(one.logits(rows), one.logits_by(rows, 1), atol=1e-5)
-    assert sorted(i for batch in in_batches([3, 600, 3, 9]) for i in batch) == [0, 1, 2, 3]
+    assert sorted(i for batch in length_batches([3, 600, 3, 9]) for i in batch) == [0, 1, 2, 3]
     assert one.logits([]).shape == (0, 3)
 
 

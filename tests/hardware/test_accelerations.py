@@ -13,11 +13,11 @@ import pytest
 from liftune.cli.main import main
 from liftune.errors import SpecError
 from liftune.hardware.accelerations import ACCELERATIONS, FOR_PROCESSORS
-from liftune.hardware.measure import Facts
+from liftune.hardware.measure import MachineFacts
 from liftune.hardware.plan import UNCUT, make_plan
 from liftune.spec import RunSpec, TrainSpec
 
-LAPTOP = Facts(
+LAPTOP = MachineFacts(
     devices=("cpu",),
     processor="a laptop",
     threads=2,
@@ -30,7 +30,7 @@ HAND_WRITTEN = {"packing", "fused-lora", "last-layer", "cheap-dropout", "lanes"}
 
 
 @pytest.mark.parametrize("facts", [LAPTOP, SERVER, OLD_CARD], ids=["laptop", "server", "old card"])
-def test_every_acceleration_is_one_choice_with_its_reason(facts: Facts) -> None:
+def test_every_acceleration_is_one_choice_with_its_reason(facts: MachineFacts) -> None:
     """One list: nothing of the plan is said twice."""
     plan = make_plan(facts)
     choices = [choice.choice for choice in plan.choices]
@@ -48,7 +48,7 @@ def test_what_was_written_for_processors_stays_off_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("facts", [LAPTOP, SERVER], ids=["laptop", "server"])
-def test_with_none_the_plan_is_what_torch_does_by_itself(facts: Facts) -> None:
+def test_with_none_the_plan_is_what_torch_does_by_itself(facts: MachineFacts) -> None:
     plan = make_plan(facts, accelerations=())
     assert (plan.dtype, plan.answers, plan.attention) == ("float32", "float32", "sdpa")
     assert plan.micro_batch_rows == plan.micro_batch_tokens == UNCUT

@@ -10,10 +10,10 @@ import pytest
 
 from liftune.errors import SpecError
 from liftune.hardware import measure as probing
-from liftune.hardware.measure import Facts, peak_mib, probe, restart_peak
+from liftune.hardware.measure import MachineFacts, measure_machine, peak_mib, restart_peak
 from liftune.hardware.plan import make_plan
 
-LAPTOP = Facts(
+LAPTOP = MachineFacts(
     devices=("cpu",),
     processor="a laptop",
     threads=2,
@@ -48,14 +48,14 @@ def test_every_choice_carries_its_reason() -> None:
 def test_a_device_that_is_not_here_is_refused_and_never_replaced() -> None:
     with pytest.raises(SpecError, match="cuda") as caught:
         make_plan(LAPTOP, device="cuda")
-    assert "cpu" in (caught.value.mend or "")
+    assert "cpu" in (caught.value.hint or "")
 
 
 def test_the_machine_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "hardware.json"
-    first = probe(cache=cache)
+    first = measure_machine(cache=cache)
     monkeypatch.setattr(probing, "measure", lambda: pytest.fail("measured again"))
-    assert probe(cache=cache) == first
+    assert measure_machine(cache=cache) == first
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"key": 1}', "[]"])
@@ -63,7 +63,7 @@ def test_a_damaged_cache_is_measured_anew(tmp_path: Path, monkeypatch: pytest.Mo
     cache = tmp_path / "hardware.json"
     cache.write_text(damage)
     monkeypatch.setattr(probing, "measure", lambda: LAPTOP)
-    assert probe(cache=cache) == LAPTOP
+    assert measure_machine(cache=cache) == LAPTOP
 
 
 def test_measurements_are_positive_ratios() -> None:
@@ -110,12 +110,12 @@ def test_facts_and_rates_share_a_file_and_keep_each_other(tmp_path: Path, monkey
     cache = tmp_path / "hardware.json"
     monkeypatch.setattr(probing, "measure", lambda: LAPTOP)
     rate = probing.gemm_rate(SHAPES, "float32", tokens=4, cache=cache)
-    assert probe(cache=cache) == LAPTOP
+    assert measure_machine(cache=cache) == LAPTOP
     monkeypatch.setattr(probing, "_product_seconds", lambda *_: pytest.fail("measured again"))
     assert probing.gemm_rate(SHAPES, "float32", tokens=4, cache=cache) == rate
     monkeypatch.setattr(probing, "measure", lambda: dataclasses.replace(LAPTOP, threads=3))
-    assert probe(cache=cache) == LAPTOP
-    assert probe(cache=cache, remeasure=True).threads == 3
+    assert measure_machine(cache=cache) == LAPTOP
+    assert measure_machine(cache=cache, remeasure=True).threads == 3
 
 
 @pytest.mark.parametrize("damage", ["[]", "{", '{"rates": 3}'])

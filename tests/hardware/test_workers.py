@@ -17,22 +17,22 @@ from torch import Tensor, nn
 
 from liftune.data import load_data
 from liftune.data.splits import Splits
-from liftune.hardware.accelerations import LANES
+from liftune.hardware.accelerations import WORKERS
 from liftune.hardware.plan import Plan
-from liftune.hardware.workers import current_lane, open_lanes
+from liftune.hardware.workers import current_worker, open_workers
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.models.packed.dropout import draw_as_ever, draw_by_lane
-from liftune.models.packed.install import LEAN
+from liftune.models.packed.install import PACKED
 from liftune.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.training.loop import Loop, train
-from liftune.training.micro_batches import shares
+from liftune.training.micro_batches import assign_to_workers
 from liftune.training.schedule import Schedule
 
-SIDE_BY_SIDE = Plan(accelerations=frozenset({*LEAN, "length-batches"}))
+SIDE_BY_SIDE = Plan(accelerations=frozenset({*PACKED, "length-batches"}))
 ONE_BY_ONE = SIDE_BY_SIDE.without({"lanes": "left out"})
 FAMILY = "bert"
 
@@ -73,8 +73,8 @@ def loop_of(classifier: Classifier, splits: Splits) -> Loop:
 def gradients(classifier: Classifier, splits: Splits) -> tuple[float, dict[str, Tensor]]:
     loop = loop_of(classifier, splits)
     classifier.model.train()
-    with open_lanes(classifier.plan.lanes, random=True) as lanes:
-        loss = loop.backward(shares(np.arange(16), loop.rows.lengths.tolist(), classifier.plan), lanes)
+    with open_workers(classifier.plan.lanes, random=True) as lanes:
+        loss = loop.backward(assign_to_workers(np.arange(16), loop.rows.lengths.tolist(), classifier.plan), lanes)
     found = {name: p.grad for name, p in classifier.trainable() if p.grad is not None}
     assert found
     return loss, found
@@ -86,7 +86,7 @@ def test_every_method_gets_the_gradients_of_passes_in_turn(
 ) -> None:
     side = attached(folder(0.0), splits, SIDE_BY_SIDE, method)
     turn = attached(folder(0.0), splits, ONE_BY_ONE, method)
-    assert (side.plan.lanes, turn.plan.lanes) == (1 if method == "prefix" else LANES, 1)
+    assert (side.plan.lanes, turn.plan.lanes) == (1 if method == "prefix" else WORKERS, 1)
     loss, found = gradients(side, splits)
     expected_loss, expected = gradients(turn, splits)
     assert loss == pytest.approx(expected_loss, rel=1e-4)
@@ -132,7 +132,7 @@ def test_lanes_draw_numbers_of_their_own_and_a_seed_decides_them() -> None:
         model = nn.Dropout(0.25).train()
         draw_by_lane(model)
         torch.manual_seed(seed)
-        with open_lanes(2, random=True) as lanes:
+        with open_workers(2, random=True) as lanes:
             return lanes.map(model, [torch.ones(20_000)] * 2)
 
     (one, two), (again, _) = drawn(1), drawn(1)
@@ -158,9 +158,9 @@ def test_outside_of_lanes_dropout_is_torchs_own_and_can_be_given_back() -> None:
 def test_lanes_take_each_item_once_and_leave_torchs_threads_as_they_were() -> None:
     before = torch.get_num_threads()
     taken: list[tuple[int, int]] = []
-    with open_lanes(2) as lanes:
+    with open_workers(2) as lanes:
         lanes.each(lambda item: taken.append((item, torch.get_num_threads())), range(100))
-        places = lanes.map(lambda item: (item, current_lane().index), ["a", "b"])
+        places = lanes.map(lambda item: (item, current_worker().index), ["a", "b"])
     assert sorted(item for item, _ in taken) == list(range(100))
     assert {threads for _, threads in taken} == {max(1, before // 2)}
     assert places == [("a", 0), ("b", 1)]
@@ -174,20 +174,20 @@ def test_what_fails_in_a_lane_is_raised_when_all_have_ended() -> None:
             raise ValueError("row 3")
 
     before = torch.get_num_threads()
-    with pytest.raises(ValueError, match="row 3"), open_lanes(2) as lanes:
+    with pytest.raises(ValueError, match="row 3"), open_workers(2) as lanes:
         lanes.each(work, range(10))
     assert torch.get_num_threads() == before
 
 
 def test_one_lane_is_the_calling_thread() -> None:
-    with open_lanes(1) as lanes:
+    with open_workers(1) as lanes:
         assert lanes.map(lambda _: threading.current_thread(), [0]) == [threading.current_thread()]
 
 
 def test_shares_hold_every_row_once_and_are_even() -> None:
     lengths = np.random.default_rng(0).integers(5, 300, 16)
-    found = shares(np.arange(16), lengths.tolist(), replace(SIDE_BY_SIDE))
+    found = assign_to_workers(np.arange(16), lengths.tolist(), replace(SIDE_BY_SIDE))
     assert sorted(row for share in found for rows in share for row in rows) == list(range(16))
     totals = [sum(int(lengths[row]) for rows in share for row in rows) for share in found]
     assert max(totals) - min(totals) <= lengths.max()
-    assert shares(np.array([4]), lengths.tolist(), SIDE_BY_SIDE) == [[[4]]], "fewer rows than lanes"
+    assert assign_to_workers(np.array([4]), lengths.tolist(), SIDE_BY_SIDE) == [[[4]]], "fewer rows than lanes"

@@ -25,8 +25,8 @@ from liftune.data.readers.streams import open_stream
 from liftune.errors import DataError, SpecError
 from liftune.inference import files as bulk
 from liftune.inference.files import answer_file, predict_file
-from liftune.inference.prediction import Answer, answers_of_logits
-from liftune.inference.writers import Part, write
+from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.writers import PartialFile, write
 from liftune.progress import Progress
 from liftune.tasks.base import TaskKind
 from liftune.types import Row
@@ -44,14 +44,14 @@ class Fake:
         self.task, self.pairs, self.stop, self.calls = task, pairs, stop, 0
         self.labels = ("short", "long") if task.outputs_labels else ()
 
-    def predict(self, rows: Sequence[Row]) -> list[Answer]:
+    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         self.calls += 1
         if self.calls > self.stop:
             raise KeyboardInterrupt
         lengths = [len("".join(row)) for row in rows]
         logits = np.array([[-each / 7, each / 9] for each in lengths], dtype=np.float32).reshape(-1, 2)
         wide = logits if self.task.outputs_labels else logits[:, :1]
-        return answers_of_logits(rows, wide, labels=self.labels, task=self.task)
+        return predictions_of_logits(rows, wide, labels=self.labels, task=self.task)
 
 
 @pytest.fixture(autouse=True)
@@ -149,14 +149,14 @@ def test_a_stop_between_the_last_row_and_the_end_repeats_no_row(
 ) -> None:
     (tmp_path / "in.csv").write_text("text\n" + "a\n" * 25)
 
-    def stop(part: Part) -> None:
+    def stop(part: PartialFile) -> None:
         raise KeyboardInterrupt
 
-    kept = Part.finish
-    monkeypatch.setattr(Part, "finish", stop)
+    kept = PartialFile.finish
+    monkeypatch.setattr(PartialFile, "finish", stop)
     with pytest.raises(KeyboardInterrupt):
         answered(tmp_path / "in.csv", tmp_path / "out.jsonl")
-    monkeypatch.setattr(Part, "finish", kept)
+    monkeypatch.setattr(PartialFile, "finish", kept)
     last = Fake()
     assert answered(tmp_path / "in.csv", tmp_path / "out.jsonl", last, resume=True) == (25, 0)
     assert (last.calls, len(objects(tmp_path / "out.jsonl"))) == (0, 25)

@@ -227,7 +227,7 @@ def test_a_broken_model_folder_is_refused_with_a_way_to_mend_it(
     break_it(folder)  # type: ignore[no-untyped-call]
     with pytest.raises(ModelError, match=message) as refusal:
         load(folder)
-    assert refusal.value.mend
+    assert refusal.value.hint
 
 
 def test_a_file_is_no_model(tmp_path: Path) -> None:

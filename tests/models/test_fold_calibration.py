@@ -16,7 +16,7 @@ from liftune.models.adapter_io import open_adapter, read_card, save_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.fold_calibration import fold
+from liftune.models.fold_calibration import fold_calibration
 from liftune.models.methods.registry import METHODS
 from liftune.records.base import Interval
 from liftune.records.calibration import Cutoff
@@ -56,7 +56,7 @@ def test_a_folded_head_answers_scaled_logits_here_reopened_and_in_plain_peft(fam
     classifier = tuned(base)
     before = classifier.logits(ROWS)
     shift = SHIFT if classifier.has_output_bias else np.zeros(3)
-    assert fold(classifier, SCALE, shift, ROWS, before) == ""
+    assert fold_calibration(classifier, SCALE, shift, ROWS, before) == ""
     wanted = before * SCALE + shift
     np.testing.assert_allclose(classifier.logits(ROWS), wanted, atol=1e-5)
     save_adapter(classifier, tmp_path / "adapter")
@@ -68,7 +68,7 @@ def test_a_folded_head_answers_scaled_logits_here_reopened_and_in_plain_peft(fam
 def test_a_folded_whole_model_survives_the_disk(tmp_path: Path) -> None:
     classifier = tuned(save_tiny("bert", tmp_path / "base"), "full")
     before = classifier.logits(ROWS)
-    assert fold(classifier, SCALE, SHIFT, ROWS, before) == ""
+    assert fold_calibration(classifier, SCALE, SHIFT, ROWS, before) == ""
     save_adapter(classifier, tmp_path / "adapter")
     np.testing.assert_allclose(open_adapter(tmp_path / "adapter").logits(ROWS), before * SCALE + SHIFT, atol=1e-5)
 
@@ -79,7 +79,7 @@ def test_a_head_that_does_not_end_in_its_last_layer_is_noticed_and_left_alone(tm
     layer = classifier.final_layer()
     layer.register_forward_hook(lambda module, inputs, output: nn.functional.layer_norm(output, output.shape[-1:]))
     before, weight = classifier.logits(ROWS), layer.weight.detach().clone()
-    assert "does not scale" in fold(classifier, SCALE, SHIFT, ROWS, before)
+    assert "does not scale" in fold_calibration(classifier, SCALE, SHIFT, ROWS, before)
     assert torch.equal(layer.weight, weight)
     np.testing.assert_array_equal(classifier.logits(ROWS), before)
 
@@ -87,7 +87,7 @@ def test_a_head_that_does_not_end_in_its_last_layer_is_noticed_and_left_alone(tm
 def test_a_head_without_bias_refuses_a_shift(tmp_path: Path) -> None:
     classifier = tuned(save_tiny("gpt2", tmp_path / "base"))
     before = classifier.logits(ROWS)
-    assert "no bias" in fold(classifier, SCALE, SHIFT, ROWS, before)
+    assert "no bias" in fold_calibration(classifier, SCALE, SHIFT, ROWS, before)
     np.testing.assert_array_equal(classifier.logits(ROWS), before)
 
 

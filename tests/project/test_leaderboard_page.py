@@ -11,7 +11,7 @@ import pytest
 from liftune.models.methods.registry import METHODS
 from liftune.records.base import Interval, RowCounts
 from liftune.records.data import Audit
-from liftune.records.sweep import CellFound, RungsFound, Standing, SweepRecord
+from liftune.records.sweep import BaselinesRecord, CellRecord, LeaderboardRow, SweepRecord
 from liftune.tasks.base import TaskKind
 
 ROOT = Path(__file__).parents[2]
@@ -25,17 +25,17 @@ def maker() -> Any:
     return module
 
 
-def standing(contender: str, score: float, rank: int, **more: Any) -> Standing:
+def standing(contender: str, score: float, rank: int, **more: Any) -> LeaderboardRow:
     interval = Interval(value=score, low=score - 0.1, high=score + 0.1)
-    return Standing(model="minilm", contender=contender, tuned=True, rank=rank, score=interval, seeds=3, **more)
+    return LeaderboardRow(model="minilm", contender=contender, tuned=True, rank=rank, score=interval, seeds=3, **more)
 
 
-def sweep_of(data: str, *standings: Standing, lacking: str = "") -> tuple[SweepRecord, dict[str, Any]]:
+def sweep_of(data: str, *standings: LeaderboardRow, lacking: str = "") -> tuple[SweepRecord, dict[str, Any]]:
     record = SweepRecord(
         sweep="s", data=data, task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
         rows=RowCounts(train=256, validation=200, test=400), metric="accuracy", data_fingerprint="f",
-        rungs=(RungsFound(model="minilm", labels=("a", "b"), max_length=48, plan=(), contenders=()),),
-        cells=(CellFound(model="minilm", method="prefix", seed=0, state="unfit", reason="does not fit"),),
+        rungs=(BaselinesRecord(model="minilm", labels=("a", "b"), max_length=48, plan=(), contenders=()),),
+        cells=(CellRecord(model="minilm", method="prefix", seed=0, state="unfit", reason="does not fit"),),
         standings=standings, versions={"peft": "0.21"},
     )  # fmt: skip
     asked = {

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from liftune.records.base import Choice, Comparison, Interval, RowCounts, Seconds
 from liftune.records.calibration import Calibration, CalibrationScores, Decisions
-from liftune.records.data import Audit, Shift, Suspects
+from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.run import Contender, RunRecord, SeedResult
-from liftune.records.training import Epoch, Integrity, Speed, TrainLog
+from liftune.records.training import Epoch, RoundTripCheck, Speed, TrainLog
 from liftune.report.render.text import print_sections, to_markdown
 from liftune.report.sections.results import SECTIONS, sections, sentence
 from liftune.report.sections.summary import caveats, headline, overall
@@ -22,7 +22,7 @@ from liftune.workflows.report import look_into
 
 PLAN = (Choice(choice="bfloat16", value="off", reason="measured <faster> | better"),)
 DOUBTS = {
-    "suspects": Suspects(rows=1000, flagged=0, listed=50, by=("tf-idf",)),
+    "suspects": LabelErrorSummary(rows=1000, flagged=0, listed=50, by=("tf-idf",)),
     "shift": Shift(rows=400, auc=Interval(value=0.51, low=0.47, high=0.55), p_value=0.3),
 }
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
@@ -132,7 +132,7 @@ def record() -> RunRecord:
                 stopped="all epochs ran",
             ),
         ),
-        integrity=Integrity(rows=64, largest_gap=1e-7, tolerance=1e-5),
+        integrity=RoundTripCheck(rows=64, largest_gap=1e-7, tolerance=1e-5),
         versions={"liftune": "0.1.0"},
     )
 

@@ -17,11 +17,11 @@ from liftune.errors import SpecError
 from liftune.records.base import Interval
 from liftune.records.calibration import Cutoff
 from liftune.serve.app import make_app
-from liftune.serve.auth import Keys
-from liftune.serve.engine import Engine, Facts
+from liftune.serve.auth import Credentials
+from liftune.serve.engine import Engine, ModelInfo
 from liftune.serve.limits import Limits, limits_of
-from liftune.serve.registry import Catalogue
-from liftune.serve.server import Asked, check
+from liftune.serve.registry import ModelRegistry
+from liftune.serve.server import ServeOptions, check
 from liftune.tasks.base import TaskKind
 
 ADMIN = {"Authorization": "Bearer admin"}
@@ -30,14 +30,14 @@ SMALL = Limits(texts=3, characters=20, body_bytes=500, queue_rows=4, wait_second
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    with TestClient(fake_app(tmp_path, keys=Keys(admin_token="admin"), limits=SMALL)) as found:
+    with TestClient(fake_app(tmp_path, keys=Credentials(admin_token="admin"), limits=SMALL)) as found:
         yield found
 
 
 def refused(response: Any, status: int) -> dict[str, str]:
     assert response.status_code == status, response.text
     found = response.json()
-    assert sorted(found) == ["mend", "what", "where"]
+    assert sorted(found) == ["hint", "what", "where"]
     return found
 
 
@@ -70,7 +70,7 @@ def test_pairs_are_for_models_of_pairs(client: TestClient, tmp_path: Path) -> No
 def test_the_model_may_be_left_out_where_there_is_one(client: TestClient, tmp_path: Path) -> None:
     assert classify(client, texts=["a"]).json()["model"] == "two"
     client.post("/v1/models", json={"path": str(tmp_path / "six")}, headers=ADMIN)
-    assert "two, six" in refused(classify(client, texts=["a"]), 422)["mend"]
+    assert "two, six" in refused(classify(client, texts=["a"]), 422)["hint"]
 
 
 def test_an_unknown_model_is_told_the_nearest(client: TestClient) -> None:
@@ -101,7 +101,7 @@ def test_what_is_no_json_is_refused(body: bytes, client: TestClient) -> None:
 
 
 def test_limits_are_told_with_how_to_keep_them(client: TestClient) -> None:
-    assert "at most 3" in refused(classify(client, texts=["a"] * 4), 413)["mend"]
+    assert "at most 3" in refused(classify(client, texts=["a"] * 4), 413)["hint"]
     assert refused(classify(client, texts=["a", "b" * 21]), 413)["where"] == "texts.1"
     assert "body" in refused(classify(client, texts=["a" * 600]), 413)["where"]
 
@@ -171,7 +171,7 @@ def test_without_an_admin_token_nobody_changes_the_models(tmp_path: Path) -> Non
 
 
 def test_a_token_is_asked_for_but_by_the_open_pages(tmp_path: Path) -> None:
-    with TestClient(fake_app(tmp_path, keys=Keys("secret", "admin"))) as client:
+    with TestClient(fake_app(tmp_path, keys=Credentials("secret", "admin"))) as client:
         for path in ("/", "/docs", "/openapi.json", "/healthz", "/readyz"):
             assert client.get(path).status_code == 200
         for path in ("/v1/models", "/metrics", "/v1/models/two", "/v1/models/two/report"):
@@ -188,24 +188,26 @@ def test_a_token_is_asked_for_but_by_the_open_pages(tmp_path: Path) -> None:
 
 def test_a_local_server_answers_to_its_own_name_alone(tmp_path: Path) -> None:
     """Else a web page could reach it under a name that resolves to this machine."""
-    keys = Keys(hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}))
+    keys = Credentials(hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}))
     with TestClient(fake_app(tmp_path, keys=keys)) as client:
         for host, status in (("localhost:8000", 200), ("[::1]:8000", 200), ("evil.example", 403), ("", 403)):
             assert client.get("/healthz", headers={"Host": host}).status_code == status, host
 
 
 def test_tokens_are_in_no_repr() -> None:
-    assert "secret" not in repr(Keys("secret", "secret")) + repr(Asked(["x"], token="secret", admin_token="secret"))
+    assert "secret" not in repr(Credentials("secret", "secret")) + repr(
+        ServeOptions(["x"], token="secret", admin_token="secret")
+    )
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
 def test_the_network_is_served_with_a_token_or_on_purpose(host: str) -> None:
     with pytest.raises(SpecError, match="no token"):
-        check(Asked(["x"], host=host))
+        check(ServeOptions(["x"], host=host))
     with pytest.raises(SpecError, match="empty"):
-        check(Asked(["x"], host=host, token=" "))
-    check(Asked(["x"], host=host, token="secret"))
-    check(Asked(["x"], host=host, insecure=True))
+        check(ServeOptions(["x"], host=host, token=" "))
+    check(ServeOptions(["x"], host=host, token="secret"))
+    check(ServeOptions(["x"], host=host, insecure=True))
 
 
 def test_limits_are_set_by_name() -> None:
@@ -277,13 +279,13 @@ def deciding(tmp_path: Path) -> Iterator[TestClient]:
     """A model with a table to abstain by, and one with thresholds: each label's own."""
     sure = Cutoff(above=0.8, rows=50, share=0.5, accuracy=Interval(value=0.98, low=0.91, high=1.0))
 
-    def open_model(path: Path) -> tuple[Engine, Facts]:
+    def open_model(path: Path) -> tuple[Engine, ModelInfo]:
         if path.name == "sure":
             return FakeEngine(FakeLane(), 2), replace(facts(2), cutoffs=(sure,))
         many = facts(2, task=TaskKind.MULTI_LABEL)
         return FakeEngine(FakeLane(), 2), replace(many, thresholds=(0.9, 0.4))
 
-    catalogue = Catalogue(open_model)
+    catalogue = ModelRegistry(open_model)
     for name in ("sure", "many"):
         (tmp_path / name).mkdir()
         catalogue.load(str(tmp_path / name))

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from serving import PATIENCE, FakeEngine, FakeLane
 
-from liftune.serve.batcher import Batcher
-from liftune.serve.engine import Lane, Work
+from liftune.serve.batcher import DynamicBatcher
+from liftune.serve.engine import BatchExecutor, Work
 from liftune.serve.errors import Refused
 from liftune.serve.limits import Limits
-from liftune.serve.queue import Batch, Full, Ticket, Waiting, deliver
+from liftune.serve.queue import Batch, Full, RequestQueue, Ticket, deliver
 
 LIMITS = Limits(queue_rows=10, batch_rows=4, batch_tokens=100, wait_seconds=1.0)
 
 
-def ticket(lane: Lane, *tokens: int, at: float = 0.0, done: list[Ticket] | None = None) -> Ticket:
+def ticket(lane: BatchExecutor, *tokens: int, at: float = 0.0, done: list[Ticket] | None = None) -> Ticket:
     works = [Work(each, None, position) for position, each in enumerate(tokens)]
     return Ticket(lane, works, at, (lambda _: None) if done is None else done.append)
 
@@ -30,7 +30,7 @@ def taken(found: Batch | float | None) -> list[int]:
 
 
 def test_rows_wait_for_company_but_not_for_long() -> None:
-    waiting, lane = Waiting(LIMITS), FakeLane()
+    waiting, lane = RequestQueue(LIMITS), FakeLane()
     assert waiting.next(0.0) is None
     waiting.add(ticket(lane, 10, at=5.0))
     assert waiting.next(5.25) == pytest.approx(0.75)
@@ -42,20 +42,20 @@ def test_rows_wait_for_company_but_not_for_long() -> None:
 @pytest.mark.parametrize(("tokens", "batch"), [((60, 40), [60, 40]), ((1, 1, 1, 1, 1), [1, 1, 1, 1]), ((300,), [300])])
 def test_a_full_batch_waits_no_longer(tokens: Sequence[int], batch: list[int]) -> None:
     """Full of tokens, full of rows, or of one row that is longer than the budget."""
-    waiting = Waiting(LIMITS)
+    waiting = RequestQueue(LIMITS)
     waiting.add(ticket(FakeLane(), *tokens, at=5.0))
     assert taken(waiting.next(5.0)) == batch
 
 
 def test_a_batch_stays_within_its_tokens_and_in_order() -> None:
-    waiting = Waiting(LIMITS)
+    waiting = RequestQueue(LIMITS)
     waiting.add(ticket(FakeLane(), 50, 40, 30, 5))
     assert taken(waiting.next(0.0)) == [50, 40]
     assert taken(waiting.next(1.0)) == [30, 5]
 
 
 def test_lanes_are_apart_and_the_oldest_row_goes_first() -> None:
-    waiting, one, other = Waiting(LIMITS), FakeLane(), FakeLane()
+    waiting, one, other = RequestQueue(LIMITS), FakeLane(), FakeLane()
     waiting.add(ticket(one, 1, at=1.0))
     waiting.add(ticket(other, 2, at=0.5))
     waiting.add(ticket(one, 3, at=2.0))
@@ -64,7 +64,7 @@ def test_lanes_are_apart_and_the_oldest_row_goes_first() -> None:
 
 
 def test_a_full_lane_does_not_wait_for_an_older_row_of_another() -> None:
-    waiting, one, other = Waiting(LIMITS), FakeLane(), FakeLane()
+    waiting, one, other = RequestQueue(LIMITS), FakeLane(), FakeLane()
     waiting.add(ticket(one, 1, at=0.0))
     waiting.add(ticket(other, 100, at=0.1))
     assert taken(waiting.next(0.2)) == [100]
@@ -72,7 +72,7 @@ def test_a_full_lane_does_not_wait_for_an_older_row_of_another() -> None:
 
 
 def test_the_queue_takes_all_rows_of_a_request_or_none() -> None:
-    waiting, lane = Waiting(LIMITS), FakeLane()
+    waiting, lane = RequestQueue(LIMITS), FakeLane()
     waiting.add(ticket(lane, *[1] * 8))
     with pytest.raises(Full):
         waiting.add(ticket(lane, 1, 1, 1))
@@ -81,7 +81,7 @@ def test_the_queue_takes_all_rows_of_a_request_or_none() -> None:
 
 
 def test_who_has_gone_leaves_the_queue() -> None:
-    waiting, lane, done = Waiting(LIMITS), FakeLane(), []
+    waiting, lane, done = RequestQueue(LIMITS), FakeLane(), []
     gone, stays = ticket(lane, *[30] * 6, done=done), ticket(lane, 7, done=done)
     waiting.add(gone)
     waiting.add(stays)
@@ -96,7 +96,7 @@ def test_who_has_gone_leaves_the_queue() -> None:
 
 
 def test_answers_go_to_their_rows_and_a_ticket_is_done_with_its_last() -> None:
-    waiting, lane, done = Waiting(LIMITS), FakeLane(), []
+    waiting, lane, done = RequestQueue(LIMITS), FakeLane(), []
     long, short = ticket(lane, 60, 30, 20, done=done), ticket(lane, 5, done=done)
     waiting.add(long)
     waiting.add(short)
@@ -112,7 +112,7 @@ def test_answers_go_to_their_rows_and_a_ticket_is_done_with_its_last() -> None:
 
 
 def test_a_batch_that_fails_fails_its_own_tickets_once() -> None:
-    waiting, lane, done = Waiting(LIMITS), FakeLane(), []
+    waiting, lane, done = RequestQueue(LIMITS), FakeLane(), []
     waiting.add(ticket(lane, 60, 30, 20, done=done))
     for now in (0.0, 1.0):
         batch = waiting.next(now)
@@ -128,7 +128,7 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 def test_requests_share_a_batch_and_get_their_own_answers() -> None:
     async def story() -> None:
         lane = FakeLane()
-        batcher = Batcher(Limits(batch_rows=3, wait_seconds=1e6))
+        batcher = DynamicBatcher(Limits(batch_rows=3, wait_seconds=1e6))
         batcher.start()
         two, five = FakeEngine(lane, 2), FakeEngine(lane, 5)
         found = await asyncio.gather(
@@ -145,7 +145,7 @@ def test_closing_finishes_what_was_taken_and_takes_no_more() -> None:
     async def story() -> None:
         lane = FakeLane(hold=True)
         engine = FakeEngine(lane, 2)
-        batcher = Batcher(Limits(batch_rows=1, wait_seconds=1e6))
+        batcher = DynamicBatcher(Limits(batch_rows=1, wait_seconds=1e6))
         batcher.start()
         asked = [asyncio.create_task(batcher.ask(lane, engine.prepare([text]))) for text in ("a", "ab")]
         await asyncio.to_thread(lane.begun.wait)
@@ -164,7 +164,7 @@ def test_who_is_cancelled_is_not_computed_and_harms_no_other() -> None:
     async def story() -> None:
         lane = FakeLane(hold=True)
         engine = FakeEngine(lane, 2)
-        batcher = Batcher(Limits(batch_rows=2, wait_seconds=0))
+        batcher = DynamicBatcher(Limits(batch_rows=2, wait_seconds=0))
         batcher.start()
         first = asyncio.create_task(batcher.ask(lane, engine.prepare(["first", "row"])))
         await asyncio.to_thread(lane.begun.wait)
@@ -185,7 +185,7 @@ def test_a_full_queue_says_when_to_come_again() -> None:
     async def story() -> None:
         lane = FakeLane(hold=True)
         engine = FakeEngine(lane, 2)
-        batcher = Batcher(Limits(batch_rows=1, queue_rows=2, wait_seconds=0))
+        batcher = DynamicBatcher(Limits(batch_rows=1, queue_rows=2, wait_seconds=0))
         batcher.start()
         computed = asyncio.create_task(batcher.ask(lane, engine.prepare(["a"])))
         await asyncio.to_thread(lane.begun.wait)
@@ -206,7 +206,7 @@ def test_a_lane_that_fails_leaves_the_server_standing() -> None:
     async def story() -> None:
         lane = FakeLane()
         engine = FakeEngine(lane, 2)
-        batcher = Batcher(Limits(wait_seconds=0))
+        batcher = DynamicBatcher(Limits(wait_seconds=0))
         batcher.start()
         with pytest.raises(ZeroDivisionError):
             await batcher.ask(lane, engine.prepare(["a defect"]))

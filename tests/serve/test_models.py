@@ -23,12 +23,12 @@ from tiny_models import save_tiny
 from liftune.inference.predictor import Predictor
 from liftune.serve.adapter_engine import KERNELS
 from liftune.serve.app import make_app
-from liftune.serve.auth import Keys
-from liftune.serve.batcher import Batcher
+from liftune.serve.auth import Credentials
+from liftune.serve.batcher import DynamicBatcher
 from liftune.serve.limits import Limits
 from liftune.serve.queue import Batch
-from liftune.serve.registry import Catalogue, split_name
-from liftune.serve.server import Asked, door
+from liftune.serve.registry import ModelRegistry, split_name
+from liftune.serve.server import ServeOptions, door
 
 LABELS = {"two": 2, "six": 6, "many": 77}
 TEXTS = ["ok", "a longer row of text", "the middle"]
@@ -45,21 +45,21 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def catalogue(ground: Path) -> Catalogue:
-    found = Catalogue(door(Asked([]), 2048))
+def catalogue(ground: Path) -> ModelRegistry:
+    found = ModelRegistry(door(ServeOptions([]), 2048))
     for name in LABELS:
         found.load(str(ground / name))
     return found
 
 
 def test_models_of_two_six_and_many_labels_answer_in_one_batch_as_each_alone(
-    catalogue: Catalogue, ground: Path
+    catalogue: ModelRegistry, ground: Path
 ) -> None:
     batches: list[Batch] = []
 
     async def story() -> list[list[Any]]:
         rows = len(TEXTS) * len(LABELS)
-        batcher = Batcher(Limits(batch_rows=rows, wait_seconds=1e6), seen=lambda batch, _: batches.append(batch))
+        batcher = DynamicBatcher(Limits(batch_rows=rows, wait_seconds=1e6), seen=lambda batch, _: batches.append(batch))
         batcher.start()
         engines = [catalogue.find(name).engine for name in LABELS]
         found = await asyncio.gather(*(batcher.ask(each.lane, each.prepare(TEXTS)) for each in engines))
@@ -74,7 +74,7 @@ def test_models_of_two_six_and_many_labels_answer_in_one_batch_as_each_alone(
         np.testing.assert_allclose(np.stack(logits), alone, atol=1e-5, rtol=0)
 
 
-def test_the_interface_gives_what_predict_gives(catalogue: Catalogue, ground: Path) -> None:
+def test_the_interface_gives_what_predict_gives(catalogue: ModelRegistry, ground: Path) -> None:
     with TestClient(make_app(catalogue, limits=Limits(wait_seconds=0))) as client:
         body = {"model": "six", "texts": TEXTS, "with_base": True}
         found = client.post("/v1/classify", json=body).json()["results"]
@@ -91,9 +91,9 @@ def test_the_interface_gives_what_predict_gives(catalogue: Catalogue, ground: Pa
         assert one["base"]["probabilities"] == pytest.approx(other["base"]["probabilities"], abs=1e-5)
 
 
-def test_models_come_and_go_under_load_and_no_request_fails(catalogue: Catalogue, ground: Path) -> None:
+def test_models_come_and_go_under_load_and_no_request_fails(catalogue: ModelRegistry, ground: Path) -> None:
     """Requests go on for as long as models are loaded, replaced and unloaded; each is answered, by the right model."""
-    app = make_app(catalogue, keys=Keys(admin_token="admin"), limits=Limits(wait_seconds=0.001))
+    app = make_app(catalogue, keys=Credentials(admin_token="admin"), limits=Limits(wait_seconds=0.001))
     over = threading.Event()
     seen: list[tuple[int, int]] = []
 
@@ -124,7 +124,7 @@ def test_models_come_and_go_under_load_and_no_request_fails(catalogue: Catalogue
     assert set(seen) == {(200, True)}
 
 
-def test_a_name_is_given_or_the_folders_own(ground: Path, catalogue: Catalogue) -> None:
+def test_a_name_is_given_or_the_folders_own(ground: Path, catalogue: ModelRegistry) -> None:
     assert split_name("mood=runs/a=b") == ("mood", "runs/a=b")
     assert split_name("./runs/a=b") == (None, "./runs/a=b")
     assert catalogue.find("six").path == (ground / "six").resolve()
@@ -138,7 +138,7 @@ def test_fewer_kernels_are_kept_unless_the_user_says_how_many(
     monkeypatch.setenv(name, asked or "")  # so that what is set below is not left to other tests
     if not asked:
         monkeypatch.delenv(name)
-    door(Asked([]), 2048)(ground / "two")
+    door(ServeOptions([]), 2048)(ground / "two")
     assert os.environ[name] == (asked or fewer)
 
 

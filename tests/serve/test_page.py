@@ -11,7 +11,7 @@ import pytest
 from serving import FakeLane, fake_app, serving
 from starlette.testclient import TestClient
 
-from liftune.serve.auth import Keys
+from liftune.serve.auth import Credentials
 from liftune.serve.limits import Limits
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -35,7 +35,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """Models `two` and `six`; texts of more than 40 characters are too long."""
-    app = fake_app(tmp_path, lane=FakeLane(), keys=Keys(admin_token="admin"), limits=Limits(characters=40))
+    app = fake_app(tmp_path, lane=FakeLane(), keys=Credentials(admin_token="admin"), limits=Limits(characters=40))
     (tmp_path / "two" / "record.json").write_text("{}", encoding="utf-8")
     (tmp_path / "two" / "report.html").write_text("<p>found</p>", encoding="utf-8")
     with serving(app) as found:
@@ -148,7 +148,7 @@ def test_errors_are_told_kindly_and_go_away(page: Any, tmp_path: Path) -> None:
 
 
 def test_a_server_with_a_token_asks_for_it(browser: Any, tmp_path: Path) -> None:
-    with serving(fake_app(tmp_path, keys=Keys("secret"))) as address:
+    with serving(fake_app(tmp_path, keys=Credentials("secret"))) as address:
         opened = browser.new_page()
         opened.goto(address)
         opened.get_by_role("textbox", name="Token").fill("secret")

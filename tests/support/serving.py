@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from liftune.errors import ArtifactError
 from liftune.serve.app import make_app
-from liftune.serve.auth import Keys
-from liftune.serve.engine import Engine, Facts, Work
+from liftune.serve.auth import Credentials
+from liftune.serve.engine import Engine, ModelInfo, Work
 from liftune.serve.limits import Limits
-from liftune.serve.registry import Catalogue
+from liftune.serve.registry import ModelRegistry
 from liftune.tasks.base import TaskKind
 from liftune.types import Row
 
@@ -65,15 +65,15 @@ class FakeEngine:
         return self._base
 
 
-def facts(labels: int, *, pairs: bool = False, task: TaskKind = TaskKind.SINGLE_LABEL) -> Facts:
+def facts(labels: int, *, pairs: bool = False, task: TaskKind = TaskKind.SINGLE_LABEL) -> ModelInfo:
     names = tuple(f"label{i}" for i in range(labels)) if task.outputs_labels else ()
-    return Facts(task, names, pairs, "base", "lora", 64, "run", base_head="fresh")
+    return ModelInfo(task, names, pairs, "base", "lora", 64, "run", base_head="fresh")
 
 
-def fake_catalogue(root: Path, lane: FakeLane) -> Catalogue:
+def fake_catalogue(root: Path, lane: FakeLane) -> ModelRegistry:
     """Folders `two`, `six` and `pair` that can be loaded; `two` is."""
 
-    def open_model(path: Path) -> tuple[Engine, Facts]:
+    def open_model(path: Path) -> tuple[Engine, ModelInfo]:
         labels = {"two": 2, "six": 6, "pair": 3}.get(path.name)
         if labels is None:
             raise ArtifactError(f"{path.name} holds no run", where="path")
@@ -81,13 +81,13 @@ def fake_catalogue(root: Path, lane: FakeLane) -> Catalogue:
 
     for name in ("two", "six", "pair", "empty"):
         (root / name).mkdir()
-    catalogue = Catalogue(open_model)
+    catalogue = ModelRegistry(open_model)
     catalogue.load(str(root / "two"))
     return catalogue
 
 
 def fake_app(
-    root: Path, *, lane: FakeLane | None = None, keys: Keys | None = None, limits: Limits | None = None
+    root: Path, *, lane: FakeLane | None = None, keys: Credentials | None = None, limits: Limits | None = None
 ) -> FastAPI:
     return make_app(fake_catalogue(root, lane or FakeLane()), keys=keys, limits=limits)
 

@@ -19,20 +19,20 @@ from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError, MethodError, SpecError
 from liftune.evaluation.evaluate import Evaluation
 from liftune.records.base import Interval
-from liftune.records.sweep import CellFound, Standing, SweepRecord
+from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
 from liftune.spec import RunSpec
 from liftune.sweep import run as sweeping
 from liftune.sweep.cells import Stage
 from liftune.sweep.folder import read_sweep
 from liftune.sweep.grid import Cell, SweepSpec
-from liftune.sweep.leaderboard import Entry, front, on_fronts, standings
+from liftune.sweep.leaderboard import LeaderboardEntry, front, leaderboard, pareto_fronts
 from liftune.sweep.plot import draw
 from liftune.sweep.run import sweep
 from liftune.sweep.sections import leaderboard_sentences, sweep_sections
 from liftune.tasks.base import TaskKind
 
 FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
-Tune = Callable[[Stage, Cell], CellFound]
+Tune = Callable[[Stage, Cell], CellRecord]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def tuned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def spy(monkeypatch: pytest.MonkeyPatch, before: Callable[[Cell], None]) -> list[str]:
     real, seen = sweeping.tune_cell, []
 
-    def watched(stage: Stage, cell: Cell) -> CellFound:
+    def watched(stage: Stage, cell: Cell) -> CellRecord:
         before(cell)
         seen.append(cell.name)
         return real(stage, cell)
@@ -196,10 +196,10 @@ def test_another_spec_is_refused_with_what_differs(ask: Callable[..., SweepSpec]
     sweep(ask("lora", seeds="0"))
     with pytest.raises(ArtifactError) as refused:
         sweep(ask("lora,ia3", seeds="0", epochs=2))
-    assert "train.epochs: 1 there, 2 asked" in refused.value.what
-    assert "methods: lora there, lora,ia3 asked" in refused.value.what
-    assert len(refused.value.what.splitlines()) == 3
-    assert "another folder" in refused.value.mend
+    assert "train.epochs: 1 there, 2 asked" in refused.value.message
+    assert "methods: lora there, lora,ia3 asked" in refused.value.message
+    assert len(refused.value.message.splitlines()) == 3
+    assert "another folder" in refused.value.hint
 
 
 def test_other_rows_are_refused(ask: Callable[..., SweepSpec], emotions: Path) -> None:
@@ -289,15 +289,15 @@ def test_the_front_is_what_nothing_beats_at_its_cost() -> None:
         assert on != beaten
 
 
-def standing(contender: str, score: float | None, **costs: Any) -> Standing:
+def standing(contender: str, score: float | None, **costs: Any) -> LeaderboardRow:
     found = Interval(value=score) if score is None else Interval(value=score, low=score - 0.05, high=score + 0.05)
-    return Standing(model="m", contender=contender, tuned=True, rank=1, score=found, seeds=1, **costs)
+    return LeaderboardRow(model="m", contender=contender, tuned=True, rank=1, score=found, seeds=1, **costs)
 
 
 def test_a_cost_that_is_unknown_is_on_no_front_and_lower_is_better_turns_the_front() -> None:
     found = [standing("a", 0.9, train_seconds=10.0), standing("b", 0.5, train_seconds=1.0), standing("c", 0.95)]
-    assert [each.fronts for each in on_fronts(found, 1.0)] == [("seconds",), ("seconds",), ()]
-    assert [each.fronts for each in on_fronts(found, -1.0)] == [(), ("seconds",), ()]
+    assert [each.fronts for each in pareto_fronts(found, 1.0)] == [("seconds",), ("seconds",), ()]
+    assert [each.fronts for each in pareto_fronts(found, -1.0)] == [(), ("seconds",), ()]
 
 
 def test_costs_are_means_over_seeds() -> None:
@@ -306,13 +306,13 @@ def test_costs_are_means_over_seeds() -> None:
         "x", TaskKind.SINGLE_LABEL, ("a", "b"), (), ("0", "1", "2", "3"), logits, np.array([0, 1, 0, 0]), "f"
     )
     cells = tuple(
-        CellFound(
+        CellRecord(
             model="m", method="x", seed=seed, state="done", validation={"accuracy": 0.5 + seed / 10},
             train_seconds=1.0 + seed, adapter_bytes=100 + 10 * seed,
         )
         for seed in (0, 1)
     )  # fmt: skip
-    found = standings([Entry("m", "x", True, cells, (evaluation, evaluation))], "accuracy")[0]
+    found = leaderboard([LeaderboardEntry("m", "x", True, cells, (evaluation, evaluation))], "accuracy")[0]
     assert (found.train_seconds, found.adapter_bytes, found.memory_mib) == (1.5, 105, None)
     assert (found.validation, found.score.value, found.spread) == (0.55, 0.75, 0.0)
 
@@ -327,7 +327,7 @@ def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     return SweepRecord(
         sweep="s", data="x/<b>&data", task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
         rows=RowCounts(train=10, validation=5, test=20), metric="accuracy", data_fingerprint="f", rungs=(), cells=(),
-        standings=on_fronts([standing("lora", 0.8, **costs), standing("ia3", None, **costs)], 1.0),
+        standings=pareto_fronts([standing("lora", 0.8, **costs), standing("ia3", None, **costs)], 1.0),
         chosen="lora on m",
     )  # fmt: skip
 
@@ -405,7 +405,7 @@ def test_bad_input_is_refused_before_anything_is_tuned(
     monkeypatch.chdir(tmp_path)
     out, err = called("sweep", str(emotions), *argv, code=2)
     assert said in err
-    assert "mend:" in err
+    assert "hint:" in err
     assert out == ""
     assert not (tmp_path / "runs").exists()
 

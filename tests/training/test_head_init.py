@@ -19,7 +19,7 @@ from liftune.progress import Progress
 from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.tasks.base import TaskKind
-from liftune.training.head_init import start_head, without_bias
+from liftune.training.head_init import init_head, without_bias
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
 
@@ -45,7 +45,7 @@ def test_the_classifier_answers_what_the_fit_says(family: str, method: str, emot
     splits = load_data(DataSpec(source=str(emotions)))
     classifier = classifier_for(tmp_path / family, splits, method)
     before = classifier.logits(splits.test.rows)
-    fitted = start_head(classifier, splits, seed=0)
+    fitted = init_head(classifier, splits, seed=0)
     assert fitted is not None
     inputs = classifier.final_inputs(splits.test.rows)
     found = classifier.logits(splits.test.rows)
@@ -59,7 +59,7 @@ def test_a_trained_head_is_left_alone(emotions: Path, tmp_path: Path) -> None:
     classifier = classifier_for(folder, splits)
     assert classifier.backbone.head == "trained"
     before = classifier.snapshot()
-    assert start_head(classifier, splits, seed=0) is None
+    assert init_head(classifier, splits, seed=0) is None
     assert all((before[name] == p).all() for name, p in classifier.trainable())
 
 
@@ -71,7 +71,7 @@ def test_numbers_are_fitted_in_the_scale_in_which_they_are_learnt(tmp_path: Path
     classifier = classifier_for(folder, splits)
     targets = splits.encoded(splits.train)
     classifier.set_target_scale(float(targets.mean()), float(targets.std()))
-    assert start_head(classifier, splits, seed=0) is not None
+    assert init_head(classifier, splits, seed=0) is not None
     errors = classifier.logits(splits.test.rows)[:, 0] - splits.encoded(splits.test)
     assert np.sqrt((errors**2).mean()) < 0.9 * targets.std()
     assert abs(float(errors.mean())) < 0.1 * targets.std()

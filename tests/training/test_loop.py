@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_models import save_tiny
 
-from liftune.baselines.soft_labels import Teacher
+from liftune.baselines.soft_labels import SoftLabels
 from liftune.data import load_data
 from liftune.data.splits import Split, Splits
 from liftune.errors import LiftuneError, SpecError
@@ -23,7 +23,7 @@ from liftune.progress import Progress
 from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.tasks.base import TaskKind
-from liftune.training.early_stopping import Best
+from liftune.training.early_stopping import BestCheckpoint
 from liftune.training.loop import Loop, scored, train
 from liftune.training.loss import Objective
 from liftune.training.micro_batches import micro_batches
@@ -162,12 +162,12 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_is_said_with_a_rate_to_try(
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
     with pytest.raises(LiftuneError, match="stopped being a number") as caught:
         train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET)
-    assert "--lr" in (caught.value.mend or "")
+    assert "--lr" in (caught.value.hint or "")
 
 
 def test_a_later_loss_that_is_no_number_keeps_the_best_epoch(model: Path, emotions: Path) -> None:
     classifier = tiny(model, load_data(DataSpec(source=str(emotions))))
-    best = Best("accuracy", patience=2, epochs=3)
+    best = BestCheckpoint("accuracy", patience=2, epochs=3)
     best.see(1, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
     best.diverged(2, 1e-3)
     assert "epoch 2" in best.stopped
@@ -188,7 +188,7 @@ def test_a_start_that_no_epoch_beats_is_kept(model: Path, emotions: Path) -> Non
 
 def test_the_end_of_a_short_schedule_is_waited_for_though_the_start_is_best(model: Path, emotions: Path) -> None:
     classifier = tiny(model, load_data(DataSpec(source=str(emotions))))
-    best = Best("accuracy", patience=3, epochs=4)
+    best = BestCheckpoint("accuracy", patience=3, epochs=4)
     best.start({"accuracy": 0.9}, classifier)
     for epoch in range(1, 4):
         best.see(epoch, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
@@ -218,6 +218,6 @@ def test_a_teacher_is_listened_to_while_it_is_better(model: Path, emotions: Path
     classifier = tiny(model, splits)
     asked = TrainSpec(epochs=3, batch_size=8, lr=1e-3, patience=5, teacher_share=0.5)
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
-    teacher = Teacher("probe", np.full((len(splits.train), 2), 0.5, dtype=np.float32), score)
+    teacher = SoftLabels("probe", np.full((len(splits.train), 2), 0.5, dtype=np.float32), score)
     log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET, teacher=teacher)
     assert (log.teacher, log.teacher_share, log.taught_epochs) == ("probe", 0.5, taught)

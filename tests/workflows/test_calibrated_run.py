@@ -16,7 +16,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.errors import SpecError
-from liftune.evaluation.calibration import Calibrator, Scaling
+from liftune.evaluation.calibration import Calibrator, LogitScaling
 from liftune.models.adapter_io import read_card
 from liftune.models.classifier import Classifier
 from liftune.records.base import Interval
@@ -146,7 +146,7 @@ def test_a_temperature_that_is_kept_is_in_every_answer(
 ) -> None:
     """The run's logits, the saved adapter's and the proof: all calibrated, none twice."""
     raw: list[NDArray[np.float32]] = []
-    kept = Scaling(2.0, np.array([1.0, 0.5]), np.array([0.25, -0.5]))
+    kept = LogitScaling(2.0, np.array([1.0, 0.5]), np.array([0.25, -0.5]))
 
     def always(logits: NDArray[np.float32], *args: object, **options: object) -> Calibrator:
         raw.append(logits)
@@ -170,7 +170,7 @@ def test_a_temperature_that_is_kept_is_in_every_answer(
 def test_a_head_that_cannot_be_scaled_is_left_alone_and_says_so(
     model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Calibrator("temperature", Scaling.by(2.0, 2), "it was asked for")
+    kept = Calibrator("temperature", LogitScaling.by(2.0, 2), "it was asked for")
     monkeypatch.setattr(climb, "calibrate", lambda *args, **options: kept)
     plain = Classifier.logits
     monkeypatch.setattr(Classifier, "logits", lambda self, rows, progress=None: np.tanh(plain(self, rows)))

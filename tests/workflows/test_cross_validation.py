@@ -83,7 +83,7 @@ def test_numbers_and_label_sets_are_spread_too():
 def test_fewer_texts_than_folds_are_refused():
     with pytest.raises(DataError, match="2 different texts") as caught:
         assign_folds(split_of(["x", "y", "y"], "aba"), 3, SINGLE, 0)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_every_row_of_every_part_is_test_once_and_never_beside_its_equals(emotions: Path) -> None:

@@ -11,10 +11,10 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.hardware.accelerations import ACCELERATIONS
-from liftune.hardware.measure import Facts
+from liftune.hardware.measure import MachineFacts
 from liftune.workflows import doctor as doctoring
 
-LAPTOP = Facts(("cpu",), "a laptop", 2, bfloat16_speedup=0.7, eager_speedup={"float32": 0.5, "bfloat16": 4.0})
+LAPTOP = MachineFacts(("cpu",), "a laptop", 2, bfloat16_speedup=0.7, eager_speedup={"float32": 0.5, "bfloat16": 4.0})
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """A machine whose facts are known; returns whether each look measured again."""
     looks: list[bool] = []
 
-    def probe(*, remeasure: bool = False) -> Facts:
+    def probe(*, remeasure: bool = False) -> MachineFacts:
         looks.append(remeasure)
         return LAPTOP
 
@@ -115,4 +115,4 @@ def test_the_commands_json_is_the_record(model: str, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize("wrong", [["--device", "cuda"], ["--accelerations", "paking"], ["missing.csv"]])
 def test_what_tune_would_refuse_the_doctor_refuses(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", *wrong]) == 2
-    assert "mend:" in capsys.readouterr().err
+    assert "hint:" in capsys.readouterr().err

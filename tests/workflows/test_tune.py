@@ -14,7 +14,7 @@ from tiny_models import save_tiny
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import liftune
-from liftune.hardware.measure import Facts
+from liftune.hardware.measure import MachineFacts
 from liftune.records.run import RunRecord
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
@@ -23,7 +23,9 @@ from liftune.workflows.tune import tune
 
 FAST = {"epochs": 2, "batch_size": 8, "lr": 1e-2}
 
-FAST_IN_BFLOAT16 = Facts(("cpu",), "any", 1, bfloat16_speedup=3.0, eager_speedup={"float32": 1.0, "bfloat16": 4.0})
+FAST_IN_BFLOAT16 = MachineFacts(
+    ("cpu",), "any", 1, bfloat16_speedup=3.0, eager_speedup={"float32": 1.0, "bfloat16": 4.0}
+)
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class BestFit:
     """The fit that validation likes best: its inverse strength C, and its score, higher is better."""
 
     model: Linear
@@ -203,7 +203,7 @@ def choose_strength(
     strengths: Sequence[float],
     *,
     iterations: int = ITERATIONS,
-) -> Chosen:
+) -> BestFit:
     """The best on validation along a path of rising strengths, each fit begun from the one before.
 
     The path ends when two strengths in a row did worse than the best.  Without validation rows the middle strength is
@@ -212,14 +212,14 @@ def choose_strength(
     """
     if len(validation[1]) == 0:
         strengths = [strengths[len(strengths) // 2]]
-    best: Chosen | None = None
+    best: BestFit | None = None
     model: Linear | None = None
     worse = 0
     for strength in strengths:
         model = fit_linear(*train, outputs, task, strength, start=model, iterations=iterations)
         score = judge(model.logits(validation[0]), validation[1], task, metric)
         if best is None or score > best.score:
-            best, worse = Chosen(model, strength, score), 0
+            best, worse = BestFit(model, strength, score), 0
         else:
             worse += 1
         if worse == 2:

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.baselines.linear_models import ITERATIONS, Linear, choose_strength
-from liftune.baselines.soft_labels import Pupil
+from liftune.baselines.soft_labels import BaselineFit
 from liftune.data.splits import Splits
 from liftune.errors import DataError, need
 from liftune.metrics.registry import check_metric
 from liftune.types import FloatArray
 
-Scaling = Literal["none", "standardise", "unit"]
+FeatureScaling = Literal["none", "standardise", "unit"]
 
-SCALINGS: tuple[Scaling, ...] = ("none", "standardise", "unit")
+SCALINGS: tuple[FeatureScaling, ...] = ("none", "standardise", "unit")
 
 #: Inverse strengths (scikit-learn's C) for features of about unit scale.
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -37,14 +37,14 @@ _TRIAL_ITERATIONS = 60
 class Scale:
     """Features made fit for one strength of penalty: centred, and of about unit scale."""
 
-    kind: Scaling
+    kind: FeatureScaling
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
     norm: float
     """Mean length of a row, by which "unit" folds back."""
 
     @classmethod
-    def learn(cls, kind: Scaling, features: FloatArray) -> Scale:
+    def learn(cls, kind: FeatureScaling, features: FloatArray) -> Scale:
         """From train features (N, D).
 
         none: one common scale for all columns. standardise: each its own. unit: rows of length sqrt(D) first, then one
@@ -80,7 +80,7 @@ def _unit(features: FloatArray) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Probe:
+class LinearProbe:
     """A fitted probe.
 
     Args:
@@ -99,12 +99,12 @@ class Probe:
         """(N, C) float32 from features (N, D) under the key `pooling`."""
         return self.model.logits(self.scale(features[self.pooling]))
 
-    def pupil(self, train: Mapping[str, FloatArray]) -> Pupil:
+    def pupil(self, train: Mapping[str, FloatArray]) -> BaselineFit:
         """What it stands on, for fits that leave some of train's rows out."""
-        return Pupil("probe", self.scale(train[self.pooling]), self.strength, self.score)
+        return BaselineFit("probe", self.scale(train[self.pooling]), self.strength, self.score)
 
     @property
-    def scaling(self) -> Scaling:
+    def scaling(self) -> FeatureScaling:
         """How features are scaled: none, standardise or unit."""
         return self.scale.kind
 
@@ -119,15 +119,15 @@ class Probe:
         return self.model.parameters
 
 
-def probe(
+def fit_linear_probe(
     train: Mapping[str, FloatArray],
     validation: Mapping[str, FloatArray],
     splits: Splits,
     metric: str | None = None,
     *,
-    scalings: Sequence[Scaling] = SCALINGS,
+    scalings: Sequence[FeatureScaling] = SCALINGS,
     seed: int = 0,
-) -> Probe:
+) -> LinearProbe:
     """Logistic regression (one-vs-rest for multi-label, ridge for regression), fitted on train.
 
     Validation makes all choices: first pooling and scaling on a sample of train, then C on all of it.
@@ -145,11 +145,11 @@ def probe(
     targets = splits.encoded(splits.train), splits.encoded(splits.validation)
     _check_features(train, len(targets[0]))
     _check_features(validation, len(targets[1]))
-    options: list[tuple[str, Scaling]] = [(pooling, scaling) for pooling in train for scaling in scalings]
+    options: list[tuple[str, FeatureScaling]] = [(pooling, scaling) for pooling in train for scaling in scalings]
     sample = _sample(len(targets[0]), seed)
     outputs = len(splits.labels) if splits.task.outputs_labels else 1
 
-    def fit(option: tuple[str, Scaling], rows: Any, strengths: Sequence[float], iterations: int) -> Probe:
+    def fit(option: tuple[str, FeatureScaling], rows: Any, strengths: Sequence[float], iterations: int) -> LinearProbe:
         pooling, scaling = option
         scale = Scale.learn(scaling, train[pooling][rows])
         chosen = choose_strength(
@@ -161,7 +161,7 @@ def probe(
             strengths,
             iterations=iterations,
         )
-        return Probe(pooling, scale, chosen.model, chosen.strength, chosen.score)
+        return LinearProbe(pooling, scale, chosen.model, chosen.strength, chosen.score)
 
     best = options[0]
     if len(options) > 1 and len(targets[1]):
@@ -178,12 +178,12 @@ def _sample(rows: int, seed: int) -> NDArray[np.int64]:
 
 def _check_features(features: Mapping[str, FloatArray], rows: int) -> None:
     if not features:
-        raise DataError("there are no features to probe", mend="give one pooling at least")
+        raise DataError("there are no features to probe", hint="give one pooling at least")
     for pooling, values in features.items():
         if values.ndim != 2 or len(values) != rows:
             raise DataError(
                 f"features {pooling!r} have shape {values.shape}; {rows} rows were expected",
-                mend="give one feature vector for each row",
+                hint="give one feature vector for each row",
             )
         if not np.isfinite(values).all():
-            raise DataError(f"features {pooling!r} are not all finite", mend="read the model in float32")
+            raise DataError(f"features {pooling!r} are not all finite", hint="read the model in float32")

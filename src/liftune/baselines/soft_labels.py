@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from liftune.baselines.linear_models import Features, indicator, out_of_fold
 from liftune.data.folds import assign_folds
-from liftune.data.sampling import linked
+from liftune.data.sampling import connected_groups
 from liftune.data.splits import Splits
 from liftune.tasks.base import TaskKind, probabilities
 from liftune.types import FloatArray
@@ -32,7 +32,7 @@ _TEMPERATURES = np.geomspace(0.25, 8.0, 41)
 
 
 @dataclass(frozen=True)
-class Pupil:
+class BaselineFit:
     """A rung that can be fitted again on part of its rows."""
 
     name: str
@@ -44,7 +44,7 @@ class Pupil:
 
 
 @dataclass(frozen=True)
-class Teacher:
+class SoftLabels:
     """What a rung expects of each train row."""
 
     name: str
@@ -56,7 +56,7 @@ class Teacher:
     """What its logits were divided by."""
 
 
-def teach(pupils: Sequence[Pupil], splits: Splits, *, seed: int = 0) -> Teacher | None:
+def make_soft_labels(pupils: Sequence[BaselineFit], splits: Splits, *, seed: int = 0) -> SoftLabels | None:
     """The pupil that validation likes best, as a teacher; None where train is too small to be folded.
 
     Args:
@@ -64,17 +64,17 @@ def teach(pupils: Sequence[Pupil], splits: Splits, *, seed: int = 0) -> Teacher 
         seed: of the folds.
     """
     targets = splits.encoded(splits.train)
-    if len(linked(splits.train.rows, splits.train.groups)) < FOLDS:
+    if len(connected_groups(splits.train.rows, splits.train.groups)) < FOLDS:
         return None
     folds = np.array(assign_folds(splits.train, FOLDS, splits.task, seed), dtype=np.int64)
     best = max(pupils, key=lambda pupil: pupil.score)
     outputs = len(splits.labels) if splits.task.outputs_labels else 1
     logits = out_of_fold(best.features, targets, outputs, splits.task, best.strength, folds, iterations=_ITERATIONS)
     if splits.task is TaskKind.REGRESSION:
-        return Teacher(best.name, logits, best.score[0])
+        return SoftLabels(best.name, logits, best.score[0])
     temperature = best_temperature(logits, targets, splits.task)
     shares = probabilities(logits / np.float32(temperature), splits.task)
-    return Teacher(best.name, np.asarray(shares, dtype=np.float32), best.score[0], temperature)
+    return SoftLabels(best.name, np.asarray(shares, dtype=np.float32), best.score[0], temperature)
 
 
 def best_temperature(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> float:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.baselines.linear_models import Chosen, Linear, choose_strength
-from liftune.baselines.soft_labels import Pupil
+from liftune.baselines.linear_models import BestFit, Linear, choose_strength
+from liftune.baselines.soft_labels import BaselineFit
 from liftune.data.splits import Splits
 from liftune.errors import DataError, need
 from liftune.metrics.registry import check_metric
@@ -87,9 +87,9 @@ class Tfidf:
         """Coefficients and biases."""
         return self.model.parameters
 
-    def pupil(self, train: Sequence[Row]) -> Pupil:
+    def pupil(self, train: Sequence[Row]) -> BaselineFit:
         """What it stands on, for fits that leave some of train's rows out."""
-        return Pupil("tfidf", self.ngrams.features(train), self.strength, self.score)
+        return BaselineFit("tfidf", self.ngrams.features(train), self.strength, self.score)
 
 
 def tfidf(splits: Splits, metric: str | None = None) -> Tfidf:
@@ -104,7 +104,7 @@ def tfidf(splits: Splits, metric: str | None = None) -> Tfidf:
     measure = check_metric(metric, splits.task)
     outputs = len(splits.labels) if splits.task.outputs_labels else 1
     targets = [splits.encoded(part) for part in (splits.train, splits.validation)]
-    best: tuple[Ngrams, Chosen] | None = None
+    best: tuple[Ngrams, BestFit] | None = None
     strengths: Sequence[float] = _RIDGE_STRENGTHS if splits.task is TaskKind.REGRESSION else _STRENGTHS
     for characters in (False, True) if _characters(splits.train.rows) <= _MOST_CHARACTERS else (False,):
         ngrams, features = Ngrams.learn(splits.train.rows, characters=characters, most=_MOST_COEFFICIENTS // outputs)
@@ -162,7 +162,7 @@ class Ngrams:
         try:
             vectors = [kind.fit_transform(texts) for kind in kinds]
         except ValueError as error:
-            raise DataError(f"tf-idf finds no words in train: {error}", mend="name the text column") from None
+            raise DataError(f"tf-idf finds no words in train: {error}", hint="name the text column") from None
         ngrams = cls(tuple(kinds), pairs)
         return ngrams, ngrams._arranged(vectors)
 

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from liftune.report.sections.results import Table
+from liftune.report.sections.results import ReportTable
 
 
-def methods() -> Table:
+def methods() -> ReportTable:
     """Tuning methods."""
     from liftune.models.methods.registry import METHODS
 
     rows = tuple(
         (each.name, each.summary, str(each.families), "yes" if each.mergeable else "no") for each in METHODS.entries()
     )
-    return Table(("name", "summary", "families", "mergeable"), rows)
+    return ReportTable(("name", "summary", "families", "mergeable"), rows)
 
 
-def metrics() -> Table:
+def metrics() -> ReportTable:
     """Metrics."""
     from liftune.metrics.registry import METRICS
 
@@ -28,25 +28,25 @@ def metrics() -> Table:
         (each.name, each.summary, ", ".join(each.tasks), "higher" if each.higher_is_better else "lower")
         for each in METRICS.entries()
     )
-    return Table(("name", "summary", "tasks", "better when"), rows)
+    return ReportTable(("name", "summary", "tasks", "better when"), rows)
 
 
-def sources() -> Table:
+def sources() -> ReportTable:
     """Kinds of data."""
     from liftune.data.readers.sources import SOURCES
 
-    return Table(("name", "summary"), tuple((each.name, each.summary) for each in SOURCES.entries()))
+    return ReportTable(("name", "summary"), tuple((each.name, each.summary) for each in SOURCES.entries()))
 
 
-def accelerations() -> Table:
+def accelerations() -> ReportTable:
     """What makes tuning fast."""
     from liftune.hardware.accelerations import ACCELERATIONS
 
-    return Table(("name", "summary"), tuple((each.name, each.summary) for each in ACCELERATIONS.entries()))
+    return ReportTable(("name", "summary"), tuple((each.name, each.summary) for each in ACCELERATIONS.entries()))
 
 
 #: What `liftune list` knows.
-KINDS: dict[str, Callable[[], Table]] = {
+KINDS: dict[str, Callable[[], ReportTable]] = {
     "methods": methods,
     "metrics": metrics,
     "sources": sources,

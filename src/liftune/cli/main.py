@@ -20,7 +20,7 @@ from liftune.errors import LiftuneError, SpecError, nearest
 from liftune.spec import RunSpec, names
 
 if TYPE_CHECKING:
-    from liftune.inference.prediction import Answer
+    from liftune.inference.prediction import Prediction
     from liftune.records.run import RunRecord
     from liftune.report.sections.results import Section
 
@@ -93,9 +93,11 @@ def inspect(
     near duplicates, leaks, bad rows, likely mislabels, shift. With --out, write them without what misleads.
     """
     from liftune.report.sections.inspection import inspection_sections
-    from liftune.workflows.inspect import examine
+    from liftune.workflows.inspect import inspect_data
 
-    found = examine(spec.data, model=spec.model.name, max_length=spec.model.max_length, out=out, drop=names(drop or ()))
+    found = inspect_data(
+        spec.data, model=spec.model.name, max_length=spec.model.max_length, out=out, drop=names(drop or ())
+    )
     if as_json:
         _print_json(found.to_json())
     else:
@@ -145,9 +147,9 @@ def predict(
     """Answer texts with a tuned model; with --json one object a line."""
     from liftune.inference.files import PIPE
     from liftune.progress import Progress
-    from liftune.workflows.predict import Asked, answer
+    from liftune.workflows.predict import PredictOptions, predict
 
-    asked = Asked(
+    asked = PredictOptions(
         run=run,
         texts=texts or (),
         pairs=pair or (),
@@ -161,7 +163,7 @@ def predict(
         device=device,
         precision=precision,
     )
-    _print_answers(answer(asked, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
+    _print_answers(predict(asked, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
 
 
 @app.command()
@@ -326,7 +328,7 @@ def doctor(
 ) -> None:
     """Say what was measured on this machine and what the plan would be; for a model and data, where they are given."""
     from liftune.workflows.doctor import checkup_sections
-    from liftune.workflows.doctor import doctor as look
+    from liftune.workflows.doctor import run_doctor as look
 
     found = look(spec, remeasure=remeasure)
     if as_json:
@@ -363,10 +365,10 @@ def serve(
 ) -> None:
     """Answer over HTTP, with a page: many models in one process, those of one base in one batch."""
     from liftune.progress import Progress
-    from liftune.serve.server import Asked
+    from liftune.serve.server import ServeOptions
     from liftune.serve.server import serve as run_server
 
-    asked = Asked(models, host, port, token, admin_token, insecure, device, precision, limit or ())
+    asked = ServeOptions(models, host, port, token, admin_token, insecure, device, precision, limit or ())
     run_server(asked, say=Progress(quiet=quiet).say)
 
 
@@ -382,7 +384,7 @@ def list_entries(
 
     if kind not in KINDS:
         raise SpecError(
-            f"nothing to list under {kind!r}{nearest(kind, KINDS)}", mend=f"choose one of: {', '.join(KINDS)}"
+            f"nothing to list under {kind!r}{nearest(kind, KINDS)}", hint=f"choose one of: {', '.join(KINDS)}"
         )
     table = KINDS[kind]()
     if as_json:
@@ -397,7 +399,7 @@ def _print_json(found: Any) -> None:
     print(json.dumps(found, ensure_ascii=False, indent=2))
 
 
-def _print_answers(answers: Iterable[Answer], *, as_json: bool) -> None:
+def _print_answers(answers: Iterable[Prediction], *, as_json: bool) -> None:
     """One object a line, or one line a text."""
     for answer in answers:
         print(json.dumps(answer.to_json(), ensure_ascii=False) if as_json else answer.line())
@@ -422,7 +424,7 @@ def _print_sections(chosen: Iterable[Section]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; bad input ends with what, where and mend on stderr.
+    """Run the command line; bad input ends with message, where and hint on stderr.
 
     Args:
         argv: None takes the process's own.

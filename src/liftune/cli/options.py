@@ -99,7 +99,7 @@ def _bare(kind: Any) -> Any:
 
 
 def refusal(error: Any) -> SpecError:
-    """What typer says of the arguments, as what, where and mend.
+    """What typer says of the arguments, as message, where and hint.
 
     Args:
         error: a UsageError.
@@ -113,4 +113,4 @@ def refusal(error: Any) -> SpecError:
         message = error.format_message().rstrip(".")
         what = f"{message[:1].lower()}{message[1:]}"
     path = context.command_path if context else "liftune"
-    return SpecError(what, where=path, mend=f"see {path} --help")
+    return SpecError(what, where=path, hint=f"see {path} --help")

@@ -20,7 +20,7 @@ from liftune.data.near_duplicates import find_near
 from liftune.data.split_roles import SPLIT_COLUMN
 from liftune.data.splits import Split
 from liftune.errors import DataError, SpecError, nearest
-from liftune.records.base import Found
+from liftune.records.base import Record
 from liftune.types import Row, Target
 
 #: What is dropped only when asked for -> what that means.
@@ -32,7 +32,7 @@ DROPS = {
 _GUARDS = {"train": ("test", "validation"), "validation": ("test",)}
 
 
-class Dropped(Found):
+class Dropped(Record):
     """A row that is left out."""
 
     split: str
@@ -45,7 +45,7 @@ class Dropped(Found):
     target: Target | None = None
 
 
-class Cleaned(Found):
+class Cleaned(Record):
     """What was written."""
 
     files: dict[str, str]
@@ -67,7 +67,7 @@ def check_drops(names: Iterable[str]) -> frozenset[str]:
         raise SpecError(
             f"nothing called {name!r} to drop{nearest(name, DROPS)}",
             where="--drop",
-            mend=f"choose from: {', '.join(DROPS)}",
+            hint=f"choose from: {', '.join(DROPS)}",
         )
     return names
 
@@ -79,15 +79,15 @@ def check_target(out: str, sources: Collection[str]) -> Path:
         SpecError: another kind of file, a folder that holds something, or the data themselves.
     """
     path = Path(out).expanduser()
-    mend = "name a new folder, or a file that ends in .jsonl"
+    hint = "name a new folder, or a file that ends in .jsonl"
     if path.suffix == ".jsonl" and not path.is_dir():
         if any(path.exists() and Path(each).exists() and path.samefile(each) for each in sources):
-            raise SpecError(f"{out} is the data themselves", where="--out", mend=mend)
+            raise SpecError(f"{out} is the data themselves", where="--out", hint=hint)
         return path
     if path.suffix and not path.is_dir():
-        raise SpecError(f"{out} is neither a folder nor a .jsonl file", where="--out", mend=mend)
+        raise SpecError(f"{out} is neither a folder nor a .jsonl file", where="--out", hint=hint)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise SpecError(f"{out} exists and is not an empty folder", where="--out", mend=mend)
+        raise SpecError(f"{out} exists and is not an empty folder", where="--out", hint=hint)
     return path
 
 
@@ -198,7 +198,7 @@ class _Alike:
         return None
 
 
-def arrange(
+def split_clean_and_dropped(
     out: Path, examples: Mapping[str, Examples], columns: Columns, dropped: Mapping[str, Sequence[Dropped]]
 ) -> tuple[Cleaned, dict[Path, list[dict[str, Any]]]]:
     """The kept rows with all their columns, and beside them the list of what was left out: what to write where.
@@ -215,7 +215,7 @@ def arrange(
     }
     for role, lines in kept.items():
         if not lines:
-            raise DataError(f"nothing is left of {role}", where=examples[role].table.where, mend="drop less")
+            raise DataError(f"nothing is left of {role}", where=examples[role].table.where, hint="drop less")
     files: dict[str, Path] = {}
     texts: dict[Path, list[dict[str, Any]]] = {}
     if out.suffix == ".jsonl":

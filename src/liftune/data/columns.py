@@ -117,20 +117,20 @@ def find_columns(
         label = label or (left[0] if text and len(left) == 1 else None)
     if label is None:
         raise DataError(
-            f"no label column among: {', '.join(names)}", where=table.where, mend="name the label column with --label"
+            f"no label column among: {', '.join(names)}", where=table.where, hint="name the label column with --label"
         )
     if text is None:
         left = [name for name in names if name not in (label, text_pair, group)]
         text = left[0] if len(left) == 1 else None
     if text is None:
         raise DataError(
-            f"no text column among: {', '.join(names)}", where=table.where, mend="name the text column with --text"
+            f"no text column among: {', '.join(names)}", where=table.where, hint="name the text column with --text"
         )
     if label in (text, text_pair, group) or text == text_pair:
         raise DataError(
             f"column {label if label in (text, text_pair, group) else text!r} cannot be two things at once",
             where=table.where,
-            mend="name different columns with --text, --text-pair, --label and --group",
+            hint="name different columns with --text, --text-pair, --label and --group",
         )
     return Columns(text, text_pair, label, group)
 
@@ -170,16 +170,16 @@ def same_columns(table: Table, columns: Columns, role: str) -> Columns:
     Raises:
         DataError: one is not there.
     """
-    mend = f"give {role} the columns of train, or leave it out with --split {role}="
+    hint = f"give {role} the columns of train, or leave it out with --split {role}="
     return Columns(
-        _asked(table, columns.text, mend),
-        _asked(table, columns.text_pair, mend) if columns.text_pair else None,
-        _asked(table, columns.label, mend),
-        _asked(table, columns.group, mend) if columns.group else None,
+        _asked(table, columns.text, hint),
+        _asked(table, columns.text_pair, hint) if columns.text_pair else None,
+        _asked(table, columns.label, hint),
+        _asked(table, columns.group, hint) if columns.group else None,
     )
 
 
-def _asked(table: Table, name: str, mend: str) -> str:
+def _asked(table: Table, name: str, hint: str) -> str:
     if name in table.columns:
         return name
     found = _known((name,), table.columns)
@@ -187,7 +187,7 @@ def _asked(table: Table, name: str, mend: str) -> str:
         raise DataError(
             f"no column {name!r}{nearest(name, table.columns)}; it has: {', '.join(table.columns)}",
             where=table.where,
-            mend=mend,
+            hint=hint,
         )
     return found
 

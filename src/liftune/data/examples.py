@@ -52,7 +52,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
             target = reading.target(labels[position], names)
             group = _group(clusters[position], columns.group or "") if clusters is not None else ""
         except CellError as error:
-            faults.append(Fault(position, str(error), error.mend))
+            faults.append(Fault(position, str(error), error.hint))
             continue
         ids.append(f"{table.name}:{position}")
         rows.append(row)

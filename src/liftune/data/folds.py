@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
-from liftune.data.sampling import carve, linked, lot, strata
+from liftune.data.sampling import connected_groups, seeded_rng, split_off, strata
 from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
 from liftune.tasks.base import TaskKind
@@ -71,13 +71,13 @@ def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Fo
 
 
 def _part(rows: Splits, rest: Split, test: Split, seed: int, validation_rows: int, *, name: str) -> Splits:
-    kept, carved = carve(rest, validation_rows, rows.task, seed, name=f"validation of {name}", where=name)
+    kept, carved = split_off(rest, validation_rows, rows.task, seed, name=f"validation of {name}", where=name)
     train = rest.take(kept)
     if len(set(train.targets)) < 2:
         raise DataError(
             f"without its test and validation rows, {name} has one target only to train on: {train.targets[0]!r}",
             where="--folds",
-            mend="add rows of another target",
+            hint="add rows of another target",
         )
     return replace(rows, train=train, validation=rest.take(carved), test=test, fingerprint=fingerprint(test))
 
@@ -92,17 +92,17 @@ def assign_folds(split: Split, count: int, task: TaskKind, seed: int) -> tuple[i
     Raises:
         DataError: there are fewer blocks than folds.
     """
-    blocks = linked(split.rows, split.groups)
+    blocks = connected_groups(split.rows, split.groups)
     if len(blocks) < count:
         what = "texts" if split.groups is None else "groups of rows"
         raise DataError(
             f"{len(blocks)} different {what} do not fill {count} folds",
             where="--folds",
-            mend="give fewer folds, or more rows",
+            hint="give fewer folds, or more rows",
         )
     kinds = strata(split.targets, task)
     totals = Counter(kinds)
-    rng = lot(seed, "folds")
+    rng = seeded_rng(seed, "folds")
     rng.shuffle(blocks)
     blocks.sort(key=len, reverse=True)
     filled: list[Counter[Hashable]] = [Counter() for _ in range(count)]

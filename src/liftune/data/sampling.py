@@ -17,7 +17,9 @@ from liftune.types import Target
 _REGRESSION_BINS = 10
 
 
-def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str) -> tuple[list[int], list[int]]:
+def split_off(
+    split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str
+) -> tuple[list[int], list[int]]:
     """Positions that stay and positions that are carved, about `size` of these, in the order of the file.
 
     Rows of equal text (and pair) stay together, so that nothing carved was seen in what stays; so do rows of one group,
@@ -30,9 +32,9 @@ def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, wher
     Raises:
         DataError: too few rows to carve a single one.
     """
-    rng = lot(seed, f"carve {name}")
+    rng = seeded_rng(seed, f"carve {name}")
     if split.groups is not None:
-        return _carve_groups(split, split.groups, size, strata(split.targets, task), rng, name=name, where=where)
+        return _split_off_groups(split, split.groups, size, strata(split.targets, task), rng, name=name, where=where)
     by_row: dict[Hashable, list[int]] = defaultdict(list)
     for position, row in enumerate(split.rows):
         by_row[row].append(position)
@@ -53,13 +55,13 @@ def carve(split: Split, size: int, task: TaskKind, seed: int, *, name: str, wher
         raise DataError(
             f"{len(split)} rows are too few to set a {name} part aside: no class has two different texts",
             where=where,
-            mend=f"add rows, or give a {name} part of its own",
+            hint=f"add rows, or give a {name} part of its own",
         )
     out = set(carved)
     return [i for i in range(len(split)) if i not in out], sorted(carved)
 
 
-def _carve_groups(
+def _split_off_groups(
     split: Split,
     groups: Sequence[str],
     size: int,
@@ -70,7 +72,7 @@ def _carve_groups(
     where: str,
 ) -> tuple[list[int], list[int]]:
     """`carve` by whole groups: by lot, each that brings the part nearer to its share of every class."""
-    units = linked(split.rows, groups)
+    units = connected_groups(split.rows, groups)
     rng.shuffle(units)
     holding = Counter(kind for unit in units for kind in {kinds[i] for i in unit})
     lacking = {kind: size * count / len(split) for kind, count in Counter(kinds).items()}
@@ -95,13 +97,13 @@ def _carve_groups(
         raise DataError(
             f"{len(units)} groups are too few to set a {name} part aside: some class is in one group alone",
             where=where,
-            mend=f"add rows of other groups, or give a {name} part of its own",
+            hint=f"add rows of other groups, or give a {name} part of its own",
         )
     out = set(carved)
     return [i for i in range(len(split)) if i not in out], sorted(carved)
 
 
-def linked(rows: Sequence[Hashable], groups: Sequence[Hashable] | None) -> list[list[int]]:
+def connected_groups(rows: Sequence[Hashable], groups: Sequence[Hashable] | None) -> list[list[int]]:
     """Positions that hang together by equal text or by group, over any number of steps."""
     parent = list(range(len(rows)))
 
@@ -130,7 +132,7 @@ def sample(split: Split, size: int, task: TaskKind, seed: int, *, name: str, eve
     """
     if size >= len(split):
         return list(range(len(split)))
-    rng = lot(seed, f"sample {name}")
+    rng = seeded_rng(seed, f"sample {name}")
     members: dict[Hashable, list[int]] = defaultdict(list)
     for position, kind in enumerate(strata(split.targets, task)):
         members[kind].append(position)
@@ -159,7 +161,7 @@ def strata(targets: Sequence[Target], task: TaskKind) -> list[Hashable]:
     return kinds
 
 
-def lot(seed: int, purpose: str) -> random.Random:
+def seeded_rng(seed: int, purpose: str) -> random.Random:
     """Random numbers for one purpose."""
     # Seeded by text: Python hashes it with SHA-512, the same on every machine and version.
     return random.Random(f"liftune {purpose} {seed}")

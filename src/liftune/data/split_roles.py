@@ -64,7 +64,7 @@ def choose(parts: Parts, spec: DataSpec) -> dict[str, str]:
         chosen = {"train": next(iter(parts))}
     if "train" not in chosen:
         raise DataError(
-            f"no part is train; there are: {', '.join(parts)}", where=spec.source, mend="name it: --split train=NAME"
+            f"no part is train; there are: {', '.join(parts)}", where=spec.source, hint="name it: --split train=NAME"
         )
     return {role: name for role, name in chosen.items() if role == "train" or role not in replaced}
 
@@ -94,7 +94,7 @@ def _role(role: str, spec: DataSpec) -> str:
         raise DataError(
             f"unknown part {role!r} in --split{nearest(role, ROLES)}",
             where=spec.source,
-            mend="write --split train=NAME,validation=NAME,test=NAME",
+            hint="write --split train=NAME,validation=NAME,test=NAME",
         )
     return found
 
@@ -109,7 +109,7 @@ def _named(parts: Parts, name: str, spec: DataSpec) -> str:
     raise DataError(
         f"no part {name!r}{nearest(name, parts)}; there are: {', '.join(parts)}",
         where=spec.source,
-        mend="name one of these with --split",
+        hint="name one of these with --split",
     )
 
 
@@ -131,7 +131,7 @@ def _only(names: list[str], role: str, spec: DataSpec) -> str:
         raise DataError(
             f"more than one part could be {role}: {', '.join(names)}",
             where=spec.source,
-            mend=f"name it: --split {role}={names[0]}",
+            hint=f"name it: --split {role}={names[0]}",
         )
     return names[0]
 

@@ -29,9 +29,9 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 class CellError(ValueError):
     """A cell that cannot be used, with the reason, and what to do."""
 
-    def __init__(self, reason: str, mend: str = "mend the row") -> None:
+    def __init__(self, reason: str, hint: str = "fix the row") -> None:
         super().__init__(reason)
-        self.mend = mend
+        self.hint = hint
 
 
 @dataclass(frozen=True)

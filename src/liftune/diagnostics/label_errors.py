@@ -24,7 +24,7 @@ from liftune.data.audit import labels_of
 from liftune.data.splits import Split
 from liftune.errors import need
 from liftune.metrics.row_statistics import Floats, Ints
-from liftune.records.data import Suspect, Suspects
+from liftune.records.data import LabelError, LabelErrorSummary
 from liftune.tasks.base import TaskKind, encode, probabilities
 from liftune.types import BoolArray
 
@@ -55,23 +55,23 @@ class View:
 
 
 @dataclass(frozen=True)
-class Doubts:
+class LabelErrors:
     """What was found: the record's share, and every listed row, worst first."""
 
-    found: Suspects
-    listed: tuple[Suspect, ...]
+    found: LabelErrorSummary
+    listed: tuple[LabelError, ...]
     flagged: tuple[str, ...]
     """Ids of all rows that are flagged, the worst first, beyond the list's end too."""
 
 
-def suspects(
+def find_label_errors(
     train: Split,
     task: TaskKind,
     features: NDArray[np.float32] | None = None,
     *,
     most: int = MOST_ROWS,
     seed: int = 0,
-) -> Doubts | None:
+) -> LabelErrors | None:
     """Train rows whose label is likely wrong; None for a regression, whose targets are no labels, and for one label.
 
     Args:
@@ -182,14 +182,14 @@ def _flagged(chance: Floats, targets: NDArray[Any], task: TaskKind) -> tuple[Boo
 
 def _listed(
     train: Split, labels: Sequence[str], task: TaskKind, chance: Floats, targets: NDArray[Any], by: tuple[str, ...]
-) -> Doubts:
+) -> LabelErrors:
     score = self_confidence(chance, targets, task)
     flagged, rather = _flagged(chance, targets, task)
     budget = round(BUDGET * len(score))
     order = np.argsort(score, kind="stable")
     chosen = [i for rank, i in enumerate(order) if rank < budget or flagged[i]][:MOST_LISTED]
     listed = tuple(
-        Suspect(
+        LabelError(
             id=train.ids[i],
             text=" | ".join([train.rows[i]] if isinstance(train.rows[i], str) else train.rows[i])[:_CHARACTERS],
             target=train.targets[i],
@@ -199,14 +199,14 @@ def _listed(
         )
         for i in chosen
     )
-    found = Suspects(
+    found = LabelErrorSummary(
         rows=len(score),
         flagged=int(flagged.sum()),
         listed=len(listed),
         by=by,
         top=tuple(each for each in listed if each.flagged)[:_TOP],
     )
-    return Doubts(found, listed, tuple(train.ids[i] for i in order if flagged[i]))
+    return LabelErrors(found, listed, tuple(train.ids[i] for i in order if flagged[i]))
 
 
 def _named(answer: Any, labels: Sequence[str]) -> str | tuple[str, ...]:

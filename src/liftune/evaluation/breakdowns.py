@@ -17,7 +17,7 @@ from liftune.evaluation.statistics.intervals import clopper_pearson
 from liftune.metrics.registry import METRICS, right
 from liftune.metrics.row_statistics import Sums
 from liftune.records.base import Interval
-from liftune.records.details import Answered, Bin, Confusion, LabelScores, Share, Stretch
+from liftune.records.details import Answered, Bin, Confusion, LabelScores, LengthBin, Share
 from liftune.tasks.base import TaskKind, decide, probabilities
 from liftune.types import BoolArray, FloatArray
 
@@ -26,7 +26,7 @@ MOST_IN_MATRIX = 20
 MOST_CONFUSIONS = 15
 BINS = 10
 SHARES = tuple(each / 10 for each in range(1, 11))
-STRETCHES = 6
+LENGTH_BINS = 6
 
 #: The score of a group of rows, for each kind of task: what can be told of few rows.
 GROUP_METRIC = {TaskKind.SINGLE_LABEL: "accuracy", TaskKind.MULTI_LABEL: "micro_f1", TaskKind.REGRESSION: "rmse"}
@@ -150,7 +150,7 @@ def confidence(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
     return np.asarray(p.max(axis=1) if task is TaskKind.SINGLE_LABEL else np.maximum(p, 1.0 - p).min(axis=1))
 
 
-def coverage(targets: NDArray[Any], logits: FloatArray, task: TaskKind) -> tuple[Share, ...]:
+def selective_curve(targets: NDArray[Any], logits: FloatArray, task: TaskKind) -> tuple[Share, ...]:
     """The score on the most confident tenth of the rows, two tenths, ... all of them.
 
     Source: El-Yaniv and Wiener (2010), the risk-coverage curve, turned to score.
@@ -168,22 +168,22 @@ def coverage(targets: NDArray[Any], logits: FloatArray, task: TaskKind) -> tuple
     return tuple(found)
 
 
-def stretches(
+def length_bins(
     words: NDArray[np.int64], targets: NDArray[Any], logits: Mapping[str, FloatArray], task: TaskKind
-) -> tuple[Stretch, ...]:
+) -> tuple[LengthBin, ...]:
     """Scores of rows of like length, in at most six groups of about as many rows each.
 
     Args:
         words: (N,) each row's length.
     """
-    ends = np.unique(np.quantile(words, np.arange(1, STRETCHES + 1) / STRETCHES, method="higher"))
+    ends = np.unique(np.quantile(words, np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS, method="higher"))
     place = np.searchsorted(ends, words)
     found = []
     for number in range(len(ends)):
         inside = place == number
         if inside.any():
             found.append(
-                Stretch(
+                LengthBin(
                     low=int(words[inside].min()),
                     high=int(words[inside].max()),
                     rows=int(inside.sum()),

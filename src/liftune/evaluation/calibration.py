@@ -37,7 +37,7 @@ _RIDGE = 1.0
 
 
 @dataclass(frozen=True)
-class Scaling:
+class LogitScaling:
     """logits -> logits / temperature * scale + shift, with scale and shift (C,)."""
 
     temperature: float
@@ -45,7 +45,7 @@ class Scaling:
     shift: Floats
 
     @classmethod
-    def by(cls, temperature: float, outputs: int) -> Scaling:
+    def by(cls, temperature: float, outputs: int) -> LogitScaling:
         """A temperature alone; 1 leaves logits as they are."""
         return cls(temperature, np.ones(outputs), np.zeros(outputs))
 
@@ -69,7 +69,7 @@ class Calibrator:
     """
 
     kind: Kind
-    scaling: Scaling
+    scaling: LogitScaling
     reason: str
     fitted: float | None = None
     before: float | None = None
@@ -79,7 +79,7 @@ class Calibrator:
     def refused(self, reason: str) -> Calibrator:
         """The same, not kept: the head cannot hold it."""
         outputs = len(self.scaling.scale)
-        return replace(self, kind="none", scaling=Scaling.by(1.0, outputs), reason=f"not kept: {reason}")
+        return replace(self, kind="none", scaling=LogitScaling.by(1.0, outputs), reason=f"not kept: {reason}")
 
 
 def calibrate(
@@ -107,7 +107,7 @@ def calibrate(
     Source: Guo et al. (2017), temperature and vector scaling; Platt (1999) for single labels of a multi-label task.
     """
     outputs = logits.shape[1]
-    same = Scaling.by(1.0, outputs)
+    same = LogitScaling.by(1.0, outputs)
     if task is TaskKind.MULTI_LABEL:
         targets = targets[:, :outputs]
     else:
@@ -164,7 +164,7 @@ class Rows:
     task: TaskKind
     seed: int
 
-    def fit_temperature(self, taken: NDArray[np.bool_]) -> Scaling:
+    def fit_temperature(self, taken: NDArray[np.bool_]) -> LogitScaling:
         """The temperature of the least log-loss on the rows that are taken, (M,) booleans."""
         from scipy.optimize import minimize_scalar
 
@@ -174,9 +174,9 @@ class Rows:
             return float(row_losses(targets, logits / np.exp(log_temperature), self.task).mean())
 
         found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-4})
-        return Scaling.by(float(np.exp(found.x)), logits.shape[1])
+        return LogitScaling.by(float(np.exp(found.x)), logits.shape[1])
 
-    def fit_vector(self, taken: NDArray[np.bool_]) -> Scaling:
+    def fit_vector(self, taken: NDArray[np.bool_]) -> LogitScaling:
         """A temperature, then a scale and a shift for each label, drawn by a ridge to 1 and 0."""
         from scipy.optimize import minimize
 
@@ -198,9 +198,9 @@ class Rows:
         start = np.concatenate([np.ones(outputs), np.zeros(outputs)])
         bounds = [(0.05, None)] * outputs + [(None, None)] * outputs
         scale, shift = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds).x.reshape(2, outputs)
-        return Scaling(temperature, scale, shift)
+        return LogitScaling(temperature, scale, shift)
 
-    def out_of_fold(self, fit: Callable[[NDArray[np.bool_]], Scaling]) -> Floats:
+    def out_of_fold(self, fit: Callable[[NDArray[np.bool_]], LogitScaling]) -> Floats:
         """(M, C) logits, each row's calibrated by the other folds."""
         fold = np.random.default_rng(self.seed).permutation(len(self.targets)) % FOLDS
         found = np.empty_like(self.logits)

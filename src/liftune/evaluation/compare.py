@@ -60,7 +60,7 @@ def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: in
 def check_same_rows(a: Evaluation, b: Evaluation) -> None:
     """Refuse a pair that does not answer the same question; a length of None reads all of a row and fits any."""
     lengths = {a.max_length, b.max_length} - {None}
-    for differs, what, mend in (
+    for differs, what, hint in (
         (a.task is not b.task, f"task ({a.task.value} and {b.task.value})", "compare runs of one task"),
         (a.ids != b.ids, f"test rows ({len(a.ids)} and {len(b.ids)}, or others)", "run both on the same test rows"),
         (a.groups != b.groups, "groups of the test rows", "run both with the same --group"),
@@ -73,7 +73,7 @@ def check_same_rows(a: Evaluation, b: Evaluation) -> None:
         ),
     ):
         if differs:
-            raise DataError(f"{a.name} and {b.name} cannot be compared: they differ in {what}", mend=mend)
+            raise DataError(f"{a.name} and {b.name} cannot be compared: they differ in {what}", hint=hint)
 
 
 def _listed(evaluation: Evaluation, most: int = 8) -> str:

@@ -81,7 +81,7 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
         SpecError: the metric is unknown or does not fit the task.
     """
     if len(attempts) < 2:
-        raise DataError("one seed has no spread", mend="tune with two seeds or more: --seeds 0,1,2")
+        raise DataError("one seed has no spread", hint="tune with two seeds or more: --seeds 0,1,2")
     for each in attempts:
         check_same_rows(a, each)
     measure = check_metric(metric, a.task)

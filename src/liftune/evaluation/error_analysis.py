@@ -13,10 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.splits import Split
-from liftune.evaluation.breakdowns import GROUP_METRIC, answered, coverage, label_scores, reliability, stretches
+from liftune.evaluation.breakdowns import (
+    GROUP_METRIC,
+    answered,
+    label_scores,
+    length_bins,
+    reliability,
+    selective_curve,
+)
 from liftune.evaluation.flips import flips
 from liftune.records.base import Interval
-from liftune.records.details import Cloud, Details
+from liftune.records.details import Details, Scatter
 from liftune.records.run import RunRecord
 from liftune.tasks.base import TaskKind, encode
 from liftune.types import FloatArray, Row
@@ -61,9 +68,9 @@ def details(record: RunRecord, command: str, test: Split, logits: Mapping[str, F
         classes={name: label_scores(targets, each, labels, task) for name, each in both.items()} if named else {},
         confusions={name: answered(targets, each, labels) for name, each in every.items()} if single else {},
         reliability={name: reliability(targets, each, task) for name, each in promised.items()} if named else {},
-        coverage={name: coverage(targets, each, task) for name, each in both.items()} if named else {},
-        lengths=stretches(words(test.rows), targets, both, task),
-        clouds={} if named else {name: cloud(targets, each[:, 0]) for name, each in both.items()},
+        coverage={name: selective_curve(targets, each, task) for name, each in both.items()} if named else {},
+        lengths=length_bins(words(test.rows), targets, both, task),
+        clouds={} if named else {name: scatter(targets, each[:, 0]) for name, each in both.items()},
         flips=flips(against, test, targets, both[against], tuned, labels, task),
     )
 
@@ -87,7 +94,7 @@ def words(rows: tuple[Row, ...]) -> NDArray[np.int64]:
     )
 
 
-def cloud(truth: NDArray[Any], answers: NDArray[Any]) -> Cloud:
+def scatter(truth: NDArray[Any], answers: NDArray[Any]) -> Scatter:
     """Answers beside the truth, and the spread of what lies between; the mean residual with Student's interval."""
     from scipy.stats import t
 
@@ -99,7 +106,7 @@ def cloud(truth: NDArray[Any], answers: NDArray[Any]) -> Cloud:
     if rows > 1 and np.ptp(residuals) > 0:
         half = float(t.ppf(0.975, rows - 1) * residuals.std(ddof=1) / np.sqrt(rows))
         bias = Interval(value=bias.value, low=float(residuals.mean()) - half, high=float(residuals.mean()) + half)
-    return Cloud(
+    return Scatter(
         truth=tuple(float(each) for each in truth[taken]),
         answers=tuple(float(each) for each in answers[taken]),
         edges=tuple(float(each) for each in edges),

@@ -21,7 +21,7 @@ from liftune.evaluation.statistics.intervals import clopper_pearson
 from liftune.metrics.registry import Metric, metrics_of, right
 from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Interval
-from liftune.tasks.base import TaskKind, Thresholds
+from liftune.tasks.base import TaskKind, ThresholdValues
 from liftune.types import FloatArray, Scorer
 
 
@@ -109,7 +109,7 @@ def score(
     logits: FloatArray,
     targets: NDArray[Any],
     task: TaskKind,
-    thresholds: Thresholds | None = None,
+    thresholds: ThresholdValues | None = None,
     *,
     seed: int = 0,
     groups: Sequence[str] | None = None,
@@ -123,7 +123,7 @@ def score(
 
 
 def validation_scores(
-    logits: FloatArray, targets: NDArray[Any], task: TaskKind, thresholds: Thresholds | None = None
+    logits: FloatArray, targets: NDArray[Any], task: TaskKind, thresholds: ThresholdValues | None = None
 ) -> dict[str, float | None]:
     """Every metric of the task, without intervals: what selection needs."""
     return {each.name: each(targets, each.view(logits, thresholds), task) for each in metrics_of(task)}
@@ -139,10 +139,10 @@ def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict
         DataError: there is no evaluation, or they are not of the same rows.
     """
     if not evaluations:
-        raise DataError("no seed was evaluated", mend="evaluate one at least")
+        raise DataError("no seed was evaluated", hint="evaluate one at least")
     first = evaluations[0]
     if any(each.ids != first.ids or each.fingerprint != first.fingerprint for each in evaluations):
-        raise DataError("the seeds were evaluated on different rows", mend="evaluate every seed on the same test rows")
+        raise DataError("the seeds were evaluated on different rows", hint="evaluate every seed on the same test rows")
     return {
         metric.name: _interval(
             metric, [each.view(metric) for each in evaluations], first.targets, first.task, seed, first.groups
@@ -175,15 +175,15 @@ def _mean(values: list[Floats]) -> Floats:
 def _check_shape(name: str, logits: FloatArray, rows: int, labels: int, task: TaskKind) -> None:
     outputs = labels if task.outputs_labels else 1
     if rows == 0:
-        raise DataError("there are no test rows to score", mend="give test rows")
+        raise DataError("there are no test rows to score", hint="give test rows")
     if logits.shape != (rows, outputs):
         raise DataError(
             f"{name} answered with an array of shape {logits.shape}; {rows} rows and {outputs} outputs were expected",
-            mend="give one row of logits for each test row, one column for each label",
+            hint="give one row of logits for each test row, one column for each label",
         )
     if not np.isfinite(logits).all():
         bad = int((~np.isfinite(logits)).any(axis=1).sum())
         raise DataError(
             f"{name} answered {bad} of {rows} rows with a value that is not finite",
-            mend="lower the learning rate, or tune in float32",
+            hint="lower the learning rate, or tune in float32",
         )

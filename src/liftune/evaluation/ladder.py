@@ -27,7 +27,7 @@ from liftune.types import Scorer
 
 
 @dataclass(frozen=True)
-class Answers:
+class ContenderLogits:
     """What one contender, tuned under one seed, answered."""
 
     validation: NDArray[np.float32]
@@ -40,7 +40,7 @@ class Answers:
     seed: int | None = None
     calibration: Calibration | None = None
     """How the logits were scaled after training; None where that is not done."""
-    chosen: decisions.Chosen | None = None
+    chosen: decisions.Thresholds | None = None
     """Multi-label: the thresholds that its own validation logits give (see `Ladder.with_thresholds`)."""
 
     @property
@@ -51,7 +51,7 @@ class Answers:
     @classmethod
     def of(
         cls, scorer: Scorer, splits: Splits, *, train_seconds: float | None = None, seed: int | None = None
-    ) -> Answers:
+    ) -> ContenderLogits:
         """Ask a scorer; the test rows once."""
         validation = scorer.logits(splits.validation.rows)
         started = time.perf_counter()
@@ -60,13 +60,13 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Rung:
+class ContenderResult:
     """A contender with the evaluation that comparisons use, and what it was made of, one a seed."""
 
     contender: Contender
     evaluation: Evaluation
     evaluations: tuple[Evaluation, ...]
-    attempts: tuple[Answers, ...]
+    attempts: tuple[ContenderLogits, ...]
     max_length: int | None = None
 
 
@@ -78,16 +78,16 @@ class Ladder:
         keep: called with each contender's name and the answers that comparisons use, as soon as they are known.
     """
 
-    def __init__(self, splits: Splits, metric: str, keep: Callable[[str, Answers], None]) -> None:
+    def __init__(self, splits: Splits, metric: str, keep: Callable[[str, ContenderLogits], None]) -> None:
         self._splits, self._metric, self._keep = splits, metric, keep
-        self.rungs: dict[str, Rung] = {}
+        self.rungs: dict[str, ContenderResult] = {}
 
-    def validation_score(self, answers: Answers) -> float:
+    def validation_score(self, answers: ContenderLogits) -> float:
         """The metric on validation, signed so that higher is better; undefined counts as lowest."""
         value = self._scores(answers)[self._metric]
         return -np.inf if value is None else METRICS[self._metric].sign * value
 
-    def with_thresholds(self, answers: Answers) -> Answers:
+    def with_thresholds(self, answers: ContenderLogits) -> ContenderLogits:
         """Every contender's labels are decided by the same procedure, on its own validation logits."""
         if answers.chosen is not None:
             return answers
@@ -95,14 +95,14 @@ class Ladder:
         chosen = decisions.choose_thresholds(answers.validation, splits.encoded(splits.validation), splits.task, metric)
         return replace(answers, chosen=chosen) if chosen else answers
 
-    def best(self, attempts: Sequence[Answers]) -> Answers:
+    def best(self, attempts: Sequence[ContenderLogits]) -> ContenderLogits:
         """The attempt that validation likes best; the first of equals."""
         return max(attempts, key=self.validation_score)
 
     def add(
         self,
         name: str,
-        attempts: Sequence[Answers],
+        attempts: Sequence[ContenderLogits],
         *,
         head: Head | None = None,
         trainable_parameters: int = 0,
@@ -151,7 +151,7 @@ class Ladder:
             peak_mib=peak_mib(),
         )
         kept = evaluations[next(i for i, each in enumerate(attempts) if each is best)]
-        self.rungs[name] = Rung(contender, kept, tuple(evaluations), tuple(attempts), max_length)
+        self.rungs[name] = ContenderResult(contender, kept, tuple(evaluations), tuple(attempts), max_length)
         return contender
 
     @property
@@ -202,7 +202,7 @@ class Ladder:
             return None
         return mean_over_seeds([each.take(np.flatnonzero(keep)) for each in evaluations])
 
-    def _scores(self, answers: Answers) -> dict[str, float | None]:
+    def _scores(self, answers: ContenderLogits) -> dict[str, float | None]:
         splits = self._splits
         thresholds = answers.chosen.out_of_fold if answers.chosen else None
         return validation_scores(answers.validation, splits.encoded(splits.validation), splits.task, thresholds)

@@ -24,7 +24,7 @@ from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.bootstrap import bca_bootstrap, randomisation_test
 from liftune.evaluation.statistics.intervals import ALPHA, CONFIDENCE, clopper_pearson, discordant, mcnemar_exact
 from liftune.evaluation.statistics.multiple_tests import holm
-from liftune.evaluation.statistics.shrinkage import moderate
+from liftune.evaluation.statistics.shrinkage import shrunk_variances
 from liftune.metrics.registry import Metric, check_metric, right
 from liftune.metrics.row_statistics import Sums
 from liftune.records.base import Interval
@@ -62,12 +62,12 @@ def rank(entrants: Sequence[Entrant], metric: str | None = None, *, alpha: float
         DataError: there is no entrant, or they answered different rows.
     """
     if not entrants:
-        raise DataError("there is nothing to rank", mend="evaluate one contender at least")
+        raise DataError("there is nothing to rank", hint="evaluate one contender at least")
     first = entrants[0].evaluations[0]
     if any(each.ids != first.ids for entrant in entrants for each in entrant.evaluations):
-        raise DataError("the contenders answered different rows", mend="evaluate all on the same test rows")
+        raise DataError("the contenders answered different rows", hint="evaluate all on the same test rows")
     measure = check_metric(metric, first.task)
-    sides = _steadied({entrant.name: _Side.of(entrant, measure) for entrant in entrants}, measure)
+    sides = _shrunk({entrant.name: _Side.of(entrant, measure) for entrant in entrants}, measure)
     worst_last = sorted(sides, key=lambda name: sides[name].signed, reverse=True)
     known = [name for name in worst_last if sides[name].score.value is not None]
     apart = _told_apart({name: sides[name] for name in known}, measure, alpha)
@@ -91,10 +91,10 @@ def _told_apart(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tu
     return {pair for pair, p_value in zip(pairs, holm(p_values), strict=True) if p_value <= alpha}
 
 
-def _steadied(sides: dict[str, _Side], metric: Metric) -> dict[str, _Side]:
+def _shrunk(sides: dict[str, _Side], metric: Metric) -> dict[str, _Side]:
     """Each side with the variance of its seeds drawn towards that of all, and the interval that follows."""
     several = {name: side for name, side in sides.items() if len(side.values) > 1}
-    found = moderate(
+    found = shrunk_variances(
         np.array([side.values.var(ddof=1) for side in several.values()]),
         np.array([len(side.values) - 1.0 for side in several.values()]),
     )

@@ -62,13 +62,13 @@ def cutoff_for(table: Sequence[Cutoff], precision: float) -> Cutoff:
         raise SpecError(
             f"a precision of {precision:g} cannot be asked for",
             where="--min-precision",
-            mend="give a share between 0 and 1, such as 0.95",
+            hint="give a share between 0 and 1, such as 0.95",
         )
     if not table:
         raise SpecError(
             "this model has no table of confidences to abstain by",
             where="--min-precision",
-            mend="abstaining is for models of one label a row, tuned by a liftune that measures them: leave it out",
+            hint="abstaining is for models of one label a row, tuned by a liftune that measures them: leave it out",
         )
     fitting = [each for each in table if _sure(each) >= precision]
     if fitting:
@@ -78,7 +78,7 @@ def cutoff_for(table: Sequence[Cutoff], precision: float) -> Cutoff:
         f"a precision of {precision:g} cannot be promised: however few of the {max(each.rows for each in table):,} "
         f"validation rows are answered, their answers do not make it sure (with 95 %)",
         where="--min-precision",
-        mend=f"ask for at most {np.floor(_sure(best) * 1000) / 1000:g}, at which {best.share:.0%} of the rows are "
+        hint=f"ask for at most {np.floor(_sure(best) * 1000) / 1000:g}, at which {best.share:.0%} of the rows are "
         "answered; or tune again with more validation rows",
     )
 

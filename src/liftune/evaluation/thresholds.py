@@ -18,7 +18,7 @@ from liftune.evaluation.statistics.bootstrap import randomisation_test
 from liftune.metrics.registry import Metric
 from liftune.metrics.row_statistics import Floats, Ints, Sums
 from liftune.records.calibration import Decisions
-from liftune.tasks.base import TaskKind, Thresholds, probabilities
+from liftune.tasks.base import TaskKind, ThresholdValues, probabilities
 from liftune.types import FloatArray
 
 #: Logits (M, C), targets and a metric's name to cuts (C,), in logits.
@@ -40,7 +40,7 @@ _ROUNDS = 20
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Thresholds:
     """Thresholds as validation chose them.
 
     Args:
@@ -60,7 +60,7 @@ class Chosen:
 
 def choose_thresholds(
     logits: FloatArray, targets: NDArray[Any], task: TaskKind, metric: Metric, *, seed: int = 0
-) -> Chosen | None:
+) -> Thresholds | None:
     """One half for every label, one other threshold for all, or one for each; None for a task without thresholds.
 
     Thresholds are fitted on all folds of validation but one and decide that one, in turn. The shared one is used where
@@ -75,13 +75,15 @@ def choose_thresholds(
     if task is not TaskKind.MULTI_LABEL:
         return None
     if metric.name not in _VALUES:
-        return Chosen(Decisions(reason=f"thresholds are chosen for {' and '.join(_VALUES)}, not for {metric.name}"))
+        return Thresholds(Decisions(reason=f"thresholds are chosen for {' and '.join(_VALUES)}, not for {metric.name}"))
     if len(targets) < LEAST_ROWS:
-        return Chosen(Decisions(reason=f"{len(targets)} validation rows are too few to choose thresholds and to judge"))
+        return Thresholds(
+            Decisions(reason=f"{len(targets)} validation rows are too few to choose thresholds and to judge")
+        )
     values = np.asarray(logits, dtype=np.float64)
     half = metric(targets, values, task)
     reason = f"out of fold, other thresholds do not raise the {metric.name} of validation by more than chance would"
-    best, so_far = Chosen(Decisions(reason=reason, validation_before=half)), half
+    best, so_far = Thresholds(Decisions(reason=reason, validation_before=half)), half
     for kind, fit in _FITS.items():
         tried = _out_of_fold(fit, values, targets, metric, seed)
         score = metric(targets, metric.view(values, tried), task)
@@ -94,9 +96,9 @@ def choose_thresholds(
                 "thresholds": tuple(_shares(fit(values, targets, metric.name)).tolist()),
                 "reason": f"out of fold, the {metric.name} of validation rises by it",
             }
-            best, so_far = Chosen(best.found.model_copy(update={**told, **used}), tried), score
+            best, so_far = Thresholds(best.found.model_copy(update={**told, **used}), tried), score
         elif best.found.p_value is None:
-            best = Chosen(best.found.model_copy(update=told))
+            best = Thresholds(best.found.model_copy(update=told))
     return best
 
 
@@ -115,7 +117,12 @@ def _shares(cuts: Floats) -> Floats:
 
 
 def _p_value(
-    logits: Floats, a: Thresholds | None, b: Thresholds | None, targets: NDArray[Any], metric: Metric, seed: int
+    logits: Floats,
+    a: ThresholdValues | None,
+    b: ThresholdValues | None,
+    targets: NDArray[Any],
+    metric: Metric,
+    seed: int,
 ) -> float:
     sides = [metric.statistics(targets, metric.view(logits, each), TaskKind.MULTI_LABEL) for each in (a, b)]
     assert isinstance(sides[0], Sums)

@@ -16,7 +16,7 @@ from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, ca
 from liftune.models.adapter_io import CARD as ADAPTER_CARD
 from liftune.models.backbone import quiet
 from liftune.models.classifier import Classifier
-from liftune.models.tokens.encoder import Tokeniser
+from liftune.models.tokens.encoder import RowEncoder
 from liftune.records.training import AdapterCard
 
 README = "README.md"
@@ -29,12 +29,12 @@ def write_tokenizer(classifier: Classifier, folder: Path) -> dict[str, Any]:
         ModelError: the tokenizer works by code of its own, which no file could hold.
     """
     backbone = classifier.backbone
-    tokeniser = Tokeniser(backbone.model, backbone.tokenizer, classifier.max_length)
+    tokeniser = RowEncoder(backbone.model, backbone.tokenizer, classifier.max_length)
     if not tokeniser.plain:
         raise ModelError(
             f"the tokenizer {type(backbone.tokenizer).__name__} works by code, and a bundle holds only data",
             where=backbone.name,
-            mend="export it with --format merged, or use the run's folder",
+            hint="export it with --format merged, or use the run's folder",
         )
     tokeniser.rules.calls(tokeniser.backend)
     (folder / TOKENIZER).write_text(tokeniser.backend.to_str(), encoding="utf-8")

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from liftune.models.packed.layouts import Encoder, Roles, find_encoder
+from liftune.models.packed.layouts import Encoder, LayerModules, find_encoder
 
 #: Largest gap of a logit, relative to the largest logit, between the model's own encoder and this one.
 TOLERANCE = 1e-4
@@ -97,7 +97,7 @@ class TracedEncoder:
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
 
 
-def _layer(rows: Tensor, roles: Roles, bias: Tensor, *, first: bool) -> Tensor:
+def _layer(rows: Tensor, roles: LayerModules, bias: Tensor, *, first: bool) -> Tensor:
     """One layer: (B, L, D) to (B, L, D), or (B, 1, D).  `bias` is (B, 1, 1, L), to be added to the scores."""
     ends = rows[:, :1] if first else rows
     queries, keys, values = (

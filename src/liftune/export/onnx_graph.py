@@ -51,7 +51,7 @@ def check_family(config: PretrainedConfig) -> None:
         raise ModelError(
             f"{config.model_type} models cannot be exported to ONNX: they read a row's end, where a bundle pads it",
             where="--format",
-            mend="export it with --format merged, or use the run's folder",
+            hint="export it with --format merged, or use the run's folder",
         )
 
 
@@ -73,7 +73,7 @@ def write_graph(classifier: Classifier, path: Path) -> tuple[str, ...]:
         raise ModelError(
             f"the model has {size / 2**30:.1f} GiB of weights, an ONNX file holds 2",
             where="--format",
-            mend="export it with --format merged",
+            hint="export it with --format merged",
         )
     batch = classifier.collate(classifier.encode(_ROWS))
     names = list(batch)
@@ -94,7 +94,7 @@ def write_graph(classifier: Classifier, path: Path) -> tuple[str, ...]:
         raise ModelError(
             f"{model.config.model_type} models cannot be exported to ONNX: {str(error).strip().splitlines()[0]}",
             where="--format",
-            mend="export it with --format merged, or use the run's folder",
+            hint="export it with --format merged, or use the run's folder",
         ) from None
     return _inputs(path)
 

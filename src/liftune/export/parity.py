@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.evaluation.statistics.intervals import tango_interval
-from liftune.records.base import Found, Interval
-from liftune.tasks.base import TaskKind, Thresholds, decide, probabilities
+from liftune.records.base import Interval, Record
+from liftune.tasks.base import TaskKind, ThresholdValues, decide, probabilities
 
 Format: TypeAlias = Literal["merged", "onnx", "onnx-int8"]
 FORMATS: tuple[Format, ...] = ("merged", "onnx", "onnx-int8")
@@ -26,7 +26,7 @@ MOST_FLIPS, MOST_LOST = 0.02, 0.01
 MOST_NOISE = 0.05
 
 
-class BatchParity(Found):
+class BatchParity(Record):
     """One way of batching."""
 
     rows_at_once: int
@@ -41,7 +41,7 @@ class BatchParity(Found):
     """int8 regression: root mean square of the gap over the standard deviation of the original's answers."""
 
 
-class Parity(Found):
+class Parity(Record):
     """parity.json: how far an export's answers are from the run's."""
 
     format: Format
@@ -76,7 +76,7 @@ def compare(
     task: TaskKind,
     targets: NDArray[Any],
     source: str,
-    thresholds: Thresholds | None = None,
+    thresholds: ThresholdValues | None = None,
     scheme: str | None = None,
 ) -> Parity:
     """Hold an export's logits against the original's.
@@ -107,7 +107,7 @@ def _batch(
     format: Format,
     task: TaskKind,
     targets: NDArray[Any],
-    thresholds: Thresholds | None,
+    thresholds: ThresholdValues | None,
 ) -> BatchParity:
     gaps = probabilities(logits, task) - probabilities(original, task)
     largest = float(np.abs(gaps).max(initial=0.0))

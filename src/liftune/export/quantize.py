@@ -70,7 +70,7 @@ def prepare(source: Path, target: Path) -> None:
         quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
 
 
-def quantise(prepared: Path, target: Path, scheme: Scheme) -> str:
+def quantize(prepared: Path, target: Path, scheme: Scheme) -> str:
     """Write the model by a scheme: signed weights, a scale a column; a bit narrower where the processor would overflow.
 
     Returns:

@@ -22,7 +22,7 @@ from liftune.errors import EXTRAS, ArtifactError, SpecError, nearest, need
 from liftune.export.bundle import write_card, write_merged, write_page, write_tokenizer
 from liftune.export.onnx_graph import check_family, write_graph
 from liftune.export.parity import FORMATS, Format, Parity, compare, rows_needed
-from liftune.export.quantize import SCHEMES, Scheme, prepare, quantise
+from liftune.export.quantize import SCHEMES, Scheme, prepare, quantize
 from liftune.hardware.plan import Plan
 from liftune.inference.onnx_bundle import MODEL, Bundle, usable_processors
 from liftune.inference.predictor import no_adapter
@@ -31,7 +31,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.merge import check_mergeable, open_merged
 from liftune.progress import Progress
 from liftune.records.training import AdapterCard
-from liftune.run_folder import RunFolder, adapter_folder, check_writable, writing
+from liftune.run_folder import RunFolder, adapter_folder, check_writable, disk_errors
 from liftune.spec import DataSpec
 from liftune.tasks.base import encode
 from liftune.types import Row
@@ -129,7 +129,7 @@ def _bundle(merged: Classifier, check: Check, kind: Format, fresh: Path, said: P
     prepare(plain, prepared)
 
     def tried(scheme: Scheme) -> Parity:
-        named = quantise(prepared, fresh / MODEL, scheme)
+        named = quantize(prepared, fresh / MODEL, scheme)
         write_card(fresh, check.card, **facts, scheme=named)
         parity = check.against(_answers(fresh, check.rows, BATCHES[:1]), kind, named)
         # One row at a time takes longest, and need not be asked of what has failed already.
@@ -163,7 +163,7 @@ def _check(original: Classifier, folder: Path, card: AdapterCard, file: str | No
         loaded = load_test(DataSpec(source=file), task=card.task)
         split, source = loaded.test, file
     if not len(split):
-        raise ArtifactError("there are no rows to check on", where=source, mend="give labelled rows with --rows FILE")
+        raise ArtifactError("there are no rows to check on", where=source, hint="give labelled rows with --rows FILE")
     if len(split) > MOST_ROWS:
         split = split.take(np.linspace(0, len(split) - 1, MOST_ROWS, dtype=int).tolist())
     named = {label for target in split.targets for label in (target if isinstance(target, tuple) else (target,))}
@@ -179,19 +179,19 @@ def _validation(folder: Path) -> Split:
         raise ArtifactError(
             "the run's validation rows are not beside the adapter, and an export is checked on them",
             where=str(folder.parent / "rows" / "validation.jsonl"),
-            mend="give the run's folder, or labelled rows with --rows FILE",
+            hint="give the run's folder, or labelled rows with --rows FILE",
         ) from None
 
 
 def _refused(parity: Parity, to: Path, rows: int) -> ArtifactError:
-    mend = "export in another format, or keep it all the same with --accept-gap"
+    hint = "export in another format, or keep it all the same with --accept-gap"
     if parity.format == "onnx-int8" and rows < rows_needed():
-        mend = (
+        hint = (
             f"give more rows with --rows FILE: on {rows:,} the interval is too wide even where no answer changes, "
             f"{rows_needed():,} are needed; or keep it all the same with --accept-gap"
         )
     error = ArtifactError(
-        f"the export answers otherwise than the run: {'; '.join(parity.excesses)}", where=str(to), mend=mend
+        f"the export answers otherwise than the run: {'; '.join(parity.excesses)}", where=str(to), hint=hint
     )
     for line in parity.lines():
         error.add_note(line.strip())
@@ -204,7 +204,7 @@ def _format(asked: str) -> Format:
         raise SpecError(
             f"unknown format {asked!r}{nearest(asked, FORMATS)}",
             where="--format",
-            mend=f"choose one of: {', '.join(FORMATS)}",
+            hint=f"choose one of: {', '.join(FORMATS)}",
         )
     return found
 
@@ -216,13 +216,13 @@ def _fresh(to: Path) -> Iterator[Path]:
         raise ArtifactError(
             f"{to} exists and is not empty" if to.is_dir() else f"{to} is a file",
             where="--to",
-            mend="name another folder, or remove this one first",
+            hint="name another folder, or remove this one first",
         )
     ground = check_writable(to)
     fresh = to.with_name(f".{to.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        with writing(to):
+        with disk_errors(to):
             fresh.mkdir(parents=True)
             yield fresh
             if to.exists():

@@ -15,7 +15,7 @@ from liftune.errors import SpecError, nearest
 from liftune.registry import Registry
 
 if TYPE_CHECKING:  # probe.py brings torch, which a decision does not need
-    from liftune.hardware.measure import Facts
+    from liftune.hardware.measure import MachineFacts
 
 #: bfloat16 must be at least this much faster to be worth its rounding.
 WORTHWHILE = 1.3
@@ -23,24 +23,24 @@ FOR_PROCESSORS = "made for processors"
 #: Most rows and tokens of a pass of packed rows, which have no padding: on IMDb's no more was gained beyond.
 PACKED_PASS = (64, 2048)
 #: How many passes run at once. Python's own lock lets one lane at a time prepare a product: more lanes were not tried.
-LANES = 2
+WORKERS = 2
 
 Decision: TypeAlias = tuple[bool, str]
 """Whether the plan wants it on this machine, and why."""
-Decide: TypeAlias = "Callable[[Facts, str, str], Decision]"
+Decide: TypeAlias = "Callable[[MachineFacts, str, str], Decision]"
 """(facts, device, dtype) -> a Decision; the device is one of facts.devices, the dtype that of the products."""
 Attention: TypeAlias = Literal["eager", "sdpa"]
 
 
-def _nothing_lacks(facts: Facts, device: str) -> str:
+def _nothing_lacks(facts: MachineFacts, device: str) -> str:
     return ""
 
 
-def _not_a_processor(facts: Facts, device: str) -> str:
+def _not_a_processor(facts: MachineFacts, device: str) -> str:
     return "" if device == "cpu" else FOR_PROCESSORS
 
 
-def _no_bfloat16(facts: Facts, device: str) -> str:
+def _no_bfloat16(facts: MachineFacts, device: str) -> str:
     return "" if device == "cpu" or facts.accelerator_bfloat16 else "the device has no native bfloat16"
 
 
@@ -56,11 +56,11 @@ class Acceleration:
     name: str
     summary: str
     decide: Decide = field(repr=False)
-    lacks: Callable[[Facts, str], str] = field(default=_nothing_lacks, repr=False)
+    lacks: Callable[[MachineFacts, str], str] = field(default=_nothing_lacks, repr=False)
 
 
 def _acceleration(
-    *, name: str, summary: str, build: Decide, lacks: Callable[[Facts, str], str] = _nothing_lacks
+    *, name: str, summary: str, build: Decide, lacks: Callable[[MachineFacts, str], str] = _nothing_lacks
 ) -> Acceleration:
     """A registry calls the decorated function `build`; here it decides."""
     return Acceleration(name, summary, build, lacks)
@@ -81,12 +81,12 @@ def check_accelerations(names: Iterable[str]) -> frozenset[str]:
     ]
     if unknown:
         raise SpecError(
-            "\n".join(unknown), where="--accelerations", mend=f"give none, or some of: {', '.join(ACCELERATIONS)}"
+            "\n".join(unknown), where="--accelerations", hint=f"give none, or some of: {', '.join(ACCELERATIONS)}"
         )
     return frozenset(names)
 
 
-def measured_attention(facts: Facts, device: str, dtype: str) -> tuple[Attention, str]:
+def measured_attention(facts: MachineFacts, device: str, dtype: str) -> tuple[Attention, str]:
     """The faster attention, and by how much: eager is plain products and a softmax, sdpa is torch's fused kernel."""
     if device != "cpu":
         return "sdpa", "fused kernels are made for this device"
@@ -96,7 +96,7 @@ def measured_attention(facts: Facts, device: str, dtype: str) -> tuple[Attention
 
 
 @ACCELERATIONS.entry("bfloat16", summary="Frozen weights and products in bfloat16.", lacks=_no_bfloat16)
-def bfloat16(facts: Facts, device: str, dtype: str) -> Decision:
+def bfloat16(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """By the time of a product in either precision; an accelerator either has it or not."""
     if device != "cpu":
         return facts.accelerator_bfloat16, _no_bfloat16(facts, device) or "the device computes it natively"
@@ -105,7 +105,7 @@ def bfloat16(facts: Facts, device: str, dtype: str) -> Decision:
 
 
 @ACCELERATIONS.entry("length-batches", summary="An optimizer step is cut into passes of rows alike in length.")
-def length_batches(facts: Facts, device: str, dtype: str) -> Decision:
+def length_batches(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """Everywhere: only the size of a pass differs."""
     rows, tokens = passes(device)
     if device != "cpu":
@@ -125,45 +125,45 @@ def passes(device: str) -> tuple[int, int]:
 @ACCELERATIONS.entry(
     "packing", summary="No padding; the model's layers by hand, forward and back.", lacks=_not_a_processor
 )
-def packing(facts: Facts, device: str, dtype: str) -> Decision:
+def packing(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """On processors, where products of few rows are already as fast as those of many."""
     return _on_processors(device, "no time goes into padding, nor into what stands between a model's products")
 
 
 @ACCELERATIONS.entry("fused-lora", summary="LoRA in one product with its frozen weight.", lacks=_not_a_processor)
-def fused_lora(facts: Facts, device: str, dtype: str) -> Decision:
+def fused_lora(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """On processors, whose rate on LoRA's thin products is a fraction of that on whole ones."""
     return _on_processors(device, "thin products run far below the rate of whole ones")
 
 
 @ACCELERATIONS.entry("last-layer", summary="The last layer only where the head reads it.", lacks=_not_a_processor)
-def last_layer(facts: Facts, device: str, dtype: str) -> Decision:
+def last_layer(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """On processors, whose time is that of the products that are left out."""
     return _on_processors(device, "the head reads one state of a row, so the others need no last layer")
 
 
 @ACCELERATIONS.entry("cheap-dropout", summary="Dropout masks cut from a pool.", lacks=_not_a_processor)
-def cheap_dropout(facts: Facts, device: str, dtype: str) -> Decision:
+def pooled_dropout(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """On processors, where drawing random numbers takes a visible share of a step."""
     return _on_processors(device, "random numbers for each mask would cost more than what they mask")
 
 
 @ACCELERATIONS.entry("lanes", summary="Passes side by side, each on its share of the cores.", lacks=_not_a_processor)
-def lanes(facts: Facts, device: str, dtype: str) -> Decision:
+def parallel_passes(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """On processors with more than one core, whose cores would else wait for each other inside every product."""
     if device == "cpu" and facts.threads < 2:
         return False, "one core has nothing to share"
-    return _on_processors(device, f"{LANES} passes at once need no core to wait for another inside a product")
+    return _on_processors(device, f"{WORKERS} passes at once need no core to wait for another inside a product")
 
 
 @ACCELERATIONS.entry("token-cache", summary="Token ids kept on disk.")
-def token_cache(facts: Facts, device: str, dtype: str) -> Decision:
+def token_cache(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """Everywhere."""
     return True, "rows are tokenised once, and read as they are needed"
 
 
 @ACCELERATIONS.entry("fast-attention", summary="The attention that was measured as faster.")
-def fast_attention(facts: Facts, device: str, dtype: str) -> Decision:
+def attention_kernel(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """Everywhere; what is faster depends on precision."""
     return True, measured_attention(facts, device, dtype)[1]
 

@@ -30,7 +30,7 @@ GEMM_REPEATS, GEMM_SECONDS = 50, 0.2
 
 
 @dataclass(frozen=True)
-class Facts:
+class MachineFacts:
     """What was found. Ratios are times of the plain way over times of the other: above 1, the other is faster."""
 
     devices: tuple[str, ...]
@@ -46,7 +46,7 @@ class Facts:
     """How many devices cuda has."""
 
 
-def probe(*, cache: Path | None = None, remeasure: bool = False) -> Facts:
+def measure_machine(*, cache: Path | None = None, remeasure: bool = False) -> MachineFacts:
     """Facts of this machine; measured once (about a second), then read from the cache.
 
     Args:
@@ -57,7 +57,7 @@ def probe(*, cache: Path | None = None, remeasure: bool = False) -> Facts:
     with contextlib.suppress(TypeError, KeyError):
         if not remeasure and kept["facts"]["devices"] == list(_devices()):
             now = {"devices": _devices(), "accelerators": torch.cuda.device_count()}
-            return Facts(**{**kept["facts"], **now})
+            return MachineFacts(**{**kept["facts"], **now})
     facts = measure()
     _keep(cache, {**kept, "facts": asdict(facts)})
     return facts
@@ -226,9 +226,9 @@ def cache_folder() -> Path:
     return Path(home or Path.home() / ".cache") / "liftune"
 
 
-def measure() -> Facts:
+def measure() -> MachineFacts:
     """Facts of this machine, measured now."""
-    return Facts(
+    return MachineFacts(
         devices=_devices(),
         processor=processor_name(),
         threads=torch.get_num_threads(),

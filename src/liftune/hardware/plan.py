@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from liftune.errors import SpecError
 from liftune.hardware.accelerations import (
     ACCELERATIONS,
-    LANES,
     PACKED_PASS,
+    WORKERS,
     check_accelerations,
     measured_attention,
     passes,
@@ -23,7 +23,7 @@ from liftune.hardware.accelerations import (
 from liftune.records.base import Choice
 
 if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
-    from liftune.hardware.measure import Facts
+    from liftune.hardware.measure import MachineFacts
 
 Precision = Literal["float32", "bfloat16"]
 #: As many rows or tokens as there are.
@@ -61,7 +61,7 @@ class Plan:
     @property
     def lanes(self) -> int:
         """How many passes run side by side."""
-        return LANES if "lanes" in self.accelerations else 1
+        return WORKERS if "lanes" in self.accelerations else 1
 
     @property
     def answering(self) -> Plan:
@@ -84,7 +84,7 @@ class Plan:
         return replace(self, accelerations=self.accelerations - off, choices=choices)
 
 
-def make_plan(facts: Facts, *, device: str | None = None, accelerations: Iterable[str] | None = None) -> Plan:
+def make_plan(facts: MachineFacts, *, device: str | None = None, accelerations: Iterable[str] | None = None) -> Plan:
     """Decide device, precision, attention, the cut of a step, and what else is done to be fast.
 
     Args:
@@ -119,7 +119,7 @@ def make_plan(facts: Facts, *, device: str | None = None, accelerations: Iterabl
     )
 
 
-def _kind(facts: Facts, device: str | None) -> str:
+def _kind(facts: MachineFacts, device: str | None) -> str:
     """The device's kind, if it is here."""
     kind, _, number = (device or facts.devices[0]).partition(":")
     # Only cuda has several: "mps:1" and "cpu:1" are slips.
@@ -128,7 +128,7 @@ def _kind(facts: Facts, device: str | None) -> str:
         raise SpecError(
             f"device {device!r} is not on this machine",
             where="--device",
-            mend=f"choose one of: {', '.join(facts.devices)}",
+            hint=f"choose one of: {', '.join(facts.devices)}",
         )
     return kind
 
@@ -140,7 +140,9 @@ def _answers(kind: str, dtype: Precision) -> tuple[Precision, str]:
     return dtype, "as in training: the device has little memory for both"
 
 
-def _accelerations(facts: Facts, kind: str, asked: frozenset[str] | None) -> tuple[frozenset[str], tuple[Choice, ...]]:
+def _accelerations(
+    facts: MachineFacts, kind: str, asked: frozenset[str] | None
+) -> tuple[frozenset[str], tuple[Choice, ...]]:
     """Which are on, and every one's choice with its reason, in order of registration: the precision comes first."""
     lacking = {each.name: each.lacks(facts, kind) for each in ACCELERATIONS.entries() if each.name in (asked or ())}
     impossible = [f"{name} is impossible on {kind}: {lacks}" for name, lacks in lacking.items() if lacks]
@@ -148,7 +150,7 @@ def _accelerations(facts: Facts, kind: str, asked: frozenset[str] | None) -> tup
         raise SpecError(
             "\n".join(impossible),
             where="--accelerations",
-            mend="leave it out, or leave --accelerations out: the plan takes what suits the machine",
+            hint="leave it out, or leave --accelerations out: the plan takes what suits the machine",
         )
     on: set[str] = set()
     choices = []

@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Lane:
+class Worker:
     """Who computes: what is kept from pass to pass is kept a lane."""
 
     index: int = 0
@@ -33,18 +33,18 @@ class Lane:
 
 
 class _Here(threading.local):
-    lane = Lane()
+    lane = Worker()
 
 
 _HERE = _Here()
 
 
-def current_lane() -> Lane:
+def current_worker() -> Worker:
     """That of the calling thread."""
     return _HERE.lane
 
 
-class Lanes:
+class Workers:
     """Lanes that are open; see `open_lanes`."""
 
     def __init__(self, pools: Sequence[ThreadPoolExecutor]) -> None:
@@ -88,11 +88,11 @@ class Lanes:
 
 
 #: The calling thread as it is.
-ONE_LANE = Lanes(())
+ONE_WORKER = Workers(())
 
 
 @contextmanager
-def open_lanes(count: int, *, random: bool = False) -> Iterator[Lanes]:
+def open_workers(count: int, *, random: bool = False) -> Iterator[Workers]:
     """Open lanes, each with an equal share of torch's threads; one lane is the calling thread as it is.
 
     Args:
@@ -100,7 +100,7 @@ def open_lanes(count: int, *, random: bool = False) -> Iterator[Lanes]:
             from torch's in whatever order they come.
     """
     if count <= 1:
-        yield ONE_LANE
+        yield ONE_WORKER
         return
     before = torch.get_num_threads()
     share = max(1, before // count)
@@ -112,7 +112,7 @@ def open_lanes(count: int, *, random: bool = False) -> Iterator[Lanes]:
     # Threads that torch opened for the caller would go on waiting, busily, for its next product.
     torch.set_num_threads(share)
     try:
-        yield Lanes(pools)
+        yield Workers(pools)
     finally:
         for pool in pools:
             pool.shutdown()
@@ -120,7 +120,7 @@ def open_lanes(count: int, *, random: bool = False) -> Iterator[Lanes]:
 
 
 def _begin(index: int, seed: int | None, threads: int) -> None:
-    _HERE.lane = Lane(index, None if seed is None else torch.Generator().manual_seed(seed))
+    _HERE.lane = Worker(index, None if seed is None else torch.Generator().manual_seed(seed))
     torch.set_num_threads(threads)
 
 

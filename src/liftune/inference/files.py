@@ -24,8 +24,8 @@ from liftune.data.columns import find_texts
 from liftune.data.readers.formats import extension
 from liftune.data.readers.streams import Line, Stream, open_stream, piped
 from liftune.errors import DataError, SpecError
-from liftune.inference.prediction import Answer, answers_of_logits
-from liftune.inference.writers import JsonLines, Part, Records, check_out, sink_for
+from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.writers import JsonLines, PartialFile, Records, check_out, writer_for
 from liftune.progress import Advance, Progress
 from liftune.records.base import Head
 from liftune.tasks.base import TaskKind
@@ -66,7 +66,7 @@ class Answerer(Protocol):
         """The share of answers that must be right, where it may abstain."""
         ...
 
-    def predict(self, rows: Sequence[Row]) -> list[Answer]:
+    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """One answer a row, in order."""
         ...
 
@@ -94,7 +94,7 @@ class Texts:
                 f"cannot tell which column holds the {'text' if first is None else 'second text'}; "
                 f"it has: {', '.join(source.columns)}",
                 where=source.where,
-                mend=f"name it with {option}",
+                hint=f"name it with {option}",
             )
         return cls(first, second if pairs else None)
 
@@ -140,18 +140,18 @@ def predict_file(
         SpecError: what is to be resumed is of another file or model, or `out` ends in nothing that can be written.
     """
     if resume and PIPE in (source, out):
-        raise SpecError("a pipe cannot be resumed", where="--resume", mend="give --in and --out a file")
+        raise SpecError("a pipe cannot be resumed", where="--resume", hint="give --in and --out a file")
     if out != PIPE:
         check_out(out)
     given = _given(predictor, source, text=text, text_pair=text_pair)
-    namer = Namer(given, predictor)
+    namer = RecordBuilder(given, predictor)
     with progress.bar("predict", given.rows) as advance:
         if out == PIPE:
             return _to_pipe(namer, given, advance)
         texts = [given.texts.text, given.texts.text_pair]
         settings = {"liftune": version("liftune"), "chunk": CHUNK, "texts": texts, **(about or {}), **_identity(source)}
-        sink = sink_for(out, namer.template, namer.schema)
-        part = Part(Path(out), settings, sink)
+        sink = writer_for(out, namer.template, namer.schema)
+        part = PartialFile(Path(out), settings, sink)
         done, faulty = part.begin(resume=resume)
         advance(done)
         with part.open() as file:
@@ -166,7 +166,7 @@ def predict_file(
 
 def answer_file(
     predictor: Answerer, source: str, *, text: str | None, text_pair: str | None, progress: Progress
-) -> Iterator[Answer]:
+) -> Iterator[Prediction]:
     """Every row's answer, as it becomes known; the first row that cannot be answered ends it.
 
     Raises:
@@ -179,7 +179,7 @@ def answer_file(
             for line in block:
                 row, fault = given.texts.row(line)
                 if fault:
-                    raise DataError(fault, where=line.place, mend="mend the row, or write to a file with --out")
+                    raise DataError(fault, where=line.place, hint="fix the row, or write to a file with --out")
                 found.append(row)
             yield from predictor.predict(found)
             advance(len(block))
@@ -209,7 +209,7 @@ def _given(predictor: Answerer, source: str, *, text: str | None, text_pair: str
     return Given(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), nested)
 
 
-class Namer:
+class RecordBuilder:
     """Rows and answers to records: the columns that came in, then the answer's, then `error`.
 
     A name of the answer's that the rows bring too becomes `predicted_...`.
@@ -220,7 +220,7 @@ class Namer:
         task, labels = predictor.task, tuple(predictor.labels)
         zeros = np.zeros((1, len(labels) if task.outputs_labels else 1), dtype=np.float32)
         above = None if predictor.min_precision is None else 0.0
-        blank = answers_of_logits([""], zeros, labels=labels, task=task, above=above)[0]
+        blank = predictions_of_logits([""], zeros, labels=labels, task=task, above=above)[0]
         if task is TaskKind.MULTI_LABEL:
             blank = replace(blank, labels=labels)
         if predictor.base_head is not None:
@@ -288,7 +288,7 @@ def merge(keys: dict[str, Any], cell: Mapping[str, Any]) -> None:
             keys.setdefault(name, "")
 
 
-def _to_pipe(namer: Namer, given: Given, advance: Advance) -> tuple[int, int]:
+def _to_pipe(namer: RecordBuilder, given: Given, advance: Advance) -> tuple[int, int]:
     """An object a line on standard output."""
     sink, done, faulty = JsonLines(), 0, 0
     for block in given.blocks():

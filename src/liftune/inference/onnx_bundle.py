@@ -24,8 +24,8 @@ from pydantic import Field, ValidationError
 
 from liftune.data.token_rules import TokenRules
 from liftune.errors import ArtifactError, SpecError, need
-from liftune.inference.prediction import Answer, answers_of_logits, check_kind
-from liftune.records.base import SCHEMA, Found
+from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
+from liftune.records.base import SCHEMA, Record
 from liftune.records.calibration import Cutoff
 from liftune.spec import faults
 from liftune.tasks.base import TaskKind
@@ -43,7 +43,7 @@ ROWS, TOKENS = 32, 512
 SLOWER = ["SkipLayerNormFusion"]
 
 
-class BundleCard(Found):
+class BundleCard(Record):
     """bundle.json: all that is needed to answer with the model beside it."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -147,7 +147,7 @@ class Bundle:
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
         ids, types = self.encode(rows)
-        return self._run(ids, types, list(in_batches([len(each) for each in ids])))
+        return self._run(ids, types, list(length_batches([len(each) for each in ids])))
 
     def logits_by(self, rows: Sequence[Row], count: int) -> NDArray[np.float32]:
         """The same, `count` rows of the input order at a time: what the parity gate looks at."""
@@ -155,7 +155,7 @@ class Bundle:
         starts = range(0, len(rows), count)
         return self._run(ids, types, [list(range(at, min(at + count, len(rows)))) for at in starts])
 
-    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Answer]:
+    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
         """One answer a row, in order.
 
         Args:
@@ -168,7 +168,7 @@ class Bundle:
         check_kind(rows, pairs=self.pairs)
         asked = self.min_precision if min_precision is None else min_precision
         above = None if asked is None else _above(self.card, asked)
-        return answers_of_logits(
+        return predictions_of_logits(
             rows, self.logits(rows), labels=self.labels, task=self.task, thresholds=self.card.thresholds, above=above
         )
 
@@ -203,7 +203,7 @@ class Bundle:
         return fed
 
 
-def in_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def length_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Positions of rows that go together, longest first.
 
     >>> list(in_batches([5, 400, 300, 5]))
@@ -238,7 +238,7 @@ def read_bundle_card(folder: Path) -> BundleCard:
         TokenRules(**card.tokens)
     except FileNotFoundError:
         raise ArtifactError(
-            f"{folder} holds no bundle", where=str(path), mend="give a folder that `liftune export` wrote"
+            f"{folder} holds no bundle", where=str(path), hint="give a folder that `liftune export` wrote"
         ) from None
     except OSError as error:
         raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from None
@@ -249,7 +249,7 @@ def read_bundle_card(folder: Path) -> BundleCard:
         raise ArtifactError(
             f"the bundle has schema {card.schema_version}, this liftune reads up to {SCHEMA}",
             where=str(path),
-            mend="pip install --upgrade liftune",
+            hint="pip install --upgrade liftune",
         )
     return card
 
@@ -273,13 +273,13 @@ def refuse_options(*, device: str | None, with_base: bool) -> None:
     """
     if with_base:
         raise SpecError(
-            "a bundle holds the tuned model alone", where="--with-base", mend="leave it out, or give the run's folder"
+            "a bundle holds the tuned model alone", where="--with-base", hint="leave it out, or give the run's folder"
         )
     if device not in (None, "cpu"):
         raise SpecError(
             f"a bundle runs on the processor, not on {device!r}",
             where="--device",
-            mend="leave it out, or give the run's folder",
+            hint="leave it out, or give the run's folder",
         )
 
 
@@ -293,7 +293,7 @@ def _check_files(folder: Path, card: BundleCard) -> None:
     for name, expected in card.files.items():
         path = folder / name
         if not path.is_file():
-            raise ArtifactError(f"{name} is missing", where=str(folder), mend="restore the file, or export again")
+            raise ArtifactError(f"{name} is missing", where=str(folder), hint="restore the file, or export again")
         if sha256(path) != expected:
             raise _damaged(path, "it is not the file that was exported (its sha256 differs from bundle.json's)")
 
@@ -326,5 +326,5 @@ def _tokenizer(path: Path) -> Tokenizer:
 
 def _damaged(path: Path, reason: str) -> ArtifactError:
     return ArtifactError(
-        f"{path.name} is damaged: {reason}", where=str(path), mend="restore the file, or export the run again"
+        f"{path.name} is damaged: {reason}", where=str(path), hint="restore the file, or export the run again"
     )

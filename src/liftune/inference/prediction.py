@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from liftune.errors import DataError
 from liftune.run_folder import as_columns
-from liftune.tasks.base import TaskKind, Thresholds, decide, probabilities
+from liftune.tasks.base import TaskKind, ThresholdValues, decide, probabilities
 from liftune.types import Row
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """What a model says of one row.
 
     Attributes:
@@ -39,7 +39,7 @@ class Answer:
     value: float | None = None
     probabilities: dict[str, float] | None = None
     abstained: bool | None = None
-    base: Answer | None = None
+    base: Prediction | None = None
 
     def to_json(self, *, with_row: bool = True) -> dict[str, Any]:
         """The object that every door gives: text (and text_pair), label or labels or value, abstained where a precision
@@ -78,15 +78,15 @@ class Answer:
         return ", ".join(f"{label} {shares.get(label, 0.0):.2f}" for label in chosen) or "none"
 
 
-def answers_of_logits(
+def predictions_of_logits(
     rows: Sequence[Row],
     logits: NDArray[np.floating],
     *,
     labels: Sequence[str],
     task: TaskKind,
-    thresholds: Thresholds | None = None,
+    thresholds: ThresholdValues | None = None,
     above: float | None = None,
-) -> list[Answer]:
+) -> list[Prediction]:
     """One answer a row, in order.
 
     Args:
@@ -96,18 +96,18 @@ def answers_of_logits(
         above: single-label: the probability above which a row is answered; None answers every row.
     """
     if task is TaskKind.REGRESSION:
-        return [Answer(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
+        return [Prediction(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
     shares, chosen = probabilities(logits, task), decide(logits, task, thresholds)
     found = []
     for row, share, choice in zip(rows, shares, chosen, strict=True):
         named = {label: float(value) for label, value in zip(labels, share, strict=True)}
         if task is TaskKind.MULTI_LABEL:
             taken = tuple(label for label, is_taken in zip(labels, choice, strict=True) if is_taken)
-            found.append(Answer(row, labels=taken, probabilities=named))
+            found.append(Prediction(row, labels=taken, probabilities=named))
         else:
             abstained = None if above is None else bool(share.max() <= above)
             label = None if abstained else labels[choice]
-            found.append(Answer(row, label=label, probabilities=named, abstained=abstained))
+            found.append(Prediction(row, label=label, probabilities=named, abstained=abstained))
     return found
 
 
@@ -121,5 +121,5 @@ def check_kind(rows: Sequence[Row], *, pairs: bool) -> None:
         tuned = "text pairs" if pairs else "single texts"
         raise DataError(
             f"this model was tuned on {tuned}, and {'one text' if pairs else 'a pair'} was given",
-            mend="give each text its --pair" if pairs else "leave out --pair and --text-pair",
+            hint="give each text its --pair" if pairs else "leave out --pair and --text-pair",
         )

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from liftune.errors import EXTRAS, ArtifactError, SpecError, nearest, need
 from liftune.evaluation.selective import cutoff_for
 from liftune.inference.onnx_bundle import Bundle, is_bundle, refuse_options
-from liftune.inference.prediction import Answer, answers_of_logits, check_kind
+from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
 from liftune.models.checkpoint import ALIASES
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
 from liftune.run_folder import adapter_folder
-from liftune.tasks.base import TaskKind, Thresholds
+from liftune.tasks.base import TaskKind, ThresholdValues
 from liftune.types import Row
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def open_predictor(
             raise SpecError(
                 "a bundle's precision was settled when it was exported",
                 where="--precision",
-                mend="leave it out, or export the run again with another --format",
+                hint="leave it out, or export the run again with another --format",
             )
         return Bundle.open(path, min_precision=min_precision)
     return Predictor.open(path, device=device, with_base=with_base, precision=chosen, min_precision=min_precision)
@@ -157,7 +157,7 @@ class Predictor:
         """(N, C) float32: a Scorer."""
         return self._classifier.logits(rows)
 
-    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Answer]:
+    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
         """One answer a row, in order.
 
         Args:
@@ -178,9 +178,9 @@ class Predictor:
         return [replace(each, base=base) for each, base in zip(answers, bases, strict=True)]
 
     def _answers(
-        self, classifier: Classifier, rows: Sequence[Row], thresholds: Thresholds | None, above: float | None
-    ) -> list[Answer]:
-        return answers_of_logits(
+        self, classifier: Classifier, rows: Sequence[Row], thresholds: ThresholdValues | None, above: float | None
+    ) -> list[Prediction]:
+        return predictions_of_logits(
             rows, classifier.logits(rows), labels=self.labels, task=self.task, thresholds=thresholds, above=above
         )
 
@@ -191,17 +191,17 @@ def _precision(asked: str | None) -> Precision | None:
         raise SpecError(
             f"unknown precision {asked!r}{nearest(asked, PRECISIONS)}",
             where="--precision",
-            mend=f"choose one of: {', '.join(PRECISIONS)}",
+            hint=f"choose one of: {', '.join(PRECISIONS)}",
         )
     return found
 
 
 def _plan(device: str | None, precision: Precision | None) -> Plan:
     """The plan by which to answer; ids of rows that are read once are not kept on the disk."""
-    from liftune.hardware.measure import probe
+    from liftune.hardware.measure import measure_machine
     from liftune.hardware.plan import make_plan
 
-    made = make_plan(probe(), device=device)
+    made = make_plan(measure_machine(), device=device)
     dtype = made.answers if precision is None else made.dtype if precision == "fastest" else precision
     return replace(made, dtype=dtype, accelerations=made.accelerations - {"token-cache"})
 
@@ -219,14 +219,14 @@ def _open(folder: Path, method: str, plan: Plan) -> Classifier:
 
 def no_adapter(path: str) -> ArtifactError:
     """Why a path is no tuned model, as far as can be seen."""
-    folder, mend = Path(path), "give a folder that `liftune tune` wrote"
+    folder, hint = Path(path), "give a folder that `liftune tune` wrote"
     if (folder / "config.json").is_file() or path in ALIASES:
         what = f"{path} is a pretrained model, not a run"
-        mend = f"tune it: liftune tune DATA --model {path}; or score it: liftune evaluate DATA --model {path}"
+        hint = f"tune it: liftune tune DATA --model {path}; or score it: liftune evaluate DATA --model {path}"
     elif (folder / "adapter_config.json").is_file():
         what = f"{path} is an adapter without liftune.json: liftune did not write it"
     elif (folder / "spec.json").is_file():
-        what, mend = f"{path} is an unfinished run: it has no adapter", "run `liftune tune` again"
+        what, hint = f"{path} is an unfinished run: it has no adapter", "run `liftune tune` again"
     else:
         what = f"{path} holds no run" if folder.exists() else f"there is no run folder {path}"
-    return ArtifactError(what, where="RUN", mend=mend)
+    return ArtifactError(what, where="RUN", hint=hint)

@@ -18,8 +18,8 @@ from typing import IO, Any, Protocol, TypeAlias
 
 from liftune.data.readers.formats import extension
 from liftune.errors import ArtifactError, DataError, SpecError
-from liftune.inference.prediction import Answer
-from liftune.run_folder import as_columns, check_writable, whole, writing
+from liftune.inference.prediction import Prediction
+from liftune.run_folder import as_columns, atomic_write, check_writable, disk_errors
 
 Records: TypeAlias = list[dict[str, Any]]
 #: Endings of files that can be written, plain or with .gz.
@@ -34,17 +34,17 @@ def check_out(out: str) -> None:
         ArtifactError: it is a folder, or the disk is full or read-only.
     """
     if Path(out).is_dir():
-        raise ArtifactError(f"{out} is a folder", where="--out", mend="name a file in it")
+        raise ArtifactError(f"{out} is a folder", where="--out", hint="name a file in it")
     if extension(out) not in ENDINGS:
         raise SpecError(
             f"cannot write {extension(out) or 'a file without ending'}",
             where="--out",
-            mend=f"end it in one of: {', '.join(ENDINGS)}, plain or with .gz",
+            hint=f"end it in one of: {', '.join(ENDINGS)}, plain or with .gz",
         )
     check_writable(Path(out).absolute().parent)
 
 
-class Sink(Protocol):
+class Writer(Protocol):
     """A kind of file."""
 
     def start(self) -> bytes:
@@ -63,14 +63,14 @@ class Sink(Protocol):
         ...
 
 
-class Part:
+class PartialFile:
     """A file on its way: what is written of it, kept beside it until it is whole.
 
     Args:
         settings: what its contents depend on; JSON.
     """
 
-    def __init__(self, out: Path, settings: Mapping[str, Any], sink: Sink) -> None:
+    def __init__(self, out: Path, settings: Mapping[str, Any], sink: Writer) -> None:
         self._out, self._settings, self._sink = out, json.loads(json.dumps(settings)), sink
         self.path = out.with_name(f"{out.name}.part")
         self._state = out.with_name(f"{out.name}.part.json")
@@ -81,7 +81,7 @@ class Part:
         Raises:
             SpecError: what is there is of other rows, another model or other options.
         """
-        with writing(self.path):
+        with disk_errors(self.path):
             if resume and self._state.is_file() and self.path.is_file():
                 state = json.loads(self._state.read_text(encoding="utf-8"))
                 changed = [name for name, value in self._settings.items() if state["settings"].get(name) != value]
@@ -89,7 +89,7 @@ class Part:
                     raise SpecError(
                         f"{self.path.name} was begun otherwise: {', '.join(changed)} differ",
                         where="--resume",
-                        mend="give the same options as before, or leave --resume out to begin again",
+                        hint="give the same options as before, or leave --resume out to begin again",
                     )
                 os.truncate(self.path, state["bytes"])
                 return int(state["rows"]), int(state["errors"])
@@ -102,7 +102,7 @@ class Part:
     def open(self) -> Iterator[IO[bytes]]:
         """The part, to be added to; what ends it early is told that it can be gone on with."""
         try:
-            with writing(self.path), self.path.open("ab") as file:
+            with disk_errors(self.path), self.path.open("ab") as file:
                 yield file
         except BaseException as error:  # Ctrl-C too
             if self._state.is_file():
@@ -114,15 +114,15 @@ class Part:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-        with whole(self._state) as state:
+        with atomic_write(self._state) as state:
             found = {"rows": rows, "errors": errors, "bytes": file.tell(), "settings": self._settings}
             state.write(json.dumps(found).encode())
 
     def finish(self) -> None:
         """Put the file in place."""
-        with writing(self._out):
+        with disk_errors(self._out):
             if self._sink.turns:
-                with whole(self._out) as file, self.path.open("rb") as part:
+                with atomic_write(self._out) as file, self.path.open("rb") as part:
                     self._sink.turn(part, file)
                 self.path.unlink()
             else:
@@ -178,12 +178,12 @@ class Delimited:
         """The parts are the file."""
 
 
-class Zipped:
+class Gzipped:
     """Another kind, each part a gzip member of its own: members behind each other are a gzip file."""
 
     turns = False
 
-    def __init__(self, inner: Sink) -> None:
+    def __init__(self, inner: Writer) -> None:
         self._inner = inner
 
     def start(self) -> bytes:
@@ -236,7 +236,7 @@ class Parquet:
             target.close()
 
 
-def sink_for(out: str, template: Mapping[str, Any], types: Callable[[], Any]) -> Sink:
+def writer_for(out: str, template: Mapping[str, Any], types: Callable[[], Any]) -> Writer:
     """What writes a file by its ending.
 
     Args:
@@ -247,21 +247,21 @@ def sink_for(out: str, template: Mapping[str, Any], types: Callable[[], Any]) ->
     if kind == ".parquet":
         with _fitting():
             return Parquet(types(), packed=packed)
-    found: Sink = JsonLines()
+    found: Writer = JsonLines()
     if kind != ".jsonl":
         found = Delimited(list(dict(flat(dict(template)))), "\t" if kind == ".tsv" else ",")
-    return Zipped(found) if packed else found
+    return Gzipped(found) if packed else found
 
 
-def write(out: str, answers: Sequence[Answer]) -> None:
+def write(out: str, answers: Sequence[Prediction]) -> None:
     """A few answers, each beside its text, at once."""
     import pyarrow as pa
 
     check_out(out)
     records = [{**as_columns(each.row), **each.to_json(with_row=False)} for each in answers]
-    sink = sink_for(out, records[0] if records else {}, lambda: pa.Table.from_pylist(records).schema)
+    sink = writer_for(out, records[0] if records else {}, lambda: pa.Table.from_pylist(records).schema)
     parts = sink.start() + sink.block(records)
-    with whole(Path(out)) as file:
+    with atomic_write(Path(out)) as file:
         if sink.turns:
             sink.turn(io.BytesIO(parts), file)
         else:
@@ -288,5 +288,5 @@ def _fitting() -> Iterator[None]:
         raise DataError(
             f"the rows do not fit a Parquet file: {str(error).splitlines()[0]}",
             where="--out",
-            mend="end it in .jsonl, whose cells may be of any kind",
+            hint="end it in .jsonl, whose cells may be of any kind",
         ) from None

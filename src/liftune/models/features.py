@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from liftune.hardware.workers import current_lane
+from liftune.hardware.workers import current_worker
 from liftune.models import families
 from liftune.models.backbone import Backbone
 
@@ -51,15 +51,15 @@ class FeatureTap:
         decoded = output[0]
         # T5 and BART read a text in the encoder; the decoder's states see only what stands before them.
         read = getattr(output, "encoder_last_hidden_state", None)
-        self._states[current_lane().index] = (decoded if read is None else read, decoded)
+        self._states[current_worker().index] = (decoded if read is None else read, decoded)
 
     def _keep_input(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self._head_inputs[current_lane().index].append(inputs[0])
+        self._head_inputs[current_worker().index].append(inputs[0])
 
     def take(self, batch: dict[str, Tensor]) -> dict[str, NDArray[np.float32]]:
         """(B, D) float32 each, of the pass that the calling lane has just made; nothing of it is kept."""
-        states = self._states.pop(current_lane().index, None)
-        head_inputs = self._head_inputs.pop(current_lane().index, [])
+        states = self._states.pop(current_worker().index, None)
+        head_inputs = self._head_inputs.pop(current_worker().index, [])
         mask = batch["attention_mask"]
         found: dict[str, Tensor] = {}
         if states is not None:

@@ -20,7 +20,7 @@ from liftune.types import Row
 _ROWS = 64
 
 
-def fold(
+def fold_calibration(
     classifier: Classifier,
     scale: NDArray[np.float64],
     shift: NDArray[np.float64],

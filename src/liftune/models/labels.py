@@ -43,7 +43,7 @@ def kept_order(
             f"the label map does not pair every label: the data's {alone or 'none'} and the head's {left or 'none'} "
             "are left over",
             where="--label-map",
-            mend="give DATA_LABEL=HEAD_LABEL for each, or leave out the map to train a fresh head",
+            hint="give DATA_LABEL=HEAD_LABEL for each, or leave out the map to train a fresh head",
         )
     return None
 
@@ -60,5 +60,5 @@ def _check_map(label_map: Mapping[str, str], labels: Sequence[str], names: Seque
         raise ModelError(
             "; ".join(faults),
             where="--label-map",
-            mend=f"the data's labels are {', '.join(labels)}; the head's are {', '.join(names)}",
+            hint=f"the data's labels are {', '.join(labels)}; the head's are {', '.join(names)}",
         )

@@ -20,7 +20,7 @@ def shapes_of(backbone: Backbone) -> Shapes:
     head = families.head_modules(model, backbone.fresh)
     found = [widths(model.get_submodule(name)) for name in block_linears(model, head)]
     linears = tuple((outputs, inputs) for inputs, outputs in found)
-    misfit = _misfit(model, linears, head, backbone.max_length)
+    misfit = _unsupported_reason(model, linears, head, backbone.max_length)
     if misfit:
         return Shapes(linears, misfit=misfit)
     config = model.config
@@ -29,7 +29,9 @@ def shapes_of(backbone: Backbone) -> Shapes:
     return Shapes(linears, int(width), int(config.num_hidden_layers))
 
 
-def _misfit(model: PreTrainedModel, linears: tuple[tuple[int, int], ...], head: tuple[str, ...], longest: int) -> str:
+def _unsupported_reason(
+    model: PreTrainedModel, linears: tuple[tuple[int, int], ...], head: tuple[str, ...], longest: int
+) -> str:
     """Why the count does not hold, read off the model and its config."""
     config = model.config
     if not linears:

@@ -60,5 +60,5 @@ def check_mergeable(name: str) -> None:
         raise MethodError(
             f"method {name} adds inputs of its own to the model, and cannot be merged into its weights",
             where="RUN",
-            mend=f"use the run's folder itself, or tune with one of: {', '.join(mergeable)}",
+            hint=f"use the run's folder itself, or tune with one of: {', '.join(mergeable)}",
         )

@@ -15,13 +15,13 @@ Verdict = Literal["better", "worse", "undecided"]
 Head = Literal["fresh", "trained"]
 
 
-class Found(BaseModel):
+class Record(BaseModel):
     """Base of every record."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
-class Interval(Found):
+class Interval(Record):
     """A value and its 95 % interval; low and high are null where there is none, and `note` says why."""
 
     value: float | None
@@ -30,7 +30,7 @@ class Interval(Found):
     note: str | None = None
 
 
-class Comparison(Found):
+class Comparison(Record):
     """b against a on the same rows."""
 
     a: str
@@ -55,7 +55,7 @@ class Comparison(Found):
     note: str | None = None
 
 
-class RowCounts(Found):
+class RowCounts(Record):
     """Rows used in each part."""
 
     train: int
@@ -63,14 +63,14 @@ class RowCounts(Found):
     test: int
 
 
-class Seconds(Found):
+class Seconds(Record):
     """Wall time. `train` counts optimisation only: no tokenising, no validation."""
 
     train: float | None = None
     evaluate: float | None = None
 
 
-class Choice(Found):
+class Choice(Record):
     """One decision of the hardware plan, with its reason."""
 
     choice: str

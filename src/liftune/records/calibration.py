@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from liftune.records.base import Comparison, Found, Interval
+from liftune.records.base import Comparison, Interval, Record
 
 
-class ReliabilityBin(Found):
+class ReliabilityBin(Record):
     """Answers of about the same confidence."""
 
     rows: int
@@ -21,7 +21,7 @@ class ReliabilityBin(Found):
     """The share that is right, by Clopper and Pearson; of multi-label answers, which share rows, it is too narrow."""
 
 
-class CalibrationScores(Found):
+class CalibrationScores(Record):
     """How far probabilities can be believed, on one set of rows."""
 
     log_loss: Interval
@@ -33,7 +33,7 @@ class CalibrationScores(Found):
     curve: tuple[ReliabilityBin, ...] = ()
 
 
-class Calibration(Found):
+class Calibration(Record):
     """Whether and how a tuned head was scaled after training, by validation; the saved head has it folded in."""
 
     kind: Literal["none", "temperature", "vector"] = "none"
@@ -57,7 +57,7 @@ class Calibration(Found):
     """Log-loss on test, calibrated against as trained."""
 
 
-class Decisions(Found):
+class Decisions(Record):
     """Which probability each label of a multi-label answer must reach, and why."""
 
     kind: Literal["half", "shared", "per label", "stored"] = "half"
@@ -70,7 +70,7 @@ class Decisions(Found):
     p_value: float | None = None
 
 
-class Cutoff(Found):
+class Cutoff(Record):
     """What answering only the rows above a confidence gave on validation."""
 
     above: float

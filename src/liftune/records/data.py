@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from liftune.records.base import Found, Interval
+from liftune.records.base import Interval, Record
 
 
-class BadRow(Found):
+class BadRow(Record):
     """A row that cannot be used."""
 
     split: str
@@ -19,7 +19,7 @@ class BadRow(Found):
     reason: str
 
 
-class Resemblance(Found):
+class Resemblance(Record):
     """Two rows that are nearly the same, by id."""
 
     row: str
@@ -27,7 +27,7 @@ class Resemblance(Found):
     similarity: float
 
 
-class Audit(Found):
+class Audit(Record):
     """What the rows themselves say before any model sees them."""
 
     leaked_test_rows: int = 0
@@ -74,7 +74,7 @@ class Audit(Found):
         return {*self.leaked_ids, *self.near_leaked_ids, *self.conflicting_test_ids, *self.group_leaked_ids}
 
 
-class Suspect(Found):
+class LabelError(Record):
     """A train row whose label is likely wrong."""
 
     id: str
@@ -88,7 +88,7 @@ class Suspect(Found):
     flagged: bool
 
 
-class Suspects(Found):
+class LabelErrorSummary(Record):
     """Train rows whose label is likely wrong; nothing is dropped for it. Null where none were looked for."""
 
     rows: int
@@ -99,10 +99,10 @@ class Suspects(Found):
     """Rows of suspects.jsonl, worst first: those that are flagged, and the most suspect twentieth."""
     by: tuple[str, ...]
     """What the models saw."""
-    top: tuple[Suspect, ...] = ()
+    top: tuple[LabelError, ...] = ()
 
 
-class Telltale(Found):
+class Telltale(Record):
     """A word that is more frequent on one side, with the share of each side's rows that have it."""
 
     word: str
@@ -110,7 +110,7 @@ class Telltale(Found):
     test: float
 
 
-class Shift(Found):
+class Shift(Record):
     """Whether test looks drawn as train was; by a linear model that is asked which of the two a row is from."""
 
     rows: int

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import Field
 
-from liftune.records.base import Found, Interval
+from liftune.records.base import Interval, Record
 
 
-class LabelScores(Found):
+class LabelScores(Record):
     """One label under one contender."""
 
     label: str
@@ -23,7 +23,7 @@ class LabelScores(Found):
     f1: Interval
 
 
-class Confusion(Found):
+class Confusion(Record):
     """Rows of one label that were answered with another."""
 
     truth: str
@@ -33,7 +33,7 @@ class Confusion(Found):
     """Of the truth's rows."""
 
 
-class Answered(Found):
+class Answered(Record):
     """How one single-label contender's answers spread over the labels."""
 
     counts: tuple[tuple[int, ...], ...]
@@ -43,7 +43,7 @@ class Answered(Found):
     """The commonest confusions, the most rows first."""
 
 
-class Bin(Found):
+class Bin(Record):
     """Answers whose probability lies in one bin: what they promised, and what they kept."""
 
     low: float
@@ -55,7 +55,7 @@ class Bin(Found):
     """The share of them that is right."""
 
 
-class Share(Found):
+class Share(Record):
     """The score on the most confident share of the rows."""
 
     share: float
@@ -65,7 +65,7 @@ class Share(Found):
     score: Interval
 
 
-class Stretch(Found):
+class LengthBin(Record):
     """Rows of like length, and how they were answered."""
 
     low: int
@@ -76,7 +76,7 @@ class Stretch(Found):
     """Contender -> score."""
 
 
-class Cloud(Found):
+class Scatter(Record):
     """A regression's answers beside the truth, on at most MOST_POINTS rows evenly taken from all."""
 
     truth: tuple[float, ...]
@@ -88,7 +88,7 @@ class Cloud(Found):
     """The mean residual."""
 
 
-class Flip(Found):
+class Flip(Record):
     """A row on which two contenders part."""
 
     id: str
@@ -102,7 +102,7 @@ class Flip(Found):
     how much the error changed, in the target's unit."""
 
 
-class Flips(Found):
+class Flips(Record):
     """Rows that tuning mended, and rows that it broke, the most confident first."""
 
     against: str
@@ -110,7 +110,7 @@ class Flips(Found):
     broken: tuple[Flip, ...]
 
 
-class Details(Found):
+class Details(Record):
     """All that the rows say of the tuned model and of what it is set against."""
 
     command: str
@@ -125,8 +125,8 @@ class Details(Found):
     confusions: dict[str, Answered] = Field(default_factory=dict)
     reliability: dict[str, tuple[Bin, ...]] = Field(default_factory=dict)
     coverage: dict[str, tuple[Share, ...]] = Field(default_factory=dict)
-    lengths: tuple[Stretch, ...] = ()
-    clouds: dict[str, Cloud] = Field(default_factory=dict)
+    lengths: tuple[LengthBin, ...] = ()
+    clouds: dict[str, Scatter] = Field(default_factory=dict)
     flips: Flips
 
     def to_json(self, *, most_flips: int) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from liftune.records.base import Found, Interval
+from liftune.records.base import Interval, Record
 
 NextStep = Literal["data", "base", "undecided"]
 
 
-class CurvePoint(Found):
+class CurvePoint(Record):
     """One contender fitted on so many train rows."""
 
     contender: str
@@ -23,7 +23,7 @@ class CurvePoint(Found):
     """Null for all rows, whose time stands in the ladder, and for what fits in no time."""
 
 
-class CurveOutlook(Found):
+class CurveOutlook(Record):
     """One contender's law, error(n) = scale n^-exponent + floor, and what it says of more rows.
 
     The error is one less the score, or the score itself where lower is better. Ranges hold 95 % of resamples of the
@@ -42,7 +42,7 @@ class CurveOutlook(Found):
     """Share of today's error that would go."""
 
 
-class Curve(Found):
+class Curve(Record):
     """The learning curve over training rows, on validation."""
 
     metric: str

@@ -9,15 +9,15 @@ from typing import Any
 
 from pydantic import Field
 
-from liftune.records.base import SCHEMA, Choice, Comparison, Found, Head, Interval, RowCounts, Seconds
+from liftune.records.base import SCHEMA, Choice, Comparison, Head, Interval, Record, RowCounts, Seconds
 from liftune.records.calibration import Calibration, Decisions
-from liftune.records.data import Audit, Shift, Suspects
+from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
-from liftune.records.training import Integrity, Speed, TrainLog
+from liftune.records.training import RoundTripCheck, Speed, TrainLog
 from liftune.tasks.base import TaskKind
 
 
-class SeedResult(Found):
+class SeedResult(Record):
     """One seed's share of a contender."""
 
     seed: int
@@ -27,7 +27,7 @@ class SeedResult(Found):
     decisions: Decisions | None = None
 
 
-class Contender(Found):
+class Contender(Record):
     """One rung of the ladder on the test rows."""
 
     name: str
@@ -50,7 +50,7 @@ class Contender(Found):
     """The most memory that the process had held when this rung was done, earlier rungs included."""
 
 
-class RunRecord(Found):
+class RunRecord(Record):
     """record.json: one run, whole."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -87,11 +87,11 @@ class RunRecord(Found):
     speed: Speed | None = None
     """Of the tuned rung."""
     logs: tuple[TrainLog, ...] = ()
-    integrity: Integrity | None = None
+    integrity: RoundTripCheck | None = None
     curve: Curve | None = None
     """With --curve."""
     notes: tuple[str, ...] = ()
-    suspects: Suspects | None = None
+    suspects: LabelErrorSummary | None = None
     shift: Shift | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     started: str = ""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from liftune.records.base import SCHEMA, Choice, Found, Interval, RowCounts
+from liftune.records.base import SCHEMA, Choice, Interval, Record, RowCounts
 from liftune.records.data import Audit
 from liftune.records.run import Contender
 from liftune.records.training import TrainLog
@@ -19,7 +19,7 @@ State = Literal["done", "unfit", "failed"]
 Cost = Literal["seconds", "memory", "size"]
 
 
-class RungsFound(Found):
+class BaselinesRecord(Record):
     """A model's rungs that are not tuned, on the sweep's rows."""
 
     model: str
@@ -32,7 +32,7 @@ class RungsFound(Found):
     notes: tuple[str, ...] = ()
 
 
-class CellFound(Found):
+class CellRecord(Record):
     """One tuned model; of a cell that is not done, why."""
 
     model: str
@@ -54,7 +54,7 @@ class CellFound(Found):
     log: TrainLog | None = None
 
 
-class Standing(Found):
+class LeaderboardRow(Record):
     """One contender on the test rows, over all its seeds."""
 
     model: str
@@ -78,7 +78,7 @@ class Standing(Found):
     """The costs at which no other contender is both cheaper and better."""
 
 
-class SweepRecord(Found):
+class SweepRecord(Record):
     """sweep.json: one sweep, whole."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -91,9 +91,9 @@ class SweepRecord(Found):
     audit: Audit
     metric: str
     data_fingerprint: str
-    rungs: tuple[RungsFound, ...]
-    cells: tuple[CellFound, ...]
-    standings: tuple[Standing, ...]
+    rungs: tuple[BaselinesRecord, ...]
+    cells: tuple[CellRecord, ...]
+    standings: tuple[LeaderboardRow, ...]
     chosen: str | None = None
     """The contender with the best validation score: the choice that the test rows had no part in."""
     notes: tuple[str, ...] = ()

@@ -9,12 +9,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from liftune.records.base import SCHEMA, Choice, Found, Head
+from liftune.records.base import SCHEMA, Choice, Head, Record
 from liftune.records.calibration import Cutoff
 from liftune.tasks.base import TaskKind
 
 
-class Epoch(Found):
+class Epoch(Record):
     """One pass over train."""
 
     epoch: int
@@ -24,7 +24,7 @@ class Epoch(Found):
     rows_per_second: float
 
 
-class TrainLog(Found):
+class TrainLog(Record):
     """How training went, for one seed."""
 
     seed: int
@@ -51,7 +51,7 @@ class TrainLog(Found):
     """Epochs until the classifier was as good as the teacher, on validation; labels alone after them."""
 
 
-class Integrity(Found):
+class RoundTripCheck(Record):
     """The saved adapter, rebuilt from disk under another seed, against the live model."""
 
     rows: int
@@ -60,7 +60,7 @@ class Integrity(Found):
     tolerance: float
 
 
-class AdapterCard(Found):
+class AdapterCard(Record):
     """liftune.json in the adapter folder: all that is needed to predict with it."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -91,7 +91,7 @@ class AdapterCard(Found):
     """Single-label: what abstaining below a confidence gave on validation."""
 
 
-class Speed(Found):
+class Speed(Record):
     """How fast optimisation was, over all seeds: no tokenising, no validation, no ladder."""
 
     rows_per_second: float

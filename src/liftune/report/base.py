@@ -29,7 +29,7 @@ FIRST_ROWS = 5
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows under headings; every cell is text. `right` names the columns that hold numbers."""
 
     headings: tuple[str, ...]
@@ -53,7 +53,7 @@ class Section:
 
     title: str
     sentences: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[ReportTable, ...] = ()
     charts: tuple[Chart, ...] = ()
     caveats: tuple[str, ...] = ()
     """What must be known before the rest is believed."""

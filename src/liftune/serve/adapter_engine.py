@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from liftune.errors import EXTRAS, ArtifactError, need
 from liftune.run_folder import adapter_folder
-from liftune.serve.engine import Engine, Facts, Lane, Work
+from liftune.serve.engine import BatchExecutor, Engine, ModelInfo, Work
 from liftune.types import Row
 
 if TYPE_CHECKING:
     from liftune.hardware.plan import Precision
-    from liftune.models.multi_lora.shared_base import Opened, Shelf
+    from liftune.models.multi_lora.shared_base import AdapterPool, PooledAdapter
 
 #: Tokenizers keep their truncation as state, and models of one base have one tokenizer.
 _TOKENISING = Lock()
@@ -27,13 +27,13 @@ _TOKENISING = Lock()
 KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256"
 
 
-class TunedEngine:
+class AdapterEngine:
     """One opened model."""
 
-    def __init__(self, opened: Opened, door: TunedDoor) -> None:
+    def __init__(self, opened: PooledAdapter, door: AdapterLoader) -> None:
         self._opened, self._door = opened, door
-        self._base: TunedEngine | None = None
-        self.lane: Lane = opened.mixed
+        self._base: AdapterEngine | None = None
+        self.lane: BatchExecutor = opened.mixed
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         """Rows as tokens."""
@@ -41,14 +41,14 @@ class TunedEngine:
             chunk = self._opened.tokeniser.chunk(rows)
         return [Work(len(each), self._opened.added, each) for each in map(chunk.row, range(len(chunk)))]
 
-    def base(self) -> TunedEngine:
+    def base(self) -> AdapterEngine:
         """The untuned model; loaded when first asked for."""
         if self._base is None:
             self._base = self._door.base_of(self._opened)
         return self._base
 
 
-class TunedDoor:
+class AdapterLoader:
     """Opens runs and adapters, and knows which of them share a lane.
 
     Args:
@@ -57,10 +57,10 @@ class TunedDoor:
 
     def __init__(self, *, device: str | None, precision: Precision, tokens: int) -> None:
         self._device, self._precision, self._tokens = device, precision, tokens
-        self._shelf: Shelf | None = None
+        self._shelf: AdapterPool | None = None
         self._loading = Lock()
 
-    def open(self, path: Path) -> tuple[Engine, Facts]:
+    def open(self, path: Path) -> tuple[Engine, ModelInfo]:
         """The model, and what is told of it.
 
         Raises:
@@ -72,12 +72,12 @@ class TunedDoor:
             raise ArtifactError(
                 f"{path} holds neither a run nor a bundle",
                 where="PATH",
-                mend="give a folder that `liftune tune` or `liftune export` wrote",
+                hint="give a folder that `liftune tune` or `liftune export` wrote",
             )
         with self._loading:
             opened = self._shelves().open(folder)
         card = opened.card
-        facts = Facts(
+        facts = ModelInfo(
             task=card.task,
             labels=card.labels,
             pairs=card.pairs,
@@ -93,26 +93,26 @@ class TunedDoor:
         )
         return self._engine(opened), facts
 
-    def base_of(self, opened: Opened) -> TunedEngine:
+    def base_of(self, opened: PooledAdapter) -> AdapterEngine:
         """The untuned model of an opened one."""
         with self._loading:
             return self._engine(self._shelves().open_base(opened.card))
 
-    def _engine(self, opened: Opened) -> TunedEngine:
+    def _engine(self, opened: PooledAdapter) -> AdapterEngine:
         from liftune.models.multi_lora.shared_base import give_back_memory
 
         give_back_memory()
-        return TunedEngine(opened, self)
+        return AdapterEngine(opened, self)
 
-    def _shelves(self) -> Shelf:
+    def _shelves(self) -> AdapterPool:
         if self._shelf is None:
             os.environ.setdefault(*KERNELS)  # read once, at the process's first product
             from dataclasses import replace
 
-            from liftune.hardware.measure import probe
+            from liftune.hardware.measure import measure_machine
             from liftune.hardware.plan import make_plan
-            from liftune.models.multi_lora.shared_base import Shelf
+            from liftune.models.multi_lora.shared_base import AdapterPool
 
-            plan = make_plan(probe(), device=self._device).answering
-            self._shelf = Shelf(replace(plan, dtype=self._precision), tokens=self._tokens)
+            plan = make_plan(measure_machine(), device=self._device).answering
+            self._shelf = AdapterPool(replace(plan, dtype=self._precision), tokens=self._tokens)
         return self._shelf

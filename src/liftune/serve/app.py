@@ -21,18 +21,18 @@ from starlette.responses import Response
 from liftune import __version__
 from liftune.errors import ArtifactError
 from liftune.evaluation.selective import cutoff_for
-from liftune.inference.prediction import Answer, answers_of_logits
+from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.serve import errors as refusals
 from liftune.serve import pages as page
-from liftune.serve.auth import Gate, Keys
-from liftune.serve.batcher import Batcher
-from liftune.serve.engine import Engine, Loaded
+from liftune.serve.auth import AuthMiddleware, Credentials
+from liftune.serve.batcher import DynamicBatcher
+from liftune.serve.engine import Engine, ServedModel
 from liftune.serve.errors import Refused
 from liftune.serve.limits import Limits
-from liftune.serve.metrics import Watch
-from liftune.serve.registry import Catalogue
-from liftune.serve.run_info import findings, report_of
-from liftune.serve.schemas import Answers, Found, Health, Load, ModelFacts, Models, Question, Refusal
+from liftune.serve.metrics import ServerMetrics
+from liftune.serve.registry import ModelRegistry
+from liftune.serve.run_info import report_of, run_info
+from liftune.serve.schemas import ClassifyRequest, ClassifyResponse, Health, Load, ModelFacts, Models, Refusal, RunInfo
 from liftune.serve.validation import rows_of
 from liftune.types import Row
 
@@ -47,14 +47,14 @@ _WRONG: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(catalogue: Catalogue, *, keys: Keys | None = None, limits: Limits | None = None) -> FastAPI:
+def make_app(catalogue: ModelRegistry, *, keys: Credentials | None = None, limits: Limits | None = None) -> FastAPI:
     """The app; its batcher runs for as long as the app does."""
-    limits, watch = limits or Limits(), Watch()
-    batcher: list[Batcher] = []
+    limits, watch = limits or Limits(), ServerMetrics()
+    batcher: list[DynamicBatcher] = []
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        batcher[:] = [Batcher(limits, seen=watch.batch)]
+        batcher[:] = [DynamicBatcher(limits, seen=watch.batch)]
         batcher[0].start()
         yield
         await batcher[0].close()
@@ -62,7 +62,7 @@ def make_app(catalogue: Catalogue, *, keys: Keys | None = None, limits: Limits |
     app = FastAPI(
         title="liftune",
         version=__version__,
-        description="Texts classified by tuned models. Errors hold what went wrong, where, and how to mend it.",
+        description="Texts classified by tuned models. Errors hold what went wrong, where, and how to fix it.",
         docs_url=None,
         redoc_url=None,
         lifespan=running,
@@ -70,35 +70,37 @@ def make_app(catalogue: Catalogue, *, keys: Keys | None = None, limits: Limits |
     )
     refusals.install(app)
     watch.depth(lambda: batcher[0].waiting.rows if batcher else 0, lambda: len(catalogue))
-    app.add_middleware(Gate, keys=keys or Keys(), limits=limits, count=watch.request)
+    app.add_middleware(AuthMiddleware, keys=keys or Credentials(), limits=limits, count=watch.request)
     _answering(app, catalogue, batcher, limits, watch)
     _models(app, catalogue, watch)
     _around(app, catalogue, batcher, watch)
     return app
 
 
-def _answering(app: FastAPI, catalogue: Catalogue, batcher: list[Batcher], limits: Limits, watch: Watch) -> None:
-    @app.post("/v1/classify", response_model=Answers, response_model_exclude_none=True)
-    async def classify(question: Question, request: Request) -> Response:
+def _answering(
+    app: FastAPI, catalogue: ModelRegistry, batcher: list[DynamicBatcher], limits: Limits, watch: ServerMetrics
+) -> None:
+    @app.post("/v1/classify", response_model=ClassifyResponse, response_model_exclude_none=True)
+    async def classify(question: ClassifyRequest, request: Request) -> Response:
         """Answer texts with a model."""
         loaded = catalogue.find(question.model)
         rows = rows_of(question, loaded, limits)
         asked, facts = question.min_precision, loaded.facts
         above = None if asked is None else cutoff_for(facts.cutoffs, asked).above
 
-        def tuned_answers(logits: NDArray[np.float32]) -> list[Answer]:
-            return answers_of_logits(
+        def tuned_answers(logits: NDArray[np.float32]) -> list[Prediction]:
+            return predictions_of_logits(
                 rows, logits, labels=facts.labels, task=facts.task, thresholds=facts.thresholds, above=above
             )
 
-        async def both() -> list[Answer]:
+        async def both() -> list[Prediction]:
             if not question.with_base:
                 return tuned_answers(await _logits(loaded.engine, rows, batcher[0]))
             base = await asyncio.to_thread(loaded.engine.base)
             tuned, plain = await asyncio.gather(
                 _logits(loaded.engine, rows, batcher[0]), _logits(base, rows, batcher[0])
             )
-            bases = answers_of_logits(
+            bases = predictions_of_logits(
                 rows, plain, labels=facts.labels, task=facts.task, thresholds=facts.base_thresholds
             )
             return [replace(each, base=other) for each, other in zip(tuned_answers(tuned), bases, strict=True)]
@@ -108,14 +110,16 @@ def _answering(app: FastAPI, catalogue: Catalogue, batcher: list[Batcher], limit
         return _json({"model": loaded.name, "results": [each.to_json() for each in answers]})
 
 
-async def _logits(engine: Engine, rows: list[Row], batcher: Batcher) -> NDArray[np.float32]:
+async def _logits(engine: Engine, rows: list[Row], batcher: DynamicBatcher) -> NDArray[np.float32]:
     """(N, C) of one engine; rows of the same lane, of whatever request, are computed together."""
     long = sum(map(len, rows)) > _AT_ONCE
     works = await asyncio.to_thread(engine.prepare, rows) if long else engine.prepare(rows)
     return np.stack(await batcher.ask(engine.lane, works))
 
 
-async def _in_time(answering: Coroutine[Any, Any, list[Answer]], request: Request, seconds: float) -> list[Answer]:
+async def _in_time(
+    answering: Coroutine[Any, Any, list[Prediction]], request: Request, seconds: float
+) -> list[Prediction]:
     """The answers, unless they take too long or nobody waits for them any more; then their rows leave the queue."""
     work, gone = asyncio.ensure_future(answering), asyncio.ensure_future(_gone(request))
     try:
@@ -125,7 +129,7 @@ async def _in_time(answering: Coroutine[Any, Any, list[Answer]], request: Reques
         if gone.done():
             raise Refused(499, "whoever asked has gone")
         raise Refused(
-            504, f"no answer within {seconds:g} seconds", mend="send fewer texts at a time, or ask again later"
+            504, f"no answer within {seconds:g} seconds", hint="send fewer texts at a time, or ask again later"
         )
     finally:
         work.cancel()
@@ -137,7 +141,7 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _models(app: FastAPI, catalogue: Catalogue, watch: Watch) -> None:
+def _models(app: FastAPI, catalogue: ModelRegistry, watch: ServerMetrics) -> None:
     @app.get("/v1/models", response_model=Models)
     async def models() -> Models:
         """All models that are served."""
@@ -160,18 +164,18 @@ def _models(app: FastAPI, catalogue: Catalogue, watch: Watch) -> None:
         catalogue.unload(name)
         watch.forget(name)
 
-    @app.get("/v1/models/{name}", response_model=Found)
-    async def found(name: str) -> Found:
+    @app.get("/v1/models/{name}", response_model=RunInfo)
+    async def found(name: str) -> RunInfo:
         """The verdict of the run that a model came from."""
         loaded = catalogue.find(name)
-        return await asyncio.to_thread(findings, loaded)
+        return await asyncio.to_thread(run_info, loaded)
 
     @app.get("/v1/models/{name}/report", responses={200: {"content": {"text/html": {}}}})
     async def report(name: str) -> Response:
         """The report of the run that a model came from."""
         path = report_of(catalogue.find(name))
         if path is None:
-            raise Refused(404, "no report was written for this model", where="name", mend="liftune report RUN --out")
+            raise Refused(404, "no report was written for this model", where="name", hint="liftune report RUN --out")
         try:
             text = await asyncio.to_thread(path.read_bytes)
         except OSError as error:
@@ -179,7 +183,7 @@ def _models(app: FastAPI, catalogue: Catalogue, watch: Watch) -> None:
         return Response(text, media_type="text/html", headers=page.REPORT_HEADERS)
 
 
-def _around(app: FastAPI, catalogue: Catalogue, batcher: list[Batcher], watch: Watch) -> None:
+def _around(app: FastAPI, catalogue: ModelRegistry, batcher: list[DynamicBatcher], watch: ServerMetrics) -> None:
     @app.get("/healthz", response_model=Health)
     async def healthz() -> Health:
         """That the process runs."""
@@ -206,7 +210,7 @@ def _around(app: FastAPI, catalogue: Catalogue, batcher: list[Batcher], watch: W
         return Response(page.docs_of(app.openapi()), media_type="text/html", headers=page.DOCS_HEADERS)
 
 
-def _facts(loaded: Loaded) -> ModelFacts:
+def _facts(loaded: ServedModel) -> ModelFacts:
     facts = loaded.facts
     return ModelFacts(
         name=loaded.name,

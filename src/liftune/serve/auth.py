@@ -27,7 +27,7 @@ Count = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
-class Keys:
+class Credentials:
     """Who may come in. Neither token is shown anywhere, not even in this object's repr."""
 
     token: str | None = field(default=None, repr=False)
@@ -41,7 +41,7 @@ class Keys:
         """Raise Refused (401, 403) unless the request may come in."""
         headers = dict(scope["headers"])
         if self.hosts is not None and _host(headers) not in self.hosts:
-            raise Refused(403, "this server answers to its own machine alone", where="Host", mend="ask for 127.0.0.1")
+            raise Refused(403, "this server answers to its own machine alone", where="Host", hint="ask for 127.0.0.1")
         given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
         admin = _equal(given, self.admin_token)
         if scope["path"].startswith("/v1/models") and scope["method"] in _CHANGES:
@@ -50,7 +50,7 @@ class Keys:
                     403,
                     "models cannot be loaded or unloaded: this server was started without an admin token",
                     where="Authorization",
-                    mend="start it with --admin-token or LIFTUNE_ADMIN_TOKEN",
+                    hint="start it with --admin-token or LIFTUNE_ADMIN_TOKEN",
                 )
             if not admin:
                 raise _unknown("the admin token")
@@ -68,7 +68,7 @@ def _unknown(asked: str) -> Refused:
         401,
         f"{asked} is needed, and none or another was given",
         where="Authorization",
-        mend="send the header Authorization: Bearer TOKEN",
+        hint="send the header Authorization: Bearer TOKEN",
         headers={"WWW-Authenticate": "Bearer"},
     )
 
@@ -78,10 +78,10 @@ def _host(headers: dict[bytes, bytes]) -> str:
     return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
 
 
-class Gate:
+class AuthMiddleware:
     """Stands before the app."""
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, limits: Limits, count: Count) -> None:
+    def __init__(self, app: ASGIApp, *, keys: Credentials, limits: Limits, count: Count) -> None:
         self._app, self._keys, self._limits, self._count = app, keys, limits, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,7 +124,7 @@ class Gate:
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
-            raise Refused(408, "the body did not come in time", mend="send it again, or a smaller one") from None
+            raise Refused(408, "the body did not come in time", hint="send it again, or a smaller one") from None
         left = [message if message["type"] == "http.disconnect" else {"type": "http.request", "body": bytes(body)}]
 
         async def again() -> Message:
@@ -134,4 +134,4 @@ class Gate:
 
     def _too_large(self) -> Refused:
         mib = self._limits.body_bytes / 2**20
-        return Refused(413, f"a body of more than {mib:g} MiB", where="body", mend="send fewer texts at a time")
+        return Refused(413, f"a body of more than {mib:g} MiB", where="body", hint="send fewer texts at a time")

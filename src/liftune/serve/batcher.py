@@ -15,16 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.serve.engine import Lane, Work
+from liftune.serve.engine import BatchExecutor, Work
 from liftune.serve.errors import Refused
 from liftune.serve.limits import Limits
-from liftune.serve.queue import Batch, Full, Ticket, Waiting, deliver
+from liftune.serve.queue import Batch, Full, RequestQueue, Ticket, deliver
 
 Seen = Callable[[Batch, float], None]
 """Called with each batch and the seconds that it took."""
 
 
-class Batcher:
+class DynamicBatcher:
     """The one queue of a server, and the one thread that computes.
 
     Args:
@@ -34,7 +34,7 @@ class Batcher:
     def __init__(
         self, limits: Limits, *, clock: Callable[[], float] = time.monotonic, seen: Seen | None = None
     ) -> None:
-        self.waiting = Waiting(limits)
+        self.waiting = RequestQueue(limits)
         self._clock, self._seen = clock, seen
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="liftune")
         self._changed = asyncio.Event()
@@ -51,14 +51,14 @@ class Batcher:
         """Whether rows are taken."""
         return self._loop is not None and not self._loop.done() and not self._closing
 
-    async def ask(self, lane: Lane, works: Sequence[Work]) -> list[NDArray[np.float32]]:
+    async def ask(self, lane: BatchExecutor, works: Sequence[Work]) -> list[NDArray[np.float32]]:
         """(C,) logits of each row, in order. Who is cancelled here leaves the queue.
 
         Raises:
             Refused: the queue is full (503), or the server is stopping.
         """
         if not self.ready:
-            raise Refused(503, "the server is stopping", mend="ask again in a moment", headers={"Retry-After": "5"})
+            raise Refused(503, "the server is stopping", hint="ask again in a moment", headers={"Retry-After": "5"})
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done(ticket: Ticket) -> None:
@@ -94,7 +94,7 @@ class Batcher:
         return Refused(
             503,
             f"the queue is full: {self.waiting.rows:,} rows wait, and {rows:,} more have no room",
-            mend="ask again later, or with fewer texts",
+            hint="ask again later, or with fewer texts",
             headers={"Retry-After": str(min(max(seconds, 1), 60))},
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.errors import ArtifactError
-from liftune.serve.engine import Engine, Facts, Lane, Work
+from liftune.serve.engine import BatchExecutor, Engine, ModelInfo, Work
 from liftune.types import Row
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BYTES_PER_TOKEN = 4
 
 
-class BundleLane:
+class BundleExecutor:
     """The rows of one bundle."""
 
     def __init__(self, bundle: Bundle) -> None:
@@ -39,7 +39,7 @@ class BundleEngine:
     """One bundle."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self.lane: Lane = BundleLane(bundle)
+        self.lane: BatchExecutor = BundleExecutor(bundle)
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         """Rows as they are."""
@@ -54,11 +54,11 @@ class BundleEngine:
         raise ArtifactError(
             "a bundle holds the tuned model alone: it has no base to ask",
             where="with_base",
-            mend="leave out with_base, or serve the run that the bundle was exported from",
+            hint="leave out with_base, or serve the run that the bundle was exported from",
         )
 
 
-def open_bundle(path: Path) -> tuple[Engine, Facts]:
+def open_bundle(path: Path) -> tuple[Engine, ModelInfo]:
     """The bundle, and what is told of it.
 
     Raises:
@@ -68,7 +68,7 @@ def open_bundle(path: Path) -> tuple[Engine, Facts]:
 
     bundle = Bundle.open(path)
     card = bundle.card
-    facts = Facts(
+    facts = ModelInfo(
         task=card.task,
         labels=card.labels,
         pairs=card.pairs,

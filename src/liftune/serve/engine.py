@@ -31,7 +31,7 @@ class Work(NamedTuple):
     """Whatever the lane computes on."""
 
 
-class Lane(Protocol):
+class BatchExecutor(Protocol):
     """Computes rows in one batch, of one model or of many that share a base; called from one thread at a time."""
 
     def logits(self, work: Sequence[Work]) -> Sequence[NDArray[np.float32]]:
@@ -43,7 +43,7 @@ class Engine(Protocol):
     """A model as the server asks it."""
 
     @property
-    def lane(self) -> Lane:
+    def lane(self) -> BatchExecutor:
         """Where its rows are computed; models whose lane is the same share batches."""
         ...
 
@@ -61,7 +61,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Facts:
+class ModelInfo:
     """What is told of a model."""
 
     task: TaskKind
@@ -84,10 +84,10 @@ class Facts:
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class ServedModel:
     """A model that is served under a name."""
 
     name: str
     path: Path
-    facts: Facts
+    facts: ModelInfo
     engine: Engine

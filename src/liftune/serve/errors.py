@@ -1,4 +1,4 @@
-"""Errors as a client gets them: a status, and JSON of what, where and mend.
+"""Errors as a client gets them: a status, and JSON of message, where and hint.
 
 In: LiftuneErrors and what FastAPI raises.  Out: responses.  Not here: what is refused (gate.py, rows.py, app.py).
 """
@@ -27,23 +27,23 @@ class Refused(LiftuneError):  # noqa: N818 - it says what became of the request
         what: str,
         *,
         where: str | None = None,
-        mend: str | None = None,
+        hint: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(what, where=where, mend=mend)
+        super().__init__(what, where=where, hint=hint)
         self.status, self.headers = status, dict(headers or {})
 
 
 def refusal(error: LiftuneError) -> Response:
     """The response to a request that a LiftuneError ended: its own status, or 422."""
     status, headers = (error.status, error.headers) if isinstance(error, Refused) else (422, {})
-    return _response(status, error.what, error.where, error.mend, headers)
+    return _response(status, error.message, error.where, error.hint, headers)
 
 
 def _response(
-    status: int, what: str, where: str | None, mend: str | None, headers: Mapping[str, str] | None = None
+    status: int, what: str, where: str | None, hint: str | None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    body = json.dumps({"what": what, "where": where, "mend": mend})
+    body = json.dumps({"what": what, "where": where, "hint": hint})
     return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
 
 
@@ -76,7 +76,7 @@ def misread(errors: Any) -> Refused:
     """All that is wrong with a body or a query, as one refusal."""
     told = [f"{_place(each['loc'])}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in errors]
     first = _place(errors[0]["loc"]) if errors else "body"
-    return Refused(422, "; ".join(told[:5]), where=first, mend="see /docs for what is expected")
+    return Refused(422, "; ".join(told[:5]), where=first, hint="see /docs for what is expected")
 
 
 def _place(location: Any) -> str:

@@ -50,12 +50,12 @@ def limits_of(asked: Sequence[str]) -> Limits:
             raise SpecError(
                 f"unknown limit {name!r}{nearest(name, kinds)}",
                 where="--limit",
-                mend=f"give NAME=VALUE with one of: {', '.join(kinds)}",
+                hint=f"give NAME=VALUE with one of: {', '.join(kinds)}",
             )
         try:
             given[name] = kinds[name](value)
         except ValueError:
             given[name] = 0
         if not 0 < given[name] < float("inf"):
-            raise SpecError(f"{each}: {value!r} is no such number above zero", where="--limit", mend=f"{name}=10")
+            raise SpecError(f"{each}: {value!r} is no such number above zero", where="--limit", hint=f"{name}=10")
     return Limits(**given)  # type: ignore[arg-type]  # each value is of its field's own kind

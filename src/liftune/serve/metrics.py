@@ -18,7 +18,7 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
-class Watch:
+class ServerMetrics:
     """Counters of one server, in a registry of their own."""
 
     def __init__(self) -> None:

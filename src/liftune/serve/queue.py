@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from liftune.serve.engine import Lane, Work
+from liftune.serve.engine import BatchExecutor, Work
 from liftune.serve.limits import Limits
 
 
@@ -20,7 +20,7 @@ from liftune.serve.limits import Limits
 class Ticket:
     """One request's rows for one model."""
 
-    lane: Lane
+    lane: BatchExecutor
     works: Sequence[Work]
     arrived: float
     """When, in seconds of any clock."""
@@ -37,7 +37,7 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueuedRow:
     """One row of a ticket."""
 
     ticket: Ticket
@@ -53,8 +53,8 @@ class Entry:
 class Batch:
     """Rows that are computed in one go."""
 
-    lane: Lane
-    entries: tuple[Entry, ...]
+    lane: BatchExecutor
+    entries: tuple[QueuedRow, ...]
     tokens: int
 
 
@@ -62,12 +62,12 @@ class Full(Exception):  # noqa: N818 - it says what the queue is
     """As many rows wait as may."""
 
 
-class Waiting:
+class RequestQueue:
     """The queue of all lanes."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._lanes: OrderedDict[int, deque[Entry]] = OrderedDict()
+        self._lanes: OrderedDict[int, deque[QueuedRow]] = OrderedDict()
         self.rows = self.tokens = 0
 
     def add(self, ticket: Ticket) -> None:
@@ -79,7 +79,7 @@ class Waiting:
         if self.rows + len(ticket.works) > self._limits.queue_rows:
             raise Full
         lane = self._lanes.setdefault(id(ticket.lane), deque())
-        lane.extend(Entry(ticket, i) for i in range(len(ticket.works)))
+        lane.extend(QueuedRow(ticket, i) for i in range(len(ticket.works)))
         self.rows += len(ticket.works)
         self.tokens += sum(work.tokens for work in ticket.works)
 
@@ -111,14 +111,14 @@ class Waiting:
             soonest = left if soonest is None else min(soonest, left)
         return soonest
 
-    def _fills(self, lane: deque[Entry]) -> bool:
+    def _fills(self, lane: deque[QueuedRow]) -> bool:
         if len(lane) >= self._limits.batch_rows:
             return True
         tokens = accumulate(entry.work.tokens for entry in lane)
         return any(each >= self._limits.batch_tokens for each in tokens)
 
-    def _take(self, lane: deque[Entry]) -> Batch:
-        taken: list[Entry] = []
+    def _take(self, lane: deque[QueuedRow]) -> Batch:
+        taken: list[QueuedRow] = []
         tokens = 0
         while lane and len(taken) < self._limits.batch_rows:
             if taken and tokens + lane[0].work.tokens > self._limits.batch_tokens:
@@ -130,7 +130,7 @@ class Waiting:
             del self._lanes[id(taken[0].ticket.lane)]
         return Batch(taken[0].ticket.lane, tuple(taken), tokens)
 
-    def _count(self, gone: Sequence[Entry]) -> None:
+    def _count(self, gone: Sequence[QueuedRow]) -> None:
         self.rows -= len(gone)
         self.tokens -= sum(entry.work.tokens for entry in gone)
 

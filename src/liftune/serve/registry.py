@@ -12,15 +12,15 @@ from pathlib import Path
 from threading import Lock
 
 from liftune.errors import ArtifactError, SpecError, nearest
-from liftune.serve.engine import Engine, Facts, Loaded
+from liftune.serve.engine import Engine, ModelInfo, ServedModel
 from liftune.serve.errors import Refused
 
-Open = Callable[[Path], tuple[Engine, Facts]]
+Open = Callable[[Path], tuple[Engine, ModelInfo]]
 #: Safe in a URL's path and in a file's name.
 _NAME = re.compile(r"\w[\w.@+-]{0,99}")
 
 
-class Catalogue:
+class ModelRegistry:
     """Names and their models.
 
     Requests hold the model that they found, so that unloading never ends one.
@@ -31,16 +31,16 @@ class Catalogue:
 
     def __init__(self, open_model: Open) -> None:
         self._open = open_model
-        self._models: dict[str, Loaded] = {}
+        self._models: dict[str, ServedModel] = {}
         self._changing = Lock()
 
     def __len__(self) -> int:
         return len(self._models)
 
-    def __iter__(self) -> Iterator[Loaded]:
+    def __iter__(self) -> Iterator[ServedModel]:
         return iter(list(self._models.values()))
 
-    def find(self, name: str | None) -> Loaded:
+    def find(self, name: str | None) -> ServedModel:
         """The model of a name; without one, the only model there is.
 
         Raises:
@@ -51,17 +51,17 @@ class Catalogue:
             return next(iter(models.values()))
         known = ", ".join(models) or "none"
         if name is None:
-            raise Refused(422, "which model is not said", where="model", mend=f"name one of: {known}")
+            raise Refused(422, "which model is not said", where="model", hint=f"name one of: {known}")
         if name not in models:
             raise Refused(
                 404,
                 f"no model of that name is loaded{nearest(name, models)}",
                 where="model",
-                mend=f"name one of: {known}",
+                hint=f"name one of: {known}",
             )
         return models[name]
 
-    def load(self, path: str, name: str | None = None, *, replace: bool = False) -> Loaded:
+    def load(self, path: str, name: str | None = None, *, replace: bool = False) -> ServedModel:
         """Open a folder and serve it under a name, its own if none is given; takes seconds.
 
         Raises:
@@ -76,10 +76,10 @@ class Catalogue:
                     409,
                     f"a model named {named} is loaded already",
                     where="name",
-                    mend="give another name, or ask to replace it",
+                    hint="give another name, or ask to replace it",
                 )
             engine, facts = self._open(folder)
-            loaded = Loaded(named, folder, facts, engine)
+            loaded = ServedModel(named, folder, facts, engine)
             self._models = {**self._models, named: loaded}
         return loaded
 
@@ -100,8 +100,8 @@ def _folder(path: str) -> Path:
         if folder.is_dir():
             return folder.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a NUL, a loop of links, nobody's home
-        raise ArtifactError(f"that is no path: {error}", where="path", mend="give a run folder or a bundle") from None
-    raise ArtifactError(f"there is no folder {path}", where="path", mend="give a run folder or a bundle")
+        raise ArtifactError(f"that is no path: {error}", where="path", hint="give a run folder or a bundle") from None
+    raise ArtifactError(f"there is no folder {path}", where="path", hint="give a run folder or a bundle")
 
 
 def _checked(name: str) -> str:
@@ -109,7 +109,7 @@ def _checked(name: str) -> str:
         raise SpecError(
             f"{name!r} cannot be a model's name",
             where="name",
-            mend="give one of letters, digits and . _ - + @ that begins with a letter or digit: NAME=PATH",
+            hint="give one of letters, digits and . _ - + @ that begins with a letter or digit: NAME=PATH",
         )
     return name
 

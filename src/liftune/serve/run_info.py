@@ -12,21 +12,21 @@ from urllib.parse import quote
 from liftune.errors import LiftuneError
 from liftune.report.sections.results import sections
 from liftune.run_folder import RunFolder
-from liftune.serve.engine import Loaded
-from liftune.serve.schemas import Found
+from liftune.serve.engine import ServedModel
+from liftune.serve.schemas import RunInfo
 
 
-def findings(loaded: Loaded) -> Found:
+def run_info(loaded: ServedModel) -> RunInfo:
     """The verdict, as far as a record lies beside the model; a bundle has none."""
     report = report_of(loaded)
-    return Found(
+    return RunInfo(
         name=loaded.name,
         verdict=_verdict(loaded.path),
         report=f"/v1/models/{quote(loaded.name, safe='')}/report" if report else None,
     )
 
 
-def report_of(loaded: Loaded) -> Path | None:
+def report_of(loaded: ServedModel) -> Path | None:
     """The report's file, or None where none was written."""
     for folder in (loaded.path, loaded.path.parent):
         if (folder / "record.json").is_file() and (folder / "report.html").is_file():
@@ -41,6 +41,6 @@ def _verdict(path: Path) -> list[str]:
             try:
                 record = RunFolder.open(folder).record()
             except LiftuneError as error:
-                return [f"The record beside this model cannot be read: {error.what}"]
+                return [f"The record beside this model cannot be read: {error.message}"]
             return [text for section in sections(record) if section.title == "Verdict" for text in section.sentences]
     return []

@@ -19,7 +19,7 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class Question(Wire):
+class ClassifyRequest(Wire):
     """Texts for one model."""
 
     model: str | None = None
@@ -34,7 +34,7 @@ class Question(Wire):
     gets no label, and `abstained`."""
 
 
-class OneAnswer(BaseModel):
+class ClassifiedText(BaseModel):
     """What `liftune predict --json` prints of a row."""
 
     text: str
@@ -47,11 +47,11 @@ class OneAnswer(BaseModel):
     base: dict[str, Any] | None = None
 
 
-class Answers(BaseModel):
+class ClassifyResponse(BaseModel):
     """One answer a text, in order."""
 
     model: str
-    results: list[OneAnswer]
+    results: list[ClassifiedText]
 
 
 class ModelFacts(BaseModel):
@@ -79,7 +79,7 @@ class Models(BaseModel):
     models: list[ModelFacts]
 
 
-class Found(BaseModel):
+class RunInfo(BaseModel):
     """What the run found that a model came from."""
 
     name: str
@@ -111,4 +111,4 @@ class Refusal(BaseModel):
 
     what: str
     where: str | None = None
-    mend: str | None = None
+    hint: str | None = None

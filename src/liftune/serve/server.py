@@ -20,7 +20,7 @@ from liftune.errors import EXTRAS, SpecError, need
 
 if TYPE_CHECKING:
     from liftune.hardware.plan import Precision
-    from liftune.serve.engine import Engine, Facts
+    from liftune.serve.engine import Engine, ModelInfo
 
 #: Seconds that a stop waits for what was taken.
 _FINISH = 30
@@ -35,7 +35,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ServeOptions:
     """What `liftune serve` was asked for; tokens are in no repr."""
 
     models: Sequence[str]
@@ -51,7 +51,7 @@ class Asked:
     """NAME=VALUE, see Limits."""
 
 
-def serve(asked: Asked, *, say: Callable[[str], None]) -> None:
+def serve(asked: ServeOptions, *, say: Callable[[str], None]) -> None:
     """Load the models and answer until a signal comes.
 
     Raises:
@@ -61,19 +61,19 @@ def serve(asked: Asked, *, say: Callable[[str], None]) -> None:
     need(*EXTRAS["serve"])
     check(asked)
     from liftune.serve.app import make_app
-    from liftune.serve.auth import Keys
+    from liftune.serve.auth import Credentials
     from liftune.serve.limits import limits_of
-    from liftune.serve.registry import Catalogue, split_name
+    from liftune.serve.registry import ModelRegistry, split_name
 
     limits = limits_of(asked.limits)
     with _bound(asked.host, asked.port) as bound:
-        catalogue = Catalogue(door(asked, limits.batch_tokens))
+        catalogue = ModelRegistry(door(asked, limits.batch_tokens))
         for argument in asked.models:
             name, path = split_name(argument)
             loaded = catalogue.load(path, name)
             say(f"{loaded.name}: {loaded.facts.task}, {len(loaded.facts.labels)} labels, {loaded.facts.kind} {path}")
         open_to_all = asked.token is None and asked.insecure
-        keys = Keys(asked.token, asked.admin_token, None if asked.token or open_to_all else _hosts(asked.host))
+        keys = Credentials(asked.token, asked.admin_token, None if asked.token or open_to_all else _hosts(asked.host))
         app = make_app(catalogue, keys=keys, limits=limits)
         host, port = bound.getsockname()[:2]
         say(f"serving {len(catalogue)} models at http://{f'[{host}]' if ':' in host else host}:{port}")
@@ -81,7 +81,7 @@ def serve(asked: Asked, *, say: Callable[[str], None]) -> None:
         say("stopped")
 
 
-def check(asked: Asked) -> None:
+def check(asked: ServeOptions) -> None:
     """Refuse to serve the network without a token, and what cannot be meant.
 
     Raises:
@@ -89,16 +89,16 @@ def check(asked: Asked) -> None:
     """
     if asked.precision not in PRECISIONS:
         raise SpecError(
-            f"unknown precision {asked.precision!r}", where="--precision", mend=f"choose {' or '.join(PRECISIONS)}"
+            f"unknown precision {asked.precision!r}", where="--precision", hint=f"choose {' or '.join(PRECISIONS)}"
         )
     for option, token in (("--token", asked.token), ("--admin-token", asked.admin_token)):
         if token is not None and (not token.strip() or not token.isascii() or not token.isprintable()):
-            raise SpecError("the token is empty, or holds what no header can carry", where=option, mend="give another")
+            raise SpecError("the token is empty, or holds what no header can carry", where=option, hint="give another")
     if not is_loopback(asked.host) and asked.token is None and not asked.insecure:
         raise SpecError(
             f"{asked.host} can be reached by others, and there is no token",
             where="--host",
-            mend="set LIFTUNE_TOKEN or --token, or say --insecure where something else keeps strangers out",
+            hint="set LIFTUNE_TOKEN or --token, or say --insecure where something else keeps strangers out",
         )
 
 
@@ -116,14 +116,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def door(asked: Asked, tokens: int) -> Callable[[Path], tuple[Engine, Facts]]:
+def door(asked: ServeOptions, tokens: int) -> Callable[[Path], tuple[Engine, ModelInfo]]:
     """What opens a folder: torch is imported for the first one that is no bundle."""
     from liftune.inference.onnx_bundle import is_bundle
-    from liftune.serve.adapter_engine import TunedDoor
+    from liftune.serve.adapter_engine import AdapterLoader
     from liftune.serve.bundle_engine import open_bundle
 
     precision: Precision = "bfloat16" if asked.precision == "bfloat16" else "float32"
-    tuned = TunedDoor(device=asked.device, precision=precision, tokens=tokens)
+    tuned = AdapterLoader(device=asked.device, precision=precision, tokens=tokens)
     return lambda path: open_bundle(path) if is_bundle(path) else tuned.open(path)
 
 
@@ -137,7 +137,7 @@ def _bound(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise SpecError(f"{host} is no address: {error.strerror}", where="--host", mend="give an IP address") from None
+        raise SpecError(f"{host} is no address: {error.strerror}", where="--host", hint="give an IP address") from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
@@ -145,7 +145,7 @@ def _bound(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         bound.close()
         raise SpecError(
-            f"cannot listen at {host}:{port}: {error}", where="--port", mend="give another --port"
+            f"cannot listen at {host}:{port}: {error}", where="--port", hint="give another --port"
         ) from None
     return bound
 

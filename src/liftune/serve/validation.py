@@ -7,14 +7,14 @@ Not here: types (schemas.py), tokens (the engine).
 from __future__ import annotations
 
 from liftune.errors import DataError
-from liftune.serve.engine import Loaded
+from liftune.serve.engine import ServedModel
 from liftune.serve.errors import Refused
 from liftune.serve.limits import Limits
-from liftune.serve.schemas import Question
+from liftune.serve.schemas import ClassifyRequest
 from liftune.types import Row
 
 
-def rows_of(question: Question, loaded: Loaded, limits: Limits) -> list[Row]:
+def rows_of(question: ClassifyRequest, loaded: ServedModel, limits: Limits) -> list[Row]:
     """The rows that are asked about.
 
     Raises:
@@ -27,7 +27,7 @@ def rows_of(question: Question, loaded: Loaded, limits: Limits) -> list[Row]:
             413,
             f"{len(texts):,} texts in one request",
             where="texts",
-            mend=f"send at most {limits.texts:,} at a time",
+            hint=f"send at most {limits.texts:,} at a time",
         )
     for field, given in (("texts", texts), ("pairs", pairs or [])):
         for position, text in enumerate(given):
@@ -36,17 +36,17 @@ def rows_of(question: Question, loaded: Loaded, limits: Limits) -> list[Row]:
         raise DataError(
             "this model was tuned on text pairs, and single texts were given",
             where="pairs",
-            mend="give the second text of each in pairs",
+            hint="give the second text of each in pairs",
         )
     if pairs is None:
         return list(texts)
     if not loaded.facts.pairs:
         raise DataError(
-            "this model was tuned on single texts, and pairs were given", where="pairs", mend="leave them out"
+            "this model was tuned on single texts, and pairs were given", where="pairs", hint="leave them out"
         )
     if len(pairs) != len(texts):
         raise DataError(
-            f"{len(texts):,} texts but {len(pairs):,} pairs", where="pairs", mend="give one a text, in order"
+            f"{len(texts):,} texts but {len(pairs):,} pairs", where="pairs", hint="give one a text, in order"
         )
     return list(zip(texts, pairs, strict=True))
 
@@ -57,9 +57,9 @@ def _check(text: str, where: str, limits: Limits) -> None:
             413,
             f"a text of {len(text):,} characters",
             where=where,
-            mend=f"send at most {limits.characters:,} characters of it: hardly any model reads more",
+            hint=f"send at most {limits.characters:,} characters of it: hardly any model reads more",
         )
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise DataError("half of a surrogate pair is no text", where=where, mend="send whole characters") from None
+        raise DataError("half of a surrogate pair is no text", where=where, hint="send whole characters") from None

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from liftune.baselines.soft_labels import Teacher
+from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.errors import MethodError
 from liftune.evaluation.ladder import Ladder
-from liftune.hardware.measure import peak_mib, probe, restart_peak
+from liftune.hardware.measure import measure_machine, peak_mib, restart_peak
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import save_adapter
@@ -27,17 +27,17 @@ from liftune.models.classifier import Classifier
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.methods.registry import find_method, parse_options
 from liftune.progress import Progress
-from liftune.records.sweep import CellFound, RungsFound
-from liftune.run_folder import RunFolder, whole
+from liftune.records.sweep import BaselinesRecord, CellRecord
+from liftune.run_folder import RunFolder, atomic_write
 from liftune.sweep.grid import Cell, SweepSpec
 from liftune.workflows.finetune import (
-    Job,
-    answers_of,
-    climb_base_and_probe,
-    climb_baselines,
+    RunContext,
+    logits_of,
+    run_base_and_probe,
+    run_baselines,
     same_length,
     tune_once,
-    with_teacher,
+    with_soft_labels,
 )
 
 
@@ -47,7 +47,7 @@ class Stage:
 
     spec: SweepSpec
     model: str
-    job: Job
+    job: RunContext
     """Of the rungs that are not tuned; a cell's differs in method, options and seed."""
     unfit: dict[str, str]
     """Method -> why it does not fit the model."""
@@ -57,7 +57,7 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
     """Look at the model once: its labels, which methods fit it, how long a row all contenders can read."""
     first = Cell(model, spec.methods[0], spec.run.train.seeds[0])
     run = spec.run_of(first)
-    plan = make_plan(probe(), device=run.model.device, accelerations=run.train.accelerations)
+    plan = make_plan(measure_machine(), device=run.model.device, accelerations=run.train.accelerations)
     backbone = load_backbone(run.model, task=splits.task, labels=splits.labels, seed=first.seed, plan=plan)
     shapes, notes, labels = shapes_of(backbone), backbone.notes, backbone.labels
     unfit = {}
@@ -67,7 +67,7 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
         try:
             check_method(backbone, method, options)
         except MethodError as error:
-            unfit[name] = error.what
+            unfit[name] = error.message
             continue
         run, backbone = same_length(run, backbone, options)
     splits = splits.for_labels(labels)
@@ -75,22 +75,22 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
     options = parse_options(method, run.method.options)
     metric = check_metric(run.evaluation.metric, splits.task).name
     quiet = Progress(quiet=True)
-    job = Job(run, method, options, splits, metric, plan, folder, quiet, shapes, notes=notes)
+    job = RunContext(run, method, options, splits, metric, plan, folder, quiet, shapes, notes=notes)
     return Stage(spec, model, job, unfit)
 
 
-def climb_rungs(stage: Stage) -> RungsFound:
+def run_shared_baselines(stage: Stage) -> BaselinesRecord:
     """Majority, tf-idf, the base as it is, and the probe."""
     job = stage.job
     ladder = Ladder(job.splits, job.metric, job.keep)
-    words = climb_baselines(job, ladder)
+    words = run_baselines(job, ladder)
     backbone = load_backbone(
         job.spec.model, task=job.splits.task, labels=job.splits.labels, seed=job.spec.train.seeds[0], plan=job.plan
     )
     base = attach(backbone, None, None, plan=job.plan)
-    job = with_teacher(job, [words, climb_base_and_probe(job, ladder, base)])
+    job = with_soft_labels(job, [words, run_base_and_probe(job, ladder, base)])
     _keep_teacher(job)
-    return RungsFound(
+    return BaselinesRecord(
         model=stage.model,
         labels=job.splits.labels,
         max_length=base.max_length,
@@ -100,14 +100,14 @@ def climb_rungs(stage: Stage) -> RungsFound:
     )
 
 
-def tune_cell(stage: Stage, cell: Cell) -> CellFound:
+def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
     """One tuned model: its scores, what it cost, its answers on disk. Its weights are not kept.
 
     Raises:
         LiftuneError: what `liftune tune` would raise.
     """
     if cell.method in stage.unfit:
-        return CellFound(
+        return CellRecord(
             model=cell.model, method=cell.method, seed=cell.seed, state="unfit", reason=stage.unfit[cell.method]
         )
     method = find_method(cell.method)
@@ -118,10 +118,10 @@ def tune_cell(stage: Stage, cell: Cell) -> CellFound:
     held = restart_peak()
     classifier, _, log = tune_once(job, method, options, cell.seed)
     parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-    answers = answers_of(job, classifier, log)
+    answers = logits_of(job, classifier, log)
     peak = peak_mib()
     found = Ladder(job.splits, job.metric, job.keep).add(cell.name, [answers], max_length=classifier.max_length)
-    return CellFound(
+    return CellRecord(
         model=cell.model,
         method=cell.method,
         seed=cell.seed,
@@ -144,20 +144,20 @@ def saved_bytes(classifier: Classifier, *, pairs: bool) -> int:
         return sum(path.stat().st_size for path in Path(folder).rglob("*.safetensors"))
 
 
-def _keep_teacher(job: Job) -> None:
+def _keep_teacher(job: RunContext) -> None:
     """The rungs are climbed once; each cell, maybe in another process, learns from the same teacher."""
     if job.teacher is None:
         return
     taught = job.teacher
-    with whole(job.folder.path / "teacher.npy") as file:
+    with atomic_write(job.folder.path / "teacher.npy") as file:
         np.save(file, taught.expected)
-    with whole(job.folder.path / "teacher.json") as file:
+    with atomic_write(job.folder.path / "teacher.json") as file:
         facts = {"name": taught.name, "score": taught.score, "temperature": taught.temperature}
         file.write(json.dumps(facts).encode())
 
 
-def _kept_teacher(job: Job) -> Teacher | None:
+def _kept_teacher(job: RunContext) -> SoftLabels | None:
     facts = job.folder.path / "teacher.json"
     if not facts.is_file():
         return None
-    return Teacher(expected=np.load(facts.with_suffix(".npy")), **json.loads(facts.read_text(encoding="utf-8")))
+    return SoftLabels(expected=np.load(facts.with_suffix(".npy")), **json.loads(facts.read_text(encoding="utf-8")))

@@ -22,13 +22,13 @@ from pydantic import ValidationError
 from liftune.data.audit import fingerprint
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError
-from liftune.records.base import Found
-from liftune.records.sweep import CellFound, RungsFound, SweepRecord
-from liftune.run_folder import RunFolder, check_writable, whole
+from liftune.records.base import Record
+from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
+from liftune.run_folder import RunFolder, atomic_write, check_writable
 from liftune.spec import faults
 from liftune.sweep.grid import Cell, SweepSpec
 
-F = TypeVar("F", bound=Found)
+F = TypeVar("F", bound=Record)
 
 
 class SweepFolder:
@@ -67,7 +67,7 @@ class SweepFolder:
             raise ArtifactError(
                 f"the rows of {' and '.join(changed)} have changed since the sweep began",
                 where=str(self.path),
-                mend="restore the data, or begin a new sweep with another --out",
+                hint="restore the data, or begin a new sweep with another --out",
             )
         _write(self.path / "spec.json", _asked(spec))
 
@@ -75,11 +75,11 @@ class SweepFolder:
         """Where a model's cells and logits lie."""
         return RunFolder(self.path / self._names[model])
 
-    def save_rungs(self, found: RungsFound) -> None:
+    def save_rungs(self, found: BaselinesRecord) -> None:
         """A model's rungs that are not tuned."""
         _write(self.of_model(found.model).path / "rungs.json", found.model_dump(mode="json"))
 
-    def save_cell(self, found: CellFound) -> None:
+    def save_cell(self, found: CellRecord) -> None:
         """One cell, whatever became of it."""
         cell = Cell(found.model, found.method, found.seed)
         _write(self._place(cell), found.model_dump(mode="json"))
@@ -88,13 +88,13 @@ class SweepFolder:
         """The end of a sweep."""
         _write(self.path / "sweep.json", record.to_json())
 
-    def rungs(self, model: str) -> RungsFound | None:
+    def rungs(self, model: str) -> BaselinesRecord | None:
         """A model's rungs; None where they are still to be climbed."""
-        return _found(RungsFound, self.of_model(model).path / "rungs.json")
+        return _found(BaselinesRecord, self.of_model(model).path / "rungs.json")
 
-    def cell(self, cell: Cell) -> CellFound | None:
+    def cell(self, cell: Cell) -> CellRecord | None:
         """What became of a cell; None where it is still to be tuned."""
-        return _found(CellFound, self._place(cell))
+        return _found(CellRecord, self._place(cell))
 
     def settled(self, cell: Cell) -> bool:
         """Whether a rerun has nothing to do: the cell is done, or the method does not fit."""
@@ -114,7 +114,7 @@ def read_sweep(path: str | Path) -> SweepRecord:
     file = Path(path) / "sweep.json"
     found = _found(SweepRecord, file)
     if found is None:
-        raise ArtifactError(f"{path} holds no finished sweep", where=str(file), mend="run `liftune sweep` to its end")
+        raise ArtifactError(f"{path} holds no finished sweep", where=str(file), hint="run `liftune sweep` to its end")
     return found
 
 
@@ -127,7 +127,7 @@ def _asked(spec: SweepSpec) -> dict[str, Any]:
 
 def _refuse_others(asked: dict[str, Any], there: Any, path: Path) -> None:
     if not isinstance(there, dict) or "methods" not in there:
-        raise ArtifactError(f"{path} holds no sweep", where="--out", mend="name another folder")
+        raise ArtifactError(f"{path} holds no sweep", where="--out", hint="name another folder")
     now, before = _flat(asked), _flat(there)
     differing = [key for key in {**before, **now} if now.get(key) != before.get(key)]
     if differing:
@@ -135,7 +135,7 @@ def _refuse_others(asked: dict[str, Any], there: Any, path: Path) -> None:
         raise ArtifactError(
             "\n".join((f"{path} holds a sweep that was asked otherwise", *lines)),
             where="--out",
-            mend="name another folder, or ask as before to go on",
+            hint="name another folder, or ask as before to go on",
         )
 
 
@@ -157,7 +157,7 @@ def _shown(value: Any) -> str:
 
 
 def _write(path: Path, values: Any) -> None:
-    with whole(path) as file:
+    with atomic_write(path) as file:
         file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
@@ -179,5 +179,5 @@ def _found(kind: type[F], path: Path) -> F | None:
 
 def _damaged(path: Path, reason: str) -> ArtifactError:
     return ArtifactError(
-        f"{path.name} is damaged: {reason}", where=str(path), mend="remove it and run `liftune sweep` again"
+        f"{path.name} is damaged: {reason}", where=str(path), hint="remove it and run `liftune sweep` again"
     )

@@ -75,7 +75,7 @@ class SweepSpec(Spec):
             raise SpecError(
                 f"{', '.join(stray)} belongs to no method of the sweep",
                 where="--set",
-                mend=f"write METHOD.KEY=VALUE, with METHOD one of: {', '.join(self.methods)}",
+                hint=f"write METHOD.KEY=VALUE, with METHOD one of: {', '.join(self.methods)}",
             )
 
     def run_of(self, cell: Cell) -> RunSpec:

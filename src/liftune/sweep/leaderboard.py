@@ -14,7 +14,7 @@ import numpy as np
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ranking import Entrant, rank
 from liftune.metrics.registry import METRICS
-from liftune.records.sweep import CellFound, Cost, Standing
+from liftune.records.sweep import CellRecord, Cost, LeaderboardRow
 from liftune.types import BoolArray, FloatArray
 
 #: Cost -> where a Standing has it.
@@ -22,17 +22,17 @@ COSTS: dict[Cost, str] = {"seconds": "train_seconds", "memory": "memory_mib", "s
 
 
 @dataclass(frozen=True)
-class Entry:
+class LeaderboardEntry:
     """A contender of one model: its cells, one a seed (a rung has one), and their evaluations."""
 
     model: str
     contender: str
     tuned: bool
-    cells: tuple[CellFound, ...]
+    cells: tuple[CellRecord, ...]
     evaluations: tuple[Evaluation, ...]
 
 
-def standings(entries: Sequence[Entry], metric: str) -> tuple[Standing, ...]:
+def leaderboard(entries: Sequence[LeaderboardEntry], metric: str) -> tuple[LeaderboardRow, ...]:
     """Every contender, best first, with its costs and the fronts that it is on."""
     by_key = {f"{entry.model}\n{entry.contender}": entry for entry in entries}
     places = rank([Entrant(key, entry.evaluations) for key, entry in by_key.items()], metric)
@@ -40,7 +40,7 @@ def standings(entries: Sequence[Entry], metric: str) -> tuple[Standing, ...]:
     for place in places:
         entry = by_key[place.name]
         found.append(
-            Standing(
+            LeaderboardRow(
                 model=entry.model,
                 contender=entry.contender,
                 tuned=entry.tuned,
@@ -55,16 +55,16 @@ def standings(entries: Sequence[Entry], metric: str) -> tuple[Standing, ...]:
                 adapter_bytes=round(np.mean([cell.adapter_bytes for cell in entry.cells])) if entry.tuned else None,
             )
         )
-    return on_fronts(found, METRICS[metric].sign)
+    return pareto_fronts(found, METRICS[metric].sign)
 
 
-def chosen(found: Sequence[Standing], metric: str) -> Standing | None:
+def chosen(found: Sequence[LeaderboardRow], metric: str) -> LeaderboardRow | None:
     """What validation likes best, the first of equals; None where it likes nothing."""
     known = [each for each in found if each.validation is not None]
     return max(known, key=lambda each: METRICS[metric].sign * (each.validation or 0.0), default=None)
 
 
-def on_fronts(found: Sequence[Standing], sign: float) -> tuple[Standing, ...]:
+def pareto_fronts(found: Sequence[LeaderboardRow], sign: float) -> tuple[LeaderboardRow, ...]:
     """Each standing with the costs at which nothing else is both cheaper and better."""
     fronts: dict[int, list[Cost]] = {i: [] for i in range(len(found))}
     for cost, field in COSTS.items():
@@ -90,15 +90,15 @@ def front(points: FloatArray) -> BoolArray:
 
 
 def entries_of(
-    model: str, rungs: Mapping[str, tuple[CellFound, Evaluation]], cells: Sequence[tuple[CellFound, Evaluation]]
-) -> list[Entry]:
+    model: str, rungs: Mapping[str, tuple[CellRecord, Evaluation]], cells: Sequence[tuple[CellRecord, Evaluation]]
+) -> list[LeaderboardEntry]:
     """A model's contenders: its rungs, and its cells gathered by method."""
-    found = [Entry(model, name, False, (cell,), (evaluation,)) for name, (cell, evaluation) in rungs.items()]
-    gathered: dict[str, Entry] = {}
+    found = [LeaderboardEntry(model, name, False, (cell,), (evaluation,)) for name, (cell, evaluation) in rungs.items()]
+    gathered: dict[str, LeaderboardEntry] = {}
     for cell, evaluation in cells:
         # The rung `probe` is fitted to features; the method of that name tunes the model's own head.
         name = f"{cell.method} (tuned)" if cell.method in rungs else cell.method
-        before = gathered.get(cell.method, Entry(model, name, True, (), ()))
+        before = gathered.get(cell.method, LeaderboardEntry(model, name, True, (), ()))
         gathered[cell.method] = replace(
             before, cells=(*before.cells, cell), evaluations=(*before.evaluations, evaluation)
         )

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from liftune.errors import EXTRAS, SpecError, need
-from liftune.records.sweep import Cost, Standing, SweepRecord
-from liftune.run_folder import whole
+from liftune.records.sweep import Cost, LeaderboardRow, SweepRecord
+from liftune.run_folder import atomic_write
 from liftune.sweep.leaderboard import COSTS
 
 ENDINGS = (".svg", ".png")
@@ -32,7 +32,7 @@ def check_picture(path: str) -> None:
     """
     if Path(path).suffix.lower() not in ENDINGS:
         raise SpecError(
-            f"{path} is no kind of picture that can be drawn", where="--picture", mend="end it in .svg or .png"
+            f"{path} is no kind of picture that can be drawn", where="--picture", hint="end it in .svg or .png"
         )
     need(*EXTRAS["report"])
 
@@ -53,7 +53,7 @@ def draw(record: SweepRecord, path: str) -> None:
         _panel(axes, record, cost)
     figure.axes[0].set_ylabel(f"{record.metric} on test")
     figure.suptitle(f"{Path(record.data).name or record.data}: filled and joined points are on the front")
-    with whole(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         figure.savefig(file, format=Path(path).suffix.lower()[1:], dpi=150)
 
 
@@ -81,7 +81,7 @@ def _panel(axes: Any, record: SweepRecord, cost: Cost) -> None:
     axes.set_xlabel(_AXES[cost])
 
 
-def _points(record: SweepRecord, cost: Cost) -> list[tuple[Standing, tuple[float, float]]]:
+def _points(record: SweepRecord, cost: Cost) -> list[tuple[LeaderboardRow, tuple[float, float]]]:
     """Each standing that has this cost and a score, with its place in the panel."""
     found = [
         (each, (float(amount) / _UNITS[cost], each.score.value))
@@ -92,7 +92,7 @@ def _points(record: SweepRecord, cost: Cost) -> list[tuple[Standing, tuple[float
     return [(each, place) for each, place in found if place[0] > middle * _LEAST_SHARE]
 
 
-def _reach(each: Standing) -> Any:
+def _reach(each: LeaderboardRow) -> Any:
     """How far the interval goes below and above the value."""
     score = each.score
     if score.value is None or score.low is None or score.high is None:
@@ -100,5 +100,5 @@ def _reach(each: Standing) -> Any:
     return [[max(0.0, score.value - score.low)], [max(0.0, score.high - score.value)]]
 
 
-def _named(each: Standing, record: SweepRecord) -> str:
+def _named(each: LeaderboardRow, record: SweepRecord) -> str:
     return f"{each.contender} ({Path(each.model).name})" if len(record.rungs) > 1 else each.contender

@@ -19,17 +19,17 @@ from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.thresholds import choose_thresholds
-from liftune.hardware.measure import probe, set_threads
+from liftune.hardware.measure import measure_machine, set_threads
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import METRICS, check_metric
 from liftune.progress import Progress
-from liftune.records.sweep import CellFound, RungsFound, SweepRecord
+from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.report.sections.results import interval
 from liftune.run_folder import RunFolder
-from liftune.sweep.cells import Stage, climb_rungs, set_stage, tune_cell
+from liftune.sweep.cells import Stage, run_shared_baselines, set_stage, tune_cell
 from liftune.sweep.folder import SweepFolder
 from liftune.sweep.grid import Cell, SweepSpec
-from liftune.sweep.leaderboard import Entry, chosen, entries_of, standings
+from liftune.sweep.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
 from liftune.workflows.tune import versions
 
 
@@ -53,7 +53,7 @@ def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -
     for stage in stages.values():
         if folder.rungs(stage.model) is None:
             progress.say(f"{stage.model}: the rungs that are not tuned")
-            folder.save_rungs(climb_rungs(stage))
+            folder.save_rungs(run_shared_baselines(stage))
     left = [cell for cell in spec.cells() if not folder.settled(cell)]
     tell_start(spec, left, progress)
     with kept(folder, spec):
@@ -70,13 +70,13 @@ def check_jobs(spec: SweepSpec, jobs: int) -> None:
         SpecError: fewer than one, or several on one accelerator.
     """
     if jobs < 1:
-        raise SpecError(f"{jobs} processes can do nothing", where="--jobs", mend="give 1 or more")
-    plan = make_plan(probe(), device=spec.run.model.device)
+        raise SpecError(f"{jobs} processes can do nothing", where="--jobs", hint="give 1 or more")
+    plan = make_plan(measure_machine(), device=spec.run.model.device)
     if jobs > 1 and plan.device != "cpu":
         raise SpecError(
             f"{jobs} processes would share {plan.device}, its memory and its speed",
             where="--jobs",
-            mend="leave --jobs out, or give --device cpu",
+            hint="leave --jobs out, or give --device cpu",
         )
 
 
@@ -111,7 +111,7 @@ def run_cells(
             advance(1, note=f"{cell.method} seed {cell.seed}")
 
 
-def line(cell: CellFound, number: int, of: int, metric: str) -> str:
+def line(cell: CellRecord, number: int, of: int, metric: str) -> str:
     """What became of a cell."""
     what = f"  {number} of {of}: {cell.model} {cell.method} seed {cell.seed}"
     if cell.state != "done":
@@ -119,7 +119,7 @@ def line(cell: CellFound, number: int, of: int, metric: str) -> str:
     return f"{what}: {metric} {interval(cell.metrics[metric])}, {cell.train_seconds or 0.0:.1f} s of training"
 
 
-def attempt(stage: Stage, cell: Cell) -> CellFound:
+def attempt(stage: Stage, cell: Cell) -> CellRecord:
     """The cell, done or not: what goes wrong in one must not end the others.
 
     Raises:
@@ -130,20 +130,20 @@ def attempt(stage: Stage, cell: Cell) -> CellFound:
     except ArtifactError:
         raise
     except LiftuneError as error:
-        reason = error.what
+        reason = error.message
     except Exception as error:  # whatever a library raises is this cell's reason, kept and shown
         reason = f"{type(error).__name__}: {error}"
-    return CellFound(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
+    return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
 
 
-def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Iterator[CellFound]:
+def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Iterator[CellRecord]:
     for cell in left:
         yield attempt(stages[cell.model], cell)
 
 
-def _side_by_side(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Iterator[CellFound]:
+def _side_by_side(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Iterator[CellRecord]:
     """Cells in so many fresh processes, in the order in which they are done."""
-    threads = max(1, probe().threads // jobs)
+    threads = max(1, measure_machine().threads // jobs)
     first = next(iter(stages.values()))
     places = {model: str(stage.job.folder.path) for model, stage in stages.items()}
     asked = first.spec.model_dump_json()
@@ -159,7 +159,7 @@ def _side_by_side(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> 
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_process(asked: str, cell: Cell, place: str) -> CellFound:
+def _in_process(asked: str, cell: Cell, place: str) -> CellRecord:
     return attempt(_stage(asked, cell.model, place), cell)
 
 
@@ -175,11 +175,11 @@ def conclude(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> S
     first = next(iter(stages.values()))
     spec, metric = first.spec, check_metric(first.spec.run.evaluation.metric, splits.task).name
     cells = tuple(found for cell in spec.cells() if (found := folder.cell(cell)) is not None)
-    rungs = tuple(cast(RungsFound, folder.rungs(model)) for model in spec.models)
+    rungs = tuple(cast(BaselinesRecord, folder.rungs(model)) for model in spec.models)
     entries = [
         entry for stage, found in zip(stages.values(), rungs, strict=True) for entry in _entries(stage, found, cells)
     ]
-    ranked = standings(entries, metric)
+    ranked = leaderboard(entries, metric)
     best = chosen(ranked, metric)
     return SweepRecord(
         sweep=str(folder.path),
@@ -200,7 +200,7 @@ def conclude(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> S
     )
 
 
-def notes(cells: Sequence[CellFound], rungs: Sequence[RungsFound]) -> tuple[str, ...]:
+def notes(cells: Sequence[CellRecord], rungs: Sequence[BaselinesRecord]) -> tuple[str, ...]:
     """What should be known of the numbers."""
     said = []
     if any(cell.state == "done" and cell.memory_mib is None for cell in cells):
@@ -210,15 +210,15 @@ def notes(cells: Sequence[CellFound], rungs: Sequence[RungsFound]) -> tuple[str,
     return tuple(said)
 
 
-def _lengths(rungs: Sequence[RungsFound]) -> Iterator[str]:
+def _lengths(rungs: Sequence[BaselinesRecord]) -> Iterator[str]:
     return (f"{found.model} {found.max_length} tokens" for found in rungs)
 
 
-def _entries(stage: Stage, rungs: RungsFound, cells: Sequence[CellFound]) -> list[Entry]:
+def _entries(stage: Stage, rungs: BaselinesRecord, cells: Sequence[CellRecord]) -> list[LeaderboardEntry]:
     """A model's contenders with their answers, from disk."""
     done = [cell for cell in cells if cell.model == stage.model and cell.state == "done"]
     as_cells = {
-        contender.name: CellFound(
+        contender.name: CellRecord(
             model=stage.model,
             method=contender.name,
             seed=stage.spec.run.train.seeds[0],

@@ -6,8 +6,8 @@ In: a SweepRecord.  Out: Sections.  Not here: how they look (report/text.py), th
 from __future__ import annotations
 
 from liftune.records.base import Interval
-from liftune.records.sweep import CellFound, Standing, SweepRecord
-from liftune.report.sections.results import Section, Table, count, interval
+from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
+from liftune.report.sections.results import ReportTable, Section, count, interval
 from liftune.sweep.leaderboard import COSTS
 
 #: How a table names the fronts.
@@ -16,13 +16,13 @@ FRONTS = {"seconds": "time", "memory": "memory", "size": "size"}
 
 def sweep_sections(record: SweepRecord) -> list[Section]:
     """The leaderboard, and what is to be said of it."""
-    found = [leaderboard(record), not_run(record)]
+    found = [leaderboard_section(record), not_run(record)]
     if record.notes:
         found.append(Section("Notes", record.notes))
     return [section for section in found if section is not None]
 
 
-def leaderboard(record: SweepRecord) -> Section:
+def leaderboard_section(record: SweepRecord) -> Section:
     """One row a contender, best first."""
     several = len(record.rungs) > 1
     headings = ("rank", *(["model"] if several else []), "contender", record.metric, "seed sd", "validation")
@@ -30,7 +30,7 @@ def leaderboard(record: SweepRecord) -> Section:
     rows = tuple(_row(each, several=several) for each in record.standings)
     left = {2, 3} if several else {1, 2}
     right = frozenset({0, *range(min(left) + 1, len(headings) - 1)})
-    return Section("Leaderboard", leaderboard_sentences(record), (Table(headings, rows, right),))
+    return Section("Leaderboard", leaderboard_sentences(record), (ReportTable(headings, rows, right),))
 
 
 def leaderboard_sentences(record: SweepRecord) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def leaderboard_sentences(record: SweepRecord) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _row(each: Standing, *, several: bool) -> tuple[str, ...]:
+def _row(each: LeaderboardRow, *, several: bool) -> tuple[str, ...]:
     return (
         str(each.rank),
         *([each.model] if several else []),
@@ -87,7 +87,7 @@ def size(amount: int) -> str:
 
 def not_run(record: SweepRecord) -> Section | None:
     """Cells without a score, with the reason; those of a method that does not fit stand once a model."""
-    reasons: dict[tuple[str, str, str, str], list[CellFound]] = {}
+    reasons: dict[tuple[str, str, str, str], list[CellRecord]] = {}
     for cell in record.cells:
         if cell.state != "done":
             key = (cell.model, cell.method, cell.state, (cell.reason or "").splitlines()[0])
@@ -101,5 +101,7 @@ def not_run(record: SweepRecord) -> Section | None:
     said = "A rerun of the same command tries the failed cells again."
     failed = any(state == "failed" for _, _, state, _ in reasons)
     return Section(
-        "Without a score", (said,) if failed else (), (Table(("model", "method", "seeds", "state", "reason"), rows),)
+        "Without a score",
+        (said,) if failed else (),
+        (ReportTable(("model", "method", "seeds", "state", "reason"), rows),),
     )

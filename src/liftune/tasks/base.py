@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # imported where it is used, for the sake of a quick `liftune
     from numpy.typing import NDArray
 
 #: Probabilities in (0, 1) from which on a label is answered.
-Thresholds: TypeAlias = "Sequence[float] | NDArray[np.float64]"
+ThresholdValues: TypeAlias = "Sequence[float] | NDArray[np.float64]"
 
 
 class TaskKind(StrEnum):
@@ -60,7 +60,7 @@ def probabilities(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
     return values
 
 
-def decide(logits: FloatArray, task: TaskKind, thresholds: Thresholds | None = None) -> NDArray[Any]:
+def decide(logits: FloatArray, task: TaskKind, thresholds: ThresholdValues | None = None) -> NDArray[Any]:
     """The answers: (N,) label index; (N, C) ones where a label's probability reaches its threshold; (N,) value.
 
     Args:
@@ -75,7 +75,7 @@ def decide(logits: FloatArray, task: TaskKind, thresholds: Thresholds | None = N
     return np.asarray(logits[:, 0], dtype=np.float64)
 
 
-def from_thresholds(logits: FloatArray, thresholds: Thresholds | None) -> FloatArray:
+def from_thresholds(logits: FloatArray, thresholds: ThresholdValues | None) -> FloatArray:
     """(N, C) how far each logit lies above its threshold: what `decide` answers by. Not to be read as probabilities.
 
     >>> import numpy as np

@@ -15,7 +15,7 @@ from liftune.models.classifier import Classifier
 from liftune.records.training import Epoch
 
 
-class Best:
+class BestCheckpoint:
     """The best epoch so far, by validation, the start counting as epoch 0; says when to stop."""
 
     def __init__(self, metric: str, patience: int, epochs: int) -> None:
@@ -57,7 +57,7 @@ class Best:
             raise LiftuneError(
                 f"{self.stopped}, at a learning rate of {learning_rate:g}",
                 where="--lr",
-                mend=f"try --lr {learning_rate / 5:g}",
+                hint=f"try --lr {learning_rate / 5:g}",
             )
 
     def line(self) -> str:

@@ -28,7 +28,7 @@ LEAST_ROWS, MOST_ROWS, MOST_TOKENS = 1_000, 4_000, 300_000
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 
 
-def start_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | None:
+def init_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | None:
     """Fit the last layer on its inputs, and put the fit in its place.
 
     Args:

@@ -19,19 +19,19 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor
 
-from liftune.baselines.soft_labels import Teacher
+from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.evaluation.evaluate import validation_scores
-from liftune.hardware.workers import ONE_LANE, Lanes, open_lanes
+from liftune.hardware.workers import ONE_WORKER, Workers, open_workers
 from liftune.models.classifier import Classifier
 from liftune.models.tokens.collator import Tokens
 from liftune.progress import Advance, Progress
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
-from liftune.training.early_stopping import Best
-from liftune.training.head_init import start_head
+from liftune.training.early_stopping import BestCheckpoint
+from liftune.training.head_init import init_head
 from liftune.training.loss import Objective
-from liftune.training.micro_batches import shares
+from liftune.training.micro_batches import assign_to_workers
 from liftune.training.schedule import Schedule, default_patience
 from liftune.types import IntArray
 
@@ -45,7 +45,7 @@ def train(
     metric: str,
     seed: int,
     progress: Progress,
-    teacher: Teacher | None = None,
+    teacher: SoftLabels | None = None,
 ) -> TrainLog:
     """Tune the classifier on train; leave it at the epoch that validation likes best, the start being one of them.
 
@@ -62,8 +62,8 @@ def train(
     order = np.random.default_rng(seed)
     loop = Loop.of(classifier, splits, spec, schedule, teacher)
     if spec.head == "fitted":
-        start_head(classifier, splits, seed=seed)
-    best = Best(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
+        init_head(classifier, splits, seed=seed)
+    best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
     if classifier.backbone.head == "trained" or spec.head == "fitted":  # a random head has nothing to lose
         best.start(scored(classifier, splits), classifier)
         progress.say(best.line())
@@ -133,7 +133,7 @@ class Loop:
         splits: Splits,
         spec: TrainSpec,
         schedule: Schedule,
-        teacher: Teacher | None = None,
+        teacher: SoftLabels | None = None,
     ) -> Loop:
         """Tokenise train, once, and make the objective and the optimizer."""
         accelerator = Accelerator(cpu=classifier.plan.device == "cpu")
@@ -178,9 +178,9 @@ class Loop:
         lengths = self.rows.lengths.tolist()
         method = self.classifier.method
         losses: list[float] = []
-        with open_lanes(self.classifier.plan.lanes, random=True) as lanes:
+        with open_workers(self.classifier.plan.lanes, random=True) as lanes:
             for batch in batches(order, self.batch_size):
-                losses.append(self.backward(shares(batch, lengths, self.classifier.plan), lanes))
+                losses.append(self.backward(assign_to_workers(batch, lengths, self.classifier.plan), lanes))
                 if not math.isfinite(losses[-1]):
                     break
                 self.accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm)
@@ -198,7 +198,7 @@ class Loop:
         """Those that training changes."""
         return [parameter for _, parameter in self.classifier.trainable()]
 
-    def backward(self, cuts: list[list[list[int]]], lanes: Lanes = ONE_LANE) -> float:
+    def backward(self, cuts: list[list[list[int]]], lanes: Workers = ONE_WORKER) -> float:
         """Gradients of one step's mean loss, summed over its passes; returns that loss.
 
         Args:

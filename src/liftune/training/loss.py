@@ -57,7 +57,7 @@ class Objective:
         targets = splits.encoded(splits.train)
         if splits.task is TaskKind.REGRESSION:
             if class_weights:
-                raise SpecError("a regression has no classes to weigh", where="--class-weights", mend="leave it out")
+                raise SpecError("a regression has no classes to weigh", where="--class-weights", hint="leave it out")
             mean, std = 0.0, 1.0
             if classifier.backbone.head == "fresh":  # a trained head already answers in the target's unit
                 mean, std = classifier.set_target_scale(float(targets.mean()), float(targets.std()) or 1.0)

@@ -52,7 +52,7 @@ def _evenly(order: Sequence[int], lengths: Sequence[int], rows: int, tokens: int
     return [cut for cut in cuts if cut]
 
 
-def shares(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[list[list[int]]]:
+def assign_to_workers(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[list[list[int]]]:
     """One step's rows by lane, as even in tokens as can be, and each lane's by pass.
 
     >>> shares(np.array([0, 1, 2, 3]), [9, 1, 8, 2], Plan(accelerations=frozenset({"lanes"})))

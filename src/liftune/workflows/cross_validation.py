@@ -15,24 +15,24 @@ import numpy as np
 
 from liftune.data.folds import Folds
 from liftune.data.splits import Splits
-from liftune.evaluation.ladder import Answers, Ladder, Rung
+from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.models.classifier import Classifier
 from liftune.workflows.finetune import (
-    Job,
-    Tuned,
+    FinetuneResult,
+    RunContext,
     add_tuned,
-    climb_base_and_probe,
-    climb_baselines,
-    climb_full,
-    pupils_of,
-    tell,
+    fit_baselines,
+    log_contender,
+    run_base_and_probe,
+    run_baselines,
+    run_full_finetuning,
     tune_and_save,
     tune_seeds,
-    with_teacher,
+    with_soft_labels,
 )
 
 
-def climb_folds(job: Job, folds: Folds, ladder: Ladder, base: Classifier) -> Tuned:
+def run_cross_validation(job: RunContext, folds: Folds, ladder: Ladder, base: Classifier) -> FinetuneResult:
     """Every rung on every row, each row answered by what was fitted without its fold; then the adapter, on all rows.
 
     Args:
@@ -42,24 +42,24 @@ def climb_folds(job: Job, folds: Folds, ladder: Ladder, base: Classifier) -> Tun
     climbed = []
     for number, splits in enumerate(folds.parts, 1):
         job.progress.say(f"fold {number} of {len(folds.parts)}")
-        climbed.append(climb_fold(replace(job, splits=splits), base))
+        climbed.append(run_fold(replace(job, splits=splits), base))
     job.progress.say("all folds together")
     for name in climbed[0].rungs:
         add_together(job, ladder, name, [each.rungs[name] for each in climbed], folds)
     job.progress.say("the adapter, on all rows")
     final = replace(job, splits=folds.final)
-    final = with_teacher(final, pupils_of(final, base))
+    final = with_soft_labels(final, fit_baselines(final, base))
     _, tuned = tune_and_save(final, ladder_of(folds.final, job.metric))
     return tuned
 
 
-def climb_fold(job: Job, base: Classifier) -> Ladder:
+def run_fold(job: RunContext, base: Classifier) -> Ladder:
     """One fold's ladder; its models are not kept."""
     ladder = ladder_of(job.splits, job.metric)
-    job = with_teacher(job, [climb_baselines(job, ladder), climb_base_and_probe(job, ladder, base)])
+    job = with_soft_labels(job, [run_baselines(job, ladder), run_base_and_probe(job, ladder, base)])
     add_tuned(job, ladder, [attempt for _, attempt in tune_seeds(job)])
     if job.spec.evaluation.with_full:
-        climb_full(job, ladder)
+        run_full_finetuning(job, ladder)
     return ladder
 
 
@@ -68,7 +68,7 @@ def ladder_of(splits: Splits, metric: str) -> Ladder:
     return Ladder(splits, metric, lambda name, answers: None)
 
 
-def add_together(job: Job, ladder: Ladder, name: str, rungs: Sequence[Rung], folds: Folds) -> None:
+def add_together(job: RunContext, ladder: Ladder, name: str, rungs: Sequence[ContenderResult], folds: Folds) -> None:
     """One contender's answers of all folds, seed by seed, as a rung of the ladder on all rows."""
     attempts = [together(each, folds) for each in zip(*(rung.attempts for rung in rungs), strict=True)]
     notes: dict[str, list[str]] = {}
@@ -83,13 +83,13 @@ def add_together(job: Job, ladder: Ladder, name: str, rungs: Sequence[Rung], fol
         max_length=rungs[0].max_length,
         notes=tuple(f"fold {', '.join(numbers)}: {note}" for note, numbers in notes.items()),
     )
-    tell(job, contender)
+    log_contender(job, contender)
 
 
-def together(parts: Sequence[Answers], folds: Folds) -> Answers:
+def together(parts: Sequence[ContenderLogits], folds: Folds) -> ContenderLogits:
     """The answers of one seed in every fold, as answers to the whole: test in the order of the file."""
     train = [each.train_seconds for each in parts if each.train_seconds is not None]
-    return Answers(
+    return ContenderLogits(
         np.concatenate([each.validation for each in parts]),
         np.concatenate([each.test for each in parts])[folds.order],
         sum(each.evaluate_seconds for each in parts),

@@ -13,21 +13,21 @@ from pydantic import Field
 from liftune.data import load_data
 from liftune.errors import EXTRAS, need
 from liftune.hardware.flops import SMALL_ENCODER, Shapes
-from liftune.hardware.measure import Facts, gemm_rate, probe
+from liftune.hardware.measure import MachineFacts, gemm_rate, measure_machine
 from liftune.hardware.plan import Plan, make_plan
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.tokens.collator import Tokens
-from liftune.records.base import SCHEMA, Choice, Found
-from liftune.report.sections.results import Section, Table, plan_table
+from liftune.records.base import SCHEMA, Choice, Record
+from liftune.report.sections.results import ReportTable, Section, plan_table
 from liftune.spec import RunSpec
 from liftune.tasks.base import TaskKind
 from liftune.training.schedule import step_rows
 from liftune.types import Row
 
 
-class ModelCheck(Found):
+class ModelCheck(Record):
     """What a model is to this machine."""
 
     name: str
@@ -40,7 +40,7 @@ class ModelCheck(Found):
     """Why its arithmetic cannot be counted."""
 
 
-class EpochCheck(Found):
+class EpochCheck(Record):
     """One pass of adapter tuning over train."""
 
     rows: int
@@ -51,7 +51,7 @@ class EpochCheck(Found):
     """Its arithmetic at the measured rate of plain products; null where it cannot be counted."""
 
 
-class Checkup(Found):
+class Checkup(Record):
     """A machine, and the plan for it."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -76,7 +76,7 @@ class Checkup(Found):
         return self.model_dump(mode="json", by_alias=True)
 
 
-def doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
+def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
     """Look at the machine; and at the model and the data, where the spec names them itself.
 
     Args:
@@ -87,7 +87,7 @@ def doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
         LiftuneError: what `tune` would refuse of device, accelerations, model and data.
     """
     need(*EXTRAS["tune"])
-    facts = probe(remeasure=remeasure)
+    facts = measure_machine(remeasure=remeasure)
     plan = make_plan(facts, device=spec.model.device, accelerations=spec.train.accelerations)
     with_data = "source" in spec.data.model_fields_set
     if not with_data and "name" not in spec.model.model_fields_set:
@@ -118,7 +118,7 @@ def doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
     return found.model_copy(update={"model": model, "epoch": epoch})
 
 
-def _checkup(facts: Facts, plan: Plan, shapes: Shapes, named: str, remeasure: bool) -> Checkup:
+def _checkup(facts: MachineFacts, plan: Plan, shapes: Shapes, named: str, remeasure: bool) -> Checkup:
     """What was measured, and the plan."""
     dtypes = ("float32", "bfloat16") if plan.device == "cpu" else dict.fromkeys(("float32", plan.dtype))
     rates = {
@@ -177,7 +177,7 @@ def _machine(found: Checkup) -> Section:
         )
         for dtype, rate in found.gemm_rates.items()
     ]
-    return Section("Machine", (), (Table(("measured", "value", "what it is"), tuple(rows)),))
+    return Section("Machine", (), (ReportTable(("measured", "value", "what it is"), tuple(rows)),))
 
 
 def _model(found: ModelCheck) -> Section:

@@ -15,35 +15,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.baselines.linear_probe import probe as fit_probe
-from liftune.baselines.soft_labels import Pupil, Teacher, teach
+from liftune.baselines.linear_probe import fit_linear_probe as fit_probe
+from liftune.baselines.soft_labels import BaselineFit, SoftLabels, make_soft_labels
 from liftune.baselines.tfidf import Majority, Tfidf, majority, tfidf
 from liftune.data import load_data
 from liftune.data.folds import Folds
 from liftune.data.load import load_folds
 from liftune.data.splits import Splits
-from liftune.diagnostics.label_errors import suspects
+from liftune.diagnostics.label_errors import find_label_errors
 from liftune.diagnostics.shift import shift
 from liftune.evaluation.calibration import calibrate, calibration_record
-from liftune.evaluation.ladder import Answers, Ladder, Rung
+from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.evaluation.selective import cutoffs
 from liftune.hardware.flops import Shapes
-from liftune.hardware.measure import probe
+from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
 from liftune.metrics.registry import METRICS, check_metric
-from liftune.models.adapter_io import prove, save_adapter
-from liftune.models.attach import answer_exactly, attach, check_method
+from liftune.models.adapter_io import save_adapter, verify_saved_adapter
+from liftune.models.attach import attach, check_method, restore_full_precision
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
-from liftune.models.fold_calibration import fold
+from liftune.models.fold_calibration import fold_calibration
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.methods.registry import METHODS, Method, find_method, parse_options, virtual_tokens
 from liftune.progress import Progress
 from liftune.records.base import Head
-from liftune.records.data import Shift, Suspects
+from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.run import Contender
-from liftune.records.training import Integrity, TrainLog
+from liftune.records.training import RoundTripCheck, TrainLog
 from liftune.report.sections.results import interval
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
@@ -53,7 +53,7 @@ from liftune.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
-class Job:
+class RunContext:
     """All that is settled before the first contender answers."""
 
     spec: RunSpec
@@ -70,23 +70,23 @@ class Job:
     """What loading the model said."""
     folds: Folds | None = None
     """With --folds: `splits` is then the whole, every row of it test."""
-    teacher: Teacher | None = None
+    teacher: SoftLabels | None = None
     """Of train's rows; known when the cheap rungs are."""
     base_model: str = ""
     """Its hub id, empty for a local folder."""
     base_license: str | None = None
 
-    def keep(self, name: str, answers: Answers) -> None:
+    def keep(self, name: str, answers: ContenderLogits) -> None:
         """Put a contender's logits on disk as soon as they are known."""
         self.folder.save_logits(name, test=answers.test, validation=answers.validation)
 
 
 @dataclass(frozen=True)
-class Tuned:
+class FinetuneResult:
     """What tuning left behind beside the adapter."""
 
     logs: tuple[TrainLog, ...]
-    integrity: Integrity
+    integrity: RoundTripCheck
     plan: Plan
     """As it was carried out: without what did not fit the model."""
     splits: Splits
@@ -94,10 +94,10 @@ class Tuned:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class SeedRun:
     """One seed's tuning, without the model."""
 
-    answers: Answers
+    answers: ContenderLogits
     log: TrainLog
     plan: Plan
     head: Head
@@ -105,11 +105,11 @@ class Attempt:
     max_length: int
 
 
-def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
+def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
     """Check everything that can be checked before anything is computed; load rows and base."""
     method = find_method(spec.method.name)
     options = parse_options(method, spec.method.options)
-    plan = make_plan(probe(), device=spec.model.device, accelerations=spec.train.accelerations)
+    plan = make_plan(measure_machine(), device=spec.model.device, accelerations=spec.train.accelerations)
     folder = RunFolder.claim(spec.out, name=run_name(spec))
     folds = load_folds(spec.data, spec.evaluation.folds) if spec.evaluation.folds else None
     splits = folds.whole if folds else load_data(spec.data)
@@ -126,7 +126,7 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[Job, Classifier]:
     )
     for note in backbone.notes:
         progress.say(f"  {note}")
-    job = Job(
+    job = RunContext(
         spec,
         method,
         options,
@@ -160,7 +160,7 @@ def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpe
     return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
 
 
-def climb_baselines(job: Job, ladder: Ladder) -> Pupil:
+def run_baselines(job: RunContext, ladder: Ladder) -> BaselineFit:
     """What needs no pretrained model: the majority class, and tf-idf with a linear model, which may teach."""
     fits: dict[str, Callable[[], Majority | Tfidf]] = {
         "majority": lambda: majority(job.splits),
@@ -169,13 +169,13 @@ def climb_baselines(job: Job, ladder: Ladder) -> Pupil:
     for name, fit in fits.items():
         started = time.perf_counter()
         scorer = fit()
-        answers = Answers.of(scorer, job.splits, train_seconds=time.perf_counter() - started)
-        tell(job, ladder.add(name, [answers], trainable_parameters=scorer.trainable_parameters))
+        answers = ContenderLogits.of(scorer, job.splits, train_seconds=time.perf_counter() - started)
+        log_contender(job, ladder.add(name, [answers], trainable_parameters=scorer.trainable_parameters))
     assert isinstance(scorer, Tfidf)
     return scorer.pupil(job.splits.train.rows)
 
 
-def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> Pupil:
+def run_base_and_probe(job: RunContext, ladder: Ladder, base: Classifier) -> BaselineFit:
     """The model as it is, and a linear model on its frozen features, which may teach: from one pass over each part.
 
     A fresh head is flagged: the base's score is then chance by construction.
@@ -189,24 +189,24 @@ def climb_base_and_probe(job: Job, ladder: Ladder, base: Classifier) -> Pupil:
             parts[name] = base.read(split.rows, advance)
         took[name] = time.perf_counter() - started
         if name == "test":
-            answers = Answers(parts["validation"][0], parts["test"][0], took["test"])
-            tell(job, ladder.add("base", [answers], head=base.backbone.head, max_length=base.max_length))
+            answers = ContenderLogits(parts["validation"][0], parts["test"][0], took["test"])
+            log_contender(job, ladder.add("base", [answers], head=base.backbone.head, max_length=base.max_length))
     started = time.perf_counter()
     fitted = fit_probe(parts["train"][1], parts["validation"][1], splits, job.metric)
     train_seconds = took["train"] + time.perf_counter() - started
     validation, test = (fitted.logits_of(parts[name][1]) for name in ("validation", "test"))
     contender = ladder.add(
         "probe",
-        [Answers(validation, test, took["test"], train_seconds)],
+        [ContenderLogits(validation, test, took["test"], train_seconds)],
         trainable_parameters=fitted.trainable_parameters,
         max_length=base.max_length,
         notes=(f"{fitted.pooling} pooling, {fitted.scaling} scaling, C = {fitted.strength:g}, chosen on validation",),
     )
-    tell(job, contender)
+    log_contender(job, contender)
     return fitted.pupil(parts["train"][1])
 
 
-def pupils_of(job: Job, base: Classifier) -> list[Pupil]:
+def fit_baselines(job: RunContext, base: Classifier) -> list[BaselineFit]:
     """The rungs that may teach, fitted without taking part in a ladder."""
     splits = job.splits
     train, validation = base.features(splits.train.rows), base.features(splits.validation.rows)
@@ -214,36 +214,36 @@ def pupils_of(job: Job, base: Classifier) -> list[Pupil]:
     return [tfidf(splits, job.metric).pupil(splits.train.rows), fitted.pupil(train)]
 
 
-def with_teacher(job: Job, pupils: Sequence[Pupil]) -> Job:
+def with_soft_labels(job: RunContext, pupils: Sequence[BaselineFit]) -> RunContext:
     """The job with the stronger of the cheap rungs, to learn from beside the labels, where that is wanted."""
     wanted = bool(job.spec.train.teacher_share)
-    return replace(job, teacher=teach(pupils, job.splits, seed=job.spec.data.seed) if wanted else None)
+    return replace(job, teacher=make_soft_labels(pupils, job.splits, seed=job.spec.data.seed) if wanted else None)
 
 
-def doubt(job: Job, features: NDArray[np.float32]) -> tuple[Suspects | None, Shift | None]:
+def diagnose_data(job: RunContext, features: NDArray[np.float32]) -> tuple[LabelErrorSummary | None, Shift | None]:
     """What to doubt of the rows themselves, told by linear models: labels of train, and that test is drawn alike.
 
     Args:
         features: (N, D) of the train rows.
     """
     splits = job.splits
-    doubts = suspects(splits.train, splits.task, features)
+    doubts = find_label_errors(splits.train, splits.task, features)
     if doubts is None:
         return None, shift(splits)
     job.folder.save_suspects(doubts.listed)
     return doubts.found, shift(splits)
 
 
-def climb_tuned(job: Job, ladder: Ladder) -> Tuned:
+def run_finetuning(job: RunContext, ladder: Ladder) -> FinetuneResult:
     """The tuned model, once a seed; the adapter that validation likes best is saved and proven."""
     attempts, tuned = tune_and_save(job, ladder)
     add_tuned(job, ladder, attempts, saved_bytes=job.folder.saved_bytes())
     return tuned
 
 
-def tune_and_save(job: Job, ladder: Ladder) -> tuple[list[Attempt], Tuned]:
+def tune_and_save(job: RunContext, ladder: Ladder) -> tuple[list[SeedRun], FinetuneResult]:
     """Tune once a seed; save and prove the adapter that the ladder's validation likes best."""
-    attempts: list[Attempt] = []
+    attempts: list[SeedRun] = []
     for classifier, tuned in tune_seeds(job):
         attempt = replace(tuned, answers=ladder.with_thresholds(tuned.answers))
         attempts.append(attempt)
@@ -251,20 +251,20 @@ def tune_and_save(job: Job, ladder: Ladder) -> tuple[list[Attempt], Tuned]:
             with job.folder.fresh_adapter() as folder:
                 learnt = learnt_on_validation(job, attempt.answers, ladder.rungs.get("base"))
                 save_adapter(classifier, folder, pairs=job.splits.pairs, learnt=learnt)
-                integrity = prove(classifier, folder, job.splits.validation.rows)
-    return attempts, Tuned(tuple(each.log for each in attempts), integrity, attempts[-1].plan, job.splits)
+                integrity = verify_saved_adapter(classifier, folder, job.splits.validation.rows)
+    return attempts, FinetuneResult(tuple(each.log for each in attempts), integrity, attempts[-1].plan, job.splits)
 
 
-def tune_seeds(job: Job) -> Iterator[tuple[Classifier, Attempt]]:
+def tune_seeds(job: RunContext) -> Iterator[tuple[Classifier, SeedRun]]:
     """Each seed's tuned model, with what it answered."""
     for seed in job.spec.train.seeds:
         classifier, plan, log = tune_once(job, job.method, job.options, seed)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-        answers = answers_of(job, classifier, log)
-        yield classifier, Attempt(answers, log, plan, classifier.backbone.head, parameters, classifier.max_length)
+        answers = logits_of(job, classifier, log)
+        yield classifier, SeedRun(answers, log, plan, classifier.backbone.head, parameters, classifier.max_length)
 
 
-def add_tuned(job: Job, ladder: Ladder, attempts: Sequence[Attempt], *, saved_bytes: int | None = None) -> None:
+def add_tuned(job: RunContext, ladder: Ladder, attempts: Sequence[SeedRun], *, saved_bytes: int | None = None) -> None:
     """The rung of the tuned model, from one attempt a seed."""
     last = attempts[-1]
     contender = ladder.add(
@@ -275,14 +275,14 @@ def add_tuned(job: Job, ladder: Ladder, attempts: Sequence[Attempt], *, saved_by
         max_length=last.max_length,
         saved_bytes=saved_bytes,
     )
-    tell(job, contender)
+    log_contender(job, contender)
 
 
-def climb_full(job: Job, ladder: Ladder) -> None:
+def run_full_finetuning(job: RunContext, ladder: Ladder) -> None:
     """Every parameter tuned, for the comparison alone: its weights are not kept."""
     method = METHODS["full"]
     classifier, _, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0])
-    answers = answers_of(job, classifier, log)
+    answers = logits_of(job, classifier, log)
     contender = ladder.add(
         "full",
         [answers],
@@ -290,10 +290,10 @@ def climb_full(job: Job, ladder: Ladder) -> None:
         trainable_parameters=classifier.trainable_parameters(),
         max_length=classifier.max_length,
     )
-    tell(job, contender)
+    log_contender(job, contender)
 
 
-def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
+def tune_once(job: RunContext, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
     """A fresh base, tuned by a method under a seed; and the plan by which it was trained."""
     spec, splits = job.spec, job.splits
     taught = f", taught by {job.teacher.name}" if job.teacher else ""
@@ -310,28 +310,28 @@ def tune_once(job: Job, method: Method, options: Any, seed: int) -> tuple[Classi
     log = train(
         classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress, teacher=job.teacher
     )
-    answer_exactly(classifier, load_for(job, seed))
+    restore_full_precision(classifier, load_for(job, seed))
     return classifier, trained_by, log
 
 
-def load_for(job: Job, seed: int) -> Backbone:
+def load_for(job: RunContext, seed: int) -> Backbone:
     """The base, with a fresh head drawn from the seed where the data need one."""
     splits = job.splits
     return load_backbone(job.spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=job.plan)
 
 
-def answers_of(job: Job, classifier: Classifier, log: TrainLog) -> Answers:
+def logits_of(job: RunContext, classifier: Classifier, log: TrainLog) -> ContenderLogits:
     """What a tuned model answers to validation and test, calibrated; from here on the classifier answers so."""
     splits = job.splits
     with job.progress.bar("answering", len(splits.validation) + len(splits.test)) as advance:
         validation = classifier.logits(splits.validation.rows, advance)
         started = time.perf_counter()
         test = classifier.logits(splits.test.rows, advance)
-    answers = Answers(validation, test, time.perf_counter() - started, log.seconds, log.seed)
+    answers = ContenderLogits(validation, test, time.perf_counter() - started, log.seconds, log.seed)
     return answers if splits.task is TaskKind.REGRESSION else calibrated(job, classifier, answers)
 
 
-def calibrated(job: Job, classifier: Classifier, answers: Answers) -> Answers:
+def calibrated(job: RunContext, classifier: Classifier, answers: ContenderLogits) -> ContenderLogits:
     """Fold what validation says of the head's confidence into the head; the answers that it gives then."""
     splits = job.splits
     encoded = splits.encoded(splits.validation)
@@ -339,7 +339,9 @@ def calibrated(job: Job, classifier: Classifier, answers: Answers) -> Answers:
     found = calibrate(answers.validation, encoded, splits.task, metric, vector=vector)
     scaling = found.scaling
     if found.kind != "none":
-        why_not = fold(classifier, scaling.factor, scaling.shift, splits.validation.rows, answers.validation)
+        why_not = fold_calibration(
+            classifier, scaling.factor, scaling.shift, splits.validation.rows, answers.validation
+        )
         found = found.refused(why_not) if why_not else found
     record = calibration_record(found, answers.test, splits)
     if record.kept:
@@ -347,7 +349,7 @@ def calibrated(job: Job, classifier: Classifier, answers: Answers) -> Answers:
     return replace(answers, calibration=record)
 
 
-def learnt_on_validation(job: Job, answers: Answers, base: Rung | None) -> dict[str, Any]:
+def learnt_on_validation(job: RunContext, answers: ContenderLogits, base: ContenderResult | None) -> dict[str, Any]:
     """What the adapter's card must hold, so that every door decides as the run did."""
     splits = job.splits
     decisions = base.contender.decisions if base else None
@@ -365,7 +367,7 @@ def run_name(spec: RunSpec) -> str:
     return "-".join(Path(part).name.split(".")[0].split("@")[0].replace(":", "-") or "data" for part in parts)
 
 
-def tell(job: Job, contender: Contender) -> None:
+def log_contender(job: RunContext, contender: Contender) -> None:
     """One line a rung, as soon as it is known."""
     found = contender.metrics[job.metric]
     job.progress.say(f"  {contender.name:9}{job.metric} {interval(found)}")

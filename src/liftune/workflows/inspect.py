@@ -12,17 +12,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from liftune.data.clean import Cleaned, arrange, check_drops, check_target, find_dropped
+from liftune.data.clean import Cleaned, check_drops, check_target, find_dropped, split_clean_and_dropped
 from liftune.data.inspect import Inspection, describe
-from liftune.data.load import Loaded, load
-from liftune.diagnostics.label_errors import MOST_ROWS, Doubts, suspects
+from liftune.data.load import LoadedData, load
+from liftune.diagnostics.label_errors import MOST_ROWS, LabelErrors, find_label_errors
 from liftune.diagnostics.shift import shift
 from liftune.errors import DataError, SpecError, need
-from liftune.run_folder import whole
+from liftune.run_folder import atomic_write
 from liftune.spec import DataSpec
 
 
-def examine(
+def inspect_data(
     spec: DataSpec,
     *,
     model: str | None = None,
@@ -46,19 +46,21 @@ def examine(
     """
     drops = check_drops(drop)
     if drops and out is None:
-        raise SpecError("--drop says what --out leaves out, and there is no --out", mend="name a place with --out")
+        raise SpecError("--drop says what --out leaves out, and there is no --out", hint="name a place with --out")
     if "suspects" in drops:
         need("sklearn")
     loaded = load(spec, skip_bad_rows=True)
     target = None if out is None else check_target(out, [*loaded.sources.values(), spec.source])
     found = describe(loaded, spec, model, max_length)
-    found, doubts = doubted(found, loaded, every_row="suspects" in drops)
+    found, doubts = with_label_errors(found, loaded, every_row="suspects" in drops)
     if target is not None:
         found = found.model_copy(update={"cleaned": clean(loaded, target, drops, doubts, spec)})
     return found
 
 
-def doubted(found: Inspection, loaded: Loaded, *, every_row: bool = False) -> tuple[Inspection, Doubts | None]:
+def with_label_errors(
+    found: Inspection, loaded: LoadedData, *, every_row: bool = False
+) -> tuple[Inspection, LabelErrors | None]:
     """The inspection with suspect labels and shift, or a note that says why they were not looked for.
 
     Args:
@@ -68,34 +70,34 @@ def doubted(found: Inspection, loaded: Loaded, *, every_row: bool = False) -> tu
     if importlib.util.find_spec("sklearn"):
         train = loaded.examples["train"].split
         try:
-            doubts = suspects(train, found.task, most=len(train) if every_row else MOST_ROWS)
+            doubts = find_label_errors(train, found.task, most=len(train) if every_row else MOST_ROWS)
             update = {"suspects": doubts.found if doubts else None, "shift": shift(loaded.splits)}
             return found.model_copy(update=update), doubts
         except DataError as error:  # texts of which no two share a word
-            why = error.what
+            why = error.message
     note = f"likely mislabels and shift were not looked for: {why}"
     return found.model_copy(update={"notes": (*found.notes, note)}), None
 
 
-def clean(loaded: Loaded, out: Path, drops: frozenset[str], doubts: Doubts | None, spec: DataSpec) -> Cleaned:
+def clean(loaded: LoadedData, out: Path, drops: frozenset[str], doubts: LabelErrors | None, spec: DataSpec) -> Cleaned:
     """Write the data without what misleads, and the list of what that was."""
     if "near" in drops and not spec.near_duplicates:
         raise SpecError(
             "near duplicates are to be dropped, and none are looked for",
             where="--drop",
-            mend="give --near-duplicates X",
+            hint="give --near-duplicates X",
         )
     dropped = find_dropped(
         loaded.examples,
         near=spec.near_duplicates if "near" in drops else 0.0,
         suspects=doubts.flagged if doubts and "suspects" in drops else (),
     )
-    cleaned, files = arrange(out, loaded.examples, loaded.columns, dropped)
+    cleaned, files = split_clean_and_dropped(out, loaded.examples, loaded.columns, dropped)
     for path, lines in files.items():
         _write(path, lines)
     return cleaned
 
 
 def _write(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    with whole(path) as file:
+    with atomic_write(path) as file:
         file.writelines((json.dumps(line, ensure_ascii=False, default=str) + "\n").encode() for line in lines)

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from liftune.baselines.linear_probe import probe as fit_probe
-from liftune.baselines.soft_labels import Pupil
+from liftune.baselines.linear_probe import fit_linear_probe as fit_probe
+from liftune.baselines.soft_labels import BaselineFit
 from liftune.baselines.tfidf import tfidf
 from liftune.data.sampling import sample
 from liftune.data.splits import Split, Splits
@@ -28,7 +28,7 @@ from liftune.models.attach import attach
 from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook, CurvePoint, NextStep
 from liftune.types import FloatArray
-from liftune.workflows.finetune import Job, load_for, tune_once, with_teacher
+from liftune.workflows.finetune import RunContext, load_for, tune_once, with_soft_labels
 
 #: Shares of train below all of it.
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
@@ -44,7 +44,7 @@ WORTH = 0.1
 
 
 @dataclass(frozen=True)
-class Part:
+class CurveSample:
     """One size: the data cut to it, and where its rows stand in the whole."""
 
     splits: Splits
@@ -52,7 +52,7 @@ class Part:
     validation: tuple[int, ...]
 
 
-def climb_curve(job: Job) -> Curve:
+def run_learning_curve(job: RunContext) -> Curve:
     """Score the contenders at each size, fit the laws, and say what the next step is."""
     answers: dict[str, dict[int, FloatArray]] = {name: {} for name in CONTENDERS}
     seconds: dict[tuple[str, int], float] = {}
@@ -64,7 +64,7 @@ def climb_curve(job: Job) -> Curve:
         words = tfidf(part.splits, job.metric)
         answers["tfidf"][rows] = words.logits(job.splits.validation.rows)
         answers["probe"][rows], pupil = _probed(features, part, job.metric)
-        smaller = with_teacher(replace(job, splits=part.splits), [words.pupil(part.splits.train.rows), pupil])
+        smaller = with_soft_labels(replace(job, splits=part.splits), [words.pupil(part.splits.train.rows), pupil])
         classifier, _, log = tune_once(smaller, job.method, job.options, job.spec.train.seeds[0])
         answers["tuned"][rows] = classifier.logits(job.splits.validation.rows)
         seconds["tuned", rows] = log.seconds
@@ -73,12 +73,12 @@ def climb_curve(job: Job) -> Curve:
     return curve_of(answers, job.splits, job.metric, guess=job.folder.logits("majority", "validation"), seconds=seconds)
 
 
-def nested(splits: Splits, seed: int) -> Iterator[Part]:
+def nested(splits: Splits, seed: int) -> Iterator[CurveSample]:
     """Ever larger parts of train, each holding the one before, with validation in proportion."""
     least = max(LEAST_ROWS, LEAST_ROWS_PER_LABEL * len(splits.labels))
     train = tuple(range(len(splits.train)))
     validation = tuple(range(len(splits.validation)))
-    found: list[Part] = []
+    found: list[CurveSample] = []
     for share in sorted(SHARES, reverse=True):
         rows = math.ceil(share * len(splits.train))
         if rows < least:
@@ -87,7 +87,7 @@ def nested(splits: Splits, seed: int) -> Iterator[Part]:
         train = _within(splits.train, train, rows, splits, seed, name="curve train")
         validation = _within(splits.validation, validation, choosing, splits, seed, name="curve validation")
         cut = replace(splits, train=splits.train.take(train), validation=splits.validation.take(validation))
-        found.append(Part(cut, train, validation))
+        found.append(CurveSample(cut, train, validation))
     yield from reversed(found)
 
 
@@ -99,7 +99,7 @@ def _within(
     return tuple(positions[i] for i in chosen)
 
 
-def _features(job: Job) -> dict[str, Mapping[str, FloatArray]]:
+def _features(job: RunContext) -> dict[str, Mapping[str, FloatArray]]:
     """The frozen base's features of train and validation."""
     base = attach(load_for(job, job.spec.train.seeds[0]), None, None, plan=job.plan)
     with job.progress.bar("base reads train", len(job.splits.train)) as advance:
@@ -107,7 +107,9 @@ def _features(job: Job) -> dict[str, Mapping[str, FloatArray]]:
     return {"train": train, "validation": base.features(job.splits.validation.rows)}
 
 
-def _probed(features: Mapping[str, Mapping[str, FloatArray]], part: Part, metric: str) -> tuple[FloatArray, Pupil]:
+def _probed(
+    features: Mapping[str, Mapping[str, FloatArray]], part: CurveSample, metric: str
+) -> tuple[FloatArray, BaselineFit]:
     """(M, C) the probe's logits on all of validation, and what may teach of it."""
     train = {key: values[list(part.train)] for key, values in features["train"].items()}
     choosing = {key: values[list(part.validation)] for key, values in features["validation"].items()}

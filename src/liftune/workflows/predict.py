@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from liftune.errors import SpecError
 from liftune.inference.files import PIPE, Answerer, answer_file, predict_file
-from liftune.inference.prediction import Answer
+from liftune.inference.prediction import Prediction
 from liftune.inference.predictor import files_of, open_predictor
 from liftune.inference.writers import check_out, write
 from liftune.progress import Progress
 
 
 @dataclass(frozen=True)
-class Asked:
+class PredictOptions:
     """The options of `liftune predict`, by their names there."""
 
     run: str
@@ -43,13 +43,13 @@ class Asked:
             SpecError: says what, and what to give instead.
         """
         if bool(self.texts) == bool(self.source):
-            raise SpecError("give texts or --in FILE, one of them", mend=f'liftune predict {self.run} "some text"')
+            raise SpecError("give texts or --in FILE, one of them", hint=f'liftune predict {self.run} "some text"')
         if self.pairs and len(self.pairs) != len(self.texts):
             raise SpecError(
-                f"{len(self.texts)} texts but {len(self.pairs)} --pair", mend="give one --pair a text, in order"
+                f"{len(self.texts)} texts but {len(self.pairs)} --pair", hint="give one --pair a text, in order"
             )
         if self.resume and not (self.source and self.out):
-            raise SpecError("--resume goes on with a file", where="--resume", mend="give --in FILE and --out FILE")
+            raise SpecError("--resume goes on with a file", where="--resume", hint="give --in FILE and --out FILE")
         if self.out and self.out != PIPE:
             check_out(self.out)
 
@@ -64,7 +64,7 @@ class Asked:
         )
 
 
-def answer(asked: Asked, progress: Progress) -> Iterator[Answer]:
+def predict(asked: PredictOptions, progress: Progress) -> Iterator[Prediction]:
     """Answer, in order; nothing is left to give where the answers went to a file.
 
     Raises:
@@ -88,7 +88,7 @@ def answer(asked: Asked, progress: Progress) -> Iterator[Answer]:
     return iter(answers)
 
 
-def _file_to_file(predictor: Answerer, asked: Asked, source: str, out: str, progress: Progress) -> None:
+def _file_to_file(predictor: Answerer, asked: PredictOptions, source: str, out: str, progress: Progress) -> None:
     about = {
         "model": files_of(asked.run),
         "device": asked.device,

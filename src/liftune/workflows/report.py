@@ -20,7 +20,7 @@ from liftune.report.model_card import to_card
 from liftune.report.render.html import to_html
 from liftune.report.render.text import to_markdown
 from liftune.report.sections.predictions import MOST_FLIPS
-from liftune.run_folder import RunFolder, whole, write_text
+from liftune.run_folder import RunFolder, atomic_write, write_text
 from liftune.spec import command_line
 
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
@@ -47,7 +47,7 @@ def format_of(asked: str | None, out: str | None) -> str | None:
     """
     if asked is not None:
         if asked not in FORMATS:
-            raise SpecError(f"no format {asked!r}", where="--format", mend=f"choose one of: {', '.join(FORMATS)}")
+            raise SpecError(f"no format {asked!r}", where="--format", hint=f"choose one of: {', '.join(FORMATS)}")
         return asked
     if out is None:
         return None
@@ -56,7 +56,7 @@ def format_of(asked: str | None, out: str | None) -> str | None:
         raise SpecError(
             f"{out}: {ending or 'a file without ending'} names no format",
             where="--out",
-            mend=f"end it in one of {', '.join(_ENDINGS)}, or give --format",
+            hint=f"end it in one of {', '.join(_ENDINGS)}, or give --format",
         )
     return _ENDINGS[ending]
 
@@ -70,7 +70,7 @@ def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
     record = folder.record()
     if not any(each.name == "tuned" for each in record.contenders):
         raise ArtifactError(
-            "the record has no tuned contender", where=str(folder.path), mend="give a run of `liftune tune`"
+            "the record has no tuned contender", where=str(folder.path), hint="give a run of `liftune tune`"
         )
     test = folder.split("test")
     _check_labels(folder, record, test)
@@ -84,7 +84,7 @@ def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
                 f"{name}.npz holds logits of shape {logits[name].shape}, test.jsonl {len(test):,} rows, "
                 f"record.json speaks of {record.rows.test:,} rows and {expected[1]} outputs",
                 where=str(folder.path),
-                mend="restore the files, or run `liftune tune` again",
+                hint="restore the files, or run `liftune tune` again",
             )
     return record, details(record, command_line(folder.spec()), test, logits)
 
@@ -97,7 +97,7 @@ def _check_labels(folder: RunFolder, record: RunRecord, test: Split) -> None:
         raise ArtifactError(
             f"test.jsonl holds labels that record.json does not know, the first is {unknown[0]!r}",
             where=str(folder.path),
-            mend="restore the files, or run `liftune tune` again",
+            hint="restore the files, or run `liftune tune` again",
         )
 
 
@@ -124,7 +124,7 @@ def write_report(folder: RunFolder, form: str, out: str | None = None) -> Path:
 
 def write_flips(folder: RunFolder, found: Details) -> None:
     """Every flip, uncut, one object a line, the mended ones first."""
-    with whole(folder.path / FLIPS) as file:
+    with atomic_write(folder.path / FLIPS) as file:
         for kind, each in (("mended", found.flips.mended), ("broken", found.flips.broken)):
             for flip in each:
                 values = {"flip": kind, "against": found.flips.against, **flip.model_dump(exclude_none=True)}

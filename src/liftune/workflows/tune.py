@@ -17,7 +17,7 @@ from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, need
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, score
 from liftune.evaluation.ladder import Ladder
-from liftune.hardware.measure import probe
+from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
@@ -26,26 +26,26 @@ from liftune.models.backbone import load_backbone
 from liftune.progress import Progress
 from liftune.records.base import Seconds
 from liftune.records.calibration import Decisions
-from liftune.records.data import Shift, Suspects
+from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.run import Contender, RunRecord
 from liftune.run_folder import RunFolder, adapter_folder
 from liftune.spec import DataSpec, ModelSpec, RunSpec
 from liftune.tasks.base import encode
 from liftune.training.throughput import speed_of
-from liftune.workflows.cross_validation import climb_folds
+from liftune.workflows.cross_validation import run_cross_validation
 from liftune.workflows.finetune import (
-    Job,
-    Tuned,
-    climb_base_and_probe,
-    climb_baselines,
-    climb_full,
-    climb_tuned,
-    doubt,
+    FinetuneResult,
+    RunContext,
+    diagnose_data,
     prepare,
-    with_teacher,
+    run_base_and_probe,
+    run_baselines,
+    run_finetuning,
+    run_full_finetuning,
+    with_soft_labels,
 )
-from liftune.workflows.learning_curve import climb_curve
+from liftune.workflows.learning_curve import run_learning_curve
 from liftune.workflows.report import publish
 
 #: Whose versions a record keeps: what a number may depend on.
@@ -59,7 +59,7 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
         what was found; the same stands in record.json of the run folder that it names.
 
     Raises:
-        LiftuneError: anything that the user can mend. Before the first contender has answered nothing is left on disk;
+        LiftuneError: anything that the user can fix. Before the first contender has answered nothing is left on disk;
             after it, what was computed stays.
     """
     need(*EXTRAS["tune"])
@@ -68,39 +68,41 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     with job.folder.tidied():
         job.folder.save_inputs(spec, job.splits)
         ladder = Ladder(job.splits, job.metric, job.keep)
-        doubts: tuple[Suspects | None, Shift | None] = (None, None)
+        doubts: tuple[LabelErrorSummary | None, Shift | None] = (None, None)
         if job.folds:
-            tuned = climb_folds(job, job.folds, ladder, base)
+            tuned = run_cross_validation(job, job.folds, ladder, base)
         else:
-            pupils = climb_baselines(job, ladder), climb_base_and_probe(job, ladder, base)
+            pupils = run_baselines(job, ladder), run_base_and_probe(job, ladder, base)
             del base  # its memory is wanted for tuning
-            doubts = doubt(job, pupils[1].features)
-            job = with_teacher(job, pupils)
-            tuned = climb_tuned(job, ladder)
+            doubts = diagnose_data(job, pupils[1].features)
+            job = with_soft_labels(job, pupils)
+            tuned = run_finetuning(job, ladder)
             if spec.evaluation.with_full:
-                climb_full(job, ladder)
-        curve = climb_curve(job) if spec.evaluation.curve else None
-        record = conclude(job, ladder, tuned, started, doubts=doubts, curve=curve)
+                run_full_finetuning(job, ladder)
+        curve = run_learning_curve(job) if spec.evaluation.curve else None
+        record = build_record(job, ladder, tuned, started, doubts=doubts, curve=curve)
         job.folder.save_record(record)
-    tell_of(job, record)
+    publish_report(job, record)
     return record
 
 
-def tell_of(job: Job, record: RunRecord) -> None:
+def publish_report(job: RunContext, record: RunRecord) -> None:
     """The adapter's card and the page; the run is whole without the page."""
     try:
         job.progress.say(f"report: {publish(job.folder, record)}")
     except MissingExtra as error:
-        job.progress.say(f"no report.html: {error.what}; {error.mend}, then liftune report {record.run} --format html")
+        job.progress.say(
+            f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html"
+        )
 
 
-def conclude(
-    job: Job,
+def build_record(
+    job: RunContext,
     ladder: Ladder,
-    tuned: Tuned,
+    tuned: FinetuneResult,
     started: float,
     *,
-    doubts: tuple[Suspects | None, Shift | None] = (None, None),
+    doubts: tuple[LabelErrorSummary | None, Shift | None] = (None, None),
     curve: Curve | None = None,
 ) -> RunRecord:
     """Everything that was found, as one record."""
@@ -162,7 +164,7 @@ def evaluate_model(
     """
     need(*EXTRAS["tune"])
     started = time.time()
-    plan = make_plan(probe(), device=model.device).answering
+    plan = make_plan(measure_machine(), device=model.device).answering
     folder = adapter_folder(model.name)
     if folder is not None:
         _refuse_settled(model)
@@ -218,7 +220,7 @@ def _refuse_settled(model: ModelSpec) -> None:
         raise SpecError(
             f"{model.name} was tuned with its own labels, length and code, which stay as they are",
             where=", ".join(f"--{name.replace('_', '-')}" for name in asked),
-            mend="leave the option out, or tune again with it",
+            hint="leave the option out, or tune again with it",
         )
 
 
@@ -261,7 +263,7 @@ def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluat
     unseen = tuple(sorted(record.audit.unseen_labels))
     if len(logits) != len(test):
         raise ArtifactError(
-            f"{len(logits)} logits for {len(test)} test rows", where=str(folder.path), mend="run `liftune tune` again"
+            f"{len(logits)} logits for {len(test)} test rows", where=str(folder.path), hint="run `liftune tune` again"
         )
     tuned = next(each for each in record.contenders if each.name == "tuned")
     return Evaluation(

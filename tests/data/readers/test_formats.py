@@ -148,16 +148,16 @@ def test_a_broken_file_is_refused_with_what_where_and_mend(case):
     filename, data, what, where = BROKEN[case]
     with pytest.raises(DataError) as caught:
         parsed(data, filename)
-    assert what in caught.value.what
+    assert what in caught.value.message
     assert where in (caught.value.where or "")
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(("bad", "encoding"), [(b"\x93hi\x94", "WINDOWS-1252"), (b"\xe9", "ISO-8859-1")])
 def test_bad_utf_8_names_the_likely_encoding(bad, encoding):
     with pytest.raises(DataError) as caught:
         parsed(HEADER + bad + b",a\n")
-    assert encoding in (caught.value.mend or "")
+    assert encoding in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -173,7 +173,7 @@ def test_a_missing_file_names_its_neighbour(tmp_path):
     (tmp_path / "reviews.csv").write_text("text,label\n")
     with pytest.raises(DataError) as caught:
         read_file(tmp_path / "review.csv")
-    assert "did you mean reviews.csv?" in caught.value.what
+    assert "did you mean reviews.csv?" in caught.value.message
 
 
 def test_an_unreadable_file_is_an_error_of_the_data(tmp_path, monkeypatch):
@@ -194,8 +194,8 @@ def test_a_ragged_line_is_named_with_its_fields(tmp_path):
     (tmp_path / "x.csv").write_bytes(RAGGED)
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=str(tmp_path / "x.csv")))
-    assert "line 3 has 1 field, the header has 2" in caught.value.what
-    assert "line 4 has 3 fields, the header has 2" in caught.value.what
+    assert "line 3 has 1 field, the header has 2" in caught.value.message
+    assert "line 4 has 3 fields, the header has 2" in caught.value.message
     assert "row 2 (line 3)" in (caught.value.where or "")
 
 
@@ -214,7 +214,7 @@ def test_a_bad_json_line_is_named_by_number(tmp_path, line, reason):
     (tmp_path / "x.jsonl").write_text(f'{{"text": "a", "label": "x"}}\n{line}\n{{"text": "b", "label": "y"}}\n')
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=str(tmp_path / "x.jsonl")))
-    assert reason in caught.value.what
+    assert reason in caught.value.message
     assert "row 2" in (caught.value.where or "")
 
 

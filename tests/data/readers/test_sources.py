@@ -76,7 +76,7 @@ def test_a_bad_row_of_a_second_shard_is_placed(tmp_path):
     (tmp_path / "train-00001-of-00002.jsonl").write_text(jsonl(3) + "oops\n")
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=str(tmp_path)))
-    assert "line 4 is not JSON" in caught.value.what
+    assert "line 4 is not JSON" in caught.value.message
     assert "train-00001-of-00002.jsonl, row 4" in (caught.value.where or "")
 
 
@@ -85,7 +85,7 @@ def test_two_files_for_one_part_must_be_told_apart(tmp_path):
     (tmp_path / "train.jsonl").write_text(jsonl(60))
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=str(tmp_path)))
-    assert "--split train=train.csv" in (caught.value.mend or "")
+    assert "--split train=train.csv" in (caught.value.hint or "")
     assert counts(tmp_path, split={"train": "train.jsonl"}) == (48, 6, 6)
 
 
@@ -115,7 +115,7 @@ def test_a_wrong_split_is_refused_with_the_nearest(split, what):
     parts = dict.fromkeys(("train", "test"), lambda: None)
     with pytest.raises(DataError) as caught:
         choose(parts, DataSpec(source="x", split=split))
-    assert what in caught.value.what
+    assert what in caught.value.message
 
 
 def test_a_folder_without_data_files_is_refused(tmp_path):
@@ -129,7 +129,7 @@ def test_a_test_part_of_other_columns_can_be_left_out(tmp_path):
     (tmp_path / "test.csv").write_text("id,text\n1,a\n")
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=str(tmp_path)))
-    assert "--split test=" in (caught.value.mend or "")
+    assert "--split test=" in (caught.value.hint or "")
     assert counts(tmp_path, split={"test": ""}) == (80, 10, 10)
 
 
@@ -153,7 +153,7 @@ def test_what_looks_like_a_path_is_a_missing_file_and_never_asked_of_the_hub(sou
 def test_the_sample_loads_and_a_wrong_name_is_told_the_right_one():
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source="sample:emotion"))
-    if "sample:emotions" not in (caught.value.mend or ""):
+    if "sample:emotions" not in (caught.value.hint or ""):
         pytest.skip("the sample is not there yet")
     splits = load_data(DataSpec(source="sample:emotions"))
     assert splits.labels == ("anger", "fear", "joy", "love", "sadness", "surprise")
@@ -216,7 +216,7 @@ class TestHub:
         self.answer = {"train": self.part(100, [0, 1, 1, 1, -1])}
         with pytest.raises(DataError) as caught:
             load_data(DataSpec(source="someone/set"))
-        assert "someone/set, split train, row 5: no label" in caught.value.what
+        assert "someone/set, split train, row 5: no label" in caught.value.message
 
     def test_lists_of_class_numbers_are_multi_label(self, asked):
         names = self.datasets.ClassLabel(names=["x", "y", "z"])
@@ -243,7 +243,7 @@ class TestHub:
         assert asked == []
 
     @pytest.mark.parametrize(
-        ("error", "what", "mend"),
+        ("error", "what", "hint"),
         [
             (ConnectionError("Couldn't reach 'a/b' on the Hub (X)"), "nor a way to the hub", "network"),
             (
@@ -263,12 +263,12 @@ class TestHub:
             (ValueError("something else\nentirely"), "something else", "datasets"),
         ],
     )
-    def test_what_the_hub_refuses_is_said_with_its_mend(self, asked, error, what, mend):
+    def test_what_the_hub_refuses_is_said_with_its_mend(self, asked, error, what, hint):
         self.answer = error
         with pytest.raises(DataError) as caught:
             load_data(DataSpec(source="a/b"))
-        assert what in caught.value.what
-        assert mend in (caught.value.mend or "")
+        assert what in caught.value.message
+        assert hint in (caught.value.hint or "")
         assert caught.value.where == "a/b"
 
     def test_without_a_network_the_cache_is_looked_in_at_once(self, asked, monkeypatch):
@@ -296,4 +296,4 @@ class TestHub:
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "datasets" else find_spec(name))
         with pytest.raises(MissingExtra) as caught:
             load_data(DataSpec(source="a/b"))
-        assert caught.value.mend == "pip install 'liftune[tune]'"
+        assert caught.value.hint == "pip install 'liftune[tune]'"

@@ -22,12 +22,12 @@ from tiny_models import FAMILIES, save_tiny
 from torch.nn import functional as F
 
 from liftune.hardware.plan import Plan
-from liftune.models.adapter_io import prove, save_adapter
+from liftune.models.adapter_io import save_adapter, verify_saved_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
-from liftune.models.packed.install import LEAN
+from liftune.models.packed.install import PACKED
 from liftune.spec import ModelSpec
 from liftune.tasks.base import TaskKind
 
@@ -90,7 +90,7 @@ def make(pairs: list[tuple[str, str]], folder: Path) -> dict[tuple[str, str], Pa
     made = {}
     for name, family in pairs:
         target, method = folder / name / family, name.removesuffix(LEANLY)
-        plan = Plan(accelerations=frozenset(LEAN if name.endswith(LEANLY) else ()))
+        plan = Plan(accelerations=frozenset(PACKED if name.endswith(LEANLY) else ()))
         backbone = load_backbone(ModelSpec(name=str(bases[family])), task=TaskKind.SINGLE_LABEL, labels=LABELS, seed=0)
         base = attach(backbone, None).logits(ROWS)
         classifier = attach(backbone, METHODS[method], plan=plan, seed=0, total_steps=10)
@@ -100,7 +100,7 @@ def make(pairs: list[tuple[str, str]], folder: Path) -> dict[tuple[str, str], Pa
         save_adapter(classifier, target / "adapter")
         np.save(target / "base.npy", base)
         np.save(target / "tuned.npy", classifier.logits(ROWS))
-        prove(classifier, target / "adapter", ROWS)
+        verify_saved_adapter(classifier, target / "adapter", ROWS)
         manifest.append(
             {
                 "folder": str(target),

@@ -51,7 +51,7 @@ def test_a_method_is_found_however_it_is_written(written, meant):
 def test_an_unknown_method_is_refused_with_the_nearest_name_and_the_list():
     with pytest.raises(MethodError, match="did you mean lora") as refused:
         find_method("lroa")
-    assert "adalora" in refused.value.mend
+    assert "adalora" in refused.value.hint
 
 
 def test_strings_as_the_command_line_gives_them_become_numbers_and_names():
@@ -89,23 +89,23 @@ def test_strings_as_the_command_line_gives_them_become_numbers_and_names():
 def test_a_wrong_option_is_refused_by_name(method, raw, said):
     with pytest.raises(MethodError) as refused:
         parse_options(METHODS[method], raw)
-    assert said in refused.value.what
-    assert refused.value.mend
+    assert said in refused.value.message
+    assert refused.value.hint
 
 
 def test_all_faults_are_named_at_once():
     with pytest.raises(MethodError) as refused:
         parse_options(METHODS["lora"], {"rank": -3, "dropout": 2, "aplha": 1})
-    assert len(refused.value.what.splitlines()) == 3
+    assert len(refused.value.message.splitlines()) == 3
 
 
 def test_a_method_asked_for_elsewhere_is_refused_with_those_that_fit():
     """PEFT would run a prompt on XLNet, and let a row's answer depend on its batch."""
     with pytest.raises(MethodError, match="prompt does not fit xlnet") as refused:
         check_family(METHODS["prompt"], "xlnet")
-    assert "distilbert" in refused.value.what
-    assert "lora" in refused.value.mend
-    assert "prefix" not in refused.value.mend
+    assert "distilbert" in refused.value.message
+    assert "lora" in refused.value.hint
+    assert "prefix" not in refused.value.hint
 
 
 def test_a_family_that_nobody_has_heard_of_may_use_lora():

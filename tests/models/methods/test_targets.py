@@ -90,7 +90,7 @@ def test_a_name_that_fits_no_layer_is_refused_with_the_nearest():
     model = tiny_classifier("distilbert")
     with pytest.raises(MethodError, match="did you mean q_lin") as refused:
         linear_targets(model, ("pre_classifier", "classifier"), ["q_lni"])
-    assert "all-linear" in refused.value.mend
+    assert "all-linear" in refused.value.hint
     with pytest.raises(MethodError, match="names no layer norm"):
         norm_targets(model, (), ["q_lin"])
 
@@ -129,7 +129,7 @@ def test_the_block_size_divides_every_input_width(method, size):
 def test_a_block_size_that_divides_no_width_is_refused_with_those_that_do():
     with pytest.raises(MethodError, match="5 does not divide") as refused:
         attach(METHODS["boft"], tiny_classifier("bert"), {"block_size": 5})
-    assert "2, 4, 8, 16, 32" in refused.value.mend
+    assert "2, 4, 8, 16, 32" in refused.value.hint
 
 
 def test_more_frequencies_than_a_weight_has_entries_are_refused():

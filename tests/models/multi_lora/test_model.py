@@ -12,10 +12,10 @@ from tiny_adapters import PACKED, save_tuned
 from tiny_models import FAMILIES, save_tiny
 
 from liftune.hardware.plan import Plan
-from liftune.hardware.workers import current_lane
+from liftune.hardware.workers import current_worker
 from liftune.models.adapter_io import open_adapter
 from liftune.models.multi_lora.model import Turn
-from liftune.models.multi_lora.shared_base import Opened, Shelf
+from liftune.models.multi_lora.shared_base import AdapterPool, PooledAdapter
 
 TEXTS = ["ok", "a longer row of text", "the middle", "", "another one that is far longer than all the rows before it"]
 #: method, its options, number of labels; each changes other layers than the next, or to another rank.
@@ -31,7 +31,7 @@ APART = ("xlnet", "deberta-v2")
 QUICK = ("bert", "gpt2", "t5")
 
 
-def answers(opened: list[Opened], texts: list[str]) -> list[list[np.ndarray]]:
+def answers(opened: list[PooledAdapter], texts: list[str]) -> list[list[np.ndarray]]:
     """Of every model to every text, the models by turns, in one batch."""
     (mixed,) = {each.mixed for each in opened}
     rows = [(each, each.tokeniser.chunk(texts).row(i)) for i in range(len(texts)) for each in opened]
@@ -53,7 +53,7 @@ def assert_alike(found: list[np.ndarray], alone: np.ndarray) -> None:
 )
 def test_models_of_one_base_answer_in_one_batch_as_alone(family: str, tmp_path: Path) -> None:
     base = save_tiny(family, tmp_path / "base")
-    shelf = Shelf(PACKED, tokens=256)
+    shelf = AdapterPool(PACKED, tokens=256)
     folders = [
         save_tuned(base, tmp_path / method, method=method, raw=raw, labels=labels) for method, raw, labels in MIXED
     ]
@@ -67,7 +67,7 @@ def test_models_of_one_base_answer_in_one_batch_as_alone(family: str, tmp_path: 
 def test_a_base_that_does_not_keep_rows_apart_answers_for_one_model_at_a_time(family: str, tmp_path: Path) -> None:
     """XLNet's batches have rows in the second axis, DeBERTa's positions go through queries' layers without rows."""
     base = save_tiny(family, tmp_path / "base")
-    shelf = Shelf(PACKED, tokens=256)
+    shelf = AdapterPool(PACKED, tokens=256)
     folders = [save_tuned(base, tmp_path / str(labels), labels=labels) for labels in (2, 4)]
     opened = [shelf.open(folder) for folder in folders]
     assert [each.shared for each in opened] == [False, False]
@@ -78,7 +78,7 @@ def test_a_base_that_does_not_keep_rows_apart_answers_for_one_model_at_a_time(fa
 @pytest.mark.parametrize("method", ["dora", "ia3", "ln_tuning", "prefix", "prompt", "lora-bias"])
 def test_other_methods_share_the_weights_but_not_the_batch(method: str, tmp_path: Path) -> None:
     base = save_tiny("bert", tmp_path / "base")
-    shelf = Shelf(PACKED, tokens=256)
+    shelf = AdapterPool(PACKED, tokens=256)
     plain = shelf.open(save_tuned(base, tmp_path / "plain"))
     name, raw = ("lora", {"bias": "all"}) if method == "lora-bias" else (method, {})
     folder = save_tuned(base, tmp_path / "other", method=name, raw=raw)
@@ -96,7 +96,7 @@ def test_other_methods_share_the_weights_but_not_the_batch(method: str, tmp_path
 def test_the_base_is_in_memory_once(tmp_path: Path) -> None:
     """What its fused layers multiply by is what the other models share."""
     base = save_tiny("bert", tmp_path / "base")
-    opened = Shelf(PACKED, tokens=256).open(save_tuned(base, tmp_path / "two"))
+    opened = AdapterPool(PACKED, tokens=256).open(save_tuned(base, tmp_path / "two"))
     assert opened.base is not None
     lean = opened.mixed.base.lean
     assert lean is not None
@@ -111,7 +111,7 @@ def test_the_base_is_in_memory_once(tmp_path: Path) -> None:
 def test_the_bases_file_is_let_go_of(dtype: str, tmp_path: Path) -> None:
     """Where fused layers move the queries' weights, what the file held of them would stay in memory for nothing."""
     base = save_tiny("bert", tmp_path / "base")
-    shelf = Shelf(replace(PACKED, dtype=dtype), tokens=256)
+    shelf = AdapterPool(replace(PACKED, dtype=dtype), tokens=256)
     opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 3)]
     gc.collect()
     assert str(tmp_path) not in Path("/proc/self/maps").read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ def test_the_bases_file_is_let_go_of(dtype: str, tmp_path: Path) -> None:
 def test_a_model_tuned_in_full_has_weights_of_its_own(tmp_path: Path) -> None:
     base = save_tiny("bert", tmp_path / "base")
     folder = save_tuned(base, tmp_path / "full", method="full")
-    opened = Shelf(PACKED, tokens=256).open(folder)
+    opened = AdapterPool(PACKED, tokens=256).open(folder)
     assert (opened.shared, opened.base) == (False, None)
     assert_alike(answers([opened], TEXTS)[0], open_adapter(folder, plan=PACKED).logits(TEXTS))
 
@@ -133,7 +133,7 @@ def test_a_model_tuned_in_full_has_weights_of_its_own(tmp_path: Path) -> None:
 )
 def test_other_plans_answer_as_alone_too(plan: Plan, tmp_path: Path) -> None:
     base = save_tiny("distilbert", tmp_path / "base")
-    shelf = Shelf(plan, tokens=256)
+    shelf = AdapterPool(plan, tokens=256)
     models = [("lora", "8", 2), ("lora", "2", 77), ("probe", "", 3)]
     folders = [
         save_tuned(base, tmp_path / str(labels), method=method, raw={"rank": rank} if rank else {}, labels=labels)
@@ -153,14 +153,14 @@ def test_lanes_answer_as_one_does(dtype: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("liftune.models.multi_lora.model.LANE_TOKENS", 8)
     plan = replace(PACKED, dtype=dtype)
     base = save_tiny("distilbert", tmp_path / "base")
-    shelf = Shelf(plan, tokens=256)
+    shelf = AdapterPool(plan, tokens=256)
     opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 6, 77)]
     one = answers(opened, TEXTS)
     mixed = opened[0].mixed
     mixed.base.plan = replace(mixed.base.plan, accelerations=mixed.base.plan.accelerations | {"lanes"})
     passes = []
     placed = mixed._places.set
-    monkeypatch.setattr(mixed._places, "set", lambda *batch: (passes.append(current_lane().index), placed(*batch)))
+    monkeypatch.setattr(mixed._places, "set", lambda *batch: (passes.append(current_worker().index), placed(*batch)))
     for before, found in zip(one, answers(opened, TEXTS), strict=True):
         tolerance = (1e-5 if dtype == "float32" else 2e-2) * max(1, np.abs(before).max())
         np.testing.assert_allclose(np.stack(found), np.stack(before), atol=tolerance, rtol=0)
@@ -168,7 +168,7 @@ def test_lanes_answer_as_one_does(dtype: str, tmp_path: Path, monkeypatch: pytes
 
 
 def test_on_a_real_model_two_six_and_many_labels_share_a_batch(tmp_path: Path) -> None:
-    shelf = Shelf(PACKED, tokens=2048)
+    shelf = AdapterPool(PACKED, tokens=2048)
     folders = [save_tuned(Path("minilm"), tmp_path / str(labels), labels=labels) for labels in (2, 6, 77)]
     opened = [shelf.open(folder) for folder in folders]
     for folder, found in zip(folders, answers(opened, TEXTS), strict=True):
@@ -179,7 +179,7 @@ def test_models_of_one_row_and_of_many_meet_in_a_batch(tmp_path: Path) -> None:
     """Eight models of one row each beside one of many: in bfloat16 some pieces hold many models, others one."""
     plan = replace(PACKED, dtype="bfloat16")
     base = save_tiny("distilbert", tmp_path / "base")
-    shelf = Shelf(plan, tokens=2048)
+    shelf = AdapterPool(plan, tokens=2048)
     opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in range(2, 11)]
     rows = opened[0].tokeniser.chunk(["a few words of some length"] * 40)
     turns = [Turn(opened[min(i, 8)].added, rows.row(i)) for i in range(40)]
@@ -192,7 +192,7 @@ def test_models_of_one_row_and_of_many_meet_in_a_batch(tmp_path: Path) -> None:
 def test_in_bfloat16_factors_are_held_once_and_go_with_their_models(tmp_path: Path) -> None:
     """Batches pick their models' factors from stacks, of which the models' own tensors become views."""
     base = save_tiny("distilbert", tmp_path / "base")
-    shelf = Shelf(replace(PACKED, dtype="bfloat16"), tokens=256)
+    shelf = AdapterPool(replace(PACKED, dtype="bfloat16"), tokens=256)
     opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 3, 4)]
     before = answers(opened, TEXTS)
     stacks = opened[0].mixed._updates.stacks
@@ -209,7 +209,7 @@ def test_in_bfloat16_factors_are_held_once_and_go_with_their_models(tmp_path: Pa
 
 def test_the_untuned_model_answers_in_the_same_batch(tmp_path: Path) -> None:
     base = save_tiny("bert", tmp_path / "base")
-    shelf = Shelf(PACKED, tokens=256)
+    shelf = AdapterPool(PACKED, tokens=256)
     opened = shelf.open(save_tuned(base, tmp_path / "two", labels=2))
     plain = shelf.open_base(opened.card)
     from liftune.inference.predictor import Predictor
@@ -222,7 +222,7 @@ def test_the_untuned_model_answers_in_the_same_batch(tmp_path: Path) -> None:
 
 def test_a_base_is_held_as_long_as_any_model_of_it(tmp_path: Path) -> None:
     base = save_tiny("bert", tmp_path / "base")
-    shelf = Shelf(PACKED, tokens=256)
+    shelf = AdapterPool(PACKED, tokens=256)
     first, second = (shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 3))
     assert first.base is second.base
     del first

@@ -29,16 +29,16 @@ from liftune.data import load_data
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
 from liftune.models.adapter_io import save_adapter
-from liftune.models.attach import answer_exactly, attach
+from liftune.models.attach import attach, restore_full_precision
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS, parse_options
 from liftune.models.packed import dropout
 from liftune.models.packed import encoder as lean_encoder
 from liftune.models.packed.dropout import drawn_mask
-from liftune.models.packed.encoder import LeanEncoder
-from liftune.models.packed.fused_weights import unfit
-from liftune.models.packed.install import LEAN
+from liftune.models.packed.encoder import PackedEncoder
+from liftune.models.packed.fused_weights import unsupported_reason
+from liftune.models.packed.install import PACKED
 from liftune.models.packed.layouts import Encoder, find_encoder
 from liftune.models.packed.packing import SHORT, STEP, Packing
 from liftune.models.packed.unfused_layer import PackedAttention
@@ -49,13 +49,13 @@ from liftune.tasks.base import TaskKind
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
 
-PACKED = ("bert", "distilbert", "electra", "roberta")
+FAMILIES_PACKED = ("bert", "distilbert", "electra", "roberta")
 COUSINS = ("camembert", "xlm-roberta")
 #: What is plain LoRA, or leaves the layers as they are, while it is trained.
 FUSED = {"lora", "lorafa", "loraplus", "rslora", "probe", "prompt", "p_tuning"}
-GRID = [(method, family) for method in METHODS for family in PACKED if family in METHODS[method].families]
+GRID = [(method, family) for method in METHODS for family in FAMILIES_PACKED if family in METHODS[method].families]
 EVERYTHING = Plan(
-    accelerations=frozenset(LEAN), choices=tuple(Choice(choice=name, value="on", reason="wanted") for name in LEAN)
+    accelerations=frozenset(PACKED), choices=tuple(Choice(choice=name, value="on", reason="wanted") for name in PACKED)
 )
 BATCHES = {
     "equal": (5, 5, 5),
@@ -140,8 +140,8 @@ def assert_alike(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
         assert gap <= tolerance * max(float(wanted.abs().max()), 1e-3 * largest), (name, gap)
 
 
-def leaned(encoder: Encoder, *, fused: bool, first_only: bool = False, cheap: bool = False) -> LeanEncoder:
-    lean = LeanEncoder(encoder, fused=fused, first_only=first_only, cheap=cheap)
+def leaned(encoder: Encoder, *, fused: bool, first_only: bool = False, cheap: bool = False) -> PackedEncoder:
+    lean = PackedEncoder(encoder, fused=fused, first_only=first_only, cheap=cheap)
     lean.install()
     return lean
 
@@ -153,7 +153,7 @@ TARGET_MODULES = {
     "k and up": {"bert": ["key", "intermediate.dense"], "distilbert": ["k_lin", "lin1"]},
 }
 CASES = [
-    *((family, targets, "lora") for family in PACKED for targets in TARGET_MODULES),
+    *((family, targets, "lora") for family in FAMILIES_PACKED for targets in TARGET_MODULES),
     *((family, "all", "lora") for family in COUSINS),
     ("bert", "q and v", "rslora"),
 ]
@@ -162,7 +162,7 @@ CASES = [
 @pytest.mark.parametrize(("family", "targets", "method"), CASES)
 def test_packed_rows_give_the_logits_and_gradients_of_plain_peft(family: str, targets: str, method: str) -> None:
     model, encoder = adapted(family, TARGET_MODULES[targets], method=method)
-    assert not any(map(unfit, encoder.layers))
+    assert not any(map(unsupported_reason, encoder.layers))
     expected = {name: called(model, lengths) for name, lengths in BATCHES.items()}
     for fused in (False, True):
         for first_only in (False, True):
@@ -198,7 +198,7 @@ def test_any_lengths_give_the_logits_and_gradients_of_plain_peft(
 def test_few_numbers_of_tokens_are_met_where_a_kernel_is_made_for_each(still: Callable[[str], Path]) -> None:
     """oneDNN keeps every kernel: of passes of any length that came to gigabytes."""
     seen: set[int] = set()
-    classifier = attached(still("bert"), "lora", Plan(dtype="bfloat16", accelerations=frozenset(LEAN)))
+    classifier = attached(still("bert"), "lora", Plan(dtype="bfloat16", accelerations=frozenset(PACKED)))
     packed = Packing.of
 
     def watched(*args: Any, **options: Any) -> Packing:
@@ -243,7 +243,7 @@ def test_groups_hold_every_token_once_and_padding_comes_back_as_zeros(lengths: l
 
 
 @pytest.mark.parametrize("cheap", [False, True])
-@pytest.mark.parametrize("family", PACKED)
+@pytest.mark.parametrize("family", FAMILIES_PACKED)
 def test_fused_layers_drop_what_their_modules_drop(family: str, cheap: bool) -> None:
     """The same seed draws the same masks, so that autograd through the modules checks the backward by hand."""
     for first_only in (False, True):
@@ -259,7 +259,7 @@ def test_fused_layers_drop_what_their_modules_drop(family: str, cheap: bool) -> 
 
 
 @pytest.mark.parametrize("cheap", [False, True])
-@pytest.mark.parametrize("family", PACKED)
+@pytest.mark.parametrize("family", FAMILIES_PACKED)
 def test_dropout_falls_where_the_model_has_it(family: str, cheap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every dropout is made to take the same columns, in the model's own modules and in the masks that replace them."""
 
@@ -269,11 +269,11 @@ def test_dropout_falls_where_the_model_has_it(family: str, cheap: bool, monkeypa
     def drop(self: nn.Dropout, states: Tensor) -> Tensor:
         return states * columns(states.shape[-1]) if self.training and self.p else states
 
-    def mask(self: LeanEncoder, rate: float, rows: int, count: int, dtype: torch.dtype) -> Tensor:
+    def mask(self: PackedEncoder, rate: float, rows: int, count: int, dtype: torch.dtype) -> Tensor:
         return columns(count).expand(rows, count)
 
     monkeypatch.setattr(nn.Dropout, "forward", drop)
-    monkeypatch.setattr(LeanEncoder, "_mask", mask)
+    monkeypatch.setattr(PackedEncoder, "_mask", mask)
     model, _ = adapted(family, TARGET_MODULES["all"])
     for name, module in model.named_modules():  # the attention weights' own are drawn without a module
         if isinstance(module, nn.Dropout) and name.endswith(("self.dropout", "attention.dropout")):
@@ -422,7 +422,7 @@ def test_every_method_answers_and_learns_without_padding_as_with_it(
     else:
         assert lean.lean is not None
         assert lean.lean.first_only
-        assert set(LEAN) - lean.plan.accelerations == set(reasons(lean))
+        assert set(PACKED) - lean.plan.accelerations == set(reasons(lean))
         assert set(reasons(lean)) == (set() if method in FUSED else {"fused-lora"})
     assert_alike(learnt(lean), learnt(plain), 1e-4)
     expected = plain.logits(ROWS)
@@ -440,7 +440,7 @@ ROUNDED_AWAY = {("waveft", "distilbert")}
 def test_every_method_learns_in_bfloat16(method: str, family: str, still: Callable[[str], Path]) -> None:
     """What is held in bfloat16 and what in float32 must meet, forward and back."""
     exact = attached(still(family), method, Plan())
-    lean = attached(still(family), method, Plan(dtype="bfloat16", accelerations=frozenset(LEAN)))
+    lean = attached(still(family), method, Plan(dtype="bfloat16", accelerations=frozenset(PACKED)))
     assert alignment(learnt(lean), learnt(exact)) > 0.9  # some rectified state always falls to the other side
 
 
@@ -469,12 +469,12 @@ def test_lora_with_more_than_a_and_b_runs_by_its_modules(options: Any, still: Ca
         assert_alike(learnt(lean), learnt(plain), 1e-4)
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in PACKED])
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in FAMILIES_PACKED])
 def test_models_of_another_kind_keep_their_own_encoder_and_say_why(family: str, still: Callable[[str], Path]) -> None:
     plain, lean = (attached(still(family), "lora", plan) for plan in (Plan(), EVERYTHING))
     assert lean.lean is None
     assert not lean.plan.accelerations
-    assert set(reasons(lean)) == set(LEAN)
+    assert set(reasons(lean)) == set(PACKED)
     assert all(reasons(lean).values())
     assert reasons(attached(still(family), None)) == reasons(lean)
     assert np.array_equal(lean.logits(ROWS), plain.logits(ROWS))
@@ -521,9 +521,9 @@ def test_a_head_that_reads_every_state_gets_every_state(
 @pytest.mark.parametrize(
     ("family", "method", "asked", "misfit"),
     [
-        ("gpt2", "lora", LEAN, "packing does not fit"),
+        ("gpt2", "lora", PACKED, "packing does not fit"),
         ("bert", "prefix", ["packing"], "prefixes enter"),
-        ("bert", "ia3", LEAN, "fused-lora does not fit: the method is not plain LoRA"),
+        ("bert", "ia3", PACKED, "fused-lora does not fit: the method is not plain LoRA"),
         ("bert", "lora", ["fused-lora"], "needs packing"),
     ],
 )
@@ -545,7 +545,7 @@ def test_packing_alone_leaves_dropout_and_the_last_layer_as_they_are(lively: Pat
     assert classifier.backbone.model.get_submodule("bert.embeddings.dropout").p == 0.1
 
 
-@pytest.mark.parametrize("on", [LEAN, ("packing",), ("packing", "fused-lora")])
+@pytest.mark.parametrize("on", [PACKED, ("packing",), ("packing", "fused-lora")])
 def test_a_seed_decides_a_training_step_with_dropout(on: Sequence[str], lively: Path) -> None:
     plan = Plan(accelerations=frozenset(on))
     first, again, other = (learnt(attached(lively, "lora", plan), seed=seed) for seed in (1, 1, 2))
@@ -553,7 +553,7 @@ def test_a_seed_decides_a_training_step_with_dropout(on: Sequence[str], lively: 
     assert not torch.equal(first["logits"], other["logits"])
 
 
-@pytest.mark.parametrize("family", PACKED)
+@pytest.mark.parametrize("family", FAMILIES_PACKED)
 def test_features_of_the_base_are_those_of_its_own_encoder(family: str, still: Callable[[str], Path]) -> None:
     lean = attach(backbone_of(still(family)), None, plan=EVERYTHING)
     assert lean.lean is not None
@@ -602,26 +602,26 @@ def test_a_merged_adapter_answers_as_one_beside_its_weights(still: Callable[[str
 # Precision.
 
 
-@pytest.mark.parametrize("family", PACKED)
+@pytest.mark.parametrize("family", FAMILIES_PACKED)
 def test_in_bfloat16_fused_modular_and_plain_answers_agree(family: str, still: Callable[[str], Path]) -> None:
     exact, plain, modular, fused = (
         attached(still(family), "lora", Plan(dtype=dtype, accelerations=frozenset(on))).logits(ROWS)
-        for dtype, on in (("float32", ()), ("bfloat16", ()), ("bfloat16", ("packing",)), ("bfloat16", LEAN))
+        for dtype, on in (("float32", ()), ("bfloat16", ()), ("bfloat16", ("packing",)), ("bfloat16", PACKED))
     )
     for found in (plain, modular, fused):
         assert np.abs(found - exact).max() <= 0.04 * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("family", PACKED)
+@pytest.mark.parametrize("family", FAMILIES_PACKED)
 def test_after_training_in_bfloat16_the_exact_weights_answer(family: str, still: Callable[[str], Path]) -> None:
-    plan = Plan(dtype="bfloat16", answers="float32", accelerations=frozenset(LEAN))
+    plan = Plan(dtype="bfloat16", answers="float32", accelerations=frozenset(PACKED))
     tuned = attached(still(family), "lora", plan)
     optimizer = torch.optim.AdamW([p for _, p in tuned.trainable()], lr=1e-2)
     for step in range(3):
         learnt(tuned, seed=step)
         optimizer.step()
     rounded = tuned.logits(ROWS)
-    answer_exactly(tuned, backbone_of(still(family)))
+    restore_full_precision(tuned, backbone_of(still(family)))
     plain = attached(still(family), "lora", Plan())
     plain.restore(tuned.snapshot())
     exact = plain.logits(ROWS)
@@ -650,7 +650,7 @@ def test_weights_that_are_replaced_or_written_over_are_seen_whatever_memory_they
 
 def test_weights_that_are_written_to_in_bfloat16_are_put_in_order_again(still: Callable[[str], Path]) -> None:
     answers = []
-    for on in (("packing",), LEAN):
+    for on in (("packing",), PACKED):
         tuned = attached(still("bert"), "lora", Plan(dtype="bfloat16", accelerations=frozenset(on)))
         before = tuned.logits(ROWS)
         with torch.no_grad():
@@ -691,7 +691,7 @@ def trained_by_hand(folder: Path, batches: list[tuple[list[str], Tensor]], start
     return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
 
-@pytest.mark.parametrize("on", [(), LEAN])
+@pytest.mark.parametrize("on", [(), PACKED])
 def test_training_takes_the_steps_of_a_plain_peft_loop(
     on: Sequence[str], emotions: Path, tmp_path: Path, still: Callable[[str], Path]
 ) -> None:
@@ -723,7 +723,7 @@ def test_training_takes_the_steps_of_a_plain_peft_loop(
     assert moved > 1e-3
 
 
-@pytest.mark.parametrize("family", PACKED)
+@pytest.mark.parametrize("family", FAMILIES_PACKED)
 def test_plain_peft_reads_what_was_saved(family: str, still: Callable[[str], Path], tmp_path: Path) -> None:
     tuned = attached(still(family), "lora")
     save_adapter(tuned, tmp_path / "adapter")

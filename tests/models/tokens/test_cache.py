@@ -18,9 +18,9 @@ from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.tokens import cache as token_store
-from liftune.models.tokens.cache import CHUNK, SMALL, Chunk, Tokens, TokenStore, fingerprint, open_file, prune
-from liftune.models.tokens.collator import Batcher, in_batches
-from liftune.models.tokens.encoder import Tokeniser
+from liftune.models.tokens.cache import CHUNK, SMALL, Chunk, TokenCache, Tokens, fingerprint, open_file, prune
+from liftune.models.tokens.collator import Collator, length_batches
+from liftune.models.tokens.encoder import RowEncoder
 from liftune.spec import ModelSpec
 from liftune.tasks.base import TaskKind
 from liftune.types import Row
@@ -62,8 +62,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "tokens"
 
 
-def make(backbone: Backbone, *, max_length: int = 32, on_disk: bool = True) -> Batcher:
-    return Batcher(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
+def make(backbone: Backbone, *, max_length: int = 32, on_disk: bool = True) -> Collator:
+    return Collator(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
 
 
 def never(rows: Sequence[Row]) -> Chunk:
@@ -78,7 +78,7 @@ def listed(tokens: Tokens) -> list[tuple[list[int], list[int] | None, bool]]:
 def test_ids_are_those_of_the_tokenizer_called_on_each_row(family: str, backbones: dict[str, Backbone]) -> None:
     """But for rows without a token, and for end-of-text tokens that a text spelt out where the head looks for one."""
     backbone = backbones[family]
-    reader = Tokeniser(backbone.model, backbone.tokenizer, 32)
+    reader = RowEncoder(backbone.model, backbone.tokenizer, 32)
     tokens = make(backbone).encode(ROWS)
     separator = "\n" if family in ("gpt2", "qwen2", "qwen3") else ""
     for row, encoded in zip(ROWS, tokens, strict=True):
@@ -116,8 +116,8 @@ def test_a_tokenizer_with_rules_in_code_is_called_as_it_is_and_keeps_nothing_on_
 
     loud = Loud(tokenizer_object=backbone.tokenizer.backend_tokenizer, model_input_names=["input_ids"])
     loud.add_special_tokens({"unk_token": "[UNK]"})
-    batcher = Batcher(backbone.model, loud, 32)
-    assert listed(batcher.encode(["abc"])) == listed(Batcher(backbone.model, loud, 32).encode(["ABC"]))
+    batcher = Collator(backbone.model, loud, 32)
+    assert listed(batcher.encode(["abc"])) == listed(Collator(backbone.model, loud, 32).encode(["ABC"]))
     batcher.encode(MANY)
     assert not cache.exists()
 
@@ -145,7 +145,7 @@ def test_a_batch_is_padded_on_the_models_side(family: str, backbones: dict[str, 
 @pytest.mark.parametrize("exact", [False, True])
 def test_batches_hold_every_row_once_within_the_budget(exact: bool, backbones: dict[str, Backbone]) -> None:
     tokens = make(backbones["bert"]).encode(ROWS)
-    batches = list(in_batches(tokens, 200, exact=exact))
+    batches = list(length_batches(tokens, 200, exact=exact))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(ROWS)))
     for batch in batches:
         assert tokens.lengths[batch].max() * len(batch) <= 200
@@ -157,7 +157,7 @@ def test_batches_hold_every_row_once_within_the_budget(exact: bool, backbones: d
 def test_no_rows_are_no_tokens(backbones: dict[str, Backbone]) -> None:
     tokens = make(backbones["bert"]).encode([])
     assert (len(tokens), tokens.total, tokens.lengths.shape) == (0, 0, (0,))
-    assert list(in_batches(tokens, 100)) == []
+    assert list(length_batches(tokens, 100)) == []
 
 
 def test_tokens_are_a_sequence(backbones: dict[str, Backbone]) -> None:
@@ -188,7 +188,7 @@ def test_many_rows_are_read_from_disk_the_second_time(
     made = make(backbones["bert"]).encode(rows)
     assert made.mapped
     assert len(list(cache.iterdir())) == 1
-    monkeypatch.setattr(Tokeniser, "chunk", lambda self, rows: never(rows))
+    monkeypatch.setattr(RowEncoder, "chunk", lambda self, rows: never(rows))
     read = make(backbones["bert"]).encode(tuple(rows))
     assert listed(read) == listed(made)
     assert listed(read) == listed(Tokens(read._chunks))
@@ -202,13 +202,13 @@ def test_few_rows_are_remembered_without_a_file(
     """Validation is answered after each epoch."""
     batcher = make(backbones["bert"])
     made = batcher.encode(ROWS)
-    monkeypatch.setattr(Tokeniser, "chunk", lambda self, rows: never(rows))
+    monkeypatch.setattr(RowEncoder, "chunk", lambda self, rows: never(rows))
     assert batcher.encode(tuple(ROWS)) is made
     assert not cache.exists()
 
 
 def test_what_was_not_asked_for_lately_is_forgotten() -> None:
-    store = TokenStore(lambda: None, None)
+    store = TokenCache(lambda: None, None)
     for i in range(20):
         store.tokens([str(i)], lambda rows: chunk_of([len(row) for row in rows]))
     assert len(store._remembered) == token_store.REMEMBERED
@@ -216,7 +216,7 @@ def test_what_was_not_asked_for_lately_is_forgotten() -> None:
 
 def test_rows_too_many_to_remember_are_not_kept_in_memory_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_store, "REMEMBERED_BYTES", 100)
-    store = TokenStore(lambda: None, None)
+    store = TokenCache(lambda: None, None)
     for rows in (["a"], ["b"]):
         store.tokens(rows, lambda rows: chunk_of([10] * len(rows)))
     store.tokens(["c"], lambda rows: chunk_of([1000] * len(rows)))
@@ -251,7 +251,7 @@ def test_what_was_made_of_anything_else_is_not_taken(
 def test_the_tokenizers_last_call_does_not_change_its_identity(backbones: dict[str, Backbone]) -> None:
     """A tokenizer keeps the truncation of its last call among its rules."""
     backbone = backbones["roberta"]
-    reader = Tokeniser(backbone.model, backbone.tokenizer, 32)
+    reader = RowEncoder(backbone.model, backbone.tokenizer, 32)
     before = reader.identity()
     backbone.tokenizer(["a", "bc"], truncation=True, max_length=7, padding=True)
     assert reader.identity() == before

@@ -49,7 +49,7 @@ class Dialect:
     """Lines above the header: Excel's `sep=`."""
 
     def fault(self, record: Record) -> tuple[str, str] | None:
-        """What is wrong with a row, and the mend; None where it has as many fields as the header."""
+        """What is wrong with a row, and the hint; None where it has as many fields as the header."""
         if len(record.fields) == len(self.columns):
             return None
         return (
@@ -102,11 +102,11 @@ def find_dialect(opened: Opened, where: str, *, prefer: str = ",") -> Dialect:
         delimiter = _sniffed(opened, prefer)
     quoted, shape = _quoting(opened, skipped, delimiter, where)
     if shape.header is None:
-        raise DataError("the file is empty", where=where, mend="give a file with a header and rows")
+        raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
     columns = _header(shape.header.fields, where, line=shape.header.line)
     if shape.records == 1:
         raise DataError(
-            f"a header ({', '.join(columns)}) and no rows", where=where, mend="add rows below the header line"
+            f"a header ({', '.join(columns)}) and no rows", where=where, hint="add rows below the header line"
         )
     return Dialect(columns, shape.records - 1, delimiter, quoted, skipped)
 
@@ -160,7 +160,7 @@ def _quoting(opened: Opened, skipped: int, delimiter: str, where: str) -> tuple[
             raise DataError(
                 "a quote that is opened and never closed",
                 where=f"{where}, line {_last_start(opened, skipped, delimiter)}",
-                mend='close it, and write a quote inside a quoted field as ""',
+                hint='close it, and write a quote inside a quoted field as ""',
             ) from None
         shape = _shape(_parsed(opened, skipped, delimiter))
     # Many TSV files know no quoting: there a text that begins with a quote would swallow rows up to the next one.
@@ -222,7 +222,7 @@ def _header(fields: Sequence[str], where: str, *, line: int) -> tuple[str, ...]:
         raise DataError(
             f"two columns are named {twice[0]!r}",
             where=f"{where}, line {line}",
-            mend="give every column its own name; line 1 must be the header",
+            hint="give every column its own name; line 1 must be the header",
         )
     return names
 

@@ -40,24 +40,24 @@ def _jsonl(data: bytes, name: str, where: str) -> Table:
         if fault:
             faults.append(Fault(position, *fault))
     if len(faults) == len(lines):
-        raise DataError(faults[0].reason, where=f"{where}, line {lines[0][0]}", mend=faults[0].mend)
+        raise DataError(faults[0].reason, where=f"{where}, line {lines[0][0]}", hint=faults[0].hint)
     return _of_objects(objects, name, where, lines=[number for number, _ in lines], faults=faults)
 
 
 def read_object(line: str, number: int) -> tuple[dict[str, Any], tuple[str, str] | None]:
-    """The line's object, or an empty one and what is wrong with the line, and the mend."""
-    mend = "write one JSON object a line"
+    """The line's object, or an empty one and what is wrong with the line, and the hint."""
+    hint = "write one JSON object a line"
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
-        return {}, (f"line {number} is not JSON: {error.msg} at character {error.colno}", mend)
+        return {}, (f"line {number} is not JSON: {error.msg} at character {error.colno}", hint)
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
-        return {}, (f"line {number} is not JSON that can be read: {error}", mend)
+        return {}, (f"line {number} is not JSON that can be read: {error}", hint)
     if isinstance(value, dict):
         return value, None
     return {}, (
         f"line {number} is {kind_of(value)}, not a JSON object",
-        f'{mend}, such as {{"text": "...", "label": "..."}}',
+        f'{hint}, such as {{"text": "...", "label": "..."}}',
     )
 
 
@@ -78,12 +78,12 @@ def _json(data: bytes, name: str, where: str) -> Table:
         raise DataError(
             f"not JSON: {error.msg}",
             where=f"{where}, line {error.lineno}, character {error.colno}",
-            mend="give a list of objects, or one JSON object a line",
+            hint="give a list of objects, or one JSON object a line",
         ) from None
     for position, value in enumerate(values):
         if not isinstance(value, dict):
             raise DataError(
-                f"row {position + 1} is {kind_of(value)}, not a JSON object", where=where, mend="give a list of objects"
+                f"row {position + 1} is {kind_of(value)}, not a JSON object", where=where, hint="give a list of objects"
             )
     return _of_objects(values, name, where)
 
@@ -97,7 +97,7 @@ def _of_objects(
     faults: Sequence[Fault] = (),
 ) -> Table:
     if not objects:
-        raise DataError("no rows", where=where, mend="give at least a few rows of each label")
+        raise DataError("no rows", where=where, hint="give at least a few rows of each label")
     columns = tuple(dict.fromkeys(key for each in objects for key in each))
     return Table(
         name,
@@ -114,15 +114,15 @@ def _parquet(data: bytes, name: str, where: str) -> Table:
     import pyarrow.parquet
 
     if not data:
-        raise DataError("the file is empty", where=where, mend="give a Parquet file with rows")
+        raise DataError("the file is empty", where=where, hint="give a Parquet file with rows")
     with parquet_faults(where):
         table = pyarrow.parquet.read_table(io.BytesIO(data))
     if not table.num_rows:
         raise DataError(
-            f"columns ({', '.join(table.column_names)}) and no rows", where=where, mend="give a file with rows"
+            f"columns ({', '.join(table.column_names)}) and no rows", where=where, hint="give a file with rows"
         )
     if len(set(table.column_names)) < table.num_columns:
-        raise DataError("two columns have one name", where=where, mend="give every column its own name")
+        raise DataError("two columns have one name", where=where, hint="give every column its own name")
     return Table(
         name,
         where,
@@ -144,7 +144,7 @@ def parquet_faults(where: str) -> Iterator[None]:
         raise DataError(
             f"not a Parquet file: {str(error).splitlines()[0]}",
             where=where,
-            mend="write it again as Parquet, or name it by what it is (.csv, .tsv, .jsonl)",
+            hint="write it again as Parquet, or name it by what it is (.csv, .tsv, .jsonl)",
         ) from None
 
 
@@ -207,7 +207,7 @@ def read_bytes(data: bytes, filename: str, where: str, *, name: str = "rows") ->
         raise DataError(
             f"unknown kind of file: {kind or 'no extension'}{nearest(kind, READERS) if kind else ''}",
             where=where,
-            mend="save the sheet as CSV (UTF-8)"
+            hint="save the sheet as CSV (UTF-8)"
             if kind.startswith(".xls")
             else f"give one of {', '.join(READERS)}, plain or with .gz",
         )
@@ -230,11 +230,11 @@ def read_file(path: str | Path, *, name: str = "rows", where: str | None = None)
     except (FileNotFoundError, NotADirectoryError):
         raise missing(path) from None
     except IsADirectoryError:
-        raise DataError("this is a folder, not a file", where=where, mend="name a file in it") from None
+        raise DataError("this is a folder, not a file", where=where, hint="name a file in it") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(
-            f"the file cannot be read: {reason}", where=where, mend="check the file and its permissions"
+            f"the file cannot be read: {reason}", where=where, hint="check the file and its permissions"
         ) from None
     return read_bytes(data, path.name, where, name=name)
 
@@ -242,10 +242,10 @@ def read_file(path: str | Path, *, name: str = "rows", where: str | None = None)
 def missing(path: Path) -> DataError:
     """The error for a file or folder that is not there, with the nearest name that is."""
     folder = path.parent
-    mend = "check the path; a hub data set is named OWNER/NAME"
+    hint = "check the path; a hub data set is named OWNER/NAME"
     if not folder.is_dir():
-        mend = f"check the path: there is no folder {folder} either"
-    return DataError(f"no such file or folder: {path}{beside(path)}", where=str(path), mend=mend)
+        hint = f"check the path: there is no folder {folder} either"
+    return DataError(f"no such file or folder: {path}{beside(path)}", where=str(path), hint=hint)
 
 
 def beside(path: Path) -> str:

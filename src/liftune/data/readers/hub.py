@@ -61,7 +61,7 @@ def _names(feature: Any) -> tuple[str, ...]:
 
 
 def _explained(error: Exception, source: str, id_: str) -> DataError:
-    """What `datasets` said, as what, where and mend."""
+    """What `datasets` said, as message, where and hint."""
     said = str(error).strip()
     first = said.splitlines()[0] if said else type(error).__name__
     listed = re.search(r"\[[^\]]*\]", said)
@@ -69,38 +69,38 @@ def _explained(error: Exception, source: str, id_: str) -> DataError:
         return DataError(
             f"the data set {id_!r} is gated",
             where=source,
-            mend=f"accept its terms at https://huggingface.co/datasets/{id_}, then log in: hf auth login",
+            hint=f"accept its terms at https://huggingface.co/datasets/{id_}, then log in: hf auth login",
         )
     if "Config name is missing" in said and listed:
         return DataError(
             f"the data set {id_!r} has several configurations: {listed[0][1:-1]}",
             where=source,
-            mend=f"name one: {id_}:CONFIG",
+            hint=f"name one: {id_}:CONFIG",
         )
     if "BuilderConfig" in said and listed:
-        return DataError(first, where=source, mend=f"name one of {listed[0][1:-1]}: {id_}:CONFIG")
+        return DataError(first, where=source, hint=f"name one of {listed[0][1:-1]}: {id_}:CONFIG")
     if "Dataset scripts" in said:
         return DataError(
             f"the data set {id_!r} is built by a script, which `datasets` no longer runs",
             where=source,
-            mend="look for a Parquet revision, often @refs/convert/parquet, or download its files and name the folder",
+            hint="look for a Parquet revision, often @refs/convert/parquet, or download its files and name the folder",
         )
     if "Revision" in said:
-        return DataError(first, where=source, mend=f"check the revision, or leave @REVISION out: {id_}")
+        return DataError(first, where=source, hint=f"check the revision, or leave @REVISION out: {id_}")
     if isinstance(error, ConnectionError) or "couldn't be found" in said or "OfflineMode" in type(error).__name__:
         return DataError(
             f"neither a local file or folder named {id_!r}{beside(Path(id_))}, nor a way to the hub to look there",
             where=source,
-            mend="check the path, or the network (HF_HUB_OFFLINE, HTTPS_PROXY); cached data sets work offline",
+            hint="check the path, or the network (HF_HUB_OFFLINE, HTTPS_PROXY); cached data sets work offline",
         )
     if isinstance(error, FileNotFoundError):
         return DataError(
             f"no local file or folder and no hub data set is named {id_!r}{beside(Path(id_))}",
             where=source,
-            mend="check the name: OWNER/NAME on https://huggingface.co/datasets; private sets need: hf auth login",
+            hint="check the name: OWNER/NAME on https://huggingface.co/datasets; private sets need: hf auth login",
         )
     return DataError(
         f"`datasets` cannot load it: {first}",
         where=source,
-        mend="load it with `datasets` alone to see more, or download its files and name the folder",
+        hint="load it with `datasets` alone to see more, or download its files and name the folder",
     )

@@ -95,13 +95,13 @@ def _folder(source: str) -> Parts:
             parts = _parts_in(folder / "data", str(folder / "data"))
     except PermissionError:
         raise DataError(
-            "the folder cannot be read: permission denied", where=str(folder), mend="check its permissions"
+            "the folder cannot be read: permission denied", where=str(folder), hint="check its permissions"
         ) from None
     if not parts:
         raise DataError(
             "no data files in the folder",
             where=str(folder),
-            mend=f"put files named train, validation and test there: {', '.join(READERS)}, plain or with .gz",
+            hint=f"put files named train, validation and test there: {', '.join(READERS)}, plain or with .gz",
         )
     return parts
 
@@ -117,7 +117,7 @@ def _sample(source: str) -> Parts:
         raise DataError(
             f"no sample {name!r}{nearest(name, known)}",
             where=source,
-            mend=f"choose one of: {', '.join(SAMPLE + each for each in known) or 'none are installed'}",
+            hint=f"choose one of: {', '.join(SAMPLE + each for each in known) or 'none are installed'}",
         )
     return _parts_in(shelf / name, source)
 

@@ -82,11 +82,11 @@ def _reading(where: str) -> Iterator[None]:
     try:
         yield
     except (EOFError, zlib.error) as error:
-        raise DataError(f"damaged gzip file: {error}", where=where, mend="write or download the file again") from None
+        raise DataError(f"damaged gzip file: {error}", where=where, hint="write or download the file again") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(
-            f"the file cannot be read: {reason}", where=where, mend="check the file and its permissions"
+            f"the file cannot be read: {reason}", where=where, hint="check the file and its permissions"
         ) from None
 
 
@@ -125,7 +125,7 @@ def _lines(path: Path, where: str) -> Stream:
         rows, good, first = rows + 1, good + (each.fault is None), first or each
     if not good:
         reason = first.fault if first is not None and first.fault else "no rows"
-        raise DataError(reason, where=first.place if first else where, mend="write one JSON object a line")
+        raise DataError(reason, where=first.place if first else where, hint="write one JSON object a line")
 
     def blocks(count: int) -> Iterator[list[Line]]:
         with _reading(where):
@@ -193,7 +193,7 @@ def piped(count: int, *, pairs: bool) -> Iterator[list[Line]]:
             found.append(Line(cells, fault, f"{where}, line {number}"))
         yield found
     if not number:
-        raise DataError("no rows", where=where, mend="give a text a line")
+        raise DataError("no rows", where=where, hint="give a text a line")
 
 
 def _cut(lines: Iterable[Line], count: int) -> Iterator[list[Line]]:

@@ -20,7 +20,7 @@ class Fault:
     position: int
     """0-based row in its file, the header and blank lines not counted."""
     reason: str
-    mend: str = "mend the row"
+    hint: str = "fix the row"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def joined(tables: Sequence[Table], name: str) -> Table:
                 f"the shards of {name!r} have different columns: "
                 f"{', '.join(first.columns)} and {', '.join(table.columns)}",
                 where=table.where,
-                mend="give every shard the same columns",
+                hint="give every shard the same columns",
             )
     starts = [sum(table.rows for table in tables[:i]) for i in range(len(tables))]
     return Table(
@@ -98,7 +98,7 @@ def joined(tables: Sequence[Table], name: str) -> Table:
         class_names=first.class_names,
         shards=tuple(tables),
         faults=tuple(
-            Fault(start + fault.position, fault.reason, fault.mend)
+            Fault(start + fault.position, fault.reason, fault.hint)
             for start, table in zip(starts, tables, strict=True)
             for fault in table.faults
         ),
@@ -122,6 +122,6 @@ def subset(table: Table, positions: Sequence[int], name: str) -> Table:
         lines=None if table.lines is None else [table.lines[i] for i in positions],
         class_names=table.class_names,
         faults=tuple(
-            Fault(at[fault.position], fault.reason, fault.mend) for fault in table.faults if fault.position in at
+            Fault(at[fault.position], fault.reason, fault.hint) for fault in table.faults if fault.position in at
         ),
     )

@@ -39,10 +39,10 @@ def unpacked(data: bytes, where: str, *, gzipped: bool) -> bytes:
             return gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(
-                f"damaged gzip file: {error}", where=where, mend="write or download the file again"
+                f"damaged gzip file: {error}", where=where, hint="write or download the file again"
             ) from None
     if gzipped and data:
-        raise DataError("named .gz but not gzip", where=where, mend="take .gz off its name, or compress it")
+        raise DataError("named .gz but not gzip", where=where, hint="take .gz off its name, or compress it")
     return data
 
 
@@ -53,7 +53,7 @@ def text_of(data: bytes, where: str) -> str:
         DataError: empty, binary, or not UTF-8; byte (from 0) and line (from 1) are named.
     """
     if not data.strip():
-        raise DataError("the file is empty", where=where, mend="give a file with a header and rows")
+        raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
     refuse_renamed(data, where)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _decoded(data, "utf-16", where)
@@ -62,16 +62,16 @@ def text_of(data: bytes, where: str) -> str:
         raise DataError(
             "a NUL byte: this is a binary file, or text in UTF-16",
             where=_place(data, nul, where),
-            mend="give a text file in UTF-8 (from UTF-16: iconv -f UTF-16 -t UTF-8)",
+            hint="give a text file in UTF-8 (from UTF-16: iconv -f UTF-16 -t UTF-8)",
         )
     return _decoded(data, "utf-8", where).removeprefix("\ufeff")
 
 
 def refuse_renamed(data: bytes, where: str) -> None:
     """Refuse what begins as a file of another kind does."""
-    for magic, (kind, mend) in _MAGIC.items():
+    for magic, (kind, hint) in _MAGIC.items():
         if data.startswith(magic):
-            raise DataError(f"this is {kind}, not text", where=where, mend=mend)
+            raise DataError(f"this is {kind}, not text", where=where, hint=hint)
 
 
 def opener(path: Path, where: str, *, newline: str) -> Callable[[], IO[str]]:
@@ -91,7 +91,7 @@ def opener(path: Path, where: str, *, newline: str) -> Callable[[], IO[str]]:
     with unpacked_file() as start:
         first = start.read(_FIRST)
         if not first.strip() and not start.read(1):
-            raise DataError("the file is empty", where=where, mend="give a file with a header and rows")
+            raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
     refuse_renamed(first, where)
     wide = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if not wide and b"\0" in first:
@@ -114,7 +114,7 @@ def _decoded(data: bytes, encoding: str, where: str) -> str:
         raise DataError(
             f"not {encoding.upper()}: byte 0x{bad:02x} at offset {error.start}",
             where=_place(data, error.start, where),
-            mend=f"save the file as UTF-8, for instance: iconv -f {looks} -t UTF-8",
+            hint=f"save the file as UTF-8, for instance: iconv -f {looks} -t UTF-8",
         ) from None
 
 

@@ -38,7 +38,7 @@ def clopper_pearson(right: float, rows: int, *, confidence: float = CONFIDENCE) 
     from scipy.stats import beta
 
     if rows < 1:
-        raise DataError("there are no rows to score", mend="give test rows")
+        raise DataError("there are no rows to score", hint="give test rows")
     tail = (1.0 - confidence) / 2.0
     low = 0.0 if right <= 0 else float(beta.ppf(tail, right, rows - right + 1))
     high = 1.0 if right >= rows else float(beta.ppf(1.0 - tail, right + 1, rows - right))
@@ -54,7 +54,7 @@ def discordant(base: BoolArray, tuned: BoolArray) -> tuple[int, int]:
     if base.shape != tuned.shape or base.ndim != 1 or len(base) == 0:
         raise DataError(
             f"cannot pair {len(base)} rows with {len(tuned)}",
-            mend="compare answers to the same test rows, one at least",
+            hint="compare answers to the same test rows, one at least",
         )
     return int((base & ~tuned).sum()), int((~base & tuned).sum())
 

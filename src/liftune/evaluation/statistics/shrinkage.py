@@ -22,14 +22,14 @@ _LEAST_SHARE = 1e-5
 
 
 @dataclass(frozen=True)
-class Moderated:
+class ShrunkVariances:
     """(N,) variances, and the degrees of freedom of each."""
 
     variances: Floats
     freedom: Floats
 
 
-def moderate(variances: Floats, freedom: Floats) -> Moderated:
+def shrunk_variances(variances: Floats, freedom: Floats) -> ShrunkVariances:
     """Variances of repeats, steadied; as they are where there are fewer than LEAST, or all are nought.
 
     Args:
@@ -43,15 +43,15 @@ def moderate(variances: Floats, freedom: Floats) -> Moderated:
 
     middle = float(np.median(variances)) if len(variances) else 0.0
     if len(variances) < LEAST or middle <= 0.0:
-        return Moderated(variances, freedom)
+        return ShrunkVariances(variances, freedom)
     logs = np.log(np.maximum(variances, _LEAST_SHARE * middle)) - digamma(freedom / 2) + np.log(freedom / 2)
     excess = float(logs.var(ddof=1) - polygamma(1, freedom / 2).mean())
     if excess <= 0.0:  # no more spread than chance gives: one variance for all
-        return Moderated(np.full(len(variances), np.exp(logs.mean())), np.full(len(variances), freedom.sum()))
+        return ShrunkVariances(np.full(len(variances), np.exp(logs.mean())), np.full(len(variances), freedom.sum()))
     prior = 2.0 * _trigamma_inverse(excess)
     common = float(np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2)))
     steadied = (prior * common + freedom * variances) / (prior + freedom)
-    return Moderated(steadied, np.minimum(prior + freedom, freedom.sum()))
+    return ShrunkVariances(steadied, np.minimum(prior + freedom, freedom.sum()))
 
 
 def _trigamma_inverse(value: float) -> float:

@@ -156,7 +156,7 @@ def fourierft(chosen: options.FourierOptions, shape: BackboneShape) -> PeftConfi
         raise MethodError(
             f"frequencies: {chosen.frequencies} is more than the smallest target layer has entries, {room}",
             where="--set frequencies",
-            mend=f"choose at most {room}",
+            hint=f"choose at most {room}",
         )
     return FourierFTConfig(
         n_frequency=chosen.frequencies or min(1000, room),

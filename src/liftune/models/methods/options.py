@@ -313,7 +313,7 @@ def parse(options: type[Checked], raw: Mapping[str, Any], *, method: str) -> Che
         wrong.extend(_fault(fault) for fault in error.errors())
     if wrong:
         has = f"options of {method}: {', '.join(known)}" if known else f"{method} has no options"
-        raise MethodError("\n".join(wrong), where="--set", mend=f"give values of the type and range named; {has}")
+        raise MethodError("\n".join(wrong), where="--set", hint=f"give values of the type and range named; {has}")
     return checked
 
 

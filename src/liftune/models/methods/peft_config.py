@@ -42,6 +42,6 @@ def block_size(asked: int | None, width: int, *, most: int, option: str = "block
         raise MethodError(
             f"{option}: {asked} does not divide every width of the target layers that it must",
             where=f"--set {option}",
-            mend=f"choose among: {', '.join(map(str, fitting))}",
+            hint=f"choose among: {', '.join(map(str, fitting))}",
         )
     return asked

@@ -79,7 +79,7 @@ def check_family(method: Method, family: str) -> None:
     raise MethodError(
         f"method {method.name} does not fit {family} models; it fits: {method.families}",
         where=f"--method {method.name}",
-        mend=f"choose one of: {', '.join(fitting)}",
+        hint=f"choose one of: {', '.join(fitting)}",
     )
 
 

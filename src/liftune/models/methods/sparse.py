@@ -97,7 +97,7 @@ def waveft(chosen: options.WaveletOptions, shape: BackboneShape) -> PeftConfig:
         raise MethodError(
             f"frequencies: {chosen.frequencies} is more than the smallest target layer has entries, {room}",
             where="--set frequencies",
-            mend=f"choose at most {room}",
+            hint=f"choose at most {room}",
         )
     return WaveFTConfig(n_frequency=chosen.frequencies or min(2592, room), scaling=chosen.scale, **places(names, shape))
 
@@ -122,7 +122,7 @@ def bitfit(chosen: options.NoOptions, shape: BackboneShape) -> PeftConfig:
         raise MethodError(
             f"method bitfit has nothing to train in this {shape.family} model: it has no biases outside its head",
             where="--method bitfit",
-            mend="choose ln_tuning or lora",
+            hint="choose ln_tuning or lora",
         )
     # A LoRA of no layer, beside which PEFT trains and saves every bias.
     return LoraConfig(task_type="SEQ_CLS", target_modules=DUMMY_TARGET_MODULES, bias="all")

@@ -179,6 +179,6 @@ def _chosen(names: Sequence[str], asked: Sequence[str], *, kind: str, shorthand:
             raise MethodError(
                 f"target_modules: {each!r} names no {kind} of this model{nearest(each, known)}",
                 where="--set target_modules",
-                mend=f"choose among: {', '.join([*known, shorthand])}",
+                hint=f"choose among: {', '.join([*known, shorthand])}",
             )
     return [name for name in names if any(name == each or name.endswith(f".{each}") for each in asked)]

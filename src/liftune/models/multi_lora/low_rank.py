@@ -17,7 +17,7 @@ from liftune.models.classifier import Classifier
 
 
 @dataclass(frozen=True)
-class Low:
+class LoraFactors:
     """One layer's update: x -> x down' up."""
 
     down: Tensor
@@ -27,7 +27,7 @@ class Low:
 
 
 @dataclass(frozen=True)
-class Side:
+class StackedFactors:
     """The updates of layers that share their input, side by side; rank 0 where there is none."""
 
     downs: tuple[Tensor, ...]
@@ -37,7 +37,7 @@ class Side:
     ranks: tuple[int, ...]
 
     @classmethod
-    def of(cls, lows: Sequence[Low | None], like: Tensor, widths: Sequence[int]) -> Side:
+    def of(cls, lows: Sequence[LoraFactors | None], like: Tensor, widths: Sequence[int]) -> StackedFactors:
         """`like` is an input, `widths` are the layers' outputs."""
         downs = tuple(like.new_empty(0, like.shape[-1]) if low is None else low.down for low in lows)
         ups = tuple(
@@ -47,22 +47,22 @@ class Side:
 
 
 @dataclass(frozen=True, eq=False)
-class Added:
+class AdapterWeights:
     """All that makes a tuned model of a base; one object a model, as batches are sorted by it."""
 
-    lows: Mapping[str, Low]
+    lows: Mapping[str, LoraFactors]
     """By the whole name of the layer in the plain model."""
     heads: Mapping[str, nn.Module]
     """By whole name, too."""
     outputs: int
     """Columns of its logits."""
-    _sides: dict[tuple[str, ...], Side] = field(default_factory=dict, repr=False)
+    _sides: dict[tuple[str, ...], StackedFactors] = field(default_factory=dict, repr=False)
 
-    def side(self, names: tuple[str, ...], like: Tensor, widths: Sequence[int]) -> Side:
+    def side(self, names: tuple[str, ...], like: Tensor, widths: Sequence[int]) -> StackedFactors:
         """The updates of layers that share the input `like`, whose outputs are so wide; made when first asked for."""
         found = self._sides.get(names)
         if found is None:
-            found = self._sides[names] = Side.of([self.lows.get(name) for name in names], like, widths)
+            found = self._sides[names] = StackedFactors.of([self.lows.get(name) for name in names], like, widths)
         return found
 
     def bytes(self) -> int:
@@ -117,7 +117,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
 
 
-def added_by(classifier: Classifier, pool: Mapping[str, Tensor]) -> Added | str:
+def added_by(classifier: Classifier, pool: Mapping[str, Tensor]) -> AdapterWeights | str:
     """What the classifier adds to the base whose tensors are in the pool, or why that is more than Added holds.
 
     The tensors that it shares with the pool become the pool's (see `share`).
@@ -127,7 +127,7 @@ def added_by(classifier: Classifier, pool: Mapping[str, Tensor]) -> Added | str:
     own = [name for name in share(model, pool) if not name.startswith(inside)]
     if own:
         return f"it changes the base itself: {own[0]}"
-    lows: dict[str, Low] = {}
+    lows: dict[str, LoraFactors] = {}
     for name, module in model.named_modules():
         if not hasattr(module, "base_layer"):
             continue
@@ -138,7 +138,7 @@ def added_by(classifier: Classifier, pool: Mapping[str, Tensor]) -> Added | str:
     prompts = [name for name, _ in classifier.model.named_parameters() if "prompt_encoder" in name]
     if prompts:
         return "it puts a prompt before each row"
-    return Added(lows, {name: _head(model.get_submodule(name)) for name in heads}, classifier.backbone.outputs)
+    return AdapterWeights(lows, {name: _head(model.get_submodule(name)) for name in heads}, classifier.backbone.outputs)
 
 
 def _head(module: nn.Module) -> nn.Module:
@@ -149,7 +149,7 @@ def _head(module: nn.Module) -> nn.Module:
     return found
 
 
-def _low(module: Any, dtype: str) -> Low | None:
+def _low(module: Any, dtype: str) -> LoraFactors | None:
     """The update of one of PEFT's layers, or None where it is another kind of change."""
     from peft.tuners.adalora import SVDLinear
     from peft.tuners.lora import Linear
@@ -168,4 +168,4 @@ def _low(module: Any, dtype: str) -> Low | None:
         down, up = module.lora_A[name].weight, module.lora_B[name].weight
     held = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     with torch.no_grad():
-        return Low(down.detach().to(held), (up.detach() * scale).t().contiguous().to(held))
+        return LoraFactors(down.detach().to(held), (up.detach() * scale).t().contiguous().to(held))

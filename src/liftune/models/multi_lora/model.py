@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liftune.hardware.workers import open_lanes
+from liftune.hardware.workers import open_workers
 from liftune.models.classifier import Classifier
-from liftune.models.multi_lora.low_rank import Added
-from liftune.models.multi_lora.segments import Asked, Cut, Places, Turn, Unmixable
+from liftune.models.multi_lora.low_rank import AdapterWeights
+from liftune.models.multi_lora.segments import BatchLayout, Block, MixedRow, NotBatchableError, Turn
 from liftune.models.multi_lora.stacked_factors import Stack, Stacks
 
-__all__ = ["MixedHead", "MixedModel", "Turn", "Unmixable"]
+__all__ = ["MixedHead", "MixedModel", "NotBatchableError", "Turn"]
 
 #: Rows of one forward pass at most.
 ROWS = 256
@@ -45,7 +45,7 @@ class MixedModel:
 
     def __init__(self, base: Classifier, *, tokens: int = 2048) -> None:
         self.base, self._tokens = base, tokens
-        self._places = Places()
+        self._places = BatchLayout()
         self._updates = _Updates(self._places)
         self._hooked: set[str] = set()
         self._wrapped: set[str] = set()
@@ -53,7 +53,7 @@ class MixedModel:
         self._lock = Lock()
         self._shared = False
 
-    def fit(self, added: Added) -> Callable[[], None]:
+    def fit(self, added: AdapterWeights) -> Callable[[], None]:
         """Make the base ready for a model: hooks where it has updates, wrappers around its head.
 
         Returns:
@@ -95,7 +95,7 @@ class MixedModel:
                 self._updates.names[module] = name
                 self._hooked.add(name)
 
-    def logits(self, asked: Sequence[Asked]) -> list[NDArray[np.float32]]:
+    def logits(self, asked: Sequence[MixedRow]) -> list[NDArray[np.float32]]:
         """(C,) float32 of each row, in order; C is its model's number of outputs, and the base `fit` its model.
 
         Raises:
@@ -115,7 +115,7 @@ class MixedModel:
         lengths = [len(each.encoded) for each in asked]
         tokens, longest = sum(lengths), max(lengths, default=0)
         lanes = min(self.base.plan.lanes, max(1, tokens // LANE_TOKENS))
-        with self._lock, open_lanes(lanes) as opened:
+        with self._lock, open_workers(lanes) as opened:
             self._updates.stacks.hold(each.model for each in asked)
             try:
                 opened.each(answer, self._passes(asked, min(self._tokens, tokens // lanes + longest)))
@@ -123,7 +123,7 @@ class MixedModel:
                 self._places.clear()
         return found
 
-    def _passes(self, asked: Sequence[Asked], most: int) -> Iterator[list[int]]:
+    def _passes(self, asked: Sequence[MixedRow], most: int) -> Iterator[list[int]]:
         """Positions that go together, of so many tokens at most: alike in length as far as there is padding, then by
         model."""
         packed = self.base.lean is not None
@@ -147,7 +147,7 @@ def _put(model: nn.Module, name: str, module: nn.Module) -> None:
     setattr(model.get_submodule(owner), child, module)
 
 
-def _by_model(positions: list[int], asked: Sequence[Asked]) -> list[int]:
+def _by_model(positions: list[int], asked: Sequence[MixedRow]) -> list[int]:
     """Each model's rows together, models of fewer tokens first, so that neighbours are alike in size."""
     tokens: dict[int, int] = defaultdict(int)
     for i in positions:
@@ -159,7 +159,7 @@ def _by_model(positions: list[int], asked: Sequence[Asked]) -> list[int]:
 class _Updates:
     """Adds each row's own updates to the outputs of linear layers: as a forward hook of one, or beside fused ones."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: BatchLayout) -> None:
         self._places = places
         self.names: dict[nn.Module, str] = {}
         self.stacks = Stacks()
@@ -201,7 +201,7 @@ class _Updates:
             _add_pieces([part[cut.vectors] for part in parts], flat[cut.vectors], stack, cut)
 
 
-def _add_pieces(found: Sequence[Tensor], flat: Tensor, stack: Stack, cut: Cut) -> None:
+def _add_pieces(found: Sequence[Tensor], flat: Tensor, stack: Stack, cut: Block) -> None:
     """Add the updates of (T, inputs) to each layer's (T, outputs), in place, by batched products.
 
     In each piece every vector goes through the factors of all models that meet there; then what is not its own is
@@ -223,7 +223,7 @@ def _add_pieces(found: Sequence[Tensor], flat: Tensor, stack: Stack, cut: Cut) -
 class MixedHead(nn.Module):
     """A module of the head, of which each model has its own; answers are padded to the widest."""
 
-    def __init__(self, name: str, base: nn.Module, places: Places) -> None:
+    def __init__(self, name: str, base: nn.Module, places: BatchLayout) -> None:
         super().__init__()
         self._name, self._places = name, places
         self.base = base
@@ -239,7 +239,7 @@ class MixedHead(nn.Module):
         widest = max(each.shape[-1] for each in found)
         return torch.cat([F.pad(each, (0, widest - each.shape[-1])) for each in found])
 
-    def _split(self, rows: Tensor) -> tuple[list[Added], list[Tensor]]:
+    def _split(self, rows: Tensor) -> tuple[list[AdapterWeights], list[Tensor]]:
         whose, parts, each = [], [], rows.shape[1:-1].numel()
         for added, place in self._places.here.of(rows.shape):
             whose.append(added)

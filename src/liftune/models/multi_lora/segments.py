@@ -15,30 +15,30 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from liftune.hardware.workers import current_lane
-from liftune.models.multi_lora.low_rank import Added
+from liftune.hardware.workers import current_worker
+from liftune.models.multi_lora.low_rank import AdapterWeights
 from liftune.models.tokens.collator import Encoded
 
 #: Vectors of a piece: few, so that few models meet in one; fewer gained nothing with fifty models, and lost with eight.
-PIECE = 64
+BLOCK = 64
 
 
-class Unmixable(Exception):  # noqa: N818 - it says what the model is
+class NotBatchableError(Exception):
     """The base does not keep its rows apart where a model changes it."""
 
 
 class Turn(NamedTuple):
     """A row, and whose it is."""
 
-    model: Added
+    model: AdapterWeights
     encoded: Encoded
 
 
-class Asked(Protocol):
+class MixedRow(Protocol):
     """What a Turn is, by whatever name."""
 
     @property
-    def model(self) -> Added:
+    def model(self) -> AdapterWeights:
         """What the row's model adds to the base."""
         ...
 
@@ -49,7 +49,7 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True)
-class Cut:
+class Block:
     """Vectors in pieces of one length, each with places for the models that meet there."""
 
     vectors: slice
@@ -61,7 +61,7 @@ class Cut:
     """(pieces, length, places) whether a vector is of the model at that place."""
 
 
-class Placed:
+class Segments:
     """Which rows of a batch are whose.
 
     Args:
@@ -70,11 +70,13 @@ class Placed:
         numbers: of the models, by which their factors are found; a batch of one model needs none.
     """
 
-    def __init__(self, models: Sequence[Added], lengths: Sequence[int], numbers: Mapping[Added, int]) -> None:
+    def __init__(
+        self, models: Sequence[AdapterWeights], lengths: Sequence[int], numbers: Mapping[AdapterWeights, int]
+    ) -> None:
         self._numbers = numbers
-        self._models: list[Added] = []
+        self._models: list[AdapterWeights] = []
         self._rows, self._tokens = [0], [0]
-        self._cuts: dict[tuple[int, int], list[Cut]] = {}
+        self._cuts: dict[tuple[int, int], list[Block]] = {}
         tokens = 0
         for row, (model, length) in enumerate(zip(models, lengths, strict=True), 1):
             tokens += length
@@ -94,7 +96,7 @@ class Placed:
         """How many of a packed batch's vectors are rows or rows' tokens; others may stand behind the tokens."""
         return self._rows[-1] if vectors == self._rows[-1] else min(vectors, self._tokens[-1])
 
-    def of(self, shape: torch.Size) -> list[tuple[Added, slice]]:
+    def of(self, shape: torch.Size) -> list[tuple[AdapterWeights, slice]]:
         """Whose are which of the vectors of an input (..., D), counted over all its axes but the last.
 
         Raises:
@@ -103,7 +105,7 @@ class Placed:
         ends = self._ends(shape)
         return [(model, slice(ends[i], ends[i + 1])) for i, model in enumerate(self._models)]
 
-    def cuts(self, shape: torch.Size, vectors: int) -> list[Cut]:
+    def cuts(self, shape: torch.Size, vectors: int) -> list[Block]:
         """The same for batched products, of an input behind which other vectors may stand: so many with them.
 
         Raises:
@@ -125,30 +127,32 @@ class Placed:
             return [end * (vectors // rows) for end in self._rows]
         if len(shape) == 3 and shape[0] == 1 and vectors in (self._tokens[-1], rows):
             return self._tokens if vectors == self._tokens[-1] else self._rows
-        raise Unmixable(f"an input of shape {tuple(shape)} in a batch of {rows} rows")
+        raise NotBatchableError(f"an input of shape {tuple(shape)} in a batch of {rows} rows")
 
 
-class Places:
+class BatchLayout:
     """The batch that each lane is at; what models' hooks look at."""
 
     def __init__(self) -> None:
-        self._by_lane: dict[int, Placed] = {}
+        self._by_lane: dict[int, Segments] = {}
 
-    def set(self, models: Sequence[Added], lengths: Sequence[int], numbers: Mapping[Added, int]) -> None:
+    def set(
+        self, models: Sequence[AdapterWeights], lengths: Sequence[int], numbers: Mapping[AdapterWeights, int]
+    ) -> None:
         """The calling lane is at a batch whose rows have these models, neighbours together, and lengths."""
-        self._by_lane[current_lane().index] = Placed(models, lengths, numbers)
+        self._by_lane[current_worker().index] = Segments(models, lengths, numbers)
 
     def clear(self) -> None:
         """No lane is at any batch: models that were answered last are not held by it."""
         self._by_lane.clear()
 
     @property
-    def here(self) -> Placed:
+    def here(self) -> Segments:
         """Of the calling lane."""
-        return self._by_lane[current_lane().index]
+        return self._by_lane[current_worker().index]
 
 
-def _cuts(ends: Sequence[int], vectors: int, numbers: Tensor) -> Iterator[Cut]:
+def _cuts(ends: Sequence[int], vectors: int, numbers: Tensor) -> Iterator[Block]:
     """Pieces of one length, and what is left; vectors behind the last model's are nobody's.
 
     >>> found = _cuts([0, 40, 90, 130], 144, torch.tensor([7, 8, 9]))
@@ -158,16 +162,16 @@ def _cuts(ends: Sequence[int], vectors: int, numbers: Tensor) -> Iterator[Cut]:
     whose = torch.full((vectors,), -1)
     for model, (start, stop) in enumerate(pairwise(ends)):
         whose[start:stop] = model
-    whole = vectors - vectors % PIECE
-    for start, stop, length in ((0, whole, PIECE), (whole, vectors, vectors - whole)):
+    whole = vectors - vectors % BLOCK
+    for start, stop, length in ((0, whole, BLOCK), (whole, vectors, vectors - whole)):
         if start < stop:
             yield _cut(whose, slice(start, stop), length, numbers)
 
 
-def _cut(whose: Tensor, vectors: slice, length: int, numbers: Tensor) -> Cut:
+def _cut(whose: Tensor, vectors: slice, length: int, numbers: Tensor) -> Block:
     pieces = whose[vectors].view(-1, length)
     lowest = torch.where(pieces < 0, len(numbers), pieces).amin(1)
     places = torch.arange(int((pieces.amax(1) - lowest).clamp(min=0).max()) + 1)
     there = lowest[:, None] + places[None, :]
     mask = pieces[:, :, None] == there[:, None, :]
-    return Cut(vectors, len(pieces), numbers[there.clamp(max=len(numbers) - 1)].view(-1), mask)
+    return Block(vectors, len(pieces), numbers[there.clamp(max=len(numbers) - 1)].view(-1), mask)

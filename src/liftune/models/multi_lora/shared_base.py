@@ -25,9 +25,9 @@ from liftune.models.adapter_io import TOLERANCE, open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, reload_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.multi_lora.low_rank import Added, added_by, pool_of
-from liftune.models.multi_lora.model import MixedModel, Turn, Unmixable
-from liftune.models.tokens.encoder import Tokeniser
+from liftune.models.multi_lora.low_rank import AdapterWeights, added_by, pool_of
+from liftune.models.multi_lora.model import MixedModel, NotBatchableError, Turn
+from liftune.models.tokens.encoder import RowEncoder
 from liftune.records.training import AdapterCard
 from liftune.types import Row
 
@@ -49,21 +49,21 @@ class Base:
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class PooledAdapter:
     """A model, ready to answer."""
 
     card: AdapterCard
     mixed: MixedModel
     """Where its rows are computed; the same object as others' where they share batches."""
-    added: Added
-    tokeniser: Tokeniser
+    added: AdapterWeights
+    tokeniser: RowEncoder
     shared: bool
     """Whether it answers in its base's batches."""
     base: Base | None
     """Held so that the base stays while any of its models does."""
 
 
-class Shelf:
+class AdapterPool:
     """Opens models, and remembers the bases of those that are still in use.
 
     Args:
@@ -74,7 +74,7 @@ class Shelf:
         self._plan, self._tokens = plan, tokens
         self._bases: WeakValueDictionary[tuple[str, ...], Base] = WeakValueDictionary()
 
-    def open(self, folder: Path) -> Opened:
+    def open(self, folder: Path) -> PooledAdapter:
         """The tuned model of an adapter folder.
 
         Raises:
@@ -83,22 +83,22 @@ class Shelf:
         card = read_card(folder)
         return self._opened(card, open_adapter(folder, plan=self._plan))
 
-    def open_base(self, card: AdapterCard) -> Opened:
+    def open_base(self, card: AdapterCard) -> PooledAdapter:
         """The untuned model with the labels of a tuned one; a head that is fresh is drawn as `predict` draws it."""
         return self._opened(card, attach(reload_backbone(card, seed=0, plan=self._plan), None, plan=self._plan))
 
-    def _opened(self, card: AdapterCard, classifier: Classifier) -> Opened:
+    def _opened(self, card: AdapterCard, classifier: Classifier) -> PooledAdapter:
         """In its base's batches where that gives the same answers, else by itself."""
         whole = classifier.method is not None and classifier.method.kind == "full"
         base = None if whole else self._base(card)
         added = _joined(classifier, base, pairs=card.pairs) if base is not None else None
         # Of one base all have the same tokenizer, which is as large as several adapters.
         backbone = classifier.backbone if base is None else base.backbone
-        return Opened(
+        return PooledAdapter(
             card=card,
             mixed=base.mixed if base and added else MixedModel(classifier, tokens=self._tokens),
-            added=added or Added({}, {}, classifier.backbone.outputs),
-            tokeniser=Tokeniser(backbone.model, backbone.tokenizer, card.max_length),
+            added=added or AdapterWeights({}, {}, classifier.backbone.outputs),
+            tokeniser=RowEncoder(backbone.model, backbone.tokenizer, card.max_length),
             shared=added is not None,
             base=base,
         )
@@ -122,7 +122,7 @@ def _let_go_of_file(model: nn.Module) -> None:
         parameter.data = parameter.data.clone()
 
 
-def _joined(classifier: Classifier, base: Base, *, pairs: bool) -> Added | None:
+def _joined(classifier: Classifier, base: Base, *, pairs: bool) -> AdapterWeights | None:
     """What the model adds to its base, which from now on answers for it; None where it can only answer by itself."""
     added = added_by(classifier, base.pool)
     if isinstance(added, str):
@@ -134,15 +134,15 @@ def _joined(classifier: Classifier, base: Base, *, pairs: bool) -> Added | None:
     return None
 
 
-def _alike(classifier: Classifier, mixed: MixedModel, added: Added, *, pairs: bool) -> bool:
+def _alike(classifier: Classifier, mixed: MixedModel, added: AdapterWeights, *, pairs: bool) -> bool:
     """Whether the model answers a few rows in company, the base's own between them, as it does alone."""
     rows: Sequence[Row] = [(text, text) for text in TRIAL] if pairs else TRIAL
     alone = classifier.logits(rows)
-    company = Added({}, {}, added.outputs)
+    company = AdapterWeights({}, {}, added.outputs)
     turns = [Turn(each, row) for row in classifier.encode(rows) for each in (added, company)]
     try:
         found = mixed.logits(turns)
-    except Unmixable:
+    except NotBatchableError:
         return False
     gap = float(np.abs(np.stack(found[::2]) - alone).max())
     return gap <= TOLERANCE[classifier.plan.dtype] * max(1.0, float(np.abs(alone).max()))

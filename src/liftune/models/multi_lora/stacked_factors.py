@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor
 
-from liftune.models.multi_lora.low_rank import Added
+from liftune.models.multi_lora.low_rank import AdapterWeights
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Stacks:
     """One stack for each group of layers, made when it is first asked for."""
 
     def __init__(self) -> None:
-        self._models: list[ref[Added]] = []
+        self._models: list[ref[AdapterWeights]] = []
         self._made: dict[tuple[str, ...], Stack] = {}
         self._making = Lock()
-        self.slots: WeakKeyDictionary[Added, int] = WeakKeyDictionary()
+        self.slots: WeakKeyDictionary[AdapterWeights, int] = WeakKeyDictionary()
         """Each model's place along the first axis."""
 
-    def hold(self, models: Iterable[Added]) -> None:
+    def hold(self, models: Iterable[AdapterWeights]) -> None:
         """Give each of these a place, and take out models that are gone; not while a batch is being answered."""
         fresh = [model for model in dict.fromkeys(models) if model not in self.slots]
         if not fresh and len(self.slots) == len(self._models):
@@ -74,7 +74,7 @@ class Stacks:
                 start += rank
         return Stack(down, ups, ranks)
 
-    def _alive(self) -> list[Added]:
+    def _alive(self) -> list[AdapterWeights]:
         return [model for each in self._models if (model := each()) is not None]
 
 

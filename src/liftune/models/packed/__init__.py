@@ -1,5 +1,5 @@
 """The fast path on processors: encoders without padding, LoRA fused in."""
 
-from liftune.models.packed.install import make_lean
+from liftune.models.packed.install import install_packed
 
-__all__ = ["make_lean"]
+__all__ = ["install_packed"]

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from liftune.hardware.workers import current_lane
+from liftune.hardware.workers import current_worker
 
 Draw: TypeAlias = Callable[[int, int, torch.dtype], Tensor]
 """(rows, columns, dtype) -> a mask of that shape, at some rate."""
@@ -42,13 +42,13 @@ class MaskPool:
         if self._pool is None or self._uses >= USES or 2 * size > len(self._pool):
             self._pool, self._uses = drawn_mask(self._rate, 1, max(POOL, 2 * size), self._dtype).view(-1), 0
         self._uses += 1
-        start = int(torch.randint(len(self._pool) - size + 1, (), generator=current_lane().generator))
+        start = int(torch.randint(len(self._pool) - size + 1, (), generator=current_worker().generator))
         return self._pool[start : start + size].view(rows, columns)
 
 
 def drawn_mask(rate: float, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
     """The same, drawn anew."""
-    drawn = torch.empty(rows, columns).bernoulli_(1 - rate, generator=current_lane().generator)
+    drawn = torch.empty(rows, columns).bernoulli_(1 - rate, generator=current_worker().generator)
     return drawn.div_(1 - rate).to(dtype)
 
 
@@ -68,7 +68,7 @@ def draw_as_ever(model: nn.Module) -> None:
 
 
 def _drop(module: nn.Dropout, values: Tensor) -> Tensor:
-    lane = current_lane()
+    lane = current_worker()
     if lane.generator is None or not module.training or not 0 < module.p < 1:
         return nn.Dropout.forward(module, values)
     kept = torch.empty_like(values).bernoulli_(1 - module.p, generator=lane.generator)

@@ -15,17 +15,17 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from liftune.hardware.workers import current_lane
+from liftune.hardware.workers import current_worker
 from liftune.models.packed.dropout import MaskPool, draw_as_ever, drawn_mask
 from liftune.models.packed.fused_weights import FusedLayers
 from liftune.models.packed.layer import EncoderLayer, LayerWeights, Masks
-from liftune.models.packed.layouts import Encoder, Roles
+from liftune.models.packed.layouts import Encoder, LayerModules
 from liftune.models.packed.lora_linear import Beside
 from liftune.models.packed.packing import Packing
 from liftune.models.packed.unfused_layer import run_modules
 
 
-class LeanEncoder:
+class PackedEncoder:
     """Stands for the encoder's forward once `install`ed.
 
     Args:
@@ -85,12 +85,12 @@ class LeanEncoder:
         if mask is None:
             raise ValueError("a packed encoder needs the attention mask")
         lengths = mask.sum(dim=1).long().tolist()  # PEFT makes the mask of a row with a prompt in float
-        self._shapes[current_lane().index] = lengths, mask.shape[1]
+        self._shapes[current_worker().index] = lengths, mask.shape[1]
         return args, {**kwargs, "attention_mask": None}
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> BaseModelOutputWithPastAndCrossAttentions:
         """(B, L, D) embeddings to (B, L, D) states with zeros where there is padding; or (B, 1, D) first states."""
-        lengths, columns = self._shapes.pop(current_lane().index)
+        lengths, columns = self._shapes.pop(current_worker().index)
         training = self._encoder.stack.training
         fused = self.fused if self.fused is not None and self.fused.ready() else None
         weights = fused.weights() if fused else None
@@ -115,7 +115,7 @@ class LeanEncoder:
         states = rows[:, None, :] if self.first_only else packing.pad(rows)
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=states)
 
-    def _masks(self, roles: Roles, rows: Tensor, packing: Packing, first: bool) -> Masks:
+    def _masks(self, roles: LayerModules, rows: Tensor, packing: Packing, first: bool) -> Masks:
         count = len(packing.lengths) if first else rows.shape[0]
         attended, fed = (
             self._mask(rate, count, rows.shape[1], rows.dtype) if rate else None for rate in (roles.attended, roles.fed)
@@ -125,7 +125,7 @@ class LeanEncoder:
     def _mask(self, rate: float, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
         if not self._cheap:
             return drawn_mask(rate, rows, columns, dtype)
-        key = (current_lane().index, rate, dtype)
+        key = (current_worker().index, rate, dtype)
         if key not in self._pools:
             self._pools[key] = MaskPool(rate, dtype)
         return self._pools[key].mask(rows, columns)
@@ -142,6 +142,6 @@ def take_out(model: nn.Module) -> None:
     """Give a model that was attached to before its own encoder back."""
     for module in model.modules():
         earlier = getattr(module.__dict__.get("forward"), "__self__", None)
-        if isinstance(earlier, LeanEncoder):
+        if isinstance(earlier, PackedEncoder):
             earlier.remove()
     draw_as_ever(model)

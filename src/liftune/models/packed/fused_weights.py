@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
 from liftune.models.packed.layer import LayerWeights, Norm
-from liftune.models.packed.layouts import LINEAR, NORMS, Roles
+from liftune.models.packed.layouts import LINEAR, NORMS, LayerModules
 from liftune.models.packed.lora_linear import Beside, Pair, Product
 from liftune.models.packed.onednn_weights import Reordered
 
 
-def unfit(roles: Roles) -> str:
+def unsupported_reason(roles: LayerModules) -> str:
     """Why the fused layer cannot stand for these modules; empty where it can."""
     activation = roles.activation
     if not isinstance(activation, GELUActivation | nn.GELU) or getattr(activation, "approximate", "none") != "none":
@@ -66,7 +66,7 @@ def _hooked(module: nn.Module) -> bool:
 class FusedLayers:
     """The encoder's layers as fused weights, made anew where the modules' weights were replaced."""
 
-    def __init__(self, layers: Sequence[Roles]) -> None:
+    def __init__(self, layers: Sequence[LayerModules]) -> None:
         self._layers = tuple(layers)
         self._beside: Beside | None = None
         self._made: list[tuple[tuple[tuple[int, int], ...], LayerWeights]] | None = None
@@ -102,7 +102,7 @@ class FusedLayers:
         return [[each for module in roles.named(LINEAR) for each in _pair(module)] for roles in self._layers]
 
 
-def _key(roles: Roles) -> tuple[tuple[int, int], ...]:
+def _key(roles: LayerModules) -> tuple[tuple[int, int], ...]:
     """Where the weights lie, and how often they were written to: what is reordered of them is a copy.
 
     What was made of them holds that memory, so that no others can come to lie there.
@@ -131,7 +131,7 @@ def _scale(module: Any) -> float:
     return float(module.scaling[name])
 
 
-def weights_of(roles: Roles, beside: Beside | None = None) -> LayerWeights:
+def weights_of(roles: LayerModules, beside: Beside | None = None) -> LayerWeights:
     """The layer's frozen parts; query, key and value are moved into one matrix, of which theirs become views."""
     joined = (roles.query, roles.key, roles.value)
     bases = [_linear(module) for module in joined]

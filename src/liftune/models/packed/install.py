@@ -15,22 +15,22 @@ from torch import Tensor, nn
 
 from liftune.errors import ModelError
 from liftune.models.packed.dropout import draw_by_lane
-from liftune.models.packed.encoder import LeanEncoder, take_out
-from liftune.models.packed.fused_weights import unfit
+from liftune.models.packed.encoder import PackedEncoder, take_out
+from liftune.models.packed.fused_weights import unsupported_reason
 from liftune.models.packed.layouts import Encoder, find_encoder
 
 if TYPE_CHECKING:
     from liftune.models.classifier import Classifier
 
 PACKING, FUSED, LAST, CHEAP, LANES = "packing", "fused-lora", "last-layer", "cheap-dropout", "lanes"
-LEAN = (PACKING, FUSED, LAST, CHEAP, LANES)
+PACKED = (PACKING, FUSED, LAST, CHEAP, LANES)
 #: Largest gap of a logit, relative to the largest logit, between the model's own encoder and the packed one.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
 #: Lengths of the rows on which the two are compared.
 TRIAL = (3, 7, 7, 12)
 
 
-def make_lean(classifier: Classifier) -> None:
+def install_packed(classifier: Classifier) -> None:
     """Replace the encoder's forward pass where the plan wants it and the model has that kind of encoder.
 
     The replacement is compared with the model's own on a few rows before it is trusted.
@@ -39,7 +39,7 @@ def make_lean(classifier: Classifier) -> None:
         ModelError: an acceleration that was asked for by name does not fit the model or the method.
     """
     take_out(classifier.backbone.model)
-    wanted = classifier.plan.accelerations & set(LEAN)
+    wanted = classifier.plan.accelerations & set(PACKED)
     if not wanted:
         return
     lean, misfits = _fit(classifier, wanted)
@@ -49,27 +49,27 @@ def make_lean(classifier: Classifier) -> None:
         raise ModelError(
             "\n".join(f"{name} does not fit: {misfits[name]}" for name in refused),
             where="--accelerations",
-            mend="leave it out, or leave --accelerations out: the plan takes what fits",
+            hint="leave it out, or leave --accelerations out: the plan takes what fits",
         )
     classifier.plan = classifier.plan.without(misfits)
     classifier.lean = lean
 
 
-def _fit(classifier: Classifier, wanted: frozenset[str]) -> tuple[LeanEncoder | None, dict[str, str]]:
+def _fit(classifier: Classifier, wanted: frozenset[str]) -> tuple[PackedEncoder | None, dict[str, str]]:
     if PACKING not in wanted:
         return None, dict.fromkeys(wanted, "it needs packing")
     encoder = _encoder(classifier)
     if isinstance(encoder, str):
-        return None, dict.fromkeys(LEAN, encoder)
+        return None, dict.fromkeys(PACKED, encoder)
     misfits = {}
-    reason = next(filter(None, map(unfit, encoder.layers)), "") if FUSED in wanted else ""
+    reason = next(filter(None, map(unsupported_reason, encoder.layers)), "") if FUSED in wanted else ""
     if reason:
         misfits[FUSED] = reason
-    lean = LeanEncoder(encoder, fused=FUSED in wanted and not reason, first_only=False, cheap=CHEAP in wanted)
+    lean = PackedEncoder(encoder, fused=FUSED in wanted and not reason, first_only=False, cheap=CHEAP in wanted)
     alike = _trial(classifier, lean)
     if not alike(first_only=False):
         lean.remove()
-        return None, dict.fromkeys(LEAN, "the model answered otherwise without padding")
+        return None, dict.fromkeys(PACKED, "the model answered otherwise without padding")
     if LAST in wanted:
         if alike(first_only=True):
             lean.first_only = True
@@ -89,7 +89,7 @@ def _encoder(classifier: Classifier) -> Encoder | str:
     return find_encoder(classifier.backbone.model)
 
 
-def _trial(classifier: Classifier, lean: LeanEncoder) -> Callable[..., bool]:
+def _trial(classifier: Classifier, lean: PackedEncoder) -> Callable[..., bool]:
     """Install the encoder, and give a question: does the model answer a few rows as it did before?"""
     batch = _rows(classifier)
     with torch.inference_mode():

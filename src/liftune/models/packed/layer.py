@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from liftune.models.packed.attention import Attended, attend, attend_backward
 from liftune.models.packed.dropout import Draw
-from liftune.models.packed.lora_linear import Product, Thin
+from liftune.models.packed.lora_linear import LoraHidden, Product
 from liftune.models.packed.packing import Packing
 
 aten = torch.ops.aten
@@ -73,12 +73,12 @@ class Masks:
 
 
 @dataclass
-class Kept:
+class SavedForBackward:
     """What backward needs."""
 
     rows: Tensor
     first: Tensor | None
-    thins: list[Thin | None]
+    thins: list[LoraHidden | None]
     attended: list[Attended]
     context: Tensor
     norm1: tuple[Tensor, Tensor, Tensor]
@@ -110,7 +110,7 @@ class EncoderLayer(torch.autograd.Function):
 
 def run_layer(
     rows: Tensor, weights: LayerWeights, packing: Packing, masks: Masks, first: bool, adapters: Sequence[Tensor]
-) -> tuple[Tensor, Kept]:
+) -> tuple[Tensor, SavedForBackward]:
     """Forward: the output, and what backward needs."""
     share = _shares(weights, adapters)
     ends = rows.index_select(0, packing.firsts) if first else None
@@ -132,11 +132,11 @@ def run_layer(
     output, mean2, deviation2 = weights.norm2.forward(summed2)
     thins += [thin_o, thin_u, thin_d]
     norms = (summed, mean, deviation), (summed2, mean2, deviation2)
-    return output, Kept(rows, ends, thins, attended, context, norms[0], hidden, raised, active, norms[1])
+    return output, SavedForBackward(rows, ends, thins, attended, context, norms[0], hidden, raised, active, norms[1])
 
 
 def run_backward(
-    gradient: Tensor, kept: Kept, weights: LayerWeights, packing: Packing, masks: Masks, through: bool
+    gradient: Tensor, kept: SavedForBackward, weights: LayerWeights, packing: Packing, masks: Masks, through: bool
 ) -> tuple[Tensor | None, list[Tensor]]:
     """Gradient of the rows (None unless `through`), and of every A and B."""
     *thins, thin_o, thin_u, thin_d = kept.thins

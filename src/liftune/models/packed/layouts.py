@@ -20,7 +20,7 @@ NORMS = ("norm1", "norm2")
 
 
 @dataclass(frozen=True)
-class Layout:
+class LayerLayout:
     """A family's names for the parts of a layer; `attended`, `fed` and `weights` are its dropouts."""
 
     layers: str
@@ -32,7 +32,7 @@ class Layout:
     weights: str
 
 
-BERT = Layout(
+BERT = LayerLayout(
     layers="encoder.layer",
     parts={
         "query": "attention.self.query",
@@ -49,7 +49,7 @@ BERT = Layout(
     fed="output.dropout",
     weights="attention.self.dropout",
 )
-DISTILBERT = Layout(
+DISTILBERT = LayerLayout(
     layers="transformer.layer",
     parts={
         "query": "attention.q_lin",
@@ -70,7 +70,7 @@ LAYOUTS = (BERT, DISTILBERT)
 
 
 @dataclass(frozen=True)
-class Roles:
+class LayerModules:
     """One layer's modules, PEFT's wrappers included, and its dropout rates."""
 
     query: nn.Module
@@ -99,7 +99,7 @@ class Encoder:
     body: nn.Module
     stack: nn.Module
     """The module whose forward runs the layers."""
-    layers: tuple[Roles, ...]
+    layers: tuple[LayerModules, ...]
     embedded: nn.Dropout | None
     """The dropout on the embeddings, where nothing else stands between it and the layers."""
 
@@ -133,13 +133,13 @@ def find_encoder(model: PreTrainedModel) -> Encoder | str:
     return Encoder(body, stack, tuple(layers), embedded if isinstance(embedded, nn.Dropout) else None)
 
 
-def _roles(layer: nn.Module, layout: Layout, heads: int) -> Roles | str:
+def _roles(layer: nn.Module, layout: LayerLayout, heads: int) -> LayerModules | str:
     parts = {role: _module(layer, name) for role, name in {**layout.parts, "activation": layout.activation}.items()}
     known = tuple(f"{name}." for name in layout.parts.values())
     if None in parts.values() or not all(name.startswith(known) for name, _ in layer.named_parameters()):
         return "its layers are not of BERT's kind"
     found: dict[str, Any] = dict(parts)
-    return Roles(
+    return LayerModules(
         **found,
         heads=heads,
         attended=_rate(layer, layout.attended),

@@ -49,7 +49,7 @@ class Product:
     beside: Callable[[Tensor, Tensor], None] | None = None
     """A Beside of these layers."""
 
-    def forward(self, rows: Tensor, adapters: Sequence[Tensor]) -> tuple[Tensor, Thin | None]:
+    def forward(self, rows: Tensor, adapters: Sequence[Tensor]) -> tuple[Tensor, LoraHidden | None]:
         """(T, outputs) of (T, inputs), and what backward needs.
 
         Args:
@@ -64,10 +64,10 @@ class Product:
         down, up = self._side_by_side(adapters, rows.dtype)
         inner = rows @ down.t()
         output.addmm_(inner, up.t())
-        return output, Thin(inner, down, up)
+        return output, LoraHidden(inner, down, up)
 
     def backward(
-        self, gradient: Tensor, rows: Tensor, thin: Thin | None, *, through: bool
+        self, gradient: Tensor, rows: Tensor, thin: LoraHidden | None, *, through: bool
     ) -> tuple[Tensor | None, list[Tensor]]:
         """Gradient of the rows (None unless `through`), and of A and B of each pair, in float32 or wider."""
         below = self._below(gradient) if through else None
@@ -102,7 +102,7 @@ class Product:
 
 
 @dataclass
-class Thin:
+class LoraHidden:
     """What a product's backward needs of its LoRA."""
 
     inner: Tensor

@@ -15,7 +15,7 @@ from torch import Tensor
 #: Rows up to this length attend in mixed company, padded to the longest of their group; longer ones with their equals.
 SHORT = 64
 #: Long rows are padded to a multiple of this: the lanes of a vector of bfloat16, without which softmax is slow.
-LANES = 32
+VECTOR_WIDTH = 32
 #: Packed tokens are made up to a multiple of STEP, and to one of WIDE from WIDE_FROM on: oneDNN makes a kernel for
 #: every shape that it meets, in a millisecond, and keeps it.
 STEP, WIDE, WIDE_FROM = 16, 64, 512
@@ -162,7 +162,7 @@ def _together(rows: int, least: int, most: int, newcomer: int) -> bool:
 
 
 def _width(length: int) -> int:
-    return -(-length // LANES) * LANES
+    return -(-length // VECTOR_WIDTH) * VECTOR_WIDTH
 
 
 def _group(lengths: tuple[int, ...], token: int) -> Group:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from liftune.models.packed.attention import attend, attend_backward
 from liftune.models.packed.dropout import Draw
 from liftune.models.packed.layer import Masks
-from liftune.models.packed.layouts import Roles
+from liftune.models.packed.layouts import LayerModules
 from liftune.models.packed.packing import Packing
 
 
@@ -38,7 +38,7 @@ class PackedAttention(torch.autograd.Function):
         return projected, first, None, None, None
 
 
-def run_modules(rows: Tensor, roles: Roles, packing: Packing, masks: Masks, first: bool) -> Tensor:
+def run_modules(rows: Tensor, roles: LayerModules, packing: Packing, masks: Masks, first: bool) -> Tensor:
     """The layer, each linear layer and norm called as a module."""
     ends = rows.index_select(0, packing.firsts) if first else rows
     # A method's layer may answer in another precision than its neighbours.

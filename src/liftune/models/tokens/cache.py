@@ -142,7 +142,7 @@ def _joined(parts: list[NDArray[T]], kind: type[T]) -> NDArray[T]:
     return joined
 
 
-class TokenStore:
+class TokenCache:
     """Gives the same rows the same Tokens without tokenising them again.
 
     Args:

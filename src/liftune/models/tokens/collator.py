@@ -16,17 +16,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from liftune.hardware.measure import cache_folder
 from liftune.models import families
-from liftune.models.tokens.cache import Encoded, Tokens, TokenStore
-from liftune.models.tokens.encoder import Tokeniser
+from liftune.models.tokens.cache import Encoded, TokenCache, Tokens
+from liftune.models.tokens.encoder import RowEncoder
 from liftune.types import Row
 
-__all__ = ["Batcher", "Encoded", "Tokens", "equal_lengths", "in_batches"]
+__all__ = ["Collator", "Encoded", "Tokens", "equal_lengths", "length_batches"]
 
 #: Rows of one forward pass at most, however short they are.
 _ROWS = 256
 
 
-class Batcher:
+class Collator:
     """A model's way from rows to tensors.
 
     Args:
@@ -37,8 +37,8 @@ class Batcher:
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, *, on_disk: bool = True
     ) -> None:
-        self._tokeniser = Tokeniser(model, tokenizer, max_length)
-        self._store = TokenStore(self._tokeniser.identity, cache_folder() / "tokens" if on_disk else None)
+        self._tokeniser = RowEncoder(model, tokenizer, max_length)
+        self._store = TokenCache(self._tokeniser.identity, cache_folder() / "tokens" if on_disk else None)
         self._left = families.padding_side(model.config) == "left"
 
     def encode(self, rows: Sequence[Row]) -> Tokens:
@@ -63,7 +63,7 @@ class Batcher:
         return batch
 
 
-def in_batches(encoded: Tokens, tokens: int, *, exact: bool = False) -> Iterator[NDArray[np.intp]]:
+def length_batches(encoded: Tokens, tokens: int, *, exact: bool = False) -> Iterator[NDArray[np.intp]]:
     """Positions of rows that go together: longest first, `tokens` a batch with padding, pairs apart from single texts.
 
     The longest batch comes first so that what does not fit into memory fails at once.

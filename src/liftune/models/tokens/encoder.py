@@ -28,7 +28,7 @@ from liftune.types import Row
 T = TypeVar("T", bound=np.generic)
 
 
-class Tokeniser:
+class RowEncoder:
     """A model's way from rows to token ids.
 
     Args:

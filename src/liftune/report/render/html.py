@@ -15,7 +15,7 @@ from liftune.records.details import Details
 from liftune.records.run import RunRecord
 from liftune.report.base import CHAPTERS, plain_name
 from liftune.report.render.svg import svg
-from liftune.report.sections.results import told
+from liftune.report.sections.results import rendered
 from liftune.report.sections.summary import overall
 
 #: Rows of a long table that stand in the page before its script takes over.
@@ -34,7 +34,7 @@ def to_html(record: RunRecord, details: Details | None = None) -> str:
 
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     chapters = [
-        (name, title, [each for each in told(record, details) if each.chapter == name])
+        (name, title, [each for each in rendered(record, details) if each.chapter == name])
         for name, title in CHAPTERS.items()
     ]
     # Ours, and free of data: the only things that are not escaped.

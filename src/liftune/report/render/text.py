@@ -14,7 +14,7 @@ from rich.text import Text
 
 from liftune.records.details import Details
 from liftune.records.run import RunRecord
-from liftune.report.sections.results import Section, Table, sections
+from liftune.report.sections.results import ReportTable, Section, sections
 
 
 def to_markdown(record: RunRecord, details: Details | None = None) -> str:
@@ -45,7 +45,7 @@ def print_sections(chosen: Iterable[Section], console: Console) -> None:
         console.print(Padding(Group(*parts), (0, 0, 1, 2)))
 
 
-def _rich_table(table: Table) -> RichTable:
+def _rich_table(table: ReportTable) -> RichTable:
     rich = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for position, heading in enumerate(table.headings):
         rich.add_column(heading, justify="right" if position in table.right else "left", overflow="fold")
@@ -58,7 +58,7 @@ def _rich_table(table: Table) -> RichTable:
     return rich
 
 
-def markdown_table(table: Table) -> str:
+def markdown_table(table: ReportTable) -> str:
     """A table as Markdown."""
     rule = ("---:" if position in table.right else "---" for position in range(len(table.headings)))
     rows, left = table.cut()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from liftune.records.calibration import Calibration, CalibrationScores, Decisions
 from liftune.records.run import RunRecord
-from liftune.report.base import Section, Table, interval, number, p_value
+from liftune.report.base import ReportTable, Section, interval, number, p_value
 
 _HEADINGS = ("contender", "probabilities", "ECE", "log-loss", "Brier")
 _EXPLAINED = (
@@ -32,7 +32,9 @@ def calibration_section(record: RunRecord) -> Section | None:
         sentences.append(
             "Of several seeds, calibration is told of the one that is kept; each seed's stands in record.json."
         )
-    return Section("Calibration", (*sentences, _EXPLAINED), (Table(_HEADINGS, tuple(rows), frozenset({2, 3, 4})),))
+    return Section(
+        "Calibration", (*sentences, _EXPLAINED), (ReportTable(_HEADINGS, tuple(rows), frozenset({2, 3, 4})),)
+    )
 
 
 def _rows(name: str, found: Calibration) -> list[tuple[str, ...]]:
@@ -88,7 +90,7 @@ def decisions_section(record: RunRecord) -> Section | None:
         for position, label in enumerate(record.labels)
     )
     headings = ("label", *(name for name, _ in used))
-    return Section("Decisions", sentences, (Table(headings, rows, frozenset(range(1, len(headings)))),))
+    return Section("Decisions", sentences, (ReportTable(headings, rows, frozenset(range(1, len(headings)))),))
 
 
 def _decided(found: Decisions) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from liftune.records.details import Details
 from liftune.records.run import Contender, RunRecord
-from liftune.report.base import SECTIONS, Section, Table, gain, seconds, size
+from liftune.report.base import SECTIONS, ReportTable, Section, gain, seconds, size
 
 #: Rungs whose cost is worth a comparison.
 _COMPARED = ("probe", "tuned", "full")
@@ -30,7 +30,7 @@ def detectable(record: RunRecord) -> Section | None:
         "The smallest true gain that this many test rows find with 80 % power at 0.05: a smaller one is more likely to "
         "be missed. Rows to decide are those at which the observed gain, were it the true one, would be found.",
     )
-    return Section("What these rows could show", said, (Table(headings, tuple(rows), frozenset({1, 2, 3})),))
+    return Section("What these rows could show", said, (ReportTable(headings, tuple(rows), frozenset({1, 2, 3})),))
 
 
 @SECTIONS.entry("cost", summary="Time, memory, parameters and size.", chapter="tuning")
@@ -58,7 +58,7 @@ def cost(record: RunRecord) -> Section | None:
     ]
     if not any(each.name == "full" for each in compared):
         said.append("Full fine-tuning was not asked for: --with-full adds it.")
-    return Section("Cost", tuple(said), (Table(headings, rows, frozenset(range(1, 6))),))
+    return Section("Cost", tuple(said), (ReportTable(headings, rows, frozenset(range(1, 6))),))
 
 
 def _saved(contender: Contender) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from liftune.records.data import Audit, Shift, Suspects
-from liftune.report.base import Section, Table, interval, p_value
+from liftune.records.data import Audit, LabelErrorSummary, Shift
+from liftune.report.base import ReportTable, Section, interval, p_value
 
 if TYPE_CHECKING:
     from liftune.data.clean import Cleaned
@@ -69,7 +69,7 @@ def _alike_and_grouped(found: Audit) -> tuple[str, ...]:
     return tuple(said)
 
 
-def suspects_section(found: Suspects, listing: str | None = None) -> Section:
+def suspects_section(found: LabelErrorSummary, listing: str | None = None) -> Section:
     """How many labels are likely wrong, and a few of them.
 
     Args:
@@ -87,7 +87,7 @@ def suspects_section(found: Suspects, listing: str | None = None) -> Section:
         (each.id, _shown(each.target), _shown(each.rather), f"{each.probability:.3f}", _short(each.text))
         for each in found.top
     )
-    tables = (Table(("row", "label", "rather", "probability", "text"), rows, frozenset({3})),) if rows else ()
+    tables = (ReportTable(("row", "label", "rather", "probability", "text"), rows, frozenset({3})),) if rows else ()
     return Section("Suspect labels", tuple(said), tables)
 
 
@@ -113,7 +113,7 @@ def shift_section(found: Shift) -> Section:
     rows = tuple((each.word, f"{each.train:.1%}", f"{each.test:.1%}") for each in found.words)
     if rows:
         said.append("The words were picked because they differ most: no interval would hold for their shares.")
-    tables = (Table(("word", "rows of train", "rows of test"), rows, frozenset({1, 2})),) if rows else ()
+    tables = (ReportTable(("word", "rows of train", "rows of test"), rows, frozenset({1, 2})),) if rows else ()
     return Section("Shift from train to test", tuple(said), tables)
 
 
@@ -127,7 +127,7 @@ def cleaned_section(found: Cleaned) -> Section:
     said.append(
         f"each row that was left out, with its reason: {found.files['dropped']}" if rows else "nothing was left out"
     )
-    tables = (Table(("part", "left out because", "rows"), rows, frozenset({2})),) if rows else ()
+    tables = (ReportTable(("part", "left out because", "rows"), rows, frozenset({2})),) if rows else ()
     return Section("Cleaned data", tuple(said), tables)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from liftune.data.inspect import Inspection
 from liftune.records.data import Audit
 from liftune.report.sections.data_quality import audit_sentences, cleaned_section, shift_section, suspects_section
-from liftune.report.sections.results import Section, Table
+from liftune.report.sections.results import ReportTable, Section
 
 #: Labels and bad rows that are printed; all of them stand in --json.
 MOST_LINES = 30
@@ -38,7 +38,7 @@ def _schema(found: Inspection) -> Section:
     ]
     counts = found.rows.model_dump()
     rows = tuple((part, f"{count:,}", found.files.get(part, "carved from train")) for part, count in counts.items())
-    return Section(found.source, tuple(sentences), (Table(("part", "rows", "from"), rows, frozenset({1})),))
+    return Section(found.source, tuple(sentences), (ReportTable(("part", "rows", "from"), rows, frozenset({1})),))
 
 
 def _labels(found: Inspection) -> Section:
@@ -47,7 +47,7 @@ def _labels(found: Inspection) -> Section:
             (part, f"{each.min:g}", f"{each.mean:.3g}", f"{each.max:g}", f"{each.std:.3g}")
             for part, each in found.targets.items()
         )
-        table = Table(("part", "least", "mean", "most", "standard deviation"), rows, frozenset({1, 2, 3, 4}))
+        table = ReportTable(("part", "least", "mean", "most", "standard deviation"), rows, frozenset({1, 2, 3, 4}))
         return Section("Targets", (), (table,))
     parts = list(found.balance)
     labels = list(next(iter(found.balance.values()), {}))
@@ -56,7 +56,7 @@ def _labels(found: Inspection) -> Section:
     sentences = (f"and {left} labels more; --json has them all",) if left > 0 else ()
     blank = tuple(f"{count:,} rows of {part} have no label" for part, count in found.unlabelled.items() if count)
     return Section(
-        "Labels", sentences + blank, (Table(("label", *parts), shares, frozenset(range(1, len(parts) + 1))),)
+        "Labels", sentences + blank, (ReportTable(("label", *parts), shares, frozenset(range(1, len(parts) + 1))),)
     )
 
 
@@ -80,7 +80,7 @@ def _lengths(found: Inspection) -> Section:
         if cut.rows
     )
     title = f"Lengths in {unit}" + (f" of {found.length_of}" if unit == "tokens" else "")
-    return Section(title, cuts or ("nothing would be cut",), (Table(headings, rows, frozenset(range(1, 7))),))
+    return Section(title, cuts or ("nothing would be cut",), (ReportTable(headings, rows, frozenset(range(1, 7))),))
 
 
 def _bad_rows(found: Inspection) -> list[Section]:
@@ -91,7 +91,7 @@ def _bad_rows(found: Inspection) -> list[Section]:
     count = len(found.bad_rows)
     said = f"{count:,} rows cannot be used: `liftune tune` refuses them, or drops them with --skip-bad-rows"
     more = (f"and {left} more; --json has them all",) if left > 0 else ()
-    return [Section("Bad rows", (said, *more), (Table(("part", "row", "reason"), rows, frozenset({1})),))]
+    return [Section("Bad rows", (said, *more), (ReportTable(("part", "row", "reason"), rows, frozenset({1})),))]
 
 
 def _audit(audit: Audit, found: Inspection) -> Section:

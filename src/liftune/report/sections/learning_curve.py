@@ -6,7 +6,7 @@ In: a Curve.  Out: a Section.  Not here: the law behind it (evidence/powerlaw.py
 from __future__ import annotations
 
 from liftune.records.learning_curve import Curve
-from liftune.report.base import Section, Table, interval
+from liftune.report.base import ReportTable, Section, interval
 from liftune.report.charts import Lines, Series
 
 #: Where the tuned model's curve is no basis for a law.
@@ -45,7 +45,7 @@ def curve_section(found: Curve) -> Section:
     sizes = sorted({point.rows for point in found.points})
     rows = tuple((f"{size:,}", *(interval(scores[name, size]) for name in names)) for size in sizes)
     headings = ("train rows", *(f"{name}, validation {found.metric}" for name in names))
-    table = Table(headings, rows, frozenset(range(len(headings))))
+    table = ReportTable(headings, rows, frozenset(range(len(headings))))
     return Section("Learning curve", curve_sentences(found), (table,), charts=_lines(found, names, sizes))
 
 

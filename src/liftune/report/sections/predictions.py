@@ -10,7 +10,7 @@ from collections.abc import Callable
 from liftune.records.base import Interval
 from liftune.records.details import Details, Flip
 from liftune.records.run import RunRecord
-from liftune.report.base import SECTIONS, Section, Table, clipped, interval, unbracketed
+from liftune.report.base import SECTIONS, ReportTable, Section, clipped, interval, unbracketed
 from liftune.report.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
 from liftune.tasks.base import TaskKind
 
@@ -49,7 +49,7 @@ def flips(record: RunRecord, details: Details) -> Section:
     headings = ("error change" if numbers else "confidence", "text", "truth", found.against, "tuned", "row")
     titles = ("nearer", "further away") if numbers else ("mended", "broken")
     tables = tuple(
-        Table(headings, tuple(map(_cells, each[:MOST_FLIPS])), frozenset({0}), caption=title, long=True)
+        ReportTable(headings, tuple(map(_cells, each[:MOST_FLIPS])), frozenset({0}), caption=title, long=True)
         for title, each in zip(titles, (found.mended, found.broken), strict=True)
         if each
     )
@@ -100,7 +100,7 @@ def classes(record: RunRecord, details: Details) -> Section | None:
     return Section(
         "Labels",
         (said, *notes),
-        (Table(headings, rows, frozenset(range(1, 6)), long=len(rows) > MOST_IN_CHART),),
+        (ReportTable(headings, rows, frozenset(range(1, 6)), long=len(rows) > MOST_IN_CHART),),
         charts,
     )
 
@@ -136,7 +136,7 @@ def confusions(record: RunRecord, details: Details) -> Section | None:
     said = ["The tuned model's commonest confusions; the share is of the truth's rows."]
     if not rows:
         said = ["The tuned model confuses no labels on these rows."]
-    tables = (Table(("truth", "answered", "rows", "share"), rows, frozenset({2, 3})),) if rows else ()
+    tables = (ReportTable(("truth", "answered", "rows", "share"), rows, frozenset({2, 3})),) if rows else ()
     return Section("Confusions", tuple(said), tables, charts)
 
 
@@ -178,7 +178,7 @@ def reliability(record: RunRecord, details: Details) -> Section | None:
         + ("" if single else " A row's labels are taken for independent, so intervals may be too narrow."),
     )
     headings = (f"{what[0]}, {name}", "answers", "promised", "kept")
-    return Section("Reliability", said, (Table(headings, rows, frozenset({1, 2, 3})),), charts)
+    return Section("Reliability", said, (ReportTable(headings, rows, frozenset({1, 2, 3})),), charts)
 
 
 def _intervals(name: str, x: list[float], found: list[Interval]) -> Series:
@@ -224,7 +224,7 @@ def coverage(record: RunRecord, details: Details) -> Section | None:
         f"{details.metric} of the answered rows", alt, series, "share answered", details.metric, strong="tuned"
     )
     lone = unbracketed(each.score for each in (*tuned, *other))
-    return Section("Abstaining", (said, *lone), (Table(headings, rows, frozenset(range(5))),), (chart,))
+    return Section("Abstaining", (said, *lone), (ReportTable(headings, rows, frozenset(range(5))),), (chart,))
 
 
 @SECTIONS.entry("lengths", summary="The score by length of the text.", chapter="answers", of_details=True)
@@ -250,7 +250,7 @@ def lengths(record: RunRecord, details: Details) -> Section | None:
     headings = ("words", "rows", f"{details.metric}, tuned", f"{details.metric}, {details.against}")
     said = f"Groups of about as many rows each; the model read at most {record.max_length} tokens of a row."
     lone = unbracketed(score for each in details.lengths for score in each.scores.values())
-    return Section("Length", (said, *lone), (Table(headings, rows, frozenset({1, 2, 3})),), (chart,))
+    return Section("Length", (said, *lone), (ReportTable(headings, rows, frozenset({1, 2, 3})),), (chart,))
 
 
 @SECTIONS.entry("values", summary="Predicted against true values, and residuals.", chapter="answers", of_details=True)
@@ -283,7 +283,7 @@ def values(record: RunRecord, details: Details) -> Section | None:
             )
         )
     rows = tuple((name, interval(each.bias)) for name, each in details.clouds.items())
-    table = Table(("contender", "mean residual"), rows, frozenset({1}))
+    table = ReportTable(("contender", "mean residual"), rows, frozenset({1}))
     return Section(
         "Values", ("A residual is the answer less the truth; the interval is Student's.",), (table,), tuple(charts)
     )

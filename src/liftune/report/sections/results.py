@@ -17,9 +17,9 @@ from liftune.records.training import Speed, TrainLog
 from liftune.report.base import (
     CHAPTERS,
     SECTIONS,
+    ReportTable,
     Section,
     SectionEntry,
-    Table,
     count,
     gain,
     interval,
@@ -39,19 +39,19 @@ from liftune.report.sections.learning_curve import curve_section
 
 __all__ = [
     "SECTIONS",
+    "ReportTable",
     "Section",
     "SectionEntry",
-    "Table",
     "count",
     "interval",
     "plan_table",
+    "rendered",
     "sections",
-    "told",
 ]
 
 
 @dataclass(frozen=True)
-class Told:
+class RenderedSection:
     """A section with the name and chapter it is registered under."""
 
     name: str
@@ -59,7 +59,7 @@ class Told:
     section: Section
 
 
-def told(record: RunRecord, details: Details | None = None) -> list[Told]:
+def rendered(record: RunRecord, details: Details | None = None) -> list[RenderedSection]:
     """Every section that has something to say, chapter by chapter."""
     order = list(CHAPTERS)
     found = []
@@ -69,13 +69,13 @@ def told(record: RunRecord, details: Details | None = None) -> list[Told]:
         else:
             section = entry.build(record)
         if section is not None:
-            found.append(Told(entry.name, entry.chapter, section))
+            found.append(RenderedSection(entry.name, entry.chapter, section))
     return found
 
 
 def sections(record: RunRecord, details: Details | None = None) -> list[Section]:
     """The same without names."""
-    return [each.section for each in told(record, details)]
+    return [each.section for each in rendered(record, details)]
 
 
 @SECTIONS.entry("ladder", summary="Each contender on the same test rows.", chapter="verdict")
@@ -111,7 +111,7 @@ def ladder(record: RunRecord) -> Section:
                 lacking.setdefault((contender.name, found.note), []).append(metric)
     sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
     sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
-    return Section("Ladder", tuple(sentences), (Table(headings, lines, frozenset(range(1, len(headings)))),))
+    return Section("Ladder", tuple(sentences), (ReportTable(headings, lines, frozenset(range(1, len(headings)))),))
 
 
 @SECTIONS.entry(
@@ -131,7 +131,7 @@ def clean(record: RunRecord) -> Section | None:
         f"{left:,} test rows, without those that leaked or have conflicting targets; the verdict is on all "
         f"{record.rows.test:,}."
     )
-    table = Table(("contender", *metrics), rows, frozenset(range(1, len(metrics) + 1)))
+    table = ReportTable(("contender", *metrics), rows, frozenset(range(1, len(metrics) + 1)))
     return Section("Clean test rows", (said,), (table,))
 
 
@@ -162,7 +162,7 @@ def seeds(record: RunRecord) -> Section | None:
         "Values in the ladder are means over seeds; where a verdict names no seeds it is on the one that validation "
         "likes best, whose adapter is kept."
     )
-    return Section("Seeds", (said,), (Table(("contender", "seed", *metrics), rows, frozenset({1})),))
+    return Section("Seeds", (said,), (ReportTable(("contender", "seed", *metrics), rows, frozenset({1})),))
 
 
 @SECTIONS.entry(
@@ -210,7 +210,7 @@ def training(record: RunRecord) -> Section | None:
         for log in record.logs
     )
     said = (*_teaching(record.logs[0]), *said)
-    return Section("Training", said, (Table(headings, rows, frozenset(range(6))),), charts=_curves(record))
+    return Section("Training", said, (ReportTable(headings, rows, frozenset(range(6))),), charts=_curves(record))
 
 
 def _epochs(log: TrainLog, metric: str) -> Iterator[tuple[str, ...]]:
@@ -300,9 +300,9 @@ def speed(record: RunRecord) -> Section | None:
     return Section(title, speed_sentences(record.speed), (plan_table(record.plan),))
 
 
-def plan_table(choices: tuple[Choice, ...]) -> Table:
+def plan_table(choices: tuple[Choice, ...]) -> ReportTable:
     """Each choice with its reason."""
-    return Table(
+    return ReportTable(
         ("choice", "value", "reason"), tuple((choice.choice, choice.value, choice.reason) for choice in choices)
     )
 
