@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Load, compare answers, take times in turn."""
     texts, labels = texts_and_labels(arguments)
     texts = texts[: arguments.rows]
-    plan = replace(make_plan(measure_machine()).answering, dtype=arguments.precision)
+    plan = replace(make_plan(measure_machine()).for_inference, dtype=arguments.precision)
     with tempfile.TemporaryDirectory() as place:
         folders = save_adapters(arguments.model, labels, Path(place), arguments.adapters)
         merged = merged_turns(folders[0], plan, texts)

@@ -144,7 +144,7 @@ class Watch(Progress):
         self.started = time.perf_counter()
         self.curve: list[tuple[float, float]] = []
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """One line of liftune's."""
         if found := TOLD.search(text):
             self.curve.append((time.perf_counter() - self.started, float(found["accuracy"])))

@@ -39,7 +39,7 @@ class Progress:
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """One line."""
         self._console.print(text, markup=False, soft_wrap=True)
 

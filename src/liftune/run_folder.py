@@ -95,7 +95,7 @@ class RunFolder:
         self.path, self._ground = path, ground
 
     @classmethod
-    def claim(cls, out: str | None, *, name: str) -> RunFolder:
+    def create(cls, out: str | None, *, name: str) -> RunFolder:
         """A folder for a new run; nothing is left on disk until the first result is saved.
 
         Args:
@@ -132,7 +132,7 @@ class RunFolder:
         return cls(path)
 
     @contextlib.contextmanager
-    def tidied(self) -> Iterator[None]:
+    def cleanup_on_error(self) -> Iterator[None]:
         """What ends a run early is told what stays on disk; where no contender has answered yet, nothing stays."""
         try:
             yield

@@ -26,7 +26,7 @@ LAPTOP = MachineFacts(
 )
 SERVER = dataclasses.replace(LAPTOP, devices=("cuda", "cpu"), accelerators=1, accelerator_bfloat16=True)
 OLD_CARD = dataclasses.replace(SERVER, accelerator_bfloat16=False)
-HAND_WRITTEN = {"packing", "fused-lora", "last-layer", "cheap-dropout", "lanes"}
+HAND_WRITTEN = {"packing", "fused-lora", "last-layer", "pooled-dropout", "parallel-passes"}
 
 
 @pytest.mark.parametrize("facts", [LAPTOP, SERVER, OLD_CARD], ids=["laptop", "server", "old card"])
@@ -50,7 +50,7 @@ def test_what_was_written_for_processors_stays_off_elsewhere() -> None:
 @pytest.mark.parametrize("facts", [LAPTOP, SERVER], ids=["laptop", "server"])
 def test_with_none_the_plan_is_what_torch_does_by_itself(facts: MachineFacts) -> None:
     plan = make_plan(facts, accelerations=())
-    assert (plan.dtype, plan.answers, plan.attention) == ("float32", "float32", "sdpa")
+    assert (plan.dtype, plan.inference_dtype, plan.attention) == ("float32", "float32", "sdpa")
     assert plan.micro_batch_rows == plan.micro_batch_tokens == UNCUT
     assert plan.accelerations == plan.asked == frozenset()
 
@@ -66,7 +66,7 @@ def test_each_can_be_the_only_one_and_the_only_one_left_out(name: str) -> None:
 
 def test_what_is_merely_slower_is_done_where_it_is_asked_for() -> None:
     assert "bfloat16" not in make_plan(LAPTOP).accelerations
-    plan = make_plan(LAPTOP, accelerations=["bfloat16", "fast-attention"])
+    plan = make_plan(LAPTOP, accelerations=["bfloat16", "attention-kernel"])
     assert (plan.dtype, plan.attention) == ("bfloat16", "eager"), "attention goes by the precision that was asked for"
     reason = next(choice.reason for choice in plan.choices if choice.choice == "bfloat16")
     assert "asked for" in reason

@@ -42,7 +42,7 @@ def test_an_accelerator_is_taken_where_there_is_one() -> None:
 
 def test_every_choice_carries_its_reason() -> None:
     assert all(choice.reason and choice.value for choice in make_plan(LAPTOP).choices)
-    assert {choice.choice for choice in make_plan(LAPTOP).choices} >= {"device", "bfloat16", "fast-attention"}
+    assert {choice.choice for choice in make_plan(LAPTOP).choices} >= {"device", "bfloat16", "attention-kernel"}
 
 
 def test_a_device_that_is_not_here_is_refused_and_never_replaced() -> None:

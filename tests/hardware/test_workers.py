@@ -33,7 +33,7 @@ from liftune.training.micro_batches import assign_to_workers
 from liftune.training.schedule import Schedule
 
 SIDE_BY_SIDE = Plan(accelerations=frozenset({*PACKED, "length-batches"}))
-ONE_BY_ONE = SIDE_BY_SIDE.without({"lanes": "left out"})
+ONE_BY_ONE = SIDE_BY_SIDE.without({"parallel-passes": "left out"})
 FAMILY = "bert"
 
 
@@ -73,7 +73,7 @@ def loop_of(classifier: Classifier, splits: Splits) -> Loop:
 def gradients(classifier: Classifier, splits: Splits) -> tuple[float, dict[str, Tensor]]:
     loop = loop_of(classifier, splits)
     classifier.model.train()
-    with open_workers(classifier.plan.lanes, random=True) as lanes:
+    with open_workers(classifier.plan.workers, random=True) as lanes:
         loss = loop.backward(assign_to_workers(np.arange(16), loop.rows.lengths.tolist(), classifier.plan), lanes)
     found = {name: p.grad for name, p in classifier.trainable() if p.grad is not None}
     assert found
@@ -86,7 +86,7 @@ def test_every_method_gets_the_gradients_of_passes_in_turn(
 ) -> None:
     side = attached(folder(0.0), splits, SIDE_BY_SIDE, method)
     turn = attached(folder(0.0), splits, ONE_BY_ONE, method)
-    assert (side.plan.lanes, turn.plan.lanes) == (1 if method == "prefix" else WORKERS, 1)
+    assert (side.plan.workers, turn.plan.workers) == (1 if method == "prefix" else WORKERS, 1)
     loss, found = gradients(side, splits)
     expected_loss, expected = gradients(turn, splits)
     assert loss == pytest.approx(expected_loss, rel=1e-4)
@@ -113,7 +113,7 @@ def test_answers_are_those_of_one_lane(folder: Callable[[float], Path], splits: 
 @pytest.mark.parametrize("cheap", [True, False])
 def test_a_seed_decides_a_run_with_dropout(cheap: bool, folder: Callable[[float], Path], splits: Splits) -> None:
     """However the threads come to run: whatever they draw is their own, and sums are taken in one order."""
-    off = {} if cheap else {"cheap-dropout": "left out"}
+    off = {} if cheap else {"pooled-dropout": "left out"}
     spec = TrainSpec(epochs=2, batch_size=8, head="random")
     schedule = Schedule.of(spec, rows=len(splits.train), learning_rate=1e-3)
     runs = []

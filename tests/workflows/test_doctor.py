@@ -63,7 +63,7 @@ def test_a_model_says_which_accelerations_do_not_fit_it_and_why(tmp_path: Path) 
     """The doctor asks as a run does: by attaching to the model."""
     found = liftune.doctor(model=str(save_tiny("gpt2", tmp_path / "gpt2")))
     assert found.model is not None
-    assert set(found.model.unfit) == {"packing", "fused-lora", "last-layer", "cheap-dropout", "lanes"}
+    assert set(found.model.unfit) == {"packing", "fused-lora", "last-layer", "pooled-dropout", "parallel-passes"}
     reasons = {choice.choice: (choice.value, choice.reason) for choice in found.plan}
     for name, reason in found.model.unfit.items():
         assert reason

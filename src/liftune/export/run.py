@@ -101,7 +101,7 @@ def export(
         if kind != "merged":
             check_family(original.backbone.model.config)
         check = _check(original, folder, card, rows)
-        said.say(f"checking on {len(check.rows):,} rows ({check.source})")
+        said.log(f"checking on {len(check.rows):,} rows ({check.source})")
         merged = open_merged(folder, plan=Plan(attention="sdpa"))
         parity = _merged(merged, check, fresh) if kind == "merged" else _bundle(merged, check, kind, fresh, said)
         if parity.excesses and not accept_gap:
@@ -139,7 +139,7 @@ def _bundle(merged: Classifier, check: Check, kind: Format, fresh: Path, said: P
     # On too few rows none can pass: the cheapest then shows what there is.
     for scheme in SCHEMES if len(check.rows) >= rows_needed() else SCHEMES[:1]:
         found.append(tried(scheme))
-        said.say("\n".join(found[-1].lines()[1:]))
+        said.log("\n".join(found[-1].lines()[1:]))
         if not found[-1].excesses:
             break
     best = min(found, key=lambda each: (len(each.excesses), each.batches[0].flipped))

@@ -142,13 +142,15 @@ def last_layer(facts: MachineFacts, device: str, dtype: str) -> Decision:
     return _on_processors(device, "the head reads one state of a row, so the others need no last layer")
 
 
-@ACCELERATIONS.entry("cheap-dropout", summary="Dropout masks cut from a pool.", lacks=_not_a_processor)
+@ACCELERATIONS.entry("pooled-dropout", summary="Dropout masks cut from a pool.", lacks=_not_a_processor)
 def pooled_dropout(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """On processors, where drawing random numbers takes a visible share of a step."""
     return _on_processors(device, "random numbers for each mask would cost more than what they mask")
 
 
-@ACCELERATIONS.entry("lanes", summary="Passes side by side, each on its share of the cores.", lacks=_not_a_processor)
+@ACCELERATIONS.entry(
+    "parallel-passes", summary="Passes side by side, each on its share of the cores.", lacks=_not_a_processor
+)
 def parallel_passes(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """On processors with more than one core, whose cores would else wait for each other inside every product."""
     if device == "cpu" and facts.threads < 2:
@@ -162,7 +164,7 @@ def token_cache(facts: MachineFacts, device: str, dtype: str) -> Decision:
     return True, "rows are tokenised once, and read as they are needed"
 
 
-@ACCELERATIONS.entry("fast-attention", summary="The attention that was measured as faster.")
+@ACCELERATIONS.entry("attention-kernel", summary="The attention that was measured as faster.")
 def attention_kernel(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """Everywhere; what is faster depends on precision."""
     return True, measured_attention(facts, device, dtype)[1]

@@ -37,7 +37,7 @@ class Plan:
     device: str = "cpu"
     dtype: Precision = "float32"
     """Of frozen weights and of matrix products in training; trained weights and the optimizer are always float32."""
-    answers: Precision = "float32"
+    inference_dtype: Precision = "float32"
     """The same, when a tuned model answers. An adapter that was tuned on rounded weights answers best, and as plain
     PEFT does, on exact ones; large logits show bfloat16's rounding in the second digit of a log-probability."""
     attention: Literal["eager", "sdpa"] = "eager"
@@ -59,14 +59,14 @@ class Plan:
         return self.micro_batch_rows, self.micro_batch_tokens
 
     @property
-    def lanes(self) -> int:
+    def workers(self) -> int:
         """How many passes run side by side."""
-        return WORKERS if "lanes" in self.accelerations else 1
+        return WORKERS if "parallel-passes" in self.accelerations else 1
 
     @property
-    def answering(self) -> Plan:
+    def for_inference(self) -> Plan:
         """The plan by which a tuned model answers."""
-        return replace(self, dtype=self.answers)
+        return replace(self, dtype=self.inference_dtype)
 
     def without(self, unfit: Mapping[str, str]) -> Plan:
         """The plan with some accelerations off, as they do not fit a model; the choices say so.
@@ -109,8 +109,8 @@ def make_plan(facts: MachineFacts, *, device: str | None = None, accelerations: 
     return Plan(
         device=device or kind,
         dtype=dtype,
-        answers=answers,
-        attention=measured_attention(facts, kind, dtype)[0] if "fast-attention" in on else "sdpa",
+        inference_dtype=answers,
+        attention=measured_attention(facts, kind, dtype)[0] if "attention-kernel" in on else "sdpa",
         micro_batch_rows=rows,
         micro_batch_tokens=tokens,
         choices=(*settled, *choices),

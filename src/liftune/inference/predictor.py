@@ -202,7 +202,7 @@ def _plan(device: str | None, precision: Precision | None) -> Plan:
     from liftune.hardware.plan import make_plan
 
     made = make_plan(measure_machine(), device=device)
-    dtype = made.answers if precision is None else made.dtype if precision == "fastest" else precision
+    dtype = made.inference_dtype if precision is None else made.dtype if precision == "fastest" else precision
     return replace(made, dtype=dtype, accelerations=made.accelerations - {"token-cache"})
 
 

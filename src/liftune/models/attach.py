@@ -72,12 +72,12 @@ def restore_full_precision(classifier: Classifier, original: Backbone) -> None:
     Args:
         original: the backbone, loaded again; its model is used up.
     """
-    if classifier.plan.answers == "float32":
+    if classifier.plan.inference_dtype == "float32":
         exact = body_matrices(original.model, classifier.head_modules)
         for position, held in classifier.rounded.items():
             held.data = exact[position].data.to(held.device)
         classifier.rounded = {}
-    classifier.plan = classifier.plan.answering
+    classifier.plan = classifier.plan.for_inference
 
 
 def check_method(backbone: Backbone, method: Method, options: Options) -> None:

@@ -219,7 +219,7 @@ class Classifier:
                 work(*item)
 
         # What fits into one pass is not worth a thread.
-        with open_workers(self.plan.lanes if len(rows) > _FEW else 1, random=random) as lanes:
+        with open_workers(self.plan.workers if len(rows) > _FEW else 1, random=random) as lanes:
             (lanes.in_turn if random else lanes.each)(one, self._batches(rows, progress))
 
     def _batches(

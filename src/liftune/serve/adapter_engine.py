@@ -113,6 +113,6 @@ class AdapterLoader:
             from liftune.hardware.plan import make_plan
             from liftune.models.multi_lora.shared_base import AdapterPool
 
-            plan = make_plan(measure_machine(), device=self._device).answering
+            plan = make_plan(measure_machine(), device=self._device).for_inference
             self._shelf = AdapterPool(replace(plan, dtype=self._precision), tokens=self._tokens)
         return self._shelf

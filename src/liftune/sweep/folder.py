@@ -39,7 +39,7 @@ class SweepFolder:
         self.path, self._names = path, dict(names)
 
     @classmethod
-    def claim(cls, spec: SweepSpec) -> SweepFolder:
+    def create(cls, spec: SweepSpec) -> SweepFolder:
         """The folder of a new sweep, or of one that was begun with the same spec.
 
         Raises:
@@ -50,7 +50,7 @@ class SweepFolder:
             _refuse_others(_asked(spec), _read(path / "spec.json"), path)
             check_writable(path)
         else:
-            RunFolder.claim(str(path), name="")
+            RunFolder.create(str(path), name="")
         return cls(path, spec.short_names())
 
     def begin(self, spec: SweepSpec, splits: Splits) -> None:

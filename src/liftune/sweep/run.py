@@ -46,13 +46,13 @@ def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -
     need(*EXTRAS["tune"])
     progress = progress or Progress(quiet=True)
     check_jobs(spec, jobs)
-    folder = SweepFolder.claim(spec)
+    folder = SweepFolder.create(spec)
     splits = load_data(spec.run.data)
     stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
     folder.begin(spec, splits)
     for stage in stages.values():
         if folder.rungs(stage.model) is None:
-            progress.say(f"{stage.model}: the rungs that are not tuned")
+            progress.log(f"{stage.model}: the rungs that are not tuned")
             folder.save_rungs(run_shared_baselines(stage))
     left = [cell for cell in spec.cells() if not folder.settled(cell)]
     tell_start(spec, left, progress)
@@ -85,7 +85,7 @@ def tell_start(spec: SweepSpec, left: Sequence[Cell], progress: Progress) -> Non
     every = len(spec.cells())
     done = f", {every - len(left)} of them done before" if len(left) < every else ""
     models, methods, seeds = len(spec.models), len(spec.methods), len(spec.run.train.seeds)
-    progress.say(f"{every} cells: {models} models, {methods} methods, {seeds} seeds{done}")
+    progress.log(f"{every} cells: {models} models, {methods} methods, {seeds} seeds{done}")
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def run_cells(
     with progress.bar("cells", len(left), speed=False) as advance:
         for number, cell in enumerate(found, start=1):
             folder.save_cell(cell)
-            progress.say(line(cell, number, len(left), stages[cell.model].job.metric))
+            progress.log(line(cell, number, len(left), stages[cell.model].job.metric))
             advance(1, note=f"{cell.method} seed {cell.seed}")
 
 

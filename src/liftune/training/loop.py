@@ -66,7 +66,7 @@ def train(
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
     if classifier.backbone.head == "trained" or spec.head == "fitted":  # a random head has nothing to lose
         best.start(scored(classifier, splits), classifier)
-        progress.say(best.line())
+        progress.log(best.line())
     taught = 0
     steps = 0
     for epoch in range(1, schedule.epochs + 1):
@@ -81,7 +81,7 @@ def train(
             break
         found = scored(classifier, splits)
         best.see(epoch, found, float(np.mean(losses)), seconds, len(loop.rows), classifier)
-        progress.say(best.line())
+        progress.log(best.line())
         if best.stopped:
             break
         if teacher and loop.taught and best.latest >= teacher.score:
@@ -178,7 +178,7 @@ class Loop:
         lengths = self.rows.lengths.tolist()
         method = self.classifier.method
         losses: list[float] = []
-        with open_workers(self.classifier.plan.lanes, random=True) as lanes:
+        with open_workers(self.classifier.plan.workers, random=True) as lanes:
             for batch in batches(order, self.batch_size):
                 losses.append(self.backward(assign_to_workers(batch, lengths, self.classifier.plan), lanes))
                 if not math.isfinite(losses[-1]):

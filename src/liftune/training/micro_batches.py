@@ -55,11 +55,11 @@ def _evenly(order: Sequence[int], lengths: Sequence[int], rows: int, tokens: int
 def assign_to_workers(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[list[list[int]]]:
     """One step's rows by lane, as even in tokens as can be, and each lane's by pass.
 
-    >>> shares(np.array([0, 1, 2, 3]), [9, 1, 8, 2], Plan(accelerations=frozenset({"lanes"})))
+    >>> shares(np.array([0, 1, 2, 3]), [9, 1, 8, 2], Plan(accelerations=frozenset({"parallel-passes"})))
     [[[1, 0]], [[3, 2]]]
     """
-    taken: list[list[int]] = [[] for _ in range(plan.lanes)]
-    tokens = [0] * plan.lanes
+    taken: list[list[int]] = [[] for _ in range(plan.workers)]
+    tokens = [0] * plan.workers
     for row in sorted(batch.tolist(), key=lambda row: -lengths[row]):
         lane = tokens.index(min(tokens))
         taken[lane].append(row)

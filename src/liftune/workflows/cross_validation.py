@@ -41,12 +41,12 @@ def run_cross_validation(job: RunContext, folds: Folds, ladder: Ladder, base: Cl
     """
     climbed = []
     for number, splits in enumerate(folds.parts, 1):
-        job.progress.say(f"fold {number} of {len(folds.parts)}")
+        job.progress.log(f"fold {number} of {len(folds.parts)}")
         climbed.append(run_fold(replace(job, splits=splits), base))
-    job.progress.say("all folds together")
+    job.progress.log("all folds together")
     for name in climbed[0].rungs:
         add_together(job, ladder, name, [each.rungs[name] for each in climbed], folds)
-    job.progress.say("the adapter, on all rows")
+    job.progress.log("the adapter, on all rows")
     final = replace(job, splits=folds.final)
     final = with_soft_labels(final, fit_baselines(final, base))
     _, tuned = tune_and_save(final, ladder_of(folds.final, job.metric))

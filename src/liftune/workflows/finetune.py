@@ -110,7 +110,7 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
     method = find_method(spec.method.name)
     options = parse_options(method, spec.method.options)
     plan = make_plan(measure_machine(), device=spec.model.device, accelerations=spec.train.accelerations)
-    folder = RunFolder.claim(spec.out, name=run_name(spec))
+    folder = RunFolder.create(spec.out, name=run_name(spec))
     folds = load_folds(spec.data, spec.evaluation.folds) if spec.evaluation.folds else None
     splits = folds.whole if folds else load_data(spec.data)
     metric = check_metric(spec.evaluation.metric, splits.task).name
@@ -119,13 +119,13 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
     spec, backbone = same_length(spec, backbone, options)
     folds = folds.for_labels(backbone.labels) if folds else None
     splits = folds.whole if folds else splits.for_labels(backbone.labels)
-    progress.say(f"{spec.data.source}: {splits.task.value}, {len(splits.labels)} labels, {counted(splits, folds)}")
-    progress.say(
+    progress.log(f"{spec.data.source}: {splits.task.value}, {len(splits.labels)} labels, {counted(splits, folds)}")
+    progress.log(
         f"{spec.model.name}: {backbone.family}, {backbone.head} head, {backbone.max_length} tokens, "
         f"{plan.dtype} on {plan.device}"
     )
     for note in backbone.notes:
-        progress.say(f"  {note}")
+        progress.log(f"  {note}")
     job = RunContext(
         spec,
         method,
@@ -297,7 +297,7 @@ def tune_once(job: RunContext, method: Method, options: Any, seed: int) -> tuple
     """A fresh base, tuned by a method under a seed; and the plan by which it was trained."""
     spec, splits = job.spec, job.splits
     taught = f", taught by {job.teacher.name}" if job.teacher else ""
-    job.progress.say(f"tuning by {method.name}{taught}, seed {seed}")
+    job.progress.log(f"tuning by {method.name}{taught}, seed {seed}")
     backbone = load_for(job, seed)
     # --lr and --accelerations speak of the method that was asked for: full fine-tuning beside it keeps its own rate,
     # and of the accelerations what fits it.
@@ -370,4 +370,4 @@ def run_name(spec: RunSpec) -> str:
 def log_contender(job: RunContext, contender: Contender) -> None:
     """One line a rung, as soon as it is known."""
     found = contender.metrics[job.metric]
-    job.progress.say(f"  {contender.name:9}{job.metric} {interval(found)}")
+    job.progress.log(f"  {contender.name:9}{job.metric} {interval(found)}")

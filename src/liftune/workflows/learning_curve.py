@@ -60,7 +60,7 @@ def run_learning_curve(job: RunContext) -> Curve:
     features = _features(job) if parts else {}
     for part in parts:
         rows = len(part.train)
-        job.progress.say(f"learning curve: {rows:,} train rows")
+        job.progress.log(f"learning curve: {rows:,} train rows")
         words = tfidf(part.splits, job.metric)
         answers["tfidf"][rows] = words.logits(job.splits.validation.rows)
         answers["probe"][rows], pupil = _probed(features, part, job.metric)

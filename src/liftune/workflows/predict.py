@@ -73,7 +73,7 @@ def predict(asked: PredictOptions, progress: Progress) -> Iterator[Prediction]:
     asked.check()
     predictor = asked.open()
     if asked.with_base and predictor.base_head == "fresh":
-        progress.say("the base's head is fresh: its answers are chance by construction")
+        progress.log("the base's head is fresh: its answers are chance by construction")
     if asked.source and asked.out:
         _file_to_file(predictor, asked, asked.source, asked.out, progress)
         return iter(())
@@ -83,7 +83,7 @@ def predict(asked: PredictOptions, progress: Progress) -> Iterator[Prediction]:
     answers = predictor.predict(rows)
     if asked.out and asked.out != PIPE:
         write(asked.out, answers)
-        progress.say(f"{len(answers):,} rows answered: {asked.out}")
+        progress.log(f"{len(answers):,} rows answered: {asked.out}")
         return iter(())
     return iter(answers)
 
@@ -107,4 +107,4 @@ def _file_to_file(predictor: Answerer, asked: PredictOptions, source: str, out: 
         progress=progress,
     )
     told = f"; {errors:,} of them have an error, told in their column 'error'" if errors else ""
-    progress.say(f"{rows:,} rows answered: {out}{told}")
+    progress.log(f"{rows:,} rows answered: {out}{told}")

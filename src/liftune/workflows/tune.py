@@ -65,7 +65,7 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     need(*EXTRAS["tune"])
     started = time.time()
     job, base = prepare(spec, progress or Progress(quiet=True))
-    with job.folder.tidied():
+    with job.folder.cleanup_on_error():
         job.folder.save_inputs(spec, job.splits)
         ladder = Ladder(job.splits, job.metric, job.keep)
         doubts: tuple[LabelErrorSummary | None, Shift | None] = (None, None)
@@ -89,9 +89,9 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
 def publish_report(job: RunContext, record: RunRecord) -> None:
     """The adapter's card and the page; the run is whole without the page."""
     try:
-        job.progress.say(f"report: {publish(job.folder, record)}")
+        job.progress.log(f"report: {publish(job.folder, record)}")
     except MissingExtra as error:
-        job.progress.say(
+        job.progress.log(
             f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html"
         )
 
@@ -164,7 +164,7 @@ def evaluate_model(
     """
     need(*EXTRAS["tune"])
     started = time.time()
-    plan = make_plan(measure_machine(), device=model.device).answering
+    plan = make_plan(measure_machine(), device=model.device).for_inference
     folder = adapter_folder(model.name)
     if folder is not None:
         _refuse_settled(model)
@@ -178,7 +178,7 @@ def evaluate_model(
     splits = splits.for_labels(classifier.labels)
     metric = check_metric(metric, splits.task).name
     if progress:
-        progress.say(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
+        progress.log(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
     answering = time.perf_counter()
     logits = classifier.logits(splits.test.rows)
     seconds = time.perf_counter() - answering

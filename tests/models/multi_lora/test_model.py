@@ -157,7 +157,7 @@ def test_lanes_answer_as_one_does(dtype: str, tmp_path: Path, monkeypatch: pytes
     opened = [shelf.open(save_tuned(base, tmp_path / str(labels), labels=labels)) for labels in (2, 6, 77)]
     one = answers(opened, TEXTS)
     mixed = opened[0].mixed
-    mixed.base.plan = replace(mixed.base.plan, accelerations=mixed.base.plan.accelerations | {"lanes"})
+    mixed.base.plan = replace(mixed.base.plan, accelerations=mixed.base.plan.accelerations | {"parallel-passes"})
     passes = []
     placed = mixed._places.set
     monkeypatch.setattr(mixed._places, "set", lambda *batch: (passes.append(current_worker().index), placed(*batch)))

@@ -45,7 +45,7 @@ def learnt(folder: Path, attention: str) -> tuple[str, torch.Tensor, dict[str, t
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_either_attention_answers_and_learns_alike(family: str, tmp_path: Path) -> None:
-    """What `fast-attention` switches: eager is plain products and a softmax, sdpa is torch's fused kernel."""
+    """What `attention-kernel` switches: eager is plain products and a softmax, sdpa is torch's fused kernel."""
     save_tiny(family, tmp_path / family)
     eager, expected, gradients = learnt(tmp_path / family, "eager")
     taken, found, others = learnt(tmp_path / family, "sdpa")

@@ -614,7 +614,7 @@ def test_in_bfloat16_fused_modular_and_plain_answers_agree(family: str, still: C
 
 @pytest.mark.parametrize("family", FAMILIES_PACKED)
 def test_after_training_in_bfloat16_the_exact_weights_answer(family: str, still: Callable[[str], Path]) -> None:
-    plan = Plan(dtype="bfloat16", answers="float32", accelerations=frozenset(PACKED))
+    plan = Plan(dtype="bfloat16", inference_dtype="float32", accelerations=frozenset(PACKED))
     tuned = attached(still(family), "lora", plan)
     optimizer = torch.optim.AdamW([p for _, p in tuned.trainable()], lr=1e-2)
     for step in range(3):

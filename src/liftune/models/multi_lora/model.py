@@ -114,7 +114,7 @@ class MixedModel:
 
         lengths = [len(each.encoded) for each in asked]
         tokens, longest = sum(lengths), max(lengths, default=0)
-        lanes = min(self.base.plan.lanes, max(1, tokens // LANE_TOKENS))
+        lanes = min(self.base.plan.workers, max(1, tokens // LANE_TOKENS))
         with self._lock, open_workers(lanes) as opened:
             self._updates.stacks.hold(each.model for each in asked)
             try:

@@ -22,7 +22,7 @@ from liftune.models.packed.layouts import Encoder, find_encoder
 if TYPE_CHECKING:
     from liftune.models.classifier import Classifier
 
-PACKING, FUSED, LAST, CHEAP, LANES = "packing", "fused-lora", "last-layer", "cheap-dropout", "lanes"
+PACKING, FUSED, LAST, CHEAP, LANES = "packing", "fused-lora", "last-layer", "pooled-dropout", "parallel-passes"
 PACKED = (PACKING, FUSED, LAST, CHEAP, LANES)
 #: Largest gap of a logit, relative to the largest logit, between the model's own encoder and the packed one.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
