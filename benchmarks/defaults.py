@@ -29,7 +29,7 @@ from liftune.report.base import p_value
 from liftune.report.sections.results import interval
 from liftune.run_folder import RunFolder
 from liftune.tasks.base import encode
-from liftune.workflows.tune import tuned_evaluation
+from liftune.workflows.compare import tuned_evaluation
 
 #: What recipes.py can train, and what the table calls it.
 TRAINED = {"lora": "notebook LoRA", "full": "Trainer full"}

@@ -30,7 +30,8 @@ from liftune.progress import Progress
 from liftune.spec import RunSpec
 from liftune.training.throughput import speed_of
 from liftune.workflows import tune as tune_workflow
-from liftune.workflows.finetune import RunContext, prepare, tune_once
+from liftune.workflows.context import RunContext, prepare
+from liftune.workflows.finetune import tune_once
 
 #: How liftune tells of an evaluation on validation.
 TOLD = re.compile(r"epoch (?P<epoch>\S+) of .*validation accuracy (?P<accuracy>[\d.]+)")

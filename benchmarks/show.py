@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from liftune.hardware.measure import processor_name
-from liftune.workflows.tune import versions
+from liftune.versions import versions
 
 #: Whose versions a number may depend on.
 RECORDED = ("liftune", "torch", "transformers", "peft", "accelerate", "datasets", "setfit", "adapters", "numpy")

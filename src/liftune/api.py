@@ -114,7 +114,7 @@ def evaluate(data: str, *, model: str | Path, metric: str | None = None, **optio
     Args:
         options: data and model options of `tune`: text, label, task, test_rows, label_map, device, ...
     """
-    from liftune.workflows.tune import evaluate_model
+    from liftune.workflows.evaluate import evaluate_model
 
     spec = RunSpec.of(data=data, model=str(model), **options)
     return evaluate_model(spec.data, spec.model, metric=metric)
@@ -122,7 +122,7 @@ def evaluate(data: str, *, model: str | Path, metric: str | None = None, **optio
 
 def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> RunRecord:
     """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`."""
-    from liftune.workflows.tune import compare_runs
+    from liftune.workflows.compare import compare_runs
 
     return compare_runs(str(a), str(b), metric=metric)
 

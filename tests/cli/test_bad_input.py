@@ -14,7 +14,7 @@ from tiny_models import save_tiny
 
 from liftune import run_folder as artifact
 from liftune.cli.main import main
-from liftune.workflows.finetune import RunContext
+from liftune.workflows.context import RunContext
 
 GOOD = "text,label\n" + "".join(f"{mood} number {i},{mood}\n" for i in range(12) for mood in ("glad", "sad"))
 Write = Callable[[Path], Any]

@@ -24,7 +24,7 @@ from liftune.records.calibration import Cutoff
 from liftune.records.run import Contender, RunRecord
 from liftune.run_folder import RunFolder
 from liftune.tasks.base import TaskKind, decide, encode, probabilities
-from liftune.workflows import finetune as climb
+from liftune.workflows import finetune
 
 
 def called(*argv: str, code: int = 0) -> tuple[str, str]:
@@ -152,7 +152,7 @@ def test_a_temperature_that_is_kept_is_in_every_answer(
         raw.append(logits)
         return Calibrator("vector", kept, "it was asked for")
 
-    monkeypatch.setattr(climb, "calibrate", always)
+    monkeypatch.setattr(finetune, "calibrate", always)
     record = liftune.tune(str(emotions), model=model, out=tmp_path / "run", epochs=1, with_full=True)
     folder = RunFolder.open(tmp_path / "run")
     np.testing.assert_allclose(folder.logits("tuned", "validation"), kept(raw[0]), atol=1e-6)
@@ -171,7 +171,7 @@ def test_a_head_that_cannot_be_scaled_is_left_alone_and_says_so(
     model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = Calibrator("temperature", LogitScaling.by(2.0, 2), "it was asked for")
-    monkeypatch.setattr(climb, "calibrate", lambda *args, **options: kept)
+    monkeypatch.setattr(finetune, "calibrate", lambda *args, **options: kept)
     plain = Classifier.logits
     monkeypatch.setattr(Classifier, "logits", lambda self, rows, progress=None: np.tanh(plain(self, rows)))
     record = liftune.tune(str(emotions), model=model, out=tmp_path / "run", epochs=1)

@@ -26,7 +26,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         looks.append(remeasure)
         return LAPTOP
 
-    monkeypatch.setattr(doctoring, "probe", probe)
+    monkeypatch.setattr(doctoring, "measure_machine", probe)
     monkeypatch.setattr(doctoring, "gemm_rate", lambda *_, remeasure, **__: looks.append(remeasure) or 1e9)
     return looks
 

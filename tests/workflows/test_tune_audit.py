@@ -14,7 +14,9 @@ from liftune.report.sections.data_quality import audit_sentences
 from liftune.report.sections.results import sections
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
-from liftune.workflows.tune import compare_runs, evaluate_model, tune
+from liftune.workflows.compare import compare_runs
+from liftune.workflows.evaluate import evaluate_model
+from liftune.workflows.tune import tune
 
 FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
 

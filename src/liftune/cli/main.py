@@ -207,7 +207,7 @@ def export(
 def evaluate(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
     """Score a model on a data set's test rows, every metric with its interval; one file is all test rows."""
     from liftune.progress import Progress
-    from liftune.workflows.tune import evaluate_model
+    from liftune.workflows.evaluate import evaluate_model
 
     progress = Progress(quiet=quiet)
     _print_record(
@@ -223,7 +223,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare the tuned models of two runs on the test rows that they share."""
-    from liftune.workflows.tune import compare_runs
+    from liftune.workflows.compare import compare_runs
 
     _print_record(compare_runs(a, b, metric=metric), as_json=as_json)
 

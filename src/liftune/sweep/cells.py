@@ -30,15 +30,9 @@ from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord
 from liftune.run_folder import RunFolder, atomic_write
 from liftune.sweep.grid import Cell, SweepSpec
-from liftune.workflows.finetune import (
-    RunContext,
-    logits_of,
-    run_base_and_probe,
-    run_baselines,
-    same_length,
-    tune_once,
-    with_soft_labels,
-)
+from liftune.workflows.baselines import run_base_and_probe, run_baselines, with_soft_labels
+from liftune.workflows.context import RunContext, same_length
+from liftune.workflows.finetune import logits_of, tune_once
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from liftune.sweep.cells import Stage, run_shared_baselines, set_stage, tune_cel
 from liftune.sweep.folder import SweepFolder
 from liftune.sweep.grid import Cell, SweepSpec
 from liftune.sweep.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
-from liftune.workflows.tune import versions
+from liftune.versions import versions
 
 
 def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -> SweepRecord:

@@ -17,19 +17,9 @@ from liftune.data.folds import Folds
 from liftune.data.splits import Splits
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.models.classifier import Classifier
-from liftune.workflows.finetune import (
-    FinetuneResult,
-    RunContext,
-    add_tuned,
-    fit_baselines,
-    log_contender,
-    run_base_and_probe,
-    run_baselines,
-    run_full_finetuning,
-    tune_and_save,
-    tune_seeds,
-    with_soft_labels,
-)
+from liftune.workflows.baselines import fit_baselines, run_base_and_probe, run_baselines, with_soft_labels
+from liftune.workflows.context import RunContext, log_contender
+from liftune.workflows.finetune import FinetuneResult, add_tuned, run_full_finetuning, tune_and_save, tune_seeds
 
 
 def run_cross_validation(job: RunContext, folds: Folds, ladder: Ladder, base: Classifier) -> FinetuneResult:

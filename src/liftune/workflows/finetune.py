@@ -1,84 +1,33 @@
-"""The rungs of the ladder, each climbed by one function.
+"""The fine-tuned contenders: tuned once a seed, calibrated, saved and verified; full fine-tuning beside it.
 
-In: a Job, which holds all that is settled before the first contender answers.  Out: rungs; the adapter on disk.
-Not here: the order of the story (run.py), scoring and verdicts (evidence/).
+In: a RunContext.  Out: contenders on the ladder; the adapter on disk.
+Not here: what is settled before (context.py), the baselines (baselines.py), the training loop (liftune.training).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from liftune.baselines.linear_probe import fit_linear_probe as fit_probe
-from liftune.baselines.soft_labels import BaselineFit, SoftLabels, make_soft_labels
-from liftune.baselines.tfidf import Majority, Tfidf, majority, tfidf
-from liftune.data import load_data
-from liftune.data.folds import Folds
-from liftune.data.load import load_folds
 from liftune.data.splits import Splits
-from liftune.diagnostics.label_errors import find_label_errors
-from liftune.diagnostics.shift import shift
 from liftune.evaluation.calibration import calibrate, calibration_record
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.evaluation.selective import cutoffs
-from liftune.hardware.flops import Shapes
-from liftune.hardware.measure import measure_machine
-from liftune.hardware.plan import Plan, make_plan
-from liftune.metrics.registry import METRICS, check_metric
+from liftune.hardware.plan import Plan
+from liftune.metrics.registry import METRICS
 from liftune.models.adapter_io import save_adapter, verify_saved_adapter
-from liftune.models.attach import attach, check_method, restore_full_precision
-from liftune.models.backbone import Backbone, load_backbone
+from liftune.models.attach import attach, restore_full_precision
 from liftune.models.classifier import Classifier
-from liftune.models.families import position_limit
 from liftune.models.fold_calibration import fold_calibration
-from liftune.models.linear_shapes import shapes_of
-from liftune.models.methods.registry import METHODS, Method, find_method, parse_options, virtual_tokens
-from liftune.progress import Progress
+from liftune.models.methods.registry import METHODS, Method, parse_options
 from liftune.records.base import Head
-from liftune.records.data import LabelErrorSummary, Shift
-from liftune.records.run import Contender
 from liftune.records.training import RoundTripCheck, TrainLog
-from liftune.report.sections.results import interval
-from liftune.run_folder import RunFolder
-from liftune.spec import RunSpec
 from liftune.tasks.base import TaskKind
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """All that is settled before the first contender answers."""
-
-    spec: RunSpec
-    method: Method
-    options: Any
-    splits: Splits
-    metric: str
-    plan: Plan
-    folder: RunFolder
-    progress: Progress
-    shapes: Shapes
-    """Of the model before it is changed."""
-    notes: tuple[str, ...] = ()
-    """What loading the model said."""
-    folds: Folds | None = None
-    """With --folds: `splits` is then the whole, every row of it test."""
-    teacher: SoftLabels | None = None
-    """Of train's rows; known when the cheap rungs are."""
-    base_model: str = ""
-    """Its hub id, empty for a local folder."""
-    base_license: str | None = None
-
-    def keep(self, name: str, answers: ContenderLogits) -> None:
-        """Put a contender's logits on disk as soon as they are known."""
-        self.folder.save_logits(name, test=answers.test, validation=answers.validation)
+from liftune.workflows.context import RunContext, load_for, log_contender
 
 
 @dataclass(frozen=True)
@@ -103,135 +52,6 @@ class SeedRun:
     head: Head
     trainable_parameters: int
     max_length: int
-
-
-def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
-    """Check everything that can be checked before anything is computed; load rows and base."""
-    method = find_method(spec.method.name)
-    options = parse_options(method, spec.method.options)
-    plan = make_plan(measure_machine(), device=spec.model.device, accelerations=spec.train.accelerations)
-    folder = RunFolder.create(spec.out, name=run_name(spec))
-    folds = load_folds(spec.data, spec.evaluation.folds) if spec.evaluation.folds else None
-    splits = folds.whole if folds else load_data(spec.data)
-    metric = check_metric(spec.evaluation.metric, splits.task).name
-    backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
-    check_method(backbone, method, options)
-    spec, backbone = same_length(spec, backbone, options)
-    folds = folds.for_labels(backbone.labels) if folds else None
-    splits = folds.whole if folds else splits.for_labels(backbone.labels)
-    progress.log(f"{spec.data.source}: {splits.task.value}, {len(splits.labels)} labels, {counted(splits, folds)}")
-    progress.log(
-        f"{spec.model.name}: {backbone.family}, {backbone.head} head, {backbone.max_length} tokens, "
-        f"{plan.dtype} on {plan.device}"
-    )
-    for note in backbone.notes:
-        progress.log(f"  {note}")
-    job = RunContext(
-        spec,
-        method,
-        options,
-        splits,
-        metric,
-        plan,
-        folder,
-        progress,
-        shapes_of(backbone),
-        notes=backbone.notes,
-        folds=folds,
-        base_model="" if Path(backbone.base).is_dir() else backbone.base,
-        base_license=backbone.license,
-    )
-    return job, attach(backbone, None, None, plan=plan)
-
-
-def counted(splits: Splits, folds: Folds | None) -> str:
-    """How many rows there are, in words."""
-    counts = splits.counts
-    if folds:
-        return f"{counts.test:,} rows in {len(folds.parts)} folds"
-    return f"{counts.train:,} train, {counts.validation:,} validation, {counts.test:,} test rows"
-
-
-def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpec, Backbone]:
-    """Shorten every contender's rows to what a method with virtual tokens leaves room for: all must read the same."""
-    room = position_limit(backbone.model)
-    tokens = backbone.max_length if room is None else min(backbone.max_length, room - virtual_tokens(options))
-    model = spec.model.model_copy(update={"max_length": tokens})
-    return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
-
-
-def run_baselines(job: RunContext, ladder: Ladder) -> BaselineFit:
-    """What needs no pretrained model: the majority class, and tf-idf with a linear model, which may teach."""
-    fits: dict[str, Callable[[], Majority | Tfidf]] = {
-        "majority": lambda: majority(job.splits),
-        "tfidf": lambda: tfidf(job.splits, job.metric),
-    }
-    for name, fit in fits.items():
-        started = time.perf_counter()
-        scorer = fit()
-        answers = ContenderLogits.of(scorer, job.splits, train_seconds=time.perf_counter() - started)
-        log_contender(job, ladder.add(name, [answers], trainable_parameters=scorer.trainable_parameters))
-    assert isinstance(scorer, Tfidf)
-    return scorer.pupil(job.splits.train.rows)
-
-
-def run_base_and_probe(job: RunContext, ladder: Ladder, base: Classifier) -> BaselineFit:
-    """The model as it is, and a linear model on its frozen features, which may teach: from one pass over each part.
-
-    A fresh head is flagged: the base's score is then chance by construction.
-    """
-    splits = job.splits
-    parts = {}
-    took = {}
-    for name, split in (("validation", splits.validation), ("test", splits.test), ("train", splits.train)):
-        started = time.perf_counter()
-        with job.progress.bar(f"base reads {name}", len(split)) as advance:
-            parts[name] = base.read(split.rows, advance)
-        took[name] = time.perf_counter() - started
-        if name == "test":
-            answers = ContenderLogits(parts["validation"][0], parts["test"][0], took["test"])
-            log_contender(job, ladder.add("base", [answers], head=base.backbone.head, max_length=base.max_length))
-    started = time.perf_counter()
-    fitted = fit_probe(parts["train"][1], parts["validation"][1], splits, job.metric)
-    train_seconds = took["train"] + time.perf_counter() - started
-    validation, test = (fitted.logits_of(parts[name][1]) for name in ("validation", "test"))
-    contender = ladder.add(
-        "probe",
-        [ContenderLogits(validation, test, took["test"], train_seconds)],
-        trainable_parameters=fitted.trainable_parameters,
-        max_length=base.max_length,
-        notes=(f"{fitted.pooling} pooling, {fitted.scaling} scaling, C = {fitted.strength:g}, chosen on validation",),
-    )
-    log_contender(job, contender)
-    return fitted.pupil(parts["train"][1])
-
-
-def fit_baselines(job: RunContext, base: Classifier) -> list[BaselineFit]:
-    """The rungs that may teach, fitted without taking part in a ladder."""
-    splits = job.splits
-    train, validation = base.features(splits.train.rows), base.features(splits.validation.rows)
-    fitted = fit_probe(train, validation, splits, job.metric)
-    return [tfidf(splits, job.metric).pupil(splits.train.rows), fitted.pupil(train)]
-
-
-def with_soft_labels(job: RunContext, pupils: Sequence[BaselineFit]) -> RunContext:
-    """The job with the stronger of the cheap rungs, to learn from beside the labels, where that is wanted."""
-    wanted = bool(job.spec.train.teacher_share)
-    return replace(job, teacher=make_soft_labels(pupils, job.splits, seed=job.spec.data.seed) if wanted else None)
-
-
-def diagnose_data(job: RunContext, features: NDArray[np.float32]) -> tuple[LabelErrorSummary | None, Shift | None]:
-    """What to doubt of the rows themselves, told by linear models: labels of train, and that test is drawn alike.
-
-    Args:
-        features: (N, D) of the train rows.
-    """
-    splits = job.splits
-    doubts = find_label_errors(splits.train, splits.task, features)
-    if doubts is None:
-        return None, shift(splits)
-    job.folder.save_suspects(doubts.listed)
-    return doubts.found, shift(splits)
 
 
 def run_finetuning(job: RunContext, ladder: Ladder) -> FinetuneResult:
@@ -314,12 +134,6 @@ def tune_once(job: RunContext, method: Method, options: Any, seed: int) -> tuple
     return classifier, trained_by, log
 
 
-def load_for(job: RunContext, seed: int) -> Backbone:
-    """The base, with a fresh head drawn from the seed where the data need one."""
-    splits = job.splits
-    return load_backbone(job.spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=job.plan)
-
-
 def logits_of(job: RunContext, classifier: Classifier, log: TrainLog) -> ContenderLogits:
     """What a tuned model answers to validation and test, calibrated; from here on the classifier answers so."""
     splits = job.splits
@@ -359,15 +173,3 @@ def learnt_on_validation(job: RunContext, answers: ContenderLogits, base: Conten
         "base_thresholds": decisions.thresholds if decisions else None,
         "cutoffs": cutoffs(answers.validation, splits.encoded(splits.validation), splits.task),
     }
-
-
-def run_name(spec: RunSpec) -> str:
-    """A folder name that says what was run: `imdb-distilbert-base-uncased-lora`."""
-    parts = (spec.data.source.removeprefix("sample:"), spec.model.name, spec.method.name)
-    return "-".join(Path(part).name.split(".")[0].split("@")[0].replace(":", "-") or "data" for part in parts)
-
-
-def log_contender(job: RunContext, contender: Contender) -> None:
-    """One line a rung, as soon as it is known."""
-    found = contender.metrics[job.metric]
-    job.progress.log(f"  {contender.name:9}{job.metric} {interval(found)}")

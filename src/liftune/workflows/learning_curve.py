@@ -28,7 +28,9 @@ from liftune.models.attach import attach
 from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook, CurvePoint, NextStep
 from liftune.types import FloatArray
-from liftune.workflows.finetune import RunContext, load_for, tune_once, with_soft_labels
+from liftune.workflows.baselines import with_soft_labels
+from liftune.workflows.context import RunContext, load_for
+from liftune.workflows.finetune import tune_once
 
 #: Shares of train below all of it.
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)

@@ -1,0 +1,135 @@
+"""Everything that is settled before the first contender is scored.
+
+In: a RunSpec.  Out: a RunContext, and the base model with its head.
+Not here: fitting or tuning a contender (baselines.py, finetune.py), the order of the workflow (tune.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from liftune.baselines.soft_labels import SoftLabels
+from liftune.data import load_data
+from liftune.data.folds import Folds
+from liftune.data.load import load_folds
+from liftune.data.splits import Splits
+from liftune.evaluation.ladder import ContenderLogits
+from liftune.hardware.flops import Shapes
+from liftune.hardware.measure import measure_machine
+from liftune.hardware.plan import Plan, make_plan
+from liftune.metrics.registry import check_metric
+from liftune.models.attach import attach, check_method
+from liftune.models.backbone import Backbone, load_backbone
+from liftune.models.classifier import Classifier
+from liftune.models.families import position_limit
+from liftune.models.linear_shapes import shapes_of
+from liftune.models.methods.registry import Method, find_method, parse_options, virtual_tokens
+from liftune.progress import Progress
+from liftune.records.run import Contender
+from liftune.report.sections.results import interval
+from liftune.run_folder import RunFolder
+from liftune.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """All that is settled before the first contender answers."""
+
+    spec: RunSpec
+    method: Method
+    options: Any
+    splits: Splits
+    metric: str
+    plan: Plan
+    folder: RunFolder
+    progress: Progress
+    shapes: Shapes
+    """Of the model before it is changed."""
+    notes: tuple[str, ...] = ()
+    """What loading the model said."""
+    folds: Folds | None = None
+    """With --folds: `splits` is then the whole, every row of it test."""
+    teacher: SoftLabels | None = None
+    """Of train's rows; known when the cheap rungs are."""
+    base_model: str = ""
+    """Its hub id, empty for a local folder."""
+    base_license: str | None = None
+
+    def keep(self, name: str, answers: ContenderLogits) -> None:
+        """Put a contender's logits on disk as soon as they are known."""
+        self.folder.save_logits(name, test=answers.test, validation=answers.validation)
+
+
+def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
+    """Check everything that can be checked before anything is computed; load rows and base."""
+    method = find_method(spec.method.name)
+    options = parse_options(method, spec.method.options)
+    plan = make_plan(measure_machine(), device=spec.model.device, accelerations=spec.train.accelerations)
+    folder = RunFolder.create(spec.out, name=run_name(spec))
+    folds = load_folds(spec.data, spec.evaluation.folds) if spec.evaluation.folds else None
+    splits = folds.whole if folds else load_data(spec.data)
+    metric = check_metric(spec.evaluation.metric, splits.task).name
+    backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
+    check_method(backbone, method, options)
+    spec, backbone = same_length(spec, backbone, options)
+    folds = folds.for_labels(backbone.labels) if folds else None
+    splits = folds.whole if folds else splits.for_labels(backbone.labels)
+    progress.log(f"{spec.data.source}: {splits.task.value}, {len(splits.labels)} labels, {counted(splits, folds)}")
+    progress.log(
+        f"{spec.model.name}: {backbone.family}, {backbone.head} head, {backbone.max_length} tokens, "
+        f"{plan.dtype} on {plan.device}"
+    )
+    for note in backbone.notes:
+        progress.log(f"  {note}")
+    job = RunContext(
+        spec,
+        method,
+        options,
+        splits,
+        metric,
+        plan,
+        folder,
+        progress,
+        shapes_of(backbone),
+        notes=backbone.notes,
+        folds=folds,
+        base_model="" if Path(backbone.base).is_dir() else backbone.base,
+        base_license=backbone.license,
+    )
+    return job, attach(backbone, None, None, plan=plan)
+
+
+def counted(splits: Splits, folds: Folds | None) -> str:
+    """How many rows there are, in words."""
+    counts = splits.counts
+    if folds:
+        return f"{counts.test:,} rows in {len(folds.parts)} folds"
+    return f"{counts.train:,} train, {counts.validation:,} validation, {counts.test:,} test rows"
+
+
+def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpec, Backbone]:
+    """Shorten every contender's rows to what a method with virtual tokens leaves room for: all must read the same."""
+    room = position_limit(backbone.model)
+    tokens = backbone.max_length if room is None else min(backbone.max_length, room - virtual_tokens(options))
+    model = spec.model.model_copy(update={"max_length": tokens})
+    return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
+
+
+def run_name(spec: RunSpec) -> str:
+    """A folder name that says what was run: `imdb-distilbert-base-uncased-lora`."""
+    parts = (spec.data.source.removeprefix("sample:"), spec.model.name, spec.method.name)
+    return "-".join(Path(part).name.split(".")[0].split("@")[0].replace(":", "-") or "data" for part in parts)
+
+
+def load_for(job: RunContext, seed: int) -> Backbone:
+    """The base, with a fresh head drawn from the seed where the data need one."""
+    splits = job.splits
+    return load_backbone(job.spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=job.plan)
+
+
+def log_contender(job: RunContext, contender: Contender) -> None:
+    """One line a rung, as soon as it is known."""
+    found = contender.metrics[job.metric]
+    job.progress.log(f"  {contender.name:9}{job.metric} {interval(found)}")

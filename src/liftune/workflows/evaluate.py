@@ -1,0 +1,97 @@
+"""Score one model on the test rows of a data set.
+
+In: data and a model: a run, an adapter, or a pretrained model with its own head.  Out: a RunRecord.
+Not here: comparing with other contenders (tune.py, compare.py).
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from liftune.data.load import load_test
+from liftune.errors import EXTRAS, SpecError, need
+from liftune.evaluation.evaluate import score
+from liftune.hardware.measure import measure_machine
+from liftune.hardware.plan import make_plan
+from liftune.metrics.registry import check_metric
+from liftune.models.adapter_io import open_adapter, read_card
+from liftune.models.attach import attach
+from liftune.models.backbone import load_backbone
+from liftune.progress import Progress
+from liftune.records.base import Seconds
+from liftune.records.calibration import Decisions
+from liftune.records.run import Contender, RunRecord
+from liftune.run_folder import adapter_folder
+from liftune.spec import DataSpec, ModelSpec
+from liftune.versions import versions
+
+
+def evaluate_model(
+    data: DataSpec, model: ModelSpec, *, metric: str | None = None, progress: Progress | None = None
+) -> RunRecord:
+    """Score one model on a data set's test rows: a run, an adapter, or a pretrained model with its own head.
+
+    Data of one file are test rows, all of them. Labels that the model lacks count as wrong and are named.
+    """
+    need(*EXTRAS["tune"])
+    started = time.time()
+    plan = make_plan(measure_machine(), device=model.device).for_inference
+    folder = adapter_folder(model.name)
+    if folder is not None:
+        _refuse_settled(model)
+    if folder is None:
+        splits = load_test(data)
+        backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
+        classifier = attach(backbone, None, plan=plan)
+    else:
+        classifier = open_adapter(folder, plan=plan)
+        splits = load_test(data, task=classifier.task)
+    splits = splits.for_labels(classifier.labels)
+    metric = check_metric(metric, splits.task).name
+    if progress:
+        progress.log(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
+    answering = time.perf_counter()
+    logits = classifier.logits(splits.test.rows)
+    seconds = time.perf_counter() - answering
+    thresholds = read_card(folder).thresholds if folder else None
+    head = classifier.backbone.head if folder is None else "trained"
+    contender = Contender(
+        name=Path(model.name).name,
+        head=head,
+        trainable_parameters=0,
+        seconds=Seconds(evaluate=seconds),
+        metrics=score(logits, splits.encoded(splits.test), splits.task, thresholds, groups=splits.test.groups),
+        decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
+        notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
+    )
+    return RunRecord(
+        run=model.name,
+        task=splits.task,
+        labels=splits.labels,
+        partial=splits.partial,
+        rows=splits.counts,
+        audit=splits.audit,
+        contenders=(contender,),
+        comparisons=(),
+        metric=metric,
+        data_fingerprint=splits.fingerprint,
+        max_length=classifier.max_length,
+        model=model.name,
+        plan=plan.choices,
+        versions=versions(),
+        started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        seconds=time.time() - started,
+    )
+
+
+def _refuse_settled(model: ModelSpec) -> None:
+    """Refuse what an adapter's own card says, rather than pass over it."""
+    asked = [name for name in ("label_map", "max_length", "trust_remote_code") if getattr(model, name)]
+    if asked:
+        raise SpecError(
+            f"{model.name} was tuned with its own labels, length and code, which stay as they are",
+            where=", ".join(f"--{name.replace('_', '-')}" for name in asked),
+            hint="leave the option out, or tune again with it",
+        )
