@@ -1,57 +1,18 @@
-"""Methods that act on each weight in blocks: reflections, rotations, circulants, shared shards.
+"""Methods that change each weight block by block: circulants, shared shards.
 
-In: options and a model's shape.  Out: entries of METHODS.  Not here: OFT and BOFT (methods_weight.py).
+In: options and a model's shape.  Out: entries of METHODS.  Not here: rotations by blocks (orthogonal.py).
 """
 
 from __future__ import annotations
 
-from math import gcd
 from typing import TYPE_CHECKING
 
-from liftune.models.methods import hooks, options, targets
+from liftune.models.methods import hooks, options
 from liftune.models.methods.base import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
-from liftune.models.methods.peft_config import block_size, linear, places
+from liftune.models.methods.peft_config import block_size, common_widths, linear, places
 
 if TYPE_CHECKING:
     from peft import PeftConfig
-
-
-def common_widths(shape: BackboneShape, names: list[str]) -> int:
-    """What must be divided by that which divides every input and every output width."""
-    return gcd(targets.common_width(shape.model, names), targets.common_output_width(shape.model, names))
-
-
-@METHODS.entry(
-    "hra",
-    summary="A chain of learnt reflections before each weight.",
-    options=options.HouseholderOptions,
-    learning_rate=1e-2,
-    families=all_but(*CONV1D_FAMILIES),
-    mergeable=True,
-)
-def hra(chosen: options.HouseholderOptions, shape: BackboneShape) -> PeftConfig:
-    """Yuan et al. 2024 (HRA), without the Gram-Schmidt step. Rate: measured (docs/log.md)."""
-    from peft import HRAConfig
-
-    return HRAConfig(r=chosen.rank, **places(linear(chosen, shape), shape, conv1d=False))
-
-
-@METHODS.entry(
-    "road",
-    summary="Rotates and scales pairs of each weight's outputs.",
-    options=options.RoadOptions,
-    learning_rate=1e-2,
-    families=all_but(*CONV1D_FAMILIES),
-    mergeable=True,
-)
-def road(chosen: options.RoadOptions, shape: BackboneShape) -> PeftConfig:
-    """Liao and Monz 2024 (3-in-1: RoAd). Rate: measured (docs/log.md)."""
-    from peft import RoadConfig
-
-    names = linear(chosen, shape)
-    width = targets.common_output_width(shape.model, names)
-    size = block_size(chosen.group_size, width, most=64, option="group_size")
-    return RoadConfig(variant=chosen.variant, group_size=size, **places(names, shape, conv1d=False))
 
 
 @METHODS.entry(

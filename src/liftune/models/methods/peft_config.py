@@ -6,6 +6,7 @@ Not here: finding them (targets.py).
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 from liftune.errors import MethodError
@@ -45,3 +46,8 @@ def block_size(asked: int | None, width: int, *, most: int, option: str = "block
             hint=f"choose among: {', '.join(map(str, fitting))}",
         )
     return asked
+
+
+def common_widths(shape: BackboneShape, names: list[str]) -> int:
+    """The greatest common divisor of every input and every output width of the target layers."""
+    return gcd(targets.common_width(shape.model, names), targets.common_output_width(shape.model, names))

@@ -1,9 +1,9 @@
 """The tuning methods, by name: METHODS, and how one is found, given options, and refused.
 
 In: a name, raw options, a model's family.  Out: a Method, its checked options.
-Not here: what a method is (method.py), option types (options.py), the PEFT methods' entries (methods_*.py), names of
-modules (targets.py), finding the head, saving, loading (classifier.py, adapter.py). All is listed without torch:
-PEFT is imported where a config is built.
+Not here: what a method is (base.py), option types (options.py), the PEFT methods' entries (one file a kind), names of
+modules (targets.py), the head, saving and loading (attach.py, adapter_io.py). Listing imports no torch: PEFT is imported
+where a config is built.
 
 A learning rate is the source's for text classification where there is one, else that of its nearest kin; the head
 learns at that rate too. Each entry's docstring names the sources.
@@ -15,14 +15,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from liftune.errors import MethodError
-from liftune.models.methods import block as methods_weight_blocks
-from liftune.models.methods import lora as methods_lora
-from liftune.models.methods import low_rank as methods_weight
 from liftune.models.methods import options
-from liftune.models.methods import prompt as methods_prompt
-from liftune.models.methods import sparse as methods_weight_few
 from liftune.models.methods.base import ALL, METHODS, BackboneShape, Families, Method
 from liftune.models.methods.options import Options
+
+# Importing a module registers its entries: this order is the order of listing.
+# isort: off
+from liftune.models.methods import lora  # noqa: F401 - it registers
+from liftune.models.methods import prompt  # noqa: F401 - it registers
+from liftune.models.methods import selective  # noqa: F401 - it registers
+from liftune.models.methods import low_rank  # noqa: F401 - it registers
+from liftune.models.methods import orthogonal  # noqa: F401 - it registers
+from liftune.models.methods import block  # noqa: F401 - it registers
+from liftune.models.methods import sparse  # noqa: F401 - it registers
+# isort: on
 
 __all__ = [
     "ALL",
@@ -35,9 +41,6 @@ __all__ = [
     "parse_options",
     "virtual_tokens",
 ]
-
-#: The modules whose import, in this order, registers the entries in the order of listing.
-ENTRIES = (methods_lora, methods_prompt, methods_weight, methods_weight_blocks, methods_weight_few)
 
 
 def find_method(name: str) -> Method:
