@@ -2,8 +2,8 @@
 
 In: a name, raw options, a model's family.  Out: a Method, its checked options.
 Not here: what a method is (base.py), option types (options.py), the PEFT methods' entries (one file a kind), names of
-modules (targets.py), the head, saving and loading (attach.py, adapter_io.py). Listing imports no torch: PEFT is imported
-where a config is built.
+modules (targets.py), the head, saving and loading (attach.py, adapter_io.py). Listing imports no torch: PEFT is
+imported where a config is built.
 
 A learning rate is the source's for text classification where there is one, else that of its nearest kin; the head
 learns at that rate too. Each entry's docstring names the sources.
