@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_compare import answering, evaluation
+from made_evaluations import answering, evaluation
 
 from liftune.errors import DataError
 from liftune.evaluation.compare import compare

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from test_compare import evaluation, from_counts
+from made_evaluations import evaluation, from_counts
 
 from liftune.evaluation.compare import FEW_DISCORDANT, compare, decided
 from liftune.evaluation.statistics.intervals import mcnemar_exact, tango_bounds
