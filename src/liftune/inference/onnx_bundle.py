@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from liftune.data.batching import length_batches
 from liftune.data.token_rules import TokenRules
 from liftune.errors import ArtifactError, SpecError, need
 from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
@@ -147,13 +148,13 @@ class Bundle:
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
         ids, types = self.encode(rows)
-        return self._run(ids, types, list(length_batches([len(each) for each in ids])))
+        return self._run(ids, types, list(length_batches([len(each) for each in ids], rows=ROWS, tokens=TOKENS)))
 
     def logits_by(self, rows: Sequence[Row], count: int) -> NDArray[np.float32]:
         """The same, `count` rows of the input order at a time: what the parity gate looks at."""
         ids, types = self.encode(rows)
         starts = range(0, len(rows), count)
-        return self._run(ids, types, [list(range(at, min(at + count, len(rows)))) for at in starts])
+        return self._run(ids, types, [np.arange(at, min(at + count, len(rows))) for at in starts])
 
     def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
         """One answer a row, in order.
@@ -172,11 +173,11 @@ class Bundle:
             rows, self.logits(rows), labels=self.labels, task=self.task, thresholds=self.card.thresholds, above=above
         )
 
-    def _run(self, ids: list[list[int]], types: list[list[int]], batches: list[list[int]]) -> NDArray[np.float32]:
+    def _run(self, ids: list[list[int]], types: list[list[int]], batches: list[NDArray[np.intp]]) -> NDArray[np.float32]:
         outputs = len(self.labels) if self.task.outputs_labels else 1
         answers = np.zeros((len(ids), outputs), dtype=np.float32)
 
-        def answer(positions: list[int]) -> None:
+        def answer(positions: NDArray[np.intp]) -> None:
             fed = self._collate([ids[i] for i in positions], [types[i] for i in positions])
             answers[positions] = self._session.run(None, fed)[0]
 
@@ -201,22 +202,6 @@ class Bundle:
             if "token_type_ids" in fed:
                 fed["token_type_ids"][i, : len(row)] = types[i]
         return fed
-
-
-def length_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions of rows that go together, longest first.
-
-    >>> list(in_batches([5, 400, 300, 5]))
-    [[1], [2], [0, 3]]
-    """
-    batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batch and (len(batch) == ROWS or (len(batch) + 1) * lengths[batch[0]] > TOKENS):
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
 
 
 def usable_processors() -> int:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from liftune.data.batching import length_batches
 from liftune.hardware.plan import Plan
 from liftune.hardware.workers import current_worker, open_workers
 from liftune.models import families
@@ -22,13 +23,15 @@ from liftune.models.backbone import Backbone
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
 from liftune.models.packed.encoder import PackedEncoder
-from liftune.models.tokens.collator import Collator, Encoded, Tokens, equal_lengths, length_batches
+from liftune.models.tokens.collator import Collator, Encoded, Tokens, equal_lengths
 from liftune.tasks.base import TaskKind
 from liftune.types import FloatArray, Row
 
 #: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.
 _TOKENS = {"cpu": 1024}
 _TOKENS_ELSEWHERE = 65536
+#: Rows of one forward pass at most, however short they are.
+_ROWS = 256
 #: Rows that are answered in one lane: a thread to open costs as much as they do.
 _FEW = 16
 
@@ -228,7 +231,9 @@ class Classifier:
         """Positions and batches of all rows, by length."""
         encoded = self.encode(rows)
         budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
-        for positions in length_batches(encoded, budget, exact=self._unpadded):
+        for positions in length_batches(
+            encoded.lengths, rows=_ROWS, tokens=budget, kinds=encoded.pairs, exact=self._unpadded
+        ):
             yield positions, self.collate([encoded[i] for i in positions])
             if progress is not None:
                 progress(len(positions))

@@ -14,12 +14,13 @@ import pytest
 import torch
 from tiny_models import FAMILIES, save_tiny
 
+from liftune.data.batching import length_batches
 from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.tokens import cache as token_store
 from liftune.models.tokens.cache import CHUNK, SMALL, Chunk, TokenCache, Tokens, fingerprint, open_file, prune
-from liftune.models.tokens.collator import Collator, length_batches
+from liftune.models.tokens.collator import Collator
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.spec import ModelSpec
 from liftune.tasks.base import TaskKind
@@ -145,7 +146,7 @@ def test_a_batch_is_padded_on_the_models_side(family: str, backbones: dict[str, 
 @pytest.mark.parametrize("exact", [False, True])
 def test_batches_hold_every_row_once_within_the_budget(exact: bool, backbones: dict[str, Backbone]) -> None:
     tokens = make(backbones["bert"]).encode(ROWS)
-    batches = list(length_batches(tokens, 200, exact=exact))
+    batches = list(length_batches(tokens.lengths, rows=256, tokens=200, kinds=tokens.pairs, exact=exact))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(ROWS)))
     for batch in batches:
         assert tokens.lengths[batch].max() * len(batch) <= 200
@@ -157,7 +158,7 @@ def test_batches_hold_every_row_once_within_the_budget(exact: bool, backbones: d
 def test_no_rows_are_no_tokens(backbones: dict[str, Backbone]) -> None:
     tokens = make(backbones["bert"]).encode([])
     assert (len(tokens), tokens.total, tokens.lengths.shape) == (0, 0, (0,))
-    assert list(length_batches(tokens, 100)) == []
+    assert list(length_batches(tokens.lengths, rows=256, tokens=100, kinds=tokens.pairs)) == []
 
 
 def test_tokens_are_a_sequence(backbones: dict[str, Backbone]) -> None:
@@ -369,13 +370,13 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from liftune.models.tokens.cache import Chunk, TokenStore
+from liftune.models.tokens.cache import Chunk, TokenCache
 def chunk(rows):
     offsets = np.arange(len(rows) + 1, dtype=np.int32) * 512
     return Chunk(np.ones(offsets[-1], dtype=np.int32), offsets, np.zeros(len(rows), dtype=bool))
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
-store = TokenStore(lambda: "", Path(sys.argv[1]))
+store = TokenCache(lambda: "", Path(sys.argv[1]))
 store.tokens(["a"] * 5_000, chunk)
 before = peak()
 tokens = store.tokens(["b"] * 50_000, chunk)

@@ -1,16 +1,16 @@
 """Rows to token ids to batches.
 
-In: rows, and the model that will read them.  Out: Tokens; padded tensors; positions of rows that go together.
-Not here: tokenising (tokenise.py), keeping the ids (token_store.py), the forward pass (classifier.py).
+In: rows, and the model that will read them.  Out: Tokens; padded tensors.
+Not here: tokenising (encoder.py), keeping the ids (cache.py), which rows go together (data/batching.py), the forward
+pass (classifier.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -20,10 +20,7 @@ from liftune.models.tokens.cache import Encoded, TokenCache, Tokens
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.types import Row
 
-__all__ = ["Collator", "Encoded", "Tokens", "equal_lengths", "length_batches"]
-
-#: Rows of one forward pass at most, however short they are.
-_ROWS = 256
+__all__ = ["Collator", "Encoded", "Tokens", "equal_lengths"]
 
 
 class Collator:
@@ -61,27 +58,6 @@ class Collator:
             types[read] = np.concatenate([each.types for each in encoded if each.types is not None])
             batch["token_type_ids"] = torch.from_numpy(types)
         return batch
-
-
-def length_batches(encoded: Tokens, tokens: int, *, exact: bool = False) -> Iterator[NDArray[np.intp]]:
-    """Positions of rows that go together: longest first, `tokens` a batch with padding, pairs apart from single texts.
-
-    The longest batch comes first so that what does not fit into memory fails at once.
-
-    Args:
-        exact: only rows of one length go together.
-    """
-    order = np.lexsort((-encoded.lengths, encoded.pairs))
-    lengths, pairs = encoded.lengths[order].tolist(), encoded.pairs[order].tolist()
-    start = 0
-    for i in range(1, len(order) + 1):
-        if i < len(order):
-            full = i - start >= _ROWS or (i - start + 1) * lengths[start] > tokens
-            apart = pairs[i] != pairs[start] or (exact and lengths[i] != lengths[start])
-            if not (full or apart):
-                continue
-        yield order[start:i]
-        start = i
 
 
 def equal_lengths(batch: dict[str, Tensor]) -> list[tuple[Tensor, dict[str, Tensor]]]:
