@@ -173,7 +173,9 @@ class Bundle:
             rows, self.logits(rows), labels=self.labels, task=self.task, thresholds=self.card.thresholds, above=above
         )
 
-    def _run(self, ids: list[list[int]], types: list[list[int]], batches: list[NDArray[np.intp]]) -> NDArray[np.float32]:
+    def _run(
+        self, ids: list[list[int]], types: list[list[int]], batches: list[NDArray[np.intp]]
+    ) -> NDArray[np.float32]:
         outputs = len(self.labels) if self.task.outputs_labels else 1
         answers = np.zeros((len(ids), outputs), dtype=np.float32)
 
