@@ -30,7 +30,7 @@ def kept_order(
     if not task.outputs_labels:
         return () if len(names) == 1 and config.problem_type in (None, task.problem_type) else None
     _check_map(label_map, labels, names)
-    usual = "regression" if len(names) == 1 else TaskKind.SINGLE_LABEL.problem_type
+    usual = "regression" if len(names) == 1 else "single_label_classification"
     if (config.problem_type or usual) != task.problem_type:
         return None
     partner = {label_map.get(label, label).casefold(): label for label in labels}

@@ -1,27 +1,42 @@
-"""The three kinds of task: what a target is, how logits become probabilities and answers, which metric decides.
+"""What a task kind must answer: one object a kind, so that nothing outside this package asks which kind it is.
 
-In: logits (N, C) and targets as the data gives them.  Out: arrays.
-Not here: metrics (metrics.py), the loss (train.py picks it by `problem_type`).
+In: targets as the data gives them, logits (N, C).  Out: arrays, and facts such as the metric that decides.
+Not here: the kinds (single_label.py, multi_label.py, regression.py), metrics (metrics/), the torch losses
+(training/loss.py, one a `Task.loss`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from liftune.types import FloatArray, Target
+from liftune.types import BoolArray, FloatArray, Target
 
 if TYPE_CHECKING:  # imported where it is used, for the sake of a quick `liftune --help`
     import numpy as np
     from numpy.typing import NDArray
 
-#: Probabilities in (0, 1) from which on a label is answered.
+#: Probabilities in (0, 1) from which on a label is predicted.
 ThresholdValues: TypeAlias = "Sequence[float] | NDArray[np.float64]"
+Floats: TypeAlias = "NDArray[np.float64]"
+Floats32: TypeAlias = "NDArray[np.float32]"
+#: Encoded targets: what `Task.encode` gives.
+Targets: TypeAlias = "NDArray[Any]"
+#: What a target is, and the field of a prediction that holds one: a label, a tuple of labels, or a number.
+TargetShape: TypeAlias = Literal["label", "labels", "value"]
+
+#: Thresholds of the first and of the second of two models.
+FlipThresholds: TypeAlias = "tuple[ThresholdValues | None, ThresholdValues | None]"
+
+#: The least probability that log-loss gives the true label, scikit-learn's own for float64: a row costs at most 36.04.
+#: A row whose label the model never had costs just that.
+LEAST_PROBABILITY = 2.0**-52
 
 
 class TaskKind(StrEnum):
-    """What a row's target is."""
+    """What a row's target is, as it is written in specs and records."""
 
     SINGLE_LABEL = "single_label"
     MULTI_LABEL = "multi_label"
@@ -29,54 +44,162 @@ class TaskKind(StrEnum):
 
     @property
     def problem_type(self) -> str:
-        """The name that transformers gives this kind in a model's config."""
-        return {
-            TaskKind.SINGLE_LABEL: "single_label_classification",
-            TaskKind.MULTI_LABEL: "multi_label_classification",
-            TaskKind.REGRESSION: "regression",
-        }[self]
+        """Of its Task. TODO: callers go to `task_of(kind)`."""
+        from liftune.tasks import task_of
+
+        return task_of(self).problem_type
 
     @property
     def outputs_labels(self) -> bool:
-        """Whether the model has one output a label; a regression has a single nameless one."""
-        return self is not TaskKind.REGRESSION
+        """Of its Task. TODO: callers go to `task_of(kind)`."""
+        from liftune.tasks import task_of
+
+        return task_of(self).outputs_labels
 
 
-def probabilities(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
-    """(N, C) probabilities: softmax across labels, sigmoid of each for multi-label; regression values pass unchanged.
+class Task(ABC):
+    """All that the rest of liftune must know of a task kind.
 
-    >>> import numpy as np
-    >>> probabilities(np.array([[0.0, 0.0]]), TaskKind.SINGLE_LABEL)
-    array([[0.5, 0.5]])
+    N is rows, C the model's outputs, L labels: the model's C, then those of the rows that it never had. Encoded targets
+    are numbered over L, logits over C; a label beyond C is never predicted.
+
+    A new kind is a member of TaskKind, a module of this package named like its value that ends in `TASK = ...`, and a
+    loss in training/loss.py.
     """
-    import numpy as np
 
-    values = np.asarray(logits, dtype=np.float64)
-    if task is TaskKind.SINGLE_LABEL:
-        powers = np.exp(values - values.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-    if task is TaskKind.MULTI_LABEL:
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))  # the sigmoid, without overflow
-    return values
+    kind: ClassVar[TaskKind]
+    problem_type: ClassVar[str]
+    """The name that transformers gives this kind in a model's config."""
+    shape: ClassVar[TargetShape]
+    """What a target is."""
+    loss: ClassVar[str]
+    """The name of the loss in training/loss.py."""
+    default_metric: ClassVar[str]
+    """The metric that decides where none was asked for."""
+    group_metric: ClassVar[str]
+    """The metric of few rows, such as those of one length: defined on almost any of them."""
+    selection_metric: ClassVar[str]
+    """The metric by which a fit is chosen that must be right in size, not in rank alone."""
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """Metrics registered for other kinds that fit this one too."""
+    outputs_labels: ClassVar[bool] = True
+    """Whether the model has one output a label; without labels it has a single nameless one."""
+    has_probabilities: ClassVar[bool] = True
+    """Whether logits stand for probabilities, which can be calibrated."""
+    has_thresholds: ClassVar[bool] = False
+    """Whether each label has a probability of its own, from which on it is predicted."""
+    has_confidence: ClassVar[bool] = False
+    """Whether a row has one prediction with one probability, so that the model can abstain where it is low."""
+    scales_targets: ClassVar[bool] = False
+    """Whether targets are scaled to mean 0 and variance 1 for training."""
+    summary: ClassVar[str]
+    """What the model does, for the model card: `predicts ...`."""
+    reliability_names: ClassVar[tuple[str, str]] = ("predicted probability", "observed accuracy")
+    """What a reliability diagram shows across and up."""
 
+    def outputs(self, labels: Sequence[str]) -> int:
+        """C, the columns of the logits of a model with these labels."""
+        return len(labels) if self.outputs_labels else 1
 
-def decide(logits: FloatArray, task: TaskKind, thresholds: ThresholdValues | None = None) -> NDArray[Any]:
-    """The answers: (N,) label index; (N, C) ones where a label's probability reaches its threshold; (N,) value.
+    @abstractmethod
+    def encode(self, targets: Sequence[Target], labels: Sequence[str]) -> Targets:
+        """Targets as numbers, in an array of N rows.
 
-    Args:
-        thresholds: multi-label only: (C,), or (N, C) for thresholds of each row; None is one half for every label.
-    """
-    import numpy as np
+        Args:
+            labels: every label that occurs: the model's own, then any that it never saw.
+        """
 
-    if task is TaskKind.SINGLE_LABEL:
-        return np.asarray(logits.argmax(axis=1), dtype=np.int64)
-    if task is TaskKind.MULTI_LABEL:
-        return np.asarray(from_thresholds(logits, thresholds) >= 0, dtype=np.int64)
-    return np.asarray(logits[:, 0], dtype=np.float64)
+    @abstractmethod
+    def decode(self, decisions: NDArray[Any], labels: Sequence[str]) -> list[Target]:
+        """N decisions or encoded targets as the data would give them: the inverse of `encode`."""
+
+    @abstractmethod
+    def probabilities(self, logits: FloatArray) -> Floats:
+        """(N, C) probabilities; values that are none pass unchanged."""
+
+    @abstractmethod
+    def decide(self, logits: FloatArray, thresholds: ThresholdValues | None = None) -> NDArray[Any]:
+        """N predictions, in the form of encoded targets over the model's labels.
+
+        Args:
+            thresholds: where `has_thresholds`, (C,), or (N, C) for thresholds of each row; None is one half for all.
+        """
+
+    @abstractmethod
+    def is_right(self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None) -> BoolArray:
+        """(N,) whether a row is predicted rightly, with all of its labels where it may have several."""
+
+    @abstractmethod
+    def row_losses(self, targets: Targets, logits: FloatArray) -> Floats:
+        """(N,) the loss of each row, whose mean is `selection_metric` or a monotone function of it."""
+
+    @abstractmethod
+    def strata(self, targets: Sequence[Target]) -> list[Hashable]:
+        """(N,) what each row counts as when a part must look like the whole."""
+
+    @abstractmethod
+    def prior_logits(self, targets: Targets, outputs: int) -> Floats32:
+        """(C,) the best constant logits: what a model predicts that reads no text."""
+
+    @abstractmethod
+    def loss_and_slope(self, logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
+        """Summed loss of (N, C) logits, and its gradient in them, (N, C).
+
+        Args:
+            wanted: (N, C) zeros and ones, or probabilities; of a value (N, 1).
+        """
+
+    @abstractmethod
+    def flips(
+        self, targets: Targets, before: FloatArray, after: FloatArray, thresholds: FlipThresholds = (None, None)
+    ) -> tuple[BoolArray, BoolArray, Floats]:
+        """(N,) rows that the second model fixed, (N,) that it broke, and (N,) by how much, or how surely.
+
+        Args:
+            thresholds: of the first and of the second model.
+        """
+
+    # Tasks with labels ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def indicators(self, targets: Targets, outputs: int) -> Floats32:
+        """(N, C) the targets as `loss_and_slope` wants them: ones at the labels of each row; values as a column."""
+
+    @abstractmethod
+    def known(self, targets: Targets, outputs: int) -> tuple[BoolArray, Targets]:
+        """(N,) rows that a model of C outputs can get right, and their targets within its labels, to fit on."""
+
+    @abstractmethod
+    def truth_and_predicted(
+        self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None
+    ) -> tuple[BoolArray, BoolArray]:
+        """(N, L) labels that are true, and labels that are predicted."""
+
+    @abstractmethod
+    def aligned(
+        self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any], int]:
+        """Targets and predictions in one form, the smallest that scikit-learn's metrics read, and L."""
+
+    @abstractmethod
+    def row_briers(self, targets: Targets, logits: FloatArray) -> Floats:
+        """(N,) squared distance of the probabilities from what is true."""
+
+    @abstractmethod
+    def confidence(self, logits: FloatArray) -> Floats:
+        """(N,) how sure a row's prediction is: the probability of its least sure decision."""
+
+    @abstractmethod
+    def reliability(self, targets: Targets, logits: FloatArray) -> tuple[Floats, BoolArray]:
+        """(N, 1) or (N, C) probabilities, and whether each came true: what a reliability diagram is drawn from."""
+
+    @abstractmethod
+    def worst_gain(self, targets: Targets, before: FloatArray, after: FloatArray) -> float:
+        """The least that any row's loss could fall from `before` to `after`, were its second likeliest target true."""
 
 
 def from_thresholds(logits: FloatArray, thresholds: ThresholdValues | None) -> FloatArray:
-    """(N, C) how far each logit lies above its threshold: what `decide` answers by. Not to be read as probabilities.
+    """(N, C) how far each logit lies above its threshold: what `decide` goes by. Not to be read as probabilities.
 
     >>> import numpy as np
     >>> from_thresholds(np.array([[0.0, 0.0]]), [0.5, 0.5])
@@ -90,23 +213,23 @@ def from_thresholds(logits: FloatArray, thresholds: ThresholdValues | None) -> F
     return np.asarray(logits - (np.log(shares) - np.log1p(-shares)))
 
 
+# TODO: callers go to `task_of(kind)`, then these three go.
+def probabilities(logits: FloatArray, task: TaskKind) -> Floats:
+    """(N, C) probabilities."""
+    from liftune.tasks import task_of
+
+    return task_of(task).probabilities(logits)
+
+
+def decide(logits: FloatArray, task: TaskKind, thresholds: ThresholdValues | None = None) -> NDArray[Any]:
+    """N predictions."""
+    from liftune.tasks import task_of
+
+    return task_of(task).decide(logits, thresholds)
+
+
 def encode(targets: Sequence[Target], labels: Sequence[str], task: TaskKind) -> NDArray[Any]:
-    """Targets as numbers: (N,) int label index; (N, len(labels)) int zeros and ones; (N,) float value.
+    """Targets as numbers."""
+    from liftune.tasks import task_of
 
-    `labels` must name every label that occurs: the model's own, then any that it never saw.
-
-    >>> encode(["b", "a"], ["a", "b"], TaskKind.SINGLE_LABEL)
-    array([1, 0])
-    """
-    import numpy as np
-
-    index = {label: i for i, label in enumerate(labels)}
-    if task is TaskKind.SINGLE_LABEL:
-        return np.array([index[str(target)] for target in targets], dtype=np.int64)
-    if task is TaskKind.MULTI_LABEL:
-        rows = np.zeros((len(targets), len(labels)), dtype=np.int64)
-        for i, target in enumerate(targets):
-            assert isinstance(target, tuple)
-            rows[i, [index[label] for label in target]] = 1
-        return rows
-    return np.array([float(target) for target in targets], dtype=np.float64)  # type: ignore[arg-type]
+    return task_of(task).encode(targets, labels)

@@ -1,0 +1,177 @@
+"""One label a row: softmax over the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from liftune.tasks.base import (
+    LEAST_PROBABILITY,
+    FlipThresholds,
+    Floats,
+    Floats32,
+    Targets,
+    Task,
+    TaskKind,
+    ThresholdValues,
+)
+from liftune.types import BoolArray, FloatArray, Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class SingleLabel(Task):
+    """A target is a label; encoded, (N,) its index."""
+
+    kind = TaskKind.SINGLE_LABEL
+    problem_type = "single_label_classification"
+    shape = "label"
+    loss = "cross_entropy"
+    default_metric = "accuracy"
+    """What single-label sets are reported in."""
+    group_metric = "accuracy"
+    selection_metric = "log_loss"
+    has_confidence = True
+    summary = "predicts one label per text"
+
+    def encode(self, targets: Sequence[Target], labels: Sequence[str]) -> Targets:
+        """(N,) int label index.
+
+        >>> TASK.encode(["b", "a"], ["a", "b"])
+        array([1, 0])
+        """
+        import numpy as np
+
+        index = {label: i for i, label in enumerate(labels)}
+        return np.array([index[str(target)] for target in targets], dtype=np.int64)
+
+    def decode(self, decisions: NDArray[Any], labels: Sequence[str]) -> list[Target]:
+        """N labels."""
+        return [labels[int(each)] for each in decisions]
+
+    def probabilities(self, logits: FloatArray) -> Floats:
+        """(N, C) softmax across labels.
+
+        >>> import numpy as np
+        >>> TASK.probabilities(np.array([[0.0, 0.0]]))
+        array([[0.5, 0.5]])
+        """
+        import numpy as np
+
+        values = np.asarray(logits, dtype=np.float64)
+        powers = np.exp(values - values.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def decide(self, logits: FloatArray, thresholds: ThresholdValues | None = None) -> NDArray[Any]:
+        """(N,) index of the likeliest label."""
+        import numpy as np
+
+        return np.asarray(logits.argmax(axis=1), dtype=np.int64)
+
+    def is_right(self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None) -> BoolArray:
+        """(N,); a label that the model never had is never right."""
+        import numpy as np
+
+        return np.asarray(self.decide(logits) == targets)
+
+    def row_losses(self, targets: Targets, logits: FloatArray) -> Floats:
+        """(N,) negative log-probability of the true label in nats, at most -log(LEAST_PROBABILITY)."""
+        import numpy as np
+
+        values = np.asarray(logits, dtype=np.float64)
+        known = targets < values.shape[1]
+        shifted = values - values.max(axis=1, keepdims=True)
+        chosen = shifted[np.arange(len(values)), np.where(known, targets, 0)]
+        log_p = np.where(known, chosen - np.log(np.exp(shifted).sum(axis=1)), -np.inf)
+        return np.asarray(-np.clip(log_p, np.log(LEAST_PROBABILITY), np.log1p(-LEAST_PROBABILITY)))
+
+    def strata(self, targets: Sequence[Target]) -> list[Hashable]:
+        """Each row's label."""
+        return list(targets)
+
+    def prior_logits(self, targets: Targets, outputs: int) -> Floats32:
+        """(C,) log of each label's share. Half a row is added to each count, so that no logit is infinite."""
+        import numpy as np
+
+        counts = np.bincount(targets, minlength=outputs) + 0.5
+        return np.asarray(np.log(counts / counts.sum()), dtype=np.float32)
+
+    def loss_and_slope(self, logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
+        """Summed cross-entropy, and its gradient in the logits."""
+        import numpy as np
+
+        logits = logits - logits.max(axis=1, keepdims=True)
+        powers = np.exp(logits)
+        total = powers.sum(axis=1, keepdims=True)
+        loss = np.log(total[:, 0]).sum(dtype=np.float64) - (logits * wanted).sum(dtype=np.float64)
+        return float(loss), powers / total - wanted
+
+    def flips(
+        self, targets: Targets, before: FloatArray, after: FloatArray, thresholds: FlipThresholds = (None, None)
+    ) -> tuple[BoolArray, BoolArray, Floats]:
+        """Rows that just one of the two gets right; weighed by the second's confidence."""
+        was, now = self.is_right(targets, before), self.is_right(targets, after)
+        return ~was & now, was & ~now, self.confidence(after)
+
+    def indicators(self, targets: Targets, outputs: int) -> Floats32:
+        """(N, C) a one at the row's label; none where the model never had it."""
+        import numpy as np
+
+        return np.asarray(targets[:, None] == np.arange(outputs), dtype=np.float32)
+
+    def known(self, targets: Targets, outputs: int) -> tuple[BoolArray, Targets]:
+        """Rows whose label the model has."""
+        import numpy as np
+
+        known = np.asarray(targets < outputs)
+        return known, targets[known]
+
+    def truth_and_predicted(
+        self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None
+    ) -> tuple[BoolArray, BoolArray]:
+        """(N, L) one-hot."""
+        import numpy as np
+
+        labels = np.arange(self._labels(targets, logits))
+        return targets[:, None] == labels, self.decide(logits)[:, None] == labels
+
+    def aligned(
+        self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any], int]:
+        """(N,) label indices of both."""
+        return targets, self.decide(logits), self._labels(targets, logits)
+
+    def _labels(self, targets: Targets, logits: FloatArray) -> int:
+        return max(int(logits.shape[1]), int(targets.max(initial=-1)) + 1)
+
+    def row_briers(self, targets: Targets, logits: FloatArray) -> Floats:
+        """(N,) summed over the labels, 0 to 2 (Brier 1950)."""
+        import numpy as np
+
+        shares = self.probabilities(logits)
+        known = targets < shares.shape[1]
+        true = np.where(known, shares[np.arange(len(shares)), np.where(known, targets, 0)], 0.0)
+        return np.asarray((shares**2).sum(axis=1) - 2.0 * true + 1.0)
+
+    def confidence(self, logits: FloatArray) -> Floats:
+        """(N,) probability of the predicted label."""
+        import numpy as np
+
+        return np.asarray(self.probabilities(logits).max(axis=1))
+
+    def reliability(self, targets: Targets, logits: FloatArray) -> tuple[Floats, BoolArray]:
+        """(N, 1) probability of the predicted label, and whether it is right."""
+        return self.confidence(logits)[:, None], self.is_right(targets, logits)[:, None]
+
+    def worst_gain(self, targets: Targets, before: FloatArray, after: FloatArray) -> float:
+        """Over all rows, as if the second likeliest label before were the true one."""
+        import numpy as np
+
+        if before.shape[1] < 2:
+            return 0.0
+        runner_up = np.argsort(before, axis=1)[:, -2]
+        return float((self.row_losses(runner_up, before) - self.row_losses(runner_up, after)).min())
+
+
+TASK = SingleLabel()
