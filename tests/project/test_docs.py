@@ -24,8 +24,16 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "liftune"
 README = ROOT / "README.md"
 DESIGN = ROOT / "docs" / "design.md"
+TUNING = ROOT / "docs" / "guide" / "tuning.md"
+GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = typer.main.get_command(app)
+
+#: No reader of the field knows what these mean here.
+PRIVATE_WORDS = (
+    *("climb", "climbs", "shelf", "pupil", "rung", "rungs", "headstart", "doubts", "standing"),
+    *("mend", "mended", "carve", "carved", "nought", "commonest"),
+)
 
 #: A reader's own files, named in examples, and a run's.
 EXAMPLES = {
@@ -54,10 +62,11 @@ def commands() -> Iterator[str]:
 
 
 def tables() -> dict[str, list[str]]:
-    """README's option table: room -> options."""
-    section = README.read_text(encoding="utf-8").split("## Options of `liftune tune`")[1].split("\n## ")[0]
+    """The guide's option table: subject -> options."""
+    section = TUNING.read_text(encoding="utf-8").split("## Options of `liftune tune`")[1].split("\n## ")[0]
     return {
-        room: re.findall(r"`--([a-z-]+)`", cells) for room, cells in re.findall(r"^\| (\w+) \| (.+) \|$", section, re.M)
+        subject: re.findall(r"`--([a-z-]+)`", cells)
+        for subject, cells in re.findall(r"^\| (\w+) \| (.+) \|$", section, re.M)
     }
 
 
@@ -78,8 +87,8 @@ def test_a_command_that_a_page_shows_is_understood(line):
 
 def test_pages_show_every_command():
     shown = {line.split()[0] for line in commands()}
-    told = README.read_text(encoding="utf-8")
-    assert [name for name in COMMANDS.commands if name not in shown and f"`liftune {name}" not in told] == []
+    named = "".join(page.read_text(encoding="utf-8") for page in (README, *GUIDE))
+    assert [name for name in COMMANDS.commands if name not in shown and f"`liftune {name}" not in named] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -91,7 +100,7 @@ def test_an_option_that_a_page_names_exists(page):
 
 
 def test_the_option_table_is_complete():
-    """An option that is added is told; one that is taken away is not."""
+    """An option that is added is listed; one that is taken away is not."""
     listed = [option for options in tables().values() for option in options]
     tune = {
         option.removeprefix("--") for each in COMMANDS.commands["tune"].params for option in each.opts if "--" in option
@@ -99,16 +108,17 @@ def test_the_option_table_is_complete():
     assert sorted(listed) == sorted(tune)
 
 
-@pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md", *GUIDE], ids=lambda page: page.name)
 def test_python_examples_compile(page):
-    assert blocks(page, "python")
+    assert blocks(page, "python") or page in GUIDE
     for block in blocks(page, "python"):
         ast.parse(block)
 
 
-def test_python_examples_call_what_there_is():
+@pytest.mark.parametrize("page", [README, *GUIDE], ids=lambda page: page.name)
+def test_python_examples_call_what_there_is(page):
     """Names exist, and keyword arguments are those of the signature."""
-    for block in blocks(README, "python"):
+    for block in blocks(page, "python"):
         for call in (node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)):
             name = ast.unparse(call.func)
             if name.startswith("liftune."):
@@ -126,35 +136,50 @@ def test_files_that_a_page_names_exist(page):
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     assert [link for link in linked if not (page.parent / link).exists()] == []
     named = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|json|txt|yaml))`", text)
-    grounds = (ROOT, PACKAGE, page.parent, PACKAGE / "models", PACKAGE / "models" / "lean")
+    grounds = (ROOT, PACKAGE, page.parent)
     lost = [name for name in named if not any((ground / name).exists() for ground in grounds)]
     assert set(lost) - EXAMPLES - {"rows.json"} == set()
 
 
-def test_the_floor_plan_shows_the_house():
-    """Every module stands on the plan, in its room, and every module on the plan stands in the house."""
-    plan = DESIGN.read_text(encoding="utf-8").split("## Rooms")[1].split("\n## ")[0]
-    drawn, room = set(), ""
-    for line in plan.splitlines():
-        if found := re.match(r"( {4}| {6})(\S.*?)(?: {2,}|$)", line):
-            names = found[2].split(", ")
-            if found[1] == " " * 4:
-                room = names[0] if names[0].endswith("/") else ""
-                drawn |= set(names)
-            else:
-                drawn |= {room + name for name in names}
-    built = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if path.parent == PACKAGE}
-    built |= {str(path.relative_to(PACKAGE)) for path in PACKAGE.glob("*/*.py") if path.name != "__init__.py"}
-    assert sorted(name for name in drawn if not (PACKAGE / name).exists()) == []
-    assert sorted(built - drawn) == []
+def test_the_design_names_every_package_and_module():
+    """A row of the table for each package and each module at the top; no row for what is not there."""
+    section = DESIGN.read_text(encoding="utf-8").split("## Packages")[1].split("\n## ")[0]
+    named = {name for row in re.findall(r"^\| (`.+?) \|", section, re.M) for name in re.findall(r"`([\w./]+)`", row)}
+    packages = {f"{path.parent.relative_to(PACKAGE)}/" for path in PACKAGE.glob("*/__init__.py")}
+    modules = {path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")}
+    assert sorted((packages | modules) - named) == []
+    assert sorted(name for name in named if not (PACKAGE / name).exists()) == []
 
 
-def test_the_plan_of_imports_is_the_one_that_is_checked():
+def test_the_layers_in_the_design_are_those_that_are_checked():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     checked = settings["tool"]["importlinter"]["contracts"][0]["layers"]
-    section = DESIGN.read_text(encoding="utf-8").split("## Which way the stairs go")[1].split("\n## ")[0]
+    section = DESIGN.read_text(encoding="utf-8").split("## Layers")[1].split("\n## ")[0]
     drawn = [line.strip() for line in section.splitlines() if line.startswith("    ")]
     assert drawn == [layer.replace("liftune.", "").replace(" | ", ", ") for layer in checked]
+
+
+def test_the_readme_is_short():
+    """A page that is read to its end: the rest is the guide's."""
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    assert len(text.split()) <= 1600
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.parent.name != "adr" and page.name != "log.md"], ids=str
+)
+def test_pages_use_the_words_of_the_field(page):
+    """Words that readers stumbled over, and what the field says instead: CONTRIBUTING.md, Style."""
+    words = re.findall(rf"\b(?:{'|'.join(PRIVATE_WORDS)})\b", page.read_text(encoding="utf-8"), re.IGNORECASE)
+    assert words == []
+
+
+@pytest.mark.parametrize("module", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_use_the_words_of_the_field(module):
+    text = module.read_text(encoding="utf-8")
+    words = re.findall(rf"\b(?:{'|'.join(PRIVATE_WORDS)})\b|climb_|_rungs|pupils_of|start_head", text, re.IGNORECASE)
+    assert words == []
 
 
 def test_every_dependency_has_its_reason():
@@ -181,7 +206,7 @@ def test_readme_keeps_the_place_of_the_demo():
     assert text.count("<!-- demo:begin -->") == text.count("<!-- demo:end -->") == 1
 
 
-def test_pages_name_third_parties_doors_as_they_are():
+def test_pages_name_the_entry_point_groups_of_plugins():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for registry in (METRICS, SECTIONS):
         assert f"`liftune.{registry.kind}s`" in text
