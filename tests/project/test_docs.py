@@ -167,7 +167,7 @@ def test_the_readme_is_short():
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.parent.name != "adr" and page.name != "log.md"], ids=str
+    "page", [page for page in PAGES if page.parent.name != "adr" and page.name != "log.md"], ids=lambda page: page.name
 )
 def test_pages_use_the_words_of_the_field(page):
     """Words that readers stumbled over, and what the field says instead: CONTRIBUTING.md, Style."""
