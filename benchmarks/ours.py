@@ -72,17 +72,17 @@ def copy_files(source: Path, target: Path) -> None:
 def same_work(work: Work) -> Result:
     """What the opponents do: the same adapter, rows, steps and rate."""
     with tempfile.TemporaryDirectory() as folder:
-        job, base = prepare(specified(work, folder), Progress(quiet=True))
+        context, base = prepare(specified(work, folder), Progress(quiet=True))
     del base  # as a run does: its memory is wanted for tuning
-    job = with_rows(job, work.rows)
+    context = with_rows(context, work.rows)
     if work.warmup_steps:
-        tune_once(with_rows(job, work.warmup_steps * work.batch_size), job.method, job.options, work.seed)
+        tune_once(with_rows(context, work.warmup_steps * work.batch_size), context.method, context.options, work.seed)
         gc.collect()
-    classifier, plan, log = tune_once(job, job.method, job.options, work.seed)
-    encoded = classifier.encode(job.splits.train.rows)
+    classifier, plan, log = tune_once(context, context.method, context.options, work.seed)
+    encoded = classifier.encode(context.splits.train.rows)
     lora, trainable = parameters(classifier.model)
-    correct = answer(classifier, job, work.score) if work.score else ()
-    speed = speed_of([log], len(encoded), shapes=job.shapes, method=job.method, plan=plan)
+    correct = answer(classifier, context, work.score) if work.score else ()
+    speed = speed_of([log], len(encoded), shapes=context.shapes, method=context.method, plan=plan)
     epochs = len(log.epochs)
     return Result(
         name=work.contender,
@@ -100,11 +100,11 @@ def same_work(work: Work) -> Result:
     )
 
 
-def answer(classifier: Classifier, job: RunContext, part: str) -> tuple[int, ...]:
+def answer(classifier: Classifier, context: RunContext, part: str) -> tuple[int, ...]:
     """1 or 0 for each row of a part, in file order."""
-    split = getattr(job.splits, part)
+    split = getattr(context.splits, part)
     answers = classifier.logits(split.rows).argmax(axis=1)
-    return tuple(int(right) for right in answers == job.splits.encoded(split))
+    return tuple(int(right) for right in answers == context.splits.encoded(split))
 
 
 def specified(work: Work, folder: str) -> RunSpec:
@@ -126,10 +126,10 @@ def specified(work: Work, folder: str) -> RunSpec:
     )
 
 
-def with_rows(job: RunContext, rows: int) -> RunContext:
-    """The same job on the first rows of train."""
-    train = job.splits.train
-    return replace(job, splits=replace(job.splits, train=train.take(range(min(rows, len(train))))))
+def with_rows(context: RunContext, rows: int) -> RunContext:
+    """The same context on the first rows of train."""
+    train = context.splits.train
+    return replace(context, splits=replace(context.splits, train=train.take(range(min(rows, len(train))))))
 
 
 class Reached(Exception):  # noqa: N818 - no error: the goal
@@ -171,6 +171,6 @@ def until_goal(work: Work) -> Result:
 
 def tune_only(spec: RunSpec, progress: Progress) -> Any:
     """The tuned rung without the others."""
-    job, base = prepare(spec, progress)
+    context, base = prepare(spec, progress)
     del base
-    return tune_once(job, job.method, job.options, spec.train.seeds[0])
+    return tune_once(context, context.method, context.options, spec.train.seeds[0])

@@ -7,34 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from made_splits import SPLITS, N
 from numpy.typing import NDArray
 
-from liftune.data.splits import Split, Splits
 from liftune.evaluation.ladder import ContenderLogits, Ladder
 from liftune.records.data import Audit
-from liftune.tasks.base import TaskKind
 from liftune.types import Row
-
-N = 200
-
-
-def _split(name: str) -> Split:
-    ids = tuple(f"{name}:{i}" for i in range(N))
-    return Split(ids, tuple(f"{name} {i}" for i in range(N)), tuple("ab"[i % 2] for i in range(N)))
-
-
-SPLITS = Splits(
-    TaskKind.SINGLE_LABEL,
-    ("a", "b"),
-    (),
-    _split("train"),
-    _split("validation"),
-    _split("test"),
-    Audit(),
-    False,
-    False,
-    "f",
-)
 
 
 def logits(right: int, wrong_from: str = "end") -> NDArray[np.float32]:

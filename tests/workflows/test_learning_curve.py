@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_ladder import SPLITS
+from made_splits import SPLITS
 from tiny_models import save_tiny
 
 from liftune.evaluation.statistics.power_law import fit, outlook

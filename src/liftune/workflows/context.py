@@ -83,7 +83,7 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
     )
     for note in backbone.notes:
         progress.log(f"  {note}")
-    job = RunContext(
+    context = RunContext(
         spec,
         method,
         options,
@@ -98,7 +98,7 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
         base_model="" if Path(backbone.base).is_dir() else backbone.base,
         base_license=backbone.license,
     )
-    return job, attach(backbone, None, None, plan=plan)
+    return context, attach(backbone, None, None, plan=plan)
 
 
 def counted(splits: Splits, folds: Folds | None) -> str:
@@ -123,13 +123,13 @@ def run_name(spec: RunSpec) -> str:
     return "-".join(Path(part).name.split(".")[0].split("@")[0].replace(":", "-") or "data" for part in parts)
 
 
-def load_for(job: RunContext, seed: int) -> Backbone:
+def load_for(context: RunContext, seed: int) -> Backbone:
     """The base, with a fresh head drawn from the seed where the data need one."""
-    splits = job.splits
-    return load_backbone(job.spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=job.plan)
+    splits = context.splits
+    return load_backbone(context.spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=context.plan)
 
 
-def log_contender(job: RunContext, contender: Contender) -> None:
+def log_contender(context: RunContext, contender: Contender) -> None:
     """One line a rung, as soon as it is known."""
-    found = contender.metrics[job.metric]
-    job.progress.log(f"  {contender.name:9}{job.metric} {interval(found)}")
+    found = contender.metrics[context.metric]
+    context.progress.log(f"  {contender.name:9}{context.metric} {interval(found)}")

@@ -22,7 +22,7 @@ from liftune.workflows.context import RunContext, log_contender
 from liftune.workflows.finetune import FinetuneResult, add_tuned, run_full_finetuning, tune_and_save, tune_seeds
 
 
-def run_cross_validation(job: RunContext, folds: Folds, ladder: Ladder, base: Classifier) -> FinetuneResult:
+def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base: Classifier) -> FinetuneResult:
     """Every rung on every row, each row answered by what was fitted without its fold; then the adapter, on all rows.
 
     Args:
@@ -31,25 +31,25 @@ def run_cross_validation(job: RunContext, folds: Folds, ladder: Ladder, base: Cl
     """
     climbed = []
     for number, splits in enumerate(folds.parts, 1):
-        job.progress.log(f"fold {number} of {len(folds.parts)}")
-        climbed.append(run_fold(replace(job, splits=splits), base))
-    job.progress.log("all folds together")
+        context.progress.log(f"fold {number} of {len(folds.parts)}")
+        climbed.append(run_fold(replace(context, splits=splits), base))
+    context.progress.log("all folds together")
     for name in climbed[0].rungs:
-        add_together(job, ladder, name, [each.rungs[name] for each in climbed], folds)
-    job.progress.log("the adapter, on all rows")
-    final = replace(job, splits=folds.final)
+        add_together(context, ladder, name, [each.rungs[name] for each in climbed], folds)
+    context.progress.log("the adapter, on all rows")
+    final = replace(context, splits=folds.final)
     final = with_soft_labels(final, fit_baselines(final, base))
-    _, tuned = tune_and_save(final, ladder_of(folds.final, job.metric))
+    _, tuned = tune_and_save(final, ladder_of(folds.final, context.metric))
     return tuned
 
 
-def run_fold(job: RunContext, base: Classifier) -> Ladder:
+def run_fold(context: RunContext, base: Classifier) -> Ladder:
     """One fold's ladder; its models are not kept."""
-    ladder = ladder_of(job.splits, job.metric)
-    job = with_soft_labels(job, [run_baselines(job, ladder), run_base_and_probe(job, ladder, base)])
-    add_tuned(job, ladder, [attempt for _, attempt in tune_seeds(job)])
-    if job.spec.evaluation.with_full:
-        run_full_finetuning(job, ladder)
+    ladder = ladder_of(context.splits, context.metric)
+    context = with_soft_labels(context, [run_baselines(context, ladder), run_base_and_probe(context, ladder, base)])
+    add_tuned(context, ladder, [attempt for _, attempt in tune_seeds(context)])
+    if context.spec.evaluation.with_full:
+        run_full_finetuning(context, ladder)
     return ladder
 
 
@@ -58,7 +58,9 @@ def ladder_of(splits: Splits, metric: str) -> Ladder:
     return Ladder(splits, metric, lambda name, answers: None)
 
 
-def add_together(job: RunContext, ladder: Ladder, name: str, rungs: Sequence[ContenderResult], folds: Folds) -> None:
+def add_together(
+    context: RunContext, ladder: Ladder, name: str, rungs: Sequence[ContenderResult], folds: Folds
+) -> None:
     """One contender's answers of all folds, seed by seed, as a rung of the ladder on all rows."""
     attempts = [together(each, folds) for each in zip(*(rung.attempts for rung in rungs), strict=True)]
     notes: dict[str, list[str]] = {}
@@ -73,7 +75,7 @@ def add_together(job: RunContext, ladder: Ladder, name: str, rungs: Sequence[Con
         max_length=rungs[0].max_length,
         notes=tuple(f"fold {', '.join(numbers)}: {note}" for note, numbers in notes.items()),
     )
-    log_contender(job, contender)
+    log_contender(context, contender)
 
 
 def together(parts: Sequence[ContenderLogits], folds: Folds) -> ContenderLogits:

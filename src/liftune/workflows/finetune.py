@@ -54,37 +54,39 @@ class SeedRun:
     max_length: int
 
 
-def run_finetuning(job: RunContext, ladder: Ladder) -> FinetuneResult:
+def run_finetuning(context: RunContext, ladder: Ladder) -> FinetuneResult:
     """The tuned model, once a seed; the adapter that validation likes best is saved and proven."""
-    attempts, tuned = tune_and_save(job, ladder)
-    add_tuned(job, ladder, attempts, saved_bytes=job.folder.saved_bytes())
+    attempts, tuned = tune_and_save(context, ladder)
+    add_tuned(context, ladder, attempts, saved_bytes=context.folder.saved_bytes())
     return tuned
 
 
-def tune_and_save(job: RunContext, ladder: Ladder) -> tuple[list[SeedRun], FinetuneResult]:
+def tune_and_save(context: RunContext, ladder: Ladder) -> tuple[list[SeedRun], FinetuneResult]:
     """Tune once a seed; save and prove the adapter that the ladder's validation likes best."""
     attempts: list[SeedRun] = []
-    for classifier, tuned in tune_seeds(job):
+    for classifier, tuned in tune_seeds(context):
         attempt = replace(tuned, answers=ladder.with_thresholds(tuned.answers))
         attempts.append(attempt)
         if ladder.best([each.answers for each in attempts]) is attempt.answers:
-            with job.folder.fresh_adapter() as folder:
-                learnt = learnt_on_validation(job, attempt.answers, ladder.rungs.get("base"))
-                save_adapter(classifier, folder, pairs=job.splits.pairs, learnt=learnt)
-                integrity = verify_saved_adapter(classifier, folder, job.splits.validation.rows)
-    return attempts, FinetuneResult(tuple(each.log for each in attempts), integrity, attempts[-1].plan, job.splits)
+            with context.folder.fresh_adapter() as folder:
+                learnt = learnt_on_validation(context, attempt.answers, ladder.rungs.get("base"))
+                save_adapter(classifier, folder, pairs=context.splits.pairs, learnt=learnt)
+                integrity = verify_saved_adapter(classifier, folder, context.splits.validation.rows)
+    return attempts, FinetuneResult(tuple(each.log for each in attempts), integrity, attempts[-1].plan, context.splits)
 
 
-def tune_seeds(job: RunContext) -> Iterator[tuple[Classifier, SeedRun]]:
+def tune_seeds(context: RunContext) -> Iterator[tuple[Classifier, SeedRun]]:
     """Each seed's tuned model, with what it answered."""
-    for seed in job.spec.train.seeds:
-        classifier, plan, log = tune_once(job, job.method, job.options, seed)
+    for seed in context.spec.train.seeds:
+        classifier, plan, log = tune_once(context, context.method, context.options, seed)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-        answers = logits_of(job, classifier, log)
+        answers = logits_of(context, classifier, log)
         yield classifier, SeedRun(answers, log, plan, classifier.backbone.head, parameters, classifier.max_length)
 
 
-def add_tuned(job: RunContext, ladder: Ladder, attempts: Sequence[SeedRun], *, saved_bytes: int | None = None) -> None:
+def add_tuned(
+    context: RunContext, ladder: Ladder, attempts: Sequence[SeedRun], *, saved_bytes: int | None = None
+) -> None:
     """The rung of the tuned model, from one attempt a seed."""
     last = attempts[-1]
     contender = ladder.add(
@@ -95,14 +97,14 @@ def add_tuned(job: RunContext, ladder: Ladder, attempts: Sequence[SeedRun], *, s
         max_length=last.max_length,
         saved_bytes=saved_bytes,
     )
-    log_contender(job, contender)
+    log_contender(context, contender)
 
 
-def run_full_finetuning(job: RunContext, ladder: Ladder) -> None:
+def run_full_finetuning(context: RunContext, ladder: Ladder) -> None:
     """Every parameter tuned, for the comparison alone: its weights are not kept."""
     method = METHODS["full"]
-    classifier, _, log = tune_once(job, method, parse_options(method, {}), job.spec.train.seeds[0])
-    answers = logits_of(job, classifier, log)
+    classifier, _, log = tune_once(context, method, parse_options(method, {}), context.spec.train.seeds[0])
+    answers = logits_of(context, classifier, log)
     contender = ladder.add(
         "full",
         [answers],
@@ -110,46 +112,53 @@ def run_full_finetuning(job: RunContext, ladder: Ladder) -> None:
         trainable_parameters=classifier.trainable_parameters(),
         max_length=classifier.max_length,
     )
-    log_contender(job, contender)
+    log_contender(context, contender)
 
 
-def tune_once(job: RunContext, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
+def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
     """A fresh base, tuned by a method under a seed; and the plan by which it was trained."""
-    spec, splits = job.spec, job.splits
-    taught = f", taught by {job.teacher.name}" if job.teacher else ""
-    job.progress.log(f"tuning by {method.name}{taught}, seed {seed}")
-    backbone = load_for(job, seed)
+    spec, splits = context.spec, context.splits
+    taught = f", taught by {context.teacher.name}" if context.teacher else ""
+    context.progress.log(f"tuning by {method.name}{taught}, seed {seed}")
+    backbone = load_for(context, seed)
     # --lr and --accelerations speak of the method that was asked for: full fine-tuning beside it keeps its own rate,
     # and of the accelerations what fits it.
-    asked, plan = spec.train, job.plan
-    if method is not job.method:
+    asked, plan = spec.train, context.plan
+    if method is not context.method:
         asked, plan = asked.model_copy(update={"lr": None}), replace(plan, asked=frozenset())
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
     trained_by = classifier.plan
     log = train(
-        classifier, splits, asked, schedule, metric=job.metric, seed=seed, progress=job.progress, teacher=job.teacher
+        classifier,
+        splits,
+        asked,
+        schedule,
+        metric=context.metric,
+        seed=seed,
+        progress=context.progress,
+        teacher=context.teacher,
     )
-    restore_full_precision(classifier, load_for(job, seed))
+    restore_full_precision(classifier, load_for(context, seed))
     return classifier, trained_by, log
 
 
-def logits_of(job: RunContext, classifier: Classifier, log: TrainLog) -> ContenderLogits:
+def logits_of(context: RunContext, classifier: Classifier, log: TrainLog) -> ContenderLogits:
     """What a tuned model answers to validation and test, calibrated; from here on the classifier answers so."""
-    splits = job.splits
-    with job.progress.bar("answering", len(splits.validation) + len(splits.test)) as advance:
+    splits = context.splits
+    with context.progress.bar("answering", len(splits.validation) + len(splits.test)) as advance:
         validation = classifier.logits(splits.validation.rows, advance)
         started = time.perf_counter()
         test = classifier.logits(splits.test.rows, advance)
     answers = ContenderLogits(validation, test, time.perf_counter() - started, log.seconds, log.seed)
-    return answers if splits.task is TaskKind.REGRESSION else calibrated(job, classifier, answers)
+    return answers if splits.task is TaskKind.REGRESSION else calibrated(context, classifier, answers)
 
 
-def calibrated(job: RunContext, classifier: Classifier, answers: ContenderLogits) -> ContenderLogits:
+def calibrated(context: RunContext, classifier: Classifier, answers: ContenderLogits) -> ContenderLogits:
     """Fold what validation says of the head's confidence into the head; the answers that it gives then."""
-    splits = job.splits
+    splits = context.splits
     encoded = splits.encoded(splits.validation)
-    metric, vector = METRICS[job.metric], classifier.has_output_bias
+    metric, vector = METRICS[context.metric], classifier.has_output_bias
     found = calibrate(answers.validation, encoded, splits.task, metric, vector=vector)
     scaling = found.scaling
     if found.kind != "none":
@@ -163,9 +172,9 @@ def calibrated(job: RunContext, classifier: Classifier, answers: ContenderLogits
     return replace(answers, calibration=record)
 
 
-def learnt_on_validation(job: RunContext, answers: ContenderLogits, base: ContenderResult | None) -> dict[str, Any]:
+def learnt_on_validation(context: RunContext, answers: ContenderLogits, base: ContenderResult | None) -> dict[str, Any]:
     """What the adapter's card must hold, so that every door decides as the run did."""
-    splits = job.splits
+    splits = context.splits
     decisions = base.contender.decisions if base else None
     return {
         "temperature": answers.calibration.temperature if answers.calibration else 1.0,

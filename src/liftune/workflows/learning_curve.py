@@ -54,25 +54,27 @@ class CurveSample:
     validation: tuple[int, ...]
 
 
-def run_learning_curve(job: RunContext) -> Curve:
+def run_learning_curve(context: RunContext) -> Curve:
     """Score the contenders at each size, fit the laws, and say what the next step is."""
     answers: dict[str, dict[int, FloatArray]] = {name: {} for name in CONTENDERS}
     seconds: dict[tuple[str, int], float] = {}
-    parts = list(nested(job.splits, job.spec.data.seed))
-    features = _features(job) if parts else {}
+    parts = list(nested(context.splits, context.spec.data.seed))
+    features = _features(context) if parts else {}
     for part in parts:
         rows = len(part.train)
-        job.progress.log(f"learning curve: {rows:,} train rows")
-        words = tfidf(part.splits, job.metric)
-        answers["tfidf"][rows] = words.logits(job.splits.validation.rows)
-        answers["probe"][rows], pupil = _probed(features, part, job.metric)
-        smaller = with_soft_labels(replace(job, splits=part.splits), [words.pupil(part.splits.train.rows), pupil])
-        classifier, _, log = tune_once(smaller, job.method, job.options, job.spec.train.seeds[0])
-        answers["tuned"][rows] = classifier.logits(job.splits.validation.rows)
+        context.progress.log(f"learning curve: {rows:,} train rows")
+        words = tfidf(part.splits, context.metric)
+        answers["tfidf"][rows] = words.logits(context.splits.validation.rows)
+        answers["probe"][rows], pupil = _probed(features, part, context.metric)
+        smaller = with_soft_labels(replace(context, splits=part.splits), [words.pupil(part.splits.train.rows), pupil])
+        classifier, _, log = tune_once(smaller, context.method, context.options, context.spec.train.seeds[0])
+        answers["tuned"][rows] = classifier.logits(context.splits.validation.rows)
         seconds["tuned", rows] = log.seconds
     for name in CONTENDERS:
-        answers[name][len(job.splits.train)] = job.folder.logits(name, "validation")
-    return curve_of(answers, job.splits, job.metric, guess=job.folder.logits("majority", "validation"), seconds=seconds)
+        answers[name][len(context.splits.train)] = context.folder.logits(name, "validation")
+    return curve_of(
+        answers, context.splits, context.metric, guess=context.folder.logits("majority", "validation"), seconds=seconds
+    )
 
 
 def nested(splits: Splits, seed: int) -> Iterator[CurveSample]:
@@ -101,12 +103,12 @@ def _within(
     return tuple(positions[i] for i in chosen)
 
 
-def _features(job: RunContext) -> dict[str, Mapping[str, FloatArray]]:
+def _features(context: RunContext) -> dict[str, Mapping[str, FloatArray]]:
     """The frozen base's features of train and validation."""
-    base = attach(load_for(job, job.spec.train.seeds[0]), None, None, plan=job.plan)
-    with job.progress.bar("base reads train", len(job.splits.train)) as advance:
-        train = base.features(job.splits.train.rows, advance)
-    return {"train": train, "validation": base.features(job.splits.validation.rows)}
+    base = attach(load_for(context, context.spec.train.seeds[0]), None, None, plan=context.plan)
+    with context.progress.bar("base reads train", len(context.splits.train)) as advance:
+        train = base.features(context.splits.train.rows, advance)
+    return {"train": train, "validation": base.features(context.splits.validation.rows)}
 
 
 def _probed(

@@ -38,40 +38,40 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     """
     need(*EXTRAS["tune"])
     started = time.time()
-    job, base = prepare(spec, progress or Progress(quiet=True))
-    with job.folder.cleanup_on_error():
-        job.folder.save_inputs(spec, job.splits)
-        ladder = Ladder(job.splits, job.metric, job.keep)
+    context, base = prepare(spec, progress or Progress(quiet=True))
+    with context.folder.cleanup_on_error():
+        context.folder.save_inputs(spec, context.splits)
+        ladder = Ladder(context.splits, context.metric, context.keep)
         doubts: tuple[LabelErrorSummary | None, Shift | None] = (None, None)
-        if job.folds:
-            tuned = run_cross_validation(job, job.folds, ladder, base)
+        if context.folds:
+            tuned = run_cross_validation(context, context.folds, ladder, base)
         else:
-            pupils = run_baselines(job, ladder), run_base_and_probe(job, ladder, base)
+            pupils = run_baselines(context, ladder), run_base_and_probe(context, ladder, base)
             del base  # its memory is wanted for tuning
-            doubts = diagnose_data(job, pupils[1].features)
-            job = with_soft_labels(job, pupils)
-            tuned = run_finetuning(job, ladder)
+            doubts = diagnose_data(context, pupils[1].features)
+            context = with_soft_labels(context, pupils)
+            tuned = run_finetuning(context, ladder)
             if spec.evaluation.with_full:
-                run_full_finetuning(job, ladder)
-        curve = run_learning_curve(job) if spec.evaluation.curve else None
-        record = build_record(job, ladder, tuned, started, doubts=doubts, curve=curve)
-        job.folder.save_record(record)
-    publish_report(job, record)
+                run_full_finetuning(context, ladder)
+        curve = run_learning_curve(context) if spec.evaluation.curve else None
+        record = build_record(context, ladder, tuned, started, doubts=doubts, curve=curve)
+        context.folder.save_record(record)
+    publish_report(context, record)
     return record
 
 
-def publish_report(job: RunContext, record: RunRecord) -> None:
+def publish_report(context: RunContext, record: RunRecord) -> None:
     """The adapter's card and the page; the run is whole without the page."""
     try:
-        job.progress.log(f"report: {publish(job.folder, record)}")
+        context.progress.log(f"report: {publish(context.folder, record)}")
     except MissingExtra as error:
-        job.progress.log(
+        context.progress.log(
             f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html"
         )
 
 
 def build_record(
-    job: RunContext,
+    context: RunContext,
     ladder: Ladder,
     tuned: FinetuneResult,
     started: float,
@@ -80,11 +80,11 @@ def build_record(
     curve: Curve | None = None,
 ) -> RunRecord:
     """Everything that was found, as one record."""
-    splits, spec = job.splits, job.spec
+    splits, spec = context.splits, context.spec
     took = time.time() - started
     verdicts = ladder.verdicts()
     return RunRecord(
-        run=str(job.folder.path),
+        run=str(context.folder.path),
         task=splits.task,
         labels=splits.labels,
         partial=splits.partial,
@@ -95,21 +95,23 @@ def build_record(
         recommended=ladder.recommended(verdicts),
         method_comparisons=ladder.method_verdicts(),
         folds=spec.evaluation.folds,
-        metric=job.metric,
+        metric=context.metric,
         strongest=ladder.strongest(),
         data_fingerprint=splits.fingerprint,
         max_length=ladder.rungs["tuned"].evaluation.max_length or 0,
         model=spec.model.name,
         data=spec.data.source,
-        base_model=job.base_model,
-        base_license=job.base_license,
-        method=job.method.name,
+        base_model=context.base_model,
+        base_license=context.base_license,
+        method=context.method.name,
         plan=tuned.plan.choices,
-        speed=speed_of(tuned.logs, len(tuned.splits.train), shapes=job.shapes, method=job.method, plan=tuned.plan),
+        speed=speed_of(
+            tuned.logs, len(tuned.splits.train), shapes=context.shapes, method=context.method, plan=tuned.plan
+        ),
         logs=tuned.logs,
         integrity=tuned.integrity,
         curve=curve,
-        notes=job.notes,
+        notes=context.notes,
         suspects=doubts[0],
         shift=doubts[1],
         versions=versions(),
