@@ -15,14 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +27,7 @@ from pydantic import ValidationError
 
 from liftune.data.splits import Split, Splits
 from liftune.errors import ArtifactError
+from liftune.files import atomic_write, check_writable, disk_errors, remove_empty, write_json, write_text
 from liftune.records.base import SCHEMA
 from liftune.records.data import LabelError
 from liftune.records.run import RunRecord
@@ -40,59 +38,12 @@ from liftune.types import Row
 LEAST_FREE_BYTES = 64 * 2**20
 
 
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a message."""
-    try:
-        yield
-    except OSError as error:
-        raise ArtifactError(
-            f"cannot write: {(error.strerror or str(error)).lower()}",
-            where=str(path),
-            hint="free some space or name another place with --out; what was written before is still there",
-        ) from None
-
-
-@contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under its name when all of it is on the disk; until then, what was there stays.
-
-    Raises:
-        ArtifactError: the disk is full or read-only.
-    """
-    fresh = path.with_name(f"{path.name}.new")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with fresh.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, path)
-        except BaseException:  # Ctrl-C too must leave no half of a file
-            with contextlib.suppress(OSError):
-                fresh.unlink()
-            raise
-
-
-def check_writable(path: Path) -> Path:
-    """Refuse a place that nothing can be written to, before anything is computed.
-
-    Returns:
-        the nearest folder above it, or itself, that exists.
-    """
-    ground = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    with disk_errors(path), tempfile.TemporaryFile(dir=ground) as trial:
-        trial.write(b"\0")
-    return ground
-
-
 class RunFolder:
     """One run on disk."""
 
-    def __init__(self, path: Path, *, ground: Path | None = None) -> None:
-        """`ground` is the folder, at or above `path`, that was there before the run."""
-        self.path, self._ground = path, ground
+    def __init__(self, path: Path, *, existing: Path | None = None) -> None:
+        """`existing` is the folder, at or above `path`, that was there before the run."""
+        self.path, self._existing = path, existing
 
     @classmethod
     def create(cls, out: str | None, *, name: str) -> RunFolder:
@@ -111,16 +62,16 @@ class RunFolder:
                 where="--out",
                 hint="name another folder, or remove this one first",
             )
-        ground = check_writable(path)
+        existing = check_writable(path)
         with disk_errors(path):
-            free = shutil.disk_usage(ground).free
+            free = shutil.disk_usage(existing).free
         if free < LEAST_FREE_BYTES:
             raise ArtifactError(
                 f"only {free / 2**20:.0f} MiB are free on the disk, a run needs {LEAST_FREE_BYTES / 2**20:.0f}",
                 where=str(path),
                 hint="free some space, or name a folder on another disk with --out",
             )
-        return cls(path, ground=ground)
+        return cls(path, existing=existing)
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -156,22 +107,7 @@ class RunFolder:
                 shutil.rmtree(part, ignore_errors=True)
             for name in ("spec.json", "suspects.jsonl"):
                 (self.path / name).unlink(missing_ok=True)
-            folder = self.path
-            while folder.absolute() != (self._ground or self.path).absolute() and not any(folder.iterdir()):
-                folder.rmdir()
-                folder = folder.parent
-
-    @contextlib.contextmanager
-    def fresh_adapter(self) -> Iterator[Path]:
-        """A folder that becomes the adapter when it is done; until then an earlier seed's adapter stays."""
-        fresh = self.path / "adapter.new"
-        try:
-            with disk_errors(self.adapter):
-                yield fresh
-                shutil.rmtree(self.adapter, ignore_errors=True)
-                fresh.rename(self.adapter)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            remove_empty(self.path, below=self._existing or self.path)
 
     @property
     def adapter(self) -> Path:
@@ -186,7 +122,7 @@ class RunFolder:
         """What was asked, and the rows that contenders are compared on."""
         with disk_errors(self.path):
             (self.path / "rows").mkdir(parents=True, exist_ok=True)
-            (self.path / "spec.json").write_text(spec.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            write_text(self.path / "spec.json", spec.model_dump_json(indent=2) + "\n")
             for name, split in (("test", splits.test), ("validation", splits.validation)):
                 with (self.path / "rows" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
                     file.writelines(_lines(split))
@@ -203,8 +139,7 @@ class RunFolder:
 
     def save_record(self, record: RunRecord) -> None:
         """The end of a run: all of record.json or nothing of it."""
-        with atomic_write(self.path / "record.json") as file:
-            file.write((json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n").encode())
+        write_json(self.path / "record.json", record.to_json())
 
     def record(self) -> RunRecord:
         """What was found.
@@ -287,9 +222,3 @@ def adapter_folder(path: str | Path) -> Path | None:
     """The adapter that a path names, by itself or through its run; None where there is none."""
     path = Path(path)
     return next((each for each in (path / "adapter", path) if (each / "liftune.json").is_file()), None)
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """A text file, with a full or read-only disk turned into a message."""
-    with atomic_write(Path(path)) as file:
-        file.write(text.encode())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tiny_models import save_tiny
 
-from liftune import run_folder as artifact
+from liftune import files, run_folder
 from liftune.cli.main import main
 from liftune.workflows.context import RunContext
 
@@ -275,7 +275,7 @@ def test_a_disk_that_cannot_be_written_is_refused_before_anything_is_computed(
     def read_only(*_: Any, **__: Any) -> Any:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(artifact.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", read_only)
     argv = ("tune", "rows.csv", "--model", model, "--out", "a/b/run")
     assert "read-only file system" in refused(capsys, *argv)
 
@@ -284,7 +284,7 @@ def test_a_disk_that_is_almost_full_is_refused_before_anything_is_computed(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     GOOD_ROWS(Path())
-    monkeypatch.setattr(artifact.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))  # type: ignore[attr-defined]
+    monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))  # type: ignore[attr-defined]
     assert "free" in refused(capsys, "tune", "rows.csv", "--model", model, "--out", "run")
 
 
@@ -292,14 +292,14 @@ class Full:
     """A disk that takes no more bytes once it is full."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, at: str) -> None:
-        real = artifact.os.replace
+        real = files.os.replace
 
         def replace(source: Any, target: Any) -> None:
             if Path(target).name == at:
                 raise OSError(errno.ENOSPC, "No space left on device")
             real(source, target)
 
-        monkeypatch.setattr(artifact.os, "replace", replace)
+        monkeypatch.setattr(files.os, "replace", replace)
 
 
 def test_what_was_computed_before_the_disk_was_full_is_kept_and_named(

@@ -12,7 +12,8 @@ from typing import Any
 
 from liftune.errors import ModelError
 from liftune.export.parity import Format, Parity
-from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, card_tokens, sha256
+from liftune.files import sha256_of_files
+from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, card_tokens
 from liftune.models.adapter_io import CARD as ADAPTER_CARD
 from liftune.models.backbone import quiet
 from liftune.models.classifier import Classifier
@@ -67,7 +68,7 @@ def write_card(
         thresholds=card.thresholds,
         cutoffs=card.cutoffs,
         scheme=scheme,
-        files={name: sha256(folder / name) for name in (MODEL, TOKENIZER)},
+        files={name: sha256_of_files(folder / name) for name in (MODEL, TOKENIZER)},
     )
     (folder / CARD).write_text(made.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
     return made

@@ -6,9 +6,6 @@ Not here: any step's own work.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from liftune.export.bundle import write_card, write_merged, write_page, write_to
 from liftune.export.onnx_graph import check_family, write_graph
 from liftune.export.parity import FORMATS, Format, Parity, compare, rows_needed
 from liftune.export.quantize import SCHEMES, Scheme, prepare, quantize
+from liftune.files import atomic_folder, check_writable
 from liftune.hardware.plan import Plan
 from liftune.inference.onnx_bundle import MODEL, Bundle, usable_processors
 from liftune.inference.predictor import no_adapter
@@ -31,7 +29,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.merge import check_mergeable, open_merged
 from liftune.progress import Progress
 from liftune.records.training import AdapterCard
-from liftune.run_folder import RunFolder, adapter_folder, check_writable, disk_errors
+from liftune.run_folder import RunFolder, adapter_folder
 from liftune.spec import DataSpec
 from liftune.tasks.base import encode
 from liftune.types import Row
@@ -96,7 +94,8 @@ def export(
         raise no_adapter(str(run))
     card = read_card(folder)
     check_mergeable(card.method)
-    with _fresh(Path(to)) as fresh:
+    _check_unused(Path(to))
+    with atomic_folder(Path(to)) as fresh:
         original = open_adapter(folder, plan=Plan())
         if kind != "merged":
             check_family(original.backbone.model.config)
@@ -209,29 +208,12 @@ def _format(asked: str) -> Format:
     return found
 
 
-@contextmanager
-def _fresh(to: Path) -> Iterator[Path]:
-    """A folder that takes its name when all of it is there and was checked; until then nothing of it is seen."""
+def _check_unused(to: Path) -> None:
+    """Refuse a folder that holds something, before anything is computed."""
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise ArtifactError(
             f"{to} exists and is not empty" if to.is_dir() else f"{to} is a file",
             where="--to",
             hint="name another folder, or remove this one first",
         )
-    ground = check_writable(to)
-    fresh = to.with_name(f".{to.name}.partial")
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
-        with disk_errors(to):
-            fresh.mkdir(parents=True)
-            yield fresh
-            if to.exists():
-                to.rmdir()
-            fresh.rename(to)
-    except BaseException:  # Ctrl-C too
-        shutil.rmtree(fresh, ignore_errors=True)
-        for folder in to.parents:
-            if folder == ground or not folder.is_dir() or any(folder.iterdir()):
-                break
-            folder.rmdir()
-        raise
+    check_writable(to)

@@ -10,7 +10,6 @@ Not here: making a bundle (export/).
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from pydantic import Field, ValidationError
 from liftune.data.batching import length_batches
 from liftune.data.token_rules import TokenRules
 from liftune.errors import ArtifactError, SpecError, need
+from liftune.files import sha256_of_files
 from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
 from liftune.records.base import SCHEMA, Record
 from liftune.records.calibration import Cutoff
@@ -246,12 +246,6 @@ def card_tokens(rules: TokenRules) -> dict[str, Any]:
     return asdict(rules)
 
 
-def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def refuse_options(*, device: str | None, with_base: bool) -> None:
     """Refuse what a bundle cannot do.
 
@@ -281,7 +275,7 @@ def _check_files(folder: Path, card: BundleCard) -> None:
         path = folder / name
         if not path.is_file():
             raise ArtifactError(f"{name} is missing", where=str(folder), hint="restore the file, or export again")
-        if sha256(path) != expected:
+        if sha256_of_files(path) != expected:
             raise _damaged(path, "it is not the file that was exported (its sha256 differs from bundle.json's)")
 
 

@@ -18,8 +18,9 @@ from typing import IO, Any, Protocol, TypeAlias
 
 from liftune.data.readers.formats import extension
 from liftune.errors import ArtifactError, DataError, SpecError
+from liftune.files import atomic_write, check_writable, disk_errors
 from liftune.inference.prediction import Prediction
-from liftune.run_folder import as_columns, atomic_write, check_writable, disk_errors
+from liftune.run_folder import as_columns
 
 Records: TypeAlias = list[dict[str, Any]]
 #: Endings of files that can be written, plain or with .gz.

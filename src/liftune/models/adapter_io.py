@@ -6,7 +6,6 @@ Not here: the run folder around it (artifact.py).
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from liftune.errors import ArtifactError, ModelError
+from liftune.files import atomic_folder
 from liftune.hardware.plan import Plan
 from liftune.models.attach import rebuild
 from liftune.models.backbone import Backbone, quiet, reload_backbone, reload_whole
@@ -75,22 +75,15 @@ def save_adapter(
         trust_remote_code=backbone.trust_remote_code,
         **(learnt or {}),
     )
-    partial = folder.with_name(f".{folder.name}.partial")
-    try:
-        _write(classifier, card, partial)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise ArtifactError(
-            f"cannot write the adapter: {error}", where=str(folder), hint="free some disk, or give another --out"
-        ) from None
+    with atomic_folder(folder) as fresh:
+        try:
+            _write(classifier, card, fresh)
+        except SafetensorError as error:  # it has no class of its own for a full disk
+            raise OSError(str(error)) from None
     return card
 
 
 def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     model: Any = classifier.model
     with quiet():
         if classifier.method is not None and classifier.method.kind == "full":

@@ -26,9 +26,10 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from liftune.errors import ModelError
+from liftune.files import sha256_of_files
 from liftune.hardware.plan import Plan
 from liftune.models import families
-from liftune.models.checkpoint import Checkpoint, commit_of, license_of, locate, refuse_pickle, sha256_of, weight_files
+from liftune.models.checkpoint import Checkpoint, commit_of, license_of, locate, refuse_pickle, weight_files
 from liftune.models.labels import kept_order
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
@@ -176,7 +177,7 @@ def _build(
         name=checkpoint.name,
         base=checkpoint.base,
         revision=commit_of(checkpoint),
-        sha256=sha256_of(weight_files(checkpoint)),
+        sha256=sha256_of_files(*weight_files(checkpoint)),
         family=model.config.model_type,
         model=model,
         tokenizer=tokenizer,

@@ -6,7 +6,6 @@ Not here: building the model (backbones.py).
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from liftune.errors import ModelError, nearest, need
+from liftune.files import sha256_of_files
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -97,7 +97,7 @@ def locate(name: str) -> Checkpoint:
 def _bundled(name: str, alias: Alias) -> Checkpoint:
     need(alias.module)
     folder = Path(importlib.import_module(alias.module).get_model_path())
-    found = sha256_of([folder / _WEIGHTS]) if (folder / _WEIGHTS).is_file() else "nothing"
+    found = sha256_of_files(folder / _WEIGHTS) if (folder / _WEIGHTS).is_file() else "nothing"
     if found != alias.sha256:
         raise ModelError(
             f"the bundled weights of {name} are damaged: their sha256 is {found}, not {alias.sha256}",
@@ -208,13 +208,3 @@ def _find(checkpoint: Checkpoint, name: str) -> Path | None:
 
     found = try_to_load_from_cache(checkpoint.source, name, revision=checkpoint.revision)
     return Path(found) if isinstance(found, str) else None
-
-
-def sha256_of(files: list[Path]) -> str:
-    """sha256 over the files' bytes, one after the other; of a single file it is that file's own."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -17,6 +17,7 @@ from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.errors import MethodError
 from liftune.evaluation.ladder import Ladder
+from liftune.files import atomic_write
 from liftune.hardware.measure import measure_machine, peak_mib, restart_peak
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
@@ -28,7 +29,7 @@ from liftune.models.linear_shapes import shapes_of
 from liftune.models.methods.registry import find_method, parse_options
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord
-from liftune.run_folder import RunFolder, atomic_write
+from liftune.run_folder import RunFolder
 from liftune.sweep.grid import Cell, SweepSpec
 from liftune.workflows.baselines import run_base_and_probe, run_baselines, with_soft_labels
 from liftune.workflows.context import RunContext, same_length

@@ -22,9 +22,10 @@ from pydantic import ValidationError
 from liftune.data.audit import fingerprint
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError
+from liftune.files import atomic_write, check_writable
 from liftune.records.base import Record
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
-from liftune.run_folder import RunFolder, atomic_write, check_writable
+from liftune.run_folder import RunFolder
 from liftune.spec import faults
 from liftune.sweep.grid import Cell, SweepSpec
 

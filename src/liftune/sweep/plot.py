@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from liftune.errors import EXTRAS, SpecError, need
+from liftune.files import atomic_write
 from liftune.records.sweep import Cost, LeaderboardRow, SweepRecord
-from liftune.run_folder import atomic_write
 from liftune.sweep.leaderboard import COSTS
 
 ENDINGS = (".svg", ".png")

@@ -15,6 +15,7 @@ from liftune.data.splits import Splits
 from liftune.evaluation.calibration import calibrate, calibration_record
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.evaluation.selective import cutoffs
+from liftune.files import atomic_folder
 from liftune.hardware.plan import Plan
 from liftune.metrics.registry import METRICS
 from liftune.models.adapter_io import save_adapter, verify_saved_adapter
@@ -68,7 +69,7 @@ def tune_and_save(context: RunContext, ladder: Ladder) -> tuple[list[SeedRun], F
         attempt = replace(tuned, answers=ladder.with_thresholds(tuned.answers))
         attempts.append(attempt)
         if ladder.best([each.answers for each in attempts]) is attempt.answers:
-            with context.folder.fresh_adapter() as folder:
+            with atomic_folder(context.folder.adapter) as folder:
                 learnt = learnt_on_validation(context, attempt.answers, ladder.rungs.get("base"))
                 save_adapter(classifier, folder, pairs=context.splits.pairs, learnt=learnt)
                 integrity = verify_saved_adapter(classifier, folder, context.splits.validation.rows)

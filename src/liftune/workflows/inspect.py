@@ -18,7 +18,7 @@ from liftune.data.load import LoadedData, load
 from liftune.diagnostics.label_errors import MOST_ROWS, LabelErrors, find_label_errors
 from liftune.diagnostics.shift import shift
 from liftune.errors import DataError, SpecError, need
-from liftune.run_folder import atomic_write
+from liftune.files import atomic_write
 from liftune.spec import DataSpec
 
 

@@ -14,13 +14,14 @@ from liftune.data.audit import labels_of
 from liftune.data.splits import Split
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evaluation.error_analysis import details, set_against
+from liftune.files import atomic_write, write_text
 from liftune.records.details import Details
 from liftune.records.run import RunRecord
 from liftune.report.model_card import to_card
 from liftune.report.render.html import to_html
 from liftune.report.render.text import to_markdown
 from liftune.report.sections.predictions import MOST_FLIPS
-from liftune.run_folder import RunFolder, atomic_write, write_text
+from liftune.run_folder import RunFolder
 from liftune.spec import command_line
 
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"

@@ -1,0 +1,159 @@
+"""Files and folders that are whole or not there, and clear messages where a disk fails.
+
+In: paths, what to write.  Out: files and folders that take their name once all of them is on the disk; JSON objects.
+Not here: what a file holds (run_folder.py, records/), reading data sets (data/readers/).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from liftune.errors import ArtifactError
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write: {error.strerror.lower() if error.strerror else error}",
+            where=str(path),
+            hint="free some space or name another place with --out; what was written before is still there",
+        ) from None
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under its name when all of it is on the disk; until then, what was there stays.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with fresh.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, path)
+        except BaseException:  # Ctrl-C too must leave no half of a file
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """An empty folder that replaces `path` when the block ends; until then, what was there stays.
+
+    Where the block raises, nothing of the new folder is left, nor of the folders that were made above it.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    existing = nearest_existing(path)
+    fresh = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        with disk_errors(path):
+            fresh.mkdir(parents=True)
+            yield fresh
+            if path.exists():
+                shutil.rmtree(path)
+            fresh.rename(path)
+    except BaseException:  # Ctrl-C too
+        shutil.rmtree(fresh, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_empty(path.parent, below=existing)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """A text file, whole or not at all.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    with atomic_write(Path(path)) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Indented JSON, whole or not at all.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json_object(path: Path, *, hint: str) -> dict[str, Any]:
+    """A file that holds one JSON object.
+
+    Raises:
+        ArtifactError: the file is missing, cannot be read, is damaged or holds anything else.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(f"{path.name} is missing", where=str(path), hint=hint) from None
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path), hint=hint) from None
+    except (ValueError, RecursionError) as error:  # no UTF-8, or no JSON
+        raise damaged(path, str(error), hint=hint) from None
+    if not isinstance(values, dict):
+        raise damaged(path, f"it holds a {type(values).__name__}, not an object", hint=hint)
+    return values
+
+
+def damaged(path: Path, reason: str, *, hint: str) -> ArtifactError:
+    """The error for a file that is there and cannot be understood."""
+    return ArtifactError(f"{path.name} is damaged: {reason}", where=str(path), hint=hint)
+
+
+def check_writable(path: Path) -> Path:
+    """Refuse a place that nothing can be written to, before anything is computed.
+
+    Returns:
+        the nearest folder above it, or itself, that exists.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    existing = nearest_existing(path)
+    with disk_errors(path), tempfile.TemporaryFile(dir=existing) as trial:
+        trial.write(b"\0")
+    return existing
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it, that exists."""
+    return next(each for each in (path, *path.absolute().parents) if each.exists())
+
+
+def remove_empty(folder: Path, *, below: Path) -> None:
+    """Remove a folder and those above it, as long as they are empty and lie below another."""
+    while folder.absolute() != below.absolute() and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def sha256_of_files(*paths: Path) -> str:
+    """sha256 over the files' bytes, one after the other, in hexadecimal; of a single file it is that file's own."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
