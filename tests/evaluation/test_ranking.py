@@ -12,6 +12,8 @@ from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ranking import Entrant, rank, with_seeds
 from liftune.evaluation.statistics.intervals import clopper_pearson
 from liftune.evaluation.statistics.multiple_tests import holm
+from liftune.metrics.registry import METRICS, Metric
+from liftune.metrics.row_statistics import Sums, mean
 from liftune.records.base import Interval
 from liftune.tasks.base import TaskKind
 
@@ -212,3 +214,23 @@ def test_variances_are_drawn_to_each_other_as_far_as_they_are_alike() -> None:
     assert np.median(np.abs(np.log(steadied / true))) < 0.6 * np.median(np.abs(np.log(raw / true)))
     few = np.array([1.0, 2.0])
     assert shrunk_variances(few, np.array([2.0, 2.0])).variances is few
+
+
+@pytest.mark.parametrize("shares", [(0.7,), (0.6, 0.7, 0.8)])
+def test_an_interval_of_a_metric_above_one_is_whole(shares, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten marks for each right row: an end of 7 was cut to 1 where higher is better."""
+    marks = Metric(
+        name="marks",
+        summary="Ten for each right row.",
+        higher_is_better=True,
+        build=lambda targets, logits, task: 10.0 * float(METRICS["accuracy"](targets, logits, task) or 0.0),
+        statistics=lambda targets, logits, task: Sums(
+            10.0 * METRICS["accuracy"].hits(targets, logits, task)[:, None], np.arange(len(targets)), mean
+        ),
+        tasks=(TaskKind.SINGLE_LABEL,),
+        bounds=(0.0, 10.0),
+    )
+    monkeypatch.setitem(METRICS._entries, "marks", marks)
+    score = rank([entrant("good", *shares)], "marks")[0].score
+    assert score.low is not None
+    assert 5.0 < score.low < score.value < score.high < 9.5

@@ -8,7 +8,8 @@ import sklearn.metrics
 from liftune.errors import SpecError
 from liftune.metrics.registry import METRICS, check_metric, default_metric, metrics_of
 from liftune.metrics.row_statistics import LEAST_PROBABILITY
-from liftune.tasks.base import TaskKind, probabilities
+from liftune.tasks import TaskKind, task_of
+from liftune.tasks.base import probabilities
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 
@@ -168,3 +169,26 @@ def test_a_metric_of_another_task_is_refused_with_those_that_fit():
     with pytest.raises(SpecError) as caught:
         check_metric("pearson", SINGLE)
     assert "accuracy, macro_f1, log_loss" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "task"), CASES)
+def test_values_lie_within_the_bounds(name, task):
+    """Intervals are cut there, and nowhere else."""
+    targets, logits = answers(task, seed=4)
+    low, high = METRICS[name].bounds
+    assert low <= METRICS[name](targets, logits * 50, task) <= high
+    assert METRICS[name].bounds != (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize(("name", "task"), [case for case in CASES if METRICS[case[0]].proportion])
+def test_a_proportion_is_the_mean_of_its_hits(name, task):
+    """Exact intervals and tests count them."""
+    targets, logits = answers(task, seed=5)
+    assert METRICS[name].hits(targets, logits, task).mean() == pytest.approx(METRICS[name](targets, logits, task))
+
+
+def test_a_task_may_name_metrics_of_other_kinds(monkeypatch):
+    """An ordinal kind takes accuracy without a change of this registry."""
+    monkeypatch.setattr(type(task_of(VALUE)), "metrics", ("accuracy",))
+    assert METRICS["accuracy"].fits(VALUE)
+    assert "accuracy" in [each.name for each in metrics_of(VALUE)]

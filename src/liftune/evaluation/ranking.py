@@ -138,12 +138,11 @@ class _Side:
 
 
 def _bounded(found: Interval, metric: Metric) -> Interval:
-    """Without what the metric cannot be: more than 1 where higher is better, less than 0 where lower is."""
+    """Without what the metric cannot be."""
     if found.low is None or found.high is None:
         return found
-    low = found.low if metric.higher_is_better and metric.name != "accuracy" else max(found.low, 0.0)
-    high = min(found.high, 1.0) if metric.higher_is_better else found.high
-    return found.model_copy(update={"low": low, "high": high})
+    least, greatest = metric.bounds
+    return found.model_copy(update={"low": max(found.low, least), "high": min(found.high, greatest)})
 
 
 def _over_rows(evaluations: Sequence[Evaluation], metric: Metric) -> Interval:

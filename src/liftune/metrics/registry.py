@@ -1,13 +1,14 @@
-"""Measures of how well logits answer targets: one registry, each entry with its direction and tasks.
+"""Metrics of how well logits match targets: one registry, each entry with its direction, bounds and tasks.
 
-In: targets as numbers (see `task.encode`) and logits (N, C).  Out: a value, and row statistics for resampling.
-Not here: intervals and tests (evidence/), the loss that training minimises (train.py).
+In: encoded targets (see `Task.encode`) and logits (N, C).  Out: a value, and row statistics for resampling.
+Not here: intervals and tests (evaluation/), the loss that training minimises (training/loss.py).
 
-A target index of C or more is a label that the model never had: that row is wrong under every measure.
+A target index of C or more is a label that the model never had: that row is wrong under every metric.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -25,19 +26,18 @@ from liftune.metrics.row_statistics import (
     mean,
     moment_sums,
     root_mean,
-    row_briers,
-    row_losses,
 )
 from liftune.registry import Registry
-from liftune.tasks.base import TaskKind, ThresholdValues, decide, from_thresholds
-from liftune.types import FloatArray
+from liftune.tasks import TaskKind, ThresholdValues, task_of
+from liftune.tasks.base import from_thresholds
+from liftune.types import BoolArray, FloatArray
 
 Targets: TypeAlias = NDArray[Any]
 RowStatistics: TypeAlias = Callable[[Targets, FloatArray, TaskKind], Statistics]
 
 
 class Build(Protocol):
-    """Computes the value; None where the measure is undefined, as a correlation with constant answers is."""
+    """Computes the value; None where the metric is undefined, as a correlation with constant predictions is."""
 
     def __call__(self, targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
         """Encoded targets and logits (N, C) to a value."""
@@ -46,23 +46,29 @@ class Build(Protocol):
 
 @dataclass(frozen=True)
 class Metric:
-    """One measure.
+    """One metric.
 
     Args:
         build: the value, by scikit-learn or SciPy.
         statistics: what each row adds, so that thousands of resamples are matrix products.
+        tasks: the kinds that it fits. A kind may name further metrics itself, see `Task.metrics`.
         exchange: the row statistics that a randomisation test swaps, where they differ from `statistics`.
-        of_answers: it reads nothing of the logits but what `task.decide` answers, so that thresholds matter to it.
+        bounds: the least and the greatest value that it can have; no interval goes beyond.
+        proportion: it is the mean of a 0 or 1 of each row, the first column of `statistics`: exact intervals
+            (Clopper-Pearson) and tests (McNemar) apply, and differences are reported in points.
+        needs_threshold: it reads nothing of the logits but the predicted labels, so that thresholds matter to it.
     """
 
     name: str
     summary: str
     higher_is_better: bool
-    tasks: tuple[TaskKind, ...]
     build: Build
     statistics: RowStatistics
+    tasks: tuple[TaskKind, ...] = ()
     exchange: Callable[[Targets, FloatArray, TaskKind], Sums] | None = None
-    of_answers: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    proportion: bool = False
+    needs_threshold: bool = False
 
     def __call__(self, targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
         """The value; None where it is undefined (and for no rows at all)."""
@@ -71,12 +77,27 @@ class Metric:
         value = self.build(targets, logits, task)
         return None if value is None or not np.isfinite(value) else float(value)
 
-    def view(self, logits: FloatArray, thresholds: ThresholdValues | None) -> FloatArray:
-        """The logits as this metric reads them, (N, C): where it judges answers, moved so that they are by thresholds.
+    def fits(self, task: TaskKind) -> bool:
+        """Whether it can be computed for that kind of task."""
+        return task in self.tasks or self.name in task_of(task).metrics
 
-        What is judged by its probabilities is never moved.
+    def view(self, logits: FloatArray, thresholds: ThresholdValues | None) -> FloatArray:
+        """The logits as this metric reads them, (N, C): where it needs thresholds, shifted so that they lie at zero.
+
+        Logits that are read as probabilities are never shifted.
         """
-        return from_thresholds(logits, thresholds) if self.of_answers else logits
+        return from_thresholds(logits, thresholds) if self.needs_threshold else logits
+
+    def hits(self, targets: Targets, view: FloatArray, task: TaskKind) -> BoolArray:
+        """(N,) the 0 or 1 of each row, of which a `proportion` is the mean.
+
+        Args:
+            view: logits as `view` gives them.
+        """
+        sums = self.statistics(targets, view, task)
+        assert self.proportion, self.name
+        assert isinstance(sums, Sums), self.name
+        return np.asarray(sums.rows[:, 0] > 0.5)
 
     @property
     def sign(self) -> float:
@@ -86,19 +107,13 @@ class Metric:
 
 METRICS: Registry[Metric] = Registry("metric", Metric)
 
-#: Accuracy is what single-label sets are reported in. Micro-F1 weighs every answer alike, where macro-F1 swings with
-#: the
-#: rarest label of a multi-label set. Pearson is what graded similarity (STS-B) is reported in first.
-_DEFAULT = {TaskKind.SINGLE_LABEL: "accuracy", TaskKind.MULTI_LABEL: "micro_f1", TaskKind.REGRESSION: "pearson"}
-
-
 def default_metric(task: TaskKind) -> str:
     """The metric that decides where none was asked for.
 
     >>> default_metric(TaskKind.SINGLE_LABEL)
     'accuracy'
     """
-    return _DEFAULT[task]
+    return task_of(task).default_metric
 
 
 def metrics_of(task: TaskKind) -> list[Metric]:
@@ -107,7 +122,7 @@ def metrics_of(task: TaskKind) -> list[Metric]:
     >>> [metric.name for metric in metrics_of(TaskKind.REGRESSION)]
     ['pearson', 'spearman', 'rmse']
     """
-    return [metric for metric in METRICS.entries() if task in metric.tasks]
+    return [metric for metric in METRICS.entries() if metric.fits(task)]
 
 
 def check_metric(name: str | None, task: TaskKind) -> Metric:
@@ -118,7 +133,7 @@ def check_metric(name: str | None, task: TaskKind) -> Metric:
             do).
     """
     metric = METRICS[default_metric(task) if name is None else name]
-    if task not in metric.tasks:
+    if not metric.fits(task):
         raise SpecError(
             f"metric {metric.name!r} does not fit a {task.value} task",
             where="--metric",
@@ -127,47 +142,46 @@ def check_metric(name: str | None, task: TaskKind) -> Metric:
     return metric
 
 
+def is_proportion(name: str) -> bool:
+    """Whether differences of that metric are reported in points; a metric that is not installed here is none.
+
+    >>> is_proportion("accuracy"), is_proportion("rmse"), is_proportion("of a plugin that is gone")
+    (True, False, False)
+    """
+    return name in METRICS and METRICS[name].proportion
+
+
 # Row statistics of each kind ------------------------------------------------------------------------------------------
 
 
-def right(targets: Targets, logits: FloatArray) -> NDArray[np.bool_]:
-    """(N,) whether each single-label row is answered rightly; a label that the model never had is never right."""
-    return np.asarray(decide(logits, TaskKind.SINGLE_LABEL) == targets)
-
-
-def _indicators(targets: Targets, logits: FloatArray, task: TaskKind) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """True and answered labels as (N, L) indicators, L counting labels that the model never had (multi-label only)."""
-    answers = np.zeros(targets.shape, dtype=bool)
-    answers[:, : logits.shape[1]] = decide(logits, task)
-    return np.asarray(targets, dtype=bool), answers
+def right(targets: Targets, logits: FloatArray) -> BoolArray:
+    """(N,) TODO: callers go to Task.is_right or Metric.hits."""
+    return task_of(TaskKind.SINGLE_LABEL).is_right(targets, logits)
 
 
 def _f1_statistics(average: F1Average) -> Callable[[Targets, FloatArray, TaskKind], Sums]:
     def statistics(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
-        if task is TaskKind.SINGLE_LABEL:
-            labels = max(logits.shape[1], int(targets.max(initial=-1)) + 1)
-            return f1_sums(targets, decide(logits, task), average, labels)
-        return f1_sums(*_indicators(targets, logits, task), average, targets.shape[1])
+        truth, predicted, labels = task_of(task).aligned(targets, logits)
+        return f1_sums(truth, predicted, average, labels)
 
     return statistics
 
 
 def _right_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
-    hits = right(targets, logits)
+    hits = task_of(task).is_right(targets, logits)
     return Sums(hits[:, None].astype(np.float64), hits.astype(np.int64), mean)
 
 
 def _log_loss_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
-    return Sums(row_losses(targets, logits, task)[:, None], np.arange(len(targets)), mean)
+    return Sums(task_of(task).row_losses(targets, logits)[:, None], np.arange(len(targets)), mean)
 
 
 def _brier_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
-    return Sums(row_briers(targets, logits, task)[:, None], np.arange(len(targets)), mean)
+    return Sums(task_of(task).row_briers(targets, logits)[:, None], np.arange(len(targets)), mean)
 
 
 def _square_sums(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
-    squares = (np.asarray(logits[:, 0], dtype=np.float64) - targets) ** 2
-    return Sums(squares[:, None], np.arange(len(targets)), root_mean)
+    return Sums(task_of(task).row_losses(targets, logits)[:, None], np.arange(len(targets)), root_mean)
 
 
 def _moments(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
@@ -194,11 +208,13 @@ _VALUE = (TaskKind.REGRESSION,)
 
 @METRICS.entry(
     "accuracy",
-    summary="Share of rows answered with their label.",
+    summary="Share of rows whose label is predicted.",
     higher_is_better=True,
     tasks=_SINGLE,
     statistics=_right_sums,
-    of_answers=True,
+    bounds=(0.0, 1.0),
+    proportion=True,
+    needs_threshold=True,
 )
 def accuracy(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """Single-label only: whole rows of a multi-label set are judged by no entry here, since one slip would void a
@@ -206,33 +222,34 @@ def accuracy(targets: Targets, logits: FloatArray, task: TaskKind) -> float | No
     need("sklearn")
     from sklearn.metrics import accuracy_score
 
-    return float(accuracy_score(targets, decide(logits, task)))
+    return float(accuracy_score(targets, task_of(task).decide(logits)))
 
 
 def _f1(targets: Targets, logits: FloatArray, task: TaskKind, average: F1Average) -> float | None:
     need("sklearn")
     from sklearn.metrics import f1_score
 
-    if task is TaskKind.SINGLE_LABEL:
-        return float(f1_score(targets, decide(logits, task), average=average, zero_division=np.nan))
-    truth, answers = _indicators(targets, logits, task)
-    if not (truth.any() or answers.any()):
+    truth, predicted, _ = task_of(task).aligned(targets, logits)
+    if truth.ndim == 1:
+        return float(f1_score(truth, predicted, average=average, zero_division=np.nan))
+    if not (truth.any() or predicted.any()):
         return None
-    # An empty column more, which has no F1 and so no say: a single column would be read as a binary problem.
-    sides = [np.pad(side.astype(np.int64), ((0, 0), (0, 1))) for side in (truth, answers)]
+    # An empty column more, which has no F1 and so no weight: a single column would be read as a binary problem.
+    sides = [np.pad(side.astype(np.int64), ((0, 0), (0, 1))) for side in (truth, predicted)]
     return float(f1_score(*sides, average=average, zero_division=np.nan))
 
 
 @METRICS.entry(
     "macro_f1",
-    summary="F1 of each label, averaged over the labels that occur in targets or answers.",
+    summary="F1 of each label, averaged over the labels that occur in targets or predictions.",
     higher_is_better=True,
     tasks=_SINGLE + _MULTI,
     statistics=_f1_statistics("macro"),
-    of_answers=True,
+    bounds=(0.0, 1.0),
+    needs_threshold=True,
 )
 def macro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
-    """A label that neither occurs nor is answered has no F1 and is left out, as scikit-learn does for single labels."""
+    """A label that neither occurs nor is predicted has no F1 and is left out, as scikit-learn does for single labels."""
     return _f1(targets, logits, task, "macro")
 
 
@@ -242,7 +259,8 @@ def macro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | No
     higher_is_better=True,
     tasks=_MULTI,
     statistics=_f1_statistics("micro"),
-    of_answers=True,
+    bounds=(0.0, 1.0),
+    needs_threshold=True,
 )
 def micro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """Multi-label only: for single labels it is accuracy."""
@@ -255,10 +273,11 @@ def micro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | No
     higher_is_better=False,
     tasks=_SINGLE + _MULTI,
     statistics=_log_loss_sums,
+    bounds=(0.0, math.inf),
 )
 def log_loss(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """From logits, not from probabilities: exact where a float32 softmax would round to 0 or 1."""
-    return float(row_losses(targets, logits, task).mean())
+    return float(task_of(task).row_losses(targets, logits).mean())
 
 
 @METRICS.entry(
@@ -268,44 +287,47 @@ def log_loss(targets: Targets, logits: FloatArray, task: TaskKind) -> float | No
     higher_is_better=False,
     tasks=_SINGLE + _MULTI,
     statistics=_brier_sums,
+    bounds=(0.0, 2.0),
 )
 def brier(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """Brier (1950), summed over the labels of a single-label row."""
-    return float(row_briers(targets, logits, task).mean())
+    return float(task_of(task).row_briers(targets, logits).mean())
 
 
 @METRICS.entry(
     "pearson",
-    summary="Linear correlation of answers and targets.",
+    summary="Linear correlation of predictions and targets.",
     higher_is_better=True,
     tasks=_VALUE,
     statistics=_moments,
     exchange=_moments,
+    bounds=(-1.0, 1.0),
 )
 def pearson(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
-    """None for constant answers or targets."""
+    """None for constant predictions or targets."""
     return _correlation("pearsonr", targets, logits[:, 0])
 
 
 @METRICS.entry(
     "spearman",
-    summary="Rank correlation of answers and targets.",
+    summary="Rank correlation of predictions and targets.",
     higher_is_better=True,
     tasks=_VALUE,
     statistics=_ranks,
     exchange=_rank_moments,
+    bounds=(-1.0, 1.0),
 )
 def spearman(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
-    """None for constant answers or targets."""
+    """None for constant predictions or targets."""
     return _correlation("spearmanr", targets, logits[:, 0])
 
 
-def _correlation(kind: str, targets: Targets, answers: FloatArray) -> float | None:
+def _correlation(kind: str, targets: Targets, predictions: FloatArray) -> float | None:
     from scipy import stats
 
-    if len(targets) < 2 or np.ptp(targets) == 0 or np.ptp(answers) == 0:
+    if len(targets) < 2 or np.ptp(targets) == 0 or np.ptp(predictions) == 0:
         return None
-    return float(getattr(stats, kind)(targets, np.asarray(answers, dtype=np.float64)).statistic)
+    return float(getattr(stats, kind)(targets, np.asarray(predictions, dtype=np.float64)).statistic)
 
 
 @METRICS.entry(
@@ -314,6 +336,7 @@ def _correlation(kind: str, targets: Targets, answers: FloatArray) -> float | No
     higher_is_better=False,
     tasks=_VALUE,
     statistics=_square_sums,
+    bounds=(0.0, math.inf),
 )
 def rmse(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
     """In the unit of the target."""

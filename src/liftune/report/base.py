@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from liftune.metrics.registry import is_proportion
 from liftune.records.base import Interval
 from liftune.records.run import Contender
 from liftune.registry import Registry
@@ -141,12 +142,12 @@ def unbracketed(found: Iterable[Interval]) -> tuple[str, ...]:
 
 
 def gain(metric: str, value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A difference of a metric with its interval, accuracy in points.
+    """A difference of a metric with its interval, a proportion in points.
 
     >>> gain("accuracy", 0.02, -0.03, 0.07), gain("rmse", None)
     ('+2.0 points of accuracy [-3.0, +7.0]', '- of rmse')
     """
-    points = metric == "accuracy"
+    points = is_proportion(metric)
 
     def shown(number: float | None) -> str:
         return "-" if number is None else f"{number * 100:+.1f}" if points else f"{number:+.3f}"

@@ -5,6 +5,7 @@ In: a RunRecord.  Out: sentences.  Not here: the verdicts themselves (sections.p
 
 from __future__ import annotations
 
+from liftune.metrics.registry import is_proportion
 from liftune.records.run import RunRecord
 from liftune.report.base import number
 
@@ -21,7 +22,7 @@ def amount(value: float, metric: str, *, sign: str = "") -> str:
     >>> amount(0.0312, "accuracy", sign="+"), amount(0.0312, "log_loss")
     ('+3.1', '0.031')
     """
-    return f"{value * 100:{sign}.1f}" if metric == "accuracy" else f"{value:{sign}.3f}"
+    return f"{value * 100:{sign}.1f}" if is_proportion(metric) else f"{value:{sign}.3f}"
 
 
 def claims(record: RunRecord) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ def _detectable(record: RunRecord) -> tuple[str, ...]:
     last = record.comparisons[-1]
     if last.smallest_detectable_gain is None:
         return ()
-    unit = " points" if last.metric == "accuracy" else ""
+    unit = " points" if is_proportion(last.metric) else ""
     return (
         f"Differing as {last.b} and {last.a} do, {record.rows.test:,} rows show a true gain of "
         f"{amount(last.smallest_detectable_gain, last.metric)}{unit} in four cases of five, a smaller one less often.",
