@@ -107,6 +107,7 @@ class Metric:
 
 METRICS: Registry[Metric] = Registry("metric", Metric)
 
+
 def default_metric(task: TaskKind) -> str:
     """The metric that decides where none was asked for.
 
@@ -249,7 +250,7 @@ def _f1(targets: Targets, logits: FloatArray, task: TaskKind, average: F1Average
     needs_threshold=True,
 )
 def macro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
-    """A label that neither occurs nor is predicted has no F1 and is left out, as scikit-learn does for single labels."""
+    """A label that neither occurs nor is predicted has no F1 and is left out, as in scikit-learn for single labels."""
     return _f1(targets, logits, task, "macro")
 
 
