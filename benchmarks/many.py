@@ -22,10 +22,10 @@ from benchmarks.show import say, table, write_json
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
 from liftune.models.adapter_io import open_adapter
+from liftune.models.attach import use_packed_encoder
 from liftune.models.multi_lora.low_rank import AdapterWeights
 from liftune.models.multi_lora.model import MixedModel, Turn
 from liftune.models.multi_lora.shared_base import AdapterPool, PooledAdapter, give_back_memory
-from liftune.models.packed import install_packed
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,7 +71,7 @@ def merged_turns(folder: Path, plan: Plan, texts: list[str]) -> Callable[[], Any
     classifier: Any = open_adapter(folder, plan=plan)
     classifier.model = classifier.model.merge_and_unload()
     classifier.method = None
-    install_packed(classifier)
+    use_packed_encoder(classifier)
     model, added = MixedModel(classifier), AdapterWeights({}, {}, classifier.backbone.outputs)
     turns = [Turn(added, row) for row in classifier.encode(texts)]
     return lambda: model.logits(turns)

@@ -24,7 +24,7 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
-from liftune.models.packed.dropout import draw_as_ever, draw_by_lane
+from liftune.models.packed.dropout import draw_by_worker, undo_draw_by_worker
 from liftune.models.packed.install import PACKED
 from liftune.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
@@ -130,7 +130,7 @@ def test_a_seed_decides_a_run_with_dropout(cheap: bool, folder: Callable[[float]
 def test_lanes_draw_numbers_of_their_own_and_a_seed_decides_them() -> None:
     def drawn(seed: int) -> list[Tensor]:
         model = nn.Dropout(0.25).train()
-        draw_by_lane(model)
+        draw_by_worker(model)
         torch.manual_seed(seed)
         with open_workers(2, random=True) as lanes:
             return lanes.map(model, [torch.ones(20_000)] * 2)
@@ -147,11 +147,11 @@ def test_outside_of_lanes_dropout_is_torchs_own_and_can_be_given_back() -> None:
     model = nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.0)).train()
     torch.manual_seed(0)
     plain = model(torch.ones(100))
-    draw_by_lane(model)
+    draw_by_worker(model)
     torch.manual_seed(0)
     assert torch.equal(model(torch.ones(100)), plain)
     assert torch.equal(model.eval()(torch.ones(100)), torch.ones(100))
-    draw_as_ever(model)
+    undo_draw_by_worker(model)
     assert not any("forward" in vars(module) for module in model.modules())
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from liftune.models.packed.layouts import Encoder, LayerModules, find_encoder
+from liftune.models.packed.layouts import EncoderModules, LayerModules, find_encoder
 
 #: Largest gap of a logit, relative to the largest logit, between the model's own encoder and this one.
 TOLERANCE = 1e-4
@@ -65,7 +65,7 @@ def _alike(model: PreTrainedModel, batch: dict[str, Tensor], before: Tensor) -> 
 class TracedEncoder:
     """Stands for the encoder's forward once installed: padded rows, plain operations, no dropout."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: EncoderModules) -> None:
         self._encoder = encoder
         self._mask: Tensor | None = None
         self._handle: Any = None

@@ -44,24 +44,23 @@ def attach(
     """
     plan = plan or Plan()
     options = options or (method.options() if method is not None else NoOptions())
-    head = families.head_modules(backbone.model, backbone.fresh)
     model: nn.Module = backbone.model
     model.requires_grad_(False)
-    matrices = body_matrices(backbone.model, head)
+    matrices = body_matrices(backbone)
     if method is None:
         _hold(model, matrices, plan)
-        return _ready(backbone, model, method, options, plan, head, backbone.max_length)
+        return _ready(backbone, model, method, options, plan, backbone.max_length)
     check_family(method, backbone.family)
     if method.kind == "full":
         model.requires_grad_(True)
     else:
-        shape = BackboneShape(backbone.family, backbone.model, head, total_steps)
+        shape = BackboneShape(backbone.family, backbone.model, backbone.head_modules, total_steps)
         model = _with_peft(backbone, method, options, shape, seed)
     _require_fresh_trained(model, backbone)
     _hold(model, matrices, plan)
     limit = families.position_limit(backbone.model)
     room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
-    classifier = _ready(backbone, model, method, options, plan, head, room)
+    classifier = _ready(backbone, model, method, options, plan, room)
     classifier.rounded = {i: parameter for i, parameter in enumerate(matrices) if parameter.dtype == torch.bfloat16}
     return classifier
 
@@ -73,7 +72,7 @@ def restore_full_precision(classifier: Classifier, original: Backbone) -> None:
         original: the backbone, loaded again; its model is used up.
     """
     if classifier.plan.inference_dtype == "float32":
-        exact = body_matrices(original.model, classifier.head_modules)
+        exact = body_matrices(original)
         for position, held in classifier.rounded.items():
             held.data = exact[position].data.to(held.device)
         classifier.rounded = {}
@@ -87,20 +86,18 @@ def check_method(backbone: Backbone, method: Method, options: Options) -> None:
         MethodError: the method does not fit the model's family, or names modules that it does not have.
     """
     check_family(method, backbone.family)
-    head = families.head_modules(backbone.model, backbone.fresh)
-    method.build(options, BackboneShape(backbone.family, backbone.model, head, total_steps=100))
+    method.build(options, BackboneShape(backbone.family, backbone.model, backbone.head_modules, total_steps=100))
 
 
 def rebuild(
     backbone: Backbone, method: Method, load: Callable[[], nn.Module], *, plan: Plan, max_length: int
 ) -> Classifier:
     """A classifier around what `load` puts on the backbone's model from disk; nothing of it is trainable."""
-    head = families.head_modules(backbone.model, backbone.fresh)
-    matrices = [] if method.kind == "full" else body_matrices(backbone.model, head)
+    matrices = [] if method.kind == "full" else body_matrices(backbone)
     model = load()
     model.requires_grad_(False)
     _hold(model, matrices, plan)
-    return _ready(backbone, model, method, NoOptions(), plan, head, max_length)
+    return _ready(backbone, model, method, NoOptions(), plan, max_length)
 
 
 def _ready(
@@ -109,15 +106,24 @@ def _ready(
     method: Method | None,
     options: Options,
     plan: Plan,
-    head: tuple[str, ...],
     max_length: int,
 ) -> Classifier:
     model.to(plan.device).eval()
-    classifier = Classifier(
-        backbone, model, method=method, options=options, plan=plan, head_modules=head, max_length=max_length
-    )
-    install_packed(classifier)
+    classifier = Classifier(backbone, model, method=method, options=options, plan=plan, max_length=max_length)
+    use_packed_encoder(classifier)
     return classifier
+
+
+def use_packed_encoder(classifier: Classifier) -> None:
+    """Replace the encoder's forward pass as far as model, method and plan allow; the plan drops what does not fit.
+
+    Raises:
+        ModelError: an acceleration that was asked for by name does not fit.
+    """
+    backbone = classifier.backbone
+    classifier.packed_encoder, classifier.plan = install_packed(
+        classifier.model, backbone.model, classifier.forward, classifier.plan, pad=backbone.pad_token_id
+    )
 
 
 def _with_peft(backbone: Backbone, method: Method, options: Options, shape: BackboneShape, seed: int) -> nn.Module:
@@ -158,12 +164,11 @@ def _require_fresh_trained(model: nn.Module, backbone: Backbone) -> None:
         )
 
 
-def body_matrices(model: nn.Module, head: tuple[str, ...]) -> list[nn.Parameter]:
+def body_matrices(backbone: Backbone) -> list[nn.Parameter]:
     """The body's matrices, to be listed before PEFT adds its own."""
-    known = tuple(f"{module}." for module in head)
-    return [
-        parameter for name, parameter in model.named_parameters() if parameter.ndim >= 2 and not name.startswith(known)
-    ]
+    head = tuple(f"{module}." for module in backbone.head_modules)
+    parameters = backbone.model.named_parameters()
+    return [parameter for name, parameter in parameters if parameter.ndim >= 2 and not name.startswith(head)]
 
 
 def _hold(model: nn.Module, matrices: list[nn.Parameter], plan: Plan) -> None:

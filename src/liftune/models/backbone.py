@@ -54,6 +54,8 @@ class Backbone:
     head: Head
     fresh: tuple[str, ...]
     """Names of the parameters that loading made up."""
+    head_modules: tuple[str, ...]
+    """Whole names of the modules that are trained and saved in full (see `families.head_modules`)."""
     labels: tuple[str, ...]
     """The data's own names in the order of the model's outputs; empty for regression."""
     task: TaskKind
@@ -168,7 +170,7 @@ def _build(
         drawn = _redraw_final_layer(model, head, fresh, len(names), seed)
         if drawn != fresh:
             notes = (*notes, "head: fresh, because the model's own has other labels or another task (see --label-map)")
-        fresh = drawn
+        fresh, head = drawn, families.head_modules(model, drawn)
     model.train(False)
     # What has been read is not read again: a cache would only take memory.
     model.config.use_cache = False
@@ -183,6 +185,7 @@ def _build(
         tokenizer=tokenizer,
         head="fresh" if untrained else "trained",
         fresh=fresh,
+        head_modules=head,
         labels=labels if task.outputs_labels else (),
         task=task,
         pad_token_id=families.fix_padding(model, tokenizer),

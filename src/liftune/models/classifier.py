@@ -20,6 +20,7 @@ from liftune.hardware.plan import Plan
 from liftune.hardware.workers import current_worker, open_workers
 from liftune.models import families
 from liftune.models.backbone import Backbone
+from liftune.models.features import FeatureTap, read_by_head
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
 from liftune.models.packed.encoder import PackedEncoder
@@ -49,8 +50,7 @@ class Classifier:
         rounded: those of the body's matrices, by position, that training holds in bfloat16 (see `answer_exactly`).
         options: the method's, for its optimizer; empty once the classifier was read from disk.
         max_length: tokens kept of each row.
-        lean: the encoder that stands in for the model's own, where one does (see `lean.make_lean`).
-        head_modules: whole names, in the plain model, of the modules that are trained and saved in full.
+        packed_encoder: the encoder that runs in place of the model's own, where one does (see `install_packed`).
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class Classifier:
         method: Method | None,
         options: Options,
         plan: Plan,
-        head_modules: tuple[str, ...],
         max_length: int,
     ) -> None:
         self.backbone = backbone
@@ -71,8 +70,7 @@ class Classifier:
         self.plan = plan
         self.trained_in = plan.dtype
         self.rounded: dict[int, nn.Parameter] = {}
-        self.lean: PackedEncoder | None = None
-        self.head_modules = head_modules
+        self.packed_encoder: PackedEncoder | None = None
         self.max_length = max_length
         self._scale = (0.0, 1.0)
         on_disk = "token-cache" in plan.accelerations
@@ -147,12 +145,10 @@ class Classifier:
         """What `logits` and `features` give, from one pass over the rows."""
         if self.method is not None:
             raise ValueError("features are taken from the base: attach(backbone, None)")
-        from liftune.models.features import FeatureTap
-
         answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
         found: dict[str, NDArray[np.float32]] = {}
-        every = self.lean.every_position() if self.lean else nullcontext()
-        with self._answering(), every, FeatureTap(self.backbone, self.head_modules) as tap:
+        every = self.packed_encoder.every_position() if self.packed_encoder else nullcontext()
+        with self._answering(), every, FeatureTap(self.backbone) as tap:
 
             def take(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
                 answers[positions] = self._forward(batch).cpu().numpy()
@@ -169,8 +165,6 @@ class Classifier:
         Args:
             dropout: as it is read in training.
         """
-        from liftune.models.features import read_by_head
-
         layer = self.final_layer()
         caught: dict[int, Tensor] = {}
         found = np.zeros((len(rows), layer.in_features), dtype=np.float32)
@@ -300,7 +294,7 @@ class Classifier:
 
     def final_layer(self) -> nn.Linear:
         """The layer that gives the logits, as it is called: PEFT's trained copy where there is one."""
-        name = families.final_layer(self.backbone.model, self.head_modules, self.backbone.outputs)
+        name = families.final_layer(self.backbone.model, self.backbone.head_modules, self.backbone.outputs)
         layer = self.backbone.model.get_submodule(name)
         assert isinstance(layer, nn.Linear)
         return layer

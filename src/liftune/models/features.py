@@ -23,10 +23,10 @@ from liftune.models.backbone import Backbone
 class FeatureTap:
     """A context in which each forward pass of the backbone's model leaves its features behind."""
 
-    def __init__(self, backbone: Backbone, head_modules: tuple[str, ...]) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         self._model = backbone.model
         self._body = families.base_name(backbone.model)
-        self._layers = _head_layers(backbone, head_modules)
+        self._layers = _head_layers(backbone)
         self._first_counts = backbone.head == "fresh"
         self._handles: list[Any] = []
         self._states: dict[int, tuple[Tensor, Tensor]] = {}
@@ -94,11 +94,11 @@ def _token(states: Tensor, positions: Tensor) -> Tensor:
     return states[torch.arange(len(states), device=states.device), positions.to(states.device)]
 
 
-def _head_layers(backbone: Backbone, head_modules: tuple[str, ...]) -> list[nn.Module]:
+def _head_layers(backbone: Backbone) -> list[nn.Module]:
     """The linear layers whose input may be the head's: the fresh ones, or all of a trained head's."""
     fresh = {name.rpartition(".")[0] for name in backbone.fresh}
     layers: list[nn.Module] = []
-    for module in head_modules:
+    for module in backbone.head_modules:
         for name, layer in backbone.model.get_submodule(module).named_modules(prefix=module):
             if isinstance(layer, nn.Linear) and (name in fresh or backbone.head == "trained"):
                 layers.append(layer)

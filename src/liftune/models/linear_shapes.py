@@ -9,7 +9,6 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from liftune.hardware.flops import Shapes
-from liftune.models import families
 from liftune.models.backbone import Backbone
 from liftune.models.methods.targets import block_linears, is_linear, widths
 
@@ -17,7 +16,7 @@ from liftune.models.methods.targets import block_linears, is_linear, widths
 def shapes_of(backbone: Backbone) -> Shapes:
     """The linear layers in the blocks, the head left out, and the attention's width; or why they do not say enough."""
     model = backbone.model
-    head = families.head_modules(model, backbone.fresh)
+    head = backbone.head_modules
     found = [widths(model.get_submodule(name)) for name in block_linears(model, head)]
     linears = tuple((outputs, inputs) for inputs, outputs in found)
     misfit = _unsupported_reason(model, linears, head, backbone.max_length)

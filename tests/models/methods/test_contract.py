@@ -106,7 +106,7 @@ def make(pairs: list[tuple[str, str]], folder: Path) -> dict[tuple[str, str], Pa
                 "folder": str(target),
                 "base": str(bases[family]),
                 "kind": METHODS[method].kind,
-                "head_modules": list(classifier.head_modules),
+                "head_modules": list(classifier.backbone.head_modules),
                 "labels": len(LABELS),
                 "pad": backbone.pad_token_id,
                 "max_length": classifier.max_length,

@@ -98,11 +98,11 @@ def test_the_base_is_in_memory_once(tmp_path: Path) -> None:
     base = save_tiny("bert", tmp_path / "base")
     opened = AdapterPool(PACKED, tokens=256).open(save_tuned(base, tmp_path / "two"))
     assert opened.base is not None
-    lean = opened.mixed.base.lean
-    assert lean is not None
+    encoder = opened.mixed.base.packed_encoder
+    assert encoder is not None
     pool = {tensor.untyped_storage().data_ptr() for tensor in opened.base.pool.values()}
-    assert lean.fused is not None
-    for layer in lean.fused.weights():
+    assert encoder.fused is not None
+    for layer in encoder.fused.weights():
         assert {each.weight.untyped_storage().data_ptr() for each in (layer.qkv, layer.out, layer.up)} <= pool
 
 

@@ -34,12 +34,12 @@ from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS, parse_options
 from liftune.models.packed import dropout
-from liftune.models.packed import encoder as lean_encoder
-from liftune.models.packed.dropout import drawn_mask
+from liftune.models.packed import encoder as encoder_module
+from liftune.models.packed.dropout import draw_mask
 from liftune.models.packed.encoder import PackedEncoder
 from liftune.models.packed.fused_weights import unsupported_reason
 from liftune.models.packed.install import PACKED
-from liftune.models.packed.layouts import Encoder, find_encoder
+from liftune.models.packed.layouts import EncoderModules, find_encoder
 from liftune.models.packed.packing import SHORT, STEP, Packing
 from liftune.models.packed.unfused_layer import PackedAttention
 from liftune.progress import Progress
@@ -88,14 +88,14 @@ def _one_thread() -> Iterator[None]:
 # Models as they are, in float64.
 
 
-def adapted(family: str, targets: dict[str, Sequence[str]], *, method: str = "lora") -> tuple[Any, Encoder]:
+def adapted(family: str, targets: dict[str, Sequence[str]], *, method: str = "lora") -> tuple[Any, EncoderModules]:
     """A tiny model under PEFT in float64, no part of whose adapter is zero, and its encoder."""
     plain = tiny_classifier(family).double()
     layout = "distilbert" if family == "distilbert" else "bert"
     model = plain_attach(METHODS[method], plain, {"target_modules": targets[layout]}).double().eval()
     stir(model)
     encoder = find_encoder(plain)
-    assert isinstance(encoder, Encoder)
+    assert isinstance(encoder, EncoderModules)
     return model, encoder
 
 
@@ -140,10 +140,10 @@ def assert_alike(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
         assert gap <= tolerance * max(float(wanted.abs().max()), 1e-3 * largest), (name, gap)
 
 
-def leaned(encoder: Encoder, *, fused: bool, first_only: bool = False, cheap: bool = False) -> PackedEncoder:
-    lean = PackedEncoder(encoder, fused=fused, first_only=first_only, cheap=cheap)
-    lean.install()
-    return lean
+def installed(encoder: EncoderModules, *, fused: bool, first_only: bool = False, pooled: bool = False) -> PackedEncoder:
+    packed = PackedEncoder(encoder, fused=fused, first_only=first_only, pooled=pooled)
+    packed.install()
+    return packed
 
 
 TARGET_MODULES = {
@@ -166,15 +166,15 @@ def test_packed_rows_give_the_logits_and_gradients_of_plain_peft(family: str, ta
     expected = {name: called(model, lengths) for name, lengths in BATCHES.items()}
     for fused in (False, True):
         for first_only in (False, True):
-            lean = leaned(encoder, fused=fused, first_only=first_only)
+            packed = installed(encoder, fused=fused, first_only=first_only)
             for name, lengths in BATCHES.items():
                 assert_alike(called(model, lengths), expected[name], 1e-9)
-            lean.remove()
+            packed.remove()
     assert_alike(called(model, BATCHES["mixed"]), expected["mixed"], 0.0)
 
 
 @functools.cache
-def _bert() -> tuple[Any, Encoder]:
+def _bert() -> tuple[Any, EncoderModules]:
     return adapted("bert", TARGET_MODULES["all"])
 
 
@@ -186,28 +186,28 @@ def test_any_lengths_give_the_logits_and_gradients_of_plain_peft(
 ) -> None:
     model, encoder = _bert()
     expected = called(model, lengths)
-    lean = leaned(encoder, fused=fused, first_only=first_only)
+    packed = installed(encoder, fused=fused, first_only=first_only)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lean_encoder, "_makes_kernels", lambda weights: rounded)
+        patched.setattr(encoder_module, "_makes_kernels", lambda weights: rounded)
         try:
             assert_alike(called(model, lengths), expected, 1e-9)
         finally:
-            lean.remove()
+            packed.remove()
 
 
 def test_few_numbers_of_tokens_are_met_where_a_kernel_is_made_for_each(still: Callable[[str], Path]) -> None:
     """oneDNN keeps every kernel: of passes of any length that came to gigabytes."""
     seen: set[int] = set()
     classifier = attached(still("bert"), "lora", Plan(dtype="bfloat16", accelerations=frozenset(PACKED)))
-    packed = Packing.of
+    pack = Packing.of
 
     def watched(*args: Any, **options: Any) -> Packing:
-        found = packed(*args, **options)
-        seen.add(len(found.places) + found.spare)
-        return found
+        packing = pack(*args, **options)
+        seen.add(len(packing.positions) + packing.spare)
+        return packing
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lean_encoder.Packing, "of", watched)
+        patched.setattr(encoder_module.Packing, "of", watched)
         for words in range(1, 40):
             classifier.logits([" ".join(["word"] * words)])
     assert all(each % STEP == 0 for each in seen)
@@ -233,24 +233,24 @@ def test_groups_hold_every_token_once_and_padding_comes_back_as_zeros(lengths: l
     assert torch.equal(made_up[: len(packed)], packed)
     assert set(made_up[len(packed) :].flatten().tolist()) <= {float(packed[-1])}
     assert torch.equal(rounded.pad(made_up), padded)
-    assert torch.equal(packed[packing.firsts], padded[:, 0])
+    assert torch.equal(packed[packing.first_tokens], padded[:, 0])
     for group in packing.groups:
         assert group.width >= max(group.lengths)
-        assert torch.equal(group.gather(group.spread(packed)), packed[group.tokens])
+        assert torch.equal(group.unpad(group.pad_zeros(packed)), packed[group.tokens])
 
 
 # Dropout.
 
 
-@pytest.mark.parametrize("cheap", [False, True])
+@pytest.mark.parametrize("pooled", [False, True])
 @pytest.mark.parametrize("family", FAMILIES_PACKED)
-def test_fused_layers_drop_what_their_modules_drop(family: str, cheap: bool) -> None:
+def test_fused_layers_drop_what_their_modules_drop(family: str, pooled: bool) -> None:
     """The same seed draws the same masks, so that autograd through the modules checks the backward by hand."""
     for first_only in (False, True):
         found = []
         for fused in (False, True):
             model, encoder = adapted(family, TARGET_MODULES["all"])
-            leaned(encoder, fused=fused, first_only=first_only, cheap=cheap)
+            installed(encoder, fused=fused, first_only=first_only, pooled=pooled)
             model.train()
             found.append(called(model, BATCHES["short beside long"], seed=5))
         assert_alike(found[1], found[0], 1e-9)
@@ -258,9 +258,9 @@ def test_fused_layers_drop_what_their_modules_drop(family: str, cheap: bool) -> 
         assert not torch.allclose(called(model, BATCHES["short beside long"])["logits"], found[1]["logits"])
 
 
-@pytest.mark.parametrize("cheap", [False, True])
+@pytest.mark.parametrize("pooled", [False, True])
 @pytest.mark.parametrize("family", FAMILIES_PACKED)
-def test_dropout_falls_where_the_model_has_it(family: str, cheap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropout_falls_where_the_model_has_it(family: str, pooled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every dropout is made to take the same columns, in the model's own modules and in the masks that replace them."""
 
     def columns(count: int) -> Tensor:
@@ -279,15 +279,15 @@ def test_dropout_falls_where_the_model_has_it(family: str, cheap: bool, monkeypa
         if isinstance(module, nn.Dropout) and name.endswith(("self.dropout", "attention.dropout")):
             module.p = 0.0
     encoder = find_encoder(model.base_model.model)
-    assert isinstance(encoder, Encoder)
+    assert isinstance(encoder, EncoderModules)
     still = called(model, BATCHES["mixed"])
     model.train()
     expected = called(model, BATCHES["mixed"])
     assert not torch.allclose(expected["logits"], still["logits"])
     for fused in (False, True):
-        lean = leaned(encoder, fused=fused, first_only=True, cheap=cheap)
+        packed = installed(encoder, fused=fused, first_only=True, pooled=pooled)
         assert_alike(called(model, BATCHES["mixed"]), expected, 1e-9)
-        lean.remove()
+        packed.remove()
 
 
 @pytest.mark.parametrize("first_only", [False, True])
@@ -306,15 +306,15 @@ def test_attention_with_dropout_has_the_gradient_of_what_it_computes(first_only:
         scores = scores.masked_fill(
             (torch.arange(3 * heads) // heads == 1)[:, None, None] & (torch.arange(3) == 2), -1e9
         )
-        kept = drawn_mask(0.3, scores.shape[0] * scores.shape[1], scores.shape[2], scores.dtype).view_as(scores)
+        kept = draw_mask(0.3, scores.shape[0] * scores.shape[1], scores.shape[2], scores.dtype).view_as(scores)
         context = (scores.softmax(-1) * kept @ value).view(3, heads, -1, size // heads).transpose(1, 2)
         return context.reshape(3, size) if first_only else packing.pack(context.reshape(3, width, size))
 
     def packed(projected: Tensor) -> Any:
         torch.manual_seed(1)
-        first = projected[packing.firsts, :size] if first_only else None
+        first = projected[packing.first_tokens, :size] if first_only else None
         sides = projected[:, size:] if first_only else projected
-        return PackedAttention.apply(sides, first, packing, heads, partial(drawn_mask, 0.3))
+        return PackedAttention.apply(sides, first, packing, heads, partial(draw_mask, 0.3))
 
     found = []
     for attention in (packed, by_hand):
@@ -331,15 +331,15 @@ def test_masks_have_their_rate_and_scale_and_differ() -> None:
     torch.manual_seed(0)
     pool = dropout.MaskPool(0.2, torch.float32)
     first, second = pool.mask(400, 500), pool.mask(400, 500)
-    for mask in (first, second, dropout.drawn_mask(0.2, 400, 500, torch.float32)):
+    for mask in (first, second, dropout.draw_mask(0.2, 400, 500, torch.float32)):
         assert sorted(set(mask.flatten().tolist())) == [0.0, 1.25]
         assert abs(float((mask == 0).float().mean()) - 0.2) < 0.01
     assert not torch.equal(first, second)
 
 
 def test_a_pool_serves_masks_larger_than_itself_and_is_drawn_anew_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dropout, "POOL", 64)
-    monkeypatch.setattr(dropout, "USES", 3)
+    monkeypatch.setattr(dropout, "POOL_SIZE", 64)
+    monkeypatch.setattr(dropout, "MAX_USES", 3)
     pool = dropout.MaskPool(0.5, torch.bfloat16)
     assert pool.mask(4, 4).shape == (4, 4)
     large = pool.mask(40, 50)
@@ -354,12 +354,12 @@ def test_the_embeddings_dropout_is_taken_over_only_where_the_layers_read_it_and_
     for family, at_rest in (("bert", 0.0), ("distilbert", 0.0), ("electra", 0.1)):
         plain = tiny_classifier(family)
         encoder = find_encoder(plain)
-        assert isinstance(encoder, Encoder)
+        assert isinstance(encoder, EncoderModules)
         found = encoder.body.get_submodule("embeddings.dropout")
-        lean = leaned(encoder, fused=False, cheap=True)
+        packed = installed(encoder, fused=False, pooled=True)
         assert found.p == at_rest  # ELECTRA projects its embeddings after their dropout
-        lean.remove()
-        lean.remove()
+        packed.remove()
+        packed.remove()
         assert found.p == 0.1
 
 
@@ -414,19 +414,19 @@ def reasons(classifier: Classifier) -> dict[str, str]:
 def test_every_method_answers_and_learns_without_padding_as_with_it(
     method: str, family: str, still: Callable[[str], Path]
 ) -> None:
-    plain, lean = (attached(still(family), method, plan) for plan in (Plan(), EVERYTHING))
+    plain, packed = (attached(still(family), method, plan) for plan in (Plan(), EVERYTHING))
     if method == "prefix":
-        assert not lean.plan.accelerations
-        assert lean.lean is None
-        assert set(reasons(lean).values()) == {"prefixes enter beside the tokens"}
+        assert not packed.plan.accelerations
+        assert packed.packed_encoder is None
+        assert set(reasons(packed).values()) == {"prefix tuning adds keys and values that belong to no token"}
     else:
-        assert lean.lean is not None
-        assert lean.lean.first_only
-        assert set(PACKED) - lean.plan.accelerations == set(reasons(lean))
-        assert set(reasons(lean)) == (set() if method in FUSED else {"fused-lora"})
-    assert_alike(learnt(lean), learnt(plain), 1e-4)
+        assert packed.packed_encoder is not None
+        assert packed.packed_encoder.first_only
+        assert set(PACKED) - packed.plan.accelerations == set(reasons(packed))
+        assert set(reasons(packed)) == (set() if method in FUSED else {"fused-lora"})
+    assert_alike(learnt(packed), learnt(plain), 1e-4)
     expected = plain.logits(ROWS)
-    assert np.abs(lean.logits(ROWS) - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+    assert np.abs(packed.logits(ROWS) - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
 
 
 #: Drawn at random its wavelets are so large that rounding alone, without any acceleration, turns the tiny head about.
@@ -440,8 +440,8 @@ ROUNDED_AWAY = {("waveft", "distilbert")}
 def test_every_method_learns_in_bfloat16(method: str, family: str, still: Callable[[str], Path]) -> None:
     """What is held in bfloat16 and what in float32 must meet, forward and back."""
     exact = attached(still(family), method, Plan())
-    lean = attached(still(family), method, Plan(dtype="bfloat16", accelerations=frozenset(PACKED)))
-    assert alignment(learnt(lean), learnt(exact)) > 0.9  # some rectified state always falls to the other side
+    packed = attached(still(family), method, Plan(dtype="bfloat16", accelerations=frozenset(PACKED)))
+    assert alignment(learnt(packed), learnt(exact)) > 0.9  # some rectified state always falls to the other side
 
 
 def alignment(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
@@ -453,31 +453,31 @@ def alignment(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("role", ["query", "key"])
 def test_a_layer_may_answer_in_another_precision_than_its_neighbours(role: str, still: Callable[[str], Path]) -> None:
     exact = attached(still("bert"), "lora", Plan())
-    lean = attached(still("bert"), "lora", Plan(dtype="bfloat16", accelerations=frozenset({"packing", "last-layer"})))
-    for name, module in lean.backbone.model.named_modules():
+    packed = attached(still("bert"), "lora", Plan(dtype="bfloat16", accelerations=frozenset({"packing", "last-layer"})))
+    for name, module in packed.backbone.model.named_modules():
         if name.endswith(f"self.{role}"):
             module.register_forward_hook(lambda module, inputs, output: output.float())
-    assert alignment(learnt(lean), learnt(exact)) > 0.99
+    assert alignment(learnt(packed), learnt(exact)) > 0.99
 
 
 @pytest.mark.parametrize("options", [{"dropout": 0.5}, {"bias": "all"}, {"bias": "lora_only"}])
 def test_lora_with_more_than_a_and_b_runs_by_its_modules(options: Any, still: Callable[[str], Path]) -> None:
-    plain, lean = (attached(still("bert"), "lora", plan, **options) for plan in (Plan(), EVERYTHING))
-    assert set(reasons(lean)) == {"fused-lora"}
-    assert np.abs(lean.logits(ROWS) - plain.logits(ROWS)).max() <= 1e-5
+    plain, packed = (attached(still("bert"), "lora", plan, **options) for plan in (Plan(), EVERYTHING))
+    assert set(reasons(packed)) == {"fused-lora"}
+    assert np.abs(packed.logits(ROWS) - plain.logits(ROWS)).max() <= 1e-5
     if "bias" in options:
-        assert_alike(learnt(lean), learnt(plain), 1e-4)
+        assert_alike(learnt(packed), learnt(plain), 1e-4)
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family not in FAMILIES_PACKED])
 def test_models_of_another_kind_keep_their_own_encoder_and_say_why(family: str, still: Callable[[str], Path]) -> None:
-    plain, lean = (attached(still(family), "lora", plan) for plan in (Plan(), EVERYTHING))
-    assert lean.lean is None
-    assert not lean.plan.accelerations
-    assert set(reasons(lean)) == set(PACKED)
-    assert all(reasons(lean).values())
-    assert reasons(attached(still(family), None)) == reasons(lean)
-    assert np.array_equal(lean.logits(ROWS), plain.logits(ROWS))
+    plain, packed = (attached(still(family), "lora", plan) for plan in (Plan(), EVERYTHING))
+    assert packed.packed_encoder is None
+    assert not packed.plan.accelerations
+    assert set(reasons(packed)) == set(PACKED)
+    assert all(reasons(packed).values())
+    assert reasons(attached(still(family), None)) == reasons(packed)
+    assert np.array_equal(packed.logits(ROWS), plain.logits(ROWS))
 
 
 def test_what_only_long_rows_or_a_decoder_would_show_is_refused_by_the_config() -> None:
@@ -494,10 +494,10 @@ def test_what_only_long_rows_or_a_decoder_would_show_is_refused_by_the_config() 
 
 def test_another_activation_runs_by_the_modules(tmp_path: Path) -> None:
     folder = save_tiny("bert", tmp_path, change=lambda config: setattr(config, "hidden_act", "gelu_new"))
-    plain, lean = (attached(folder, "lora", plan) for plan in (Plan(), EVERYTHING))
-    assert reasons(lean) == {"fused-lora": "its activation is not the exact GELU"}
-    assert reasons(attached(folder, None)) == reasons(lean)
-    assert np.abs(lean.logits(ROWS) - plain.logits(ROWS)).max() <= 1e-5
+    plain, packed = (attached(folder, "lora", plan) for plan in (Plan(), EVERYTHING))
+    assert reasons(packed) == {"fused-lora": "its activation is not the exact GELU"}
+    assert reasons(attached(folder, None)) == reasons(packed)
+    assert np.abs(packed.logits(ROWS) - plain.logits(ROWS)).max() <= 1e-5
 
 
 def test_a_head_that_reads_every_state_gets_every_state(
@@ -512,17 +512,17 @@ def test_a_head_that_reads_every_state_gets_every_state(
         return output
 
     monkeypatch.setattr(transformers.BertModel, "forward", two_pooled)
-    lean = attached(still("bert"), "lora")
-    assert lean.lean is not None
-    assert not lean.lean.first_only
-    assert reasons(lean) == {"last-layer": "the head reads more than each row's first state"}
+    packed = attached(still("bert"), "lora")
+    assert packed.packed_encoder is not None
+    assert not packed.packed_encoder.first_only
+    assert reasons(packed) == {"last-layer": "the head reads more than each row's first state"}
 
 
 @pytest.mark.parametrize(
     ("family", "method", "asked", "misfit"),
     [
         ("gpt2", "lora", PACKED, "packing does not fit"),
-        ("bert", "prefix", ["packing"], "prefixes enter"),
+        ("bert", "prefix", ["packing"], "prefix tuning adds keys"),
         ("bert", "ia3", PACKED, "fused-lora does not fit: the method is not plain LoRA"),
         ("bert", "lora", ["fused-lora"], "needs packing"),
     ],
@@ -539,8 +539,8 @@ def test_what_was_asked_for_and_does_not_fit_is_an_error(
 
 def test_packing_alone_leaves_dropout_and_the_last_layer_as_they_are(lively: Path) -> None:
     classifier = attached(lively, "lora", Plan(accelerations=frozenset({"packing"})))
-    assert classifier.lean is not None
-    assert not classifier.lean.first_only
+    assert classifier.packed_encoder is not None
+    assert not classifier.packed_encoder.first_only
     assert classifier.plan.accelerations == {"packing"}
     assert classifier.backbone.model.get_submodule("bert.embeddings.dropout").p == 0.1
 
@@ -555,16 +555,16 @@ def test_a_seed_decides_a_training_step_with_dropout(on: Sequence[str], lively: 
 
 @pytest.mark.parametrize("family", FAMILIES_PACKED)
 def test_features_of_the_base_are_those_of_its_own_encoder(family: str, still: Callable[[str], Path]) -> None:
-    lean = attach(backbone_of(still(family)), None, plan=EVERYTHING)
-    assert lean.lean is not None
-    assert lean.lean.first_only
-    answers, features = lean.read(ROWS)
+    packed = attach(backbone_of(still(family)), None, plan=EVERYTHING)
+    assert packed.packed_encoder is not None
+    assert packed.packed_encoder.first_only
+    answers, features = packed.read(ROWS)
     expected, wanted = attach(backbone_of(still(family)), None, plan=Plan()).read(ROWS)
     assert np.abs(answers - expected).max() <= 1e-5
     assert features.keys() == wanted.keys()
     for name, values in wanted.items():
         assert np.abs(features[name] - values).max() <= 1e-5 * np.abs(values).max(), name
-    assert np.abs(lean.logits(ROWS) - expected).max() <= 1e-5
+    assert np.abs(packed.logits(ROWS) - expected).max() <= 1e-5
 
 
 def test_a_model_may_be_attached_to_again(still: Callable[[str], Path]) -> None:
@@ -631,7 +631,7 @@ def test_after_training_in_bfloat16_the_exact_weights_answer(family: str, still:
 
 def test_weights_that_are_replaced_or_written_over_are_seen_whatever_memory_they_land_in() -> None:
     model, encoder = adapted("bert", TARGET_MODULES["all"])
-    lean = leaned(encoder, fused=True)
+    packed = installed(encoder, fused=True)
     names = [name for name, _ in model.named_parameters() if name.endswith("base_layer.weight")]
     for turn in range(12):
         for name in names:
@@ -643,9 +643,9 @@ def test_weights_that_are_replaced_or_written_over_are_seen_whatever_memory_they
                 weight.data.copy_(fresh)
             del fresh
         found = called(model, BATCHES["mixed"])
-        lean.remove()
+        packed.remove()
         assert_alike(found, called(model, BATCHES["mixed"]), 1e-9)
-        lean.install()
+        packed.install()
 
 
 def test_weights_that_are_written_to_in_bfloat16_are_put_in_order_again(still: Callable[[str], Path]) -> None:
@@ -695,7 +695,7 @@ def trained_by_hand(folder: Path, batches: list[tuple[list[str], Tensor]], start
 def test_training_takes_the_steps_of_a_plain_peft_loop(
     on: Sequence[str], emotions: Path, tmp_path: Path, still: Callable[[str], Path]
 ) -> None:
-    """Without accelerations, and with all that is lean, the same rows move every parameter to the same place."""
+    """Without accelerations, and with all of them, the same rows move every parameter to the same place."""
 
     def no_dropout(config: Any) -> None:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0

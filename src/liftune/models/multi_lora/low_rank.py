@@ -122,7 +122,7 @@ def added_by(classifier: Classifier, pool: Mapping[str, Tensor]) -> AdapterWeigh
 
     The tensors that it shares with the pool become the pool's (see `share`).
     """
-    model, heads = classifier.backbone.model, classifier.head_modules
+    model, heads = classifier.backbone.model, classifier.backbone.head_modules
     inside = tuple(f"{name}." for name in heads)
     own = [name for name in share(model, pool) if not name.startswith(inside)]
     if own:

@@ -84,12 +84,12 @@ class MixedModel:
 
     def _share(self) -> None:
         """Let fused layers tell of themselves; what they do not tell of is hooked."""
-        lean = self.base.lean
-        if self._shared or lean is None:
+        encoder = self.base.packed_encoder
+        if self._shared or encoder is None:
             return
         self._shared = True
-        fused = lean.stand_beside(self._updates.beside)
-        lean.may_round = bool(fused)  # hooks know each vector's model by its place
+        fused = encoder.set_add_lora(self._updates.add_lora)
+        encoder.may_round_up = bool(fused)  # hooks know each vector's model by its place
         for name, module in self.base.backbone.model.named_modules():
             if module in fused:
                 self._updates.names[module] = name
@@ -126,7 +126,7 @@ class MixedModel:
     def _passes(self, asked: Sequence[MixedRow], most: int) -> Iterator[list[int]]:
         """Positions that go together, of so many tokens at most: alike in length as far as there is padding, then by
         model."""
-        packed = self.base.lean is not None
+        packed = self.base.packed_encoder is not None
         rows = [each.encoded for each in asked]
         order = sorted(range(len(rows)), key=lambda i: (rows[i].pair, -len(rows[i])))
         start, taken = 0, 0
@@ -171,8 +171,8 @@ class _Updates:
         self._add((self.names[module],), rows.reshape(-1, rows.shape[-1]), output.view(-1, width), [width], rows.shape)
         return output
 
-    def beside(self, modules: Sequence[nn.Linear], rows: Tensor, output: Tensor) -> None:
-        """As `lean.linear.Beside`; what stands behind the rows' tokens belongs to nobody."""
+    def add_lora(self, modules: Sequence[nn.Linear], rows: Tensor, output: Tensor) -> None:
+        """An AddLora (packed/lora_linear.py); spare tokens that follow the rows' belong to no row."""
         known = rows[None, : self._places.here.known(len(rows))]
         widths = [module.out_features for module in modules]
         self._add(tuple([self.names[module] for module in modules]), rows, output, widths, known.shape)

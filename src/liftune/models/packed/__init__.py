@@ -1,4 +1,4 @@
-"""The fast path on processors: encoders without padding, LoRA fused in."""
+"""The fast path on CPUs: BERT-like encoders without padding, LoRA fused into their layers."""
 
 from liftune.models.packed.install import install_packed
 

@@ -1,10 +1,10 @@
-"""Dropout whose random numbers are drawn once and used often.
+"""Dropout masks cut from a pool of random numbers that is drawn once and used many times.
 
 In: a rate, a shape.  Out: masks.  Not here: where they are applied (layer.py).
 
-Torch draws a processor's random numbers on one thread: a mask was measured to cost as much as a large product. Here a
-pool of numbers is drawn, and each mask is a piece of it at a random place: every element is dropped with the same
-probability as before, and two masks share numbers only where their pieces meet.
+Torch draws random numbers of the CPU on one thread: a mask was measured to cost as much as a large matrix product. Here
+a pool of numbers is drawn, and each mask is a slice of it at a random place: every element is dropped with the same
+probability as before, and two masks share numbers only where their slices overlap.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch import Tensor, nn
 
 from liftune.hardware.workers import current_worker
 
-Draw: TypeAlias = Callable[[int, int, torch.dtype], Tensor]
+DrawMask: TypeAlias = Callable[[int, int, torch.dtype], Tensor]
 """(rows, columns, dtype) -> a mask of that shape, at some rate."""
 
-#: Numbers in the pool; in bfloat16 8 MiB, which a processor's last cache holds.
-POOL = 2**22
+#: Numbers in the pool; in bfloat16 8 MiB, which fits into a CPU's last-level cache.
+POOL_SIZE = 2**22
 #: Masks cut from a pool before it is drawn anew.
-USES = 4_096
+MAX_USES = 4_096
 
 
 class MaskPool:
-    """Masks for one rate, precision and lane; draws from the lane's generator, so that a seed decides them."""
+    """Masks of one rate, precision and worker; draws from the worker's generator, so that a seed decides them."""
 
     def __init__(self, rate: float, dtype: torch.dtype) -> None:
         self._rate = rate
@@ -37,39 +37,39 @@ class MaskPool:
         self._uses = 0
 
     def mask(self, rows: int, columns: int) -> Tensor:
-        """(rows, columns) zeros and 1 / (1 - rate), read only."""
+        """(rows, columns) of 0 and 1 / (1 - rate), read only."""
         size = rows * columns
-        if self._pool is None or self._uses >= USES or 2 * size > len(self._pool):
-            self._pool, self._uses = drawn_mask(self._rate, 1, max(POOL, 2 * size), self._dtype).view(-1), 0
+        if self._pool is None or self._uses >= MAX_USES or 2 * size > len(self._pool):
+            self._pool, self._uses = draw_mask(self._rate, 1, max(POOL_SIZE, 2 * size), self._dtype).view(-1), 0
         self._uses += 1
         start = int(torch.randint(len(self._pool) - size + 1, (), generator=current_worker().generator))
         return self._pool[start : start + size].view(rows, columns)
 
 
-def drawn_mask(rate: float, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-    """The same, drawn anew."""
-    drawn = torch.empty(rows, columns).bernoulli_(1 - rate, generator=current_worker().generator)
-    return drawn.div_(1 - rate).to(dtype)
+def draw_mask(rate: float, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    """(rows, columns) of 0 and 1 / (1 - rate), newly drawn."""
+    mask = torch.empty(rows, columns).bernoulli_(1 - rate, generator=current_worker().generator)
+    return mask.div_(1 - rate).to(dtype)
 
 
-def draw_by_lane(model: nn.Module) -> None:
-    """Let every dropout module draw from the generator of the lane that calls it, where lanes have some."""
+def draw_by_worker(model: nn.Module) -> None:
+    """Let every dropout module draw from the generator of the worker that calls it, where workers have one."""
     for module in model.modules():
         if type(module) is nn.Dropout:
-            module.forward = partial(_drop, module)  # type: ignore[method-assign]
+            module.forward = partial(_dropout, module)  # type: ignore[method-assign]
 
 
-def draw_as_ever(model: nn.Module) -> None:
-    """Undo `draw_by_lane`."""
+def undo_draw_by_worker(model: nn.Module) -> None:
+    """Give every dropout module its own forward back."""
     for module in model.modules():
-        own = module.__dict__.get("forward")
-        if isinstance(own, partial) and own.func is _drop:
+        replaced = module.__dict__.get("forward")
+        if isinstance(replaced, partial) and replaced.func is _dropout:
             del module.forward
 
 
-def _drop(module: nn.Dropout, values: Tensor) -> Tensor:
-    lane = current_worker()
-    if lane.generator is None or not module.training or not 0 < module.p < 1:
+def _dropout(module: nn.Dropout, values: Tensor) -> Tensor:
+    worker = current_worker()
+    if worker.generator is None or not module.training or not 0 < module.p < 1:
         return nn.Dropout.forward(module, values)
-    kept = torch.empty_like(values).bernoulli_(1 - module.p, generator=lane.generator)
-    return values * kept.div_(1 - module.p)
+    mask = torch.empty_like(values).bernoulli_(1 - module.p, generator=worker.generator)
+    return values * mask.div_(1 - module.p)

@@ -1,6 +1,6 @@
-"""A layer's modules as the frozen weights and LoRA pairs of the fused layer, or why they cannot be.
+"""A layer's modules as the frozen weights of the fused layer, or why they cannot be that.
 
-In: Roles.  Out: LayerWeights that share the modules' memory; their A and B.
+In: LayerModules.  Out: LayerWeights that share the modules' memory; their A and B.
 Not here: computing (layer.py).
 """
 
@@ -16,178 +16,179 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
-from liftune.models.packed.layer import LayerWeights, Norm
+from liftune.models.packed.layer import FrozenLayerNorm, LayerWeights
 from liftune.models.packed.layouts import LINEAR, NORMS, LayerModules
-from liftune.models.packed.lora_linear import Beside, Pair, Product
-from liftune.models.packed.onednn_weights import Reordered
+from liftune.models.packed.lora_linear import AddLora, LoraLinear, LoraShape
+from liftune.models.packed.onednn_weights import ReorderedWeight
 
 
-def unsupported_reason(roles: LayerModules) -> str:
-    """Why the fused layer cannot stand for these modules; empty where it can."""
-    activation = roles.activation
+def unsupported_reason(modules: LayerModules) -> str:
+    """Why the fused layer cannot run in place of these modules; empty where it can."""
+    activation = modules.activation
     if not isinstance(activation, GELUActivation | nn.GELU) or getattr(activation, "approximate", "none") != "none":
         return "its activation is not the exact GELU"
-    for norm in roles.named(NORMS):
+    for norm in modules.named(NORMS):
         if type(norm) is not nn.LayerNorm or any(p.requires_grad for p in norm.parameters()):
-            return "its norms are changed by the method"
-    for module in roles.named(LINEAR):
-        reason = _unfit_linear(module)
+            return "the method changes its layer norms"
+    for module in modules.named(LINEAR):
+        reason = _unsupported_linear(module)
         if reason:
             return reason
     return ""
 
 
-def _unfit_linear(module: nn.Module) -> str:
-    from peft.tuners.lora import Linear as LoraLinear
+def _unsupported_linear(module: nn.Module) -> str:
+    from peft.tuners.lora import Linear as PeftLoraLinear
 
     base = getattr(module, "base_layer", module)
     if type(base) is not nn.Linear or any(p.requires_grad for p in base.parameters()):
         return "the method trains or replaces the model's own weights"
     if module is base:
-        return "" if not _hooked(module) else "the method hooks into its layers"
-    if type(module) is not LoraLinear:
+        return "" if not _has_hooks(module) else "the method hooks into its layers"
+    if type(module) is not PeftLoraLinear:
         return "the method is not plain LoRA"
-    name = module.active_adapters
-    if module.merged or len(name) != 1 or len(module.lora_A) != 1:
+    names = module.active_adapters
+    if module.merged or len(names) != 1 or len(module.lora_A) != 1:
         return "several adapters, or one that is merged"
-    if module.lora_variant or module.lora_bias[name[0]] or module.fan_in_fan_out:
+    if module.lora_variant or module.lora_bias[names[0]] or module.fan_in_fan_out:
         return "a variant of LoRA"
-    if not isinstance(module.lora_dropout[name[0]], nn.Identity):
+    if not isinstance(module.lora_dropout[names[0]], nn.Identity):
         return "LoRA has dropout of its own"
-    return "the method hooks into its layers" if _hooked(module) or _hooked(base) else ""
+    return "the method hooks into its layers" if _has_hooks(module) or _has_hooks(base) else ""
 
 
-def _hooked(module: nn.Module) -> bool:
+def _has_hooks(module: nn.Module) -> bool:
     return bool(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     )
 
 
 class FusedLayers:
-    """The encoder's layers as fused weights, made anew where the modules' weights were replaced."""
+    """The encoder's layers as fused weights, made anew when the modules' weights were replaced or changed."""
 
     def __init__(self, layers: Sequence[LayerModules]) -> None:
         self._layers = tuple(layers)
-        self._beside: Beside | None = None
+        self._add_lora: AddLora | None = None
         self._made: list[tuple[tuple[tuple[int, int], ...], LayerWeights]] | None = None
+        """Of each layer, the key of what it was made of, and what was made."""
         self._making = Lock()
 
-    def ready(self) -> bool:
-        """Whether adapters are switched on and apart, as the fused layer needs them."""
+    def usable(self) -> bool:
+        """Whether adapters are enabled and not merged, as the fused layer needs them."""
         return not any(
             getattr(module, "disable_adapters", False) or getattr(module, "merged", False)
-            for roles in self._layers
-            for module in roles.named(LINEAR)
+            for modules in self._layers
+            for module in modules.named(LINEAR)
         )
 
-    def stand_beside(self, beside: Beside) -> set[nn.Linear]:
-        """Let `beside` add to the outputs of the model's own linear layers; returns those that it will be told of."""
-        self._beside, self._made = beside, None
-        return {_linear(module) for roles in self._layers for module in roles.named(LINEAR)}
+    def set_add_lora(self, add_lora: AddLora) -> set[nn.Linear]:
+        """Let `add_lora` add to the outputs of the model's own linear layers; returns the layers that call it."""
+        self._add_lora, self._made = add_lora, None
+        return {_base_linear(module) for modules in self._layers for module in modules.named(LINEAR)}
 
     def weights(self) -> list[LayerWeights]:
         """One a layer."""
-        with self._making:  # one lane makes them for all
+        with self._making:  # one worker makes them for all
             if self._made is None or any(
-                key != _key(roles) for (key, _), roles in zip(self._made, self._layers, strict=True)
+                key != _key(modules) for (key, _), modules in zip(self._made, self._layers, strict=True)
             ):
-                # Also where answers are being given: tensors made in inference mode could never be trained through.
+                # Also within inference mode: tensors made in that mode could never be trained through.
                 with torch.inference_mode(False), torch.no_grad():
-                    made = [weights_of(roles, self._beside) for roles in self._layers]
-                    self._made = [(_key(roles), weights) for roles, weights in zip(self._layers, made, strict=True)]
+                    made = [weights_of(modules, self._add_lora) for modules in self._layers]
+                    self._made = [(_key(modules), weights) for modules, weights in zip(self._layers, made, strict=True)]
             return [weights for _, weights in self._made]
 
-    def adapters(self) -> list[list[Tensor]]:
-        """A and B of each layer's adapted linear layers, in the order of the roles."""
-        return [[each for module in roles.named(LINEAR) for each in _pair(module)] for roles in self._layers]
+    def factors(self) -> list[list[Tensor]]:
+        """A and B of each layer's adapted linear layers, in the order of LINEAR."""
+        return [[each for module in modules.named(LINEAR) for each in _factors(module)] for modules in self._layers]
 
 
-def _key(roles: LayerModules) -> tuple[tuple[int, int], ...]:
-    """Where the weights lie, and how often they were written to: what is reordered of them is a copy.
+def _key(modules: LayerModules) -> tuple[tuple[int, int], ...]:
+    """Of each weight, where it lies and how often it was written to: the reordered weights are copies.
 
-    What was made of them holds that memory, so that no others can come to lie there.
+    The fused weights hold that memory, so that no other tensor can come to lie there.
     """
-    weights = (_linear(module).weight for module in roles.named(LINEAR))
+    weights = (_base_linear(module).weight for module in modules.named(LINEAR))
     return tuple((weight.data_ptr(), weight._version) for weight in weights)
 
 
-def _linear(module: nn.Module) -> nn.Linear:
+def _base_linear(module: nn.Module) -> nn.Linear:
     """The model's own layer, inside PEFT's where there is one."""
     base = getattr(module, "base_layer", module)
     assert isinstance(base, nn.Linear)
     return base
 
 
-def _pair(module: Any) -> tuple[Tensor, ...]:
-    """A and B, or nothing where the layer is not adapted."""
+def _factors(module: Any) -> tuple[Tensor, ...]:
+    """A (rank, inputs) and B (outputs, rank), or nothing where the layer is not adapted."""
     if not hasattr(module, "lora_A"):
         return ()
     (name,) = module.active_adapters
     return module.lora_A[name].weight, module.lora_B[name].weight
 
 
-def _scale(module: Any) -> float:
+def _scaling(module: Any) -> float:
     (name,) = module.active_adapters
     return float(module.scaling[name])
 
 
-def weights_of(roles: LayerModules, beside: Beside | None = None) -> LayerWeights:
-    """The layer's frozen parts; query, key and value are moved into one matrix, of which theirs become views."""
-    joined = (roles.query, roles.key, roles.value)
-    bases = [_linear(module) for module in joined]
-    matrix = _joined(bases)
+def weights_of(modules: LayerModules, add_lora: AddLora | None = None) -> LayerWeights:
+    """The layer's frozen weights; query, key and value are moved into one matrix, of which theirs become views."""
+    qkv = (modules.query, modules.key, modules.value)
+    bases = [_base_linear(module) for module in qkv]
+    weight = _joined_weight(bases)
     queries = bases[0].out_features
     return LayerWeights(
-        qkv=_product(joined, matrix, beside),
-        query=_product(joined[:1], matrix[:queries], beside),
-        sides=_product(joined[1:], matrix[queries:], beside),
-        out=_of(roles.out, beside),
-        norm1=_norm(roles.norm1),
-        up=_of(roles.up, beside),
-        down=_of(roles.down, beside),
-        norm2=_norm(roles.norm2),
-        heads=roles.heads,
+        qkv=_lora_linear(qkv, weight, add_lora),
+        query=_lora_linear(qkv[:1], weight[:queries], add_lora),
+        kv=_lora_linear(qkv[1:], weight[queries:], add_lora),
+        out=_single(modules.out, add_lora),
+        norm1=_norm(modules.norm1),
+        up=_single(modules.up, add_lora),
+        down=_single(modules.down, add_lora),
+        norm2=_norm(modules.norm2),
+        heads=modules.heads,
     )
 
 
-def _joined(bases: Sequence[nn.Linear]) -> Tensor:
+def _joined_weight(bases: Sequence[nn.Linear]) -> Tensor:
     """Their weights as one matrix, of which they become views, unless they are that already."""
     weights = [base.weight.detach() for base in bases]
-    rows, (first, *_) = sum(map(len, weights)), weights
+    outputs, (first, *_) = sum(map(len, weights)), weights
     if all(
         one.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
         and one.storage_offset() + one.numel() == other.storage_offset()
         for one, other in pairwise(weights)
     ):
-        return first.as_strided((rows, first.shape[1]), first.stride())
-    matrix = torch.cat(weights)
-    for base, part in zip(bases, torch.split(matrix, [len(each) for each in weights]), strict=True):
+        return first.as_strided((outputs, first.shape[1]), first.stride())
+    joined = torch.cat(weights)
+    for base, part in zip(bases, torch.split(joined, [len(each) for each in weights]), strict=True):
         base.weight.data = part
-    return matrix
+    return joined
 
 
-def _of(module: nn.Module, beside: Beside | None) -> Product:
-    return _product([module], _linear(module).weight.detach(), beside)
+def _single(module: nn.Module, add_lora: AddLora | None) -> LoraLinear:
+    return _lora_linear([module], _base_linear(module).weight.detach(), add_lora)
 
 
-def _product(modules: Sequence[nn.Module], matrix: Tensor, beside: Beside | None) -> Product:
-    """Layers side by side, whose weights are one matrix."""
-    pairs: list[Pair] = []
+def _lora_linear(modules: Sequence[nn.Module], weight: Tensor, add_lora: AddLora | None) -> LoraLinear:
+    """Layers of one input, whose weights are one matrix."""
+    lora: list[LoraShape] = []
     biases: list[Tensor] = []
     start = 0
     for module in modules:
-        base, stop = _linear(module), start + _linear(module).out_features
-        for down in _pair(module)[:1]:
-            pairs.append(Pair(slice(start, stop), down.shape[0], _scale(module)))
-        biases.append(matrix.new_zeros(stop - start) if base.bias is None else base.bias.detach().to(matrix.dtype))
+        base, stop = _base_linear(module), start + _base_linear(module).out_features
+        for a in _factors(module)[:1]:
+            lora.append(LoraShape(slice(start, stop), a.shape[0], _scaling(module)))
+        biases.append(weight.new_zeros(stop - start) if base.bias is None else base.bias.detach().to(weight.dtype))
         start = stop
-    told = partial(beside, [_linear(module) for module in modules]) if beside else None
-    # Where many models share the base, memory counts: in float32 the order's copy is larger than what it saves.
-    fits = Reordered.fits(matrix, alone=not pairs and not told)
-    reordered = Reordered(matrix) if fits else None
-    return Product(matrix, torch.cat(biases), tuple(pairs), reordered, told)
+    added = partial(add_lora, [_base_linear(module) for module in modules]) if add_lora else None
+    # Where many models share the base, memory counts: in float32 the reordered copy costs more than it is worth.
+    pays_off = ReorderedWeight.pays_off(weight, has_lora=bool(lora or added))
+    reordered = ReorderedWeight(weight) if pays_off else None
+    return LoraLinear(weight, torch.cat(biases), tuple(lora), reordered, added)
 
 
-def _norm(module: nn.Module) -> Norm:
+def _norm(module: nn.Module) -> FrozenLayerNorm:
     assert isinstance(module, nn.LayerNorm)
-    return Norm(module.weight.detach(), module.bias.detach(), module.eps)
+    return FrozenLayerNorm(module.weight.detach(), module.bias.detach(), module.eps)

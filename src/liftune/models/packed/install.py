@@ -1,124 +1,136 @@
-"""Put the lean encoder into a classifier, as far as the model, the method and the plan allow; say why where not.
+"""Put the packed encoder into a model, as far as the model, the method and the plan allow; say why where not.
 
-In: a Classifier.  Out: the classifier's encoder replaced, its plan without what does
-not fit.
+In: a model as it is called, its forward pass, a Plan.  Out: the encoder that now runs in place of the model's own, and
+the plan without what does not fit.
 Not here: the encoder (encoder.py), which accelerations a machine wants (hardware/).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from liftune.errors import ModelError
-from liftune.models.packed.dropout import draw_by_lane
-from liftune.models.packed.encoder import PackedEncoder, take_out
+from liftune.hardware.plan import Plan
+from liftune.models.packed.dropout import draw_by_worker
+from liftune.models.packed.encoder import PackedEncoder, remove_packed
 from liftune.models.packed.fused_weights import unsupported_reason
-from liftune.models.packed.layouts import Encoder, find_encoder
+from liftune.models.packed.layouts import EncoderModules, find_encoder
 
-if TYPE_CHECKING:
-    from liftune.models.classifier import Classifier
+Batch: TypeAlias = dict[str, Tensor]
+Forward: TypeAlias = Callable[[Batch], Tensor]
+"""A collated batch -> (B, C) logits, in the plan's precision."""
 
-PACKING, FUSED, LAST, CHEAP, LANES = "packing", "fused-lora", "last-layer", "pooled-dropout", "parallel-passes"
-PACKED = (PACKING, FUSED, LAST, CHEAP, LANES)
-#: Largest gap of a logit, relative to the largest logit, between the model's own encoder and the packed one.
+PACKING, FUSED, LAST, POOLED, PARALLEL = "packing", "fused-lora", "last-layer", "pooled-dropout", "parallel-passes"
+PACKED = (PACKING, FUSED, LAST, POOLED, PARALLEL)
+#: Largest difference of a logit, relative to the largest logit, between the model's own encoder and the packed one.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
 #: Lengths of the rows on which the two are compared.
 TRIAL = (3, 7, 7, 12)
 
 
-def install_packed(classifier: Classifier) -> None:
+def install_packed(
+    model: nn.Module, plain: PreTrainedModel, forward: Forward, plan: Plan, *, pad: int
+) -> tuple[PackedEncoder | None, Plan]:
     """Replace the encoder's forward pass where the plan wants it and the model has that kind of encoder.
 
     The replacement is compared with the model's own on a few rows before it is trusted.
 
+    Args:
+        model: what is called: a PeftModel, or the plain model itself.
+        plain: the model inside it.
+        pad: id of the pad token.
+
+    Returns:
+        the encoder in use, None where it is the model's own; and the plan without the accelerations that do not fit.
+
     Raises:
         ModelError: an acceleration that was asked for by name does not fit the model or the method.
     """
-    take_out(classifier.backbone.model)
-    wanted = classifier.plan.accelerations & set(PACKED)
+    remove_packed(plain)
+    wanted = plan.accelerations & set(PACKED)
     if not wanted:
-        return
-    lean, misfits = _fit(classifier, wanted)
-    refused = sorted(set(misfits) & classifier.plan.asked)
+        return None, plan
+    encoder, reasons = _fit(model, plain, forward, wanted, dtype=plan.dtype, pad=pad)
+    refused = sorted(set(reasons) & plan.asked)
     if refused:
-        take_out(classifier.backbone.model)
+        remove_packed(plain)
         raise ModelError(
-            "\n".join(f"{name} does not fit: {misfits[name]}" for name in refused),
+            "\n".join(f"{name} does not fit: {reasons[name]}" for name in refused),
             where="--accelerations",
             hint="leave it out, or leave --accelerations out: the plan takes what fits",
         )
-    classifier.plan = classifier.plan.without(misfits)
-    classifier.lean = lean
+    return encoder, plan.without(reasons)
 
 
-def _fit(classifier: Classifier, wanted: frozenset[str]) -> tuple[PackedEncoder | None, dict[str, str]]:
+def _fit(
+    model: nn.Module, plain: PreTrainedModel, forward: Forward, wanted: frozenset[str], *, dtype: str, pad: int
+) -> tuple[PackedEncoder | None, dict[str, str]]:
+    """The encoder, installed with what fits of the accelerations wanted; and for each other one, why it does not."""
     if PACKING not in wanted:
         return None, dict.fromkeys(wanted, "it needs packing")
-    encoder = _encoder(classifier)
-    if isinstance(encoder, str):
-        return None, dict.fromkeys(PACKED, encoder)
-    misfits = {}
-    reason = next(filter(None, map(unsupported_reason, encoder.layers)), "") if FUSED in wanted else ""
+    modules = _encoder_of(model, plain)
+    if isinstance(modules, str):
+        return None, dict.fromkeys(PACKED, modules)
+    reasons = {}
+    reason = next(filter(None, map(unsupported_reason, modules.layers)), "") if FUSED in wanted else ""
     if reason:
-        misfits[FUSED] = reason
-    lean = PackedEncoder(encoder, fused=FUSED in wanted and not reason, first_only=False, cheap=CHEAP in wanted)
-    alike = _trial(classifier, lean)
-    if not alike(first_only=False):
-        lean.remove()
-        return None, dict.fromkeys(PACKED, "the model answered otherwise without padding")
+        reasons[FUSED] = reason
+    encoder = PackedEncoder(modules, fused=FUSED in wanted and not reason, first_only=False, pooled=POOLED in wanted)
+    same_logits = _trial(encoder, forward, _trial_batch(plain, pad), TOLERANCE[dtype])
+    if not same_logits(first_only=False):
+        encoder.remove()
+        return None, dict.fromkeys(PACKED, "without padding the model gave other logits")
     if LAST in wanted:
-        if alike(first_only=True):
-            lean.first_only = True
+        if same_logits(first_only=True):
+            encoder.first_only = True
         else:
-            misfits[LAST] = "the head reads more than each row's first state"
-    if LANES in wanted:
-        draw_by_lane(classifier.model)
-    return lean, misfits
+            reasons[LAST] = "the head reads more than each row's first state"
+    if PARALLEL in wanted:
+        draw_by_worker(model)
+    return encoder, reasons
 
 
-def _encoder(classifier: Classifier) -> Encoder | str:
+def _encoder_of(model: nn.Module, plain: PreTrainedModel) -> EncoderModules | str:
     from peft import PeftModel, PeftType
 
-    model = classifier.model
     if isinstance(model, PeftModel) and model.active_peft_config.peft_type == PeftType.PREFIX_TUNING:
-        return "prefixes enter beside the tokens"
-    return find_encoder(classifier.backbone.model)
+        return "prefix tuning adds keys and values that belong to no token"
+    return find_encoder(plain)
 
 
-def _trial(classifier: Classifier, lean: PackedEncoder) -> Callable[..., bool]:
-    """Install the encoder, and give a question: does the model answer a few rows as it did before?"""
-    batch = _rows(classifier)
+def _trial(encoder: PackedEncoder, forward: Forward, batch: Batch, tolerance: float) -> Callable[..., bool]:
+    """Install the encoder. What is returned tells whether the model still gives the batch the logits it gave before."""
     with torch.inference_mode():
-        before = classifier.forward(batch)
-    lean.install()
+        before = forward(batch)
+    encoder.install()
 
-    def alike(*, first_only: bool) -> bool:
-        lean.first_only = first_only
+    def same_logits(*, first_only: bool) -> bool:
+        encoder.first_only = first_only
         try:
             with torch.inference_mode():
-                after = classifier.forward(batch)
+                after = forward(batch)
         # An encoder that is called otherwise, a head that wants states which are not there.
         except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError):
             return False
         finally:
-            lean.first_only = False
+            encoder.first_only = False
         largest = float(before.abs().max())
         gap = float((after - before).abs().max()) if after.shape == before.shape else float("inf")
-        return gap <= TOLERANCE[classifier.plan.dtype] * largest + 1e-6
+        return gap <= tolerance * largest + 1e-6
 
-    return alike
+    return same_logits
 
 
-def _rows(classifier: Classifier) -> dict[str, Tensor]:
-    """A few rows of tokens that mean nothing, each of its own length."""
+def _trial_batch(plain: PreTrainedModel, pad: int) -> Batch:
+    """A few rows of random tokens, of different lengths."""
     generator = torch.Generator().manual_seed(0)
-    embeddings = classifier.backbone.model.get_input_embeddings()
+    embeddings = plain.get_input_embeddings()
     assert isinstance(embeddings, nn.Embedding)
-    pad = classifier.backbone.pad_token_id
     ids = torch.randint(embeddings.num_embeddings, (len(TRIAL), max(TRIAL)), generator=generator)
     ids[ids == pad] = (pad + 1) % embeddings.num_embeddings
     mask = (torch.arange(max(TRIAL))[None, :] < torch.tensor(TRIAL)[:, None]).long()

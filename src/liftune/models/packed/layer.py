@@ -1,10 +1,21 @@
-"""One encoder layer of BERT's kind over packed tokens, with LoRA in it, as one step of autograd.
+"""One BERT-like encoder layer over packed tokens, with LoRA, as one step of autograd.
 
-In: (T, D) tokens, a Packing, the layer's frozen weights, A and B of its adapted linear layers.
-Out: (T, D), or (B, D) where only first tokens are wanted; gradients of the tokens and of A and B.
-Not here: any other trainable part: such layers run as their own modules (modular.py).
+In: (tokens, hidden), a Packing, the layer's frozen weights, A and B of its adapted linear layers.
+Out: (tokens, hidden), or (rows, hidden) where only first tokens are wanted; gradients of the input and of A and B.
+Not here: any other trainable parameter: such layers run as their own modules (unfused_layer.py).
 
-    h = norm1(x + m1 (attention(x) Wo));  y = norm2(h + m2 (gelu(h Wu) Wd))
+Forward (Devlin et al. 2019 after Vaswani et al. 2017, section 3; biases left out; m1 and m2 are dropout masks):
+
+    z = attention(x Wq', x Wk', x Wv')            attention.py
+    h = LayerNorm1(x + m1 * (z Wo'))
+    u = h Wu',   g = GELU(u)
+    y = LayerNorm2(h + m2 * (g Wd'))
+
+Each W is a LoraLinear (lora_linear.py). Backward goes the same way from the end, by
+
+    LayerNorm, n = (x - mean) / std, y = w n + b:      dx = (dn - mean(dn) - n mean(dn * n)) / std,  dn = w dy
+    GELU(u) = u Phi(u), Phi and phi the normal CDF and density:      du = dg (Phi(u) + u phi(u))
+    residual s = a + m * f:      da = ds,  df = m * ds
 """
 
 from __future__ import annotations
@@ -17,164 +28,222 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from liftune.models.packed.attention import Attended, attend, attend_backward
-from liftune.models.packed.dropout import Draw
-from liftune.models.packed.lora_linear import LoraHidden, Product
+from liftune.models.packed.attention import SavedAttention, attention_backward, attention_forward
+from liftune.models.packed.dropout import DrawMask
+from liftune.models.packed.lora_linear import LoraHidden, LoraLinear
 from liftune.models.packed.packing import Packing
 
 aten = torch.ops.aten
 
 
+@dataclass
+class SavedNorm:
+    """What the backward of a layer norm needs."""
+
+    input: Tensor
+    """(tokens, hidden)"""
+    mean: Tensor
+    """(tokens, 1)"""
+    rstd: Tensor
+    """(tokens, 1): 1 / standard deviation."""
+
+
 @dataclass(frozen=True)
-class Norm:
-    """A frozen layer norm."""
+class FrozenLayerNorm:
+    """A layer norm whose weight and bias (hidden,) are not trained; Ba et al. 2016."""
 
     weight: Tensor
     bias: Tensor
     epsilon: float
 
-    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised rows, and the mean and reciprocal deviation of each."""
-        normed, mean, deviation = torch.native_layer_norm(rows, [rows.shape[1]], self.weight, self.bias, self.epsilon)
-        return normed, mean, deviation
+    def forward(self, x: Tensor) -> tuple[Tensor, SavedNorm]:
+        """(tokens, hidden) normalised, and what backward needs."""
+        y, mean, rstd = torch.native_layer_norm(x, [x.shape[1]], self.weight, self.bias, self.epsilon)
+        return y, SavedNorm(x, mean, rstd)
 
-    def backward(self, gradient: Tensor, rows: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-        """Gradient of the rows that were normalised."""
-        below, _, _ = aten.native_layer_norm_backward(
-            gradient, rows, [rows.shape[1]], mean, deviation, self.weight, self.bias, [True, False, False]
+    def backward(self, grad_output: Tensor, saved: SavedNorm) -> Tensor:
+        """Gradient of the input: (dn - mean(dn) - n mean(dn * n)) / std."""
+        x = saved.input
+        grad_input, _, _ = aten.native_layer_norm_backward(
+            grad_output, x, [x.shape[1]], saved.mean, saved.rstd, self.weight, self.bias, [True, False, False]
         )
-        assert isinstance(below, Tensor)
-        return below
+        assert isinstance(grad_input, Tensor)
+        return grad_input
 
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """A layer's frozen parts. `query` and `sides` (keys and values) are views of `qkv`, for the last layer."""
+    """A layer's frozen weights. `query` and `kv` (keys and values) are views of `qkv`, for the last layer."""
 
-    qkv: Product
-    query: Product
-    sides: Product
-    out: Product
-    norm1: Norm
-    up: Product
-    down: Product
-    norm2: Norm
+    qkv: LoraLinear
+    query: LoraLinear
+    kv: LoraLinear
+    out: LoraLinear
+    norm1: FrozenLayerNorm
+    up: LoraLinear
+    down: LoraLinear
+    norm2: FrozenLayerNorm
     heads: int
 
 
 @dataclass(frozen=True)
-class Masks:
-    """Dropout of one layer, each mask as large as what it falls on; None drops nothing."""
+class DropoutMasks:
+    """Dropout of one layer, each mask as large as what it is multiplied with; None drops nothing."""
 
-    attended: Tensor | None = None
-    fed: Tensor | None = None
-    attention: Draw | None = None
-    """What gives the masks on the attention weights."""
+    attn_output: Tensor | None = None
+    """m1: (tokens, hidden), or (rows, hidden)."""
+    ffn: Tensor | None = None
+    """m2, as large as m1."""
+    attn: DrawMask | None = None
+    """Draws the masks on the attention weights."""
 
 
 @dataclass
 class SavedForBackward:
-    """What backward needs."""
+    """What the backward of a layer needs: inputs of its products, named as in the module's docstring."""
 
-    rows: Tensor
-    first: Tensor | None
-    thins: list[LoraHidden | None]
-    attended: list[Attended]
+    x: Tensor
+    """(tokens, hidden)"""
+    first_rows: Tensor | None
+    """(rows, hidden): x of each row's first token, where the layer computes no other."""
+    lora_hidden: list[LoraHidden | None]
+    """Of qkv, or of query and kv; then of out, up, down."""
+    attention: list[SavedAttention]
     context: Tensor
-    norm1: tuple[Tensor, Tensor, Tensor]
-    hidden: Tensor
-    raised: Tensor
-    active: Tensor
-    norm2: tuple[Tensor, Tensor, Tensor]
+    """z: (tokens, hidden), or (rows, hidden), as is all that follows."""
+    norm1: SavedNorm
+    h: Tensor
+    up_proj: Tensor
+    """u: (tokens, intermediate)"""
+    gelu_out: Tensor
+    """g: (tokens, intermediate)"""
+    norm2: SavedNorm
 
 
 class EncoderLayer(torch.autograd.Function):
-    """The layer. Adapters come in the order of q, k, v, out, up, down, A before B; those not adapted are left out."""
+    """The layer. Factors come in the order q, k, v, out, up, down, A before B; layers without LoRA are left out."""
 
     @staticmethod
     def forward(
-        ctx: Any, rows: Tensor, weights: LayerWeights, packing: Packing, masks: Masks, first: bool, *adapters: Tensor
+        ctx: Any,
+        x: Tensor,
+        weights: LayerWeights,
+        packing: Packing,
+        masks: DropoutMasks,
+        first_only: bool,
+        *factors: Tensor,
     ) -> Tensor:
-        """See the module's docstring; `first` asks for each row's first token alone."""
-        output, kept = run_layer(rows, weights, packing, masks, first, adapters)
-        ctx.kept, ctx.weights, ctx.packing, ctx.masks = kept, weights, packing, masks
-        return output
+        """See the module's docstring; `first_only` computes each row's first token alone."""
+        y, saved = layer_forward(x, weights, packing, masks, first_only, factors)
+        ctx.saved, ctx.weights, ctx.packing, ctx.masks = saved, weights, packing, masks
+        return y
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of rows and adapters."""
-        kept, ctx.kept = ctx.kept, None  # freed as soon as it is used, not with the graph
-        below, found = run_backward(gradients[0], kept, ctx.weights, ctx.packing, ctx.masks, ctx.needs_input_grad[0])
-        return (below, None, None, None, None, *found)
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of the input and of the factors."""
+        saved, ctx.saved = ctx.saved, None  # freed as soon as it is used, not with the graph
+        grad_input, grads = layer_backward(
+            grad_outputs[0], saved, ctx.weights, ctx.packing, ctx.masks, needs_input_grad=ctx.needs_input_grad[0]
+        )
+        return (grad_input, None, None, None, None, *grads)
 
 
-def run_layer(
-    rows: Tensor, weights: LayerWeights, packing: Packing, masks: Masks, first: bool, adapters: Sequence[Tensor]
+def layer_forward(
+    x: Tensor,
+    weights: LayerWeights,
+    packing: Packing,
+    masks: DropoutMasks,
+    first_only: bool,
+    factors: Sequence[Tensor],
 ) -> tuple[Tensor, SavedForBackward]:
-    """Forward: the output, and what backward needs."""
-    share = _shares(weights, adapters)
-    ends = rows.index_select(0, packing.firsts) if first else None
-    if ends is None:
-        projected, thin = weights.qkv.forward(rows, share["qkv"])
-        thins, queries = [thin], None
+    """The layer's output, and what backward needs."""
+    factors_of = _factors_by_product(weights, factors)
+    # z = attention(x Wq', x Wk', x Wv')
+    first_rows: Tensor | None = None
+    first_queries: Tensor | None = None
+    if first_only:
+        first_rows = x.index_select(0, packing.first_tokens)
+        first_queries, query_hidden = weights.query.forward(first_rows, factors_of["query"])
+        qkv, kv_hidden = weights.kv.forward(x, factors_of["kv"])
+        lora_hidden = [query_hidden, kv_hidden]
     else:
-        queries, thin_q = weights.query.forward(ends, share["query"])
-        projected, thin_s = weights.sides.forward(rows, share["sides"])
-        thins = [thin_q, thin_s]
-    context, attended = attend(projected, queries, packing, weights.heads, draw=masks.attention)
-    found, thin_o = weights.out.forward(context, share["out"])
-    summed = _residual(rows if ends is None else ends, found, masks.attended)
-    hidden, mean, deviation = weights.norm1.forward(summed)
-    raised, thin_u = weights.up.forward(hidden, share["up"])
-    active = F.gelu(raised)
-    fed, thin_d = weights.down.forward(active, share["down"])
-    summed2 = _residual(hidden, fed, masks.fed)
-    output, mean2, deviation2 = weights.norm2.forward(summed2)
-    thins += [thin_o, thin_u, thin_d]
-    norms = (summed, mean, deviation), (summed2, mean2, deviation2)
-    return output, SavedForBackward(rows, ends, thins, attended, context, norms[0], hidden, raised, active, norms[1])
+        qkv, qkv_hidden = weights.qkv.forward(x, factors_of["qkv"])
+        lora_hidden = [qkv_hidden]
+    context, attention = attention_forward(qkv, first_queries, packing, weights.heads, draw=masks.attn)
+    # h = LayerNorm1(x + m1 * (z Wo'))
+    attn_out, out_hidden = weights.out.forward(context, factors_of["out"])
+    h, norm1 = weights.norm1.forward(
+        _add_residual(attn_out, x if first_rows is None else first_rows, masks.attn_output)
+    )
+    # u = h Wu',  g = GELU(u)
+    up_proj, up_hidden = weights.up.forward(h, factors_of["up"])
+    gelu_out = F.gelu(up_proj)
+    # y = LayerNorm2(h + m2 * (g Wd'))
+    ffn_out, down_hidden = weights.down.forward(gelu_out, factors_of["down"])
+    y, norm2 = weights.norm2.forward(_add_residual(ffn_out, h, masks.ffn))
+    lora_hidden += [out_hidden, up_hidden, down_hidden]
+    return y, SavedForBackward(x, first_rows, lora_hidden, attention, context, norm1, h, up_proj, gelu_out, norm2)
 
 
-def run_backward(
-    gradient: Tensor, kept: SavedForBackward, weights: LayerWeights, packing: Packing, masks: Masks, through: bool
+def layer_backward(
+    grad_output: Tensor,
+    saved: SavedForBackward,
+    weights: LayerWeights,
+    packing: Packing,
+    masks: DropoutMasks,
+    *,
+    needs_input_grad: bool,
 ) -> tuple[Tensor | None, list[Tensor]]:
-    """Gradient of the rows (None unless `through`), and of every A and B."""
-    *thins, thin_o, thin_u, thin_d = kept.thins
-    grad = weights.norm2.backward(gradient, *kept.norm2)
-    active, found_d = weights.down.backward(_masked(grad, masks.fed), kept.active, thin_d, through=True)
-    raised = aten.gelu_backward(active, kept.raised)
-    hidden, found_u = weights.up.backward(raised, kept.hidden, thin_u, through=True)
-    assert hidden is not None
-    grad = weights.norm1.backward(hidden.add_(grad), *kept.norm1)
-    context, found_o = weights.out.backward(_masked(grad, masks.attended), kept.context, thin_o, through=True)
-    assert context is not None
-    tail = [*found_o, *found_u, *found_d]
-    projected, queries = attend_backward(context, kept.attended, packing, weights.heads, first=kept.first is not None)
-    if kept.first is None:
-        below, found = weights.qkv.backward(projected, kept.rows, thins[0], through=through)
-        return (None if below is None else below.add_(grad)), [*found, *tail]
-    assert queries is not None
-    ends, found_q = weights.query.backward(queries, kept.first, thins[0], through=through)
-    below, found_s = weights.sides.backward(projected, kept.rows, thins[1], through=through)
-    if below is not None and ends is not None:
-        below.index_add_(0, packing.firsts, ends.add_(grad))
-    return below, [*found_q, *found_s, *tail]
+    """Gradient of the layer's input (None unless it is needed), and of every A and B."""
+    *qkv_hidden, out_hidden, up_hidden, down_hidden = saved.lora_hidden
+    # y = LayerNorm2(h + m2 * (g Wd')): the gradient of the sum, then of g.
+    grad_sum = weights.norm2.backward(grad_output, saved.norm2)
+    grad_gelu, down_grads = weights.down.backward(
+        _masked(grad_sum, masks.ffn), saved.gelu_out, down_hidden, needs_input_grad=True
+    )
+    # g = GELU(u),  u = h Wu'
+    grad_up = aten.gelu_backward(grad_gelu, saved.up_proj)
+    grad_h, up_grads = weights.up.backward(grad_up, saved.h, up_hidden, needs_input_grad=True)
+    assert grad_h is not None
+    # h = LayerNorm1(x + m1 * (z Wo')); h is read by Wu and by the second residual connection.
+    grad_sum = weights.norm1.backward(grad_h.add_(grad_sum), saved.norm1)
+    grad_context, out_grads = weights.out.backward(
+        _masked(grad_sum, masks.attn_output), saved.context, out_hidden, needs_input_grad=True
+    )
+    assert grad_context is not None
+    other_grads = [*out_grads, *up_grads, *down_grads]
+    # z = attention(x Wq', x Wk', x Wv'); x is read by the projections and by the first residual connection.
+    grad_qkv, grad_first_queries = attention_backward(
+        grad_context, saved.attention, packing, weights.heads, first_only=saved.first_rows is not None
+    )
+    if saved.first_rows is None:
+        grad_x, qkv_grads = weights.qkv.backward(grad_qkv, saved.x, qkv_hidden[0], needs_input_grad=needs_input_grad)
+        return (None if grad_x is None else grad_x.add_(grad_sum)), [*qkv_grads, *other_grads]
+    assert grad_first_queries is not None
+    grad_first_rows, query_grads = weights.query.backward(
+        grad_first_queries, saved.first_rows, qkv_hidden[0], needs_input_grad=needs_input_grad
+    )
+    grad_x, kv_grads = weights.kv.backward(grad_qkv, saved.x, qkv_hidden[1], needs_input_grad=needs_input_grad)
+    if grad_x is not None and grad_first_rows is not None:
+        grad_x.index_add_(0, packing.first_tokens, grad_first_rows.add_(grad_sum))
+    return grad_x, [*query_grads, *kv_grads, *other_grads]
 
 
-def _shares(weights: LayerWeights, adapters: Sequence[Tensor]) -> dict[str, Sequence[Tensor]]:
+def _factors_by_product(weights: LayerWeights, factors: Sequence[Tensor]) -> dict[str, Sequence[Tensor]]:
     """Each product's A and B, out of all."""
-    counts = {name: 2 * len(getattr(weights, name).pairs) for name in ("qkv", "out", "up", "down")}
-    found, start = {}, 0
-    for name, count in counts.items():
-        found[name] = adapters[start : start + count]
-        start += count
-    queries = 2 * len(weights.query.pairs)
-    return {**found, "query": found["qkv"][:queries], "sides": found["qkv"][queries:]}
+    shares, start = {}, 0
+    for name, linear in (("qkv", weights.qkv), ("out", weights.out), ("up", weights.up), ("down", weights.down)):
+        stop = start + 2 * len(linear.lora)
+        shares[name] = factors[start:stop]
+        start = stop
+    queries = 2 * len(weights.query.lora)
+    return {**shares, "query": shares["qkv"][:queries], "kv": shares["qkv"][queries:]}
 
 
-def _residual(rows: Tensor, found: Tensor, mask: Tensor | None) -> Tensor:
-    return found.add_(rows) if mask is None else torch.addcmul(rows, found, mask)
+def _add_residual(output: Tensor, residual: Tensor, mask: Tensor | None) -> Tensor:
+    """residual + m * output; without a mask `output` is changed in place."""
+    return output.add_(residual) if mask is None else torch.addcmul(residual, output, mask)
 
 
-def _masked(gradient: Tensor, mask: Tensor | None) -> Tensor:
-    return gradient if mask is None else gradient * mask
+def _masked(grad: Tensor, mask: Tensor | None) -> Tensor:
+    return grad if mask is None else grad * mask

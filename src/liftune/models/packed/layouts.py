@@ -1,7 +1,9 @@
-"""Which module of an encoder plays which part: BERT's kind, under each family's own names.
+"""Which module of an encoder does what: BERT-like encoders, under each family's own module names.
 
-In: a loaded model, plain or with PEFT in it.  Out: its encoder's layers by role, or why it is not of this kind.
-Not here: computing (layer.py, modular.py).
+In: a loaded model, plain or with PEFT in it.  Out: the modules of its encoder's layers, or why it is not BERT-like.
+Not here: computing (layer.py, unfused_layer.py).
+
+A new family is one more LayerLayout in LAYOUTS.
 """
 
 from __future__ import annotations
@@ -21,20 +23,24 @@ NORMS = ("norm1", "norm2")
 
 @dataclass(frozen=True)
 class LayerLayout:
-    """A family's names for the parts of a layer; `attended`, `fed` and `weights` are its dropouts."""
+    """A family's module names inside one layer; those of a dropout are None where the family has none."""
 
     layers: str
-    """Of the encoder's list of layers, in the body."""
-    parts: dict[str, str]
+    """The encoder's list of layers, inside the body."""
+    modules: dict[str, str]
+    """Field of LayerModules -> the family's name."""
     activation: str
-    attended: str | None
-    fed: str
-    weights: str
+    attn_dropout: str
+    """Of the attention weights."""
+    attn_output_dropout: str | None
+    """Of the attention block's output, before the residual connection."""
+    ffn_dropout: str
+    """Of the feed-forward block's output, before the residual connection."""
 
 
 BERT = LayerLayout(
     layers="encoder.layer",
-    parts={
+    modules={
         "query": "attention.self.query",
         "key": "attention.self.key",
         "value": "attention.self.value",
@@ -45,13 +51,13 @@ BERT = LayerLayout(
         "norm2": "output.LayerNorm",
     },
     activation="intermediate.intermediate_act_fn",
-    attended="attention.output.dropout",
-    fed="output.dropout",
-    weights="attention.self.dropout",
+    attn_dropout="attention.self.dropout",
+    attn_output_dropout="attention.output.dropout",
+    ffn_dropout="output.dropout",
 )
 DISTILBERT = LayerLayout(
     layers="transformer.layer",
-    parts={
+    modules={
         "query": "attention.q_lin",
         "key": "attention.k_lin",
         "value": "attention.v_lin",
@@ -62,9 +68,9 @@ DISTILBERT = LayerLayout(
         "norm2": "output_layer_norm",
     },
     activation="ffn.activation",
-    attended=None,
-    fed="ffn.dropout",
-    weights="attention.dropout",
+    attn_dropout="attention.dropout",
+    attn_output_dropout=None,
+    ffn_dropout="ffn.dropout",
 )
 LAYOUTS = (BERT, DISTILBERT)
 
@@ -83,68 +89,69 @@ class LayerModules:
     norm2: nn.Module
     activation: Any
     heads: int
-    attended: float
-    fed: float
-    weights: float
+    attn_dropout: float
+    attn_output_dropout: float
+    ffn_dropout: float
 
     def named(self, names: Sequence[str]) -> list[nn.Module]:
-        """The modules of these roles."""
+        """The modules of these fields."""
         return [getattr(self, name) for name in names]
 
 
 @dataclass(frozen=True)
-class Encoder:
-    """What is found of an encoder."""
+class EncoderModules:
+    """The modules of a BERT-like encoder."""
 
     body: nn.Module
+    """The model without its head."""
     stack: nn.Module
     """The module whose forward runs the layers."""
     layers: tuple[LayerModules, ...]
-    embedded: nn.Dropout | None
-    """The dropout on the embeddings, where nothing else stands between it and the layers."""
+    embedding_dropout: nn.Dropout | None
+    """The dropout on the embeddings, where its output is what the first layer reads."""
 
 
-def find_encoder(model: PreTrainedModel) -> Encoder | str:
-    """The encoder's parts, or the reason why there are none of this kind."""
+def find_encoder(model: PreTrainedModel) -> EncoderModules | str:
+    """The encoder's modules, or the reason why it is not BERT-like."""
     base = families.base_name(model)
     config = model.config
     if not base or getattr(config, "is_decoder", False) or getattr(config, "is_encoder_decoder", False):
-        return "the model is no plain encoder"
+        return "the model is not an encoder alone"
     body = model.get_submodule(base)
     layout = next((each for each in LAYOUTS if _module(body, each.layers) is not None), None)
     if layout is None:
-        return "its layers are not of BERT's kind"
+        return "its layers are not BERT-like"
     if getattr(config, "position_embedding_type", None) not in (None, "absolute"):
         return "its positions are relative"
     if getattr(config, "attention_type", None) not in (None, "original_full"):  # BigBird's, in long rows alone
         return "not every token attends to every other"
     layers = []
-    for layer in body.get_submodule(layout.layers).children():
-        found = _roles(layer, layout, int(config.num_attention_heads))
-        if isinstance(found, str):
-            return found
-        layers.append(found)
+    for child in body.get_submodule(layout.layers).children():
+        layer = _layer_modules(child, layout, int(config.num_attention_heads))
+        if isinstance(layer, str):
+            return layer
+        layers.append(layer)
     stack = body.get_submodule(layout.layers.rpartition(".")[0])
     others = [name for name, child in stack.named_children() if name != layout.layers.rpartition(".")[2]]
     if others or not layers:
-        return "its encoder has further parts"
-    # ELECTRA's projection stands between: what it makes of a dropped number is not dropped.
-    embedded = _module(body, "embeddings.dropout") if _module(body, "embeddings_project") is None else None
-    return Encoder(body, stack, tuple(layers), embedded if isinstance(embedded, nn.Dropout) else None)
+        return "its encoder has modules beside its layers"
+    # ELECTRA projects its embeddings after their dropout: a dropped number is no dropped number behind the projection.
+    dropout = _module(body, "embeddings.dropout") if _module(body, "embeddings_project") is None else None
+    return EncoderModules(body, stack, tuple(layers), dropout if isinstance(dropout, nn.Dropout) else None)
 
 
-def _roles(layer: nn.Module, layout: LayerLayout, heads: int) -> LayerModules | str:
-    parts = {role: _module(layer, name) for role, name in {**layout.parts, "activation": layout.activation}.items()}
-    known = tuple(f"{name}." for name in layout.parts.values())
-    if None in parts.values() or not all(name.startswith(known) for name, _ in layer.named_parameters()):
-        return "its layers are not of BERT's kind"
-    found: dict[str, Any] = dict(parts)
+def _layer_modules(layer: nn.Module, layout: LayerLayout, heads: int) -> LayerModules | str:
+    names = {**layout.modules, "activation": layout.activation}
+    modules: dict[str, Any] = {field: _module(layer, name) for field, name in names.items()}
+    known = tuple(f"{name}." for name in layout.modules.values())
+    if None in modules.values() or not all(name.startswith(known) for name, _ in layer.named_parameters()):
+        return "its layers are not BERT-like"
     return LayerModules(
-        **found,
+        **modules,
         heads=heads,
-        attended=_rate(layer, layout.attended),
-        fed=_rate(layer, layout.fed),
-        weights=_rate(layer, layout.weights),
+        attn_dropout=_rate(layer, layout.attn_dropout),
+        attn_output_dropout=_rate(layer, layout.attn_output_dropout),
+        ffn_dropout=_rate(layer, layout.ffn_dropout),
     )
 
 

@@ -1,13 +1,17 @@
-"""A frozen linear layer, or several side by side, with LoRA beside it: forward and backward in few products.
+"""Frozen linear layers with LoRA: forward and backward in few matrix products.
 
-In: packed tokens.  Out: outputs; gradients of the tokens and of each A and B.
-Not here: which layers these are (roles.py), what stands between them (layer.py).
+In: packed tokens (tokens, inputs).  Out: (tokens, outputs); gradients of the tokens and of each A and B.
+Not here: which layers these are (layouts.py), what stands between them (layer.py).
 
-    y = x W' + b + s (x A') B'          (LoRA; Hu et al. 2021)
-    dx = dy W + s (dy B) A,   dA = s (dy B)' x,   dB = s dy' (x A')
+Forward and backward, with W (outputs, inputs), A (rank, inputs), B (outputs, rank), scaling s = alpha / rank:
 
-The thin products of neighbouring layers (query, key, value) are one; A and B are float32 and are rounded to the
-tokens' precision for the product alone.
+    y  = x W' + b + s (x A') B'                  LoRA; Hu et al. 2021, section 4.1
+    dx = dy W + s (dy B) A
+    dA = s (dy B)' x
+    dB = s dy' (x A')
+
+Layers that read the same input (query, key, value) run as one: W is theirs one below the other, A likewise, and B has
+theirs as blocks on its diagonal. A and B are float32; they are rounded to the tokens' precision for the product alone.
 """
 
 from __future__ import annotations
@@ -20,98 +24,105 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liftune.models.packed.onednn_weights import Reordered
+from liftune.models.packed.onednn_weights import ReorderedWeight
 
-Beside: TypeAlias = Callable[[Sequence[nn.Linear], Tensor, Tensor], None]
-"""(layers side by side, their input (T, in), their outputs (T, out + ...)): adds to the outputs, in place, whatever
-stands beside the frozen weights. For answering alone: it has no backward."""
+AddLora: TypeAlias = Callable[[Sequence[nn.Linear], Tensor, Tensor], None]
+"""(linear layers, their common input (tokens, inputs), their outputs side by side (tokens, sum of outputs)): adds, in
+place, updates of its own. For inference alone: it has no backward."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One layer's LoRA: where its outputs stand, and its scale; its A (r, in) and B (out, r) are handed in."""
+class LoraShape:
+    """Of one layer's LoRA. Its A (rank, inputs) and B (outputs, rank) are passed to each call."""
 
     outputs: slice
+    """The layer's columns among all outputs."""
     rank: int
-    scale: float
-
-
-@dataclass(frozen=True)
-class Product:
-    """One or several linear layers of one input, as one product."""
-
-    weight: Tensor
-    """(outputs, inputs), frozen."""
-    bias: Tensor | None
-    pairs: tuple[Pair, ...] = ()
-    reordered: Reordered | None = None
-    """The same weight, where products by it are faster so."""
-    beside: Callable[[Tensor, Tensor], None] | None = None
-    """A Beside of these layers."""
-
-    def forward(self, rows: Tensor, adapters: Sequence[Tensor]) -> tuple[Tensor, LoraHidden | None]:
-        """(T, outputs) of (T, inputs), and what backward needs.
-
-        Args:
-            adapters: A and B of each pair, in turn.
-        """
-        ordered = self.reordered
-        output = ordered.forward(rows, self.bias) if ordered else F.linear(rows, self.weight, self.bias)
-        if self.beside:
-            self.beside(rows, output)
-        if not self.pairs:
-            return output, None
-        down, up = self._side_by_side(adapters, rows.dtype)
-        inner = rows @ down.t()
-        output.addmm_(inner, up.t())
-        return output, LoraHidden(inner, down, up)
-
-    def backward(
-        self, gradient: Tensor, rows: Tensor, thin: LoraHidden | None, *, through: bool
-    ) -> tuple[Tensor | None, list[Tensor]]:
-        """Gradient of the rows (None unless `through`), and of A and B of each pair, in float32 or wider."""
-        below = self._below(gradient) if through else None
-        if thin is None:
-            return below, []
-        inner = gradient @ thin.up  # the scale is in it
-        if below is not None:
-            below.addmm_(inner, thin.down)
-        downs, ups = inner.t() @ rows, gradient.t() @ thin.inner
-        found, column = [], 0
-        for pair in self.pairs:
-            columns = slice(column, column + pair.rank)
-            found += [_wide(downs[columns]), _wide(ups[pair.outputs, columns]) * pair.scale]
-            column += pair.rank
-        return below, found
-
-    def _below(self, gradient: Tensor) -> Tensor:
-        return self.reordered.backward(gradient) if self.reordered else gradient @ self.weight
-
-    def _side_by_side(self, adapters: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """All A one below the other (R, inputs); all s B as blocks of one matrix (outputs, R)."""
-        downs, ups = adapters[0::2], adapters[1::2]
-        if len(self.pairs) == 1 and ups[0].shape[0] == self.weight.shape[0]:
-            return downs[0].detach().to(dtype), (ups[0].detach() * self.pairs[0].scale).to(dtype)
-        down = torch.cat([each.detach() for each in downs]).to(dtype)
-        up = down.new_zeros(self.weight.shape[0], down.shape[0])
-        column = 0
-        for pair, each in zip(self.pairs, ups, strict=True):
-            torch.mul(each.detach(), pair.scale, out=up[pair.outputs, column : column + pair.rank])
-            column += pair.rank
-        return down, up
+    scaling: float
 
 
 @dataclass
 class LoraHidden:
-    """What a product's backward needs of its LoRA."""
+    """What the backward of a LoraLinear needs of its LoRA; R is the sum of its ranks."""
 
-    inner: Tensor
-    """(T, R) x A'."""
-    down: Tensor
-    """(R, inputs)."""
-    up: Tensor
-    """(outputs, R), scaled."""
+    hidden: Tensor
+    """(tokens, R): x A'."""
+    a: Tensor
+    """(R, inputs): every A, one below the other."""
+    b: Tensor
+    """(outputs, R): every s B, as blocks on the diagonal."""
 
 
-def _wide(gradient: Tensor) -> Tensor:
-    return gradient.float() if gradient.dtype in (torch.bfloat16, torch.float16) else gradient
+@dataclass(frozen=True)
+class LoraLinear:
+    """One or several frozen linear layers of one input, as one product, with their LoRA."""
+
+    weight: Tensor
+    """(outputs, inputs)."""
+    bias: Tensor | None
+    """(outputs,)."""
+    lora: tuple[LoraShape, ...] = ()
+    reordered: ReorderedWeight | None = None
+    """The same weight, where oneDNN's own order makes products faster."""
+    add_lora: Callable[[Tensor, Tensor], None] | None = None
+    """An AddLora of these layers."""
+
+    def forward(self, x: Tensor, factors: Sequence[Tensor]) -> tuple[Tensor, LoraHidden | None]:
+        """(tokens, outputs) of (tokens, inputs), and what backward needs.
+
+        Args:
+            factors: A and B of each LoRA, in turn.
+        """
+        # y = x W' + b
+        ordered = self.reordered
+        y = ordered.forward(x, self.bias) if ordered else F.linear(x, self.weight, self.bias)
+        if self.add_lora:
+            self.add_lora(x, y)
+        if not self.lora:
+            return y, None
+        # y += (x A') (s B)'
+        a, b = self._joined_factors(factors, x.dtype)
+        hidden = x @ a.t()
+        y.addmm_(hidden, b.t())
+        return y, LoraHidden(hidden, a, b)
+
+    def backward(
+        self, grad_output: Tensor, x: Tensor, lora_hidden: LoraHidden | None, *, needs_input_grad: bool
+    ) -> tuple[Tensor | None, list[Tensor]]:
+        """Gradient (tokens, inputs) of x, None unless it is needed; and of each A and B, in float32 or wider."""
+        # dx = dy W
+        grad_input = self._times_weight(grad_output) if needs_input_grad else None
+        if lora_hidden is None:
+            return grad_input, []
+        # dx += (dy s B) A
+        grad_hidden = grad_output @ lora_hidden.b  # (tokens, R)
+        if grad_input is not None:
+            grad_input.addmm_(grad_hidden, lora_hidden.a)
+        # dA = (dy s B)' x,   dB = s dy' (x A')
+        grad_a, grad_b = grad_hidden.t() @ x, grad_output.t() @ lora_hidden.hidden
+        grads, start = [], 0
+        for each in self.lora:
+            ranks = slice(start, start + each.rank)
+            grads += [_at_least_float32(grad_a[ranks]), _at_least_float32(grad_b[each.outputs, ranks]) * each.scaling]
+            start += each.rank
+        return grad_input, grads
+
+    def _times_weight(self, grad_output: Tensor) -> Tensor:
+        return self.reordered.backward(grad_output) if self.reordered else grad_output @ self.weight
+
+    def _joined_factors(self, factors: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(R, inputs) and (outputs, R): see LoraHidden."""
+        every_a, every_b = factors[0::2], factors[1::2]
+        if len(self.lora) == 1 and every_b[0].shape[0] == self.weight.shape[0]:
+            return every_a[0].detach().to(dtype), (every_b[0].detach() * self.lora[0].scaling).to(dtype)
+        a = torch.cat([each.detach() for each in every_a]).to(dtype)
+        b = a.new_zeros(self.weight.shape[0], a.shape[0])
+        start = 0
+        for shape, each in zip(self.lora, every_b, strict=True):
+            torch.mul(each.detach(), shape.scaling, out=b[shape.outputs, start : start + shape.rank])
+            start += shape.rank
+        return a, b
+
+
+def _at_least_float32(grad: Tensor) -> Tensor:
+    return grad.float() if grad.dtype in (torch.bfloat16, torch.float16) else grad

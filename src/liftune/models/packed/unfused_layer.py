@@ -1,6 +1,7 @@
-"""One encoder layer of BERT's kind over packed tokens, by its own modules: any PEFT method, any trainable part.
+"""One BERT-like encoder layer over packed tokens, by its own modules: any PEFT method, any trainable parameter.
 
-In: (T, D) tokens, a Packing, the layer's Roles.  Out: (T, D), or (B, D) where only first tokens are wanted.
+In: (tokens, hidden), a Packing, the layer's LayerModules.
+Out: (tokens, hidden), or (rows, hidden) where only first tokens are wanted.
 Not here: the fused layer for LoRA (layer.py).
 """
 
@@ -11,55 +12,57 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from liftune.models.packed.attention import attend, attend_backward
-from liftune.models.packed.dropout import Draw
-from liftune.models.packed.layer import Masks
+from liftune.models.packed.attention import attention_backward, attention_forward
+from liftune.models.packed.dropout import DrawMask
+from liftune.models.packed.layer import DropoutMasks
 from liftune.models.packed.layouts import LayerModules
 from liftune.models.packed.packing import Packing
 
 
 class PackedAttention(torch.autograd.Function):
-    """`attend` as a step of autograd."""
+    """Attention over packed rows as a step of autograd (see attention.py)."""
 
     @staticmethod
     def forward(
-        ctx: Any, projected: Tensor, first: Tensor | None, packing: Packing, heads: int, draw: Draw | None
+        ctx: Any, qkv: Tensor, first_queries: Tensor | None, packing: Packing, heads: int, draw: DrawMask | None
     ) -> Tensor:
-        """(T, D) or (B, D) contexts."""
-        context, kept = attend(projected, first, packing, heads, draw=draw)
-        ctx.kept, ctx.packing, ctx.heads, ctx.first = kept, packing, heads, first is not None
+        """Contexts (tokens, hidden), or (rows, hidden) where there are first queries."""
+        context, saved = attention_forward(qkv, first_queries, packing, heads, draw=draw)
+        ctx.saved, ctx.packing, ctx.heads, ctx.first_only = saved, packing, heads, first_queries is not None
         return context
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of what was projected."""
-        kept, ctx.kept = ctx.kept, None
-        projected, first = attend_backward(gradients[0].contiguous(), kept, ctx.packing, ctx.heads, first=ctx.first)
-        return projected, first, None, None, None
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of qkv and of the first queries."""
+        saved, ctx.saved = ctx.saved, None
+        grad_qkv, grad_first_queries = attention_backward(
+            grad_outputs[0].contiguous(), saved, ctx.packing, ctx.heads, first_only=ctx.first_only
+        )
+        return grad_qkv, grad_first_queries, None, None, None
 
 
-def run_modules(rows: Tensor, roles: LayerModules, packing: Packing, masks: Masks, first: bool) -> Tensor:
-    """The layer, each linear layer and norm called as a module."""
-    ends = rows.index_select(0, packing.firsts) if first else rows
-    # A method's layer may answer in another precision than its neighbours.
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else rows.dtype
-    sides = [_call(roles.key, rows).to(dtype), _call(roles.value, rows).to(dtype)]
-    queries = _call(roles.query, ends).to(dtype)
-    projected = torch.cat(sides if first else [queries, *sides], dim=1)
+def run_modules(x: Tensor, modules: LayerModules, packing: Packing, masks: DropoutMasks, first_only: bool) -> Tensor:
+    """The layer (equations in layer.py), each linear layer and norm called as a module."""
+    residual = x.index_select(0, packing.first_tokens) if first_only else x
+    # A method's layer may give another precision than its neighbours.
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    kv = [_call(modules.key, x).to(dtype), _call(modules.value, x).to(dtype)]
+    queries = _call(modules.query, residual).to(dtype)
+    qkv = torch.cat(kv if first_only else [queries, *kv], dim=1)
     context = PackedAttention.apply(  # type: ignore[no-untyped-call]
-        projected, queries if first else None, packing, roles.heads, masks.attention
+        qkv, queries if first_only else None, packing, modules.heads, masks.attn
     )
-    hidden = _call(roles.norm1, ends + _masked(_call(roles.out, context), masks.attended))
-    fed = _call(roles.down, roles.activation(_call(roles.up, hidden)))
-    return _call(roles.norm2, hidden + _masked(fed, masks.fed))
+    h = _call(modules.norm1, residual + _masked(_call(modules.out, context), masks.attn_output))
+    ffn_out = _call(modules.down, modules.activation(_call(modules.up, h)))
+    return _call(modules.norm2, h + _masked(ffn_out, masks.ffn))
 
 
-def _call(module: nn.Module, rows: Tensor) -> Tensor:
+def _call(module: nn.Module, x: Tensor) -> Tensor:
     """As a batch of one: some of PEFT's layers expect three axes."""
-    found = module(rows[None])[0]
-    assert isinstance(found, Tensor)
-    return found
+    y = module(x[None])[0]
+    assert isinstance(y, Tensor)
+    return y
 
 
-def _masked(found: Tensor, mask: Tensor | None) -> Tensor:
-    return found if mask is None else found * mask.to(found.dtype)
+def _masked(output: Tensor, mask: Tensor | None) -> Tensor:
+    return output if mask is None else output * mask.to(output.dtype)
