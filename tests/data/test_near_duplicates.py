@@ -111,7 +111,7 @@ def test_every_process_finds_the_same():
     """Python orders a set of strings anew in each process; what is found must not follow it."""
     script = """
 import random
-from liftune.data.near import find_near
+from liftune.data.near_duplicates import find_near
 rng = random.Random(1)
 rows = [" ".join(rng.choices("abcdefgh", k=rng.randint(1, 9))) for _ in range(300)]
 print(sorted(find_near(rows, 0.5).links.items()))

@@ -37,7 +37,7 @@ def test_every_acceleration_is_one_choice_with_its_reason(facts: MachineFacts) -
     assert choices == ["device", "answers", *ACCELERATIONS]
     assert {choice.choice for choice in plan.choices if choice.value == "on"} == plan.accelerations
     assert all(choice.reason for choice in plan.choices)
-    assert not plan.asked
+    assert not plan.requested
 
 
 def test_what_was_written_for_processors_stays_off_elsewhere() -> None:
@@ -52,13 +52,13 @@ def test_with_none_the_plan_is_what_torch_does_by_itself(facts: MachineFacts) ->
     plan = make_plan(facts, accelerations=())
     assert (plan.dtype, plan.inference_dtype, plan.attention) == ("float32", "float32", "sdpa")
     assert plan.micro_batch_rows == plan.micro_batch_tokens == UNCUT
-    assert plan.accelerations == plan.asked == frozenset()
+    assert plan.accelerations == plan.requested == frozenset()
 
 
 @pytest.mark.parametrize("name", ACCELERATIONS)
 def test_each_can_be_the_only_one_and_the_only_one_left_out(name: str) -> None:
     alone = make_plan(LAPTOP, accelerations=[name])
-    assert alone.accelerations == alone.asked == {name}
+    assert alone.accelerations == alone.requested == {name}
     others = make_plan(LAPTOP, accelerations=set(ACCELERATIONS) - {name})
     assert others.accelerations == set(ACCELERATIONS) - {name}
     assert next(choice for choice in others.choices if choice.choice == name).reason == "not asked for"

@@ -1,8 +1,8 @@
 """What makes tuning fast, by name: each with when the machine wants it, and when it cannot have it.
 
 In: facts about the machine, a device, the precision settled so far.  Out: yes or no with a reason. Pure.
-Not here: applying them (models/, train.py), the plan as a whole (plan.py), whether a model fits (asked when a method
-is attached).
+Not here: applying them (models/, training/loop.py), the plan as a whole (plan.py), whether a model fits (checked when
+a method is attached).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WORTHWHILE = 1.3
 FOR_PROCESSORS = "made for processors"
 #: Most rows and tokens of a pass of packed rows, which have no padding: on IMDb's no more was gained beyond.
 PACKED_PASS = (64, 2048)
-#: How many passes run at once. Python's own lock lets one lane at a time prepare a product: more lanes were not tried.
+#: How many passes run at once. Python's lock lets one worker at a time prepare a product: more were not tried.
 WORKERS = 2
 
 Decision: TypeAlias = tuple[bool, str]

@@ -31,7 +31,7 @@ GEMM_REPEATS, GEMM_SECONDS = 50, 0.2
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """What was found. Ratios are times of the plain way over times of the other: above 1, the other is faster."""
+    """What was measured. Ratios are times of the plain way over times of the other: above 1, the other is faster."""
 
     devices: tuple[str, ...]
     """Usable devices, best first; always ends in cpu."""
@@ -133,9 +133,9 @@ def _settle(device: str) -> None:
 def peak_mib() -> float | None:
     """The most memory that this process has held so far, in MiB; None where the system does not say."""
     # Not getrusage where there is another way: there a process starts with the peak of the one that started it.
-    told = _status("VmHWM")
-    if told is not None:
-        return told
+    peak = _status("VmHWM")
+    if peak is not None:
+        return peak
     try:
         import resource
     except ImportError:  # Windows has none
@@ -207,11 +207,11 @@ def _kept(cache: Path | None) -> dict[str, Any]:
     return {}
 
 
-def _keep(cache: Path | None, found: dict[str, Any]) -> None:
+def _keep(cache: Path | None, measured: dict[str, Any]) -> None:
     cache = cache or _cache_file()
     with contextlib.suppress(OSError):  # a read-only home costs a second a run, not the run
         cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text(json.dumps({**found, "key": _key()}), encoding="utf-8")
+        cache.write_text(json.dumps({**measured, "key": _key()}), encoding="utf-8")
 
 
 def _cache_file() -> Path:
@@ -240,12 +240,12 @@ def measure() -> MachineFacts:
 
 
 def _devices() -> tuple[str, ...]:
-    found = []
+    devices = []
     if torch.cuda.is_available():
-        found.append("cuda")
+        devices.append("cuda")
     if torch.backends.mps.is_available():
-        found.append("mps")
-    return (*found, "cpu")
+        devices.append("mps")
+    return (*devices, "cpu")
 
 
 def _ratio(plain: Callable[[], object], other: Callable[[], object], repeats: int = 30) -> float:

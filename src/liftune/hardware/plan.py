@@ -1,6 +1,6 @@
 """From facts about the machine to decisions, each with its reason. Pure: tested on any laptop.
 
-In: facts (probe.py), what was asked.  Out: a Plan.
+In: facts (measure.py), what was asked for.  Out: a Plan.
 Not here: looking at the machine, and when each acceleration is wanted (accelerations.py).
 """
 
@@ -38,7 +38,7 @@ class Plan:
     dtype: Precision = "float32"
     """Of frozen weights and of matrix products in training; trained weights and the optimizer are always float32."""
     inference_dtype: Precision = "float32"
-    """The same, when a tuned model answers. An adapter that was tuned on rounded weights answers best, and as plain
+    """The same, when a tuned model predicts. An adapter that was tuned on rounded weights predicts best, and as plain
     PEFT does, on exact ones; large logits show bfloat16's rounding in the second digit of a log-probability."""
     attention: Literal["eager", "sdpa"] = "eager"
     micro_batch_rows: int = 8
@@ -48,7 +48,7 @@ class Plan:
     choices: tuple[Choice, ...] = ()
     accelerations: frozenset[str] = frozenset()
     """Names of those that are on."""
-    asked: frozenset[str] = frozenset()
+    requested: frozenset[str] = frozenset()
     """Those that were asked for by name: where one does not fit a model, that is an error."""
 
     @property
@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def for_inference(self) -> Plan:
-        """The plan by which a tuned model answers."""
+        """The plan by which a tuned model predicts."""
         return replace(self, dtype=self.inference_dtype)
 
     def without(self, unfit: Mapping[str, str]) -> Plan:
@@ -88,7 +88,7 @@ def make_plan(facts: MachineFacts, *, device: str | None = None, accelerations: 
     """Decide device, precision, attention, the cut of a step, and what else is done to be fast.
 
     Args:
-        facts: what probe.py found.
+        facts: what measure.py measured.
         device: asked for by the user, such as "cpu" or "cuda:1"; None takes the best there is.
         accelerations: names, of which exactly these are on; None takes those that are wanted on this machine.
 
@@ -96,26 +96,26 @@ def make_plan(facts: MachineFacts, *, device: str | None = None, accelerations: 
         SpecError: the device asked for is not here, or an acceleration is unknown, or impossible on the device. Nothing
             that was asked for is quietly replaced.
     """
-    asked = None if accelerations is None else check_accelerations(accelerations)
+    requested = None if accelerations is None else check_accelerations(accelerations)
     kind = _kind(facts, device)
-    on, choices = _accelerations(facts, kind, asked)
+    on, choices = _accelerations(facts, kind, requested)
     dtype: Precision = "bfloat16" if "bfloat16" in on else "float32"
-    answers, why = _answers(kind, dtype)
+    inference_dtype, why = _inference_dtype(kind, dtype)
     settled = (
         Choice(choice="device", value=device or kind, reason="asked for" if device else "the best one here"),
-        Choice(choice="answers", value=answers, reason=why),
+        Choice(choice="answers", value=inference_dtype, reason=why),
     )
     rows, tokens = passes(kind) if "length-batches" in on else (UNCUT, UNCUT)
     return Plan(
         device=device or kind,
         dtype=dtype,
-        inference_dtype=answers,
+        inference_dtype=inference_dtype,
         attention=measured_attention(facts, kind, dtype)[0] if "attention-kernel" in on else "sdpa",
         micro_batch_rows=rows,
         micro_batch_tokens=tokens,
         choices=(*settled, *choices),
         accelerations=on,
-        asked=asked or frozenset(),
+        requested=requested or frozenset(),
     )
 
 
@@ -133,18 +133,18 @@ def _kind(facts: MachineFacts, device: str | None) -> str:
     return kind
 
 
-def _answers(kind: str, dtype: Precision) -> tuple[Precision, str]:
-    """In what precision a tuned model answers, and why."""
+def _inference_dtype(kind: str, dtype: Precision) -> tuple[Precision, str]:
+    """In what precision a tuned model predicts, and why."""
     if kind == "cpu":
-        return "float32", "a tuned model answers here as it does in plain PEFT"
+        return "float32", "a tuned model predicts here as it does in plain PEFT"
     return dtype, "as in training: the device has little memory for both"
 
 
 def _accelerations(
-    facts: MachineFacts, kind: str, asked: frozenset[str] | None
+    facts: MachineFacts, kind: str, requested: frozenset[str] | None
 ) -> tuple[frozenset[str], tuple[Choice, ...]]:
     """Which are on, and every one's choice with its reason, in order of registration: the precision comes first."""
-    lacking = {each.name: each.lacks(facts, kind) for each in ACCELERATIONS.entries() if each.name in (asked or ())}
+    lacking = {each.name: each.lacks(facts, kind) for each in ACCELERATIONS.entries() if each.name in (requested or ())}
     impossible = [f"{name} is impossible on {kind}: {lacks}" for name, lacks in lacking.items() if lacks]
     if impossible:
         raise SpecError(
@@ -156,8 +156,11 @@ def _accelerations(
     choices = []
     for each in ACCELERATIONS.entries():
         wanted, reason = each.decide(facts, kind, "bfloat16" if "bfloat16" in on else "float32")
-        if asked is not None:
-            wanted, reason = each.name in asked, f"asked for; {reason}" if each.name in asked else "not asked for"
+        if requested is not None:
+            wanted, reason = (
+                each.name in requested,
+                f"asked for; {reason}" if each.name in requested else "not asked for",
+            )
         if wanted:
             on.add(each.name)
         choices.append(Choice(choice=each.name, value="on" if wanted else "off", reason=reason))

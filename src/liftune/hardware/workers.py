@@ -1,7 +1,7 @@
 """Threads side by side, each with its share of the cores: whole passes at once, instead of parts of every product.
 
 In: work, and what it is to be done on.  Out: what came of it, in order.
-Not here: which rows each lane takes (train.py), what a pass computes (models/).
+Not here: which rows each worker takes (training/micro_batches.py), what a pass computes (models/).
 
 Two threads inside one product wait for each other at each of its ends, a hundred times a pass, and whatever is too
 small to be divided runs on one of them while the other idles. Passes side by side meet once a step. Where another
@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Worker:
-    """Who computes: what is kept from pass to pass is kept a lane."""
+    """A thread that computes; what is kept from pass to pass is kept per worker."""
 
     index: int = 0
     generator: torch.Generator | None = None
@@ -33,7 +33,7 @@ class Worker:
 
 
 class _Here(threading.local):
-    lane = Worker()
+    worker = Worker()
 
 
 _HERE = _Here()
@@ -41,7 +41,7 @@ _HERE = _Here()
 
 def current_worker() -> Worker:
     """That of the calling thread."""
-    return _HERE.lane
+    return _HERE.worker
 
 
 class Workers:
@@ -54,7 +54,7 @@ class Workers:
         return max(1, len(self._pools))
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """One item a lane, at most: the first lane always takes the first item. What came of each, in order.
+        """One item a worker, at most: the first worker always takes the first item. What came of each, in order.
 
         An exception of any is raised once all have ended.
         """
@@ -63,7 +63,7 @@ class Workers:
         return _results([pool.submit(work, item) for pool, item in zip(self._pools, items, strict=False)])
 
     def in_turn(self, work: Callable[[T], None], items: Iterable[T]) -> None:
-        """Any number of items, dealt out in turn: what a lane draws for an item is the same every time."""
+        """Any number of items, dealt out in turn: what a worker draws for an item is the same every time."""
         every, count = list(items), len(self)
 
         def deal(first: int) -> None:
@@ -73,7 +73,7 @@ class Workers:
         self.map(deal, range(count))
 
     def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
-        """Any number of items, each by whichever lane is free."""
+        """Any number of items, each by whichever worker is free."""
         if not self._pools:
             for item in items:
                 work(item)
@@ -93,10 +93,10 @@ ONE_WORKER = Workers(())
 
 @contextmanager
 def open_workers(count: int, *, random: bool = False) -> Iterator[Workers]:
-    """Open lanes, each with an equal share of torch's threads; one lane is the calling thread as it is.
+    """Open workers, each with an equal share of torch's threads; one worker is the calling thread as it is.
 
     Args:
-        random: give each a generator of its own, which follows from torch's: a seed decides all. Without, lanes draw
+        random: give each a generator of its own, which follows from torch's: a seed decides all. Without, workers draw
             from torch's in whatever order they come.
     """
     if count <= 1:
@@ -106,7 +106,7 @@ def open_workers(count: int, *, random: bool = False) -> Iterator[Workers]:
     share = max(1, before // count)
     seeds = torch.randint(2**62, (count,)).tolist() if random else [None] * count
     pools = [
-        ThreadPoolExecutor(1, "liftune-lane", initializer=_begin, initargs=(index, seed, share))
+        ThreadPoolExecutor(1, "liftune-worker", initializer=_begin, initargs=(index, seed, share))
         for index, seed in enumerate(seeds)
     ]
     # Threads that torch opened for the caller would go on waiting, busily, for its next product.
@@ -120,7 +120,7 @@ def open_workers(count: int, *, random: bool = False) -> Iterator[Workers]:
 
 
 def _begin(index: int, seed: int | None, threads: int) -> None:
-    _HERE.lane = Worker(index, None if seed is None else torch.Generator().manual_seed(seed))
+    _HERE.worker = Worker(index, None if seed is None else torch.Generator().manual_seed(seed))
     torch.set_num_threads(threads)
 
 

@@ -76,7 +76,7 @@ class Backbone:
 def load_backbone(
     spec: ModelSpec, *, task: TaskKind, labels: Sequence[str], seed: int, plan: Plan | None = None
 ) -> Backbone:
-    """Load the model with its trained head where that fits the data, else with a fresh one drawn from `seed`.
+    """Load the model with its trained head where that fits the data, else with a random one drawn from `seed`.
 
     Args:
         labels: the data's, each once; ignored for regression.
@@ -93,7 +93,7 @@ def load_backbone(
         backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
         if backbone.head == "trained":
             return backbone
-        # Its names are in the config, its weights in no file: the order is the data's, as for any fresh head.
+        # Its names are in the config, its weights in no file: the order is the data's, as for any new head.
     return _build(checkpoint, spec, task, tuple(labels), seed, plan or Plan(), keep_head=False)
 
 
@@ -119,8 +119,8 @@ def reload_whole(card: AdapterCard, folder: Path, *, seed: int, plan: Plan) -> B
     Raises:
         ModelError: the folder is no whole model.
     """
-    found = locate(str(folder))
-    checkpoint = replace(found, name=card.base)
+    located = locate(str(folder))
+    checkpoint = replace(located, name=card.base)
     spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=card.trust_remote_code)
     return _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True)
 

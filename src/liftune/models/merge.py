@@ -29,7 +29,7 @@ def open_merged(folder: Path, *, plan: Plan) -> Classifier:
     """
     card = read_card(folder)
     check_mergeable(card.method)
-    bare = replace(plan, dtype="float32", accelerations=frozenset(), asked=frozenset())
+    bare = replace(plan, dtype="float32", accelerations=frozenset(), requested=frozenset())
     opened = open_adapter(folder, plan=bare)
     model: Any = opened.model
     if opened.method is not None and opened.method.kind != "full":

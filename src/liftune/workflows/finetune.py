@@ -126,7 +126,7 @@ def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> t
     # and of the accelerations what fits it.
     asked, plan = spec.train, context.plan
     if method is not context.method:
-        asked, plan = asked.model_copy(update={"lr": None}), replace(plan, asked=frozenset())
+        asked, plan = asked.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
     trained_by = classifier.plan

@@ -10,7 +10,7 @@ from liftune.models.methods.registry import METHODS, check_family, find_method, 
 
 LISTING = """
 import sys
-from liftune.models.methods import METHODS
+from liftune.models.methods.registry import METHODS
 for method in METHODS.entries():
     print(method.name, method.summary, method.families, method.mergeable, sorted(method.options.model_fields))
 heavy = {"torch", "transformers", "peft"} & set(sys.modules)

@@ -533,7 +533,7 @@ def test_what_was_asked_for_and_does_not_fit_is_an_error(
     names = frozenset(asked)
     backbone = backbone_of(still(family))
     with pytest.raises(ModelError, match=misfit):
-        attach(backbone, METHODS[method], plan=Plan(accelerations=names, asked=names), total_steps=10)
+        attach(backbone, METHODS[method], plan=Plan(accelerations=names, requested=names), total_steps=10)
     assert not any("forward" in vars(module) for module in backbone.model.modules())
 
 

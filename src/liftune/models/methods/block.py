@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from liftune.models.methods import hooks, options
 from liftune.models.methods.base import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
-from liftune.models.methods.peft_config import block_size, common_widths, linear, places
+from liftune.models.methods.peft_config import block_size, common_widths, linear, peft_targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -32,7 +32,7 @@ def c3a(chosen: options.CirculantOptions, shape: BackboneShape) -> PeftConfig:
     return C3AConfig(
         block_size=block_size(chosen.block_size, common_widths(shape, names), most=256),
         init_weights=True,  # zeros: training starts from the model as it is
-        **places(names, shape, conv1d=False),
+        **peft_targets(names, shape, conv1d=False),
     )
 
 
@@ -70,5 +70,5 @@ def _shards(chosen: options.ShardOptions, shape: BackboneShape, *, initial: bool
         r=block_size(chosen.rank, common_widths(shape, names), most=64, option="rank"),
         miss_dropout=chosen.dropout,
         init_weights=initial,  # type: ignore[arg-type]  # "bat" or True
-        **places(names, shape, conv1d=False),
+        **peft_targets(names, shape, conv1d=False),
     )

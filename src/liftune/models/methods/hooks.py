@@ -32,7 +32,8 @@ def boosted_adamw(model: nn.Module, marker: str, *, ratio: float, lr: float, wei
             rate = lr * ratio if marker in name else lr
             groups.setdefault((rate, weight_decay if parameter.ndim > 1 else 0.0), []).append(parameter)
     return AdamW(
-        [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()], lr=lr
+        [{"params": parameters, "lr": rate, "weight_decay": decay} for (rate, decay), parameters in groups.items()],
+        lr=lr,
     )
 
 
@@ -128,7 +129,7 @@ def freeze_a(model: nn.Module) -> None:
 
 
 def _begin_at(model: nn.Module, start: Callable[[Any], tuple[Tensor, Tensor]]) -> None:
-    """Start each A and B at a part of its weight W, and take that part out of what the layer answers.
+    """Start each A and B at a part of its weight W, and take that part out of what the layer puts out.
 
     B A is trained on the residual W - s B0 A0. The residual is not stored here: W stays as it is, and s B0 A0 x is
     taken from the layer's output: W is not rounded twice in bfloat16, and disabling the adapter gives the model back.

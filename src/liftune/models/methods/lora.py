@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from liftune.models.methods import hooks, options
 from liftune.models.methods.base import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
-from liftune.models.methods.peft_config import linear, places
+from liftune.models.methods.peft_config import linear, peft_targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -23,7 +23,7 @@ def _lora(chosen: options.LoraOptions, shape: BackboneShape, **more: Any) -> Pef
         lora_alpha=chosen.alpha,  # type: ignore[arg-type]  # only ever divided by the rank
         lora_dropout=chosen.dropout,
         bias=chosen.bias,
-        **places(linear(chosen, shape), shape),
+        **peft_targets(linear(chosen, shape), shape),
         **more,
     )
 
@@ -139,7 +139,7 @@ def delora(chosen: options.DeloraOptions, shape: BackboneShape) -> PeftConfig:
         r=chosen.rank,
         delora_lambda=chosen.scale,  # type: ignore[arg-type]  # only ever multiplied with
         module_dropout=chosen.dropout,
-        **places(linear(chosen, shape), shape, conv1d=False),
+        **peft_targets(linear(chosen, shape), shape, conv1d=False),
     )
 
 
@@ -181,5 +181,5 @@ def adalora(chosen: options.AdaLoraOptions, shape: BackboneShape) -> PeftConfig:
         deltaT=max(1, steps // 100),
         total_step=steps,
         orth_reg_weight=chosen.orthogonality,
-        **places(linear(chosen, shape), shape),
+        **peft_targets(linear(chosen, shape), shape),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from liftune.models.methods import hooks, options
 from liftune.models.methods.base import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
-from liftune.models.methods.peft_config import block_size, common_widths, linear, places
+from liftune.models.methods.peft_config import block_size, common_widths, linear, peft_targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -30,7 +30,7 @@ def vera(chosen: options.VeraOptions, shape: BackboneShape) -> PeftConfig:
         r=chosen.rank,
         vera_dropout=chosen.dropout,
         d_initial=chosen.initial_scale,
-        **places(linear(chosen, shape), shape),
+        **peft_targets(linear(chosen, shape), shape),
     )
 
 
@@ -50,7 +50,7 @@ def loha(chosen: options.LycorisOptions, shape: BackboneShape) -> PeftConfig:
         r=chosen.rank,
         alpha=chosen.alpha,  # type: ignore[arg-type]  # only ever divided by the rank
         rank_dropout=chosen.dropout,
-        **places(linear(chosen, shape), shape, conv1d=False),
+        **peft_targets(linear(chosen, shape), shape, conv1d=False),
     )
 
 
@@ -70,7 +70,7 @@ def lokr(chosen: options.LycorisOptions, shape: BackboneShape) -> PeftConfig:
         r=chosen.rank,
         alpha=chosen.alpha,  # type: ignore[arg-type]  # only ever divided by the rank
         rank_dropout=chosen.dropout,
-        **places(linear(chosen, shape), shape, conv1d=False),
+        **peft_targets(linear(chosen, shape), shape, conv1d=False),
     )
 
 
@@ -94,7 +94,7 @@ def vblora(chosen: options.VectorBankOptions, shape: BackboneShape) -> PeftConfi
         vector_length=block_size(chosen.vector_length, common_widths(shape, names), most=256, option="vector_length"),
         topk=min(chosen.topk, chosen.vectors),
         vblora_dropout=chosen.dropout,
-        **places(names, shape),
+        **peft_targets(names, shape),
     )
 
 
@@ -114,5 +114,5 @@ def randlora(chosen: options.RandLoraOptions, shape: BackboneShape) -> PeftConfi
         r=chosen.rank,
         randlora_alpha=chosen.alpha,
         randlora_dropout=chosen.dropout,
-        **places(linear(chosen, shape), shape),
+        **peft_targets(linear(chosen, shape), shape),
     )

@@ -181,7 +181,7 @@ class DeloraOptions(Targeted):
     rank: Rank = 8
     """Directions of the update."""
     scale: Annotated[float, Field(gt=0)] = 1
-    """How large the update is once it has left nought, over rank and the weight's own norm; learnt from there."""
+    """How large the update is once it has left zero, over rank and the weight's own norm; learnt from there."""
     dropout: Dropout = 0.0
     """Of the whole update, while training."""
 

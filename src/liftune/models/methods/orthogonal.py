@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from liftune.models.methods import options, targets
 from liftune.models.methods.base import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
-from liftune.models.methods.peft_config import block_size, linear, places
+from liftune.models.methods.peft_config import block_size, linear, peft_targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -31,7 +31,7 @@ def oft(chosen: options.BlockOptions, shape: BackboneShape) -> PeftConfig:
     return OFTConfig(
         oft_block_size=block_size(chosen.block_size, targets.common_width(shape.model, names), most=32),
         module_dropout=chosen.dropout,
-        **places(names, shape),
+        **peft_targets(names, shape),
     )
 
 
@@ -55,7 +55,7 @@ def boft(chosen: options.BlockOptions, shape: BackboneShape) -> PeftConfig:
         boft_block_size=block_size(chosen.block_size, targets.common_width(shape.model, names), most=8),
         boft_n_butterfly_factor=1,
         boft_dropout=chosen.dropout,
-        **places(names, shape),
+        **peft_targets(names, shape),
     )
 
 
@@ -71,7 +71,7 @@ def hra(chosen: options.HouseholderOptions, shape: BackboneShape) -> PeftConfig:
     """Yuan et al. 2024 (HRA), without the Gram-Schmidt step. Rate: measured (docs/log.md)."""
     from peft import HRAConfig
 
-    return HRAConfig(r=chosen.rank, **places(linear(chosen, shape), shape, conv1d=False))
+    return HRAConfig(r=chosen.rank, **peft_targets(linear(chosen, shape), shape, conv1d=False))
 
 
 @METHODS.entry(
@@ -89,4 +89,4 @@ def road(chosen: options.RoadOptions, shape: BackboneShape) -> PeftConfig:
     names = linear(chosen, shape)
     width = targets.common_output_width(shape.model, names)
     size = block_size(chosen.group_size, width, most=64, option="group_size")
-    return RoadConfig(variant=chosen.variant, group_size=size, **places(names, shape, conv1d=False))
+    return RoadConfig(variant=chosen.variant, group_size=size, **peft_targets(names, shape, conv1d=False))

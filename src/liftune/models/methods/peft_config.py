@@ -19,7 +19,7 @@ def linear(chosen: options.Targeted, shape: BackboneShape) -> list[str]:
     return targets.linear_targets(shape.model, shape.head_modules, chosen.target_modules)
 
 
-def places(names: list[str], shape: BackboneShape, *, conv1d: bool = True) -> dict[str, Any]:
+def peft_targets(names: list[str], shape: BackboneShape, *, conv1d: bool = True) -> dict[str, Any]:
     """The part of a config that says where."""
     facts: dict[str, Any] = {"task_type": "SEQ_CLS", "target_modules": targets.short_names(names, shape.model)}
     if conv1d:
@@ -27,7 +27,7 @@ def places(names: list[str], shape: BackboneShape, *, conv1d: bool = True) -> di
     return facts
 
 
-def block_size(asked: int | None, width: int, *, most: int, option: str = "block_size") -> int:
+def block_size(wanted: int | None, width: int, *, most: int, option: str = "block_size") -> int:
     """What was asked for, or the largest divisor of the width up to `most`.
 
     Args:
@@ -36,16 +36,16 @@ def block_size(asked: int | None, width: int, *, most: int, option: str = "block
     Raises:
         MethodError: what was asked for does not divide it.
     """
-    if asked is None:
+    if wanted is None:
         return max(size for size in range(1, most + 1) if width % size == 0)
-    if width % asked:
+    if width % wanted:
         fitting = [size for size in range(2, width + 1) if width % size == 0]
         raise MethodError(
-            f"{option}: {asked} does not divide every width of the target layers that it must",
+            f"{option}: {wanted} does not divide every width of the target layers that it must",
             where=f"--set {option}",
             hint=f"choose among: {', '.join(map(str, fitting))}",
         )
-    return asked
+    return wanted
 
 
 def common_widths(shape: BackboneShape, names: list[str]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from liftune.errors import MethodError
 from liftune.models.methods import options, targets
 from liftune.models.methods.base import METHODS, BackboneShape, all_but
-from liftune.models.methods.peft_config import linear, places
+from liftune.models.methods.peft_config import linear, peft_targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -31,7 +31,7 @@ def ia3(chosen: options.Targeted, shape: BackboneShape) -> PeftConfig:
     from peft import IA3Config
 
     scaled, narrowing = targets.rescaling_targets(shape.model, linear(chosen, shape))
-    where = places(scaled, shape)
+    where = peft_targets(scaled, shape)
     feedforward = targets.short_names(narrowing, shape.model) if narrowing else []
     where["target_modules"] = [*where["target_modules"], *feedforward]
     where["fan_in_fan_out"] = targets.uses_conv1d(shape.model, [*scaled, *narrowing])
@@ -50,7 +50,7 @@ def ln_tuning(chosen: options.NormOptions, shape: BackboneShape) -> PeftConfig:
     from peft import LNTuningConfig
 
     names = targets.norm_targets(shape.model, shape.head_modules, chosen.target_modules)
-    return LNTuningConfig(**places(names, shape, conv1d=False))
+    return LNTuningConfig(**peft_targets(names, shape, conv1d=False))
 
 
 @METHODS.entry(

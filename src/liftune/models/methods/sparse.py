@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from liftune.errors import MethodError
 from liftune.models.methods import hooks, options, targets
 from liftune.models.methods.base import CONV1D_FAMILIES, METHODS, BackboneShape, all_but
-from liftune.models.methods.peft_config import linear, places
+from liftune.models.methods.peft_config import linear, peft_targets
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -40,7 +40,7 @@ def fourierft(chosen: options.FourierOptions, shape: BackboneShape) -> PeftConfi
         n_frequency=chosen.frequencies or min(1000, room),
         scaling=chosen.scale,
         init_weights=True,  # zeros: training starts from the model as it is
-        **places(names, shape),
+        **peft_targets(names, shape),
     )
 
 
@@ -56,7 +56,7 @@ def shira(chosen: options.SparseOptions, shape: BackboneShape) -> PeftConfig:
     """Bhardwaj et al. 2024 (SHiRA, random mask); which entries is saved with them. Rate: measured (docs/log.md)."""
     from peft import ShiraConfig
 
-    return ShiraConfig(r=chosen.rank, **places(linear(chosen, shape), shape))
+    return ShiraConfig(r=chosen.rank, **peft_targets(linear(chosen, shape), shape))
 
 
 @METHODS.entry(
@@ -78,4 +78,6 @@ def waveft(chosen: options.WaveletOptions, shape: BackboneShape) -> PeftConfig:
             where="--set frequencies",
             hint=f"choose at most {room}",
         )
-    return WaveFTConfig(n_frequency=chosen.frequencies or min(2592, room), scaling=chosen.scale, **places(names, shape))
+    return WaveFTConfig(
+        n_frequency=chosen.frequencies or min(2592, room), scaling=chosen.scale, **peft_targets(names, shape)
+    )

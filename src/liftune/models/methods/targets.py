@@ -25,7 +25,7 @@ KEYS_AND_VALUES = frozenset(
 )
 
 
-def linear_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] = (ALL_LINEAR,)) -> list[str]:
+def linear_targets(model: nn.Module, head: Sequence[str], wanted: Sequence[str] = (ALL_LINEAR,)) -> list[str]:
     """Whole names of the linear layers to change, in the model's order.
 
     `all-linear` is every linear layer from the first repeated block on: attention, feed-forward, and a pooler that was
@@ -38,8 +38,8 @@ def linear_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] =
         MethodError: a name that fits no linear layer outside the head.
     """
     everything = [name for name, module in model.named_modules() if is_linear(module) and not _within(name, head)]
-    if ALL_LINEAR not in asked:
-        return _chosen(everything, asked, kind="linear layer", shorthand=ALL_LINEAR)
+    if ALL_LINEAR not in wanted:
+        return _chosen(everything, wanted, kind="linear layer", shorthand=ALL_LINEAR)
     stacks = _stacks(model)
     first = next((i for i, name in enumerate(everything) if _within(name, stacks)), 0)
     return everything[first:]
@@ -55,14 +55,14 @@ def block_linears(model: nn.Module, head: Sequence[str]) -> list[str]:
     ]
 
 
-def norm_targets(model: nn.Module, head: Sequence[str], asked: Sequence[str] = (ALL_NORMS,)) -> list[str]:
+def norm_targets(model: nn.Module, head: Sequence[str], wanted: Sequence[str] = (ALL_NORMS,)) -> list[str]:
     """Whole names of the layer norms to train, in the model's order: LayerNorm and every kind of RMSNorm.
 
     Raises:
         MethodError: a name that fits no layer norm outside the head.
     """
     everything = [name for name, module in model.named_modules() if _is_norm(module) and not _within(name, head)]
-    return everything if ALL_NORMS in asked else _chosen(everything, asked, kind="layer norm", shorthand=ALL_NORMS)
+    return everything if ALL_NORMS in wanted else _chosen(everything, wanted, kind="layer norm", shorthand=ALL_NORMS)
 
 
 def short_names(targets: Iterable[str], model: nn.Module) -> list[str]:
@@ -73,10 +73,10 @@ def short_names(targets: Iterable[str], model: nn.Module) -> list[str]:
     wanted = set(targets)
     others = [name for name, _ in model.named_modules() if name and name not in wanted]
     taken = {end for name in others for end in _ends(name)}
-    found: dict[str, None] = {}
+    unique: dict[str, None] = {}
     for name in targets:
-        found[next((end for end in _ends(name) if end not in taken and not end[0].isdigit()), name)] = None
-    return list(found)
+        unique[next((end for end in _ends(name) if end not in taken and not end[0].isdigit()), name)] = None
+    return list(unique)
 
 
 def rescaling_targets(model: nn.Module, names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -172,13 +172,13 @@ def _ends(name: str) -> list[str]:
     return [".".join(parts[i:]) for i in reversed(range(len(parts)))]
 
 
-def _chosen(names: Sequence[str], asked: Sequence[str], *, kind: str, shorthand: str) -> list[str]:
+def _chosen(names: Sequence[str], wanted: Sequence[str], *, kind: str, shorthand: str) -> list[str]:
     known = list(dict.fromkeys(part for name in names for part in _ends(name)[:1]))
-    for each in asked:
+    for each in wanted:
         if not any(name == each or name.endswith(f".{each}") for name in names):
             raise MethodError(
                 f"target_modules: {each!r} names no {kind} of this model{nearest(each, known)}",
                 where="--set target_modules",
                 hint=f"choose among: {', '.join([*known, shorthand])}",
             )
-    return [name for name in names if any(name == each or name.endswith(f".{each}") for each in asked)]
+    return [name for name in names if any(name == each or name.endswith(f".{each}") for each in wanted)]

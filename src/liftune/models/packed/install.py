@@ -56,7 +56,7 @@ def install_packed(
     if not wanted:
         return None, plan
     encoder, reasons = _fit(model, plain, forward, wanted, dtype=plan.dtype, pad=pad)
-    refused = sorted(set(reasons) & plan.asked)
+    refused = sorted(set(reasons) & plan.requested)
     if refused:
         remove_packed(plain)
         raise ModelError(

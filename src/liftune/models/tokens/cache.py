@@ -1,7 +1,7 @@
 """Token ids of many rows, tokenised once: flat arrays, kept on disk by what they were made of.
 
 In: rows, what turns them into a Chunk, and the identity of all that decides the ids.  Out: Tokens.
-Not here: tokenising (tokenise.py), batches (tokens.py).
+Not here: tokenising (encode.py), batches (tokens.py).
 
 Many rows are written to an Arrow stream, one record batch a chunk, followed by a sha256 of it all, and read through a
 memory map: memory holds one chunk's Python lists at most, and afterwards only the pages that are read. Few rows, and
@@ -50,7 +50,7 @@ class Encoded:
 
     ids: NDArray[np.int32]
     types: NDArray[np.int8] | None = None
-    """Which text each token belongs to, for models that are told."""
+    """Which text each token belongs to, for models that read it."""
     pair: bool = False
 
     def __len__(self) -> int:
@@ -146,7 +146,7 @@ class TokenCache:
     """Gives the same rows the same Tokens without tokenising them again.
 
     Args:
-        identity: all that decides the ids beside the rows, asked for when first needed; None if that cannot be told,
+        identity: all that decides the ids beside the rows, computed when first needed; None if that cannot be known,
             and then nothing goes to disk.
         folder: where the files are; None for none.
     """
@@ -155,35 +155,35 @@ class TokenCache:
         self._identity, self._folder = identity, folder
         self._remembered: OrderedDict[str, Tokens] = OrderedDict()
 
-    def tokens(self, rows: Sequence[Row], tokenise: Callable[[Sequence[Row]], Chunk]) -> Tokens:
+    def tokens(self, rows: Sequence[Row], encode: Callable[[Sequence[Row]], Chunk]) -> Tokens:
         """The rows' tokens: remembered, read from disk, or made.
 
         Args:
-            tokenise: at most CHUNK rows to a Chunk.
+            encode: at most CHUNK rows to a Chunk.
         """
         key = fingerprint(rows)
-        found = self._remembered.pop(key, None)
-        if found is None:
-            found = self._kept(key, rows, tokenise) or Tokens(_chunks(rows, tokenise))
-        self._remember(key, found)
-        return found
+        tokens = self._remembered.pop(key, None)
+        if tokens is None:
+            tokens = self._kept(key, rows, encode) or Tokens(_chunks(rows, encode))
+        self._remember(key, tokens)
+        return tokens
 
-    def _kept(self, key: str, rows: Sequence[Row], tokenise: Callable[[Sequence[Row]], Chunk]) -> Tokens | None:
+    def _kept(self, key: str, rows: Sequence[Row], encode: Callable[[Sequence[Row]], Chunk]) -> Tokens | None:
         """From the rows' file, which is made where it is missing or damaged; None where there can be none."""
         identity = self._identity() if self._folder is not None and len(rows) > SMALL else None
         if self._folder is None or identity is None:
             return None
         name = hashlib.sha256(f"{FORMAT}\n{CHUNK}\n{identity}\n{key}".encode()).hexdigest()
         path = self._folder / f"{name}.arrow"
-        found = open_file(path)
-        if found is None:
+        tokens = open_file(path)
+        if tokens is None:
             try:
-                write_file(path, _chunks(rows, tokenise))
+                write_file(path, _chunks(rows, encode))
             except OSError:  # a read-only folder or a full disk costs memory, not the run
                 return None
             prune(self._folder, FOLDER_BYTES, keep=path)
-            found = open_file(path)
-        return found
+            tokens = open_file(path)
+        return tokens
 
     def _remember(self, key: str, tokens: Tokens) -> None:
         if tokens.bytes_held > REMEMBERED_BYTES:
@@ -205,9 +205,9 @@ def fingerprint(rows: Sequence[Row]) -> str:
     return digest.hexdigest()
 
 
-def _chunks(rows: Sequence[Row], tokenise: Callable[[Sequence[Row]], Chunk]) -> Iterator[Chunk]:
+def _chunks(rows: Sequence[Row], encode: Callable[[Sequence[Row]], Chunk]) -> Iterator[Chunk]:
     for start in range(0, len(rows), CHUNK):
-        yield tokenise(rows[start : start + CHUNK])
+        yield encode(rows[start : start + CHUNK])
 
 
 def write_file(path: Path, chunks: Iterable[Chunk]) -> None:
@@ -259,8 +259,8 @@ def prune(folder: Path, limit: int, *, keep: Path) -> None:
     with contextlib.suppress(OSError):
         used = sorted(((each.stat(), each) for each in folder.iterdir()), key=lambda pair: -pair[0].st_mtime_ns)
         total = 0
-        for found, path in used:
-            total += found.st_size
+        for status, path in used:
+            total += status.st_size
             if total > limit and path != keep:
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -1,7 +1,7 @@
 """Rows to token ids, by the rules that make every family's rows whole.
 
 In: a model, its tokenizer, rows.  Out: Chunks; the identity of all that decides their ids.
-Not here: keeping them (token_store.py), batches (tokens.py).
+Not here: keeping them (cache.py), batches (collator.py).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class RowEncoder:
         return self._tokenizer.backend_tokenizer
 
     def _call(self, first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
-        found = self._tokenizer(
+        encoded = self._tokenizer(
             first,
             second,
             truncation="longest_first",
@@ -105,7 +105,7 @@ class RowEncoder:
             return_attention_mask=False,
             return_token_type_ids=self.reads_types,
         )
-        return found["input_ids"], found["token_type_ids"] if self.reads_types else [[]] * len(first)
+        return encoded["input_ids"], encoded["token_type_ids"] if self.reads_types else [[]] * len(first)
 
     def _call_backend(self, first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
         """What calling the tokenizer comes to, without the places of tokens in the text, which nobody asks for."""
