@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
-from liftune.data.sampling import connected_groups, seeded_rng, split_off, strata
+from liftune.data.sampling import connected_groups, seeded_rng, split_off
 from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def assign_folds(split: Split, count: int, task: TaskKind, seed: int) -> tuple[i
             where="--folds",
             hint="give fewer folds, or more rows",
         )
-    kinds = strata(split.targets, task)
+    kinds = task_of(task).strata(split.targets)
     totals = Counter(kinds)
     rng = seeded_rng(seed, "folds")
     rng.shuffle(blocks)

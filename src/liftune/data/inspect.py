@@ -19,7 +19,7 @@ from liftune.data.splits import Split
 from liftune.records.base import SCHEMA, Record, RowCounts
 from liftune.records.data import Audit, BadRow, LabelErrorSummary, Shift
 from liftune.spec import DataSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 
 
 class ColumnsFound(Record):
@@ -102,7 +102,8 @@ def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_l
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     ruler = find_length_meter(model)
     limits = USUAL_LENGTHS if max_length is None else (max_length,)
-    classes = splits.task.outputs_labels
+    task = task_of(splits.task)
+    classes = task.outputs_labels
     return Inspection(
         source=spec.source,
         task=splits.task,
@@ -113,7 +114,7 @@ def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_l
         partial=splits.partial,
         labels=splits.labels,
         balance=_balance(parts, (*splits.labels, *splits.unseen)) if classes else {},
-        unlabelled=_unlabelled(parts) if splits.task is TaskKind.MULTI_LABEL else {},
+        unlabelled=_unlabelled(parts) if task.shape == "labels" else {},
         targets={} if classes else {name: _range(split) for name, split in parts.items()},
         length_unit=ruler.unit,
         length_of=ruler.name,

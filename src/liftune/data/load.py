@@ -21,7 +21,7 @@ from liftune.data.targets import Reading, recognise
 from liftune.errors import DataError, SpecError
 from liftune.records.data import Audit, BadRow
 from liftune.spec import DataSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 
 if TYPE_CHECKING:
     from liftune.data.folds import Folds
@@ -259,7 +259,7 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
     if len(set(splits.train.targets)) > 1:
         return
     target = splits.train.targets[0]
-    if splits.task is TaskKind.REGRESSION:
+    if not task_of(splits.task).outputs_labels:
         what = f"every train row has the target {target}: there is nothing to learn"
     else:
         what = f"train has one class only: {target!r}"

@@ -11,10 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from liftune.data.splits import Split
 from liftune.errors import DataError
-from liftune.tasks.base import TaskKind
-from liftune.types import Target
-
-_REGRESSION_BINS = 10
+from liftune.tasks import TaskKind, task_of
 
 
 def split_off(
@@ -34,11 +31,13 @@ def split_off(
     """
     rng = seeded_rng(seed, f"carve {name}")
     if split.groups is not None:
-        return _split_off_groups(split, split.groups, size, strata(split.targets, task), rng, name=name, where=where)
+        return _split_off_groups(
+            split, split.groups, size, task_of(task).strata(split.targets), rng, name=name, where=where
+        )
     by_row: dict[Hashable, list[int]] = defaultdict(list)
     for position, row in enumerate(split.rows):
         by_row[row].append(position)
-    kinds = strata(split.targets, task)
+    kinds = task_of(task).strata(split.targets)
     sizes = Counter(kinds)
     groups: dict[Hashable, list[list[int]]] = defaultdict(list)
     for members in by_row.values():
@@ -134,31 +133,12 @@ def sample(split: Split, size: int, task: TaskKind, seed: int, *, name: str, eve
         return list(range(len(split)))
     rng = seeded_rng(seed, f"sample {name}")
     members: dict[Hashable, list[int]] = defaultdict(list)
-    for position, kind in enumerate(strata(split.targets, task)):
+    for position, kind in enumerate(task_of(task).strata(split.targets)):
         members[kind].append(position)
     counts = {kind: len(each) for kind, each in members.items()}
     least = 1 if every_class and size >= len(members) else 0
     shares = _shares(counts, size, rng, least=least)
     return sorted(i for kind, share in shares.items() for i in rng.sample(members[kind], share))
-
-
-def strata(targets: Sequence[Target], task: TaskKind) -> list[Hashable]:
-    """What each row counts as when a part must look like the whole.
-
-    Single-label: its label. Regression: its tenth of the values. Multi-label: its rarest label, the first step of
-    iterative stratification (Sechidis et al. 2011), as whole label sets are often unique.
-    """
-    if task is TaskKind.SINGLE_LABEL:
-        return list(targets)
-    if task is TaskKind.MULTI_LABEL:
-        sets = [target if isinstance(target, tuple) else () for target in targets]
-        counts = Counter(label for each in sets for label in each)
-        return [min(each, key=lambda label: (counts[label], label)) if each else () for each in sets]
-    bins = max(1, min(_REGRESSION_BINS, len(targets) // _REGRESSION_BINS))
-    kinds: list[Hashable] = [0] * len(targets)
-    for rank, position in enumerate(sorted(range(len(targets)), key=lambda i: float(targets[i]))):  # type: ignore[arg-type]
-        kinds[position] = rank * bins // len(targets)
-    return kinds
 
 
 def seeded_rng(seed: int, purpose: str) -> random.Random:

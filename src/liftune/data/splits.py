@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from liftune.records.base import RowCounts
 from liftune.records.data import Audit
-from liftune.tasks.base import TaskKind, encode
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Row, Target
 
 
@@ -69,12 +69,17 @@ class Splits:
         return RowCounts(train=len(self.train), validation=len(self.validation), test=len(self.test))
 
     def encoded(self, split: Split) -> NDArray[Any]:
-        """Targets of a split as numbers over `labels + unseen`: see `task.encode`."""
-        return encode(split.targets, (*self.labels, *self.unseen), self.task)
+        """Targets of a split as numbers over `labels + unseen`: see `Task.encode`."""
+        return task_of(self.task).encode(split.targets, (*self.labels, *self.unseen))
+
+    @property
+    def outputs(self) -> int:
+        """Columns of the logits of a model with these labels."""
+        return task_of(self.task).outputs(self.labels)
 
     def for_labels(self, labels: Sequence[str]) -> Splits:
         """The same data for a model with these labels, in its order; labels that it lacks become unseen."""
-        if not self.task.outputs_labels:
+        if not task_of(self.task).outputs_labels:
             return self
         lacking = sorted({*self.labels, *self.unseen} - set(labels))
         return replace(self, labels=tuple(labels), unseen=tuple(lacking))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Target
 
 #: Whole numbers of more values than this are measurements, not names of classes.
@@ -55,9 +55,10 @@ class Reading:
         """
         if is_missing(cell) or (names and cell == -1 and not isinstance(cell, bool)):
             raise CellError("no label")
-        if self.task is TaskKind.REGRESSION:
+        shape = task_of(self.task).shape
+        if shape == "value":
             return _value(cell)
-        if self.task is TaskKind.SINGLE_LABEL:
+        if shape == "label":
             return _only_label(cell, names)
         return _label_set(cell, names, lists=self.lists)
 
@@ -66,7 +67,7 @@ def recognise(cells: Sequence[Any], names: Sequence[str] = (), *, asked: TaskKin
     """The task that a label column makes, from its cells in train.
 
     Lists make multi-label, and so do texts separated by `|`; decimals, and whole numbers of more than 20 values, make
-    regression; everything else names classes. `asked` overrides.
+    regression; everything else names classes. `asked` overrides. It names the kinds, as what cells mean is its work.
     """
     present = [cell for cell in cells if not is_missing(cell)]
     texts = [cell for cell in present if isinstance(cell, str)]

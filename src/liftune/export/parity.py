@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from liftune.evaluation.statistics.intervals import tango_interval
 from liftune.records.base import Interval, Record
-from liftune.tasks.base import TaskKind, ThresholdValues, decide, probabilities
+from liftune.tasks import TaskKind, ThresholdValues, task_of
 
 Format: TypeAlias = Literal["merged", "onnx", "onnx-int8"]
 FORMATS: tuple[Format, ...] = ("merged", "onnx", "onnx-int8")
@@ -109,19 +109,20 @@ def _batch(
     targets: NDArray[Any],
     thresholds: ThresholdValues | None,
 ) -> BatchParity:
-    gaps = probabilities(logits, task) - probabilities(original, task)
+    kind = task_of(task)
+    gaps = kind.probabilities(logits) - kind.probabilities(original)
     largest = float(np.abs(gaps).max(initial=0.0))
-    if task is TaskKind.REGRESSION:
+    if not kind.has_probabilities:
         spread = float(original.std())
         noise = float(np.sqrt(np.mean(gaps**2))) / spread if spread else float(largest > 0)
         return BatchParity(
             rows_at_once=count, largest_gap=largest, flipped=0, noise=noise if format == "onnx-int8" else None
         )
-    before, after = decide(original, task, thresholds), decide(logits, task, thresholds)
+    before, after = (kind.decide(each, thresholds) for each in (original, logits))
     flipped = _rows(before != after)
     accuracy = None
     if format == "onnx-int8":
-        right = [~_rows(_wide(each, targets) != targets) for each in (before, after)]
+        right = [kind.is_right(targets, each, thresholds) for each in (original, logits)]
         accuracy = tango_interval(right[0], right[1])
     return BatchParity(rows_at_once=count, largest_gap=largest, flipped=int(flipped.sum()), accuracy=accuracy)
 
@@ -131,16 +132,9 @@ def _rows(differs: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return differs if differs.ndim == 1 else np.asarray(differs.any(axis=1))
 
 
-def _wide(answers: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
-    """Answers with a nought for each label that only the rows have, so that both have as many columns."""
-    if answers.ndim == 1:
-        return answers
-    return np.pad(answers, ((0, 0), (0, targets.shape[1] - answers.shape[1])))
-
-
 def _excesses(found: BatchParity, format: Format, task: TaskKind, original: NDArray[np.float32]) -> list[str]:
     if format != "onnx-int8":
-        scale = max(1.0, float(np.abs(original).max(initial=0.0))) if task is TaskKind.REGRESSION else 1.0
+        scale = max(1.0, float(np.abs(original).max(initial=0.0))) if not task_of(task).has_probabilities else 1.0
         limit = TOLERANCE[format] * scale
         within = found.largest_gap <= limit  # so that a NaN fails too
         return [] if within else [f"the largest gap is {found.largest_gap:.2g}, and {limit:.2g} is allowed"]

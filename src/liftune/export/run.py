@@ -31,7 +31,7 @@ from liftune.progress import Progress
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder, adapter_folder
 from liftune.spec import DataSpec
-from liftune.tasks.base import encode
+from liftune.tasks import task_of
 from liftune.types import Row
 
 PARITY = "parity.json"
@@ -166,8 +166,8 @@ def _check(original: Classifier, folder: Path, card: AdapterCard, file: str | No
     if len(split) > MOST_ROWS:
         split = split.take(np.linspace(0, len(split) - 1, MOST_ROWS, dtype=int).tolist())
     named = {label for target in split.targets for label in (target if isinstance(target, tuple) else (target,))}
-    unseen = sorted(str(label) for label in named - set(card.labels)) if card.task.outputs_labels else []
-    targets = encode(split.targets, (*card.labels, *unseen), card.task)
+    unseen = sorted(str(label) for label in named - set(card.labels)) if task_of(card.task).outputs_labels else []
+    targets = task_of(card.task).encode(split.targets, (*card.labels, *unseen))
     return Check(split.rows, targets, original.logits(split.rows), source, card)
 
 

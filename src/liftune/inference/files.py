@@ -28,7 +28,7 @@ from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.writers import JsonLines, PartialFile, Records, check_out, writer_for
 from liftune.progress import Advance, Progress
 from liftune.records.base import Head
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
 #: Rows answered in one go. Resumed answers are cut in the same places, so that they are the same to the last digit.
@@ -217,11 +217,11 @@ class RecordBuilder:
 
     def __init__(self, given: Given, predictor: Answerer) -> None:
         self._given, self._predictor = given, predictor
-        task, labels = predictor.task, tuple(predictor.labels)
-        zeros = np.zeros((1, len(labels) if task.outputs_labels else 1), dtype=np.float32)
+        task, labels = task_of(predictor.task), tuple(predictor.labels)
+        zeros = np.zeros((1, task.outputs(labels)), dtype=np.float32)
         above = None if predictor.min_precision is None else 0.0
-        blank = predictions_of_logits([""], zeros, labels=labels, task=task, above=above)[0]
-        if task is TaskKind.MULTI_LABEL:
+        blank = predictions_of_logits([""], zeros, labels=labels, task=task.kind, above=above)[0]
+        if task.shape == "labels":
             blank = replace(blank, labels=labels)
         if predictor.base_head is not None:
             blank = replace(blank, base=blank)

@@ -29,7 +29,7 @@ from liftune.inference.prediction import Prediction, check_kind, predictions_of_
 from liftune.records.base import SCHEMA, Record
 from liftune.records.calibration import Cutoff
 from liftune.spec import faults
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Bundle:
     def _run(
         self, ids: list[list[int]], types: list[list[int]], batches: list[NDArray[np.intp]]
     ) -> NDArray[np.float32]:
-        outputs = len(self.labels) if self.task.outputs_labels else 1
+        outputs = task_of(self.task).outputs(self.labels)
         answers = np.zeros((len(ids), outputs), dtype=np.float32)
 
         def answer(positions: NDArray[np.intp]) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from liftune.errors import DataError
 from liftune.run_folder import as_columns
-from liftune.tasks.base import TaskKind, ThresholdValues, decide, probabilities
-from liftune.types import Row
+from liftune.tasks import TaskKind, ThresholdValues, task_of
+from liftune.types import Row, Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,23 +92,33 @@ def predictions_of_logits(
     Args:
         logits: (N, C), of a Scorer.
         labels: names of the C columns; not read for a regression.
-        thresholds: as of `task.decide`.
-        above: single-label: the probability above which a row is answered; None answers every row.
+        thresholds: as of `Task.decide`.
+        above: where the task `has_confidence`: the probability above which a row is answered; None answers every row.
     """
-    if task is TaskKind.REGRESSION:
-        return [Prediction(row, value=float(value)) for row, value in zip(rows, logits[:, 0], strict=True)]
-    shares, chosen = probabilities(logits, task), decide(logits, task, thresholds)
+    kind = task_of(task)
+    predicted = kind.decode(kind.decide(logits, thresholds), labels)
+    if not kind.has_probabilities:
+        return [_prediction(row, target) for row, target in zip(rows, predicted, strict=True)]
+    unsure = kind.confidence(logits) <= above if kind.has_confidence and above is not None else None
     found = []
-    for row, share, choice in zip(rows, shares, chosen, strict=True):
+    for i, (row, target, share) in enumerate(zip(rows, predicted, kind.probabilities(logits), strict=True)):
         named = {label: float(value) for label, value in zip(labels, share, strict=True)}
-        if task is TaskKind.MULTI_LABEL:
-            taken = tuple(label for label, is_taken in zip(labels, choice, strict=True) if is_taken)
-            found.append(Prediction(row, labels=taken, probabilities=named))
-        else:
-            abstained = None if above is None else bool(share.max() <= above)
-            label = None if abstained else labels[choice]
-            found.append(Prediction(row, label=label, probabilities=named, abstained=abstained))
+        found.append(_prediction(row, target, named, None if unsure is None else bool(unsure[i])))
     return found
+
+
+def _prediction(
+    row: Row, target: Target, probabilities: dict[str, float] | None = None, abstained: bool | None = None
+) -> Prediction:
+    """The target in the field that holds one of its shape; a label is left out where the model abstained."""
+    return Prediction(
+        row,
+        label=target if isinstance(target, str) and not abstained else None,
+        labels=target if isinstance(target, tuple) else None,
+        value=target if isinstance(target, float) else None,
+        probabilities=probabilities,
+        abstained=abstained,
+    )
 
 
 def check_kind(rows: Sequence[Row], *, pairs: bool) -> None:

@@ -34,7 +34,7 @@ from liftune.models.labels import kept_order
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Backbone:
     @property
     def outputs(self) -> int:
         """Columns of the logits."""
-        return len(self.labels) if self.task.outputs_labels else 1
+        return task_of(self.task).outputs(self.labels)
 
 
 def load_backbone(
@@ -151,12 +151,12 @@ def _build(
     *,
     keep_head: bool,
 ) -> Backbone:
-    names = labels if task.outputs_labels else ("value",)
+    names = labels if task_of(task).outputs_labels else ("value",)
     overrides = {
         "num_labels": len(names),
         "id2label": dict(enumerate(names)),
         "label2id": {name: i for i, name in enumerate(names)},
-        "problem_type": task.problem_type,
+        "problem_type": task_of(task).problem_type,
     }
     model: PreTrainedModel
     with quiet(), _as_model_error(checkpoint):
@@ -186,7 +186,7 @@ def _build(
         head="fresh" if untrained else "trained",
         fresh=fresh,
         head_modules=head,
-        labels=labels if task.outputs_labels else (),
+        labels=labels if task_of(task).outputs_labels else (),
         task=task,
         pad_token_id=families.fix_padding(model, tokenizer),
         max_length=families.length_limit(model, tokenizer, spec.max_length),

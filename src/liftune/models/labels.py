@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune.errors import ModelError, nearest
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -27,11 +27,13 @@ def kept_order(
     """
     own: Mapping[Any, str] = config.id2label or {}
     names = [str(own[i]) for i in sorted(own)]
-    if not task.outputs_labels:
-        return () if len(names) == 1 and config.problem_type in (None, task.problem_type) else None
+    kind = task_of(task)
+    if not kind.outputs_labels:
+        return () if len(names) == 1 and config.problem_type in (None, kind.problem_type) else None
     _check_map(label_map, labels, names)
+    # What transformers takes a config for that does not say.
     usual = "regression" if len(names) == 1 else "single_label_classification"
-    if (config.problem_type or usual) != task.problem_type:
+    if (config.problem_type or usual) != kind.problem_type:
         return None
     partner = {label_map.get(label, label).casefold(): label for label in labels}
     if len(partner) == len(labels) == len(names) and {name.casefold() for name in names} == set(partner):

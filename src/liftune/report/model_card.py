@@ -12,7 +12,7 @@ from typing import Any
 from liftune.records.run import Contender, RunRecord
 from liftune.report.base import interval, named, plain_name
 from liftune.report.sections.summary import caveats, headline
-from liftune.tasks.base import TaskKind
+from liftune.tasks import task_of
 
 #: Our metrics by the names that hubs know them by, where they differ.
 _HUB_NAMES = {"macro_f1": "f1", "micro_f1": "f1", "pearson": "pearsonr", "spearman": "spearmanr"}
@@ -70,15 +70,10 @@ def _name(record: RunRecord) -> str:
 
 def _body(record: RunRecord, tuned: Contender) -> str:
     base = record.base_model or plain_name(record.model)
-    kind = {
-        TaskKind.SINGLE_LABEL: "gives each text one of its labels",
-        TaskKind.MULTI_LABEL: "gives each text any number of its labels",
-        TaskKind.REGRESSION: "gives each text a number",
-    }[record.task]
     lines = [
         f"# {_plain(_name(record))}",
         f"{'The model' if record.method == 'full' else 'An adapter for'} `{_code(base)}`, tuned by `{record.method}` "
-        f"with liftune. It {kind}.",
+        f"with liftune. It {task_of(record.task).summary}.",
     ]
     if record.comparisons:
         lines += ["## Was it worth it?", _plain(headline(record))]

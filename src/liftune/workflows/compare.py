@@ -13,7 +13,7 @@ from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation
 from liftune.records.run import RunRecord
 from liftune.run_folder import RunFolder
-from liftune.tasks.base import encode
+from liftune.tasks import task_of
 
 
 def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
@@ -65,7 +65,7 @@ def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluat
         unseen=unseen,
         ids=test.ids,
         logits=logits,
-        targets=encode(test.targets, (*record.labels, *unseen), record.task),
+        targets=task_of(record.task).encode(test.targets, (*record.labels, *unseen)),
         fingerprint=record.data_fingerprint,
         max_length=record.max_length,
         groups=test.groups,

@@ -93,6 +93,7 @@ def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
     if not with_data and "name" not in spec.model.model_fields_set:
         return _checkup(facts, plan, SMALL_ENCODER, "a small encoder", remeasure)
     rows: tuple[Row, ...] = ()
+    # Without data: the kind of the least head.
     task: TaskKind = TaskKind.SINGLE_LABEL
     labels: tuple[str, ...] = ("0", "1")
     if with_data:

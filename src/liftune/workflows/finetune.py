@@ -25,7 +25,7 @@ from liftune.models.fold_calibration import fold_calibration
 from liftune.models.methods.registry import METHODS, Method, parse_options
 from liftune.records.base import Head
 from liftune.records.training import RoundTripCheck, TrainLog
-from liftune.tasks.base import TaskKind
+from liftune.tasks import task_of
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
 from liftune.workflows.context import RunContext, load_for, log_contender
@@ -152,7 +152,7 @@ def logits_of(context: RunContext, classifier: Classifier, log: TrainLog) -> Con
         started = time.perf_counter()
         test = classifier.logits(splits.test.rows, advance)
     answers = ContenderLogits(validation, test, time.perf_counter() - started, log.seconds, log.seed)
-    return answers if splits.task is TaskKind.REGRESSION else calibrated(context, classifier, answers)
+    return calibrated(context, classifier, answers) if task_of(splits.task).has_probabilities else answers
 
 
 def calibrated(context: RunContext, classifier: Classifier, answers: ContenderLogits) -> ContenderLogits:

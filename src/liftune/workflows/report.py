@@ -23,6 +23,7 @@ from liftune.report.render.text import to_markdown
 from liftune.report.sections.predictions import MOST_FLIPS
 from liftune.run_folder import RunFolder
 from liftune.spec import command_line
+from liftune.tasks import task_of
 
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
 
@@ -79,7 +80,7 @@ def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
     logits = {}
     for name in (each.name for each in record.contenders if each.name in wanted):
         logits[name] = folder.logits(name)
-        expected = (len(test), len(record.labels) if record.task.outputs_labels else 1)
+        expected = (len(test), task_of(record.task).outputs(record.labels))
         if logits[name].shape != expected or len(test) != record.rows.test:
             raise ArtifactError(
                 f"{name}.npz holds logits of shape {logits[name].shape}, test.jsonl {len(test):,} rows, "
@@ -91,7 +92,7 @@ def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
 
 
 def _check_labels(folder: RunFolder, record: RunRecord, test: Split) -> None:
-    if not record.task.outputs_labels:
+    if not task_of(record.task).outputs_labels:
         return
     unknown = sorted(labels_of(test) - {*record.labels, *record.audit.unseen_labels})
     if unknown:

@@ -12,7 +12,7 @@ from liftune.records.details import Details, Flip
 from liftune.records.run import RunRecord
 from liftune.report.base import SECTIONS, ReportTable, Section, clipped, interval, unbracketed
 from liftune.report.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
-from liftune.tasks.base import TaskKind
+from liftune.tasks import task_of
 
 #: Flips of each way that a page holds, and characters of each text; flips.jsonl has all of all.
 MOST_FLIPS = 1_000
@@ -24,7 +24,7 @@ MOST_IN_CHART = 30
 @SECTIONS.entry("flips", summary="Rows that tuning mended, and rows it broke.", chapter="answers", of_details=True)
 def flips(record: RunRecord, details: Details) -> Section:
     """The most confident first."""
-    found, numbers = details.flips, record.task is TaskKind.REGRESSION
+    found, numbers = details.flips, not task_of(record.task).outputs_labels
     many = record.rows.test
     mended, broken = len(found.mended), len(found.broken)
     if numbers:
@@ -37,7 +37,7 @@ def flips(record: RunRecord, details: Details) -> Section:
         said = f"Against {found.against}, tuning mended {mended:,} of {many:,} rows and broke {broken:,}."
         order = "the tuned model's probability of its answer" + (
             ", of its least sure label; a row is right with all of its labels"
-            if record.task is TaskKind.MULTI_LABEL
+            if task_of(record.task).shape == "labels"
             else ""
         )
     left = max(mended - MOST_FLIPS, 0) + max(broken - MOST_FLIPS, 0)
@@ -150,8 +150,8 @@ def reliability(record: RunRecord, details: Details) -> Section | None:
     """A diagram and a table of bins for each contender looked at; the table of the last."""
     if not details.reliability:
         return None
-    single = record.task is TaskKind.SINGLE_LABEL
-    what = ("probability of the answer", "share right") if single else ("probability of a label", "share that carry it")
+    task = task_of(record.task)
+    what = task.reliability_names
     charts = tuple(
         Lines(
             name,
@@ -175,7 +175,11 @@ def reliability(record: RunRecord, details: Details) -> Section | None:
         f"Probabilities of {name}: in {len(outside)} of {len(bins)} bins their mean lies outside the interval of what "
         "was kept.",
         "Where less is kept than was promised, answers are surer than they should be."
-        + ("" if single else " A row's labels are taken for independent, so intervals may be too narrow."),
+        + (
+            ""
+            if task.shape == "label"
+            else " A row's labels are taken for independent, so intervals may be too narrow."
+        ),
     )
     headings = (f"{what[0]}, {name}", "answers", "promised", "kept")
     return Section("Reliability", said, (ReportTable(headings, rows, frozenset({1, 2, 3})),), charts)
