@@ -1,4 +1,4 @@
-"""The data room: any source in, audited train, validation and test out.
+"""Data: any source in, audited train, validation and test out.
 
 Public names are imported when first used, so that a listing of sources starts no reader.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SOURCES", "Split", "Splits", "load_data"]
 
-_HOMES = {"SOURCES": "sources", "Split": "rows", "Splits": "rows", "load_data": "load"}
+_HOMES = {"SOURCES": "readers.sources", "Split": "splits", "Splits": "splits", "load_data": "load"}
 
 
 def __getattr__(name: str) -> Any:
