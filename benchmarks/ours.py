@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -24,19 +23,17 @@ from transformers import AutoConfig
 from benchmarks.layers import TARGETS, known
 from benchmarks.measure import parameters
 from benchmarks.work import Result, Work
+from liftune.events import EpochEnded, EpochStarted, Events, Listener
 from liftune.hardware.measure import cache_folder
 from liftune.models.classifier import Classifier
-from liftune.progress import Progress
 from liftune.spec import RunSpec
 from liftune.training.throughput import speed_of
 from liftune.workflows import tune as tune_workflow
 from liftune.workflows.context import RunContext, prepare
 from liftune.workflows.finetune import tune_once
 
-#: How liftune tells of an evaluation on validation.
-TOLD = re.compile(r"epoch (?P<epoch>\S+) of .*validation accuracy (?P<accuracy>[\d.]+)")
-#: Half of the last digit that is told.
-ROUNDING = 5e-5
+#: Two equal shares of rows may differ by this much in their last digits.
+ROUNDING = 1e-6
 
 
 def run(work: Work) -> Result:
@@ -72,7 +69,7 @@ def copy_files(source: Path, target: Path) -> None:
 def same_work(work: Work) -> Result:
     """What the opponents do: the same adapter, rows, steps and rate."""
     with tempfile.TemporaryDirectory() as folder:
-        context, base = prepare(specified(work, folder), Progress(quiet=True))
+        context, base = prepare(specified(work, folder), Events())
     del base  # as a run does: its memory is wanted for tuning
     context = with_rows(context, work.rows)
     if work.warmup_steps:
@@ -136,41 +133,42 @@ class Reached(Exception):  # noqa: N818 - no error: the goal
     """Validation is as good as was asked for."""
 
 
-class Watch(Progress):
-    """Listens to what liftune says of each evaluation; stops the run once the goal is reached."""
+class StopAtGoal(Listener):
+    """Keeps the validation accuracy of each epoch; stops the run once the goal is reached."""
 
     def __init__(self, goal: float) -> None:
-        super().__init__(quiet=True)
         self.goal = goal
         self.started = time.perf_counter()
         self.curve: list[tuple[float, float]] = []
 
-    def log(self, text: str) -> None:
-        """One line of liftune's."""
-        if found := TOLD.search(text):
-            self.curve.append((time.perf_counter() - self.started, float(found["accuracy"])))
-            if self.curve[-1][1] >= self.goal - ROUNDING:
+    def on_epoch(self, event: EpochStarted | EpochEnded) -> None:
+        """An epoch, once it is scored."""
+        if isinstance(event, EpochEnded):
+            accuracy = event.validation["accuracy"]
+            assert accuracy is not None
+            self.curve.append((time.perf_counter() - self.started, accuracy))
+            if accuracy >= self.goal - ROUNDING:
                 raise Reached
 
 
 def until_goal(work: Work) -> Result:
     """Liftune as it comes: nothing is set but data and model."""
     assert work.goal is not None
-    watch = Watch(work.goal)
+    watch = StopAtGoal(work.goal)
     notes: tuple[str, ...] = (f"validation accuracy never reached {work.goal:.4f}",)
     with tempfile.TemporaryDirectory() as folder:
         given = {"accelerations": work.accelerations, "seeds": [work.seed], "out": str(Path(folder) / "run")}
         spec = RunSpec.of(data=work.data, model=work.model, max_length=work.max_length, **given)
         try:
-            tune_workflow.tune(spec, progress=watch) if work.ladder else tune_only(spec, watch)
+            tune_workflow.tune(spec, listeners=[watch]) if work.ladder else tune_only(spec, watch)
         except Reached:
             notes = ()
     best = max((accuracy for _, accuracy in watch.curve), default=None)
     return Result(name=work.contender, accuracy=best, curve=tuple(watch.curve), notes=notes)
 
 
-def tune_only(spec: RunSpec, progress: Progress) -> Any:
+def tune_only(spec: RunSpec, listener: Listener) -> Any:
     """The tuned rung without the others."""
-    context, base = prepare(spec, progress)
+    context, base = prepare(spec, Events([listener]))
     del base
     return tune_once(context, context.method, context.options, spec.train.seeds[0])

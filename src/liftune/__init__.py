@@ -2,7 +2,7 @@
 
     >>> import liftune
     >>> sorted(liftune.__all__)[:3]
-    ['LiftuneError', '__version__', 'compare']
+    ['LiftuneError', 'Listener', '__version__']
 
 Public names are imported when first used (PEP 562), so that nothing that is not asked for costs time.
 """
@@ -15,11 +15,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from liftune.api import compare, doctor, evaluate, inspect, load, render, sweep, tune
     from liftune.errors import LiftuneError
+    from liftune.events import Listener
 
 __version__ = "0.1.0"
-__all__ = ["LiftuneError", "__version__", "compare", "doctor", "evaluate", "inspect", "load", "render", "sweep", "tune"]
+__all__ = [
+    "LiftuneError",
+    "Listener",
+    "__version__",
+    "compare",
+    "doctor",
+    "evaluate",
+    "inspect",
+    "load",
+    "render",
+    "sweep",
+    "tune",
+]
 
-_HOMES = {"LiftuneError": "errors"}
+_HOMES = {"LiftuneError": "errors", "Listener": "events"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from liftune.spec import RunSpec
 
 if TYPE_CHECKING:
     from liftune.data.inspect import Inspection
+    from liftune.events import Listener
     from liftune.inference.onnx_bundle import Bundle
     from liftune.inference.predictor import Predictor
     from liftune.records.sweep import SweepRecord
@@ -61,6 +62,7 @@ def tune(
     curve: bool | None = None,
     out: str | Path | None = None,
     quiet: bool = True,
+    listeners: Sequence[Listener] = (),
 ) -> RunRecord:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save: `liftune tune`.
 
@@ -70,6 +72,7 @@ def tune(
         method: one of `liftune list methods`.
         set: options of the method, {"rank": 16} or ["rank=16"].
         quiet: show no progress on stderr.
+        listeners: are sent what happens, as it happens: subclasses of `liftune.Listener`.
 
     The others are those of `liftune tune --help`; None takes the default.
 
@@ -79,13 +82,14 @@ def tune(
     Raises:
         LiftuneError: anything that you can fix, with message, where and hint.
     """
-    options = {name: value for name, value in locals().items() if name != "quiet"}
+    options = {name: value for name, value in locals().items() if name not in ("quiet", "listeners")}
     from liftune.progress import Progress
+    from liftune.progress import listeners as on_stderr
     from liftune.workflows.tune import tune as run_tune
 
     if out is not None:
         options["out"] = str(out)
-    return run_tune(RunSpec.of(**options), progress=Progress(quiet=quiet))
+    return run_tune(RunSpec.of(**options), listeners=(*on_stderr(Progress(quiet=quiet)), *listeners))
 
 
 def load(

@@ -1,18 +1,34 @@
 """What a person sees while liftune works: short lines and bars on stderr, nothing on stdout.
 
-In: what is being done.  Out: stderr.  Not here: results (text.py).
+In: events, or what is being done.  Out: stderr.
+Not here: events themselves (events.py), results (report/render/text.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
+
+from liftune.events import (
+    ContenderScored,
+    EpochEnded,
+    EpochStarted,
+    Listener,
+    Note,
+    RowsRead,
+    RunPrepared,
+    StageEnded,
+    StageStarted,
+    Step,
+    TuningStarted,
+)
+from liftune.report.base import interval
 
 
 class Advance(Protocol):
@@ -45,8 +61,8 @@ class Progress:
 
     @contextmanager
     def bar(self, what: str, rows: int | None, *, speed: bool = True) -> Iterator[Advance]:
-        """A bar of so many rows (None: nobody knows how many), or of so many of anything without their speed, and time
-        left; gone once it is full."""
+        """A bar of so many rows (None: unknown), or of so many of anything without their speed, and the time left;
+        gone once it is full."""
         columns: tuple[ProgressColumn, ...] = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -64,3 +80,119 @@ class Progress:
                 progress.update(task, advance=rows, **fields)
 
             yield advance
+
+
+class LogLines(Listener):
+    """Writes a line for each event that has something to say.
+
+    Args:
+        progress: where lines go.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._log = progress.log
+
+    def on_stage(self, event: StageStarted | StageEnded) -> None:
+        """What is being done, where nothing else would show for seconds."""
+        if isinstance(event, StageStarted) and event.doing:
+            self._log(event.doing)
+
+    def on_prepared(self, event: RunPrepared) -> None:
+        """The data and the model, a line each, and what loading the model had to say."""
+        if event.folds:
+            counts = f"{event.test:,} rows in {event.folds} folds"
+        else:
+            counts = f"{event.train:,} train, {event.validation:,} validation, {event.test:,} test rows"
+        self._log(f"{event.data}: {event.task}, {event.labels} labels, {counts}")
+        self._log(
+            f"{event.model}: {event.family}, {event.head} head, {event.max_length} tokens, "
+            f"{event.dtype} on {event.device}"
+        )
+        for note in event.notes:
+            self._log(f"  {note}")
+
+    def on_tuning(self, event: TuningStarted) -> None:
+        """Method, soft labels and seed."""
+        taught = f", with soft labels from {event.soft_labels}" if event.soft_labels else ""
+        self._log(f"tuning by {event.method}{taught}, seed {event.seed}")
+
+    def on_epoch(self, event: EpochStarted | EpochEnded) -> None:
+        """Loss and validation score of an epoch."""
+        if isinstance(event, EpochEnded):
+            self._log(epoch_line(event))
+
+    def on_contender(self, event: ContenderScored) -> None:
+        """Its score, with an interval."""
+        score = event.contender.metrics[event.metric]
+        self._log(f"  {event.contender.name:9}{event.metric} {interval(score)}")
+
+    def on_note(self, event: Note) -> None:
+        """The text as it is."""
+        self._log(event.text)
+
+
+def epoch_line(event: EpochEnded) -> str:
+    """Loss and validation score of an epoch, in a line."""
+    score = f"validation {event.metric} {'undefined' if event.value is None else f'{event.value:.4f}'}"
+    if event.loss is None or event.rows_per_second is None:
+        return f"  epoch {event.epoch} of {event.epochs}: {score}, before the first step"
+    mark = "  best so far" if event.best else ""
+    return (
+        f"  epoch {event.epoch} of {event.epochs}: loss {event.loss:.4f}, {score}, "
+        f"{event.rows_per_second:,.0f} rows/s{mark}"
+    )
+
+
+class Bars(Listener):
+    """Shows a bar while rows are trained on or read; one at a time, gone once it is full.
+
+    Args:
+        progress: where bars go.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._open = ExitStack()
+        self._advance: Advance | None = None
+        self._left = 0
+
+    def on_epoch(self, event: EpochStarted | EpochEnded) -> None:
+        """A bar for each epoch."""
+        if isinstance(event, EpochStarted):
+            self._start(f"epoch {event.epoch} of {event.epochs}", event.rows)
+
+    def on_step(self, event: Step) -> None:
+        """The bar moves on, with the newest loss."""
+        self._move(event.rows, f"loss {event.loss:.3f}")
+
+    def on_rows(self, event: RowsRead) -> None:
+        """A bar for each pass."""
+        if not event.rows:
+            self._start(event.doing, event.total)
+        else:
+            self._move(event.rows)
+
+    def on_stage(self, event: StageStarted | StageEnded) -> None:
+        """Whatever ended a stage, its bar goes with it."""
+        self._close()
+
+    def _start(self, what: str, rows: int) -> None:
+        self._close()
+        self._advance, self._left = self._open.enter_context(self._progress.bar(what, rows)), rows
+
+    def _move(self, rows: int, note: str | None = None) -> None:
+        if self._advance is None:
+            return
+        self._advance(rows, note=note)
+        self._left -= rows
+        if self._left <= 0:
+            self._close()
+
+    def _close(self) -> None:
+        self._advance = None
+        self._open.close()
+
+
+def listeners(progress: Progress) -> tuple[Listener, ...]:
+    """Those of the command line: lines and bars on stderr."""
+    return LogLines(progress), Bars(progress)

@@ -147,7 +147,7 @@ def test_several_seeds_are_listed_their_mean_is_the_value_and_the_best_by_valida
 
 
 def test_progress_is_on_stderr_and_quiet_means_none(single: Ran, ground: Path) -> None:
-    assert re.search(r"tuning by lora, taught by (tfidf|probe), seed 1", single.err)
+    assert re.search(r"tuning by lora, with soft labels from (tfidf|probe), seed 1", single.err)
     out, err = called("evaluate", single.data, "--model", single.run, "--quiet", "--json")
     assert err == ""
     assert strict(out)["contenders"][0]["name"] == "single"

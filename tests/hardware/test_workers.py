@@ -26,7 +26,6 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.models.packed.dropout import draw_by_worker, undo_draw_by_worker
 from liftune.models.packed.install import PACKED
-from liftune.progress import Progress
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.training.loop import Loop, train
 from liftune.training.micro_batches import assign_to_workers
@@ -119,7 +118,7 @@ def test_a_seed_decides_a_run_with_dropout(cheap: bool, folder: Callable[[float]
     runs = []
     for seed in (1, 1, 1, 2):
         classifier = attached(folder(0.3), splits, SIDE_BY_SIDE.without(off))
-        train(classifier, splits, spec, schedule, metric="accuracy", seed=seed, progress=Progress(quiet=True))
+        train(classifier, splits, spec, schedule, metric="accuracy", seed=seed)
         runs.append(classifier.snapshot())
     first, *again, other = runs
     for run in again:

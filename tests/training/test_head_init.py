@@ -15,7 +15,6 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
-from liftune.progress import Progress
 from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.tasks.base import TaskKind
@@ -93,6 +92,6 @@ def test_training_starts_from_the_fit_unless_a_random_head_is_asked_for(emotions
         classifier = classifier_for(folder, splits)
         spec = TrainSpec(epochs=1, lr=1e-5, head=head)  # type: ignore[arg-type]
         schedule = Schedule.of(spec, rows=len(splits.train), learning_rate=1e-5)
-        log = train(classifier, splits, spec, schedule, metric="accuracy", seed=0, progress=Progress(quiet=True))
+        log = train(classifier, splits, spec, schedule, metric="accuracy", seed=0)
         losses[head] = log.epochs[0].train_loss
     assert losses["fitted"] < losses["random"]

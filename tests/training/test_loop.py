@@ -19,7 +19,6 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
-from liftune.progress import Progress
 from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.tasks.base import TaskKind
@@ -28,8 +27,6 @@ from liftune.training.loop import Loop, scored, train
 from liftune.training.loss import Objective
 from liftune.training.micro_batches import micro_batches
 from liftune.training.schedule import Schedule
-
-QUIET = Progress(quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,7 @@ def tuned(model: Path, splits: Splits, *, seed: int = 0, **spec: Any) -> tuple[C
     classifier = tiny(model, splits, seed=seed)
     asked = TrainSpec(**{"epochs": 2, "batch_size": 8, "lr": 5e-3, **spec})
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
-    return classifier, train(classifier, splits, asked, schedule, metric="accuracy", seed=seed, progress=QUIET)
+    return classifier, train(classifier, splits, asked, schedule, metric="accuracy", seed=seed)
 
 
 def regression(scale: float) -> Splits:
@@ -131,7 +128,7 @@ def test_a_regression_learns_in_any_unit(model: Path, scale: float) -> None:
     classifier = tiny(model, splits)
     asked = TrainSpec(epochs=12, batch_size=8, lr=1e-2, patience=12)
     schedule = Schedule.of(asked, rows=60, learning_rate=1e-3)
-    train(classifier, splits, asked, schedule, metric="rmse", seed=0, progress=QUIET)
+    train(classifier, splits, asked, schedule, metric="rmse", seed=0)
     errors = classifier.logits(splits.test.rows)[:, 0] - np.array(splits.test.targets)
     assert float(np.sqrt(np.mean(errors**2))) < 1.5 * scale  # the targets' own spread is 2 times the scale
 
@@ -161,7 +158,7 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_is_said_with_a_rate_to_try(
     asked = TrainSpec(epochs=1)
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
     with pytest.raises(LiftuneError, match="stopped being a number") as caught:
-        train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET)
+        train(classifier, splits, asked, schedule, metric="accuracy", seed=0)
     assert "--lr" in (caught.value.hint or "")
 
 
@@ -179,7 +176,7 @@ def test_a_start_that_no_epoch_beats_is_kept(model: Path, emotions: Path) -> Non
     asked = TrainSpec(epochs=2, batch_size=8, lr=3.0)
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
     classifier = tiny(model, splits)
-    log = train(classifier, splits, asked, schedule, metric="log_loss", seed=0, progress=QUIET)
+    log = train(classifier, splits, asked, schedule, metric="log_loss", seed=0)
     assert log.best_epoch == 0
     assert all(epoch.validation["log_loss"] > log.start["log_loss"] for epoch in log.epochs)
     assert scored(classifier, splits) == pytest.approx(log.start)
@@ -206,7 +203,7 @@ def test_methods_with_their_own_step_or_optimizer_train(model: Path, emotions: P
     backbone = load_backbone(ModelSpec(name=str(model)), task=splits.task, labels=splits.labels, seed=0, plan=plan)
     classifier = attach(backbone, METHODS[method], plan=plan, total_steps=schedule.steps)
     before = classifier.logits(splits.test.rows)
-    log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET)
+    log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0)
     assert log.steps == schedule.steps
     assert np.abs(classifier.logits(splits.test.rows) - before).max() > 1e-3
 
@@ -219,5 +216,5 @@ def test_a_teacher_is_listened_to_while_it_is_better(model: Path, emotions: Path
     asked = TrainSpec(epochs=3, batch_size=8, lr=1e-3, patience=5, teacher_share=0.5)
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
     teacher = SoftLabels("probe", np.full((len(splits.train), 2), 0.5, dtype=np.float32), score)
-    log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, progress=QUIET, teacher=teacher)
+    log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, teacher=teacher)
     assert (log.teacher, log.teacher_share, log.taught_epochs) == ("probe", 0.5, taught)

@@ -65,10 +65,10 @@ def start(
 @asks_for("data", "model", "method", "train", "evaluation", "out")
 def tune(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, and say what that lifted."""
-    from liftune.progress import Progress
+    from liftune.progress import Progress, listeners
     from liftune.workflows.tune import tune as run_tune
 
-    _print_record(run_tune(spec, progress=Progress(quiet=quiet)), as_json=as_json)
+    _print_record(run_tune(spec, listeners=listeners(Progress(quiet=quiet))), as_json=as_json)
 
 
 @app.command()
@@ -206,13 +206,13 @@ def export(
 )
 def evaluate(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
     """Score a model on a data set's test rows, every metric with its interval; one file is all test rows."""
-    from liftune.progress import Progress
+    from liftune.progress import Progress, listeners
     from liftune.workflows.evaluate import evaluate_model
 
-    progress = Progress(quiet=quiet)
-    _print_record(
-        evaluate_model(spec.data, spec.model, metric=spec.evaluation.metric, progress=progress), as_json=as_json
+    record = evaluate_model(
+        spec.data, spec.model, metric=spec.evaluation.metric, listeners=listeners(Progress(quiet=quiet))
     )
+    _print_record(record, as_json=as_json)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.errors import MethodError
 from liftune.evaluation.ladder import Ladder
+from liftune.events import Events
 from liftune.files import atomic_write
 from liftune.hardware.measure import measure_machine, peak_mib, restart_peak
 from liftune.hardware.plan import make_plan
@@ -27,7 +28,6 @@ from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.methods.registry import find_method, parse_options
-from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord
 from liftune.run_folder import RunFolder
 from liftune.sweep.grid import Cell, SweepSpec
@@ -69,8 +69,7 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
     method = find_method(first.method)
     options = parse_options(method, run.method.options)
     metric = check_metric(run.evaluation.metric, splits.task).name
-    quiet = Progress(quiet=True)
-    job = RunContext(run, method, options, splits, metric, plan, folder, quiet, shapes, notes=notes)
+    job = RunContext(run, method, options, splits, metric, plan, folder, Events(), shapes, notes=notes)
     return Stage(spec, model, job, unfit)
 
 

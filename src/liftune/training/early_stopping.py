@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from liftune.errors import LiftuneError
+from liftune.events import EpochEnded
 from liftune.metrics.registry import METRICS
 from liftune.models.classifier import Classifier
 from liftune.records.training import Epoch
@@ -60,16 +61,17 @@ class BestCheckpoint:
                 hint=f"try --lr {learning_rate / 5:g}",
             )
 
-    def line(self) -> str:
-        """The newest evaluation in a line."""
-        found = self.log[-1].validation if self.log else self.before or {}
-        value = found.get(self.metric)
-        told = f"validation {self.metric} {'undefined' if value is None else f'{value:.4f}'}"
+    def newest(self) -> EpochEnded:
+        """The newest evaluation, for listeners."""
         if not self.log:
-            return f"  epoch 0 of {self.epochs}: {told}, before the first step"
+            return EpochEnded(0, self.epochs, self.metric, self.before or {}, best=True)
         last = self.log[-1]
-        mark = "  best so far" if self.epoch == last.epoch else ""
-        return (
-            f"  epoch {last.epoch} of {self.epochs}: loss {last.train_loss:.4f}, {told}, "
-            f"{last.rows_per_second:,.0f} rows/s{mark}"
+        return EpochEnded(
+            last.epoch,
+            self.epochs,
+            self.metric,
+            last.validation,
+            loss=last.train_loss,
+            rows_per_second=last.rows_per_second,
+            best=self.epoch == last.epoch,
         )

@@ -22,10 +22,10 @@ from torch import Tensor
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.evaluation.evaluate import validation_scores
+from liftune.events import EpochStarted, Events, Step
 from liftune.hardware.workers import ONE_WORKER, Workers, open_workers
 from liftune.models.classifier import Classifier
 from liftune.models.tokens.collator import Tokens
-from liftune.progress import Advance, Progress
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
 from liftune.training.early_stopping import BestCheckpoint
@@ -34,6 +34,9 @@ from liftune.training.loss import Objective
 from liftune.training.micro_batches import assign_to_workers
 from liftune.training.schedule import Schedule, default_patience
 from liftune.types import IntArray
+
+#: For callers who have no listeners.
+NOBODY_LISTENS = Events()
 
 
 def train(
@@ -44,7 +47,7 @@ def train(
     *,
     metric: str,
     seed: int,
-    progress: Progress,
+    events: Events = NOBODY_LISTENS,
     teacher: SoftLabels | None = None,
 ) -> TrainLog:
     """Tune the classifier on train; leave it at the epoch that validation likes best, the start being one of them.
@@ -52,6 +55,7 @@ def train(
     Args:
         metric: chooses the epoch.
         seed: of row order and dropout. Same seed, same machine, same result.
+        events: are sent each epoch and step.
         teacher: of train's rows, in their order; None learns from the labels alone. It is listened to until the
             classifier is as good as it is, on validation: a weaker teacher would hold it back.
 
@@ -66,13 +70,13 @@ def train(
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
     if classifier.backbone.head == "trained" or spec.head == "fitted":  # a random head has nothing to lose
         best.start(scored(classifier, splits), classifier)
-        progress.log(best.line())
+        events.send(best.newest())
     taught = 0
     steps = 0
     for epoch in range(1, schedule.epochs + 1):
         started = time.perf_counter()
-        with progress.bar(f"epoch {epoch} of {schedule.epochs}", len(loop.rows)) as advance:
-            losses = loop.epoch(order.permutation(len(loop.rows)), steps, advance)
+        events.send(EpochStarted(epoch, schedule.epochs, len(loop.rows)))
+        losses = loop.epoch(epoch, order.permutation(len(loop.rows)), steps, events)
         seconds = time.perf_counter() - started
         steps += len(losses)
         taught += loop.taught
@@ -81,7 +85,7 @@ def train(
             break
         found = scored(classifier, splits)
         best.see(epoch, found, float(np.mean(losses)), seconds, len(loop.rows), classifier)
-        progress.log(best.line())
+        events.send(best.newest())
         if best.stopped:
             break
         if teacher and loop.taught and best.latest >= teacher.score:
@@ -164,10 +168,11 @@ class Loop:
         objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
         return replace(self, objective=objective, taught=False)
 
-    def epoch(self, order: IntArray, steps: int, advance: Advance) -> list[float]:
+    def epoch(self, epoch: int, order: IntArray, steps: int, events: Events) -> list[float]:
         """One pass over train.
 
         Args:
+            epoch: its number, from 1.
             order: (N,) positions of the rows, as they are visited.
             steps: those taken before.
 
@@ -184,12 +189,13 @@ class Loop:
                 if not math.isfinite(losses[-1]):
                     break
                 self.accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm)
+                rate = float(self.scheduler.get_last_lr()[0])
                 self.optimizer.step()
                 self.scheduler.step()
                 if method and method.after_step:
                     method.after_step(self.classifier.model, steps + len(losses))
                 self.optimizer.zero_grad()
-                advance(len(batch), note=f"loss {losses[-1]:.3f}")
+                events.send(Step(epoch, steps + len(losses), len(batch), losses[-1], rate))
         self.classifier.model.eval()
         return losses
 

@@ -49,8 +49,7 @@ def run_base_and_probe(context: RunContext, ladder: Ladder, base: Classifier) ->
     took = {}
     for name, split in (("validation", splits.validation), ("test", splits.test), ("train", splits.train)):
         started = time.perf_counter()
-        with context.progress.bar(f"base reads {name}", len(split)) as advance:
-            parts[name] = base.read(split.rows, advance)
+        parts[name] = base.read(split.rows, context.events.rows(f"base reads {name}", len(split)))
         took[name] = time.perf_counter() - started
         if name == "test":
             answers = ContenderLogits(parts["validation"][0], parts["test"][0], took["test"])

@@ -16,6 +16,7 @@ from liftune.data.folds import Folds
 from liftune.data.load import load_folds
 from liftune.data.splits import Splits
 from liftune.evaluation.ladder import ContenderLogits
+from liftune.events import ContenderScored, Events, RunPrepared
 from liftune.hardware.flops import Shapes
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
@@ -26,9 +27,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.methods.registry import Method, find_method, parse_options, virtual_tokens
-from liftune.progress import Progress
 from liftune.records.run import Contender
-from liftune.report.sections.results import interval
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 
@@ -44,7 +43,7 @@ class RunContext:
     metric: str
     plan: Plan
     folder: RunFolder
-    progress: Progress
+    events: Events
     shapes: Shapes
     """Of the model before it is changed."""
     notes: tuple[str, ...] = ()
@@ -62,7 +61,7 @@ class RunContext:
         self.folder.save_logits(name, test=answers.test, validation=answers.validation)
 
 
-def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
+def prepare(spec: RunSpec, events: Events) -> tuple[RunContext, Classifier]:
     """Check everything that can be checked before anything is computed; load rows and base."""
     method = find_method(spec.method.name)
     options = parse_options(method, spec.method.options)
@@ -76,13 +75,7 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
     spec, backbone = same_length(spec, backbone, options)
     folds = folds.for_labels(backbone.labels) if folds else None
     splits = folds.whole if folds else splits.for_labels(backbone.labels)
-    progress.log(f"{spec.data.source}: {splits.task.value}, {len(splits.labels)} labels, {counted(splits, folds)}")
-    progress.log(
-        f"{spec.model.name}: {backbone.family}, {backbone.head} head, {backbone.max_length} tokens, "
-        f"{plan.dtype} on {plan.device}"
-    )
-    for note in backbone.notes:
-        progress.log(f"  {note}")
+    events.send(prepared(spec, splits, folds, backbone, plan))
     context = RunContext(
         spec,
         method,
@@ -91,7 +84,7 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
         metric,
         plan,
         folder,
-        progress,
+        events,
         shapes_of(backbone),
         notes=backbone.notes,
         folds=folds,
@@ -101,12 +94,24 @@ def prepare(spec: RunSpec, progress: Progress) -> tuple[RunContext, Classifier]:
     return context, attach(backbone, None, None, plan=plan)
 
 
-def counted(splits: Splits, folds: Folds | None) -> str:
-    """How many rows there are, in words."""
-    counts = splits.counts
-    if folds:
-        return f"{counts.test:,} rows in {len(folds.parts)} folds"
-    return f"{counts.train:,} train, {counts.validation:,} validation, {counts.test:,} test rows"
+def prepared(spec: RunSpec, splits: Splits, folds: Folds | None, backbone: Backbone, plan: Plan) -> RunPrepared:
+    """What the run works on, for listeners."""
+    return RunPrepared(
+        data=spec.data.source,
+        task=splits.task.value,
+        labels=len(splits.labels),
+        train=len(splits.train),
+        validation=len(splits.validation),
+        test=len(splits.test),
+        folds=len(folds.parts) if folds else None,
+        model=spec.model.name,
+        family=backbone.family,
+        head=backbone.head,
+        max_length=backbone.max_length,
+        dtype=plan.dtype,
+        device=plan.device,
+        notes=backbone.notes,
+    )
 
 
 def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpec, Backbone]:
@@ -130,6 +135,5 @@ def load_for(context: RunContext, seed: int) -> Backbone:
 
 
 def log_contender(context: RunContext, contender: Contender) -> None:
-    """One line a rung, as soon as it is known."""
-    found = contender.metrics[context.metric]
-    context.progress.log(f"  {contender.name:9}{context.metric} {interval(found)}")
+    """Report a contender to listeners as soon as it is scored."""
+    context.events.send(ContenderScored(contender, context.metric))

@@ -31,12 +31,12 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
     """
     climbed = []
     for number, splits in enumerate(folds.parts, 1):
-        context.progress.log(f"fold {number} of {len(folds.parts)}")
+        context.events.note(f"fold {number} of {len(folds.parts)}")
         climbed.append(run_fold(replace(context, splits=splits), base))
-    context.progress.log("all folds together")
+    context.events.note("all folds together")
     for name in climbed[0].rungs:
         add_together(context, ladder, name, [each.rungs[name] for each in climbed], folds)
-    context.progress.log("the adapter, on all rows")
+    context.events.note("the adapter, on all rows")
     final = replace(context, splits=folds.final)
     final = with_soft_labels(final, fit_baselines(final, base))
     _, tuned = tune_and_save(final, ladder_of(folds.final, context.metric))

@@ -7,19 +7,20 @@ Not here: comparing with other contenders (tune.py, compare.py).
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from liftune.data.load import load_test
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.evaluation.evaluate import score
+from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
-from liftune.progress import Progress
 from liftune.records.base import Seconds
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, RunRecord
@@ -29,7 +30,7 @@ from liftune.versions import versions
 
 
 def evaluate_model(
-    data: DataSpec, model: ModelSpec, *, metric: str | None = None, progress: Progress | None = None
+    data: DataSpec, model: ModelSpec, *, metric: str | None = None, listeners: Sequence[Listener] = ()
 ) -> RunRecord:
     """Score one model on a data set's test rows: a run, an adapter, or a pretrained model with its own head.
 
@@ -50,8 +51,7 @@ def evaluate_model(
         splits = load_test(data, task=classifier.task)
     splits = splits.for_labels(classifier.labels)
     metric = check_metric(metric, splits.task).name
-    if progress:
-        progress.log(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
+    Events(listeners).note(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
     answering = time.perf_counter()
     logits = classifier.logits(splits.test.rows)
     seconds = time.perf_counter() - answering

@@ -15,6 +15,7 @@ from liftune.data.splits import Splits
 from liftune.evaluation.calibration import calibrate, calibration_record
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.evaluation.selective import cutoffs
+from liftune.events import TuningStarted
 from liftune.files import atomic_folder
 from liftune.hardware.plan import Plan
 from liftune.metrics.registry import METRICS
@@ -119,8 +120,7 @@ def run_full_finetuning(context: RunContext, ladder: Ladder) -> None:
 def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
     """A fresh base, tuned by a method under a seed; and the plan by which it was trained."""
     spec, splits = context.spec, context.splits
-    taught = f", taught by {context.teacher.name}" if context.teacher else ""
-    context.progress.log(f"tuning by {method.name}{taught}, seed {seed}")
+    context.events.send(TuningStarted(method.name, seed, context.teacher.name if context.teacher else None))
     backbone = load_for(context, seed)
     # --lr and --accelerations speak of the method that was asked for: full fine-tuning beside it keeps its own rate,
     # and of the accelerations what fits it.
@@ -137,7 +137,7 @@ def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> t
         schedule,
         metric=context.metric,
         seed=seed,
-        progress=context.progress,
+        events=context.events,
         teacher=context.teacher,
     )
     restore_full_precision(classifier, load_for(context, seed))
@@ -147,10 +147,10 @@ def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> t
 def logits_of(context: RunContext, classifier: Classifier, log: TrainLog) -> ContenderLogits:
     """What a tuned model answers to validation and test, calibrated; from here on the classifier answers so."""
     splits = context.splits
-    with context.progress.bar("answering", len(splits.validation) + len(splits.test)) as advance:
-        validation = classifier.logits(splits.validation.rows, advance)
-        started = time.perf_counter()
-        test = classifier.logits(splits.test.rows, advance)
+    advance = context.events.rows("predicting", len(splits.validation) + len(splits.test))
+    validation = classifier.logits(splits.validation.rows, advance)
+    started = time.perf_counter()
+    test = classifier.logits(splits.test.rows, advance)
     answers = ContenderLogits(validation, test, time.perf_counter() - started, log.seconds, log.seed)
     return calibrated(context, classifier, answers) if task_of(splits.task).has_probabilities else answers
 

@@ -62,7 +62,7 @@ def run_learning_curve(context: RunContext) -> Curve:
     features = _features(context) if parts else {}
     for part in parts:
         rows = len(part.train)
-        context.progress.log(f"learning curve: {rows:,} train rows")
+        context.events.note(f"learning curve: {rows:,} train rows")
         words = tfidf(part.splits, context.metric)
         answers["tfidf"][rows] = words.logits(context.splits.validation.rows)
         answers["probe"][rows], pupil = _probed(features, part, context.metric)
@@ -106,8 +106,7 @@ def _within(
 def _features(context: RunContext) -> dict[str, Mapping[str, FloatArray]]:
     """The frozen base's features of train and validation."""
     base = attach(load_for(context, context.spec.train.seeds[0]), None, None, plan=context.plan)
-    with context.progress.bar("base reads train", len(context.splits.train)) as advance:
-        train = base.features(context.splits.train.rows, advance)
+    train = base.features(context.splits.train.rows, context.events.rows("base reads train", len(context.splits.train)))
     return {"train": train, "validation": base.features(context.splits.validation.rows)}
 
 

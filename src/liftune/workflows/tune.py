@@ -7,11 +7,12 @@ Not here: any step's own work; each is a call into another module.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from liftune.errors import EXTRAS, MissingExtra, need
 from liftune.evaluation.ladder import Ladder
-from liftune.progress import Progress
+from liftune.events import Events, Listener
 from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.run import RunRecord
@@ -26,8 +27,11 @@ from liftune.workflows.learning_curve import run_learning_curve
 from liftune.workflows.report import publish
 
 
-def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
+def tune(spec: RunSpec, *, listeners: Sequence[Listener] = ()) -> RunRecord:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save.
+
+    Args:
+        listeners: are sent what happens, as it happens: see events.py.
 
     Returns:
         what was found; the same stands in record.json of the run folder that it names.
@@ -38,7 +42,7 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
     """
     need(*EXTRAS["tune"])
     started = time.time()
-    context, base = prepare(spec, progress or Progress(quiet=True))
+    context, base = prepare(spec, Events(listeners))
     with context.folder.cleanup_on_error():
         context.folder.save_inputs(spec, context.splits)
         ladder = Ladder(context.splits, context.metric, context.keep)
@@ -63,9 +67,9 @@ def tune(spec: RunSpec, *, progress: Progress | None = None) -> RunRecord:
 def publish_report(context: RunContext, record: RunRecord) -> None:
     """The adapter's card and the page; the run is whole without the page."""
     try:
-        context.progress.log(f"report: {publish(context.folder, record)}")
+        context.events.note(f"report: {publish(context.folder, record)}")
     except MissingExtra as error:
-        context.progress.log(
+        context.events.note(
             f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html"
         )
 

@@ -42,7 +42,6 @@ from liftune.models.packed.install import PACKED
 from liftune.models.packed.layouts import EncoderModules, find_encoder
 from liftune.models.packed.packing import SHORT, STEP, Packing
 from liftune.models.packed.unfused_layer import PackedAttention
-from liftune.progress import Progress
 from liftune.records.base import Choice
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.tasks.base import TaskKind
@@ -709,7 +708,7 @@ def test_training_takes_the_steps_of_a_plain_peft_loop(
     start = classifier.snapshot()
     spec = TrainSpec(epochs=1, batch_size=16, warmup_fraction=0.0)
     schedule = Schedule.of(spec, rows=len(splits.train), learning_rate=1e-3)
-    log = train(classifier, splits, spec, schedule, metric="log_loss", seed=4, progress=Progress(quiet=True))
+    log = train(classifier, splits, spec, schedule, metric="log_loss", seed=4)
     assert log.best_epoch == 1, "else it is the start that was kept"
     order = np.random.default_rng(4).permutation(len(splits.train)).reshape(3, 16)
     targets = torch.as_tensor(splits.encoded(splits.train)).long()

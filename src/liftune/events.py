@@ -1,0 +1,263 @@
+"""What happens during a run, as frozen values sent to listeners.
+
+In: an event, sent where it happens.  Out: one call of each listener.
+Not here: showing events to a person (progress.py), sending them (workflows/, training/loop.py).
+
+    >>> class Print(Listener):
+    ...     def on_epoch(self, event):
+    ...         if isinstance(event, EpochEnded):
+    ...             print(event.epoch, event.value)
+    >>> Events([Print()]).send(EpochEnded(1, 3, "accuracy", {"accuracy": 0.5}, loss=0.7))
+    1 0.5
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from liftune.records.run import Contender
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage of the workflow begins: see workflows/stages.py for their names."""
+
+    stage: str
+    doing: str = ""
+    """What a person is told of it; empty where its other events say enough."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_stage(self)
+
+
+@dataclass(frozen=True)
+class StageEnded:
+    """A stage of the workflow is over."""
+
+    stage: str
+    seconds: float
+    completed: bool
+    """False where an error, or the user, ended it."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_stage(self)
+
+
+@dataclass(frozen=True)
+class RunPrepared:
+    """The rows are read and the model is loaded: what the run works on."""
+
+    data: str
+    task: str
+    labels: int
+    train: int
+    validation: int
+    test: int
+    folds: int | None
+    """None without --folds; with it, every row is a test row, once."""
+    model: str
+    family: str
+    head: str
+    max_length: int
+    dtype: str
+    device: str
+    notes: tuple[str, ...] = ()
+    """What loading the model had to say."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_prepared(self)
+
+
+@dataclass(frozen=True)
+class TuningStarted:
+    """A fresh copy of the model is tuned by a method under a seed."""
+
+    method: str
+    seed: int
+    soft_labels: str | None = None
+    """The baseline whose predictions are learned beside the labels."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_tuning(self)
+
+
+@dataclass(frozen=True)
+class EpochStarted:
+    """A pass over the train rows begins."""
+
+    epoch: int
+    """From 1."""
+    epochs: int
+    rows: int
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_epoch(self)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step."""
+
+    epoch: int
+    step: int
+    """From 1, over all epochs."""
+    rows: int
+    loss: float
+    """Mean over the step's rows."""
+    learning_rate: float
+    """Of the step that was taken, of the first parameter group."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_step(self)
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """The model was scored on the validation rows, after an epoch or, as epoch 0, before the first step."""
+
+    epoch: int
+    epochs: int
+    metric: str
+    """The one that chooses the epoch."""
+    validation: Mapping[str, float | None]
+    """Every metric of the task; None where it is undefined."""
+    loss: float | None = None
+    """Mean over the epoch's steps; None before the first step."""
+    rows_per_second: float | None = None
+    best: bool = False
+    """Whether this epoch is the best so far."""
+
+    @property
+    def value(self) -> float | None:
+        """Of the metric that chooses the epoch."""
+        return self.validation.get(self.metric)
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_epoch(self)
+
+
+@dataclass(frozen=True)
+class ContenderScored:
+    """A contender's test rows are scored."""
+
+    contender: Contender
+    metric: str
+    """The one that decides the verdict, of those in `contender.metrics`."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_contender(self)
+
+
+@dataclass(frozen=True)
+class RowsRead:
+    """A model has read some more rows of a pass; sent with 0 rows when the pass begins."""
+
+    doing: str
+    """What the pass is for, such as "base reads test"."""
+    rows: int
+    """Read since the event before."""
+    total: int
+    """Of the pass."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_rows(self)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Anything else that a person should know, as a line of text."""
+
+    text: str
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_note(self)
+
+
+Event = (
+    StageStarted
+    | StageEnded
+    | RunPrepared
+    | TuningStarted
+    | EpochStarted
+    | Step
+    | EpochEnded
+    | ContenderScored
+    | RowsRead
+    | Note
+)
+
+
+class Listener:
+    """Base of listeners: override what you want to hear.
+
+    Calls come from the thread that computes, which waits for them. What a listener raises ends the run.
+    """
+
+    def on_stage(self, event: StageStarted | StageEnded) -> None:
+        """A stage of the workflow begins or is over."""
+
+    def on_prepared(self, event: RunPrepared) -> None:
+        """Rows and model are loaded."""
+
+    def on_tuning(self, event: TuningStarted) -> None:
+        """Tuning under a seed begins."""
+
+    def on_epoch(self, event: EpochStarted | EpochEnded) -> None:
+        """An epoch begins, or was scored."""
+
+    def on_step(self, event: Step) -> None:
+        """An optimizer step was taken."""
+
+    def on_contender(self, event: ContenderScored) -> None:
+        """A contender was scored on the test rows."""
+
+    def on_rows(self, event: RowsRead) -> None:
+        """A model read some more rows, without training."""
+
+    def on_note(self, event: Note) -> None:
+        """Anything else."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """Sends events to listeners, in their order; to nobody where there are none."""
+
+    listeners: Sequence[Listener] = ()
+
+    def send(self, event: Event) -> None:
+        """Call every listener."""
+        for listener in self.listeners:
+            event.deliver(listener)
+
+    def note(self, text: str) -> None:
+        """Send a line of text."""
+        self.send(Note(text))
+
+    @contextmanager
+    def stage(self, name: str, doing: str = "") -> Iterator[None]:
+        """Send the begin of a stage, and its end, also where an error ends it."""
+        started, completed = time.perf_counter(), False
+        self.send(StageStarted(name, doing))
+        try:
+            yield
+            completed = True
+        finally:
+            self.send(StageEnded(name, time.perf_counter() - started, completed))
+
+    def rows(self, doing: str, total: int) -> Callable[[int], None]:
+        """Begin a pass over so many rows; returns what is to be called as rows are done, with their number."""
+        self.send(RowsRead(doing, 0, total))
+        return lambda rows: self.send(RowsRead(doing, rows, total))
