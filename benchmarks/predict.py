@@ -182,10 +182,10 @@ def pipeline(run: str) -> Turn:
 def ours(path: str, precision: str | None) -> Turn:
     """What `liftune predict --in --out` does."""
     from liftune.inference.files import predict_file
-    from liftune.inference.predictor import open_predictor
+    from liftune.inference.predictor import load_predictor
     from liftune.progress import Progress
 
-    predictor = open_predictor(path, precision=precision)
+    predictor = load_predictor(path, precision=precision)
 
     def turn(source: Path, out: Path) -> None:
         predict_file(predictor, str(source), str(out), progress=Progress(quiet=True))

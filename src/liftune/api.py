@@ -15,7 +15,6 @@ from liftune.spec import RunSpec
 if TYPE_CHECKING:
     from liftune.data.inspect import Inspection
     from liftune.events import Listener
-    from liftune.inference.onnx_bundle import Bundle
     from liftune.inference.predictor import Predictor
     from liftune.records.sweep import SweepRecord
     from liftune.workflows.doctor import Checkup
@@ -99,7 +98,7 @@ def load(
     with_base: bool = False,
     precision: str | None = None,
     min_precision: float | None = None,
-) -> Predictor | Bundle:
+) -> Predictor:
     """A run's tuned model, or a bundle that was exported from one, ready to `predict(["some text"])`.
 
     Args:
@@ -107,9 +106,9 @@ def load(
         min_precision: leave rows without a label where the model is too unsure for this share of its answers to be
             right; see `liftune predict --help`.
     """
-    from liftune.inference.predictor import open_predictor
+    from liftune.inference.predictor import load_predictor
 
-    return open_predictor(run, device=device, with_base=with_base, precision=precision, min_precision=min_precision)
+    return load_predictor(run, device=device, with_base=with_base, precision=precision, min_precision=min_precision)
 
 
 def evaluate(data: str, *, model: str | Path, metric: str | None = None, **options: Any) -> RunRecord:

@@ -224,7 +224,7 @@ def test_all_wrong_values_are_named_at_once(capsys: pytest.CaptureFixture[str]) 
         (["predict", "nowhere", "text"], "nowhere"),
         (["predict", "nowhere", "text", "--pair", "a", "--pair", "b"], "1 texts but 2 --pair"),
         (["predict", "nowhere", "text", "--out", "answers.doc"], ".doc"),
-        (["predict", "nowhere", "text", "--out", "answers"], "without ending"),
+        (["predict", "nowhere", "text", "--out", "answers"], "without an extension"),
         (["predict", "nowhere", "text", "--resume"], "--in FILE and --out FILE"),
         (["predict", "nowhere", "text", "--precision", "flaot32"], "did you mean float32?"),
         (["export", "nowhere"], "--to"),

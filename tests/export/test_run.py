@@ -22,7 +22,7 @@ from liftune.export import run as story
 from liftune.export.parity import BatchParity, compare, rows_needed
 from liftune.hardware.plan import Plan
 from liftune.inference.onnx_bundle import Bundle
-from liftune.inference.predictor import Predictor, open_predictor
+from liftune.inference.predictor import load_predictor
 from liftune.models.adapter_io import open_adapter, save_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
@@ -89,7 +89,7 @@ def check_bundle(run: Path, rows: list[Any], to: Path) -> None:
     assert {each.name for each in to.iterdir()} == {
         "model.onnx", "tokenizer.json", "bundle.json", "parity.json", "README.md",
     }  # fmt: skip
-    opened = open_predictor(to)
+    opened = load_predictor(to)
     assert isinstance(opened, Bundle)
     classifier = open_adapter(run / "adapter", plan=Plan())
     expected = RowEncoder(classifier.backbone.model, classifier.backbone.tokenizer, classifier.max_length).chunk(rows)
@@ -98,7 +98,7 @@ def check_bundle(run: Path, rows: list[Any], to: Path) -> None:
     if opened.card.tokens["reads_types"]:
         assert types == [expected.row(i).types.tolist() for i in range(len(rows))]
     np.testing.assert_allclose(opened.logits(rows), classifier.logits(rows), atol=1e-4)
-    live = Predictor.open(run).predict(rows)
+    live = load_predictor(run).predict(rows)
     for one, other in zip(opened.predict(rows), live, strict=True):
         assert (one.label, one.labels) == (other.label, other.labels)
         assert one.row == other.row
@@ -169,7 +169,7 @@ def test_a_gap_can_be_accepted_and_is_written_down(
 def test_int8_passes_on_rows_enough(run: Path, tmp_path: Path) -> None:
     """Rows with the run's own answers as labels: nothing is lost but by the flips themselves."""
     rows = [f"row {i} {'word ' * (i % 5)}" for i in range(600)]
-    answers = Predictor.open(run).predict(rows)
+    answers = load_predictor(run).predict(rows)
     lines = (json.dumps({"text": each.row, "label": each.label}) for each in answers)
     (tmp_path / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
     parity = story.export(run, tmp_path / "small", format="onnx-int8", rows=str(tmp_path / "rows.jsonl"))
@@ -272,7 +272,7 @@ def test_a_damaged_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
 def test_what_a_bundle_cannot_do_is_refused(bundle: Path) -> None:
     for options in ({"with_base": True}, {"device": "cuda"}, {"precision": "bfloat16"}):
         with pytest.raises(SpecError):
-            open_predictor(bundle, **options)
+            load_predictor(bundle, **options)
     with pytest.raises(LiftuneError, match="a pair"):
         Bundle.open(bundle).predict([("a", "b")])
 
@@ -290,8 +290,8 @@ def test_threads_and_batches_do_not_change_a_bundles_answers(bundle: Path) -> No
 def test_a_run_answers_in_the_precision_that_is_asked_for(run: Path) -> None:
     """Rounded only when asked; merged or not, float32 is what plain PEFT gives."""
     exact = original(run, ODD)
-    np.testing.assert_allclose(Predictor.open(run).logits(ODD), exact, atol=1e-5)
-    rounded = Predictor.open(run, precision="bfloat16").logits(ODD)
+    np.testing.assert_allclose(load_predictor(run).logits(ODD), exact, atol=1e-5)
+    rounded = load_predictor(run, precision="bfloat16").logits(ODD)
     assert 0 < np.abs(rounded - exact).max() < 0.1
 
 

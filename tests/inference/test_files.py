@@ -24,7 +24,7 @@ from liftune.data.readers.formats import read_file
 from liftune.data.readers.streams import open_stream
 from liftune.errors import DataError, SpecError
 from liftune.inference import files as bulk
-from liftune.inference.files import answer_file, predict_file
+from liftune.inference.files import iter_predictions, predict_file
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.writers import PartialFile, write
 from liftune.progress import Progress
@@ -245,7 +245,7 @@ def test_a_pipe_goes_in_and_out(
 def test_without_a_file_to_write_to_a_row_that_cannot_be_answered_is_told(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "a"}\nbroken\n')
     with pytest.raises(DataError, match="line 2 is not JSON"):
-        list(answer_file(Fake(), str(tmp_path / "in.jsonl"), text=None, text_pair=None, progress=QUIET))
+        list(iter_predictions(Fake(), str(tmp_path / "in.jsonl"), text=None, text_pair=None, progress=QUIET))
 
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from tiny_adapters import save_tuned
 from tiny_models import save_tiny
 
-from liftune.inference.predictor import Predictor
+from liftune.inference.predictor import load_predictor
 from liftune.serve.adapter_engine import KERNELS
 from liftune.serve.app import make_app
 from liftune.serve.auth import Credentials
@@ -28,7 +28,7 @@ from liftune.serve.batcher import DynamicBatcher
 from liftune.serve.limits import Limits
 from liftune.serve.queue import Batch
 from liftune.serve.registry import ModelRegistry, split_name
-from liftune.serve.server import ServeOptions, door
+from liftune.serve.server import ServeOptions, model_opener
 
 LABELS = {"two": 2, "six": 6, "many": 77}
 TEXTS = ["ok", "a longer row of text", "the middle"]
@@ -46,7 +46,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def catalogue(ground: Path) -> ModelRegistry:
-    found = ModelRegistry(door(ServeOptions([]), 2048))
+    found = ModelRegistry(model_opener(ServeOptions([]), 2048))
     for name in LABELS:
         found.load(str(ground / name))
     return found
@@ -69,7 +69,7 @@ def test_models_of_two_six_and_many_labels_answer_in_one_batch_as_each_alone(
     found = asyncio.run(asyncio.wait_for(story(), PATIENCE))
     assert [len(batch.entries) for batch in batches] == [9]
     for (name, labels), logits in zip(LABELS.items(), found, strict=True):
-        alone = Predictor.open(ground / name).logits(TEXTS)
+        alone = load_predictor(ground / name).logits(TEXTS)
         assert np.stack(logits).shape == (3, labels)
         np.testing.assert_allclose(np.stack(logits), alone, atol=1e-5, rtol=0)
 
@@ -79,7 +79,7 @@ def test_the_interface_gives_what_predict_gives(catalogue: ModelRegistry, ground
         body = {"model": "six", "texts": TEXTS, "with_base": True}
         found = client.post("/v1/classify", json=body).json()["results"]
         assert all(each["shared"] for each in client.get("/v1/models").json()["models"])
-    expected = [each.to_json() for each in Predictor.open(ground / "six", with_base=True).predict(TEXTS)]
+    expected = [each.to_json() for each in load_predictor(ground / "six", with_base=True).predict(TEXTS)]
     for one, other in zip(found, expected, strict=True):
         assert list(one) == list(other)
         assert (one["text"], one["label"], one["base"]["label"]) == (
@@ -138,7 +138,7 @@ def test_fewer_kernels_are_kept_unless_the_user_says_how_many(
     monkeypatch.setenv(name, asked or "")  # so that what is set below is not left to other tests
     if not asked:
         monkeypatch.delenv(name)
-    door(ServeOptions([]), 2048)(ground / "two")
+    model_opener(ServeOptions([]), 2048)(ground / "two")
     assert os.environ[name] == (asked or fewer)
 
 
@@ -193,11 +193,11 @@ import numpy as np
 from pathlib import Path
 from starlette.testclient import TestClient
 from liftune.serve.app import make_app
-from liftune.serve.catalogue import Catalogue
-from liftune.serve.server import Asked, door
+from liftune.serve.registry import ModelRegistry
+from liftune.serve.server import ServeOptions, model_opener
 from liftune.tasks.base import TaskKind
 
-from liftune import runtime
+from liftune.inference import onnx_bundle
 
 class Bundle:
     card = types.SimpleNamespace(
@@ -208,10 +208,10 @@ class Bundle:
     def open(cls, path): return cls()
     def logits(self, rows): return np.array([[0.0, len(row)] for row in rows], dtype=np.float32)
 
-runtime.Bundle = Bundle
-catalogue = Catalogue(door(Asked([]), 2048))
-catalogue.load(sys.argv[1])
-with TestClient(make_app(catalogue)) as client:
+onnx_bundle.Bundle = Bundle
+models = ModelRegistry(model_opener(ServeOptions([]), 2048))
+models.load(sys.argv[1])
+with TestClient(make_app(models)) as client:
     found = client.post("/v1/classify", json={"texts": ["x", ""]}).json()["results"]
     assert [each["label"] for each in found] == ["b", "a"], found
     refused = client.post("/v1/classify", json={"texts": ["x"], "with_base": True})

@@ -198,7 +198,7 @@ def test_abstaining_leaves_unsure_rows_without_a_label(single: RunRecord, tmp_pa
     for answer, logit in zip(answers, logits, strict=True):
         assert answer.label == (None if answer.abstained else single.labels[logit.argmax()])
         assert sum(answer.probabilities.values()) == pytest.approx(1)
-        assert answer.answer().startswith("no answer (") is answer.abstained
+        assert answer.summary().startswith("abstained (") is answer.abstained
     assert answers == liftune.load(adapter).predict(rows, min_precision=0.9)
     assert all(each.abstained is None for each in liftune.load(adapter).predict(rows))
     out = tmp_path / "out.jsonl"

@@ -23,13 +23,13 @@ from liftune.export.quantize import SCHEMES, Scheme, prepare, quantize
 from liftune.files import atomic_folder, check_writable
 from liftune.hardware.plan import Plan
 from liftune.inference.onnx_bundle import MODEL, Bundle, usable_processors
-from liftune.inference.predictor import no_adapter
+from liftune.inference.predictor import locate_model
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.classifier import Classifier
 from liftune.models.merge import check_mergeable, open_merged
 from liftune.progress import Progress
 from liftune.records.training import AdapterCard
-from liftune.run_folder import RunFolder, adapter_folder
+from liftune.run_folder import RunFolder
 from liftune.spec import DataSpec
 from liftune.tasks import task_of
 from liftune.types import Row
@@ -89,9 +89,10 @@ def export(
     """
     kind, said = _format(format), progress or Progress(quiet=True)
     need(*EXTRAS["tune"], *(() if kind == "merged" else (*EXTRAS["export"], *EXTRAS["runtime"])))
-    folder = adapter_folder(run)
-    if folder is None:
-        raise no_adapter(str(run))
+    model = locate_model(run)
+    if model.kind == "bundle":
+        raise ArtifactError(f"{run} was exported already", where="RUN", hint="give the run that it was exported from")
+    folder = model.folder
     card = read_card(folder)
     check_mergeable(card.method)
     _check_unused(Path(to))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from liftune.errors import SpecError
 from liftune.hardware.accelerations import (
@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
     from liftune.hardware.measure import MachineFacts
 
 Precision = Literal["float32", "bfloat16"]
+#: The one list of precisions that weights and products may have.
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 #: As many rows or tokens as there are.
 UNCUT = sys.maxsize
 

@@ -1,1 +1,1 @@
-"""A tuned model predicts: texts, files, with torch or without."""
+"""Predictions of a tuned model, for texts and for files, with or without torch."""

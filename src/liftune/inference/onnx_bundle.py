@@ -246,19 +246,25 @@ def card_tokens(rules: TokenRules) -> dict[str, Any]:
     return asdict(rules)
 
 
-def refuse_options(*, device: str | None, with_base: bool) -> None:
+def refuse_options(*, device: str | None, with_base: bool, precision: str | None) -> None:
     """Refuse what a bundle cannot do.
 
     Raises:
-        SpecError: an accelerator was asked for, or the untuned model.
+        SpecError: a GPU was asked for, the base model, or another precision.
     """
+    if precision is not None:
+        raise SpecError(
+            "a bundle's precision was fixed when it was exported",
+            where="--precision",
+            hint="leave it out, or export the run again with another --format",
+        )
     if with_base:
         raise SpecError(
-            "a bundle holds the tuned model alone", where="--with-base", hint="leave it out, or give the run's folder"
+            "a bundle holds only the tuned model", where="--with-base", hint="leave it out, or give the run's folder"
         )
     if device not in (None, "cpu"):
         raise SpecError(
-            f"a bundle runs on the processor, not on {device!r}",
+            f"a bundle runs on the CPU, not on {device!r}",
             where="--device",
             hint="leave it out, or give the run's folder",
         )

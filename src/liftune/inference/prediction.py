@@ -1,7 +1,7 @@
-"""What a model says of a row, and files of it.
+"""What a model predicts for a row.
 
-In: rows and logits.  Out: Answers; JSON objects, lines.
-Not here: what makes the logits (predict.py, runtime.py), files of answers (sinks.py, bulk.py).
+In: rows and logits.  Out: Predictions; JSON objects, lines.
+Not here: what makes the logits (predictor.py, onnx_bundle.py), files of predictions (writers.py, files.py).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one row.
+    """What a model predicts for one row.
 
     Attributes:
         label: single-label tasks; None otherwise, and where it abstained.
         labels: multi-label tasks, those whose probability reaches the label's threshold; None otherwise.
         value: regression; None otherwise.
         probabilities: label -> probability, in the model's order; None for regression.
-        abstained: whether it was too unsure to answer; None where no precision was asked for.
-        base: the untuned model's answer, when asked for.
+        abstained: whether it was too unsure for a label; None where no precision was asked for.
+        base: the base model's prediction, when asked for.
     """
 
     row: Row
@@ -42,40 +42,40 @@ class Prediction:
     base: Prediction | None = None
 
     def to_json(self, *, with_row: bool = True) -> dict[str, Any]:
-        """The object that every door gives: text (and text_pair), label or labels or value, abstained where a precision
+        """The object of `predict --json`, of files and of the HTTP API: text (and text_pair), label or labels or value, abstained where a precision
         was asked for, probabilities, base."""
-        found: dict[str, Any] = as_columns(self.row) if with_row else {}
+        record: dict[str, Any] = as_columns(self.row) if with_row else {}
         if self.value is not None:
-            found["value"] = self.value
+            record["value"] = self.value
         elif self.labels is not None:
-            found["labels"] = list(self.labels)
+            record["labels"] = list(self.labels)
         else:
-            found["label"] = self.label
+            record["label"] = self.label
         if self.abstained is not None:
-            found["abstained"] = self.abstained
+            record["abstained"] = self.abstained
         if self.probabilities is not None:
-            found["probabilities"] = self.probabilities
+            record["probabilities"] = self.probabilities
         if self.base is not None:
-            found["base"] = self.base.to_json(with_row=False)
-        return found
+            record["base"] = self.base.to_json(with_row=False)
+        return record
 
     def line(self) -> str:
-        """For a person: the answer, how sure, and the text."""
+        """For a person: the prediction, its probability, and the text."""
         text = self.row if isinstance(self.row, str) else " | ".join(self.row)
         shown = text if len(text) <= 80 else f"{text[:77]}..."
-        base = f"   (base: {self.base.answer()})" if self.base else ""
-        return f"{self.answer()}   {shown}{base}"
+        base = f"   (base: {self.base.summary()})" if self.base else ""
+        return f"{self.summary()}   {shown}{base}"
 
-    def answer(self) -> str:
-        """The answer alone: `joy 0.93`, `joy 0.93, love 0.61`, `3.42`, `no answer (joy 0.43)`."""
+    def summary(self) -> str:
+        """Without the text: `joy 0.93`, `joy 0.93, love 0.61`, `3.42`, `abstained (joy 0.43)`."""
         if self.value is not None:
             return f"{self.value:.4g}"
-        shares = self.probabilities or {}
+        probabilities = self.probabilities or {}
         if self.abstained:
-            likeliest = max(shares, key=lambda label: shares[label])
-            return f"no answer ({likeliest} {shares[likeliest]:.2f})"
-        chosen = self.labels if self.labels is not None else (self.label or "",)
-        return ", ".join(f"{label} {shares.get(label, 0.0):.2f}" for label in chosen) or "none"
+            likeliest = max(probabilities, key=lambda label: probabilities[label])
+            return f"abstained ({likeliest} {probabilities[likeliest]:.2f})"
+        predicted = self.labels if self.labels is not None else (self.label or "",)
+        return ", ".join(f"{label} {probabilities.get(label, 0.0):.2f}" for label in predicted) or "none"
 
 
 def predictions_of_logits(
@@ -87,24 +87,24 @@ def predictions_of_logits(
     thresholds: ThresholdValues | None = None,
     above: float | None = None,
 ) -> list[Prediction]:
-    """One answer a row, in order.
+    """One prediction per row, in order.
 
     Args:
         logits: (N, C), of a Scorer.
         labels: names of the C columns; not read for a regression.
         thresholds: as of `Task.decide`.
-        above: where the task `has_confidence`: the probability above which a row is answered; None answers every row.
+        above: where the task `has_confidence`: the probability above which a row gets a label; None labels every row.
     """
     kind = task_of(task)
-    predicted = kind.decode(kind.decide(logits, thresholds), labels)
+    targets = kind.decode(kind.decide(logits, thresholds), labels)
     if not kind.has_probabilities:
-        return [_prediction(row, target) for row, target in zip(rows, predicted, strict=True)]
+        return [_prediction(row, target) for row, target in zip(rows, targets, strict=True)]
     unsure = kind.confidence(logits) <= above if kind.has_confidence and above is not None else None
-    found = []
-    for i, (row, target, share) in enumerate(zip(rows, predicted, kind.probabilities(logits), strict=True)):
-        named = {label: float(value) for label, value in zip(labels, share, strict=True)}
-        found.append(_prediction(row, target, named, None if unsure is None else bool(unsure[i])))
-    return found
+    predictions = []
+    for i, (row, target, values) in enumerate(zip(rows, targets, kind.probabilities(logits), strict=True)):
+        named = {label: float(value) for label, value in zip(labels, values, strict=True)}
+        predictions.append(_prediction(row, target, named, None if unsure is None else bool(unsure[i])))
+    return predictions
 
 
 def _prediction(

@@ -1,19 +1,20 @@
-"""Answers for new texts: open a run or a bundle and ask it.
+"""From a path to something that predicts: `load_predictor`.
 
-In: a run folder (or its adapter folder), or an exported bundle; rows.  Out: Answers.
-Not here: the model (models/), files of rows (bulk.py), a bundle (runtime.py).
-Torch is imported where a run is opened.
+In: a path to a run, its adapter folder, a merged folder or a bundle; rows.  Out: a Predictor; Predictions.
+Not here: the model (models/), the other Predictor, which needs no torch (onnx_bundle.py), files of rows (files.py).
+Torch is imported where an adapter is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from liftune.errors import EXTRAS, ArtifactError, SpecError, nearest, need
 from liftune.evaluation.selective import cutoff_for
+from liftune.hardware.plan import PRECISIONS
 from liftune.inference.onnx_bundle import Bundle, is_bundle, refuse_options
 from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
 from liftune.models.checkpoint import ALIASES
@@ -30,58 +31,133 @@ if TYPE_CHECKING:
     from liftune.hardware.plan import Plan
     from liftune.models.classifier import Classifier
 
-#: float32: as plain PEFT answers; bfloat16: rounded; fastest: the one that was measured to be faster on this machine.
-Precision: TypeAlias = Literal["float32", "bfloat16", "fastest"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "fastest")
+#: As a precision: the one that was measured to be faster on this machine.
+FASTEST = "fastest"
 
 
-def open_predictor(
+class Predictor(Protocol):
+    """A tuned model that is loaded: an AdapterPredictor, or a Bundle."""
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a row is two texts."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `logits`; none for a regression."""
+        ...
+
+    @property
+    def task(self) -> TaskKind:
+        """What it predicts."""
+        ...
+
+    @property
+    def base_head(self) -> Head | None:
+        """Whether the base model's head was trained by anyone; None where the base model does not predict too."""
+        ...
+
+    @property
+    def min_precision(self) -> float | None:
+        """The precision by which it abstains; None where it predicts every row."""
+        ...
+
+    def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """(N, C) float32, in input order: a Scorer."""
+        ...
+
+    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
+        """One prediction per row, in order.
+
+        Args:
+            min_precision: the share of predictions that must be right, as far as validation data can support it;
+                rows of which the model is too unsure get no label. None takes the one given when it was loaded.
+
+        Raises:
+            DataError: texts where the model was tuned on pairs, or the other way round.
+            SpecError: validation data cannot support that precision.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A tuned model on disk."""
+
+    kind: Literal["adapter", "bundle"]
+    """`adapter` is also a fully tuned or merged model: whatever liftune.json describes."""
+    folder: Path
+    """The folder of liftune.json, or of bundle.json."""
+
+    @property
+    def files(self) -> list[list[str | int]]:
+        """Name, size and time of each file: what tells this model from a later one in its place."""
+        stats = ((each.name, each.stat()) for each in sorted(self.folder.iterdir()) if each.is_file())
+        return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+
+
+def find_model(path: str | Path) -> SavedModel | None:
+    """What a path leads to: a run, its adapter folder, a folder that `liftune export` wrote; None where it is none."""
+    if is_bundle(path):
+        return SavedModel("bundle", Path(path))
+    folder = adapter_folder(path)
+    return SavedModel("adapter", folder) if folder is not None else None
+
+
+def locate_model(path: str | Path, *, where: str = "RUN") -> SavedModel:
+    """The same, or why the path leads to no tuned model.
+
+    Args:
+        where: the name of the argument, for the message.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    model = find_model(path)
+    if model is None:
+        raise _no_model(str(path), where)
+    return model
+
+
+def load_predictor(
     path: str | Path,
     *,
     device: str | None = None,
     with_base: bool = False,
     precision: str | None = None,
     min_precision: float | None = None,
-) -> Predictor | Bundle:
-    """What answers under a path: a Bundle where there is a bundle.json, which needs no torch, else a Predictor.
+) -> Predictor:
+    """Load the tuned model that a path leads to: a bundle, which needs no torch, or an adapter on its base model.
 
     Args:
+        path: a run, its adapter folder, a merged folder or a bundle.
         device: as in ModelSpec.
-        with_base: answer with the untuned model as well.
-        precision: one of PRECISIONS; None answers in float32 on a processor, and as it was tuned on an accelerator.
-        min_precision: the share of answers that must be right; rows of which the model is too unsure get none.
+        with_base: predict with the base model as well.
+        precision: one of PRECISIONS, or FASTEST; None takes float32 on a CPU, and the precision of training on a GPU.
+        min_precision: the share of predictions that must be right; rows of which the model is too unsure get no label.
 
     Raises:
-        ArtifactError: nothing that answers is there, or it is damaged, or its base has changed.
+        ArtifactError: the path leads to no tuned model, or it is damaged, or its base model has changed.
         SpecError: an unknown precision, an option that a bundle cannot follow, or a min_precision that validation
-            cannot vouch for.
+            data cannot support.
     """
-    chosen = _precision(precision)
-    if is_bundle(path):
-        refuse_options(device=device, with_base=with_base)
-        if chosen is not None:
-            raise SpecError(
-                "a bundle's precision was settled when it was exported",
-                where="--precision",
-                hint="leave it out, or export the run again with another --format",
-            )
-        return Bundle.open(path, min_precision=min_precision)
-    return Predictor.open(path, device=device, with_base=with_base, precision=chosen, min_precision=min_precision)
+    check_precision(precision, (*PRECISIONS, FASTEST))
+    model = locate_model(path)
+    if model.kind == "bundle":
+        refuse_options(device=device, with_base=with_base, precision=precision)
+        return Bundle.open(model.folder, min_precision=min_precision)
+    return AdapterPredictor.open(
+        model.folder, device=device, with_base=with_base, precision=precision, min_precision=min_precision
+    )
 
 
-def files_of(path: str | Path) -> list[list[str | int]]:
-    """Name, size and time of each file of an adapter or a bundle: what tells a model from a later one in its place."""
-    folder = Path(path) if is_bundle(path) else adapter_folder(path) or Path(path)
-    found = ((each.name, each.stat()) for each in sorted(folder.iterdir()) if each.is_file())
-    return [[name, facts.st_size, facts.st_mtime_ns] for name, facts in found]
-
-
-class Predictor:
-    """A tuned model, ready to answer.
+class AdapterPredictor:
+    """An adapter on its base model, or a fully tuned or merged model: a Predictor that needs torch.
 
     Attributes:
-        card: what the adapter says of itself: thresholds, the table of confidences, and more.
-        min_precision: that of `predict` where none is asked for; None answers every row.
+        card: what the adapter says of itself: thresholds, cutoffs, and more.
+        min_precision: the default of `predict`.
     """
 
     def __init__(
@@ -97,28 +173,22 @@ class Predictor:
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        folder: Path,
         *,
         device: str | None = None,
         with_base: bool = False,
-        precision: Precision | None = None,
+        precision: str | None = None,
         min_precision: float | None = None,
-    ) -> Predictor:
-        """Load a run's adapter onto its base, and fold it into the base's weights where the method allows.
+    ) -> AdapterPredictor:
+        """Load an adapter onto its base model, and merge it into the base model's weights where the method allows.
 
         Args:
-            path: a run folder, or an adapter folder.
-            device: as in ModelSpec.
-            with_base: answer with the untuned model as well.
-            precision, min_precision: as of `open_predictor`.
+            folder: where liftune.json is; the others as of `load_predictor`.
 
         Raises:
-            ArtifactError: no adapter there, or it is damaged, or its base has changed.
+            ArtifactError: the adapter is damaged, or its base model has changed.
         """
         need(*EXTRAS["tune"])
-        folder = adapter_folder(path)
-        if folder is None:
-            raise no_adapter(str(path))
         from liftune.models.adapter_io import read_card
         from liftune.models.attach import attach
         from liftune.models.backbone import reload_backbone
@@ -131,7 +201,7 @@ class Predictor:
         if with_base:
             # With the head that it had before tuning, its outputs in the adapter's order of labels.
             base = attach(reload_backbone(card, seed=0, plan=plan), None, plan=plan)
-        return cls(_open(folder, card.method, plan), card, base=base, min_precision=min_precision)
+        return cls(_load(folder, card.method, plan), card, base=base, min_precision=min_precision)
 
     @property
     def pairs(self) -> bool:
@@ -145,39 +215,30 @@ class Predictor:
 
     @property
     def task(self) -> TaskKind:
-        """What the answers are."""
+        """What it predicts."""
         return self._classifier.task
 
     @property
     def base_head(self) -> Head | None:
-        """Whether the untuned model's head was trained by anyone: the answers of a fresh one are chance."""
+        """Whether the base model's head was trained by anyone: a randomly initialised one only guesses."""
         return self._base.backbone.head if self._base else None
 
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """(N, C) float32: a Scorer."""
+        """(N, C) float32, in input order: a Scorer."""
         return self._classifier.logits(rows)
 
     def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
-        """One answer a row, in order.
-
-        Args:
-            min_precision: the share of answers that must be right, as far as validation can vouch; rows of which the
-                model is too unsure get no label. None takes the one that it was opened with.
-
-        Raises:
-            DataError: texts where the model was tuned on pairs, or the other way round.
-            SpecError: validation cannot vouch for that precision.
-        """
+        """One prediction per row, in order; see Predictor.predict."""
         check_kind(rows, pairs=self.pairs)
-        asked = self.min_precision if min_precision is None else min_precision
-        above = None if asked is None else cutoff_for(self.card.cutoffs, asked).above
-        answers = self._answers(self._classifier, rows, self.card.thresholds, above)
+        precision = self.min_precision if min_precision is None else min_precision
+        above = None if precision is None else cutoff_for(self.card.cutoffs, precision).above
+        predictions = self._predictions(self._classifier, rows, self.card.thresholds, above)
         if self._base is None:
-            return answers
-        bases = self._answers(self._base, rows, self.card.base_thresholds, None)
-        return [replace(each, base=base) for each, base in zip(answers, bases, strict=True)]
+            return predictions
+        bases = self._predictions(self._base, rows, self.card.base_thresholds, None)
+        return [replace(each, base=base) for each, base in zip(predictions, bases, strict=True)]
 
-    def _answers(
+    def _predictions(
         self, classifier: Classifier, rows: Sequence[Row], thresholds: ThresholdValues | None, above: float | None
     ) -> list[Prediction]:
         return predictions_of_logits(
@@ -185,29 +246,33 @@ class Predictor:
         )
 
 
-def _precision(asked: str | None) -> Precision | None:
-    found = next((each for each in PRECISIONS if each == asked), None)
-    if asked is not None and found is None:
+def check_precision(name: str | None, known: Sequence[str]) -> None:
+    """Refuse a precision that is not one of the known.
+
+    Raises:
+        SpecError: naming them.
+    """
+    if name is not None and name not in known:
         raise SpecError(
-            f"unknown precision {asked!r}{nearest(asked, PRECISIONS)}",
+            f"unknown precision {name!r}{nearest(name, known)}",
             where="--precision",
-            hint=f"choose one of: {', '.join(PRECISIONS)}",
+            hint=f"choose one of: {', '.join(known)}",
         )
-    return found
 
 
-def _plan(device: str | None, precision: Precision | None) -> Plan:
-    """The plan by which to answer; ids of rows that are read once are not kept on the disk."""
+def _plan(device: str | None, precision: str | None) -> Plan:
+    """The plan for predicting; token ids of rows that are read once are not kept on the disk."""
     from liftune.hardware.measure import measure_machine
     from liftune.hardware.plan import make_plan
 
-    made = make_plan(measure_machine(), device=device)
-    dtype = made.inference_dtype if precision is None else made.dtype if precision == "fastest" else precision
-    return replace(made, dtype=dtype, accelerations=made.accelerations - {"token-cache"})
+    plan = make_plan(measure_machine(), device=device)
+    given = next((each for each in PRECISIONS if each == precision), None)
+    dtype = plan.dtype if precision == FASTEST else given or plan.inference_dtype
+    return replace(plan, dtype=dtype, accelerations=plan.accelerations - {"token-cache"})
 
 
-def _open(folder: Path, method: str, plan: Plan) -> Classifier:
-    """Merged on a processor, where that answers as before to 1e-5; an accelerator answers as it was tuned."""
+def _load(folder: Path, method: str, plan: Plan) -> Classifier:
+    """Merged on a CPU, where the logits stay the same to 1e-5; on a GPU as it was tuned."""
     from liftune.models.adapter_io import open_adapter
     from liftune.models.merge import open_merged
     from liftune.models.methods.registry import METHODS
@@ -217,16 +282,17 @@ def _open(folder: Path, method: str, plan: Plan) -> Classifier:
     return open_adapter(folder, plan=plan)
 
 
-def no_adapter(path: str) -> ArtifactError:
-    """Why a path is no tuned model, as far as can be seen."""
-    folder, hint = Path(path), "give a folder that `liftune tune` wrote"
+def _no_model(path: str, where: str) -> ArtifactError:
+    """Why a path leads to no tuned model, as far as can be seen."""
+    folder, hint = Path(path), "give a folder that `liftune tune` or `liftune export` wrote"
     if (folder / "config.json").is_file() or path in ALIASES:
-        what = f"{path} is a pretrained model, not a run"
+        message = f"{path} is a pretrained model, not a run"
         hint = f"tune it: liftune tune DATA --model {path}; or score it: liftune evaluate DATA --model {path}"
     elif (folder / "adapter_config.json").is_file():
-        what = f"{path} is an adapter without liftune.json: liftune did not write it"
+        # Its labels, task and token limit are nowhere on disk, so that every prediction would rest on a guess.
+        message = f"{path} is an adapter without liftune.json: liftune did not write it"
     elif (folder / "spec.json").is_file():
-        what, hint = f"{path} is an unfinished run: it has no adapter", "run `liftune tune` again"
+        message, hint = f"{path} is an unfinished run: it has no adapter", "run `liftune tune` again"
     else:
-        what = f"{path} holds no run" if folder.exists() else f"there is no run folder {path}"
-    return ArtifactError(what, where="RUN", hint=hint)
+        message = f"{path} holds no run" if folder.exists() else f"there is no run folder {path}"
+    return ArtifactError(message, where=where, hint=hint)

@@ -12,8 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from liftune.errors import EXTRAS, ArtifactError, need
-from liftune.run_folder import adapter_folder
+from liftune.errors import EXTRAS, need
 from liftune.serve.engine import BatchExecutor, Engine, ModelInfo, Work
 from liftune.types import Row
 
@@ -60,20 +59,13 @@ class AdapterLoader:
         self._shelf: AdapterPool | None = None
         self._loading = Lock()
 
-    def open(self, path: Path) -> tuple[Engine, ModelInfo]:
+    def open(self, folder: Path) -> tuple[Engine, ModelInfo]:
         """The model, and what is told of it.
 
         Raises:
-            LiftuneError: the folder holds no adapter, or it cannot be loaded.
+            LiftuneError: the adapter cannot be loaded.
         """
         need(*EXTRAS["tune"])
-        folder = adapter_folder(path)
-        if folder is None:
-            raise ArtifactError(
-                f"{path} holds neither a run nor a bundle",
-                where="PATH",
-                hint="give a folder that `liftune tune` or `liftune export` wrote",
-            )
         with self._loading:
             opened = self._shelves().open(folder)
         card = opened.card

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftune.errors import EXTRAS, SpecError, need
+from liftune.hardware.plan import PRECISIONS
+from liftune.inference.predictor import check_precision, locate_model
 
 if TYPE_CHECKING:
-    from liftune.hardware.plan import Precision
     from liftune.serve.engine import Engine, ModelInfo
 
 #: Seconds that a stop waits for what was taken.
@@ -31,7 +32,6 @@ _SWITCH_SECONDS = 0.0005
 #: Connections that the system keeps waiting.
 _BACKLOG = 1_024
 _LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def serve(asked: ServeOptions, *, say: Callable[[str], None]) -> None:
 
     limits = limits_of(asked.limits)
     with _bound(asked.host, asked.port) as bound:
-        catalogue = ModelRegistry(door(asked, limits.batch_tokens))
+        catalogue = ModelRegistry(model_opener(asked, limits.batch_tokens))
         for argument in asked.models:
             name, path = split_name(argument)
             loaded = catalogue.load(path, name)
@@ -87,10 +87,7 @@ def check(asked: ServeOptions) -> None:
     Raises:
         SpecError: see above.
     """
-    if asked.precision not in PRECISIONS:
-        raise SpecError(
-            f"unknown precision {asked.precision!r}", where="--precision", hint=f"choose {' or '.join(PRECISIONS)}"
-        )
+    check_precision(asked.precision, PRECISIONS)
     for option, token in (("--token", asked.token), ("--admin-token", asked.admin_token)):
         if token is not None and (not token.strip() or not token.isascii() or not token.isprintable()):
             raise SpecError("the token is empty, or holds what no header can carry", where=option, hint="give another")
@@ -116,15 +113,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def door(asked: ServeOptions, tokens: int) -> Callable[[Path], tuple[Engine, ModelInfo]]:
+def model_opener(asked: ServeOptions, tokens: int) -> Callable[[Path], tuple[Engine, ModelInfo]]:
     """What opens a folder: torch is imported for the first one that is no bundle."""
-    from liftune.inference.onnx_bundle import is_bundle
     from liftune.serve.adapter_engine import AdapterLoader
     from liftune.serve.bundle_engine import open_bundle
 
-    precision: Precision = "bfloat16" if asked.precision == "bfloat16" else "float32"
-    tuned = AdapterLoader(device=asked.device, precision=precision, tokens=tokens)
-    return lambda path: open_bundle(path) if is_bundle(path) else tuned.open(path)
+    precision = next(each for each in PRECISIONS if each == asked.precision)
+    adapters = AdapterLoader(device=asked.device, precision=precision, tokens=tokens)
+
+    def open_model(path: Path) -> tuple[Engine, ModelInfo]:
+        model = locate_model(path, where="path")
+        return open_bundle(model.folder) if model.kind == "bundle" else adapters.open(model.folder)
+
+    return open_model
 
 
 def _hosts(host: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ from liftune.evaluation.evaluate import score
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import make_plan
+from liftune.inference.predictor import find_model
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
@@ -24,7 +25,6 @@ from liftune.models.backbone import load_backbone
 from liftune.records.base import Seconds
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, RunRecord
-from liftune.run_folder import adapter_folder
 from liftune.spec import DataSpec, ModelSpec
 from liftune.versions import versions
 
@@ -39,7 +39,8 @@ def evaluate_model(
     need(*EXTRAS["tune"])
     started = time.time()
     plan = make_plan(measure_machine(), device=model.device).for_inference
-    folder = adapter_folder(model.name)
+    saved = find_model(model.name)
+    folder = saved.folder if saved and saved.kind == "adapter" else None
     if folder is not None:
         _refuse_settled(model)
     if folder is None:

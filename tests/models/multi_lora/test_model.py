@@ -212,9 +212,9 @@ def test_the_untuned_model_answers_in_the_same_batch(tmp_path: Path) -> None:
     shelf = AdapterPool(PACKED, tokens=256)
     opened = shelf.open(save_tuned(base, tmp_path / "two", labels=2))
     plain = shelf.open_base(opened.card)
-    from liftune.inference.predictor import Predictor
+    from liftune.inference.predictor import load_predictor
 
-    bases = [each.base for each in Predictor.open(tmp_path / "two", with_base=True).predict(TEXTS)]
+    bases = [each.base for each in load_predictor(tmp_path / "two", with_base=True).predict(TEXTS)]
     shares = np.array([list(each.probabilities.values()) for each in bases if each and each.probabilities])
     logits = np.stack(answers([opened, plain], TEXTS)[1])
     np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(1, keepdims=True), shares, atol=1e-5)
