@@ -236,7 +236,8 @@ def test_cells_that_parquet_cannot_hold_are_refused(single: Ran, tmp_path: Path)
     source, out = tmp_path / "in.jsonl", tmp_path / "out.parquet"
     source.write_text('{"text": "a", "more": 1}\n{"text": "b", "more": "x"}\n', encoding="utf-8")
     assert (
-        "do not fit into a Parquet file" in called("predict", single.run, "--in", str(source), "--out", str(out), code=2)[1]
+        "do not fit into a Parquet file"
+        in called("predict", single.run, "--in", str(source), "--out", str(out), code=2)[1]
     )
     assert not out.exists()
 

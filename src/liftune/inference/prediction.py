@@ -42,8 +42,8 @@ class Prediction:
     base: Prediction | None = None
 
     def to_json(self, *, with_row: bool = True) -> dict[str, Any]:
-        """The object of `predict --json`, of files and of the HTTP API: text (and text_pair), label or labels or value, abstained where a precision
-        was asked for, probabilities, base."""
+        """The object of `predict --json`, of files and of the HTTP API: text (and text_pair), label or labels or value,
+        abstained where a precision was asked for, probabilities, base."""
         record: dict[str, Any] = as_columns(self.row) if with_row else {}
         if self.value is not None:
             record["value"] = self.value

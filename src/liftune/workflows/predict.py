@@ -1,7 +1,8 @@
 """`liftune predict`: options that contradict each other are refused, texts or a file are predicted.
 
 In: PredictOptions.  Out: Predictions, or the file that they were written to.
-Not here: the model (inference/predictor.py), files of any size (inference/files.py), arguments and printing (cli/main.py).
+Not here: the model (inference/predictor.py), files of any size (inference/files.py), arguments and printing
+(cli/main.py).
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]
         _file_to_file(predictor, options, options.source, options.out, progress)
         return iter(())
     if options.source:
-        return iter_predictions(predictor, options.source, text=options.text, text_pair=options.text_pair, progress=progress)
+        return iter_predictions(
+            predictor, options.source, text=options.text, text_pair=options.text_pair, progress=progress
+        )
     rows = list(zip(options.texts, options.pairs, strict=True)) if options.pairs else list(options.texts)
     predictions = predictor.predict(rows)
     if options.out and options.out != PIPE:
