@@ -1,6 +1,6 @@
 """Many adapters on one base against one merged model: throughput in one engine and precision, and memory.
 
-In: arguments.  Out: a table, JSON.  Not here: mixed batches themselves (liftune/models/mixed.py).
+In: arguments.  Out: a table, JSON.  Not here: mixed batches themselves (liftune/models/multi_lora).
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import torch
 from benchmarks.adapters_made import save_adapters
 from benchmarks.serve import spread, texts_and_labels
 from benchmarks.show import say, table, write_json
-from liftune.hardware.measure import measure_machine
+from liftune.hardware.measure import measure_machine, release_memory
 from liftune.hardware.plan import Plan, make_plan
 from liftune.models.adapter_io import open_adapter
 from liftune.models.attach import use_packed_encoder
 from liftune.models.multi_lora.low_rank import AdapterWeights
-from liftune.models.multi_lora.model import MixedModel, Turn
-from liftune.models.multi_lora.shared_base import AdapterPool, PooledAdapter, give_back_memory
+from liftune.models.multi_lora.model import MixedModel
+from liftune.models.multi_lora.segments import MixedRow
+from liftune.models.multi_lora.shared_base import AdapterPool, PooledAdapter
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,19 +36,19 @@ def run(arguments: argparse.Namespace) -> int:
     plan = replace(make_plan(measure_machine()).for_inference, dtype=arguments.precision)
     with tempfile.TemporaryDirectory() as place:
         folders = save_adapters(arguments.model, labels, Path(place), arguments.adapters)
-        merged = merged_turns(folders[0], plan, texts)
-        give_back_memory()
+        merged = merged_pass(folders[0], plan, texts)
+        release_memory()
         before = resident_mib()
-        shelf = AdapterPool(plan, tokens=2048)
-        opened = [shelf.open(folders[0])]
+        pool = AdapterPool(plan, tokens=2048)
+        opened = [pool.open(folders[0])]
         one = resident_mib()
         for number, folder in enumerate(folders[1:], 2):
-            opened.append(shelf.open(folder))
-            give_back_memory()
+            opened.append(pool.open(folder))
+            release_memory()
             if number % 10 == 0:
                 say(f"{number} adapters loaded")
         memory = told_memory(opened, before, one, resident_mib())
-    contenders = {"merged": merged, **{f"{k} adapters": mixed_turns(opened[:k], texts) for k in mixes(arguments)}}
+    contenders = {"merged": merged, **{f"{k} adapters": mixed_pass(opened[:k], texts) for k in mixes(arguments)}}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     processor: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(arguments.repeats + 1):
@@ -66,23 +67,23 @@ def mixes(arguments: argparse.Namespace) -> list[int]:
     return sorted({1, min(8, arguments.adapters), arguments.adapters})
 
 
-def merged_turns(folder: Path, plan: Plan, texts: list[str]) -> Callable[[], Any]:
+def merged_pass(folder: Path, plan: Plan, texts: list[str]) -> Callable[[], Any]:
     """One adapter folded into its base, by the same engine's fastest path."""
     classifier: Any = open_adapter(folder, plan=plan)
     classifier.model = classifier.model.merge_and_unload()
     classifier.method = None
     use_packed_encoder(classifier)
-    model, added = MixedModel(classifier), AdapterWeights({}, {}, classifier.backbone.outputs)
-    turns = [Turn(added, row) for row in classifier.encode(texts)]
-    return lambda: model.logits(turns)
+    model, weights = MixedModel(classifier), AdapterWeights({}, {}, classifier.backbone.outputs)
+    rows = [MixedRow(weights, row) for row in classifier.encode(texts)]
+    return lambda: model.logits(rows)
 
 
-def mixed_turns(opened: list[PooledAdapter], texts: list[str]) -> Callable[[], Any]:
+def mixed_pass(opened: list[PooledAdapter], texts: list[str]) -> Callable[[], Any]:
     """The texts, each to the next adapter."""
-    (model,) = {each.mixed for each in opened}
-    chunk = opened[0].tokeniser.chunk(texts)
-    turns = [Turn(opened[i % len(opened)].added, chunk.row(i)) for i in range(len(texts))]
-    return lambda: model.logits(turns)
+    (model,) = {each.mixed_model for each in opened}
+    chunk = opened[0].row_encoder.chunk(texts)
+    rows = [MixedRow(opened[i % len(opened)].weights, chunk.row(i)) for i in range(len(texts))]
+    return lambda: model.logits(rows)
 
 
 def resident_mib() -> float:
@@ -97,8 +98,8 @@ def told_memory(opened: list[PooledAdapter], before: float, one: float, after: f
     """MiB: what must be held, and what is."""
     base = opened[0].base
     assert base is not None
-    tensors = sum(each.numel() * each.element_size() for each in base.pool.values()) / 2**20
-    adapters = sum(each.added.bytes() for each in opened) / 2**20
+    tensors = sum(each.numel() * each.element_size() for each in base.tensors.values()) / 2**20
+    adapters = sum(each.weights.bytes() for each in opened) / 2**20
     return {
         "base": tensors,
         "adapters": adapters,

@@ -144,15 +144,22 @@ def peak_mib() -> float | None:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
 
 
+def release_memory() -> None:
+    """Give freed memory back to the system: objects that hold each other, and what the C library would keep."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; musl has none
+        if trim is not None:
+            trim(0)
+
+
 def restart_peak() -> float | None:
-    """Let `peak_mib` count from what the process holds now, after what can be given back was.
+    """Let `peak_mib` count from what the process holds now, after what can be released was.
 
     Returns:
         what it holds now, in MiB; None where the system lets no process count anew.
     """
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # only the GNU library has it
-        ctypes.CDLL(None).malloc_trim(0)
+    release_memory()
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:  # no Linux, or one that is locked up

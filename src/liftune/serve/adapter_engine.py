@@ -1,7 +1,7 @@
 """Runs and adapters as the server asks them: torch behind the engine's protocols.
 
 In: a run or adapter folder.  Out: an Engine and its Facts.
-Not here: which models share memory and batches (models/shelf.py).
+Not here: which models share memory and batches (models/multi_lora/).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class AdapterEngine:
     def __init__(self, opened: PooledAdapter, door: AdapterLoader) -> None:
         self._opened, self._door = opened, door
         self._base: AdapterEngine | None = None
-        self.lane: BatchExecutor = opened.mixed
+        self.lane: BatchExecutor = opened.mixed_model
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         """Rows as tokens."""
         with _TOKENISING:
-            chunk = self._opened.tokeniser.chunk(rows)
-        return [Work(len(each), self._opened.added, each) for each in map(chunk.row, range(len(chunk)))]
+            chunk = self._opened.row_encoder.chunk(rows)
+        return [Work(len(each), self._opened.weights, each) for each in map(chunk.row, range(len(chunk)))]
 
     def base(self) -> AdapterEngine:
         """The untuned model; loaded when first asked for."""
@@ -56,7 +56,7 @@ class AdapterLoader:
 
     def __init__(self, *, device: str | None, precision: Precision, tokens: int) -> None:
         self._device, self._precision, self._tokens = device, precision, tokens
-        self._shelf: AdapterPool | None = None
+        self._pool: AdapterPool | None = None
         self._loading = Lock()
 
     def open(self, folder: Path) -> tuple[Engine, ModelInfo]:
@@ -67,7 +67,7 @@ class AdapterLoader:
         """
         need(*EXTRAS["tune"])
         with self._loading:
-            opened = self._shelves().open(folder)
+            opened = self._adapters().open(folder)
         card = opened.card
         facts = ModelInfo(
             task=card.task,
@@ -88,16 +88,16 @@ class AdapterLoader:
     def base_of(self, opened: PooledAdapter) -> AdapterEngine:
         """The untuned model of an opened one."""
         with self._loading:
-            return self._engine(self._shelves().open_base(opened.card))
+            return self._engine(self._adapters().load_base(opened.card))
 
     def _engine(self, opened: PooledAdapter) -> AdapterEngine:
-        from liftune.models.multi_lora.shared_base import give_back_memory
+        from liftune.hardware.measure import release_memory
 
-        give_back_memory()
+        release_memory()  # loading read a base for each model
         return AdapterEngine(opened, self)
 
-    def _shelves(self) -> AdapterPool:
-        if self._shelf is None:
+    def _adapters(self) -> AdapterPool:
+        if self._pool is None:
             os.environ.setdefault(*KERNELS)  # read once, at the process's first product
             from dataclasses import replace
 
@@ -106,5 +106,5 @@ class AdapterLoader:
             from liftune.models.multi_lora.shared_base import AdapterPool
 
             plan = make_plan(measure_machine(), device=self._device).for_inference
-            self._shelf = AdapterPool(replace(plan, dtype=self._precision), tokens=self._tokens)
-        return self._shelf
+            self._pool = AdapterPool(replace(plan, dtype=self._precision), tokens=self._tokens)
+        return self._pool

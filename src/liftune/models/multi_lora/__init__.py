@@ -1,1 +1,1 @@
-"""Many adapters on one base in one batch."""
+"""Many adapters of one base in one batch, for the server."""
