@@ -22,11 +22,10 @@ from benchmarks.contender import in_a_process
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, score
 from liftune.evaluation.thresholds import choose_thresholds
+from liftune.formatting import interval, p_value
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison
 from liftune.records.run import RunRecord
-from liftune.report.base import p_value
-from liftune.report.sections.results import interval
 from liftune.run_folder import RunFolder
 from liftune.tasks.base import encode
 from liftune.workflows.compare import tuned_evaluation

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from liftune.formatting import count
 from liftune.models.methods.registry import METHODS
 from liftune.records.sweep import LeaderboardRow, SweepRecord
 from liftune.report.render.text import markdown_table
-from liftune.report.sections.results import count
 from liftune.sweep.folder import read_sweep
 from liftune.sweep.plot import draw
 from liftune.sweep.sections import leaderboard_section, leaderboard_sentences, not_run, size

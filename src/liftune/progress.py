@@ -28,7 +28,7 @@ from liftune.events import (
     Step,
     TuningStarted,
 )
-from liftune.report.base import interval
+from liftune.formatting import interval
 
 
 class Advance(Protocol):

@@ -55,7 +55,7 @@ def test_the_page_holds_every_set_and_the_means_over_those_that_all_have(maker: 
     first = sweep_of("/data/emotion", standing("lora", 0.6, 1, **costs), standing("ia3", 0.5, 2), standing("x", 0.4, 3))
     second = sweep_of("/data/trec6", standing("ia3", 0.9, 1), standing("lora", 0.8, 1, **costs), lacking="hra")
     text = maker.page([first, second], "One thread.")
-    assert "| `lora` | 0.700 | 1.0 | 0.600 (1) | 0.800 (1) | 4.0 | - | 0 | 1.4 MB |" in text
+    assert "| `lora` | 0.700 | 1.0 | 0.600 (1) | 0.800 (1) | 4.0 | - | 0 | 1.34 MiB |" in text
     assert text.index("| `lora` | 0.7") < len(text)
     assert "| `x` |" not in text, "a mean over fewer sets would not be compared fairly"
     assert "## emotion" in text

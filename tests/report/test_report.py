@@ -14,9 +14,11 @@ from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.run import Contender, RunRecord, SeedResult
 from liftune.records.training import Epoch, RoundTripCheck, Speed, TrainLog
+from liftune.report.base import SECTIONS
+from liftune.report.document import sections
 from liftune.report.render.text import print_sections, to_markdown
-from liftune.report.sections.results import SECTIONS, sections, sentence
 from liftune.report.sections.summary import caveats, headline, overall
+from liftune.report.sections.verdict import sentence
 from liftune.tasks.base import TaskKind
 from liftune.workflows.report import look_into
 

@@ -15,13 +15,13 @@ from made_runs import made_run
 from liftune.cli.main import main
 from liftune.evaluation.error_analysis import _promised
 from liftune.records.calibration import Calibration
-from liftune.report.base import CHAPTERS
+from liftune.report.base import CHAPTERS, SECTIONS
+from liftune.report.document import named_sections
 from liftune.report.render import html
 from liftune.report.render.html import to_html
 from liftune.report.render.svg import COLOURS
 from liftune.report.render.text import to_markdown
 from liftune.report.sections.predictions import MOST_CHARACTERS, MOST_FLIPS
-from liftune.report.sections.results import SECTIONS, rendered
 from liftune.run_folder import RunFolder
 from liftune.tasks.base import TaskKind
 from liftune.workflows.report import look_into, to_json, write_report
@@ -66,10 +66,10 @@ def page_of(folder: RunFolder) -> str:
 def test_every_section_is_told_in_every_format(task: TaskKind, tmp_path: Path) -> None:
     """A section is one function; no format may forget one."""
     record, details = look_into(made_run(tmp_path / "run", task))
-    titles = [each.section.title for each in rendered(record, details)]
+    titles = [each.section.title for each in named_sections(record, details)]
     assert {"In short", "Flips", "Length", "Cost", "The command"} <= set(titles)
     page, text = to_html(record, details), to_markdown(record, details)
-    for each in rendered(record, details):
+    for each in named_sections(record, details):
         assert each.chapter in CHAPTERS
         assert f"## {each.section.title}\n" in text
         assert f">{each.section.title}</h" in page
@@ -81,7 +81,7 @@ def test_every_section_is_told_in_every_format(task: TaskKind, tmp_path: Path) -
 
 def test_every_registered_section_speaks_for_some_run(tmp_path: Path) -> None:
     """Those that no made-up run has a say for are named here, and tested on a record by themselves (test_report.py)."""
-    spoken = {each.name for task in TASKS for each in rendered(*look_into(made_run(tmp_path / task.value, task)))}
+    spoken = {each.name for task in TASKS for each in named_sections(*look_into(made_run(tmp_path / task.value, task)))}
     assert set(SECTIONS) - spoken == {
         "clean",
         "calibration",

@@ -335,7 +335,7 @@ def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 def test_the_table_says_how_to_read_it(finished: SweepRecord) -> None:
     section = sweep_sections(finished)[0]
     assert section.tables[0].rows[0][1:3] == ("lora", "0.800 [0.750, 0.850]")
-    assert section.tables[0].rows[0][-2:] == ("40.0 kB", "time, memory, size")
+    assert section.tables[0].rows[0][-2:] == ("39.1 KiB", "time, memory, size")
     assert section.tables[0].rows[1][2] == "undefined"
     said = " ".join(leaderboard_sentences(finished))
     assert "One seed" in said

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from liftune.report.sections.results import ReportTable
+from liftune.report.base import ReportTable
 
 
 def methods() -> ReportTable:

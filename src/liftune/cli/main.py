@@ -22,7 +22,7 @@ from liftune.spec import RunSpec, names
 if TYPE_CHECKING:
     from liftune.inference.prediction import Prediction
     from liftune.records.run import RunRecord
-    from liftune.report.sections.results import Section
+    from liftune.report.base import Section
 
 app = typer.Typer(
     name="liftune",
@@ -41,8 +41,8 @@ Device = Annotated[
 ]
 Metric = Annotated[str | None, typer.Option(metavar="TEXT", help="Decides; the first run's own if not given.")]
 
-#: Sections that are printed at the end of a run; the others are in `liftune report`.
-PRINTED = ("Ladder", "Clean test rows", "Verdict", "Learning curve", "Data audit")
+#: Sections of the report that are printed at the end of a run; the others are in `liftune report`.
+PRINTED = ("ladder", "clean", "verdict", "curve", "audit")
 STOPPED = 130
 
 
@@ -296,7 +296,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Print all that a run found, or write it: one HTML file that needs nothing else, Markdown or JSON."""
-    from liftune.report.sections.results import sections
+    from liftune.report.document import sections
     from liftune.run_folder import RunFolder
     from liftune.workflows.report import FORMATS, format_of, look_into, write_report
 
@@ -390,7 +390,7 @@ def list_entries(
     if as_json:
         _print_json([dict(zip(table.headings, row, strict=True)) for row in table.rows])
     else:
-        from liftune.report.sections.results import Section
+        from liftune.report.base import Section
 
         _print_sections([Section(kind.capitalize(), (), (table,))])
 
@@ -407,12 +407,12 @@ def _print_answers(answers: Iterable[Prediction], *, as_json: bool) -> None:
 
 def _print_record(record: RunRecord, *, as_json: bool) -> None:
     """One object; or the ladder and what follows from it, the rest being in `liftune report`."""
-    from liftune.report.sections.results import sections
+    from liftune.report.document import named_sections
 
     if as_json:
         _print_json(record.to_json())
     else:
-        _print_sections(each for each in sections(record) if each.title in PRINTED)
+        _print_sections(each.section for each in named_sections(record) if each.name in PRINTED)
 
 
 def _print_sections(chosen: Iterable[Section]) -> None:

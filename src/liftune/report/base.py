@@ -1,17 +1,14 @@
-"""What a section is: its parts, its registry, and how numbers are worded in all of them.
+"""What a section is: its parts, and the registry of all.
 
-In: a RunRecord, for some sections its Details too.  Out: Sections.
-Not here: what each section says (sections.py and the files beside it), how it looks (text.py, html.py).
+In: text and charts.  Out: Sections.
+Not here: what each section says (sections/), the report as a whole (document.py), how it looks (render/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
-from liftune.metrics.registry import is_proportion
-from liftune.records.base import Interval
 from liftune.records.run import Contender
 from liftune.registry import Registry
 from liftune.report.charts import Chart
@@ -82,99 +79,6 @@ class SectionEntry:
 SECTIONS: Registry[SectionEntry] = Registry("section", SectionEntry)
 
 
-# Wording --------------------------------------------------------------------------------------------------------------
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """A value, or a dash where it is undefined."""
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def count(number: int) -> str:
-    """A number of parameters in three digits.
-
-    >>> count(340_230), count(2_310), count(6)
-    ('340k', '2.31k', '6')
-    """
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return str(number)
-
-
-def size(number: int | None) -> str:
-    """Bytes in three digits, or a dash.
-
-    >>> size(1_371_232), size(1_043_000), size(None)
-    ('1.31 MiB', '0.995 MiB', '-')
-    """
-    if number is None:
-        return "-"
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if number >= 1000 * unit / 1024:  # three digits do not hold 1,018 KiB
-            return f"{number / unit:.3g} {name}"
-    return f"{number} B"
-
-
-def p_value(value: float) -> str:
-    """As precise as such a number can be taken.
-
-    >>> p_value(0.04321), p_value(1e-30)
-    ('p = 0.043', 'p < 0.0001')
-    """
-    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
-
-
-def interval(found: Interval) -> str:
-    """Value and interval, shares as they are."""
-    if found.value is None:
-        return "undefined"
-    if found.low is None or found.high is None:
-        return f"{found.value:.3f}"
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
-def unbracketed(found: Iterable[Interval]) -> tuple[str, ...]:
-    """A sentence on values that stand without an interval, where there are any."""
-    if any(each.value is not None and each.low is None for each in found):
-        return ("A number without brackets has no interval: resampling its rows gives the same value every time.",)
-    return ()
-
-
-def gain(metric: str, value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A difference of a metric with its interval, a proportion in points.
-
-    >>> gain("accuracy", 0.02, -0.03, 0.07), gain("rmse", None)
-    ('+2.0 points of accuracy [-3.0, +7.0]', '- of rmse')
-    """
-    points = is_proportion(metric)
-
-    def shown(number: float | None) -> str:
-        return "-" if number is None else f"{number * 100:+.1f}" if points else f"{number:+.3f}"
-
-    text = f"{shown(value)}{' points' if points else ''} of {metric}"
-    return text if low is None or high is None else f"{text} [{shown(low)}, {shown(high)}]"
-
-
 def named(contender: Contender) -> str:
     """A contender's name; a base whose head is fresh says so wherever it stands."""
     return "base, fresh" if contender.name == "base" and contender.head == "fresh" else contender.name
-
-
-def seconds(value: float | None) -> str:
-    """Seconds, or a dash."""
-    return "-" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def clipped(text: str, most: int) -> str:
-    """At most so many characters."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def plain_name(name: str) -> str:
-    """A hub id as it is; of a path on a disk only the last part, which tells nothing of its owner.
-
-    >>> plain_name("~/someone/reviews.csv"), plain_name("stanfordnlp/imdb")
-    ('reviews.csv', 'stanfordnlp/imdb')
-    """
-    return PurePath(name).name if PurePath(name).is_absolute() or name.startswith(("~", ".")) else name

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from liftune.formatting import interval, plain_name
 from liftune.records.run import Contender, RunRecord
-from liftune.report.base import interval, named, plain_name
+from liftune.report.base import named
 from liftune.report.sections.summary import caveats, headline
 from liftune.tasks import task_of
 

@@ -1,7 +1,7 @@
 """What the run found that a served model came from.
 
 In: a Loaded model.  Out: its verdict in sentences, and where its report is.
-Not here: how a verdict is worded (report/sections.py).
+Not here: how a verdict is worded (report/sections/verdict.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from liftune.errors import LiftuneError
-from liftune.report.sections.results import sections
+from liftune.report.document import named_sections
 from liftune.run_folder import RunFolder
 from liftune.serve.engine import ServedModel
 from liftune.serve.schemas import RunInfo
@@ -42,5 +42,7 @@ def _verdict(path: Path) -> list[str]:
                 record = RunFolder.open(folder).record()
             except LiftuneError as error:
                 return [f"The record beside this model cannot be read: {error.message}"]
-            return [text for section in sections(record) if section.title == "Verdict" for text in section.sentences]
+            return [
+                text for each in named_sections(record) if each.name == "verdict" for text in each.section.sentences
+            ]
     return []

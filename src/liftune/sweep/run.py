@@ -19,12 +19,12 @@ from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.thresholds import choose_thresholds
+from liftune.formatting import interval
 from liftune.hardware.measure import measure_machine, set_threads
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import METRICS, check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
-from liftune.report.sections.results import interval
 from liftune.run_folder import RunFolder
 from liftune.sweep.cells import Stage, run_shared_baselines, set_stage, tune_cell
 from liftune.sweep.folder import SweepFolder

@@ -5,9 +5,10 @@ In: a SweepRecord.  Out: Sections.  Not here: how they look (report/text.py), th
 
 from __future__ import annotations
 
+from liftune.formatting import count, interval, size
 from liftune.records.base import Interval
 from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
-from liftune.report.sections.results import ReportTable, Section, count, interval
+from liftune.report.base import ReportTable, Section
 from liftune.sweep.leaderboard import COSTS
 
 #: How a table names the fronts.
@@ -68,21 +69,9 @@ def _row(each: LeaderboardRow, *, several: bool) -> tuple[str, ...]:
         "-" if each.train_seconds is None else f"{each.train_seconds:,.1f}",
         "-" if each.memory_mib is None else f"{each.memory_mib:,.0f}",
         count(each.trainable_parameters),
-        "-" if each.adapter_bytes is None else size(each.adapter_bytes),
+        size(each.adapter_bytes),
         ", ".join(FRONTS[cost] for cost in COSTS if cost in each.fronts),
     )
-
-
-def size(amount: int) -> str:
-    """Bytes in a unit that fits.
-
-    >>> size(1_374_000), size(9_200)
-    ('1.4 MB', '9.2 kB')
-    """
-    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if amount >= unit:
-            return f"{amount / unit:.1f} {name}"
-    return f"{amount} B"
 
 
 def not_run(record: SweepRecord) -> Section | None:

@@ -1,8 +1,8 @@
 """A report as one HTML file that needs nothing else.
 
 In: a record and its details.  Out: the page as text.
-Not here: what is said (sections.py and the files beside it), the charts (plots.py); the page's form is page.html, its
-looks page.css, its searching and sorting page.js.
+Not here: what is said (document.py, sections/), the charts (svg.py); the page's structure is page.html, its style
+page.css, its searching and sorting page.js.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any
 from liftune.errors import EXTRAS, need
 from liftune.records.details import Details
 from liftune.records.run import RunRecord
-from liftune.report.base import CHAPTERS, plain_name
+from liftune.report.base import CHAPTERS
+from liftune.report.document import document
 from liftune.report.render.svg import svg
-from liftune.report.sections.results import rendered
-from liftune.report.sections.summary import overall
 
 #: Rows of a long table that stand in the page before its script takes over.
 ROWS_AT_ONCE = 8
@@ -33,16 +32,16 @@ def to_html(record: RunRecord, details: Details | None = None) -> str:
     from markupsafe import Markup
 
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    report = document(record, details)
     chapters = [
-        (name, title, [each for each in rendered(record, details) if each.chapter == name])
-        for name, title in CHAPTERS.items()
+        (name, title, [each for each in report.sections if each.chapter == name]) for name, title in CHAPTERS.items()
     ]
     # Ours, and free of data: the only things that are not escaped.
     looks, script = (Markup(_part(name)) for name in ("page.css", "page.js"))
     values: dict[str, Any] = {
-        "title": title(record),
-        "facts": facts(record),
-        "mood": overall(record) if record.comparisons else "undecided",
+        "title": report.title,
+        "facts": report.facts,
+        "verdict": report.verdict,
         "chapters": [each for each in chapters if each[2]],
         "svg": lambda chart: Markup(svg(chart)),
         "rows_at_once": ROWS_AT_ONCE,
@@ -51,22 +50,6 @@ def to_html(record: RunRecord, details: Details | None = None) -> str:
         "searchable": any(table.long for _, _, group in chapters for each in group for table in each.section.tables),
     }
     return page.from_string(_part("page.html")).render(values)
-
-
-def title(record: RunRecord) -> str:
-    """What was tuned, how, on what."""
-    data = f" on {plain_name(record.data)}" if record.data else ""
-    return f"{plain_name(record.model)}, {record.method or 'as it is'}{data}"
-
-
-def facts(record: RunRecord) -> list[str]:
-    """One glance at what the run was."""
-    rows = record.rows
-    found = [record.task.value.replace("_", " ")]
-    if record.labels:
-        found.append(f"{len(record.labels)} labels")
-    found.append(f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test rows")
-    return [*found, *([record.started[:10]] if record.started else [])]
 
 
 def _part(name: str) -> str:

@@ -1,7 +1,7 @@
 """Charts as SVG that takes its colours and its type from the page.
 
 In: a Chart.  Out: an <svg> element as text, the same every time.
-Not here: what a chart shows (chart.py), the page around it (html.py).
+Not here: what a chart shows (charts.py), the page around it (html.py).
 
 Colours are drawn as stand-ins and become CSS variables; text stays text.
 """

@@ -1,6 +1,6 @@
 """Sections as text: for a terminal, and as Markdown.
 
-In: Sections.  Out: lines.  Not here: what they say (sections.py).
+In: a record, or Sections.  Out: lines.  Not here: what they say (document.py, sections/).
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from rich.text import Text
 
 from liftune.records.details import Details
 from liftune.records.run import RunRecord
-from liftune.report.sections.results import ReportTable, Section, sections
+from liftune.report.base import ReportTable, Section
+from liftune.report.document import document
 
 
 def to_markdown(record: RunRecord, details: Details | None = None) -> str:
     """The whole report as Markdown; without details, only what the record alone says."""
-    parts = [f"# liftune report: {record.run}"]
-    for section in sections(record, details):
+    report = document(record, details)
+    parts = [f"# liftune report: {report.run}"]
+    for section in (each.section for each in report.sections):
         parts.append(f"## {section.title}")
         parts += [markdown_table(table) for table in section.tables]
         parts += [f"```console\n$ {command}\n```" for command in section.commands]

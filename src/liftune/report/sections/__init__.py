@@ -1,1 +1,17 @@
-"""What a report says, one function a section."""
+"""The sections of a report: each module registers its own in SECTIONS.
+
+Within a chapter, sections stand in the order of this list.
+"""
+
+from liftune.report.sections import (  # noqa: F401, I001 - they register, in this order
+    summary,
+    results,
+    verdict,
+    predictions,
+    calibration,
+    cost,
+    data_quality,
+    learning_curve,
+    training,
+    run,
+)

@@ -1,13 +1,14 @@
 """What a report says of calibration and of thresholds.
 
-In: a RunRecord.  Out: Sections.  Not here: how they are registered (sections.py).
+In: a RunRecord.  Out: Sections.  Not here: how they are found (evaluation/).
 """
 
 from __future__ import annotations
 
+from liftune.formatting import interval, number, p_value
 from liftune.records.calibration import Calibration, CalibrationScores, Decisions
 from liftune.records.run import RunRecord
-from liftune.report.base import ReportTable, Section, interval, number, p_value
+from liftune.report.base import SECTIONS, ReportTable, Section
 
 _HEADINGS = ("contender", "probabilities", "ECE", "log-loss", "Brier")
 _EXPLAINED = (
@@ -16,7 +17,10 @@ _EXPLAINED = (
 )
 
 
-def calibration_section(record: RunRecord) -> Section | None:
+@SECTIONS.entry(
+    "calibration", summary="Whether probabilities can be believed, before and after calibration.", chapter="answers"
+)
+def calibration(record: RunRecord) -> Section | None:
     """One or two rows a calibrated contender; Brier scores of the others too."""
     found = [(each.name, each.calibration) for each in record.contenders if each.calibration]
     if not found:
@@ -76,7 +80,8 @@ def _out_of_fold(found: Calibration | Decisions) -> str:
     return f" ({values}, {p_value(found.p_value)})"
 
 
-def decisions_section(record: RunRecord) -> Section | None:
+@SECTIONS.entry("decisions", summary="From which probability on labels are answered.", chapter="answers")
+def decisions(record: RunRecord) -> Section | None:
     """A sentence a contender; the thresholds that are used, as a table."""
     found = [(each.name, each.decisions) for each in record.contenders if each.decisions]
     if not found:

@@ -5,24 +5,14 @@ In: a RunRecord.  Out: sentences.  Not here: the verdicts themselves (sections.p
 
 from __future__ import annotations
 
-from liftune.metrics.registry import is_proportion
+from liftune.formatting import gain, number
 from liftune.records.run import RunRecord
-from liftune.report.base import number
 
 #: With fewer test rows than this, out-of-fold evidence is worth its time: they show no gain under 4 points of accuracy,
 #: and none under 6 where a tenth of the rows differ.
 FEW_TEST_ROWS = 200
 #: The folds that a hint names.
 HINTED_FOLDS = 5
-
-
-def amount(value: float, metric: str, *, sign: str = "") -> str:
-    """A difference in the unit that its reader thinks in.
-
-    >>> amount(0.0312, "accuracy", sign="+"), amount(0.0312, "log_loss")
-    ('+3.1', '0.031')
-    """
-    return f"{value * 100:{sign}.1f}" if is_proportion(metric) else f"{value:{sign}.3f}"
 
 
 def claims(record: RunRecord) -> tuple[str, ...]:
@@ -63,10 +53,10 @@ def _detectable(record: RunRecord) -> tuple[str, ...]:
     last = record.comparisons[-1]
     if last.smallest_detectable_gain is None:
         return ()
-    unit = " points" if is_proportion(last.metric) else ""
+    least = gain(last.metric, last.smallest_detectable_gain, signed=False)
     return (
         f"Differing as {last.b} and {last.a} do, {record.rows.test:,} rows show a true gain of "
-        f"{amount(last.smallest_detectable_gain, last.metric)}{unit} in four cases of five, a smaller one less often.",
+        f"{least} in four cases of five, a smaller one less often.",
     )
 
 

@@ -5,9 +5,9 @@ In: a RunRecord, for some its Details.  Out: Sections.  Not here: speed and plan
 
 from __future__ import annotations
 
-from liftune.records.details import Details
+from liftune.formatting import gain, seconds, size
 from liftune.records.run import Contender, RunRecord
-from liftune.report.base import SECTIONS, ReportTable, Section, gain, seconds, size
+from liftune.report.base import SECTIONS, ReportTable, Section
 
 #: Rungs whose cost is worth a comparison.
 _COMPARED = ("probe", "tuned", "full")
@@ -65,9 +65,3 @@ def _saved(contender: Contender) -> str:
     if contender.saved_bytes is not None:
         return size(contender.saved_bytes)
     return f"~ {size(4 * contender.trainable_parameters)}"
-
-
-@SECTIONS.entry("command", summary="The command that asks for this run.", of_details=True)
-def command(record: RunRecord, details: Details) -> Section:
-    """From spec.json, whatever was by default left out."""
-    return Section("The command", commands=(details.command,))

@@ -8,14 +8,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from liftune.formatting import clipped, interval, p_value
 from liftune.records.data import Audit, LabelErrorSummary, Shift
-from liftune.report.base import ReportTable, Section, interval, p_value
+from liftune.records.run import RunRecord
+from liftune.report.base import SECTIONS, ReportTable, Section
 
 if TYPE_CHECKING:
     from liftune.data.clean import Cleaned
 
 #: Where a p-value speaks: as everywhere in liftune.
 _ALPHA = 0.05
+#: Of a suspect row's text.
+MOST_CHARACTERS = 60
+
+
+@SECTIONS.entry("audit", summary="What the rows themselves say.", chapter="data")
+def audit(record: RunRecord) -> Section:
+    """Counts of leaks, duplicates and conflicts."""
+    return Section("Data audit", audit_sentences(record.audit))
+
+
+@SECTIONS.entry("suspects", summary="Train rows whose label is likely wrong.", chapter="data")
+def suspects(record: RunRecord) -> Section | None:
+    """A few of them; the others are in suspects.jsonl."""
+    return suspects_section(record.suspects, "suspects.jsonl") if record.suspects else None
+
+
+@SECTIONS.entry("shift", summary="Whether test looks drawn as train was.", chapter="data")
+def shift(record: RunRecord) -> Section | None:
+    """A classifier's answer, and the words by which it knew."""
+    return shift_section(record.shift) if record.shift else None
 
 
 def audit_sentences(found: Audit) -> tuple[str, ...]:
@@ -84,7 +106,13 @@ def suspects_section(found: LabelErrorSummary, listing: str | None = None) -> Se
     if listing and found.listed:
         said.append(f"{listing} has the {found.listed:,} most suspect rows, worst first")
     rows = tuple(
-        (each.id, _shown(each.target), _shown(each.rather), f"{each.probability:.3f}", _short(each.text))
+        (
+            each.id,
+            _shown(each.target),
+            _shown(each.rather),
+            f"{each.probability:.3f}",
+            clipped(" ".join(each.text.split()), MOST_CHARACTERS),
+        )
         for each in found.top
     )
     tables = (ReportTable(("row", "label", "rather", "probability", "text"), rows, frozenset({3})),) if rows else ()
@@ -133,8 +161,3 @@ def cleaned_section(found: Cleaned) -> Section:
 
 def _shown(target: str | tuple[str, ...]) -> str:
     return target if isinstance(target, str) else ", ".join(target) or "-"
-
-
-def _short(text: str, most: int = 60) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 3] + "..."

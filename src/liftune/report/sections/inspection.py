@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from liftune.data.inspect import Inspection
 from liftune.records.data import Audit
+from liftune.report.base import ReportTable, Section
 from liftune.report.sections.data_quality import audit_sentences, cleaned_section, shift_section, suspects_section
-from liftune.report.sections.results import ReportTable, Section
 
 #: Labels and bad rows that are printed; all of them stand in --json.
 MOST_LINES = 30

@@ -5,8 +5,10 @@ In: a Curve.  Out: a Section.  Not here: the law behind it (evidence/powerlaw.py
 
 from __future__ import annotations
 
+from liftune.formatting import interval
 from liftune.records.learning_curve import Curve
-from liftune.report.base import ReportTable, Section, interval
+from liftune.records.run import RunRecord
+from liftune.report.base import SECTIONS, ReportTable, Section
 from liftune.report.charts import Lines, Series
 
 #: Where the tuned model's curve is no basis for a law.
@@ -63,3 +65,9 @@ def _lines(found: Curve, names: list[str], sizes: list[int]) -> tuple[Lines, ...
     what = f"validation {found.metric}"
     ends = "; ".join(f"{each.name} from {each.y[0]:.3f} to {each.y[-1]:.3f}" for each in series if each.y)
     return (Lines("Score by training rows", f"{what} by train rows: {ends}", tuple(series), "train rows", what),)
+
+
+@SECTIONS.entry("curve", summary="Scores against training rows, and what more of them would bring.", chapter="data")
+def curve(record: RunRecord) -> Section | None:
+    """One row a size, one column a contender; the next step in words."""
+    return curve_section(record.curve) if record.curve else None

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from liftune.formatting import clipped, interval, unbracketed
 from liftune.records.base import Interval
 from liftune.records.details import Details, Flip
 from liftune.records.run import RunRecord
-from liftune.report.base import SECTIONS, ReportTable, Section, clipped, interval, unbracketed
+from liftune.report.base import SECTIONS, ReportTable, Section
 from liftune.report.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
 from liftune.tasks import task_of
 

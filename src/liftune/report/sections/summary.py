@@ -5,9 +5,10 @@ In: a RunRecord.  Out: one Section.  Not here: each comparison in full (sections
 
 from __future__ import annotations
 
+from liftune.formatting import gain, interval
 from liftune.records.base import Comparison, Verdict
 from liftune.records.run import RunRecord
-from liftune.report.base import SECTIONS, Section, gain, interval
+from liftune.report.base import SECTIONS, Section
 from liftune.report.charts import Dots
 from liftune.report.sections.claims import recommendation
 

@@ -1,0 +1,109 @@
+"""How numbers and names are written, wherever a person reads them.
+
+In: a value, and where its unit depends on it the metric.  Out: text.
+Not here: sentences (report/), the numbers themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from liftune.metrics.registry import is_proportion
+from liftune.records.base import Interval
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A value, or a dash where it is undefined."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def count(parameters: int) -> str:
+    """A number of parameters in three digits.
+
+    >>> count(340_230), count(2_310), count(6)
+    ('340k', '2.31k', '6')
+    """
+    for amount, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if parameters >= amount:
+            return f"{parameters / amount:.3g}{unit}"
+    return str(parameters)
+
+
+def size(in_bytes: int | None) -> str:
+    """Bytes in three digits, or a dash.
+
+    >>> size(1_371_232), size(1_043_000), size(None)
+    ('1.31 MiB', '0.995 MiB', '-')
+    """
+    if in_bytes is None:
+        return "-"
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if in_bytes >= 1000 * unit / 1024:  # three digits do not hold 1,018 KiB
+            return f"{in_bytes / unit:.3g} {name}"
+    return f"{in_bytes} B"
+
+
+def p_value(value: float) -> str:
+    """As precise as such a number can be taken.
+
+    >>> p_value(0.04321), p_value(1e-30)
+    ('p = 0.043', 'p < 0.0001')
+    """
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
+
+
+def interval(score: Interval) -> str:
+    """Value and interval; shares as shares.
+
+    >>> interval(Interval(value=0.5481, low=0.499, high=0.596)), interval(Interval(value=None))
+    ('0.548 [0.499, 0.596]', 'undefined')
+    """
+    if score.value is None:
+        return "undefined"
+    if score.low is None or score.high is None:
+        return f"{score.value:.3f}"
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+
+
+def unbracketed(scores: Iterable[Interval]) -> tuple[str, ...]:
+    """A sentence on values without an interval, where there are any."""
+    if any(each.value is not None and each.low is None for each in scores):
+        return ("A number without brackets has no interval: resampling its rows gives the same value every time.",)
+    return ()
+
+
+def gain(
+    metric: str, value: float | None, low: float | None = None, high: float | None = None, *, signed: bool = True
+) -> str:
+    """A difference of a metric, with its interval where there is one; of a proportion in points.
+
+    >>> gain("accuracy", 0.02, -0.03, 0.07), gain("accuracy", 0.068, signed=False), gain("rmse", None)
+    ('+2.0 points of accuracy [-3.0, +7.0]', '6.8 points of accuracy', '- of rmse')
+    """
+    points, sign = is_proportion(metric), "+" if signed else ""
+
+    def shown(amount: float | None) -> str:
+        return "-" if amount is None else f"{amount * 100:{sign}.1f}" if points else f"{amount:{sign}.3f}"
+
+    text = f"{shown(value)}{' points' if points else ''} of {metric}"
+    return text if low is None or high is None else f"{text} [{shown(low)}, {shown(high)}]"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds, or a dash."""
+    return "-" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def clipped(text: str, most: int) -> str:
+    """At most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def plain_name(name: str) -> str:
+    """A hub id as it is; of a path on a disk only the last part, which says nothing of its owner.
+
+    >>> plain_name("~/someone/reviews.csv"), plain_name("stanfordnlp/imdb")
+    ('reviews.csv', 'stanfordnlp/imdb')
+    """
+    return PurePath(name).name if PurePath(name).is_absolute() or name.startswith(("~", ".")) else name
