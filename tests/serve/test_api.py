@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import PATIENCE, FakeEngine, FakeLane, facts, fake_app
+from serving import PATIENCE, FakeEngine, FakeExecutor, fake_app, info
 from starlette.testclient import TestClient
 
 from liftune.errors import SpecError
@@ -30,15 +30,20 @@ SMALL = Limits(texts=3, characters=20, body_bytes=500, queue_rows=4, wait_second
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    with TestClient(fake_app(tmp_path, keys=Credentials(admin_token="admin"), limits=SMALL)) as found:
+    with TestClient(fake_app(tmp_path, credentials=Credentials(admin_token="admin"), limits=SMALL)) as found:
         yield found
 
 
 def refused(response: Any, status: int) -> dict[str, str]:
+    """The problem of RFC 9457 that a response holds."""
     assert response.status_code == status, response.text
-    found = response.json()
-    assert sorted(found) == ["hint", "what", "where"]
-    return found
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert sorted(problem) == ["detail", "hint", "status", "title", "type", "where"]
+    assert (problem["type"], problem["status"]) == ("about:blank", status)
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
 
 
 def classify(client: TestClient, **body: Any) -> Any:
@@ -63,8 +68,8 @@ def test_pairs_are_for_models_of_pairs(client: TestClient, tmp_path: Path) -> No
     (found,) = classify(client, model="pair", texts=["a"], pairs=["b"]).json()["results"]
     assert (found["text"], found["text_pair"]) == ("a", "b")
     assert "pairs" in refused(classify(client, model="pair", texts=["a"]), 422)["where"]
-    assert "single texts" in refused(classify(client, model="two", texts=["a"], pairs=["b"]), 422)["what"]
-    assert "2 texts" in refused(classify(client, model="pair", texts=["a", "b"], pairs=["b"]), 422)["what"]
+    assert "single texts" in refused(classify(client, model="two", texts=["a"], pairs=["b"]), 422)["detail"]
+    assert "2 texts" in refused(classify(client, model="pair", texts=["a", "b"], pairs=["b"]), 422)["detail"]
 
 
 def test_the_model_may_be_left_out_where_there_is_one(client: TestClient, tmp_path: Path) -> None:
@@ -74,7 +79,7 @@ def test_the_model_may_be_left_out_where_there_is_one(client: TestClient, tmp_pa
 
 
 def test_an_unknown_model_is_told_the_nearest(client: TestClient) -> None:
-    assert "did you mean two?" in refused(classify(client, model="twoo", texts=["a"]), 404)["what"]
+    assert "did you mean two?" in refused(classify(client, model="twoo", texts=["a"]), 404)["detail"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,7 @@ def test_a_question_of_another_shape_is_refused_by_its_place(body: Any, where: s
 def test_what_is_no_json_is_refused(body: bytes, client: TestClient) -> None:
     response = client.post("/v1/classify", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code in (400, 422)
-    assert refused(response, response.status_code)["what"]
+    assert refused(response, response.status_code)["detail"]
 
 
 def test_limits_are_told_with_how_to_keep_them(client: TestClient) -> None:
@@ -113,25 +118,25 @@ def test_limits_are_told_with_how_to_keep_them(client: TestClient) -> None:
 
 
 def test_a_full_queue_is_503_and_a_slow_answer_504(tmp_path: Path) -> None:
-    lane = FakeLane(hold=True)
+    executor = FakeExecutor(hold=True)
     limits = Limits(queue_rows=1, batch_rows=1, wait_seconds=0, seconds=0.3)
-    with TestClient(fake_app(tmp_path, lane=lane, limits=limits)) as client:
+    with TestClient(fake_app(tmp_path, executor=executor, limits=limits)) as client:
         found: list[Any] = []
         ask = [threading.Thread(target=lambda: found.append(classify(client, texts=["a"]))) for _ in range(1)]
         ask[0].start()
-        assert lane.begun.wait(PATIENCE)
+        assert executor.started.wait(PATIENCE)
         full = classify(client, texts=["a", "b"])
         assert int(full.headers["Retry-After"]) >= 1
-        assert "queue is full" in refused(full, 503)["what"]
+        assert "queue is full" in refused(full, 503)["detail"]
         ask[0].join(PATIENCE)
-        assert "within" in refused(found[0], 504)["what"]
-        lane.go.set()
+        assert "within" in refused(found[0], 504)["detail"]
+        executor.go.set()
         assert classify(client, texts=["a"]).status_code == 200
 
 
 def test_a_defect_is_told_as_one(tmp_path: Path) -> None:
     with TestClient(fake_app(tmp_path), raise_server_exceptions=False) as client:
-        assert "ZeroDivisionError" in refused(classify(client, texts=["defect"]), 500)["what"]
+        assert "ZeroDivisionError" in refused(classify(client, texts=["defect"]), 500)["detail"]
         assert classify(client, texts=["a"]).status_code == 200
 
 
@@ -145,7 +150,7 @@ def test_models_come_and_go_behind_the_admin_token(client: TestClient, tmp_path:
     assert len(classify(client, model="mine", texts=["a"]).json()["results"][0]["probabilities"]) == 6
     assert (
         "loaded already"
-        in refused(client.post("/v1/models", json={"path": path, "name": "mine"}, headers=ADMIN), 409)["what"]
+        in refused(client.post("/v1/models", json={"path": path, "name": "mine"}, headers=ADMIN), 409)["detail"]
     )
     again = client.post("/v1/models", json={"path": path, "name": "mine", "replace": True}, headers=ADMIN)
     assert again.status_code == 201
@@ -171,7 +176,7 @@ def test_without_an_admin_token_nobody_changes_the_models(tmp_path: Path) -> Non
 
 
 def test_a_token_is_asked_for_but_by_the_open_pages(tmp_path: Path) -> None:
-    with TestClient(fake_app(tmp_path, keys=Credentials("secret", "admin"))) as client:
+    with TestClient(fake_app(tmp_path, credentials=Credentials("secret", "admin"))) as client:
         for path in ("/", "/docs", "/openapi.json", "/healthz", "/readyz"):
             assert client.get(path).status_code == 200
         for path in ("/v1/models", "/metrics", "/v1/models/two", "/v1/models/two/report"):
@@ -188,8 +193,8 @@ def test_a_token_is_asked_for_but_by_the_open_pages(tmp_path: Path) -> None:
 
 def test_a_local_server_answers_to_its_own_name_alone(tmp_path: Path) -> None:
     """Else a web page could reach it under a name that resolves to this machine."""
-    keys = Credentials(hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}))
-    with TestClient(fake_app(tmp_path, keys=keys)) as client:
+    credentials = Credentials(hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}))
+    with TestClient(fake_app(tmp_path, credentials=credentials)) as client:
         for host, status in (("localhost:8000", 200), ("[::1]:8000", 200), ("evil.example", 403), ("", 403)):
             assert client.get("/healthz", headers={"Host": host}).status_code == status, host
 
@@ -223,7 +228,7 @@ def test_what_is_not_there_is_told_in_the_same_form(client: TestClient) -> None:
     assert refused(client.get("/nothing"), 404)["where"] == "GET /nothing"
     refused(client.put("/v1/classify", json={}), 405)
     refused(client.get("/v1/models/nobody"), 404)
-    assert "no report" in refused(client.get("/v1/models/two/report"), 404)["what"]
+    assert "no report" in refused(client.get("/v1/models/two/report"), 404)["detail"]
 
 
 def test_metrics_count_requests_texts_and_batches(client: TestClient) -> None:
@@ -274,6 +279,22 @@ def test_the_docs_tell_every_route(client: TestClient) -> None:
             assert f"{method.upper()} {path}" in told
 
 
+def test_the_description_gives_every_error_as_a_problem(client: TestClient) -> None:
+    description = client.get("/openapi.json").json()
+    assert {"title", "status", "detail", "where", "hint"} <= set(
+        description["components"]["schemas"]["Problem"]["properties"]
+    )
+    errors = [
+        response
+        for methods in description["paths"].values()
+        for operation in methods.values()
+        for status, response in operation["responses"].items()
+        if not status.startswith("2")
+    ]
+    assert len(errors) > 20
+    assert {tuple(each["content"]) for each in errors} == {("application/problem+json",)}
+
+
 @pytest.fixture
 def deciding(tmp_path: Path) -> Iterator[TestClient]:
     """A model with a table to abstain by, and one with thresholds: each label's own."""
@@ -281,15 +302,15 @@ def deciding(tmp_path: Path) -> Iterator[TestClient]:
 
     def open_model(path: Path) -> tuple[Engine, ModelInfo]:
         if path.name == "sure":
-            return FakeEngine(FakeLane(), 2), replace(facts(2), cutoffs=(sure,))
-        many = facts(2, task=TaskKind.MULTI_LABEL)
-        return FakeEngine(FakeLane(), 2), replace(many, thresholds=(0.9, 0.4))
+            return FakeEngine(FakeExecutor(), 2), replace(info(2), cutoffs=(sure,))
+        many = info(2, task=TaskKind.MULTI_LABEL)
+        return FakeEngine(FakeExecutor(), 2), replace(many, thresholds=(0.9, 0.4))
 
-    catalogue = ModelRegistry(open_model)
+    models = ModelRegistry(open_model)
     for name in ("sure", "many"):
         (tmp_path / name).mkdir()
-        catalogue.load(str(tmp_path / name))
-    with TestClient(make_app(catalogue)) as found:
+        models.load(str(tmp_path / name))
+    with TestClient(make_app(models)) as found:
         yield found
 
 
@@ -301,7 +322,7 @@ def test_a_row_of_which_the_model_is_too_unsure_gets_no_label(deciding: TestClie
     (found,) = classify(deciding, model="sure", texts=["a"]).json()["results"]
     assert "abstained" not in found
     assert found["label"] == "label1"
-    assert "0.95" in refused(classify(deciding, model="sure", texts=["a"], min_precision=0.95), 422)["what"]
+    assert "0.95" in refused(classify(deciding, model="sure", texts=["a"], min_precision=0.95), 422)["detail"]
     assert refused(classify(deciding, model="sure", texts=["a"], min_precision=1.5), 422)["where"] == "min_precision"
 
 

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import PATIENCE, FakeEngine, FakeLane
+from serving import PATIENCE, FakeEngine, FakeExecutor
 
 from liftune.serve.batcher import DynamicBatcher
 from liftune.serve.engine import BatchExecutor, Work
-from liftune.serve.errors import Refused
+from liftune.serve.errors import RequestError
 from liftune.serve.limits import Limits
-from liftune.serve.queue import Batch, Full, RequestQueue, Ticket, deliver
+from liftune.serve.queue import Batch, QueueFullError, RequestQueue, Ticket, deliver
 
 LIMITS = Limits(queue_rows=10, batch_rows=4, batch_tokens=100, wait_seconds=1.0)
 
 
-def ticket(lane: BatchExecutor, *tokens: int, at: float = 0.0, done: list[Ticket] | None = None) -> Ticket:
+def ticket(executor: BatchExecutor, *tokens: int, at: float = 0.0, done: list[Ticket] | None = None) -> Ticket:
     works = [Work(each, None, position) for position, each in enumerate(tokens)]
-    return Ticket(lane, works, at, (lambda _: None) if done is None else done.append)
+    return Ticket(executor, works, at, (lambda _: None) if done is None else done.append)
 
 
 def taken(found: Batch | float | None) -> list[int]:
@@ -30,92 +30,92 @@ def taken(found: Batch | float | None) -> list[int]:
 
 
 def test_rows_wait_for_company_but_not_for_long() -> None:
-    waiting, lane = RequestQueue(LIMITS), FakeLane()
-    assert waiting.next(0.0) is None
-    waiting.add(ticket(lane, 10, at=5.0))
-    assert waiting.next(5.25) == pytest.approx(0.75)
-    waiting.add(ticket(lane, 20, at=5.5))
-    assert taken(waiting.next(6.0)) == [10, 20]
-    assert (waiting.rows, waiting.tokens, waiting.next(9.0)) == (0, 0, None)
+    queue, executor = RequestQueue(LIMITS), FakeExecutor()
+    assert queue.next(0.0) is None
+    queue.add(ticket(executor, 10, at=5.0))
+    assert queue.next(5.25) == pytest.approx(0.75)
+    queue.add(ticket(executor, 20, at=5.5))
+    assert taken(queue.next(6.0)) == [10, 20]
+    assert (queue.rows, queue.tokens, queue.next(9.0)) == (0, 0, None)
 
 
 @pytest.mark.parametrize(("tokens", "batch"), [((60, 40), [60, 40]), ((1, 1, 1, 1, 1), [1, 1, 1, 1]), ((300,), [300])])
 def test_a_full_batch_waits_no_longer(tokens: Sequence[int], batch: list[int]) -> None:
     """Full of tokens, full of rows, or of one row that is longer than the budget."""
-    waiting = RequestQueue(LIMITS)
-    waiting.add(ticket(FakeLane(), *tokens, at=5.0))
-    assert taken(waiting.next(5.0)) == batch
+    queue = RequestQueue(LIMITS)
+    queue.add(ticket(FakeExecutor(), *tokens, at=5.0))
+    assert taken(queue.next(5.0)) == batch
 
 
 def test_a_batch_stays_within_its_tokens_and_in_order() -> None:
-    waiting = RequestQueue(LIMITS)
-    waiting.add(ticket(FakeLane(), 50, 40, 30, 5))
-    assert taken(waiting.next(0.0)) == [50, 40]
-    assert taken(waiting.next(1.0)) == [30, 5]
+    queue = RequestQueue(LIMITS)
+    queue.add(ticket(FakeExecutor(), 50, 40, 30, 5))
+    assert taken(queue.next(0.0)) == [50, 40]
+    assert taken(queue.next(1.0)) == [30, 5]
 
 
-def test_lanes_are_apart_and_the_oldest_row_goes_first() -> None:
-    waiting, one, other = RequestQueue(LIMITS), FakeLane(), FakeLane()
-    waiting.add(ticket(one, 1, at=1.0))
-    waiting.add(ticket(other, 2, at=0.5))
-    waiting.add(ticket(one, 3, at=2.0))
-    assert taken(waiting.next(3.0)) == [2]
-    assert taken(waiting.next(3.0)) == [1, 3]
+def test_executors_are_apart_and_the_oldest_row_goes_first() -> None:
+    queue, one, other = RequestQueue(LIMITS), FakeExecutor(), FakeExecutor()
+    queue.add(ticket(one, 1, at=1.0))
+    queue.add(ticket(other, 2, at=0.5))
+    queue.add(ticket(one, 3, at=2.0))
+    assert taken(queue.next(3.0)) == [2]
+    assert taken(queue.next(3.0)) == [1, 3]
 
 
 def test_a_full_lane_does_not_wait_for_an_older_row_of_another() -> None:
-    waiting, one, other = RequestQueue(LIMITS), FakeLane(), FakeLane()
-    waiting.add(ticket(one, 1, at=0.0))
-    waiting.add(ticket(other, 100, at=0.1))
-    assert taken(waiting.next(0.2)) == [100]
-    assert waiting.next(0.2) == pytest.approx(0.8)
+    queue, one, other = RequestQueue(LIMITS), FakeExecutor(), FakeExecutor()
+    queue.add(ticket(one, 1, at=0.0))
+    queue.add(ticket(other, 100, at=0.1))
+    assert taken(queue.next(0.2)) == [100]
+    assert queue.next(0.2) == pytest.approx(0.8)
 
 
 def test_the_queue_takes_all_rows_of_a_request_or_none() -> None:
-    waiting, lane = RequestQueue(LIMITS), FakeLane()
-    waiting.add(ticket(lane, *[1] * 8))
-    with pytest.raises(Full):
-        waiting.add(ticket(lane, 1, 1, 1))
-    assert (waiting.rows, waiting.tokens) == (8, 8)
-    waiting.add(ticket(lane, 1, 1))
+    queue, executor = RequestQueue(LIMITS), FakeExecutor()
+    queue.add(ticket(executor, *[1] * 8))
+    with pytest.raises(QueueFullError):
+        queue.add(ticket(executor, 1, 1, 1))
+    assert (queue.rows, queue.tokens) == (8, 8)
+    queue.add(ticket(executor, 1, 1))
 
 
 def test_who_has_gone_leaves_the_queue() -> None:
-    waiting, lane, done = RequestQueue(LIMITS), FakeLane(), []
-    gone, stays = ticket(lane, *[30] * 6, done=done), ticket(lane, 7, done=done)
-    waiting.add(gone)
-    waiting.add(stays)
-    batch = waiting.next(0.0)  # begun before its asker went
-    waiting.drop(gone)
-    assert (waiting.rows, waiting.tokens) == (1, 7)
+    queue, executor, done = RequestQueue(LIMITS), FakeExecutor(), []
+    gone, stays = ticket(executor, *[30] * 6, done=done), ticket(executor, 7, done=done)
+    queue.add(gone)
+    queue.add(stays)
+    batch = queue.next(0.0)  # begun before its asker went
+    queue.drop(gone)
+    assert (queue.rows, queue.tokens) == (1, 7)
     assert isinstance(batch, Batch)
     deliver(batch, [np.zeros(1)] * len(batch.entries))
     assert done == []
-    assert taken(waiting.next(1.0)) == [7]
-    waiting.drop(stays)
+    assert taken(queue.next(1.0)) == [7]
+    queue.drop(stays)
 
 
 def test_answers_go_to_their_rows_and_a_ticket_is_done_with_its_last() -> None:
-    waiting, lane, done = RequestQueue(LIMITS), FakeLane(), []
-    long, short = ticket(lane, 60, 30, 20, done=done), ticket(lane, 5, done=done)
-    waiting.add(long)
-    waiting.add(short)
-    first = waiting.next(0.0)
+    queue, executor, done = RequestQueue(LIMITS), FakeExecutor(), []
+    long, short = ticket(executor, 60, 30, 20, done=done), ticket(executor, 5, done=done)
+    queue.add(long)
+    queue.add(short)
+    first = queue.next(0.0)
     assert isinstance(first, Batch)
     deliver(first, ["a", "b"])
     assert done == []
-    second = waiting.next(1.0)
+    second = queue.next(1.0)
     assert isinstance(second, Batch)
     deliver(second, ["c", "d"])
     assert done == [long, short]
-    assert (long.found, short.found) == (["a", "b", "c"], ["d"])
+    assert (long.logits, short.logits) == (["a", "b", "c"], ["d"])
 
 
 def test_a_batch_that_fails_fails_its_own_tickets_once() -> None:
-    waiting, lane, done = RequestQueue(LIMITS), FakeLane(), []
-    waiting.add(ticket(lane, 60, 30, 20, done=done))
+    queue, executor, done = RequestQueue(LIMITS), FakeExecutor(), []
+    queue.add(ticket(executor, 60, 30, 20, done=done))
     for now in (0.0, 1.0):
-        batch = waiting.next(now)
+        batch = queue.next(now)
         assert isinstance(batch, Batch)
         deliver(batch, ValueError("no"))
     assert [str(each.error) for each in done] == ["no"]
@@ -127,14 +127,14 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 
 def test_requests_share_a_batch_and_get_their_own_answers() -> None:
     async def story() -> None:
-        lane = FakeLane()
+        executor = FakeExecutor()
         batcher = DynamicBatcher(Limits(batch_rows=3, wait_seconds=1e6))
         batcher.start()
-        two, five = FakeEngine(lane, 2), FakeEngine(lane, 5)
+        two, five = FakeEngine(executor, 2), FakeEngine(executor, 5)
         found = await asyncio.gather(
-            batcher.ask(lane, two.prepare(["a", "ab"])), batcher.ask(lane, five.prepare(["abcd"]))
+            batcher.compute(executor, two.prepare(["a", "ab"])), batcher.compute(executor, five.prepare(["abcd"]))
         )
-        assert lane.batches == [["a", "ab", "abcd"]]
+        assert executor.batches == [["a", "ab", "abcd"]]
         assert [[each.tolist() for each in rows] for rows in found] == [[[0, 1], [1, 0]], [[0, 0, 0, 0, 1]]]
         await batcher.close()
 
@@ -143,17 +143,17 @@ def test_requests_share_a_batch_and_get_their_own_answers() -> None:
 
 def test_closing_finishes_what_was_taken_and_takes_no_more() -> None:
     async def story() -> None:
-        lane = FakeLane(hold=True)
-        engine = FakeEngine(lane, 2)
+        executor = FakeExecutor(hold=True)
+        engine = FakeEngine(executor, 2)
         batcher = DynamicBatcher(Limits(batch_rows=1, wait_seconds=1e6))
         batcher.start()
-        asked = [asyncio.create_task(batcher.ask(lane, engine.prepare([text]))) for text in ("a", "ab")]
-        await asyncio.to_thread(lane.begun.wait)
+        asked = [asyncio.create_task(batcher.compute(executor, engine.prepare([text]))) for text in ("a", "ab")]
+        await asyncio.to_thread(executor.started.wait)
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0)
-        with pytest.raises(Refused, match="stopping"):
-            await batcher.ask(lane, engine.prepare(["late"]))
-        lane.go.set()
+        with pytest.raises(RequestError, match="stopping"):
+            await batcher.compute(executor, engine.prepare(["late"]))
+        executor.go.set()
         assert [[each.tolist() for each in rows] for rows in await asyncio.gather(*asked)] == [[[0, 1]], [[1, 0]]]
         await closing
 
@@ -162,20 +162,20 @@ def test_closing_finishes_what_was_taken_and_takes_no_more() -> None:
 
 def test_who_is_cancelled_is_not_computed_and_harms_no_other() -> None:
     async def story() -> None:
-        lane = FakeLane(hold=True)
-        engine = FakeEngine(lane, 2)
+        executor = FakeExecutor(hold=True)
+        engine = FakeEngine(executor, 2)
         batcher = DynamicBatcher(Limits(batch_rows=2, wait_seconds=0))
         batcher.start()
-        first = asyncio.create_task(batcher.ask(lane, engine.prepare(["first", "row"])))
-        await asyncio.to_thread(lane.begun.wait)
-        gone = asyncio.create_task(batcher.ask(lane, engine.prepare(["gone"])))
-        stays = asyncio.create_task(batcher.ask(lane, engine.prepare(["stays"])))
+        first = asyncio.create_task(batcher.compute(executor, engine.prepare(["first", "row"])))
+        await asyncio.to_thread(executor.started.wait)
+        gone = asyncio.create_task(batcher.compute(executor, engine.prepare(["gone"])))
+        stays = asyncio.create_task(batcher.compute(executor, engine.prepare(["stays"])))
         await asyncio.sleep(0)
         gone.cancel()
-        lane.go.set()
+        executor.go.set()
         await asyncio.gather(first, stays)
         assert gone.cancelled()
-        assert lane.batches == [["first", "row"], ["stays"]]
+        assert executor.batches == [["first", "row"], ["stays"]]
         await batcher.close()
 
     run(story())
@@ -183,19 +183,19 @@ def test_who_is_cancelled_is_not_computed_and_harms_no_other() -> None:
 
 def test_a_full_queue_says_when_to_come_again() -> None:
     async def story() -> None:
-        lane = FakeLane(hold=True)
-        engine = FakeEngine(lane, 2)
+        executor = FakeExecutor(hold=True)
+        engine = FakeEngine(executor, 2)
         batcher = DynamicBatcher(Limits(batch_rows=1, queue_rows=2, wait_seconds=0))
         batcher.start()
-        computed = asyncio.create_task(batcher.ask(lane, engine.prepare(["a"])))
-        await asyncio.to_thread(lane.begun.wait)
-        waits = asyncio.create_task(batcher.ask(lane, engine.prepare(["b", "c"])))
+        computed = asyncio.create_task(batcher.compute(executor, engine.prepare(["a"])))
+        await asyncio.to_thread(executor.started.wait)
+        waits = asyncio.create_task(batcher.compute(executor, engine.prepare(["b", "c"])))
         await asyncio.sleep(0)
-        with pytest.raises(Refused) as refused:
-            await batcher.ask(lane, engine.prepare(["d"]))
+        with pytest.raises(RequestError) as refused:
+            await batcher.compute(executor, engine.prepare(["d"]))
         assert refused.value.status == 503
         assert int(refused.value.headers["Retry-After"]) >= 1
-        lane.go.set()
+        executor.go.set()
         await asyncio.gather(computed, waits)
         await batcher.close()
 
@@ -204,13 +204,13 @@ def test_a_full_queue_says_when_to_come_again() -> None:
 
 def test_a_lane_that_fails_leaves_the_server_standing() -> None:
     async def story() -> None:
-        lane = FakeLane()
-        engine = FakeEngine(lane, 2)
+        executor = FakeExecutor()
+        engine = FakeEngine(executor, 2)
         batcher = DynamicBatcher(Limits(wait_seconds=0))
         batcher.start()
         with pytest.raises(ZeroDivisionError):
-            await batcher.ask(lane, engine.prepare(["a defect"]))
-        assert len(await batcher.ask(lane, engine.prepare(["fine"]))) == 1
+            await batcher.compute(executor, engine.prepare(["a defect"]))
+        assert len(await batcher.compute(executor, engine.prepare(["fine"]))) == 1
         await batcher.close()
 
     run(story())

@@ -45,7 +45,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def catalogue(ground: Path) -> ModelRegistry:
+def models(ground: Path) -> ModelRegistry:
     found = ModelRegistry(model_opener(ServeOptions([]), 2048))
     for name in LABELS:
         found.load(str(ground / name))
@@ -53,16 +53,18 @@ def catalogue(ground: Path) -> ModelRegistry:
 
 
 def test_models_of_two_six_and_many_labels_answer_in_one_batch_as_each_alone(
-    catalogue: ModelRegistry, ground: Path
+    models: ModelRegistry, ground: Path
 ) -> None:
     batches: list[Batch] = []
 
     async def story() -> list[list[Any]]:
         rows = len(TEXTS) * len(LABELS)
-        batcher = DynamicBatcher(Limits(batch_rows=rows, wait_seconds=1e6), seen=lambda batch, _: batches.append(batch))
+        batcher = DynamicBatcher(
+            Limits(batch_rows=rows, wait_seconds=1e6), on_batch=lambda batch, _: batches.append(batch)
+        )
         batcher.start()
-        engines = [catalogue.find(name).engine for name in LABELS]
-        found = await asyncio.gather(*(batcher.ask(each.lane, each.prepare(TEXTS)) for each in engines))
+        engines = [models.find(name).engine for name in LABELS]
+        found = await asyncio.gather(*(batcher.compute(each.executor, each.prepare(TEXTS)) for each in engines))
         await batcher.close()
         return list(found)
 
@@ -74,8 +76,8 @@ def test_models_of_two_six_and_many_labels_answer_in_one_batch_as_each_alone(
         np.testing.assert_allclose(np.stack(logits), alone, atol=1e-5, rtol=0)
 
 
-def test_the_interface_gives_what_predict_gives(catalogue: ModelRegistry, ground: Path) -> None:
-    with TestClient(make_app(catalogue, limits=Limits(wait_seconds=0))) as client:
+def test_the_interface_gives_what_predict_gives(models: ModelRegistry, ground: Path) -> None:
+    with TestClient(make_app(models, limits=Limits(wait_seconds=0))) as client:
         body = {"model": "six", "texts": TEXTS, "with_base": True}
         found = client.post("/v1/classify", json=body).json()["results"]
         assert all(each["shared"] for each in client.get("/v1/models").json()["models"])
@@ -91,9 +93,9 @@ def test_the_interface_gives_what_predict_gives(catalogue: ModelRegistry, ground
         assert one["base"]["probabilities"] == pytest.approx(other["base"]["probabilities"], abs=1e-5)
 
 
-def test_models_come_and_go_under_load_and_no_request_fails(catalogue: ModelRegistry, ground: Path) -> None:
+def test_models_come_and_go_under_load_and_no_request_fails(models: ModelRegistry, ground: Path) -> None:
     """Requests go on for as long as models are loaded, replaced and unloaded; each is answered, by the right model."""
-    app = make_app(catalogue, keys=Credentials(admin_token="admin"), limits=Limits(wait_seconds=0.001))
+    app = make_app(models, credentials=Credentials(admin_token="admin"), limits=Limits(wait_seconds=0.001))
     over = threading.Event()
     seen: list[tuple[int, int]] = []
 
@@ -124,10 +126,10 @@ def test_models_come_and_go_under_load_and_no_request_fails(catalogue: ModelRegi
     assert set(seen) == {(200, True)}
 
 
-def test_a_name_is_given_or_the_folders_own(ground: Path, catalogue: ModelRegistry) -> None:
+def test_a_name_is_given_or_the_folders_own(ground: Path, models: ModelRegistry) -> None:
     assert split_name("mood=runs/a=b") == ("mood", "runs/a=b")
     assert split_name("./runs/a=b") == (None, "./runs/a=b")
-    assert catalogue.find("six").path == (ground / "six").resolve()
+    assert models.find("six").path == (ground / "six").resolve()
 
 
 @pytest.mark.parametrize("asked", [None, "64"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import FakeLane, fake_app, serving
+from serving import FakeExecutor, fake_app, serving
 from starlette.testclient import TestClient
 
 from liftune.serve.auth import Credentials
@@ -35,7 +35,9 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """Models `two` and `six`; texts of more than 40 characters are too long."""
-    app = fake_app(tmp_path, lane=FakeLane(), keys=Credentials(admin_token="admin"), limits=Limits(characters=40))
+    app = fake_app(
+        tmp_path, executor=FakeExecutor(), credentials=Credentials(admin_token="admin"), limits=Limits(characters=40)
+    )
     (tmp_path / "two" / "record.json").write_text("{}", encoding="utf-8")
     (tmp_path / "two" / "report.html").write_text("<p>found</p>", encoding="utf-8")
     with serving(app) as found:
@@ -65,32 +67,32 @@ def page(browser: Any, address: str) -> Iterator[Any]:
 
 def test_texts_are_typed_and_answered_beside_the_base(page: Any) -> None:
     page.get_by_label("Texts").fill("abc\n\n<b>ab</b>")
-    page.get_by_role("button", name="Classify").click()
-    answers = page.locator("#answers > li")
+    page.get_by_role("button", name="Classify", exact=True).click()
+    answers = page.locator("#predictions > li")
     playwright.expect(answers).to_have_count(2)
     playwright.expect(answers.nth(0)).to_contain_text("abc")
-    playwright.expect(answers.nth(0).locator(".tuned .said")).to_have_text("label1")
-    playwright.expect(answers.nth(0).locator(".base .said")).to_have_text("label1")
-    playwright.expect(answers.nth(0).locator(".tuned .chosen .share")).to_have_text("73.1 %")
+    playwright.expect(answers.nth(0).locator(".tuned .summary")).to_have_text("label1")
+    playwright.expect(answers.nth(0).locator(".base .summary")).to_have_text("label1")
+    playwright.expect(answers.nth(0).locator(".tuned .chosen .share")).to_have_text("73.1%")
     playwright.expect(answers.nth(1).locator(".text")).to_have_text("<b>ab</b>")
-    page.get_by_label("beside the untuned model").uncheck()
+    page.get_by_label("compare with the base model").uncheck()
     page.get_by_label("Texts").press("Control+Enter")
-    playwright.expect(page.locator("#answers .base")).to_have_count(0)
+    playwright.expect(page.locator("#predictions .base")).to_have_count(0)
 
 
 def test_another_model_is_picked(page: Any) -> None:
     page.get_by_label("Model", exact=True).select_option("six")
     playwright.expect(page.locator("#facts")).to_contain_text("6 labels")
     page.get_by_label("Texts").fill("abcde")
-    page.get_by_role("button", name="Classify").click()
-    playwright.expect(page.locator("#answers .tuned .bars li")).to_have_count(6)
-    playwright.expect(page.locator("#answers .tuned .said")).to_have_text("label5")
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(page.locator("#predictions .tuned .bars li")).to_have_count(6)
+    playwright.expect(page.locator("#predictions .tuned .summary")).to_have_text("label5")
 
 
 def test_the_runs_verdict_and_report_are_at_hand(page: Any, address: str) -> None:
     playwright.expect(page.locator("#verdict")).to_contain_text("cannot be read")
     with page.context.expect_page() as opened:
-        page.get_by_role("link", name="Read the run's report").click()
+        page.get_by_role("link", name="Open the run's report").click()
     playwright.expect(opened.value.locator("p")).to_have_text("found")
     page.get_by_label("Model", exact=True).select_option("six")
     playwright.expect(page.locator("#about")).to_be_hidden()
@@ -101,11 +103,11 @@ def test_a_file_is_answered_and_its_answers_downloaded(page: Any, tmp_path: Path
     rows.write_text('\ufeffid,review,label\n1,"a, ""b""",x\n2,"two\nlines",y\n3,abc,z\n', encoding="utf-8")
     page.get_by_label("Choose a CSV file").set_input_files(rows)
     playwright.expect(page.locator("#column")).to_have_value("1")
-    page.get_by_role("button", name="Answer every row").click()
+    page.get_by_role("button", name="Classify every row").click()
     playwright.expect(page.locator("#table tbody tr")).to_have_count(3)
     with page.expect_download() as downloaded:
-        page.get_by_role("link", name="Download the answers").click()
-    assert downloaded.value.suggested_filename == "rows.answers.csv"
+        page.get_by_role("link", name="Download the predictions").click()
+    assert downloaded.value.suggested_filename == "rows.predictions.csv"
     lines = Path(downloaded.value.path()).read_bytes().decode().split("\r\n")
     assert lines[0] == "id,review,label,predicted_label,probabilities.label0,probabilities.label1"
     assert lines[1].startswith('1,"a, ""b""",x,label0,0.73')
@@ -119,20 +121,20 @@ def test_a_file_is_dropped(page: Any) -> None:
         " each.items.add(new File(['text;n\\nabc;1\\nab;2\\n'], 'a.csv')); return each; }"
     )
     page.dispatch_event("#drop", "drop", {"dataTransfer": data})
-    page.get_by_role("button", name="Answer every row").click()
+    page.get_by_role("button", name="Classify every row").click()
     playwright.expect(page.locator("#table tbody tr").nth(1)).to_contain_text("label0")
 
 
 def test_errors_are_told_kindly_and_go_away(page: Any, tmp_path: Path) -> None:
     alert = page.get_by_role("alert")
-    page.get_by_role("button", name="Classify").click()
+    page.get_by_role("button", name="Classify", exact=True).click()
     playwright.expect(alert).to_contain_text("There is no text yet")
     page.get_by_label("Texts").fill("a" * 41)
-    page.get_by_role("button", name="Classify").click()
-    playwright.expect(alert).to_contain_text("What helps: send at most 40 characters")
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(alert).to_contain_text("Hint: send at most 40 characters")
     page.get_by_label("Texts").fill("abc")
-    page.get_by_role("button", name="Classify").click()
-    playwright.expect(page.locator("#answers > li")).to_have_count(1)
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(page.locator("#predictions > li")).to_have_count(1)
     playwright.expect(alert).to_be_hidden()
     for name, content, told in (
         ("ragged.csv", b"text,label\na,b,c\n", "row 1 has 3 cells"),
@@ -143,12 +145,12 @@ def test_errors_are_told_kindly_and_go_away(page: Any, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         page.get_by_label("Choose a CSV file").set_input_files(tmp_path / name)
         if name == "long.csv":
-            page.get_by_role("button", name="Answer every row").click()
+            page.get_by_role("button", name="Classify every row").click()
         playwright.expect(alert).to_contain_text(told, ignore_case=True)
 
 
 def test_a_server_with_a_token_asks_for_it(browser: Any, tmp_path: Path) -> None:
-    with serving(fake_app(tmp_path, keys=Credentials("secret"))) as address:
+    with serving(fake_app(tmp_path, credentials=Credentials("secret"))) as address:
         opened = browser.new_page()
         opened.goto(address)
         opened.get_by_role("textbox", name="Token").fill("secret")
@@ -162,8 +164,8 @@ def test_a_server_with_a_token_asks_for_it(browser: Any, tmp_path: Path) -> None
 def test_nothing_is_wider_than_the_screen(width: int, page: Any) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.get_by_label("Texts").fill("a" * 40)
-    page.get_by_role("button", name="Classify").click()
-    playwright.expect(page.locator("#answers > li")).to_have_count(1)
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(page.locator("#predictions > li")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -26,7 +26,7 @@ ADMIN = {"Authorization": "Bearer admin"}
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_no_request_that_the_description_allows_or_forbids_breaks_the_server(mode, tmp_path: Path) -> None:
-    app = fake_app(tmp_path, keys=Credentials(admin_token="admin"), limits=Limits(wait_seconds=0))
+    app = fake_app(tmp_path, credentials=Credentials(admin_token="admin"), limits=Limits(wait_seconds=0))
     (tmp_path / "two" / "record.json").write_text("{}", encoding="utf-8")
     (tmp_path / "two" / "report.html").write_text("<p>found</p>", encoding="utf-8")
     asked = set()

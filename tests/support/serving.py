@@ -29,21 +29,21 @@ from liftune.types import Row
 PATIENCE = 60
 
 
-class FakeLane:
-    """Answers each row with a one at the position that its length says, and keeps what each batch held.
+class FakeExecutor:
+    """Gives each row a one at the position that its length says, and keeps what each batch held.
 
-    With `hold`, a batch waits until `go` is set; `begun` says that it does.
+    With `hold`, a batch waits until `go` is set; `started` says that it does.
     """
 
     def __init__(self, *, hold: bool = False) -> None:
         self.batches: list[list[Any]] = []
-        self.begun, self.go = threading.Event(), threading.Event()
+        self.started, self.go = threading.Event(), threading.Event()
         if not hold:
             self.go.set()
 
     def logits(self, work: Sequence[Work]) -> list[NDArray[np.float32]]:
         self.batches.append([each.encoded for each in work])
-        self.begun.set()
+        self.started.set()
         assert self.go.wait(PATIENCE)
         if any("defect" in str(each.encoded) for each in work):
             raise ZeroDivisionError("of no row's making")
@@ -53,8 +53,8 @@ class FakeLane:
 class FakeEngine:
     """A model of so many labels; a row costs a token a character."""
 
-    def __init__(self, lane: FakeLane, labels: int, base: FakeEngine | None = None) -> None:
-        self.lane, self._labels, self._base = lane, labels, base
+    def __init__(self, executor: FakeExecutor, labels: int, base: FakeEngine | None = None) -> None:
+        self.executor, self._labels, self._base = executor, labels, base
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         return [Work(len(str(row)), self._labels, row) for row in rows]
@@ -65,31 +65,35 @@ class FakeEngine:
         return self._base
 
 
-def facts(labels: int, *, pairs: bool = False, task: TaskKind = TaskKind.SINGLE_LABEL) -> ModelInfo:
+def info(labels: int, *, pairs: bool = False, task: TaskKind = TaskKind.SINGLE_LABEL) -> ModelInfo:
     names = tuple(f"label{i}" for i in range(labels)) if task.outputs_labels else ()
     return ModelInfo(task, names, pairs, "base", "lora", 64, "run", base_head="fresh")
 
 
-def fake_catalogue(root: Path, lane: FakeLane) -> ModelRegistry:
+def fake_models(root: Path, executor: FakeExecutor) -> ModelRegistry:
     """Folders `two`, `six` and `pair` that can be loaded; `two` is."""
 
     def open_model(path: Path) -> tuple[Engine, ModelInfo]:
         labels = {"two": 2, "six": 6, "pair": 3}.get(path.name)
         if labels is None:
             raise ArtifactError(f"{path.name} holds no run", where="path")
-        return FakeEngine(lane, labels, FakeEngine(lane, labels)), facts(labels, pairs=path.name == "pair")
+        return FakeEngine(executor, labels, FakeEngine(executor, labels)), info(labels, pairs=path.name == "pair")
 
     for name in ("two", "six", "pair", "empty"):
         (root / name).mkdir()
-    catalogue = ModelRegistry(open_model)
-    catalogue.load(str(root / "two"))
-    return catalogue
+    models = ModelRegistry(open_model)
+    models.load(str(root / "two"))
+    return models
 
 
 def fake_app(
-    root: Path, *, lane: FakeLane | None = None, keys: Credentials | None = None, limits: Limits | None = None
+    root: Path,
+    *,
+    executor: FakeExecutor | None = None,
+    credentials: Credentials | None = None,
+    limits: Limits | None = None,
 ) -> FastAPI:
-    return make_app(fake_catalogue(root, lane or FakeLane()), keys=keys, limits=limits)
+    return make_app(fake_models(root, executor or FakeExecutor()), credentials=credentials, limits=limits)
 
 
 @contextmanager

@@ -369,7 +369,7 @@ def serve(
     from liftune.serve.server import serve as run_server
 
     asked = ServeOptions(models, host, port, token, admin_token, insecure, device, precision, limit or ())
-    run_server(asked, say=Progress(quiet=quiet).log)
+    run_server(asked, log=Progress(quiet=quiet).log)
 
 
 @app.command("list")

@@ -1,6 +1,6 @@
-"""Runs and adapters as the server asks them: torch behind the engine's protocols.
+"""Adapters as the server's engines: torch behind the protocols of engine.py.
 
-In: a run or adapter folder.  Out: an Engine and its Facts.
+In: an adapter folder.  Out: an Engine and its ModelInfo.
 Not here: which models share memory and batches (models/multi_lora/).
 """
 
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 
 #: Tokenizers keep their truncation as state, and models of one base have one tokenizer.
 _TOKENISING = Lock()
-#: How many kernels oneDNN may keep, each a third of a MiB: requests bring ever new shapes, and it would keep 1,024.
+#: How many kernels oneDNN may keep, a third of a MiB each: requests have ever new shapes, and its default is 1,024.
 KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256"
 
 
 class AdapterEngine:
-    """One opened model."""
+    """One adapter on its base model, or a fully tuned model."""
 
-    def __init__(self, opened: PooledAdapter, door: AdapterLoader) -> None:
-        self._opened, self._door = opened, door
+    def __init__(self, adapter: PooledAdapter, loader: AdapterLoader) -> None:
+        self._adapter, self._loader = adapter, loader
         self._base: AdapterEngine | None = None
-        self.lane: BatchExecutor = opened.mixed_model
+        self.executor: BatchExecutor = adapter.mixed_model
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         """Rows as tokens."""
         with _TOKENISING:
-            chunk = self._opened.row_encoder.chunk(rows)
-        return [Work(len(each), self._opened.weights, each) for each in map(chunk.row, range(len(chunk)))]
+            chunk = self._adapter.row_encoder.chunk(rows)
+        return [Work(len(each), self._adapter.weights, each) for each in map(chunk.row, range(len(chunk)))]
 
     def base(self) -> AdapterEngine:
-        """The untuned model; loaded when first asked for."""
+        """The base model; loaded when first asked for."""
         if self._base is None:
-            self._base = self._door.base_of(self._opened)
+            self._base = self._loader.base_of(self._adapter)
         return self._base
 
 
 class AdapterLoader:
-    """Opens runs and adapters, and knows which of them share a lane.
+    """Opens adapters, and knows which of them share an executor.
 
     Args:
         tokens: of one forward pass at most.
@@ -60,16 +60,16 @@ class AdapterLoader:
         self._loading = Lock()
 
     def open(self, folder: Path) -> tuple[Engine, ModelInfo]:
-        """The model, and what is told of it.
+        """The model, and its description.
 
         Raises:
             LiftuneError: the adapter cannot be loaded.
         """
         need(*EXTRAS["tune"])
         with self._loading:
-            opened = self._adapters().open(folder)
-        card = opened.card
-        facts = ModelInfo(
+            adapter = self._adapters().open(folder)
+        card = adapter.card
+        info = ModelInfo(
             task=card.task,
             labels=card.labels,
             pairs=card.pairs,
@@ -78,27 +78,27 @@ class AdapterLoader:
             max_length=card.max_length,
             kind="run",
             base_head=card.head,
-            shared=opened.shared,
+            shared=adapter.shared,
             thresholds=card.thresholds,
             base_thresholds=card.base_thresholds,
             cutoffs=card.cutoffs,
         )
-        return self._engine(opened), facts
+        return self._engine(adapter), info
 
-    def base_of(self, opened: PooledAdapter) -> AdapterEngine:
-        """The untuned model of an opened one."""
+    def base_of(self, adapter: PooledAdapter) -> AdapterEngine:
+        """The base model, with the adapter's labels."""
         with self._loading:
-            return self._engine(self._adapters().load_base(opened.card))
+            return self._engine(self._adapters().load_base(adapter.card))
 
-    def _engine(self, opened: PooledAdapter) -> AdapterEngine:
+    def _engine(self, adapter: PooledAdapter) -> AdapterEngine:
         from liftune.hardware.measure import release_memory
 
         release_memory()  # loading read a base for each model
-        return AdapterEngine(opened, self)
+        return AdapterEngine(adapter, self)
 
     def _adapters(self) -> AdapterPool:
         if self._pool is None:
-            os.environ.setdefault(*KERNELS)  # read once, at the process's first product
+            os.environ.setdefault(*KERNELS)  # read once, at the process's first matrix product
             from dataclasses import replace
 
             from liftune.hardware.measure import measure_machine

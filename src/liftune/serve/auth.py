@@ -1,7 +1,7 @@
-"""The first thing that a request meets: may it come in, and how large is it.
+"""Who may send a request, and how large it may be: the middleware before the app.
 
-In: ASGI messages.  Out: the same to the app behind, or a refusal; a count of each request.
-Not here: what the app does with it (app.py).
+In: ASGI messages.  Out: the same to the app, or a problem; a count of each request.
+Not here: what the app does with a request (app.py).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from liftune.serve.errors import Refused, refusal
+from liftune.serve.errors import RequestError, problem_response
 from liftune.serve.limits import Limits
 
-#: What anyone may see: it holds nothing of the models.
+#: Pages without a token: they show nothing of the models.
 OPEN = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
-#: Methods that change which models there are.
+#: Methods that change something.
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Count = Callable[[str, int, float], None]
@@ -28,34 +28,41 @@ Count = Callable[[str, int, float], None]
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who may come in. Neither token is shown anywhere, not even in this object's repr."""
+    """Who may send requests. Neither token is shown anywhere, not even in this object's repr."""
 
     token: str | None = field(default=None, repr=False)
-    """For everything but the open pages; None lets all in."""
+    """For everything but the open pages; None asks for none."""
     admin_token: str | None = field(default=None, repr=False)
-    """To load and unload models; None lets nobody."""
+    """For loading and unloading models; None allows nobody to."""
     hosts: frozenset[str] | None = None
-    """Names that a request's Host may have, so that no web page reaches a local server under a name of its own."""
+    """What a request's Host may be; None allows any. It keeps web pages from reaching a local server by a name of
+    their own that resolves to this machine."""
 
     def check(self, scope: Scope) -> None:
-        """Raise Refused (401, 403) unless the request may come in."""
+        """Refuse a request without the right token or Host.
+
+        Raises:
+            RequestError: 401 or 403.
+        """
         headers = dict(scope["headers"])
         if self.hosts is not None and _host(headers) not in self.hosts:
-            raise Refused(403, "this server answers to its own machine alone", where="Host", hint="ask for 127.0.0.1")
+            raise RequestError(
+                403, "this server only serves its own machine", where="Host", hint="send requests to 127.0.0.1"
+            )
         given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
         admin = _equal(given, self.admin_token)
         if scope["path"].startswith("/v1/models") and scope["method"] in _CHANGES:
             if self.admin_token is None:
-                raise Refused(
+                raise RequestError(
                     403,
                     "models cannot be loaded or unloaded: this server was started without an admin token",
                     where="Authorization",
                     hint="start it with --admin-token or LIFTUNE_ADMIN_TOKEN",
                 )
             if not admin:
-                raise _unknown("the admin token")
+                raise _unauthorized("the admin token")
         elif self.token is not None and scope["path"] not in OPEN and not admin and not _equal(given, self.token):
-            raise _unknown("a token")
+            raise _unauthorized("a token")
 
 
 def _equal(given: bytes, token: str | None) -> bool:
@@ -63,10 +70,10 @@ def _equal(given: bytes, token: str | None) -> bool:
     return token is not None and hmac.compare_digest(given, token.encode())
 
 
-def _unknown(asked: str) -> Refused:
-    return Refused(
+def _unauthorized(needed: str) -> RequestError:
+    return RequestError(
         401,
-        f"{asked} is needed, and none or another was given",
+        f"{needed} is needed, and the request has none or a wrong one",
         where="Authorization",
         hint="send the header Authorization: Bearer TOKEN",
         headers={"WWW-Authenticate": "Bearer"},
@@ -79,37 +86,45 @@ def _host(headers: dict[bytes, bytes]) -> str:
 
 
 class AuthMiddleware:
-    """Stands before the app."""
+    """Checks each request before the app gets it, and counts it.
 
-    def __init__(self, app: ASGIApp, *, keys: Credentials, limits: Limits, count: Count) -> None:
-        self._app, self._keys, self._limits, self._count = app, keys, limits, count
+    Args:
+        count: called when a request has ended.
+    """
+
+    def __init__(self, app: ASGIApp, *, credentials: Credentials, limits: Limits, count: Count) -> None:
+        self._app, self._credentials, self._limits, self._count = app, credentials, limits, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status = time.monotonic(), 500
+        started, status = time.monotonic(), 500
 
-        async def sending(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            self._keys.check(scope)
+            self._credentials.check(scope)
             if scope["method"] in _CHANGES:
-                receive = await self._whole(scope, receive)
-            await self._app(scope, receive, sending)
-        except Refused as error:
-            await refusal(error)(scope, receive, sending)
+                receive = await self._read_body(scope, receive)
+            await self._app(scope, receive, send_counted)
+        except RequestError as error:
+            await problem_response(error)(scope, receive, send_counted)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._count(route, status, time.monotonic() - begun)
+            self._count(route, status, time.monotonic() - started)
 
-    async def _whole(self, scope: Scope, receive: Receive) -> Receive:
-        """The body, read as far as it may be, to be received again by the app."""
+    async def _read_body(self, scope: Scope, receive: Receive) -> Receive:
+        """The whole body, within its limits, to be received again by the app.
+
+        Raises:
+            RequestError: it is too large (413) or too slow (408).
+        """
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limits.body_bytes:
             raise self._too_large()
@@ -124,14 +139,14 @@ class AuthMiddleware:
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
-            raise Refused(408, "the body did not come in time", hint="send it again, or a smaller one") from None
-        left = [message if message["type"] == "http.disconnect" else {"type": "http.request", "body": bytes(body)}]
+            raise RequestError(408, "the body did not arrive in time", hint="send it again, or a smaller one") from None
+        messages = [message if message["type"] == "http.disconnect" else {"type": "http.request", "body": bytes(body)}]
 
-        async def again() -> Message:
-            return left.pop() if left else await receive()
+        async def receive_again() -> Message:
+            return messages.pop() if messages else await receive()
 
-        return again
+        return receive_again
 
-    def _too_large(self) -> Refused:
+    def _too_large(self) -> RequestError:
         mib = self._limits.body_bytes / 2**20
-        return Refused(413, f"a body of more than {mib:g} MiB", where="body", hint="send fewer texts at a time")
+        return RequestError(413, f"the body has more than {mib:g} MiB", where="body", hint="send fewer texts at a time")

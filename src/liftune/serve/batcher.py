@@ -1,7 +1,7 @@
-"""Requests' rows gathered into batches, computed on one thread, and handed back.
+"""Dynamic batching: the rows of concurrent requests are gathered into batches and computed on one thread.
 
-In: rows and the lane that computes them, from any number of requests at once.  Out: each request's logits.
-Not here: which rows go together (waiting.py), the computing (tuned.py, bundled.py), HTTP (app.py).
+In: rows and the executor that computes them, from any number of requests at once.  Out: each request's logits.
+Not here: which rows go together (queue.py), the computing (adapter_engine.py, bundle_engine.py), HTTP (app.py).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.serve.engine import BatchExecutor, Work
-from liftune.serve.errors import Refused
+from liftune.serve.errors import RequestError
 from liftune.serve.limits import Limits
-from liftune.serve.queue import Batch, Full, RequestQueue, Ticket, deliver
+from liftune.serve.queue import Batch, QueueFullError, RequestQueue, Ticket, deliver
 
-Seen = Callable[[Batch, float], None]
+OnBatch = Callable[[Batch, float], None]
 """Called with each batch and the seconds that it took."""
 
 
@@ -28,14 +28,15 @@ class DynamicBatcher:
     """The one queue of a server, and the one thread that computes.
 
     Args:
-        clock: seconds, for the rows' waiting.
+        clock: in seconds, for the time that rows wait.
+        on_batch: called after each batch.
     """
 
     def __init__(
-        self, limits: Limits, *, clock: Callable[[], float] = time.monotonic, seen: Seen | None = None
+        self, limits: Limits, *, clock: Callable[[], float] = time.monotonic, on_batch: OnBatch | None = None
     ) -> None:
-        self.waiting = RequestQueue(limits)
-        self._clock, self._seen = clock, seen
+        self.queue = RequestQueue(limits)
+        self._clock, self._on_batch = clock, on_batch
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="liftune")
         self._changed = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -43,73 +44,75 @@ class DynamicBatcher:
         self._tokens_per_second = 0.0
 
     def start(self) -> None:
-        """Begin to compute; to be called where a loop runs."""
+        """Start to compute; to be called where an event loop runs."""
         self._loop = asyncio.get_running_loop().create_task(self._run())
 
     @property
     def ready(self) -> bool:
-        """Whether rows are taken."""
+        """Whether it accepts rows."""
         return self._loop is not None and not self._loop.done() and not self._closing
 
-    async def ask(self, lane: BatchExecutor, works: Sequence[Work]) -> list[NDArray[np.float32]]:
-        """(C,) logits of each row, in order. Who is cancelled here leaves the queue.
+    async def compute(self, executor: BatchExecutor, works: Sequence[Work]) -> list[NDArray[np.float32]]:
+        """(C,) logits of each row, in order. Cancelling this call takes its rows out of the queue.
 
         Raises:
-            Refused: the queue is full (503), or the server is stopping.
+            RequestError: the queue is full (503), or the server is stopping.
         """
         if not self.ready:
-            raise Refused(503, "the server is stopping", hint="ask again in a moment", headers={"Retry-After": "5"})
+            raise RequestError(
+                503, "the server is stopping", hint="send the request again in a moment", headers={"Retry-After": "5"}
+            )
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done(ticket: Ticket) -> None:
             if not future.done():
                 future.set_result(None)
 
-        ticket = Ticket(lane, works, self._clock(), done)
+        ticket = Ticket(executor, works, self._clock(), done)
         try:
-            self.waiting.add(ticket)
-        except Full:
+            self.queue.add(ticket)
+        except QueueFullError:
             raise self._full(len(works)) from None
         self._changed.set()
         try:
             await future
         except asyncio.CancelledError:
-            self.waiting.drop(ticket)
+            self.queue.drop(ticket)
             raise
         if ticket.error is not None:
-            self.waiting.drop(ticket)
+            self.queue.drop(ticket)
             raise ticket.error
-        return ticket.found
+        return ticket.logits
 
     async def close(self) -> None:
-        """Take no more, and finish what was taken."""
+        """Accept no more rows, and compute those in the queue."""
         self._closing = True
         self._changed.set()
         if self._loop is not None:
             await self._loop
         self._worker.shutdown()
 
-    def _full(self, rows: int) -> Refused:
-        seconds = math.ceil(self.waiting.tokens / self._tokens_per_second) if self._tokens_per_second else 1
-        return Refused(
+    def _full(self, rows: int) -> RequestError:
+        seconds = math.ceil(self.queue.tokens / self._tokens_per_second) if self._tokens_per_second else 1
+        return RequestError(
             503,
-            f"the queue is full: {self.waiting.rows:,} rows wait, and {rows:,} more have no room",
-            hint="ask again later, or with fewer texts",
+            f"the queue is full: {self.queue.rows:,} rows wait, and there is no room for {rows:,} more",
+            hint="send the request again later, or with fewer texts",
             headers={"Retry-After": str(min(max(seconds, 1), 60))},
         )
 
     async def _run(self) -> None:
         while True:
-            found = self.waiting.next(math.inf if self._closing else self._clock())
-            if isinstance(found, Batch):
-                await self._compute(found)
-            elif found is None and self._closing:
+            due = self.queue.next(math.inf if self._closing else self._clock())
+            if isinstance(due, Batch):
+                await self._compute(due)
+            elif due is None and self._closing:
                 return
             else:
-                await self._wait(found)
+                await self._wait(due)
 
     async def _wait(self, seconds: float | None) -> None:
-        """Until something has come, or for so long."""
+        """Wait for new rows, or for so long."""
         self._changed.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -119,15 +122,15 @@ class DynamicBatcher:
 
     async def _compute(self, batch: Batch) -> None:
         works = [entry.work for entry in batch.entries]
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._worker, batch.lane.logits, works)
-        except Exception as error:  # whatever it is belongs to those who asked, and the next batch may be fine
+            logits = await asyncio.get_running_loop().run_in_executor(self._worker, batch.executor.logits, works)
+        except Exception as error:  # it goes to the requests of this batch, and the next batch may be fine
             deliver(batch, error)
             return
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
         rate = batch.tokens / max(seconds, 1e-6)
         self._tokens_per_second = 0.8 * (self._tokens_per_second or rate) + 0.2 * rate
-        deliver(batch, found)
-        if self._seen is not None:
-            self._seen(batch, seconds)
+        deliver(batch, logits)
+        if self._on_batch is not None:
+            self._on_batch(batch, seconds)

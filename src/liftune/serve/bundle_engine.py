@@ -1,7 +1,7 @@
-"""Exported bundles as the server asks them: no torch.
+"""Exported bundles as the server's engines: no torch.
 
-In: a bundle's folder.  Out: an Engine and its Facts.
-Not here: what runs a bundle (runtime).
+In: a bundle's folder.  Out: an Engine and its ModelInfo.
+Not here: what runs a bundle (inference/onnx_bundle.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BYTES_PER_TOKEN = 4
 
 
 class BundleExecutor:
-    """The rows of one bundle."""
+    """Computes the rows of one bundle."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
@@ -39,7 +39,7 @@ class BundleEngine:
     """One bundle."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self.lane: BatchExecutor = BundleExecutor(bundle)
+        self.executor: BatchExecutor = BundleExecutor(bundle)
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         """Rows as they are."""
@@ -52,23 +52,23 @@ class BundleEngine:
             ArtifactError: always.
         """
         raise ArtifactError(
-            "a bundle holds the tuned model alone: it has no base to ask",
+            "a bundle holds only the tuned model: it has no base model to compare with",
             where="with_base",
             hint="leave out with_base, or serve the run that the bundle was exported from",
         )
 
 
 def open_bundle(path: Path) -> tuple[Engine, ModelInfo]:
-    """The bundle, and what is told of it.
+    """The bundle, and its description.
 
     Raises:
         LiftuneError: it is damaged, or what runs it is not installed.
     """
-    from liftune.inference.onnx_bundle import Bundle  # onnxruntime's room: a server of runs alone does without
+    from liftune.inference.onnx_bundle import Bundle
 
     bundle = Bundle.open(path)
     card = bundle.card
-    facts = ModelInfo(
+    info = ModelInfo(
         task=card.task,
         labels=card.labels,
         pairs=card.pairs,
@@ -79,7 +79,7 @@ def open_bundle(path: Path) -> tuple[Engine, ModelInfo]:
         thresholds=card.thresholds,
         cutoffs=card.cutoffs,
     )
-    return BundleEngine(bundle), facts
+    return BundleEngine(bundle), info
 
 
 def _tokens(row: Row) -> int:

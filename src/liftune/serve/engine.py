@@ -1,7 +1,7 @@
-"""What the server knows of a model: its facts, and where rows for it are computed.
+"""What the server knows of a model: its description, and what computes its rows.
 
-In: nothing.  Out: Protocols that a tuned model (tuned.py), a bundle (bundled.py) and a test's fake meet.
-Not here: any of these, queues (waiting.py, batcher.py). This module needs no torch.
+In: nothing.  Out: Protocols of an adapter (adapter_engine.py), a bundle (bundle_engine.py) and a test's fake.
+Not here: any of these, queues (queue.py, batcher.py). This module needs no torch.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class Work(NamedTuple):
     """One row, ready to be computed."""
 
     tokens: int
-    """What it costs."""
+    """How many it has, or about."""
     model: Any
-    """Whatever the lane needs to know of the model."""
+    """Whatever the executor needs to know of the model."""
     encoded: Any
-    """Whatever the lane computes on."""
+    """Whatever the executor computes on."""
 
 
 class BatchExecutor(Protocol):
-    """Computes rows in one batch, of one model or of many that share a base; called from one thread at a time."""
+    """Computes one batch of rows, of one model or of many that share a base; called from one thread at a time."""
 
     def logits(self, work: Sequence[Work]) -> Sequence[NDArray[np.float32]]:
         """(C,) float32 of each row, in order; C may differ between rows of different models."""
@@ -40,19 +40,19 @@ class BatchExecutor(Protocol):
 
 
 class Engine(Protocol):
-    """A model as the server asks it."""
+    """A loaded model as the server uses it."""
 
     @property
-    def lane(self) -> BatchExecutor:
-        """Where its rows are computed; models whose lane is the same share batches."""
+    def executor(self) -> BatchExecutor:
+        """What computes its rows; models with the same executor share batches."""
         ...
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
-        """Rows as the lane takes them, in order; called from any thread."""
+        """Rows as the executor takes them, in order; called from any thread."""
         ...
 
     def base(self) -> Engine:
-        """The untuned model, with the tuned one's labels; slow when first called.
+        """The base model, with the tuned one's labels; slow when first called.
 
         Raises:
             LiftuneError: there is none here.
@@ -62,7 +62,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is told of a model."""
+    """A model's description."""
 
     task: TaskKind
     labels: tuple[str, ...]
@@ -73,21 +73,21 @@ class ModelInfo:
     kind: str
     """`run` or `bundle`."""
     base_head: Head | None = None
-    """Whether the untuned model's head was trained by anyone; None where there is no untuned model."""
+    """Whether the base model's head was trained by anyone; None where the base model is not there."""
     shared: bool = False
     """Whether its rows share batches with other models of its base."""
     thresholds: tuple[float, ...] | None = None
     base_thresholds: tuple[float, ...] | None = None
-    """Multi-label: as of `task.decide`, of the model and of its base."""
+    """Multi-label: as of `Task.decide`, of the model and of its base."""
     cutoffs: tuple[Cutoff, ...] = ()
-    """By which it abstains where a precision is asked for."""
+    """By which it abstains where a request asks for a precision."""
 
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model that is served under a name."""
+    """A model and the name that it is served by."""
 
     name: str
     path: Path
-    facts: ModelInfo
+    info: ModelInfo
     engine: Engine

@@ -1,85 +1,142 @@
-"""Errors as a client gets them: a status, and JSON of message, where and hint.
+"""Errors as a client gets them: RFC 9457 problem details (`application/problem+json`).
 
-In: LiftuneErrors and what FastAPI raises.  Out: responses.  Not here: what is refused (gate.py, rows.py, app.py).
+    title     the status in words
+    status    the HTTP status
+    detail    what went wrong, with the value that is wrong
+    where     the field, header or path; null where there is none
+    hint      what to do; null where there is nothing
+    type      always "about:blank": the status says what kind of problem it is
+
+In: LiftuneErrors, and whatever FastAPI raises.  Out: responses, and their description for OpenAPI.
+Not here: what liftune refuses (auth.py, validation.py, app.py).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from liftune.errors import LiftuneError
 
+MEDIA_TYPE = "application/problem+json"
+#: Nobody reads it, as the client has gone; nginx's number for that.
+CLIENT_CLOSED_REQUEST = 499
 
-class Refused(LiftuneError):  # noqa: N818 - it says what became of the request
-    """A request that is not answered, with the status that says so."""
+
+class Problem(BaseModel):
+    """Why a request failed, after RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    where: str | None
+    hint: str | None
+
+
+class RequestError(LiftuneError):
+    """A request that fails with a status of its own.
+
+    Args:
+        status: of HTTP, 4xx or 5xx.
+        headers: of the response.
+    """
 
     def __init__(
         self,
         status: int,
-        what: str,
+        message: str,
         *,
         where: str | None = None,
         hint: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(what, where=where, hint=hint)
+        super().__init__(message, where=where, hint=hint)
         self.status, self.headers = status, dict(headers or {})
 
 
-def refusal(error: LiftuneError) -> Response:
-    """The response to a request that a LiftuneError ended: its own status, or 422."""
-    status, headers = (error.status, error.headers) if isinstance(error, Refused) else (422, {})
-    return _response(status, error.message, error.where, error.hint, headers)
-
-
-def _response(
-    status: int, what: str, where: str | None, hint: str | None, headers: Mapping[str, str] | None = None
-) -> Response:
-    body = json.dumps({"what": what, "where": where, "hint": hint})
-    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
+def problem_response(error: LiftuneError) -> Response:
+    """The response to a request that an error ended: with its own status, or 422."""
+    status, headers = (error.status, error.headers) if isinstance(error, RequestError) else (422, {})
+    problem = Problem(
+        title="Client Closed Request" if status == CLIENT_CLOSED_REQUEST else HTTPStatus(status).phrase,
+        status=status,
+        detail=error.message,
+        where=error.where,
+        hint=error.hint,
+    )
+    # ASCII, as a message may quote half of a surrogate pair.
+    return Response(json.dumps(problem.model_dump()), status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of an app be answered so."""
+    """Let an app answer every error with a problem, and describe its errors so."""
 
-    async def refused(request: Request, error: Exception) -> Response:
+    async def of_liftune(request: Request, error: Exception) -> Response:
         assert isinstance(error, LiftuneError)
-        return refusal(error)
+        return problem_response(error)
 
-    async def invalid(request: Request, error: Exception) -> Response:
+    async def of_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return refusal(misread(error.errors()))
+        return problem_response(validation_error(error.errors()))
 
-    async def missed(request: Request, error: Exception) -> Response:
+    async def of_routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        where = f"{request.method} {request.url.path}"
-        return _response(error.status_code, str(error.detail).lower(), where, "see /docs", error.headers)
+        return problem_response(
+            RequestError(
+                error.status_code,
+                str(error.detail).lower(),
+                where=f"{request.method} {request.url.path}",
+                hint="see /docs",
+                headers=error.headers,
+            )
+        )
 
-    async def broken(request: Request, error: Exception) -> Response:
-        return _response(500, f"a defect of liftune: {type(error).__name__}", request.url.path, "see the server's log")
+    async def unexpected(request: Request, error: Exception) -> Response:
+        message = f"an error inside liftune: {type(error).__name__}"
+        return problem_response(
+            RequestError(500, message, where=f"{request.method} {request.url.path}", hint="see the server's log")
+        )
 
-    app.add_exception_handler(LiftuneError, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, missed)
-    app.add_exception_handler(Exception, broken)
+    app.add_exception_handler(LiftuneError, of_liftune)
+    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(HTTPException, of_routing)
+    app.add_exception_handler(Exception, unexpected)
+    described = app.openapi
+    app.openapi = lambda: _with_media_type(described())  # type: ignore[method-assign]  # FastAPI's documented way
 
 
-def misread(errors: Any) -> Refused:
-    """All that is wrong with a body or a query, as one refusal."""
-    told = [f"{_place(each['loc'])}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in errors]
+def _with_media_type(description: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI description whose problems have their media type: FastAPI gives every model that of the route."""
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                if not status.startswith("2"):
+                    response["content"] = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    return description
+
+
+def validation_error(errors: Any) -> RequestError:
+    """All that is wrong with a body or a query, as one error.
+
+    Args:
+        errors: as pydantic lists them.
+    """
+    messages = [f"{_place(each['loc'])}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in errors]
     first = _place(errors[0]["loc"]) if errors else "body"
-    return Refused(422, "; ".join(told[:5]), where=first, hint="see /docs for what is expected")
+    return RequestError(422, "; ".join(messages[:5]), where=first, hint="see /docs for what is expected")
 
 
 def _place(location: Any) -> str:
-    """`texts.3` of the body; what was given may be any text at all, so that it is not repeated."""
-    named = [str(each) for each in location if each not in ("body", "query", "path")]
-    return ".".join(named).encode("ascii", "replace").decode() or "body"
+    """`texts.3` of the body; what was sent may be any text at all, so it is not repeated."""
+    names = [str(each) for each in location if each not in ("body", "query", "path")]
+    return ".".join(names).encode("ascii", "replace").decode() or "body"

@@ -1,6 +1,7 @@
-"""How much the server takes on at once.
+"""How much the server accepts at once.
 
-In: what was asked for.  Out: Limits, frozen.  Not here: who holds them (gate.py, rows.py, waiting.py, app.py).
+In: values of `--limit`.  Out: Limits, frozen.
+Not here: where they are enforced (auth.py, validation.py, queue.py, app.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from liftune.errors import SpecError, nearest
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request, the queue and one batch may hold."""
+    """The most that one request, the queue and one batch may hold."""
 
     texts: int = 1_024
     """Of one request."""
@@ -22,40 +23,41 @@ class Limits:
     body_bytes: int = 4 * 2**20
     """Of one request's body."""
     queue_rows: int = 4_096
-    """Rows that wait, of all requests; further ones are refused with 503."""
+    """Waiting rows of all requests; a request that finds no room for its rows gets a 503."""
     batch_rows: int = 256
     batch_tokens: int = 1_024
-    """Of all rows of one batch; a longer row goes alone."""
+    """In one batch, all rows together; a longer row is a batch of its own."""
     wait_seconds: float = 0.003
-    """How long a row waits at most for others to share its batch, while nothing is computed."""
+    """How long a row waits at most for others to share its batch, while nothing else is computed."""
     seconds: float = 30.0
-    """From a request's arrival to its answer; later it is given up with 504."""
+    """From a request's arrival to its response; a request that takes longer gets a 504."""
 
 
-def limits_of(asked: Sequence[str]) -> Limits:
-    """The usual limits but for those that are given as `NAME=VALUE`.
+def limits_of(assignments: Sequence[str]) -> Limits:
+    """The default limits, but for those given as `NAME=VALUE`.
 
     >>> limits_of(["texts=5", "seconds=1.5"]).texts
     5
 
     Raises:
-        SpecError: an unknown name, or a value that is no number above zero.
+        SpecError: an unknown name, or a value that is not a number above zero, whole where the default is.
     """
-    usual = Limits()
-    kinds = {each.name: type(getattr(usual, each.name)) for each in fields(usual)}
-    given: dict[str, int | float] = {}
-    for each in asked:
+    default = Limits()
+    types = {each.name: type(getattr(default, each.name)) for each in fields(default)}
+    values: dict[str, int | float] = {}
+    for each in assignments:
         name, _, value = each.partition("=")
-        if name not in kinds:
+        if name not in types:
             raise SpecError(
-                f"unknown limit {name!r}{nearest(name, kinds)}",
+                f"unknown limit {name!r}{nearest(name, types)}",
                 where="--limit",
-                hint=f"give NAME=VALUE with one of: {', '.join(kinds)}",
+                hint=f"give NAME=VALUE with one of: {', '.join(types)}",
             )
         try:
-            given[name] = kinds[name](value)
+            values[name] = types[name](value)
         except ValueError:
-            given[name] = 0
-        if not 0 < given[name] < float("inf"):
-            raise SpecError(f"{each}: {value!r} is no such number above zero", where="--limit", hint=f"{name}=10")
-    return Limits(**given)  # type: ignore[arg-type]  # each value is of its field's own kind
+            values[name] = 0
+        if not 0 < values[name] < float("inf"):
+            kind = "a whole number" if types[name] is int else "a number"
+            raise SpecError(f"{each}: {value!r} is not {kind} above zero", where="--limit", hint=f"{name}=10")
+    return Limits(**values)  # type: ignore[arg-type]  # each value is of its field's own type

@@ -1,7 +1,7 @@
-"""What the server tells Prometheus of itself.
+"""The server's metrics for Prometheus.
 
 In: requests and batches as they end.  Out: the text that a scraper reads.
-Not here: what is counted when (gate.py, app.py, batcher.py).
+Not here: what is counted when (auth.py, app.py, batcher.py).
 """
 
 from __future__ import annotations
@@ -27,22 +27,24 @@ class ServerMetrics:
             "liftune_requests", "Requests, by route and status.", ("route", "status"), registry=self._registry
         )
         self._seconds = self._histogram(
-            "liftune_request_seconds", "From a request to its answer.", _SECONDS, ("route",)
+            "liftune_request_seconds", "Seconds from a request to its response.", _SECONDS, ("route",)
         )
-        self._texts = Counter("liftune_texts", "Texts answered, by model.", ("model",), registry=self._registry)
+        self._texts = Counter("liftune_texts", "Texts classified, by model.", ("model",), registry=self._registry)
         self._tokens = Counter("liftune_tokens", "Tokens computed.", registry=self._registry)
         self._batch_rows = self._histogram("liftune_batch_rows", "Rows of a batch.", _ROWS)
         self._batch_tokens = self._histogram("liftune_batch_tokens", "Tokens of a batch.", _TOKENS)
         self._batch_models = self._histogram("liftune_batch_models", "Models that shared a batch.", _ROWS)
-        self._batch_seconds = self._histogram("liftune_batch_seconds", "Seconds that a batch took.", _SECONDS)
+        self._batch_seconds = self._histogram(
+            "liftune_batch_seconds", "Seconds that a batch took to compute.", _SECONDS
+        )
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], by: tuple[str, ...] = ()) -> Histogram:
         return Histogram(name, text, by, buckets=buckets, registry=self._registry)
 
-    def depth(self, rows: Callable[[], float], models: Callable[[], float]) -> None:
-        """Read the queue's rows, and the number of models, whenever a scraper asks."""
-        Gauge("liftune_queue_rows", "Rows that wait.", registry=self._registry).set_function(rows)
-        Gauge("liftune_models", "Models that are loaded.", registry=self._registry).set_function(models)
+    def add_gauges(self, rows: Callable[[], float], models: Callable[[], float]) -> None:
+        """Register gauges that are read whenever a scraper asks: waiting rows, and the number of models."""
+        Gauge("liftune_queue_rows", "Rows waiting.", registry=self._registry).set_function(rows)
+        Gauge("liftune_models", "Models loaded.", registry=self._registry).set_function(models)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One request has ended."""
@@ -58,11 +60,11 @@ class ServerMetrics:
         self._batch_seconds.observe(seconds)
 
     def texts(self, model: str, count: int) -> None:
-        """So many texts were answered."""
+        """Texts were classified."""
         self._texts.labels(model).inc(count)
 
     def forget(self, model: str) -> None:
-        """A model was unloaded: its counter goes too, so that names that came and went do not pile up."""
+        """A model was unloaded: its counter goes too, so that old names do not pile up."""
         try:
             self._texts.remove(model)
         except KeyError:

@@ -1,6 +1,6 @@
-"""The pages that a browser is given: nothing outside of them is loaded, and nothing in them runs but their own script.
+"""The pages for a browser: they load nothing else, and run no script but their own.
 
-In: page.html; the OpenAPI description.  Out: HTML and the headers that hold a browser to it.
+In: page.html; the OpenAPI description.  Out: HTML, and the headers that make a browser enforce this.
 Not here: routes (app.py).
 """
 
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from typing import Any
+
+from liftune.serve.errors import MEDIA_TYPE, Problem
 
 _NEVER = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
@@ -38,7 +40,7 @@ class Page:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """They allow its own style and script by their hashes, requests to this server, and nothing else."""
+        """They allow the page's own style and script by their hashes, requests to this server, and nothing else."""
         style, script = (
             _hash(re.findall(rf"<{tag}>(.*?)</{tag}>", self.text, re.DOTALL)) for tag in ("style", "script")
         )
@@ -46,13 +48,13 @@ class Page:
         return {"Content-Security-Policy": policy, **_COMMON}
 
 
-def _hash(parts: list[str]) -> str:
-    digests = (base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in parts)
+def _hash(sources: list[str]) -> str:
+    digests = (base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in sources)
     return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
 FRONT = Page("page.html")
-#: A report is the run's own file: it may be scripted, but has no part in this server's pages.
+#: A report is the run's own file: its scripts may run, but cannot reach this server's pages.
 REPORT_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; "
     f"script-src 'unsafe-inline'; img-src data:; font-src data:; {_NEVER}",
@@ -64,22 +66,22 @@ DOCS_HEADERS = {
 }
 
 
-def docs_of(described: dict[str, Any]) -> str:
-    """The OpenAPI description as a page to read."""
-    parts = [f"<p>{html.escape(described['info'].get('description', ''))}</p>"]
-    parts.append('<p>The same for machines: <a href="/openapi.json">/openapi.json</a>.</p>')
-    for path, methods in described["paths"].items():
-        for method, told in methods.items():
+def docs_page(description: dict[str, Any]) -> str:
+    """The OpenAPI description as a page for people."""
+    parts = [f"<p>{html.escape(description['info'].get('description', ''))}</p>"]
+    parts.append('<p>As OpenAPI: <a href="/openapi.json">/openapi.json</a>.</p>')
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
             parts.append(f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>")
-            parts.append(f"<p>{html.escape(told.get('description', ''))}</p>")
-            if "requestBody" in told:
-                parts.append(_schema("Takes", told["requestBody"]["content"], described))
-            for status, answer in told["responses"].items():
+            parts.append(f"<p>{html.escape(operation.get('description', ''))}</p>")
+            if "requestBody" in operation:
+                parts.append(_schema("Request", operation["requestBody"]["content"], description))
+            for status, response in operation["responses"].items():
                 if status.startswith("2"):
-                    parts.append(_schema(f"Gives ({status})", answer.get("content", {}), described))
-    parts.append("<h2>Errors</h2><p>Every error is one object:</p>")
-    parts.append(_code(described["components"]["schemas"]["Refusal"]["properties"]))
-    title = html.escape(f"{described['info']['title']} {described['info']['version']}")
+                    parts.append(_schema(f"Response ({status})", response.get("content", {}), description))
+    parts.append(f"<h2>Errors</h2><p>Every error is one object after RFC 9457, as <code>{MEDIA_TYPE}</code>:</p>")
+    parts.append(_code(description["components"]["schemas"][Problem.__name__]["properties"]))
+    title = html.escape(f"{description['info']['title']} {description['info']['version']}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_PLAIN_STYLE}</style></head>'
@@ -87,11 +89,11 @@ def docs_of(described: dict[str, Any]) -> str:
     )
 
 
-def _schema(title: str, content: dict[str, Any], described: dict[str, Any]) -> str:
+def _schema(title: str, content: dict[str, Any], description: dict[str, Any]) -> str:
     schema = content.get("application/json", {}).get("schema", {})
-    named = described["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2])
+    named = description["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2])
     return f"<p>{title}:</p>{_code(named['properties'])}" if named else ""
 
 
-def _code(found: Any) -> str:
-    return f"<pre><code>{html.escape(json.dumps(found, indent=2))}</code></pre>"
+def _code(value: Any) -> str:
+    return f"<pre><code>{html.escape(json.dumps(value, indent=2))}</code></pre>"

@@ -1,6 +1,7 @@
-"""Rows that wait to be computed, and which of them go together next. Pure: time is handed in.
+"""The queue of rows, and which of them are computed together next. Pure: the time is an argument.
 
-In: tickets of rows, and the time.  Out: batches of one lane within the budget, oldest rows first; or how long to wait.
+In: tickets of rows, and the time.  Out: batches of one executor within the limits, oldest rows first; or how long to
+wait.
 Not here: threads, futures and clocks (batcher.py).
 """
 
@@ -20,20 +21,20 @@ from liftune.serve.limits import Limits
 class Ticket:
     """One request's rows for one model."""
 
-    lane: BatchExecutor
+    executor: BatchExecutor
     works: Sequence[Work]
     arrived: float
     """When, in seconds of any clock."""
     done: Callable[[Ticket], None]
-    """Called once, when every row is answered or one has failed."""
-    found: list[Any] = field(default_factory=list)
-    """(C,) logits of each row."""
+    """Called once, when every row is computed or one has failed."""
+    logits: list[Any] = field(default_factory=list)
+    """(C,) of each row."""
     error: BaseException | None = None
-    open: int = 0
-    """Rows without an answer; 0 once the ticket is done or dropped."""
+    pending: int = 0
+    """Rows that are not computed yet; 0 once the ticket is done or dropped."""
 
     def __post_init__(self) -> None:
-        self.found, self.open = [None] * len(self.works), len(self.works)
+        self.logits, self.pending = [None] * len(self.works), len(self.works)
 
 
 @dataclass(frozen=True)
@@ -51,100 +52,99 @@ class QueuedRow:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that are computed in one go."""
+    """Rows that are computed together."""
 
-    lane: BatchExecutor
+    executor: BatchExecutor
     entries: tuple[QueuedRow, ...]
     tokens: int
 
 
-class Full(Exception):  # noqa: N818 - it says what the queue is
-    """As many rows wait as may."""
+class QueueFullError(Exception):
+    """There is no room for more rows."""
 
 
 class RequestQueue:
-    """The queue of all lanes."""
+    """The rows of all executors."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._lanes: OrderedDict[int, deque[QueuedRow]] = OrderedDict()
+        self._queues: OrderedDict[int, deque[QueuedRow]] = OrderedDict()
         self.rows = self.tokens = 0
 
     def add(self, ticket: Ticket) -> None:
-        """Let a ticket's rows wait.
+        """Append a ticket's rows.
 
         Raises:
-            Full: there is no room for all of them; none waits.
+            QueueFullError: there is no room for all of them; none is appended.
         """
         if self.rows + len(ticket.works) > self._limits.queue_rows:
-            raise Full
-        lane = self._lanes.setdefault(id(ticket.lane), deque())
-        lane.extend(QueuedRow(ticket, i) for i in range(len(ticket.works)))
+            raise QueueFullError
+        rows = self._queues.setdefault(id(ticket.executor), deque())
+        rows.extend(QueuedRow(ticket, i) for i in range(len(ticket.works)))
         self.rows += len(ticket.works)
         self.tokens += sum(work.tokens for work in ticket.works)
 
     def drop(self, ticket: Ticket) -> None:
-        """Forget a ticket whose asker has gone; rows that are being computed are left alone."""
-        ticket.open = 0
-        lane = self._lanes.get(id(ticket.lane))
-        if lane is None:
+        """Remove a ticket whose client has gone; rows that are being computed stay in their batch."""
+        ticket.pending = 0
+        rows = self._queues.get(id(ticket.executor))
+        if rows is None:
             return
-        kept = deque(entry for entry in lane if entry.ticket is not ticket)
-        gone = [entry for entry in lane if entry.ticket is ticket]
-        self._count(gone)
+        kept = deque(entry for entry in rows if entry.ticket is not ticket)
+        self._subtract([entry for entry in rows if entry.ticket is ticket])
         if kept:
-            self._lanes[id(ticket.lane)] = kept
+            self._queues[id(ticket.executor)] = kept
         else:
-            del self._lanes[id(ticket.lane)]
+            del self._queues[id(ticket.executor)]
 
     def next(self, now: float) -> Batch | float | None:
-        """The batch to compute now; or in how many seconds to ask again; or None, as nothing waits.
+        """The batch to compute now; or in how many seconds to ask again; or None where nothing waits.
 
-        A lane's batch is due when it fills the budget, or its oldest row has waited long enough. Of those that are due
-        the one goes whose oldest row has waited longest.
+        An executor's batch is due when it reaches a limit, or its oldest row has waited long enough. Of several that
+        are due, the one whose oldest row has waited longest is next.
         """
         soonest = None
-        for lane in sorted(self._lanes.values(), key=lambda each: each[0].ticket.arrived):
-            left = lane[0].ticket.arrived + self._limits.wait_seconds - now
-            if left <= 0 or self._fills(lane):
-                return self._take(lane)
+        for rows in sorted(self._queues.values(), key=lambda each: each[0].ticket.arrived):
+            left = rows[0].ticket.arrived + self._limits.wait_seconds - now
+            if left <= 0 or self._is_full(rows):
+                return self._take(rows)
             soonest = left if soonest is None else min(soonest, left)
         return soonest
 
-    def _fills(self, lane: deque[QueuedRow]) -> bool:
-        if len(lane) >= self._limits.batch_rows:
+    def _is_full(self, rows: deque[QueuedRow]) -> bool:
+        if len(rows) >= self._limits.batch_rows:
             return True
-        tokens = accumulate(entry.work.tokens for entry in lane)
+        tokens = accumulate(entry.work.tokens for entry in rows)
         return any(each >= self._limits.batch_tokens for each in tokens)
 
-    def _take(self, lane: deque[QueuedRow]) -> Batch:
+    def _take(self, rows: deque[QueuedRow]) -> Batch:
         taken: list[QueuedRow] = []
         tokens = 0
-        while lane and len(taken) < self._limits.batch_rows:
-            if taken and tokens + lane[0].work.tokens > self._limits.batch_tokens:
+        while rows and len(taken) < self._limits.batch_rows:
+            if taken and tokens + rows[0].work.tokens > self._limits.batch_tokens:
                 break
-            tokens += lane[0].work.tokens
-            taken.append(lane.popleft())
-        self._count(taken)
-        if not lane:
-            del self._lanes[id(taken[0].ticket.lane)]
-        return Batch(taken[0].ticket.lane, tuple(taken), tokens)
+            tokens += rows[0].work.tokens
+            taken.append(rows.popleft())
+        self._subtract(taken)
+        if not rows:
+            del self._queues[id(taken[0].ticket.executor)]
+        return Batch(taken[0].ticket.executor, tuple(taken), tokens)
 
-    def _count(self, gone: Sequence[QueuedRow]) -> None:
-        self.rows -= len(gone)
-        self.tokens -= sum(entry.work.tokens for entry in gone)
+    def _subtract(self, entries: Sequence[QueuedRow]) -> None:
+        self.rows -= len(entries)
+        self.tokens -= sum(entry.work.tokens for entry in entries)
 
 
-def deliver(batch: Batch, found: Sequence[Any] | BaseException) -> None:
-    """Hand a batch's answers, or what went wrong, to its tickets; those that were dropped get none."""
+def deliver(batch: Batch, result: Sequence[Any] | BaseException) -> None:
+    """Give a batch's logits, or its error, to its tickets, but for those that were dropped."""
     for position, entry in enumerate(batch.entries):
         ticket = entry.ticket
-        if not ticket.open:
+        if not ticket.pending:
             continue
-        if isinstance(found, BaseException):
-            ticket.error, ticket.open = found, 0
+        if isinstance(result, BaseException):
+            ticket.error, ticket.pending = result, 0
         else:
-            ticket.found[entry.position] = found[position]
-            ticket.open -= 1
-        if not ticket.open:
+            ticket.logits[entry.position] = result[position]
+            ticket.pending -= 1
+        if not ticket.pending:
             ticket.done(ticket)

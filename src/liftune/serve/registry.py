@@ -1,7 +1,7 @@
-"""The models that are being served, by name.
+"""The models that the server has loaded, by name.
 
-In: paths, with or without a name.  Out: Loaded models; loading and unloading while requests are answered.
-Not here: how a model is opened (tuned.py, bundled.py).
+In: paths, with or without a name.  Out: ServedModels; loading and unloading while other models serve.
+Not here: how a model is opened (adapter_engine.py, bundle_engine.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from threading import Lock
 
 from liftune.errors import ArtifactError, SpecError, nearest
 from liftune.serve.engine import Engine, ModelInfo, ServedModel
-from liftune.serve.errors import Refused
+from liftune.serve.errors import RequestError
 
-Open = Callable[[Path], tuple[Engine, ModelInfo]]
+OpenModel = Callable[[Path], tuple[Engine, ModelInfo]]
 #: Safe in a URL's path and in a file's name.
 _NAME = re.compile(r"\w[\w.@+-]{0,99}")
 
@@ -23,13 +23,13 @@ _NAME = re.compile(r"\w[\w.@+-]{0,99}")
 class ModelRegistry:
     """Names and their models.
 
-    Requests hold the model that they found, so that unloading never ends one.
+    A request holds the model it found, so unloading a model never ends a request.
 
     Args:
-        open_model: a folder to an engine and its facts.
+        open_model: from a folder to an engine and its description.
     """
 
-    def __init__(self, open_model: Open) -> None:
+    def __init__(self, open_model: OpenModel) -> None:
         self._open = open_model
         self._models: dict[str, ServedModel] = {}
         self._changing = Lock()
@@ -41,57 +41,58 @@ class ModelRegistry:
         return iter(list(self._models.values()))
 
     def find(self, name: str | None) -> ServedModel:
-        """The model of a name; without one, the only model there is.
+        """The model of that name; without a name, the only model there is.
 
         Raises:
-            Refused: there is no such model (404), or several and none is named (422).
+            RequestError: there is no such model (404), or several and none is named (422).
         """
         models = self._models
         if name is None and len(models) == 1:
             return next(iter(models.values()))
-        known = ", ".join(models) or "none"
+        known = f"name one of: {', '.join(models)}" if models else "load one with POST /v1/models"
         if name is None:
-            raise Refused(422, "which model is not said", where="model", hint=f"name one of: {known}")
+            message = "several models are loaded, and the request names none" if models else "no model is loaded"
+            raise RequestError(422, message, where="model", hint=known)
         if name not in models:
-            raise Refused(
+            raise RequestError(
                 404,
                 f"no model of that name is loaded{nearest(name, models)}",
                 where="model",
-                hint=f"name one of: {known}",
+                hint=known,
             )
         return models[name]
 
     def load(self, path: str, name: str | None = None, *, replace: bool = False) -> ServedModel:
-        """Open a folder and serve it under a name, its own if none is given; takes seconds.
+        """Open a folder and serve it under a name, that of the folder if none is given; takes seconds.
 
         Raises:
-            Refused: another model has that name (409).
-            LiftuneError: the name is none, or the folder cannot be opened.
+            RequestError: another model has that name (409).
+            LiftuneError: the name is not allowed, or the folder cannot be opened.
         """
         folder = _folder(path)
-        named = _checked(name if name is not None else folder.name)
+        named = _check_name(name if name is not None else folder.name)
         with self._changing:
             if named in self._models and not replace:
-                raise Refused(
+                raise RequestError(
                     409,
                     f"a model named {named} is loaded already",
                     where="name",
-                    hint="give another name, or ask to replace it",
+                    hint="give another name, or set replace",
                 )
-            engine, facts = self._open(folder)
-            loaded = ServedModel(named, folder, facts, engine)
-            self._models = {**self._models, named: loaded}
-        return loaded
+            engine, info = self._open(folder)
+            model = ServedModel(named, folder, info, engine)
+            self._models = {**self._models, named: model}
+        return model
 
     def unload(self, name: str) -> None:
-        """Take a model's name away; requests that hold it are still answered.
+        """Remove a model; requests that hold it still get their predictions.
 
         Raises:
-            Refused: there is no such model (404).
+            RequestError: there is no such model (404).
         """
         with self._changing:
             self.find(name)
-            self._models = {each: loaded for each, loaded in self._models.items() if each != name}
+            self._models = {each: model for each, model in self._models.items() if each != name}
 
 
 def _folder(path: str) -> Path:
@@ -99,17 +100,17 @@ def _folder(path: str) -> Path:
         folder = Path(path).expanduser()
         if folder.is_dir():
             return folder.resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a NUL, a loop of links, nobody's home
-        raise ArtifactError(f"that is no path: {error}", where="path", hint="give a run folder or a bundle") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a NUL character, a loop of links, an unknown home
+        raise ArtifactError(f"not a path: {error}", where="path", hint="give a run folder or a bundle") from None
     raise ArtifactError(f"there is no folder {path}", where="path", hint="give a run folder or a bundle")
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise SpecError(
-            f"{name!r} cannot be a model's name",
+            f"{name!r} is not allowed as a model's name",
             where="name",
-            hint="give one of letters, digits and . _ - + @ that begins with a letter or digit: NAME=PATH",
+            hint="use letters, digits and . _ - + @, beginning with a letter or digit: NAME=PATH",
         )
     return name
 

@@ -1,6 +1,6 @@
-"""What the run found that a served model came from.
+"""The result of the run that a served model came from.
 
-In: a Loaded model.  Out: its verdict in sentences, and where its report is.
+In: a ServedModel.  Out: its verdict in sentences, and where its report is.
 Not here: how a verdict is worded (report/sections/verdict.py).
 """
 
@@ -16,19 +16,19 @@ from liftune.serve.engine import ServedModel
 from liftune.serve.schemas import RunInfo
 
 
-def run_info(loaded: ServedModel) -> RunInfo:
-    """The verdict, as far as a record lies beside the model; a bundle has none."""
-    report = report_of(loaded)
+def run_info(model: ServedModel) -> RunInfo:
+    """The verdict, if the run's record is there; a bundle has none."""
+    report = report_of(model)
     return RunInfo(
-        name=loaded.name,
-        verdict=_verdict(loaded.path),
-        report=f"/v1/models/{quote(loaded.name, safe='')}/report" if report else None,
+        name=model.name,
+        verdict=_verdict(model.path),
+        report=f"/v1/models/{quote(model.name, safe='')}/report" if report else None,
     )
 
 
-def report_of(loaded: ServedModel) -> Path | None:
+def report_of(model: ServedModel) -> Path | None:
     """The report's file, or None where none was written."""
-    for folder in (loaded.path, loaded.path.parent):
+    for folder in (model.path, model.path.parent):
         if (folder / "record.json").is_file() and (folder / "report.html").is_file():
             return folder / "report.html"
     return None
@@ -41,7 +41,7 @@ def _verdict(path: Path) -> list[str]:
             try:
                 record = RunFolder.open(folder).record()
             except LiftuneError as error:
-                return [f"The record beside this model cannot be read: {error.message}"]
+                return [f"The record of this model's run cannot be read: {error.message}"]
             return [
                 text for each in named_sections(record) if each.name == "verdict" for text in each.section.sentences
             ]

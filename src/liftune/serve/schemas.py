@@ -1,6 +1,6 @@
-"""What goes over the wire: requests and responses, as OpenAPI tells them.
+"""Bodies of requests and responses, as the OpenAPI description shows them.
 
-In: JSON.  Out: checked models.  Not here: what a request may hold at most (rows.py), errors (refusals.py).
+In: JSON.  Out: validated models.  Not here: limits of a request (validation.py), errors (errors.py).
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from liftune.records.base import Head
 from liftune.tasks.base import TaskKind
 
 
-class Wire(BaseModel):
-    """Base of all: a field that is not known is a slip, and said to be one."""
+class RequestBody(BaseModel):
+    """Base of requests: an unknown field is an error, as it may be a typing mistake."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class ClassifyRequest(Wire):
-    """Texts for one model."""
+class ClassifyRequest(RequestBody):
+    """Texts to classify with one model."""
 
     model: str | None = None
-    """Its name; may be left out where one model is served."""
+    """Its name; may be left out where only one model is served."""
     texts: Annotated[list[str], Field(min_length=1)]
     pairs: list[str] | None = None
-    """The second text of each, for a model that was tuned on pairs."""
+    """The second text of each, for a model that was tuned on text pairs."""
     with_base: bool = False
-    """Add the untuned model's answer to each."""
+    """Add the base model's prediction to each."""
     min_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """The share of answers that must be right, as far as validation can vouch; a row of which the model is too unsure
-    gets no label, and `abstained`."""
+    """The share of predictions that must be right, as far as validation data can support it; a text of which the model
+    is too unsure gets no label, and `abstained`."""
 
 
 class ClassifiedText(BaseModel):
-    """What `liftune predict --json` prints of a row."""
+    """What `liftune predict --json` prints for a text."""
 
     text: str
     text_pair: str | None = None
@@ -48,13 +48,13 @@ class ClassifiedText(BaseModel):
 
 
 class ClassifyResponse(BaseModel):
-    """One answer a text, in order."""
+    """One prediction per text, in order."""
 
     model: str
     results: list[ClassifiedText]
 
 
-class ModelFacts(BaseModel):
+class ModelSummary(BaseModel):
     """A model that is served."""
 
     name: str
@@ -64,51 +64,44 @@ class ModelFacts(BaseModel):
     method: str
     pairs: bool
     max_length: int
-    """Tokens that are read of each row."""
+    """Tokens read of each text."""
     kind: str
     """`run` or `bundle`."""
     base_head: Head | None
-    """`fresh` where the untuned model's answers are chance by construction; null where there is no untuned model."""
+    """`fresh` where the base model's head is randomly initialised, so that it only guesses; null where there is no base
+    model."""
     shared: bool
-    """Whether its rows share batches with those of other models of the same base."""
+    """Whether its texts share batches with those of other models of the same base."""
 
 
-class Models(BaseModel):
+class ModelList(BaseModel):
     """All models that are served."""
 
-    models: list[ModelFacts]
+    models: list[ModelSummary]
 
 
 class RunInfo(BaseModel):
-    """What the run found that a model came from."""
+    """The result of the run that a model came from."""
 
     name: str
     verdict: list[str]
-    """In sentences; empty where there is no record beside the model."""
+    """In sentences; empty where the run's record is not beside the model."""
     report: str | None
-    """Where the run's report is, if it was written."""
+    """Path of the run's report, if it was written."""
 
 
-class Load(Wire):
-    """A model to be served."""
+class LoadRequest(RequestBody):
+    """A model to load."""
 
     path: str
     """A run folder, an adapter folder or a bundle, on the server."""
     name: str | None = None
-    """The folder's own if not given."""
+    """The folder's name if not given."""
     replace: bool = False
-    """Whether it takes the place of a model of the same name."""
+    """Whether to replace a model of the same name."""
 
 
 class Health(BaseModel):
-    """That the server is there."""
+    """State of the server."""
 
     status: str
-
-
-class Refusal(BaseModel):
-    """Why there is no answer."""
-
-    what: str
-    where: str | None = None
-    hint: str | None = None
