@@ -31,6 +31,7 @@ from liftune.training.throughput import speed_of
 from liftune.workflows import tune as tune_workflow
 from liftune.workflows.context import RunContext, prepare
 from liftune.workflows.finetune import tune_once
+from liftune.workflows.request import check_request
 
 #: Two equal shares of rows may differ by this much in their last digits.
 ROUNDING = 1e-6
@@ -69,7 +70,7 @@ def copy_files(source: Path, target: Path) -> None:
 def same_work(work: Work) -> Result:
     """What the opponents do: the same adapter, rows, steps and rate."""
     with tempfile.TemporaryDirectory() as folder:
-        context, base = prepare(specified(work, folder), Events())
+        context, base = prepare(check_request(specified(work, folder)), Events())
     del base  # as a run does: its memory is wanted for tuning
     context = with_rows(context, work.rows)
     if work.warmup_steps:
@@ -169,6 +170,6 @@ def until_goal(work: Work) -> Result:
 
 def tune_only(spec: RunSpec, listener: Listener) -> Any:
     """The tuned rung without the others."""
-    context, base = prepare(spec, Events([listener]))
+    context, base = prepare(check_request(spec), Events([listener]))
     del base
     return tune_once(context, context.method, context.options, spec.train.seeds[0])

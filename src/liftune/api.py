@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from liftune.errors import EXTRAS, SpecError, need
 from liftune.records.run import RunRecord
-from liftune.spec import RunSpec
+from liftune.spec import IN_MEMORY, OPTIONS, RunSpec
 
 if TYPE_CHECKING:
     from liftune.data.inspect import Inspection
+    from liftune.data.splits import BecomesSplits
     from liftune.events import Listener
     from liftune.inference.predictor import Predictor
     from liftune.records.sweep import SweepRecord
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def tune(
-    data: str | None = None,
+    data: str | BecomesSplits | None = None,
     *,
     model: str | None = None,
     method: str | None = None,
@@ -66,7 +68,8 @@ def tune(
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save: `liftune tune`.
 
     Args:
-        data: a file, a folder, a hub id, or `sample:NAME`; None takes sample:emotions.
+        data: a file, a folder, a hub id, or `sample:NAME`; or rows in memory, as `liftune.data.load_data` returns
+            them. None takes sample:emotions.
         model: minilm, a hub id, or a local folder.
         method: one of `liftune list methods`.
         set: options of the method, {"rank": 16} or ["rank=16"].
@@ -81,14 +84,34 @@ def tune(
     Raises:
         LiftuneError: anything that you can fix, with message, where and hint.
     """
-    options = {name: value for name, value in locals().items() if name not in ("quiet", "listeners")}
+    options = {name: value for name, value in locals().items() if name not in ("data", "quiet", "listeners")}
     from liftune.progress import Progress
     from liftune.progress import listeners as on_stderr
     from liftune.workflows.tune import tune as run_tune
 
     if out is not None:
         options["out"] = str(out)
-    return run_tune(RunSpec.of(**options), listeners=(*on_stderr(Progress(quiet=quiet)), *listeners))
+    spec, rows = _with_rows(data, options)
+    return run_tune(spec, rows, listeners=(*on_stderr(Progress(quiet=quiet)), *listeners))
+
+
+def _with_rows(data: str | BecomesSplits | None, options: Mapping[str, Any]) -> tuple[RunSpec, BecomesSplits | None]:
+    """A spec, and the rows where they are in memory.
+
+    Raises:
+        SpecError: rows in memory, and options that say how to read a source.
+    """
+    if data is None or isinstance(data, str):
+        return RunSpec.of(data=data, **options), None
+    reading = [name for name, value in options.items() if value is not None and OPTIONS.get(name, ("",))[0] == "data"]
+    unused = [name for name in reading if name != "split_seed"]
+    if unused:
+        raise SpecError(
+            "rows in memory are taken as they are, and not read or sampled again",
+            where=", ".join(unused),
+            hint="leave the option out, or give a path",
+        )
+    return RunSpec.of(data=IN_MEMORY, **options), data
 
 
 def load(
@@ -111,16 +134,18 @@ def load(
     return load_predictor(run, device=device, with_base=with_base, precision=precision, min_precision=min_precision)
 
 
-def evaluate(data: str, *, model: str | Path, metric: str | None = None, **options: Any) -> RunRecord:
+def evaluate(data: str | BecomesSplits, *, model: str | Path, metric: str | None = None, **options: Any) -> RunRecord:
     """Score a run, an adapter or a pretrained model on a data set's test rows: `liftune evaluate`.
 
     Args:
+        data: as for `tune`; of rows in memory, the test rows are scored.
         options: data and model options of `tune`: text, label, task, test_rows, label_map, device, ...
     """
+    need(*EXTRAS["tune"])
     from liftune.workflows.evaluate import evaluate_model
 
-    spec = RunSpec.of(data=data, model=str(model), **options)
-    return evaluate_model(spec.data, spec.model, metric=metric)
+    spec, rows = _with_rows(data, {"model": str(model), **options})
+    return evaluate_model(spec.data, spec.model, rows, metric=metric)
 
 
 def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> RunRecord:
@@ -151,6 +176,7 @@ def sweep(
         picture: a .svg or .png to draw scores against costs in.
         options: data, model and train options of `tune`, metric, and set={"METHOD.KEY": VALUE}.
     """
+    need(*EXTRAS["tune"])
     from liftune.progress import Progress
     from liftune.sweep.grid import SweepSpec
     from liftune.sweep.plot import check_picture, draw
@@ -199,6 +225,7 @@ def doctor(
         remeasure: measure again what was measured before.
         options: data and model options of `tune`, batch_size and accelerations.
     """
+    need(*EXTRAS["tune"])
     from liftune.workflows.doctor import run_doctor as look
 
     return look(RunSpec.of(data=data, model=None if model is None else str(model), **options), remeasure=remeasure)

@@ -18,6 +18,8 @@ from liftune.errors import SpecError, nearest
 from liftune.tasks.base import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
+#: Stands for a source where rows are handed over in Python.
+IN_MEMORY = "(rows in memory)"
 DEFAULT_MODEL = "minilm"
 
 

@@ -16,7 +16,7 @@ import typer
 
 from liftune import __version__
 from liftune.cli.options import UsageError, asks_for, refusal
-from liftune.errors import LiftuneError, SpecError, nearest
+from liftune.errors import EXTRAS, LiftuneError, SpecError, nearest, need
 from liftune.spec import RunSpec, names
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write a tuned model for use elsewhere, checked against the run on its validation rows."""
+    need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.export.run import export as write_export
     from liftune.progress import Progress
 
@@ -206,6 +207,7 @@ def export(
 )
 def evaluate(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
     """Score a model on a data set's test rows, every metric with its interval; one file is all test rows."""
+    need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.progress import Progress, listeners
     from liftune.workflows.evaluate import evaluate_model
 
@@ -262,6 +264,7 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Tune models by many methods under many seeds on the same rows, and rank them; resumable."""
+    need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.progress import Progress
     from liftune.sweep.grid import SweepSpec
     from liftune.sweep.plot import check_picture, draw
@@ -327,6 +330,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say what was measured on this machine and what the plan would be; for a model and data, where they are given."""
+    need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.workflows.doctor import checkup_sections
     from liftune.workflows.doctor import run_doctor as look
 

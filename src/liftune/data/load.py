@@ -7,7 +7,7 @@ Not here: each step (sources.py, roles.py, columns.py, targets.py, examples.py, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from liftune.data.audit import audit, fingerprint, labels_of
@@ -16,7 +16,7 @@ from liftune.data.examples import Examples, read_examples
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample, split_off
 from liftune.data.split_roles import read_roles
-from liftune.data.splits import Split, Splits
+from liftune.data.splits import BecomesSplits, Split, Splits
 from liftune.data.targets import Reading, recognise
 from liftune.errors import DataError, SpecError
 from liftune.records.data import Audit, BadRow
@@ -73,8 +73,11 @@ def load_data(spec: DataSpec) -> Splits:
     return loaded.splits
 
 
-def load_folds(spec: DataSpec, count: int) -> Folds:
+def load_folds(spec: DataSpec, count: int, rows: BecomesSplits | None = None) -> Folds:
     """All labelled rows of a source, whatever their part, in `count` folds.
+
+    Args:
+        rows: those in memory; None reads the source.
 
     Raises:
         SpecError: test rows were asked for.
@@ -89,11 +92,23 @@ def load_folds(spec: DataSpec, count: int) -> Folds:
             where=f"--folds with {' and '.join(asked)}",
             hint="leave one of them out",
         )
-    loaded = load(spec, skip_bad_rows=spec.skip_bad_rows, in_one=True)
-    _refuse_one_class(loaded.splits, loaded.sources["train"])
-    rows = len(loaded.splits.train)
-    size = _validation_rows(round(VALIDATION_SHARE * (rows - rows // count)), spec)
-    return in_folds(loaded.splits, count, seed=spec.seed, validation_rows=size)
+    if rows is None:
+        loaded = load(spec, skip_bad_rows=spec.skip_bad_rows, in_one=True)
+        every, where = loaded.splits, loaded.sources["train"]
+    else:
+        every, where = _in_memory_in_one(rows.to_splits(), spec), spec.source
+    _refuse_one_class(every, where)
+    total = len(every.train)
+    size = _validation_rows(round(VALIDATION_SHARE * (total - total // count)), spec)
+    return in_folds(every, count, seed=spec.seed, validation_rows=size)
+
+
+def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
+    """Every row in train. They were sampled, where that was wanted, when they were made."""
+    parts = {"train": rows.train, "validation": rows.validation, "test": rows.test}
+    joined = _in_one({role: split for role, split in parts.items() if role == "train" or len(split)})
+    spec, skipped = spec.model_copy(update={"train_rows": None}), rows.audit.skipped_rows
+    return _sampled(joined, rows.task, spec, pairs=rows.pairs, skipped=skipped, notes=())
 
 
 def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> LoadedData:
@@ -266,15 +281,18 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
     raise DataError(what, where=where, hint="add rows of another class, raise --train-rows, or name another --label")
 
 
-def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:
+def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSplits | None = None) -> Splits:
     """Only rows to score a model on: the test part, else validation, else all rows of a source that is one part.
 
     Args:
         task: what the model does; None recognises it from the labels.
+        rows: those in memory, whose test rows are taken; None reads the source.
 
     Raises:
-        DataError: as `load_data`.
+        DataError: as `load_data`; rows in memory without test rows, or of another task than the model's.
     """
+    if rows is not None:
+        return _test_in_memory(rows.to_splits(), task)
     tables = read_roles(spec)
     columns = _columns(tables["train"], spec)
     tables, notes = _labelled(tables, columns)
@@ -307,3 +325,16 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None) -> Splits:
         pairs=columns.text_pair is not None,
         fingerprint=fingerprint(test),
     )
+
+
+def _test_in_memory(rows: Splits, task: TaskKind | None) -> Splits:
+    """The same without train and validation, and with the labels of its test rows."""
+    if not len(rows.test):
+        raise DataError("no test rows", hint="give rows whose `test` holds some")
+    if task is not None and rows.task is not task:
+        raise DataError(f"the rows are {rows.task.value}, the model is {task.value}", hint="give rows of that task")
+    nothing = rows.test.take([])
+    labels = tuple(sorted(labels_of(rows.test)))
+    groups = {} if rows.test.groups is None else {"test": len(set(rows.test.groups))}
+    seen = Audit(skipped_rows=rows.audit.skipped_rows, group=rows.audit.group, groups=groups)
+    return replace(rows, labels=labels, unseen=(), train=nothing, validation=nothing, audit=seen)

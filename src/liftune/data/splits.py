@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -45,6 +45,13 @@ class Split:
         return Split(self.ids + other.ids, self.rows + other.rows, self.targets + other.targets, groups)
 
 
+class BecomesSplits(Protocol):
+    """Rows in memory of whatever kind."""
+
+    def to_splits(self) -> Splits:
+        """Train, validation and test."""
+
+
 @dataclass(frozen=True)
 class Splits:
     """Train, validation and test of one data set, with what the audit found."""
@@ -67,6 +74,10 @@ class Splits:
     def counts(self) -> RowCounts:
         """Rows in each part."""
         return RowCounts(train=len(self.train), validation=len(self.validation), test=len(self.test))
+
+    def to_splits(self) -> Splits:
+        """Itself: see BecomesSplits."""
+        return self
 
     def encoded(self, split: Split) -> NDArray[Any]:
         """Targets of a split as numbers over `labels + unseen`: see `Task.encode`."""

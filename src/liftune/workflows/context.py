@@ -1,7 +1,7 @@
 """Everything that is settled before the first contender is scored.
 
-In: a RunSpec.  Out: a RunContext, and the base model with its head.
-Not here: fitting or tuning a contender (baselines.py, finetune.py), the order of the workflow (tune.py).
+In: a TuneRequest.  Out: a RunContext, and the base model with its head.
+Not here: options and rows (request.py), contenders (baselines.py, finetune.py), their order (tune_stages.py).
 """
 
 from __future__ import annotations
@@ -11,25 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from liftune.baselines.soft_labels import SoftLabels
-from liftune.data import load_data
 from liftune.data.folds import Folds
-from liftune.data.load import load_folds
 from liftune.data.splits import Splits
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.events import ContenderScored, Events, RunPrepared
 from liftune.hardware.flops import Shapes
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
-from liftune.metrics.registry import check_metric
 from liftune.models.attach import attach, check_method
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.linear_shapes import shapes_of
-from liftune.models.methods.registry import Method, find_method, parse_options, virtual_tokens
+from liftune.models.methods.registry import Method, virtual_tokens
 from liftune.records.run import Contender
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
+from liftune.workflows.request import TuneRequest
 
 
 @dataclass(frozen=True)
@@ -61,29 +59,28 @@ class RunContext:
         self.folder.save_logits(name, test=answers.test, validation=answers.validation)
 
 
-def prepare(spec: RunSpec, events: Events) -> tuple[RunContext, Classifier]:
-    """Check everything that can be checked before anything is computed; load rows and base."""
-    method = find_method(spec.method.name)
-    options = parse_options(method, spec.method.options)
+def prepare(request: TuneRequest, events: Events) -> tuple[RunContext, Classifier]:
+    """Look at the machine and load the model, for a request whose options and rows are known to be good.
+
+    Raises:
+        LiftuneError: device, model or method do not fit; nothing has been computed or written yet.
+    """
+    spec, method, options, splits = request.spec, request.method, request.options, request.splits
     plan = make_plan(measure_machine(), device=spec.model.device, accelerations=spec.train.accelerations)
-    folder = RunFolder.create(spec.out, name=run_name(spec))
-    folds = load_folds(spec.data, spec.evaluation.folds) if spec.evaluation.folds else None
-    splits = folds.whole if folds else load_data(spec.data)
-    metric = check_metric(spec.evaluation.metric, splits.task).name
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
     check_method(backbone, method, options)
     spec, backbone = same_length(spec, backbone, options)
-    folds = folds.for_labels(backbone.labels) if folds else None
+    folds = request.folds.for_labels(backbone.labels) if request.folds else None
     splits = folds.whole if folds else splits.for_labels(backbone.labels)
-    events.send(prepared(spec, splits, folds, backbone, plan))
+    events.send(_prepared(spec, splits, folds, backbone, plan))
     context = RunContext(
         spec,
         method,
         options,
         splits,
-        metric,
+        request.metric,
         plan,
-        folder,
+        request.folder,
         events,
         shapes_of(backbone),
         notes=backbone.notes,
@@ -94,7 +91,7 @@ def prepare(spec: RunSpec, events: Events) -> tuple[RunContext, Classifier]:
     return context, attach(backbone, None, None, plan=plan)
 
 
-def prepared(spec: RunSpec, splits: Splits, folds: Folds | None, backbone: Backbone, plan: Plan) -> RunPrepared:
+def _prepared(spec: RunSpec, splits: Splits, folds: Folds | None, backbone: Backbone, plan: Plan) -> RunPrepared:
     """What the run works on, for listeners."""
     return RunPrepared(
         data=spec.data.source,
@@ -120,12 +117,6 @@ def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpe
     tokens = backbone.max_length if room is None else min(backbone.max_length, room - virtual_tokens(options))
     model = spec.model.model_copy(update={"max_length": tokens})
     return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
-
-
-def run_name(spec: RunSpec) -> str:
-    """A folder name that says what was run: `imdb-distilbert-base-uncased-lora`."""
-    parts = (spec.data.source.removeprefix("sample:"), spec.model.name, spec.method.name)
-    return "-".join(Path(part).name.split(".")[0].split("@")[0].replace(":", "-") or "data" for part in parts)
 
 
 def load_for(context: RunContext, seed: int) -> Backbone:

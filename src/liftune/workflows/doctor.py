@@ -10,7 +10,6 @@ import math
 
 from pydantic import Field
 
-from liftune.data import load_data
 from liftune.errors import EXTRAS, need
 from liftune.hardware.flops import SMALL_ENCODER, Shapes
 from liftune.hardware.measure import MachineFacts, gemm_rate, measure_machine
@@ -26,6 +25,7 @@ from liftune.spec import RunSpec
 from liftune.tasks.base import TaskKind
 from liftune.training.schedule import step_rows
 from liftune.types import Row
+from liftune.workflows.request import read_rows
 
 
 class ModelCheck(Record):
@@ -98,7 +98,7 @@ def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
     task: TaskKind = TaskKind.SINGLE_LABEL
     labels: tuple[str, ...] = ("0", "1")
     if with_data:
-        splits = load_data(spec.data)
+        splits = read_rows(spec.data)
         task, labels, rows = splits.task, splits.labels, tuple(splits.train.rows)
     backbone = load_backbone(spec.model, task=task, labels=labels, seed=0, plan=plan)
     shapes = shapes_of(backbone)

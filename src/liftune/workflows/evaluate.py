@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from liftune.data.load import load_test
+from liftune.data.splits import BecomesSplits
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.evaluation.evaluate import score
 from liftune.events import Events, Listener
@@ -30,11 +31,20 @@ from liftune.versions import versions
 
 
 def evaluate_model(
-    data: DataSpec, model: ModelSpec, *, metric: str | None = None, listeners: Sequence[Listener] = ()
+    data: DataSpec,
+    model: ModelSpec,
+    rows: BecomesSplits | None = None,
+    *,
+    metric: str | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> RunRecord:
     """Score one model on a data set's test rows: a run, an adapter, or a pretrained model with its own head.
 
     Data of one file are test rows, all of them. Labels that the model lacks count as wrong and are named.
+
+    Args:
+        rows: in memory, whose test rows are scored; None reads what `data` names.
+        listeners: are sent what happens, as it happens: see events.py.
     """
     need(*EXTRAS["tune"])
     started = time.time()
@@ -44,12 +54,12 @@ def evaluate_model(
     if folder is not None:
         _refuse_settled(model)
     if folder is None:
-        splits = load_test(data)
+        splits = load_test(data, rows=rows)
         backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
         classifier = attach(backbone, None, plan=plan)
     else:
         classifier = open_adapter(folder, plan=plan)
-        splits = load_test(data, task=classifier.task)
+        splits = load_test(data, task=classifier.task, rows=rows)
     splits = splits.for_labels(classifier.labels)
     metric = check_metric(metric, splits.task).name
     Events(listeners).note(f"{model.name} on {data.source}: {len(splits.test):,} test rows")

@@ -1,0 +1,74 @@
+"""What a run is asked for, checked as far as it can be without torch, with its rows.
+
+In: a RunSpec, and rows where they are in memory already.  Out: a TuneRequest.
+Not here: the model and the machine (context.py), reading files (liftune.data).
+
+Torch takes seconds to import. Whatever is wrong with options, folder or rows is refused before that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liftune.data.folds import Folds
+from liftune.data.load import load_data, load_folds
+from liftune.data.splits import BecomesSplits, Splits
+from liftune.hardware.accelerations import check_accelerations
+from liftune.metrics.registry import check_metric
+from liftune.models.methods.registry import Method, find_method, parse_options
+from liftune.run_folder import RunFolder
+from liftune.spec import IN_MEMORY, DataSpec, RunSpec
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """A spec whose options are known to be good, and its rows."""
+
+    spec: RunSpec
+    method: Method
+    options: Any
+    """Of the method, parsed."""
+    folder: RunFolder
+    """Nothing is in it yet."""
+    splits: Splits
+    folds: Folds | None
+    """With --folds: `splits` is then the whole, every row of it test."""
+    metric: str
+
+
+def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneRequest:
+    """Check options and folder, then read and check the rows.
+
+    Args:
+        rows: those to tune on; None reads what `spec.data` names.
+
+    Raises:
+        LiftuneError: what the user can fix, but for faults of model and device.
+    """
+    method = find_method(spec.method.name)
+    options = parse_options(method, spec.method.options)
+    check_accelerations(spec.train.accelerations or ())
+    folder = RunFolder.create(spec.out, name=run_name(spec))
+    count = spec.evaluation.folds
+    folds = load_folds(spec.data, count, rows) if count else None
+    splits = folds.whole if folds else read_rows(spec.data, rows)
+    metric = check_metric(spec.evaluation.metric, splits.task).name
+    return TuneRequest(spec, method, options, folder, splits, folds, metric)
+
+
+def read_rows(spec: DataSpec, rows: BecomesSplits | None = None) -> Splits:
+    """Train, validation and test: those in memory, or what the spec names.
+
+    Raises:
+        DataError: as `load_data`.
+    """
+    return load_data(spec) if rows is None else rows.to_splits()
+
+
+def run_name(spec: RunSpec) -> str:
+    """A folder name that says what was run: `imdb-distilbert-base-uncased-lora`."""
+    source = "memory" if spec.data.source == IN_MEMORY else spec.data.source.removeprefix("sample:")
+    parts = (source, spec.model.name, spec.method.name)
+    return "-".join(Path(part).name.split(".")[0].split("@")[0].replace(":", "-") or "data" for part in parts)

@@ -1,0 +1,223 @@
+"""The stages of `liftune tune`, once rows and model are loaded.
+
+In: a RunContext and the base model, as a RunState.  Out: the same with contenders, verdict and record; files.
+Not here: any stage's own work, which other modules of workflows/ do; what comes before (request.py, context.py).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from liftune.baselines.soft_labels import BaselineFit
+from liftune.data.audit import labels_of
+from liftune.errors import MissingExtra
+from liftune.evaluation.ladder import Ladder
+from liftune.models.classifier import Classifier
+from liftune.records.data import LabelErrorSummary, Shift
+from liftune.records.learning_curve import Curve
+from liftune.records.run import RunRecord
+from liftune.spec import RunSpec
+from liftune.training.throughput import speed_of
+from liftune.versions import versions
+from liftune.workflows.baselines import diagnose_data, run_base_and_probe, run_baselines, with_soft_labels
+from liftune.workflows.context import RunContext
+from liftune.workflows.cross_validation import run_cross_validation
+from liftune.workflows.finetune import FinetuneResult, run_finetuning, run_full_finetuning
+from liftune.workflows.learning_curve import run_learning_curve
+from liftune.workflows.report import CARD, FLIPS, PAGE, publish
+from liftune.workflows.stages import Stage
+
+#: What contenders that need no pretrained model depend on; those that need one; those that are tuned; what was asked
+#: for; and all of it.
+DATA = ("rows", "metric")
+FROZEN = (*DATA, "model", "plan", "train.seeds")
+TUNED = (*DATA, "model", "plan", "method", "train", "data.seed")
+REQUESTED = ("rows", "data", "model", "method", "train", "evaluation")
+EVERYTHING = (*REQUESTED, "metric", "plan")
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run knows so far."""
+
+    spec: RunSpec
+    """As it was asked for."""
+    started: float
+    """Seconds since the epoch of the system's clock."""
+    context: RunContext
+    ladder: Ladder
+    """Grows by each contender."""
+    base: Classifier | None
+    """The model as it is; None once its memory is wanted for tuning."""
+    fits: tuple[BaselineFit, ...] = ()
+    """What may give soft labels: tf-idf, and the probe."""
+    label_errors: LabelErrorSummary | None = None
+    shift: Shift | None = None
+    tuned: FinetuneResult | None = None
+    curve: Curve | None = None
+    record: RunRecord | None = None
+
+    @classmethod
+    def begin(cls, spec: RunSpec, started: float, context: RunContext, base: Classifier) -> RunState:
+        """Before the first stage."""
+        return cls(spec, started, context, Ladder(context.splits, context.metric, context.keep), base)
+
+
+def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
+    """What is done, in this order, and the report, which comes last: without it the run is whole too."""
+    evaluation = context.spec.evaluation
+    if context.folds:
+        contenders = _cross_validated(context)
+    else:
+        contenders = (
+            Stage("baselines", score_baselines, logits("majority", "tfidf"), DATA),
+            Stage("base model", score_base, logits("base", "probe"), FROZEN),
+            Stage("data diagnosis", diagnose, _suspects(context), FROZEN),
+            Stage("soft labels", add_soft_labels, (), (*FROZEN, "data.seed", "train.teacher_share")),
+            Stage("fine-tuning", finetune, (*logits("tuned"), "adapter/liftune.json"), TUNED),
+            *((Stage("full fine-tuning", finetune_fully, logits("full"), TUNED),) if evaluation.with_full else ()),
+        )
+    return (
+        Stage("inputs", save_inputs, ("spec.json", "rows/test.jsonl", "rows/validation.jsonl"), REQUESTED),
+        *contenders,
+        *((Stage("learning curve", draw_curve, (), TUNED),) if evaluation.curve else ()),
+        Stage("record", save_record, ("record.json",), EVERYTHING),
+        Stage("report", publish_report, (PAGE, FLIPS, f"adapter/{CARD}"), EVERYTHING),
+    )
+
+
+def _cross_validated(context: RunContext) -> tuple[Stage[RunState], ...]:
+    """One stage for all contenders: a fold's logits are part of a whole, and not on disk."""
+    names = ("majority", "tfidf", "base", "probe", "tuned", *(("full",) if context.spec.evaluation.with_full else ()))
+    outputs = (*logits(*names), "adapter/liftune.json")
+    return (Stage("cross-validation", cross_validate, outputs, (*TUNED, "evaluation")),)
+
+
+def logits(*names: str) -> tuple[str, ...]:
+    """Where contenders' logits are kept."""
+    return tuple(f"logits/{name}.npz" for name in names)
+
+
+def _suspects(context: RunContext) -> tuple[str, ...]:
+    """The list of label errors, which there is where there are labels to choose from."""
+    splits = context.splits
+    return ("suspects.jsonl",) if splits.task.outputs_labels and len(labels_of(splits.train)) > 1 else ()
+
+
+def save_inputs(state: RunState) -> RunState:
+    """The spec and the rows, on disk."""
+    state.context.folder.save_inputs(state.spec, state.context.splits)
+    return state
+
+
+def score_baselines(state: RunState) -> RunState:
+    """Contenders that need no pretrained model."""
+    return replace(state, fits=(run_baselines(state.context, state.ladder),))
+
+
+def score_base(state: RunState) -> RunState:
+    """The model as it is, and the probe on its features; then its memory is wanted for tuning."""
+    assert state.base is not None
+    fit = run_base_and_probe(state.context, state.ladder, state.base)
+    return replace(state, fits=(*state.fits, fit), base=None)
+
+
+def diagnose(state: RunState) -> RunState:
+    """Label errors, and whether test is drawn as train is."""
+    label_errors, shift = diagnose_data(state.context, state.fits[1].features)
+    return replace(state, label_errors=label_errors, shift=shift)
+
+
+def add_soft_labels(state: RunState) -> RunState:
+    """Soft labels of train, from the stronger of the fits, where they are wanted."""
+    return replace(state, context=with_soft_labels(state.context, state.fits), fits=())
+
+
+def finetune(state: RunState) -> RunState:
+    """The tuned model, and its adapter on disk."""
+    return replace(state, tuned=run_finetuning(state.context, state.ladder))
+
+
+def finetune_fully(state: RunState) -> RunState:
+    """Every parameter tuned, for comparison."""
+    run_full_finetuning(state.context, state.ladder)
+    return state
+
+
+def cross_validate(state: RunState) -> RunState:
+    """All contenders, out of fold; then the adapter, on all rows."""
+    context = state.context
+    assert context.folds is not None
+    assert state.base is not None
+    return replace(state, tuned=run_cross_validation(context, context.folds, state.ladder, state.base))
+
+
+def draw_curve(state: RunState) -> RunState:
+    """The learning curve."""
+    return replace(state, curve=run_learning_curve(state.context))
+
+
+def save_record(state: RunState) -> RunState:
+    """The end of a run."""
+    record = build_record(state)
+    state.context.folder.save_record(record)
+    return replace(state, record=record)
+
+
+def publish_report(state: RunState) -> RunState:
+    """The adapter's card and the page; the run is whole without the page."""
+    context, record = state.context, state.record
+    assert record is not None
+    try:
+        context.events.note(f"report: {publish(context.folder, record)}")
+    except MissingExtra as error:
+        context.events.note(
+            f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html"
+        )
+    return state
+
+
+def build_record(state: RunState) -> RunRecord:
+    """Everything that the run found out, as one record."""
+    context, ladder, tuned = state.context, state.ladder, state.tuned
+    assert tuned is not None
+    splits, spec = context.splits, context.spec
+    took = time.time() - state.started
+    verdicts = ladder.verdicts()
+    return RunRecord(
+        run=str(context.folder.path),
+        task=splits.task,
+        labels=splits.labels,
+        partial=splits.partial,
+        rows=tuned.splits.counts.model_copy(update={"test": len(splits.test)}),
+        audit=splits.audit,
+        contenders=ladder.contenders,
+        comparisons=verdicts,
+        recommended=ladder.recommended(verdicts),
+        method_comparisons=ladder.method_verdicts(),
+        folds=spec.evaluation.folds,
+        metric=context.metric,
+        strongest=ladder.strongest(),
+        data_fingerprint=splits.fingerprint,
+        max_length=ladder.rungs["tuned"].evaluation.max_length or 0,
+        model=spec.model.name,
+        data=spec.data.source,
+        base_model=context.base_model,
+        base_license=context.base_license,
+        method=context.method.name,
+        plan=tuned.plan.choices,
+        speed=speed_of(
+            tuned.logs, len(tuned.splits.train), shapes=context.shapes, method=context.method, plan=tuned.plan
+        ),
+        logs=tuned.logs,
+        integrity=tuned.integrity,
+        curve=state.curve,
+        notes=context.notes,
+        suspects=state.label_errors,
+        shift=state.shift,
+        versions=versions(),
+        started=datetime.fromtimestamp(state.started, UTC).isoformat(timespec="seconds"),
+        seconds=took,
+    )
