@@ -25,7 +25,7 @@ from liftune.evaluation.thresholds import choose_thresholds
 from liftune.formatting import interval, p_value
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.tasks.base import encode
 from liftune.workflows.compare import tuned_evaluation
@@ -41,7 +41,7 @@ class Standing:
     """One data set: who scored what, and tuned against each other contender."""
 
     name: str
-    record: RunRecord
+    record: TuneRecord
     scores: dict[str, Evaluation]
     against: dict[str, Comparison]
 

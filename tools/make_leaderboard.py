@@ -17,9 +17,9 @@ import numpy as np
 
 from liftune.formatting import count
 from liftune.models.methods.registry import METHODS
+from liftune.records.reading import read_record
 from liftune.records.sweep import LeaderboardRow, SweepRecord
 from liftune.report.render.text import markdown_table
-from liftune.sweep.folder import read_sweep
 from liftune.sweep.plot import draw
 from liftune.sweep.sections import leaderboard_section, leaderboard_sentences, not_run, size
 
@@ -64,7 +64,7 @@ def _setting(sweeps: Sequence[tuple[SweepRecord, dict[str, Any]]]) -> Iterable[s
         seeds = ",".join(map(str, train["seeds"]))
         counts = f"{rows.train:,} | {rows.validation:,} | {rows.test:,}"
         steps = " | ".join(str(train[name] or "default") for name in ("epochs", "batch_size"))
-        rest = f"{steps} | {record.rungs[0].max_length} | {seeds}"
+        rest = f"{steps} | {record.baselines[0].max_length} | {seeds}"
         yield f"| {name_of(record)} | {counts} | {rest} | {methods(asked)} | `{command(record, asked)}` |"
     versions = sweeps[0][0].versions
     yield ""
@@ -103,7 +103,7 @@ def _summary(records: Sequence[SweepRecord]) -> Iterable[str]:
     """One row a contender over all data sets, by mean score."""
     by_name: dict[str, list[LeaderboardRow | None]] = {}
     for i, record in enumerate(records):
-        for each in record.standings:
+        for each in record.leaderboard:
             by_name.setdefault(each.contender, [None] * len(records))[i] = each
     whole = {
         name: [each for each in found if each is not None and each.score.value is not None]
@@ -165,7 +165,13 @@ def main() -> int:
     parser.add_argument("--note", default="", help="a sentence on the machine, below the introduction")
     parser.add_argument("--no-pictures", action="store_true")
     asked = parser.parse_args()
-    sweeps = [(read_sweep(path), json.loads((path / "spec.json").read_text(encoding="utf-8"))) for path in asked.sweeps]
+    sweeps = [
+        (
+            read_record(path / "sweep.json", SweepRecord, "sweep"),
+            json.loads((path / "spec.json").read_text(encoding="utf-8")),
+        )
+        for path in asked.sweeps
+    ]
     PAGE.write_text(page(sweeps, asked.note, not asked.no_pictures), encoding="utf-8")
     if not asked.no_pictures:
         for record, _ in sweeps:

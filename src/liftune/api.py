@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liftune.errors import EXTRAS, SpecError, need
-from liftune.records.run import RunRecord
+from liftune.records.run import ComparisonRecord, EvaluationRecord, TuneRecord
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def tune(
     out: str | Path | None = None,
     quiet: bool = True,
     listeners: Sequence[Listener] = (),
-) -> RunRecord:
+) -> TuneRecord:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save: `liftune tune`.
 
     Args:
@@ -134,7 +134,9 @@ def load(
     return load_predictor(run, device=device, with_base=with_base, precision=precision, min_precision=min_precision)
 
 
-def evaluate(data: str | BecomesSplits, *, model: str | Path, metric: str | None = None, **options: Any) -> RunRecord:
+def evaluate(
+    data: str | BecomesSplits, *, model: str | Path, metric: str | None = None, **options: Any
+) -> EvaluationRecord:
     """Score a run, an adapter or a pretrained model on a data set's test rows: `liftune evaluate`.
 
     Args:
@@ -148,7 +150,7 @@ def evaluate(data: str | BecomesSplits, *, model: str | Path, metric: str | None
     return evaluate_model(spec.data, spec.model, rows, metric=metric)
 
 
-def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> RunRecord:
+def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> ComparisonRecord:
     """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`."""
     from liftune.workflows.compare import compare_runs
 

@@ -6,8 +6,12 @@ Every door shows the same three fields: Python as an exception, the command line
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 #: extra of the install -> the modules that it brings and liftune imports by name.
 EXTRAS = {
@@ -82,6 +86,21 @@ def need(*modules: str) -> None:
                 f"{module} is not installed",
                 hint=f"pip install 'liftune[{extra}]'",
             )
+
+
+def faults(error: ValidationError, named: Callable[[tuple[str, ...]], str] = ".".join) -> list[str]:
+    """Every fault of a validation: which field, what is wrong, what was given.
+
+    Args:
+        named: what to call the field at a path.
+    """
+    lines = []
+    for fault in error.errors():
+        field = named(tuple(str(part) for part in fault["loc"])) or "value"
+        message = fault["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
+        given = "" if fault["type"] in ("missing", "value_error") else f", got {fault['input']!r}"
+        lines.append(f"{field}: {message[:1].lower()}{message[1:]}{given}")
+    return lines
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -23,15 +23,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from liftune.data.splits import Split, Splits
 from liftune.errors import ArtifactError
 from liftune.files import atomic_write, check_writable, disk_errors, remove_empty, write_json, write_text
-from liftune.records.base import SCHEMA
 from liftune.records.data import LabelError
-from liftune.records.run import RunRecord
-from liftune.spec import RunSpec, faults
+from liftune.records.reading import read_record
+from liftune.records.run import TuneRecord
+from liftune.spec import RunSpec
 from liftune.types import Row
 
 #: A run whose disk has less than this left is refused before it computes anything.
@@ -137,32 +136,17 @@ class RunFolder:
         with atomic_write(self.path / "suspects.jsonl") as file:
             file.writelines((each.model_dump_json() + "\n").encode() for each in listed)
 
-    def save_record(self, record: RunRecord) -> None:
+    def save_record(self, record: TuneRecord) -> None:
         """The end of a run: all of record.json or nothing of it."""
         write_json(self.path / "record.json", record.to_json())
 
-    def record(self) -> RunRecord:
+    def record(self) -> TuneRecord:
         """What was found.
 
         Raises:
             ArtifactError: record.json is damaged, or of a newer liftune.
         """
-        path = self.path / "record.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            newer = isinstance(values, dict) and isinstance(values.get("schema"), int) and values["schema"] > SCHEMA
-            if newer:
-                raise ArtifactError(
-                    f"the record has schema {values['schema']}, this liftune reads up to {SCHEMA}",
-                    where=str(path),
-                    hint="pip install --upgrade liftune",
-                )
-            return RunRecord.model_validate(values)
-        except ValidationError as error:
-            reason = "; ".join(faults(error)[:3])
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            reason = str(error)
-        raise ArtifactError(f"the record is damaged: {reason}", where=str(path), hint="run `liftune tune` again")
+        return read_record(self.path / "record.json", TuneRecord, "record")
 
     def spec(self) -> RunSpec:
         """What was asked."""

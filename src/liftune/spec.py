@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from liftune.errors import SpecError, nearest
+from liftune.errors import SpecError, faults, nearest
+from liftune.records.upgrade import upgrade
 from liftune.tasks.base import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
@@ -115,21 +116,14 @@ class Spec(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             raise SpecError(
-                "\n".join(faults(error)), where=where, hint="give a value of the type and range named above"
+                "\n".join(faults(error, _option)), where=where, hint="give a value of the type and range named above"
             ) from None
 
 
-def faults(error: ValidationError) -> list[str]:
-    """Every fault of a validation: which option, what is wrong, what was given."""
-    lines = []
-    for fault in error.errors():
-        path = tuple(str(part) for part in fault["loc"])
-        option = next((name for name, home in OPTIONS.items() if path[:2] == home), None)
-        field = f"--{option.replace('_', '-')}" if option else ".".join(path) or "value"
-        message = fault["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
-        given = "" if fault["type"] in ("missing", "value_error") else f", got {fault['input']!r}"
-        lines.append(f"{field}: {message[:1].lower()}{message[1:]}{given}")
-    return lines
+def _option(path: tuple[str, ...]) -> str:
+    """The field at a path, as the command line calls it where it is an option."""
+    option = next((name for name, home in OPTIONS.items() if path[:2] == home), None)
+    return f"--{option.replace('_', '-')}" if option else ".".join(path)
 
 
 class DataSpec(Spec):
@@ -269,7 +263,7 @@ class RunSpec(Spec):
 
     @classmethod
     def read(cls, path: str | Path) -> RunSpec:
-        """A spec from a TOML or JSON file."""
+        """A spec from a TOML or JSON file, of this or an earlier version."""
         path = Path(path)
         try:
             text = path.read_text(encoding="utf-8")
@@ -278,7 +272,7 @@ class RunSpec(Spec):
             raise SpecError(
                 f"cannot read the spec: {error}", where=str(path), hint="give a TOML or JSON file"
             ) from None
-        return cls.checked(values, where=str(path))
+        return cls.checked(upgrade(values, "spec") if isinstance(values, dict) else values, where=str(path))
 
 
 def _options() -> dict[str, tuple[str, ...]]:

@@ -41,7 +41,7 @@ def test_it_tells_schema_balance_lengths_and_audit(tmp_path):
     assert (cut.max_length, cut.rows, cut.share) == (2, 10, 1.0)
     assert cut.tokens_share == pytest.approx(1 / 3)
     assert (found.audit.leaked_test_rows, found.audit.unseen_labels) == (1, {"q": 3})
-    assert found.to_json()["schema"] == 1
+    assert found.to_json()["schema"] == 2
 
 
 def test_it_holds_the_same_audit_as_a_run(tmp_path):

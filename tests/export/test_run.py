@@ -256,7 +256,7 @@ def test_a_damaged_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
         ("model.onnx", lambda data: data[:-9] + b"123456789"),
         ("tokenizer.json", lambda data: data + b" "),
         ("bundle.json", lambda data: data.replace(b'"task"', b'"tusk"')),
-        ("bundle.json", lambda data: data.replace(b'"schema": 1', b'"schema": 99')),
+        ("bundle.json", lambda data: data.replace(b'"schema": 2', b'"schema": 99')),
     ):
         copy = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}"
         shutil.copytree(bundle, copy)

@@ -122,7 +122,7 @@ def _cut(path: Path) -> None:
 
 DAMAGE = {
     "card cut short": lambda folder: _cut(folder / "liftune.json"),
-    "card of another schema": lambda folder: (folder / "liftune.json").write_text('{"schema": 1}'),
+    "card of another schema": lambda folder: (folder / "liftune.json").write_text('{"schema": 99}'),
     "weights cut short": lambda folder: _cut(folder / "adapter_model.safetensors"),
     "weights gone": lambda folder: (folder / "adapter_model.safetensors").unlink(),
     "config cut short": lambda folder: _cut(folder / "adapter_config.json"),

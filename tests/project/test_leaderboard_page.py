@@ -30,13 +30,13 @@ def standing(contender: str, score: float, rank: int, **more: Any) -> Leaderboar
     return LeaderboardRow(model="minilm", contender=contender, tuned=True, rank=rank, score=interval, seeds=3, **more)
 
 
-def sweep_of(data: str, *standings: LeaderboardRow, lacking: str = "") -> tuple[SweepRecord, dict[str, Any]]:
+def sweep_of(data: str, *rows: LeaderboardRow, lacking: str = "") -> tuple[SweepRecord, dict[str, Any]]:
     record = SweepRecord(
         sweep="s", data=data, task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
         rows=RowCounts(train=256, validation=200, test=400), metric="accuracy", data_fingerprint="f",
-        rungs=(BaselinesRecord(model="minilm", labels=("a", "b"), max_length=48, plan=(), contenders=()),),
+        baselines=(BaselinesRecord(model="minilm", labels=("a", "b"), max_length=48, plan=(), contenders=()),),
         cells=(CellRecord(model="minilm", method="prefix", seed=0, state="unfit", reason="does not fit"),),
-        standings=standings, versions={"peft": "0.21"},
+        leaderboard=rows, versions={"peft": "0.21"},
     )  # fmt: skip
     asked = {
         "run": {

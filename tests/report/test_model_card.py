@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from made_runs import made_run
 
 from liftune.models.checkpoint import Checkpoint, license_of
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.model_card import to_card
 from liftune.tasks.base import TaskKind
 
@@ -22,7 +22,7 @@ def metadata(card: str) -> Any:
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> RunRecord:
+def record(tmp_path: Path) -> TuneRecord:
     hub = {"base_model": "org/base", "base_license": "apache-2.0"}
     return made_run(tmp_path / "run").record().model_copy(update=hub)
 
@@ -38,7 +38,7 @@ def test_a_hub_reads_the_card(task: TaskKind, tmp_path: Path) -> None:
     assert result.metric_value == pytest.approx(record.contenders[-1].metrics[record.metric].value, abs=1e-6)
 
 
-def test_the_metadata_name_base_licence_tags_and_metrics(record: RunRecord) -> None:
+def test_the_metadata_name_base_licence_tags_and_metrics(record: TuneRecord) -> None:
     found = metadata(to_card(record))
     assert found["base_model"] == "org/base"
     assert found["base_model_relation"] == "adapter"
@@ -48,7 +48,7 @@ def test_the_metadata_name_base_licence_tags_and_metrics(record: RunRecord) -> N
     assert found["model-index"][0]["results"][0]["metrics"][0]["type"] == "accuracy"
 
 
-def test_a_full_model_is_no_peft_adapter(record: RunRecord) -> None:
+def test_a_full_model_is_no_peft_adapter(record: TuneRecord) -> None:
     found = metadata(to_card(record.model_copy(update={"method": "full"})))
     assert found["library_name"] == "transformers"
     assert found["base_model_relation"] == "finetune"
@@ -60,7 +60,7 @@ def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
     assert "base_model" not in found
 
 
-def test_the_card_tells_verdict_ladder_and_caveats(record: RunRecord) -> None:
+def test_the_card_tells_verdict_ladder_and_caveats(record: TuneRecord) -> None:
     card = to_card(record)
     assert "Tuning paid: tuned is better than probe" in card
     assert "| majority |" in card
@@ -68,7 +68,7 @@ def test_the_card_tells_verdict_ladder_and_caveats(record: RunRecord) -> None:
     assert "| base, fresh |" in card
 
 
-def test_the_card_tells_no_path_of_this_disk(record: RunRecord, tmp_path: Path) -> None:
+def test_the_card_tells_no_path_of_this_disk(record: TuneRecord, tmp_path: Path) -> None:
     home = tmp_path / "someone"
     here = {"data": str(home / "secret" / "reviews.csv"), "model": str(home / "models" / "mine")}
     here["run"] = str(home / "run")
@@ -77,7 +77,7 @@ def test_the_card_tells_no_path_of_this_disk(record: RunRecord, tmp_path: Path) 
     assert "reviews.csv" in card
 
 
-def test_names_that_look_like_markup_stay_names(record: RunRecord) -> None:
+def test_names_that_look_like_markup_stay_names(record: TuneRecord) -> None:
     names = {"labels": ("a`b", "<script>", 'c"d: [e]'), "data": 'x": {y}\n---\nz'}
     card = to_card(record.model_copy(update=names))
     assert metadata(card)["model-index"][0]["results"][0]["dataset"]["name"] == names["data"]

@@ -12,7 +12,7 @@ from liftune.records.base import Choice, Comparison, Interval, RowCounts, Second
 from liftune.records.calibration import Calibration, CalibrationScores, Decisions
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
-from liftune.records.run import Contender, RunRecord, SeedResult
+from liftune.records.run import Contender, SeedResult, TuneRecord
 from liftune.records.training import Epoch, RoundTripCheck, Speed, TrainLog
 from liftune.report.base import SECTIONS
 from liftune.report.document import sections
@@ -76,10 +76,10 @@ CALIBRATION = Calibration(
 
 
 @pytest.fixture
-def record() -> RunRecord:
+def record() -> TuneRecord:
     gain = {"metric": "accuracy", "test": "exact McNemar test at 0.05", "b": "tuned"}
     epoch = Epoch(epoch=1, train_loss=1.25, validation={"accuracy": 0.7}, seconds=12.34, rows_per_second=87.5)
-    return RunRecord(
+    return TuneRecord(
         run="runs/x",
         task=TaskKind.SINGLE_LABEL,
         labels=("joy", "anger"),
@@ -139,12 +139,12 @@ def record() -> RunRecord:
     )
 
 
-def test_the_markdown_is_the_golden_one(record: RunRecord) -> None:
+def test_the_markdown_is_the_golden_one(record: TuneRecord) -> None:
     """To renew after a meant change: write `to_markdown(record)` to tests/golden/report.md and read the difference."""
     assert to_markdown(record) == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_every_section_has_a_say_in_the_whole_report(record: RunRecord) -> None:
+def test_every_section_has_a_say_in_the_whole_report(record: TuneRecord) -> None:
     decisions = Decisions(kind="shared", thresholds=(0.3, 0.3), reason="they help")
     again = [each.model_copy(update={"clean": each.metrics, "decisions": decisions}) for each in record.contenders]
     curve = Curve(metric="accuracy", points=(), next_step="undecided")
@@ -160,7 +160,7 @@ def test_the_text_of_a_whole_run_is_the_golden_one(tmp_path: Path) -> None:
     assert to_markdown(record, found) == WHOLE.read_text(encoding="utf-8")
 
 
-def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(record: RunRecord) -> None:
+def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(record: TuneRecord) -> None:
     """A base with a fresh head is beaten by anything: that alone must not read as success."""
     assert overall(record) == "undecided"
     assert headline(record).startswith(
@@ -192,7 +192,7 @@ def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(rec
     ],
 )
 def test_the_report_says_which_rung_to_use_and_why(
-    verdict: str, recommended: str | None, expected: str | None, record: RunRecord
+    verdict: str, recommended: str | None, expected: str | None, record: TuneRecord
 ) -> None:
     last = record.comparisons[1].model_copy(update={"verdict": verdict})
     found = record.model_copy(update={"comparisons": (record.comparisons[0], last), "recommended": recommended})
@@ -200,13 +200,13 @@ def test_the_report_says_which_rung_to_use_and_why(
     assert (expected or "Recommended") in told if expected else "Recommended" not in told
 
 
-def test_caveats_name_what_a_sceptic_asks_first(record: RunRecord) -> None:
+def test_caveats_name_what_a_sceptic_asks_first(record: TuneRecord) -> None:
     told = " ".join(caveats(record))
     for word in ("Partial", "One seed", "3 test rows is also in train", "'fear' is in no train row"):
         assert word in told
 
 
-def test_cost_is_told_of_probe_tuned_and_full(record: RunRecord) -> None:
+def test_cost_is_told_of_probe_tuned_and_full(record: TuneRecord) -> None:
     measured = {"saved_bytes": 1_371_232, "peak_mib": 812.4}
     tuned = record.contenders[-1].model_copy(update=measured)
     full = contender("full", 0.7, trainable_parameters=22_000_000)
@@ -217,13 +217,13 @@ def test_cost_is_told_of_probe_tuned_and_full(record: RunRecord) -> None:
     assert "Full fine-tuning was not asked for" not in found
 
 
-def test_a_fresh_base_is_never_called_the_models_skill(record: RunRecord) -> None:
-    said = sentence(record.comparisons[0], "fresh", record)
+def test_a_fresh_base_is_never_called_the_models_skill(record: TuneRecord) -> None:
+    said = sentence(record.comparisons[0], "fresh")
     assert "chance by construction" in said
-    assert "chance" not in sentence(record.comparisons[0], "trained", record)
+    assert "chance" not in sentence(record.comparisons[0], "trained")
 
 
-def test_brier_has_a_column_of_the_ladder_only_where_it_decides(record: RunRecord) -> None:
+def test_brier_has_a_column_of_the_ladder_only_where_it_decides(record: TuneRecord) -> None:
     """Three metrics fill a terminal of 80 columns; Brier scores stand under Calibration."""
     again = [
         each.model_copy(update={"metrics": {**each.metrics, "brier": Interval(value=0.4, low=0.3, high=0.5)}})
@@ -231,7 +231,7 @@ def test_brier_has_a_column_of_the_ladder_only_where_it_decides(record: RunRecor
     ]
     found = record.model_copy(update={"contenders": tuple(again)})
 
-    def columns(of: RunRecord) -> tuple[str, ...]:
+    def columns(of: TuneRecord) -> tuple[str, ...]:
         return next(each.tables[0].headings for each in sections(of) if each.title == "Ladder")
 
     assert "brier" not in columns(found)
@@ -239,7 +239,7 @@ def test_brier_has_a_column_of_the_ladder_only_where_it_decides(record: RunRecor
     assert "| probe | as they are | - | 1.500 | 0.400 [0.300, 0.500] |" in to_markdown(found)
 
 
-def test_thresholds_are_told_label_by_label(record: RunRecord) -> None:
+def test_thresholds_are_told_label_by_label(record: TuneRecord) -> None:
     decisions = Decisions(kind="per label", thresholds=(0.3, 0.25), reason="they help", p_value=0.02,
                           validation_before=0.5, validation_after=0.6)  # fmt: skip
     again = [each.model_copy(update={"decisions": decisions}) for each in record.contenders if each.name == "tuned"]
@@ -248,18 +248,18 @@ def test_thresholds_are_told_label_by_label(record: RunRecord) -> None:
     assert "| anger | 0.250 |" in said
 
 
-def test_an_undecided_verdict_names_the_rows_that_would_decide(record: RunRecord) -> None:
-    said = sentence(record.comparisons[1], None, record)
+def test_an_undecided_verdict_names_the_rows_that_would_decide(record: TuneRecord) -> None:
+    said = sentence(record.comparisons[1], None, strongest=record.strongest)
     assert "undecided" in said
     assert "6,400 test rows" in said
     assert "probe (the strongest other rung)" in said
 
 
-def test_a_number_without_an_interval_says_why(record: RunRecord) -> None:
+def test_a_number_without_an_interval_says_why(record: TuneRecord) -> None:
     assert "majority, log_loss: no spread" in to_markdown(record)
 
 
-def test_a_speed_without_a_share_says_why(record: RunRecord) -> None:
+def test_a_speed_without_a_share_says_why(record: TuneRecord) -> None:
     assert record.speed is not None
     unknown = {"gemm_fraction": None, "gemm_rate": None, "peak_mib": None, "note": "its layers share their weights"}
     found = record.model_copy(update={"speed": record.speed.model_copy(update=unknown)})
@@ -267,21 +267,21 @@ def test_a_speed_without_a_share_says_why(record: RunRecord) -> None:
     assert "Peak memory of the whole run is not told" in to_markdown(found)
 
 
-def test_the_plan_is_listed_once_with_and_without_a_speed(record: RunRecord) -> None:
+def test_the_plan_is_listed_once_with_and_without_a_speed(record: TuneRecord) -> None:
     """A model that was only scored has a plan and no speed."""
     for found in (record, record.model_copy(update={"speed": None})):
         assert to_markdown(found).count("| choice | value | reason |") == 1
     assert "## Hardware plan" in to_markdown(record.model_copy(update={"speed": None}))
 
 
-def test_seeds_are_listed_one_by_one(record: RunRecord) -> None:
+def test_seeds_are_listed_one_by_one(record: TuneRecord) -> None:
     each = tuple(SeedResult(seed=seed, metrics=record.contenders[0].metrics, seconds=Seconds()) for seed in (0, 1))
     several = record.model_copy(update={"contenders": (*record.contenders[:3], contender("tuned", 0.7, seeds=each))})
     assert "means over seeds" in to_markdown(several)
     assert "unknown" in to_markdown(record)
 
 
-def test_the_ladder_fits_a_terminal_of_eighty_columns(record: RunRecord) -> None:
+def test_the_ladder_fits_a_terminal_of_eighty_columns(record: TuneRecord) -> None:
     console = Console(width=80, record=True, highlight=False)
     print_sections(sections(record), console)
     text = console.export_text()
@@ -289,7 +289,7 @@ def test_the_ladder_fits_a_terminal_of_eighty_columns(record: RunRecord) -> None
     assert "[0.670, 0.770]" in text  # whole, not folded
 
 
-def test_markup_in_what_is_printed_stays_text(record: RunRecord) -> None:
+def test_markup_in_what_is_printed_stays_text(record: TuneRecord) -> None:
     loud = record.model_copy(update={"notes": ("[red]not markup[/red] <script>",)})
     console = Console(width=100, record=True)
     print_sections(sections(loud), console)
@@ -297,17 +297,17 @@ def test_markup_in_what_is_printed_stays_text(record: RunRecord) -> None:
     assert "<script>" not in to_markdown(loud)
 
 
-def verdict_of(record: RunRecord) -> str:
+def verdict_of(record: TuneRecord) -> str:
     return " ".join(next(section for section in sections(record) if section.title == "Verdict").sentences)
 
 
-def test_what_the_rows_could_have_shown_is_told(record: RunRecord) -> None:
+def test_what_the_rows_could_have_shown_is_told(record: TuneRecord) -> None:
     assert "Differing as tuned and probe do, 400 rows show a true gain of 7.1 points" in verdict_of(record)
     unknown = record.comparisons[1].model_copy(update={"smallest_detectable_gain": None})
     assert "true gain of" not in verdict_of(record.model_copy(update={"comparisons": (unknown,)}))
 
 
-def test_a_verdict_says_whether_it_is_on_two_models_a_method_or_a_procedure(record: RunRecord) -> None:
+def test_a_verdict_says_whether_it_is_on_two_models_a_method_or_a_procedure(record: TuneRecord) -> None:
     over_seeds = record.comparisons[1].model_copy(update={"seeds": 3, "verdict": "better"})
     several = {"logs": record.logs * 3, "method_comparisons": (over_seeds,)}
     one, three = verdict_of(record), verdict_of(record.model_copy(update=several))
@@ -319,7 +319,7 @@ def test_a_verdict_says_whether_it_is_on_two_models_a_method_or_a_procedure(reco
     assert "models" not in verdict_of(record.model_copy(update={"logs": ()}))  # two runs compared: each has its name
 
 
-def test_few_test_rows_hint_at_folds(record: RunRecord) -> None:
+def test_few_test_rows_hint_at_folds(record: TuneRecord) -> None:
     few = record.model_copy(update={"rows": RowCounts(train=400, validation=50, test=50)})
     assert "--folds 5 would answer all 500 rows" in verdict_of(few)
     assert "--folds" not in verdict_of(record)

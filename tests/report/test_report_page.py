@@ -285,7 +285,7 @@ DAMAGES = {
     "cut logits": ("logits/probe.npz", _cut, "probe.npz is damaged"),
     "logits that are none": ("logits/base.npz", lambda path: path.write_text("no"), "base.npz is damaged"),
     "no spec": ("spec.json", Path.unlink, "spec.json"),
-    "cut record": ("record.json", _cut, "the record is damaged"),
+    "cut record": ("record.json", _cut, "record.json is damaged"),
     "newer record": ("record.json", _newer, "schema 99"),
 }
 

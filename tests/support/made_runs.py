@@ -17,7 +17,7 @@ from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation
 from liftune.records.base import RowCounts, Seconds
 from liftune.records.data import Audit
-from liftune.records.run import Contender, RunRecord
+from liftune.records.run import Contender, TuneRecord
 from liftune.records.training import Epoch, TrainLog
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
@@ -53,7 +53,7 @@ def made_run(
     evaluations = {
         name: Evaluation(name, task, names, (), test.ids, each, targets, "abc") for name, each in logits.items()
     }
-    record = RunRecord(
+    record = TuneRecord(
         run=str(path),
         task=task,
         labels=names,

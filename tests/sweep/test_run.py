@@ -19,11 +19,11 @@ from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError, MethodError, SpecError
 from liftune.evaluation.evaluate import Evaluation
 from liftune.records.base import Interval
+from liftune.records.reading import read_record
 from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
 from liftune.spec import RunSpec
 from liftune.sweep import run as sweeping
 from liftune.sweep.cells import Stage
-from liftune.sweep.folder import read_sweep
 from liftune.sweep.grid import Cell, SweepSpec
 from liftune.sweep.leaderboard import LeaderboardEntry, front, leaderboard, pareto_fronts
 from liftune.sweep.plot import draw
@@ -76,17 +76,17 @@ def test_every_cell_is_tuned_once_seed_by_seed_and_ranked_beside_the_rungs(
 ) -> None:
     record = sweep(ask())
     assert tuned == ["lora-0", "ia3-0", "lora-1", "ia3-1"]
-    assert {each.contender for each in record.standings} == {"majority", "tfidf", "base", "probe", "lora", "ia3"}
-    assert [each.rank for each in record.standings] == sorted(each.rank for each in record.standings)
-    assert record.standings[0].rank == 1
-    lora = next(each for each in record.standings if each.contender == "lora")
+    assert {each.contender for each in record.leaderboard} == {"majority", "tfidf", "base", "probe", "lora", "ia3"}
+    assert [each.rank for each in record.leaderboard] == sorted(each.rank for each in record.leaderboard)
+    assert record.leaderboard[0].rank == 1
+    lora = next(each for each in record.leaderboard if each.contender == "lora")
     assert (lora.seeds, lora.tuned) == (2, True)
     assert lora.spread is not None
     assert lora.adapter_bytes > 4 * lora.trainable_parameters > 0
     assert lora.train_seconds > 0
     cells = [cell for cell in record.cells if cell.method == "lora"]
     assert lora.score.value == pytest.approx(np.mean([cell.metrics["accuracy"].value for cell in cells]))
-    assert read_sweep(tmp_path / "sweep") == record
+    assert read_record(tmp_path / "sweep" / "sweep.json", SweepRecord, "sweep") == record
     assert next(iter(record.to_json())) == "schema"
 
 
@@ -106,14 +106,14 @@ def test_a_cell_is_what_tune_finds(ask: Callable[..., SweepSpec], tmp_path: Path
 def test_several_models_are_crossed_with_the_methods(ask: Callable[..., SweepSpec]) -> None:
     record = sweep(ask("lora", names="distilbert,bert", seeds="0"))
     assert [(Path(each.model).name, each.state) for each in record.cells] == [("distilbert", "done"), ("bert", "done")]
-    assert len(record.rungs) == 2
+    assert len(record.baselines) == 2
     assert "model" in sweep_sections(record)[0].tables[0].headings
 
 
 def test_all_contenders_read_rows_cut_as_the_greediest_method_needs(ask: Callable[..., SweepSpec]) -> None:
     """Virtual tokens take room: were the others to read more, they would answer other questions."""
     record = sweep(ask("lora,prompt", seeds="0"))
-    assert record.rungs[0].max_length == 128 - 20
+    assert record.baselines[0].max_length == 128 - 20
 
 
 def test_options_are_given_method_by_method(ask: Callable[..., SweepSpec]) -> None:
@@ -141,15 +141,15 @@ def test_methods_are_named_as_freely_as_elsewhere_and_all_of_them_by_one_word(as
 def test_the_base_and_the_test_rows_are_read_once_a_model(
     ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    climbed = []
-    real = sweeping.climb_rungs
-    monkeypatch.setattr(sweeping, "climb_rungs", lambda stage: climbed.append(stage.model) or real(stage))
+    computed = []
+    real = sweeping.run_shared_baselines
+    monkeypatch.setattr(sweeping, "run_shared_baselines", lambda stage: computed.append(stage.model) or real(stage))
     loaded = []
     load = sweeping.load_data
     monkeypatch.setattr(sweeping, "load_data", lambda spec: loaded.append(spec) or load(spec))
     spec = ask("lora", names="distilbert,bert", seeds="0,1")
     sweep(spec)
-    assert climbed == list(spec.models)
+    assert computed == list(spec.models)
     assert len(loaded) == 1
 
 
@@ -172,13 +172,13 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(
     assert not (tmp_path / "sweep" / "sweep.json").exists()
     before = (tmp_path / "sweep" / "distilbert" / "lora-0.json").read_bytes()
     second = spy(monkeypatch, lambda cell: None)
-    monkeypatch.setattr(sweeping, "climb_rungs", None)  # the rungs stand on the disk
+    monkeypatch.setattr(sweeping, "run_shared_baselines", None)  # the rungs stand on the disk
     whole = sweep(ask())
     assert second == ["lora-1", "ia3-1"]
     assert (tmp_path / "sweep" / "distilbert" / "lora-0.json").read_bytes() == before
     assert [cell.state for cell in whole.cells] == ["done"] * 4
     third = spy(monkeypatch, lambda cell: None)
-    assert sweep(ask()).standings == whole.standings
+    assert sweep(ask()).leaderboard == whole.leaderboard
     assert third == []
 
 
@@ -263,7 +263,7 @@ def test_a_method_that_does_not_fit_and_a_cell_that_fails_end_nothing(
     ]
     assert told.tables[0].rows[1][1:4] == ("prefix", "0, 1", "unfit")
     assert "does not fit distilbert" in told.tables[0].rows[1][4]
-    assert next(each for each in record.standings if each.contender == "ia3").seeds == 1
+    assert next(each for each in record.leaderboard if each.contender == "ia3").seeds == 1
     again = spy(monkeypatch, lambda cell: None)
     assert {cell.state for cell in sweep(ask("ia3,prefix,lora")).cells} == {"done", "unfit"}
     assert again == ["ia3-0"], "a failed cell is tried again, one that can never fit is not"
@@ -326,8 +326,9 @@ def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     costs = {"train_seconds": 2.0, "memory_mib": 900.0, "adapter_bytes": 40_000, "trainable_parameters": 1_000}
     return SweepRecord(
         sweep="s", data="x/<b>&data", task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
-        rows=RowCounts(train=10, validation=5, test=20), metric="accuracy", data_fingerprint="f", rungs=(), cells=(),
-        standings=pareto_fronts([standing("lora", 0.8, **costs), standing("ia3", None, **costs)], 1.0),
+        rows=RowCounts(train=10, validation=5, test=20), metric="accuracy", data_fingerprint="f", baselines=(),
+        cells=(),
+        leaderboard=pareto_fronts([standing("lora", 0.8, **costs), standing("ia3", None, **costs)], 1.0),
         chosen="lora on m",
     )  # fmt: skip
 
@@ -375,7 +376,7 @@ def test_the_command_and_python_find_the_same(models: dict[str, str], emotions: 
         str(emotions), methods=["lora", "ia3"], models=[models["distilbert"]], seeds=[0, 1], epochs=1,
         out=tmp_path / "python",
     )  # fmt: skip
-    assert [each["score"] for each in found["standings"]] == [each.score.model_dump() for each in python.standings]
+    assert [each["score"] for each in found["leaderboard"]] == [each.score.model_dump() for each in python.leaderboard]
     text, _ = called(*argv, "--seeds", "0,1", "--out", str(tmp_path / "cli"), "--quiet")
     assert text.startswith("Leaderboard")
     assert "lora" in text
@@ -393,7 +394,7 @@ def test_the_command_and_python_find_the_same(models: dict[str, str], emotions: 
         (["--methods", "lora", "--epochs", "0"], "--epochs"),
         (["--methods", "lora", "--set", "rank=2"], "no method of the sweep"),
         (["--methods", "lora", "--jobs", "0"], "--jobs"),
-        (["--methods", "lora", "--picture", "x.jpg"], "no kind of picture"),
+        (["--methods", "lora", "--picture", "x.jpg"], "not a kind of picture"),
         (["--methods", "lora", "--metric", "rmse"], "does not fit"),
         (["--methods", "lora", "--models", "no/such/folder"], "no/such/folder"),
         (["--methods", "lora", "--model", "minilm"], "did you mean --models?"),
@@ -414,11 +415,11 @@ def test_bad_input_is_refused_before_anything_is_tuned(
 def test_cells_side_by_side_are_those_one_after_the_other(ask: Callable[..., SweepSpec], tmp_path: Path) -> None:
     alone = sweep(ask())
     together = sweep(ask(out=str(tmp_path / "together")), jobs=2)
-    assert [each.score for each in together.standings] == [each.score for each in alone.standings]
+    assert [each.score for each in together.leaderboard] == [each.score for each in alone.leaderboard]
     assert {cell.state for cell in together.cells} == {"done"}
 
 
 def test_the_rung_and_the_method_of_one_name_both_stand(ask: Callable[..., SweepSpec]) -> None:
     """The probe on frozen features and the model's own head tuned are two contenders."""
     record = sweep(ask("probe", seeds="0"))
-    assert {("probe", False), ("probe (tuned)", True)} <= {(each.contender, each.tuned) for each in record.standings}
+    assert {("probe", False), ("probe (tuned)", True)} <= {(each.contender, each.tuned) for each in record.leaderboard}

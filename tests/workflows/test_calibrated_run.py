@@ -21,7 +21,7 @@ from liftune.models.adapter_io import read_card
 from liftune.models.classifier import Classifier
 from liftune.records.base import Interval
 from liftune.records.calibration import Cutoff
-from liftune.records.run import Contender, RunRecord
+from liftune.records.run import Contender, TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.tasks.base import TaskKind, decide, encode, probabilities
 from liftune.workflows import finetune
@@ -34,7 +34,7 @@ def called(*argv: str, code: int = 0) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
-def rung(record: RunRecord, name: str) -> Contender:
+def rung(record: TuneRecord, name: str) -> Contender:
     return next(each for each in record.contenders if each.name == name)
 
 
@@ -51,7 +51,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def single(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+def single(model: str, tmp_path_factory: pytest.TempPathFactory) -> TuneRecord:
     """Words decide, but one label in four is another: a model that is sure of its answers errs."""
     rng = np.random.default_rng(0)
 
@@ -70,7 +70,7 @@ def single(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
 
 
 @pytest.fixture(scope="module")
-def multi(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+def multi(model: str, tmp_path_factory: pytest.TempPathFactory) -> TuneRecord:
     """Labels that are never likely enough for one half: only lower thresholds answer them."""
     rng = np.random.default_rng(0)
 
@@ -86,7 +86,7 @@ def multi(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     return liftune.tune(str(data), model=model, out=ground / "run", epochs=2, batch_size=8, lr=1e-3, max_length=24)
 
 
-def test_every_calibrated_contender_tells_why_and_what_it_did(single: RunRecord) -> None:
+def test_every_calibrated_contender_tells_why_and_what_it_did(single: TuneRecord) -> None:
     found = rung(single, "tuned").calibration
     assert found is not None
     assert found.reason
@@ -96,14 +96,14 @@ def test_every_calibrated_contender_tells_why_and_what_it_did(single: RunRecord)
     assert rung(single, "probe").calibration is None
 
 
-def test_thresholds_are_chosen_by_one_procedure_for_every_rung(multi: RunRecord) -> None:
+def test_thresholds_are_chosen_by_one_procedure_for_every_rung(multi: TuneRecord) -> None:
     kinds = {each.name: each.decisions.kind for each in multi.contenders if each.decisions}
     assert set(kinds) == {"majority", "tfidf", "base", "probe", "tuned"}
     assert kinds["majority"] != "half"  # at one half it answers no label at all
     assert kinds["tuned"] != "half"
 
 
-def test_predict_evaluate_compare_and_the_record_decide_alike(multi: RunRecord, tmp_path: Path) -> None:
+def test_predict_evaluate_compare_and_the_record_decide_alike(multi: TuneRecord, tmp_path: Path) -> None:
     folder = RunFolder.open(multi.run)
     card = read_card(folder.adapter)
     tuned = rung(multi, "tuned")
@@ -129,7 +129,7 @@ def test_predict_evaluate_compare_and_the_record_decide_alike(multi: RunRecord, 
     )
 
 
-def test_the_base_beside_it_answers_by_its_own_thresholds(multi: RunRecord) -> None:
+def test_the_base_beside_it_answers_by_its_own_thresholds(multi: TuneRecord) -> None:
     base = rung(multi, "base").decisions
     assert base is not None
     assert read_card(RunFolder.open(multi.run).adapter).base_thresholds == base.thresholds
@@ -181,7 +181,7 @@ def test_a_head_that_cannot_be_scaled_is_left_alone_and_says_so(
     assert "does not scale" in found.reason
 
 
-def test_abstaining_leaves_unsure_rows_without_a_label(single: RunRecord, tmp_path: Path) -> None:
+def test_abstaining_leaves_unsure_rows_without_a_label(single: TuneRecord, tmp_path: Path) -> None:
     folder = RunFolder.open(single.run)
     rows, logits = folder.split("test").rows, folder.logits("tuned")
     shares = probabilities(logits, TaskKind.SINGLE_LABEL).max(axis=1)
@@ -207,7 +207,7 @@ def test_abstaining_leaves_unsure_rows_without_a_label(single: RunRecord, tmp_pa
     assert [(each["label"], each["abstained"]) for each in written] == [(a.label, a.abstained) for a in answers]
 
 
-def test_a_run_keeps_its_table_of_confidences(single: RunRecord) -> None:
+def test_a_run_keeps_its_table_of_confidences(single: TuneRecord) -> None:
     folder = RunFolder.open(single.run)
     validation = folder.split("validation")
     table = read_card(folder.adapter).cutoffs
@@ -218,7 +218,7 @@ def test_a_run_keeps_its_table_of_confidences(single: RunRecord) -> None:
     assert table[-1].accuracy.value == pytest.approx(right.mean())
 
 
-def test_a_precision_out_of_reach_ends_with_what_can_be_had(single: RunRecord, multi: RunRecord) -> None:
+def test_a_precision_out_of_reach_ends_with_what_can_be_had(single: TuneRecord, multi: TuneRecord) -> None:
     _, said = called("predict", single.run, "sunny", "--min-precision", "0.9999", code=2)
     assert "cannot be promised" in said
     assert "ask for at most 0." in said
@@ -227,7 +227,7 @@ def test_a_precision_out_of_reach_ends_with_what_can_be_had(single: RunRecord, m
     assert "one label a row" in called("predict", multi.run, "day", "--min-precision", "0.9", code=2)[1]
 
 
-def test_the_report_tells_of_calibration_and_decisions(single: RunRecord, multi: RunRecord) -> None:
+def test_the_report_tells_of_calibration_and_decisions(single: TuneRecord, multi: TuneRecord) -> None:
     said = liftune.render(single.run)
     assert "## Calibration" in said
     assert "| tuned | as trained |" in said

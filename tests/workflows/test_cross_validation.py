@@ -20,7 +20,7 @@ from liftune.data.load import load_folds
 from liftune.data.splits import Split
 from liftune.errors import DataError, SpecError
 from liftune.evaluation.statistics.intervals import mcnemar_exact
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.render.text import to_markdown
 from liftune.run_folder import RunFolder
 from liftune.spec import DataSpec, RunSpec
@@ -125,7 +125,7 @@ def test_a_number_of_folds_out_of_range_is_refused(capsys: pytest.CaptureFixture
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, Path]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[TuneRecord, Path]:
     """A run on 40 rows of one file, in two folds, by the command line."""
     ground = tmp_path_factory.mktemp("folds")
     words = {"joy": ("sunny", "laugh"), "anger": ("shout", "slam")}
@@ -148,7 +148,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, Path]:
     return RunFolder.open(ground / "run").record(), ground / "run"
 
 
-def test_a_run_in_folds_is_judged_on_all_rows_and_its_adapter_tuned_on_them(ran: tuple[RunRecord, Path]) -> None:
+def test_a_run_in_folds_is_judged_on_all_rows_and_its_adapter_tuned_on_them(ran: tuple[TuneRecord, Path]) -> None:
     record, path = ran
     folder = RunFolder.open(path)
     assert record.folds == 2
@@ -169,7 +169,7 @@ def test_a_run_in_folds_is_judged_on_all_rows_and_its_adapter_tuned_on_them(ran:
     assert liftune.load(path).predict(["sunny row"])[0].label in ("anger", "joy")
 
 
-def test_the_report_of_folds_says_what_the_verdict_speaks_of(ran: tuple[RunRecord, Path]) -> None:
+def test_the_report_of_folds_says_what_the_verdict_speaks_of(ran: tuple[TuneRecord, Path]) -> None:
     text = to_markdown(ran[0])
     assert "40 rows, each answered out of fold" in text
     assert "speaks of the procedure" in text
@@ -178,14 +178,14 @@ def test_the_report_of_folds_says_what_the_verdict_speaks_of(ran: tuple[RunRecor
     assert "--folds 5" not in text
 
 
-def test_two_runs_in_folds_are_compared_row_by_row(ran: tuple[RunRecord, Path]) -> None:
+def test_two_runs_in_folds_are_compared_row_by_row(ran: tuple[TuneRecord, Path]) -> None:
     record = liftune.compare(ran[1], ran[1])
     assert record.comparisons[0].gain == 0.0
     assert record.folds == 2
     assert record.method_comparisons == ()
 
 
-def test_a_spec_with_folds_survives_the_disk(ran: tuple[RunRecord, Path]) -> None:
+def test_a_spec_with_folds_survives_the_disk(ran: tuple[TuneRecord, Path]) -> None:
     assert RunSpec.read(ran[1] / "spec.json").evaluation.folds == 2
 
 

@@ -25,7 +25,7 @@ from liftune.events import (
     TuningStarted,
 )
 from liftune.progress import Bars, LogLines, Progress, epoch_line
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 
 
 class Recorder(Listener):
@@ -46,7 +46,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def heard(model: str, emotions: Path, tmp_path: Path) -> tuple[Recorder, RunRecord]:
+def heard(model: str, emotions: Path, tmp_path: Path) -> tuple[Recorder, TuneRecord]:
     recorder = Recorder()
     record = liftune.tune(
         str(emotions),
@@ -61,7 +61,7 @@ def heard(model: str, emotions: Path, tmp_path: Path) -> tuple[Recorder, RunReco
     return recorder, record
 
 
-def test_listeners_hear_what_the_record_keeps(heard: tuple[Recorder, RunRecord]) -> None:
+def test_listeners_hear_what_the_record_keeps(heard: tuple[Recorder, TuneRecord]) -> None:
     recorder, record = heard
     assert [event.contender for event in recorder.of(ContenderScored)] == list(record.contenders)
     assert {event.metric for event in recorder.of(ContenderScored)} == {record.metric}
@@ -75,7 +75,7 @@ def test_listeners_hear_what_the_record_keeps(heard: tuple[Recorder, RunRecord])
     assert [(each.epoch, dict(each.validation)) for each in starts] == [(0, log.start) for log in record.logs]
 
 
-def test_every_step_and_every_row_is_heard_once(heard: tuple[Recorder, RunRecord]) -> None:
+def test_every_step_and_every_row_is_heard_once(heard: tuple[Recorder, TuneRecord]) -> None:
     recorder, record = heard
     steps = recorder.of(Step)
     assert len(steps) == sum(log.steps for log in record.logs)
@@ -90,7 +90,7 @@ def test_every_step_and_every_row_is_heard_once(heard: tuple[Recorder, RunRecord
         assert rows == begin.total * times
 
 
-def test_the_run_is_prepared_before_anything_is_scored(heard: tuple[Recorder, RunRecord]) -> None:
+def test_the_run_is_prepared_before_anything_is_scored(heard: tuple[Recorder, TuneRecord]) -> None:
     recorder, record = heard
     (prepared,) = recorder.of(RunPrepared)
     assert (prepared.train, prepared.validation, prepared.test) == (48, 16, 20)

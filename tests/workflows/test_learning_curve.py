@@ -14,7 +14,7 @@ from liftune.evaluation.statistics.power_law import fit, outlook
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.document import sections
 from liftune.report.sections.learning_curve import curve_sentences
 from liftune.spec import RunSpec
@@ -176,4 +176,4 @@ def test_a_run_with_a_curve_keeps_it_and_shows_it(emotions: Path, tmp_path: Path
     section = next(each for each in sections(record) if each.title == "Learning curve")
     assert section.tables[0].rows[0][0] == "24"
     assert "cannot say" in section.sentences[-1], "two sizes are too few"
-    assert RunRecord.model_validate_json(record.model_dump_json(by_alias=True)) == record
+    assert TuneRecord.model_validate_json(record.model_dump_json(by_alias=True)) == record

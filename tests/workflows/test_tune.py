@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import liftune
 from liftune.hardware.measure import MachineFacts
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.workflows import context
@@ -172,4 +172,4 @@ def test_the_record_survives_json(model: str, emotions: Path, tmp_path: Path) ->
     record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
     values = json.loads(json.dumps(record.to_json()))
     assert next(iter(values)) == "schema"
-    assert RunRecord.model_validate(values) == record
+    assert TuneRecord.model_validate(values) == record

@@ -9,7 +9,7 @@ import pytest
 from tiny_models import save_tiny
 
 from liftune.records.data import Audit
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.document import sections
 from liftune.report.sections.data_quality import audit_sentences
 from liftune.run_folder import RunFolder
@@ -27,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def ran(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+def ran(model: str, tmp_path_factory: pytest.TempPathFactory) -> TuneRecord:
     """A run on grouped rows: one test row leaks to the letter, one nearly, one by its group, two are torn."""
     folder = tmp_path_factory.mktemp("data")
     words = {"joy": ("sunny", "laugh"), "anger": ("shout", "slam")}
@@ -57,7 +57,7 @@ def ran(model: str, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     return tune(RunSpec.of(data=str(folder), model=model, out=out, group="author", **FAST))
 
 
-def test_every_rung_is_scored_again_without_the_rows_that_leaked_or_are_torn(ran: RunRecord) -> None:
+def test_every_rung_is_scored_again_without_the_rows_that_leaked_or_are_torn(ran: TuneRecord) -> None:
     audit = ran.audit
     assert audit.unclean == {"test:40", "test:41", "test:42", "test:43", "test:44"}
     assert (audit.leaked_test_rows, audit.near_leaked_test_rows, audit.shared_groups) == (1, 1, 1)
@@ -69,7 +69,7 @@ def test_every_rung_is_scored_again_without_the_rows_that_leaked_or_are_torn(ran
     assert len(said.tables[0].rows) == len(ran.contenders)
 
 
-def test_suspects_stand_in_a_file_and_in_the_record(ran: RunRecord) -> None:
+def test_suspects_stand_in_a_file_and_in_the_record(ran: TuneRecord) -> None:
     assert ran.suspects is not None
     assert ran.suspects.by == ("tf-idf", "frozen features")
     assert ran.suspects.rows == ran.rows.train
@@ -79,7 +79,7 @@ def test_suspects_stand_in_a_file_and_in_the_record(ran: RunRecord) -> None:
     assert next(each for each in listed if each["id"] == "train:5")["rather"] == "anger"
 
 
-def test_shift_is_told_with_its_interval(ran: RunRecord) -> None:
+def test_shift_is_told_with_its_interval(ran: TuneRecord) -> None:
     """The word "test" is in test's rows alone."""
     assert ran.shift is not None
     assert ran.shift.auc.value is not None
@@ -88,7 +88,7 @@ def test_shift_is_told_with_its_interval(ran: RunRecord) -> None:
     assert said.sentences[0].startswith("Test is not drawn as train was")
 
 
-def test_groups_decide_the_verdict_and_lie_in_the_folder(ran: RunRecord) -> None:
+def test_groups_decide_the_verdict_and_lie_in_the_folder(ran: TuneRecord) -> None:
     assert {each.test for each in ran.comparisons} == {"paired randomisation test by group at 0.05"}
     groups = RunFolder.open(ran.run).split("test").groups
     assert groups is not None
@@ -98,7 +98,7 @@ def test_groups_decide_the_verdict_and_lie_in_the_folder(ran: RunRecord) -> None
     assert again.comparisons[0].test == "paired randomisation test by group at 0.05"
 
 
-def test_evaluate_resamples_by_group_too(ran: RunRecord) -> None:
+def test_evaluate_resamples_by_group_too(ran: TuneRecord) -> None:
     spec = RunFolder.open(ran.run).spec()
     model = spec.model.model_copy(update={"name": ran.run, "max_length": None})
     found = evaluate_model(spec.data, model).contenders[0].metrics["accuracy"]
@@ -106,7 +106,7 @@ def test_evaluate_resamples_by_group_too(ran: RunRecord) -> None:
     assert (found.value, found.low, found.high) == (tuned.value, tuned.low, tuned.high)
 
 
-def test_the_record_and_older_ones_are_read_back(ran: RunRecord) -> None:
+def test_the_record_and_older_ones_are_read_back(ran: TuneRecord) -> None:
     assert RunFolder.open(ran.run).record() == ran
     old = {"leaked_test_rows": 2, "leaked_ids": ["test:0", "test:1"]}
     assert Audit.model_validate(old).unclean == {"test:0", "test:1"}

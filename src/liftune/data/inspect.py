@@ -7,16 +7,14 @@ Not here: reading (load.py), printing (cli.py).
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from liftune.data.clean import Cleaned
 from liftune.data.lengths import USUAL_LENGTHS, LengthMeter, Lengths, find_length_meter, measure
 from liftune.data.load import LoadedData, load
 from liftune.data.splits import Split
-from liftune.records.base import SCHEMA, Record, RowCounts
+from liftune.records.base import Record, RowCounts, StoredRecord
 from liftune.records.data import Audit, BadRow, LabelErrorSummary, Shift
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
@@ -42,10 +40,9 @@ class TargetRange(Record):
     std: float
 
 
-class Inspection(Record):
+class Inspection(StoredRecord):
     """A data set as a run would use it. Parts are train, validation and test, carved where the data lack them."""
 
-    schema_version: int = Field(default=SCHEMA, alias="schema")
     source: str
     task: TaskKind
     task_reason: str
@@ -77,10 +74,6 @@ class Inspection(Record):
     shift: Shift | None = None
     cleaned: Cleaned | None = None
     """What `--out` wrote."""
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain object, schema first."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 def inspect(spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:

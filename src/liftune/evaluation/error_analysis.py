@@ -24,7 +24,7 @@ from liftune.evaluation.breakdowns import (
 from liftune.evaluation.flips import flips
 from liftune.records.base import Interval
 from liftune.records.details import Details, Scatter
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.tasks.base import TaskKind, encode
 from liftune.types import FloatArray, Row
 
@@ -33,7 +33,7 @@ MOST_POINTS = 600
 _RESIDUAL_BINS = 21
 
 
-def set_against(record: RunRecord) -> tuple[str, str]:
+def set_against(record: TuneRecord) -> tuple[str, str]:
     """The contender that the tuned model is set against row by row, and why that one.
 
     It is the base; a base with a fresh head answers by chance, so there it is the strongest other rung.
@@ -45,7 +45,7 @@ def set_against(record: RunRecord) -> tuple[str, str]:
     return name, "the strongest other rung, because the base's head is fresh and its answers are chance"
 
 
-def details(record: RunRecord, command: str, test: Split, logits: Mapping[str, FloatArray]) -> Details:
+def details(record: TuneRecord, command: str, test: Split, logits: Mapping[str, FloatArray]) -> Details:
     """All that the rows say.
 
     Args:
@@ -75,7 +75,7 @@ def details(record: RunRecord, command: str, test: Split, logits: Mapping[str, F
     )
 
 
-def _promised(record: RunRecord, both: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def _promised(record: TuneRecord, both: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Whose probabilities are looked at. A calibrated head has its scaling folded in: undone, its logits are those from
     before."""
     found = next((each.calibration for each in record.contenders if each.name == "tuned"), None)

@@ -19,16 +19,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
 
 from liftune.data.batching import length_batches
 from liftune.data.token_rules import TokenRules
 from liftune.errors import ArtifactError, SpecError, need
-from liftune.files import sha256_of_files
+from liftune.files import damaged, sha256_of_files
 from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
-from liftune.records.base import SCHEMA, Record
+from liftune.records.base import StoredRecord
 from liftune.records.calibration import Cutoff
-from liftune.spec import faults
+from liftune.records.reading import read_record
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
@@ -44,10 +43,9 @@ ROWS, TOKENS = 32, 512
 SLOWER = ["SkipLayerNormFusion"]
 
 
-class BundleCard(Record):
+class BundleCard(StoredRecord):
     """bundle.json: all that is needed to answer with the model beside it."""
 
-    schema_version: int = Field(default=SCHEMA, alias="schema")
     liftune: str
     format: Literal["onnx", "onnx-int8"]
     task: TaskKind
@@ -219,25 +217,11 @@ def read_bundle_card(folder: Path) -> BundleCard:
     Raises:
         ArtifactError: there is none, it is damaged, or of a newer liftune.
     """
-    path = folder / CARD
+    card = read_record(folder / CARD, BundleCard, "bundle")
     try:
-        card = BundleCard.model_validate_json(path.read_bytes())
         TokenRules(**card.tokens)
-    except FileNotFoundError:
-        raise ArtifactError(
-            f"{folder} holds no bundle", where=str(path), hint="give a folder that `liftune export` wrote"
-        ) from None
-    except OSError as error:
-        raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from None
-    except (ValidationError, TypeError) as error:
-        reason = "; ".join(faults(error)[:3]) if isinstance(error, ValidationError) else str(error)
-        raise _damaged(path, reason) from None
-    if card.schema_version > SCHEMA:
-        raise ArtifactError(
-            f"the bundle has schema {card.schema_version}, this liftune reads up to {SCHEMA}",
-            where=str(path),
-            hint="pip install --upgrade liftune",
-        )
+    except TypeError as error:
+        raise _damaged(folder / CARD, str(error)) from None
     return card
 
 
@@ -312,6 +296,4 @@ def _tokenizer(path: Path) -> Tokenizer:
 
 
 def _damaged(path: Path, reason: str) -> ArtifactError:
-    return ArtifactError(
-        f"{path.name} is damaged: {reason}", where=str(path), hint="restore the file, or export the run again"
-    )
+    return damaged(path, reason, hint="restore the file, or export the run again")

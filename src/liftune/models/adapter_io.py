@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import nn
 
@@ -24,8 +23,8 @@ from liftune.models.attach import rebuild
 from liftune.models.backbone import Backbone, quiet, reload_backbone, reload_whole
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS, Method
+from liftune.records.reading import read_record
 from liftune.records.training import AdapterCard, RoundTripCheck
-from liftune.spec import faults
 from liftune.types import Row
 
 CARD = "liftune.json"
@@ -99,21 +98,9 @@ def read_card(folder: Path) -> AdapterCard:
     """The adapter's own description.
 
     Raises:
-        ArtifactError: there is none, or it is damaged.
+        ArtifactError: there is none, it is damaged, or of a newer liftune.
     """
-    path = folder / CARD
-    try:
-        return AdapterCard.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise ArtifactError(
-            f"{folder} holds no adapter of liftune", where=str(path), hint="give a folder that `liftune tune` wrote"
-        ) from None
-    except OSError as error:
-        raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path)) from None
-    except ValidationError as error:
-        raise ArtifactError(
-            f"{path.name} is damaged: {faults(error)}", where=str(path), hint="restore the file, or tune again"
-        ) from None
+    return read_record(folder / CARD, AdapterCard, "adapter")
 
 
 def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Classifier:

@@ -5,11 +5,12 @@ Not here: what any of it is about.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = 1
+#: Of every file below. It rises when a key or a name in one of them changes, and upgrade.py says how.
+SCHEMA = 2
 
 Verdict = Literal["better", "worse", "undecided"]
 Head = Literal["fresh", "trained"]
@@ -19,6 +20,16 @@ class Record(BaseModel):
     """Base of every record."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+
+
+class StoredRecord(Record):
+    """Base of a record that stands alone, in a file or as the output of `--json`."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object, schema first."""
+        return self.model_dump(mode="json", by_alias=True)
 
 
 class Interval(Record):

@@ -1,15 +1,13 @@
-"""record.json: a run, whole; the core of `--json`.
+"""What `tune`, `evaluate` and `compare` report: record.json and the core of `--json`.
 
-Not here: its parts, how it was found (run.py), how it is shown (report/).
+Not here: what they are made of (the files beside this one), how it is computed (workflows/), how it is shown (report/).
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
-from liftune.records.base import SCHEMA, Choice, Comparison, Head, Interval, Record, RowCounts, Seconds
+from liftune.records.base import Choice, Comparison, Head, Interval, Record, RowCounts, Seconds, StoredRecord
 from liftune.records.calibration import Calibration, Decisions
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
@@ -50,32 +48,39 @@ class Contender(Record):
     """The most memory that the process had held when this rung was done, earlier rungs included."""
 
 
-class RunRecord(Record):
-    """record.json: one run, whole."""
+class RunRecord(StoredRecord):
+    """What `tune`, `evaluate` and `compare` report alike."""
 
-    schema_version: int = Field(default=SCHEMA, alias="schema")
     run: str
+    """The folder of the run, or the model that was evaluated."""
     task: TaskKind
     labels: tuple[str, ...]
     partial: bool
     rows: RowCounts
     audit: Audit
     contenders: tuple[Contender, ...]
-    comparisons: tuple[Comparison, ...]
     metric: str = ""
-    strongest: str | None = None
-    """The rung, other than base and tuned, with the best validation score."""
-    recommended: str | None = None
-    """The rung to use: what test decided, or where it could not, what validation has ahead. Null where nothing was
-    tuned."""
-    method_comparisons: tuple[Comparison, ...] = ()
-    """Of the method, over seeds and rows; none with one seed."""
-    folds: int | None = None
-    """The test rows are all rows, each answered by models that were tuned without its fold; the saved adapter, tuned on
-    all rows, is none of them. Null where test rows were set aside."""
     data_fingerprint: str = ""
     max_length: int = 0
     model: str = ""
+    plan: tuple[Choice, ...] = ()
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+    started: str = ""
+    seconds: float = 0.0
+
+
+class EvaluationRecord(RunRecord):
+    """What `evaluate` reports: the scores of one model."""
+
+
+class VerdictRecord(RunRecord):
+    """Contenders compared on the same rows, at least one of them tuned: what `tune` and `compare` report alike."""
+
+    comparisons: tuple[Comparison, ...]
+    folds: int | None = None
+    """The test rows are all rows, each predicted by models that were tuned without its fold; the saved adapter, tuned
+    on all rows, is none of them. Null where test rows were set aside."""
     data: str = ""
     """The source, as asked for."""
     base_model: str = ""
@@ -83,20 +88,27 @@ class RunRecord(Record):
     base_license: str | None = None
     """As the base's own card names it."""
     method: str = ""
-    plan: tuple[Choice, ...] = ()
+    suspects: LabelErrorSummary | None = None
+    shift: Shift | None = None
+
+
+class ComparisonRecord(VerdictRecord):
+    """What `compare` reports: the tuned models of two runs. What is not in both contenders is of the second run."""
+
+
+class TuneRecord(VerdictRecord):
+    """record.json: one run of `tune`, whole."""
+
+    strongest: str | None = None
+    """The baseline, other than base, with the best validation score."""
+    recommended: str | None = None
+    """The contender to use: what test decided, or where it could not, what validation has ahead. Null where nothing was
+    tuned."""
+    method_comparisons: tuple[Comparison, ...] = ()
+    """Of the method, over seeds and rows; none with one seed."""
     speed: Speed | None = None
-    """Of the tuned rung."""
+    """Of the tuned contender."""
     logs: tuple[TrainLog, ...] = ()
     integrity: RoundTripCheck | None = None
     curve: Curve | None = None
     """With --curve."""
-    notes: tuple[str, ...] = ()
-    suspects: LabelErrorSummary | None = None
-    shift: Shift | None = None
-    versions: dict[str, str] = Field(default_factory=dict)
-    started: str = ""
-    seconds: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain object, schema first."""
-        return self.model_dump(mode="json", by_alias=True)

@@ -1,15 +1,15 @@
-"""What a sweep found: frozen, versioned, the core of `--json` and of sweep.json.
+"""The results of a sweep: frozen, versioned, the core of `--json` and of sweep.json.
 
-Not here: how it was found (cells.py, standing.py), how it is shown (show.py, picture.py).
+Not here: how they are computed (sweep/cells.py, leaderboard.py), how they are shown (sweep/sections.py, plot.py).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from liftune.records.base import SCHEMA, Choice, Interval, Record, RowCounts
+from liftune.records.base import Choice, Interval, Record, RowCounts, StoredRecord
 from liftune.records.data import Audit
 from liftune.records.run import Contender
 from liftune.records.training import TrainLog
@@ -20,13 +20,13 @@ Cost = Literal["seconds", "memory", "size"]
 
 
 class BaselinesRecord(Record):
-    """A model's rungs that are not tuned, on the sweep's rows."""
+    """A model's contenders that are not tuned, on the sweep's rows."""
 
     model: str
     labels: tuple[str, ...]
     """In the order of its logits."""
     max_length: int
-    """Tokens kept of each row by every contender: what the greediest method leaves room for."""
+    """Tokens kept of each row by every contender: as many as the method that needs most of them for itself leaves."""
     plan: tuple[Choice, ...]
     contenders: tuple[Contender, ...]
     notes: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class LeaderboardRow(Record):
 
     model: str
     contender: str
-    """A method, or a rung that is not tuned."""
+    """A method, or a baseline."""
     tuned: bool
     rank: int
     """Shared by all that these rows and seeds cannot tell from the best of them."""
@@ -69,7 +69,7 @@ class LeaderboardRow(Record):
     spread: float | None = None
     """Standard deviation over seeds; null for one."""
     validation: float | None = None
-    """Mean over seeds: what a choice among contenders goes by."""
+    """Mean over seeds, by which `chosen` is chosen."""
     train_seconds: float | None = None
     memory_mib: float | None = None
     trainable_parameters: int = 0
@@ -78,10 +78,9 @@ class LeaderboardRow(Record):
     """The costs at which no other contender is both cheaper and better."""
 
 
-class SweepRecord(Record):
+class SweepRecord(StoredRecord):
     """sweep.json: one sweep, whole."""
 
-    schema_version: int = Field(default=SCHEMA, alias="schema")
     sweep: str
     data: str = ""
     task: TaskKind
@@ -91,14 +90,12 @@ class SweepRecord(Record):
     audit: Audit
     metric: str
     data_fingerprint: str
-    rungs: tuple[BaselinesRecord, ...]
+    baselines: tuple[BaselinesRecord, ...]
+    """One a model."""
     cells: tuple[CellRecord, ...]
-    standings: tuple[LeaderboardRow, ...]
+    leaderboard: tuple[LeaderboardRow, ...]
+    """Best first."""
     chosen: str | None = None
     """The contender with the best validation score: the choice that the test rows had no part in."""
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain object, schema first."""
-        return self.model_dump(mode="json", by_alias=True)

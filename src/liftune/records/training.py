@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
-from liftune.records.base import SCHEMA, Choice, Head, Record
+from liftune.records.base import Choice, Head, Record, StoredRecord
 from liftune.records.calibration import Cutoff
 from liftune.tasks.base import TaskKind
 
@@ -60,10 +58,9 @@ class RoundTripCheck(Record):
     tolerance: float
 
 
-class AdapterCard(Record):
+class AdapterCard(StoredRecord):
     """liftune.json in the adapter folder: all that is needed to predict with it."""
 
-    schema_version: int = Field(default=SCHEMA, alias="schema")
     liftune: str
     task: TaskKind
     labels: tuple[str, ...]

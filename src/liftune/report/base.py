@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from liftune.records.run import Contender
+from liftune.records.run import Contender, RunRecord, TuneRecord
 from liftune.registry import Registry
 from liftune.report.charts import Chart
 
@@ -65,6 +65,7 @@ class SectionEntry:
 
     Args:
         build: record -> Section or None; with `of_details`, record and details -> Section or None.
+        of: the records that have this section; `build` takes one of this class.
         chapter: one of CHAPTERS.
         of_details: it speaks of single rows and labels, and is left out where only the record is at hand.
     """
@@ -72,6 +73,7 @@ class SectionEntry:
     name: str
     summary: str
     build: Callable[..., Section | None] = field(repr=False)
+    of: type[RunRecord] = TuneRecord
     chapter: str = "run"
     of_details: bool = False
 

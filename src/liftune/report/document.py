@@ -1,6 +1,6 @@
 """A report before it has a form: its title, its facts, and every section that has something to say.
 
-In: a RunRecord, and its Details where the run folder is at hand.  Out: a Document.
+In: a TuneRecord, and its Details where the run folder is at hand.  Out: a Document.
 Not here: what each section says (sections/), how it looks (render/).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from liftune.formatting import plain_name
 from liftune.records.base import Verdict
 from liftune.records.details import Details
-from liftune.records.run import RunRecord
+from liftune.records.run import RunRecord, TuneRecord
 from liftune.report.base import CHAPTERS, SECTIONS, Section
 from liftune.report.sections.summary import overall
 
@@ -39,7 +39,7 @@ class Document:
     """Chapter by chapter."""
 
 
-def document(record: RunRecord, details: Details | None = None) -> Document:
+def document(record: TuneRecord, details: Details | None = None) -> Document:
     """The report; without details, only what the record alone says."""
     return Document(
         run=record.run,
@@ -55,6 +55,8 @@ def named_sections(record: RunRecord, details: Details | None = None) -> list[Na
     order = list(CHAPTERS)
     named = []
     for entry in sorted(SECTIONS.entries(), key=lambda entry: order.index(entry.chapter)):
+        if not isinstance(record, entry.of):
+            continue
         if entry.of_details:
             section = entry.build(record, details) if details is not None else None
         else:
@@ -69,13 +71,13 @@ def sections(record: RunRecord, details: Details | None = None) -> list[Section]
     return [each.section for each in named_sections(record, details)]
 
 
-def title(record: RunRecord) -> str:
+def title(record: TuneRecord) -> str:
     """What was tuned, how, on what."""
     data = f" on {plain_name(record.data)}" if record.data else ""
     return f"{plain_name(record.model)}, {record.method or 'as it is'}{data}"
 
 
-def facts(record: RunRecord) -> tuple[str, ...]:
+def facts(record: TuneRecord) -> tuple[str, ...]:
     """What the run was, at a glance."""
     rows = record.rows
     labels = (f"{len(record.labels)} labels",) if record.labels else ()

@@ -1,6 +1,6 @@
 """The model card: README.md of the adapter folder, with the metadata that model hubs read.
 
-In: a RunRecord, nothing else.  Out: Markdown with YAML before it.
+In: a TuneRecord, nothing else.  Out: Markdown with YAML before it.
 Not here: writing it (reporting.py).
 """
 
@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from liftune.formatting import interval, plain_name
-from liftune.records.run import Contender, RunRecord
+from liftune.records.run import Contender, TuneRecord
 from liftune.report.base import named
 from liftune.report.sections.summary import caveats, headline
 from liftune.tasks import task_of
@@ -20,7 +20,7 @@ _HUB_NAMES = {"macro_f1": "f1", "micro_f1": "f1", "pearson": "pearsonr", "spearm
 _KNOWN = {"accuracy", "macro_f1", "micro_f1", "pearson", "spearman"}
 
 
-def to_card(record: RunRecord) -> str:
+def to_card(record: TuneRecord) -> str:
     """The card of the tuned model.
 
     YAML's flow style is JSON, so that no name of a label or a file needs other quoting than JSON's.
@@ -32,7 +32,7 @@ def to_card(record: RunRecord) -> str:
     return f"---\n{front}\n---\n\n{_body(record, tuned)}"
 
 
-def metadata(record: RunRecord, tuned: Contender) -> dict[str, Any]:
+def metadata(record: TuneRecord, tuned: Contender) -> dict[str, Any]:
     """What a hub reads: base, library, task, metrics and results. Paths on a disk are left out."""
     whole = record.method == "full"
     found: dict[str, Any] = {"library_name": "transformers" if whole else "peft", "pipeline_tag": "text-classification"}
@@ -64,12 +64,12 @@ def metadata(record: RunRecord, tuned: Contender) -> dict[str, Any]:
     return found
 
 
-def _name(record: RunRecord) -> str:
+def _name(record: TuneRecord) -> str:
     model, data = (plain_name(each).rpartition("/")[2] for each in (record.model, record.data))
     return f"{model}-{record.method}-{data or 'data'}"
 
 
-def _body(record: RunRecord, tuned: Contender) -> str:
+def _body(record: TuneRecord, tuned: Contender) -> str:
     base = record.base_model or plain_name(record.model)
     lines = [
         f"# {_plain(_name(record))}",
@@ -99,7 +99,7 @@ def _body(record: RunRecord, tuned: Contender) -> str:
     return "\n\n".join(line for line in lines if line) + "\n"
 
 
-def _table(record: RunRecord) -> str:
+def _table(record: TuneRecord) -> str:
     names = list(record.contenders[0].metrics)
     lines = [("contender", *names), ("---", *("---:" for _ in names))]
     lines += [(named(each), *(interval(each.metrics[name]) for name in names)) for each in record.contenders]

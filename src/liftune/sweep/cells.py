@@ -1,7 +1,7 @@
-"""A cell of the grid carried out: one model tuned by one method under one seed, by the very steps of `liftune tune`.
+"""One cell of the grid: one model tuned by one method under one seed, by the same steps as `liftune tune`.
 
-In: a Stage, which holds what a model's cells share.  Out: what was found; logits on disk.
-Not here: the order of cells, what a failure means for the sweep (sweep.py).
+In: a Stage, which holds what a model's cells share.  Out: a CellRecord; logits on disk.
+Not here: the order of cells, what a failure means for the sweep (run.py).
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Stage:
 
     spec: SweepSpec
     model: str
-    job: RunContext
-    """Of the rungs that are not tuned; a cell's differs in method, options and seed."""
+    context: RunContext
+    """Of the baselines; a cell's differs in method, options and seed."""
     unfit: dict[str, str]
     """Method -> why it does not fit the model."""
 
 
 def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) -> Stage:
-    """Look at the model once: its labels, which methods fit it, how long a row all contenders can read."""
+    """Load the model once: its labels, which methods fit it, how many tokens of a row all contenders can read."""
     first = Cell(model, spec.methods[0], spec.run.train.seeds[0])
     run = spec.run_of(first)
     plan = make_plan(measure_machine(), device=run.model.device, accelerations=run.train.accelerations)
@@ -69,33 +69,37 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
     method = find_method(first.method)
     options = parse_options(method, run.method.options)
     metric = check_metric(run.evaluation.metric, splits.task).name
-    job = RunContext(run, method, options, splits, metric, plan, folder, Events(), shapes, notes=notes)
-    return Stage(spec, model, job, unfit)
+    context = RunContext(run, method, options, splits, metric, plan, folder, Events(), shapes, notes=notes)
+    return Stage(spec, model, context, unfit)
 
 
 def run_shared_baselines(stage: Stage) -> BaselinesRecord:
-    """Majority, tf-idf, the base as it is, and the probe."""
-    job = stage.job
-    ladder = Ladder(job.splits, job.metric, job.keep)
-    words = run_baselines(job, ladder)
+    """Majority, tf-idf, the untuned base, and the probe."""
+    context = stage.context
+    ladder = Ladder(context.splits, context.metric, context.keep)
+    words = run_baselines(context, ladder)
     backbone = load_backbone(
-        job.spec.model, task=job.splits.task, labels=job.splits.labels, seed=job.spec.train.seeds[0], plan=job.plan
+        context.spec.model,
+        task=context.splits.task,
+        labels=context.splits.labels,
+        seed=context.spec.train.seeds[0],
+        plan=context.plan,
     )
-    base = attach(backbone, None, None, plan=job.plan)
-    job = with_soft_labels(job, [words, run_base_and_probe(job, ladder, base)])
-    _keep_teacher(job)
+    base = attach(backbone, None, None, plan=context.plan)
+    context = with_soft_labels(context, [words, run_base_and_probe(context, ladder, base)])
+    _save_soft_labels(context)
     return BaselinesRecord(
         model=stage.model,
-        labels=job.splits.labels,
+        labels=context.splits.labels,
         max_length=base.max_length,
         plan=base.plan.choices,
         contenders=ladder.contenders,
-        notes=job.notes,
+        notes=context.notes,
     )
 
 
 def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
-    """One tuned model: its scores, what it cost, its answers on disk. Its weights are not kept.
+    """One tuned model: its scores and costs, its logits on disk. Its weights are not kept.
 
     Raises:
         LiftuneError: what `liftune tune` would raise.
@@ -106,26 +110,30 @@ def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
         )
     method = find_method(cell.method)
     options = parse_options(method, stage.spec.options_of(cell.method))
-    train = stage.job.spec.train.model_copy(update={"seeds": (cell.seed,)})
-    spec = stage.job.spec.model_copy(update={"train": train})
-    job = replace(stage.job, spec=spec, method=method, options=options, teacher=_kept_teacher(stage.job))
+    train = stage.context.spec.train.model_copy(update={"seeds": (cell.seed,)})
+    spec = stage.context.spec.model_copy(update={"train": train})
+    context = replace(
+        stage.context, spec=spec, method=method, options=options, teacher=_load_soft_labels(stage.context)
+    )
     held = restart_peak()
-    classifier, _, log = tune_once(job, method, options, cell.seed)
+    classifier, _, log = tune_once(context, method, options, cell.seed)
     parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-    answers = logits_of(job, classifier, log)
+    answers = logits_of(context, classifier, log)
     peak = peak_mib()
-    found = Ladder(job.splits, job.metric, job.keep).add(cell.name, [answers], max_length=classifier.max_length)
+    contender = Ladder(context.splits, context.metric, context.keep).add(
+        cell.name, [answers], max_length=classifier.max_length
+    )
     return CellRecord(
         model=cell.model,
         method=cell.method,
         seed=cell.seed,
         state="done",
-        metrics=found.metrics,
-        validation=found.validation,
+        metrics=contender.metrics,
+        validation=contender.validation,
         train_seconds=log.seconds,
         evaluate_seconds=answers.evaluate_seconds,
         trainable_parameters=parameters,
-        adapter_bytes=saved_bytes(classifier, pairs=job.splits.pairs),
+        adapter_bytes=saved_bytes(classifier, pairs=context.splits.pairs),
         memory_mib=None if held is None or peak is None else peak - held,
         log=log,
     )
@@ -138,20 +146,20 @@ def saved_bytes(classifier: Classifier, *, pairs: bool) -> int:
         return sum(path.stat().st_size for path in Path(folder).rglob("*.safetensors"))
 
 
-def _keep_teacher(job: RunContext) -> None:
-    """The rungs are climbed once; each cell, maybe in another process, learns from the same teacher."""
-    if job.teacher is None:
+def _save_soft_labels(context: RunContext) -> None:
+    """Baselines run once; each cell, maybe in another process, learns from the same soft labels."""
+    if context.teacher is None:
         return
-    taught = job.teacher
-    with atomic_write(job.folder.path / "teacher.npy") as file:
-        np.save(file, taught.expected)
-    with atomic_write(job.folder.path / "teacher.json") as file:
-        facts = {"name": taught.name, "score": taught.score, "temperature": taught.temperature}
+    soft_labels = context.teacher
+    with atomic_write(context.folder.path / "teacher.npy") as file:
+        np.save(file, soft_labels.expected)
+    with atomic_write(context.folder.path / "teacher.json") as file:
+        facts = {"name": soft_labels.name, "score": soft_labels.score, "temperature": soft_labels.temperature}
         file.write(json.dumps(facts).encode())
 
 
-def _kept_teacher(job: RunContext) -> SoftLabels | None:
-    facts = job.folder.path / "teacher.json"
+def _load_soft_labels(context: RunContext) -> SoftLabels | None:
+    facts = context.folder.path / "teacher.json"
     if not facts.is_file():
         return None
     return SoftLabels(expected=np.load(facts.with_suffix(".npy")), **json.loads(facts.read_text(encoding="utf-8")))

@@ -1,13 +1,14 @@
-"""A sweep's folder: what is where, and whether it may be gone on with.
+"""A sweep's folder: what is where, and whether a rerun may continue it.
 
     SWEEP/spec.json                     what was asked
     SWEEP/rows.json                     fingerprints of the rows, so that a rerun notices other ones
-    SWEEP/MODEL/rungs.json              the rungs that are not tuned, written when all are
+    SWEEP/MODEL/baselines.json          the contenders that are not tuned, written when all are done
     SWEEP/MODEL/METHOD-SEED.json        one cell, written when it is done
-    SWEEP/MODEL/logits/NAME.npz         answers to the test and validation rows
+    SWEEP/MODEL/logits/NAME.npz         logits of the test and validation rows
     SWEEP/sweep.json                    all of it, ranked; written last
 
 In: values.  Out: files, each whole or not at all, and the values again.
+Not here: one model's logits (run_folder.py), how a record is read (records/reading.py).
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from liftune.data.audit import fingerprint
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError
-from liftune.files import atomic_write, check_writable
-from liftune.records.base import Record
+from liftune.files import check_writable, read_json_object, write_json
+from liftune.records.base import SCHEMA, Record
+from liftune.records.reading import read_record
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
+from liftune.records.upgrade import earlier_name, upgrade
 from liftune.run_folder import RunFolder
-from liftune.spec import faults
 from liftune.sweep.grid import Cell, SweepSpec
 
-F = TypeVar("F", bound=Record)
+#: What to do about a file of the sweep that is damaged.
+_HINT = "remove it and run `liftune sweep` again"
 
 
 class SweepFolder:
@@ -48,7 +49,7 @@ class SweepFolder:
         """
         path = Path(spec.run.out) if spec.run.out else Path("runs") / spec.folder_name()
         if (path / "spec.json").is_file():
-            _refuse_others(_asked(spec), _read(path / "spec.json"), path)
+            _refuse_others(_asked(spec), _asked_before(path), path)
             check_writable(path)
         else:
             RunFolder.create(str(path), name="")
@@ -63,60 +64,52 @@ class SweepFolder:
         path = self.path / "rows.json"
         now = {name: fingerprint(getattr(splits, name)) for name in ("train", "validation", "test")}
         if not path.is_file():
-            _write(path, now)
-        elif changed := [name for name, value in _read(path).items() if now.get(name) != value]:
+            write_json(path, now)
+        elif changed := [name for name, value in read_json_object(path, hint=_HINT).items() if now.get(name) != value]:
             raise ArtifactError(
                 f"the rows of {' and '.join(changed)} have changed since the sweep began",
                 where=str(self.path),
                 hint="restore the data, or begin a new sweep with another --out",
             )
-        _write(self.path / "spec.json", _asked(spec))
+        write_json(self.path / "spec.json", _asked(spec))
 
     def of_model(self, model: str) -> RunFolder:
         """Where a model's cells and logits lie."""
         return RunFolder(self.path / self._names[model])
 
-    def save_rungs(self, found: BaselinesRecord) -> None:
-        """A model's rungs that are not tuned."""
-        _write(self.of_model(found.model).path / "rungs.json", found.model_dump(mode="json"))
+    def save_baselines(self, record: BaselinesRecord) -> None:
+        """A model's contenders that are not tuned."""
+        _write(self._baselines(record.model), record)
 
-    def save_cell(self, found: CellRecord) -> None:
+    def save_cell(self, record: CellRecord) -> None:
         """One cell, whatever became of it."""
-        cell = Cell(found.model, found.method, found.seed)
-        _write(self._place(cell), found.model_dump(mode="json"))
+        _write(self._cell(Cell(record.model, record.method, record.seed)), record)
 
     def save_record(self, record: SweepRecord) -> None:
         """The end of a sweep."""
-        _write(self.path / "sweep.json", record.to_json())
+        write_json(self.path / "sweep.json", record.to_json())
 
-    def rungs(self, model: str) -> BaselinesRecord | None:
-        """A model's rungs; None where they are still to be climbed."""
-        return _found(BaselinesRecord, self.of_model(model).path / "rungs.json")
+    def baselines(self, model: str) -> BaselinesRecord | None:
+        """A model's contenders that are not tuned; None where they are still to be computed."""
+        path = self._baselines(model)
+        path = path if path.is_file() else earlier_name(path)
+        return read_record(path, BaselinesRecord, "baselines") if path.is_file() else None
 
     def cell(self, cell: Cell) -> CellRecord | None:
         """What became of a cell; None where it is still to be tuned."""
-        return _found(CellRecord, self._place(cell))
+        path = self._cell(cell)
+        return read_record(path, CellRecord, "cell") if path.is_file() else None
 
     def settled(self, cell: Cell) -> bool:
         """Whether a rerun has nothing to do: the cell is done, or the method does not fit."""
-        found = self.cell(cell)
-        return found is not None and found.state != "failed"
+        record = self.cell(cell)
+        return record is not None and record.state != "failed"
 
-    def _place(self, cell: Cell) -> Path:
+    def _baselines(self, model: str) -> Path:
+        return self.of_model(model).path / "baselines.json"
+
+    def _cell(self, cell: Cell) -> Path:
         return self.of_model(cell.model).path / f"{cell.name}.json"
-
-
-def read_sweep(path: str | Path) -> SweepRecord:
-    """A finished sweep.
-
-    Raises:
-        ArtifactError: there is none, or sweep.json is damaged.
-    """
-    file = Path(path) / "sweep.json"
-    found = _found(SweepRecord, file)
-    if found is None:
-        raise ArtifactError(f"{path} holds no finished sweep", where=str(file), hint="run `liftune sweep` to its end")
-    return found
 
 
 def _asked(spec: SweepSpec) -> dict[str, Any]:
@@ -126,9 +119,15 @@ def _asked(spec: SweepSpec) -> dict[str, Any]:
     return values
 
 
-def _refuse_others(asked: dict[str, Any], there: Any, path: Path) -> None:
-    if not isinstance(there, dict) or "methods" not in there:
+def _asked_before(path: Path) -> dict[str, Any]:
+    """What the sweep in a folder was asked, with today's names."""
+    values = read_json_object(path / "spec.json", hint=_HINT)
+    if "methods" not in values:
         raise ArtifactError(f"{path} holds no sweep", where="--out", hint="name another folder")
+    return upgrade(values, "sweep-spec")
+
+
+def _refuse_others(asked: dict[str, Any], there: dict[str, Any], path: Path) -> None:
     now, before = _flat(asked), _flat(there)
     differing = [key for key in {**before, **now} if now.get(key) != before.get(key)]
     if differing:
@@ -157,28 +156,6 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else "not given" if value is None else str(value)
 
 
-def _write(path: Path, values: Any) -> None:
-    with atomic_write(path) as file:
-        file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise _damaged(path, str(error)) from None
-
-
-def _found(kind: type[F], path: Path) -> F | None:
-    if not path.is_file():
-        return None
-    try:
-        return kind.model_validate(_read(path))
-    except ValidationError as error:
-        raise _damaged(path, "; ".join(faults(error)[:3])) from None
-
-
-def _damaged(path: Path, reason: str) -> ArtifactError:
-    return ArtifactError(
-        f"{path.name} is damaged: {reason}", where=str(path), hint="remove it and run `liftune sweep` again"
-    )
+def _write(path: Path, record: Record) -> None:
+    """A record that is part of another one too, with the schema that the file needs."""
+    write_json(path, {"schema": SCHEMA, **record.model_dump(mode="json")})

@@ -1,7 +1,7 @@
-"""What a sweep is asked: a RunSpec's options, and the models and methods to cross with its seeds.
+"""The spec of a sweep: a RunSpec's options, and the models and methods to cross with its seeds.
 
 In: options.  Out: a SweepSpec, its cells, each cell's RunSpec.
-Not here: carrying them out (cells.py, sweep.py).
+Not here: running them (cells.py, run.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from liftune.errors import SpecError
 from liftune.models.methods.registry import METHODS, find_method, parse_options
 from liftune.spec import DEFAULT_MODEL, MethodSpec, Names, RunSpec, Spec
 
-#: What stands for every registered method.
+#: Means every registered method.
 EVERY = "all"
 
 
@@ -40,7 +40,7 @@ class SweepSpec(Spec):
     """Everything that `liftune sweep` was asked for."""
 
     run: RunSpec = Field(default_factory=RunSpec)
-    """Data, training, seeds: what all cells share. Its model's and method's names stand for nothing."""
+    """Data, training, seeds: what all cells share. Its model's and method's names are not used."""
     methods: Grid
     """Tuning methods by name."""
     models: Grid = (DEFAULT_MODEL,)
@@ -48,7 +48,7 @@ class SweepSpec(Spec):
 
     @classmethod
     def of(cls, run: RunSpec, methods: Any, models: Any = None) -> SweepSpec:
-        """Checked, with methods by their own names and `all` spelt out.
+        """Checked, with methods by their own names and `all` expanded.
 
         Raises:
             SpecError: a name that is given twice, or none.
@@ -100,9 +100,9 @@ class SweepSpec(Spec):
         return f"{Path(source).name.split('.')[0].split('@')[0].replace(':', '-') or 'data'}-sweep"
 
     def short_names(self) -> dict[str, str]:
-        """Model -> a name for folders and tables: the last part of its own, numbered where two would be alike."""
+        """Model -> a name for folders and tables: the last part of its own, numbered where two would be the same."""
         return dict(
-            zip(self.models, _unlike([Path(model).name.partition("@")[0] for model in self.models]), strict=True)
+            zip(self.models, _numbered([Path(model).name.partition("@")[0] for model in self.models]), strict=True)
         )
 
 
@@ -120,12 +120,12 @@ class Cell:
         return f"{self.method}-{self.seed}"
 
 
-def _unlike(names: Sequence[str]) -> list[str]:
-    """The names, the second of equals with -2 behind it, and so on."""
-    found: list[str] = []
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, with -2 appended to the second of equals, and so on."""
+    distinct: list[str] = []
     for name in names:
         number = 1
-        while (name if number == 1 else f"{name}-{number}") in found:
+        while (name if number == 1 else f"{name}-{number}") in distinct:
             number += 1
-        found.append(name if number == 1 else f"{name}-{number}")
-    return found
+        distinct.append(name if number == 1 else f"{name}-{number}")
+    return distinct

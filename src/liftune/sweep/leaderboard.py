@@ -1,7 +1,7 @@
-"""What the cells of a sweep come to: one standing a contender, ranked, with what it cost.
+"""The leaderboard of a sweep: one row a contender, ranked, with what it cost.
 
-In: cells and rungs as found, and each one's answers.  Out: Standings, best first.
-Not here: the ranking's statistics (evidence/ranking.py).
+In: cells and baselines, and each one's logits.  Out: LeaderboardRows, best first.
+Not here: the ranking's statistics (evaluation/ranking.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from liftune.metrics.registry import METRICS
 from liftune.records.sweep import CellRecord, Cost, LeaderboardRow
 from liftune.types import BoolArray, FloatArray
 
-#: Cost -> where a Standing has it.
+#: Cost -> the field of a LeaderboardRow that holds it.
 COSTS: dict[Cost, str] = {"seconds": "train_seconds", "memory": "memory_mib", "size": "adapter_bytes"}
 
 
 @dataclass(frozen=True)
 class LeaderboardEntry:
-    """A contender of one model: its cells, one a seed (a rung has one), and their evaluations."""
+    """A contender of one model: its cells, one a seed (a baseline has one), and their evaluations."""
 
     model: str
     contender: str
@@ -33,13 +33,13 @@ class LeaderboardEntry:
 
 
 def leaderboard(entries: Sequence[LeaderboardEntry], metric: str) -> tuple[LeaderboardRow, ...]:
-    """Every contender, best first, with its costs and the fronts that it is on."""
+    """Every contender, best first, with its costs and the Pareto fronts it is on."""
     by_key = {f"{entry.model}\n{entry.contender}": entry for entry in entries}
     places = rank([Entrant(key, entry.evaluations) for key, entry in by_key.items()], metric)
-    found = []
+    rows = []
     for place in places:
         entry = by_key[place.name]
-        found.append(
+        rows.append(
             LeaderboardRow(
                 model=entry.model,
                 contender=entry.contender,
@@ -55,27 +55,25 @@ def leaderboard(entries: Sequence[LeaderboardEntry], metric: str) -> tuple[Leade
                 adapter_bytes=round(np.mean([cell.adapter_bytes for cell in entry.cells])) if entry.tuned else None,
             )
         )
-    return pareto_fronts(found, METRICS[metric].sign)
+    return pareto_fronts(rows, METRICS[metric].sign)
 
 
-def chosen(found: Sequence[LeaderboardRow], metric: str) -> LeaderboardRow | None:
-    """What validation likes best, the first of equals; None where it likes nothing."""
-    known = [each for each in found if each.validation is not None]
+def chosen(rows: Sequence[LeaderboardRow], metric: str) -> LeaderboardRow | None:
+    """The contender with the best validation score, the first of equals; None where none has one."""
+    known = [each for each in rows if each.validation is not None]
     return max(known, key=lambda each: METRICS[metric].sign * (each.validation or 0.0), default=None)
 
 
-def pareto_fronts(found: Sequence[LeaderboardRow], sign: float) -> tuple[LeaderboardRow, ...]:
-    """Each standing with the costs at which nothing else is both cheaper and better."""
-    fronts: dict[int, list[Cost]] = {i: [] for i in range(len(found))}
+def pareto_fronts(rows: Sequence[LeaderboardRow], sign: float) -> tuple[LeaderboardRow, ...]:
+    """Each row with the costs at which nothing else is both cheaper and better."""
+    fronts: dict[int, list[Cost]] = {i: [] for i in range(len(rows))}
     for cost, field in COSTS.items():
-        known = [i for i, each in enumerate(found) if getattr(each, field) is not None and each.score.value is not None]
-        points = np.array(
-            [[getattr(found[i], field), -sign * (found[i].score.value or 0.0)] for i in known], dtype=float
-        )
+        known = [i for i, each in enumerate(rows) if getattr(each, field) is not None and each.score.value is not None]
+        points = np.array([[getattr(rows[i], field), -sign * (rows[i].score.value or 0.0)] for i in known], dtype=float)
         for i, on in zip(known, front(points.reshape(-1, 2)), strict=True):
             if on:
                 fronts[i].append(cost)
-    return tuple(each.model_copy(update={"fronts": tuple(fronts[i])}) for i, each in enumerate(found))
+    return tuple(each.model_copy(update={"fronts": tuple(fronts[i])}) for i, each in enumerate(rows))
 
 
 def front(points: FloatArray) -> BoolArray:
@@ -90,19 +88,21 @@ def front(points: FloatArray) -> BoolArray:
 
 
 def entries_of(
-    model: str, rungs: Mapping[str, tuple[CellRecord, Evaluation]], cells: Sequence[tuple[CellRecord, Evaluation]]
+    model: str, baselines: Mapping[str, tuple[CellRecord, Evaluation]], cells: Sequence[tuple[CellRecord, Evaluation]]
 ) -> list[LeaderboardEntry]:
-    """A model's contenders: its rungs, and its cells gathered by method."""
-    found = [LeaderboardEntry(model, name, False, (cell,), (evaluation,)) for name, (cell, evaluation) in rungs.items()]
-    gathered: dict[str, LeaderboardEntry] = {}
+    """A model's contenders: its baselines, and its cells gathered by method."""
+    entries = [
+        LeaderboardEntry(model, name, False, (cell,), (evaluation,)) for name, (cell, evaluation) in baselines.items()
+    ]
+    by_method: dict[str, LeaderboardEntry] = {}
     for cell, evaluation in cells:
-        # The rung `probe` is fitted to features; the method of that name tunes the model's own head.
-        name = f"{cell.method} (tuned)" if cell.method in rungs else cell.method
-        before = gathered.get(cell.method, LeaderboardEntry(model, name, True, (), ()))
-        gathered[cell.method] = replace(
+        # The baseline `probe` is fitted to features; the method of that name tunes the model's own head.
+        name = f"{cell.method} (tuned)" if cell.method in baselines else cell.method
+        before = by_method.get(cell.method, LeaderboardEntry(model, name, True, (), ()))
+        by_method[cell.method] = replace(
             before, cells=(*before.cells, cell), evaluations=(*before.evaluations, evaluation)
         )
-    return [*found, *gathered.values()]
+    return [*entries, *by_method.values()]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

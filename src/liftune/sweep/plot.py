@@ -1,7 +1,7 @@
-"""A sweep as a picture: score against training time, memory and adapter size, the fronts drawn in.
+"""A sweep as a plot: score against training time, memory and adapter size, with the Pareto fronts.
 
 In: a SweepRecord and a file's name.  Out: an SVG or PNG.
-Not here: which standings are on a front (standing.py).
+Not here: which rows are on a front (leaderboard.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from liftune.sweep.leaderboard import COSTS
 ENDINGS = (".svg", ".png")
 _AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "own memory, MiB", "size": "adapter, MB"}
 _UNITS: dict[Cost, float] = {"seconds": 1.0, "memory": 1.0, "size": 1e6}
-#: A cost so many times below the middle one, as the majority's time, would take the whole axis.
+#: A cost below this share of the median, such as the majority's time, would take up the whole axis: left out.
 _LEAST_SHARE = 1e-3
 
 
@@ -32,13 +32,13 @@ def check_picture(path: str) -> None:
     """
     if Path(path).suffix.lower() not in ENDINGS:
         raise SpecError(
-            f"{path} is no kind of picture that can be drawn", where="--picture", hint="end it in .svg or .png"
+            f"{path} is not a kind of picture that liftune draws", where="--picture", hint="end it in .svg or .png"
         )
     need(*EXTRAS["report"])
 
 
 def draw(record: SweepRecord, path: str) -> None:
-    """One panel a cost; points on the front are filled and joined, and every point has its name.
+    """One panel a cost. Points on the Pareto front are filled and joined; every point has its name.
 
     Raises:
         ArtifactError: the file cannot be written.
@@ -52,7 +52,7 @@ def draw(record: SweepRecord, path: str) -> None:
     for axes, cost in zip(figure.subplots(1, len(COSTS), sharey=True), COSTS, strict=True):
         _panel(axes, record, cost)
     figure.axes[0].set_ylabel(f"{record.metric} on test")
-    figure.suptitle(f"{Path(record.data).name or record.data}: filled and joined points are on the front")
+    figure.suptitle(f"{Path(record.data).name or record.data}: filled and joined points are the Pareto front")
     with atomic_write(Path(path)) as file:
         figure.savefig(file, format=Path(path).suffix.lower()[1:], dpi=150)
 
@@ -82,10 +82,10 @@ def _panel(axes: Any, record: SweepRecord, cost: Cost) -> None:
 
 
 def _points(record: SweepRecord, cost: Cost) -> list[tuple[LeaderboardRow, tuple[float, float]]]:
-    """Each standing that has this cost and a score, with its place in the panel."""
+    """Each row that has this cost and a score, with its place in the panel."""
     found = [
         (each, (float(amount) / _UNITS[cost], each.score.value))
-        for each in record.standings
+        for each in record.leaderboard
         if (amount := getattr(each, COSTS[cost])) is not None and each.score.value is not None
     ]
     middle = float(np.median([place[0] for _, place in found])) if found else 0.0
@@ -101,4 +101,4 @@ def _reach(each: LeaderboardRow) -> Any:
 
 
 def _named(each: LeaderboardRow, record: SweepRecord) -> str:
-    return f"{each.contender} ({Path(each.model).name})" if len(record.rungs) > 1 else each.contender
+    return f"{each.contender} ({Path(each.model).name})" if len(record.baselines) > 1 else each.contender

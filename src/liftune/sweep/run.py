@@ -1,7 +1,7 @@
-"""A sweep: every cell of a grid, one after the other or side by side, then one table.
+"""A sweep: every cell of a grid, one after the other or in several processes, then one leaderboard.
 
-In: a SweepSpec.  Out: a SweepRecord, and a folder that a rerun goes on with.
-Not here: one cell (cells.py), the disk (folder.py), the ranking (standing.py).
+In: a SweepSpec.  Out: a SweepRecord, and a folder that a rerun continues.
+Not here: one cell (cells.py), the disk (folder.py), the ranking (leaderboard.py).
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -
     """Tune every model by every method under every seed on the same rows, and rank what came of it.
 
     Args:
-        jobs: processes at once, each with its share of the processor's threads.
+        jobs: processes at once, each with its share of the CPU's threads.
 
     Raises:
-        LiftuneError: what can be refused before anything is tuned, or a disk that cannot be written. A cell that fails
-            ends nothing: its reason is kept, and a rerun tries it again.
+        LiftuneError: the options or the data are wrong, before anything is tuned; or the disk cannot be written. A cell
+            that fails does not end the sweep: its reason is kept, and a rerun tries it again.
     """
     need(*EXTRAS["tune"])
     progress = progress or Progress(quiet=True)
@@ -51,14 +51,14 @@ def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -
     stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
     folder.begin(spec, splits)
     for stage in stages.values():
-        if folder.rungs(stage.model) is None:
-            progress.log(f"{stage.model}: the rungs that are not tuned")
-            folder.save_rungs(run_shared_baselines(stage))
+        if folder.baselines(stage.model) is None:
+            progress.log(f"{stage.model}: baselines")
+            folder.save_baselines(run_shared_baselines(stage))
     left = [cell for cell in spec.cells() if not folder.settled(cell)]
-    tell_start(spec, left, progress)
-    with kept(folder, spec):
+    log_start(spec, left, progress)
+    with note_on_error(folder, spec):
         run_cells(stages, folder, left, jobs, progress)
-    record = conclude(stages, folder, splits)
+    record = build_record(stages, folder, splits)
     folder.save_record(record)
     return record
 
@@ -67,7 +67,7 @@ def check_jobs(spec: SweepSpec, jobs: int) -> None:
     """Refuse processes that would get in each other's way.
 
     Raises:
-        SpecError: fewer than one, or several on one accelerator.
+        SpecError: fewer than one, or several on one GPU.
     """
     if jobs < 1:
         raise SpecError(f"{jobs} processes can do nothing", where="--jobs", hint="give 1 or more")
@@ -80,7 +80,7 @@ def check_jobs(spec: SweepSpec, jobs: int) -> None:
         )
 
 
-def tell_start(spec: SweepSpec, left: Sequence[Cell], progress: Progress) -> None:
+def log_start(spec: SweepSpec, left: Sequence[Cell], progress: Progress) -> None:
     """How much there is to do."""
     every = len(spec.cells())
     done = f", {every - len(left)} of them done before" if len(left) < every else ""
@@ -89,13 +89,13 @@ def tell_start(spec: SweepSpec, left: Sequence[Cell], progress: Progress) -> Non
 
 
 @contextmanager
-def kept(folder: SweepFolder, spec: SweepSpec) -> Iterator[None]:
-    """Whoever stops a sweep is told that it can go on."""
+def note_on_error(folder: SweepFolder, spec: SweepSpec) -> Iterator[None]:
+    """What ends a sweep early notes how many cells are kept, and that a rerun continues."""
     try:
         yield
     except BaseException as error:
         done = sum(folder.settled(cell) for cell in spec.cells())
-        error.add_note(f"kept: {done} cells, in {folder.path}; the same command goes on")
+        error.add_note(f"kept: {done} cells, in {folder.path}; the same command continues")
         raise
 
 
@@ -103,11 +103,11 @@ def run_cells(
     stages: dict[str, Stage], folder: SweepFolder, left: Sequence[Cell], jobs: int, progress: Progress
 ) -> None:
     """Every cell that is left, each on disk as soon as it is done."""
-    found = _here(stages, left) if jobs == 1 else _side_by_side(stages, left, jobs)
+    records = _here(stages, left) if jobs == 1 else _in_processes(stages, left, jobs)
     with progress.bar("cells", len(left), speed=False) as advance:
-        for number, cell in enumerate(found, start=1):
+        for number, cell in enumerate(records, start=1):
             folder.save_cell(cell)
-            progress.log(line(cell, number, len(left), stages[cell.model].job.metric))
+            progress.log(line(cell, number, len(left), stages[cell.model].context.metric))
             advance(1, note=f"{cell.method} seed {cell.seed}")
 
 
@@ -120,7 +120,7 @@ def line(cell: CellRecord, number: int, of: int, metric: str) -> str:
 
 
 def attempt(stage: Stage, cell: Cell) -> CellRecord:
-    """The cell, done or not: what goes wrong in one must not end the others.
+    """The cell, done or not: an error in one must not end the others.
 
     Raises:
         ArtifactError: the disk cannot be written, which no other cell would survive either.
@@ -131,7 +131,7 @@ def attempt(stage: Stage, cell: Cell) -> CellRecord:
         raise
     except LiftuneError as error:
         reason = error.message
-    except Exception as error:  # whatever a library raises is this cell's reason, kept and shown
+    except Exception as error:  # whatever a library raises is this cell's reason, stored and shown
         reason = f"{type(error).__name__}: {error}"
     return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
 
@@ -141,17 +141,17 @@ def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Iterator[CellRecord
         yield attempt(stages[cell.model], cell)
 
 
-def _side_by_side(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Iterator[CellRecord]:
-    """Cells in so many fresh processes, in the order in which they are done."""
+def _in_processes(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Iterator[CellRecord]:
+    """Cells in so many new processes, in the order in which they finish."""
     threads = max(1, measure_machine().threads // jobs)
     first = next(iter(stages.values()))
-    places = {model: str(stage.job.folder.path) for model, stage in stages.items()}
+    places = {model: str(stage.context.folder.path) for model, stage in stages.items()}
     asked = first.spec.model_dump_json()
     pool = ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=set_threads, initargs=(threads,)
     )
     with pool:
-        futures = [pool.submit(_in_process, asked, cell, places[cell.model]) for cell in left]
+        futures = [pool.submit(_attempt_in_process, asked, cell, places[cell.model]) for cell in left]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -159,25 +159,27 @@ def _side_by_side(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> 
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_process(asked: str, cell: Cell, place: str) -> CellRecord:
+def _attempt_in_process(asked: str, cell: Cell, place: str) -> CellRecord:
     return attempt(_stage(asked, cell.model, place), cell)
 
 
-# A process is handed one cell after the other: what a model's cells share is made once in it.
+# A process gets one cell after the other: what a model's cells share is made once in it.
 @lru_cache(maxsize=1)
 def _stage(asked: str, model: str, place: str) -> Stage:
     spec = SweepSpec.model_validate_json(asked)
     return set_stage(spec, model, load_data(spec.run.data), RunFolder(Path(place)))
 
 
-def conclude(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> SweepRecord:
-    """Everything that was found, as one record."""
+def build_record(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> SweepRecord:
+    """Everything that the sweep computed, as one record."""
     first = next(iter(stages.values()))
     spec, metric = first.spec, check_metric(first.spec.run.evaluation.metric, splits.task).name
-    cells = tuple(found for cell in spec.cells() if (found := folder.cell(cell)) is not None)
-    rungs = tuple(cast(BaselinesRecord, folder.rungs(model)) for model in spec.models)
+    cells = tuple(record for cell in spec.cells() if (record := folder.cell(cell)) is not None)
+    baselines = tuple(cast(BaselinesRecord, folder.baselines(model)) for model in spec.models)
     entries = [
-        entry for stage, found in zip(stages.values(), rungs, strict=True) for entry in _entries(stage, found, cells)
+        entry
+        for stage, record in zip(stages.values(), baselines, strict=True)
+        for entry in _entries(stage, record, cells)
     ]
     ranked = leaderboard(entries, metric)
     best = chosen(ranked, metric)
@@ -191,31 +193,31 @@ def conclude(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> S
         audit=splits.audit,
         metric=metric,
         data_fingerprint=splits.fingerprint,
-        rungs=rungs,
+        baselines=baselines,
         cells=cells,
-        standings=ranked,
+        leaderboard=ranked,
         chosen=None if best is None else f"{best.contender} on {best.model}",
-        notes=notes(cells, rungs),
+        notes=notes(cells, baselines),
         versions=versions(),
     )
 
 
-def notes(cells: Sequence[CellRecord], rungs: Sequence[BaselinesRecord]) -> tuple[str, ...]:
-    """What should be known of the numbers."""
-    said = []
+def notes(cells: Sequence[CellRecord], baselines: Sequence[BaselinesRecord]) -> tuple[str, ...]:
+    """What a reader of the numbers should know."""
+    lines = []
     if any(cell.state == "done" and cell.memory_mib is None for cell in cells):
-        said.append("memory of a cell is unknown: this system does not let a process count it anew")
-    if len({found.max_length for found in rungs}) > 1:
-        said.append("the models read rows cut at different lengths: " + ", ".join(_lengths(rungs)))
-    return tuple(said)
+        lines.append("memory of a cell is unknown: this system does not let a process count it anew")
+    if len({record.max_length for record in baselines}) > 1:
+        lines.append("the models read rows cut at different lengths: " + ", ".join(_lengths(baselines)))
+    return tuple(lines)
 
 
-def _lengths(rungs: Sequence[BaselinesRecord]) -> Iterator[str]:
-    return (f"{found.model} {found.max_length} tokens" for found in rungs)
+def _lengths(baselines: Sequence[BaselinesRecord]) -> Iterator[str]:
+    return (f"{record.model} {record.max_length} tokens" for record in baselines)
 
 
-def _entries(stage: Stage, rungs: BaselinesRecord, cells: Sequence[CellRecord]) -> list[LeaderboardEntry]:
-    """A model's contenders with their answers, from disk."""
+def _entries(stage: Stage, baselines: BaselinesRecord, cells: Sequence[CellRecord]) -> list[LeaderboardEntry]:
+    """A model's contenders with their logits, from disk."""
     done = [cell for cell in cells if cell.model == stage.model and cell.state == "done"]
     as_cells = {
         contender.name: CellRecord(
@@ -228,7 +230,7 @@ def _entries(stage: Stage, rungs: BaselinesRecord, cells: Sequence[CellRecord]) 
             train_seconds=contender.seconds.train,
             trainable_parameters=contender.trainable_parameters,
         )
-        for contender in rungs.contenders
+        for contender in baselines.contenders
     }
     return entries_of(
         stage.model,
@@ -238,9 +240,9 @@ def _entries(stage: Stage, rungs: BaselinesRecord, cells: Sequence[CellRecord]) 
 
 
 def _evaluation(stage: Stage, name: str) -> Evaluation:
-    """A contender's answers to the test rows, decided as in the ladder."""
-    splits, folder = stage.job.splits, stage.job.folder
-    metric, targets = METRICS[stage.job.metric], splits.encoded(splits.validation)
+    """A contender's logits of the test rows, with thresholds chosen as in the ladder."""
+    splits, folder = stage.context.splits, stage.context.folder
+    metric, targets = METRICS[stage.context.metric], splits.encoded(splits.validation)
     decided = choose_thresholds(folder.logits(name, "validation"), targets, splits.task, metric)
     return Evaluation(
         name=name,

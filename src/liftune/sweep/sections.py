@@ -1,6 +1,6 @@
-"""A sweep as sections: one table, who is chosen, what did not run.
+"""A sweep as sections: one table, what validation would choose, what did not run.
 
-In: a SweepRecord.  Out: Sections.  Not here: how they look (report/text.py), the picture (picture.py).
+In: a SweepRecord.  Out: Sections.  Not here: how they look (report/render/text.py), the plot (plot.py).
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ FRONTS = {"seconds": "time", "memory": "memory", "size": "size"}
 
 
 def sweep_sections(record: SweepRecord) -> list[Section]:
-    """The leaderboard, and what is to be said of it."""
-    found = [leaderboard_section(record), not_run(record)]
+    """The leaderboard, what has no score, and notes."""
+    sections = [leaderboard_section(record), not_run(record)]
     if record.notes:
-        found.append(Section("Notes", record.notes))
-    return [section for section in found if section is not None]
+        sections.append(Section("Notes", record.notes))
+    return [section for section in sections if section is not None]
 
 
 def leaderboard_section(record: SweepRecord) -> Section:
     """One row a contender, best first."""
-    several = len(record.rungs) > 1
+    several = len(record.baselines) > 1
     headings = ("rank", *(["model"] if several else []), "contender", record.metric, "seed sd", "validation")
     headings += ("fit s", "own MiB", "params", "adapter", "front")
-    rows = tuple(_row(each, several=several) for each in record.standings)
+    rows = tuple(_row(each, several=several) for each in record.leaderboard)
     left = {2, 3} if several else {1, 2}
     right = frozenset({0, *range(min(left) + 1, len(headings) - 1)})
     return Section("Leaderboard", leaderboard_sentences(record), (ReportTable(headings, rows, right),))
@@ -37,25 +37,25 @@ def leaderboard_section(record: SweepRecord) -> Section:
 def leaderboard_sentences(record: SweepRecord) -> tuple[str, ...]:
     """How to read the table."""
     counts = record.rows
-    seeds = max((each.seeds for each in record.standings if each.tuned), default=0)
-    told = (
-        f"Scores are means over {seeds} seeds; brackets hold 95 % intervals that allow for other rows and other seeds."
+    seeds = max((each.seeds for each in record.leaderboard if each.tuned), default=0)
+    intervals = (
+        f"Scores are means over {seeds} seeds. Brackets: 95% confidence intervals, for other rows and other seeds."
         if seeds > 1
-        else "One seed: brackets hold 95 % intervals for other rows; how much another seed would change is unknown."
+        else "One seed: how much another would change is unknown. Brackets: 95% confidence intervals, for other rows."
     )
-    said = [
+    sentences = [
         f"{counts.test:,} test rows, the same for all; {counts.train:,} train, {counts.validation:,} validation.",
-        told,
-        "A rank is shared by all that these rows and seeds cannot tell from the best of them, all pairs corrected by "
-        "Holm at 0.05.",
-        "own MiB: the peak of memory less what the process held before.",
-        "front: nothing else is both cheaper (in training time, own memory or adapter size) and better.",
+        intervals,
+        "Contenders share a rank where these rows and seeds cannot tell them from the best of them (all pairs tested, "
+        "Holm-corrected at 0.05).",
+        "own MiB: peak memory less what the process held before.",
+        "front: nothing else is both cheaper (in training time, own memory or adapter size) and better (Pareto front).",
     ]
     if record.chosen:
-        said.append(f"Validation would choose {record.chosen}; the order above is that of the test rows.")
+        sentences.append(f"Validation would choose {record.chosen}; the order above is that of the test rows.")
     if record.partial:
-        said.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
-    return tuple(said)
+        sentences.append("partial: a sample of the rows was used, so every number is about that sample's size.")
+    return tuple(sentences)
 
 
 def _row(each: LeaderboardRow, *, several: bool) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def _row(each: LeaderboardRow, *, several: bool) -> tuple[str, ...]:
 
 
 def not_run(record: SweepRecord) -> Section | None:
-    """Cells without a score, with the reason; those of a method that does not fit stand once a model."""
+    """Cells without a score, with the reason; a method that does not fit is listed once a model."""
     reasons: dict[tuple[str, str, str, str], list[CellRecord]] = {}
     for cell in record.cells:
         if cell.state != "done":
@@ -87,10 +87,10 @@ def not_run(record: SweepRecord) -> Section | None:
         (model, method, ", ".join(str(cell.seed) for cell in cells), state, reason)
         for (model, method, state, reason), cells in reasons.items()
     )
-    said = "A rerun of the same command tries the failed cells again."
+    rerun = "A rerun of the same command tries the failed cells again."
     failed = any(state == "failed" for _, _, state, _ in reasons)
     return Section(
         "Without a score",
-        (said,) if failed else (),
+        (rerun,) if failed else (),
         (ReportTable(("model", "method", "seeds", "state", "reason"), rows),),
     )

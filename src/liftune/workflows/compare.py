@@ -1,6 +1,6 @@
 """Compare the tuned models of two runs on the test rows that they share.
 
-In: two run folders.  Out: a RunRecord of the comparison.
+In: two run folders.  Out: a ComparisonRecord.
 Not here: the paired tests (liftune.evaluation.compare).
 """
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from liftune.errors import ArtifactError
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation
-from liftune.records.run import RunRecord
+from liftune.records.run import ComparisonRecord, TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.tasks import task_of
 
 
-def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
+def compare_runs(a: str, b: str, *, metric: str | None = None) -> ComparisonRecord:
     """The tuned models of two runs on the test rows that they share: b against a.
 
     Raises:
@@ -36,20 +36,36 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> RunRecord:
         next(each for each in record.contenders if each.name == "tuned").model_copy(update={"name": name})
         for name, record in zip(names, records, strict=True)
     )
-    update = {"run": b, "contenders": contenders, "comparisons": (comparison,), "metric": comparison.metric}
-    cleared = {
-        "strongest": None,
-        "method_comparisons": (),
-        "speed": None,
-        "logs": (),
-        "integrity": None,
-        "curve": None,
-        "notes": (f"compared with {a}",),
-    }
-    return records[1].model_copy(update={**update, **cleared})
+    last = records[1]
+    return ComparisonRecord(
+        run=b,
+        task=last.task,
+        labels=last.labels,
+        partial=last.partial,
+        rows=last.rows,
+        audit=last.audit,
+        contenders=contenders,
+        comparisons=(comparison,),
+        metric=comparison.metric,
+        folds=last.folds,
+        data_fingerprint=last.data_fingerprint,
+        max_length=last.max_length,
+        model=last.model,
+        data=last.data,
+        base_model=last.base_model,
+        base_license=last.base_license,
+        method=last.method,
+        plan=last.plan,
+        notes=(f"compared with {a}",),
+        suspects=last.suspects,
+        shift=last.shift,
+        versions=last.versions,
+        started=last.started,
+        seconds=last.seconds,
+    )
 
 
-def tuned_evaluation(name: str, folder: RunFolder, record: RunRecord) -> Evaluation:
+def tuned_evaluation(name: str, folder: RunFolder, record: TuneRecord) -> Evaluation:
     """A run's tuned contender, from disk, with the thresholds that it was scored by."""
     test, logits = folder.split("test"), folder.logits("tuned")
     unseen = tuple(sorted(record.audit.unseen_labels))

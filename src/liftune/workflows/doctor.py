@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 
-from pydantic import Field
-
 from liftune.errors import EXTRAS, need
 from liftune.hardware.flops import SMALL_ENCODER, Shapes
 from liftune.hardware.measure import MachineFacts, gemm_rate, measure_machine
@@ -18,7 +16,7 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.tokens.collator import Tokens
-from liftune.records.base import SCHEMA, Choice, Record
+from liftune.records.base import Choice, Record, StoredRecord
 from liftune.report.base import ReportTable, Section
 from liftune.report.sections.training import plan_table
 from liftune.spec import RunSpec
@@ -52,10 +50,9 @@ class EpochCheck(Record):
     """Its arithmetic at the measured rate of plain products; null where it cannot be counted."""
 
 
-class Checkup(Record):
+class Checkup(StoredRecord):
     """A machine, and the plan for it."""
 
-    schema_version: int = Field(default=SCHEMA, alias="schema")
     devices: tuple[str, ...]
     processor: str
     threads: int
@@ -71,10 +68,6 @@ class Checkup(Record):
     plan: tuple[Choice, ...]
     model: ModelCheck | None = None
     epoch: EpochCheck | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """A plain object, schema first."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:

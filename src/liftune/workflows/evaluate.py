@@ -1,6 +1,6 @@
 """Score one model on the test rows of a data set.
 
-In: data and a model: a run, an adapter, or a pretrained model with its own head.  Out: a RunRecord.
+In: data and a model: a run, an adapter, or a pretrained model with its own head.  Out: a EvaluationRecord.
 Not here: comparing with other contenders (tune.py, compare.py).
 """
 
@@ -25,7 +25,7 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.records.base import Seconds
 from liftune.records.calibration import Decisions
-from liftune.records.run import Contender, RunRecord
+from liftune.records.run import Contender, EvaluationRecord
 from liftune.spec import DataSpec, ModelSpec
 from liftune.versions import versions
 
@@ -37,7 +37,7 @@ def evaluate_model(
     *,
     metric: str | None = None,
     listeners: Sequence[Listener] = (),
-) -> RunRecord:
+) -> EvaluationRecord:
     """Score one model on a data set's test rows: a run, an adapter, or a pretrained model with its own head.
 
     Data of one file are test rows, all of them. Labels that the model lacks count as wrong and are named.
@@ -77,7 +77,7 @@ def evaluate_model(
         decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
         notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
     )
-    return RunRecord(
+    return EvaluationRecord(
         run=model.name,
         task=splits.task,
         labels=splits.labels,
@@ -85,7 +85,6 @@ def evaluate_model(
         rows=splits.counts,
         audit=splits.audit,
         contenders=(contender,),
-        comparisons=(),
         metric=metric,
         data_fingerprint=splits.fingerprint,
         max_length=classifier.max_length,

@@ -16,7 +16,7 @@ from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evaluation.error_analysis import details, set_against
 from liftune.files import atomic_write, write_text
 from liftune.records.details import Details
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.model_card import to_card
 from liftune.report.render.html import to_html
 from liftune.report.render.text import to_markdown
@@ -28,7 +28,7 @@ from liftune.tasks import task_of
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
 
 
-def to_json(record: RunRecord, found: Details | None = None) -> str:
+def to_json(record: TuneRecord, found: Details | None = None) -> str:
     """The record as it is on disk, and beside it what the rows say."""
     values = record.to_json()
     if found is not None:
@@ -37,7 +37,7 @@ def to_json(record: RunRecord, found: Details | None = None) -> str:
 
 
 #: Format -> how a report is told in it; a file's ending names its format.
-FORMATS: dict[str, Callable[[RunRecord, Details | None], str]] = {"html": to_html, "md": to_markdown, "json": to_json}
+FORMATS: dict[str, Callable[[TuneRecord, Details | None], str]] = {"html": to_html, "md": to_markdown, "json": to_json}
 _ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json"}
 
 
@@ -63,7 +63,7 @@ def format_of(asked: str | None, out: str | None) -> str | None:
     return _ENDINGS[ending]
 
 
-def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
+def look_into(folder: RunFolder) -> tuple[TuneRecord, Details]:
     """The record, and what the folder's rows and logits say beyond it.
 
     Raises:
@@ -91,7 +91,7 @@ def look_into(folder: RunFolder) -> tuple[RunRecord, Details]:
     return record, details(record, command_line(folder.spec()), test, logits)
 
 
-def _check_labels(folder: RunFolder, record: RunRecord, test: Split) -> None:
+def _check_labels(folder: RunFolder, record: TuneRecord, test: Split) -> None:
     if not task_of(record.task).outputs_labels:
         return
     unknown = sorted(labels_of(test) - {*record.labels, *record.audit.unseen_labels})
@@ -133,7 +133,7 @@ def write_flips(folder: RunFolder, found: Details) -> None:
                 file.write((json.dumps(values, ensure_ascii=False) + "\n").encode())
 
 
-def publish(folder: RunFolder, record: RunRecord) -> Path:
+def publish(folder: RunFolder, record: TuneRecord) -> Path:
     """What a finished run leaves to be read: the adapter's card, and the page, whose place is returned.
 
     Raises:

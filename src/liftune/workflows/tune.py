@@ -1,6 +1,6 @@
 """The workflow of `liftune tune`: rows in, contenders scored on the same test rows, a verdict, a run folder.
 
-In: a RunSpec, and rows where they are in memory already.  Out: a RunRecord, and the files that it names.
+In: a RunSpec, and rows where they are in memory already.  Out: a TuneRecord, and the files that it names.
 Not here: any step's own work: each stage is a call into another module (tune_stages.py).
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from liftune.data.splits import BecomesSplits
 from liftune.errors import EXTRAS, need
 from liftune.events import Events, Listener
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
 from liftune.workflows.request import check_request
 
 
-def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequence[Listener] = ()) -> RunRecord:
+def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequence[Listener] = ()) -> TuneRecord:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save.
 
     Args:

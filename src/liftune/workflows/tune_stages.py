@@ -17,7 +17,7 @@ from liftune.evaluation.ladder import Ladder
 from liftune.models.classifier import Classifier
 from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
 from liftune.training.throughput import speed_of
 from liftune.versions import versions
@@ -57,7 +57,7 @@ class RunState:
     shift: Shift | None = None
     tuned: FinetuneResult | None = None
     curve: Curve | None = None
-    record: RunRecord | None = None
+    record: TuneRecord | None = None
 
     @classmethod
     def begin(cls, spec: RunSpec, started: float, context: RunContext, base: Classifier) -> RunState:
@@ -179,14 +179,14 @@ def publish_report(state: RunState) -> RunState:
     return state
 
 
-def build_record(state: RunState) -> RunRecord:
+def build_record(state: RunState) -> TuneRecord:
     """Everything that the run found out, as one record."""
     context, ladder, tuned = state.context, state.ladder, state.tuned
     assert tuned is not None
     splits, spec = context.splits, context.spec
     took = time.time() - state.started
     verdicts = ladder.verdicts()
-    return RunRecord(
+    return TuneRecord(
         run=str(context.folder.path),
         task=splits.task,
         labels=splits.labels,

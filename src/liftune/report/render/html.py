@@ -12,7 +12,7 @@ from typing import Any
 
 from liftune.errors import EXTRAS, need
 from liftune.records.details import Details
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.base import CHAPTERS
 from liftune.report.document import document
 from liftune.report.render.svg import svg
@@ -21,7 +21,7 @@ from liftune.report.render.svg import svg
 ROWS_AT_ONCE = 8
 
 
-def to_html(record: RunRecord, details: Details | None = None) -> str:
+def to_html(record: TuneRecord, details: Details | None = None) -> str:
     """The whole report; the same record gives the same bytes.
 
     Raises:

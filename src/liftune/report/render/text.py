@@ -13,12 +13,12 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from liftune.records.details import Details
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.base import ReportTable, Section
 from liftune.report.document import document
 
 
-def to_markdown(record: RunRecord, details: Details | None = None) -> str:
+def to_markdown(record: TuneRecord, details: Details | None = None) -> str:
     """The whole report as Markdown; without details, only what the record alone says."""
     report = document(record, details)
     parts = [f"# liftune report: {report.run}"]

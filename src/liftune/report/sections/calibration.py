@@ -1,13 +1,13 @@
 """What a report says of calibration and of thresholds.
 
-In: a RunRecord.  Out: Sections.  Not here: how they are found (evaluation/).
+In: a TuneRecord.  Out: Sections.  Not here: how they are found (evaluation/).
 """
 
 from __future__ import annotations
 
 from liftune.formatting import interval, number, p_value
 from liftune.records.calibration import Calibration, CalibrationScores, Decisions
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
 
 _HEADINGS = ("contender", "probabilities", "ECE", "log-loss", "Brier")
@@ -20,7 +20,7 @@ _EXPLAINED = (
 @SECTIONS.entry(
     "calibration", summary="Whether probabilities can be believed, before and after calibration.", chapter="answers"
 )
-def calibration(record: RunRecord) -> Section | None:
+def calibration(record: TuneRecord) -> Section | None:
     """One or two rows a calibrated contender; Brier scores of the others too."""
     found = [(each.name, each.calibration) for each in record.contenders if each.calibration]
     if not found:
@@ -81,7 +81,7 @@ def _out_of_fold(found: Calibration | Decisions) -> str:
 
 
 @SECTIONS.entry("decisions", summary="From which probability on labels are answered.", chapter="answers")
-def decisions(record: RunRecord) -> Section | None:
+def decisions(record: TuneRecord) -> Section | None:
     """A sentence a contender; the thresholds that are used, as a table."""
     found = [(each.name, each.decisions) for each in record.contenders if each.decisions]
     if not found:

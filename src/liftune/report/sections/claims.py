@@ -1,12 +1,12 @@
 """What a verdict speaks of, and what the rows could have shown: words beside the comparisons.
 
-In: a RunRecord.  Out: sentences.  Not here: the verdicts themselves (sections.py), the numbers (evidence/).
+In: a TuneRecord.  Out: sentences.  Not here: the verdicts themselves (sections.py), the numbers (evidence/).
 """
 
 from __future__ import annotations
 
 from liftune.formatting import gain, number
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 
 #: With fewer test rows than this, out-of-fold evidence is worth its time: they show no gain under 4 points of accuracy,
 #: and none under 6 where a tenth of the rows differ.
@@ -15,7 +15,7 @@ FEW_TEST_ROWS = 200
 HINTED_FOLDS = 5
 
 
-def claims(record: RunRecord) -> tuple[str, ...]:
+def claims(record: TuneRecord) -> tuple[str, ...]:
     """What the verdicts are about: two models, a method, or a procedure; nothing of runs that tuned nothing."""
     if not record.logs:
         return ()
@@ -32,7 +32,7 @@ _WHERE = {
 }
 
 
-def recommendation(record: RunRecord) -> tuple[str, ...]:
+def recommendation(record: TuneRecord) -> tuple[str, ...]:
     """Which rung to use, and why; nothing of runs that tuned nothing."""
     chosen = record.recommended
     if chosen is None:
@@ -48,7 +48,7 @@ def recommendation(record: RunRecord) -> tuple[str, ...]:
     return (f"Recommended: {chosen}, as {why}{where}.",)
 
 
-def _detectable(record: RunRecord) -> tuple[str, ...]:
+def _detectable(record: TuneRecord) -> tuple[str, ...]:
     """The least gain over the strongest other rung that these rows would have shown."""
     last = record.comparisons[-1]
     if last.smallest_detectable_gain is None:
@@ -60,7 +60,7 @@ def _detectable(record: RunRecord) -> tuple[str, ...]:
     )
 
 
-def _subject(record: RunRecord) -> tuple[str, ...]:
+def _subject(record: TuneRecord) -> tuple[str, ...]:
     several = len(record.logs) > 1
     if record.folds:
         said = (
@@ -80,7 +80,7 @@ def _subject(record: RunRecord) -> tuple[str, ...]:
     )
 
 
-def _hint(record: RunRecord) -> tuple[str, ...]:
+def _hint(record: TuneRecord) -> tuple[str, ...]:
     """Where folds would show more: few test rows, and many more rows at hand."""
     counts = record.rows
     rows = counts.train + counts.validation + counts.test

@@ -1,12 +1,12 @@
 """Sections of what it cost and of what the test rows could show.
 
-In: a RunRecord, for some its Details.  Out: Sections.  Not here: speed and plan (sections.py).
+In: a TuneRecord, for some its Details.  Out: Sections.  Not here: speed and plan (sections.py).
 """
 
 from __future__ import annotations
 
 from liftune.formatting import gain, seconds, size
-from liftune.records.run import Contender, RunRecord
+from liftune.records.run import Contender, TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
 
 #: Rungs whose cost is worth a comparison.
@@ -14,7 +14,7 @@ _COMPARED = ("probe", "tuned", "full")
 
 
 @SECTIONS.entry("detectable", summary="What the test rows could show.", chapter="data")
-def detectable(record: RunRecord) -> Section | None:
+def detectable(record: TuneRecord) -> Section | None:
     """The smallest gain that would be found, and the rows that the observed one needs."""
     known = [each for each in record.comparisons if each.smallest_detectable_gain is not None]
     if not known:
@@ -34,7 +34,7 @@ def detectable(record: RunRecord) -> Section | None:
 
 
 @SECTIONS.entry("cost", summary="Time, memory, parameters and size.", chapter="tuning")
-def cost(record: RunRecord) -> Section | None:
+def cost(record: TuneRecord) -> Section | None:
     """Tuned beside probe and full fine-tuning; the others cost next to nothing."""
     compared = [each for each in record.contenders if each.name in _COMPARED]
     if not any(each.name == "tuned" for each in compared):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from liftune.formatting import clipped, interval, p_value
 from liftune.records.data import Audit, LabelErrorSummary, Shift
-from liftune.records.run import RunRecord
+from liftune.records.run import RunRecord, TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
 
 if TYPE_CHECKING:
@@ -22,20 +22,20 @@ _ALPHA = 0.05
 MOST_CHARACTERS = 60
 
 
-@SECTIONS.entry("audit", summary="What the rows themselves say.", chapter="data")
+@SECTIONS.entry("audit", summary="What the rows themselves say.", chapter="data", of=RunRecord)
 def audit(record: RunRecord) -> Section:
     """Counts of leaks, duplicates and conflicts."""
     return Section("Data audit", audit_sentences(record.audit))
 
 
 @SECTIONS.entry("suspects", summary="Train rows whose label is likely wrong.", chapter="data")
-def suspects(record: RunRecord) -> Section | None:
+def suspects(record: TuneRecord) -> Section | None:
     """A few of them; the others are in suspects.jsonl."""
     return suspects_section(record.suspects, "suspects.jsonl") if record.suspects else None
 
 
 @SECTIONS.entry("shift", summary="Whether test looks drawn as train was.", chapter="data")
-def shift(record: RunRecord) -> Section | None:
+def shift(record: TuneRecord) -> Section | None:
     """A classifier's answer, and the words by which it knew."""
     return shift_section(record.shift) if record.shift else None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from liftune.formatting import interval
 from liftune.records.learning_curve import Curve
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
 from liftune.report.charts import Lines, Series
 
@@ -68,6 +68,6 @@ def _lines(found: Curve, names: list[str], sizes: list[int]) -> tuple[Lines, ...
 
 
 @SECTIONS.entry("curve", summary="Scores against training rows, and what more of them would bring.", chapter="data")
-def curve(record: RunRecord) -> Section | None:
+def curve(record: TuneRecord) -> Section | None:
     """One row a size, one column a contender; the next step in words."""
     return curve_section(record.curve) if record.curve else None

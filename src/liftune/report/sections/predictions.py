@@ -1,6 +1,6 @@
 """Sections of single rows and labels: where the answers changed, and how far they can be trusted.
 
-In: a RunRecord and its Details.  Out: Sections.  Not here: how the numbers are found (evidence/details.py).
+In: a TuneRecord and its Details.  Out: Sections.  Not here: how the numbers are found (evidence/details.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from liftune.formatting import clipped, interval, unbracketed
 from liftune.records.base import Interval
 from liftune.records.details import Details, Flip
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
 from liftune.report.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
 from liftune.tasks import task_of
@@ -23,7 +23,7 @@ MOST_IN_CHART = 30
 
 
 @SECTIONS.entry("flips", summary="Rows that tuning mended, and rows it broke.", chapter="answers", of_details=True)
-def flips(record: RunRecord, details: Details) -> Section:
+def flips(record: TuneRecord, details: Details) -> Section:
     """The most confident first."""
     found, numbers = details.flips, not task_of(record.task).outputs_labels
     many = record.rows.test
@@ -63,7 +63,7 @@ def _cells(flip: Flip) -> tuple[str, ...]:
 
 
 @SECTIONS.entry("classes", summary="Precision, recall and F1 of each label.", chapter="answers", of_details=True)
-def classes(record: RunRecord, details: Details) -> Section | None:
+def classes(record: TuneRecord, details: Details) -> Section | None:
     """The tuned model's, with F1 of what it is set against."""
     if not details.classes:
         return None
@@ -115,7 +115,7 @@ def _told(names: list[str], values: tuple[Interval, ...]) -> str:
 
 
 @SECTIONS.entry("confusions", summary="Which label is taken for which.", chapter="answers", of_details=True)
-def confusions(record: RunRecord, details: Details) -> Section | None:
+def confusions(record: TuneRecord, details: Details) -> Section | None:
     """Matrices where there are few labels; always the commonest confusions of the tuned model."""
     if not details.confusions:
         return None
@@ -141,13 +141,13 @@ def confusions(record: RunRecord, details: Details) -> Section | None:
     return Section("Confusions", tuple(said), tables, charts)
 
 
-def _title(name: str, record: RunRecord) -> str:
+def _title(name: str, record: TuneRecord) -> str:
     fresh = any(each.name == name == "base" and each.head == "fresh" for each in record.contenders)
     return f"{name}, fresh head: chance" if fresh else name
 
 
 @SECTIONS.entry("reliability", summary="What probabilities promise and keep.", chapter="answers", of_details=True)
-def reliability(record: RunRecord, details: Details) -> Section | None:
+def reliability(record: TuneRecord, details: Details) -> Section | None:
     """A diagram and a table of bins for each contender looked at; the table of the last."""
     if not details.reliability:
         return None
@@ -203,7 +203,7 @@ def _end(found: Interval, pick: Callable[[Interval], float | None]) -> float:
 
 
 @SECTIONS.entry("coverage", summary="The score on the most confident rows.", chapter="answers", of_details=True)
-def coverage(record: RunRecord, details: Details) -> Section | None:
+def coverage(record: TuneRecord, details: Details) -> Section | None:
     """Score against the share of rows that is answered."""
     if not details.coverage:
         return None
@@ -233,7 +233,7 @@ def coverage(record: RunRecord, details: Details) -> Section | None:
 
 
 @SECTIONS.entry("lengths", summary="The score by length of the text.", chapter="answers", of_details=True)
-def lengths(record: RunRecord, details: Details) -> Section | None:
+def lengths(record: TuneRecord, details: Details) -> Section | None:
     """Groups of about as many rows each; one group says nothing."""
     if len(details.lengths) < 2:
         return None
@@ -259,7 +259,7 @@ def lengths(record: RunRecord, details: Details) -> Section | None:
 
 
 @SECTIONS.entry("values", summary="Predicted against true values, and residuals.", chapter="answers", of_details=True)
-def values(record: RunRecord, details: Details) -> Section | None:
+def values(record: TuneRecord, details: Details) -> Section | None:
     """Regression only."""
     if not details.clouds:
         return None

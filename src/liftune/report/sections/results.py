@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from liftune.formatting import count, interval, seconds
-from liftune.records.run import RunRecord
+from liftune.records.run import RunRecord, VerdictRecord
 from liftune.report.base import SECTIONS, ReportTable, Section, named
 
 
-@SECTIONS.entry("ladder", summary="Each contender on the same test rows.", chapter="verdict")
+@SECTIONS.entry("ladder", summary="Each contender on the same test rows.", chapter="verdict", of=RunRecord)
 def ladder(record: RunRecord) -> Section:
     """One row a contender, one column a metric, each value with its interval."""
     metrics = metric_columns(record, record.contenders[0].metrics)
@@ -30,7 +30,7 @@ def ladder(record: RunRecord) -> Section:
     )
     counts = record.rows
     rows = f"{counts.test:,} test rows, the same for all; {counts.train:,} train, {counts.validation:,} validation."
-    if record.folds:
+    if isinstance(record, VerdictRecord) and record.folds:
         rows = (
             f"{counts.test:,} rows, each answered out of fold, the same for all; the saved adapter is tuned on "
             f"{counts.train:,} of them, {counts.validation:,} validation."
@@ -53,6 +53,7 @@ def ladder(record: RunRecord) -> Section:
     "clean",
     summary="The ladder again, without test rows that leaked from train or contradict themselves.",
     chapter="verdict",
+    of=RunRecord,
 )
 def clean(record: RunRecord) -> Section | None:
     """Only where there are such rows."""

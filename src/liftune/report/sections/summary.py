@@ -1,13 +1,13 @@
 """The first words of a report: the verdict in one sentence, the ladder at a glance, what to mind.
 
-In: a RunRecord.  Out: one Section.  Not here: each comparison in full (sections.py).
+In: a TuneRecord.  Out: one Section.  Not here: each comparison in full (sections.py).
 """
 
 from __future__ import annotations
 
 from liftune.formatting import gain, interval
 from liftune.records.base import Comparison, Verdict
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.report.base import SECTIONS, Section
 from liftune.report.charts import Dots
 from liftune.report.sections.claims import recommendation
@@ -20,7 +20,7 @@ _LEADS = {
 
 
 @SECTIONS.entry("short", summary="The verdict in one sentence, and what to mind.", chapter="short")
-def short(record: RunRecord) -> Section | None:
+def short(record: TuneRecord) -> Section | None:
     """Only for a run with a verdict."""
     if not record.comparisons:
         return None
@@ -37,13 +37,13 @@ def short(record: RunRecord) -> Section | None:
     return Section("In short", tuple(said), charts=(_at_a_glance(record),), caveats=caveats(record))
 
 
-def headline(record: RunRecord) -> str:
+def headline(record: TuneRecord) -> str:
     """The verdict in one sentence. A base with a fresh head decides nothing where there is another rung to beat."""
     clauses = "; ".join(_clause(each, record) for each in _telling(record))
     return f"{_LEADS[overall(record)]}: {clauses}."
 
 
-def overall(record: RunRecord) -> Verdict:
+def overall(record: TuneRecord) -> Verdict:
     """The least good of the verdicts that tell something.
 
     Args:
@@ -54,15 +54,15 @@ def overall(record: RunRecord) -> Verdict:
     return next(verdict for verdict in order if verdict in found)
 
 
-def _telling(record: RunRecord) -> list[Comparison]:
+def _telling(record: TuneRecord) -> list[Comparison]:
     return [each for each in record.comparisons if not _by_chance(each, record)] or list(record.comparisons)
 
 
-def _by_chance(comparison: Comparison, record: RunRecord) -> bool:
+def _by_chance(comparison: Comparison, record: TuneRecord) -> bool:
     return any(each.name == comparison.a and each.head == "fresh" for each in record.contenders if each.name == "base")
 
 
-def _clause(comparison: Comparison, record: RunRecord) -> str:
+def _clause(comparison: Comparison, record: TuneRecord) -> str:
     other = (
         f"{comparison.a} (the strongest other rung on validation)" if comparison.a == record.strongest else comparison.a
     )
@@ -72,7 +72,7 @@ def _clause(comparison: Comparison, record: RunRecord) -> str:
     return f"{comparison.b} is {comparison.verdict} than {other}, {lifted}"
 
 
-def caveats(record: RunRecord) -> tuple[str, ...]:
+def caveats(record: TuneRecord) -> tuple[str, ...]:
     """What a sceptic would ask first."""
     found = []
     if record.partial:
@@ -93,7 +93,7 @@ def caveats(record: RunRecord) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _at_a_glance(record: RunRecord) -> Dots:
+def _at_a_glance(record: TuneRecord) -> Dots:
     names = tuple(each.name for each in record.contenders)
     values = tuple(each.metrics[record.metric] for each in record.contenders)
     told = ", ".join(f"{name} {interval(value)}" for name, value in zip(names, values, strict=True))

@@ -1,6 +1,6 @@
 """How the tuned model came about: epoch by epoch, its speed and plan, and the check of what was saved.
 
-In: a RunRecord.  Out: Sections.
+In: a TuneRecord.  Out: Sections.
 Not here: what it cost beside other contenders (cost.py).
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 from liftune.formatting import number, seconds
 from liftune.records.base import Choice
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord
 from liftune.records.training import Speed, TrainLog
 from liftune.report.base import SECTIONS, ReportTable, Section
 from liftune.report.charts import Lines, Series
 
 
 @SECTIONS.entry("training", summary="Epoch by epoch.", chapter="tuning")
-def training(record: RunRecord) -> Section | None:
+def training(record: TuneRecord) -> Section | None:
     """Loss and validation score of each epoch, of each seed."""
     if not record.logs:
         return None
@@ -56,7 +56,7 @@ def _teaching(log: TrainLog) -> tuple[str, ...]:
     return (f"{log.teacher_share:.0%} of each target is what {log.teacher}, fitted without the row, expects{until}",)
 
 
-def _curves(record: RunRecord) -> tuple[Lines, ...]:
+def _curves(record: TuneRecord) -> tuple[Lines, ...]:
     """Loss and validation score by epoch, a line a seed; one epoch makes no curve."""
     logs = [log for log in record.logs if len(log.epochs) > 1]
     if not logs:
@@ -90,7 +90,7 @@ def _curves(record: RunRecord) -> tuple[Lines, ...]:
 
 
 @SECTIONS.entry("proof", summary="The saved adapter against the live model.", chapter="tuning")
-def proof(record: RunRecord) -> Section | None:
+def proof(record: TuneRecord) -> Section | None:
     """The integrity check of the saved adapter."""
     if record.integrity is None:
         return None
@@ -105,7 +105,7 @@ def proof(record: RunRecord) -> Section | None:
 
 
 @SECTIONS.entry("speed", summary="How fast it was tuned, how it was computed, and why so.", chapter="tuning")
-def speed(record: RunRecord) -> Section | None:
+def speed(record: TuneRecord) -> Section | None:
     """Rates of optimisation beside the machine's own, and the plan with reasons."""
     if record.speed is None and not record.plan:
         return None

@@ -1,6 +1,6 @@
 """The comparisons in full, each with its interval and test, and the scores of each seed.
 
-In: a RunRecord.  Out: Sections.
+In: a TuneRecord.  Out: Sections.
 Not here: the one sentence that opens the report (headline.py), what a verdict speaks of (claims.py).
 """
 
@@ -8,25 +8,29 @@ from __future__ import annotations
 
 from liftune.formatting import gain, interval, p_value
 from liftune.records.base import Comparison
-from liftune.records.run import RunRecord
+from liftune.records.run import TuneRecord, VerdictRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
 from liftune.report.sections.claims import claims
 from liftune.report.sections.results import metric_columns
 
 
-@SECTIONS.entry("verdict", summary="Whether tuning lifted the model, and over what.", chapter="verdict")
-def verdict(record: RunRecord) -> Section | None:
+@SECTIONS.entry(
+    "verdict", summary="Whether tuning lifted the model, and over what.", chapter="verdict", of=VerdictRecord
+)
+def verdict(record: VerdictRecord) -> Section | None:
     """One sentence a comparison."""
     if not record.comparisons:
         return None
     heads = {contender.name: contender.head for contender in record.contenders}
+    if not isinstance(record, TuneRecord):
+        return Section("Verdict", tuple(sentence(each, heads.get(each.a)) for each in record.comparisons))
     compared = (*record.comparisons, *record.method_comparisons)
-    sentences = [sentence(comparison, heads.get(comparison.a), record) for comparison in compared]
+    sentences = [sentence(each, heads.get(each.a), strongest=record.strongest) for each in compared]
     return Section("Verdict", (*sentences, *claims(record)))
 
 
 @SECTIONS.entry("seeds", summary="Each seed's own scores.", chapter="verdict")
-def seeds(record: RunRecord) -> Section | None:
+def seeds(record: TuneRecord) -> Section | None:
     """With one seed, a word that the spread is unknown."""
     several = [contender for contender in record.contenders if contender.seeds]
     if not several:
@@ -44,10 +48,15 @@ def seeds(record: RunRecord) -> Section | None:
     return Section("Seeds", (said,), (ReportTable(("contender", "seed", *metrics), rows, frozenset({1})),))
 
 
-def sentence(comparison: Comparison, head: str | None, record: RunRecord) -> str:
-    """A comparison in words."""
+def sentence(comparison: Comparison, head: str | None, *, strongest: str | None = None) -> str:
+    """A comparison in words.
+
+    Args:
+        head: of the contender `a`.
+        strongest: the baseline with the best validation score.
+    """
     lifted = gain(comparison.metric, comparison.gain, comparison.low, comparison.high)
-    other = f"{comparison.a} (the strongest other rung)" if comparison.a == record.strongest else comparison.a
+    other = f"{comparison.a} (the strongest other rung)" if comparison.a == strongest else comparison.a
     ours = f"{comparison.b} over {comparison.seeds} seeds" if comparison.seeds else comparison.b
     decided = {
         "better": f"{ours} is better than {other}",

@@ -1,0 +1,69 @@
+"""A record from its file: the one reader of all kinds.
+
+In: a path, the record's class, what the file holds.  Out: the record, brought up to today's schema.
+Not here: how an older schema differs (upgrade.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from liftune.errors import ArtifactError, faults
+from liftune.files import damaged, read_json_object
+from liftune.records.base import SCHEMA, Record
+from liftune.records.upgrade import Kind, upgrade
+
+R = TypeVar("R", bound=Record)
+
+#: Kind -> what a folder without such a file lacks, and the command that writes one.
+_WRITTEN: dict[Kind, tuple[str, str]] = {
+    "record": ("finished run", "liftune tune"),
+    "adapter": ("adapter of liftune", "liftune tune"),
+    "bundle": ("bundle", "liftune export"),
+    "sweep": ("finished sweep", "liftune sweep"),
+    "baselines": ("baselines", "liftune sweep"),
+    "cell": ("such cell", "liftune sweep"),
+}
+
+
+def read_record(path: Path, model: type[R], kind: Kind) -> R:
+    """A record of this or an earlier schema.
+
+    Args:
+        path: its file.
+        model: its class.
+        kind: what the file holds.
+
+    Raises:
+        ArtifactError: the file is missing or damaged, or a newer liftune wrote it.
+    """
+    what, command = _WRITTEN[kind]
+    if not path.is_file():
+        raise ArtifactError(
+            f"{path.parent} holds no {what}", where=str(path), hint=f"give a folder that `{command}` wrote"
+        )
+    hint = "remove it" if kind in ("baselines", "cell") else "restore the file"
+    hint = f"{hint}{' and' if hint == 'remove it' else ', or'} run `{command}` again"
+    values = read_json_object(path, hint=hint)
+    schema = values.get("schema", 1)
+    if not isinstance(schema, int) or schema < 1:
+        raise damaged(path, f"its schema is {schema!r}, not a number from 1", hint=hint)
+    if schema > SCHEMA:
+        raise ArtifactError(
+            f"{path.name} has schema {schema}, this liftune reads up to {SCHEMA}",
+            where=str(path),
+            hint="pip install --upgrade liftune",
+        )
+    try:
+        values = upgrade(values, kind)
+        if "schema_version" not in model.model_fields:  # it is the file's, as the class is part of other records too
+            del values["schema"]
+        return model.model_validate(values)
+    except ValidationError as error:
+        reason = "; ".join(faults(error)[:3])
+    except (AttributeError, KeyError, TypeError) as error:  # an earlier schema's value of another type
+        reason = str(error)
+    raise damaged(path, reason, hint=hint)

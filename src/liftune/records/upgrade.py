@@ -1,0 +1,96 @@
+"""What earlier versions of liftune wrote, brought up to today's schema: one step a schema, one function a kind.
+
+In: a JSON object as it was written.  Out: the object as today's liftune would write it.
+Not here: reading files (reading.py), today's fields (the other files of this package).
+
+To change the schema: raise SCHEMA in base.py, and add a dict of functions for the step to STEPS.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from liftune.records.base import SCHEMA
+
+#: What an object is. Each is a file of its own but for the specs, which have no schema written in them: record.json,
+#: liftune.json of an adapter, bundle.json, sweep.json, two of a model in a sweep; spec.json of a run and of a sweep.
+Kind = Literal["record", "adapter", "bundle", "sweep", "baselines", "cell", "spec", "sweep-spec"]
+Values: TypeAlias = dict[str, Any]
+
+
+def upgrade(values: Values, kind: Kind = "record") -> Values:
+    """An object of any schema up to today's, as today's; one of today's stays as it is.
+
+    Args:
+        values: as read from the file; it is not changed. One without a schema counts as of the first.
+
+    Raises:
+        AttributeError, KeyError, TypeError: a value has another type than that schema gives it.
+    """
+    spec = kind in ("spec", "sweep-spec")
+    for step in STEPS[0 if spec else values.get("schema", 1) - 1 :]:
+        if kind in step:
+            values = step[kind](values)
+    return values if spec else {"schema": SCHEMA, **{key: value for key, value in values.items() if key != "schema"}}
+
+
+def earlier_name(path: Path) -> Path:
+    """Where the first schema kept a file; the same path where its name has not changed."""
+    return path.with_name(_names()["files"].get(path.name, path.name))
+
+
+@cache
+def _names() -> dict[str, dict[str, str]]:
+    """Names of schema 1 and what became of them."""
+    return tomllib.loads(files("liftune.records").joinpath("schema_1.toml").read_text(encoding="utf-8"))
+
+
+def _renamed(values: Values, table: str) -> Values:
+    names = _names()[table]
+    return {names.get(key, key): value for key, value in values.items()}
+
+
+def _plan(values: Values) -> Values:
+    """An object with a plan: its choices by today's names of accelerations."""
+    names = _names()["accelerations"]
+    choices = [{**each, "choice": names.get(each["choice"], each["choice"])} for each in values.get("plan", ())]
+    return {**values, "plan": choices} if "plan" in values else values
+
+
+def _record(values: Values) -> Values:
+    values = _plan(values)
+    if values.get("speed"):
+        values = {**values, "speed": _plan(values["speed"])}
+    if values.get("details"):  # `liftune report --format json`
+        details = values["details"]
+        values = {**values, "details": {**details, "flips": _renamed(details["flips"], "flips")}}
+    return values
+
+
+def _sweep(values: Values) -> Values:
+    values = _renamed(values, "sweep")
+    return {**values, "baselines": [_plan(each) for each in values.get("baselines", ())]}
+
+
+def _spec(values: Values) -> Values:
+    train = values.get("train")
+    if not isinstance(train, dict) or not isinstance(train.get("accelerations"), list):
+        return values
+    names = _names()["accelerations"]
+    accelerations = [names.get(each, each) for each in train["accelerations"]]
+    return {**values, "train": {**train, "accelerations": accelerations}}
+
+
+def _sweep_spec(values: Values) -> Values:
+    return {**values, "run": _spec(values["run"])} if "run" in values else values
+
+
+#: The n-th step brings schema n to schema n + 1; a kind that a step does not change is not in it.
+STEPS: tuple[dict[Kind, Callable[[Values], Values]], ...] = (
+    {"record": _record, "sweep": _sweep, "baselines": _plan, "spec": _spec, "sweep-spec": _sweep_spec},
+)
