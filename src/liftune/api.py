@@ -180,9 +180,9 @@ def sweep(
     """
     need(*EXTRAS["tune"])
     from liftune.progress import Progress
-    from liftune.sweep.grid import SweepSpec
-    from liftune.sweep.plot import check_picture, draw
-    from liftune.sweep.run import sweep as run_sweep
+    from liftune.sweeps.grid import SweepSpec
+    from liftune.sweeps.plot import check_picture, draw
+    from liftune.sweeps.run import sweep as run_sweep
 
     run = RunSpec.of(data=data, seeds=seeds, out=None if out is None else str(out), **options)
     if picture is not None:

@@ -21,8 +21,8 @@ from liftune.records.sweep import BaselinesRecord, CellRecord, LeaderboardRow, S
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
-from liftune.sweep.folder import SweepFolder
-from liftune.sweep.grid import SweepSpec
+from liftune.sweeps.folder import SweepFolder
+from liftune.sweeps.grid import SweepSpec
 from liftune.tasks.base import TaskKind
 
 ADAPTER = AdapterCard(

@@ -266,10 +266,10 @@ def sweep(
     """Tune models by many methods under many seeds on the same rows, and rank them; resumable."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.progress import Progress
-    from liftune.sweep.grid import SweepSpec
-    from liftune.sweep.plot import check_picture, draw
-    from liftune.sweep.run import sweep as run_sweep
-    from liftune.sweep.sections import sweep_sections
+    from liftune.sweeps.grid import SweepSpec
+    from liftune.sweeps.plot import check_picture, draw
+    from liftune.sweeps.run import sweep as run_sweep
+    from liftune.sweeps.sections import sweep_sections
 
     if picture:
         check_picture(picture)

@@ -26,10 +26,10 @@ from liftune.metrics.registry import METRICS, check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.run_folder import RunFolder
-from liftune.sweep.cells import Stage, run_shared_baselines, set_stage, tune_cell
-from liftune.sweep.folder import SweepFolder
-from liftune.sweep.grid import Cell, SweepSpec
-from liftune.sweep.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
+from liftune.sweeps.cells import Stage, run_shared_baselines, set_stage, tune_cell
+from liftune.sweeps.folder import SweepFolder
+from liftune.sweeps.grid import Cell, SweepSpec
+from liftune.sweeps.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
 from liftune.versions import versions
 
 

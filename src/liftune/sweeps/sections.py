@@ -9,7 +9,7 @@ from liftune.formatting import count, interval, size
 from liftune.records.base import Interval
 from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
 from liftune.report.base import ReportTable, Section
-from liftune.sweep.leaderboard import COSTS
+from liftune.sweeps.leaderboard import COSTS
 
 #: How a table names the fronts.
 FRONTS = {"seconds": "time", "memory": "memory", "size": "size"}

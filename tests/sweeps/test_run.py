@@ -22,13 +22,13 @@ from liftune.records.base import Interval
 from liftune.records.reading import read_record
 from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
 from liftune.spec import RunSpec
-from liftune.sweep import run as sweeping
-from liftune.sweep.cells import Stage
-from liftune.sweep.grid import Cell, SweepSpec
-from liftune.sweep.leaderboard import LeaderboardEntry, front, leaderboard, pareto_fronts
-from liftune.sweep.plot import draw
-from liftune.sweep.run import sweep
-from liftune.sweep.sections import leaderboard_sentences, sweep_sections
+from liftune.sweeps import run as sweeping
+from liftune.sweeps.cells import Stage
+from liftune.sweeps.grid import Cell, SweepSpec
+from liftune.sweeps.leaderboard import LeaderboardEntry, front, leaderboard, pareto_fronts
+from liftune.sweeps.plot import draw
+from liftune.sweeps.run import sweep
+from liftune.sweeps.sections import leaderboard_sentences, sweep_sections
 from liftune.tasks.base import TaskKind
 
 FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}

@@ -30,7 +30,7 @@ from liftune.models.linear_shapes import shapes_of
 from liftune.models.methods.registry import find_method, parse_options
 from liftune.records.sweep import BaselinesRecord, CellRecord
 from liftune.run_folder import RunFolder
-from liftune.sweep.grid import Cell, SweepSpec
+from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.workflows.baselines import run_base_and_probe, run_baselines, with_soft_labels
 from liftune.workflows.context import RunContext, same_length
 from liftune.workflows.finetune import logits_of, tune_once

@@ -14,7 +14,7 @@ import numpy as np
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.files import atomic_write
 from liftune.records.sweep import Cost, LeaderboardRow, SweepRecord
-from liftune.sweep.leaderboard import COSTS
+from liftune.sweeps.leaderboard import COSTS
 
 ENDINGS = (".svg", ".png")
 _AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "own memory, MiB", "size": "adapter, MB"}

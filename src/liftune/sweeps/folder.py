@@ -27,7 +27,7 @@ from liftune.records.reading import read_record
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.records.upgrade import earlier_name, upgrade
 from liftune.run_folder import RunFolder
-from liftune.sweep.grid import Cell, SweepSpec
+from liftune.sweeps.grid import Cell, SweepSpec
 
 #: What to do about a file of the sweep that is damaged.
 _HINT = "remove it and run `liftune sweep` again"
