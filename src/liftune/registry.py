@@ -32,13 +32,22 @@ class Registry(Generic[E]):
         kind: what an entry is called in messages, such as "method".
         record: the entry's dataclass; `entry()` calls it with name, the decorated function as `build`, and the facts.
         error: what an unknown name raises.
+        group: of entry points, `liftune.<kind>s` if not given.
 
-    A third party registers through the entry-point group `liftune.<kind>s`: its module is imported at the first look-up
-    and calls `entry()` like our own.
+    A third party registers through an entry point of that group: its module is imported at the first look-up and calls
+    `entry()` like our own.
     """
 
-    def __init__(self, kind: str, record: Callable[..., E], *, error: type[LiftuneError] = SpecError) -> None:
+    def __init__(
+        self,
+        kind: str,
+        record: Callable[..., E],
+        *,
+        error: type[LiftuneError] = SpecError,
+        group: str | None = None,
+    ) -> None:
         self.kind = kind
+        self._group = group or f"liftune.{kind}s"
         self._record = record
         self._error = error
         self._entries: dict[str, E] = {}
@@ -61,7 +70,7 @@ class Registry(Generic[E]):
     def _load_third_parties(self) -> None:
         if not self._third_parties_loaded:
             self._third_parties_loaded = True
-            for point in entry_points(group=f"liftune.{self.kind}s"):
+            for point in entry_points(group=self._group):
                 point.load()
 
     def __getitem__(self, name: str) -> E:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ import liftune
 from liftune.cli.main import main
 from liftune.data.batching import length_batches
 from liftune.errors import ArtifactError, LiftuneError, MethodError, ModelError, SpecError
-from liftune.export import run as story
-from liftune.export.parity import BatchParity, compare, rows_needed
+from liftune.export import bundle as bundle_files
+from liftune.export.formats import EXPORT_FORMATS, ExportFormat, ExportJob
+from liftune.export.parity import BatchParity, Parity, Reference, SameProbabilities, compare
+from liftune.export.run import export
 from liftune.hardware.plan import Plan
 from liftune.inference.onnx_bundle import Bundle
 from liftune.inference.predictor import load_predictor
@@ -28,6 +31,7 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.methods.registry import METHODS
 from liftune.models.tokens.encoder import RowEncoder
+from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder
 from liftune.spec import ModelSpec
 from liftune.tasks.base import TaskKind
@@ -74,7 +78,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(run: Path) -> Path:
-    story.export(run, run.parent / "bundle")
+    export(run, run.parent / "bundle")
     return run.parent / "bundle"
 
 
@@ -83,9 +87,9 @@ def original(run: Path, rows: list[Any]) -> Any:
 
 
 def check_bundle(run: Path, rows: list[Any], to: Path) -> None:
-    parity = story.export(run, to, format="onnx")
-    assert [each.rows_at_once for each in parity.batches] == [32, 1]
-    assert max(each.largest_gap for each in parity.batches) <= 1e-4
+    result = export(run, to, format="onnx")
+    assert [each.rows_at_once for each in result.batches] == [32, 1]
+    assert max(each.largest_gap for each in result.batches) <= 1e-4
     assert {each.name for each in to.iterdir()} == {
         "model.onnx", "tokenizer.json", "bundle.json", "parity.json", "README.md",
     }  # fmt: skip
@@ -125,15 +129,15 @@ def test_every_family_is_exported(family: str, pairs: bool, tmp_path: Path) -> N
 @pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].mergeable])
 def test_every_method_that_claims_it_is_merged(method: str, tmp_path: Path) -> None:
     family = next(each for each in ("distilbert", "bert", "llama") if each in METHODS[method].families)
-    parity = story.export(make_run(tmp_path, family, method=method), tmp_path / "to", format="merged")
-    assert parity.batches[0].largest_gap <= 1e-4
+    result = export(make_run(tmp_path, family, method=method), tmp_path / "to", format="merged")
+    assert result.batches[0].largest_gap <= 1e-4
 
 
 def test_merged_weights_are_a_plain_transformers_folder(run: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    parity = story.export(run, tmp_path / "merged", format="merged")
-    assert (parity.rows, parity.source, parity.excesses) == (len(ODD), "validation", ())
+    result = export(run, tmp_path / "merged", format="merged")
+    assert (result.rows, result.source, result.excesses) == (len(ODD), "validation", ())
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged").eval()
     assert model.config.id2label == dict(enumerate(LABELS))
     assert model.config.problem_type == "single_label_classification"
@@ -144,8 +148,8 @@ def test_merged_weights_are_a_plain_transformers_folder(run: Path, tmp_path: Pat
 
 def test_int8_is_refused_where_too_few_rows_could_show_it_and_nothing_is_left(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="points lower") as caught:
-        story.export(run, tmp_path / "deep" / "small", format="onnx-int8")
-    assert f"{rows_needed():,} are needed" in str(caught.value.hint)
+        export(run, tmp_path / "deep" / "small", format="onnx-int8")
+    assert f"{EXPORT_FORMATS['onnx-int8'].tolerance.rows_needed():,} are needed" in str(caught.value.hint)
     assert list(tmp_path.iterdir()) == []
     assert main(["export", str(run), "--to", str(tmp_path / "small"), "--format", "onnx-int8", "--quiet"]) == 2
     assert list(tmp_path.iterdir()) == []
@@ -172,58 +176,91 @@ def test_int8_passes_on_rows_enough(run: Path, tmp_path: Path) -> None:
     answers = load_predictor(run).predict(rows)
     lines = (json.dumps({"text": each.row, "label": each.label}) for each in answers)
     (tmp_path / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    parity = story.export(run, tmp_path / "small", format="onnx-int8", rows=str(tmp_path / "rows.jsonl"))
-    assert [each.rows_at_once for each in parity.batches] == [32, 1]
-    assert parity.rows == 600
-    assert all(each.flipped <= 12 and each.accuracy.low > -0.01 for each in parity.batches)
+    result = export(run, tmp_path / "small", format="onnx-int8", rows=str(tmp_path / "rows.jsonl"))
+    assert [each.rows_at_once for each in result.batches] == [32, 1]
+    assert result.rows == 600
+    assert all(each.flipped <= 12 and each.accuracy.low > -0.01 for each in result.batches)
 
 
 def test_an_export_that_answers_otherwise_is_refused(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gate looks at what was written, not at what was meant."""
-    plain = story.write_merged
+    plain = bundle_files.write_merged
 
     def broken(classifier: Any, card: Any, folder: Path) -> None:
         classifier.backbone.model.classifier.bias.data[0] += 0.01
         plain(classifier, card, folder)
 
-    monkeypatch.setattr(story, "write_merged", broken)
+    monkeypatch.setattr(bundle_files, "write_merged", broken)
     with pytest.raises(ArtifactError, match="largest gap") as caught:
-        story.export(run, tmp_path / "merged", format="merged")
+        export(run, tmp_path / "merged", format="merged")
     assert any("flipped" in note for note in caught.value.__notes__)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_gate_counts_flips_gaps_and_accuracy() -> None:
+def parity(before: Any, after: Any, *, format: str, task: TaskKind, targets: Any) -> Parity:
+    """Of an export in a format whose logits are `after`, of a run whose logits are `before`."""
+    card = AdapterCard(
+        liftune="0", task=task, labels=LABELS[: before.shape[1]], method="lora", base="b", base_sha256="",
+        family="bert", head="fresh", max_length=8, pad_token_id=0,
+    )  # fmt: skip
+    reference = Reference(("x",) * len(before), targets, before, "x", card)
+    return compare(reference, {1: after}, format=format, tolerance=EXPORT_FORMATS[format].tolerance)
+
+
+def test_parity_counts_flips_gaps_and_accuracy() -> None:
     before = np.array([[1.0, 0.0]] * 500, dtype=np.float32)
     after = before.copy()
     after[:11] = [[0.0, 1.0]]
-    targets = np.zeros(500, dtype=np.int64)
-    facts: dict[str, Any] = {"task": TaskKind.SINGLE_LABEL, "targets": targets, "source": "x"}
-    found = compare(before, {1: after}, format="onnx-int8", **facts)
-    assert found.batches[0].flipped == 11
-    assert found.batches[0].accuracy.value == pytest.approx(-11 / 500)
-    assert len(found.excesses) == 2
-    assert compare(before, {1: before}, format="onnx-int8", **facts).excesses == ()
-    assert compare(before, {1: before * np.float32("nan")}, format="onnx", **facts).excesses
-    assert not compare(before, {1: before + 5}, format="merged", **facts).excesses, "the same probabilities"
+    kind: dict[str, Any] = {"task": TaskKind.SINGLE_LABEL, "targets": np.zeros(500, dtype=np.int64)}
+    flipped = parity(before, after, format="onnx-int8", **kind)
+    assert flipped.batches[0].flipped == 11
+    assert flipped.batches[0].accuracy.value == pytest.approx(-11 / 500)
+    assert len(flipped.excesses) == 2
+    assert parity(before, before, format="onnx-int8", **kind).excesses == ()
+    assert parity(before, before * np.float32("nan"), format="onnx", **kind).excesses
+    assert not parity(before, before + 5, format="merged", **kind).excesses, "the same probabilities"
 
 
-def test_the_gate_of_regressions_is_in_units_of_their_spread() -> None:
+def test_parity_of_regressions_is_in_units_of_their_spread() -> None:
     before = np.linspace(0, 1, 50, dtype=np.float32)[:, None]
-    facts: dict[str, Any] = {"task": TaskKind.REGRESSION, "targets": before[:, 0], "source": "x"}
-    near = compare(before, {1: before + np.float32(0.01)}, format="onnx-int8", **facts)
+    kind: dict[str, Any] = {"task": TaskKind.REGRESSION, "targets": before[:, 0]}
+    near = parity(before, before + np.float32(0.01), format="onnx-int8", **kind)
     assert near.excesses == ()
-    assert compare(before, {1: before + np.float32(0.02)}, format="onnx-int8", **facts).excesses
-    assert compare(before, {1: before + np.float32(0.01)}, format="onnx", **facts).excesses
+    assert parity(before, before + np.float32(0.02), format="onnx-int8", **kind).excesses
+    assert parity(before, before + np.float32(0.01), format="onnx", **kind).excesses
     assert isinstance(near.batches[0], BatchParity)
+
+
+def test_one_entry_makes_a_format(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`export`, its tolerance, its README and `liftune list formats` know it."""
+
+    def write(job: ExportJob) -> Parity:
+        (job.folder / "labels.txt").write_text("\n".join(job.reference.card.labels), encoding="utf-8")
+        return job.compare({7: job.reference.logits + np.float32(0.01)})
+
+    made = ExportFormat(
+        "mine", "Labels alone.", write, SameProbabilities(gap=0.1), "Keep {max_length} tokens of {name}."
+    )
+    monkeypatch.setitem(EXPORT_FORMATS._entries, "mine", made)
+    assert export(run, tmp_path / "to", format="mine").batches[0].rows_at_once == 7
+    assert (tmp_path / "to" / "labels.txt").read_text(encoding="utf-8").split() == list(LABELS)
+    assert "Keep 40 tokens of to." in (tmp_path / "to" / "README.md").read_text(encoding="utf-8")
+    assert main(["list", "formats", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in listed] == ["merged", "onnx", "onnx-int8", "mine"]
+    monkeypatch.setitem(EXPORT_FORMATS._entries, "mine", replace(made, tolerance=SameProbabilities(gap=-1.0)))
+    with pytest.raises(ArtifactError, match="largest gap"):
+        export(run, tmp_path / "refused", format="mine")
 
 
 @pytest.mark.parametrize("format", ["merged", "onnx"])
 def test_prompt_tuning_is_refused_by_name(format: str, tmp_path: Path) -> None:
     with pytest.raises(MethodError, match="method prompt") as caught:
-        story.export(make_run(tmp_path / "made", "bert", method="prompt"), tmp_path / "to", format=format)
+        export(make_run(tmp_path / "made", "bert", method="prompt"), tmp_path / "to", format=format)
     assert "lora" in str(caught.value.hint)
     assert not (tmp_path / "to").exists()
 
@@ -231,8 +268,8 @@ def test_prompt_tuning_is_refused_by_name(format: str, tmp_path: Path) -> None:
 def test_xlnet_is_refused_by_name_but_merged(tmp_path: Path) -> None:
     made = make_run(tmp_path / "made", "xlnet")
     with pytest.raises(ModelError, match="xlnet"):
-        story.export(made, tmp_path / "to", format="onnx")
-    assert story.export(made, tmp_path / "to", format="merged").excesses == ()
+        export(made, tmp_path / "to", format="onnx")
+    assert export(made, tmp_path / "to", format="merged").excesses == ()
 
 
 def test_bad_input_is_refused(run: Path, bundle: Path, tmp_path: Path) -> None:
@@ -244,10 +281,10 @@ def test_bad_input_is_refused(run: Path, bundle: Path, tmp_path: Path) -> None:
         (LiftuneError, {"rows": str(tmp_path / "none.csv")}),
     ):
         with pytest.raises(wanted):
-            story.export(**{"run": run, "to": tmp_path / "to", **arguments})
+            export(**{"run": run, "to": tmp_path / "to", **arguments})
     shutil.copytree(run / "adapter", tmp_path / "alone")
     with pytest.raises(ArtifactError, match="validation rows"):
-        story.export(tmp_path / "alone", tmp_path / "to")
+        export(tmp_path / "alone", tmp_path / "to")
     assert not (tmp_path / "to").exists()
 
 

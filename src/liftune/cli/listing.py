@@ -1,18 +1,22 @@
-"""What there is to choose from, as tables.
+"""`liftune list`: what there is to choose from, as tables.
 
-In: the registries.  Out: a Table.  Not here: any list of its own.
+In: the registries.  Out: a ReportTable.
+Not here: any list of its own; nor, until a table is made, any import that `--help` does not need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from liftune.report.base import ReportTable
+if TYPE_CHECKING:
+    from liftune.report.base import ReportTable
 
 
 def methods() -> ReportTable:
     """Tuning methods."""
     from liftune.models.methods.registry import METHODS
+    from liftune.report.base import ReportTable
 
     rows = tuple(
         (each.name, each.summary, str(each.families), "yes" if each.mergeable else "no") for each in METHODS.entries()
@@ -23,6 +27,7 @@ def methods() -> ReportTable:
 def metrics() -> ReportTable:
     """Metrics."""
     from liftune.metrics.registry import METRICS
+    from liftune.report.base import ReportTable
 
     rows = tuple(
         (each.name, each.summary, ", ".join(each.tasks), "higher" if each.higher_is_better else "lower")
@@ -34,6 +39,7 @@ def metrics() -> ReportTable:
 def sources() -> ReportTable:
     """Kinds of data."""
     from liftune.data.readers.sources import SOURCES
+    from liftune.report.base import ReportTable
 
     return ReportTable(("name", "summary"), tuple((each.name, each.summary) for each in SOURCES.entries()))
 
@@ -41,14 +47,25 @@ def sources() -> ReportTable:
 def accelerations() -> ReportTable:
     """What makes tuning fast."""
     from liftune.hardware.accelerations import ACCELERATIONS
+    from liftune.report.base import ReportTable
 
     return ReportTable(("name", "summary"), tuple((each.name, each.summary) for each in ACCELERATIONS.entries()))
 
 
-#: What `liftune list` knows.
+def formats() -> ReportTable:
+    """Export formats."""
+    from liftune.export.formats import EXPORT_FORMATS
+    from liftune.report.base import ReportTable
+
+    rows = tuple((each.name, each.summary, ", ".join(each.extras)) for each in EXPORT_FORMATS.entries())
+    return ReportTable(("name", "summary", "extras"), rows)
+
+
+#: The kinds of things that `liftune list` prints.
 KINDS: dict[str, Callable[[], ReportTable]] = {
     "methods": methods,
     "metrics": metrics,
     "sources": sources,
     "accelerations": accelerations,
+    "formats": formats,
 }

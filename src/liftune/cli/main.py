@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from liftune import __version__
+from liftune.cli.listing import KINDS
 from liftune.cli.options import UsageError, asks_for, refusal
 from liftune.errors import EXTRAS, LiftuneError, SpecError, nearest, need
 from liftune.spec import RunSpec, names
@@ -172,16 +173,14 @@ def export(
     to: Annotated[str, typer.Option("--to", metavar="DIR", help="A folder that is not there yet.")],
     format: Annotated[
         str,
-        typer.Option(
-            metavar="TEXT", help="merged, a plain transformers folder; onnx or onnx-int8, bundles that need no torch."
-        ),
+        typer.Option(metavar="TEXT", help="Format to write; liftune list formats prints them."),
     ] = "onnx",
     rows: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Labelled rows to check on; the run's validation rows if not given."),
     ] = None,
     accept_gap: Annotated[
-        bool, typer.Option("--accept-gap", help="Keep an export that answers otherwise than the run.")
+        bool, typer.Option("--accept-gap", help="Keep an export whose predictions differ from the run's.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -378,14 +377,10 @@ def serve(
 
 @app.command("list")
 def list_entries(
-    kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="methods, metrics, sources or accelerations.")
-    ] = "methods",
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {', '.join(KINDS)}.")] = "methods",
     as_json: Json = False,
 ) -> None:
     """Print what there is to choose from."""
-    from liftune.cli.listing import KINDS
-
     if kind not in KINDS:
         raise SpecError(
             f"nothing to list under {kind!r}{nearest(kind, KINDS)}", hint=f"choose one of: {', '.join(KINDS)}"

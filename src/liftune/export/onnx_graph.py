@@ -1,7 +1,7 @@
 """A plain model as an ONNX graph: token ids to logits, any number of rows and tokens.
 
 In: a merged Classifier.  Out: model.onnx, and the names of its inputs.
-Not here: 8-bit weights (quantise.py), what goes beside it (bundle.py).
+Not here: 8-bit weights (quantize.py), the other files of a bundle (bundle.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from liftune.models.backbone import quiet
 from liftune.models.classifier import Classifier
 
 OPSET = 18
-#: protobuf holds no more in one file.
+#: The most that protobuf holds in one file.
 MOST_BYTES = 2 * 2**30 - 2**24
 _ROWS = ("the first row of three", "another", "and the longest of them all, so that there is padding")
 
@@ -42,14 +42,14 @@ class _Positional(nn.Module):
 
 
 def check_family(config: PretrainedConfig) -> None:
-    """Refuse a family that a bundle cannot run: one that reads a row's end, where a bundle pads (XLNet).
+    """Refuse a family that a bundle cannot run: one that is padded on the left, while bundles pad on the right (XLNet).
 
     Raises:
         ModelError: names it.
     """
     if families.padding_side(config) == "left":
         raise ModelError(
-            f"{config.model_type} models cannot be exported to ONNX: they read a row's end, where a bundle pads it",
+            f"{config.model_type} models cannot be exported to ONNX: they are padded on the left, and bundles pad on the right",
             where="--format",
             hint="export it with --format merged, or use the run's folder",
         )
@@ -58,20 +58,21 @@ def check_family(config: PretrainedConfig) -> None:
 def write_graph(classifier: Classifier, path: Path) -> tuple[str, ...]:
     """Write the graph; its inputs are (B, L) int64, its output (B, C) float32.
 
-    The tracing exporter: it takes every family of the contract tests, in a twentieth of the other's time.
+    It uses torch's tracing exporter, which writes every family of the contract tests, in a twentieth of the other
+    exporter's time.
 
     Returns:
         the names of the inputs that the graph reads.
 
     Raises:
-        ModelError: the family, the size, or something that the exporter says.
+        ModelError: the family, the size, or an error of the exporter.
     """
     model = classifier.backbone.model
     check_family(model.config)
     size = sum(each.numel() * each.element_size() for each in model.parameters())
     if size > MOST_BYTES:
         raise ModelError(
-            f"the model has {size / 2**30:.1f} GiB of weights, an ONNX file holds 2",
+            f"the model has {size / 2**30:.1f} GiB of weights, an ONNX file holds at most 2",
             where="--format",
             hint="export it with --format merged",
         )
@@ -107,7 +108,7 @@ def _inputs(path: Path) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _silent() -> Any:
-    """Without the exporter's own chatter about tracing."""
+    """Without the exporter's warnings about tracing."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""8-bit weights: a ladder of schemes, the cheapest first; the first that passes the gate is kept.
+"""8-bit weights: several schemes, the cheapest first.
 
-In: model.onnx.  Out: model.onnx with some of its weights in 8 bits, activations quantised as they come.
-Not here: whether it answers well enough (parity.py).
+In: model.onnx.  Out: model.onnx with some of its weights in 8 bits, activations quantised dynamically.
+Not here: which scheme is kept (formats.py), whether its predictions are good enough (parity.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Scheme:
 
     name: str
     keeps: Callable[[list[str]], set[str]]
-    """Names of the graph's weight products, in order -> those that stay float."""
+    """Names of the graph's products with weights, in order -> those that stay float."""
     embeddings: bool = True
     """Whether embeddings are 8 bits wide too."""
 
@@ -54,7 +54,7 @@ SCHEMES = (
 
 
 def products(path: Path) -> list[str]:
-    """Names of the products with a weight, in the graph's order."""
+    """Names of the products with weights, in the graph's order."""
     import onnx
 
     graph = onnx.load(str(path)).graph
@@ -71,7 +71,7 @@ def prepare(source: Path, target: Path) -> None:
 
 
 def quantize(prepared: Path, target: Path, scheme: Scheme) -> str:
-    """Write the model by a scheme: signed weights, a scale a column; a bit narrower where the processor would overflow.
+    """Write the model by a scheme: signed weights, one scale per column; 7 bits where the CPU would overflow.
 
     Returns:
         the scheme in words.
@@ -91,7 +91,7 @@ def quantize(prepared: Path, target: Path, scheme: Scheme) -> str:
             weight_type=QuantType.QInt8,
             nodes_to_exclude=[each for name in sorted(kept) for each in (name, f"{name}_MatMul")],
         )
-    return scheme.name + ("; 7 bits, as this processor has no VNNI" if narrow else "")
+    return scheme.name + ("; 7 bits, as this CPU has no VNNI" if narrow else "")
 
 
 @contextmanager

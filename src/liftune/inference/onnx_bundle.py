@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class BundleCard(StoredRecord):
     """bundle.json: all that is needed to answer with the model beside it."""
 
     liftune: str
-    format: Literal["onnx", "onnx-int8"]
+    format: str
     task: TaskKind
     labels: tuple[str, ...]
     pairs: bool
