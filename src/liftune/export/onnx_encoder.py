@@ -1,8 +1,8 @@
-"""An encoder's forward pass as a graph runs it fastest: the last layer for each row's first token alone.
+"""An encoder's forward pass as a graph runs it fastest: the last layer only for the first token of each row.
 
-In: a model whose encoder is of BERT's kind, its adapter merged.  Out: the same model, tracing to fewer products; or as
-it was, where its head reads more than each row's first state.
-Not here: which parts these are (models/lean/roles.py), writing the graph (graph.py).
+In: a model with an encoder like BERT's, its adapter merged.  Out: the same model, traced to fewer matrix products; or
+unchanged, where its head reads more than the first hidden state of each row.
+Not here: finding the modules of the encoder (models/packed/layouts.py), writing the graph (onnx_graph.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 
 @contextmanager
 def first_states_only(model: PreTrainedModel, batch: dict[str, Tensor]) -> Iterator[bool]:
-    """Within, the model's last layer computes each row's first token alone, if the logits of `batch` stay the same.
+    """Inside, the model's last layer computes only the first token of each row, if the logits of `batch` stay the same.
 
     Args:
         batch: (B, L) inputs of rows of more than one token, of several lengths.
@@ -54,7 +54,7 @@ def _alike(model: PreTrainedModel, batch: dict[str, Tensor], before: Tensor) -> 
     try:
         with torch.no_grad():
             after = model(**batch).logits
-    # An encoder that is called otherwise, a head that wants states which are not there.
+    # An encoder that is called in another way, or a head that reads states which are not there.
     except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError):
         return False
     if after.shape != before.shape:
@@ -63,7 +63,7 @@ def _alike(model: PreTrainedModel, batch: dict[str, Tensor], before: Tensor) -> 
 
 
 class TracedEncoder:
-    """Stands for the encoder's forward once installed: padded rows, plain operations, no dropout."""
+    """Replaces the encoder's forward once installed: padded rows, plain operations, no dropout."""
 
     def __init__(self, encoder: EncoderModules) -> None:
         self._encoder = encoder
@@ -71,7 +71,7 @@ class TracedEncoder:
         self._handle: Any = None
 
     def install(self) -> None:
-        """Take the place of the encoder's own forward."""
+        """Replace the encoder's own forward."""
         self._handle = self._encoder.body.register_forward_pre_hook(self._see_mask, with_kwargs=True)
         self._encoder.stack.forward = self.forward
 
@@ -92,20 +92,20 @@ class TracedEncoder:
         absent = 1.0 - self._mask[:, None, None, :].to(hidden_states.dtype)
         bias = absent * torch.finfo(hidden_states.dtype).min
         last = len(self._encoder.layers) - 1
-        for position, roles in enumerate(self._encoder.layers):
-            hidden_states = _layer(hidden_states, roles, bias, first=position == last)
+        for position, layer in enumerate(self._encoder.layers):
+            hidden_states = _layer(hidden_states, layer, bias, first=position == last)
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states)
 
 
-def _layer(rows: Tensor, roles: LayerModules, bias: Tensor, *, first: bool) -> Tensor:
+def _layer(hidden: Tensor, layer: LayerModules, bias: Tensor, *, first: bool) -> Tensor:
     """One layer: (B, L, D) to (B, L, D), or (B, 1, D).  `bias` is (B, 1, 1, L), to be added to the scores."""
-    ends = rows[:, :1] if first else rows
+    residual = hidden[:, :1] if first else hidden
     queries, keys, values = (
-        module(of).unflatten(-1, (roles.heads, -1)).transpose(1, 2)
-        for module, of in ((roles.query, ends), (roles.key, rows), (roles.value, rows))
+        module(states).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+        for module, states in ((layer.query, residual), (layer.key, hidden), (layer.value, hidden))
     )
-    scores = queries @ keys.transpose(2, 3) / math.sqrt(rows.shape[-1] // roles.heads)
+    scores = queries @ keys.transpose(2, 3) / math.sqrt(hidden.shape[-1] // layer.heads)
     context = (torch.softmax(scores + bias, dim=-1) @ values).transpose(1, 2).flatten(2)
-    hidden = roles.norm1(ends + roles.out(context))
-    found: Tensor = roles.norm2(hidden + roles.down(roles.activation(roles.up(hidden))))
-    return found
+    attended = layer.norm1(residual + layer.out(context))
+    output: Tensor = layer.norm2(attended + layer.down(layer.activation(layer.up(attended))))
+    return output

@@ -49,7 +49,7 @@ def check_family(config: PretrainedConfig) -> None:
     """
     if families.padding_side(config) == "left":
         raise ModelError(
-            f"{config.model_type} models cannot be exported to ONNX: they are padded on the left, and bundles pad on the right",
+            f"{config.model_type} models cannot be exported to ONNX: they pad on the left, bundles on the right",
             where="--format",
             hint="export it with --format merged, or use the run's folder",
         )
