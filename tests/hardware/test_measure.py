@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from liftune.errors import SpecError
 from liftune.hardware import measure as probing
-from liftune.hardware.measure import MachineFacts, measure_machine, peak_mib, restart_peak
+from liftune.hardware.measure import MachineFacts, cache_folder, measure_machine, peak_mib, restart_peak
 from liftune.hardware.plan import make_plan
 
 LAPTOP = MachineFacts(
@@ -146,3 +147,18 @@ def test_a_peak_that_is_restarted_counts_what_comes_after() -> None:
     assert abs(before - held) < 5
     assert after - before > 35
     del block
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep caches elsewhere")
+def test_the_cache_lies_where_it_always_did_on_linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("LIFTUNE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "liftune"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert cache_folder() == tmp_path / "caches" / "liftune"
+    monkeypatch.setenv("LIFTUNE_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
+    for name in ("LIFTUNE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "")  # set to nothing is not set
+    assert cache_folder() == tmp_path / ".cache" / "liftune"

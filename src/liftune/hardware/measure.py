@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import torch
 
 #: Rises when what is measured changes, so that an old cache is not believed.
@@ -226,11 +227,9 @@ def _cache_file() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where liftune keeps what can be made again."""
-    home = os.environ.get("LIFTUNE_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    if os.environ.get("LIFTUNE_CACHE"):
-        return Path(str(home))
-    return Path(home or Path.home() / ".cache") / "liftune"
+    """Where liftune keeps what can be made again: LIFTUNE_CACHE, or else where the operating system wants it."""
+    asked = os.environ.get("LIFTUNE_CACHE")
+    return Path(asked) if asked else platformdirs.user_cache_path("liftune", appauthor=False)
 
 
 def measure() -> MachineFacts:

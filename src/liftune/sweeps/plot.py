@@ -17,8 +17,8 @@ from liftune.records.sweep import Cost, LeaderboardRow, SweepRecord
 from liftune.sweeps.leaderboard import COSTS
 
 ENDINGS = (".svg", ".png")
-_AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "own memory, MiB", "size": "adapter, MB"}
-_UNITS: dict[Cost, float] = {"seconds": 1.0, "memory": 1.0, "size": 1e6}
+_AXES: dict[Cost, str] = {"seconds": "training, s", "memory": "own memory, MiB", "size": "adapter, MiB"}
+_UNITS: dict[Cost, float] = {"seconds": 1.0, "memory": 1.0, "size": 2**20}
 #: A cost below this share of the median, such as the majority's time, would take up the whole axis: left out.
 _LEAST_SHARE = 1e-3
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from liftune.errors import MethodError, nearest
 
@@ -317,8 +316,8 @@ def parse(options: type[Checked], raw: Mapping[str, Any], *, method: str) -> Che
     return checked
 
 
-def _fault(fault: ErrorDetails) -> str:
-    message = fault["msg"].removeprefix("Value error, ")
+def _fault(fault: Any) -> str:  # one of pydantic's ErrorDetails
+    message = str(fault["msg"]).removeprefix("Value error, ")
     if not fault["loc"]:
         return message
     return f"{fault['loc'][0]}: {message[:1].lower()}{message[1:]}, got {fault['input']!r}"
