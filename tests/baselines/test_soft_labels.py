@@ -118,7 +118,7 @@ def test_a_taught_target_is_the_mixture_of_both_losses(folder: Path, share: floa
     expected = np.array([[0.2, 0.5, 0.3], [0.1, 0.8, 0.1], [1 / 3] * 3, [0.0, 1.0, 0.0]], dtype=np.float32)
     classifier = classifier_for(folder, splits)
     labels = Objective.of(classifier, splits, class_weights=class_weights)
-    taught = Objective.of(classifier, splits, class_weights=class_weights, expected=expected, teacher_share=share)
+    taught = Objective.of(classifier, splits, class_weights=class_weights, soft_labels=expected, soft_share=share)
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     rows = [0, 1, 2, 3]
     weights = torch.ones(3) if labels.weights is None else labels.weights
@@ -133,7 +133,7 @@ def test_a_taught_multi_label_target_is_a_mixture_too(folder: Path) -> None:
     splits = splits_of(MULTI, [("joy",), ("anger", "love"), ()])
     expected = np.array([[0.2, 0.5, 0.3], [0.1, 0.8, 0.1], [0.0, 0.0, 0.9]], dtype=np.float32)
     classifier = classifier_for(folder, splits)
-    taught = Objective.of(classifier, splits, class_weights=False, expected=expected, teacher_share=0.4)
+    taught = Objective.of(classifier, splits, class_weights=False, soft_labels=expected, soft_share=0.4)
     logits = torch.randn(3, 3, generator=torch.Generator().manual_seed(0))
     ones = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 0, 0]])
     each = [
@@ -148,7 +148,7 @@ def test_a_taught_number_lies_between_target_and_teacher(folder: Path) -> None:
     splits = splits_of(NUMBERS, [10.0, 20.0, 60.0])
     classifier = classifier_for(folder, splits)
     expected = np.array([[20.0], [20.0], [40.0]], dtype=np.float32)
-    taught = Objective.of(classifier, splits, class_weights=False, expected=expected, teacher_share=0.5)
+    taught = Objective.of(classifier, splits, class_weights=False, soft_labels=expected, soft_share=0.5)
     values = np.array([15.0, 20.0, 50.0])
     mean, scale = np.mean([10, 20, 60]), np.std([10, 20, 60])
     np.testing.assert_allclose(taught.targets.numpy(), (values - mean) / scale, rtol=1e-5)

@@ -17,7 +17,7 @@ from liftune.baselines.linear_probe import Scale
 from liftune.data.splits import Splits
 from liftune.metrics.registry import METRICS
 from liftune.models.classifier import Classifier
-from liftune.tasks.base import TaskKind
+from liftune.tasks import task_of
 from liftune.types import FloatArray, IntArray
 
 #: Rows that are read for the fit: a start needs no more, and reading is a third of an epoch's time. Of long rows fewer
@@ -44,16 +44,17 @@ def init_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | 
     inputs = classifier.final_inputs([splits.train.rows[i] for i in rows], dropout=True)
     scale = Scale.learn("none", inputs)
     mean, spread = classifier.target_scale
+    task = task_of(splits.task)
 
     def scaled(targets: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (targets - mean) / spread if splits.task is TaskKind.REGRESSION else targets
+        return (targets - mean) / spread if task.scales_targets else targets
 
     chosen = choose_strength(
         (scale(inputs), scaled(splits.encoded(splits.train)[rows])),
         (scale(classifier.final_inputs(splits.validation.rows)), scaled(splits.encoded(splits.validation))),
-        len(splits.labels) if splits.task.outputs_labels else 1,
+        splits.outputs,
         splits.task,
-        METRICS["log_loss" if splits.task.outputs_labels else "rmse"],
+        METRICS[task.selection_metric],
         STRENGTHS,
     )
     fitted = scale.fold(chosen.model)

@@ -145,8 +145,8 @@ class Loop:
             classifier,
             splits,
             class_weights=spec.class_weights,
-            expected=teacher.expected if teacher else None,
-            teacher_share=spec.teacher_share,
+            soft_labels=teacher.expected if teacher else None,
+            soft_share=spec.teacher_share,
         )
         optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)

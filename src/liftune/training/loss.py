@@ -1,40 +1,144 @@
-"""What training minimises, for each task.
+"""What training minimises: one loss a kind of task, by the name that its Task gives.
 
-In: a Classifier's logits, train's targets, what a teacher expects of them.  Out: a loss, summed over rows.
-Not here: the loop (train.py), probabilities and answers (task.py).
+In: a Classifier's logits, train's targets, soft labels of train.  Out: a loss, summed over rows.
+Not here: the loop (loop.py), probabilities and predictions (tasks/), the losses of linear models (tasks/).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from liftune.data.splits import Splits
 from liftune.errors import SpecError
 from liftune.models.classifier import Classifier
-from liftune.tasks.base import TaskKind
+from liftune.tasks import task_of
 from liftune.types import FloatArray
+
+
+class Loss(ABC):
+    """A loss over encoded targets (see `Task.encode`), C outputs."""
+
+    dtype: torch.dtype = torch.float32
+    """Of targets without soft labels."""
+    has_classes = True
+    """Whether labels can be weighed."""
+
+    def within(self, targets: NDArray[Any], outputs: int) -> NDArray[Any]:
+        """The targets of the model's own labels."""
+        return targets
+
+    def class_weights(self, targets: NDArray[Any], outputs: int) -> NDArray[np.float64]:
+        """(C,) the inverse of each label's frequency."""
+        raise TypeError("this loss has no classes to weigh: ask `has_classes` first")
+
+    @abstractmethod
+    def mixed(self, targets: NDArray[Any], soft_labels: FloatArray, share: float) -> NDArray[Any]:
+        """(1 - share) target + share soft label, in the form that `summed` reads.
+
+        Args:
+            soft_labels: (N, C) probabilities, or (N, 1) values.
+        """
+
+    @abstractmethod
+    def summed(self, logits: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """Of (n, C) logits, over n rows."""
+
+    def rows(self, targets: Tensor, weights: Tensor | None) -> float:
+        """What the summed loss is divided by: its rows, each at its class's weight."""
+        return float(len(targets))
+
+
+class CrossEntropy(Loss):
+    """Of softmax probabilities; targets are (N,) label indices, or (N, C) probabilities."""
+
+    dtype = torch.int64
+
+    def class_weights(self, targets: NDArray[Any], outputs: int) -> NDArray[np.float64]:
+        """(C,) of each label."""
+        counts = np.maximum(np.bincount(targets, minlength=outputs), 1)
+        return np.asarray(len(targets) / (len(counts) * counts))
+
+    def mixed(self, targets: NDArray[Any], soft_labels: FloatArray, share: float) -> NDArray[Any]:
+        """(N, C)."""
+        labels = np.eye(soft_labels.shape[1], dtype=np.float32)[targets]
+        return np.asarray((1 - share) * labels + share * soft_labels)
+
+    def summed(self, logits: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """In nats."""
+        return F.cross_entropy(logits, targets, weight=weights, reduction="sum")
+
+    def rows(self, targets: Tensor, weights: Tensor | None) -> float:
+        """Each row at the weight of its label, or of its soft label's mean."""
+        if weights is None:
+            return float(len(targets))
+        return float((targets @ weights if targets.ndim == 2 else weights[targets]).sum())
+
+
+class BinaryCrossEntropy(Loss):
+    """Of a sigmoid for each label, mean over labels; targets are (N, C) zeros and ones, or probabilities."""
+
+    def within(self, targets: NDArray[Any], outputs: int) -> NDArray[Any]:
+        """(N, C) of (N, L)."""
+        return targets[:, :outputs]
+
+    def class_weights(self, targets: NDArray[Any], outputs: int) -> NDArray[np.float64]:
+        """(C,) of each label's positives."""
+        counts = np.maximum(targets.sum(axis=0), 1)
+        return np.asarray((len(targets) - counts) / counts)
+
+    def mixed(self, targets: NDArray[Any], soft_labels: FloatArray, share: float) -> NDArray[Any]:
+        """(N, C)."""
+        return np.asarray((1 - share) * targets + share * soft_labels)
+
+    def summed(self, logits: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """In nats."""
+        each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights, reduction="none")
+        return each.mean(dim=1).sum()
+
+
+class SquaredError(Loss):
+    """Of a value; targets are (N,)."""
+
+    has_classes = False
+
+    def mixed(self, targets: NDArray[Any], soft_labels: FloatArray, share: float) -> NDArray[Any]:
+        """(N,)."""
+        return np.asarray((1 - share) * targets + share * soft_labels[:, 0])
+
+    def summed(self, logits: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """In the square of the scaled target's unit."""
+        return F.mse_loss(logits[:, 0], targets, reduction="sum")
+
+
+#: `Task.loss` -> the loss.
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": CrossEntropy(),
+    "binary_cross_entropy": BinaryCrossEntropy(),
+    "squared_error": SquaredError(),
+}
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss of each task, summed over rows.
+    """The task's loss on train's targets, summed over rows.
 
-    Single-label: cross-entropy. Multi-label: binary cross-entropy, mean over labels. Regression: squared error of the
-    target scaled to mean 0 and variance 1, so that one learning rate suits every unit.
+    Values are scaled to mean 0 and variance 1, so that one learning rate suits every unit.
     """
 
-    task: TaskKind
+    kind: Loss
     targets: Tensor
-    """(N,) label index, (N, C) zeros and ones, or (N,) scaled value, on the CPU; with a teacher (N, C) shares for both
-    kinds of labels."""
+    """As the loss reads them, N rows, on the CPU."""
     weights: Tensor | None
-    """(C,) of each label, or of each label's positives for multi-label."""
+    """(C,) of each label."""
 
     @classmethod
     def of(
@@ -43,55 +147,47 @@ class Objective:
         splits: Splits,
         *,
         class_weights: bool,
-        expected: FloatArray | None = None,
-        teacher_share: float = 0.0,
+        soft_labels: FloatArray | None = None,
+        soft_share: float = 0.0,
     ) -> Objective:
-        """The objective of train's rows; tells the classifier the scale of a regression's targets.
+        """The objective of train's rows; sets the classifier's target scale where the task has one.
 
         Args:
             class_weights: weigh labels by the inverse of their frequency.
-            expected: (N, C) probabilities, or (N, 1) values, that a teacher gives train's rows; None for labels alone.
-            teacher_share: each target is (1 - share) label + share teacher. Of cross-entropy, which is linear in the
+            soft_labels: (N, C) probabilities, or (N, 1) values, of train's rows; None for labels alone.
+            soft_share: each target is (1 - share) label + share soft label. Of cross-entropy, which is linear in the
                 target, that is the same mixture of losses (Hinton et al. 2015, at temperature 1).
+
+        Raises:
+            SpecError: class weights were asked for, and the task has no classes.
         """
-        targets = splits.encoded(splits.train)
-        if splits.task is TaskKind.REGRESSION:
-            if class_weights:
-                raise SpecError("a regression has no classes to weigh", where="--class-weights", hint="leave it out")
-            mean, std = 0.0, 1.0
-            if classifier.backbone.head == "fresh":  # a trained head already answers in the target's unit
-                mean, std = classifier.set_target_scale(float(targets.mean()), float(targets.std()) or 1.0)
-            if expected is not None:
-                targets = (1 - teacher_share) * targets + teacher_share * expected[:, 0]
-            return cls(splits.task, torch.tensor((targets - mean) / std, dtype=torch.float32), None)
+        task = task_of(splits.task)
+        loss = LOSSES[task.loss]
+        if class_weights and not loss.has_classes:
+            raise SpecError(
+                f"a {task.kind.value} has no classes to weigh", where="--class-weights", hint="leave it out"
+            )
+        targets = loss.within(splits.encoded(splits.train), splits.outputs)
         weights = None
-        single = splits.task is TaskKind.SINGLE_LABEL
-        targets = targets if single else targets[:, : len(splits.labels)]
         if class_weights:
-            counts = np.bincount(targets, minlength=len(splits.labels)) if single else targets.sum(axis=0)
-            counts = np.maximum(counts, 1)
-            balance = len(targets) / (len(counts) * counts) if single else (len(targets) - counts) / counts
-            weights = torch.tensor(np.clip(balance, 0.01, 100), dtype=torch.float32)
-        if expected is not None:
-            labels = np.eye(len(splits.labels), dtype=np.float32)[targets] if single else targets
-            mixed = (1 - teacher_share) * labels + teacher_share * expected
-            return cls(splits.task, torch.tensor(mixed, dtype=torch.float32), weights)
-        return cls(splits.task, torch.tensor(targets, dtype=torch.int64 if single else torch.float32), weights)
+            balance = np.clip(loss.class_weights(targets, splits.outputs), 0.01, 100)
+            weights = torch.tensor(balance, dtype=torch.float32)
+        mean, std = 0.0, 1.0
+        if task.scales_targets and classifier.backbone.head == "fresh":
+            # A trained head predicts in the target's unit already.
+            mean, std = classifier.set_target_scale(float(targets.mean()), float(targets.std()) or 1.0)
+        dtype = loss.dtype
+        if soft_labels is not None:
+            targets, dtype = loss.mixed(targets, soft_labels, soft_share), torch.float32
+        if task.scales_targets:
+            targets = (targets - mean) / std
+        return cls(loss, torch.tensor(targets, dtype=dtype), weights)
 
     def weight(self, rows: Sequence[int]) -> float:
         """What a step's summed loss is divided by: its rows, each at its class's weight."""
-        if self.task is TaskKind.SINGLE_LABEL and self.weights is not None:
-            chosen = self.targets[rows]
-            return float((chosen @ self.weights if chosen.ndim == 2 else self.weights[chosen]).sum())
-        return float(len(rows))
+        return self.kind.rows(self.targets[list(rows)], self.weights)
 
     def loss(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
         """Summed loss of (n, C) logits for these rows."""
-        targets = self.targets[list(rows)].to(logits.device)
         weights = None if self.weights is None else self.weights.to(logits.device)
-        if self.task is TaskKind.SINGLE_LABEL:
-            return F.cross_entropy(logits, targets, weight=weights, reduction="sum")
-        if self.task is TaskKind.MULTI_LABEL:
-            each = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights, reduction="none")
-            return each.mean(dim=1).sum()
-        return F.mse_loss(logits[:, 0], targets, reduction="sum")
+        return self.kind.summed(logits, self.targets[list(rows)].to(logits.device), weights)
