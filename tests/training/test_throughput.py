@@ -51,7 +51,7 @@ def test_the_small_encoder_is_a_block_of_the_default_model() -> None:
 @pytest.mark.parametrize("family", ["distilbert", "bert", "roberta", "electra", "mpnet", "gpt2"])
 def test_a_familys_blocks_are_found_and_nothing_else(family: str, tmp_path: Path) -> None:
     found = shapes(family, tmp_path)
-    assert not found.misfit
+    assert not found.unsupported_reason
     assert (found.width, found.layers) == (HIDDEN, LAYERS)
     # tiny GPT-2 has the usual four times its width inside
     assert found.weights == LAYERS * (BLOCK if family != "gpt2" else 12 * HIDDEN * HIDDEN)
@@ -69,7 +69,7 @@ def test_a_familys_blocks_are_found_and_nothing_else(family: str, tmp_path: Path
 )
 def test_what_the_count_does_not_hold_for_says_why(family: str, reason: str, tmp_path: Path) -> None:
     found = shapes(family, tmp_path)
-    assert reason in found.misfit
+    assert reason in found.unsupported_reason
     with pytest.raises(ValueError, match=reason):
         found.flops(1, 1)
 
@@ -77,7 +77,7 @@ def test_what_the_count_does_not_hold_for_says_why(family: str, reason: str, tmp
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_counted_or_says_why(family: str, tmp_path: Path) -> None:
     found = shapes(family, tmp_path)
-    assert found.misfit or found.flops(10, 100) > 0
+    assert found.unsupported_reason or found.flops(10, 100) > 0
 
 
 def test_speed_is_arithmetic_over_seconds_over_the_machines_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_speed_is_arithmetic_over_seconds_over_the_machines_rate(monkeypatch: py
 
 
 def test_a_model_that_cannot_be_counted_has_a_speed_without_a_share() -> None:
-    model = Shapes(((4, 2),), misfit="its layers share their weights")
+    model = Shapes(((4, 2),), unsupported_reason="its layers share their weights")
     found = speed.speed_of((log(tokens=30, token_pairs=90),), 10, shapes=model, method=METHODS["lora"], plan=Plan())
     assert found is not None
     assert (found.gemm_fraction, found.note) == (None, "its layers share their weights")

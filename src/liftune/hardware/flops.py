@@ -24,7 +24,7 @@ class Shapes:
     width: int = 0
     """Of a layer's attention: heads times the width of a head."""
     layers: int = 0
-    misfit: str = ""
+    unsupported_reason: str = ""
     """Why the formula below does not hold for this model; empty where it does."""
 
     @property
@@ -47,13 +47,13 @@ class Shapes:
             passes: "frozen" for adapters, "trained" where all weights are, "forward" where only the head is.
 
         Raises:
-            ValueError: the formula does not hold (`misfit`).
+            ValueError: the formula does not hold (`unsupported_reason`).
 
         >>> Shapes(linears=((4, 2),), width=2, layers=1).flops(tokens=3, token_pairs=9)
         312.0
         """
-        if self.misfit:
-            raise ValueError(self.misfit)
+        if self.unsupported_reason:
+            raise ValueError(self.unsupported_reason)
         attention = 4 * self.width * self.layers * (1 if passes == "forward" else 3)
         return float(PER_WEIGHT[passes] * self.weights * tokens + attention * token_pairs)
 

@@ -1,7 +1,8 @@
 """A backbone and a method become a Classifier.
 
-In: a Backbone, a Method, its Options.  Out: a Classifier that trains what the method says, and every fresh parameter.
-Not here: what the Classifier does (classifier.py), the disk (adapter.py).
+In: a Backbone, a Method, its Options.  Out: a Classifier that trains what the method says, and every randomly
+initialised parameter.
+Not here: what the Classifier does (classifier.py), the disk (adapter_io.py).
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ def attach(
     seed: int = 0,
     total_steps: int = 1,
 ) -> Classifier:
-    """Make a classifier that trains what the method says, the head, and every parameter that loading made up.
+    """Make a classifier that trains what the method says, the head, and every randomly initialised parameter.
 
     Args:
-        method: None answers with the base as it is, in the planned precision; any other changes its model.
-        seed: of what the method draws.
+        method: None leaves the base as it is, in the planned precision; any other changes its model.
+        seed: of the random numbers that the method draws.
         total_steps: optimizer steps that training will take at most.
 
     Raises:
         MethodError: the method does not fit the model's family, or names modules that it does not have.
-        ModelError: a fresh parameter that no adapter could carry.
+        ModelError: a randomly initialised parameter that no adapter could hold.
     """
     plan = plan or Plan()
     options = options or (method.options() if method is not None else NoOptions())
@@ -48,8 +49,8 @@ def attach(
     model.requires_grad_(False)
     matrices = body_matrices(backbone)
     if method is None:
-        _hold(model, matrices, plan)
-        return _ready(backbone, model, method, options, plan, backbone.max_length)
+        _set_precision(model, matrices, plan)
+        return _classifier(backbone, model, method, options, plan, backbone.max_length)
     check_family(method, backbone.family)
     if method.kind == "full":
         model.requires_grad_(True)
@@ -57,16 +58,16 @@ def attach(
         shape = BackboneShape(backbone.family, backbone.model, backbone.head_modules, total_steps)
         model = _with_peft(backbone, method, options, shape, seed)
     _require_fresh_trained(model, backbone)
-    _hold(model, matrices, plan)
+    _set_precision(model, matrices, plan)
     limit = families.position_limit(backbone.model)
     room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
-    classifier = _ready(backbone, model, method, options, plan, room)
+    classifier = _classifier(backbone, model, method, options, plan, room)
     classifier.rounded = {i: parameter for i, parameter in enumerate(matrices) if parameter.dtype == torch.bfloat16}
     return classifier
 
 
 def restore_full_precision(classifier: Classifier, original: Backbone) -> None:
-    """After training: give the frozen matrices their own digits back where the plan has a tuned model answer so.
+    """After training: give the frozen matrices their float32 values back where the plan wants float32 at inference.
 
     Args:
         original: the backbone, loaded again; its model is used up.
@@ -80,7 +81,7 @@ def restore_full_precision(classifier: Classifier, original: Backbone) -> None:
 
 
 def check_method(backbone: Backbone, method: Method, options: Options) -> None:
-    """Refuse what `attach` would refuse, with the model left as it is: to be asked before anything is computed.
+    """Raise what `attach` would raise, and leave the model as it is: to be called before anything is computed.
 
     Raises:
         MethodError: the method does not fit the model's family, or names modules that it does not have.
@@ -92,15 +93,15 @@ def check_method(backbone: Backbone, method: Method, options: Options) -> None:
 def rebuild(
     backbone: Backbone, method: Method, load: Callable[[], nn.Module], *, plan: Plan, max_length: int
 ) -> Classifier:
-    """A classifier around what `load` puts on the backbone's model from disk; nothing of it is trainable."""
+    """A classifier around the model that `load` makes of the backbone's and the disk; nothing of it is trainable."""
     matrices = [] if method.kind == "full" else body_matrices(backbone)
     model = load()
     model.requires_grad_(False)
-    _hold(model, matrices, plan)
-    return _ready(backbone, model, method, NoOptions(), plan, max_length)
+    _set_precision(model, matrices, plan)
+    return _classifier(backbone, model, method, NoOptions(), plan, max_length)
 
 
-def _ready(
+def _classifier(
     backbone: Backbone,
     model: nn.Module,
     method: Method | None,
@@ -132,13 +133,13 @@ def _with_peft(backbone: Backbone, method: Method, options: Options, shape: Back
 
     config: Any = method.build(options, shape)
     if config is None:
-        # A probe changes nothing in the body. PEFT's own name for "no module" keeps it a plain PEFT adapter.
+        # The method `probe` changes nothing in the body. PEFT's name for "no module" keeps it a plain PEFT adapter.
         config = LoraConfig(task_type=TaskType.SEQ_CLS, target_modules=DUMMY_TARGET_MODULES)
     config.modules_to_save = list(shape.head_modules)
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: Any = get_peft_model(backbone.model, config)
-        # PEFT extended the list by its own two guesses; what stands in the file is what the model has.
+        # PEFT extended the list by two guesses of its own; the file is to name what the model has.
         config.modules_to_save = list(shape.head_modules)
         config.base_model_name_or_path = backbone.base
         config.revision = backbone.revision
@@ -149,16 +150,16 @@ def _with_peft(backbone: Backbone, method: Method, options: Options, shape: Back
 
 
 def _require_fresh_trained(model: nn.Module, backbone: Backbone) -> None:
-    """Every parameter that loading made up must be trained and saved, whatever PEFT understood."""
+    """Every randomly initialised parameter must be trained and saved, whatever PEFT made of the list."""
     trained = {
         name.removeprefix("base_model.model.").removeprefix("base_model.").replace(".modules_to_save.default", "")
         for name, p in model.named_parameters()
         if p.requires_grad
     }
-    lost = [name for name in backbone.fresh if name not in trained]
-    if lost:
+    untrained = [name for name in backbone.fresh if name not in trained]
+    if untrained:
         raise ModelError(
-            f"parameters that the checkpoint lacks would stay random: {', '.join(lost)}",
+            f"parameters that are missing in the checkpoint would stay random: {', '.join(untrained)}",
             where=backbone.name,
             hint="use --method full, or a checkpoint that has them",
         )
@@ -171,11 +172,11 @@ def body_matrices(backbone: Backbone) -> list[nn.Parameter]:
     return [parameter for name, parameter in parameters if parameter.ndim >= 2 and not name.startswith(head)]
 
 
-def _hold(model: nn.Module, matrices: list[nn.Parameter], plan: Plan) -> None:
-    """Keep the body's frozen matrices in the planned precision; everything that is trained stays float32.
+def _set_precision(model: nn.Module, matrices: list[nn.Parameter], plan: Plan) -> None:
+    """Convert the body's frozen matrices to the planned precision; everything that is trained stays float32.
 
-    Vectors (norms, biases) stay float32 too: they are small, and CPU kernels refuse mixtures in norms. They are copied,
-    as a few views of the file that was loaded would hold all of it in memory.
+    Vectors (norms, biases) stay float32 too: they are small, and CPU kernels of norms allow no mixed precision. They
+    are copied, as a few views of the file that was loaded would keep all of it in memory.
     """
     if plan.dtype != "bfloat16":
         return

@@ -1,7 +1,8 @@
 """A backbone with a tuning method attached: the one mutable thing, and a Scorer.
 
 In: a Backbone, a method and its options.  Out: a Classifier: rows to logits and features, parameters to train.
-Not here: making it (attach.py), the training loop (train.py), the disk (adapter.py), tokens and batches (tokens.py).
+Not here: making it (attach.py), the training loop (training/loop.py), the disk (adapter_io.py), tokens and batches
+(tokens/).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from liftune.models.features import FeatureTap, read_by_head
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
 from liftune.models.packed.encoder import PackedEncoder
-from liftune.models.tokens.collator import Collator, Encoded, Tokens, equal_lengths
+from liftune.models.tokens.collator import WINDOWS, Collator, Encoded, Tokens, equal_lengths, pool_windows
 from liftune.tasks.base import TaskKind
 from liftune.types import FloatArray, Row
 
@@ -33,21 +34,22 @@ _TOKENS = {"cpu": 1024}
 _TOKENS_ELSEWHERE = 65536
 #: Rows of one forward pass at most, however short they are.
 _ROWS = 256
-#: Rows that are answered in one lane: a thread to open costs as much as they do.
+#: Up to this many rows are computed by one worker: to open a thread costs as much as they do.
 _FEW = 16
 
 Progress = Callable[[int], None]
-"""Called with the number of rows just answered."""
+"""Called with the number of rows just computed."""
 
 
 class Classifier:
-    """A model that answers rows, and whose trainable part can be trained, kept and put back.
+    """A model that gives rows logits, and whose trainable part can be trained, copied and put back.
 
     Attributes:
         model: what is called: a PeftModel, or the plain model for no method, or `full`.
         method: None for the base as it is.
         trained_in: the precision of its training.
-        rounded: those of the body's matrices, by position, that training holds in bfloat16 (see `answer_exactly`).
+        rounded: those of the body's matrices, by position, that training holds in bfloat16 (see
+            `restore_full_precision`).
         options: the method's, for its optimizer; empty once the classifier was read from disk.
         max_length: tokens kept of each row.
         packed_encoder: the encoder that runs in place of the model's own, where one does (see `install_packed`).
@@ -72,9 +74,9 @@ class Classifier:
         self.rounded: dict[int, nn.Parameter] = {}
         self.packed_encoder: PackedEncoder | None = None
         self.max_length = max_length
-        self._scale = (0.0, 1.0)
+        self._target_scale = (0.0, 1.0)
         on_disk = "token-cache" in plan.accelerations
-        self._batcher = Collator(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
+        self._collator = Collator(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
         # Prompts enter as embeddings, in which a last-token classifier cannot see padding: such batches have none.
         self._unpadded = families.pools_last_token(backbone.model) and _gives_embeddings(model)
 
@@ -89,23 +91,36 @@ class Classifier:
         return self.backbone.labels
 
     def encode(self, rows: Sequence[Row]) -> Tokens:
-        """Token ids of each row, truncated to `max_length`; of a pair the longer text gives way first."""
-        return self._batcher.encode(rows)
+        """Token ids of each row, truncated to `max_length`; of a pair the longer text gives way first.
+
+        Every row has one window today; all that follows takes rows of several (see `Encoded.windows`).
+        """
+        return self._collator.encode(rows)
 
     def collate(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
-        """A batch padded to its longest row: input_ids, attention_mask and, where the model reads them, token types."""
-        return self._batcher.collate(encoded)
+        """A batch padded to its longest window: input_ids, attention_mask and, where the model reads them, token types.
+
+        Where a row has several windows, WINDOWS too: the row of each (see `pool_windows`).
+        """
+        return self._collator.collate(encoded)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """(B, C) float32 logits of a collated batch, with gradients; of a regression in units of the target scale."""
+        """(B, C) float32 logits of a collated batch, with gradients; of a regression in units of the target scale.
+
+        Those of a row of several windows are the mean over its windows.
+        """
+        return pool_windows(self._window_logits(batch), batch)
+
+    def _window_logits(self, batch: dict[str, Tensor]) -> Tensor:
+        """(W, C) of the batch's windows; W is B where every row has one."""
         if self._unpadded:
             groups = equal_lengths(batch)
-            answers = torch.cat([self._forward(part) for _, part in groups])
-            return answers[torch.argsort(torch.cat([positions for positions, _ in groups]).to(answers.device))]
-        return self._forward(batch)
+            logits = torch.cat([self._call(part) for _, part in groups])
+            return logits[torch.argsort(torch.cat([positions for positions, _ in groups]).to(logits.device))]
+        return self._call(batch)
 
-    def _forward(self, batch: dict[str, Tensor]) -> Tensor:
-        batch = {name: values.to(self.plan.device) for name, values in batch.items()}
+    def _call(self, batch: dict[str, Tensor]) -> Tensor:
+        batch = {name: values.to(self.plan.device) for name, values in batch.items() if name != WINDOWS}
         with self._autocast():
             logits = self.model(**batch).logits
         return torch.as_tensor(logits).float()
@@ -116,23 +131,23 @@ class Classifier:
         return torch.autocast(torch.device(self.plan.device).type, dtype=torch.bfloat16)
 
     def logits(self, rows: Sequence[Row], progress: Progress | None = None) -> NDArray[np.float32]:
-        """(N, C) float32, in input order; a row's answer does not depend on the other rows."""
-        mean, scale = self._scale
-        answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
+        """(N, C) float32, in input order; a row's logits do not depend on the other rows."""
+        mean, scale = self._target_scale
+        logits = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
 
-        def answer(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
-            answers[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
+        def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
+            logits[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
 
-        with self._answering():
-            self._pass_over(rows, answer, progress)
-        return answers
+        with self._mode(dropout=False):
+            self._for_each_batch(rows, compute, progress)
+        return logits
 
     def features(self, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
-        """(N, D) float32 each, of the frozen body in one pass: what a linear probe may stand on.
+        """(N, D) float32 each, of the frozen body in one pass: what a linear probe may be fitted to.
 
         Returns:
-            mean: of the states of the row's tokens; first, last: the state of that token; head: what goes into the
-            head's first fresh linear layer, or into the last layer of a trained head.
+            mean: of the states of the row's tokens; first, last: the state of that token; head: the input of the head's
+            first randomly initialised linear layer, or of the last layer of a trained head.
 
         Raises:
             ValueError: a method is attached; features are the base's.
@@ -145,48 +160,48 @@ class Classifier:
         """What `logits` and `features` give, from one pass over the rows."""
         if self.method is not None:
             raise ValueError("features are taken from the base: attach(backbone, None)")
-        answers = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
-        found: dict[str, NDArray[np.float32]] = {}
+        logits = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
+        features: dict[str, NDArray[np.float32]] = {}
         every = self.packed_encoder.every_position() if self.packed_encoder else nullcontext()
-        with self._answering(), every, FeatureTap(self.backbone) as tap:
+        with self._mode(dropout=False), every, FeatureTap(self.backbone) as tap:
 
-            def take(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
-                answers[positions] = self._forward(batch).cpu().numpy()
+            def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
+                logits[positions] = pool_windows(self._call(batch), batch).cpu().numpy()
                 for key, values in tap.take(batch).items():
-                    kept = found.setdefault(key, np.zeros((len(rows), values.shape[1]), dtype=np.float32))
-                    kept[positions] = values
+                    of_all = features.setdefault(key, np.zeros((len(rows), values.shape[1]), dtype=np.float32))
+                    of_all[positions] = values
 
-            self._pass_over(rows, take, progress)
-        return answers, found
+            self._for_each_batch(rows, compute, progress)
+        return logits, features
 
     def final_inputs(self, rows: Sequence[Row], *, dropout: bool = False) -> NDArray[np.float32]:
-        """(N, D) what the layer that gives the logits reads of each row, the method's part included.
+        """(N, D) float32, the input of the layer that gives the logits, the method's part included.
 
         Args:
-            dropout: as it is read in training.
+            dropout: as in training.
         """
         layer = self.final_layer()
         caught: dict[int, Tensor] = {}
-        found = np.zeros((len(rows), layer.in_features), dtype=np.float32)
+        final_inputs = np.zeros((len(rows), layer.in_features), dtype=np.float32)
 
         def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             caught[current_worker().index] = inputs[0]
 
-        def keep(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
+        def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
             self.forward(batch)
-            states = caught.pop(current_worker().index)
-            found[positions] = read_by_head(states, batch["attention_mask"]).float().cpu().numpy()
+            states = read_by_head(caught.pop(current_worker().index), batch["attention_mask"])
+            final_inputs[positions] = pool_windows(states.float(), batch).cpu().numpy()
 
         handle = layer.register_forward_pre_hook(catch)
         try:
-            with self._answering(dropout=dropout):
-                self._pass_over(rows, keep, random=dropout)
+            with self._mode(dropout=dropout):
+                self._for_each_batch(rows, compute, random=dropout)
         finally:
             handle.remove()
-        return found
+        return final_inputs
 
     @contextmanager
-    def _answering(self, *, dropout: bool = False) -> Iterator[None]:
+    def _mode(self, *, dropout: bool) -> Iterator[None]:
         """With dropout or without; the model's mode is put back, whatever happens inside."""
         training = self.model.training
         self.model.train(dropout)
@@ -195,34 +210,33 @@ class Classifier:
         finally:
             self.model.train(training)
 
-    def _pass_over(
+    def _for_each_batch(
         self,
         rows: Sequence[Row],
-        work: Callable[[NDArray[np.intp], dict[str, Tensor]], None],
+        compute: Callable[[NDArray[np.intp], dict[str, Tensor]], None],
         progress: Progress | None = None,
         *,
         random: bool = False,
     ) -> None:
-        """Do work on the positions and batch of every pass over the rows, without gradients.
+        """Call `compute` with the positions and the batch of every forward pass over the rows, without gradients.
 
         Args:
-            random: whether it draws random numbers: each lane then takes the same passes every time.
+            random: whether it draws random numbers: each worker then takes the same batches every time.
         """
-        # What is made ready for training while dropout is on is kept for training: no inference tensors.
+        # With dropout on, what is prepared on the way is kept for training: it must hold no inference tensors.
         without_gradients = torch.no_grad if random else torch.inference_mode
 
         def one(item: tuple[NDArray[np.intp], dict[str, Tensor]]) -> None:
-            with without_gradients():  # a thread's own
-                work(*item)
+            with without_gradients():  # it holds for one thread
+                compute(*item)
 
-        # What fits into one pass is not worth a thread.
-        with open_workers(self.plan.workers if len(rows) > _FEW else 1, random=random) as lanes:
-            (lanes.in_turn if random else lanes.each)(one, self._batches(rows, progress))
+        with open_workers(self.plan.workers if len(rows) > _FEW else 1, random=random) as workers:
+            (workers.in_turn if random else workers.each)(one, self._batches(rows, progress))
 
     def _batches(
         self, rows: Sequence[Row], progress: Progress | None
     ) -> Iterator[tuple[NDArray[np.intp], dict[str, Tensor]]]:
-        """Positions and batches of all rows, by length."""
+        """Positions and batch of every forward pass, rows of like length together."""
         encoded = self.encode(rows)
         budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
         for positions in length_batches(
@@ -237,7 +251,7 @@ class Classifier:
         return ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
 
     def trainable_parameters(self) -> int:
-        """How many numbers training changes."""
+        """Number of parameters that training changes."""
         return sum(p.numel() for _, p in self.trainable())
 
     def snapshot(self) -> dict[str, Tensor]:
@@ -251,13 +265,13 @@ class Classifier:
                 parameter.copy_(snapshot[name])
 
     def set_target_scale(self, mean: float, scale: float) -> tuple[float, float]:
-        """Regression: let the model answer (target - mean) / scale while it trains; `logits` keeps the target's unit.
+        """Regression: let the model predict (target - mean) / scale while it trains; `logits` keeps the target's unit.
 
         Returns:
             The mean and scale to train with. A head without bias cannot hold a mean: there it is 0.
         """
-        self._scale = (mean if self.has_output_bias else 0.0, scale)
-        return self._scale
+        self._target_scale = (mean if self.has_output_bias else 0.0, scale)
+        return self._target_scale
 
     @property
     def has_output_bias(self) -> bool:
@@ -274,23 +288,23 @@ class Classifier:
 
     @property
     def target_scale(self) -> tuple[float, float]:
-        """Mean and scale of what the model answers while it trains; 0 and 1 where that is the target itself."""
-        return self._scale
+        """Mean and scale of the target while the model trains; 0 and 1 where it predicts the target itself."""
+        return self._target_scale
 
     @property
     def has_target_scale(self) -> bool:
-        """Whether `logits` still rescales what the model answers."""
-        return self._scale != (0.0, 1.0)
+        """Whether `logits` still rescales the model's output."""
+        return self._target_scale != (0.0, 1.0)
 
     def fold_target_scale(self) -> None:
-        """Put the target scale into the head's last layer, so that the saved model answers in the target's unit."""
-        mean, scale = self._scale
+        """Put the target scale into the head's last layer, so that the saved model predicts in the target's unit."""
+        mean, scale = self._target_scale
         layer = self.final_layer()
         with torch.no_grad():
             layer.weight.mul_(scale)
             if layer.bias is not None:
                 layer.bias.mul_(scale).add_(mean)
-        self._scale = (0.0, 1.0)
+        self._target_scale = (0.0, 1.0)
 
     def final_layer(self) -> nn.Linear:
         """The layer that gives the logits, as it is called: PEFT's trained copy where there is one."""
@@ -301,7 +315,7 @@ class Classifier:
 
 
 def _gives_embeddings(model: nn.Module) -> bool:
-    """Whether the method hands embeddings, not ids, to the model (prompt and p-tuning, unlike prefix)."""
+    """Whether the method passes embeddings, not ids, to the model (prompt and p-tuning, unlike prefix)."""
     from peft import PeftModel, PeftType
 
     if not isinstance(model, PeftModel):

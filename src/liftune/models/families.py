@@ -1,8 +1,8 @@
 """What differs between model families, read from the model itself: its head, its padding side, its length limit.
 
-In: a loaded model and its tokenizer.  Out: names, numbers, and the tokenizer mended in place of a missing pad token.
-Not here: loading (backbones.py), PEFT (classifier.py). There is no table of names: a family nobody has heard of is
-treated by the same rules.
+In: a loaded model and its tokenizer.  Out: names, numbers, and the tokenizer with a pad token where it had none.
+Not here: loading (backbone.py), PEFT (attach.py). There is no table of names: the same rules hold for a family that
+liftune has never met.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from liftune.errors import ModelError
 
 Side = Literal["left", "right"]
 
-#: tokenizers without a limit of their own give an astronomic model_max_length.
+#: Tokenizers without a limit of their own give an astronomic model_max_length.
 _NO_LIMIT = 10**6
 
 
@@ -28,11 +28,11 @@ def base_name(model: PreTrainedModel) -> str:
 
 
 def fresh_parameters(model: PreTrainedModel, initialised: Iterable[str]) -> tuple[str, ...]:
-    """The parameters that loading made up, in the model's order.
+    """The parameters that loading initialised at random, in the model's order.
 
     Args:
         initialised: missing and mismatched keys as transformers reports them. Buffers among them are computed, not
-            learnt; a parameter tied to a loaded one is listed once, under its first name.
+            learned; a parameter tied to a loaded one is listed once, under its first name.
     """
     initialised = set(initialised)
     return tuple(name for name, _ in model.named_parameters() if name in initialised)
@@ -42,7 +42,11 @@ def head_modules(model: PreTrainedModel, fresh: Iterable[str]) -> tuple[str, ...
     """Whole names of the modules that are trained and saved in full: the head, and what is fresh inside the body.
 
     The head is every child beside the body that has parameters: DeBERTa's pooler and classifier, XLNet's
-    sequence_summary and logits_proj. Inside the body (BERT's pooler) it is the topmost module that is fresh throughout.
+    sequence_summary and logits_proj. Inside the body (BERT's pooler) it is the topmost module with fresh parameters
+    alone.
+
+    Args:
+        fresh: as `fresh_parameters` gives them.
 
     Raises:
         ModelError: a fresh parameter belongs to no module that could be saved in full without saving the whole model.
@@ -50,7 +54,7 @@ def head_modules(model: PreTrainedModel, fresh: Iterable[str]) -> tuple[str, ...
     base = base_name(model)
     outside = [name for name, child in model.named_children() if name != base and any(True for _ in child.parameters())]
     if not base:
-        # Without a marked body the head is what loading made up, or failing that the last layer.
+        # Without a marked body the head is what loading initialised, or failing that the last layer.
         outside = [] if list(fresh) else outside[-1:]
     fresh = [name for name in fresh if not name.startswith(tuple(f"{module}." for module in outside))]
     inside = dict.fromkeys(_topmost(model, name, frozenset(fresh), base) for name in fresh)
@@ -58,11 +62,11 @@ def head_modules(model: PreTrainedModel, fresh: Iterable[str]) -> tuple[str, ...
 
 
 def _topmost(model: PreTrainedModel, parameter: str, fresh: frozenset[str], base: str) -> str:
-    """The largest module around a fresh parameter that has none but fresh parameters, else the one that owns it."""
+    """The largest module around a fresh parameter that has fresh parameters alone, else the one that owns it."""
     owner = parameter.rpartition(".")[0]
     if owner in ("", base):
         raise ModelError(
-            f"the checkpoint lacks {parameter}, which no adapter can carry",
+            f"the checkpoint lacks {parameter}, which no adapter can hold",
             hint="use --method full, or a checkpoint that has it",
         )
     best = owner
@@ -81,21 +85,21 @@ def final_layer(model: nn.Module, modules: Iterable[str], outputs: int) -> str:
     Raises:
         ModelError: the head ends in something else.
     """
-    found = ""
+    last = ""
     for module in modules:
         for name, layer in model.get_submodule(module).named_modules(prefix=module):
             if isinstance(layer, nn.Linear) and layer.out_features == outputs:
-                found = name
-    if not found:
+                last = name
+    if not last:
         raise ModelError(f"{type(model).__name__} has no linear layer with {outputs} outputs at its end")
-    return found
+    return last
 
 
 def padding_side(config: PretrainedConfig) -> Side:
-    """The side on which padding cannot change a row's answer.
+    """The side on which padding cannot change a row's logits.
 
     Right: position 0 stays the row's first token, causal attention never sees the padding, and classifiers that read
-    the last token find it by the pad id. XLNet reads position -1 whatever stands there, and its positions are relative.
+    the last token find it by the pad id. XLNet reads position -1 whatever token is there; its positions are relative.
     """
     return "left" if getattr(config, "summary_type", None) == "last" else "right"
 
@@ -117,27 +121,27 @@ def pools_last_token(model: PreTrainedModel) -> bool:
 
 
 def fix_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Give tokenizer and config one pad token and the right side, and return its id.
+    """Give tokenizer and config the same pad token and the right padding side, and return the token's id.
 
-    A tokenizer without one borrows its unknown token, else its end of text: the classifier looks from the right for the
-    last token that is not the pad, so a token that ordinary text never ends with is what it needs.
+    A tokenizer without one uses its end of text, else its unknown token: the classifier looks from the right for the
+    last token that is not the pad token, so it needs one that ordinary text never ends with.
 
     Raises:
-        ModelError: there is no special token to borrow.
+        ModelError: there is no special token to use.
     """
     if tokenizer.pad_token_id is None:
         token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
         if token is None:
             raise ModelError(
-                "the tokenizer has no pad token and no special token to use in its place",
+                "the tokenizer has no pad token and no special token to use instead",
                 hint="add a pad_token to tokenizer_config.json",
             )
         tokenizer.pad_token = token
     pad = int(tokenizer.pad_token_id)
-    known = model.config.get_text_config().vocab_size
-    if not 0 <= pad < known:
+    vocabulary = model.config.get_text_config().vocab_size
+    if not 0 <= pad < vocabulary:
         raise ModelError(
-            f"the tokenizer's pad token has id {pad}, beyond the model's {known} tokens",
+            f"the tokenizer's pad token has id {pad}, but the model has only {vocabulary} tokens",
             hint="use the tokenizer that belongs to the model",
         )
     # The classifier compares ids with the config's pad: the two must be the same token.
@@ -163,10 +167,10 @@ def position_limit(model: PreTrainedModel) -> int | None:
 
 
 def length_limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: int | None) -> int:
-    """Tokens kept of each row: what was asked for or 512, as far as the model has positions.
+    """Tokens kept of each row: the number asked for, or 512, as far as the model has positions.
 
     Raises:
-        ModelError: too few to hold one token of text beside the special ones.
+        ModelError: the special tokens leave no room for one token of text.
     """
     usual = min(512, tokenizer.model_max_length if tokenizer.model_max_length < _NO_LIMIT else 512)
     limit = position_limit(model)

@@ -1,7 +1,7 @@
-"""What the frozen body says of each row, caught during the forward pass: input of the probe rung.
+"""Features of each row from the frozen body, taken during the forward pass: the input of the linear probe.
 
 In: a Backbone whose plain model is being called.  Out: arrays, one vector a row.
-Not here: the forward pass (classifier.py), the probe (evidence/).
+Not here: the forward pass (classifier.py), the probe (baselines/linear_probe.py).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from liftune.hardware.workers import current_worker
 from liftune.models import families
 from liftune.models.backbone import Backbone
+from liftune.models.tokens.collator import pool_windows
 
 
 class FeatureTap:
-    """A context in which each forward pass of the backbone's model leaves its features behind."""
+    """A context in which hooks note, at each forward pass of the backbone's model, the states that features are of."""
 
     def __init__(self, backbone: Backbone) -> None:
         self._model = backbone.model
@@ -30,7 +31,7 @@ class FeatureTap:
         self._first_counts = backbone.head == "fresh"
         self._handles: list[Any] = []
         self._states: dict[int, tuple[Tensor, Tensor]] = {}
-        """Of the pass that each lane is at, as below."""
+        """Of the pass that each worker computes, as below."""
         self._head_inputs: dict[int, list[Tensor]] = defaultdict(list)
 
     def __enter__(self) -> Self:
@@ -49,33 +50,35 @@ class FeatureTap:
 
     def _keep_states(self, module: nn.Module, inputs: Any, output: Any) -> None:
         decoded = output[0]
-        # T5 and BART read a text in the encoder; the decoder's states see only what stands before them.
-        read = getattr(output, "encoder_last_hidden_state", None)
-        self._states[current_worker().index] = (decoded if read is None else read, decoded)
+        # T5 and BART read a text in the encoder; the decoder's states see only the tokens before them.
+        encoded = getattr(output, "encoder_last_hidden_state", None)
+        self._states[current_worker().index] = (decoded if encoded is None else encoded, decoded)
 
     def _keep_input(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self._head_inputs[current_worker().index].append(inputs[0])
 
     def take(self, batch: dict[str, Tensor]) -> dict[str, NDArray[np.float32]]:
-        """(B, D) float32 each, of the pass that the calling lane has just made; nothing of it is kept."""
+        """(B, D) float32 each, of the pass that the calling worker has just made; nothing of it is kept.
+
+        Those of a row of several windows are the mean over its windows.
+        """
         states = self._states.pop(current_worker().index, None)
         head_inputs = self._head_inputs.pop(current_worker().index, [])
         mask = batch["attention_mask"]
-        found: dict[str, Tensor] = {}
+        features: dict[str, Tensor] = {}
         if states is not None:
-            read, decoded = states
-            weights = mask.to(read.device, torch.float32).unsqueeze(-1)
-            found["mean"] = (read.float() * weights).sum(1) / weights.sum(1)
-            found["first"] = _token(read, mask.argmax(dim=1))
-            found["last"] = _token(decoded, _last(mask))
+            encoded, decoded = states
+            weights = mask.to(encoded.device, torch.float32).unsqueeze(-1)
+            features["mean"] = (encoded.float() * weights).sum(1) / weights.sum(1)
+            features["first"] = _token(encoded, mask.argmax(dim=1))
+            features["last"] = _token(decoded, _last(mask))
         if head_inputs:
-            taken = head_inputs[0 if self._first_counts else -1]
-            found["head"] = read_by_head(taken, mask)
-        return {key: values.float().cpu().numpy() for key, values in found.items()}
+            features["head"] = read_by_head(head_inputs[0 if self._first_counts else -1], mask)
+        return {key: pool_windows(values.float(), batch).cpu().numpy() for key, values in features.items()}
 
 
 def read_by_head(states: Tensor, mask: Tensor) -> Tensor:
-    """(B, D) of a head's input (B, D) or (B, L, D): GPT-2's and Llama's heads score every token, the last one's counts.
+    """(B, D) of a head's input (B, D) or (B, L, D): the heads of GPT-2 and Llama score every token and use the last.
 
     Virtual tokens before the text make L larger than the mask's width.
     """
@@ -85,7 +88,7 @@ def read_by_head(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def _last(mask: Tensor) -> Tensor:
-    """(B,) position of the last token that is no padding."""
+    """(B,) position of the last token that is not padding."""
     return mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
 
 
@@ -95,7 +98,7 @@ def _token(states: Tensor, positions: Tensor) -> Tensor:
 
 
 def _head_layers(backbone: Backbone) -> list[nn.Module]:
-    """The linear layers whose input may be the head's: the fresh ones, or all of a trained head's."""
+    """The linear layers whose input may be the head's: the randomly initialised ones, or all of a trained head's."""
     fresh = {name.rpartition(".")[0] for name in backbone.fresh}
     layers: list[nn.Module] = []
     for module in backbone.head_modules:

@@ -1,7 +1,8 @@
-"""A scale and a shift of the logits, put into the head's last layer, and proven there.
+"""Put a scale and a shift of the logits into the head's last layer, and check the result.
 
-In: a Classifier, a scale and a shift (C,), rows with their logits.  Out: the Classifier, answering so by itself.
-Not here: which scale and shift (evidence/calibration.py).
+In: a Classifier, a scale and a shift (C,), rows with their logits.  Out: the Classifier, which now gives calibrated
+logits by itself.
+Not here: which scale and shift (evaluation/calibration.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from liftune.models.adapter_io import TOLERANCE
 from liftune.models.classifier import Classifier
 from liftune.types import Row
 
-#: Rows on which the folded head is compared with what it should answer.
+#: Rows whose logits are compared with what they should be.
 _ROWS = 64
 
 
@@ -27,14 +28,14 @@ def fold_calibration(
     rows: Sequence[Row],
     logits: NDArray[np.float32],
 ) -> str:
-    """Make the classifier answer `logits * scale + shift`, or leave it as it was.
+    """Make the classifier give `logits * scale + shift`, or leave it as it was.
 
     Args:
-        rows, logits: N rows, and (N, C) what the classifier answers to them.
+        rows, logits: N rows, and (N, C) the logits that the classifier gives them.
 
     Returns:
-        why it was left as it was; empty where it was not. A head whose last layer is not the end of it (normalised or
-        capped outputs, weights that it shares) is noticed by its answers.
+        why it was left as it was; empty where it was changed. A head that does more after its last layer (normalised or
+        capped outputs, shared weights) shows in the logits.
     """
     layer = classifier.final_layer()
     if layer.bias is None and np.any(shift != 0):
@@ -54,4 +55,4 @@ def fold_calibration(
     with torch.no_grad():
         for parameter, held in zip(layer.parameters(), before, strict=True):
             parameter.copy_(held)
-    return f"its head does not scale by its last layer: a logit was {gap:.2g} off"
+    return f"its head does not scale with its last layer: a logit was {gap:.2g} off"

@@ -1,4 +1,4 @@
-"""A model's linear layers and attention, as the count of arithmetic needs them.
+"""Shapes of a model's linear layers and attention, of which FLOPs are counted.
 
 In: a loaded backbone, before a method is attached.  Out: Shapes.  Not here: the count (hardware/flops.py).
 """
@@ -14,14 +14,14 @@ from liftune.models.methods.targets import block_linears, is_linear, widths
 
 
 def shapes_of(backbone: Backbone) -> Shapes:
-    """The linear layers in the blocks, the head left out, and the attention's width; or why they do not say enough."""
+    """The linear layers in the blocks, without the head, and the attention's width; or why FLOPs cannot be counted."""
     model = backbone.model
     head = backbone.head_modules
-    found = [widths(model.get_submodule(name)) for name in block_linears(model, head)]
-    linears = tuple((outputs, inputs) for inputs, outputs in found)
-    misfit = _unsupported_reason(model, linears, head, backbone.max_length)
-    if misfit:
-        return Shapes(linears, misfit=misfit)
+    sizes = [widths(model.get_submodule(name)) for name in block_linears(model, head)]
+    linears = tuple((outputs, inputs) for inputs, outputs in sizes)
+    reason = _unsupported_reason(model, linears, head, backbone.max_length)
+    if reason:
+        return Shapes(linears, unsupported_reason=reason)
     config = model.config
     width = getattr(config, "head_dim", None)
     width = config.hidden_size if width is None else width * config.num_attention_heads
@@ -34,12 +34,12 @@ def _unsupported_reason(
     """Why the count does not hold, read off the model and its config."""
     config = model.config
     if not linears:
-        return "no linear layer stands in its blocks"
+        return "its blocks have no linear layer"
     lacking = [name for name in ("hidden_size", "num_hidden_layers") if getattr(config, name, None) is None]
     if lacking:
         return f"its config has no {' and no '.join(lacking)}"
     if getattr(config, "is_encoder_decoder", False):
-        return "it reads a row twice, in an encoder and a decoder"
+        return "it reads each row twice, in an encoder and a decoder"
     if getattr(config, "num_hidden_groups", None) is not None:
         return "its layers share their weights"
     window = getattr(config, "local_attention", None) or getattr(config, "sliding_window", None)

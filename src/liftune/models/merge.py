@@ -1,6 +1,6 @@
-"""A tuned classifier without its adapter: the same answers from the model's own architecture.
+"""A tuned classifier without its adapter: the same logits from the model's own architecture.
 
-In: an adapter's folder.  Out: a Classifier around a plain model whose weights hold what was tuned.
+In: an adapter's folder.  Out: a Classifier around a plain model, the tuned weights merged into its own.
 Not here: writing it anywhere (export/).
 """
 
@@ -21,11 +21,11 @@ from liftune.models.methods.registry import METHODS
 
 
 def open_merged(folder: Path, *, plan: Plan) -> Classifier:
-    """The adapter's classifier with everything tuned folded into plain weights, in float32, then held as planned.
+    """The adapter's classifier with all tuned weights merged into the model's in float32, then in the plan's precision.
 
     Raises:
         ArtifactError, ModelError: as `open_adapter`.
-        MethodError: the method changes more than weights, so that no plain model answers as it does.
+        MethodError: the method changes more than weights, so that no plain model gives its logits.
     """
     card = read_card(folder)
     check_mergeable(card.method)
@@ -39,7 +39,7 @@ def open_merged(folder: Path, *, plan: Plan) -> Classifier:
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    """The model with trained modules in the place of PEFT's wrappers, which some methods leave there (LN tuning)."""
+    """The model with trained modules in place of PEFT's wrappers, which some methods leave there (LN tuning)."""
     from peft.utils import ModulesToSaveWrapper
 
     for name, module in list(model.named_modules()):
@@ -50,10 +50,10 @@ def _unwrapped(model: nn.Module) -> nn.Module:
 
 
 def check_mergeable(name: str) -> None:
-    """Refuse a method whose tuned weights cannot be folded into the model's own.
+    """Check that a method's tuned weights can be merged into the model's own.
 
     Raises:
-        MethodError: names the method and what can be done.
+        MethodError: they cannot; it names the method and what can be done.
     """
     if name in METHODS and not METHODS[name].mergeable:
         mergeable = [each.name for each in METHODS.entries() if each.mergeable]

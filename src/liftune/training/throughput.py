@@ -32,7 +32,7 @@ def speed_of(logs: Sequence[TrainLog], rows: int, *, shapes: Shapes, method: Met
         return None
     peak = peak_mib()  # before the products below are measured
     fraction, rate = None, None
-    if not shapes.misfit:
+    if not shapes.unsupported_reason:
         rate = gemm_rate(shapes.linears, plan.dtype, device=plan.device, again=True)
         pairs = sum(log.token_pairs for log in logs)
         fraction = shapes.flops(tokens, pairs, passes=_PASSES[method.kind]) / seconds / rate
@@ -43,5 +43,5 @@ def speed_of(logs: Sequence[TrainLog], rows: int, *, shapes: Shapes, method: Met
         gemm_rate=rate,
         peak_mib=peak,
         plan=plan.choices,
-        note=shapes.misfit or None,
+        note=shapes.unsupported_reason or None,
     )

@@ -105,7 +105,7 @@ def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
         family=backbone.family,
         linear_weights=shapes.weights,
         unfit=unfit,
-        note=shapes.misfit or None,
+        note=shapes.unsupported_reason or None,
     )
     rate = found.gemm_rates.get(plan.dtype)
     batch_size = step_rows(spec.train, len(rows))
@@ -137,7 +137,7 @@ def _checkup(facts: MachineFacts, plan: Plan, shapes: Shapes, named: str, remeas
 def _epoch(tokens: Tokens, shapes: Shapes, rate: float | None, batch_size: int) -> EpochCheck:
     """Tokens, steps, and the least time of one pass over the rows."""
     least = None
-    if rate and not shapes.misfit:
+    if rate and not shapes.unsupported_reason:
         least = shapes.flops(tokens.total, tokens.token_pairs) / rate
     steps = math.ceil(len(tokens) / batch_size)
     return EpochCheck(rows=len(tokens), tokens=tokens.total, steps=steps, least_seconds=least)

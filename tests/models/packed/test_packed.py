@@ -518,7 +518,7 @@ def test_a_head_that_reads_every_state_gets_every_state(
 
 
 @pytest.mark.parametrize(
-    ("family", "method", "asked", "misfit"),
+    ("family", "method", "asked", "reason"),
     [
         ("gpt2", "lora", PACKED, "packing does not fit"),
         ("bert", "prefix", ["packing"], "prefix tuning adds keys"),
@@ -527,11 +527,11 @@ def test_a_head_that_reads_every_state_gets_every_state(
     ],
 )
 def test_what_was_asked_for_and_does_not_fit_is_an_error(
-    family: str, method: str, asked: Sequence[str], misfit: str, still: Callable[[str], Path]
+    family: str, method: str, asked: Sequence[str], reason: str, still: Callable[[str], Path]
 ) -> None:
     names = frozenset(asked)
     backbone = backbone_of(still(family))
-    with pytest.raises(ModelError, match=misfit):
+    with pytest.raises(ModelError, match=reason):
         attach(backbone, METHODS[method], plan=Plan(accelerations=names, requested=names), total_steps=10)
     assert not any("forward" in vars(module) for module in backbone.model.modules())
 

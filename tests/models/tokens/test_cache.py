@@ -320,7 +320,7 @@ def test_a_stop_in_the_middle_leaves_nothing_behind(backbones: dict[str, Backbon
     with pytest.raises(TypeError):
         batcher.encode([*MANY, 3])  # type: ignore[list-item]
     with pytest.raises(KeyboardInterrupt):
-        batcher._store.tokens(MANY, interrupt)
+        batcher._cache.tokens(MANY, interrupt)
     assert list(cache.iterdir()) == []
 
 

@@ -104,15 +104,19 @@ class MixedModel:
 
         def forward(positions: list[int]) -> None:
             encoded = [rows[i].encoded for i in positions]
-            models = [rows[i].model for i in positions]
-            self._layout.set(models, [len(row) for row in encoded], self._updates.store.slots)
+            # The model computes windows; a row has one or more.
+            windows = [
+                (rows[i].model, n) for i in positions for n in rows[i].encoded.windows or (len(rows[i].encoded),)
+            ]
+            models, lengths = zip(*windows, strict=True)
+            self._layout.set(models, lengths, self._updates.store.slots)
             with torch.inference_mode():  # it holds for one thread
                 batch_logits = self.base.forward(self.base.collate(encoded)).cpu().numpy()
             for i, each in zip(positions, batch_logits, strict=True):
                 logits[i] = each[: rows[i].model.outputs]
 
-        lengths = [len(each.encoded) for each in rows]
-        tokens, longest = sum(lengths), max(lengths, default=0)
+        sizes = [len(each.encoded) for each in rows]
+        tokens, longest = sum(sizes), max(sizes, default=0)
         count = min(self.base.plan.workers, max(1, tokens // WORKER_TOKENS))
         with self._lock, open_workers(count) as workers:
             self._updates.store.hold(each.model for each in rows)

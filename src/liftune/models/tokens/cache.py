@@ -52,6 +52,12 @@ class Encoded:
     types: NDArray[np.int8] | None = None
     """Which text each token belongs to, for models that read it."""
     pair: bool = False
+    windows: tuple[int, ...] = ()
+    """Tokens of each window where the row has several, which stand end to end in `ids`; empty for one window.
+
+    A window is what the model reads in one go. The model computes windows; the Classifier averages their logits, so
+    that whatever takes rows and gives logits need not know of them (see `pool_windows`). RowEncoder makes one a row.
+    """
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,6 +75,8 @@ class Chunk:
     """(N,)"""
     types: NDArray[np.int8] | None = None
     """(T,)"""
+    windows: NDArray[np.int32] | None = None
+    """(W + 1,) where each window begins, and the last one ends; None where every row is one window."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -76,7 +84,13 @@ class Chunk:
     def row(self, i: int) -> Encoded:
         """A view, not a copy."""
         place = slice(self.offsets[i], self.offsets[i + 1])
-        return Encoded(self.ids[place], None if self.types is None else self.types[place], bool(self.pairs[i]))
+        types = None if self.types is None else self.types[place]
+        windows = () if self.windows is None else self._windows_of(i, self.windows)
+        return Encoded(self.ids[place], types, bool(self.pairs[i]), windows)
+
+    def _windows_of(self, i: int, windows: NDArray[np.int32]) -> tuple[int, ...]:
+        first, last = np.searchsorted(windows, self.offsets[i : i + 2])
+        return tuple(np.diff(windows[first : last + 1]).tolist()) if last - first > 1 else ()
 
 
 class Tokens(Sequence[Encoded]):
@@ -125,8 +139,9 @@ class Tokens(Sequence[Encoded]):
 
     @property
     def token_pairs(self) -> int:
-        """The sum, over the rows, of the square of a row's tokens: what attention multiplies."""
-        return int(np.square(self.lengths, dtype=np.int64).sum())
+        """The sum, over the windows, of the square of a window's tokens: what attention multiplies."""
+        ends = (chunk.offsets if chunk.windows is None else chunk.windows for chunk in self._chunks)
+        return sum(int(np.square(np.diff(each), dtype=np.int64).sum()) for each in ends)
 
     @property
     def bytes_held(self) -> int:
@@ -280,15 +295,22 @@ def _batch(chunk: Chunk) -> pa.RecordBatch:
     columns = {"ids": pa.ListArray.from_arrays(chunk.offsets, chunk.ids), "pair": pa.array(chunk.pairs)}
     if chunk.types is not None:
         columns["types"] = pa.ListArray.from_arrays(chunk.offsets, chunk.types)
+    if chunk.windows is not None:
+        rows = np.searchsorted(chunk.windows, chunk.offsets).astype(np.int32)
+        columns["windows"] = pa.ListArray.from_arrays(rows, np.diff(chunk.windows))
     return pa.RecordBatch.from_pydict(columns)
 
 
 def _chunk(batch: pa.RecordBatch) -> Chunk:
     ids = batch.column("ids")
     types = batch.column("types").values.to_numpy() if "types" in batch.schema.names else None
+    windows = None
+    if "windows" in batch.schema.names:
+        windows = np.cumsum([0, *batch.column("windows").values.to_numpy()], dtype=np.int32)
     return Chunk(
         ids=ids.values.to_numpy(),
         offsets=ids.offsets.to_numpy().copy(),  # small, and read all the time: not worth a page each
         pairs=batch.column("pair").to_numpy(zero_copy_only=False),
         types=types,
+        windows=windows,
     )

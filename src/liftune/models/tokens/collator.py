@@ -20,7 +20,10 @@ from liftune.models.tokens.cache import Encoded, TokenCache, Tokens
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.types import Row
 
-__all__ = ["Collator", "Encoded", "Tokens", "equal_lengths"]
+__all__ = ["WINDOWS", "Collator", "Encoded", "Tokens", "equal_lengths", "pool_windows"]
+
+#: Name, in a batch, of (W,) the row of each window; only where a row has several.
+WINDOWS = "windows"
 
 
 class Collator:
@@ -34,34 +37,51 @@ class Collator:
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, *, on_disk: bool = True
     ) -> None:
-        self._tokeniser = RowEncoder(model, tokenizer, max_length)
-        self._store = TokenCache(self._tokeniser.identity, cache_folder() / "tokens" if on_disk else None)
+        self._encoder = RowEncoder(model, tokenizer, max_length)
+        self._cache = TokenCache(self._encoder.identity, cache_folder() / "tokens" if on_disk else None)
         self._left = families.padding_side(model.config) == "left"
 
     def encode(self, rows: Sequence[Row]) -> Tokens:
         """Token ids of each row, truncated; a row without a single token becomes one pad token that is attended to.
 
-        Rows that were encoded before, by this Batcher or in a file by any, are not tokenised again.
+        Rows that were encoded before, by this Collator or in a file by any, are not tokenised again.
         """
-        return self._store.tokens(rows, self._tokeniser.chunk)
+        return self._cache.tokens(rows, self._encoder.chunk)
 
     def collate(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
-        """(B, L) tensors padded to the longest row: input_ids, attention_mask, token_type_ids where they are read."""
-        lengths = np.array([len(each) for each in encoded])[:, None]
+        """(W, L) tensors padded to the longest window: input_ids, attention_mask, token_type_ids where they are read.
+
+        W is B, one window a row, unless a row has several: then WINDOWS (W,) holds the row of each window.
+        """
+        several = any(each.windows for each in encoded)
+        windows = [each.windows or (len(each),) for each in encoded] if several else []
+        lengths = np.array([n for row in windows for n in row] if several else [len(each) for each in encoded])[:, None]
         columns = np.arange(lengths.max())
         read = columns >= len(columns) - lengths if self._left else columns < lengths
-        ids = np.full(read.shape, self._tokeniser.pad, dtype=np.int64)
+        ids = np.full(read.shape, self._encoder.pad, dtype=np.int64)
         ids[read] = np.concatenate([each.ids for each in encoded])
         batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(read.astype(np.int64))}
-        if self._tokeniser.reads_types:
+        if self._encoder.reads_types:
             types = np.zeros(read.shape, dtype=np.int64)
             types[read] = np.concatenate([each.types for each in encoded if each.types is not None])
             batch["token_type_ids"] = torch.from_numpy(types)
+        if several:
+            batch[WINDOWS] = torch.from_numpy(np.repeat(np.arange(len(encoded)), [len(row) for row in windows]))
         return batch
 
 
+def pool_windows(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """(B, C) of a batch's rows from (W, C) of its windows: the mean over each row's. One each: `values`."""
+    if WINDOWS not in batch:
+        return values
+    rows = batch[WINDOWS].to(values.device)
+    counts = torch.bincount(rows)
+    return values.new_zeros(len(counts), values.shape[1]).index_add(0, rows, values) / counts[:, None]
+
+
 def equal_lengths(batch: dict[str, Tensor]) -> list[tuple[Tensor, dict[str, Tensor]]]:
-    """Split a right-padded batch into parts of one length each, without padding: positions and tensors."""
+    """Split a right-padded batch into parts of one length each, without padding: positions of windows and tensors."""
+    batch = {name: values for name, values in batch.items() if name != WINDOWS}
     lengths = batch["attention_mask"].sum(dim=1)
     parts = []
     for length in torch.unique(lengths):
