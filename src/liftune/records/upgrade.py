@@ -17,9 +17,11 @@ from typing import Any, Literal, TypeAlias
 
 from liftune.records.base import SCHEMA
 
-#: What an object is. Each is a file of its own but for the specs, which have no schema written in them: record.json,
-#: liftune.json of an adapter, bundle.json, sweep.json, two of a model in a sweep; spec.json of a run and of a sweep.
-Kind = Literal["record", "adapter", "bundle", "sweep", "baselines", "cell", "spec", "sweep-spec"]
+#: What an object is: a file (record.json, liftune.json of an adapter, bundle.json, sweep.json, two of each model in a
+#: sweep), the output of `evaluate` or `compare`, or a spec, which has no schema written in it.
+Kind = Literal[
+    "record", "evaluation", "comparison", "adapter", "bundle", "sweep", "baselines", "cell", "spec", "sweep-spec"
+]
 Values: TypeAlias = dict[str, Any]
 
 
@@ -37,6 +39,12 @@ def upgrade(values: Values, kind: Kind = "record") -> Values:
         if kind in step:
             values = step[kind](values)
     return values if spec else {"schema": SCHEMA, **{key: value for key, value in values.items() if key != "schema"}}
+
+
+#: Schema 1 had one class for what tune, evaluate and compare report; these keys were always empty for the others, or of
+#: another run.
+_OF_TUNE_ALONE = ("strongest", "recommended", "method_comparisons", "speed", "logs", "integrity", "curve")
+_OF_VERDICTS_ALONE = ("comparisons", "folds", "data", "base_model", "base_license", "method", "suspects", "shift")
 
 
 def earlier_name(path: Path) -> Path:
@@ -72,6 +80,14 @@ def _record(values: Values) -> Values:
     return values
 
 
+def _comparison(values: Values) -> Values:
+    return {key: value for key, value in _plan(values).items() if key not in _OF_TUNE_ALONE}
+
+
+def _evaluation(values: Values) -> Values:
+    return {key: value for key, value in _comparison(values).items() if key not in _OF_VERDICTS_ALONE}
+
+
 def _sweep(values: Values) -> Values:
     values = _renamed(values, "sweep")
     return {**values, "baselines": [_plan(each) for each in values.get("baselines", ())]}
@@ -92,5 +108,13 @@ def _sweep_spec(values: Values) -> Values:
 
 #: The n-th step brings schema n to schema n + 1; a kind that a step does not change is not in it.
 STEPS: tuple[dict[Kind, Callable[[Values], Values]], ...] = (
-    {"record": _record, "sweep": _sweep, "baselines": _plan, "spec": _spec, "sweep-spec": _sweep_spec},
+    {
+        "record": _record,
+        "evaluation": _evaluation,
+        "comparison": _comparison,
+        "sweep": _sweep,
+        "baselines": _plan,
+        "spec": _spec,
+        "sweep-spec": _sweep_spec,
+    },
 )
