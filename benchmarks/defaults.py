@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks import show
 from benchmarks.contender import in_a_process
 from liftune.evaluation.compare import compare
-from liftune.evaluation.evaluate import Evaluation, score
+from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.thresholds import choose_thresholds
 from liftune.formatting import interval, p_value
 from liftune.metrics.registry import METRICS
@@ -28,7 +28,6 @@ from liftune.records.base import Comparison
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.tasks.base import encode
-from liftune.workflows.compare import tuned_evaluation
 
 #: What recipes.py can train, and what the table calls it.
 TRAINED = {"lora": "notebook LoRA", "full": "Trainer full"}
@@ -117,32 +116,30 @@ def standing(path: Path) -> Standing:
     """A finished run and the recipes' answers, compared."""
     folder = RunFolder.open(path)
     record = folder.record()
-    tuned = tuned_evaluation("tuned", folder, record)
-    scores = {"tuned": scored(tuned)}
-    for rung in UNTUNED:
-        contender = next(each for each in record.contenders if each.name == rung)
-        thresholds = contender.decisions.thresholds if contender.decisions else None
-        scores[rung] = scored(replace(tuned, name=rung, logits=folder.logits(rung), thresholds=thresholds))
+    tuned = folder.evaluation("tuned")
+    evaluations = {name: scored(folder.evaluation(name)) for name in ("tuned", *UNTUNED)}
     validation = folder.split("validation")
     targets = encode(validation.targets, (*tuned.labels, *tuned.unseen), tuned.task)
     for recipe, name in TRAINED.items():
         with np.load(answers_of(path, recipe)) as answers:
             if str(answers["fingerprint"]) != record.data_fingerprint:
                 raise ValueError(f"{answers_of(path, recipe)} answers other rows: remove it")
-            chosen = choose_thresholds(answers["validation"], targets, tuned.task, METRICS[record.metric])
+            held_out = replace(tuned, ids=validation.ids, logits=answers["validation"], targets=targets)
+            chosen = choose_thresholds(replace(held_out, groups=validation.groups), METRICS[record.metric])
             thresholds = chosen.values if chosen else None
             logits = answers["test"].reshape(len(tuned.ids), -1)
-            scores[name] = scored(replace(tuned, name=name, logits=logits, thresholds=thresholds))
-    against = {name: compare(each, scores["tuned"], record.metric) for name, each in scores.items() if name != "tuned"}
-    return Standing(path.name, record, scores, against)
+            evaluations[name] = scored(replace(tuned, name=name, logits=logits, thresholds=thresholds))
+    against = {
+        name: compare(each, evaluations["tuned"], record.metric)
+        for name, each in evaluations.items()
+        if name != "tuned"
+    }
+    return Standing(path.name, record, evaluations, against)
 
 
 def scored(evaluation: Evaluation) -> Evaluation:
     """With its metrics."""
-    found = score(
-        evaluation.logits, evaluation.targets, evaluation.task, evaluation.thresholds, groups=evaluation.groups
-    )
-    return replace(evaluation, metrics=found)
+    return replace(evaluation, metrics=scores([evaluation]))
 
 
 def print_table(found: list[Standing], arguments: argparse.Namespace) -> None:

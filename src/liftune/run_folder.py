@@ -24,15 +24,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.data.audit import labels_of
 from liftune.data.splits import Split, Splits
 from liftune.errors import ArtifactError
+from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.ladder import ContenderLogits
 from liftune.files import atomic_write, check_writable, disk_errors, remove_empty, write_json, write_text
 from liftune.records.data import LabelError
 from liftune.records.reading import read_record
 from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
+from liftune.tasks import task_of
 from liftune.types import Row
 
+#: Contenders that read all of a row, however long.
+READ_WHOLE_ROWS = ("majority", "tfidf")
 #: A run whose disk has less than this left is refused before it computes anything.
 LEAST_FREE_BYTES = 64 * 2**20
 
@@ -169,6 +175,61 @@ class RunFolder:
         path = self.path / "logits" / f"{name}.npz"
         with _reading(path), np.load(path) as file:
             return np.asarray(file[part], dtype=np.float32)
+
+    def evaluation(self, contender: str, *, name: str | None = None) -> Evaluation:
+        """A finished run's contender on the test rows: the one way from disk to what is scored, compared and shown.
+
+        It has the thresholds that the run decided its labels by (of several seeds, those of the seed that was kept) and
+        the groups of its rows; its scores are in the record.
+
+        Args:
+            name: what to call it; None is the contender's own name.
+
+        Raises:
+            ArtifactError: the record has no such contender, a file is missing or damaged, or files do not belong
+                together.
+        """
+        record, test, logits = self.record(), self.split("test"), self.logits(contender)
+        scored = next((each for each in record.contenders if each.name == contender), None)
+        if scored is None:
+            raise self._mismatch(f"record.json has no contender {contender!r}")
+        outputs = task_of(record.task).outputs(record.labels)
+        if logits.shape != (len(test), outputs) or len(test) != record.rows.test:
+            raise self._mismatch(
+                f"{contender}.npz holds logits of shape {logits.shape}, test.jsonl {len(test):,} rows, "
+                f"record.json speaks of {record.rows.test:,} rows and {outputs} outputs"
+            )
+        unseen = tuple(sorted(record.audit.unseen_labels))
+        unknown = sorted(labels_of(test) - {*record.labels, *unseen}) if task_of(record.task).outputs_labels else ()
+        if unknown:
+            raise self._mismatch(f"test.jsonl holds labels that record.json does not know, the first is {unknown[0]!r}")
+        return Evaluation(
+            name=name or contender,
+            task=record.task,
+            labels=record.labels,
+            unseen=unseen,
+            ids=test.ids,
+            logits=logits,
+            targets=task_of(record.task).encode(test.targets, (*record.labels, *unseen)),
+            fingerprint=record.data_fingerprint,
+            max_length=None if contender in READ_WHOLE_ROWS else record.max_length,
+            groups=test.groups,
+            thresholds=scored.decisions.thresholds if scored.decisions else None,
+        )
+
+    def unrecorded_evaluation(self, contender: str, splits: Splits, metric: str) -> Evaluation:
+        """The same of a folder without a record, such as a model's in a sweep.
+
+        Args:
+            splits: the rows in memory.
+            metric: by which thresholds are chosen from the contender's validation logits, as the ladder chose them.
+        """
+        logits = ContenderLogits(self.logits(contender, "validation"), self.logits(contender), 0.0)
+        thresholds = logits.with_thresholds(splits, metric).threshold_values
+        return Evaluation.of(contender, logits.test, splits, thresholds=thresholds)
+
+    def _mismatch(self, what: str) -> ArtifactError:
+        return ArtifactError(what, where=str(self.path), hint="restore the files, or run `liftune tune` again")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from liftune.baselines.linear_probe import SCALINGS, fit_linear_probe
 from liftune.baselines.tfidf import majority, tfidf
 from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
-from liftune.evaluation.evaluate import evaluate, mean_over_seeds, validation_scores
+from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
 from liftune.records.data import Audit
 from liftune.tasks.base import TaskKind, probabilities
 
@@ -241,14 +241,14 @@ def test_logits_that_are_not_finite_are_refused(emotions):
 
 def test_validation_scores_have_every_metric(emotions):
     logits = majority(emotions).logits(emotions.validation.rows)
-    scores = validation_scores(logits, emotions.encoded(emotions.validation), SINGLE)
-    assert list(scores) == ["accuracy", "macro_f1", "log_loss", "brier"]
+    found = selection_scores(Evaluation.of("majority", logits, emotions, emotions.validation))
+    assert list(found) == ["accuracy", "macro_f1", "log_loss", "brier"]
 
 
 def test_the_mean_over_seeds_is_of_values_with_one_interval(emotions):
     rng = np.random.default_rng(0)
     seeds = [evaluate("tuned", rng.normal(size=(60, 3)), emotions) for _ in range(3)]
-    found = mean_over_seeds(seeds)
+    found = scores(seeds)
     for name, interval in found.items():
         assert interval.value == pytest.approx(np.mean([each.metrics[name].value for each in seeds]))
         assert interval.low < interval.value < interval.high
@@ -256,13 +256,13 @@ def test_the_mean_over_seeds_is_of_values_with_one_interval(emotions):
 
 def test_the_mean_of_one_seed_is_that_seed(emotions):
     one = evaluate("tuned", np.random.default_rng(0).normal(size=(60, 3)), emotions)
-    assert mean_over_seeds([one]) == one.metrics
+    assert scores([one]) == one.metrics
 
 
 def test_seeds_on_different_rows_are_refused(emotions):
     data, _ = featured()
     with pytest.raises(DataError):
-        mean_over_seeds([evaluate("a", majority(emotions), emotions), evaluate("b", majority(data), data)])
+        scores([evaluate("a", majority(emotions), emotions), evaluate("b", majority(data), data)])
 
 
 def test_folds_that_are_fitted_at_once_are_those_of_one_after_the_other() -> None:

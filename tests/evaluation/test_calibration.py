@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made_evaluations import evaluation
 from numpy.typing import NDArray
 
-from liftune.data.splits import Split, Splits
 from liftune.evaluation.calibration import LEAST_ROWS, calibrate, calibration_record
+from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import Binned, calibration_error, calibration_scores
 from liftune.metrics.registry import METRICS, check_metric
 from liftune.metrics.row_statistics import row_losses
-from liftune.records.data import Audit
 from liftune.tasks.base import TaskKind, probabilities
 
 SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL
@@ -31,6 +31,10 @@ def drawn(
     return (logits * temperature).astype(np.float32), targets
 
 
+def made(logits: NDArray[np.float32], targets: NDArray[np.int64], task: TaskKind = SINGLE) -> Evaluation:
+    return evaluation("tuned", logits, targets, task)
+
+
 def metric(task: TaskKind):
     return check_metric(None, task)
 
@@ -39,7 +43,7 @@ def metric(task: TaskKind):
 @pytest.mark.parametrize("temperature", [0.6, 2.5])
 def test_a_known_temperature_is_found(task: TaskKind, temperature: float) -> None:
     logits, targets = drawn(0, 1500, task, temperature=temperature)
-    found = calibrate(logits, targets, task, metric(task))
+    found = calibrate(made(logits, targets, task), metric(task))
     assert found.kind == "temperature"
     assert found.scaling.temperature == pytest.approx(temperature, rel=0.12)
     assert found.after < found.before
@@ -53,7 +57,7 @@ def test_a_known_temperature_is_found(task: TaskKind, temperature: float) -> Non
 @pytest.mark.parametrize("rows", [60, 300])
 def test_calibrated_logits_are_left_alone(task: TaskKind, rows: int) -> None:
     """At most one in twenty draws; none of 5,400 was seen to be scaled, over sizes, label counts and skills."""
-    kinds = [calibrate(*drawn(seed, rows, task), task, metric(task)).kind for seed in range(20)]
+    kinds = [calibrate(made(*drawn(seed, rows, task), task), metric(task)).kind for seed in range(20)]
     assert sum(kind != "none" for kind in kinds) <= 1
 
 
@@ -62,7 +66,7 @@ def test_a_validation_part_without_an_error_does_not_make_answers_sharper_than_i
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, 200)
     logits = (np.eye(3)[targets] * 9.0 + rng.normal(size=(200, 3)) * 0.3).astype(np.float32)
-    found = calibrate(logits, targets, SINGLE, metric(SINGLE))
+    found = calibrate(made(logits, targets), metric(SINGLE))
     assert found.kind == "none"
     assert found.fitted < 0.5
 
@@ -70,17 +74,17 @@ def test_a_validation_part_without_an_error_does_not_make_answers_sharper_than_i
 def test_a_shifted_label_takes_a_vector_and_a_bias_is_needed_for_it() -> None:
     logits, targets = drawn(3, 1500, spread=1.5)
     shifted = logits + np.array([2.0, 0.0, 0.0, -1.0], dtype=np.float32)
-    found = calibrate(shifted, targets, SINGLE, metric(SINGLE))
+    found = calibrate(made(shifted, targets), metric(SINGLE))
     assert found.kind == "vector"
     fresh, truth = drawn(4, 4000, spread=1.5)
     fresh = fresh + np.array([2.0, 0.0, 0.0, -1.0], dtype=np.float32)
     gained = row_losses(truth, fresh, SINGLE).mean() - row_losses(truth, found.scaling(fresh), SINGLE).mean()
     assert gained > 0.1
-    assert calibrate(shifted, targets, SINGLE, metric(SINGLE), vector=False).kind != "vector"
+    assert calibrate(made(shifted, targets), metric(SINGLE), vector=False).kind != "vector"
 
 
 def test_too_few_rows_say_so() -> None:
-    found = calibrate(*drawn(0, LEAST_ROWS - 1, temperature=9.0), SINGLE, metric(SINGLE))
+    found = calibrate(made(*drawn(0, LEAST_ROWS - 1, temperature=9.0), SINGLE), metric(SINGLE))
     assert (found.kind, found.fitted) == ("none", None)
     assert "too few" in found.reason
 
@@ -88,15 +92,15 @@ def test_too_few_rows_say_so() -> None:
 def test_rows_of_a_label_that_the_model_never_had_take_no_part() -> None:
     logits, targets = drawn(0, 600, temperature=2.5)
     more = np.concatenate([logits, logits[:50]]), np.concatenate([targets, np.full(50, 4)])
-    clean = calibrate(logits, targets, SINGLE, metric(SINGLE))
-    assert calibrate(*more, SINGLE, metric(SINGLE)).fitted == pytest.approx(clean.fitted, rel=1e-3)
+    clean = calibrate(made(logits, targets), metric(SINGLE))
+    assert calibrate(made(*more), metric(SINGLE)).fitted == pytest.approx(clean.fitted, rel=1e-3)
 
 
 @pytest.mark.parametrize("task", [SINGLE, MULTI])
 def test_the_debiased_error_of_calibrated_answers_is_about_nought_and_the_plain_one_is_not(task: TaskKind) -> None:
     plain, squared = [], []
     for seed in range(40):
-        binned = Binned.of(*drawn(seed, 300, task), task)
+        binned = Binned.of(made(*drawn(seed, 300, task), task))
         plain.append(binned.plain())
         squared.append(float(binned.squared(np.ones((1, 300)), layers=1)[0]))
     assert np.mean(plain) > 0.03
@@ -108,10 +112,12 @@ def test_the_debiased_error_of_calibrated_answers_is_about_nought_and_the_plain_
 def test_intervals_of_the_error_hold_the_true_one() -> None:
     """95 % in theory; 97 to 99 % were seen in 150 draws."""
     size = 200_000
-    truth = np.sqrt(Binned.of(*drawn(999, size, temperature=2.0), SINGLE).squared(np.ones((1, size)), layers=1)[0])
+    truth = np.sqrt(
+        Binned.of(made(*drawn(999, size, temperature=2.0), SINGLE)).squared(np.ones((1, size)), layers=1)[0]
+    )
     held = []
     for seed in range(40):
-        found = calibration_error(Binned.of(*drawn(seed, 400, temperature=2.0), SINGLE), resamples=400)
+        found = calibration_error(Binned.of(made(*drawn(seed, 400, temperature=2.0), SINGLE)), resamples=400)
         held.append(found.low <= truth <= found.high)
     assert np.mean(held) >= 0.85
 
@@ -119,31 +125,22 @@ def test_intervals_of_the_error_hold_the_true_one() -> None:
 def test_the_error_is_the_gap_where_all_answers_are_of_one_confidence() -> None:
     logits = np.tile(np.log([0.8, 0.2]), (2000, 1)).astype(np.float32)
     targets = (np.arange(2000) % 2).astype(np.int64)  # right half the time
-    scores = calibration_scores(logits, targets, SINGLE)
+    scores = calibration_scores(made(logits, targets))
     assert scores.ece.value == pytest.approx(0.3, abs=0.01)
     assert scores.plain_ece.value == pytest.approx(0.3, abs=1e-6)
     (only,) = scores.curve
     assert (only.rows, only.confidence, only.right.value) == (2000, pytest.approx(0.8), 0.5)
 
 
-def splits(rows: int, targets: NDArray[np.int64]) -> Splits:
-    def part(name: str) -> Split:
-        ids = tuple(f"{name}:{i}" for i in range(rows))
-        return Split(ids, ids, tuple("abcd"[target] for target in targets))
-
-    parts = (part("train"), part("validation"), part("test"))
-    return Splits(SINGLE, tuple("abcd"), (), *parts, Audit(), False, False, "f")
-
-
 def test_the_record_tells_test_before_and_after_and_the_paired_change() -> None:
-    found = calibrate(*drawn(0, 800, temperature=3.0), SINGLE, metric(SINGLE))
+    found = calibrate(made(*drawn(0, 800, temperature=3.0), SINGLE), metric(SINGLE))
     test, targets = drawn(1, 800, temperature=3.0)
-    record = calibration_record(found, test, splits(800, targets))
+    record = calibration_record(found, made(test, targets))
     assert record.kept
     assert record.test_before.log_loss.value > record.test_after.log_loss.value
     assert record.test_before.ece.value > record.test_after.ece.value
     assert record.test_after.brier.low < record.test_after.brier.value < record.test_after.brier.high
     assert (record.test_change.verdict, record.test_change.metric) == ("better", "log_loss")
-    left = calibration_record(found.refused("its head is capped"), test, splits(800, targets))
+    left = calibration_record(found.refused("its head is capped"), made(test, targets))
     assert (left.kept, left.temperature, left.test_after, left.test_change) == (False, 1.0, None, None)
     assert "capped" in left.reason

@@ -110,7 +110,7 @@ def test_a_contender_is_asked_for_the_test_rows_once() -> None:
             asked.append(str(rows[0]).split()[0])
             return logits(N)
 
-    ContenderLogits.of(Counting(), SPLITS)
+    ContenderLogits.of(Counting(), SPLITS, "accuracy")
     assert sorted(asked) == ["test", "validation"]
 
 

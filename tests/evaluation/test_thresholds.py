@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sklearn.metrics
+from made_evaluations import evaluation
 from numpy.typing import NDArray
 
 from liftune.errors import SpecError
 from liftune.evaluation.compare import compare
-from liftune.evaluation.evaluate import Evaluation, mean_over_seeds, score
+from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.selective import cutoff_for, cutoffs
 from liftune.evaluation.thresholds import choose_thresholds, label_cuts, shared_cuts
 from liftune.metrics.registry import METRICS, check_metric
 from liftune.tasks.base import TaskKind, decide, from_thresholds, probabilities
 
 SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL
+
+
+def made(logits: NDArray, targets: NDArray, task: TaskKind = SINGLE) -> Evaluation:
+    return evaluation("tuned", logits, targets, task)
 
 
 def drawn(seed: int, rows: int, means: tuple[float, ...] = (-3.0, -2.0, 0.5)) -> tuple[NDArray, NDArray]:
@@ -52,9 +59,9 @@ def test_cuts_are_the_best_there_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["micro_f1", "macro_f1"])
 def test_thresholds_that_help_are_used_and_lift_new_rows(name: str) -> None:
-    chosen = choose_thresholds(*drawn(0, 1200), MULTI, METRICS[name])
-    assert chosen.found.kind in ("shared", "per label")
-    assert chosen.found.validation_after > chosen.found.validation_before
+    chosen = choose_thresholds(made(*drawn(0, 1200), MULTI), METRICS[name])
+    assert chosen.decisions.kind in ("shared", "per label")
+    assert chosen.decisions.validation_after > chosen.decisions.validation_before
     logits, targets = drawn(5, 4000)
     metric = METRICS[name]
     assert metric(targets, metric.view(logits, chosen.values), MULTI) > metric(targets, logits, MULTI) + 0.01
@@ -73,44 +80,42 @@ def test_thresholds_that_help_by_chance_are_not_used() -> None:
         targets = rng.integers(0, 2, (120, 4))
         logits = np.where(targets == 1, 4.0, -4.0) * np.where(rng.random(targets.shape) < 0.1, -1, 1)
         logits = (logits + rng.normal(size=targets.shape) * 0.1).astype(np.float32)
-        used.append(choose_thresholds(logits, targets, MULTI, METRICS["micro_f1"]).found.kind != "half")
+        used.append(choose_thresholds(made(logits, targets, MULTI), METRICS["micro_f1"]).decisions.kind != "half")
     assert sum(used) <= 1
 
 
 def test_validation_is_scored_by_thresholds_that_its_own_rows_did_not_choose() -> None:
-    chosen = choose_thresholds(*drawn(0, 600), MULTI, METRICS["macro_f1"])
+    chosen = choose_thresholds(made(*drawn(0, 600), MULTI), METRICS["macro_f1"])
     assert chosen.out_of_fold.shape == (600, 3)
     assert len(np.unique(chosen.out_of_fold, axis=0)) == 5
 
 
 @pytest.mark.parametrize(("rows", "name", "word"), [(20, "micro_f1", "too few"), (300, "log_loss", "not for log_loss")])
 def test_why_one_half_stays_is_said(rows: int, name: str, word: str) -> None:
-    chosen = choose_thresholds(*drawn(0, rows), MULTI, METRICS[name])
-    assert (chosen.found.kind, chosen.values) == ("half", None)
-    assert word in chosen.found.reason
+    chosen = choose_thresholds(made(*drawn(0, rows), MULTI), METRICS[name])
+    assert (chosen.decisions.kind, chosen.values) == ("half", None)
+    assert word in chosen.decisions.reason
 
 
 def test_a_task_of_one_answer_has_no_thresholds() -> None:
-    assert choose_thresholds(np.zeros((50, 2)), np.zeros(50, dtype=int), SINGLE, check_metric(None, SINGLE)) is None
+    assert choose_thresholds(made(np.zeros((50, 2)), np.zeros(50, dtype=int)), check_metric(None, SINGLE)) is None
 
 
-def evaluation(name: str, thresholds: tuple[float, ...] | None) -> Evaluation:
-    logits, targets = drawn(7, 500)
-    ids = tuple(map(str, range(500)))
-    scores = score(logits, targets, MULTI, thresholds)
-    return Evaluation(name, MULTI, tuple("abc"), (), ids, logits, targets, "f", None, scores, thresholds=thresholds)
+def scored(name: str, thresholds: tuple[float, ...] | None) -> Evaluation:
+    contender = evaluation(name, *drawn(7, 500), MULTI, thresholds=thresholds)
+    return replace(contender, metrics=scores([contender]))
 
 
 def test_scores_comparisons_and_means_over_seeds_use_one_set_of_decisions() -> None:
     """Probabilities are judged as they are, whatever the thresholds."""
-    half, moved = evaluation("half", None), evaluation("moved", (0.2, 0.25, 0.4))
+    half, moved = scored("half", None), scored("moved", (0.2, 0.25, 0.4))
     found = compare(half, moved, "micro_f1")
     gain = moved.metrics["micro_f1"].value - half.metrics["micro_f1"].value
     assert found.gain == pytest.approx(gain)
     assert gain > 0
     assert compare(half, moved, "log_loss").gain == 0
     assert moved.metrics["brier"] == half.metrics["brier"]
-    assert mean_over_seeds([moved])["macro_f1"] == moved.metrics["macro_f1"]
+    assert scores([moved])["macro_f1"] == moved.metrics["macro_f1"]
 
 
 # Abstention -----------------------------------------------------------------------------------------------------------
@@ -125,7 +130,7 @@ def sure_and_right(seed: int, rows: int) -> tuple[NDArray, NDArray]:
 
 def test_the_table_counts_what_is_above_each_confidence() -> None:
     logits, targets = sure_and_right(0, 400)
-    table = cutoffs(logits, targets, SINGLE)
+    table = cutoffs(made(logits, targets))
     confidence = probabilities(logits, SINGLE).max(axis=1)
     for each in table:
         answered = confidence > each.above
@@ -140,7 +145,7 @@ def test_the_precision_that_was_asked_for_is_kept_on_new_rows() -> None:
     """Chosen among twenty cutoffs, it still fails in at most one draw of twenty."""
     failed = 0
     for seed in range(60):
-        chosen = cutoff_for(cutoffs(*sure_and_right(seed, 400), SINGLE), 0.9)
+        chosen = cutoff_for(cutoffs(made(*sure_and_right(seed, 400))), 0.9)
         logits, targets = sure_and_right(1000 + seed, 4000)
         answered = probabilities(logits, SINGLE).max(axis=1) > chosen.above
         failed += (logits.argmax(1) == targets)[answered].mean() < 0.9
@@ -148,7 +153,7 @@ def test_the_precision_that_was_asked_for_is_kept_on_new_rows() -> None:
 
 
 def test_a_higher_precision_answers_fewer_rows_and_one_beyond_reach_names_what_can_be_had() -> None:
-    table = cutoffs(*sure_and_right(0, 400), SINGLE)
+    table = cutoffs(made(*sure_and_right(0, 400)))
     assert cutoff_for(table, 0.6).share > cutoff_for(table, 0.9).share > 0
     with pytest.raises(SpecError) as caught:
         cutoff_for(table, 0.999)
@@ -160,16 +165,16 @@ def test_a_higher_precision_answers_fewer_rows_and_one_beyond_reach_names_what_c
 @pytest.mark.parametrize("precision", [0.0, 1.0, -1.0, 95.0, float("nan")])
 def test_a_precision_that_is_no_share_is_refused(precision: float) -> None:
     with pytest.raises(SpecError, match="cannot be asked for"):
-        cutoff_for(cutoffs(*sure_and_right(0, 400), SINGLE), precision)
+        cutoff_for(cutoffs(made(*sure_and_right(0, 400))), precision)
 
 
 def test_what_has_no_table_says_so() -> None:
-    assert cutoffs(np.zeros((9, 2)), np.zeros((9, 2), dtype=int), MULTI) == ()
+    assert cutoffs(made(np.zeros((9, 2)), np.zeros((9, 2), dtype=int), MULTI)) == ()
     with pytest.raises(SpecError, match="no table"):
         cutoff_for((), 0.9)
 
 
 def test_rows_of_one_confidence_are_answered_together_or_not_at_all() -> None:
     logits = np.tile(np.array([[2.0, 0.0]], dtype=np.float32), (100, 1))
-    table = cutoffs(logits, np.zeros(100, dtype=int), SINGLE)
+    table = cutoffs(made(logits, np.zeros(100, dtype=int)))
     assert [(each.rows, each.above) for each in table] == [(100, 0.0)]

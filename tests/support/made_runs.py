@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from liftune.data.splits import Split, Splits
-from liftune.evaluation.breakdowns import GROUP_METRIC, group_score
 from liftune.evaluation.compare import compare
-from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.evaluate import Evaluation, score_interval
+from liftune.metrics.registry import METRICS
 from liftune.records.base import RowCounts, Seconds
 from liftune.records.data import Audit
 from liftune.records.run import Contender, TuneRecord
 from liftune.records.training import Epoch, TrainLog
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
-from liftune.tasks.base import TaskKind, encode
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Target
 
 STRENGTHS = {"majority": 0.0, "base": 0.0, "probe": 0.3, "tuned": 1.2}
@@ -42,14 +42,14 @@ def made_run(
     rng = np.random.default_rng(0)
     test = _split(rng, task, rows, labels, texts, pairs)
     names = labels if task.outputs_labels else ()
-    targets = encode(test.targets, names, task)
+    targets = task_of(task).encode(test.targets, names)
     logits = {name: _logits(rng, targets, task, len(labels), strength) for name, strength in STRENGTHS.items()}
     folder = RunFolder(path)
     splits = Splits(task, names, (), test, test.take(range(4)), test, Audit(), False, pairs, "abc")
     folder.save_inputs(RunSpec.of(data="rows.csv", epochs=2, out=str(path)), splits)
     for name, each in logits.items():
         folder.save_logits(name, test=each, validation=each[:4])
-    metric = GROUP_METRIC[task]
+    metric = task_of(task).group_metric
     evaluations = {
         name: Evaluation(name, task, names, (), test.ids, each, targets, "abc") for name, each in logits.items()
     }
@@ -66,9 +66,9 @@ def made_run(
                 head=head if name == "base" else None,  # type: ignore[arg-type] # a str, not a literal
                 trainable_parameters=100,
                 seconds=Seconds(train=1.0, evaluate=0.5),
-                metrics={metric: group_score(targets, each, task)},
+                metrics={metric: score_interval(METRICS[metric], [evaluations[name]])},
             )
-            for name, each in logits.items()
+            for name in logits
         ),
         comparisons=tuple(compare(evaluations[name], evaluations["tuned"], metric) for name in ("base", "probe")),
         metric=metric,

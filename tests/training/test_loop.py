@@ -115,9 +115,10 @@ def test_the_best_epoch_is_kept_and_training_stops_when_patience_ends(model: Pat
     scores = [epoch.validation["accuracy"] for epoch in log.epochs]
     assert scores[log.best_epoch - 1] == max(scores)
     assert log.best_epoch == max(i + 1 for i, score in enumerate(scores) if score == max(scores))
-    from liftune.evaluation.evaluate import validation_scores
+    from liftune.evaluation.evaluate import Evaluation, selection_scores
 
-    kept = validation_scores(classifier.logits(splits.validation.rows), splits.encoded(splits.validation), splits.task)
+    logits = classifier.logits(splits.validation.rows)
+    kept = selection_scores(Evaluation.of("tuned", logits, splits, splits.validation))
     assert kept["accuracy"] == max(scores)
 
 

@@ -17,6 +17,7 @@ import liftune
 from liftune.cli.main import main
 from liftune.errors import SpecError
 from liftune.evaluation.calibration import Calibrator, LogitScaling
+from liftune.evaluation.evaluate import Evaluation
 from liftune.models.adapter_io import read_card
 from liftune.models.classifier import Classifier
 from liftune.records.base import Interval
@@ -148,8 +149,8 @@ def test_a_temperature_that_is_kept_is_in_every_answer(
     raw: list[NDArray[np.float32]] = []
     kept = LogitScaling(2.0, np.array([1.0, 0.5]), np.array([0.25, -0.5]))
 
-    def always(logits: NDArray[np.float32], *args: object, **options: object) -> Calibrator:
-        raw.append(logits)
+    def always(validation: Evaluation, *args: object, **options: object) -> Calibrator:
+        raw.append(validation.logits)
         return Calibrator("vector", kept, "it was asked for")
 
     monkeypatch.setattr(finetune, "calibrate", always)

@@ -1,7 +1,7 @@
 """Scale a tuned model's logits after training, by validation, where validation says that it helps.
 
-In: logits (M, C) and targets of validation.  Out: a Calibrator, which scales logits, and why; a Calibration.
-Not here: putting it into the head (models/scaled_head.py), measuring calibration (reliability.py).
+In: an Evaluation of validation.  Out: a Calibrator, which scales logits, and why; a Calibration.
+Not here: folding it into the head (models/fold_calibration.py), measuring calibration (reliability.py).
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.baselines.linear_models import indicator, sigmoid_loss, softmax_loss
-from liftune.data.splits import Splits
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import calibration_scores
 from liftune.evaluation.statistics.intervals import ALPHA
 from liftune.metrics.registry import Metric
-from liftune.metrics.row_statistics import Floats, row_label_losses, row_losses
+from liftune.metrics.row_statistics import Floats
 from liftune.records.calibration import Calibration
-from liftune.tasks.base import TaskKind
+from liftune.tasks import Task, TaskKind, task_of
 from liftune.types import FloatArray
 
 Kind: TypeAlias = Literal["none", "temperature", "vector"]
@@ -83,14 +81,7 @@ class Calibrator:
 
 
 def calibrate(
-    logits: FloatArray,
-    targets: NDArray[Any],
-    task: TaskKind,
-    metric: Metric,
-    *,
-    vector: bool = True,
-    alpha: float = ALPHA,
-    seed: int = 0,
+    validation: Evaluation, metric: Metric, *, vector: bool = True, alpha: float = ALPHA, seed: int = 0
 ) -> Calibrator:
     """One temperature, or a scale and a shift for each label, or neither.
 
@@ -100,28 +91,23 @@ def calibrate(
     of validation.
 
     Args:
-        logits: (M, C) of validation.
-        targets: encoded; rows whose label the model never had take no part.
+        validation: as trained; rows whose label the model never had take no part.
         vector: whether the head could take a shift.
 
     Source: Guo et al. (2017), temperature and vector scaling; Platt (1999) for single labels of a multi-label task.
     """
-    outputs = logits.shape[1]
+    outputs = validation.logits.shape[1]
     same = LogitScaling.by(1.0, outputs)
-    if task is TaskKind.MULTI_LABEL:
-        targets = targets[:, :outputs]
-    else:
-        known = targets < outputs
-        logits, targets = logits[known], targets[known]
+    known, targets = task_of(validation.task).known(validation.targets, outputs)
     if len(targets) < LEAST_ROWS:
         return Calibrator("none", same, f"{len(targets)} validation rows are too few to fit and to judge by")
-    rows = Rows(np.asarray(logits, dtype=np.float64), targets, task, seed)
+    rows = Rows(np.asarray(validation.logits[known], dtype=np.float64), targets, validation.task, seed)
     before = rows.loss(rows.logits)
     cooled = rows.out_of_fold(rows.fit_temperature)
     p_value = rows.improves(rows.logits, cooled)
     kept = p_value <= alpha
     fitted = rows.fit_temperature(np.ones(len(targets), dtype=bool))
-    found = Calibrator(
+    calibrator = Calibrator(
         kind="temperature" if kept else "none",
         scaling=fitted if kept else same,
         reason="out of fold it lowers the log-loss of validation"
@@ -133,23 +119,23 @@ def calibrate(
         after=rows.loss(cooled),
         p_value=p_value,
     )
-    return _with_vector(rows, found, cooled, metric, alpha) if vector else found
+    return _with_vector(rows, calibrator, cooled, metric, alpha) if vector else calibrator
 
 
-def _with_vector(rows: Rows, found: Calibrator, cooled: Floats, metric: Metric, alpha: float) -> Calibrator:
+def _with_vector(rows: Rows, so_far: Calibrator, cooled: Floats, metric: Metric, alpha: float) -> Calibrator:
     """Scale and shift for each label, where they are better than the temperature and than nothing."""
     moved = rows.out_of_fold(rows.fit_vector)
     p_value = max(rows.improves(each, moved) for each in (rows.logits, cooled))
-    so_far = rows.logits if found.kind == "none" else cooled
-    if p_value > alpha or rows.score(moved, metric) < rows.score(so_far, metric):
-        return found
+    before = rows.logits if so_far.kind == "none" else cooled
+    if p_value > alpha or rows.score(moved, metric) < rows.score(before, metric):
+        return so_far
     return Calibrator(
         kind="vector",
         scaling=rows.fit_vector(np.ones(len(moved), dtype=bool)),
         reason="out of fold, a scale and a shift for each label lower the log-loss of validation further than a "
         f"temperature does, and do not lower {metric.name}",
-        fitted=found.fitted,
-        before=found.before,
+        fitted=so_far.fitted,
+        before=so_far.before,
         after=rows.loss(moved),
         p_value=p_value,
     )
@@ -161,8 +147,13 @@ class Rows:
 
     logits: Floats
     targets: NDArray[Any]
-    task: TaskKind
+    kind: TaskKind
     seed: int
+
+    @property
+    def task(self) -> Task:
+        """What the logits stand for."""
+        return task_of(self.kind)
 
     def fit_temperature(self, taken: NDArray[np.bool_]) -> LogitScaling:
         """The temperature of the least log-loss on the rows that are taken, (M,) booleans."""
@@ -171,10 +162,10 @@ class Rows:
         logits, targets = self.logits[taken], self.targets[taken]
 
         def loss(log_temperature: float) -> float:
-            return float(row_losses(targets, logits / np.exp(log_temperature), self.task).mean())
+            return float(self.task.row_losses(targets, logits / np.exp(log_temperature)).mean())
 
-        found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-4})
-        return LogitScaling.by(float(np.exp(found.x)), logits.shape[1])
+        best = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-4})
+        return LogitScaling.by(float(np.exp(best.x)), logits.shape[1])
 
     def fit_vector(self, taken: NDArray[np.bool_]) -> LogitScaling:
         """A temperature, then a scale and a shift for each label, drawn by a ridge to 1 and 0."""
@@ -183,12 +174,11 @@ class Rows:
         temperature = self.fit_temperature(taken).temperature
         logits = self.logits[taken] / temperature
         outputs = logits.shape[1]
-        wanted = indicator(self.targets[taken], outputs, self.task)
-        loss_of = softmax_loss if self.task is TaskKind.SINGLE_LABEL else sigmoid_loss
+        wanted = self.task.indicators(self.targets[taken], outputs)
 
         def objective(flat: Floats) -> tuple[float, Floats]:
             scale, shift = flat.reshape(2, outputs)
-            loss, slope = loss_of(logits * scale + shift, wanted)  # type: ignore[arg-type]  # float64 is kept
+            loss, slope = self.task.loss_and_slope(logits * scale + shift, wanted)  # type: ignore[arg-type]  # float64 is kept
             steep = np.asarray(slope, dtype=np.float64)
             gradient = np.concatenate(
                 [(steep * logits).sum(axis=0) + _RIDGE * (scale - 1.0), steep.sum(axis=0) + _RIDGE * shift]
@@ -203,74 +193,59 @@ class Rows:
     def out_of_fold(self, fit: Callable[[NDArray[np.bool_]], LogitScaling]) -> Floats:
         """(M, C) logits, each row's calibrated by the other folds."""
         fold = np.random.default_rng(self.seed).permutation(len(self.targets)) % FOLDS
-        found = np.empty_like(self.logits)
+        calibrated = np.empty_like(self.logits)
         for each in range(FOLDS):
             scaling = fit(fold != each)
             held = fold == each
-            found[held] = self.logits[held] * scaling.factor + scaling.shift
-        return found
+            calibrated[held] = self.logits[held] * scaling.factor + scaling.shift
+        return calibrated
 
     def loss(self, logits: Floats) -> float:
         """Log-loss in nats."""
-        return float(row_losses(self.targets, logits, self.task).mean())
+        return float(self.task.row_losses(self.targets, logits).mean())
 
     def score(self, logits: Floats, metric: Metric) -> float:
         """The deciding metric, signed so that higher is better."""
-        value = metric(self.targets, logits, self.task)
+        value = metric(self.targets, logits, self.kind)
         return -np.inf if value is None else metric.sign * value
 
     def improves(self, before: Floats, after: Floats) -> float:
         """One-sided p-value that `after` has a log-loss no lower than `before`: a paired t-test over rows.
 
-        One row is added to those seen: the one that would gain least were it answered wrongly. Sharper probabilities
+        One row is added to those seen: the one that would gain least were it predicted wrongly. Sharper probabilities
         gain a little on every right row and lose much on a rare wrong one, which a validation part may not hold yet.
         """
         from scipy.stats import t
 
-        gains = row_losses(self.targets, before, self.task) - row_losses(self.targets, after, self.task)
-        gains = np.append(gains, self._worst(before, after))
+        losses = [self.task.row_losses(self.targets, each) for each in (before, after)]
+        gains = np.append(losses[0] - losses[1], self.task.worst_gain(self.targets, before, after))
         error = gains.std(ddof=1) / np.sqrt(len(gains))
         return 1.0 if error == 0 else float(t.sf(gains.mean() / error, len(gains) - 1))
 
-    def _worst(self, before: Floats, after: Floats) -> float:
-        """The least gain of any row, were its runner-up the truth; of a multi-label row, were one label otherwise."""
-        if self.task is TaskKind.MULTI_LABEL:
-            truths = self.targets, 1 - self.targets
-            seen, other = (row_label_losses(each, before) - row_label_losses(each, after) for each in truths)
-            return float((seen.mean(axis=1)[:, None] + (other - seen) / seen.shape[1]).min())
-        if before.shape[1] < 2:
-            return 0.0
-        runner_up = np.argsort(before, axis=1)[:, -2]
-        return float((row_losses(runner_up, before, self.task) - row_losses(runner_up, after, self.task)).min())
 
-
-def calibration_record(found: Calibrator, test: NDArray[np.float32], splits: Splits) -> Calibration:
+def calibration_record(calibrator: Calibrator, trained: Evaluation) -> Calibration:
     """What was chosen, and what it does on test, which had no say in it.
 
     Args:
-        test: (N, C) logits of the test rows, as trained; of no row where every row was tuned on.
+        trained: the test rows, as trained; of no row where every row was tuned on.
     """
-    targets, task = splits.encoded(splits.test), splits.task
-    kept = found.kind != "none"
-    vector = found.kind == "vector"
-    calibrated = found.scaling(test)
-    sides = [
-        Evaluation(name, task, splits.labels, splits.unseen, splits.test.ids, logits, targets, splits.fingerprint)
-        for name, logits in (("as trained", test), ("calibrated", calibrated))
-    ]
-    told = len(test) > 0
+    kept = calibrator.kind != "none"
+    vector = calibrator.kind == "vector"
+    before = replace(trained, name="as trained")
+    after = replace(trained, name="calibrated", logits=calibrator.scaling(trained.logits))
+    has_rows = len(trained) > 0
     return Calibration(
-        kind=found.kind,
+        kind=calibrator.kind,
         kept=kept,
-        reason=found.reason,
-        temperature=found.scaling.temperature,
-        scale=tuple(found.scaling.scale.tolist()) if vector else None,
-        shift=tuple(found.scaling.shift.tolist()) if vector else None,
-        fitted=found.fitted,
-        validation_before=found.before,
-        validation_after=found.after,
-        p_value=found.p_value,
-        test_before=calibration_scores(test, targets, task) if told else None,
-        test_after=calibration_scores(calibrated, targets, task) if kept and told else None,
-        test_change=compare(sides[0], sides[1], "log_loss") if kept and told else None,
+        reason=calibrator.reason,
+        temperature=calibrator.scaling.temperature,
+        scale=tuple(calibrator.scaling.scale.tolist()) if vector else None,
+        shift=tuple(calibrator.scaling.shift.tolist()) if vector else None,
+        fitted=calibrator.fitted,
+        validation_before=calibrator.before,
+        validation_after=calibrator.after,
+        p_value=calibrator.p_value,
+        test_before=calibration_scores(before) if has_rows else None,
+        test_after=calibration_scores(after) if kept and has_rows else None,
+        test_change=compare(before, after, "log_loss") if kept and has_rows else None,
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from liftune.errors import DataError
 from liftune.evaluation.evaluate import Evaluation
-from liftune.evaluation.statistics.bootstrap import bca_bootstrap, randomisation_test
-from liftune.evaluation.statistics.clustered import clusters_of, group_bootstrap, sums_by_group
+from liftune.evaluation.statistics.bootstrap import randomisation_test
+from liftune.evaluation.statistics.clustered import bootstrap, sums_by_group
 from liftune.evaluation.statistics.intervals import ALPHA, discordant, mcnemar_exact, tango_interval
 from liftune.evaluation.statistics.power import (
     detectable_gain,
@@ -17,8 +17,8 @@ from liftune.evaluation.statistics.power import (
     mcnemar_rows_needed,
     rows_needed,
 )
-from liftune.metrics.registry import Metric, check_metric, right
-from liftune.metrics.row_statistics import Ints, Sums
+from liftune.metrics.registry import Metric, check_metric
+from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Comparison, Interval, Verdict
 
 _MCNEMAR = "exact McNemar test at 0.05"
@@ -33,12 +33,11 @@ _BY_GROUP = "paired randomisation test by group at 0.05"
 def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: int = 0) -> Comparison:
     """b against a, on the same rows: better, worse or undecided.
 
-    For accuracy the exact McNemar test decides, for every other metric a paired randomisation test, both two-sided at
-    0.05. The interval of the
-    gain (Tango's score method; BCa bootstrap) is shown and does not decide. The gain is signed so that positive is
-    better.
+    For a proportion such as accuracy the exact McNemar test decides, for every other metric a paired randomisation
+    test, both two-sided at 0.05. The interval of the gain (Tango's score method; BCa bootstrap) is shown and does not
+    decide. The gain is signed so that positive is better.
 
-    Where rows come in groups, those of a group are no independent draws: the randomisation test then swaps, and the
+    Where rows come in groups, those of a group are not independent draws: the randomisation test then swaps, and the
     bootstrap draws, whole groups, for every metric.
 
     Args:
@@ -50,11 +49,24 @@ def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: in
     """
     check_same_rows(a, b)
     measure = check_metric(metric, a.task)
-    if a.groups is not None:
-        return _compare_grouped(a, b, measure, clusters_of(a.groups), seed)
-    if measure.name == "accuracy":
-        return _compare_accuracy(a, b)
+    if a.groups is None and measure.proportion:
+        return _compare_proportion(a, b, measure)
     return _compare_resampled(a, b, measure, seed)
+
+
+def paired_p_value(metric: Metric, a: Evaluation, b: Evaluation, *, seed: int = 0) -> float:
+    """Two-sided p-value that two contenders are alike in a metric on the same rows; 1 where the metric is undefined.
+
+    A randomisation test that swaps whole groups where rows come in groups; the exact McNemar test for a proportion; a
+    randomisation test that swaps rows for every other metric.
+    """
+    clusters = a.clusters
+    if clusters is None and metric.proportion:
+        return mcnemar_exact(*discordant(a.hits(metric), b.hits(metric)))
+    sides = [each.exchangeable(metric) for each in (a, b)]
+    if clusters is not None:
+        sides = [sums_by_group(each, clusters) for each in sides]
+    return randomisation_test(*sides, seed=seed)
 
 
 def check_same_rows(a: Evaluation, b: Evaluation) -> None:
@@ -81,64 +93,44 @@ def _listed(evaluation: Evaluation, most: int = 8) -> str:
     return ", ".join(labels[:most]) + (", ..." if len(labels) > most else "")
 
 
-def _compare_accuracy(a: Evaluation, b: Evaluation) -> Comparison:
-    base, tuned = right(a.targets, a.logits), right(b.targets, b.logits)
+def _compare_proportion(a: Evaluation, b: Evaluation, metric: Metric) -> Comparison:
+    base, tuned = a.hits(metric), b.hits(metric)
     lost, won = discordant(base, tuned)
-    p_value = mcnemar_exact(lost, won)
+    p_value = paired_p_value(metric, a, b)
     gain = tango_interval(base, tuned)
     verdict = decided(p_value, gain.value)
     needed = mcnemar_rows_needed(lost, won, len(base)) if verdict == "undecided" else None
     if lost + won < FEW_DISCORDANT:
         gain = gain.model_copy(update={"note": few_discordant(lost + won)})
     detectable = mcnemar_detectable_gain(len(base), (lost + won) / len(base))
-    return _comparison(a, b, "accuracy", gain, p_value, verdict, _MCNEMAR, needed, detectable)
+    return _comparison(a, b, metric.name, gain, p_value, verdict, _MCNEMAR, needed, detectable)
 
 
 def few_discordant(rows: int) -> str:
     """What to say of an interval that stands on few rows."""
     what = "on no row is just one of them right" if rows == 0 else f"just one of them is right on only {rows} rows"
-    return f"{what}: with so few the interval is approximate, and mostly wider than 95 % asks for"
+    return f"{what}: with so few the interval is approximate, and mostly wider than 95% asks for"
 
 
 def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) -> Comparison:
-    sides = [metric.statistics(each.targets, each.view(metric), each.task) for each in (a, b)]
-    boot = bca_bootstrap(sides, lambda values: metric.sign * (values[1] - values[0]), seed=seed)
-    p_value = 1.0
-    if boot.interval.value is not None:
-        exchanged = [_exchange(metric, each) for each in (a, b)]
-        p_value = randomisation_test(*exchanged, seed=seed)
-    verdict = decided(p_value, boot.interval.value)
-    needed = None
-    if verdict == "undecided" and boot.interval.value and boot.standard_error:
-        needed = rows_needed(boot.interval.value, boot.standard_error, len(a.ids))
-    detectable = detectable_gain(boot.standard_error) if boot.standard_error else None
-    return _comparison(a, b, metric.name, boot.interval, p_value, verdict, _RANDOMISATION, needed, detectable)
+    clusters = a.clusters
+    sides = [each.statistics(metric) for each in (a, b)]
 
+    def gain_of(values: list[Floats]) -> Floats:
+        return metric.sign * (values[1] - values[0])
 
-def _compare_grouped(a: Evaluation, b: Evaluation, metric: Metric, clusters: Ints, seed: int) -> Comparison:
-    sides = [metric.statistics(each.targets, each.view(metric), each.task) for each in (a, b)]
-    boot = group_bootstrap(sides, lambda values: metric.sign * (values[1] - values[0]), clusters, seed=seed)
+    boot = bootstrap(sides, gain_of, clusters, seed=seed)
     gain = boot.interval
-    p_value = 1.0
-    if gain.value is not None:
-        exchanged = [sums_by_group(_exchange(metric, each), clusters) for each in (a, b)]
-        p_value = randomisation_test(*exchanged, seed=seed)
+    p_value = paired_p_value(metric, a, b, seed=seed) if gain.value is not None else 1.0
     verdict = decided(p_value, gain.value)
     needed = None
     if verdict == "undecided" and gain.value and boot.standard_error:
-        needed = rows_needed(gain.value, boot.standard_error, len(a.ids))
-    groups = int(clusters.max()) + 1
-    if groups < LEAST_GROUPS:
+        needed = rows_needed(gain.value, boot.standard_error, len(a))
+    if clusters is not None and (groups := int(clusters.max()) + 1) < LEAST_GROUPS:
         gain = gain.model_copy(update={"note": f"{groups} groups can never decide: {LEAST_GROUPS} are the least"})
     detectable = detectable_gain(boot.standard_error) if boot.standard_error else None
-    return _comparison(a, b, metric.name, gain, p_value, verdict, _BY_GROUP, needed, detectable)
-
-
-def _exchange(metric: Metric, side: Evaluation) -> Sums:
-    statistics = (metric.exchange or metric.statistics)(side.targets, side.view(metric), side.task)
-    if not isinstance(statistics, Sums):
-        raise TypeError(f"metric {metric.name!r} has no statistics that add up: register it with `exchange`")
-    return statistics
+    test = _RANDOMISATION if clusters is None else _BY_GROUP
+    return _comparison(a, b, metric.name, gain, p_value, verdict, test, needed, detectable)
 
 
 def decided(p_value: float, gain: float | None, *, alpha: float = ALPHA) -> Verdict:
@@ -166,10 +158,10 @@ def _comparison(
     note = gain.note
     if verdict == "undecided" and needed is None:
         if gain.value is None:
-            note = f"{metric} is undefined for constant answers: there is no gain to decide"
+            note = f"{metric} is undefined for constant predictions: there is no gain to decide"
         elif gain.value == 0:
-            nought = "the observed gain is nought: were it the true one, no number of rows would decide"
-            note = f"{nought}; {note}" if note else nought
+            zero = "the observed gain is zero: were it the true one, no number of rows would decide"
+            note = f"{zero}; {note}" if note else zero
     return Comparison(
         a=a.name,
         b=b.name,

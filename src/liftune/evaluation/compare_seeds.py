@@ -22,7 +22,7 @@ from liftune.evaluation.compare import check_same_rows, decided
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.bootstrap import resampled_values
 from liftune.evaluation.statistics.intervals import CONFIDENCE
-from liftune.metrics.registry import Metric, check_metric, right
+from liftune.metrics.registry import Metric, check_metric
 from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Comparison
 
@@ -34,7 +34,7 @@ class Spread:
     """A gain with the two parts of its variance.
 
     Args:
-        value: of the gain; centre: of its interval, a little nearer to nought for accuracy.
+        value: of the gain; centre: of its interval, a little nearer to zero for a proportion.
         of_rows, of_seeds: variance of the gain by the choice of rows, and by that of seeds.
         freedom: degrees of freedom of the latter; None is one less than the seeds.
     """
@@ -59,7 +59,7 @@ class Spread:
         return math.sqrt(by_rows**2 * self.of_rows + by_seeds**2 * self.of_seeds)
 
     def p_value(self) -> float:
-        """One minus the confidence of the interval that just reaches nought."""
+        """One minus the confidence of the interval that just reaches zero."""
         from scipy.optimize import brentq
 
         least = 1e-9
@@ -85,7 +85,7 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
     for each in attempts:
         check_same_rows(a, each)
     measure = check_metric(metric, a.task)
-    spread = _spread_of_accuracy(a, attempts) if measure.name == "accuracy" else _spread_of(a, attempts, measure)
+    spread = _spread_of_proportion(a, attempts, measure) if measure.proportion else _spread_of(a, attempts, measure)
     shown = {"a": a.name, "b": attempts[0].name, "metric": measure.name, "test": _TEST, "seeds": len(attempts)}
     if spread is None or spread.of_rows + spread.of_seeds <= 0.0:
         note = "no interval: the gain is undefined on these rows, or resampling them gives the same value every time"
@@ -97,9 +97,9 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
     return Comparison(**shown, gain=spread.value, low=low, high=high, p_value=p_value, verdict=verdict)
 
 
-def _spread_of_accuracy(a: Evaluation, attempts: Sequence[Evaluation]) -> Spread:
-    base = right(a.targets, a.logits).astype(np.float64)
-    return spread_of_rows(np.stack([right(each.targets, each.logits) - base for each in attempts]))
+def _spread_of_proportion(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread:
+    base = a.hits(metric).astype(np.float64)
+    return spread_of_rows(np.stack([each.hits(metric) - base for each in attempts]))
 
 
 def spread_of_rows(gains: NDArray[np.float64]) -> Spread:
@@ -124,7 +124,7 @@ def spread_of_rows(gains: NDArray[np.float64]) -> Spread:
 
 def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread | None:
     """The same for a metric that is no mean of rows: what rows do is seen by resampling them, for all together."""
-    sides = [metric.statistics(each.targets, each.view(metric), each.task) for each in (a, *attempts)]
+    sides = [each.statistics(metric) for each in (a, *attempts)]
     whole, drawn = resampled_values(sides)
     if np.isnan(whole).any() or len(drawn) < 2:
         return None
@@ -136,4 +136,4 @@ def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) ->
     own = float((apart**2).sum(axis=1).mean()) / (seeds - 1) / seeds
     of_seeds = max(float(gains.var(ddof=1)) / seeds - own, 0.0)
     value = float(gains.mean())
-    return Spread(value, value, float(mean.var(ddof=1)), of_seeds, len(a.ids), seeds)
+    return Spread(value, value, float(mean.var(ddof=1)), of_seeds, len(a), seeds)

@@ -1,42 +1,41 @@
 """What the test rows say of the tuned model beyond its scores, from the rows and logits of a run.
 
-In: a record, its test rows, the contenders' logits.  Out: Details.
-Not here: reading the run folder (reporting.py), each group's statistics (groups.py, flips.py).
+In: a record, its test rows, the contenders' Evaluations.  Out: Details.
+Not here: reading the run folder (run_folder.py), the statistics of some of the rows (breakdowns.py, flips.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.splits import Split
-from liftune.evaluation.breakdowns import (
-    GROUP_METRIC,
-    answered,
-    label_scores,
-    length_bins,
-    reliability,
-    selective_curve,
-)
+from liftune.evaluation.breakdowns import confusion_matrix, group_metric, label_scores, length_bins, selective_curve
+from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.flips import flips
+from liftune.evaluation.reliability import Binned, reliability_curve
+from liftune.evaluation.statistics.clustered import group_bootstrap
+from liftune.metrics.row_statistics import Floats, Ints, Sums, mean
 from liftune.records.base import Interval
 from liftune.records.details import Details, Scatter
 from liftune.records.run import TuneRecord
-from liftune.tasks.base import TaskKind, encode
-from liftune.types import FloatArray, Row
+from liftune.tasks import task_of
+from liftune.types import Row
 
 #: Points of a scatter: more only blacken it.
 MOST_POINTS = 600
 _RESIDUAL_BINS = 21
+#: Bins of equal width of the reliability diagram.
+BINS = 10
 
 
 def set_against(record: TuneRecord) -> tuple[str, str]:
-    """The contender that the tuned model is set against row by row, and why that one.
+    """The contender that the tuned model is compared with row by row, and why that one.
 
-    It is the base; a base with a fresh head answers by chance, so there it is the strongest other rung.
+    It is the base; a base with a randomly initialised head guesses, so there it is the strongest other contender.
     """
     base = next((each for each in record.contenders if each.name == "base"), None)
     if base is not None and base.head != "fresh":
@@ -45,45 +44,49 @@ def set_against(record: TuneRecord) -> tuple[str, str]:
     return name, "the strongest other rung, because the base's head is fresh and its answers are chance"
 
 
-def details(record: TuneRecord, command: str, test: Split, logits: Mapping[str, FloatArray]) -> Details:
+def details(record: TuneRecord, command: str, test: Split, evaluations: Mapping[str, Evaluation]) -> Details:
     """All that the rows say.
 
     Args:
         command: the command line that asks for this run.
-        logits: contender -> (N, C) on the test rows: tuned, base, and those that `record.comparisons` name.
+        test: the rows of all evaluations, in their order.
+        evaluations: of tuned, base, and the contenders that `record.comparisons` name, each with its thresholds.
     """
     against, why = set_against(record)
-    task, labels = record.task, (*record.labels, *sorted(record.audit.unseen_labels))
-    targets = encode(test.targets, labels, task)
-    tuned = logits["tuned"]
-    both = {against: logits[against], "tuned": tuned}
-    every = {"base": logits["base"], **both} if "base" in logits else both
-    single, named = task is TaskKind.SINGLE_LABEL, task.outputs_labels
-    promised = _promised(record, both)
+    task, tuned = task_of(record.task), evaluations["tuned"]
+    both = {against: evaluations[against], "tuned": tuned}
+    every = {"base": evaluations["base"], **both} if "base" in evaluations else both
+    with_matrix = every if task.shape == "label" else {}
+    labelled = both if task.outputs_labels else {}
+    valued = {} if task.outputs_labels else both
     return Details(
         command=command,
         against=against,
         why=why,
-        metric=GROUP_METRIC[task],
-        classes={name: label_scores(targets, each, labels, task) for name, each in both.items()} if named else {},
-        confusions={name: answered(targets, each, labels) for name, each in every.items()} if single else {},
-        reliability={name: reliability(targets, each, task) for name, each in promised.items()} if named else {},
-        coverage={name: selective_curve(targets, each, task) for name, each in both.items()} if named else {},
-        lengths=length_bins(words(test.rows), targets, both, task),
-        clouds={} if named else {name: scatter(targets, each[:, 0]) for name, each in both.items()},
-        flips=flips(against, test, targets, both[against], tuned, labels, task),
+        metric=group_metric(record.task).name,
+        classes={name: label_scores(each) for name, each in labelled.items()},
+        confusions={name: confusion_matrix(each) for name, each in with_matrix.items()},
+        reliability={
+            name: reliability_curve(Binned.of_equal_width(each, BINS))
+            for name, each in (_reliability(record, both) if task.has_probabilities else {}).items()
+        },
+        coverage={name: selective_curve(each) for name, each in labelled.items()},
+        lengths=length_bins(words(test.rows), both),
+        clouds={name: scatter(each) for name, each in valued.items()},
+        flips=flips(test, both[against], tuned),
     )
 
 
-def _promised(record: TuneRecord, both: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def _reliability(record: TuneRecord, both: Mapping[str, Evaluation]) -> Mapping[str, Evaluation]:
     """Whose probabilities are looked at. A calibrated head has its scaling folded in: undone, its logits are those from
     before."""
-    found = next((each.calibration for each in record.contenders if each.name == "tuned"), None)
-    if found is None or not found.kept:
-        return dict(both)
-    scale, shift = np.array(found.scale or 1.0), np.array(found.shift or 0.0)
-    before = (both["tuned"] - shift) * found.temperature / scale
-    return {"tuned, before calibration": np.asarray(before, dtype=np.float32), "tuned, calibrated": both["tuned"]}
+    calibration = next((each.calibration for each in record.contenders if each.name == "tuned"), None)
+    if calibration is None or not calibration.kept:
+        return both
+    tuned = both["tuned"]
+    scale, shift = np.array(calibration.scale or 1.0), np.array(calibration.shift or 0.0)
+    before = np.asarray((tuned.logits - shift) * calibration.temperature / scale, dtype=np.float32)
+    return {"tuned, before calibration": replace(tuned, logits=before), "tuned, calibrated": tuned}
 
 
 def words(rows: tuple[Row, ...]) -> NDArray[np.int64]:
@@ -94,22 +97,33 @@ def words(rows: tuple[Row, ...]) -> NDArray[np.int64]:
     )
 
 
-def scatter(truth: NDArray[Any], answers: NDArray[Any]) -> Scatter:
-    """Answers beside the truth, and the spread of what lies between; the mean residual with Student's interval."""
-    from scipy.stats import t
+def scatter(evaluation: Evaluation) -> Scatter:
+    """Predicted values beside the true ones, and the spread of what lies between.
 
-    residuals = np.asarray(answers, dtype=np.float64) - truth
+    The mean residual has Student's interval; where rows come in groups, a bootstrap of whole groups.
+    """
+    truth, predicted = evaluation.targets, evaluation.decisions
+    residuals = np.asarray(predicted, dtype=np.float64) - truth
     rows = len(residuals)
     taken = np.unique(np.linspace(0, rows - 1, min(rows, MOST_POINTS)).astype(np.int64))
     counts, edges = np.histogram(residuals, bins=_RESIDUAL_BINS)
-    bias = Interval(value=float(residuals.mean()), note="no interval: one row, or no spread")
-    if rows > 1 and np.ptp(residuals) > 0:
-        half = float(t.ppf(0.975, rows - 1) * residuals.std(ddof=1) / np.sqrt(rows))
-        bias = Interval(value=bias.value, low=float(residuals.mean()) - half, high=float(residuals.mean()) + half)
     return Scatter(
         truth=tuple(float(each) for each in truth[taken]),
-        answers=tuple(float(each) for each in answers[taken]),
+        answers=tuple(float(each) for each in predicted[taken]),
         edges=tuple(float(each) for each in edges),
         counts=tuple(int(each) for each in counts),
-        bias=bias,
+        bias=_mean_interval(residuals, evaluation.clusters),
     )
+
+
+def _mean_interval(residuals: Floats, clusters: Ints | None) -> Interval:
+    from scipy.stats import t
+
+    if clusters is not None:
+        sums = Sums(residuals[:, None], np.arange(len(residuals)), mean)
+        return group_bootstrap([sums], lambda values: values[0], clusters).interval
+    rows, middle = len(residuals), float(residuals.mean())
+    if rows < 2 or np.ptp(residuals) == 0:
+        return Interval(value=middle, note="no interval: one row, or no spread")
+    half = float(t.ppf(0.975, rows - 1) * residuals.std(ddof=1) / np.sqrt(rows))
+    return Interval(value=middle, low=middle - half, high=middle + half)

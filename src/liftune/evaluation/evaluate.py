@@ -1,7 +1,7 @@
-"""One contender's answers to the test rows, and what they score, with intervals.
+"""One contender's logits on rows whose targets are known, and their scores with intervals.
 
-In: logits (N, C), or a Scorer, and the rows' targets.  Out: an Evaluation.
-Not here: the difference of two (compare.py), what a measure is (metrics.py).
+In: logits (N, C), or a Scorer, and the rows' targets.  Out: an Evaluation; Intervals of its metrics.
+Not here: the difference of two (compare.py), what a metric is (metrics/), reading a run from disk (run_folder.py).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.data.splits import Splits
+from liftune.data.audit import fingerprint
+from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
-from liftune.evaluation.statistics.bootstrap import bca_bootstrap
-from liftune.evaluation.statistics.clustered import clusters_of, group_bootstrap
+from liftune.evaluation.statistics.clustered import bootstrap, clusters_of
 from liftune.evaluation.statistics.intervals import clopper_pearson
-from liftune.metrics.registry import Metric, metrics_of, right
-from liftune.metrics.row_statistics import Floats
+from liftune.metrics.registry import Metric, metrics_of
+from liftune.metrics.row_statistics import Floats, Ints, Statistics, Sums
 from liftune.records.base import Interval
-from liftune.tasks.base import TaskKind, ThresholdValues
-from liftune.types import FloatArray, Scorer
+from liftune.tasks import TaskKind, ThresholdValues, task_of
+from liftune.types import BoolArray, FloatArray, Scorer
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one contender answered, and its scores.
+    """What one contender predicts for which rows: all that scores, tests, tables and charts are made from.
 
     Args:
         ids: (N,) row ids; comparisons pair by them.
@@ -36,7 +36,7 @@ class Evaluation:
         fingerprint: of the rows, texts and targets together.
         max_length: tokens kept of each row; None for a contender that reads all of it.
         groups: (N,) each row's group, where rows come in groups: intervals and tests then go by group.
-        thresholds: by which its multi-label answers are decided; None is one half.
+        thresholds: (C,), or (N, C) of each row, by which its multi-label predictions are decided; None is one half.
     """
 
     name: str
@@ -50,140 +50,188 @@ class Evaluation:
     max_length: int | None = None
     metrics: dict[str, Interval] = field(default_factory=dict)
     groups: tuple[str, ...] | None = None
-    thresholds: tuple[float, ...] | None = None
+    thresholds: ThresholdValues | None = None
 
-    def take(self, positions: NDArray[np.int64]) -> Evaluation:
-        """The same answers on some of the rows; scores are not taken over."""
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        logits: FloatArray,
+        splits: Splits,
+        part: Split | None = None,
+        *,
+        max_length: int | None = None,
+        thresholds: ThresholdValues | None = None,
+    ) -> Evaluation:
+        """A contender's logits on rows in memory, not scored yet.
+
+        Args:
+            part: of `splits`; None is test.
+
+        """
+        rows = splits.test if part is None else part
+        return cls(
+            name=name,
+            task=splits.task,
+            labels=splits.labels,
+            unseen=splits.unseen,
+            ids=rows.ids,
+            logits=logits,
+            targets=splits.encoded(rows),
+            fingerprint=splits.fingerprint if part is None else fingerprint(part),
+            max_length=max_length,
+            groups=rows.groups,
+            thresholds=thresholds,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, positions: Sequence[int] | NDArray[np.int64]) -> Evaluation:
+        """The same predictions for some of the rows; scores are not taken over."""
+        of_each_row = np.ndim(self.thresholds) == 2 if self.thresholds is not None else False
         return replace(
             self,
             ids=tuple(self.ids[i] for i in positions),
             logits=self.logits[positions],
             targets=self.targets[positions],
             groups=None if self.groups is None else tuple(self.groups[i] for i in positions),
+            thresholds=np.asarray(self.thresholds)[positions] if of_each_row else self.thresholds,
             metrics={},
         )
 
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """(L,) the contender's labels, then those that only the rows have: what targets are encoded over."""
+        return (*self.labels, *self.unseen)
+
+    @property
+    def decisions(self) -> NDArray[Any]:
+        """N predictions by the contender's own thresholds, in the form of encoded targets."""
+        return task_of(self.task).decide(self.logits, self.thresholds)
+
+    @property
+    def is_right(self) -> BoolArray:
+        """(N,) whether each row is predicted rightly, a multi-label row with all of its labels."""
+        return task_of(self.task).is_right(self.targets, self.logits, self.thresholds)
+
+    @property
+    def clusters(self) -> Ints | None:
+        """(N,) each row's group as a number from 0; None where rows do not come in groups."""
+        return None if self.groups is None else clusters_of(self.groups)
+
+    @property
+    def independent_rows(self) -> int:
+        """N, or the number of groups where rows come in groups."""
+        return len(self) if self.groups is None else len(set(self.groups))
+
     def view(self, metric: Metric) -> FloatArray:
-        """The logits as a metric reads them, (N, C): by the contender's thresholds where it judges answers."""
+        """The logits as a metric reads them, (N, C): by the contender's thresholds where it judges decisions."""
         return metric.view(self.logits, self.thresholds)
+
+    def score(self, metric: Metric) -> float | None:
+        """The metric's value; None where it is undefined."""
+        return metric(self.targets, self.view(metric), self.task)
+
+    def statistics(self, metric: Metric) -> Statistics:
+        """What each row adds to the metric."""
+        return metric.statistics(self.targets, self.view(metric), self.task)
+
+    def exchangeable(self, metric: Metric) -> Sums:
+        """What each row adds to the metric in a test that swaps rows between two contenders."""
+        statistics = (metric.exchange or metric.statistics)(self.targets, self.view(metric), self.task)
+        if not isinstance(statistics, Sums):
+            raise TypeError(f"metric {metric.name!r} has no statistics that add up: register it with `exchange`")
+        return statistics
+
+    def hits(self, metric: Metric) -> BoolArray:
+        """(N,) which rows count for a metric that is a proportion of rows."""
+        return metric.hits(self.targets, self.view(metric), self.task)
 
 
 def evaluate(
     name: str,
-    answers: Scorer | FloatArray,
+    contender: Scorer | FloatArray,
     splits: Splits,
     *,
     max_length: int | None = None,
-    thresholds: tuple[float, ...] | None = None,
+    thresholds: ThresholdValues | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Score a contender on the test rows, every metric of the task with its 95 % interval.
+    """Score a contender on the test rows, every metric of the task with its 95% interval.
 
     Args:
-        answers: a Scorer, asked once for all test rows, or its logits (N, C).
+        contender: a Scorer, asked once for all test rows, or its logits (N, C).
 
     Raises:
         DataError: there are no rows, or the logits do not fit them.
     """
-    test = splits.test
-    logits = answers if isinstance(answers, np.ndarray) else answers.logits(test.rows)
-    targets = splits.encoded(test)
-    _check_shape(name, logits, len(test), len(splits.labels), splits.task)
-    return Evaluation(
-        name=name,
-        task=splits.task,
-        labels=splits.labels,
-        unseen=splits.unseen,
-        ids=test.ids,
-        logits=logits,
-        targets=targets,
-        fingerprint=splits.fingerprint,
-        max_length=max_length,
-        metrics=score(logits, targets, splits.task, thresholds, seed=seed, groups=test.groups),
-        groups=test.groups,
-        thresholds=thresholds,
-    )
+    logits = contender if isinstance(contender, np.ndarray) else contender.logits(splits.test.rows)
+    _check_logits(name, logits, len(splits.test), task_of(splits.task).outputs(splits.labels))
+    evaluation = Evaluation.of(name, logits, splits, max_length=max_length, thresholds=thresholds)
+    return replace(evaluation, metrics=scores([evaluation], seed=seed))
 
 
-def score(
-    logits: FloatArray,
-    targets: NDArray[Any],
-    task: TaskKind,
-    thresholds: ThresholdValues | None = None,
-    *,
-    seed: int = 0,
-    groups: Sequence[str] | None = None,
-) -> dict[str, Interval]:
-    """Every metric of the task with its 95 % interval: Clopper-Pearson for accuracy, BCa bootstrap otherwise; where
-    there are groups, a bootstrap of whole groups for all."""
-    return {
-        each.name: _interval(each, [each.view(logits, thresholds)], targets, task, seed, groups)
-        for each in metrics_of(task)
-    }
-
-
-def validation_scores(
-    logits: FloatArray, targets: NDArray[Any], task: TaskKind, thresholds: ThresholdValues | None = None
-) -> dict[str, float | None]:
-    """Every metric of the task, without intervals: what selection needs."""
-    return {each.name: each(targets, each.view(logits, thresholds), task) for each in metrics_of(task)}
-
-
-def mean_over_seeds(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict[str, Interval]:
-    """Each metric's mean over seeds, with the interval that the choice of test rows leaves: no spread of seeds.
-
-    Accuracy takes the mean number of right rows to Clopper-Pearson, which is wider than needed where seeds differ; the
-    others resample rows for all seeds together.
+def scores(evaluations: Sequence[Evaluation], *, seed: int = 0) -> dict[str, Interval]:
+    """Every metric of the task, its mean over the seeds' evaluations with its 95% interval: see `score_interval`.
 
     Raises:
         DataError: there is no evaluation, or they are not of the same rows.
     """
     if not evaluations:
         raise DataError("no seed was evaluated", hint="evaluate one at least")
+    return {metric.name: score_interval(metric, evaluations, seed=seed) for metric in metrics_of(evaluations[0].task)}
+
+
+def score_interval(metric: Metric, evaluations: Sequence[Evaluation], *, seed: int = 0) -> Interval:
+    """A metric's mean over evaluations of the same rows, with the 95% interval that the choice of rows leaves.
+
+    It holds no spread of seeds. A proportion takes Clopper-Pearson of the mean number of rows that count, which is
+    wider than needed where seeds differ; other metrics a BCa bootstrap of the rows, drawn for all seeds together; where
+    rows come in groups, all metrics a bootstrap of whole groups.
+
+    Raises:
+        DataError: there are no rows, or the evaluations are not of the same.
+    """
     first = evaluations[0]
     if any(each.ids != first.ids or each.fingerprint != first.fingerprint for each in evaluations):
         raise DataError("the seeds were evaluated on different rows", hint="evaluate every seed on the same test rows")
-    return {
-        metric.name: _interval(
-            metric, [each.view(metric) for each in evaluations], first.targets, first.task, seed, first.groups
-        )
-        for metric in metrics_of(first.task)
-    }
+    clusters = first.clusters
+    if clusters is None and metric.proportion:
+        return clopper_pearson(float(np.mean([each.hits(metric).sum() for each in evaluations])), len(first))
+    statistics = [each.statistics(metric) for each in evaluations]
+    return within_bounds(bootstrap(statistics, mean_of, clusters, seed=seed).interval, metric)
 
 
-def _interval(
-    metric: Metric,
-    logits: Sequence[FloatArray],
-    targets: NDArray[Any],
-    task: TaskKind,
-    seed: int,
-    groups: Sequence[str] | None = None,
-) -> Interval:
-    if groups is not None:
-        sides = [metric.statistics(targets, each, task) for each in logits]
-        return group_bootstrap(sides, _mean, clusters_of(groups), seed=seed).interval
-    if metric.name == "accuracy":
-        return clopper_pearson(float(np.mean([right(targets, each).sum() for each in logits])), len(targets))
-    return bca_bootstrap([metric.statistics(targets, each, task) for each in logits], _mean, seed=seed).interval
+def within_bounds(interval: Interval, metric: Metric) -> Interval:
+    """The interval without what the metric cannot be."""
+    if interval.low is None or interval.high is None:
+        return interval
+    least, greatest = metric.bounds
+    return interval.model_copy(update={"low": max(interval.low, least), "high": min(interval.high, greatest)})
 
 
-def _mean(values: list[Floats]) -> Floats:
+def mean_of(values: Sequence[Floats]) -> Floats:
     """(R,) values of each seed to their (R,) mean."""
     return np.asarray(np.mean(values, axis=0))
 
 
-def _check_shape(name: str, logits: FloatArray, rows: int, labels: int, task: TaskKind) -> None:
-    outputs = labels if task.outputs_labels else 1
+def selection_scores(evaluation: Evaluation) -> dict[str, float | None]:
+    """Every metric of the task, without intervals: what selection needs."""
+    return {each.name: evaluation.score(each) for each in metrics_of(evaluation.task)}
+
+
+def _check_logits(name: str, logits: FloatArray, rows: int, outputs: int) -> None:
     if rows == 0:
         raise DataError("there are no test rows to score", hint="give test rows")
     if logits.shape != (rows, outputs):
         raise DataError(
-            f"{name} answered with an array of shape {logits.shape}; {rows} rows and {outputs} outputs were expected",
+            f"{name} predicted an array of shape {logits.shape}; {rows} rows and {outputs} outputs were expected",
             hint="give one row of logits for each test row, one column for each label",
         )
     if not np.isfinite(logits).all():
         bad = int((~np.isfinite(logits)).any(axis=1).sum())
         raise DataError(
-            f"{name} answered {bad} of {rows} rows with a value that is not finite",
+            f"{name} predicted a value that is not finite for {bad} of {rows} rows",
             hint="lower the learning rate, or tune in float32",
         )

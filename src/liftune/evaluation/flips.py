@@ -1,62 +1,45 @@
-"""Rows on which two contenders part: what the second mended, and what it broke.
+"""Rows on which two contenders differ: what the second fixed, and what it broke.
 
-In: test rows, targets, two contenders' logits.  Out: Flips, all of them, the most confident first.
-Not here: how many are shown, and how (report/); writing them down (reporting.py).
+In: test rows, two contenders' Evaluations.  Out: Flips, all of them, the most confident first.
+Not here: how many are shown, and how (report/); writing them to disk (workflows/report.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from liftune.data.splits import Split
-from liftune.evaluation.breakdowns import confidence, indicators
-from liftune.metrics.registry import right
+from liftune.evaluation.evaluate import Evaluation
 from liftune.records.details import Flip, Flips
-from liftune.tasks.base import TaskKind, decide
-from liftune.types import FloatArray, Target
+from liftune.tasks import task_of
+from liftune.types import BoolArray, Target
 
 
-def flips(
-    against: str,
-    test: Split,
-    targets: NDArray[Any],
-    before: FloatArray,
-    after: FloatArray,
-    labels: Sequence[str],
-    task: TaskKind,
-) -> Flips:
-    """Single- and multi-label: rows that just one of the two answers rightly, a multi-label row with all of its labels.
-    Regression: every row whose error changed, by how much it did.
+def flips(test: Split, before: Evaluation, after: Evaluation) -> Flips:
+    """Single- and multi-label: rows that just one of the two predicts rightly, a multi-label row with all of its
+    labels, each contender by its own thresholds. Regression: every row whose error changed, by how much it did.
 
     Args:
-        against: the name of the contender that answered `before`.
-        targets: encoded over `labels`, which may name more than the logits have columns.
+        test: the rows of both, in their order.
     """
-    if task is TaskKind.REGRESSION:
-        change = np.abs(before[:, 0] - targets) - np.abs(after[:, 0] - targets)
-        mended, broken, weight = change > 0, change < 0, np.abs(change)
-    else:
-        was, now = (_all_right(targets, each, task) for each in (before, after))
-        mended, broken, weight = ~was & now, was & ~now, confidence(after, task)
-    told = [_teller(each, labels, task) for each in (before, after)]
+    fixed, broken, weight = task_of(after.task).flips(
+        after.targets, before.logits, after.logits, (before.thresholds, after.thresholds)
+    )
+    predictions = [as_targets(each) for each in (before, after)]
 
-    def listed(which: NDArray[np.bool_]) -> tuple[Flip, ...]:
+    def listed(which: BoolArray) -> tuple[Flip, ...]:
         places = np.flatnonzero(which)
         ordered = places[np.argsort(-weight[places], kind="stable")]
-        return tuple(_flip(test, int(i), float(weight[i]), told[0](int(i)), told[1](int(i))) for i in ordered)
+        return tuple(
+            _flip(test, int(i), float(weight[i]), shown(predictions[0][i]), shown(predictions[1][i])) for i in ordered
+        )
 
-    return Flips(against=against, mended=listed(mended), broken=listed(broken))
+    return Flips(against=before.name, mended=listed(fixed), broken=listed(broken))
 
 
-def _all_right(targets: NDArray[Any], logits: FloatArray, task: TaskKind) -> NDArray[np.bool_]:
-    if task is TaskKind.SINGLE_LABEL:
-        return right(targets, logits)
-    truth, answers = indicators(targets, logits, task)
-    return np.asarray((truth == answers).all(axis=1))
+def as_targets(evaluation: Evaluation) -> list[Target]:
+    """Each row's prediction as the data would give it."""
+    return task_of(evaluation.task).decode(evaluation.decisions, evaluation.labels)
 
 
 def _flip(test: Split, i: int, weight: float, before: str, after: str) -> Flip:
@@ -78,13 +61,3 @@ def shown(target: Target) -> str:
     if isinstance(target, str):
         return target
     return (", ".join(target) or "none") if isinstance(target, tuple) else f"{target:.4g}"
-
-
-def _teller(logits: FloatArray, labels: Sequence[str], task: TaskKind) -> Callable[[int], str]:
-    """Row number -> the answer in words."""
-    answers = decide(logits, task)
-    if task is TaskKind.SINGLE_LABEL:
-        return lambda i: labels[int(answers[i])]
-    if task is TaskKind.MULTI_LABEL:
-        return lambda i: shown(tuple(labels[int(j)] for j in np.flatnonzero(answers[i])))
-    return lambda i: shown(float(answers[i]))

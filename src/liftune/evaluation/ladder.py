@@ -1,7 +1,7 @@
-"""The ladder: contenders that answered the same rows, how each scored, and the verdict on the top one.
+"""The ladder: contenders scored on the same rows, and the verdict on the tuned one.
 
-In: each contender's answers to validation and test.  Out: Contenders, the strongest other rung, Comparisons.
-Not here: making the answers (run.py), the statistics (evaluate.py, compare.py).
+In: each contender's logits on validation and test.  Out: Contenders, the strongest other one, Comparisons.
+Not here: computing the logits (workflows/), the statistics (evaluate.py, compare.py).
 """
 
 from __future__ import annotations
@@ -14,49 +14,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.splits import Splits
-from liftune.evaluation import thresholds as decisions
 from liftune.evaluation.compare import compare
 from liftune.evaluation.compare_seeds import compare_seeds
-from liftune.evaluation.evaluate import Evaluation, evaluate, mean_over_seeds, validation_scores
+from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
+from liftune.evaluation.thresholds import Thresholds, choose_thresholds
 from liftune.hardware.measure import peak_mib
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison, Head, Interval, Seconds
-from liftune.records.calibration import Calibration
+from liftune.records.calibration import Calibration, Decisions
 from liftune.records.run import Contender, SeedResult
 from liftune.types import Scorer
 
 
 @dataclass(frozen=True)
 class ContenderLogits:
-    """What one contender, tuned under one seed, answered."""
+    """The logits of one contender, tuned under one seed."""
 
     validation: NDArray[np.float32]
-    """(M, C) logits."""
+    """(M, C)."""
     test: NDArray[np.float32]
-    """(N, C) logits."""
+    """(N, C)."""
     evaluate_seconds: float
     """Of the test rows."""
     train_seconds: float | None = None
     seed: int | None = None
     calibration: Calibration | None = None
     """How the logits were scaled after training; None where that is not done."""
-    chosen: decisions.Thresholds | None = None
-    """Multi-label: the thresholds that its own validation logits give (see `Ladder.with_thresholds`)."""
-
-    @property
-    def thresholds(self) -> tuple[float, ...] | None:
-        """By which its labels are answered; None is one half."""
-        return self.chosen.values if self.chosen else None
+    thresholds: Thresholds | None = None
+    """Multi-label: those that its own validation logits give (see `with_thresholds`)."""
 
     @classmethod
     def of(
-        cls, scorer: Scorer, splits: Splits, *, train_seconds: float | None = None, seed: int | None = None
+        cls, scorer: Scorer, splits: Splits, metric: str, *, train_seconds: float | None = None, seed: int | None = None
     ) -> ContenderLogits:
-        """Ask a scorer; the test rows once."""
+        """Ask a scorer, for the test rows once, and choose its thresholds."""
         validation = scorer.logits(splits.validation.rows)
         started = time.perf_counter()
         test = scorer.logits(splits.test.rows)
-        return cls(validation, test, time.perf_counter() - started, train_seconds, seed)
+        seconds = time.perf_counter() - started
+        return cls(validation, test, seconds, train_seconds, seed).with_thresholds(splits, metric)
+
+    def with_thresholds(self, splits: Splits, metric: str) -> ContenderLogits:
+        """Every contender's labels are decided by the same procedure, on its own validation logits."""
+        validation = Evaluation.of("validation", self.validation, splits, splits.validation)
+        return replace(self, thresholds=choose_thresholds(validation, METRICS[metric]))
+
+    @property
+    def threshold_values(self) -> tuple[float, ...] | None:
+        """By which its labels are decided; None is one half."""
+        return self.thresholds.values if self.thresholds else None
+
+    @property
+    def decisions(self) -> Decisions | None:
+        """What was chosen of its thresholds, and why; None for a task without thresholds."""
+        return self.thresholds.decisions if self.thresholds else None
 
 
 @dataclass(frozen=True)
@@ -74,29 +85,21 @@ class Ladder:
     """Contenders on the same rows.
 
     Args:
-        metric: ranks rungs on validation and decides on test.
-        keep: called with each contender's name and the answers that comparisons use, as soon as they are known.
+        metric: ranks contenders on validation and decides on test.
+        keep: called with each contender's name and the logits that comparisons use, as soon as they are known.
     """
 
     def __init__(self, splits: Splits, metric: str, keep: Callable[[str, ContenderLogits], None]) -> None:
         self._splits, self._metric, self._keep = splits, metric, keep
-        self.rungs: dict[str, ContenderResult] = {}
+        self.results: dict[str, ContenderResult] = {}
 
-    def validation_score(self, answers: ContenderLogits) -> float:
+    def validation_score(self, logits: ContenderLogits) -> float:
         """The metric on validation, signed so that higher is better; undefined counts as lowest."""
-        value = self._scores(answers)[self._metric]
+        value = self._scores(logits)[self._metric]
         return -np.inf if value is None else METRICS[self._metric].sign * value
 
-    def with_thresholds(self, answers: ContenderLogits) -> ContenderLogits:
-        """Every contender's labels are decided by the same procedure, on its own validation logits."""
-        if answers.chosen is not None:
-            return answers
-        splits, metric = self._splits, METRICS[self._metric]
-        chosen = decisions.choose_thresholds(answers.validation, splits.encoded(splits.validation), splits.task, metric)
-        return replace(answers, chosen=chosen) if chosen else answers
-
     def best(self, attempts: Sequence[ContenderLogits]) -> ContenderLogits:
-        """The attempt that validation likes best; the first of equals."""
+        """The attempt with the best validation score; the first of equals."""
         return max(attempts, key=self.validation_score)
 
     def add(
@@ -110,16 +113,15 @@ class Ladder:
         notes: tuple[str, ...] = (),
         saved_bytes: int | None = None,
     ) -> Contender:
-        """A rung, from one attempt a seed.
+        """A contender, from one attempt a seed.
 
         Args:
             max_length: tokens kept of each row; None for a contender that reads all of it.
         """
-        attempts = [self.with_thresholds(each) for each in attempts]
         best = self.best(attempts)
         self._keep(name, best)
         evaluations = [
-            evaluate(name, each.test, self._splits, max_length=max_length, thresholds=each.thresholds)
+            evaluate(name, each.test, self._splits, max_length=max_length, thresholds=each.threshold_values)
             for each in attempts
         ]
         seconds = [Seconds(train=each.train_seconds, evaluate=each.evaluate_seconds) for each in attempts]
@@ -129,48 +131,48 @@ class Ladder:
             head=head,
             trainable_parameters=trainable_parameters,
             seconds=_mean_seconds(seconds),
-            metrics=mean_over_seeds(evaluations) if several else evaluations[0].metrics,
+            metrics=scores(evaluations) if several else evaluations[0].metrics,
             clean=self._clean(evaluations),
             validation=self._scores(best),
             seeds=tuple(
                 SeedResult(
                     seed=each.seed or 0,
-                    metrics=found.metrics,
+                    metrics=evaluation.metrics,
                     seconds=took,
                     calibration=each.calibration,
-                    decisions=each.chosen.found if each.chosen else None,
+                    decisions=each.decisions,
                 )
-                for each, found, took in zip(attempts, evaluations, seconds, strict=True)
+                for each, evaluation, took in zip(attempts, evaluations, seconds, strict=True)
             )
             if several
             else None,
             calibration=best.calibration,
-            decisions=best.chosen.found if best.chosen else None,
+            decisions=best.decisions,
             notes=notes,
             saved_bytes=saved_bytes,
             peak_mib=peak_mib(),
         )
         kept = evaluations[next(i for i, each in enumerate(attempts) if each is best)]
-        self.rungs[name] = ContenderResult(contender, kept, tuple(evaluations), tuple(attempts), max_length)
+        self.results[name] = ContenderResult(contender, kept, tuple(evaluations), tuple(attempts), max_length)
         return contender
 
     @property
     def contenders(self) -> tuple[Contender, ...]:
-        """Every rung, in order of joining."""
-        return tuple(rung.contender for rung in self.rungs.values())
+        """Every contender, in order of joining."""
+        return tuple(each.contender for each in self.results.values())
 
     def strongest(self) -> str:
-        """The rung, other than base and tuned, with the best validation score; the first of equals."""
-        others = [name for name in self.rungs if name not in ("base", "tuned")]
+        """The contender, other than base and tuned, with the best validation score; the first of equals."""
+        others = [name for name in self.results if name not in ("base", "tuned")]
         return max(others, key=self._ranked)
 
     def verdicts(self) -> tuple[Comparison, ...]:
-        """tuned against base, and against the strongest other rung."""
-        tuned = self.rungs["tuned"].evaluation
-        return tuple(compare(self.rungs[name].evaluation, tuned, self._metric) for name in ("base", self.strongest()))
+        """tuned against base, and against the strongest other contender."""
+        tuned = self.results["tuned"].evaluation
+        return tuple(compare(self.results[name].evaluation, tuned, self._metric) for name in ("base", self.strongest()))
 
     def recommended(self, verdicts: Sequence[Comparison]) -> str:
-        """The rung to use: tuned, or one that it was compared with.
+        """The contender to use: tuned, or one that it was compared with.
 
         Test decides where it can. Where it cannot, validation does, and of equals the cheaper one: of all others, only
         full costs more than tuned.
@@ -187,28 +189,31 @@ class Ladder:
 
     def method_verdicts(self) -> tuple[Comparison, ...]:
         """The same of tuning itself, its seeds' spread counted; nothing where one seed leaves that spread unknown."""
-        tuned = self.rungs["tuned"].evaluations
+        tuned = self.results["tuned"].evaluations
         if len(tuned) < 2:
             return ()
         return tuple(
-            compare_seeds(self.rungs[name].evaluation, tuned, self._metric) for name in ("base", self.strongest())
+            compare_seeds(self.results[name].evaluation, tuned, self._metric) for name in ("base", self.strongest())
         )
 
     def _clean(self, evaluations: Sequence[Evaluation]) -> dict[str, Interval] | None:
-        """Scores without the test rows that leaked from train, to the letter or nearly, and those of torn targets."""
+        """Scores without test rows that leaked from train, exactly or nearly, and those of contradictory targets."""
         unclean = self._splits.audit.unclean
         keep = np.array([row not in unclean for row in evaluations[0].ids])
         if keep.all() or not keep.any():
             return None
-        return mean_over_seeds([each.take(np.flatnonzero(keep)) for each in evaluations])
+        return scores([each.take(np.flatnonzero(keep)) for each in evaluations])
 
-    def _scores(self, answers: ContenderLogits) -> dict[str, float | None]:
+    def _scores(self, logits: ContenderLogits) -> dict[str, float | None]:
+        """Every metric on validation."""
         splits = self._splits
-        thresholds = answers.chosen.out_of_fold if answers.chosen else None
-        return validation_scores(answers.validation, splits.encoded(splits.validation), splits.task, thresholds)
+        thresholds = logits.thresholds.out_of_fold if logits.thresholds else None
+        return selection_scores(
+            Evaluation.of("validation", logits.validation, splits, splits.validation, thresholds=thresholds)
+        )
 
     def _ranked(self, name: str) -> float:
-        value = self.rungs[name].contender.validation[self._metric]
+        value = self.results[name].contender.validation[self._metric]
         return -np.inf if value is None else METRICS[self._metric].sign * value
 
 

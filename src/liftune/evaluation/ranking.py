@@ -1,12 +1,12 @@
 """Many contenders on the same rows, ranked, with ties where the rows and seeds at hand cannot tell them apart.
 
 In: each contender's evaluations, one a seed.  Out: Places, best first.
-Not here: two contenders (compare.py), what a metric is (metrics.py).
+Not here: two contenders (compare.py), what a metric is (metrics/).
 
 With one evaluation on each side, the one rule of compare.py gives a pair's p-value: it speaks of these two models.
 With several seeds, rows and seeds both vary: the variance of the difference is that of resampled rows plus that of
-each side's mean over seeds, steadied by all entrants' (moderated.py), each with its own t quantile (seeds.py). It
-speaks of the methods. All pairs are corrected together by Holm.
+each side's mean over seeds, shrunk towards that of all entrants (statistics/shrinkage.py), each with its own t quantile
+(compare_seeds.py). It speaks of the methods. All pairs are corrected together by Holm.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from itertools import combinations
 import numpy as np
 
 from liftune.errors import DataError
+from liftune.evaluation.compare import paired_p_value
 from liftune.evaluation.compare_seeds import Spread
-from liftune.evaluation.evaluate import Evaluation
-from liftune.evaluation.statistics.bootstrap import bca_bootstrap, randomisation_test
-from liftune.evaluation.statistics.intervals import ALPHA, CONFIDENCE, clopper_pearson, discordant, mcnemar_exact
+from liftune.evaluation.evaluate import Evaluation, score_interval, within_bounds
+from liftune.evaluation.statistics.clustered import bootstrap
+from liftune.evaluation.statistics.intervals import ALPHA, CONFIDENCE
 from liftune.evaluation.statistics.multiple_tests import holm
 from liftune.evaluation.statistics.shrinkage import shrunk_variances
-from liftune.metrics.registry import Metric, check_metric, right
-from liftune.metrics.row_statistics import Sums
+from liftune.metrics.registry import Metric, check_metric
+from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Interval
 from liftune.types import FloatArray
 
@@ -94,20 +95,20 @@ def _told_apart(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tu
 def _shrunk(sides: dict[str, _Side], metric: Metric) -> dict[str, _Side]:
     """Each side with the variance of its seeds drawn towards that of all, and the interval that follows."""
     several = {name: side for name, side in sides.items() if len(side.values) > 1}
-    found = shrunk_variances(
+    shrunk = shrunk_variances(
         np.array([side.values.var(ddof=1) for side in several.values()]),
         np.array([len(side.values) - 1.0 for side in several.values()]),
     )
-    steadied = {
+    with_shrunk = {
         name: replace(
             side,
             seed_variance=float(variance) / len(side.values),
             freedom=float(freedom),
-            score=_bounded(with_seeds(side.score, float(variance) / len(side.values), float(freedom)), metric),
+            score=within_bounds(with_seeds(side.score, float(variance) / len(side.values), float(freedom)), metric),
         )
-        for (name, side), variance, freedom in zip(several.items(), found.variances, found.freedom, strict=True)
+        for (name, side), variance, freedom in zip(several.items(), shrunk.variances, shrunk.freedom, strict=True)
     }
-    return {**sides, **steadied}
+    return {**sides, **with_shrunk}
 
 
 @dataclass(frozen=True)
@@ -125,34 +126,16 @@ class _Side:
 
     @classmethod
     def of(cls, entrant: Entrant, metric: Metric) -> _Side:
-        each = [metric(one.targets, one.view(metric), one.task) for one in entrant.evaluations]
+        each = [one.score(metric) for one in entrant.evaluations]
         if any(value is None for value in each):
             return cls(entrant.evaluations, np.array([]), Interval(value=None, note="undefined"), -math.inf)
         values = np.array(each, dtype=np.float64)
-        score = _bounded(_over_rows(entrant.evaluations, metric), metric)
+        score = score_interval(metric, entrant.evaluations)
         return cls(entrant.evaluations, values, score, metric.sign * float(values.mean()))
 
     @property
     def spread(self) -> float | None:
         return float(self.values.std(ddof=1)) if len(self.values) > 1 else None
-
-
-def _bounded(found: Interval, metric: Metric) -> Interval:
-    """Without what the metric cannot be."""
-    if found.low is None or found.high is None:
-        return found
-    least, greatest = metric.bounds
-    return found.model_copy(update={"low": max(found.low, least), "high": min(found.high, greatest)})
-
-
-def _over_rows(evaluations: Sequence[Evaluation], metric: Metric) -> Interval:
-    """The mean over seeds with the interval that other rows leave."""
-    first = evaluations[0]
-    if metric.name == "accuracy":
-        hits = float(np.mean([right(each.targets, each.logits).sum() for each in evaluations]))
-        return clopper_pearson(hits, len(first.ids))
-    statistics = [metric.statistics(each.targets, each.view(metric), each.task) for each in evaluations]
-    return bca_bootstrap(statistics, lambda values: np.asarray(np.mean(values, axis=0))).interval
 
 
 def with_seeds(over_rows: Interval, variance: float, freedom: float) -> Interval:
@@ -176,39 +159,29 @@ def with_seeds(over_rows: Interval, variance: float, freedom: float) -> Interval
 def _p_value(a: _Side, b: _Side, metric: Metric) -> float:
     """Two-sided, that the two are alike."""
     if len(a.values) == len(b.values) == 1:
-        return _of_two_models(a.evaluations[0], b.evaluations[0], metric)
+        return paired_p_value(metric, a.evaluations[0], b.evaluations[0])
     difference = float(a.values.mean() - b.values.mean())
     over_rows = _row_variance(a, b, metric)
     over_seeds = a.seed_variance + b.seed_variance
     if over_rows + over_seeds <= 0.0:
         return 1.0 if difference == 0.0 else 0.0
-    rows, seeds = len(a.evaluations[0].ids), max(len(a.values), len(b.values))
+    rows, seeds = a.evaluations[0].independent_rows, max(len(a.values), len(b.values))
     freedom = min(a.freedom, b.freedom)
     return Spread(difference, difference, over_rows, over_seeds, rows, seeds, freedom).p_value()
 
 
-def _of_two_models(a: Evaluation, b: Evaluation, metric: Metric) -> float:
-    if metric.name == "accuracy":
-        return mcnemar_exact(*discordant(right(a.targets, a.logits), right(b.targets, b.logits)))
-    first, second = (
-        (metric.exchange or metric.statistics)(each.targets, each.view(metric), each.task) for each in (a, b)
-    )
-    assert isinstance(first, Sums)
-    assert isinstance(second, Sums)
-    return randomisation_test(first, second)
-
-
 def _row_variance(a: _Side, b: _Side, metric: Metric) -> float:
-    """Of the difference of the two means over seeds, as other rows would change it."""
-    if metric.name == "accuracy":
-        means = [np.mean([right(one.targets, one.logits) for one in side.evaluations], axis=0) for side in (a, b)]
+    """Of the difference of the two means over seeds, as other rows (or groups of rows) would change it."""
+    clusters = a.evaluations[0].clusters
+    if clusters is None and metric.proportion:
+        means = [np.mean([one.hits(metric) for one in side.evaluations], axis=0) for side in (a, b)]
         rows = means[0] - means[1]
         return float(rows.var(ddof=1)) / len(rows) if len(rows) > 1 else 0.0
-    statistics = [
-        metric.statistics(each.targets, each.view(metric), each.task) for side in (a, b) for each in side.evaluations
-    ]
+    statistics = [each.statistics(metric) for side in (a, b) for each in side.evaluations]
     count = len(a.evaluations)
-    error = bca_bootstrap(
-        statistics, lambda values: np.asarray(np.mean(values[:count], axis=0) - np.mean(values[count:], axis=0))
-    ).standard_error
+
+    def difference(values: list[Floats]) -> Floats:
+        return np.asarray(np.mean(values[:count], axis=0) - np.mean(values[count:], axis=0))
+
+    error = bootstrap(statistics, difference, clusters).standard_error
     return 0.0 if error is None else error**2

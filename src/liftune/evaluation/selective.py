@@ -1,58 +1,57 @@
-"""Below which confidence to give no answer, so that the answers given are as precise as was asked.
+"""Below which confidence to predict nothing, so that what is predicted is as precise as was asked.
 
-In: logits (M, C) and targets of validation; later a precision.  Out: a table of Cutoffs; the one that serves.
-Not here: answering (predict.py).
+In: an Evaluation of validation; later a precision.  Out: a table of Cutoffs; the one to use.
+Not here: predicting (inference/).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liftune.errors import SpecError
+from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.intervals import ALPHA, clopper_pearson
-from liftune.metrics.registry import right
 from liftune.records.calibration import Cutoff
-from liftune.tasks.base import TaskKind, probabilities
-from liftune.types import FloatArray
+from liftune.tasks import task_of
 
-#: Shares of the rows answered, of which each is judged.
+#: Shares of the rows predicted, each with an accuracy of its own.
 CUTOFFS = 20
 
 
-def cutoffs(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> tuple[Cutoff, ...]:
-    """What answering the most confident 5, 10, ... 100 % of validation gives; empty for tasks without one answer a row.
+def cutoffs(validation: Evaluation) -> tuple[Cutoff, ...]:
+    """What predicting only the most confident 5, 10, ... 100% of validation gives; empty for tasks without one
+    prediction a row.
 
     Each accuracy's lower limit is Clopper and Pearson's, one-sided at 0.05 over the number of cutoffs (Bonferroni): all
-    of them hold together with 95 %, and so does the one that is picked, whichever precision is asked for. A cutoff is
-    the confidence of the surest row that is not answered, so that those above it are a fair sample of such rows.
+    of them hold together with 95%, and so does the one that is picked, whichever precision is asked for. It takes rows
+    for independent, groups or not. A cutoff is the confidence of the surest row that is left out, so that those above
+    it are a fair sample of such rows.
 
     Args:
-        logits: (M, C) of validation, calibrated.
-        targets: encoded.
+        validation: of M rows, calibrated.
     """
-    if task is not TaskKind.SINGLE_LABEL or len(targets) == 0:
+    task = task_of(validation.task)
+    if not task.has_confidence or len(validation) == 0:
         return ()
-    confidence = probabilities(logits, task).max(axis=1)
+    confidence = task.confidence(validation.logits)
     falling = -np.sort(-confidence)
-    hits = right(targets, logits)
-    found: dict[int, Cutoff] = {}
+    right = validation.is_right
+    table: dict[int, Cutoff] = {}
     for step in range(1, CUTOFFS + 1):
         planned = round(len(falling) * step / CUTOFFS)
         above = 0.0 if planned == len(falling) else float(falling[planned])
-        answered = confidence > above
-        rows = int(answered.sum())
+        predicted = confidence > above
+        rows = int(predicted.sum())
         if rows:
-            accuracy = clopper_pearson(float(hits[answered].sum()), rows, confidence=1.0 - 2.0 * ALPHA / CUTOFFS)
-            found[rows] = Cutoff(above=above, rows=rows, share=rows / len(falling), accuracy=accuracy)
-    return tuple(found.values())
+            accuracy = clopper_pearson(float(right[predicted].sum()), rows, confidence=1.0 - 2.0 * ALPHA / CUTOFFS)
+            table[rows] = Cutoff(above=above, rows=rows, share=rows / len(falling), accuracy=accuracy)
+    return tuple(table.values())
 
 
 def cutoff_for(table: Sequence[Cutoff], precision: float) -> Cutoff:
-    """The cutoff that answers the most rows at this precision or better, by the lower limit of its accuracy.
+    """The cutoff that predicts the most rows at this precision or better, by the lower limit of its accuracy.
 
     Raises:
         SpecError: no share of the rows reaches it, with the highest that one does; or there is no table; or it is no
@@ -70,19 +69,19 @@ def cutoff_for(table: Sequence[Cutoff], precision: float) -> Cutoff:
             where="--min-precision",
             hint="abstaining is for models of one label a row, tuned by a liftune that measures them: leave it out",
         )
-    fitting = [each for each in table if _sure(each) >= precision]
+    fitting = [each for each in table if _lower_limit(each) >= precision]
     if fitting:
         return max(fitting, key=lambda each: each.rows)
-    best = max(table, key=_sure)
+    best = max(table, key=_lower_limit)
     raise SpecError(
         f"a precision of {precision:g} cannot be promised: however few of the {max(each.rows for each in table):,} "
-        f"validation rows are answered, their answers do not make it sure (with 95 %)",
+        f"validation rows are predicted, they do not make it sure (with 95% confidence)",
         where="--min-precision",
-        hint=f"ask for at most {np.floor(_sure(best) * 1000) / 1000:g}, at which {best.share:.0%} of the rows are "
-        "answered; or tune again with more validation rows",
+        hint=f"ask for at most {np.floor(_lower_limit(best) * 1000) / 1000:g}, at which {best.share:.0%} of the rows "
+        "are predicted; or tune again with more validation rows",
     )
 
 
-def _sure(cutoff: Cutoff) -> float:
+def _lower_limit(cutoff: Cutoff) -> float:
     assert cutoff.accuracy.low is not None
     return cutoff.accuracy.low

@@ -5,7 +5,9 @@ Not here: how it was found (evidence/calibration.py, decisions.py, abstention.py
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from liftune.records.base import Comparison, Interval, Record
 
@@ -18,7 +20,16 @@ class ReliabilityBin(Record):
     confidence: float
     """Their mean confidence."""
     right: Interval
-    """The share that is right, by Clopper and Pearson; of multi-label answers, which share rows, it is too narrow."""
+    """The share that is right, by Clopper and Pearson; of multi-label answers, which share rows, it is too narrow.
+    Where rows come in groups, by a bootstrap of whole groups."""
+    low: float | None = None
+    high: float | None = None
+    """Its edges, of bins of equal width; bins of equal mass are written without them."""
+
+    @model_serializer(mode="wrap")
+    def _without_missing_edges(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = write(self)
+        return {key: value for key, value in values.items() if value is not None or key not in ("low", "high")}
 
 
 class CalibrationScores(Record):

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from liftune.records.base import Interval, Record
+from liftune.records.calibration import ReliabilityBin
 
 
 class LabelScores(Record):
@@ -41,18 +42,6 @@ class Answered(Record):
     more than MOST_IN_MATRIX labels."""
     worst: tuple[Confusion, ...]
     """The commonest confusions, the most rows first."""
-
-
-class Bin(Record):
-    """Answers whose probability lies in one bin: what they promised, and what they kept."""
-
-    low: float
-    high: float
-    answers: int
-    promised: float
-    """Their mean probability."""
-    kept: Interval
-    """The share of them that is right."""
 
 
 class Share(Record):
@@ -123,7 +112,7 @@ class Details(Record):
     """The score of groups of rows."""
     classes: dict[str, tuple[LabelScores, ...]] = Field(default_factory=dict)
     confusions: dict[str, Answered] = Field(default_factory=dict)
-    reliability: dict[str, tuple[Bin, ...]] = Field(default_factory=dict)
+    reliability: dict[str, tuple[ReliabilityBin, ...]] = Field(default_factory=dict)
     coverage: dict[str, tuple[Share, ...]] = Field(default_factory=dict)
     lengths: tuple[LengthBin, ...] = ()
     clouds: dict[str, Scatter] = Field(default_factory=dict)

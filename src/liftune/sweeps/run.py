@@ -18,11 +18,10 @@ from liftune.data import load_data
 from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
 from liftune.evaluation.evaluate import Evaluation
-from liftune.evaluation.thresholds import choose_thresholds
 from liftune.formatting import interval
 from liftune.hardware.measure import measure_machine, set_threads
 from liftune.hardware.plan import make_plan
-from liftune.metrics.registry import METRICS, check_metric
+from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.run_folder import RunFolder
@@ -232,27 +231,12 @@ def _entries(stage: Stage, baselines: BaselinesRecord, cells: Sequence[CellRecor
         )
         for contender in baselines.contenders
     }
+
+    def evaluation(name: str) -> Evaluation:
+        return stage.context.folder.unrecorded_evaluation(name, stage.context.splits, stage.context.metric)
+
     return entries_of(
         stage.model,
-        {name: (cell, _evaluation(stage, name)) for name, cell in as_cells.items()},
-        [(cell, _evaluation(stage, f"{cell.method}-{cell.seed}")) for cell in done],
-    )
-
-
-def _evaluation(stage: Stage, name: str) -> Evaluation:
-    """A contender's logits of the test rows, with thresholds chosen as in the ladder."""
-    splits, folder = stage.context.splits, stage.context.folder
-    metric, targets = METRICS[stage.context.metric], splits.encoded(splits.validation)
-    decided = choose_thresholds(folder.logits(name, "validation"), targets, splits.task, metric)
-    return Evaluation(
-        name=name,
-        task=splits.task,
-        labels=splits.labels,
-        unseen=splits.unseen,
-        ids=splits.test.ids,
-        logits=folder.logits(name),
-        targets=splits.encoded(splits.test),
-        fingerprint=splits.fingerprint,
-        groups=splits.test.groups,
-        thresholds=decided.found.thresholds if decided else None,
+        {name: (cell, evaluation(name)) for name, cell in as_cells.items()},
+        [(cell, evaluation(f"{cell.method}-{cell.seed}")) for cell in done],
     )

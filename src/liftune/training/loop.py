@@ -21,7 +21,7 @@ from torch import Tensor
 
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
-from liftune.evaluation.evaluate import validation_scores
+from liftune.evaluation.evaluate import Evaluation, selection_scores
 from liftune.events import EpochStarted, Events, Step
 from liftune.hardware.workers import ONE_WORKER, Workers, open_workers
 from liftune.models.classifier import Classifier
@@ -112,7 +112,8 @@ def train(
 
 def scored(classifier: Classifier, splits: Splits) -> dict[str, float | None]:
     """Every metric of the task on validation."""
-    return validation_scores(classifier.logits(splits.validation.rows), splits.encoded(splits.validation), splits.task)
+    logits = classifier.logits(splits.validation.rows)
+    return selection_scores(Evaluation.of("validation", logits, splits, splits.validation))
 
 
 @dataclass(frozen=True)

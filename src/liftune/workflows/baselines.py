@@ -33,7 +33,9 @@ def run_baselines(context: RunContext, ladder: Ladder) -> BaselineFit:
     for name, fit in fits.items():
         started = time.perf_counter()
         scorer = fit()
-        answers = ContenderLogits.of(scorer, context.splits, train_seconds=time.perf_counter() - started)
+        answers = ContenderLogits.of(
+            scorer, context.splits, context.metric, train_seconds=time.perf_counter() - started
+        )
         log_contender(context, ladder.add(name, [answers], trainable_parameters=scorer.trainable_parameters))
     assert isinstance(scorer, Tfidf)
     return scorer.pupil(context.splits.train.rows)
@@ -53,6 +55,7 @@ def run_base_and_probe(context: RunContext, ladder: Ladder, base: Classifier) ->
         took[name] = time.perf_counter() - started
         if name == "test":
             answers = ContenderLogits(parts["validation"][0], parts["test"][0], took["test"])
+            answers = answers.with_thresholds(splits, context.metric)
             log_contender(context, ladder.add("base", [answers], head=base.backbone.head, max_length=base.max_length))
     started = time.perf_counter()
     fitted = fit_probe(parts["train"][1], parts["validation"][1], splits, context.metric)
@@ -60,7 +63,7 @@ def run_base_and_probe(context: RunContext, ladder: Ladder, base: Classifier) ->
     validation, test = (fitted.logits_of(parts[name][1]) for name in ("validation", "test"))
     contender = ladder.add(
         "probe",
-        [ContenderLogits(validation, test, took["test"], train_seconds)],
+        [ContenderLogits(validation, test, took["test"], train_seconds).with_thresholds(splits, context.metric)],
         trainable_parameters=fitted.trainable_parameters,
         max_length=base.max_length,
         notes=(f"{fitted.pooling} pooling, {fitted.scaling} scaling, C = {fitted.strength:g}, chosen on validation",),

@@ -34,8 +34,8 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
         context.events.note(f"fold {number} of {len(folds.parts)}")
         climbed.append(run_fold(replace(context, splits=splits), base))
     context.events.note("all folds together")
-    for name in climbed[0].rungs:
-        add_together(context, ladder, name, [each.rungs[name] for each in climbed], folds)
+    for name in climbed[0].results:
+        add_together(context, ladder, name, [each.results[name] for each in climbed], folds)
     context.events.note("the adapter, on all rows")
     final = replace(context, splits=folds.final)
     final = with_soft_labels(final, fit_baselines(final, base))
@@ -62,7 +62,7 @@ def add_together(
     context: RunContext, ladder: Ladder, name: str, rungs: Sequence[ContenderResult], folds: Folds
 ) -> None:
     """One contender's answers of all folds, seed by seed, as a rung of the ladder on all rows."""
-    attempts = [together(each, folds) for each in zip(*(rung.attempts for rung in rungs), strict=True)]
+    attempts = [together(each, folds, context.metric) for each in zip(*(rung.attempts for rung in rungs), strict=True)]
     notes: dict[str, list[str]] = {}
     for number, rung in enumerate(rungs, 1):
         for note in rung.contender.notes:
@@ -78,7 +78,7 @@ def add_together(
     log_contender(context, contender)
 
 
-def together(parts: Sequence[ContenderLogits], folds: Folds) -> ContenderLogits:
+def together(parts: Sequence[ContenderLogits], folds: Folds, metric: str) -> ContenderLogits:
     """The answers of one seed in every fold, as answers to the whole: test in the order of the file."""
     train = [each.train_seconds for each in parts if each.train_seconds is not None]
     return ContenderLogits(
@@ -87,4 +87,4 @@ def together(parts: Sequence[ContenderLogits], folds: Folds) -> ContenderLogits:
         sum(each.evaluate_seconds for each in parts),
         sum(train) if train else None,
         parts[0].seed,
-    )
+    ).with_thresholds(folds.whole, metric)

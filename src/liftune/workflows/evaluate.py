@@ -14,7 +14,7 @@ from pathlib import Path
 from liftune.data.load import load_test
 from liftune.data.splits import BecomesSplits
 from liftune.errors import EXTRAS, SpecError, need
-from liftune.evaluation.evaluate import score
+from liftune.evaluation.evaluate import evaluate
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import make_plan
@@ -73,7 +73,7 @@ def evaluate_model(
         head=head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
-        metrics=score(logits, splits.encoded(splits.test), splits.task, thresholds, groups=splits.test.groups),
+        metrics=evaluate(model.name, logits, splits, thresholds=thresholds).metrics,
         decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
         notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
     )

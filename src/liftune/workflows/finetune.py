@@ -13,6 +13,7 @@ from typing import Any
 
 from liftune.data.splits import Splits
 from liftune.evaluation.calibration import calibrate, calibration_record
+from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.evaluation.selective import cutoffs
 from liftune.events import TuningStarted
@@ -66,12 +67,11 @@ def run_finetuning(context: RunContext, ladder: Ladder) -> FinetuneResult:
 def tune_and_save(context: RunContext, ladder: Ladder) -> tuple[list[SeedRun], FinetuneResult]:
     """Tune once a seed; save and prove the adapter that the ladder's validation likes best."""
     attempts: list[SeedRun] = []
-    for classifier, tuned in tune_seeds(context):
-        attempt = replace(tuned, answers=ladder.with_thresholds(tuned.answers))
+    for classifier, attempt in tune_seeds(context):
         attempts.append(attempt)
         if ladder.best([each.answers for each in attempts]) is attempt.answers:
             with atomic_folder(context.folder.adapter) as folder:
-                learnt = learnt_on_validation(context, attempt.answers, ladder.rungs.get("base"))
+                learnt = learnt_on_validation(context, attempt.answers, ladder.results.get("base"))
                 save_adapter(classifier, folder, pairs=context.splits.pairs, learnt=learnt)
                 integrity = verify_saved_adapter(classifier, folder, context.splits.validation.rows)
     return attempts, FinetuneResult(tuple(each.log for each in attempts), integrity, attempts[-1].plan, context.splits)
@@ -152,22 +152,23 @@ def logits_of(context: RunContext, classifier: Classifier, log: TrainLog) -> Con
     started = time.perf_counter()
     test = classifier.logits(splits.test.rows, advance)
     answers = ContenderLogits(validation, test, time.perf_counter() - started, log.seconds, log.seed)
-    return calibrated(context, classifier, answers) if task_of(splits.task).has_probabilities else answers
+    if task_of(splits.task).has_probabilities:
+        answers = calibrated(context, classifier, answers)
+    return answers.with_thresholds(splits, context.metric)
 
 
 def calibrated(context: RunContext, classifier: Classifier, answers: ContenderLogits) -> ContenderLogits:
     """Fold what validation says of the head's confidence into the head; the answers that it gives then."""
     splits = context.splits
-    encoded = splits.encoded(splits.validation)
-    metric, vector = METRICS[context.metric], classifier.has_output_bias
-    found = calibrate(answers.validation, encoded, splits.task, metric, vector=vector)
+    validation = Evaluation.of("validation", answers.validation, splits, splits.validation)
+    found = calibrate(validation, METRICS[context.metric], vector=classifier.has_output_bias)
     scaling = found.scaling
     if found.kind != "none":
         why_not = fold_calibration(
             classifier, scaling.factor, scaling.shift, splits.validation.rows, answers.validation
         )
         found = found.refused(why_not) if why_not else found
-    record = calibration_record(found, answers.test, splits)
+    record = calibration_record(found, Evaluation.of("tuned", answers.test, splits))
     if record.kept:
         answers = replace(answers, validation=scaling(answers.validation), test=scaling(answers.test))
     return replace(answers, calibration=record)
@@ -179,7 +180,7 @@ def learnt_on_validation(context: RunContext, answers: ContenderLogits, base: Co
     decisions = base.contender.decisions if base else None
     return {
         "temperature": answers.calibration.temperature if answers.calibration else 1.0,
-        "thresholds": answers.thresholds,
+        "thresholds": answers.threshold_values,
         "base_thresholds": decisions.thresholds if decisions else None,
-        "cutoffs": cutoffs(answers.validation, splits.encoded(splits.validation), splits.task),
+        "cutoffs": cutoffs(Evaluation.of("validation", answers.validation, splits, splits.validation)),
     }

@@ -21,7 +21,7 @@ from liftune.baselines.soft_labels import BaselineFit
 from liftune.baselines.tfidf import tfidf
 from liftune.data.sampling import sample
 from liftune.data.splits import Split, Splits
-from liftune.evaluation.evaluate import score
+from liftune.evaluation.evaluate import Evaluation, score_interval
 from liftune.evaluation.statistics.power_law import outlook
 from liftune.metrics.registry import METRICS, Metric
 from liftune.models.attach import attach
@@ -140,7 +140,10 @@ def curve_of(
     points, outlooks = [], []
     for name, by_size in answers.items():
         sizes = sorted(by_size)
-        scores = {rows: score(by_size[rows], targets, splits.task)[metric] for rows in sizes}
+        scores = {
+            rows: score_interval(measure, [Evaluation.of(name, by_size[rows], splits, splits.validation)])
+            for rows in sizes
+        }
         for rows, found in scores.items():
             points.append(
                 CurvePoint(contender=name, rows=rows, score=found, train_seconds=(seconds or {}).get((name, rows)))

@@ -10,8 +10,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from liftune.data.audit import labels_of
-from liftune.data.splits import Split
 from liftune.errors import EXTRAS, ArtifactError, SpecError, need
 from liftune.evaluation.error_analysis import details, set_against
 from liftune.files import atomic_write, write_text
@@ -23,7 +21,6 @@ from liftune.report.render.text import to_markdown
 from liftune.report.sections.predictions import MOST_FLIPS
 from liftune.run_folder import RunFolder
 from liftune.spec import command_line
-from liftune.tasks import task_of
 
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
 
@@ -74,33 +71,9 @@ def look_into(folder: RunFolder) -> tuple[TuneRecord, Details]:
         raise ArtifactError(
             "the record has no tuned contender", where=str(folder.path), hint="give a run of `liftune tune`"
         )
-    test = folder.split("test")
-    _check_labels(folder, record, test)
     wanted = {"base", "tuned", set_against(record)[0], *(each.a for each in record.comparisons)}
-    logits = {}
-    for name in (each.name for each in record.contenders if each.name in wanted):
-        logits[name] = folder.logits(name)
-        expected = (len(test), task_of(record.task).outputs(record.labels))
-        if logits[name].shape != expected or len(test) != record.rows.test:
-            raise ArtifactError(
-                f"{name}.npz holds logits of shape {logits[name].shape}, test.jsonl {len(test):,} rows, "
-                f"record.json speaks of {record.rows.test:,} rows and {expected[1]} outputs",
-                where=str(folder.path),
-                hint="restore the files, or run `liftune tune` again",
-            )
-    return record, details(record, command_line(folder.spec()), test, logits)
-
-
-def _check_labels(folder: RunFolder, record: TuneRecord, test: Split) -> None:
-    if not task_of(record.task).outputs_labels:
-        return
-    unknown = sorted(labels_of(test) - {*record.labels, *record.audit.unseen_labels})
-    if unknown:
-        raise ArtifactError(
-            f"test.jsonl holds labels that record.json does not know, the first is {unknown[0]!r}",
-            where=str(folder.path),
-            hint="restore the files, or run `liftune tune` again",
-        )
+    evaluations = {each.name: folder.evaluation(each.name) for each in record.contenders if each.name in wanted}
+    return record, details(record, command_line(folder.spec()), folder.split("test"), evaluations)
 
 
 def write_report(folder: RunFolder, form: str, out: str | None = None) -> Path:

@@ -201,7 +201,7 @@ def build_record(state: RunState) -> TuneRecord:
         metric=context.metric,
         strongest=ladder.strongest(),
         data_fingerprint=splits.fingerprint,
-        max_length=ladder.rungs["tuned"].evaluation.max_length or 0,
+        max_length=ladder.results["tuned"].evaluation.max_length or 0,
         model=spec.model.name,
         data=spec.data.source,
         base_model=context.base_model,

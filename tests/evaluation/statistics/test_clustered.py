@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import made_evaluations
 import numpy as np
 import pytest
 
 from liftune.errors import DataError
 from liftune.evaluation.compare import LEAST_GROUPS, compare
-from liftune.evaluation.evaluate import Evaluation, score
+from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.statistics.bootstrap import randomisation_test
 from liftune.evaluation.statistics.clustered import by_group, clusters_of, expanded, group_bootstrap, sums_by_group
 from liftune.evaluation.statistics.intervals import mcnemar_exact
@@ -135,7 +136,10 @@ def test_contenders_of_other_groups_are_not_compared():
 
 
 def test_scores_of_one_group_have_no_interval_and_say_why():
-    found = score(np.eye(2)[[0, 0, 1, 0]], np.zeros(4, dtype=np.int64), SINGLE, groups=["x"] * 4)
+    alone = made_evaluations.evaluation(
+        "tuned", np.eye(2)[[0, 0, 1, 0]], np.zeros(4, dtype=np.int64), groups=("x",) * 4
+    )
+    found = scores([alone])
     assert (found["accuracy"].value, found["accuracy"].low) == (0.75, None)
     assert "one group" in (found["accuracy"].note or "")
 
@@ -143,7 +147,8 @@ def test_scores_of_one_group_have_no_interval_and_say_why():
 def test_a_grouped_interval_is_wider_where_groups_agree_within():
     hits = np.repeat(np.arange(20) % 4 > 0, 10)
     targets, logits = np.zeros(200, dtype=np.int64), np.eye(2)[np.where(hits, 0, 1)]
-    alone = score(logits, targets, SINGLE)["accuracy"]
-    grouped = score(logits, targets, SINGLE, groups=[str(i // 10) for i in range(200)])["accuracy"]
+    alone = scores([made_evaluations.evaluation("tuned", logits, targets)])["accuracy"]
+    groups = tuple(str(i // 10) for i in range(200))
+    grouped = scores([made_evaluations.evaluation("tuned", logits, targets, groups=groups)])["accuracy"]
     assert grouped.value == alone.value
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)

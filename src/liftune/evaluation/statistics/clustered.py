@@ -114,3 +114,20 @@ def group_bootstrap(
         note = "no interval: all rows are of one group"
         return Bootstrap(Interval(value=None if math.isnan(value) else value, note=note), None)
     return bca_bootstrap(whole, combine, confidence=expanded(groups, confidence), seed=seed)
+
+
+def bootstrap(
+    statistics: Sequence[Statistics],
+    combine: Callable[[list[Floats]], Floats],
+    clusters: Ints | None,
+    *,
+    seed: int = 0,
+) -> Bootstrap:
+    """The bootstrap that fits the rows: of rows, or where these come in groups, of whole groups.
+
+    Args:
+        clusters: (N,) each row's group; None where rows do not come in groups.
+    """
+    if clusters is None:
+        return bca_bootstrap(statistics, combine, seed=seed)
+    return group_bootstrap(statistics, combine, clusters, seed=seed)

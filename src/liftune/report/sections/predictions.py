@@ -157,8 +157,8 @@ def reliability(record: TuneRecord, details: Details) -> Section | None:
         Lines(
             name,
             f"reliability of {name}: "
-            + ", ".join(f"promised {each.promised:.2f}, kept {interval(each.kept)}" for each in bins),
-            (_intervals(name, [each.promised for each in bins], [each.kept for each in bins]),),
+            + ", ".join(f"promised {each.confidence:.2f}, kept {interval(each.right)}" for each in bins),
+            (_intervals(name, [each.confidence for each in bins], [each.right for each in bins]),),
             *what,
             diagonal=True,
             unit=True,
@@ -168,10 +168,10 @@ def reliability(record: TuneRecord, details: Details) -> Section | None:
     )
     name, bins = list(details.reliability.items())[-1]
     rows = tuple(
-        (f"{each.low:.1f} to {each.high:.1f}", f"{each.answers:,}", f"{each.promised:.3f}", interval(each.kept))
+        (f"{each.low:.1f} to {each.high:.1f}", f"{each.rows:,}", f"{each.confidence:.3f}", interval(each.right))
         for each in bins
     )
-    outside = [each for each in bins if not (each.kept.low or 0.0) <= each.promised <= (each.kept.high or 1.0)]
+    outside = [each for each in bins if not (each.right.low or 0.0) <= each.confidence <= (each.right.high or 1.0)]
     said = (
         f"Probabilities of {name}: in {len(outside)} of {len(bins)} bins their mean lies outside the interval of what "
         "was kept.",
