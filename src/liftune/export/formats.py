@@ -191,7 +191,7 @@ def _write_graph(job: ExportJob) -> Callable[[str | None], None]:
 
 def _bundle_logits(job: ExportJob, batches: tuple[int, ...]) -> dict[int, NDArray[np.float32]]:
     """Rows at once -> (N, C) logits of the bundle as it was written."""
-    from liftune.inference.onnx_bundle import Bundle, usable_processors
+    from liftune.inference.onnx_bundle import Bundle, usable_cpus
 
-    bundle = Bundle.open(job.folder, threads=usable_processors())
+    bundle = Bundle.open(job.folder, threads=usable_cpus())
     return {count: bundle.logits_by(job.reference.rows, count) for count in batches}

@@ -30,7 +30,7 @@ _ROWS = ("the first row of three", "another", "and the longest of them all, so t
 
 
 class _Positional(nn.Module):
-    """The model, called by position, giving logits alone."""
+    """The model, called with positional arguments, returning only logits."""
 
     def __init__(self, model: nn.Module, names: list[str]) -> None:
         super().__init__()

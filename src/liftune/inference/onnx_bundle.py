@@ -1,10 +1,10 @@
-"""An exported bundle, answering without torch: onnxruntime, tokenizers and numpy are all that is imported.
+"""Predictions of an exported bundle, without torch: only onnxruntime, tokenizers and numpy are imported.
 
     BUNDLE/bundle.json      what the model is: task, labels, rules of its tokens, thresholds, hashes of the files
     BUNDLE/model.onnx       token ids to logits
     BUNDLE/tokenizer.json   texts to token ids
 
-In: a bundle's folder, rows.  Out: logits and Answers, as predict.Predictor gives them.
+In: a bundle's folder, rows.  Out: logits and Predictions; a Bundle is a Predictor (predictor.py).
 Not here: making a bundle (export/).
 """
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CARD, MODEL, TOKENIZER = "bundle.json", "model.onnx", "tokenizer.json"
-#: Rows and tokens, padding included, of one call of the model: small, as the caches of a processor are. The gate of
-#: `liftune export` answers as many rows at a time, because a dynamically quantised model's answers depend on it.
+#: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` checks
+#: as many rows at a time, because the predictions of a dynamically quantised model depend on it.
 ROWS, TOKENS = 32, 512
 #: Of onnxruntime's fusions: one kernel for a sum and its norm takes four times as long as both by themselves.
 SLOWER = ["SkipLayerNormFusion"]
 
 
 class BundleCard(StoredRecord):
-    """bundle.json: all that is needed to answer with the model beside it."""
+    """bundle.json: all that is needed to predict with the model beside it."""
 
     liftune: str
     format: str
@@ -62,7 +62,7 @@ class BundleCard(StoredRecord):
     temperature: float = 1.0
     """By which logits were divided after training; the head has it folded in."""
     thresholds: tuple[float, ...] | None = None
-    """Multi-label: the probability from which on each label is answered; null is one half."""
+    """Multi-label: the probability from which on each label is predicted; null is one half."""
     cutoffs: tuple[Cutoff, ...] = ()
     """By which it abstains, as in the adapter's card."""
     scheme: str | None = None
@@ -77,7 +77,7 @@ def is_bundle(path: str | Path) -> bool:
 
 
 class Bundle:
-    """An exported model, ready to answer: what Predictor is to a run."""
+    """An exported model that is loaded: a Predictor that needs no torch."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Bundle:
 
         Args:
             min_precision: as in `predict`.
-            threads: calls of the model at a time; None takes as many as this process may use processors.
+            threads: calls of the model at a time; None takes as many as this process may use CPUs.
 
         Raises:
             ArtifactError: there is no bundle, or a file of it is missing or is not the one that was exported.
@@ -110,13 +110,13 @@ class Bundle:
         card = read_bundle_card(folder)
         if min_precision is not None:
             _above(card, min_precision)  # refused before the model is loaded
-        with ThreadPoolExecutor(1) as aside:  # hashing takes as long as loading does, and lets it run
-            hashes = aside.submit(_check_files, folder, card)
+        with ThreadPoolExecutor(1) as executor:  # hashing takes as long as loading, and does not block it
+            hashes = executor.submit(_check_files, folder, card)
             session, error = _session(folder / MODEL)
             hashes.result()
         if session is None:
             raise _damaged(folder / MODEL, error)
-        threads = threads or usable_processors()
+        threads = threads or usable_cpus()
         return cls(card, session, _tokenizer(folder / TOKENIZER), threads=threads, min_precision=min_precision)
 
     @property
@@ -126,7 +126,7 @@ class Bundle:
 
     @property
     def task(self) -> TaskKind:
-        """What the answers are."""
+        """What it predicts."""
         return self.card.task
 
     @property
@@ -136,7 +136,7 @@ class Bundle:
 
     @property
     def base_head(self) -> None:
-        """A bundle does not hold the untuned model."""
+        """A bundle does not hold the base model."""
         return
 
     def encode(self, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[int]]]:
@@ -149,24 +149,24 @@ class Bundle:
         return self._run(ids, types, list(length_batches([len(each) for each in ids], rows=ROWS, tokens=TOKENS)))
 
     def logits_by(self, rows: Sequence[Row], count: int) -> NDArray[np.float32]:
-        """The same, `count` rows of the input order at a time: what the parity gate looks at."""
+        """The same, `count` rows of the input order at a time: what `liftune export` checks."""
         ids, types = self.encode(rows)
         starts = range(0, len(rows), count)
         return self._run(ids, types, [np.arange(at, min(at + count, len(rows))) for at in starts])
 
     def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
-        """One answer a row, in order.
+        """One prediction per row, in order.
 
         Args:
             min_precision: as of Predictor.predict.
 
         Raises:
             DataError: texts where the model was tuned on pairs, or the other way round.
-            SpecError: validation cannot vouch for that precision.
+            SpecError: validation data cannot support that precision.
         """
         check_kind(rows, pairs=self.pairs)
-        asked = self.min_precision if min_precision is None else min_precision
-        above = None if asked is None else _above(self.card, asked)
+        precision = self.min_precision if min_precision is None else min_precision
+        above = None if precision is None else _above(self.card, precision)
         return predictions_of_logits(
             rows, self.logits(rows), labels=self.labels, task=self.task, thresholds=self.card.thresholds, above=above
         )
@@ -175,44 +175,44 @@ class Bundle:
         self, ids: list[list[int]], types: list[list[int]], batches: list[NDArray[np.intp]]
     ) -> NDArray[np.float32]:
         outputs = task_of(self.task).outputs(self.labels)
-        answers = np.zeros((len(ids), outputs), dtype=np.float32)
+        logits = np.zeros((len(ids), outputs), dtype=np.float32)
 
-        def answer(positions: NDArray[np.intp]) -> None:
-            fed = self._collate([ids[i] for i in positions], [types[i] for i in positions])
-            answers[positions] = self._session.run(None, fed)[0]
+        def compute(positions: NDArray[np.intp]) -> None:
+            inputs = self._collate([ids[i] for i in positions], [types[i] for i in positions])
+            logits[positions] = self._session.run(None, inputs)[0]
 
         if self._threads == 1 or len(batches) == 1:
             for positions in batches:
-                answer(positions)
+                compute(positions)
         else:
             # One session whose calls take one thread each: faster than as many threads in one call, as none waits.
             with ThreadPoolExecutor(self._threads) as pool:
-                list(pool.map(answer, batches))
-        return answers
+                list(pool.map(compute, batches))
+        return logits
 
     def _collate(self, ids: list[list[int]], types: list[list[int]]) -> dict[str, NDArray[np.int64]]:
         """(B, L) inputs, padded on the right to the longest row."""
         longest = max(map(len, ids))
-        fed = {name: np.zeros((len(ids), longest), dtype=np.int64) for name in self.card.inputs}
+        inputs = {name: np.zeros((len(ids), longest), dtype=np.int64) for name in self.card.inputs}
         for i, row in enumerate(ids):
-            fed["input_ids"][i, : len(row)] = row
-            fed["input_ids"][i, len(row) :] = self._rules.pad
-            if "attention_mask" in fed:
-                fed["attention_mask"][i, : len(row)] = 1
-            if "token_type_ids" in fed:
-                fed["token_type_ids"][i, : len(row)] = types[i]
-        return fed
+            inputs["input_ids"][i, : len(row)] = row
+            inputs["input_ids"][i, len(row) :] = self._rules.pad
+            if "attention_mask" in inputs:
+                inputs["attention_mask"][i, : len(row)] = 1
+            if "token_type_ids" in inputs:
+                inputs["token_type_ids"][i, : len(row)] = types[i]
+        return inputs
 
 
-def usable_processors() -> int:
-    """How many processors this process may use, as far as OMP_NUM_THREADS allows."""
+def usable_cpus() -> int:
+    """How many CPUs this process may use, as far as OMP_NUM_THREADS allows."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(allowed, int(asked)) if asked.isdecimal() and int(asked) else allowed
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(limit)) if limit.isdecimal() and int(limit) else allowed
 
 
 def read_bundle_card(folder: Path) -> BundleCard:
-    """What a bundle says of itself.
+    """The description of a bundle.
 
     Raises:
         ArtifactError: there is none, it is damaged, or of a newer liftune.
@@ -255,7 +255,7 @@ def refuse_options(*, device: str | None, with_base: bool, precision: str | None
 
 
 def _above(card: BundleCard, min_precision: float) -> float:
-    from liftune.evaluation.selective import cutoff_for  # most bundles answer every row, and start without it
+    from liftune.evaluation.selective import cutoff_for  # most bundles label every row, and start without it
 
     return cutoff_for(card.cutoffs, min_precision).above
 

@@ -30,7 +30,7 @@ class Prediction:
         value: regression; None otherwise.
         probabilities: label -> probability, in the model's order; None for regression.
         abstained: whether it was too unsure for a label; None where no precision was asked for.
-        base: the base model's prediction, when asked for.
+        base: the base model's prediction, where it was requested.
     """
 
     row: Row
