@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CARD, MODEL, TOKENIZER = "bundle.json", "model.onnx", "tokenizer.json"
-#: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` checks
-#: as many rows at a time, because the predictions of a dynamically quantised model depend on it.
+#: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` also
+#: checks so many rows at a time, because the predictions of a dynamically quantised model depend on it.
 ROWS, TOKENS = 32, 512
 #: Of onnxruntime's fusions: one kernel for a sum and its norm takes four times as long as both by themselves.
 SLOWER = ["SkipLayerNormFusion"]
