@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from liftune.metrics.registry import is_proportion
 from liftune.records.base import Interval
 
 
@@ -81,6 +80,8 @@ def gain(
     >>> gain("accuracy", 0.02, -0.03, 0.07), gain("accuracy", 0.068, signed=False), gain("rmse", None)
     ('+2.0 points of accuracy [-3.0, +7.0]', '6.8 points of accuracy', '- of rmse')
     """
+    from liftune.metrics.registry import is_proportion  # brings numpy, which `liftune list` does not need
+
     points, sign = is_proportion(metric), "+" if signed else ""
 
     def shown(amount: float | None) -> str:

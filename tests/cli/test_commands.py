@@ -357,7 +357,7 @@ def test_tune_takes_parts_from_other_files_and_by_name(ground: Path, tmp_path: P
 
 def test_options_of_the_command_the_spec_and_python_are_the_same() -> None:
     assert {name.replace("-", "_") for name in ASKED} <= set(OPTIONS)
-    python = set(inspect.signature(liftune.tune).parameters) - {"quiet"}
+    python = set(inspect.signature(liftune.tune).parameters) - {"quiet", "listeners"}
     assert python == set(OPTIONS)
     help_text = called("tune", "--help")[0]
     missing = [name for name in OPTIONS if name != "data" and f"--{name.replace('_', '-')} " not in help_text]

@@ -1,7 +1,7 @@
-"""A spec's options as the command line's, and typer's refusals as liftune's.
+"""A spec's fields as command-line options, and usage errors of typer as errors of liftune.
 
-In: rooms and options of a RunSpec.  Out: a command that takes them and gets the RunSpec; SpecErrors.
-Not here: the commands (cli.py), what an option means (spec.py: name, help, type and default are read off its fields).
+In: sections and fields of a RunSpec.  Out: a command that takes them and gets the RunSpec; SpecErrors.
+Not here: the commands (main.py), what an option means (spec.py: name, help, type and default come from its fields).
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ import typer
 from liftune.errors import SpecError, nearest
 from liftune.spec import OPTIONS, RunSpec
 
-#: Headings of the help text, by room of the spec.
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Run folder written by liftune tune.")]
+Device = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="cpu, cuda, cuda:1, mps; the best available if not given.")
+]
+Metric = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Metric to compare by; the first run's own if not given.")
+]
+
+#: Headings of the help text, by section of the spec.
 _PANELS = {"data": "Data", "model": "Model", "method": "Method", "train": "Training", "evaluation": "Evaluation"}
 #: What stands for an option's value in the help text, by its type.
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -27,33 +37,33 @@ _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME
     "test": "FILE",
     "out": "DIR",
 }
-#: Base of every complaint that typer has about the arguments, whether it brings click along or imports it.
+#: Base class of what typer raises for wrong arguments, whether it brings click along or imports it.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-def asks_for(
-    *wanted: str, required: Mapping[str, str] | None = None, told: Mapping[str, str] | None = None
+def takes_spec(
+    *wanted: str, required: Mapping[str, str] | None = None, help_texts: Mapping[str, str] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command options of a RunSpec, collected into its first argument.
 
     Args:
-        wanted: rooms of the spec, `data`, or single fields of them, `model.max_length`.
+        wanted: sections of the spec, such as `data`, or single fields, such as `model.max_length`.
         required: option -> its help text, for options that have no default here.
-        told: option -> its help text, for options whose absence means something else here.
+        help_texts: option -> its help text, for options whose absence means something else here.
     """
-    must, retold = required or {}, told or {}
+    required, help_texts = required or {}, help_texts or {}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         chosen = [name for name, home in OPTIONS.items() if home[0] in wanted or ".".join(home) in wanted]
         own = list(signatures.signature(command, eval_str=True).parameters.values())[1:]
 
         def wrapped(**given: Any) -> None:
-            asked = {name: given.pop(name) for name in chosen}
-            spec = RunSpec.of(**{name: value for name, value in asked.items() if value not in (None, False, [])})
+            values = {name: given.pop(name) for name in chosen}
+            spec = RunSpec.of(**{name: value for name, value in values.items() if value not in (None, False, [])})
             command(spec, **given)
 
         parameters = [parameter.replace(kind=signatures.Parameter.KEYWORD_ONLY) for parameter in own]
-        declared = [_parameter(name, must.get(name), retold.get(name)) for name in chosen]
+        declared = [_parameter(name, required.get(name), help_texts.get(name)) for name in chosen]
         wrapped.__signature__ = signatures.Signature([*declared, *parameters])  # type: ignore[attr-defined]
         wrapped.__doc__, wrapped.__name__ = command.__doc__, command.__name__
         return wrapped
@@ -61,20 +71,20 @@ def asks_for(
     return decorate
 
 
-def _parameter(name: str, required: str | None, told: str | None) -> signatures.Parameter:
+def _parameter(name: str, required: str | None, help_text: str | None) -> signatures.Parameter:
     """A spec's field as a typer parameter.
 
     Values stay text for the spec to check: it then lists every wrong one at once, in the same words as in Python.
     """
-    room, *rest = OPTIONS[name]
-    field = RunSpec.model_fields[room]
+    section, *rest = OPTIONS[name]
+    field = RunSpec.model_fields[section]
     if rest:
         assert isinstance(field.annotation, type)
         field = field.annotation.model_fields[rest[0]]
     kinds = {_bare(each) for each in (field.annotation, *getattr(field.annotation, "__args__", ()))}
     shown = _SHOWN.get(name) or next((_METAVARS[kind] for kind in (int, float, str) if kind in kinds), "TEXT")
-    text = (required or told or field.description or "").replace("`", "").replace("[", "\\[")
-    if not (required or told) and isinstance(field.default, str | int | float) and bool not in kinds:
+    text = (required or help_text or field.description or "").replace("`", "").replace("[", "\\[")
+    if not (required or help_text) and isinstance(field.default, str | int | float) and bool not in kinds:
         text += f" \\[default: {field.default}]"
     if name == "data":
         declared: Any = typer.Argument(metavar="DATA", help=text, show_default=False)
@@ -84,7 +94,7 @@ def _parameter(name: str, required: str | None, told: str | None) -> signatures.
             help=text,
             show_default=False,
             metavar=None if bool in kinds else shown,
-            rich_help_panel=_PANELS.get(room, "Output"),
+            rich_help_panel=_PANELS.get(section, "Output"),
         )
     # None stands for "not given", so that the spec's own default is the only one.
     kind: Any = bool if bool in kinds else (list[str] if name == "set" else str) | None
@@ -98,8 +108,8 @@ def _bare(kind: Any) -> Any:
     return getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
 
 
-def refusal(error: Any) -> SpecError:
-    """What typer says of the arguments, as message, where and hint.
+def usage_fault(error: Any) -> SpecError:
+    """A usage error of typer as message, where and hint.
 
     Args:
         error: a UsageError.

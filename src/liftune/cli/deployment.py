@@ -1,0 +1,140 @@
+"""The commands that use a tuned model: predict, export, serve.
+
+In: what typer read off the command line.  Out: predictions, an export or a running server.
+Not here: registering commands (main.py), any work.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from liftune.cli.options import Device, Json, Quiet, Run
+from liftune.cli.printing import print_parity, print_predictions
+from liftune.errors import EXTRAS, need
+
+
+def predict(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote, or its adapter folder.")],
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to classify.")] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option("--pair", metavar="TEXT", help="Second text of each pair, in order; may be repeated."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--in", metavar="FILE", help="CSV, TSV, JSONL or Parquet; - reads a text a line."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write the rows with predictions: CSV, TSV, JSONL or Parquet; - writes JSON lines.",
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted --out.")] = False,
+    text: Annotated[str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the text.")] = None,
+    text_pair: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the second text.")
+    ] = None,
+    with_base: Annotated[bool, typer.Option("--with-base", help="Add the untuned model's prediction.")] = False,
+    min_precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Predict only where confident enough for this share to be right: 0.95 for 95%.",
+        ),
+    ] = None,
+    device: Device = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="float32, bfloat16 or fastest; float32 on a CPU if not given."),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Classify texts with a tuned model; --json prints one object per line."""
+    from liftune.inference.files import PIPE
+    from liftune.progress import Progress
+    from liftune.workflows.predict import PredictOptions, predict
+
+    options = PredictOptions(
+        run=run,
+        texts=texts or (),
+        pairs=pair or (),
+        source=source,
+        out=out,
+        resume=resume,
+        text=text,
+        text_pair=text_pair,
+        with_base=with_base,
+        min_precision=min_precision,
+        device=device,
+        precision=precision,
+    )
+    print_predictions(predict(options, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
+
+
+def export(
+    run: Run,
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="A new folder.")],
+    format: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help="Format to write; liftune list formats prints them."),
+    ] = "onnx",
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Labelled rows to check on; the run's validation rows if not given."),
+    ] = None,
+    accept_gap: Annotated[
+        bool, typer.Option("--accept-gap", help="Keep an export whose predictions differ from the run's.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Export a tuned model, and check its predictions against the run's."""
+    need(*EXTRAS["tune"])  # before the import below fails for want of it
+    from liftune.export.run import export as write_export
+    from liftune.progress import Progress
+
+    parity = write_export(run, to, format=format, rows=rows, accept_gap=accept_gap, progress=Progress(quiet=quiet))
+    print_parity(parity, to, as_json=as_json)
+
+
+def serve(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN|BUNDLE ...", help="Run folders or bundles, each as PATH or NAME=PATH."),
+    ],
+    port: Annotated[int, typer.Option(metavar="N", help="Port; 0 takes a free one.")] = 8000,
+    host: Annotated[
+        str, typer.Option(metavar="TEXT", help="Address to listen on; any but this machine's own needs a token.")
+    ] = "127.0.0.1",
+    token: Annotated[
+        str | None, typer.Option(metavar="TEXT", envvar="LIFTUNE_TOKEN", help="Token that every request must send.")
+    ] = None,
+    admin_token: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", envvar="LIFTUNE_ADMIN_TOKEN", help="Token for loading and unloading models."),
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Allow other machines without a token.")] = False,
+    device: Device = None,
+    precision: Annotated[str, typer.Option(metavar="TEXT", help="float32 or bfloat16, for runs.")] = "float32",
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Request or queue limit: texts, characters, queue_rows, seconds, ...",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Serve models over HTTP, with a web page; models that share a base model are batched together."""
+    from liftune.progress import Progress
+    from liftune.serve.server import ServeOptions
+    from liftune.serve.server import serve as run_server
+
+    options = ServeOptions(models, host, port, token, admin_token, insecure, device, precision, limit or ())
+    run_server(options, log=Progress(quiet=quiet).log)

@@ -1,0 +1,67 @@
+"""What commands print on stdout: JSON, records, report sections, predictions.
+
+In: what a command worked out.  Out: text on stdout.
+Not here: the commands (main.py), how a section looks (report/render/text.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from liftune.export.parity import Parity
+    from liftune.inference.prediction import Prediction
+    from liftune.records.run import RunRecord
+    from liftune.report.base import Section
+
+#: Sections of the report that are printed at the end of a run; the others are in `liftune report`.
+PRINTED = ("ladder", "clean", "verdict", "curve", "audit")
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, indented."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_sections(sections: Iterable[Section]) -> None:
+    """Sections as text, as wide as the terminal."""
+    from rich.console import Console
+
+    from liftune.report.render.text import print_sections as print_text
+
+    print_text(sections, Console(highlight=False))
+
+
+def print_record(record: RunRecord, *, as_json: bool) -> None:
+    """The whole record as JSON; or the ladder and what follows from it, the rest being in `liftune report`."""
+    from liftune.report.document import named_sections
+
+    if as_json:
+        print_json(record.to_json())
+    else:
+        print_sections(each.section for each in named_sections(record) if each.name in PRINTED)
+
+
+def print_predictions(predictions: Iterable[Prediction], *, as_json: bool) -> None:
+    """One JSON object a line, or one line of text for each prediction."""
+    for prediction in predictions:
+        print(json.dumps(prediction.to_json(), ensure_ascii=False) if as_json else prediction.line())
+
+
+def print_parity(parity: Parity, to: str, *, as_json: bool) -> None:
+    """How an export compares with its run, and where it was written."""
+    if as_json:
+        print_json(parity.model_dump(mode="json"))
+    else:
+        accepted = (f"  accepted: {each}" for each in parity.excesses)
+        print("\n".join((*parity.lines(), *accepted, f"written: {to}")))
+
+
+def print_or_json(value: Any, sections: Iterable[Section], *, as_json: bool) -> None:
+    """A value as JSON, or the sections that show it."""
+    if as_json:
+        print_json(value)
+    else:
+        print_sections(sections)
