@@ -5,7 +5,7 @@
     RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
     RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
     RUN/adapter/             the tuned adapter (a model folder for --method full)
-    RUN/flips.jsonl          rows that tuning mended and broke; made from the above, as report.html is
+    RUN/flips.jsonl          rows that tuning fixed and broke; made from the above, as report.html is
     RUN/record.json          what was found; written last, atomically: a folder without it is an unfinished run
 
 In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter.py).

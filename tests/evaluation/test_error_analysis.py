@@ -165,7 +165,7 @@ def test_flips_are_the_rows_on_which_just_one_is_right_the_surest_first():
     before = np.array([[2.0, 0], [0, 2.0], [0, 2.0], [2.0, 0]])
     after = np.array([[3.0, 0], [1.0, 0], [5.0, 0], [0, 4.0]])
     found = flips(split_of("xxxx"), *both(np.zeros(4, dtype=int), before, after, labels=("x", "y")))
-    assert [each.id for each in found.mended] == ["t2", "t1"]
+    assert [each.id for each in found.fixed] == ["t2", "t1"]
     assert [each.id for each in found.broken] == ["t3"]
     (broken,) = found.broken
     assert (broken.target, broken.before, broken.after) == ("x", "x", "y")
@@ -178,7 +178,7 @@ def test_a_row_of_several_labels_is_right_with_all_of_them():
     after = np.array([[1.0, -1.0], [1.0, -1.0], [-1.0, -1.0]])
     rows = split_of([("x",), ("x", "y"), ()])
     found = flips(rows, *both(targets, before, after, MULTI, labels=("x", "y")))
-    assert [(each.id, each.before, each.after) for each in found.mended] == [("t0", "x, y", "x")]
+    assert [(each.id, each.before, each.after) for each in found.fixed] == [("t0", "x, y", "x")]
     assert [(each.id, each.target) for each in found.broken] == [("t1", "x, y")]
 
 
@@ -186,7 +186,7 @@ def test_a_value_is_mended_by_as_much_as_its_error_fell():
     targets = np.array([1.0, 1.0, 1.0])
     before, after = np.array([[3.0], [1.5], [1.0]]), np.array([[1.5], [2.0], [1.0]])
     found = flips(split_of(targets), *both(targets, before, after, VALUE))
-    assert [(each.id, each.confidence) for each in found.mended] == [("t0", 1.5)]
+    assert [(each.id, each.confidence) for each in found.fixed] == [("t0", 1.5)]
     assert [(each.id, each.confidence) for each in found.broken] == [("t1", 0.5)]
 
 
@@ -223,9 +223,9 @@ def test_tables_decide_labels_by_the_thresholds_that_the_ladder_is_scored_by():
     assert [each.recall.value for each in label_scores(base)] == [0.0, 0.0]
     rows = Split(tuned.ids, tuned.ids, tuple(as_targets(tuned)))
     found = flips(rows, base, tuned)
-    assert len(found.mended) == int(tuned.targets.any(axis=1).sum())
-    assert {each.before for each in found.mended} == {"none"}
-    assert all(each.after == each.target for each in found.mended)
+    assert len(found.fixed) == int(tuned.targets.any(axis=1).sum())
+    assert {each.before for each in found.fixed} == {"none"}
+    assert all(each.after == each.target for each in found.fixed)
     assert selective_curve(tuned)[-1].score.value == ladder
     by_length = length_bins(np.repeat([1, 9], 100), {"base": base, "tuned": tuned})
     assert [each.scores["tuned"].value for each in by_length] == [1.0, 1.0]

@@ -176,15 +176,15 @@ def test_flips_are_cut_in_the_page_and_whole_in_their_file(tmp_path: Path) -> No
     text = write_report(folder, "html").read_text(encoding="utf-8")
     tables = [json.loads(found) for found in Page(text).scripts if found.startswith("[[")]
     _, details = look_into(folder)
-    assert len(details.flips.mended) > MOST_FLIPS
+    assert len(details.flips.fixed) > MOST_FLIPS
     assert max(len(table) for table in tables) == MOST_FLIPS
     assert all(len(row[1]) <= MOST_CHARACTERS for table in tables for row in table)
     lines = [json.loads(line) for line in (folder.path / "flips.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert len(lines) == len(details.flips.mended) + len(details.flips.broken)
+    assert len(lines) == len(details.flips.fixed) + len(details.flips.broken)
     assert all(len(line["text"]) > 900 for line in lines)
-    assert {line["flip"] for line in lines} == {"mended", "broken"}
-    mended = [line["confidence"] for line in lines if line["flip"] == "mended"]
-    assert mended == sorted(mended, reverse=True)
+    assert {line["flip"] for line in lines} == {"fixed", "broken"}
+    fixed = [line["confidence"] for line in lines if line["flip"] == "fixed"]
+    assert fixed == sorted(fixed, reverse=True)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def flips(test: Split, before: Evaluation, after: Evaluation) -> Flips:
             _flip(test, int(i), float(weight[i]), shown(predictions[0][i]), shown(predictions[1][i])) for i in ordered
         )
 
-    return Flips(against=before.name, mended=listed(fixed), broken=listed(broken))
+    return Flips(against=before.name, fixed=listed(fixed), broken=listed(broken))
 
 
 def as_targets(evaluation: Evaluation) -> list[Target]:

@@ -92,10 +92,10 @@ class Flip(Record):
 
 
 class Flips(Record):
-    """Rows that tuning mended, and rows that it broke, the most confident first."""
+    """Rows that tuning fixed, and rows that it broke, the most confident first."""
 
     against: str
-    mended: tuple[Flip, ...]
+    fixed: tuple[Flip, ...]
     broken: tuple[Flip, ...]
 
 
@@ -120,5 +120,5 @@ class Details(Record):
 
     def to_json(self, *, most_flips: int) -> dict[str, Any]:
         """A plain object with the first flips each way; all of them are in flips.jsonl."""
-        cut = {"mended": self.flips.mended[:most_flips], "broken": self.flips.broken[:most_flips]}
+        cut = {"fixed": self.flips.fixed[:most_flips], "broken": self.flips.broken[:most_flips]}
         return self.model_copy(update={"flips": self.flips.model_copy(update=cut)}).model_dump(mode="json")

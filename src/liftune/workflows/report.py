@@ -98,9 +98,9 @@ def write_report(folder: RunFolder, form: str, out: str | None = None) -> Path:
 
 
 def write_flips(folder: RunFolder, found: Details) -> None:
-    """Every flip, uncut, one object a line, the mended ones first."""
+    """Every flip, uncut, one object a line, the fixed ones first."""
     with atomic_write(folder.path / FLIPS) as file:
-        for kind, each in (("mended", found.flips.mended), ("broken", found.flips.broken)):
+        for kind, each in (("fixed", found.flips.fixed), ("broken", found.flips.broken)):
             for flip in each:
                 values = {"flip": kind, "against": found.flips.against, **flip.model_dump(exclude_none=True)}
                 file.write((json.dumps(values, ensure_ascii=False) + "\n").encode())

@@ -22,36 +22,36 @@ MOST_CHARACTERS = 400
 MOST_IN_CHART = 30
 
 
-@SECTIONS.entry("flips", summary="Rows that tuning mended, and rows it broke.", chapter="answers", of_details=True)
+@SECTIONS.entry("flips", summary="Rows that tuning fixed, and rows it broke.", chapter="answers", of_details=True)
 def flips(record: TuneRecord, details: Details) -> Section:
     """The most confident first."""
     found, numbers = details.flips, not task_of(record.task).outputs_labels
     many = record.rows.test
-    mended, broken = len(found.mended), len(found.broken)
+    fixed, broken = len(found.fixed), len(found.broken)
     if numbers:
         said = (
-            f"Against {found.against}, tuning brought {mended:,} of {many:,} answers nearer to the truth and moved "
+            f"Against {found.against}, tuning brought {fixed:,} of {many:,} answers nearer to the truth and moved "
             f"{broken:,} away."
         )
         order = "change of the error, in the target's unit"
     else:
-        said = f"Against {found.against}, tuning mended {mended:,} of {many:,} rows and broke {broken:,}."
+        said = f"Against {found.against}, tuning fixed {fixed:,} of {many:,} rows and broke {broken:,}."
         order = "the tuned model's probability of its answer" + (
             ", of its least sure label; a row is right with all of its labels"
             if task_of(record.task).shape == "labels"
             else ""
         )
-    left = max(mended - MOST_FLIPS, 0) + max(broken - MOST_FLIPS, 0)
+    left = max(fixed - MOST_FLIPS, 0) + max(broken - MOST_FLIPS, 0)
     sentences = [said, f"It is set against {found.against}, {details.why}. Sorted by {order}."]
     sentences.append(
         "All of them, uncut, stand in flips.jsonl of the run folder"
         + (f"; {left:,} are left out here." if left else ".")
     )
     headings = ("error change" if numbers else "confidence", "text", "truth", found.against, "tuned", "row")
-    titles = ("nearer", "further away") if numbers else ("mended", "broken")
+    titles = ("nearer", "further away") if numbers else ("fixed", "broken")
     tables = tuple(
         ReportTable(headings, tuple(map(_cells, each[:MOST_FLIPS])), frozenset({0}), caption=title, long=True)
-        for title, each in zip(titles, (found.mended, found.broken), strict=True)
+        for title, each in zip(titles, (found.fixed, found.broken), strict=True)
         if each
     )
     return Section("Flips", tuple(sentences), tables)
