@@ -1,14 +1,14 @@
-"""The run folder: what is where, written so that nothing finished is lost.
+"""The run folder: which file is where, written so that no finished result is lost.
 
-    RUN/spec.json            what was asked
+    RUN/spec.json            the options of the run
     RUN/rows/test.jsonl      id, text, target of each test row, and its group where there are any (and validation.jsonl)
     RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
     RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
     RUN/adapter/             the tuned adapter (a model folder for --method full)
     RUN/flips.jsonl          rows that tuning fixed and broke; made from the above, as report.html is
-    RUN/record.json          what was found; written last, atomically: a folder without it is an unfinished run
+    RUN/record.json          the results; written last, atomically: a folder without it is an unfinished run
 
-In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter.py).
+In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter_io.py).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from liftune.types import Row
 
 #: Contenders that read all of a row, however long.
 READ_WHOLE_ROWS = ("majority", "tfidf")
-#: A run whose disk has less than this left is refused before it computes anything.
+#: With less free disk space than this, liftune refuses to start a run.
 LEAST_FREE_BYTES = 64 * 2**20
 
 
@@ -89,25 +89,25 @@ class RunFolder:
 
     @contextlib.contextmanager
     def cleanup_on_error(self) -> Iterator[None]:
-        """What ends a run early is told what stays on disk; where no contender has answered yet, nothing stays."""
+        """An error notes which results stay on disk; where no contender has any yet, nothing stays."""
         try:
             yield
         except BaseException as error:  # Ctrl-C and defects of liftune too
-            found = self.answered()
-            if found:
-                error.add_note(f"kept: the logits of {', '.join(found)}, in {self.path / 'logits'}")
+            contenders = self.finished_contenders()
+            if contenders:
+                error.add_note(f"kept: the logits of {', '.join(contenders)}, in {self.path / 'logits'}")
             else:
                 self._remove()
             raise
 
-    def answered(self) -> list[str]:
+    def finished_contenders(self) -> list[str]:
         """Contenders whose logits are on disk, the oldest first."""
         files = sorted((self.path / "logits").glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
         return [path.stem for path in files]
 
     def _remove(self) -> None:
-        """Everything that the run has put on disk, and the folders that it made on the way."""
-        with contextlib.suppress(OSError):  # a disk that cannot be written cannot be tidied either
+        """Remove everything that the run has written, and the folders that it made on the way."""
+        with contextlib.suppress(OSError):  # a disk that cannot be written cannot be cleaned up either
             for part in (self.path / "rows", self.path / "logits", self.adapter):
                 shutil.rmtree(part, ignore_errors=True)
             for name in ("spec.json", "suspects.jsonl"):
@@ -116,7 +116,7 @@ class RunFolder:
 
     @property
     def adapter(self) -> Path:
-        """Where the tuned adapter lies."""
+        """The folder of the tuned adapter."""
         return self.path / "adapter"
 
     def saved_bytes(self) -> int:
@@ -124,7 +124,7 @@ class RunFolder:
         return sum(path.stat().st_size for path in self.adapter.glob("*.safetensors"))
 
     def save_inputs(self, spec: RunSpec, splits: Splits) -> None:
-        """What was asked, and the rows that contenders are compared on."""
+        """The options, and the rows that contenders are compared on."""
         with disk_errors(self.path):
             (self.path / "rows").mkdir(parents=True, exist_ok=True)
             write_text(self.path / "spec.json", spec.model_dump_json(indent=2) + "\n")
@@ -133,7 +133,7 @@ class RunFolder:
                     file.writelines(_lines(split))
 
     def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
-        """One contender's answers: (N, C) on test, (M, C) on validation."""
+        """One contender's logits: (N, C) on test, (M, C) on validation."""
         with atomic_write(self.path / "logits" / f"{name}.npz") as file:
             np.savez_compressed(file, test=test, validation=validation)
 
@@ -147,7 +147,7 @@ class RunFolder:
         write_json(self.path / "record.json", record.to_json())
 
     def record(self) -> TuneRecord:
-        """What was found.
+        """The results.
 
         Raises:
             ArtifactError: record.json is damaged, or of a newer liftune.
@@ -155,26 +155,26 @@ class RunFolder:
         return read_record(self.path / "record.json", TuneRecord, "record")
 
     def spec(self) -> RunSpec:
-        """What was asked."""
+        """The options of the run."""
         return RunSpec.read(self.path / "spec.json")
 
     def split(self, name: str) -> Split:
         """The test or validation rows."""
         path = self.path / "rows" / f"{name}.jsonl"
         with _reading(path), path.open(encoding="utf-8") as file:
-            found = [json.loads(line) for line in file]
+            rows = [json.loads(line) for line in file]
             return Split(
-                tuple(row["id"] for row in found),
-                tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in found),
-                tuple(tuple(row["target"]) if isinstance(row["target"], list) else row["target"] for row in found),
-                tuple(row["group"] for row in found) if found and "group" in found[0] else None,
+                tuple(row["id"] for row in rows),
+                tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in rows),
+                tuple(tuple(row["target"]) if isinstance(row["target"], list) else row["target"] for row in rows),
+                tuple(row["group"] for row in rows) if rows and "group" in rows[0] else None,
             )
 
-    def logits(self, name: str, part: str = "test") -> NDArray[np.float32]:
-        """A contender's logits on one part's rows, (N, C)."""
+    def logits(self, name: str, split: str = "test") -> NDArray[np.float32]:
+        """A contender's logits on the test or validation rows, (N, C)."""
         path = self.path / "logits" / f"{name}.npz"
         with _reading(path), np.load(path) as file:
-            return np.asarray(file[part], dtype=np.float32)
+            return np.asarray(file[split], dtype=np.float32)
 
     def evaluation(self, contender: str, *, name: str | None = None) -> Evaluation:
         """A finished run's contender on the test rows: the one way from disk to what is scored, compared and shown.

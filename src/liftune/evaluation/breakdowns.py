@@ -17,7 +17,7 @@ from liftune.evaluation.statistics.ratio import share_interval
 from liftune.metrics.registry import METRICS, Metric
 from liftune.metrics.row_statistics import Ints, Sums
 from liftune.records.base import Interval
-from liftune.records.details import Answered, Confusion, LabelScores, LengthBin, Share
+from liftune.records.details import Confusion, ConfusionTable, CoveragePoint, LabelScores, LengthBin
 from liftune.tasks import TaskKind, task_of
 from liftune.types import BoolArray
 
@@ -75,7 +75,7 @@ def _f1_of(totals: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np
         return np.asarray(np.where(predicted + true > 0.5, 2.0 * hits / (predicted + true), np.nan))
 
 
-def confusion_matrix(evaluation: Evaluation) -> Answered:
+def confusion_matrix(evaluation: Evaluation) -> ConfusionTable:
     """Which label was predicted for which, of tasks with one label a row.
 
     The interval of a confusion's share is Clopper-Pearson's, or a bootstrap of whole groups.
@@ -86,7 +86,7 @@ def confusion_matrix(evaluation: Evaluation) -> Answered:
     wrong = np.where(np.eye(size, dtype=bool), 0, counts)
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_CONFUSIONS]
     pairs = [divmod(int(each), size) for each in order if wrong.flat[each]]
-    return Answered(
+    return ConfusionTable(
         counts=tuple(tuple(int(each) for each in row) for row in counts) if size <= MOST_IN_MATRIX else (),
         worst=tuple(
             Confusion(
@@ -100,7 +100,7 @@ def confusion_matrix(evaluation: Evaluation) -> Answered:
     )
 
 
-def selective_curve(evaluation: Evaluation) -> tuple[Share, ...]:
+def selective_curve(evaluation: Evaluation) -> tuple[CoveragePoint, ...]:
     """The score on the most confident tenth of the rows, two tenths, ... all of them.
 
     Source: El-Yaniv and Wiener (2010), the risk-coverage curve, turned to score.
@@ -115,7 +115,7 @@ def selective_curve(evaluation: Evaluation) -> tuple[Share, ...]:
             continue
         taken, before = order[:rows], rows
         score = score_interval(metric, [evaluation.take(taken)])
-        curve.append(Share(share=rows / len(order), rows=rows, least=float(confidence[taken[-1]]), score=score))
+        curve.append(CoveragePoint(share=rows / len(order), rows=rows, least=float(confidence[taken[-1]]), score=score))
     return tuple(curve)
 
 

@@ -1,8 +1,8 @@
 """Look at the machine, and measure it where a flag would lie.
 
-In: nothing, or the shapes of a model's products.  Out: Facts and rates, cached for this machine and torch.
+In: nothing, or the shapes of a model's products.  Out: MachineFacts and rates, cached for this machine and torch.
 Not here: deciding (plan.py).
-The only reader of the machine: nothing else in liftune says cuda or mps, or looks at processor flags.
+The only reader of the machine: nothing else in liftune names cuda or mps, or looks at CPU flags.
 """
 
 from __future__ import annotations
@@ -177,12 +177,12 @@ def _status(name: str) -> float | None:
 
 
 def set_threads(count: int) -> None:
-    """How many threads one operation on the processor may take, in this process."""
+    """How many threads one operation on the CPU may use, in this process."""
     torch.set_num_threads(count)
 
 
 def processor_name() -> str:
-    """What the processor calls itself."""
+    """The CPU's own name."""
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         return next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
@@ -190,7 +190,7 @@ def processor_name() -> str:
 
 
 def has_wide_dot() -> bool:
-    """Whether products of bytes add up without overflow: VNNI, AMX, or a processor that is not of Intel's kind.
+    """Whether products of bytes add up without overflow: VNNI, AMX, or a CPU of another architecture than x86.
 
     Without it, a product of an unsigned and a signed byte is added in 16 bits, which large weights overflow.
     """

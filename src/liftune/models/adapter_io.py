@@ -1,7 +1,7 @@
-"""A tuned classifier on disk: a folder that plain PEFT loads and that describes itself; and the proof that it does.
+"""A tuned classifier on disk: a folder that plain PEFT loads, with a card; and the check of what was saved.
 
-In: a Classifier and a folder.  Out: the folder; a Classifier rebuilt from it; an Integrity.
-Not here: the run folder around it (artifact.py).
+In: a Classifier and a folder.  Out: the folder; a Classifier rebuilt from it; a RoundTripCheck.
+Not here: the run folder around it (run_folder.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def save_adapter(
 ) -> AdapterCard:
     """Write the adapter (for `full` the whole model and its tokenizer) and liftune.json; return what the latter holds.
 
-    What stood in the folder is replaced only once all of the new is written.
+    What was in the folder is replaced only once all of the new adapter is written.
 
     Args:
         learnt: fields of the card that validation gave: temperature, thresholds, base_thresholds, cutoffs.
@@ -54,7 +54,7 @@ def save_adapter(
     if method is None:
         raise ValueError("a classifier without a method has nothing to save")
     if classifier.has_target_scale:
-        raise ValueError("fold_target_scale() first: the saved model must answer in the target's unit")
+        raise ValueError("fold_target_scale() first: the saved model must predict in the target's unit")
     if method.before_save is not None:
         method.before_save(classifier.model)
     card = AdapterCard(
@@ -95,7 +95,7 @@ def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
 
 
 def read_card(folder: Path) -> AdapterCard:
-    """The adapter's own description.
+    """The adapter's card.
 
     Raises:
         ArtifactError: there is none, it is damaged, or of a newer liftune.

@@ -1,1 +1,1 @@
-"""What was found: frozen, versioned, the core of `--json` and of record.json; one file a subject."""
+"""Results: frozen, versioned, the core of `--json` and of record.json; one file a subject."""

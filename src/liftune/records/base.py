@@ -1,6 +1,7 @@
-"""What every part of a record is made of: frozen values with intervals, comparisons, counts.
+"""The building blocks of every record: frozen values with intervals, comparisons, counts.
 
-Not here: what any of it is about.
+In: values.  Out: Records.
+Not here: records of one subject (the other files of this package).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class StoredRecord(Record):
 
 
 class Interval(Record):
-    """A value and its 95 % interval; low and high are null where there is none, and `note` says why."""
+    """A value and its 95% confidence interval; low and high are null where there is none, and `note` says why."""
 
     value: float | None
     low: float | None = None
@@ -54,14 +55,14 @@ class Comparison(Record):
     p_value: float
     verdict: Verdict
     test: str = ""
-    """The rule that decided: exact McNemar or paired randomisation."""
+    """The test that decided: exact McNemar or paired randomisation."""
     rows_needed: int | None = None
-    """undecided: test rows at which the observed gain, were it the true one, would be found with 80 % power."""
+    """undecided: test rows needed to detect the observed gain with 80% power, if it is the true one."""
     smallest_detectable_gain: float | None = None
-    """The least true gain that these rows show with 80 % power, as many of them differing as did; null where it is not
-    known."""
+    """The smallest true gain that these rows detect with 80% power, if as many of them differ as did; null where it is
+    not known."""
     seeds: int | None = None
-    """How many tunings the gain is a mean of, its interval holding their spread too; null where it speaks of the two
+    """Number of tuned models whose mean the gain is, with their spread in its interval; null where it is about the two
     models that were compared."""
     note: str | None = None
 
@@ -75,7 +76,7 @@ class RowCounts(Record):
 
 
 class Seconds(Record):
-    """Wall time. `train` counts optimisation only: no tokenising, no validation."""
+    """Wall time. `train` counts optimisation only: no tokenisation, no validation."""
 
     train: float | None = None
     evaluate: float | None = None

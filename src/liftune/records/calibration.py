@@ -1,6 +1,6 @@
-"""What was found of probabilities: how far they can be believed, from where on an answer is given.
+"""Results about probabilities: how well calibrated they are, thresholds of labels, cutoffs for abstaining.
 
-Not here: how it was found (evidence/calibration.py, decisions.py, abstention.py).
+Not here: how they are computed (evaluation/calibration.py, thresholds.py, selective.py).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from liftune.records.base import Comparison, Interval, Record
 
 
 class ReliabilityBin(Record):
-    """Answers of about the same confidence."""
+    """Predictions of about the same confidence."""
 
     rows: int
-    """Answers in it; of multi-label rows one for each label."""
+    """Predictions in it; of multi-label rows one for each label."""
     confidence: float
     """Their mean confidence."""
     right: Interval
-    """The share that is right, by Clopper and Pearson; of multi-label answers, which share rows, it is too narrow.
+    """The share that is right, by Clopper and Pearson; for multi-label predictions, which share rows, it is too narrow.
     Where rows come in groups, by a bootstrap of whole groups."""
     low: float | None = None
     high: float | None = None
@@ -33,19 +33,19 @@ class ReliabilityBin(Record):
 
 
 class CalibrationScores(Record):
-    """How far probabilities can be believed, on one set of rows."""
+    """How well calibrated the probabilities are, on one set of rows."""
 
     log_loss: Interval
     brier: Interval
     ece: Interval
-    """Expected calibration error: root mean square over bins of equal mass, debiased (evidence/reliability.py)."""
+    """Expected calibration error: root mean square over bins of equal mass, debiased (evaluation/reliability.py)."""
     plain_ece: Interval
-    """Mean absolute gap over the same bins, as it is mostly reported; biased upward, and so without an interval."""
+    """Mean absolute gap over the same bins, as it is usually reported; biased upward, and so without an interval."""
     curve: tuple[ReliabilityBin, ...] = ()
 
 
 class Calibration(Record):
-    """Whether and how a tuned head was scaled after training, by validation; the saved head has it folded in."""
+    """Whether and how validation scaled a tuned head after training; the saved head has the scaling folded in."""
 
     kind: Literal["none", "temperature", "vector"] = "none"
     kept: bool = False
@@ -56,12 +56,12 @@ class Calibration(Record):
     shift: tuple[float, ...] | None = None
     """vector: after the temperature, each label's logit was multiplied by its scale and moved by its shift."""
     fitted: float | None = None
-    """The temperature that validation fits, kept or not; null where it was not tried."""
+    """The temperature fitted on validation, kept or not; null where it was not tried."""
     validation_before: float | None = None
     """Log-loss on validation as trained, and, out of fold, as calibrated (kept or not)."""
     validation_after: float | None = None
     p_value: float | None = None
-    """One-sided, of the improvement out of fold."""
+    """One-sided, of the out-of-fold improvement."""
     test_before: CalibrationScores | None = None
     test_after: CalibrationScores | None = None
     test_change: Comparison | None = None
@@ -69,11 +69,11 @@ class Calibration(Record):
 
 
 class Decisions(Record):
-    """Which probability each label of a multi-label answer must reach, and why."""
+    """The probability that each label of a multi-label prediction must reach, and why."""
 
     kind: Literal["half", "shared", "per label", "stored"] = "half"
     thresholds: tuple[float, ...] | None = None
-    """One a label; null is one half for all. `stored` are those that an adapter brings along."""
+    """One a label; null is one half for all. `stored` are those of an adapter."""
     reason: str
     validation_before: float | None = None
     """The deciding metric on validation at one half, and, out of fold, by the thresholds (used or not)."""
@@ -82,11 +82,11 @@ class Decisions(Record):
 
 
 class Cutoff(Record):
-    """What answering only the rows above a confidence gave on validation."""
+    """What predicting only the rows above a confidence gave on validation."""
 
     above: float
-    """A row is answered where the probability of its answer is larger."""
+    """A row gets a label where its predicted label's probability is larger."""
     rows: int
     share: float
     accuracy: Interval
-    """Of the answered rows; the lower limits of all cutoffs of a table hold together with 95 %."""
+    """Of the rows with a label; the lower limits of all cutoffs of a table hold together with 95% confidence."""

@@ -1,6 +1,6 @@
-"""What was found of the rows: the audit, labels that are likely wrong, whether test is drawn as train was.
+"""Results about the rows: the audit, labels that are likely wrong, whether test rows look like train rows.
 
-Not here: how it was found (data/audit.py, evidence/noise.py, evidence/shift.py).
+Not here: how they are computed (data/audit.py, diagnostics/label_errors.py, diagnostics/shift.py).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Resemblance(Record):
 
 
 class Audit(Record):
-    """What the rows themselves say before any model sees them."""
+    """Checks of the rows, before any model sees them."""
 
     leaked_test_rows: int = 0
-    """Test rows whose text (and pair) also occurs in train or in the validation part carved from it."""
+    """Test rows whose text (and pair) also occurs in train or in the validation rows split off from it."""
     leaked_validation_rows: int = 0
     duplicate_train_rows: int = 0
     """Train rows that repeat an earlier train row's text."""
@@ -43,7 +43,7 @@ class Audit(Record):
     leaked_ids: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     near_duplicates: float | None = None
-    """Least similarity of a near duplicate, nought where none were looked for; exact ones are not counted as near."""
+    """Least similarity of a near duplicate, zero where liftune did not look for any; exact ones do not count."""
     near_leaked_test_rows: int = 0
     near_leaked_validation_rows: int = 0
     near_duplicate_train_rows: int = 0
@@ -63,7 +63,7 @@ class Audit(Record):
     groups: dict[str, int] = Field(default_factory=dict)
     """Part -> groups in it."""
     shared_groups: int = 0
-    """Groups that test shares with train, or with the validation part carved from it."""
+    """Groups that test shares with train, or with the validation rows split off from it."""
     group_leaked_ids: tuple[str, ...] = ()
     """Test rows of those groups."""
 
@@ -82,23 +82,23 @@ class LabelError(Record):
     """Its beginning."""
     target: str | tuple[str, ...]
     rather: str | tuple[str, ...]
-    """What models that never saw the row would answer."""
+    """What models that never saw the row predict."""
     probability: float
-    """That these models give to the row's own label."""
+    """That these models give the row's own label."""
     flagged: bool
 
 
 class LabelErrorSummary(Record):
-    """Train rows whose label is likely wrong; nothing is dropped for it. Null where none were looked for."""
+    """Train rows whose label is likely wrong; none is dropped. Null where liftune did not look for them."""
 
     rows: int
     """Train rows looked at."""
     flagged: int
-    """Rows that confidently belong to another label."""
+    """Rows that the models confidently give another label."""
     listed: int
-    """Rows of suspects.jsonl, worst first: those that are flagged, and the most suspect twentieth."""
+    """Rows of suspects.jsonl, worst first: the flagged ones, and the most suspect twentieth."""
     by: tuple[str, ...]
-    """What the models saw."""
+    """The models' inputs."""
     top: tuple[LabelError, ...] = ()
 
 
@@ -111,12 +111,12 @@ class Telltale(Record):
 
 
 class Shift(Record):
-    """Whether test looks drawn as train was; by a linear model that is asked which of the two a row is from."""
+    """Whether test rows look like train rows: a linear model predicts which of the two a row is from."""
 
     rows: int
-    """Rows of each side, half of them to fit on and half to answer."""
+    """Rows of each side, half of them to fit on and half to predict."""
     auc: Interval
-    """Chance that the model finds a test row more test-like than a train row: 0.5 where nothing tells them apart."""
+    """Probability that the model scores a test row as more test-like than a train row: 0.5 where they are alike."""
     p_value: float
     words: tuple[Telltale, ...] = ()
     lengths: dict[str, float] = Field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""What the test rows say beyond the record, group by group: frozen, and part of a report's JSON.
+"""Results by groups of test rows, beyond the record: frozen, and part of a report's JSON.
 
-Not here: how it is found (evidence/details.py, from the run folder's rows and logits), how it is shown (report/).
+Not here: how they are computed (evaluation/error_analysis.py), how they are shown (report/).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class LabelScores(Record):
 
 
 class Confusion(Record):
-    """Rows of one label that were answered with another."""
+    """Rows of one label that were predicted as another."""
 
     truth: str
     answer: str
@@ -34,28 +34,28 @@ class Confusion(Record):
     """Of the truth's rows."""
 
 
-class Answered(Record):
-    """How one single-label contender's answers spread over the labels."""
+class ConfusionTable(Record):
+    """Which labels one single-label contender predicted for which."""
 
     counts: tuple[tuple[int, ...], ...]
-    """[truth][answer] rows; a label that the model never had has a row and a column of noughts. Empty where there are
-    more than MOST_IN_MATRIX labels."""
+    """[truth][prediction] rows; a label that the model lacks has a row and a column of zeros. Empty with more than
+    MOST_IN_MATRIX labels."""
     worst: tuple[Confusion, ...]
-    """The commonest confusions, the most rows first."""
+    """The most common confusions, the most rows first."""
 
 
-class Share(Record):
+class CoveragePoint(Record):
     """The score on the most confident share of the rows."""
 
     share: float
     rows: int
     least: float
-    """The confidence of the last row that is answered."""
+    """The confidence of the last row in it."""
     score: Interval
 
 
 class LengthBin(Record):
-    """Rows of like length, and how they were answered."""
+    """Rows of similar length, and their scores."""
 
     low: int
     high: int
@@ -66,19 +66,19 @@ class LengthBin(Record):
 
 
 class Scatter(Record):
-    """A regression's answers beside the truth, on at most MOST_POINTS rows evenly taken from all."""
+    """A regression's predictions against the truth, on at most MOST_POINTS rows taken evenly from all."""
 
     truth: tuple[float, ...]
     answers: tuple[float, ...]
     edges: tuple[float, ...]
-    """Of the histogram of residuals, answer less truth, over all rows."""
+    """Of the histogram of residuals, prediction less truth, over all rows."""
     counts: tuple[int, ...]
     bias: Interval
     """The mean residual."""
 
 
 class Flip(Record):
-    """A row on which two contenders part."""
+    """A row that two contenders predict differently."""
 
     id: str
     text: str
@@ -87,8 +87,8 @@ class Flip(Record):
     before: str
     after: str
     confidence: float
-    """Single- and multi-label: the tuned model's probability of its answer (of its least sure label). Regression: by
-    how much the error changed, in the target's unit."""
+    """Single- and multi-label: the tuned model's probability of its prediction (of its least sure label). Regression:
+    by how much the error changed, in the target's unit."""
 
 
 class Flips(Record):
@@ -100,20 +100,20 @@ class Flips(Record):
 
 
 class Details(Record):
-    """All that the rows say of the tuned model and of what it is set against."""
+    """Everything that the rows show about the tuned model and the contender it is compared with."""
 
     command: str
     """The command line that asks for this run."""
     against: str
-    """The contender that the tuned model is set against, row by row."""
+    """The contender that the tuned model is compared with, row by row."""
     why: str
     """Why that one."""
     metric: str
     """The score of groups of rows."""
     classes: dict[str, tuple[LabelScores, ...]] = Field(default_factory=dict)
-    confusions: dict[str, Answered] = Field(default_factory=dict)
+    confusions: dict[str, ConfusionTable] = Field(default_factory=dict)
     reliability: dict[str, tuple[ReliabilityBin, ...]] = Field(default_factory=dict)
-    coverage: dict[str, tuple[Share, ...]] = Field(default_factory=dict)
+    coverage: dict[str, tuple[CoveragePoint, ...]] = Field(default_factory=dict)
     lengths: tuple[LengthBin, ...] = ()
     clouds: dict[str, Scatter] = Field(default_factory=dict)
     flips: Flips

@@ -1,6 +1,6 @@
-"""What was found of the learning curve over train rows.
+"""The learning curve over train rows.
 
-Not here: how it was drawn up (curve.py, evidence/powerlaw.py).
+Not here: how it is computed (workflows/learning_curve.py, evaluation/statistics/power_law.py).
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ NextStep = Literal["data", "base", "undecided"]
 
 
 class CurvePoint(Record):
-    """One contender fitted on so many train rows."""
+    """One contender fitted on a number of train rows."""
 
     contender: str
     rows: int
     score: Interval
     """On all validation rows."""
     train_seconds: float | None = None
-    """Null for all rows, whose time stands in the ladder, and for what fits in no time."""
+    """Null for all rows, whose time is in the ladder, and for what fits at once."""
 
 
 class CurveOutlook(Record):
-    """One contender's law, error(n) = scale n^-exponent + floor, and what it says of more rows.
+    """One contender's power law, error(n) = scale n^-exponent + floor, and what it predicts for more rows.
 
-    The error is one less the score, or the score itself where lower is better. Ranges hold 95 % of resamples of the
-    validation rows under two forms of the law; they know nothing of other seeds.
+    The error is one less the score, or the score itself where lower is better. Ranges hold 95% of resamples of the
+    validation rows under two forms of the law; they do not cover other seeds.
     """
 
     contender: str
     rows: int
-    """Asked about: twice those of train."""
+    """Twice those of train: the number that the prediction is for."""
     scale: float
     exponent: float
     floor: float
     error: Interval
     """Predicted at those rows."""
     saved: Interval
-    """Share of today's error that would go."""
+    """Share of today's error that would disappear."""
 
 
 class Curve(Record):
@@ -48,7 +48,7 @@ class Curve(Record):
     metric: str
     points: tuple[CurvePoint, ...]
     outlooks: tuple[CurveOutlook, ...] = ()
-    """Of each contender with four sizes or more that stand above the majority's guess, and an error left."""
+    """Of each contender with an error left and four sizes or more at which it is better than the majority baseline."""
     next_step: NextStep
-    """data: twice the rows would take a tenth of the errors away, and half that at the least. base: they would not,
+    """data: twice the rows would remove a tenth of the errors, and at the least half of that. base: they would not,
     even at the most."""

@@ -16,7 +16,7 @@ from liftune.tasks.base import TaskKind
 
 
 class SeedResult(Record):
-    """One seed's share of a contender."""
+    """One seed of a contender."""
 
     seed: int
     metrics: dict[str, Interval]
@@ -26,7 +26,7 @@ class SeedResult(Record):
 
 
 class Contender(Record):
-    """One rung of the ladder on the test rows."""
+    """One row of the ladder: a model or baseline on the test rows."""
 
     name: str
     head: Head | None
@@ -43,9 +43,9 @@ class Contender(Record):
     """Multi-label: of the seed that was kept."""
     notes: tuple[str, ...] = ()
     saved_bytes: int | None = None
-    """Of the weights on disk; null for a rung that is not kept."""
+    """Of the weights on disk; null for a contender that is not saved."""
     peak_mib: float | None = None
-    """The most memory that the process had held when this rung was done, earlier rungs included."""
+    """The process's peak memory when this contender was done, earlier contenders included."""
 
 
 class RunRecord(StoredRecord):

@@ -1,6 +1,6 @@
-"""What was found while tuning, and what the adapter on disk says of itself.
+"""Results of tuning, and the card of an adapter on disk.
 
-Not here: how it was tuned (train.py), how the adapter is saved (models/adapter.py).
+Not here: how it is tuned (training/loop.py), how the adapter is saved (models/adapter_io.py).
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class TrainLog(Record):
     tokens: int = 0
     """Tokens trained in all epochs, without padding; 0 where they were not counted."""
     token_pairs: int = 0
-    """The sum, over the same rows, of the square of a row's tokens: what attention multiplies."""
+    """The sum, over the same rows, of the square of a row's tokens: the products of attention."""
     teacher: str | None = None
-    """The rung whose answers to train's rows, each by a fit without that row, were learnt beside the labels."""
+    """The baseline whose out-of-fold predictions on train were learnt beside the labels."""
     teacher_share: float = 0.0
     """Its share of each target."""
     start: dict[str, float | None] | None = None
     """Scores on validation before the first step; None where the head was random."""
     taught_epochs: int = 0
-    """Epochs until the classifier was as good as the teacher, on validation; labels alone after them."""
+    """Epochs until the classifier was as good as the teacher on validation; labels alone after them."""
 
 
 class RoundTripCheck(Record):
@@ -81,15 +81,15 @@ class AdapterCard(StoredRecord):
     temperature: float = 1.0
     """By which the logits were divided after training; the saved head has it folded in, so it is for information."""
     thresholds: tuple[float, ...] | None = None
-    """Multi-label: the probability from which on each label is answered; null is one half for all."""
+    """Multi-label: the probability that each label must reach to be predicted; null is one half for all."""
     base_thresholds: tuple[float, ...] | None = None
-    """The same for the untuned model, where it is asked beside the tuned one."""
+    """The same for the untuned model, with --with-base."""
     cutoffs: tuple[Cutoff, ...] = ()
-    """Single-label: what abstaining below a confidence gave on validation."""
+    """Single-label: what abstaining below each confidence gave on validation."""
 
 
 class Speed(Record):
-    """How fast optimisation was, over all seeds: no tokenising, no validation, no ladder."""
+    """How fast optimisation was, over all seeds: no tokenisation, no validation, no baselines."""
 
     rows_per_second: float
     tokens_per_second: float
@@ -100,6 +100,6 @@ class Speed(Record):
     gemm_rate: float | None = None
     """That rate, in operations a second: the best that was ever measured here, as other work can only lower it."""
     peak_mib: float | None
-    """The most memory that the process held from its start to the end of the run; null where the system hides it."""
+    """The process's peak memory from its start to the end of the run; null where the system does not report it."""
     plan: tuple[Choice, ...]
     note: str | None = None
