@@ -78,7 +78,7 @@ def test_the_model_may_be_left_out_where_there_is_one(client: TestClient, tmp_pa
     assert "two, six" in refused(classify(client, texts=["a"]), 422)["hint"]
 
 
-def test_an_unknown_model_is_told_the_nearest(client: TestClient) -> None:
+def test_an_unknown_model_gets_the_nearest_name(client: TestClient) -> None:
     assert "did you mean two?" in refused(classify(client, model="twoo", texts=["a"]), 404)["detail"]
 
 
@@ -105,7 +105,7 @@ def test_what_is_no_json_is_refused(body: bytes, client: TestClient) -> None:
     assert refused(response, response.status_code)["detail"]
 
 
-def test_limits_are_told_with_how_to_keep_them(client: TestClient) -> None:
+def test_a_request_beyond_a_limit_gets_the_limit(client: TestClient) -> None:
     assert "at most 3" in refused(classify(client, texts=["a"] * 4), 413)["hint"]
     assert refused(classify(client, texts=["a", "b" * 21]), 413)["where"] == "texts.1"
     assert "body" in refused(classify(client, texts=["a" * 600]), 413)["where"]
@@ -134,7 +134,7 @@ def test_a_full_queue_is_503_and_a_slow_answer_504(tmp_path: Path) -> None:
         assert classify(client, texts=["a"]).status_code == 200
 
 
-def test_a_defect_is_told_as_one(tmp_path: Path) -> None:
+def test_an_unexpected_error_is_a_500(tmp_path: Path) -> None:
     with TestClient(fake_app(tmp_path), raise_server_exceptions=False) as client:
         assert "ZeroDivisionError" in refused(classify(client, texts=["defect"]), 500)["detail"]
         assert classify(client, texts=["a"]).status_code == 200
@@ -224,7 +224,7 @@ def test_limits_are_set_by_name() -> None:
             limits_of([wrong])
 
 
-def test_what_is_not_there_is_told_in_the_same_form(client: TestClient) -> None:
+def test_an_unknown_page_or_method_is_a_problem_too(client: TestClient) -> None:
     assert refused(client.get("/nothing"), 404)["where"] == "GET /nothing"
     refused(client.put("/v1/classify", json={}), 405)
     refused(client.get("/v1/models/nobody"), 404)
@@ -250,7 +250,7 @@ def test_metrics_count_requests_texts_and_batches(client: TestClient) -> None:
     assert 'liftune_request_seconds_count{route="/v1/classify"} 2.0' in found
 
 
-def test_a_run_tells_its_verdict_and_report(client: TestClient, tmp_path: Path) -> None:
+def test_a_run_shows_its_verdict_and_report(client: TestClient, tmp_path: Path) -> None:
     assert client.get("/v1/models/two").json() == {"name": "two", "verdict": [], "report": None}
     (tmp_path / "two" / "record.json").write_text("{}", encoding="utf-8")
     (tmp_path / "two" / "report.html").write_text("<p>found</p>", encoding="utf-8")
@@ -272,7 +272,7 @@ def test_pages_load_nothing_from_elsewhere(path: str, client: TestClient) -> Non
     assert ".innerHTML" not in response.text
 
 
-def test_the_docs_tell_every_route(client: TestClient) -> None:
+def test_the_docs_show_every_route(client: TestClient) -> None:
     told = client.get("/docs").text
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         for method in methods:

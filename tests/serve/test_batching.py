@@ -54,7 +54,7 @@ def test_a_batch_stays_within_its_tokens_and_in_order() -> None:
     assert taken(queue.next(1.0)) == [30, 5]
 
 
-def test_executors_are_apart_and_the_oldest_row_goes_first() -> None:
+def test_executors_have_batches_of_their_own_and_the_oldest_row_goes_first() -> None:
     queue, one, other = RequestQueue(LIMITS), FakeExecutor(), FakeExecutor()
     queue.add(ticket(one, 1, at=1.0))
     queue.add(ticket(other, 2, at=0.5))
@@ -63,7 +63,7 @@ def test_executors_are_apart_and_the_oldest_row_goes_first() -> None:
     assert taken(queue.next(3.0)) == [1, 3]
 
 
-def test_a_full_lane_does_not_wait_for_an_older_row_of_another() -> None:
+def test_a_full_executor_does_not_wait_for_an_older_row_of_another() -> None:
     queue, one, other = RequestQueue(LIMITS), FakeExecutor(), FakeExecutor()
     queue.add(ticket(one, 1, at=0.0))
     queue.add(ticket(other, 100, at=0.1))
@@ -80,7 +80,7 @@ def test_the_queue_takes_all_rows_of_a_request_or_none() -> None:
     queue.add(ticket(executor, 1, 1))
 
 
-def test_who_has_gone_leaves_the_queue() -> None:
+def test_a_client_that_has_gone_leaves_the_queue() -> None:
     queue, executor, done = RequestQueue(LIMITS), FakeExecutor(), []
     gone, stays = ticket(executor, *[30] * 6, done=done), ticket(executor, 7, done=done)
     queue.add(gone)
@@ -121,12 +121,12 @@ def test_a_batch_that_fails_fails_its_own_tickets_once() -> None:
     assert [str(each.error) for each in done] == ["no"]
 
 
-def run(story: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(story, PATIENCE))
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(scenario, PATIENCE))
 
 
 def test_requests_share_a_batch_and_get_their_own_answers() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         executor = FakeExecutor()
         batcher = DynamicBatcher(Limits(batch_rows=3, wait_seconds=1e6))
         batcher.start()
@@ -138,11 +138,11 @@ def test_requests_share_a_batch_and_get_their_own_answers() -> None:
         assert [[each.tolist() for each in rows] for rows in found] == [[[0, 1], [1, 0]], [[0, 0, 0, 0, 1]]]
         await batcher.close()
 
-    run(story())
+    run(scenario())
 
 
-def test_closing_finishes_what_was_taken_and_takes_no_more() -> None:
-    async def story() -> None:
+def test_closing_finishes_accepted_rows_and_accepts_no_more() -> None:
+    async def scenario() -> None:
         executor = FakeExecutor(hold=True)
         engine = FakeEngine(executor, 2)
         batcher = DynamicBatcher(Limits(batch_rows=1, wait_seconds=1e6))
@@ -157,11 +157,11 @@ def test_closing_finishes_what_was_taken_and_takes_no_more() -> None:
         assert [[each.tolist() for each in rows] for rows in await asyncio.gather(*asked)] == [[[0, 1]], [[1, 0]]]
         await closing
 
-    run(story())
+    run(scenario())
 
 
 def test_who_is_cancelled_is_not_computed_and_harms_no_other() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         executor = FakeExecutor(hold=True)
         engine = FakeEngine(executor, 2)
         batcher = DynamicBatcher(Limits(batch_rows=2, wait_seconds=0))
@@ -178,11 +178,11 @@ def test_who_is_cancelled_is_not_computed_and_harms_no_other() -> None:
         assert executor.batches == [["first", "row"], ["stays"]]
         await batcher.close()
 
-    run(story())
+    run(scenario())
 
 
 def test_a_full_queue_says_when_to_come_again() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         executor = FakeExecutor(hold=True)
         engine = FakeEngine(executor, 2)
         batcher = DynamicBatcher(Limits(batch_rows=1, queue_rows=2, wait_seconds=0))
@@ -199,11 +199,11 @@ def test_a_full_queue_says_when_to_come_again() -> None:
         await asyncio.gather(computed, waits)
         await batcher.close()
 
-    run(story())
+    run(scenario())
 
 
-def test_a_lane_that_fails_leaves_the_server_standing() -> None:
-    async def story() -> None:
+def test_an_executor_that_fails_does_not_stop_the_server() -> None:
+    async def scenario() -> None:
         executor = FakeExecutor()
         engine = FakeEngine(executor, 2)
         batcher = DynamicBatcher(Limits(wait_seconds=0))
@@ -213,4 +213,4 @@ def test_a_lane_that_fails_leaves_the_server_standing() -> None:
         assert len(await batcher.compute(executor, engine.prepare(["fine"]))) == 1
         await batcher.close()
 
-    run(story())
+    run(scenario())

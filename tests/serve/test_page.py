@@ -65,7 +65,7 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     assert complaints == []
 
 
-def test_texts_are_typed_and_answered_beside_the_base(page: Any) -> None:
+def test_texts_are_classified_beside_the_base_model(page: Any) -> None:
     page.get_by_label("Texts").fill("abc\n\n<b>ab</b>")
     page.get_by_role("button", name="Classify", exact=True).click()
     answers = page.locator("#predictions > li")
@@ -98,7 +98,7 @@ def test_the_runs_verdict_and_report_are_at_hand(page: Any, address: str) -> Non
     playwright.expect(page.locator("#about")).to_be_hidden()
 
 
-def test_a_file_is_answered_and_its_answers_downloaded(page: Any, tmp_path: Path) -> None:
+def test_a_file_is_classified_and_its_predictions_downloaded(page: Any, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text('\ufeffid,review,label\n1,"a, ""b""",x\n2,"two\nlines",y\n3,abc,z\n', encoding="utf-8")
     page.get_by_label("Choose a CSV file").set_input_files(rows)
@@ -125,7 +125,7 @@ def test_a_file_is_dropped(page: Any) -> None:
     playwright.expect(page.locator("#table tbody tr").nth(1)).to_contain_text("label0")
 
 
-def test_errors_are_told_kindly_and_go_away(page: Any, tmp_path: Path) -> None:
+def test_errors_are_shown_and_go_away(page: Any, tmp_path: Path) -> None:
     alert = page.get_by_role("alert")
     page.get_by_role("button", name="Classify", exact=True).click()
     playwright.expect(alert).to_contain_text("There is no text yet")
