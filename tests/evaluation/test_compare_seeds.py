@@ -8,6 +8,7 @@ from liftune.errors import DataError
 from liftune.evaluation.compare import compare
 from liftune.evaluation.compare_seeds import Spread, compare_seeds, spread_of_rows
 from liftune.metrics.registry import METRICS
+from liftune.tasks import TaskKind
 
 
 def tuned_and_base(rng, seeds, rows, seed_spread):
@@ -90,3 +91,20 @@ def test_one_seed_is_refused():
     base = answering("base", [True, False])
     with pytest.raises(DataError, match="one seed"):
         compare_seeds(base, [base])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "log_loss"])
+def test_one_test_row_gives_a_gain_without_an_interval_and_says_why(metric):
+    """The spread between rows is divided by their number less one."""
+    base = answering("base", [False])
+    found = compare_seeds(base, [answering("tuned", [right]) for right in (True, False)], metric)
+    assert (found.verdict, found.p_value, found.low, found.high) == ("undecided", 1.0, None, None)
+    assert found.gain is not None
+    assert found.gain > 0
+    assert "one test row" in found.note
+
+
+def test_one_test_row_on_which_a_metric_is_undefined_gives_no_gain():
+    base, *tuned = (evaluation(name, [[0.5]], [1.0], TaskKind.REGRESSION) for name in ("base", "tuned", "tuned"))
+    found = compare_seeds(base, tuned, "pearson")
+    assert (found.gain, found.verdict) == (None, "undecided")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_evaluations import evaluation
 from made_runs import made_run
 
 from liftune.cli.main import main
-from liftune.evaluation.error_analysis import _promised
+from liftune.evaluation.error_analysis import with_calibration_undone
 from liftune.records.calibration import Calibration
 from liftune.report.base import CHAPTERS, SECTIONS
 from liftune.report.document import named_sections
@@ -215,11 +216,12 @@ def test_a_calibrated_run_shows_probabilities_from_before_and_after(tmp_path: Pa
         each.model_copy(update={"calibration": found}) if each.name == "tuned" else each for each in record.contenders
     )
     raw = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
-    both = {"probe": raw, "tuned": (raw / 2.0 * 2.0 + 0.5 if vector else raw / 2.0).astype(np.float32)}
-    promised = _promised(record.model_copy(update={"contenders": contenders}), both)
-    assert list(promised) == ["tuned, before calibration", "tuned, calibrated"]
-    np.testing.assert_allclose(promised["tuned, before calibration"], raw, rtol=1e-5, atol=1e-6)
-    assert _promised(record, both) == both
+    logits = {"probe": raw, "tuned": (raw / 2.0 * 2.0 + 0.5 if vector else raw / 2.0).astype(np.float32)}
+    both = {name: evaluation(name, each, np.zeros(4, dtype=int)) for name, each in logits.items()}
+    shown = with_calibration_undone(record.model_copy(update={"contenders": contenders}), both)
+    assert list(shown) == ["tuned, before calibration", "tuned, calibrated"]
+    np.testing.assert_allclose(shown["tuned, before calibration"].logits, raw, rtol=1e-5, atol=1e-6)
+    assert with_calibration_undone(record, both) == both
 
 
 # The command ----------------------------------------------------------------------------------------------------------

@@ -114,6 +114,18 @@ def test_a_trained_head_gives_the_labels_their_order(emotions: Path, tmp_path: P
     assert next(each for each in record.contenders if each.name == "base").head == "trained"
 
 
+def test_two_seeds_and_one_test_row_end_in_a_comparison_without_interval(
+    model: str, emotions: Path, tmp_path: Path
+) -> None:
+    """Once a ZeroDivisionError after all was tuned."""
+    asked = {"seeds": (0, 1), "test_rows": 1, "epochs": 1}
+    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **asked))
+    assert record.rows.test == 1
+    assert [(each.verdict, each.low) for each in record.method_comparisons] == [("undecided", None)] * 2
+    assert all("one test row" in (each.note or "") for each in record.method_comparisons)
+    assert "one test row" in liftune.render(tmp_path / "run")
+
+
 def test_the_same_command_gives_the_same_numbers(model: str, emotions: Path, tmp_path: Path) -> None:
     runs = [
         tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / name), **FAST)) for name in ("one", "two")

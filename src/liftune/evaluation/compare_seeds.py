@@ -85,8 +85,13 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
     for each in attempts:
         check_same_rows(a, each)
     measure = check_metric(metric, a.task)
-    spread = _spread_of_proportion(a, attempts, measure) if measure.proportion else _spread_of(a, attempts, measure)
     shown = {"a": a.name, "b": attempts[0].name, "metric": measure.name, "test": _TEST, "seeds": len(attempts)}
+    if len(a) < 2:
+        values = [value for each in (a, *attempts) if (value := each.score(measure)) is not None]
+        gain = measure.sign * float(np.mean(values[1:]) - values[0]) if len(values) == 1 + len(attempts) else None
+        note = "no interval: one test row says nothing of the spread between rows"
+        return Comparison(**shown, gain=gain, low=None, high=None, p_value=1.0, verdict="undecided", note=note)
+    spread = _spread_of_proportion(a, attempts, measure) if measure.proportion else _spread_of(a, attempts, measure)
     if spread is None or spread.of_rows + spread.of_seeds <= 0.0:
         note = "no interval: the gain is undefined on these rows, or resampling them gives the same value every time"
         value = None if spread is None else spread.value

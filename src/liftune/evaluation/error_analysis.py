@@ -68,7 +68,7 @@ def details(record: TuneRecord, command: str, test: Split, evaluations: Mapping[
         confusions={name: confusion_matrix(each) for name, each in with_matrix.items()},
         reliability={
             name: reliability_curve(Binned.of_equal_width(each, BINS))
-            for name, each in (_reliability(record, both) if task.has_probabilities else {}).items()
+            for name, each in (with_calibration_undone(record, both) if task.has_probabilities else {}).items()
         },
         coverage={name: selective_curve(each) for name, each in labelled.items()},
         lengths=length_bins(words(test.rows), both),
@@ -77,7 +77,7 @@ def details(record: TuneRecord, command: str, test: Split, evaluations: Mapping[
     )
 
 
-def _reliability(record: TuneRecord, both: Mapping[str, Evaluation]) -> Mapping[str, Evaluation]:
+def with_calibration_undone(record: TuneRecord, both: Mapping[str, Evaluation]) -> Mapping[str, Evaluation]:
     """Whose probabilities are looked at. A calibrated head has its scaling folded in: undone, its logits are those from
     before."""
     calibration = next((each.calibration for each in record.contenders if each.name == "tuned"), None)
