@@ -1,6 +1,6 @@
 """What went wrong, where, and how to fix it: the only exceptions that liftune raises on purpose.
 
-Every door shows the same three fields: Python as an exception, the command line on stderr with exit code 2.
+Every entry point shows the same three fields: Python as an exception, the command line on stderr with exit code 2.
 """
 
 from __future__ import annotations
@@ -103,6 +103,41 @@ def faults(error: ValidationError, named: Callable[[tuple[str, ...]], str] = "."
     return lines
 
 
+def choose(
+    name: str,
+    known: Iterable[str],
+    kind: str,
+    where: str | None = None,
+    *,
+    error: type[LiftuneError] = SpecError,
+    hint: str | None = None,
+) -> str:
+    """The name, where it is known.
+
+    Args:
+        kind: what the names are called in the message.
+        hint: None lists the names that are known.
+
+    Raises:
+        error: the name is unknown; the message says which known one is the nearest.
+
+    >>> choose("lora", ["road", "lora"], "method")
+    'lora'
+    >>> choose("lroa", ["road", "lora"], "method")
+    Traceback (most recent call last):
+    liftune.errors.SpecError: unknown method 'lroa', did you mean lora?
+      hint:  choose one of: road, lora
+    """
+    names = list(known)
+    if name not in names:
+        raise error(
+            f"unknown {kind} {name!r}{nearest(name, names)}",
+            where=where,
+            hint=f"choose one of: {', '.join(names)}" if hint is None else hint,
+        )
+    return name
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """', did you mean X?' for the closest known name, or nothing.
 
@@ -112,11 +147,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     ''
     """
     known = list(known)
-    found = get_close_matches(name, known, cutoff=0.5) or get_close_matches(
+    matches = get_close_matches(name, known, cutoff=0.5) or get_close_matches(
         name.casefold(), [each.casefold() for each in known], cutoff=0.5
     )
-    if not found:
+    if not matches:
         return ""
-    # Two letters that changed places are the likelier slip: "lroa" means lora, not road.
-    found.sort(key=lambda each: sorted(each) != sorted(name))
-    return f", did you mean {next(each for each in known if found[0] in (each, each.casefold()))}?"
+    # Two letters that changed places are the more likely typing error: "lroa" means lora, not road.
+    matches.sort(key=lambda each: sorted(each) != sorted(name))
+    return f", did you mean {next(each for each in known if matches[0] in (each, each.casefold()))}?"

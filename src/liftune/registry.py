@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Generic, Protocol, TypeVar
 
-from liftune.errors import LiftuneError, SpecError, nearest
+from liftune.errors import LiftuneError, SpecError, choose
 
 
 class RegistryEntry(Protocol):
@@ -75,13 +75,7 @@ class Registry(Generic[E]):
 
     def __getitem__(self, name: str) -> E:
         self._load_third_parties()
-        if name not in self._entries:
-            raise self._error(
-                f"unknown {self.kind} {name!r}{nearest(name, self._entries)}",
-                where=f"--{self.kind}",
-                hint=f"choose one of: {', '.join(self._entries)}",
-            )
-        return self._entries[name]
+        return self._entries[choose(name, self._entries, self.kind, f"--{self.kind}", error=self._error)]
 
     def __contains__(self, name: object) -> bool:
         self._load_third_parties()

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from liftune.errors import SpecError, faults, nearest
+from liftune.errors import SpecError, choose, faults
 from liftune.records.upgrade import upgrade
 from liftune.tasks.base import TaskKind
 
@@ -249,10 +249,7 @@ class RunSpec(Spec):
         """
         values: dict[str, Any] = {}
         for name, value in options.items():
-            if name not in OPTIONS:
-                raise SpecError(
-                    f"unknown option {name!r}{nearest(name, OPTIONS)}", hint=f"choose from: {', '.join(OPTIONS)}"
-                )
+            choose(name, OPTIONS, "option")
             if value is not None:
                 room, *field = OPTIONS[name]
                 if field:

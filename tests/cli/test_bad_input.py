@@ -72,7 +72,7 @@ DATA: dict[str, tuple[Write, list[str], list[str]]] = {
     "missing file": (GOOD_ROWS, ["row.csv"], ["no such file", "did you mean rows.csv?", "where: row.csv"]),
     "wrong column": (GOOD_ROWS, ["rows.csv", "--text", "txet"], ["'txet'", "did you mean text?", "text, label"]),
     "wrong label column": (GOOD_ROWS, ["rows.csv", "--label", "lable"], ["did you mean label?", "--label"]),
-    "wrong second text": (GOOD_ROWS, ["rows.csv", "--text-pair", "other"], ["no column 'other'", "--text-pair"]),
+    "wrong second text": (GOOD_ROWS, ["rows.csv", "--text-pair", "other"], ["unknown column 'other'", "--text-pair"]),
     "empty file": (put("rows.csv", ""), ["rows.csv"], ["empty", "where: rows.csv"]),
     "empty lines file": (put("rows.jsonl", ""), ["rows.jsonl"], ["rows.jsonl"]),
     "header only": (put("rows.csv", "text,label\n"), ["rows.csv"], ["no rows", "where: rows.csv"]),

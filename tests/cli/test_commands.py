@@ -412,4 +412,4 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
 def test_the_module_runs_as_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "liftune", "list", "nothing"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("liftune: nothing to list")
+    assert done.stderr.startswith("liftune: unknown kind of thing to list")

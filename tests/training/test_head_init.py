@@ -71,9 +71,8 @@ def test_numbers_are_fitted_in_the_scale_in_which_they_are_learnt(tmp_path: Path
     classifier = classifier_for(folder, splits)
     targets = splits.encoded(splits.train)
     classifier.set_target_scale(float(targets.mean()), float(targets.std()))
-    torch.manual_seed(
-        1
-    )  # the inputs are read with dropout, which `train` seeds: the mean error varies by 0.12 of the spread
+    # The inputs are read with dropout, which `train` seeds: the mean error varies by 0.12 of the spread.
+    torch.manual_seed(1)
     assert init_head(classifier, splits, seed=0) is not None
     errors = classifier.logits(splits.test.rows)[:, 0] - splits.encoded(splits.test)
     assert np.sqrt((errors**2).mean()) < 0.9 * targets.std()

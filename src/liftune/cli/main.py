@@ -23,7 +23,7 @@ from liftune.cli.printing import (
     print_record,
     print_sections,
 )
-from liftune.errors import EXTRAS, LiftuneError, SpecError, nearest, need
+from liftune.errors import EXTRAS, LiftuneError, choose, need
 from liftune.spec import RunSpec, names
 
 app = typer.Typer(
@@ -243,11 +243,7 @@ def list_entries(
     as_json: Json = False,
 ) -> None:
     """List what there is to choose from: tuning methods, metrics, data sources, ..."""
-    if kind not in KINDS:
-        raise SpecError(
-            f"nothing to list under {kind!r}{nearest(kind, KINDS)}", hint=f"choose one of: {', '.join(KINDS)}"
-        )
-    table = KINDS[kind]()
+    table = KINDS[choose(kind, KINDS, "kind of thing to list")]()
     if as_json:
         print_json([dict(zip(table.headings, row, strict=True)) for row in table.rows])
     else:

@@ -19,7 +19,7 @@ from liftune.data.examples import Examples
 from liftune.data.near_duplicates import find_near
 from liftune.data.split_roles import SPLIT_COLUMN
 from liftune.data.splits import Split
-from liftune.errors import DataError, SpecError, nearest
+from liftune.errors import DataError, SpecError, choose
 from liftune.records.base import Record
 from liftune.types import Row, Target
 
@@ -64,11 +64,7 @@ def check_drops(names: Iterable[str]) -> frozenset[str]:
     """
     names = frozenset(names)
     for name in sorted(names - set(DROPS)):
-        raise SpecError(
-            f"nothing called {name!r} to drop{nearest(name, DROPS)}",
-            where="--drop",
-            hint=f"choose from: {', '.join(DROPS)}",
-        )
+        choose(name, DROPS, "kind of rows to drop", "--drop")
     return names
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from liftune.data.readers.table import Table
-from liftune.errors import DataError, nearest
+from liftune.errors import DataError, choose
 
 #: Names that public data sets give the columns of a pair, the most telling first.
 PAIRS = (
@@ -184,11 +184,8 @@ def _asked(table: Table, name: str, hint: str) -> str:
         return name
     found = _known((name,), table.columns)
     if found is None:
-        raise DataError(
-            f"no column {name!r}{nearest(name, table.columns)}; it has: {', '.join(table.columns)}",
-            where=table.where,
-            hint=hint,
-        )
+        hint = f"{hint}; the columns are: {', '.join(table.columns)}"
+        return choose(name, table.columns, "column", table.where, error=DataError, hint=hint)
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from liftune.data.readers.formats import read_file
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.table import Parts, Table, subset
-from liftune.errors import DataError, nearest
+from liftune.errors import DataError, choose
 from liftune.spec import DataSpec
 
 #: Role -> the words in a part's name that give it that role, the plainest first.
@@ -37,7 +37,7 @@ def read_roles(spec: DataSpec) -> dict[str, Table]:
         DataError: no part is train, a name that no part has, or a file that cannot be read.
     """
     parts = find_parts(spec.source)
-    chosen = choose(parts, spec)
+    chosen = assign_roles(parts, spec)
     tables = {role: parts[name]() for role, name in chosen.items()}
     if len(parts) == 1 and not spec.split:
         tables = _by_column(tables["train"])
@@ -47,7 +47,7 @@ def read_roles(spec: DataSpec) -> dict[str, Table]:
     return tables
 
 
-def choose(parts: Parts, spec: DataSpec) -> dict[str, str]:
+def assign_roles(parts: Parts, spec: DataSpec) -> dict[str, str]:
     """Role -> name of the part."""
     asked = {_role(role, spec): name for role, name in spec.split.items()}
     claimed = {_named(parts, name, spec) for name in asked.values() if name}
@@ -91,11 +91,8 @@ def _by_column(table: Table) -> dict[str, Table]:
 def _role(role: str, spec: DataSpec) -> str:
     found = next((each for each, words in ROLES.items() if role.casefold() in words), None)
     if found is None:
-        raise DataError(
-            f"unknown part {role!r} in --split{nearest(role, ROLES)}",
-            where=spec.source,
-            hint="write --split train=NAME,validation=NAME,test=NAME",
-        )
+        hint = "write --split train=NAME,validation=NAME,test=NAME"
+        return choose(role, ROLES, "part", spec.source, error=DataError, hint=hint)
     return found
 
 
@@ -106,11 +103,8 @@ def _named(parts: Parts, name: str, spec: DataSpec) -> str:
     stems = [each for each in parts if name.split(".", 1)[0] == each]
     if stems:
         return stems[0]
-    raise DataError(
-        f"no part {name!r}{nearest(name, parts)}; there are: {', '.join(parts)}",
-        where=spec.source,
-        hint="name one of these with --split",
-    )
+    hint = f"name one of these with --split: {', '.join(parts)}"
+    return choose(name, parts, "part", spec.source, error=DataError, hint=hint)
 
 
 def _recognised(names: Iterable[str], role: str, spec: DataSpec) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from liftune.errors import EXTRAS, ArtifactError, SpecError, nearest, need
+from liftune.errors import EXTRAS, ArtifactError, choose, need
 from liftune.evaluation.selective import cutoff_for
 from liftune.hardware.plan import PRECISIONS
 from liftune.inference.onnx_bundle import Bundle, is_bundle, refuse_options
@@ -252,12 +252,8 @@ def check_precision(name: str | None, known: Sequence[str]) -> None:
     Raises:
         SpecError: naming them.
     """
-    if name is not None and name not in known:
-        raise SpecError(
-            f"unknown precision {name!r}{nearest(name, known)}",
-            where="--precision",
-            hint=f"choose one of: {', '.join(known)}",
-        )
+    if name is not None:
+        choose(name, known, "precision", "--precision")
 
 
 def _plan(device: str | None, precision: str | None) -> Plan:

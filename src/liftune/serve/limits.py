@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from liftune.errors import SpecError, nearest
+from liftune.errors import SpecError, choose
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,7 @@ def limits_of(assignments: Sequence[str]) -> Limits:
     values: dict[str, int | float] = {}
     for each in assignments:
         name, _, value = each.partition("=")
-        if name not in types:
-            raise SpecError(
-                f"unknown limit {name!r}{nearest(name, types)}",
-                where="--limit",
-                hint=f"give NAME=VALUE with one of: {', '.join(types)}",
-            )
+        choose(name, types, "limit", "--limit", hint=f"give NAME=VALUE with one of: {', '.join(types)}")
         try:
             values[name] = types[name](value)
         except ValueError:

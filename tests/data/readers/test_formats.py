@@ -138,8 +138,8 @@ BROKEN = {
     "no json": ("x.jsonl", b"text,label\na,b\n", "line 1 is not JSON", "line 1"),
     "json list": ("x.json", b'[{"text": "a"}, 3]', "row 2 is a number", "x.json"),
     "broken json": ("x.json", b'[{"text": "a"},\n oops]', "not JSON", "line 2, character 2"),
-    "unknown": ("x.md", b"hello", "unknown kind of file: .md", "x.md"),
-    "workbook": ("x.xlsx", b"PK", "unknown kind of file: .xlsx", "x.xlsx"),
+    "unknown": ("x.md", b"hello", "unknown kind of file '.md'", "x.md"),
+    "workbook": ("x.xlsx", b"PK", "unknown kind of file '.xlsx'", "x.xlsx"),
 }
 
 

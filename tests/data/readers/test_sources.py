@@ -12,7 +12,7 @@ import pytest
 
 from liftune.data import SOURCES, load_data
 from liftune.data.readers import network
-from liftune.data.split_roles import choose
+from liftune.data.split_roles import assign_roles
 from liftune.errors import DataError, MissingExtra
 from liftune.spec import DataSpec
 
@@ -100,7 +100,7 @@ def test_two_files_for_one_part_must_be_told_apart(tmp_path):
 )
 def test_split_names_the_parts_outright(split, chosen):
     parts = dict.fromkeys(("train", "dev", "test", "extra"), lambda: None)
-    assert choose(parts, DataSpec(source="x", split=split)) == chosen
+    assert assign_roles(parts, DataSpec(source="x", split=split)) == chosen
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_split_names_the_parts_outright(split, chosen):
 def test_a_wrong_split_is_refused_with_the_nearest(split, what):
     parts = dict.fromkeys(("train", "test"), lambda: None)
     with pytest.raises(DataError) as caught:
-        choose(parts, DataSpec(source="x", split=split))
+        assign_roles(parts, DataSpec(source="x", split=split))
     assert what in caught.value.message
 
 
@@ -232,7 +232,7 @@ class TestHub:
     def test_split_names_a_hub_split(self, asked):
         self.answer = {"train": self.part(50, [0, 1]), "train_full": self.part(100, [0, 1])}
         assert counts("someone/set", split={"train": "train_full"}) == (80, 10, 10)
-        with pytest.raises(DataError, match="there are: train, train_full"):
+        with pytest.raises(DataError, match="train, train_full"):
             load_data(DataSpec(source="someone/set", split={"train": "nothing-like-it"}))
 
     def test_a_local_folder_wins_over_a_hub_name(self, asked, tmp_path, monkeypatch):

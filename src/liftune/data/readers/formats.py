@@ -16,7 +16,7 @@ from typing import Any
 from liftune.data.readers.delimited import read_delimited
 from liftune.data.readers.table import Fault, Table
 from liftune.data.readers.text_encoding import text_of, unpacked
-from liftune.errors import DataError, nearest
+from liftune.errors import DataError, choose, nearest
 
 Reader = Callable[[bytes, str, str], Table]
 
@@ -203,14 +203,10 @@ def read_bytes(data: bytes, filename: str, where: str, *, name: str = "rows") ->
         DataError: an extension that nothing reads, or contents that do not fit it.
     """
     kind = extension(filename)
-    if kind not in READERS:
-        raise DataError(
-            f"unknown kind of file: {kind or 'no extension'}{nearest(kind, READERS) if kind else ''}",
-            where=where,
-            hint="save the sheet as CSV (UTF-8)"
-            if kind.startswith(".xls")
-            else f"give one of {', '.join(READERS)}, plain or with .gz",
-        )
+    hint = f"give one of {', '.join(READERS)}, plain or with .gz"
+    if kind.startswith(".xls"):
+        hint = "save the sheet as CSV (UTF-8)"
+    choose(kind or "no extension", READERS, "kind of file", where, error=DataError, hint=hint)
     return READERS[kind](unpacked(data, where, gzipped=filename.lower().endswith(".gz")), name, where)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from liftune.data.readers.formats import READERS, extension, missing, read_bytes, read_file, stem
 from liftune.data.readers.table import Parts, Table, joined
-from liftune.errors import DataError, nearest
+from liftune.errors import DataError, choose
 from liftune.registry import Registry
 
 SAMPLE = "sample:"
@@ -113,12 +113,8 @@ def _sample(source: str) -> Parts:
     name = source.removeprefix(SAMPLE)
     shelf = files("liftune.data") / "sample"
     known = sorted(each.name for each in shelf.iterdir() if each.is_dir()) if shelf.is_dir() else []
-    if name not in known:
-        raise DataError(
-            f"no sample {name!r}{nearest(name, known)}",
-            where=source,
-            hint=f"choose one of: {', '.join(SAMPLE + each for each in known) or 'none are installed'}",
-        )
+    hint = f"choose one of: {', '.join(SAMPLE + each for each in known) or 'none are installed'}"
+    choose(name, known, "sample", source, error=DataError, hint=hint)
     return _parts_in(shelf / name, source)
 
 
