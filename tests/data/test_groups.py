@@ -103,7 +103,8 @@ def test_the_groups_column_is_no_text_unless_it_is_one_of_a_pair(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("group", "says"), [("authr", "unknown column 'authr', did you mean author"), ("label", "'label' cannot be two things")]
+    ("group", "says"),
+    [("authr", "unknown column 'authr', did you mean author"), ("label", "'label' cannot be two things")],
 )
 def test_a_column_that_cannot_be_the_group_is_refused(tmp_path, group, says):
     with pytest.raises(DataError, match=says):
