@@ -18,7 +18,6 @@ from liftune.evaluation.compare import compare
 from liftune.evaluation.compare_seeds import compare_seeds
 from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
 from liftune.evaluation.thresholds import Thresholds, choose_thresholds
-from liftune.hardware.measure import peak_mib
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison, Head, Interval, Seconds
 from liftune.records.calibration import Calibration, Decisions
@@ -118,6 +117,8 @@ class Ladder:
         Args:
             max_length: tokens kept of each row; None for a contender that reads all of it.
         """
+        from liftune.hardware.measure import peak_mib  # it imports torch, and reading a run needs none
+
         best = self.best(attempts)
         self._keep(name, best)
         evaluations = [
