@@ -166,7 +166,7 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_is_said_with_a_rate_to_try(
 def test_a_later_loss_that_is_no_number_keeps_the_best_epoch(model: Path, emotions: Path) -> None:
     classifier = tiny(model, load_data(DataSpec(source=str(emotions))))
     best = BestCheckpoint("accuracy", patience=2, epochs=3)
-    best.see(1, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
+    best.update(1, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
     best.diverged(2, 1e-3)
     assert "epoch 2" in best.stopped
 
@@ -187,11 +187,11 @@ def test_a_start_that_no_epoch_beats_is_kept(model: Path, emotions: Path) -> Non
 def test_the_end_of_a_short_schedule_is_waited_for_though_the_start_is_best(model: Path, emotions: Path) -> None:
     classifier = tiny(model, load_data(DataSpec(source=str(emotions))))
     best = BestCheckpoint("accuracy", patience=3, epochs=4)
-    best.start({"accuracy": 0.9}, classifier)
+    best.set_baseline({"accuracy": 0.9}, classifier)
     for epoch in range(1, 4):
-        best.see(epoch, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
+        best.update(epoch, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
         assert not best.stopped
-    best.see(4, {"accuracy": 0.9}, 1.0, 1.0, 8, classifier)
+    best.update(4, {"accuracy": 0.9}, 1.0, 1.0, 8, classifier)
     assert best.epoch == 4
 
 

@@ -1,10 +1,11 @@
-"""Start a fresh head's last layer from a linear fit on what it reads, not from random numbers.
+"""Initialise the last layer of a random head by a linear fit on its inputs.
 
 In: a Classifier that has not been trained, the splits.  Out: the same Classifier, its last layer fitted.
-Not here: the linear models (evidence/linear.py), which layer is the last (models/families.py), training (train.py).
+Not here: the linear models (baselines/linear_models.py), which layer is the last (models/families.py), training
+(loop.py).
 
-Probing first and tuning then reaches the same score in fewer epochs, and bends the body less where a random head would
-pull it everywhere (LP-FT: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features").
+Linear probing before fine-tuning reaches the same score in fewer epochs, and distorts the pretrained features less than
+a random head would (LP-FT: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features").
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from liftune.models.classifier import Classifier
 from liftune.tasks import task_of
 from liftune.types import FloatArray, IntArray
 
-#: Rows that are read for the fit: a start needs no more, and reading is a third of an epoch's time. Of long rows fewer
-#: are, as many as hold MOST_TOKENS, but LEAST_ROWS.
+#: Rows read for the fit: an initial head needs no more, and reading takes a third of an epoch's time. Of long rows
+#: fewer, as many as hold MOST_TOKENS, but at least LEAST_ROWS.
 LEAST_ROWS, MOST_ROWS, MOST_TOKENS = 1_000, 4_000, 300_000
-#: Inverse strengths (scikit-learn's C) along the path. Validation chooses by the loss, not by the run's metric: a head
-#: that is right but far too sure has steep weights, which would tear at the body.
+#: Inverse strengths (scikit-learn's C) along the path. The loss on validation chooses, not the
+#: run's metric: a head that is right but far too confident has large weights, and with them large gradients.
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
 
 
 def init_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | None:
-    """Fit the last layer on its inputs, and put the fit in its place.
+    """Fit the last layer on its inputs, and set its weights to the fit.
 
     Args:
         seed: of the sample of train.
@@ -40,7 +41,7 @@ def init_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | 
     if classifier.backbone.head == "trained":
         return None
     rows = _sample(classifier.encode(splits.train.rows).lengths, seed)
-    # With dropout: a fit on clean inputs may lean on small differences between large numbers, which dropout drowns.
+    # With dropout: a fit on clean inputs may depend on small differences between large numbers, which dropout hides.
     inputs = classifier.final_inputs([splits.train.rows[i] for i in rows], dropout=True)
     scale = Scale.learn("none", inputs)
     mean, spread = classifier.target_scale
@@ -49,7 +50,7 @@ def init_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | 
     def scaled(targets: NDArray[np.float64]) -> NDArray[np.float64]:
         return (targets - mean) / spread if task.scales_targets else targets
 
-    chosen = choose_strength(
+    best = choose_strength(
         (scale(inputs), scaled(splits.encoded(splits.train)[rows])),
         (scale(classifier.final_inputs(splits.validation.rows)), scaled(splits.encoded(splits.validation))),
         splits.outputs,
@@ -57,11 +58,11 @@ def init_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | 
         METRICS[task.selection_metric],
         STRENGTHS,
     )
-    fitted = scale.fold(chosen.model)
+    layer = scale.fold(best.model)
     if not classifier.has_output_bias:
-        fitted = without_bias(fitted, inputs.mean(axis=0))
-    classifier.set_final_layer(fitted.weight, fitted.bias)
-    return fitted
+        layer = without_bias(layer, inputs.mean(axis=0))
+    classifier.set_final_layer(layer.weight, layer.bias)
+    return layer
 
 
 def _sample(lengths: IntArray, seed: int) -> IntArray:
@@ -76,6 +77,6 @@ def _sample(lengths: IntArray, seed: int) -> IntArray:
 
 
 def without_bias(model: Linear, centre: FloatArray) -> Linear:
-    """The same answers at the mean input (D,), from the weight alone: b x'c / c'c stands for the bias b."""
+    """The same logits at the mean input (D,), from the weight alone: b x'c / c'c stands for the bias b."""
     weight = model.weight + np.outer(model.bias, centre) / max(float(centre @ centre), 1e-12)
     return Linear(np.asarray(weight, dtype=np.float32), np.zeros_like(model.bias))

@@ -1,8 +1,8 @@
 """The training loop, readable top to bottom.
 
 In: a Classifier, the rows, a Schedule.  Out: the same Classifier at its best epoch, and a TrainLog.
-Not here: how many steps (schedule.py), which epoch is kept (best.py), which parameters are trained (models/), the loss
-(models/objective.py), which rows go through the model together (passes.py), what a run does around it (run.py).
+Not here: how many steps (schedule.py), which epoch is kept (early_stopping.py), which parameters are trained (models/),
+the loss (loss.py), which rows go through the model together (micro_batches.py), what a run does around it (workflows/).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def train(
     events: Events = NOBODY_LISTENS,
     teacher: SoftLabels | None = None,
 ) -> TrainLog:
-    """Tune the classifier on train; leave it at the epoch that validation likes best, the start being one of them.
+    """Tune the classifier on train; leave it at the best epoch on validation, epoch 0 included.
 
     Args:
         metric: chooses the epoch.
@@ -69,8 +69,8 @@ def train(
         init_head(classifier, splits, seed=seed)
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
     if classifier.backbone.head == "trained" or spec.head == "fitted":  # a random head has nothing to lose
-        best.start(scored(classifier, splits), classifier)
-        events.send(best.newest())
+        best.set_baseline(scored(classifier, splits), classifier)
+        events.send(best.summary())
     taught = 0
     steps = 0
     for epoch in range(1, schedule.epochs + 1):
@@ -83,9 +83,9 @@ def train(
         if not math.isfinite(losses[-1]):
             best.diverged(epoch, schedule.learning_rate)
             break
-        found = scored(classifier, splits)
-        best.see(epoch, found, float(np.mean(losses)), seconds, len(loop.rows), classifier)
-        events.send(best.newest())
+        scores = scored(classifier, splits)
+        best.update(epoch, scores, float(np.mean(losses)), seconds, len(loop.rows), classifier)
+        events.send(best.summary())
         if best.stopped:
             break
         if teacher and loop.taught and best.latest >= teacher.score:

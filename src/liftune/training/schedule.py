@@ -1,7 +1,7 @@
-"""How many steps, how large, how fast, and when to stop: what was asked for, and what the rows say where nothing was.
+"""How many steps, how large, at which learning rate, and when to stop: as asked, else from the number of rows.
 
-In: a TrainSpec, how many train rows.  Out: a Schedule.
-Not here: the loop that follows it (train.py).
+In: a TrainSpec, the number of train rows.  Out: a Schedule.
+Not here: the loop that follows it (loop.py).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from liftune.spec import TrainSpec
 #: they would make more than MOST_ROW_VISITS.
 LEAST_ROW_VISITS, MOST_ROW_VISITS = 6_400, 32_000
 EPOCHS = (4, 30)
-#: Without --batch-size: rows of one step, and of one where there are MANY_ROWS and so steps enough. Larger products are
-#: nearer to the machine's rate. A learning rate that was not asked for goes with the square root of the rows (Malladi
-#: et al. 2022, "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms").
+#: Without --batch-size: rows of a step, and of a step where there are MANY_ROWS, and so steps enough. Larger matrix
+#: products come nearer to the machine's speed. A default learning rate grows with the square root of the batch size
+#: (Malladi et al. 2022, "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms").
 STEP, LARGE_STEP, MANY_ROWS = 16, 32, 10_000
 LARGE_STEP_RATE = 1.4
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How many steps, how large, how fast."""
+    """Epochs, steps, batch size and learning rate."""
 
     epochs: int
     batch_size: int
@@ -55,7 +55,7 @@ class Schedule:
 
 
 def default_epochs(rows: int) -> int:
-    """Few rows are seen often, many rows seldom.
+    """Many epochs for few rows, few for many.
 
     >>> [default_epochs(rows) for rows in (100, 500, 1_080, 5_000, 16_000, 25_000, 100_000)]
     [30, 13, 6, 4, 2, 2, 2]
@@ -74,8 +74,8 @@ def step_rows(spec: TrainSpec, rows: int) -> int:
 
 
 def default_patience(epochs: int) -> int:
-    """Epochs without a better one before training stops. Short schedules run to their end: the last epochs, whose rate
-    falls to nought, are often the best.
+    """Epochs without a better one before training stops. Short schedules run to the end: the last epochs, whose
+    learning rate falls to zero, are often the best.
 
     >>> [default_patience(epochs) for epochs in (4, 6, 13, 30)]
     [3, 3, 4, 10]

@@ -1,7 +1,7 @@
-"""How fast tuning was, against what the machine could do.
+"""How fast training was, compared with what the machine can do.
 
 In: training logs, the model's shapes, the plan.  Out: a Speed.
-Not here: the count of arithmetic (hardware/flops.py), measuring (hardware/probe.py), training (train.py).
+Not here: counting operations (hardware/flops.py), measuring the machine (hardware/measure.py), training (loop.py).
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from liftune.hardware.plan import Plan
 from liftune.models.methods.base import Method
 from liftune.records.training import Speed, TrainLog
 
-#: Which products each kind of method cannot do without.
+#: Which matrix products each kind of method needs.
 _PASSES: dict[str, Passes] = {"peft": "frozen", "full": "trained", "probe": "forward"}
 
 
 def speed_of(logs: Sequence[TrainLog], rows: int, *, shapes: Shapes, method: Method, plan: Plan) -> Speed | None:
-    """The speed of optimisation over all seeds; None where nothing was timed.
+    """The speed of training over all seeds; None where nothing was timed.
 
     Args:
-        rows: train's.
-        shapes: the model's.
-        plan: by which it was trained.
+        rows: of train.
+        shapes: of the model.
+        plan: of the training.
     """
     seconds = sum(log.seconds for log in logs)
     tokens = sum(log.tokens for log in logs)
