@@ -80,7 +80,7 @@ def once(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def switched_off(value: Any) -> Any:
-    """None for a number: nought.
+    """'none' for a number: zero.
 
     >>> switched_off("none"), switched_off("0.9")
     (0.0, '0.9')
@@ -89,7 +89,7 @@ def switched_off(value: Any) -> Any:
 
 
 def similarity(value: float) -> float:
-    """A threshold of similarity: nought for none, or 0.5 to 1; below a half, texts that share little would count."""
+    """A threshold of similarity: zero for none, or 0.5 to 1; below a half, texts that share little would count."""
     if value != 0 and not 0.5 <= value <= 1:
         raise ValueError(f"a similarity from 0.5 to 1, or none, is wanted, not {value:g}")
     return value

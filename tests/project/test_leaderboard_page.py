@@ -25,7 +25,7 @@ def maker() -> Any:
     return module
 
 
-def standing(contender: str, score: float, rank: int, **more: Any) -> LeaderboardRow:
+def row(contender: str, score: float, rank: int, **more: Any) -> LeaderboardRow:
     interval = Interval(value=score, low=score - 0.1, high=score + 0.1)
     return LeaderboardRow(model="minilm", contender=contender, tuned=True, rank=rank, score=interval, seeds=3, **more)
 
@@ -52,8 +52,8 @@ def sweep_of(data: str, *rows: LeaderboardRow, lacking: str = "") -> tuple[Sweep
 
 def test_the_page_holds_every_set_and_the_means_over_those_that_all_have(maker: Any) -> None:
     costs = {"train_seconds": 4.0, "adapter_bytes": 1_400_000}
-    first = sweep_of("/data/emotion", standing("lora", 0.6, 1, **costs), standing("ia3", 0.5, 2), standing("x", 0.4, 3))
-    second = sweep_of("/data/trec6", standing("ia3", 0.9, 1), standing("lora", 0.8, 1, **costs), lacking="hra")
+    first = sweep_of("/data/emotion", row("lora", 0.6, 1, **costs), row("ia3", 0.5, 2), row("x", 0.4, 3))
+    second = sweep_of("/data/trec6", row("ia3", 0.9, 1), row("lora", 0.8, 1, **costs), lacking="hra")
     text = maker.page([first, second], "One thread.")
     assert "| `lora` | 0.700 | 1.0 | 0.600 (1) | 0.800 (1) | 4.0 | - | 0 | 1.34 MiB |" in text
     assert text.index("| `lora` | 0.7") < len(text)

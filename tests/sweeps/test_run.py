@@ -71,7 +71,7 @@ def spy(monkeypatch: pytest.MonkeyPatch, before: Callable[[Cell], None]) -> list
 # The grid -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_cell_is_tuned_once_seed_by_seed_and_ranked_beside_the_rungs(
+def test_every_cell_is_tuned_once_seed_by_seed_and_ranked_beside_the_baselines(
     ask: Callable[..., SweepSpec], tuned: list[str], tmp_path: Path
 ) -> None:
     record = sweep(ask())
@@ -97,10 +97,10 @@ def test_a_cell_is_what_tune_finds(ask: Callable[..., SweepSpec], tmp_path: Path
     run = spec.run_of(Cell(spec.models[0], "lora", 1)).model_copy(update={"out": str(tmp_path / "run")})
     from liftune.workflows.tune import tune
 
-    rung = next(each for each in tune(run).contenders if each.name == "tuned")
-    assert cell.metrics == rung.metrics
-    assert cell.validation == rung.validation
-    assert cell.trainable_parameters == rung.trainable_parameters
+    contender = next(each for each in tune(run).contenders if each.name == "tuned")
+    assert cell.metrics == contender.metrics
+    assert cell.validation == contender.validation
+    assert cell.trainable_parameters == contender.trainable_parameters
 
 
 def test_several_models_are_crossed_with_the_methods(ask: Callable[..., SweepSpec]) -> None:
@@ -172,7 +172,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(
     assert not (tmp_path / "sweep" / "sweep.json").exists()
     before = (tmp_path / "sweep" / "distilbert" / "lora-0.json").read_bytes()
     second = spy(monkeypatch, lambda cell: None)
-    monkeypatch.setattr(sweeping, "run_shared_baselines", None)  # the rungs stand on the disk
+    monkeypatch.setattr(sweeping, "run_shared_baselines", None)  # the baselines are on the disk
     whole = sweep(ask())
     assert second == ["lora-1", "ia3-1"]
     assert (tmp_path / "sweep" / "distilbert" / "lora-0.json").read_bytes() == before
@@ -278,7 +278,7 @@ def test_a_full_disk_ends_the_sweep(ask: Callable[..., SweepSpec], monkeypatch: 
         sweep(ask())
 
 
-# Standings, table and picture ---------------------------------------------------------------------------------------
+# Leaderboard, table and plot -----------------------------------------------------------------------------------------
 
 
 def test_the_front_is_what_nothing_beats_at_its_cost() -> None:
@@ -289,13 +289,13 @@ def test_the_front_is_what_nothing_beats_at_its_cost() -> None:
         assert on != beaten
 
 
-def standing(contender: str, score: float | None, **costs: Any) -> LeaderboardRow:
+def row(contender: str, score: float | None, **costs: Any) -> LeaderboardRow:
     found = Interval(value=score) if score is None else Interval(value=score, low=score - 0.05, high=score + 0.05)
     return LeaderboardRow(model="m", contender=contender, tuned=True, rank=1, score=found, seeds=1, **costs)
 
 
 def test_a_cost_that_is_unknown_is_on_no_front_and_lower_is_better_turns_the_front() -> None:
-    found = [standing("a", 0.9, train_seconds=10.0), standing("b", 0.5, train_seconds=1.0), standing("c", 0.95)]
+    found = [row("a", 0.9, train_seconds=10.0), row("b", 0.5, train_seconds=1.0), row("c", 0.95)]
     assert [each.fronts for each in pareto_fronts(found, 1.0)] == [("seconds",), ("seconds",), ()]
     assert [each.fronts for each in pareto_fronts(found, -1.0)] == [(), ("seconds",), ()]
 
@@ -319,7 +319,7 @@ def test_costs_are_means_over_seeds() -> None:
 
 @pytest.fixture(scope="module")
 def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> SweepRecord:
-    """A record as a sweep leaves it, without one: standings alone."""
+    """A record as a sweep leaves it, without one: its leaderboard alone."""
     from liftune.records.base import RowCounts
     from liftune.records.data import Audit
 
@@ -328,7 +328,7 @@ def finished(models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         sweep="s", data="x/<b>&data", task=TaskKind.SINGLE_LABEL, labels=("a", "b"), partial=True, audit=Audit(),
         rows=RowCounts(train=10, validation=5, test=20), metric="accuracy", data_fingerprint="f", baselines=(),
         cells=(),
-        leaderboard=pareto_fronts([standing("lora", 0.8, **costs), standing("ia3", None, **costs)], 1.0),
+        leaderboard=pareto_fronts([row("lora", 0.8, **costs), row("ia3", None, **costs)], 1.0),
         chosen="lora on m",
     )  # fmt: skip
 
@@ -419,7 +419,7 @@ def test_cells_side_by_side_are_those_one_after_the_other(ask: Callable[..., Swe
     assert {cell.state for cell in together.cells} == {"done"}
 
 
-def test_the_rung_and_the_method_of_one_name_both_stand(ask: Callable[..., SweepSpec]) -> None:
+def test_the_baseline_and_the_method_of_one_name_are_both_listed(ask: Callable[..., SweepSpec]) -> None:
     """The probe on frozen features and the model's own head tuned are two contenders."""
     record = sweep(ask("probe", seeds="0"))
     assert {("probe", False), ("probe (tuned)", True)} <= {(each.contender, each.tuned) for each in record.leaderboard}
