@@ -1,7 +1,7 @@
-"""What is asked for: frozen, checked, written to disk beside the result.
+"""The options of a run: frozen, checked, written to disk beside the result.
 
 In: options from the command line, Python or a TOML/JSON file.  Out: a RunSpec, or one SpecError that lists every fault.
-Not here: what was found (record/), defaults that depend on the method (models/methods.py).
+Not here: results (records/), defaults that depend on the method (models/methods/registry.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from liftune.records.upgrade import upgrade
 from liftune.tasks.base import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
-#: Stands for a source where rows are handed over in Python.
+#: The source of rows that were passed in Python.
 IN_MEMORY = "(rows in memory)"
 DEFAULT_MODEL = "minilm"
 
@@ -62,13 +62,13 @@ def names(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         value = tuple(value)
         if "none" in value and len(value) > 1:
-            raise ValueError("none stands alone, not beside names")
+            raise ValueError("give either none or names, not both")
         return () if value == ("none",) else value
     return value
 
 
 def once(values: tuple[int, ...]) -> tuple[int, ...]:
-    """The values, if none occurs twice: a seed that is used again only repeats its numbers.
+    """The values, if none occurs twice: a seed used again only repeats its results.
 
     >>> once((0, 1))
     (0, 1)
@@ -91,7 +91,7 @@ def switched_off(value: Any) -> Any:
 def similarity(value: float) -> float:
     """A threshold of similarity: zero for none, or 0.5 to 1; below a half, texts that share little would count."""
     if value != 0 and not 0.5 <= value <= 1:
-        raise ValueError(f"a similarity from 0.5 to 1, or none, is wanted, not {value:g}")
+        raise ValueError(f"a similarity must be none or from 0.5 to 1, not {value:g}")
     return value
 
 
@@ -104,14 +104,18 @@ Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 class Spec(BaseModel):
     """Base of every spec: frozen, and strict about names."""
 
-    # Built when first checked, so that `liftune --help` need not wait for it.
+    # Built when first checked, so that `liftune --help` does not wait for it.
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
     )
 
     @classmethod
     def checked(cls, values: dict[str, Any], *, where: str | None = None) -> Self:
-        """Build, or raise one SpecError that lists every fault."""
+        """A spec of these values.
+
+        Raises:
+            SpecError: lists every fault.
+        """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -121,116 +125,116 @@ class Spec(BaseModel):
 
 
 def _option(path: tuple[str, ...]) -> str:
-    """The field at a path, as the command line calls it where it is an option."""
-    option = next((name for name, home in OPTIONS.items() if path[:2] == home), None)
+    """The field at a path, by its name on the command line where it is an option."""
+    option = next((name for name, place in OPTIONS.items() if path[:2] == place), None)
     return f"--{option.replace('_', '-')}" if option else ".".join(path)
 
 
 class DataSpec(Spec):
-    """Which rows, and how to read them."""
+    """The data, and how to read them."""
 
     source: str = DEFAULT_DATA
     """A file, a folder, a hub id ID[:CONFIG][@REVISION], or sample:NAME."""
     task: TaskKind | None = None
-    """single_label, multi_label or regression; recognised from the labels if not given."""
+    """single_label, multi_label or regression. Default: inferred from the labels."""
     text: str | None = None
-    """Column that holds the text; found by its name if not given."""
+    """Column with the text. Default: found by its name."""
     text_pair: str | None = None
-    """Column that holds the second text of a pair."""
+    """Column with the second text of a pair."""
     label: str | None = None
-    """Column that holds the label, the labels or the number."""
+    """Column with the label, the list of labels or the number. Default: found by its name."""
     train_rows: Positive | None = None
-    """Tune on a stratified sample of this many rows; marks the run partial."""
+    """Train on a stratified sample of this many rows. The report marks such a run as partial."""
     test_rows: Positive | None = None
-    """Test on a stratified sample of this many rows; marks the run partial."""
+    """Test on a stratified sample of this many rows. The report marks such a run as partial."""
     validation: str | None = None
-    """A file of validation rows."""
+    """File with the validation rows."""
     test: str | None = None
-    """A file of test rows."""
+    """File with the test rows."""
     split: Pairs = {}
-    """Which split is which: train=NAME,validation=NAME,test=NAME."""
+    """Which part of the data has which role: train=NAME,validation=NAME,test=NAME."""
     skip_bad_rows: bool = False
-    """Drop and count rows without text or label instead of refusing them."""
+    """Drop rows without text or label, and report how many, instead of stopping."""
     group: str | None = None
-    """Column of an author or a document: its rows stay in one part and are resampled together."""
+    """Column with the author, document or other group. Rows of a group stay in the same split and are resampled
+    together."""
     near_duplicates: Annotated[float, BeforeValidator(switched_off), AfterValidator(similarity)] = 0.8
-    """Least similarity, 0.5 to 1, of rows that count as near duplicates; none looks for none."""
+    """Similarity, 0.5 to 1, from which on two rows count as near duplicates. none: do not look for them."""
     seed: Seed = 0
-    """Seed of carving and sampling rows."""
+    """Seed for splitting and sampling rows."""
 
 
 class ModelSpec(Spec):
-    """Which pretrained model."""
+    """The pretrained model."""
 
     name: str = DEFAULT_MODEL
     """minilm, a hub id ID[@REVISION], or a local folder."""
     label_map: Pairs = {}
-    """The trained head's names for your labels: neg=NEGATIVE,pos=POSITIVE."""
+    """Your labels and the names that the model's own head has for them: neg=NEGATIVE,pos=POSITIVE."""
     max_length: Positive | None = None
-    """Tokens kept of each row; at most the model's own limit, 512 if not given."""
+    """Longest input in tokens; longer rows are truncated. Default: 512, or the model's limit if lower."""
     device: str | None = None
-    """cpu, cuda, cuda:1, mps; the best one here if not given."""
+    """cpu, cuda, cuda:1 or mps. Default: the best one on this machine."""
     trust_remote_code: bool = False
-    """Run the code that comes with the model."""
+    """Run Python code that comes with the model."""
 
 
 class MethodSpec(Spec):
     """How to tune."""
 
     name: str = "lora"
-    """Tuning method; `liftune list methods` prints them."""
+    """Tuning method. `liftune list methods` lists them."""
     options: Annotated[dict[str, Any], BeforeValidator(pairs)] = {}
-    """An option of the method, KEY=VALUE, such as rank=16; may be repeated."""
+    """Set an option of the method: KEY=VALUE, such as rank=16. May be repeated."""
 
 
 class TrainSpec(Spec):
-    """How long and how fast to tune."""
+    """Training."""
 
     epochs: Positive | None = None
-    """Passes over train at most; the best by validation is kept. By the number of rows if not given."""
+    """Maximum number of epochs; the best one on validation is kept. Default: depends on the number of train rows."""
     batch_size: Positive | None = None
-    """Rows of one optimizer step; 16 if not given, and 32 at 1.4 times the rate from 10,000 train rows on."""
+    """Rows per optimizer step. Default: 16; from 10,000 train rows on 32, with 1.4 times the default learning rate."""
     lr: Annotated[float, Field(gt=0, lt=10)] | None = None
-    """Peak learning rate; the method's own if not given."""
+    """Peak learning rate. Default: the method's."""
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.06
-    """Share of the steps in which the learning rate rises."""
+    """Share of the steps with linear warm-up."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """AdamW's, on matrices."""
+    """Weight decay of AdamW, for matrices only."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Gradients are scaled down to this norm."""
+    """Clip gradients to this norm."""
     patience: Positive | None = None
-    """Epochs without a better validation score before training stops; a third of all, and at least 3, if not
-    given."""
+    """Stop after this many epochs without a better validation score. Default: a third of the epochs, at least 3."""
     head: Literal["fitted", "random"] = "fitted"
-    """How a fresh head starts: fitted to what it reads of the frozen model, or random."""
+    """Initial weights of a new classification head: fitted by a linear model on frozen features, or random."""
     teacher_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of each target that comes from the stronger of tf-idf and probe, fitted without the row; 0 learns from
-    labels alone."""
+    """Weight of soft labels in each target: out-of-fold predictions of the better of tf-idf and probe. 0: labels
+    only."""
     class_weights: bool = False
-    """Weigh each label by the inverse of its frequency in train."""
+    """Weight each label by its inverse frequency in train."""
     seeds: Annotated[tuple[Seed, ...], BeforeValidator(numbers), AfterValidator(once), Field(min_length=1)] = (0,)
-    """Tune once a seed: 0,1,2."""
+    """Train once for each of these seeds: 0,1,2."""
     accelerations: Names | None = None
-    """What makes tuning fast, just these by name, or none; what suits the machine if not given. `liftune list
-    accelerations` prints them."""
+    """Use exactly these accelerations, or none. Default: those that suit the machine. `liftune list
+    accelerations` lists them."""
 
 
 class EvalSpec(Spec):
-    """What to compare, and by which measure."""
+    """What to compare, and by which metric."""
 
     metric: str | None = None
-    """Chooses the epoch and decides the verdict; the task's own if not given."""
+    """Metric that selects the epoch and decides the verdict. Default: depends on the task."""
     with_full: bool = False
-    """Add full fine-tuning to the ladder."""
+    """Also run full fine-tuning, for comparison."""
     folds: Annotated[int, Field(ge=2, le=50)] | None = None
-    """Answer every row out of fold, in this many folds, where test rows would be too few; then tune on all rows."""
+    """Cross-validate in this many folds, so that every row is a test row; then tune on all rows. For small data."""
     curve: bool = False
-    """Tune on ever more of train too, to say whether more data or a bigger base is the next step; about doubles the
-    time."""
+    """Also train on growing parts of train, to estimate whether more data or a larger model would help. About doubles
+    the time."""
 
 
 class RunSpec(Spec):
-    """Everything that `liftune tune` was asked for."""
+    """All options of `liftune tune`."""
 
     data: DataSpec = Field(default_factory=DataSpec)
     model: ModelSpec = Field(default_factory=ModelSpec)
@@ -238,7 +242,7 @@ class RunSpec(Spec):
     train: TrainSpec = Field(default_factory=TrainSpec)
     evaluation: EvalSpec = Field(default_factory=EvalSpec)
     out: str | None = None
-    """Folder of the run; a new one under runs/ if not given."""
+    """Folder for the run. Default: a new one under runs/."""
 
     @classmethod
     def of(cls, **options: Any) -> RunSpec:
@@ -251,11 +255,11 @@ class RunSpec(Spec):
         for name, value in options.items():
             choose(name, OPTIONS, "option")
             if value is not None:
-                room, *field = OPTIONS[name]
+                section, *field = OPTIONS[name]
                 if field:
-                    values.setdefault(room, {})[field[0]] = value
+                    values.setdefault(section, {})[field[0]] = value
                 else:
-                    values[room] = value
+                    values[section] = value
         return cls.checked(values)
 
     @classmethod
@@ -273,17 +277,17 @@ class RunSpec(Spec):
 
 
 def _options() -> dict[str, tuple[str, ...]]:
-    """Option -> where it lives in a RunSpec, read off the specs themselves."""
-    called = {("data", "source"): "data", ("data", "seed"): "split_seed", ("model", "name"): "model"}
-    called |= {("method", "name"): "method", ("method", "options"): "set"}
-    homes: dict[str, tuple[str, ...]] = {}
-    for room, info in RunSpec.model_fields.items():
+    """Option -> its place in a RunSpec, read off the specs themselves."""
+    renamed = {("data", "source"): "data", ("data", "seed"): "split_seed", ("model", "name"): "model"}
+    renamed |= {("method", "name"): "method", ("method", "options"): "set"}
+    places: dict[str, tuple[str, ...]] = {}
+    for section, info in RunSpec.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, Spec):
             for field in info.annotation.model_fields:
-                homes[called.get((room, field), field)] = (room, field)
+                places[renamed.get((section, field), field)] = (section, field)
         else:
-            homes[room] = (room,)
-    return homes
+            places[section] = (section,)
+    return places
 
 
 #: Every option of `tune` -> its place in a RunSpec. The command line and `liftune.tune` share these names.
@@ -291,16 +295,16 @@ OPTIONS = _options()
 
 
 def command_line(spec: RunSpec) -> str:
-    """The `liftune tune` line that asks for this spec; what is as by default is left out.
+    """The `liftune tune` command of this spec; defaults are left out.
 
     >>> command_line(RunSpec.of(data="my rows.csv", seeds="0,1", set=["rank=4"], with_full=True))
     "liftune tune 'my rows.csv' --set rank=4 --seeds 0,1 --with-full"
     """
     words = ["liftune", "tune"]
-    for name, (room, *field) in OPTIONS.items():
-        home = getattr(spec, room) if field else spec
-        asked = field[0] if field else room
-        value, default = getattr(home, asked), type(home).model_fields[asked].get_default(call_default_factory=True)
+    for name, (section, *fields) in OPTIONS.items():
+        owner = getattr(spec, section) if fields else spec
+        field = fields[0] if fields else section
+        value, default = getattr(owner, field), type(owner).model_fields[field].get_default(call_default_factory=True)
         option = f"--{name.replace('_', '-')}"
         if name == "data":
             words.append(str(value))
