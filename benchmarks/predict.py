@@ -155,10 +155,9 @@ def pipeline(run: str) -> Turn:
 
     from liftune.models.adapter_io import read_card
     from liftune.models.checkpoint import locate
-    from liftune.run_folder import adapter_folder
+    from liftune.inference.predictor import locate_model
 
-    folder = adapter_folder(run)
-    assert folder is not None
+    folder = locate_model(run).folder
     card = read_card(folder)
     base = locate(card.base).source
     names = dict(enumerate(card.labels))
