@@ -153,9 +153,9 @@ def pipeline(run: str) -> Turn:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers import pipeline as make
 
+    from liftune.inference.predictor import locate_model
     from liftune.models.adapter_io import read_card
     from liftune.models.checkpoint import locate
-    from liftune.inference.predictor import locate_model
 
     folder = locate_model(run).folder
     card = read_card(folder)
