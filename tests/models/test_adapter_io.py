@@ -92,7 +92,7 @@ def test_the_proof_fails_where_a_trained_part_is_not_in_the_folder(base: Path, f
     weights = load_file(path)
     weights["base_model.model.classifier.weight"] += 0.01
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(ArtifactError, match="does not answer as the model that was trained"):
+    with pytest.raises(ArtifactError, match="does not predict what the trained model does"):
         verify_saved_adapter(tuned(base), folder, ROWS)
 
 

@@ -159,7 +159,7 @@ def verify_saved_adapter(
     tolerance = TOLERANCE[classifier.plan.dtype] * max(1.0, float(np.abs(live).max(initial=0.0)))
     if not gap <= tolerance:  # so that a NaN fails too
         raise ArtifactError(
-            f"the saved adapter does not answer as the model that was trained: a logit differs by {gap:.3g}",
+            f"the saved adapter does not predict what the trained model does: a logit differs by {gap:.3g}",
             where=str(folder),
             hint="do not use this adapter; report the model and the method as a defect of liftune",
         )

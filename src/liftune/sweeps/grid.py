@@ -122,10 +122,10 @@ class Cell:
 
 def _numbered(names: Sequence[str]) -> list[str]:
     """The names, with -2 appended to the second of equals, and so on."""
-    distinct: list[str] = []
+    unique: list[str] = []
     for name in names:
         number = 1
-        while (name if number == 1 else f"{name}-{number}") in distinct:
+        while (name if number == 1 else f"{name}-{number}") in unique:
             number += 1
-        distinct.append(name if number == 1 else f"{name}-{number}")
-    return distinct
+        unique.append(name if number == 1 else f"{name}-{number}")
+    return unique

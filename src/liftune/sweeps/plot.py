@@ -83,13 +83,13 @@ def _panel(axes: Any, record: SweepRecord, cost: Cost) -> None:
 
 def _points(record: SweepRecord, cost: Cost) -> list[tuple[LeaderboardRow, tuple[float, float]]]:
     """Each row that has this cost and a score, with its place in the panel."""
-    found = [
+    points = [
         (each, (float(amount) / _UNITS[cost], each.score.value))
         for each in record.leaderboard
         if (amount := getattr(each, COSTS[cost])) is not None and each.score.value is not None
     ]
-    middle = float(np.median([place[0] for _, place in found])) if found else 0.0
-    return [(each, place) for each, place in found if place[0] > middle * _LEAST_SHARE]
+    middle = float(np.median([place[0] for _, place in points])) if points else 0.0
+    return [(each, place) for each, place in points if place[0] > middle * _LEAST_SHARE]
 
 
 def _reach(each: LeaderboardRow) -> Any:
