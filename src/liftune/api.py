@@ -1,4 +1,4 @@
-"""The Python door: the command line's verbs, with the same options by the same names.
+"""The Python API: the commands of the command line as functions, with the same options by the same names.
 
 In: options.  Out: records, predictors, inspections.  Not here: any work; each verb builds a spec and makes one call.
 """
@@ -79,7 +79,7 @@ def tune(
     The others are those of `liftune tune --help`; None takes the default.
 
     Returns:
-        what was found; `record.run` is the folder, for `liftune.load`.
+        the record of the run; `record.run` is its folder, for `liftune.load`.
 
     Raises:
         LiftuneError: anything that you can fix, with message, where and hint.
@@ -126,8 +126,8 @@ def load(
 
     Args:
         precision: float32, bfloat16 or fastest; see `liftune predict --help`.
-        min_precision: leave rows without a label where the model is too unsure for this share of its answers to be
-            right; see `liftune predict --help`.
+        min_precision: leave rows without a label where the model is too unsure for this share of its predictions to
+            be right; see `liftune predict --help`.
     """
     from liftune.inference.predictor import load_predictor
 
@@ -222,25 +222,27 @@ def doctor(
     """What was measured on this machine and what the plan would be, for a model and data: `liftune doctor`.
 
     Args:
-        data: rows to look at, with the model; None looks at none.
-        model: None looks at the machine alone, or with data at the default model.
-        remeasure: measure again what was measured before.
+        data: a data set to plan for; None plans for none.
+        model: None looks at the machine only, or with data at the default model.
+        remeasure: ignore earlier measurements.
         options: data and model options of `tune`, batch_size and accelerations.
     """
     need(*EXTRAS["tune"])
-    from liftune.workflows.doctor import run_doctor as look
+    from liftune.workflows.doctor import run_doctor
 
-    return look(RunSpec.of(data=data, model=None if model is None else str(model), **options), remeasure=remeasure)
+    return run_doctor(
+        RunSpec.of(data=data, model=None if model is None else str(model), **options), remeasure=remeasure
+    )
 
 
 def render(run: str | Path, *, format: str = "md") -> str:
-    """What a run found, as Markdown, HTML or JSON: `liftune report`, whose name is a package of ours in Python.
+    """The report of a run as Markdown, HTML or JSON: `liftune report`. In Python `liftune.report` is a package.
 
     Args:
         format: md, html or json.
     """
     from liftune.run_folder import RunFolder
-    from liftune.workflows.report import FORMATS, format_of, look_into
+    from liftune.workflows.report import FORMATS, format_of, read_run
 
-    told = FORMATS[format_of(format, None) or "md"]
-    return told(*look_into(RunFolder.open(run)))
+    to_text = FORMATS[format_of(format, None) or "md"]
+    return to_text(*read_run(RunFolder.open(run)))

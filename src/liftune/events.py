@@ -27,7 +27,7 @@ class StageStarted:
 
     stage: str
     doing: str = ""
-    """What a person is told of it; empty where its other events say enough."""
+    """A line to show; empty where other events show enough."""
 
     def deliver(self, listener: Listener) -> None:
         """Call the listener."""

@@ -41,8 +41,8 @@ def test_rows_of_a_group_are_answered_by_fits_without_the_group() -> None:
     authors = np.repeat(np.arange(20), 3)
     splits = splits_of(SINGLE, [LABELS[i % 3] for i in authors])
     grouped = replace(splits, train=replace(splits.train, groups=tuple(map(str, authors))))
-    pupil = BaselineFit("probe", np.eye(20, dtype=np.float32)[authors], 100.0, (1.0, 0.0))
-    taught = [make_soft_labels([pupil], each) for each in (splits, grouped)]
+    fit = BaselineFit("probe", np.eye(20, dtype=np.float32)[authors], 100.0, (1.0, 0.0))
+    taught = [make_soft_labels([fit], each) for each in (splits, grouped)]
     targets = splits.encoded(splits.train)
     seen, unseen = (float((each.expected.argmax(axis=1) == targets).mean()) for each in taught if each)
     assert seen > 0.8
@@ -84,9 +84,9 @@ def test_the_temperature_is_what_the_logits_were_multiplied_by() -> None:
 
 def test_the_rung_that_validation_likes_better_teaches(emotions: Path) -> None:
     splits = load_data(DataSpec(source=str(emotions)))
-    pupil = tfidf(splits).pupil(splits.train.rows)
+    fit = tfidf(splits).baseline_fit(splits.train.rows)
     worse = BaselineFit("probe", np.zeros((len(splits.train), 2), dtype=np.float32), 1.0, (-1.0, -9.0))
-    teacher = make_soft_labels([worse, pupil], splits)
+    teacher = make_soft_labels([worse, fit], splits)
     assert teacher is not None
     assert teacher.name == "tfidf"
     assert teacher.expected.shape == (len(splits.train), 2)

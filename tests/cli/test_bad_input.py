@@ -350,13 +350,13 @@ def test_a_stopped_run_ends_with_130_one_line_and_what_it_has(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     GOOD_ROWS(Path())
-    keep = RunContext.keep
+    save_logits = RunContext.save_logits
 
-    def keep_until_base(context: RunContext, name: str, answers: Any) -> None:
+    def save_until_base(context: RunContext, name: str, logits: Any) -> None:
         if name == "base":
             raise KeyboardInterrupt
-        keep(context, name, answers)
+        save_logits(context, name, logits)
 
-    monkeypatch.setattr(RunContext, "keep", keep_until_base)
+    monkeypatch.setattr(RunContext, "save_logits", save_until_base)
     assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--quiet")) == 130
     assert capsys.readouterr().err == ("liftune: stopped; kept: the logits of majority, tfidf, in run/logits\n")

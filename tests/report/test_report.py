@@ -20,7 +20,7 @@ from liftune.report.render.text import print_sections, to_markdown
 from liftune.report.sections.summary import caveats, headline, overall
 from liftune.report.sections.verdict import sentence
 from liftune.tasks.base import TaskKind
-from liftune.workflows.report import look_into
+from liftune.workflows.report import read_run
 
 PLAN = (Choice(choice="bfloat16", value="off", reason="measured <faster> | better"),)
 DOUBTS = {
@@ -153,8 +153,8 @@ def test_every_section_has_a_say_in_the_whole_report(record: TuneRecord) -> None
 
 
 def test_the_text_of_a_whole_run_is_the_golden_one(tmp_path: Path) -> None:
-    """With its rows and logits at hand. To renew: as above, from `look_into(made_run(...))`."""
-    record, details = look_into(made_run(tmp_path / "run"))
+    """With its rows and logits at hand. To renew: as above, from `read_run(made_run(...))`."""
+    record, details = read_run(made_run(tmp_path / "run"))
     found = details.model_copy(update={"command": "liftune tune rows.csv"})
     record = record.model_copy(update={"run": "runs/x"})
     assert to_markdown(record, found) == WHOLE.read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ from liftune.report.render.text import to_markdown
 from liftune.report.sections.predictions import MOST_CHARACTERS, MOST_FLIPS
 from liftune.run_folder import RunFolder
 from liftune.tasks.base import TaskKind
-from liftune.workflows.report import look_into, to_json, write_report
+from liftune.workflows.report import read_run, to_json, write_report
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)> \"'&"
 CHROMIUM = shutil.which("chromium")
@@ -60,13 +60,13 @@ class Page(HTMLParser):
 
 
 def page_of(folder: RunFolder) -> str:
-    return to_html(*look_into(folder))
+    return to_html(*read_run(folder))
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_section_is_told_in_every_format(task: TaskKind, tmp_path: Path) -> None:
     """A section is one function; no format may forget one."""
-    record, details = look_into(made_run(tmp_path / "run", task))
+    record, details = read_run(made_run(tmp_path / "run", task))
     titles = [each.section.title for each in named_sections(record, details)]
     assert {"In short", "Flips", "Length", "Cost", "The command"} <= set(titles)
     page, text = to_html(record, details), to_markdown(record, details)
@@ -82,7 +82,7 @@ def test_every_section_is_told_in_every_format(task: TaskKind, tmp_path: Path) -
 
 def test_every_registered_section_speaks_for_some_run(tmp_path: Path) -> None:
     """Those that no made-up run has a say for are named here, and tested on a record by themselves (test_report.py)."""
-    spoken = {each.name for task in TASKS for each in named_sections(*look_into(made_run(tmp_path / task.value, task)))}
+    spoken = {each.name for task in TASKS for each in named_sections(*read_run(made_run(tmp_path / task.value, task)))}
     assert set(SECTIONS) - spoken == {
         "clean",
         "calibration",
@@ -169,14 +169,14 @@ def test_markup_in_texts_labels_and_names_stays_text(task: TaskKind, tmp_path: P
     assert rows
     assert any(EVIL in row[1] for table in rows for row in table), "the text itself must be whole"
     assert not [name for _, each in page.tags for name in each if name.startswith("on")]
-    assert "<script>" not in to_markdown(*look_into(folder))
+    assert "<script>" not in to_markdown(*read_run(folder))
 
 
 def test_flips_are_cut_in_the_page_and_whole_in_their_file(tmp_path: Path) -> None:
     folder = made_run(tmp_path / "run", rows=9_000, texts=("long " * 200,), labels=("a", "b"))
     text = write_report(folder, "html").read_text(encoding="utf-8")
     tables = [json.loads(found) for found in Page(text).scripts if found.startswith("[[")]
-    _, details = look_into(folder)
+    _, details = read_run(folder)
     assert len(details.flips.fixed) > MOST_FLIPS
     assert max(len(table) for table in tables) == MOST_FLIPS
     assert all(len(row[1]) <= MOST_CHARACTERS for table in tables for row in table)
@@ -199,7 +199,7 @@ def test_many_rows_and_labels_give_a_page_under_ten_megabytes(tmp_path: Path) ->
 
 
 def test_a_base_with_a_trained_head_is_what_tuning_is_set_against(tmp_path: Path) -> None:
-    record, details = look_into(made_run(tmp_path / "run", head="trained"))
+    record, details = read_run(made_run(tmp_path / "run", head="trained"))
     assert details.against == "base"
     assert "by construction" not in to_markdown(record, details)
 

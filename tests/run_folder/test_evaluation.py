@@ -14,7 +14,7 @@ from liftune.evaluation.evaluate import scores
 from liftune.records.calibration import Decisions
 from liftune.run_folder import RunFolder
 from liftune.tasks import TaskKind
-from liftune.workflows.report import look_into
+from liftune.workflows.report import read_run
 
 THRESHOLDS = (0.25, 0.25, 0.25)
 
@@ -53,7 +53,7 @@ def test_an_evaluation_from_disk_has_the_thresholds_and_groups_that_the_run_was_
 
 def test_the_report_decides_labels_as_the_ladder_does(multi: RunFolder) -> None:
     """At one half it would predict none: F1 0.0 in the label table under a ladder that says 1.0."""
-    details = look_into(multi)[1]
+    details = read_run(multi)[1]
     assert [each.f1.value for each in details.classes["tuned"]] == [1.0, 1.0, 1.0]
     assert details.coverage["tuned"][-1].score.value == 1.0
     assert all(each.scores["tuned"].value == 1.0 for each in details.lengths)
@@ -63,9 +63,9 @@ def test_the_report_decides_labels_as_the_ladder_does(multi: RunFolder) -> None:
 
 def test_the_reports_intervals_resample_whole_groups(tmp_path: Path) -> None:
     folder = made_run(tmp_path / "run")
-    by_row = look_into(folder)[1].classes["tuned"][0].recall
+    by_row = read_run(folder)[1].classes["tuned"][0].recall
     in_groups(folder, 30)
-    by_group = look_into(folder)[1].classes["tuned"][0].recall
+    by_group = read_run(folder)[1].classes["tuned"][0].recall
     assert by_group.value == by_row.value
     assert (by_group.low, by_group.high) != (by_row.low, by_row.high)
 

@@ -217,5 +217,5 @@ def test_a_teacher_is_listened_to_while_it_is_better(model: Path, emotions: Path
     asked = TrainSpec(epochs=3, batch_size=8, lr=1e-3, patience=5, teacher_share=0.5)
     schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=1e-3)
     teacher = SoftLabels("probe", np.full((len(splits.train), 2), 0.5, dtype=np.float32), score)
-    log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, teacher=teacher)
+    log = train(classifier, splits, asked, schedule, metric="accuracy", seed=0, soft_labels=teacher)
     assert (log.teacher, log.teacher_share, log.taught_epochs) == ("probe", 0.5, taught)

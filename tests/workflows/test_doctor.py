@@ -93,7 +93,7 @@ def test_the_command_prints_every_line_with_its_reason(
 ) -> None:
     assert main(["doctor", str(emotions), "--model", model, "--accelerations", "packing,token-cache"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    for part in ("a laptop", "0.7x", "GFLOP/s", "not asked for", "plan fits it", "at the matrix limit at least"):
+    for part in ("a laptop", "0.7x", "GFLOP/s", "not asked for", "plan fits it", "adapter tuning takes at least"):
         assert part in said
     assert main(["doctor", "--model", str(save_tiny("gpt2", tmp_path / "gpt2"))]) == 0
     assert "packing does not fit it: " in " ".join(capsys.readouterr().out.split())

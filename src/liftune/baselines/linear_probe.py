@@ -99,7 +99,7 @@ class LinearProbe:
         """(N, C) float32 from features (N, D) under the key `pooling`."""
         return self.model.logits(self.scale(features[self.pooling]))
 
-    def pupil(self, train: Mapping[str, FloatArray]) -> BaselineFit:
+    def baseline_fit(self, train: Mapping[str, FloatArray]) -> BaselineFit:
         """What it stands on, for fits that leave some of train's rows out."""
         return BaselineFit("probe", self.scale(train[self.pooling]), self.strength, self.score)
 

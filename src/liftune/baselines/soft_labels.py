@@ -56,18 +56,18 @@ class SoftLabels:
     """What its logits were divided by."""
 
 
-def make_soft_labels(pupils: Sequence[BaselineFit], splits: Splits, *, seed: int = 0) -> SoftLabels | None:
-    """The pupil that validation likes best, as a teacher; None where train is too small to be folded.
+def make_soft_labels(fits: Sequence[BaselineFit], splits: Splits, *, seed: int = 0) -> SoftLabels | None:
+    """Soft labels from the best fit on validation; None where train is too small for folds.
 
     Args:
-        pupils: at least one.
+        fits: at least one.
         seed: of the folds.
     """
     targets = splits.encoded(splits.train)
     if len(connected_groups(splits.train.rows, splits.train.groups)) < FOLDS:
         return None
     folds = np.array(assign_folds(splits.train, FOLDS, splits.task, seed), dtype=np.int64)
-    best = max(pupils, key=lambda pupil: pupil.score)
+    best = max(fits, key=lambda fit: fit.score)
     outputs = len(splits.labels) if splits.task.outputs_labels else 1
     logits = out_of_fold(best.features, targets, outputs, splits.task, best.strength, folds, iterations=_ITERATIONS)
     if splits.task is TaskKind.REGRESSION:

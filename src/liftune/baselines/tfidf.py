@@ -87,7 +87,7 @@ class Tfidf:
         """Coefficients and biases."""
         return self.model.parameters
 
-    def pupil(self, train: Sequence[Row]) -> BaselineFit:
+    def baseline_fit(self, train: Sequence[Row]) -> BaselineFit:
         """What it stands on, for fits that leave some of train's rows out."""
         return BaselineFit("tfidf", self.ngrams.features(train), self.strength, self.score)
 

@@ -198,16 +198,16 @@ def report(
     """Print a run's full report, or write it as one self-contained HTML file, Markdown or JSON."""
     from liftune.report.document import sections
     from liftune.run_folder import RunFolder
-    from liftune.workflows.report import FORMATS, format_of, look_into, write_report
+    from liftune.workflows.report import FORMATS, format_of, read_run, write_report
 
     chosen = format_of(form or ("json" if as_json and not out else None), out)
     folder = RunFolder.open(run)
     if out or chosen == "html":
         print(f"liftune: report written: {write_report(folder, chosen or 'html', out)}", file=sys.stderr)
     elif chosen:
-        print(FORMATS[chosen](*look_into(folder)), end="")
+        print(FORMATS[chosen](*read_run(folder)), end="")
     else:
-        print_sections(sections(*look_into(folder)))
+        print_sections(sections(*read_run(folder)))
 
 
 @app.command()

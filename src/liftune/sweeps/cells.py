@@ -76,7 +76,7 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
 def run_shared_baselines(stage: Stage) -> BaselinesRecord:
     """Majority, tf-idf, the untuned base, and the probe."""
     context = stage.context
-    ladder = Ladder(context.splits, context.metric, context.keep)
+    ladder = Ladder(context.splits, context.metric, context.save_logits)
     words = run_baselines(context, ladder)
     backbone = load_backbone(
         context.spec.model,
@@ -113,14 +113,14 @@ def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
     train = stage.context.spec.train.model_copy(update={"seeds": (cell.seed,)})
     spec = stage.context.spec.model_copy(update={"train": train})
     context = replace(
-        stage.context, spec=spec, method=method, options=options, teacher=_load_soft_labels(stage.context)
+        stage.context, spec=spec, method=method, options=options, soft_labels=_load_soft_labels(stage.context)
     )
     held = restart_peak()
     classifier, _, log = tune_once(context, method, options, cell.seed)
     parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
     answers = logits_of(context, classifier, log)
     peak = peak_mib()
-    contender = Ladder(context.splits, context.metric, context.keep).add(
+    contender = Ladder(context.splits, context.metric, context.save_logits).add(
         cell.name, [answers], max_length=classifier.max_length
     )
     return CellRecord(
@@ -148,9 +148,9 @@ def saved_bytes(classifier: Classifier, *, pairs: bool) -> int:
 
 def _save_soft_labels(context: RunContext) -> None:
     """Baselines run once; each cell, maybe in another process, learns from the same soft labels."""
-    if context.teacher is None:
+    if context.soft_labels is None:
         return
-    soft_labels = context.teacher
+    soft_labels = context.soft_labels
     with atomic_write(context.folder.path / "teacher.npy") as file:
         np.save(file, soft_labels.expected)
     with atomic_write(context.folder.path / "teacher.json") as file:

@@ -48,7 +48,7 @@ def train(
     metric: str,
     seed: int,
     events: Events = NOBODY_LISTENS,
-    teacher: SoftLabels | None = None,
+    soft_labels: SoftLabels | None = None,
 ) -> TrainLog:
     """Tune the classifier on train; leave it at the best epoch on validation, epoch 0 included.
 
@@ -56,15 +56,16 @@ def train(
         metric: chooses the epoch.
         seed: of row order and dropout. Same seed, same machine, same result.
         events: are sent each epoch and step.
-        teacher: of train's rows, in their order; None learns from the labels alone. It is listened to until the
-            classifier is as good as it is, on validation: a weaker teacher would hold it back.
+        soft_labels: of train's rows, in their order; None learns from the labels alone. They have their share of the
+            targets until the classifier is as good on validation as the baseline they come from: later they would hold
+            it back.
 
     Raises:
         LiftuneError: the loss stopped being a number before an epoch was finished.
     """
     set_seed(seed)
     order = np.random.default_rng(seed)
-    loop = Loop.of(classifier, splits, spec, schedule, teacher)
+    loop = Loop.of(classifier, splits, spec, schedule, soft_labels)
     if spec.head == "fitted":
         init_head(classifier, splits, seed=seed)
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
@@ -88,14 +89,14 @@ def train(
         events.send(best.summary())
         if best.stopped:
             break
-        if teacher and loop.taught and best.latest >= teacher.score:
+        if soft_labels and loop.taught and best.latest >= soft_labels.score:
             loop = loop.on_labels_alone(splits)
     classifier.restore(best.state)
     classifier.fold_target_scale()
     return TrainLog(
         seed=seed,
-        teacher=teacher.name if teacher else None,
-        teacher_share=spec.teacher_share if teacher else 0.0,
+        teacher=soft_labels.name if soft_labels else None,
+        teacher_share=spec.teacher_share if soft_labels else 0.0,
         taught_epochs=taught,
         learning_rate=schedule.learning_rate,
         batch_size=schedule.batch_size,
@@ -129,7 +130,7 @@ class Loop:
     spec: TrainSpec
     batch_size: int
     taught: bool = False
-    """Whether a teacher has a share of the targets."""
+    """Whether soft labels have a share of the targets."""
 
     @classmethod
     def of(
@@ -138,7 +139,7 @@ class Loop:
         splits: Splits,
         spec: TrainSpec,
         schedule: Schedule,
-        teacher: SoftLabels | None = None,
+        soft_labels: SoftLabels | None = None,
     ) -> Loop:
         """Tokenise train, once, and make the objective and the optimizer."""
         accelerator = Accelerator(cpu=classifier.plan.device == "cpu")
@@ -146,7 +147,7 @@ class Loop:
             classifier,
             splits,
             class_weights=spec.class_weights,
-            soft_labels=teacher.expected if teacher else None,
+            soft_labels=soft_labels.expected if soft_labels else None,
             soft_share=spec.teacher_share,
         )
         optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)
@@ -161,11 +162,11 @@ class Loop:
             rows,
             spec,
             schedule.batch_size,
-            taught=bool(teacher),
+            taught=bool(soft_labels),
         )
 
     def on_labels_alone(self, splits: Splits) -> Loop:
-        """The same, without a teacher from here on."""
+        """The same, without soft labels from here on."""
         objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
         return replace(self, objective=objective, taught=False)
 

@@ -32,7 +32,7 @@ from liftune.workflows.request import TuneRequest
 
 @dataclass(frozen=True)
 class RunContext:
-    """All that is settled before the first contender answers."""
+    """Everything that is settled before the first contender is scored."""
 
     spec: RunSpec
     method: Method
@@ -48,19 +48,19 @@ class RunContext:
     """What loading the model said."""
     folds: Folds | None = None
     """With --folds: `splits` is then the whole, every row of it test."""
-    teacher: SoftLabels | None = None
-    """Of train's rows; known when the cheap rungs are."""
+    soft_labels: SoftLabels | None = None
+    """Of train's rows; known once the baselines are fitted."""
     base_model: str = ""
     """Its hub id, empty for a local folder."""
     base_license: str | None = None
 
-    def keep(self, name: str, answers: ContenderLogits) -> None:
-        """Put a contender's logits on disk as soon as they are known."""
-        self.folder.save_logits(name, test=answers.test, validation=answers.validation)
+    def save_logits(self, name: str, logits: ContenderLogits) -> None:
+        """Write a contender's logits to disk as soon as they are known."""
+        self.folder.save_logits(name, test=logits.test, validation=logits.validation)
 
 
 def prepare(request: TuneRequest, events: Events) -> tuple[RunContext, Classifier]:
-    """Look at the machine and load the model, for a request whose options and rows are known to be good.
+    """Measure the machine and load the model, for a request whose options and rows were checked.
 
     Raises:
         LiftuneError: device, model or method do not fit; nothing has been computed or written yet.
@@ -112,9 +112,9 @@ def _prepared(spec: RunSpec, splits: Splits, folds: Folds | None, backbone: Back
 
 
 def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpec, Backbone]:
-    """Shorten every contender's rows to what a method with virtual tokens leaves room for: all must read the same."""
-    room = position_limit(backbone.model)
-    tokens = backbone.max_length if room is None else min(backbone.max_length, room - virtual_tokens(options))
+    """Cut rows at the length that a method with virtual tokens leaves: all contenders must read the same."""
+    positions = position_limit(backbone.model)
+    tokens = backbone.max_length if positions is None else min(backbone.max_length, positions - virtual_tokens(options))
     model = spec.model.model_copy(update={"max_length": tokens})
     return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
 

@@ -1,9 +1,9 @@
-"""Evidence out of fold: the ladder is climbed once a fold, and the answers are put together row by row.
+"""Cross-validation: all contenders are fitted once a fold, and their test logits are put together row by row.
 
-In: a Job with Folds.  Out: rungs on all rows; the adapter on disk, tuned on all rows.
-Not here: the rungs themselves (climb.py), cutting the folds (data/folds.py).
+In: a RunContext with Folds.  Out: contenders scored on all rows; the adapter on disk, tuned on all rows.
+Not here: the contenders (baselines.py, finetune.py), assigning rows to folds (data/folds.py).
 
-What is judged is the procedure, tuning as asked for: the saved adapter is none of the models that answered.
+The scores are of the procedure, tuning as requested: the saved adapter is none of the models that were scored.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from liftune.workflows.finetune import FinetuneResult, add_tuned, run_full_finet
 
 
 def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base: Classifier) -> FinetuneResult:
-    """Every rung on every row, each row answered by what was fitted without its fold; then the adapter, on all rows.
+    """Score contenders on every row, by models fitted without the row's fold; then tune the adapter on all rows.
 
     Args:
         ladder: of all rows.
-        base: the model as it is; it answers in every fold, and so stays in memory.
+        base: the model as it is; every fold needs it, and so it stays in memory.
     """
-    climbed = []
+    ladders = []
     for number, splits in enumerate(folds.parts, 1):
         context.events.note(f"fold {number} of {len(folds.parts)}")
-        climbed.append(run_fold(replace(context, splits=splits), base))
+        ladders.append(run_fold(replace(context, splits=splits), base))
     context.events.note("all folds together")
-    for name in climbed[0].results:
-        add_together(context, ladder, name, [each.results[name] for each in climbed], folds)
+    for name in ladders[0].results:
+        add_combined(context, ladder, name, [each.results[name] for each in ladders], folds)
     context.events.note("the adapter, on all rows")
     final = replace(context, splits=folds.final)
     final = with_soft_labels(final, fit_baselines(final, base))
@@ -44,7 +44,7 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
 
 
 def run_fold(context: RunContext, base: Classifier) -> Ladder:
-    """One fold's ladder; its models are not kept."""
+    """The ladder of one fold; its models are not kept."""
     ladder = ladder_of(context.splits, context.metric)
     context = with_soft_labels(context, [run_baselines(context, ladder), run_base_and_probe(context, ladder, base)])
     add_tuned(context, ladder, [attempt for _, attempt in tune_seeds(context)])
@@ -54,32 +54,34 @@ def run_fold(context: RunContext, base: Classifier) -> Ladder:
 
 
 def ladder_of(splits: Splits, metric: str) -> Ladder:
-    """A ladder whose answers are not written: they are part of a whole, or of no test row."""
-    return Ladder(splits, metric, lambda name, answers: None)
+    """A ladder whose logits are not written: they are part of a whole, or of no test row."""
+    return Ladder(splits, metric, lambda name, logits: None)
 
 
-def add_together(
-    context: RunContext, ladder: Ladder, name: str, rungs: Sequence[ContenderResult], folds: Folds
+def add_combined(
+    context: RunContext, ladder: Ladder, name: str, results: Sequence[ContenderResult], folds: Folds
 ) -> None:
-    """One contender's answers of all folds, seed by seed, as a rung of the ladder on all rows."""
-    attempts = [together(each, folds, context.metric) for each in zip(*(rung.attempts for rung in rungs), strict=True)]
+    """Score one contender on all rows, from its logits in all folds, seed by seed."""
+    attempts = [
+        combine(each, folds, context.metric) for each in zip(*(result.attempts for result in results), strict=True)
+    ]
     notes: dict[str, list[str]] = {}
-    for number, rung in enumerate(rungs, 1):
-        for note in rung.contender.notes:
+    for number, result in enumerate(results, 1):
+        for note in result.contender.notes:
             notes.setdefault(note, []).append(str(number))
     contender = ladder.add(
         name,
         attempts,
-        head=rungs[0].contender.head,
-        trainable_parameters=round(float(np.mean([rung.contender.trainable_parameters for rung in rungs]))),
-        max_length=rungs[0].max_length,
+        head=results[0].contender.head,
+        trainable_parameters=round(float(np.mean([result.contender.trainable_parameters for result in results]))),
+        max_length=results[0].max_length,
         notes=tuple(f"fold {', '.join(numbers)}: {note}" for note, numbers in notes.items()),
     )
     log_contender(context, contender)
 
 
-def together(parts: Sequence[ContenderLogits], folds: Folds, metric: str) -> ContenderLogits:
-    """The answers of one seed in every fold, as answers to the whole: test in the order of the file."""
+def combine(parts: Sequence[ContenderLogits], folds: Folds, metric: str) -> ContenderLogits:
+    """The logits of one seed in every fold as logits of all rows: test in the order of the file."""
     train = [each.train_seconds for each in parts if each.train_seconds is not None]
     return ContenderLogits(
         np.concatenate([each.validation for each in parts]),

@@ -1,7 +1,7 @@
-"""What was measured on this machine, and what the plan would be, for a model and data where they are given.
+"""`liftune doctor`: this machine's measured speed and the training plan, for a model and data where given.
 
 In: a RunSpec.  Out: a Checkup, and its sections.
-Not here: measuring (hardware/probe.py), deciding (hardware/plan.py), training.
+Not here: measuring (hardware/measure.py), deciding (hardware/plan.py), training.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from liftune.workflows.request import read_rows
 
 
 class ModelCheck(Record):
-    """What a model is to this machine."""
+    """How a model fits this machine."""
 
     name: str
     family: str
@@ -57,9 +57,9 @@ class Checkup(StoredRecord):
     processor: str
     threads: int
     bfloat16_speedup: float
-    """float32 over bfloat16 time of one matrix product, on one thread of the processor."""
+    """float32 over bfloat16 time of one matrix product, on one CPU thread."""
     eager_speedup: dict[str, float]
-    """dtype -> fused over plain attention time, forward and backward, on one thread of the processor."""
+    """dtype -> fused over plain attention time, forward and backward, on one CPU thread."""
     gemm_rates: dict[str, float]
     """dtype -> operations a second of plain matrix products, on all threads of the planned device."""
     gemm_of: str
@@ -71,11 +71,11 @@ class Checkup(StoredRecord):
 
 
 def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
-    """Look at the machine; and at the model and the data, where the spec names them itself.
+    """Measure the machine; look at the model and the data, where the spec names them itself.
 
     Args:
-        spec: data without a model are looked at with the default model.
-        remeasure: measure again what was measured before.
+        spec: for data without a model, the default model is taken.
+        remeasure: ignore earlier measurements.
 
     Raises:
         LiftuneError: what `tune` would refuse of device, accelerations, model and data.
@@ -87,7 +87,7 @@ def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
     if not with_data and "name" not in spec.model.model_fields_set:
         return _checkup(facts, plan, SMALL_ENCODER, "a small encoder", remeasure)
     rows: tuple[Row, ...] = ()
-    # Without data: the kind of the least head.
+    # Without data, the task with the smallest head.
     task: TaskKind = TaskKind.SINGLE_LABEL
     labels: tuple[str, ...] = ("0", "1")
     if with_data:
@@ -99,7 +99,7 @@ def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
     fitted = base.plan
     lost = plan.accelerations - fitted.accelerations
     unfit = {choice.choice: choice.reason for choice in fitted.choices if choice.choice in lost}
-    found = _checkup(facts, fitted, shapes, spec.model.name, remeasure)
+    checkup = _checkup(facts, fitted, shapes, spec.model.name, remeasure)
     model = ModelCheck(
         name=spec.model.name,
         family=backbone.family,
@@ -107,13 +107,13 @@ def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
         unfit=unfit,
         note=shapes.unsupported_reason or None,
     )
-    rate = found.gemm_rates.get(plan.dtype)
+    rate = checkup.gemm_rates.get(plan.dtype)
     batch_size = step_rows(spec.train, len(rows))
     epoch = _epoch(base.encode(rows), shapes, rate, batch_size) if with_data else None
-    return found.model_copy(update={"model": model, "epoch": epoch})
+    return checkup.model_copy(update={"model": model, "epoch": epoch})
 
 
-def _checkup(facts: MachineFacts, plan: Plan, shapes: Shapes, named: str, remeasure: bool) -> Checkup:
+def _checkup(facts: MachineFacts, plan: Plan, shapes: Shapes, gemm_of: str, remeasure: bool) -> Checkup:
     """What was measured, and the plan."""
     dtypes = ("float32", "bfloat16") if plan.device == "cpu" else dict.fromkeys(("float32", plan.dtype))
     rates = {
@@ -128,7 +128,7 @@ def _checkup(facts: MachineFacts, plan: Plan, shapes: Shapes, named: str, remeas
         bfloat16_speedup=facts.bfloat16_speedup,
         eager_speedup=facts.eager_speedup,
         gemm_rates=rates,
-        gemm_of=named,
+        gemm_of=gemm_of,
         device=plan.device,
         plan=plan.choices,
     )
@@ -143,57 +143,61 @@ def _epoch(tokens: Tokens, shapes: Shapes, rate: float | None, batch_size: int) 
     return EpochCheck(rows=len(tokens), tokens=tokens.total, steps=steps, least_seconds=least)
 
 
-def checkup_sections(found: Checkup) -> list[Section]:
+def checkup_sections(checkup: Checkup) -> list[Section]:
     """The machine, the plan, the model, an epoch: each line with its reason."""
-    built = [_machine(found), Section("Plan", (), (plan_table(found.plan),))]
-    if found.model:
-        built.append(_model(found.model))
-    if found.epoch:
-        built.append(_epoch_section(found))
-    return built
+    sections = [_machine(checkup), Section("Plan", (), (plan_table(checkup.plan),))]
+    if checkup.model:
+        sections.append(_model(checkup.model))
+    if checkup.epoch:
+        sections.append(_epoch_section(checkup))
+    return sections
 
 
-def _machine(found: Checkup) -> Section:
+def _machine(checkup: Checkup) -> Section:
     rows = [
-        ("devices", ", ".join(found.devices), "those that torch can use, best first"),
-        ("processor", found.processor, "what it calls itself"),
-        ("threads", str(found.threads), "what torch takes; OMP_NUM_THREADS changes it"),
-        ("bfloat16", f"{found.bfloat16_speedup:.1f}x", "a product in it against float32, measured on one thread"),
+        ("devices", ", ".join(checkup.devices), "usable by torch, best first"),
+        ("CPU", checkup.processor, "as the system names it"),
+        ("threads", str(checkup.threads), "used by torch; OMP_NUM_THREADS changes it"),
+        (
+            "bfloat16",
+            f"{checkup.bfloat16_speedup:.1f}x",
+            "speed of a matrix product against float32, measured on one thread",
+        ),
     ]
     rows += [
-        (f"attention, {dtype}", f"{ratio:.1f}x", "plain (eager) against fused (sdpa), measured on one thread")
-        for dtype, ratio in found.eager_speedup.items()
+        (f"attention, {dtype}", f"{ratio:.1f}x", "speed of eager against sdpa, measured on one thread")
+        for dtype, ratio in checkup.eager_speedup.items()
     ]
     rows += [
         (
-            f"products, {dtype}",
+            f"matrix products, {dtype}",
             f"{rate / 1e9:,.0f} GFLOP/s",
-            f"measured at the shapes of {found.gemm_of} on {found.device}",
+            f"measured at the shapes of {checkup.gemm_of} on {checkup.device}",
         )
-        for dtype, rate in found.gemm_rates.items()
+        for dtype, rate in checkup.gemm_rates.items()
     ]
-    return Section("Machine", (), (ReportTable(("measured", "value", "what it is"), tuple(rows)),))
+    return Section("Machine", (), (ReportTable(("measured", "value", "meaning"), tuple(rows)),))
 
 
-def _model(found: ModelCheck) -> Section:
-    said = [f"{found.name}: {found.family}, {found.linear_weights:,} weights in the linear layers of its blocks"]
-    said += [f"{name} does not fit it: {reason}" for name, reason in found.unfit.items()]
-    if not found.unfit:
-        said.append("every acceleration of the plan fits it")
-    if found.note:
-        said.append(f"its arithmetic cannot be counted: {found.note}")
-    return Section("Model", tuple(said))
+def _model(model: ModelCheck) -> Section:
+    lines = [f"{model.name}: {model.family}, {model.linear_weights:,} weights in the linear layers of its blocks"]
+    lines += [f"{name} does not fit it: {reason}" for name, reason in model.unfit.items()]
+    if not model.unfit:
+        lines.append("every acceleration of the plan fits it")
+    if model.note:
+        lines.append(f"its operations cannot be counted: {model.note}")
+    return Section("Model", tuple(lines))
 
 
-def _epoch_section(found: Checkup) -> Section:
-    epoch = found.epoch
+def _epoch_section(checkup: Checkup) -> Section:
+    epoch = checkup.epoch
     assert epoch is not None
-    said = [f"{epoch.rows:,} train rows, {epoch.tokens:,} tokens without padding, {epoch.steps:,} steps an epoch"]
+    lines = [f"{epoch.rows:,} train rows, {epoch.tokens:,} tokens without padding, {epoch.steps:,} steps an epoch"]
     if epoch.least_seconds is None:
-        said.append("how long that takes at least is not known, as the model's arithmetic cannot be counted")
+        lines.append("the least time of an epoch is unknown, as the model's operations cannot be counted")
     else:
-        said.append(
-            f"at the matrix limit at least {epoch.least_seconds:,.3g} s an epoch of adapter tuning: its products alone "
-            "at the measured rate; norms, softmax, dropout, the optimizer and validation come on top"
+        lines.append(
+            f"an epoch of adapter tuning takes at least {epoch.least_seconds:,.3g} s: its matrix products alone at the "
+            "measured rate; norms, softmax, dropout, the optimizer and validation come on top"
         )
-    return Section("Epoch", tuple(said))
+    return Section("Epoch", tuple(lines))

@@ -97,11 +97,11 @@ def evaluate_model(
 
 
 def _refuse_settled(model: ModelSpec) -> None:
-    """Refuse what an adapter's own card says, rather than pass over it."""
-    asked = [name for name in ("label_map", "max_length", "trust_remote_code") if getattr(model, name)]
-    if asked:
+    """Refuse options that an adapter's own card decides, rather than ignore them."""
+    given = [name for name in ("label_map", "max_length", "trust_remote_code") if getattr(model, name)]
+    if given:
         raise SpecError(
-            f"{model.name} was tuned with its own labels, length and code, which stay as they are",
-            where=", ".join(f"--{name.replace('_', '-')}" for name in asked),
+            f"{model.name} keeps the labels, length and code that it was tuned with",
+            where=", ".join(f"--{name.replace('_', '-')}" for name in given),
             hint="leave the option out, or tune again with it",
         )

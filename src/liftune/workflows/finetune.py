@@ -35,21 +35,21 @@ from liftune.workflows.context import RunContext, load_for, log_contender
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """What tuning left behind beside the adapter."""
+    """What fine-tuning leaves besides the adapter."""
 
     logs: tuple[TrainLog, ...]
     integrity: RoundTripCheck
     plan: Plan
-    """As it was carried out: without what did not fit the model."""
+    """As it was carried out: without what does not fit the model."""
     splits: Splits
     """What the saved adapter was tuned on."""
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One seed's tuning, without the model."""
+    """The outcome of one seed, without the model."""
 
-    answers: ContenderLogits
+    logits: ContenderLogits
     log: TrainLog
     plan: Plan
     head: Head
@@ -58,42 +58,42 @@ class SeedRun:
 
 
 def run_finetuning(context: RunContext, ladder: Ladder) -> FinetuneResult:
-    """The tuned model, once a seed; the adapter that validation likes best is saved and proven."""
+    """Tune once a seed, and score the tuned model; the best adapter on validation is saved and verified."""
     attempts, tuned = tune_and_save(context, ladder)
     add_tuned(context, ladder, attempts, saved_bytes=context.folder.saved_bytes())
     return tuned
 
 
 def tune_and_save(context: RunContext, ladder: Ladder) -> tuple[list[SeedRun], FinetuneResult]:
-    """Tune once a seed; save and prove the adapter that the ladder's validation likes best."""
+    """Tune once a seed; save and verify the best adapter on validation."""
     attempts: list[SeedRun] = []
     for classifier, attempt in tune_seeds(context):
         attempts.append(attempt)
-        if ladder.best([each.answers for each in attempts]) is attempt.answers:
+        if ladder.best([each.logits for each in attempts]) is attempt.logits:
             with atomic_folder(context.folder.adapter) as folder:
-                learnt = learnt_on_validation(context, attempt.answers, ladder.results.get("base"))
-                save_adapter(classifier, folder, pairs=context.splits.pairs, learnt=learnt)
+                learned = learned_on_validation(context, attempt.logits, ladder.results.get("base"))
+                save_adapter(classifier, folder, pairs=context.splits.pairs, learnt=learned)
                 integrity = verify_saved_adapter(classifier, folder, context.splits.validation.rows)
     return attempts, FinetuneResult(tuple(each.log for each in attempts), integrity, attempts[-1].plan, context.splits)
 
 
 def tune_seeds(context: RunContext) -> Iterator[tuple[Classifier, SeedRun]]:
-    """Each seed's tuned model, with what it answered."""
+    """The tuned model of each seed, with its logits."""
     for seed in context.spec.train.seeds:
         classifier, plan, log = tune_once(context, context.method, context.options, seed)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-        answers = logits_of(context, classifier, log)
-        yield classifier, SeedRun(answers, log, plan, classifier.backbone.head, parameters, classifier.max_length)
+        logits = logits_of(context, classifier, log)
+        yield classifier, SeedRun(logits, log, plan, classifier.backbone.head, parameters, classifier.max_length)
 
 
 def add_tuned(
     context: RunContext, ladder: Ladder, attempts: Sequence[SeedRun], *, saved_bytes: int | None = None
 ) -> None:
-    """The rung of the tuned model, from one attempt a seed."""
+    """Score the tuned model, from one run a seed."""
     last = attempts[-1]
     contender = ladder.add(
         "tuned",
-        [each.answers for each in attempts],
+        [each.logits for each in attempts],
         head=last.head,
         trainable_parameters=last.trainable_parameters,
         max_length=last.max_length,
@@ -103,13 +103,13 @@ def add_tuned(
 
 
 def run_full_finetuning(context: RunContext, ladder: Ladder) -> None:
-    """Every parameter tuned, for the comparison alone: its weights are not kept."""
+    """Tune every parameter, for comparison only: the weights are not kept."""
     method = METHODS["full"]
     classifier, _, log = tune_once(context, method, parse_options(method, {}), context.spec.train.seeds[0])
-    answers = logits_of(context, classifier, log)
+    logits = logits_of(context, classifier, log)
     contender = ladder.add(
         "full",
-        [answers],
+        [logits],
         head=classifier.backbone.head,
         trainable_parameters=classifier.trainable_parameters(),
         max_length=classifier.max_length,
@@ -118,69 +118,75 @@ def run_full_finetuning(context: RunContext, ladder: Ladder) -> None:
 
 
 def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
-    """A fresh base, tuned by a method under a seed; and the plan by which it was trained."""
+    """Tune a fresh base by a method under a seed.
+
+    Returns:
+        the tuned model, the plan by which it was trained, and the log.
+    """
     spec, splits = context.spec, context.splits
-    context.events.send(TuningStarted(method.name, seed, context.teacher.name if context.teacher else None))
+    context.events.send(TuningStarted(method.name, seed, context.soft_labels.name if context.soft_labels else None))
     backbone = load_for(context, seed)
-    # --lr and --accelerations speak of the method that was asked for: full fine-tuning beside it keeps its own rate,
-    # and of the accelerations what fits it.
-    asked, plan = spec.train, context.plan
+    # --lr and --accelerations are for the requested method: full fine-tuning, for comparison, keeps its own rate, and
+    # of the accelerations what fits it.
+    train_spec, plan = spec.train, context.plan
     if method is not context.method:
-        asked, plan = asked.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
-    schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
+        train_spec, plan = train_spec.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
+    schedule = Schedule.of(train_spec, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
     trained_by = classifier.plan
     log = train(
         classifier,
         splits,
-        asked,
+        train_spec,
         schedule,
         metric=context.metric,
         seed=seed,
         events=context.events,
-        teacher=context.teacher,
+        soft_labels=context.soft_labels,
     )
     restore_full_precision(classifier, load_for(context, seed))
     return classifier, trained_by, log
 
 
 def logits_of(context: RunContext, classifier: Classifier, log: TrainLog) -> ContenderLogits:
-    """What a tuned model answers to validation and test, calibrated; from here on the classifier answers so."""
+    """Calibrated logits of a tuned model on validation and test; the classifier is calibrated from here on."""
     splits = context.splits
     advance = context.events.rows("predicting", len(splits.validation) + len(splits.test))
     validation = classifier.logits(splits.validation.rows, advance)
     started = time.perf_counter()
     test = classifier.logits(splits.test.rows, advance)
-    answers = ContenderLogits(validation, test, time.perf_counter() - started, log.seconds, log.seed)
+    logits = ContenderLogits(validation, test, time.perf_counter() - started, log.seconds, log.seed)
     if task_of(splits.task).has_probabilities:
-        answers = calibrated(context, classifier, answers)
-    return answers.with_thresholds(splits, context.metric)
+        logits = calibrated(context, classifier, logits)
+    return logits.with_thresholds(splits, context.metric)
 
 
-def calibrated(context: RunContext, classifier: Classifier, answers: ContenderLogits) -> ContenderLogits:
-    """Fold what validation says of the head's confidence into the head; the answers that it gives then."""
+def calibrated(context: RunContext, classifier: Classifier, logits: ContenderLogits) -> ContenderLogits:
+    """Calibrate on validation, and fold the calibration into the head.
+
+    Returns:
+        the logits that the classifier gives from now on.
+    """
     splits = context.splits
-    validation = Evaluation.of("validation", answers.validation, splits, splits.validation)
-    found = calibrate(validation, METRICS[context.metric], vector=classifier.has_output_bias)
-    scaling = found.scaling
-    if found.kind != "none":
-        why_not = fold_calibration(
-            classifier, scaling.factor, scaling.shift, splits.validation.rows, answers.validation
-        )
-        found = found.refused(why_not) if why_not else found
-    record = calibration_record(found, Evaluation.of("tuned", answers.test, splits))
+    validation = Evaluation.of("validation", logits.validation, splits, splits.validation)
+    calibration = calibrate(validation, METRICS[context.metric], vector=classifier.has_output_bias)
+    scaling = calibration.scaling
+    if calibration.kind != "none":
+        reason = fold_calibration(classifier, scaling.factor, scaling.shift, splits.validation.rows, logits.validation)
+        calibration = calibration.refused(reason) if reason else calibration
+    record = calibration_record(calibration, Evaluation.of("tuned", logits.test, splits))
     if record.kept:
-        answers = replace(answers, validation=scaling(answers.validation), test=scaling(answers.test))
-    return replace(answers, calibration=record)
+        logits = replace(logits, validation=scaling(logits.validation), test=scaling(logits.test))
+    return replace(logits, calibration=record)
 
 
-def learnt_on_validation(context: RunContext, answers: ContenderLogits, base: ContenderResult | None) -> dict[str, Any]:
-    """What the adapter's card must hold, so that every door decides as the run did."""
+def learned_on_validation(context: RunContext, logits: ContenderLogits, base: ContenderResult | None) -> dict[str, Any]:
+    """What the adapter's card must hold, so that predictions are decided everywhere as in the run."""
     splits = context.splits
     decisions = base.contender.decisions if base else None
     return {
-        "temperature": answers.calibration.temperature if answers.calibration else 1.0,
-        "thresholds": answers.threshold_values,
+        "temperature": logits.calibration.temperature if logits.calibration else 1.0,
+        "thresholds": logits.threshold_values,
         "base_thresholds": decisions.thresholds if decisions else None,
-        "cutoffs": cutoffs(Evaluation.of("validation", answers.validation, splits, splits.validation)),
+        "cutoffs": cutoffs(Evaluation.of("validation", logits.validation, splits, splits.validation)),
     }

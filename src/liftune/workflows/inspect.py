@@ -1,7 +1,7 @@
-"""`liftune inspect` whole: what the data hold, what linear models on their words doubt, and the data cleaned.
+"""`liftune inspect`: what the data hold, likely label errors, shift, and a cleaned copy.
 
 In: a DataSpec.  Out: an Inspection; with a place to write to, the cleaned data there.
-Not here: each look (data/inspect.py, evidence/noise.py, evidence/shift.py), what is dropped (data/clean.py).
+Not here: each check (data/inspect.py, diagnostics/), what is dropped (data/clean.py).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def inspect_data(
     out: str | None = None,
     drop: Iterable[str] = (),
 ) -> Inspection:
-    """Look at a data set; write it cleaned where `out` says so.
+    """Inspect a data set; write a cleaned copy where `out` names a place.
 
-    Labels are doubted by tf-idf alone here; a run adds the base model's features, and finds more.
+    Label errors are looked for by tf-idf alone here; a run adds the base model's features, and finds more.
 
     Args:
         model: whose tokens to count; None counts words.
@@ -51,15 +51,15 @@ def inspect_data(
         need("sklearn")
     loaded = load(spec, skip_bad_rows=True)
     target = None if out is None else check_target(out, [*loaded.sources.values(), spec.source])
-    found = describe(loaded, spec, model, max_length)
-    found, doubts = with_label_errors(found, loaded, every_row="suspects" in drops)
-    if target is not None:
-        found = found.model_copy(update={"cleaned": clean(loaded, target, drops, doubts, spec)})
-    return found
+    inspection = describe(loaded, spec, model, max_length)
+    inspection, errors = with_label_errors(inspection, loaded, every_row="suspects" in drops)
+    if target is None:
+        return inspection
+    return inspection.model_copy(update={"cleaned": clean(loaded, target, drops, errors, spec)})
 
 
 def with_label_errors(
-    found: Inspection, loaded: LoadedData, *, every_row: bool = False
+    inspection: Inspection, loaded: LoadedData, *, every_row: bool = False
 ) -> tuple[Inspection, LabelErrors | None]:
     """The inspection with suspect labels and shift, or a note that says why they were not looked for.
 
@@ -70,17 +70,17 @@ def with_label_errors(
     if importlib.util.find_spec("sklearn"):
         train = loaded.examples["train"].split
         try:
-            doubts = find_label_errors(train, found.task, most=len(train) if every_row else MOST_ROWS)
-            update = {"suspects": doubts.found if doubts else None, "shift": shift(loaded.splits)}
-            return found.model_copy(update=update), doubts
+            errors = find_label_errors(train, inspection.task, most=len(train) if every_row else MOST_ROWS)
+            update = {"suspects": errors.found if errors else None, "shift": shift(loaded.splits)}
+            return inspection.model_copy(update=update), errors
         except DataError as error:  # texts of which no two share a word
             why = error.message
     note = f"likely mislabels and shift were not looked for: {why}"
-    return found.model_copy(update={"notes": (*found.notes, note)}), None
+    return inspection.model_copy(update={"notes": (*inspection.notes, note)}), None
 
 
-def clean(loaded: LoadedData, out: Path, drops: frozenset[str], doubts: LabelErrors | None, spec: DataSpec) -> Cleaned:
-    """Write the data without what misleads, and the list of what that was."""
+def clean(loaded: LoadedData, out: Path, drops: frozenset[str], errors: LabelErrors | None, spec: DataSpec) -> Cleaned:
+    """Write the data without the rows that mislead, and the list of those rows."""
     if "near" in drops and not spec.near_duplicates:
         raise SpecError(
             "near duplicates are to be dropped, and none are looked for",
@@ -90,7 +90,7 @@ def clean(loaded: LoadedData, out: Path, drops: frozenset[str], doubts: LabelErr
     dropped = find_dropped(
         loaded.examples,
         near=spec.near_duplicates if "near" in drops else 0.0,
-        suspects=doubts.flagged if doubts and "suspects" in drops else (),
+        suspects=errors.flagged if errors and "suspects" in drops else (),
     )
     cleaned, files = split_clean_and_dropped(out, loaded.examples, loaded.columns, dropped)
     for path, lines in files.items():

@@ -1,11 +1,11 @@
 """The learning curve: tuned, probe and tf-idf on ever more of train, and what more rows would bring.
 
-In: a Job whose ladder is climbed.  Out: a Curve.
-Not here: the law and its range (evidence/powerlaw.py), wording (report/sections.py).
+In: a RunContext whose contenders are scored.  Out: a Curve.
+Not here: the law and its range (evaluation/statistics/power_law.py), wording (report/sections/learning_curve.py).
 
 Samples of train are nested, stratified and seeded. At each size a sample of validation in the same proportion chooses
 epochs and settings, as a user with so few rows would have; the score is that on all of validation. Test has no part in
-it: it is used once, for the verdict. The point of all rows is the ladder's own rung.
+it: it is used once, for the verdict. The point of all rows is the contender of the ladder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from liftune.baselines.linear_probe import fit_linear_probe as fit_probe
+from liftune.baselines.linear_probe import fit_linear_probe
 from liftune.baselines.soft_labels import BaselineFit
 from liftune.baselines.tfidf import tfidf
 from liftune.data.sampling import sample
@@ -47,7 +47,7 @@ WORTH = 0.1
 
 @dataclass(frozen=True)
 class CurveSample:
-    """One size: the data cut to it, and where its rows stand in the whole."""
+    """One size: the data cut to it, and where its rows are in the whole."""
 
     splits: Splits
     train: tuple[int, ...]
@@ -56,7 +56,7 @@ class CurveSample:
 
 def run_learning_curve(context: RunContext) -> Curve:
     """Score the contenders at each size, fit the laws, and say what the next step is."""
-    answers: dict[str, dict[int, FloatArray]] = {name: {} for name in CONTENDERS}
+    logits: dict[str, dict[int, FloatArray]] = {name: {} for name in CONTENDERS}
     seconds: dict[tuple[str, int], float] = {}
     parts = list(nested(context.splits, context.spec.data.seed))
     features = _features(context) if parts else {}
@@ -64,17 +64,17 @@ def run_learning_curve(context: RunContext) -> Curve:
         rows = len(part.train)
         context.events.note(f"learning curve: {rows:,} train rows")
         words = tfidf(part.splits, context.metric)
-        answers["tfidf"][rows] = words.logits(context.splits.validation.rows)
-        answers["probe"][rows], pupil = _probed(features, part, context.metric)
-        smaller = with_soft_labels(replace(context, splits=part.splits), [words.pupil(part.splits.train.rows), pupil])
+        logits["tfidf"][rows] = words.logits(context.splits.validation.rows)
+        logits["probe"][rows], probe = _probed(features, part, context.metric)
+        fits = [words.baseline_fit(part.splits.train.rows), probe]
+        smaller = with_soft_labels(replace(context, splits=part.splits), fits)
         classifier, _, log = tune_once(smaller, context.method, context.options, context.spec.train.seeds[0])
-        answers["tuned"][rows] = classifier.logits(context.splits.validation.rows)
+        logits["tuned"][rows] = classifier.logits(context.splits.validation.rows)
         seconds["tuned", rows] = log.seconds
     for name in CONTENDERS:
-        answers[name][len(context.splits.train)] = context.folder.logits(name, "validation")
-    return curve_of(
-        answers, context.splits, context.metric, guess=context.folder.logits("majority", "validation"), seconds=seconds
-    )
+        logits[name][len(context.splits.train)] = context.folder.logits(name, "validation")
+    guess = context.folder.logits("majority", "validation")
+    return curve_of(logits, context.splits, context.metric, guess=guess, seconds=seconds)
 
 
 def nested(splits: Splits, seed: int) -> Iterator[CurveSample]:
@@ -82,7 +82,7 @@ def nested(splits: Splits, seed: int) -> Iterator[CurveSample]:
     least = max(LEAST_ROWS, LEAST_ROWS_PER_LABEL * len(splits.labels))
     train = tuple(range(len(splits.train)))
     validation = tuple(range(len(splits.validation)))
-    found: list[CurveSample] = []
+    samples: list[CurveSample] = []
     for share in sorted(SHARES, reverse=True):
         rows = math.ceil(share * len(splits.train))
         if rows < least:
@@ -91,8 +91,8 @@ def nested(splits: Splits, seed: int) -> Iterator[CurveSample]:
         train = _within(splits.train, train, rows, splits, seed, name="curve train")
         validation = _within(splits.validation, validation, choosing, splits, seed, name="curve validation")
         cut = replace(splits, train=splits.train.take(train), validation=splits.validation.take(validation))
-        found.append(CurveSample(cut, train, validation))
-    yield from reversed(found)
+        samples.append(CurveSample(cut, train, validation))
+    yield from reversed(samples)
 
 
 def _within(
@@ -113,40 +113,40 @@ def _features(context: RunContext) -> dict[str, Mapping[str, FloatArray]]:
 def _probed(
     features: Mapping[str, Mapping[str, FloatArray]], part: CurveSample, metric: str
 ) -> tuple[FloatArray, BaselineFit]:
-    """(M, C) the probe's logits on all of validation, and what may teach of it."""
+    """(M, C) the probe's logits on all of validation, and its fit, which may give soft labels."""
     train = {key: values[list(part.train)] for key, values in features["train"].items()}
     choosing = {key: values[list(part.validation)] for key, values in features["validation"].items()}
-    fitted = fit_probe(train, choosing, part.splits, metric)
-    return fitted.logits_of(features["validation"]), fitted.pupil(train)
+    probe = fit_linear_probe(train, choosing, part.splits, metric)
+    return probe.logits_of(features["validation"]), probe.baseline_fit(train)
 
 
 def curve_of(
-    answers: Mapping[str, Mapping[int, FloatArray]],
+    logits: Mapping[str, Mapping[int, FloatArray]],
     splits: Splits,
     metric: str,
     *,
     guess: FloatArray,
     seconds: Mapping[tuple[str, int], float] | None = None,
 ) -> Curve:
-    """Answers to all of validation as a Curve.
+    """Logits on all of validation as a Curve.
 
     Args:
-        answers: contender -> train rows -> (M, C) logits on validation.
+        logits: contender -> train rows -> (M, C) logits on validation.
         guess: (M, C) the majority's.
     """
     measure = METRICS[metric]
     targets = splits.encoded(splits.validation)
     guessed = measure(targets, guess, splits.task)
     points, outlooks = [], []
-    for name, by_size in answers.items():
+    for name, by_size in logits.items():
         sizes = sorted(by_size)
         scores = {
             rows: score_interval(measure, [Evaluation.of(name, by_size[rows], splits, splits.validation)])
             for rows in sizes
         }
-        for rows, found in scores.items():
+        for rows, value in scores.items():
             points.append(
-                CurvePoint(contender=name, rows=rows, score=found, train_seconds=(seconds or {}).get((name, rows)))
+                CurvePoint(contender=name, rows=rows, score=value, train_seconds=(seconds or {}).get((name, rows)))
             )
         sizes = learnt([*scores.items()], guessed, measure)
         seen = look_ahead(measure, [by_size[rows] for rows in sizes], sizes, splits)
@@ -161,19 +161,19 @@ def learnt(scores: Sequence[tuple[int, Interval]], guessed: float | None, metric
 
     Source: Hestness et al. 2017, the region of small data in their figure 6.
     """
-    found: list[int] = []
+    sizes: list[int] = []
     for rows, score_ in reversed(scores):
         end = score_.low if metric.higher_is_better else score_.high
         if guessed is not None and end is not None and metric.sign * (end - guessed) <= 0:
             break
-        found.append(rows)
-    return found[::-1]
+        sizes.append(rows)
+    return sizes[::-1]
 
 
 def look_ahead(
     metric: Metric, logits: Sequence[FloatArray], sizes: Sequence[int], splits: Splits
 ) -> CurveOutlook | None:
-    """One contender's law, and what twice the rows would bring; None where it cannot be told."""
+    """One contender's law, and what twice the rows would bring; None where it cannot be estimated."""
     if not sizes:
         return None
     targets = splits.encoded(splits.validation)
@@ -185,18 +185,18 @@ def look_ahead(
         return None
     drawn = np.stack([each.values(weights) for each in statistics], axis=1)
     rows = 2 * sizes[-1]
-    found = outlook(sizes, _errors(whole, metric), _errors(drawn, metric), rows=rows)
-    if found is None:
+    ahead = outlook(sizes, _errors(whole, metric), _errors(drawn, metric), rows=rows)
+    if ahead is None:
         return None
-    law = found.law
+    law = ahead.law
     return CurveOutlook(
         contender="",
         rows=rows,
         scale=float(law.scale[0]),
         exponent=float(law.exponent[0]),
         floor=float(law.floor[0]),
-        error=found.error,
-        saved=found.saved,
+        error=ahead.error,
+        saved=ahead.saved,
     )
 
 
@@ -206,7 +206,7 @@ def _errors(values: FloatArray, metric: Metric) -> FloatArray:
 
 
 def next_step(tuned: CurveOutlook | None) -> NextStep:
-    """More data, a bigger base, or not to be told from this curve."""
+    """More data, a bigger base, or undecided from this curve."""
     if tuned is None or tuned.saved.value is None or tuned.saved.low is None or tuned.saved.high is None:
         return "undecided"
     if tuned.saved.value >= WORTH and tuned.saved.low >= WORTH / 2:

@@ -1,7 +1,7 @@
-"""A run folder as a report: read, told in a format, written.
+"""A run folder as a report: read, rendered in a format, written.
 
 In: a RunFolder.  Out: text in a format; report.html, flips.jsonl and the adapter's README.md.
-Not here: what is said (report/), how it is found (evidence/details.py), the folder's own files (artifact.py).
+Not here: the sections (report/), error analysis (evaluation/error_analysis.py), the folder's own files (run_folder.py).
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from liftune.spec import command_line
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
 
 
-def to_json(record: TuneRecord, found: Details | None = None) -> str:
+def to_json(record: TuneRecord, details: Details | None = None) -> str:
     """The record as it is on disk, and beside it what the rows say."""
     values = record.to_json()
-    if found is not None:
-        values["details"] = found.to_json(most_flips=MOST_FLIPS)
+    if details is not None:
+        values["details"] = details.to_json(most_flips=MOST_FLIPS)
     return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
 
 
-#: Format -> how a report is told in it; a file's ending names its format.
+#: Format -> how a report is rendered in it; a file's extension names its format.
 FORMATS: dict[str, Callable[[TuneRecord, Details | None], str]] = {"html": to_html, "md": to_markdown, "json": to_json}
 _ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json"}
 
 
-def format_of(asked: str | None, out: str | None) -> str | None:
-    """The format that was asked for, by name or by the file's ending; None where neither was given.
+def format_of(name: str | None, out: str | None) -> str | None:
+    """The requested format, by name or by the file's extension; None where neither was given.
 
     Raises:
         SpecError: there is no such format, or the ending names none.
     """
-    if asked is not None:
-        if asked not in FORMATS:
-            raise SpecError(f"no format {asked!r}", where="--format", hint=f"choose one of: {', '.join(FORMATS)}")
-        return asked
+    if name is not None:
+        if name not in FORMATS:
+            raise SpecError(f"no format {name!r}", where="--format", hint=f"choose one of: {', '.join(FORMATS)}")
+        return name
     if out is None:
         return None
     ending = Path(out).suffix.lower()
@@ -60,7 +60,7 @@ def format_of(asked: str | None, out: str | None) -> str | None:
     return _ENDINGS[ending]
 
 
-def look_into(folder: RunFolder) -> tuple[TuneRecord, Details]:
+def read_run(folder: RunFolder) -> tuple[TuneRecord, Details]:
     """The record, and what the folder's rows and logits say beyond it.
 
     Raises:
@@ -89,20 +89,20 @@ def write_report(folder: RunFolder, form: str, out: str | None = None) -> Path:
     if form == "html":
         need(*EXTRAS["report"])
     path = Path(out) if out else (folder.path / PAGE).with_suffix(f".{form}")
-    record, found = look_into(folder)
-    text = FORMATS[form](record, found)
+    record, details = read_run(folder)
+    text = FORMATS[form](record, details)
     if form == "html" and (out is None or not (folder.path / FLIPS).is_file()):
-        write_flips(folder, found)
+        write_flips(folder, details)
     write_text(path, text)
     return path
 
 
-def write_flips(folder: RunFolder, found: Details) -> None:
+def write_flips(folder: RunFolder, details: Details) -> None:
     """Every flip, uncut, one object a line, the fixed ones first."""
     with atomic_write(folder.path / FLIPS) as file:
-        for kind, each in (("fixed", found.flips.fixed), ("broken", found.flips.broken)):
+        for kind, each in (("fixed", details.flips.fixed), ("broken", details.flips.broken)):
             for flip in each:
-                values = {"flip": kind, "against": found.flips.against, **flip.model_dump(exclude_none=True)}
+                values = {"flip": kind, "against": details.flips.against, **flip.model_dump(exclude_none=True)}
                 file.write((json.dumps(values, ensure_ascii=False) + "\n").encode())
 
 

@@ -1,9 +1,9 @@
-"""What a run is asked for, checked as far as it can be without torch, with its rows.
+"""The options and the rows of a run, checked as far as it can be done without torch.
 
 In: a RunSpec, and rows where they are in memory already.  Out: a TuneRequest.
 Not here: the model and the machine (context.py), reading files (liftune.data).
 
-Torch takes seconds to import. Whatever is wrong with options, folder or rows is refused before that.
+Torch takes seconds to import. Liftune refuses wrong options, folders and rows before that.
 """
 
 from __future__ import annotations

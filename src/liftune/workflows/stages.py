@@ -25,7 +25,7 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Stage(Generic[State]):
-    """One step of a workflow: it takes what is known so far, and returns it with what it found out.
+    """One step of a workflow: it takes what is known so far, and returns it with its own results.
 
     Args:
         name: as listeners hear it.

@@ -25,7 +25,7 @@ def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequenc
         listeners: are sent what happens, as it happens: see events.py.
 
     Returns:
-        everything that the run found out, as it stands in record.json of the run folder that it names.
+        the record, which is also in record.json of the run folder.
 
     Raises:
         LiftuneError: anything that the user can fix. Before the first contender is scored nothing is left on disk;
@@ -36,7 +36,7 @@ def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequenc
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         request = check_request(spec, rows)
     with events.stage("model", f"loading torch and {spec.model.name}"):
-        # Torch takes seconds to import: whatever can be refused without it has been refused by now.
+        # Torch takes seconds to import: what can be checked without it has been checked by now.
         from liftune.workflows.context import prepare
         from liftune.workflows.tune_stages import RunState, stages_of
 

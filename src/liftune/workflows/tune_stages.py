@@ -62,7 +62,7 @@ class RunState:
     @classmethod
     def begin(cls, spec: RunSpec, started: float, context: RunContext, base: Classifier) -> RunState:
         """Before the first stage."""
-        return cls(spec, started, context, Ladder(context.splits, context.metric, context.keep), base)
+        return cls(spec, started, context, Ladder(context.splits, context.metric, context.save_logits), base)
 
 
 def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
@@ -180,7 +180,7 @@ def publish_report(state: RunState) -> RunState:
 
 
 def build_record(state: RunState) -> TuneRecord:
-    """Everything that the run found out, as one record."""
+    """Everything that the run worked out, as one record."""
     context, ladder, tuned = state.context, state.ladder, state.tuned
     assert tuned is not None
     splits, spec = context.splits, context.spec
