@@ -182,7 +182,7 @@ def test_two_runs_in_folds_are_compared_row_by_row(ran: tuple[TuneRecord, Path])
     record = liftune.compare(ran[1], ran[1])
     assert record.comparisons[0].gain == 0.0
     assert record.folds == 2
-    assert record.method_comparisons == ()
+    assert not hasattr(record, "method_comparisons")
 
 
 def test_a_spec_with_folds_survives_the_disk(ran: tuple[TuneRecord, Path]) -> None:

@@ -185,14 +185,3 @@ def test_the_record_survives_json(model: str, emotions: Path, tmp_path: Path) ->
     values = json.loads(json.dumps(record.to_json()))
     assert next(iter(values)) == "schema"
     assert TuneRecord.model_validate(values) == record
-
-
-def test_two_seeds_and_one_test_row_end_with_a_record(model: str, emotions: Path, tmp_path: Path) -> None:
-    """One row shows no variance between rows: nothing may divide by it once everything has been computed."""
-    test = emotions / "test.jsonl"
-    test.write_text(test.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
-    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), seeds="0,1", **FAST))
-    assert RunFolder.open(tmp_path / "run").record() == record
-    assert record.rows.test == 1
-    assert record.method_comparisons
-    assert all(comparison.verdict == "undecided" for comparison in record.method_comparisons)
