@@ -13,11 +13,11 @@ from liftune.records.run import Contender, RunRecord, TuneRecord
 from liftune.registry import Registry
 from liftune.report.charts import Chart
 
-#: The chapters of a report, in order; a section stands in one of them.
+#: The chapters of a report, in order.
 CHAPTERS = {
-    "short": "In short",
+    "short": "Summary",
     "verdict": "Was it worth it?",
-    "answers": "What changed in the answers",
+    "answers": "What changed in the predictions",
     "data": "The data",
     "tuning": "Tuning and its cost",
     "run": "The run",
@@ -81,6 +81,11 @@ class SectionEntry:
 SECTIONS: Registry[SectionEntry] = Registry("section", SectionEntry)
 
 
+def is_random(contender: Contender) -> bool:
+    """Whether a contender only guesses: a base whose classification head nobody trained."""
+    return contender.name == "base" and contender.head == "fresh"
+
+
 def named(contender: Contender) -> str:
-    """A contender's name; a base whose head is fresh says so wherever it stands."""
-    return "base, fresh" if contender.name == "base" and contender.head == "fresh" else contender.name
+    """A contender's name in a table; that of a base with a random head says so."""
+    return "base (random)" if is_random(contender) else contender.name

@@ -13,7 +13,7 @@ from liftune.records.base import Verdict
 from liftune.records.details import Details
 from liftune.records.run import RunRecord, TuneRecord
 from liftune.report.base import CHAPTERS, SECTIONS, Section
-from liftune.report.sections.summary import overall
+from liftune.report.sections.headline import overall
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,6 @@ def facts(record: TuneRecord) -> tuple[str, ...]:
     """What the run was, at a glance."""
     rows = record.rows
     labels = (f"{len(record.labels)} labels",) if record.labels else ()
-    counts = f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test rows"
+    counts = f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test examples"
     started = (record.started[:10],) if record.started else ()
     return (record.task.value.replace("_", " "), *labels, counts, *started)

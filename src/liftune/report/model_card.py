@@ -1,7 +1,7 @@
 """The model card: README.md of the adapter folder, with the metadata that model hubs read.
 
 In: a TuneRecord, nothing else.  Out: Markdown with YAML before it.
-Not here: writing it (reporting.py).
+Not here: writing it (workflows/report.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 from liftune.formatting import interval, plain_name
 from liftune.records.run import Contender, TuneRecord
 from liftune.report.base import named
-from liftune.report.sections.summary import caveats, headline
+from liftune.report.sections.comparisons import sentence
+from liftune.report.sections.headline import headline, method_headline
+from liftune.report.sections.summary import caveats
 from liftune.tasks import task_of
 
 #: Our metrics by the names that hubs know them by, where they differ.
@@ -35,21 +37,24 @@ def to_card(record: TuneRecord) -> str:
 def metadata(record: TuneRecord, tuned: Contender) -> dict[str, Any]:
     """What a hub reads: base, library, task, metrics and results. Paths on a disk are left out."""
     whole = record.method == "full"
-    found: dict[str, Any] = {"library_name": "transformers" if whole else "peft", "pipeline_tag": "text-classification"}
+    values: dict[str, Any] = {
+        "library_name": "transformers" if whole else "peft",
+        "pipeline_tag": "text-classification",
+    }
     if record.base_model:
-        found["base_model"] = record.base_model
-        found["base_model_relation"] = "finetune" if whole else "adapter"
+        values["base_model"] = record.base_model
+        values["base_model_relation"] = "finetune" if whole else "adapter"
     if record.base_license:
-        found["license"] = record.base_license
-    found["tags"] = ["liftune", record.method, record.task.value.replace("_", "-"), "text-classification"]
-    found["metrics"] = sorted({_HUB_NAMES.get(name, name) for name in tuned.metrics if name in _KNOWN})
+        values["license"] = record.base_license
+    values["tags"] = ["liftune", record.method, record.task.value.replace("_", "-"), "text-classification"]
+    values["metrics"] = sorted({_HUB_NAMES.get(name, name) for name in tuned.metrics if name in _KNOWN})
     data = plain_name(record.data) or "data"
     results = [
         {"type": _HUB_NAMES.get(name, name) if name in _KNOWN else name, "name": name, "value": round(each.value, 6)}
         for name, each in tuned.metrics.items()
         if each.value is not None
     ]
-    found["model-index"] = [
+    values["model-index"] = [
         {
             "name": _name(record),
             "results": [
@@ -61,7 +66,7 @@ def metadata(record: TuneRecord, tuned: Contender) -> dict[str, Any]:
             ],
         }
     ]
-    return found
+    return values
 
 
 def _name(record: TuneRecord) -> str:
@@ -71,29 +76,33 @@ def _name(record: TuneRecord) -> str:
 
 def _body(record: TuneRecord, tuned: Contender) -> str:
     base = record.base_model or plain_name(record.model)
+    made = f"`{record.method}` adapter for `{_code(base)}`,"
+    if record.method == "full":
+        made = f"`{_code(base)}`, fully"
     lines = [
         f"# {_plain(_name(record))}",
-        f"{'The model' if record.method == 'full' else 'An adapter for'} `{_code(base)}`, tuned by `{record.method}` "
-        f"with liftune. It {task_of(record.task).summary}.",
+        f"{made} tuned with liftune. It {task_of(record.task).summary}.",
     ]
     if record.comparisons:
-        lines += ["## Was it worth it?", _plain(headline(record))]
+        compared = (sentence(each, record) for each in (*record.comparisons, *record.method_comparisons))
+        lines += ["## Was it worth it?", *map(_plain, (headline(record), *method_headline(record)))]
+        lines.append("\n".join(f"- {_plain(each)}" for each in compared))
     lines.append(_table(record))
-    lines.append(f"Scores are of {record.rows.test:,} test rows, the same for all; brackets hold 95 % intervals.")
-    if found := caveats(record):
-        lines += ["## Mind", "\n".join(f"- {_plain(each)}" for each in found)]
+    lines.append(f"Scores on {record.rows.test:,} test examples, the same for all. Brackets: 95% confidence intervals.")
+    if warnings := caveats(record):
+        lines += ["## Limitations", "\n".join(f"- {_plain(each)}" for each in warnings)]
     if record.labels:
         lines += ["## Labels", ", ".join(f"`{_code(label)}`" for label in record.labels)]
     lines += [
         "## Use",
         '```console\n$ liftune predict FOLDER "some text"\n```',
-        f"The folder loads in plain {'transformers' if record.method == 'full' else 'PEFT'} too; `liftune.json` in it "
-        "names the base, the labels in order and the length limit.",
-        "## How it was made",
-        f"{record.rows.train:,} train and {record.rows.validation:,} validation rows of "
-        f"`{_code(plain_name(record.data) or 'data')}`, at most {record.max_length} tokens a row, "
-        f"{tuned.trainable_parameters:,} parameters trained, seeds {', '.join(str(log.seed) for log in record.logs)}. "
-        f"Test rows sha256 `{record.data_fingerprint}`.",
+        f"The folder also loads in plain {'transformers' if record.method == 'full' else 'PEFT'}; `liftune.json` in it "
+        "names the base model, the labels in order and the length limit.",
+        "## Training",
+        f"{record.rows.train:,} train and {record.rows.validation:,} validation examples of "
+        f"`{_code(plain_name(record.data) or 'data')}`, at most {record.max_length} tokens per text, "
+        f"{tuned.trainable_parameters:,} trained parameters, {'seeds' if len(record.logs) > 1 else 'seed'} "
+        f"{', '.join(str(log.seed) for log in record.logs)}. Test set sha256 `{record.data_fingerprint}`.",
         ", ".join(f"{name} {version}" for name, version in record.versions.items()),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"

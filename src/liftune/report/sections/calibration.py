@@ -1,4 +1,4 @@
-"""What a report says of calibration and of thresholds.
+"""Whether probabilities can be trusted, and the thresholds from which on labels are predicted.
 
 In: a TuneRecord.  Out: Sections.  Not here: how they are found (evaluation/).
 """
@@ -12,37 +12,35 @@ from liftune.report.base import SECTIONS, ReportTable, Section
 
 _HEADINGS = ("contender", "probabilities", "ECE", "log-loss", "Brier")
 _EXPLAINED = (
-    "All on test, which chose nothing here. ECE is the root mean square gap between confidence and share right over "
-    "bins of equal mass, debiased: less what chance alone adds to it."
+    "All on the test set, which was not used to calibrate. ECE is the root-mean-square gap between confidence and "
+    "accuracy over bins of equal size, debiased: without what chance alone adds to it."
 )
 
 
 @SECTIONS.entry(
-    "calibration", summary="Whether probabilities can be believed, before and after calibration.", chapter="answers"
+    "calibration", summary="Whether probabilities can be trusted, before and after calibration.", chapter="answers"
 )
 def calibration(record: TuneRecord) -> Section | None:
     """One or two rows a calibrated contender; Brier scores of the others too."""
-    found = [(each.name, each.calibration) for each in record.contenders if each.calibration]
-    if not found:
+    calibrated = [(each.name, each.calibration) for each in record.contenders if each.calibration]
+    if not calibrated:
         return None
-    rows = [row for name, calibration in found for row in _rows(name, calibration)]
+    rows = [row for name, calibration in calibrated for row in _rows(name, calibration)]
     rows += [
         (each.name, "as they are", "-", interval(each.metrics["log_loss"]), interval(each.metrics["brier"]))
         for each in record.contenders
         if not each.calibration and {"log_loss", "brier"} <= set(each.metrics)
     ]
-    sentences = [sentence for name, calibration in found for sentence in calibration_sentences(name, calibration)]
+    sentences = [sentence for name, calibration in calibrated for sentence in calibration_sentences(name, calibration)]
     if any(each.seeds for each in record.contenders):
-        sentences.append(
-            "Of several seeds, calibration is told of the one that is kept; each seed's stands in record.json."
-        )
+        sentences.append("Calibration is shown for the seed that was kept; record.json has that of each seed.")
     return Section(
         "Calibration", (*sentences, _EXPLAINED), (ReportTable(_HEADINGS, tuple(rows), frozenset({2, 3, 4})),)
     )
 
 
-def _rows(name: str, found: Calibration) -> list[tuple[str, ...]]:
-    scored = (("as trained", found.test_before), ("calibrated", found.test_after))
+def _rows(name: str, calibration: Calibration) -> list[tuple[str, ...]]:
+    scored = (("as trained", calibration.test_before), ("calibrated", calibration.test_after))
     return [(name, what, *_scores(scores)) for what, scores in scored if scores]
 
 
@@ -50,58 +48,57 @@ def _scores(scores: CalibrationScores) -> tuple[str, ...]:
     return tuple(interval(each) for each in (scores.ece, scores.log_loss, scores.brier))
 
 
-def calibration_sentences(name: str, found: Calibration) -> tuple[str, ...]:
+def calibration_sentences(name: str, calibration: Calibration) -> tuple[str, ...]:
     """What was kept and why; what it did to log-loss on test; the plain ECE."""
     done = {
-        "none": "its probabilities are left as they are",
-        "temperature": f"its logits are divided by {found.temperature:.3g}",
-        "vector": f"its logits are divided by {found.temperature:.3g}, then scaled and shifted label by label",
-    }[found.kind]
-    said = [f"{name}: {done}: {found.reason}{_out_of_fold(found)}."]
-    change = found.test_change
+        "none": "its probabilities are unchanged",
+        "temperature": f"its logits are divided by {calibration.temperature:.3g}",
+        "vector": f"its logits are divided by {calibration.temperature:.3g}, then scaled and shifted label by label",
+    }[calibration.kind]
+    said = [f"{name}: {done}: {calibration.reason}{_out_of_fold(calibration)}."]
+    change = calibration.test_change
     if change is not None and change.gain is not None:
-        # A gain is positive where log-loss falls; here its change is told.
+        # A gain is positive where log-loss falls; here its change is reported.
         ends = "" if change.low is None or change.high is None else f" [{-change.high:+.3f}, {-change.low:+.3f}]"
         verdict = {"better": "lower", "worse": "higher", "undecided": "undecided"}[change.verdict]
-        said.append(
-            f"{name}: log-loss on test changed by {-change.gain:+.3f}{ends}, {p_value(change.p_value)}: {verdict}."
-        )
-    plain = [number(each.plain_ece.value, 3) for each in (found.test_before, found.test_after) if each]
+        changed = f"{-change.gain:+.3f}{ends}, {p_value(change.p_value)}: {verdict}"
+        said.append(f"{name}: log-loss on the test set changed by {changed}.")
+    plain = [number(each.plain_ece.value, 3) for each in (calibration.test_before, calibration.test_after) if each]
     if plain:
-        said.append(f"{name}: plain ECE {' -> '.join(plain)}, without an interval: chance alone lifts it.")
+        said.append(f"{name}: plain ECE {' -> '.join(plain)}, without an interval: chance alone raises it.")
     return tuple(said)
 
 
-def _out_of_fold(found: Calibration | Decisions) -> str:
+def _out_of_fold(step: Calibration | Decisions) -> str:
     """` (1.234 -> 1.100, p = 0.01)`."""
-    if found.validation_before is None or found.validation_after is None or found.p_value is None:
+    if step.validation_before is None or step.validation_after is None or step.p_value is None:
         return ""
-    values = f"{number(found.validation_before, 3)} -> {number(found.validation_after, 3)}"
-    return f" ({values}, {p_value(found.p_value)})"
+    values = f"{number(step.validation_before, 3)} -> {number(step.validation_after, 3)}"
+    return f" ({values}, {p_value(step.p_value)})"
 
 
-@SECTIONS.entry("decisions", summary="From which probability on labels are answered.", chapter="answers")
+@SECTIONS.entry("decisions", summary="From which probability on labels are predicted.", chapter="answers")
 def decisions(record: TuneRecord) -> Section | None:
     """A sentence a contender; the thresholds that are used, as a table."""
-    found = [(each.name, each.decisions) for each in record.contenders if each.decisions]
-    if not found:
+    decided = [(each.name, each.decisions) for each in record.contenders if each.decisions]
+    if not decided:
         return None
-    sentences = tuple(f"{name}: {_decided(each)}: {each.reason}{_out_of_fold(each)}." for name, each in found)
-    used = [(name, each.thresholds) for name, each in found if each.thresholds]
+    sentences = tuple(f"{name}: {_decided(each)}: {each.reason}{_out_of_fold(each)}." for name, each in decided)
+    used = [(name, each.thresholds) for name, each in decided if each.thresholds]
     if not used:
-        return Section("Decisions", sentences)
+        return Section("Thresholds", sentences)
     rows = tuple(
         (label, *(number(thresholds[position], 3) for _, thresholds in used))
         for position, label in enumerate(record.labels)
     )
     headings = ("label", *(name for name, _ in used))
-    return Section("Decisions", sentences, (ReportTable(headings, rows, frozenset(range(1, len(headings)))),))
+    return Section("Thresholds", sentences, (ReportTable(headings, rows, frozenset(range(1, len(headings)))),))
 
 
-def _decided(found: Decisions) -> str:
+def _decided(decisions: Decisions) -> str:
     return {
-        "half": "a label is answered from a probability of one half on",
+        "half": "a label is predicted when its probability is at least 0.5",
         "shared": "one threshold for all labels",
         "per label": "a threshold for each label",
-        "stored": "thresholds that the model brings along",
-    }[found.kind]
+        "stored": "the thresholds stored with the model",
+    }[decisions.kind]

@@ -1,6 +1,7 @@
-"""What a verdict speaks of, and what the rows could have shown: words beside the comparisons.
+"""What a verdict is about, what to use, and what gain the test set could have detected.
 
-In: a TuneRecord.  Out: sentences.  Not here: the verdicts themselves (sections.py), the numbers (evidence/).
+In: a TuneRecord.  Out: sentences.
+Not here: the verdicts themselves (headline.py, verdict.py), the numbers (evaluation/).
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from liftune.formatting import gain, number
 from liftune.records.run import TuneRecord
 
-#: With fewer test rows than this, out-of-fold evidence is worth its time: they show no gain under 4 points of accuracy,
-#: and none under 6 where a tenth of the rows differ.
+#: With fewer test rows than this, cross-validation is worth its time: they cannot detect a gain under 4 points of
+#: accuracy, nor one under 6 where a tenth of the rows differ.
 FEW_TEST_ROWS = 200
 #: The folds that a hint names.
 HINTED_FOLDS = 5
@@ -22,41 +23,41 @@ def claims(record: TuneRecord) -> tuple[str, ...]:
     return (*recommendation(record), *_detectable(record), *_subject(record), *_hint(record))
 
 
-#: Where a rung that is not tuned can be had.
+#: How to get a model other than the tuned one.
 _WHERE = {
     "probe": "`--method probe` tunes and keeps it",
     "full": "`--method full` tunes and keeps it",
-    "tfidf": "it is not kept: scikit-learn's TfidfVectorizer and LogisticRegression make it",
+    "tfidf": "it is not kept; scikit-learn's TfidfVectorizer and LogisticRegression make it",
     "base": "it is the model as it came",
-    "majority": "these texts told nothing about their targets",
+    "majority": "no model found anything in these texts that predicts their targets",
 }
 
 
 def recommendation(record: TuneRecord) -> tuple[str, ...]:
-    """Which rung to use, and why; nothing of runs that tuned nothing."""
+    """Which model to use, and why; nothing of runs that tuned nothing."""
     chosen = record.recommended
     if chosen is None:
         return ()
-    why = "test decided so"
-    open_ones = [each for each in record.comparisons if each.verdict == "undecided" and chosen in (each.a, each.b)]
-    if open_ones:
-        other = open_ones[-1].b if open_ones[-1].a == chosen else open_ones[-1].a
+    why = "it wins on the test set"
+    undecided = [each for each in record.comparisons if each.verdict == "undecided" and chosen in (each.a, each.b)]
+    if undecided:
+        other = undecided[-1].b if undecided[-1].a == chosen else undecided[-1].a
         scores = {each.name: each.validation.get(record.metric) for each in record.contenders}
         ahead, behind = (number(scores.get(name), 3) for name in (chosen, other))
-        why = f"test does not decide, and validation has it at {ahead} against {behind} for {other}"
+        why = f"the test set does not decide, and on validation it scores {ahead} against {behind} for {other}"
     where = f"; {_WHERE[chosen]}" if chosen in _WHERE else ""
-    return (f"Recommended: {chosen}, as {why}{where}.",)
+    return (f"Use {'the tuned model' if chosen == 'tuned' else chosen}: {why}{where}.",)
 
 
 def _detectable(record: TuneRecord) -> tuple[str, ...]:
-    """The least gain over the strongest other rung that these rows would have shown."""
+    """The least gain over the strongest other model that these rows would have shown."""
     last = record.comparisons[-1]
     if last.smallest_detectable_gain is None:
         return ()
     least = gain(last.metric, last.smallest_detectable_gain, signed=False)
     return (
-        f"Differing as {last.b} and {last.a} do, {record.rows.test:,} rows show a true gain of "
-        f"{least} in four cases of five, a smaller one less often.",
+        f"With {record.rows.test:,} test examples on which {last.b} and {last.a} differ as they do here, a real gain "
+        f"of {least} would be detected 80% of the time (smaller gains less often).",
     )
 
 
@@ -64,28 +65,31 @@ def _subject(record: TuneRecord) -> tuple[str, ...]:
     several = len(record.logs) > 1
     if record.folds:
         said = (
-            f"Every row was answered by models tuned without its fold, {record.folds} folds in all: the verdict speaks "
-            "of the procedure. The saved adapter is none of these models: it was tuned on all rows afterwards.",
-            "Folds share train rows, and no error rate can be promised for that (Bengio and Grandvalet 2004): near the "
-            "edge, read the p-values as a little too small.",
+            f"Cross-validation: each example was predicted by models tuned without its fold ({record.folds} folds). "
+            "This result is about the procedure; the saved adapter is none of these models, it was tuned on all "
+            "examples afterwards.",
+            "Folds share training examples, and no test can allow exactly for that (Bengio and Grandvalet 2004): if a "
+            "p-value is close to 0.05, read it as a little too small.",
         )
-        return said if several else (*said, "One seed a fold: how much other seeds would change this is unknown.")
+        return said if several else (*said, "One seed per fold: how much other seeds would change this is unknown.")
     if several:
         return (
-            "Verdicts over seeds speak of the method, tuned anew, on new rows; the others of the model that was kept.",
+            "Comparisons over seeds are about the method, tuned again with new seeds, on new examples; the others are "
+            "about the model that was kept.",
         )
     return (
-        "One seed: the verdict speaks of these two models on new rows. A claim about the method needs several: "
+        "One seed: this result is about these two models only, on new examples. To compare methods, run several seeds: "
         "--seeds 0,1,2.",
     )
 
 
 def _hint(record: TuneRecord) -> tuple[str, ...]:
-    """Where folds would show more: few test rows, and many more rows at hand."""
+    """Where folds would detect more: few test rows, and many more rows at hand."""
     counts = record.rows
     rows = counts.train + counts.validation + counts.test
     if record.folds or counts.test >= FEW_TEST_ROWS or rows < 2 * counts.test:
         return ()
     return (
-        f"{counts.test:,} test rows show little: --folds {HINTED_FOLDS} would answer all {rows:,} rows out of fold.",
+        f"{counts.test:,} test examples detect only large gains. --folds {HINTED_FOLDS} would test on all {rows:,} "
+        "examples by cross-validation.",
     )

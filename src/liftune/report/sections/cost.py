@@ -1,6 +1,6 @@
-"""Sections of what it cost and of what the test rows could show.
+"""What tuning cost, and what gain the test set could have detected.
 
-In: a TuneRecord, for some its Details.  Out: Sections.  Not here: speed and plan (sections.py).
+In: a TuneRecord.  Out: Sections.  Not here: speed and plan (training.py).
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from liftune.formatting import gain, seconds, size
 from liftune.records.run import Contender, TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
 
-#: Rungs whose cost is worth a comparison.
+#: Contenders whose cost is worth a comparison.
 _COMPARED = ("probe", "tuned", "full")
 
 
-@SECTIONS.entry("detectable", summary="What the test rows could show.", chapter="data")
+@SECTIONS.entry("detectable", summary="What gain the test set could have detected.", chapter="data")
 def detectable(record: TuneRecord) -> Section | None:
-    """The smallest gain that would be found, and the rows that the observed one needs."""
+    """The smallest gain that would be detected, and the rows that the observed one needs."""
     known = [each for each in record.comparisons if each.smallest_detectable_gain is not None]
     if not known:
         return None
@@ -25,12 +25,13 @@ def detectable(record: TuneRecord) -> Section | None:
         wanted = undecided if each.verdict == "undecided" else "decided"
         shown = gain(each.metric, each.smallest_detectable_gain)
         rows.append((f"{each.b} over {each.a}", f"{record.rows.test:,}", shown, wanted))
-    headings = ("gain", "test rows", "smallest that is found", "rows to decide")
+    headings = ("gain", "test examples", "smallest detectable", "examples needed")
     said = (
-        "The smallest true gain that this many test rows find with 80 % power at 0.05: a smaller one is more likely to "
-        "be missed. Rows to decide are those at which the observed gain, were it the true one, would be found.",
+        "Smallest detectable: the smallest true gain that this many test examples detect with 80% power at 0.05; a "
+        "smaller one is more likely to be missed. Examples needed: how many would detect the observed gain with the "
+        "same power, if it were the true one.",
     )
-    return Section("What these rows could show", said, (ReportTable(headings, tuple(rows), frozenset({1, 2, 3})),))
+    return Section("What this test set could detect", said, (ReportTable(headings, tuple(rows), frozenset({1, 2, 3})),))
 
 
 @SECTIONS.entry("cost", summary="Time, memory, parameters and size.", chapter="tuning")
@@ -52,12 +53,13 @@ def cost(record: TuneRecord) -> Section | None:
     )
     headings = ("contender", "trained parameters", "size", "fit s", "test s", "peak MiB")
     said = [
-        "Size is of the saved weights, or for a rung that is not kept (~) four bytes a parameter. Times and memory are "
-        "one measurement on this machine, so without intervals; what else ran there is in them.",
-        "Peak is the most that the process had held when the rung was done, in the order of the table: it never falls.",
+        "size: the saved weights; (~) for a model that is not kept, four bytes per parameter. Times and memory are one "
+        "measurement on this machine, so without intervals, and include the effect of whatever else ran there.",
+        "peak: the most memory the process had used by the end of that model, in the order of the table, so it never "
+        "falls.",
     ]
     if not any(each.name == "full" for each in compared):
-        said.append("Full fine-tuning was not asked for: --with-full adds it.")
+        said.append("Full fine-tuning was not run; --with-full adds it.")
     return Section("Cost", tuple(said), (ReportTable(headings, rows, frozenset(range(1, 6))),))
 
 

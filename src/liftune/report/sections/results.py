@@ -1,6 +1,6 @@
 """The ladder: each contender's scores on the same test rows, and again without rows that leaked.
 
-In: a RunRecord.  Out: Sections.
+In: a record.  Out: Sections.
 Not here: the comparisons in words (verdict.py), what it cost (cost.py).
 """
 
@@ -29,21 +29,21 @@ def ladder(record: RunRecord) -> Section:
         for contender in record.contenders
     )
     counts = record.rows
-    rows = f"{counts.test:,} test rows, the same for all; {counts.train:,} train, {counts.validation:,} validation."
+    rows = f"{counts.test:,} test examples, the same for all; {counts.train:,} train, {counts.validation:,} validation."
     if isinstance(record, VerdictRecord) and record.folds:
         rows = (
-            f"{counts.test:,} rows, each answered out of fold, the same for all; the saved adapter is tuned on "
-            f"{counts.train:,} of them, {counts.validation:,} validation."
+            f"{counts.test:,} examples, the same for all, each predicted by models tuned without its fold; the saved "
+            f"adapter is tuned on {counts.train:,} of them, with {counts.validation:,} for validation."
         )
-    sentences = [f"{rows} Brackets hold 95 % intervals; params are those that were fitted."]
+    sentences = [f"{rows} Brackets: 95% confidence intervals. params: trained parameters."]
     if record.partial:
-        sentences.append("partial: a sample of the rows was used, so every number speaks of that sample's size.")
+        sentences.append("partial: only a sample of the examples was used; with all of them the scores may differ.")
     lacking: dict[tuple[str, str], list[str]] = {}
     for contender in record.contenders:
         for metric in metrics:
-            found = contender.metrics[metric]
-            if found.low is None and found.note:
-                lacking.setdefault((contender.name, found.note), []).append(metric)
+            score = contender.metrics[metric]
+            if score.low is None and score.note:
+                lacking.setdefault((contender.name, score.note), []).append(metric)
     sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
     sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
     return Section("Ladder", tuple(sentences), (ReportTable(headings, lines, frozenset(range(1, len(headings)))),))
@@ -61,10 +61,10 @@ def clean(record: RunRecord) -> Section | None:
     if not scored:
         return None
     metrics = metric_columns(record, scored[0][1])
-    rows = tuple((named(contender), *(interval(found[metric]) for metric in metrics)) for contender, found in scored)
+    rows = tuple((named(contender), *(interval(scores[metric]) for metric in metrics)) for contender, scores in scored)
     left = record.rows.test - len(record.audit.unclean)
     said = (
-        f"{left:,} test rows, without those that leaked or have conflicting targets; the verdict is on all "
+        f"{left:,} test examples, without those that leaked or have conflicting targets; the verdict is on all "
         f"{record.rows.test:,}."
     )
     table = ReportTable(("contender", *metrics), rows, frozenset(range(1, len(metrics) + 1)))
@@ -72,5 +72,5 @@ def clean(record: RunRecord) -> Section | None:
 
 
 def metric_columns(record: RunRecord, metrics: Iterable[str]) -> list[str]:
-    """Metrics with a column of their own: a terminal of 80 columns holds three. Brier stands under Calibration."""
+    """Metrics with a column of their own: a terminal of 80 columns holds three. Brier scores are under Calibration."""
     return [each for each in metrics if each != "brier" or record.metric == "brier"]

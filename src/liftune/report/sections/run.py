@@ -1,4 +1,4 @@
-"""What the run says of itself, and what a repeat needs.
+"""The command, notes, and what a repeat needs.
 
 In: a TuneRecord and its Details.  Out: Sections.
 Not here: the plan and the speed (training.py).
@@ -13,13 +13,13 @@ from liftune.report.base import SECTIONS, Section
 
 @SECTIONS.entry("command", summary="The command that asks for this run.", of_details=True)
 def command(record: TuneRecord, details: Details) -> Section:
-    """From spec.json, whatever was by default left out."""
+    """From spec.json, without what is the default."""
     return Section("The command", commands=(details.command,))
 
 
 @SECTIONS.entry("notes", summary="What else should be known.")
 def notes(record: TuneRecord) -> Section | None:
-    """What the run said of itself."""
+    """What the run noted."""
     return Section("Notes", record.notes) if record.notes else None
 
 
@@ -30,9 +30,9 @@ def reproduce(record: TuneRecord) -> Section:
     return Section(
         "To reproduce",
         (
-            f"model {record.model}, method {record.method}, at most {record.max_length} tokens a row",
-            f"test rows sha256 {record.data_fingerprint}",
+            f"model {record.model}, method {record.method}, at most {record.max_length} tokens per text",
+            f"test set sha256 {record.data_fingerprint}",
             versions,
-            "what was asked stands in spec.json beside record.json",
+            "spec.json, beside record.json, has every option",
         ),
     )

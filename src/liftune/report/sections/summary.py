@@ -1,108 +1,69 @@
-"""The first words of a report: the verdict in one sentence, the ladder at a glance, what to mind.
+"""The first words of a report: the verdict in plain words, all scores in one chart, and warnings.
 
-In: a TuneRecord.  Out: one Section.  Not here: each comparison in full (sections.py).
+In: a TuneRecord.  Out: one Section.  Not here: the verdict's words (headline.py), each comparison in full (verdict.py).
 """
 
 from __future__ import annotations
 
-from liftune.formatting import gain, interval
-from liftune.records.base import Comparison, Verdict
+from liftune.formatting import interval
 from liftune.records.run import TuneRecord
-from liftune.report.base import SECTIONS, Section
+from liftune.report.base import SECTIONS, Section, is_random
 from liftune.report.charts import Dots
 from liftune.report.sections.claims import recommendation
-
-_LEADS = {
-    "better": "Tuning paid",
-    "undecided": "It is not decided whether tuning paid",
-    "worse": "Tuning did not pay",
-}
+from liftune.report.sections.comparisons import sentence, telling
+from liftune.report.sections.headline import headline, method_headline
 
 
-@SECTIONS.entry("short", summary="The verdict in one sentence, and what to mind.", chapter="short")
+@SECTIONS.entry("short", summary="The verdict in plain words, and warnings.", chapter="short")
 def short(record: TuneRecord) -> Section | None:
     """Only for a run with a verdict."""
     if not record.comparisons:
         return None
     base = next((each for each in record.contenders if each.name == "base"), None)
-    said = [headline(record), *recommendation(record)]
-    knows = "knows these labels" if record.labels else "gives such a number"
-    if base is not None and base.head == "fresh":
+    compared = (sentence(each, record) for each in telling(record.comparisons, record))
+    said = [headline(record), *compared, *method_headline(record), *recommendation(record)]
+    predicted = "predicts these labels" if record.labels else "predicts such a number"
+    if base is not None and is_random(base):
         said.append(
-            f"The base, {record.model}, brought no head that {knows}. It was given a fresh one, so its "
-            "score is chance by construction, not its skill."
+            f"The base model, {record.model}, has no head that {predicted}. It got a randomly initialised one, so its "
+            "score is just guessing."
         )
     elif base is not None:
-        said.append(f"The base, {record.model}, brought a trained head that {knows}, and was scored with it.")
-    return Section("In short", tuple(said), charts=(_at_a_glance(record),), caveats=caveats(record))
-
-
-def headline(record: TuneRecord) -> str:
-    """The verdict in one sentence. A base with a fresh head decides nothing where there is another rung to beat."""
-    clauses = "; ".join(_clause(each, record) for each in _telling(record))
-    return f"{_LEADS[overall(record)]}: {clauses}."
-
-
-def overall(record: TuneRecord) -> Verdict:
-    """The least good of the verdicts that tell something.
-
-    Args:
-        record: one with comparisons.
-    """
-    found = {each.verdict for each in _telling(record)}
-    order: tuple[Verdict, ...] = ("worse", "undecided", "better")
-    return next(verdict for verdict in order if verdict in found)
-
-
-def _telling(record: TuneRecord) -> list[Comparison]:
-    return [each for each in record.comparisons if not _by_chance(each, record)] or list(record.comparisons)
-
-
-def _by_chance(comparison: Comparison, record: TuneRecord) -> bool:
-    return any(each.name == comparison.a and each.head == "fresh" for each in record.contenders if each.name == "base")
-
-
-def _clause(comparison: Comparison, record: TuneRecord) -> str:
-    other = (
-        f"{comparison.a} (the strongest other rung on validation)" if comparison.a == record.strongest else comparison.a
-    )
-    lifted = gain(comparison.metric, comparison.gain, comparison.low, comparison.high)
-    if comparison.verdict == "undecided":
-        return f"{comparison.b} against {other} gives {lifted}, which may be chance"
-    return f"{comparison.b} is {comparison.verdict} than {other}, {lifted}"
+        said.append(f"The base model, {record.model}, has a trained head that {predicted}, and was scored with it.")
+    return Section("Summary", tuple(said), charts=(_all_scores(record),), caveats=caveats(record))
 
 
 def caveats(record: TuneRecord) -> tuple[str, ...]:
     """What a sceptic would ask first."""
-    found = []
+    said = []
     if record.partial:
-        found.append(
-            f"Partial: a sample of the rows was used ({record.rows.train:,} train, {record.rows.test:,} test), and "
-            "every number speaks of that sample."
+        said.append(
+            f"Partial: only a sample of the examples was used ({record.rows.train:,} train, {record.rows.test:,} "
+            "test); with all of them the scores may differ."
         )
     if not any(each.seeds for each in record.contenders):
-        found.append(
-            "One seed: the verdict speaks of these two models on new rows, not of the method. How much another seed "
-            "would change is unknown."
+        said.append(
+            "One seed: this result is about these models only, on new examples. How much another seed would change it "
+            "is unknown."
         )
     leaked = record.audit.leaked_test_rows
     if leaked:
-        found.append(f"Leaks: the text of {leaked:,} test rows is also in train. Scores without them stand below.")
+        said.append(f"Leaks: the text of {leaked:,} test examples is also in train. Scores without them are below.")
     for label, rows in record.audit.unseen_labels.items():
-        found.append(f"Label {label!r} is in no train row; its {rows:,} rows count as wrong.")
-    return tuple(found)
+        said.append(f"Label {label!r} is not in train; its {rows:,} test examples count as wrong.")
+    return tuple(said)
 
 
-def _at_a_glance(record: TuneRecord) -> Dots:
+def _all_scores(record: TuneRecord) -> Dots:
     names = tuple(each.name for each in record.contenders)
     values = tuple(each.metrics[record.metric] for each in record.contenders)
-    told = ", ".join(f"{name} {interval(value)}" for name, value in zip(names, values, strict=True))
+    scores = ", ".join(f"{name} {interval(value)}" for name, value in zip(names, values, strict=True))
     return Dots(
-        f"{record.metric} on {record.rows.test:,} test rows, with 95 % intervals",
-        f"{record.metric} of each contender: {told}",
+        f"{record.metric} on {record.rows.test:,} test examples, with 95% confidence intervals",
+        f"{record.metric} of each contender: {scores}",
         names,
         {record.metric: values},
         record.metric,
         strong="tuned",
-        weak=frozenset(each.name for each in record.contenders if each.name == "base" and each.head == "fresh"),
+        weak=frozenset(each.name for each in record.contenders if is_random(each)),
     )

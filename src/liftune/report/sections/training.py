@@ -1,7 +1,7 @@
-"""How the tuned model came about: epoch by epoch, its speed and plan, and the check of what was saved.
+"""How the model was tuned: epoch by epoch, its speed and plan, and the check of the saved adapter.
 
 In: a TuneRecord.  Out: Sections.
-Not here: what it cost beside other contenders (cost.py).
+Not here: what it cost compared with other models (cost.py).
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ def training(record: TuneRecord) -> Section | None:
     headings = ("seed", "epoch", "train loss", f"validation {record.metric}", "seconds", "rows/s")
     said = tuple(
         f"seed {log.seed}: {log.steps:,} steps of {log.batch_size}, peak learning rate {log.learning_rate:g}; "
-        f"{log.stopped}; epoch {log.best_epoch} kept (*){'' if log.best_epoch else ': no epoch beat the start'}"
+        f"{log.stopped}; epoch {log.best_epoch} kept (*)"
+        f"{'' if log.best_epoch else ': no epoch was better than the start'}"
         for log in record.logs
     )
-    said = (*_teaching(record.logs[0]), *said)
+    said = (*_soft_labels(record.logs[0]), *said)
     return Section("Training", said, (ReportTable(headings, rows, frozenset(range(6))),), charts=_curves(record))
 
 
@@ -49,11 +50,14 @@ def _epochs(log: TrainLog, metric: str) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _teaching(log: TrainLog) -> tuple[str, ...]:
+def _soft_labels(log: TrainLog) -> tuple[str, ...]:
     if not log.teacher:
         return ()
-    until = f", until epoch {log.taught_epochs} was as good as it" if log.taught_epochs < len(log.epochs) else ""
-    return (f"{log.teacher_share:.0%} of each target is what {log.teacher}, fitted without the row, expects{until}",)
+    until = ""
+    if log.taught_epochs < len(log.epochs):
+        until = f", until the model was as good on validation, after epoch {log.taught_epochs}"
+    share = f"{log.teacher_share:.0%}"
+    return (f"distillation: {share} of each target is the out-of-fold prediction of {log.teacher}{until}",)
 
 
 def _curves(record: TuneRecord) -> tuple[Lines, ...]:
@@ -66,10 +70,10 @@ def _curves(record: TuneRecord) -> tuple[Lines, ...]:
         series = tuple(
             Series(
                 f"seed {log.seed}",
-                tuple(float(epoch) for epoch, value in found if value is not None),
-                tuple(value for _, value in found if value is not None),
+                tuple(float(epoch) for epoch, value in scores if value is not None),
+                tuple(value for _, value in scores if value is not None),
             )
-            for log, found in zip(logs, values, strict=True)
+            for log, scores in zip(logs, values, strict=True)
         )
         ends = "; ".join(f"{each.name} from {each.y[0]:.3f} to {each.y[-1]:.3f}" for each in series if each.y)
         return Lines(f"{what.capitalize()} by epoch", f"{what} by epoch: {ends}", series, "epoch", what, whole=True)
@@ -89,24 +93,24 @@ def _curves(record: TuneRecord) -> tuple[Lines, ...]:
     )
 
 
-@SECTIONS.entry("proof", summary="The saved adapter against the live model.", chapter="tuning")
+@SECTIONS.entry("proof", summary="Whether the saved adapter predicts what the tuned model did.", chapter="tuning")
 def proof(record: TuneRecord) -> Section | None:
-    """The integrity check of the saved adapter."""
+    """The check of the saved adapter."""
     if record.integrity is None:
         return None
-    found = record.integrity
+    check = record.integrity
     return Section(
         "Saved adapter",
         (
-            f"Rebuilt from disk under another seed, it answers {found.rows} rows with logits at most "
-            f"{found.largest_gap:.1e} from the live model's (tolerance {found.tolerance:.0e}).",
+            f"Reloaded from disk under another seed, it gives the same predictions as the tuned model: on {check.rows} "
+            f"examples the logits differ by at most {check.largest_gap:.1e} (tolerance {check.tolerance:.0e}).",
         ),
     )
 
 
 @SECTIONS.entry("speed", summary="How fast it was tuned, how it was computed, and why so.", chapter="tuning")
 def speed(record: TuneRecord) -> Section | None:
-    """Rates of optimisation beside the machine's own, and the plan with reasons."""
+    """Training speed compared with the machine's own, and the plan with reasons."""
     if record.speed is None and not record.plan:
         return None
     title = "Speed" if record.speed else "Hardware plan"
@@ -120,20 +124,20 @@ def plan_table(choices: tuple[Choice, ...]) -> ReportTable:
     )
 
 
-def speed_sentences(found: Speed | None) -> tuple[str, ...]:
+def speed_sentences(rates: Speed | None) -> tuple[str, ...]:
     """Rates, the share of the machine's, memory."""
-    if found is None:
+    if rates is None:
         return ()
-    rates = (
-        f"Optimisation alone ran at {found.rows_per_second:,.1f} rows/s, {found.tokens_per_second:,.0f} tokens/s, "
+    done = (
+        f"Training alone ran at {rates.rows_per_second:,.1f} examples/s, {rates.tokens_per_second:,.0f} tokens/s, "
         "padding not counted."
     )
-    if found.gemm_fraction is None or found.gemm_rate is None:
-        share = f"Its share of the machine's matrix rate is not known: {found.note or 'it was not measured'}."
+    if rates.gemm_fraction is None or rates.gemm_rate is None:
+        share = f"Its share of the machine's matrix-product rate is unknown: {rates.note or 'it was not measured'}."
     else:
         share = (
-            f"The arithmetic of the task ran at {found.gemm_fraction * 100:.0f} % of the rate of plain matrix products "
-            f"at the model's shapes, measured here at {found.gemm_rate / 1e9:,.0f} GFLOP/s."
+            f"The arithmetic of the task ran at {rates.gemm_fraction:.0%} of the rate of plain matrix products of the "
+            f"model's shapes, measured on this machine at {rates.gemm_rate / 1e9:,.0f} GFLOP/s."
         )
-    peak = "is not told by this system" if found.peak_mib is None else f"was {found.peak_mib:,.0f} MiB"
-    return rates, share, f"Peak memory of the whole run {peak}."
+    peak = "is not reported by this system" if rates.peak_mib is None else f"was {rates.peak_mib:,.0f} MiB"
+    return done, share, f"Peak memory of the whole run {peak}."
