@@ -232,5 +232,5 @@ def test_the_report_tells_of_calibration_and_decisions(single: TuneRecord, multi
     said = liftune.render(single.run)
     assert "## Calibration" in said
     assert "| tuned | as trained |" in said
-    assert "## Decisions" not in said
-    assert "threshold for" in liftune.render(multi.run).split("## Decisions")[1]
+    assert "## Thresholds" not in said
+    assert "threshold for" in liftune.render(multi.run).split("## Thresholds")[1]

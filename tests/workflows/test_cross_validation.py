@@ -171,8 +171,8 @@ def test_a_run_in_folds_is_judged_on_all_rows_and_its_adapter_tuned_on_them(ran:
 
 def test_the_report_of_folds_says_what_the_verdict_speaks_of(ran: tuple[TuneRecord, Path]) -> None:
     text = to_markdown(ran[0])
-    assert "40 rows, each answered out of fold" in text
-    assert "speaks of the procedure" in text
+    assert "40 examples, the same for all, each predicted by models tuned without its fold" in text
+    assert "about the procedure" in text
     assert "Bengio and Grandvalet" in text
     assert "tuned over 2 seeds" in text
     assert "--folds 5" not in text

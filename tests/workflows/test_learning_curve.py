@@ -100,16 +100,16 @@ def test_the_next_step_is_named_only_where_the_range_is_clear(outlook_: CurveOut
     [
         (
             "data",
-            "More data is the next step: twice the rows would take away 10 % to 30 % of the tuned",
+            "More data is the next step: twice the examples would remove 10% to 30% of the tuned",
         ),
-        ("base", "A bigger or nearer base is the next step: twice the rows would take away 10 % to 30 %"),
-        ("undecided", "More data or a bigger base: this curve cannot tell; twice the rows"),
+        ("base", "A bigger base model, or one closer to the task, is the next step: twice the examples would remove 10% to 30%"),
+        ("undecided", "More data or a bigger base model: this curve cannot tell; twice the examples"),
     ],
 )
 def test_the_next_step_is_said_in_words_with_its_range(step: str, said: str) -> None:
     found = curve_sentences(Curve(metric="accuracy", points=(), outlooks=(saved(0.2, 0.1, 0.3),), next_step=step))
     assert said in found[-1]
-    assert "with 3,200 rows an error of 0.100 [0.050, 0.200] is predicted" in found[1]
+    assert "with 3,200 train examples the predicted error is 0.100 [0.050, 0.200]" in found[1]
 
 
 def answering(share: float) -> np.ndarray:
@@ -140,7 +140,7 @@ def test_sizes_that_only_guess_are_no_part_of_the_law() -> None:
     assert len(found.points) == 5
     assert found.outlooks == ()
     assert found.next_step == "undecided"
-    assert "cannot say" in curve_sentences(found)[-1]
+    assert "cannot tell whether" in curve_sentences(found)[-1]
     scores = [
         (10, Interval(value=0.6, low=0.55)),
         (20, Interval(value=0.5, low=0.4)),
@@ -175,5 +175,5 @@ def test_a_run_with_a_curve_keeps_it_and_shows_it(emotions: Path, tmp_path: Path
     assert whole.score.value == tuned.validation["accuracy"], "the last point is the ladder's rung, on validation"
     section = next(each for each in sections(record) if each.title == "Learning curve")
     assert section.tables[0].rows[0][0] == "24"
-    assert "cannot say" in section.sentences[-1], "two sizes are too few"
+    assert "cannot tell whether" in section.sentences[-1], "two sizes are too few"
     assert TuneRecord.model_validate_json(record.model_dump_json(by_alias=True)) == record

@@ -65,7 +65,7 @@ def test_every_rung_is_scored_again_without_the_rows_that_leaked_or_are_torn(ran
         assert contender.clean is not None
         assert contender.clean["accuracy"].value is not None
     said = next(section for section in sections(ran) if section.title == "Clean test rows")
-    assert said.sentences[0].startswith("40 test rows")
+    assert said.sentences[0].startswith("40 test examples")
     assert len(said.tables[0].rows) == len(ran.contenders)
 
 
@@ -85,7 +85,7 @@ def test_shift_is_told_with_its_interval(ran: TuneRecord) -> None:
     assert ran.shift.auc.value is not None
     assert ran.shift.auc.value > 0.9
     said = next(section for section in sections(ran) if section.title == "Shift from train to test")
-    assert said.sentences[0].startswith("Test is not drawn as train was")
+    assert said.sentences[0].startswith("Test differs from train")
 
 
 def test_groups_decide_the_verdict_and_lie_in_the_folder(ran: TuneRecord) -> None:
@@ -110,4 +110,4 @@ def test_the_record_and_older_ones_are_read_back(ran: TuneRecord) -> None:
     assert RunFolder.open(ran.run).record() == ran
     old = {"leaked_test_rows": 2, "leaked_ids": ["test:0", "test:1"]}
     assert Audit.model_validate(old).unclean == {"test:0", "test:1"}
-    assert audit_sentences(Audit.model_validate(old)) == ("2 test rows whose text is also in train",)
+    assert audit_sentences(Audit.model_validate(old)) == ("2 test examples whose text is also in train",)

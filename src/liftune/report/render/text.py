@@ -15,11 +15,12 @@ from rich.text import Text
 from liftune.records.details import Details
 from liftune.records.run import TuneRecord
 from liftune.report.base import ReportTable, Section
-from liftune.report.document import document
 
 
 def to_markdown(record: TuneRecord, details: Details | None = None) -> str:
     """The whole report as Markdown; without details, only what the record alone says."""
+    from liftune.report.document import document  # not for a table alone, which needs no numpy
+
     report = document(record, details)
     parts = [f"# liftune report: {report.run}"]
     for section in (each.section for each in report.sections):

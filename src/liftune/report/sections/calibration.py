@@ -12,8 +12,8 @@ from liftune.report.base import SECTIONS, ReportTable, Section
 
 _HEADINGS = ("contender", "probabilities", "ECE", "log-loss", "Brier")
 _EXPLAINED = (
-    "All on the test set, which was not used to calibrate. ECE is the root-mean-square gap between confidence and "
-    "accuracy over bins of equal size, debiased: without what chance alone adds to it."
+    "All on the test set, which was not used to calibrate. ECE is the root-mean-square gap between confidence and the "
+    "share that is right, over bins with equally many predictions, debiased: without what chance alone adds to it."
 )
 
 

@@ -216,8 +216,8 @@ def how_often(p_value: float) -> str:
 
     >>> how_often(1e-9), how_often(0.0001), how_often(0.00021), how_often(0.0222)
     ('fewer than 1 in 10,000', 'no more than 1 in 10,000', 'fewer than 1 in 1,000', 'about 1 in 45')
-    >>> how_often(0.0501), how_often(0.2), how_often(0.4), how_often(1.0)
-    ('about 1 in 19', 'about 1 in 5', 'about 40 in 100', 'nearly all')
+    >>> how_often(0.0501), how_often(0.1), how_often(0.4), how_often(1.0)
+    ('about 1 in 19', 'about 1 in 10', 'about 40 in 100', 'nearly all')
     """
     if p_value < LEAST_P * (1 - 1e-9):
         return "fewer than 1 in 10,000"
@@ -225,7 +225,7 @@ def how_often(p_value: float) -> str:
         return "no more than 1 in 10,000"
     if p_value < 1e-3:
         return "fewer than 1 in 1,000"
-    if p_value <= 0.2:
+    if p_value <= 0.1:
         times = 1 / p_value + 1e-9
         step = 10 ** max(math.floor(math.log10(times)) - 1, 0)
         return f"about 1 in {math.floor(times / step) * step:,}"

@@ -43,8 +43,8 @@ def caveats(record: TuneRecord) -> tuple[str, ...]:
         )
     if not any(each.seeds for each in record.contenders):
         said.append(
-            "One seed: this result is about these models only, on new examples. How much another seed would change it "
-            "is unknown."
+            "One seed: this result is about these two models on new examples, not about the method. How much another "
+            "seed would change it is unknown."
         )
     leaked = record.audit.leaked_test_rows
     if leaked:

@@ -102,8 +102,8 @@ def proof(record: TuneRecord) -> Section | None:
     return Section(
         "Saved adapter",
         (
-            f"Reloaded from disk under another seed, it gives the same predictions as the tuned model: on {check.rows} "
-            f"examples the logits differ by at most {check.largest_gap:.1e} (tolerance {check.tolerance:.0e}).",
+            f"Reloaded from disk under another seed, it predicts as the tuned model did: on {check.rows} examples "
+            f"their logits differ by at most {check.largest_gap:.1e} (tolerance {check.tolerance:.0e}).",
         ),
     )
 
