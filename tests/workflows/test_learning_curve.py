@@ -102,7 +102,11 @@ def test_the_next_step_is_named_only_where_the_range_is_clear(outlook_: CurveOut
             "data",
             "More data is the next step: twice the examples would remove 10% to 30% of the tuned",
         ),
-        ("base", "A bigger base model, or one closer to the task, is the next step: twice the examples would remove 10% to 30%"),
+        (
+            "base",
+            "A bigger base model, or one closer to the task, is the next step: twice the examples would remove "
+            "10% to 30%",
+        ),
         ("undecided", "More data or a bigger base model: this curve cannot tell; twice the examples"),
     ],
 )
