@@ -16,7 +16,7 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 
 def save_adapters(model: str, labels: list[str], folder: Path, count: int) -> list[Path]:

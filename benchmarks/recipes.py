@@ -33,7 +33,7 @@ from liftune.data import load_data
 from liftune.data.splits import Split, Splits
 from liftune.models.checkpoint import locate
 from liftune.run_folder import RunFolder
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 PROBLEMS = {
     TaskKind.SINGLE_LABEL: "single_label_classification",

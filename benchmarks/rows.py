@@ -14,7 +14,7 @@ import numpy as np
 from liftune.data import load_data
 from liftune.data.splits import Split, Splits
 from liftune.spec import DataSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 Pairs = list[tuple[str, str]]
 """(text, label) of each row."""

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from liftune.errors import SpecError, choose, faults
 from liftune.records.upgrade import upgrade
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
 #: The source of rows that were passed in Python.

@@ -12,7 +12,7 @@ from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
 from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
 from liftune.records.data import Audit
-from liftune.tasks.base import TaskKind, probabilities
+from liftune.tasks import TaskKind, task_of
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 
@@ -53,7 +53,7 @@ def test_majority_answers_the_most_frequent_label_at_the_shares_of_train():
     assert logits.shape == (2, 2)
     assert logits.dtype == np.float32
     assert logits.argmax(axis=1).tolist() == [1, 1]
-    assert probabilities(logits, SINGLE)[0] == pytest.approx([3.5 / 11, 7.5 / 11], abs=1e-6)
+    assert task_of(SINGLE).probabilities(logits)[0] == pytest.approx([3.5 / 11, 7.5 / 11], abs=1e-6)
     assert found.trainable_parameters == 2
 
 
@@ -137,7 +137,9 @@ def test_the_fit_is_scikit_learns_optimum(sparse):
     targets = (features @ rng.normal(size=(5, 3)) + rng.gumbel(size=(80, 3))).argmax(axis=1)
     ours = fit_linear(csr_array(features) if sparse else features, targets, 3, SINGLE, 0.5)
     theirs = LogisticRegression(C=0.5, tol=1e-8).fit(features, targets)
-    assert probabilities(ours.logits(features), SINGLE) == pytest.approx(theirs.predict_proba(features), abs=1e-2)
+    assert task_of(SINGLE).probabilities(ours.logits(features)) == pytest.approx(
+        theirs.predict_proba(features), abs=1e-2
+    )
 
 
 def test_the_one_versus_rest_fit_is_scikit_learns_and_takes_a_label_without_rows():
@@ -146,7 +148,7 @@ def test_the_one_versus_rest_fit_is_scikit_learns_and_takes_a_label_without_rows
     rng = np.random.default_rng(1)
     features = rng.normal(size=(80, 4)).astype(np.float32)
     targets = np.column_stack([features @ rng.normal(size=(4, 2)) > 0.5, np.zeros(80)]).astype(int)
-    ours = probabilities(fit_linear(features, targets, 3, MULTI, 1.0).logits(features), MULTI)
+    ours = task_of(MULTI).probabilities(fit_linear(features, targets, 3, MULTI, 1.0).logits(features))
     for label in range(2):
         theirs = LogisticRegression(C=1.0, tol=1e-8).fit(features, targets[:, label]).predict_proba(features)[:, 1]
         assert ours[:, label] == pytest.approx(theirs, abs=1e-2)

@@ -23,7 +23,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.training.loss import Objective
 
 SINGLE, MULTI, NUMBERS = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION

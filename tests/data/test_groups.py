@@ -16,7 +16,7 @@ from liftune.data.sampling import split_off
 from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.spec import DataSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 SINGLE = TaskKind.SINGLE_LABEL
 

@@ -14,7 +14,7 @@ from liftune.data.inspect import inspect
 from liftune.data.lengths import find_length_meter, measure
 from liftune.errors import DataError
 from liftune.spec import DataSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 

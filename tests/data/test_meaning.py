@@ -13,7 +13,7 @@ from liftune.data.readers.table import Table
 from liftune.data.targets import MOST_NUMBERED_CLASSES, CellError, Reading, recognise
 from liftune.errors import DataError
 from liftune.spec import DataSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind
 

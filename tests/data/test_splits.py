@@ -16,7 +16,7 @@ from liftune.data.sampling import sample, split_off
 from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.spec import DataSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind
 PINNED_TEST = ("rows:2", "rows:19", "rows:26", "rows:27")

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from liftune.data.splits import Split, Splits
 from liftune.diagnostics.shift import auc_interval, compare_targets, shift
 from liftune.records.data import Audit
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind
 

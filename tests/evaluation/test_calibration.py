@@ -11,8 +11,7 @@ from liftune.evaluation.calibration import LEAST_ROWS, calibrate, calibration_re
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import Binned, calibration_error, calibration_scores
 from liftune.metrics.registry import METRICS, check_metric
-from liftune.metrics.row_statistics import row_losses
-from liftune.tasks.base import TaskKind, probabilities
+from liftune.tasks import TaskKind, task_of
 
 SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL
 
@@ -23,7 +22,7 @@ def drawn(
     """Logits, and targets drawn from the very probabilities of these logits divided by the temperature."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(rows, labels)) * spread
-    shares = probabilities(logits, task)
+    shares = task_of(task).probabilities(logits)
     if task is SINGLE:
         targets = (shares.cumsum(axis=1) > rng.random((rows, 1))).argmax(axis=1)
     else:
@@ -78,7 +77,9 @@ def test_a_shifted_label_takes_a_vector_and_a_bias_is_needed_for_it() -> None:
     assert found.kind == "vector"
     fresh, truth = drawn(4, 4000, spread=1.5)
     fresh = fresh + np.array([2.0, 0.0, 0.0, -1.0], dtype=np.float32)
-    gained = row_losses(truth, fresh, SINGLE).mean() - row_losses(truth, found.scaling(fresh), SINGLE).mean()
+    gained = (
+        task_of(SINGLE).row_losses(truth, fresh).mean() - task_of(SINGLE).row_losses(truth, found.scaling(fresh)).mean()
+    )
     assert gained > 0.1
     assert calibrate(made(shifted, targets), metric(SINGLE), vector=False).kind != "vector"
 

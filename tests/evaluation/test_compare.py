@@ -10,8 +10,7 @@ from liftune.errors import DataError, SpecError
 from liftune.evaluation.compare import compare
 from liftune.evaluation.statistics.intervals import mcnemar_exact, tango_interval
 from liftune.evaluation.statistics.power import rows_needed
-from liftune.metrics.registry import right
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 
 
 def test_a_clear_gain_is_better_and_turned_round_it_is_worse():
@@ -27,7 +26,10 @@ def test_a_clear_gain_is_better_and_turned_round_it_is_worse():
 def test_accuracy_is_decided_by_mcnemar_and_shown_with_tango():
     base, tuned = from_counts(50, 5, 14, 31)
     found = compare(base, tuned)
-    interval = tango_interval(right(base.targets, base.logits), right(tuned.targets, tuned.logits))
+    interval = tango_interval(
+        task_of(TaskKind.SINGLE_LABEL).is_right(base.targets, base.logits),
+        task_of(TaskKind.SINGLE_LABEL).is_right(tuned.targets, tuned.logits),
+    )
     assert found.p_value == mcnemar_exact(5, 14)
     assert (found.low, found.high) == (interval.low, interval.high)
     assert "McNemar" in found.test

@@ -23,14 +23,15 @@ from liftune.evaluation.evaluate import Evaluation, score_interval, scores
 from liftune.evaluation.flips import as_targets, flips
 from liftune.evaluation.reliability import Binned, reliability_curve
 from liftune.evaluation.statistics.intervals import clopper_pearson
-from liftune.metrics.registry import right
-from liftune.tasks.base import TaskKind, decide, probabilities
+from liftune.tasks import TaskKind, task_of
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 RNG = np.random.default_rng(5)
 LABELS = ("a", "b", "c")
 TARGETS = RNG.integers(0, 3, 200)
 LOGITS = (RNG.normal(size=(200, 3)) + 1.2 * np.eye(3)[TARGETS]).astype(np.float32)
+#: (N,) whether each row is predicted rightly.
+RIGHT = task_of(SINGLE).is_right(TARGETS, LOGITS)
 SETS = RNG.integers(0, 2, (150, 3))
 SET_LOGITS = (RNG.normal(size=(150, 3)) + SETS - 0.5).astype(np.float32)
 
@@ -51,7 +52,7 @@ def bins_of(targets, logits):
 def test_label_scores_are_those_of_scikit_learn(targets, logits, task):
     found = label_scores(made(targets, logits, task))
     expected = sklearn_metrics.precision_recall_fscore_support(
-        targets, decide(logits, task), labels=[0, 1, 2], average=None
+        targets, task_of(task).decide(logits), labels=[0, 1, 2], average=None
     )
     for position, each in enumerate(found):
         values = [each.precision.value, each.recall.value, each.f1.value]
@@ -59,7 +60,7 @@ def test_label_scores_are_those_of_scikit_learn(targets, logits, task):
         assert each.rows == expected[3][position]
         for interval in (each.precision, each.recall, each.f1):
             assert interval.low < interval.value < interval.high
-    hits = int(((targets == 0) & (decide(logits, task) == 0)).sum()) if task is SINGLE else None
+    hits = int(((targets == 0) & (task_of(task).decide(logits) == 0)).sum()) if task is SINGLE else None
     if hits is not None:
         assert found[0].recall == clopper_pearson(hits, int((targets == 0).sum()))
 
@@ -88,7 +89,7 @@ def test_rows_of_a_label_that_the_model_never_had_count_as_wrong():
 
 def test_the_matrix_is_that_of_scikit_learn_and_its_list_has_the_most_rows_first():
     found = confusion_matrix(made(TARGETS, LOGITS))
-    expected = sklearn_metrics.confusion_matrix(TARGETS, decide(LOGITS, SINGLE))
+    expected = sklearn_metrics.confusion_matrix(TARGETS, task_of(SINGLE).decide(LOGITS))
     assert np.array_equal(found.counts, expected)
     counts = [each.rows for each in found.worst]
     assert counts == sorted((expected[i, j] for i in range(3) for j in range(3) if i != j), reverse=True)
@@ -107,10 +108,10 @@ def test_many_labels_have_a_list_and_no_matrix():
 
 def test_bins_hold_every_answer_once_and_keep_what_was_right():
     bins = bins_of(TARGETS, LOGITS)
-    p = probabilities(LOGITS, SINGLE).max(axis=1)
+    p = task_of(SINGLE).probabilities(LOGITS).max(axis=1)
     assert sum(each.rows for each in bins) == 200
     assert sum(each.rows * each.confidence for each in bins) == pytest.approx(p.sum())
-    assert sum(each.rows * each.right.value for each in bins) == pytest.approx(right(TARGETS, LOGITS).sum())
+    assert sum(each.rows * each.right.value for each in bins) == pytest.approx(RIGHT.sum())
     assert all(each.low <= each.confidence <= each.high for each in bins)
     certain = bins_of(np.array([0]), np.array([[100.0, 0.0]]))
     assert (certain[0].low, certain[0].high) == (0.9, 1.0)
@@ -120,7 +121,7 @@ def test_probabilities_that_hold_lie_inside_their_intervals():
     """Answers drawn by the very probabilities that are promised: hardly a bin may part with the diagonal."""
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(20_000, 3)) * 2
-    p = probabilities(logits, SINGLE)
+    p = task_of(SINGLE).probabilities(logits)
     targets = (rng.random(20_000)[:, None] > np.cumsum(p, axis=1)).sum(axis=1)
     bins = bins_of(targets, logits)
     outside = [each for each in bins if not each.right.low <= each.confidence <= each.right.high]
@@ -135,9 +136,9 @@ def test_the_score_of_all_rows_is_the_plain_score_and_the_surest_rows_come_first
     assert [each.rows for each in found] == [20 * i for i in range(1, 11)]
     assert found[-1].score == score_interval(group_metric(SINGLE), [made(TARGETS, LOGITS)])
     assert [each.least for each in found] == sorted((each.least for each in found), reverse=True)
-    p = probabilities(LOGITS, SINGLE).max(axis=1)
+    p = task_of(SINGLE).probabilities(LOGITS).max(axis=1)
     surest = np.argsort(-p)[:20]
-    assert found[0].score.value == pytest.approx(right(TARGETS, LOGITS)[surest].mean())
+    assert found[0].score.value == pytest.approx(RIGHT[surest].mean())
 
 
 def test_few_rows_have_as_many_shares_as_there_are_rows():
@@ -154,7 +155,7 @@ def test_stretches_hold_every_row_once_in_order_of_length(lengths):
     assert len(found) <= 6
     assert all(a.high < b.low for a, b in pairwise(found))
     mean = sum(each.rows * each.scores["tuned"].value for each in found) / 200
-    assert mean == pytest.approx(right(TARGETS, LOGITS).mean())
+    assert mean == pytest.approx(RIGHT.mean())
 
 
 def split_of(targets) -> Split:

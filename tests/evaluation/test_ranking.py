@@ -15,7 +15,7 @@ from liftune.evaluation.statistics.multiple_tests import holm
 from liftune.metrics.registry import METRICS, Metric
 from liftune.metrics.row_statistics import Sums, mean
 from liftune.records.base import Interval
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 N = 300
 

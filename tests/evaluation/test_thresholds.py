@@ -16,7 +16,8 @@ from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.selective import cutoff_for, cutoffs
 from liftune.evaluation.thresholds import choose_thresholds, label_cuts, shared_cuts
 from liftune.metrics.registry import METRICS, check_metric
-from liftune.tasks.base import TaskKind, decide, from_thresholds, probabilities
+from liftune.tasks import TaskKind, task_of
+from liftune.tasks.base import from_thresholds
 
 SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL
 
@@ -29,15 +30,15 @@ def drawn(seed: int, rows: int, means: tuple[float, ...] = (-3.0, -2.0, 0.5)) ->
     """Calibrated logits of rare and common labels, and targets."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(rows, len(means))) * 1.5 + np.array(means)
-    return logits.astype(np.float32), (rng.random(logits.shape) < probabilities(logits, MULTI)).astype(np.int64)
+    return logits.astype(np.float32), (rng.random(logits.shape) < task_of(MULTI).probabilities(logits)).astype(np.int64)
 
 
 def test_a_label_is_answered_from_its_threshold_on() -> None:
     logits = np.array([[0.0, -1.0], [-1.0, 0.0]])
-    assert decide(logits, MULTI).tolist() == [[1, 0], [0, 1]]
-    assert decide(logits, MULTI, [0.6, 0.2]).tolist() == [[0, 1], [0, 1]]
+    assert task_of(MULTI).decide(logits).tolist() == [[1, 0], [0, 1]]
+    assert task_of(MULTI).decide(logits, [0.6, 0.2]).tolist() == [[0, 1], [0, 1]]
     each = np.array([[0.5, 0.9], [0.1, 0.9]])
-    assert decide(logits, MULTI, each).tolist() == [[1, 0], [1, 0]]
+    assert task_of(MULTI).decide(logits, each).tolist() == [[1, 0], [1, 0]]
     assert from_thresholds(logits, None) is logits
 
 
@@ -65,7 +66,7 @@ def test_thresholds_that_help_are_used_and_lift_new_rows(name: str) -> None:
     logits, targets = drawn(5, 4000)
     metric = METRICS[name]
     assert metric(targets, metric.view(logits, chosen.values), MULTI) > metric(targets, logits, MULTI) + 0.01
-    said = decide(logits, MULTI, chosen.values)
+    said = task_of(MULTI).decide(logits, chosen.values)
     average = name.removesuffix("_f1")
     assert metric(targets, metric.view(logits, chosen.values), MULTI) == pytest.approx(
         sklearn.metrics.f1_score(targets, said, average=average)
@@ -124,14 +125,14 @@ def test_scores_comparisons_and_means_over_seeds_use_one_set_of_decisions() -> N
 def sure_and_right(seed: int, rows: int) -> tuple[NDArray, NDArray]:
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(rows, 3)) * 3.0
-    shares = probabilities(logits, SINGLE)
+    shares = task_of(SINGLE).probabilities(logits)
     return logits.astype(np.float32), (shares.cumsum(axis=1) > rng.random((rows, 1))).argmax(axis=1)
 
 
 def test_the_table_counts_what_is_above_each_confidence() -> None:
     logits, targets = sure_and_right(0, 400)
     table = cutoffs(made(logits, targets))
-    confidence = probabilities(logits, SINGLE).max(axis=1)
+    confidence = task_of(SINGLE).probabilities(logits).max(axis=1)
     for each in table:
         answered = confidence > each.above
         assert (each.rows, each.share) == (answered.sum(), answered.mean())
@@ -147,7 +148,7 @@ def test_the_precision_that_was_asked_for_is_kept_on_new_rows() -> None:
     for seed in range(60):
         chosen = cutoff_for(cutoffs(made(*sure_and_right(seed, 400))), 0.9)
         logits, targets = sure_and_right(1000 + seed, 4000)
-        answered = probabilities(logits, SINGLE).max(axis=1) > chosen.above
+        answered = task_of(SINGLE).probabilities(logits).max(axis=1) > chosen.above
         failed += (logits.argmax(1) == targets)[answered].mean() < 0.9
     assert failed <= 3
 

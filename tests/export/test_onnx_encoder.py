@@ -20,7 +20,7 @@ from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 ROWS = ("short", "a row of another length", "é", "and the longest of them all, so that there is padding")
 READS_FIRST = ("bert", "distilbert", "roberta", "electra")

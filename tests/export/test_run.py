@@ -34,7 +34,7 @@ from liftune.models.tokens.encoder import RowEncoder
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 LABELS = ("anger", "joy", "love")
 ODD = [

@@ -28,7 +28,7 @@ from liftune.inference.files import iter_predictions, predict_file
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.writers import PartialFile, write
 from liftune.progress import Progress
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.types import Row
 
 QUIET = Progress(quiet=True)

@@ -7,9 +7,8 @@ import sklearn.metrics
 
 from liftune.errors import SpecError
 from liftune.metrics.registry import METRICS, check_metric, default_metric, metrics_of
-from liftune.metrics.row_statistics import LEAST_PROBABILITY
 from liftune.tasks import TaskKind, task_of
-from liftune.tasks.base import probabilities
+from liftune.tasks.base import LEAST_PROBABILITY
 
 SINGLE, MULTI, VALUE = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 
@@ -66,7 +65,7 @@ def test_single_label_values_are_those_of_scikit_learn():
         sklearn.metrics.f1_score(targets, said, average="macro")
     )
     assert METRICS["log_loss"](targets, logits, SINGLE) == pytest.approx(
-        sklearn.metrics.log_loss(targets, probabilities(logits, SINGLE), labels=range(4))
+        sklearn.metrics.log_loss(targets, task_of(SINGLE).probabilities(logits), labels=range(4))
     )
 
 
@@ -81,7 +80,7 @@ def test_multi_label_values_are_those_of_scikit_learn():
 
 def test_log_loss_and_brier_of_multi_labels_are_the_mean_over_labels_of_scikit_learns():
     targets, logits = answers(MULTI)
-    targets, shares = targets[:, :4], probabilities(logits, MULTI)
+    targets, shares = targets[:, :4], task_of(MULTI).probabilities(logits)
     for name, theirs in (("log_loss", sklearn.metrics.log_loss), ("brier", sklearn.metrics.brier_score_loss)):
         each = [theirs(targets[:, label], shares[:, label]) for label in range(4)]
         assert METRICS[name](targets, logits, MULTI) == pytest.approx(np.mean(each))
@@ -90,7 +89,7 @@ def test_log_loss_and_brier_of_multi_labels_are_the_mean_over_labels_of_scikit_l
 def test_brier_of_single_labels_is_the_squared_distance_from_the_truth():
     targets, logits = answers(SINGLE)
     targets = targets % 4
-    expected = ((probabilities(logits, SINGLE) - np.eye(4)[targets]) ** 2).sum(axis=1).mean()
+    expected = ((task_of(SINGLE).probabilities(logits) - np.eye(4)[targets]) ** 2).sum(axis=1).mean()
     assert METRICS["brier"](targets, logits, SINGLE) == pytest.approx(expected)
 
 

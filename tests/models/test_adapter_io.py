@@ -21,7 +21,7 @@ from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 ROWS = ["ok", "a longer row of text", ("a premise", "what follows")]
 

@@ -16,7 +16,7 @@ from liftune.models import checkpoint
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 LABELS = ("cold", "hot")
 

@@ -17,7 +17,7 @@ from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 LABELS = ("anger", "joy", "love")
 #: Texts that spell out special tokens, one of nothing but an end of text, an empty one, and pairs.

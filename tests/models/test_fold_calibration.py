@@ -21,7 +21,7 @@ from liftune.models.methods.registry import METHODS
 from liftune.records.base import Interval
 from liftune.records.calibration import Cutoff
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 FAMILIES = ["distilbert", "bert", "roberta", "t5", "gpt2", "llama"]
 ROWS = ["ok", "a longer row of text", "and one that is a little longer than that"]

@@ -12,7 +12,7 @@ from liftune.models.methods.registry import METHODS
 from liftune.records.base import Interval, RowCounts
 from liftune.records.data import Audit
 from liftune.records.sweep import BaselinesRecord, CellRecord, LeaderboardRow, SweepRecord
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 ROOT = Path(__file__).parents[2]
 

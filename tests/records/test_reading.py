@@ -23,7 +23,7 @@ from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.sweeps.folder import SweepFolder
 from liftune.sweeps.grid import SweepSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 ADAPTER = AdapterCard(
     liftune="0.1.0", task=TaskKind.SINGLE_LABEL, labels=("a", "b"), method="lora", base="minilm", base_sha256="f",

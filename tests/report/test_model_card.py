@@ -14,7 +14,7 @@ from made_runs import made_run
 from liftune.models.checkpoint import Checkpoint, license_of
 from liftune.records.run import TuneRecord
 from liftune.report.model_card import to_card
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 
 def metadata(card: str) -> Any:

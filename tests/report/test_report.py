@@ -20,7 +20,7 @@ from liftune.report.render.text import print_sections, to_markdown
 from liftune.report.sections.comparisons import sentence
 from liftune.report.sections.headline import headline, overall
 from liftune.report.sections.summary import caveats
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.workflows.report import read_run
 
 PLAN = (Choice(choice="bfloat16", value="off", reason="measured <faster> | better"),)

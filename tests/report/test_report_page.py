@@ -24,7 +24,7 @@ from liftune.report.render.svg import COLOURS
 from liftune.report.render.text import to_markdown
 from liftune.report.sections.predictions import MOST_CHARACTERS, MOST_FLIPS
 from liftune.run_folder import RunFolder
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.workflows.report import read_run, to_json, write_report
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)> \"'&"

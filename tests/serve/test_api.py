@@ -22,7 +22,7 @@ from liftune.serve.engine import Engine, ModelInfo
 from liftune.serve.limits import Limits, limits_of
 from liftune.serve.registry import ModelRegistry
 from liftune.serve.server import ServeOptions, check
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 ADMIN = {"Authorization": "Bearer admin"}
 SMALL = Limits(texts=3, characters=20, body_bytes=500, queue_rows=4, wait_seconds=0.0)

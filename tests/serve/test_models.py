@@ -197,7 +197,7 @@ from starlette.testclient import TestClient
 from liftune.serve.app import make_app
 from liftune.serve.registry import ModelRegistry
 from liftune.serve.server import ServeOptions, model_opener
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 from liftune.inference import onnx_bundle
 

@@ -6,7 +6,7 @@ In: arrays.  Out: Evaluations.  Not here: assertions, runs on disk (made_runs.py
 import numpy as np
 
 from liftune.evaluation.evaluate import Evaluation
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 
 def evaluation(name, logits, targets, task=TaskKind.SINGLE_LABEL, **more):

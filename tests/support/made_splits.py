@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liftune.data.splits import Split, Splits
 from liftune.records.data import Audit
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 N = 200
 

@@ -22,7 +22,7 @@ from liftune.serve.auth import Credentials
 from liftune.serve.engine import Engine, ModelInfo, Work
 from liftune.serve.limits import Limits
 from liftune.serve.registry import ModelRegistry
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.types import Row
 
 #: A test that hangs is a defect; it fails after so long.

@@ -15,7 +15,7 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.methods.registry import METHODS, parse_options
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 #: What a processor's plan makes fast.
 PACKED = Plan(accelerations=frozenset({"packing", "fused-lora", "last-layer"}))

@@ -29,7 +29,7 @@ from liftune.sweeps.leaderboard import LeaderboardEntry, front, leaderboard, par
 from liftune.sweeps.plot import draw
 from liftune.sweeps.run import sweep
 from liftune.sweeps.sections import leaderboard_sentences, sweep_sections
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
 Tune = Callable[[Stage, Cell], CellRecord]

@@ -18,7 +18,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.training.head_init import init_head, without_bias
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule

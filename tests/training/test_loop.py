@@ -21,7 +21,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.training.early_stopping import BestCheckpoint
 from liftune.training.loop import Loop, scored, train
 from liftune.training.loss import Objective

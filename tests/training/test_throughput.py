@@ -15,7 +15,7 @@ from liftune.models.linear_shapes import shapes_of
 from liftune.models.methods.registry import METHODS
 from liftune.records.training import Epoch, TrainLog
 from liftune.spec import ModelSpec, RunSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.training import throughput as speed
 from liftune.workflows.tune import tune
 

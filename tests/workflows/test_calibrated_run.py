@@ -24,7 +24,7 @@ from liftune.records.base import Interval
 from liftune.records.calibration import Cutoff
 from liftune.records.run import Contender, TuneRecord
 from liftune.run_folder import RunFolder
-from liftune.tasks.base import TaskKind, decide, encode, probabilities
+from liftune.tasks import TaskKind, task_of
 from liftune.workflows import finetune
 
 
@@ -111,10 +111,10 @@ def test_predict_evaluate_compare_and_the_record_decide_alike(multi: TuneRecord,
     assert tuned.decisions is not None
     assert card.thresholds == tuned.decisions.thresholds is not None
     test, logits = folder.split("test"), folder.logits("tuned")
-    decisions = decide(logits, TaskKind.MULTI_LABEL, card.thresholds)
+    decisions = task_of(TaskKind.MULTI_LABEL).decide(logits, card.thresholds)
     expected = [tuple(label for label, has in zip("abc", row, strict=True) if has) for row in decisions]
     assert decisions.any()
-    assert (decisions != decide(logits, TaskKind.MULTI_LABEL)).any()
+    assert (decisions != task_of(TaskKind.MULTI_LABEL).decide(logits)).any()
     assert [each.labels for each in liftune.load(multi.run).predict(test.rows)] == expected
     out, _ = called("predict", multi.run, *test.rows[:3], "--json", "--quiet")
     assert [tuple(json.loads(line)["labels"]) for line in out.splitlines()] == expected[:3]
@@ -185,7 +185,7 @@ def test_a_head_that_cannot_be_scaled_is_left_alone_and_says_so(
 def test_abstaining_leaves_unsure_rows_without_a_label(single: TuneRecord, tmp_path: Path) -> None:
     folder = RunFolder.open(single.run)
     rows, logits = folder.split("test").rows, folder.logits("tuned")
-    shares = probabilities(logits, TaskKind.SINGLE_LABEL).max(axis=1)
+    shares = task_of(TaskKind.SINGLE_LABEL).probabilities(logits).max(axis=1)
     ordered = np.unique(shares)
     middle = np.argmax(np.diff(ordered))  # between two confidences that rounding cannot swap
     accuracy = Interval(value=0.95, low=0.9, high=0.99)
@@ -213,8 +213,8 @@ def test_a_run_keeps_its_table_of_confidences(single: TuneRecord) -> None:
     validation = folder.split("validation")
     table = read_card(folder.adapter).cutoffs
     assert table[-1].rows == len(validation) == 120
-    right = folder.logits("tuned", "validation").argmax(axis=1) == encode(
-        validation.targets, single.labels, single.task
+    right = folder.logits("tuned", "validation").argmax(axis=1) == task_of(single.task).encode(
+        validation.targets, single.labels
     )
     assert table[-1].accuracy.value == pytest.approx(right.mean())
 

@@ -24,7 +24,7 @@ from liftune.records.run import TuneRecord
 from liftune.report.render.text import to_markdown
 from liftune.run_folder import RunFolder
 from liftune.spec import DataSpec, RunSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 SINGLE = TaskKind.SINGLE_LABEL
 

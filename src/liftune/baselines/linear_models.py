@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.metrics.registry import Metric
-from liftune.metrics.row_statistics import row_log_loss
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 from liftune.types import FloatArray
 
 #: Dense (N, D) float32, or scipy CSR of the same.
@@ -78,25 +77,25 @@ def fit_linear(
         outputs: C, one for regression.
         start: a fit of the same shape to begin from.
     """
-    if task is TaskKind.REGRESSION:
+    kind = task_of(task)
+    if not kind.has_probabilities:  # least squares have a closed form
         return _fit_ridge(features, targets, strength)
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn, without types
 
     dense = isinstance(features, np.ndarray)
-    wanted = indicator(targets, outputs, task)
+    wanted = kind.indicators(targets, outputs)
     width = features.shape[1]
     penalty = 1.0 / (strength * len(wanted))
     first = np.zeros((width + 1, outputs), dtype=np.float64)
     if start is not None:
         first[:width], first[width] = start.weight.T, start.bias
     transposed = features.T if dense else features.T.tocsr()
-    loss_of = softmax_loss if task is TaskKind.SINGLE_LABEL else sigmoid_loss
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         theta = flat.reshape(width + 1, outputs)
         weight = theta[:width].astype(np.float32)
-        loss, slope = loss_of(features @ weight + theta[width].astype(np.float32), wanted)
+        loss, slope = kind.loss_and_slope(features @ weight + theta[width].astype(np.float32), wanted)
         gradient = np.empty_like(theta)
         gradient[:width] = (transposed @ slope) / len(wanted) + penalty * theta[:width]
         gradient[width] = slope.sum(axis=0, dtype=np.float64) / len(wanted)
@@ -148,24 +147,7 @@ def _threads(before: Any) -> int:
 
 def indicator(targets: NDArray[Any], outputs: int, task: TaskKind) -> Floats32:
     """(N, C) zeros and ones."""
-    if task is TaskKind.MULTI_LABEL:
-        return targets[:, :outputs].astype(np.float32)
-    return np.asarray(targets[:, None] == np.arange(outputs), dtype=np.float32)
-
-
-def softmax_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
-    """Summed cross-entropy, and its slope in the logits."""
-    logits = logits - logits.max(axis=1, keepdims=True)
-    powers = np.exp(logits)
-    total = powers.sum(axis=1, keepdims=True)
-    loss = np.log(total[:, 0]).sum(dtype=np.float64) - (logits * wanted).sum(dtype=np.float64)
-    return float(loss), powers / total - wanted
-
-
-def sigmoid_loss(logits: Floats32, wanted: Floats32) -> tuple[float, Floats32]:
-    """Summed binary cross-entropy over all outputs, and its slope in the logits."""
-    loss = (np.logaddexp(0.0, logits) - logits * wanted).sum(dtype=np.float64)
-    return float(loss), np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)) - wanted, dtype=np.float32)
+    return task_of(task).indicators(targets, outputs)
 
 
 def _fit_ridge(features: Features, targets: NDArray[Any], strength: float) -> Linear:
@@ -184,14 +166,7 @@ def judge(logits: FloatArray, targets: NDArray[Any], task: TaskKind, metric: Met
         return (-np.inf, -np.inf)
     value = metric(targets, logits, task)
     signed = -np.inf if value is None else metric.sign * value
-    if task is TaskKind.SINGLE_LABEL:
-        loss = float(row_log_loss(targets, logits).mean())
-    elif task is TaskKind.MULTI_LABEL:
-        outputs = logits.shape[1]
-        loss = sigmoid_loss(np.asarray(logits, dtype=np.float32), indicator(targets, outputs, task))[0]
-    else:
-        loss = float(((logits[:, 0] - targets) ** 2).mean())
-    return (signed, -loss)
+    return (signed, -float(task_of(task).row_losses(targets, logits).mean()))
 
 
 def choose_strength(

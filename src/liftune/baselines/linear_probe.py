@@ -147,7 +147,7 @@ def fit_linear_probe(
     _check_features(validation, len(targets[1]))
     options: list[tuple[str, FeatureScaling]] = [(pooling, scaling) for pooling in train for scaling in scalings]
     sample = _sample(len(targets[0]), seed)
-    outputs = len(splits.labels) if splits.task.outputs_labels else 1
+    outputs = splits.outputs
 
     def fit(option: tuple[str, FeatureScaling], rows: Any, strengths: Sequence[float], iterations: int) -> LinearProbe:
         pooling, scaling = option

@@ -1,7 +1,7 @@
-"""The rungs that read no pretrained model: the majority answer, and a linear model on tf-idf counts.
+"""Baselines that read no pretrained model: the majority prediction, and a linear model on tf-idf counts.
 
 In: splits.  Out: Scorers, with the number of coefficients that were fitted.
-Not here: the probe on a model's features (probe.py), scoring (evaluate.py).
+Not here: the probe on a model's features (linear_probe.py), scoring (evaluation/evaluate.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from liftune.baselines.soft_labels import BaselineFit
 from liftune.data.splits import Splits
 from liftune.errors import DataError, need
 from liftune.metrics.registry import check_metric
-from liftune.tasks.base import TaskKind
+from liftune.tasks import task_of
 from liftune.types import Row
 
 #: Inverse strengths along the path; rows have unit length, so useful ones lie well above those of dense features.
@@ -51,21 +51,8 @@ class Majority:
 
 
 def majority(splits: Splits) -> Majority:
-    """The most frequent label of train, at the log of each label's share.
-
-    Multi-label: the log-odds of each label, so that a label is answered where at least half of the rows have it.
-    Regression: the mean,
-    whose correlation with anything is undefined and whose RMSE is the target's spread. Half a row is added to each
-    count, and so no logit is infinite.
-    """
-    targets = splits.encoded(splits.train)
-    if splits.task is TaskKind.REGRESSION:
-        return Majority(np.array([targets.mean()], dtype=np.float32))
-    if splits.task is TaskKind.MULTI_LABEL:
-        share = (targets[:, : len(splits.labels)].sum(axis=0) + 0.5) / (len(targets) + 1.0)
-        return Majority(np.log(share / (1.0 - share)).astype(np.float32))
-    counts = np.bincount(targets, minlength=len(splits.labels)) + 0.5
-    return Majority(np.log(counts / counts.sum()).astype(np.float32))
+    """The best constant logits on train: see `Task.prior_logits`."""
+    return Majority(task_of(splits.task).prior_logits(splits.encoded(splits.train), splits.outputs))
 
 
 @dataclass(frozen=True)
@@ -102,10 +89,10 @@ def tfidf(splits: Splits, metric: str | None = None) -> Tfidf:
     """
     need("sklearn")
     measure = check_metric(metric, splits.task)
-    outputs = len(splits.labels) if splits.task.outputs_labels else 1
+    outputs = splits.outputs
     targets = [splits.encoded(part) for part in (splits.train, splits.validation)]
     best: tuple[Ngrams, BestFit] | None = None
-    strengths: Sequence[float] = _RIDGE_STRENGTHS if splits.task is TaskKind.REGRESSION else _STRENGTHS
+    strengths: Sequence[float] = _STRENGTHS if task_of(splits.task).has_probabilities else _RIDGE_STRENGTHS
     for characters in (False, True) if _characters(splits.train.rows) <= _MOST_CHARACTERS else (False,):
         ngrams, features = Ngrams.learn(splits.train.rows, characters=characters, most=_MOST_COEFFICIENTS // outputs)
         train, validation = (features, targets[0]), (ngrams.features(splits.validation.rows), targets[1])

@@ -23,7 +23,7 @@ from liftune.evaluation.statistics.intervals import CONFIDENCE
 from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Interval
 from liftune.records.data import Shift, Telltale
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.types import Row
 
 #: Rows of each side at most; 1,000 of each then answer, which pins the chance to about 0.025.

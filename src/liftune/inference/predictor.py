@@ -21,7 +21,7 @@ from liftune.models.checkpoint import ALIASES
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
 from liftune.run_folder import adapter_folder
-from liftune.tasks.base import TaskKind, ThresholdValues
+from liftune.tasks import TaskKind, ThresholdValues
 from liftune.types import Row
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """What each row adds to a metric, so that a bootstrap of thousands of resamples is a matrix product.
 
-In: targets and answers as arrays.  Out: Statistics, whose `values(weights)` gives the metric of every resample at once.
-Not here: the metrics themselves (metrics.py), drawing resamples (evidence/resampling.py).
+In: targets and predictions as arrays.  Out: Statistics, whose `values(weights)` gives the metric of every resample.
+Not here: the metrics themselves (registry.py), losses of rows (tasks/), drawing resamples
+(evaluation/statistics/bootstrap.py).
 """
 
 from __future__ import annotations
@@ -14,17 +15,10 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.tasks.base import TaskKind, probabilities
-from liftune.types import FloatArray
-
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 F1Average: TypeAlias = Literal["micro", "macro"]
 Targets: TypeAlias = NDArray[Any]
-
-#: The least probability that log-loss gives the true label, scikit-learn's own for float64: a row costs at most 36.04.
-#: A row whose label the model never had costs just that.
-LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 class Statistics(Protocol):
@@ -77,79 +71,35 @@ def mean(totals: Floats, rows: Floats) -> Floats:
 
 
 def root_mean(totals: Floats, rows: Floats) -> Floats:
-    """(R,) root of the mean of the only column; rounding may leave a sum of squares just below nought."""
+    """(R,) root of the mean of the only column; rounding may leave a sum of squares just below zero."""
     return np.asarray(np.sqrt(np.maximum(totals[:, 0], 0.0) / rows))
-
-
-# Probabilities --------------------------------------------------------------------------------------------------------
-
-
-def row_log_loss(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
-    """(N,) minus the log-probability of the true label, at most -log(LEAST_PROBABILITY)."""
-    values = np.asarray(logits, dtype=np.float64)
-    known = targets < values.shape[1]
-    shifted = values - values.max(axis=1, keepdims=True)
-    chosen = shifted[np.arange(len(values)), np.where(known, targets, 0)]
-    log_p = np.where(known, chosen - np.log(np.exp(shifted).sum(axis=1)), -np.inf)
-    return np.asarray(-np.clip(log_p, np.log(LEAST_PROBABILITY), np.log1p(-LEAST_PROBABILITY)))
-
-
-def row_label_losses(targets: Targets, logits: FloatArray) -> NDArray[np.float64]:
-    """(N, L) binary log-loss of each label of multi-label rows, each at most -log(LEAST_PROBABILITY).
-
-    A label that the model never had counts as one that it is sure not to see.
-    """
-    values = np.asarray(logits, dtype=np.float64)
-    losses = np.where(targets == 1, -np.log(LEAST_PROBABILITY), 0.0)
-    known = np.logaddexp(0.0, values) - values * targets[:, : values.shape[1]]
-    losses[:, : values.shape[1]] = np.minimum(known, -np.log(LEAST_PROBABILITY))
-    return losses
-
-
-def row_losses(targets: Targets, logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
-    """(N,) what each row adds to `log_loss`."""
-    if task is TaskKind.MULTI_LABEL:
-        return np.asarray(row_label_losses(targets, logits).mean(axis=1))
-    return row_log_loss(targets, logits)
-
-
-def row_briers(targets: Targets, logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
-    """(N,) what each row adds to `brier`."""
-    shares = probabilities(logits, task)
-    if task is TaskKind.MULTI_LABEL:
-        given = np.zeros(targets.shape)
-        given[:, : shares.shape[1]] = shares
-        return np.asarray(((given - targets) ** 2).mean(axis=1))
-    known = targets < shares.shape[1]
-    true = np.where(known, shares[np.arange(len(shares)), np.where(known, targets, 0)], 0.0)
-    return np.asarray((shares**2).sum(axis=1) - 2.0 * true + 1.0)
 
 
 # F1 -------------------------------------------------------------------------------------------------------------------
 
 
-def f1_sums(truth: NDArray[Any], answers: NDArray[Any], average: F1Average, labels: int) -> Sums:
-    """Columns: hits of each label, answers of each label, occurrences of each label (K = 3 L; micro: K = 3).
+def f1_sums(truth: NDArray[Any], predicted: NDArray[Any], average: F1Average, labels: int) -> Sums:
+    """Columns: hits of each label, predictions of each label, occurrences of each label (K = 3 L; micro: K = 3).
 
     Args:
-        truth, answers: (N,) label indices, or (N, L) indicators.
+        truth, predicted: (N,) label indices, or (N, L) indicators.
         labels: L, the same for all contenders of a comparison.
     """
     from scipy.sparse import csr_array, hstack
 
     if truth.ndim == 1:
-        groups = truth.astype(np.int64) * labels + answers
+        groups = truth.astype(np.int64) * labels + predicted
         ones, ends = np.ones(len(truth)), np.arange(len(truth) + 1)
-        said = csr_array((ones, answers, ends), shape=(len(truth), labels))
+        given = csr_array((ones, predicted, ends), shape=(len(truth), labels))
         true = csr_array((ones, truth, ends), shape=(len(truth), labels))
-        hits = csr_array(true.multiply(said))
+        hits = csr_array(true.multiply(given))
     else:
-        packed = np.packbits(np.hstack([truth, answers]).astype(bool), axis=1)
+        packed = np.packbits(np.hstack([truth, predicted]).astype(bool), axis=1)
         groups = distinct_rows(packed)
-        hits, said, true = (csr_array(each.astype(np.float64)) for each in (truth & answers, answers, truth))
+        hits, given, true = (csr_array(each.astype(np.float64)) for each in (truth & predicted, predicted, truth))
     if average == "micro":
-        return Sums(np.column_stack([each.sum(axis=1) for each in (hits, said, true)]), groups, _f1_combine)
-    return Sums(csr_array(hstack([hits, said, true])), groups, _f1_combine)
+        return Sums(np.column_stack([each.sum(axis=1) for each in (hits, given, true)]), groups, _f1_combine)
+    return Sums(csr_array(hstack([hits, given, true])), groups, _f1_combine)
 
 
 def distinct_rows(rows: NDArray[np.uint8]) -> Ints:
@@ -159,25 +109,24 @@ def distinct_rows(rows: NDArray[np.uint8]) -> Ints:
 
 
 def _f1_combine(totals: Floats, rows: Floats) -> Floats:
-    """2 hits / (answered + occurring), averaged over the labels that are answered or occur; NaN where none does."""
-    hits, said, true = np.split(totals, 3, axis=1)
+    """2 hits / (predicted + occurring), averaged over the labels that are predicted or occur; NaN where none is."""
+    hits, given, true = np.split(totals, 3, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        present = said + true > 0.5  # counts are whole: a half tells one from a rounded nought
-        each = np.where(present, 2.0 * hits / (said + true), 0.0)
+        present = given + true > 0.5  # counts are whole: a half separates one from a rounded zero
+        each = np.where(present, 2.0 * hits / (given + true), 0.0)
         return np.asarray(each.sum(axis=1) / present.sum(axis=1))
 
 
 # Correlations ---------------------------------------------------------------------------------------------------------
 
 
-def moment_sums(targets: NDArray[Any], answers: NDArray[Any]) -> Sums:
-    """Columns x, y, xx, yy, xy of standardised targets and answers.
+def moment_sums(targets: NDArray[Any], predictions: NDArray[Any]) -> Sums:
+    """Columns x, y, xx, yy, xy of standardised targets and predictions.
 
-    A correlation does not see location and scale, so each is standardised first: it keeps the moments free of
-    cancellation, and
-    a test that swaps the answers of two contenders then compares their shapes and not their units.
+    A correlation does not depend on location and scale, so each is standardised first: the moments stay free of
+    cancellation, and a test that swaps the predictions of two contenders compares their shapes and not their units.
     """
-    x, y = _standard(targets), _standard(answers)
+    x, y = _standard(targets), _standard(predictions)
     return Sums(np.column_stack([x, y, x * x, y * y, x * y]), np.arange(len(x)), _correlate)
 
 
@@ -209,7 +158,7 @@ class RankStatistics:
     """
 
     targets: Floats
-    answers: Floats
+    predictions: Floats
 
     @property
     def groups(self) -> Ints:
@@ -218,11 +167,11 @@ class RankStatistics:
 
     def take(self, rows: Ints) -> RankStatistics:
         """The statistics of these rows only."""
-        return RankStatistics(self.targets[rows], self.answers[rows])
+        return RankStatistics(self.targets[rows], self.predictions[rows])
 
     @cached_property
     def _rankers(self) -> tuple[Callable[[Floats], Floats], ...]:
-        return tuple(_ranker(side) for side in (self.targets, self.answers))
+        return tuple(_ranker(side) for side in (self.targets, self.predictions))
 
     def values(self, weights: Floats) -> Floats:
         """(R,) the correlation of each resample's mid-ranks."""

@@ -26,7 +26,7 @@ from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
 from liftune.models.packed.encoder import PackedEncoder
 from liftune.models.tokens.collator import WINDOWS, Collator, Encoded, Tokens, equal_lengths, pool_windows
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.types import FloatArray, Row
 
 #: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.

@@ -12,7 +12,7 @@ from liftune.records.calibration import Calibration, Decisions
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.training import RoundTripCheck, Speed, TrainLog
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 
 class SeedResult(Record):

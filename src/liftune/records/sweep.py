@@ -13,7 +13,7 @@ from liftune.records.base import Choice, Interval, Record, RowCounts, StoredReco
 from liftune.records.data import Audit
 from liftune.records.run import Contender
 from liftune.records.training import TrainLog
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 State = Literal["done", "unfit", "failed"]
 Cost = Literal["seconds", "memory", "size"]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from liftune.records.base import Choice, Head, Record, StoredRecord
 from liftune.records.calibration import Cutoff
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 
 class Epoch(Record):

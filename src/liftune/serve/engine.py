@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liftune.records.base import Head
 from liftune.records.calibration import Cutoff
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.types import Row
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from liftune.records.base import Head
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 
 class RequestBody(BaseModel):

@@ -20,7 +20,7 @@ from liftune.records.base import Choice, Record, StoredRecord
 from liftune.report.base import ReportTable, Section
 from liftune.report.sections.training import plan_table
 from liftune.spec import RunSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.training.schedule import step_rows
 from liftune.types import Row
 from liftune.workflows.request import read_rows

@@ -8,7 +8,7 @@ import pytest
 from liftune.evaluation.statistics.bootstrap import bca_bootstrap, randomisation_test
 from liftune.metrics.registry import METRICS
 from liftune.metrics.row_statistics import Sums, f1_sums, mean
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 
 def values(numbers):

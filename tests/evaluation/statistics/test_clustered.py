@@ -12,8 +12,8 @@ from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.statistics.bootstrap import randomisation_test
 from liftune.evaluation.statistics.clustered import by_group, clusters_of, expanded, group_bootstrap, sums_by_group
 from liftune.evaluation.statistics.intervals import mcnemar_exact
-from liftune.metrics.registry import METRICS, metrics_of, right
-from liftune.tasks.base import TaskKind
+from liftune.metrics.registry import METRICS, metrics_of
+from liftune.tasks import TaskKind, task_of
 
 SINGLE, MULTI, REGRESSION = TaskKind
 ACCURACY = METRICS["accuracy"]
@@ -51,7 +51,7 @@ def test_intervals_of_groups_cover_and_the_test_errs_as_often_as_they_say(groups
         gain = group_bootstrap(sides, lambda values: values[1] - values[0], clusters).interval
         gains += gain.low is not None and gain.low <= 0.0 <= gain.high
         rejected += randomisation_test(*(sums_by_group(each, clusters) for each in sides), draws=999) <= 0.05
-        a, b = (right(targets, each) for each in logits)
+        a, b = (task_of(TaskKind.SINGLE_LABEL).is_right(targets, each) for each in logits)
         deceived += mcnemar_exact(int((a & ~b).sum()), int((b & ~a).sum())) <= 0.05
     assert 0.91 <= covered / draws <= 0.99
     assert 0.91 <= gains / draws <= 0.99

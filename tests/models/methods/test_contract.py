@@ -29,7 +29,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.models.packed.install import PACKED
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 LABELS = ("anger", "joy", "love")
 ROWS = [

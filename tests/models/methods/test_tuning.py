@@ -18,7 +18,7 @@ from liftune.models.methods.hooks import boosted_adamw
 from liftune.models.methods.prompt import DECODERS, ENCODERS
 from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 #: They start from what was drawn: prompts, and the mixtures of VB-LoRA.
 DRAWN = ("prompt", "p_tuning", "prefix", "vblora")

@@ -14,7 +14,7 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.methods.registry import METHODS, parse_options
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 
 LABELS = ("anger", "joy", "love")
 #: Alike in length: in float64 a padding token that sees no token at all (ModernBERT's window is local) gives NaN in

@@ -44,7 +44,7 @@ from liftune.models.packed.packing import SHORT, STEP, Packing
 from liftune.models.packed.unfused_layer import PackedAttention
 from liftune.records.base import Choice
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
 

@@ -23,7 +23,7 @@ from liftune.models.tokens.cache import CHUNK, SMALL, Chunk, TokenCache, Tokens,
 from liftune.models.tokens.collator import Collator
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.types import Row
 
 PIECES = ["a", "bc", " ", "é", "漢", "\n", "</s>", "<|endoftext|>", "[SEP]", "<pad>"]

@@ -24,7 +24,7 @@ from liftune.models.multi_lora.segments import MixedRow
 from liftune.models.tokens.cache import Chunk, Tokens, open_file, write_file
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.spec import ModelSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind
 from liftune.types import Row
 
 BREAK = " / "
