@@ -152,3 +152,11 @@ def test_a_grouped_interval_is_wider_where_groups_agree_within():
     grouped = scores([made_evaluations.evaluation("tuned", logits, targets, groups=groups)])["accuracy"]
     assert grouped.value == alone.value
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
+
+
+def test_two_groups_have_an_interval_as_wide_as_they_differ():
+    """The confidence asked of the bootstrap rounded to 1, of which there are no quantiles."""
+    halves = tuple("ab"[i // 10] for i in range(20))
+    uneven = made_evaluations.answering("tuned", np.repeat([1, 0], [9, 11]), groups=halves)
+    found = scores([uneven])["accuracy"]
+    assert (found.low, found.high) == pytest.approx((0.0, 0.9))

@@ -20,6 +20,8 @@ from liftune.records.base import Interval
 
 #: Entries of the largest matrix of row weights held at once.
 _CHUNK = 4_000_000
+#: Of two groups the tail would be smaller than a float64 can tell from none: the interval then spans all resamples.
+_LEAST_TAIL = 1e-12
 
 
 def clusters_of(groups: Sequence[str]) -> Ints:
@@ -91,7 +93,7 @@ def expanded(groups: int, confidence: float = CONFIDENCE) -> float:
     from scipy.stats import norm, t
 
     tail = float(norm.cdf(-math.sqrt(groups / (groups - 1)) * t.ppf(0.5 + confidence / 2.0, groups - 1)))
-    return 1.0 - 2.0 * tail
+    return 1.0 - 2.0 * max(tail, _LEAST_TAIL)
 
 
 def group_bootstrap(
