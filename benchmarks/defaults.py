@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks import show
 from benchmarks.contender import in_a_process
+from liftune.data.folds import folds_for_fitting
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.thresholds import choose_thresholds
@@ -120,12 +121,13 @@ def standing(path: Path) -> Standing:
     evaluations = {name: scored(folder.evaluation(name)) for name in ("tuned", *UNTUNED)}
     validation = folder.split("validation")
     targets = encode(validation.targets, (*tuned.labels, *tuned.unseen), tuned.task)
+    folds = folds_for_fitting(validation, tuned.task)
     for recipe, name in TRAINED.items():
         with np.load(answers_of(path, recipe)) as answers:
             if str(answers["fingerprint"]) != record.data_fingerprint:
                 raise ValueError(f"{answers_of(path, recipe)} answers other rows: remove it")
             held_out = replace(tuned, ids=validation.ids, logits=answers["validation"], targets=targets)
-            chosen = choose_thresholds(replace(held_out, groups=validation.groups), METRICS[record.metric])
+            chosen = choose_thresholds(replace(held_out, groups=validation.groups), METRICS[record.metric], folds)
             thresholds = chosen.values if chosen else None
             logits = answers["test"].reshape(len(tuned.ids), -1)
             evaluations[name] = scored(replace(tuned, name=name, logits=logits, thresholds=thresholds))

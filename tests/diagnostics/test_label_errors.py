@@ -10,9 +10,10 @@ import pytest
 
 from liftune.baselines.linear_probe import Scale
 from liftune.data import load_data
+from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Split
 from liftune.diagnostics.label_errors import View as NoiseView
-from liftune.diagnostics.label_errors import confident_other, find_label_errors, folds, out_of_fold, self_confidence
+from liftune.diagnostics.label_errors import confident_other, find_label_errors, out_of_fold, self_confidence
 from liftune.spec import DataSpec
 from liftune.tasks.base import TaskKind
 
@@ -121,19 +122,23 @@ def test_models_that_know_nothing_doubt_hardly_anything():
 
 
 def test_a_label_that_a_multi_label_row_lacks_or_should_not_have_is_found():
-    rng = np.random.default_rng(0)
-    kinds = [tuple(sorted({f"w{i}" for i in np.flatnonzero(rng.random(4) < 0.4)})) for _ in range(500)]
-    rows = [" ".join([*kind, f"x{rng.integers(30)}"]) for kind in kinds]
-    targets = list(kinds)
-    for i in range(0, 500, 25):
-        targets[i] = tuple(sorted(set(kinds[i]) ^ {"w1"}))
-    train = Split(tuple(f"train:{i}" for i in range(500)), tuple(rows), tuple(targets))
-    doubts = find_label_errors(train, MULTI)
-    assert doubts is not None
-    wrong = {f"train:{i}" for i in range(0, 500, 25)}
-    assert len(wrong & {each.id for each in doubts.listed[:20]}) >= 19
-    assert len(wrong & set(doubts.flagged)) >= 16
-    assert all(each.rather == kinds[int(each.id.split(":")[1])] for each in doubts.found.top)
+    """Over six draws: how many are also flagged swings with the folds, 13 to 17 of 20 under any way to cut them."""
+    wrong, flagged = {f"train:{i}" for i in range(0, 500, 25)}, []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        kinds = [tuple(sorted({f"w{i}" for i in np.flatnonzero(rng.random(4) < 0.4)})) for _ in range(500)]
+        rows = [" ".join([*kind, f"x{rng.integers(30)}"]) for kind in kinds]
+        targets = list(kinds)
+        for i in range(0, 500, 25):
+            targets[i] = tuple(sorted(set(kinds[i]) ^ {"w1"}))
+        train = Split(tuple(f"train:{i}" for i in range(500)), tuple(rows), tuple(targets))
+        doubts = find_label_errors(train, MULTI)
+        assert doubts is not None
+        assert len(wrong & {each.id for each in doubts.listed[:20]}) >= 19
+        assert set(doubts.flagged) <= wrong
+        assert all(each.rather == kinds[int(each.id.split(":")[1])] for each in doubts.found.top)
+        flagged.append(len(doubts.flagged))
+    assert np.mean(flagged) >= 14
 
 
 def test_no_row_is_judged_by_a_model_that_saw_it_or_its_group():
@@ -142,23 +147,19 @@ def test_no_row_is_judged_by_a_model_that_saw_it_or_its_group():
     groups = [str(i // 4) for i in range(200)]
     name = np.eye(50, dtype=np.float32)[np.arange(200) // 4] * 30.0
     same = np.repeat(rng.integers(0, 2, 50), 4)  # a group has one label, which only its own rows give away
-    honest = out_of_fold([NoiseView("x", name, 10.0)], same, 2, SINGLE, groups=groups)
-    leaking = out_of_fold([NoiseView("x", name, 10.0)], same, 2, SINGLE)
+    train = Split(tuple(map(str, range(200))), tuple(map(str, range(200))), tuple("ab"[each] for each in same))
+    whole, cut = (folds_for_fitting(each, SINGLE) for each in (replace(train, groups=tuple(groups)), train))
+    honest = out_of_fold([NoiseView("x", name, 10.0)], same, 2, SINGLE, [whole])
+    leaking = out_of_fold([NoiseView("x", name, 10.0)], same, 2, SINGLE, [cut])
     assert self_confidence(leaking, same, SINGLE).mean() > 0.9
     assert self_confidence(honest, same, SINGLE).mean() < 0.6
 
 
-def test_folds_hold_labels_in_proportion_and_groups_whole():
-    targets = np.repeat([0, 1, 2], [100, 60, 40])
-    fold = folds(targets, SINGLE, None, seed=0)
-    assert [np.bincount(fold[targets == label], minlength=5).tolist() for label in range(3)] == [
-        [20] * 5,
-        [12] * 5,
-        [8] * 5,
-    ]
-    groups = [str(i % 37) for i in range(200)]
-    fold = folds(targets, SINGLE, groups, seed=0)
-    assert all(len({fold[i] for i in range(200) if groups[i] == each}) == 1 for each in set(groups))
+def test_rows_that_are_all_of_one_group_are_not_judged():
+    """No model is left that did not see the group."""
+    rows = tuple(f"row {i}" for i in range(30))
+    train = Split(tuple(f"train:{i}" for i in range(30)), rows, tuple("ab" * 15), ("one",) * 30)
+    assert find_label_errors(train, SINGLE) is None
 
 
 def test_numbers_and_a_single_label_are_not_doubted():

@@ -7,10 +7,10 @@ import pytest
 from made_evaluations import evaluation
 from numpy.typing import NDArray
 
-from liftune.evaluation.calibration import LEAST_ROWS, calibrate, calibration_record
+from liftune.evaluation.calibration import LEAST_ROWS, Calibrator, LogitScaling, Rows, calibrate, calibration_record
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import Binned, calibration_error, calibration_scores
-from liftune.metrics.registry import METRICS, check_metric
+from liftune.metrics.registry import METRICS, Metric, check_metric
 from liftune.tasks import TaskKind, task_of
 
 SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL
@@ -34,6 +34,11 @@ def made(logits: NDArray[np.float32], targets: NDArray[np.int64], task: TaskKind
     return evaluation("tuned", logits, targets, task)
 
 
+def calibrated(validation: Evaluation, metric: Metric, **more: bool) -> Calibrator:
+    """In five folds, row by row."""
+    return calibrate(validation, metric, np.random.default_rng(0).permutation(len(validation)) % 5, **more)
+
+
 def metric(task: TaskKind):
     return check_metric(None, task)
 
@@ -42,7 +47,7 @@ def metric(task: TaskKind):
 @pytest.mark.parametrize("temperature", [0.6, 2.5])
 def test_a_known_temperature_is_found(task: TaskKind, temperature: float) -> None:
     logits, targets = drawn(0, 1500, task, temperature=temperature)
-    found = calibrate(made(logits, targets, task), metric(task))
+    found = calibrated(made(logits, targets, task), metric(task))
     assert found.kind == "temperature"
     assert found.scaling.temperature == pytest.approx(temperature, rel=0.12)
     assert found.after < found.before
@@ -56,7 +61,7 @@ def test_a_known_temperature_is_found(task: TaskKind, temperature: float) -> Non
 @pytest.mark.parametrize("rows", [60, 300])
 def test_calibrated_logits_are_left_alone(task: TaskKind, rows: int) -> None:
     """At most one in twenty draws; none of 5,400 was seen to be scaled, over sizes, label counts and skills."""
-    kinds = [calibrate(made(*drawn(seed, rows, task), task), metric(task)).kind for seed in range(20)]
+    kinds = [calibrated(made(*drawn(seed, rows, task), task), metric(task)).kind for seed in range(20)]
     assert sum(kind != "none" for kind in kinds) <= 1
 
 
@@ -65,7 +70,7 @@ def test_a_validation_part_without_an_error_does_not_make_answers_sharper_than_i
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, 200)
     logits = (np.eye(3)[targets] * 9.0 + rng.normal(size=(200, 3)) * 0.3).astype(np.float32)
-    found = calibrate(made(logits, targets), metric(SINGLE))
+    found = calibrated(made(logits, targets), metric(SINGLE))
     assert found.kind == "none"
     assert found.fitted < 0.5
 
@@ -73,7 +78,7 @@ def test_a_validation_part_without_an_error_does_not_make_answers_sharper_than_i
 def test_a_shifted_label_takes_a_vector_and_a_bias_is_needed_for_it() -> None:
     logits, targets = drawn(3, 1500, spread=1.5)
     shifted = logits + np.array([2.0, 0.0, 0.0, -1.0], dtype=np.float32)
-    found = calibrate(made(shifted, targets), metric(SINGLE))
+    found = calibrated(made(shifted, targets), metric(SINGLE))
     assert found.kind == "vector"
     fresh, truth = drawn(4, 4000, spread=1.5)
     fresh = fresh + np.array([2.0, 0.0, 0.0, -1.0], dtype=np.float32)
@@ -81,11 +86,11 @@ def test_a_shifted_label_takes_a_vector_and_a_bias_is_needed_for_it() -> None:
         task_of(SINGLE).row_losses(truth, fresh).mean() - task_of(SINGLE).row_losses(truth, found.scaling(fresh)).mean()
     )
     assert gained > 0.1
-    assert calibrate(made(shifted, targets), metric(SINGLE), vector=False).kind != "vector"
+    assert calibrated(made(shifted, targets), metric(SINGLE), vector=False).kind != "vector"
 
 
 def test_too_few_rows_say_so() -> None:
-    found = calibrate(made(*drawn(0, LEAST_ROWS - 1, temperature=9.0), SINGLE), metric(SINGLE))
+    found = calibrated(made(*drawn(0, LEAST_ROWS - 1, temperature=9.0), SINGLE), metric(SINGLE))
     assert (found.kind, found.fitted) == ("none", None)
     assert "too few" in found.reason
 
@@ -93,8 +98,8 @@ def test_too_few_rows_say_so() -> None:
 def test_rows_of_a_label_that_the_model_never_had_take_no_part() -> None:
     logits, targets = drawn(0, 600, temperature=2.5)
     more = np.concatenate([logits, logits[:50]]), np.concatenate([targets, np.full(50, 4)])
-    clean = calibrate(made(logits, targets), metric(SINGLE))
-    assert calibrate(made(*more), metric(SINGLE)).fitted == pytest.approx(clean.fitted, rel=1e-3)
+    clean = calibrated(made(logits, targets), metric(SINGLE))
+    assert calibrated(made(*more), metric(SINGLE)).fitted == pytest.approx(clean.fitted, rel=1e-3)
 
 
 @pytest.mark.parametrize("task", [SINGLE, MULTI])
@@ -134,7 +139,7 @@ def test_the_error_is_the_gap_where_all_answers_are_of_one_confidence() -> None:
 
 
 def test_the_record_tells_test_before_and_after_and_the_paired_change() -> None:
-    found = calibrate(made(*drawn(0, 800, temperature=3.0), SINGLE), metric(SINGLE))
+    found = calibrated(made(*drawn(0, 800, temperature=3.0), SINGLE), metric(SINGLE))
     test, targets = drawn(1, 800, temperature=3.0)
     record = calibration_record(found, made(test, targets))
     assert record.kept
@@ -145,3 +150,25 @@ def test_the_record_tells_test_before_and_after_and_the_paired_change() -> None:
     left = calibration_record(found.refused("its head is capped"), made(test, targets))
     assert (left.kept, left.temperature, left.test_after, left.test_change) == (False, 1.0, None, None)
     assert "capped" in left.reason
+
+
+def test_rows_of_one_fold_are_judged_by_fits_without_any_of_them() -> None:
+    logits, targets = drawn(0, 90)
+    folds = np.repeat([0, 1, 2], [20, 30, 40])
+    taken: list[NDArray[np.bool_]] = []
+
+    def fit(rows: NDArray[np.bool_]) -> LogitScaling:
+        taken.append(rows)
+        return LogitScaling.by(float(len(taken)), 4)
+
+    scaled = Rows(logits.astype(np.float64), targets, SINGLE, folds).out_of_fold(fit)
+    assert [set(folds[each]) for each in taken] == [{1, 2}, {0, 2}, {0, 1}]
+    np.testing.assert_allclose(scaled, logits / (folds[:, None] + 1.0), rtol=1e-6)
+
+
+def test_rows_that_are_all_of_one_group_are_not_calibrated_and_it_says_why() -> None:
+    validation = made(*drawn(0, 300, temperature=3.0))
+    for folds in (None, np.zeros(300, dtype=np.int64)):
+        found = calibrate(validation, metric(SINGLE), folds)
+        assert (found.kind, found.fitted) == ("none", None)
+        assert "one text or group" in found.reason

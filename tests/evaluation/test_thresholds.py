@@ -14,8 +14,8 @@ from liftune.errors import SpecError
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.selective import cutoff_for, cutoffs
-from liftune.evaluation.thresholds import choose_thresholds, label_cuts, shared_cuts
-from liftune.metrics.registry import METRICS, check_metric
+from liftune.evaluation.thresholds import Thresholds, choose_thresholds, label_cuts, shared_cuts
+from liftune.metrics.registry import METRICS, Metric, check_metric
 from liftune.tasks import TaskKind, task_of
 from liftune.tasks.base import from_thresholds
 
@@ -24,6 +24,11 @@ SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL
 
 def made(logits: NDArray, targets: NDArray, task: TaskKind = SINGLE) -> Evaluation:
     return evaluation("tuned", logits, targets, task)
+
+
+def chosen_by(validation: Evaluation, metric: Metric) -> Thresholds | None:
+    """In five folds, row by row."""
+    return choose_thresholds(validation, metric, np.random.default_rng(0).permutation(len(validation)) % 5)
 
 
 def drawn(seed: int, rows: int, means: tuple[float, ...] = (-3.0, -2.0, 0.5)) -> tuple[NDArray, NDArray]:
@@ -60,7 +65,7 @@ def test_cuts_are_the_best_there_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["micro_f1", "macro_f1"])
 def test_thresholds_that_help_are_used_and_lift_new_rows(name: str) -> None:
-    chosen = choose_thresholds(made(*drawn(0, 1200), MULTI), METRICS[name])
+    chosen = chosen_by(made(*drawn(0, 1200), MULTI), METRICS[name])
     assert chosen.decisions.kind in ("shared", "per label")
     assert chosen.decisions.validation_after > chosen.decisions.validation_before
     logits, targets = drawn(5, 4000)
@@ -81,25 +86,31 @@ def test_thresholds_that_help_by_chance_are_not_used() -> None:
         targets = rng.integers(0, 2, (120, 4))
         logits = np.where(targets == 1, 4.0, -4.0) * np.where(rng.random(targets.shape) < 0.1, -1, 1)
         logits = (logits + rng.normal(size=targets.shape) * 0.1).astype(np.float32)
-        used.append(choose_thresholds(made(logits, targets, MULTI), METRICS["micro_f1"]).decisions.kind != "half")
+        used.append(chosen_by(made(logits, targets, MULTI), METRICS["micro_f1"]).decisions.kind != "half")
     assert sum(used) <= 1
 
 
 def test_validation_is_scored_by_thresholds_that_its_own_rows_did_not_choose() -> None:
-    chosen = choose_thresholds(made(*drawn(0, 600), MULTI), METRICS["macro_f1"])
+    chosen = chosen_by(made(*drawn(0, 600), MULTI), METRICS["macro_f1"])
     assert chosen.out_of_fold.shape == (600, 3)
     assert len(np.unique(chosen.out_of_fold, axis=0)) == 5
 
 
 @pytest.mark.parametrize(("rows", "name", "word"), [(20, "micro_f1", "too few"), (300, "log_loss", "not for log_loss")])
 def test_why_one_half_stays_is_said(rows: int, name: str, word: str) -> None:
-    chosen = choose_thresholds(made(*drawn(0, rows), MULTI), METRICS[name])
+    chosen = chosen_by(made(*drawn(0, rows), MULTI), METRICS[name])
     assert (chosen.decisions.kind, chosen.values) == ("half", None)
     assert word in chosen.decisions.reason
 
 
+def test_rows_that_are_all_of_one_group_keep_one_half_and_it_says_why() -> None:
+    chosen = choose_thresholds(made(*drawn(0, 300), MULTI), METRICS["micro_f1"], None)
+    assert (chosen.decisions.kind, chosen.values) == ("half", None)
+    assert "one text or group" in chosen.decisions.reason
+
+
 def test_a_task_of_one_answer_has_no_thresholds() -> None:
-    assert choose_thresholds(made(np.zeros((50, 2)), np.zeros(50, dtype=int)), check_metric(None, SINGLE)) is None
+    assert chosen_by(made(np.zeros((50, 2)), np.zeros(50, dtype=int)), check_metric(None, SINGLE)) is None
 
 
 def scored(name: str, thresholds: tuple[float, ...] | None) -> Evaluation:

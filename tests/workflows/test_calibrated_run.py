@@ -168,6 +168,27 @@ def test_a_temperature_that_is_kept_is_in_every_answer(
     assert rung(record, "full").calibration is not None
 
 
+def test_rows_of_one_group_are_calibrated_in_one_fold(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a group would fit the temperature that it is judged by."""
+    seen: list[tuple[Evaluation, NDArray[np.int64]]] = []
+
+    def spied(validation: Evaluation, metric: object, folds: NDArray[np.int64], **options: object) -> Calibrator:
+        seen.append((validation, folds))
+        return Calibrator("none", LogitScaling.by(1.0, 2), "not asked for")
+
+    monkeypatch.setattr(finetune, "calibrate", spied)
+    rows = [{"text": f"text {i}", "label": "ab"[i % 2], "author": f"author {i // 4}"} for i in range(160)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    liftune.tune(str(data), model=model, out=tmp_path / "run", epochs=1, group="author")
+    ((validation, folds),) = seen
+    assert validation.groups is not None
+    by_group = {(group, int(fold)) for group, fold in zip(validation.groups, folds, strict=True)}
+    assert len(by_group) == len(set(validation.groups)) >= len(set(folds.tolist())) > 1
+
+
 def test_a_head_that_cannot_be_scaled_is_left_alone_and_says_so(
     model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,13 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.baselines.linear_models import Features, indicator, out_of_fold
-from liftune.data.folds import assign_folds
-from liftune.data.sampling import connected_groups
+from liftune.data.folds import FOLDS, folds_for_fitting
 from liftune.data.splits import Splits
 from liftune.tasks.base import TaskKind, probabilities
 from liftune.types import FloatArray
 
-FOLDS = 5
 #: Steps of each fold's fit: its start is cold, and what a fold's rows would still change is less than its lack of them.
 _ITERATIONS = 100
 #: Divisors of the logits that are tried, evenly in their logarithm.
@@ -64,9 +62,9 @@ def make_soft_labels(fits: Sequence[BaselineFit], splits: Splits, *, seed: int =
         seed: of the folds.
     """
     targets = splits.encoded(splits.train)
-    if len(connected_groups(splits.train.rows, splits.train.groups)) < FOLDS:
+    folds = folds_for_fitting(splits.train, splits.task, least=FOLDS, seed=seed)
+    if folds is None:
         return None
-    folds = np.array(assign_folds(splits.train, FOLDS, splits.task, seed), dtype=np.int64)
     best = max(fits, key=lambda fit: fit.score)
     outputs = len(splits.labels) if splits.task.outputs_labels else 1
     logits = out_of_fold(best.features, targets, outputs, splits.task, best.strength, folds, iterations=_ITERATIONS)

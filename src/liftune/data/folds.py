@@ -1,7 +1,8 @@
-"""All rows in folds: each row is test once, for models that saw neither it nor its equals.
+"""Rows in folds: each row is held out once, from models that saw neither it nor its equals.
 
-In: all labelled rows as one part.  Out: Folds: K Splits to climb, and the one that the final adapter is tuned on.
-Not here: reading rows (load.py), the climbing (folding.py).
+In: labelled rows as one part.  Out: each row's fold; for cross-validation, Folds: K Splits to evaluate on, and the one
+that the final adapter is tuned on.
+Not here: reading rows (load.py), cross-validation itself (workflows/cross_validation.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
 from liftune.tasks import TaskKind, task_of
 
+#: Where their number is not asked for: calibration, thresholds, soft labels, label errors.
+FOLDS = 5
+
 
 @dataclass(frozen=True)
 class Folds:
@@ -27,9 +31,9 @@ class Folds:
 
     Args:
         whole: every row as test, in the order of the file; the validation parts of all folds, one after the other.
-        parts: K; each has one fold as test, and a validation part that was carved from its other folds.
+        parts: K; each has one fold as test, and a validation part that was split off from its other folds.
         order: (N,) where each row of `whole.test` stands among the test rows of the parts, one after the other.
-        final: for the adapter: all rows as train, less a carved validation part; no test.
+        final: for the adapter: all rows as train, less a validation part that was split off; no test.
     """
 
     whole: Splits
@@ -49,7 +53,7 @@ def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Fo
     Args:
         rows: all of them in `train`.
         count: K.
-        validation_rows: of each part's carved validation.
+        validation_rows: of the validation part that is split off from each.
 
     Raises:
         DataError: there are fewer texts (or groups) than folds, or a fold leaves one class only to train on.
@@ -71,7 +75,7 @@ def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Fo
 
 
 def _part(rows: Splits, rest: Split, test: Split, seed: int, validation_rows: int, *, name: str) -> Splits:
-    kept, carved = split_off(rest, validation_rows, rows.task, seed, name=f"validation of {name}", where=name)
+    kept, split_rows = split_off(rest, validation_rows, rows.task, seed, name=f"validation of {name}", where=name)
     train = rest.take(kept)
     if len(set(train.targets)) < 2:
         raise DataError(
@@ -79,15 +83,15 @@ def _part(rows: Splits, rest: Split, test: Split, seed: int, validation_rows: in
             where="--folds",
             hint="add rows of another target",
         )
-    return replace(rows, train=train, validation=rest.take(carved), test=test, fingerprint=fingerprint(test))
+    return replace(rows, train=train, validation=rest.take(split_rows), test=test, fingerprint=fingerprint(test))
 
 
 def assign_folds(split: Split, count: int, task: TaskKind, seed: int) -> tuple[int, ...]:
     """The fold, 0 to K - 1, of each row.
 
     Rows of equal text (and pair), and rows of one group, stay together. Folds are filled so that each holds each class
-    in proportion, and about as many rows as any other: blocks of rows go, the largest first and equals by lot, to the
-    fold that is shortest of their classes.
+    in proportion, and about as many rows as any other: blocks of rows go, the largest first and equals in random order,
+    to the fold that is shortest of their classes.
 
     Raises:
         DataError: there are fewer blocks than folds.
@@ -100,24 +104,47 @@ def assign_folds(split: Split, count: int, task: TaskKind, seed: int) -> tuple[i
             where="--folds",
             hint="give fewer folds, or more rows",
         )
-    kinds = task_of(task).strata(split.targets)
-    totals = Counter(kinds)
+    return _fill(blocks, task_of(task).strata(split.targets), count, seed)
+
+
+def folds_for_fitting(
+    split: Split, task: TaskKind, *, most: int = FOLDS, least: int = 2, seed: int = 0
+) -> NDArray[np.int64] | None:
+    """(N,) the fold of each row, to fit on all folds but one and judge on that one: see `assign_folds`.
+
+    Args:
+        most: folds, where so many different texts (or groups) fill them; otherwise as many as there are.
+
+    Returns:
+        None where fewer than `least` folds can be filled.
+    """
+    blocks = connected_groups(split.rows, split.groups)
+    count = min(most, len(blocks))
+    if count < least:
+        return None
+    return np.array(_fill(blocks, task_of(task).strata(split.targets), count, seed), dtype=np.int64)
+
+
+def _fill(blocks: list[list[int]], classes: Sequence[Hashable], count: int, seed: int) -> tuple[int, ...]:
+    """The fold of each row, from blocks of positions that stay together and the class of each row."""
+    totals = Counter(classes)
     rng = seeded_rng(seed, "folds")
     rng.shuffle(blocks)
     blocks.sort(key=len, reverse=True)
-    filled: list[Counter[Hashable]] = [Counter() for _ in range(count)]
+    held: dict[Hashable, list[int]] = {each: [0] * count for each in totals}
     sizes = [0] * count
-    fold_of = [0] * len(split)
+    fold_of = [0] * len(classes)
     for block in blocks:
-        brought = Counter(kinds[i] for i in block)
         # Squares, so that the fold with the least of a class grows least by it; each class in its own proportion.
-        costs = [
-            sum((2 * held[kind] + rows) * rows / totals[kind] for kind, rows in brought.items()) for held in filled
-        ]
-        least = min(costs)
-        best = [fold for fold in range(count) if costs[fold] <= least + 1e-12]
-        fold = min(best, key=lambda fold: sizes[fold])
-        filled[fold] += brought
+        costs = [0.0] * count
+        brought = Counter([classes[i] for i in block]).items() if len(block) > 1 else ((classes[block[0]], 1),)
+        for each, rows in brought:
+            total = totals[each]
+            costs = [cost + (2 * have + rows) * rows / total for cost, have in zip(costs, held[each], strict=True)]
+        lowest = min(costs) + 1e-12
+        fold = min((size, fold) for fold, size in enumerate(sizes) if costs[fold] <= lowest)[1]
+        for each, rows in brought:
+            held[each][fold] += rows
         sizes[fold] += len(block)
         for i in block:
             fold_of[i] = fold

@@ -21,14 +21,15 @@ from liftune.baselines import linear_models as linear
 from liftune.baselines.linear_models import Features
 from liftune.baselines.tfidf import Ngrams
 from liftune.data.audit import labels_of
+from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Split
 from liftune.errors import need
 from liftune.metrics.row_statistics import Floats, Ints
 from liftune.records.data import LabelError, LabelErrorSummary
-from liftune.tasks.base import TaskKind, encode, probabilities
+from liftune.tasks import TaskKind, task_of
+from liftune.tasks.base import encode
 from liftune.types import BoolArray
 
-FOLDS = 5
 #: Fewer rows are divided again, in another way, and the probabilities averaged: it costs little there.
 _REPEATED_BELOW, _REPEATS = 4_000, 3
 #: Rows looked at; of more, a sample is.
@@ -90,51 +91,34 @@ def find_label_errors(
     if features is not None:
         views.append(View("frozen features", features[kept], FEATURE_STRENGTH))
     targets = encode(train.targets, labels, task)
-    chance = out_of_fold(views, targets, outputs, task, groups=train.groups, seed=seed)
+    divisions = _divisions(train, task, seed)
+    if not divisions:
+        return None
+    chance = out_of_fold(views, targets, outputs, task, divisions)
     return _listed(train, labels, task, chance, targets, tuple(view.name for view in views))
 
 
+def _divisions(train: Split, task: TaskKind, seed: int) -> list[Ints]:
+    """Ways to cut the rows into folds; none where all rows are of one text or group."""
+    repeats = _REPEATS if len(train) < _REPEATED_BELOW else 1
+    divisions = (folds_for_fitting(train, task, seed=seed + repeat) for repeat in range(repeats))
+    return [each for each in divisions if each is not None]
+
+
 def out_of_fold(
-    views: Sequence[View],
-    targets: NDArray[Any],
-    outputs: int,
-    task: TaskKind,
-    *,
-    groups: Sequence[str] | None = None,
-    seed: int = 0,
+    views: Sequence[View], targets: NDArray[Any], outputs: int, task: TaskKind, divisions: Sequence[Ints]
 ) -> Floats:
     """(N, C) probabilities of each row by models fitted without it, averaged over views and divisions.
 
     Args:
-        groups: (N,) rows of one group are left out together.
+        divisions: (N,) the fold of each row, for each way to cut them.
     """
-    repeats = _REPEATS if len(targets) < _REPEATED_BELOW else 1
     total = np.zeros((len(targets), outputs))
-    for repeat in range(repeats):
-        fold = folds(targets, task, groups, seed=seed + repeat)
+    for folds in divisions:
         for view in views:
-            total += probabilities(linear.out_of_fold(view.features, targets, outputs, task, view.strength, fold), task)
-    return total / (repeats * len(views))
-
-
-def folds(targets: NDArray[Any], task: TaskKind, groups: Sequence[str] | None, *, seed: int) -> Ints:
-    """(N,) the fold of each row: labels in proportion, groups whole."""
-    rng = np.random.default_rng(seed)
-    unit = np.unique(np.array(groups), return_inverse=True)[1] if groups is not None else np.arange(len(targets))
-    order = rng.permutation(int(unit.max()) + 1)
-    # A unit counts as its first row's label, or as its rarest one; dealt out in turn, every fold has its share.
-    kind = targets if task is TaskKind.SINGLE_LABEL else _rarest(targets)
-    first = np.unique(unit, return_index=True)[1]
-    dealt = order[np.argsort(kind[first][order], kind="stable")]
-    fold = np.empty(len(order), dtype=np.int64)
-    fold[dealt] = np.arange(len(order)) % min(FOLDS, len(order))
-    return fold[unit]
-
-
-def _rarest(targets: NDArray[Any]) -> Ints:
-    counts = targets.sum(axis=0)
-    ranked = np.where(targets > 0, counts, len(targets) + 1)
-    return np.where(targets.any(axis=1), ranked.argmin(axis=1), -1)
+            logits = linear.out_of_fold(view.features, targets, outputs, task, view.strength, folds)
+            total += task_of(task).probabilities(logits)
+    return total / (len(divisions) * len(views))
 
 
 def self_confidence(chance: Floats, targets: NDArray[Any], task: TaskKind) -> Floats:

@@ -18,14 +18,13 @@ from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import calibration_scores
 from liftune.evaluation.statistics.intervals import ALPHA
 from liftune.metrics.registry import Metric
-from liftune.metrics.row_statistics import Floats
+from liftune.metrics.row_statistics import Floats, Ints
 from liftune.records.calibration import Calibration
 from liftune.tasks import Task, TaskKind, task_of
 from liftune.types import FloatArray
 
 Kind: TypeAlias = Literal["none", "temperature", "vector"]
 
-FOLDS = 5
 #: With fewer validation rows nothing is fitted.
 LEAST_ROWS = 30
 #: Temperatures beyond these are no calibration: an untrained head, or a validation part without a single error.
@@ -81,7 +80,7 @@ class Calibrator:
 
 
 def calibrate(
-    validation: Evaluation, metric: Metric, *, vector: bool = True, alpha: float = ALPHA, seed: int = 0
+    validation: Evaluation, metric: Metric, folds: Ints | None, *, vector: bool = True, alpha: float = ALPHA
 ) -> Calibrator:
     """One temperature, or a scale and a shift for each label, or neither.
 
@@ -92,6 +91,7 @@ def calibrate(
 
     Args:
         validation: as trained; rows whose label the model never had take no part.
+        folds: (M,) each row's, as `data.folds.folds_for_fitting` cuts them; None where there are not two to cut.
         vector: whether the head could take a shift.
 
     Source: Guo et al. (2017), temperature and vector scaling; Platt (1999) for single labels of a multi-label task.
@@ -101,7 +101,9 @@ def calibrate(
     known, targets = task_of(validation.task).known(validation.targets, outputs)
     if len(targets) < LEAST_ROWS:
         return Calibrator("none", same, f"{len(targets)} validation rows are too few to fit and to judge by")
-    rows = Rows(np.asarray(validation.logits[known], dtype=np.float64), targets, validation.task, seed)
+    if folds is None or len(np.unique(folds[known])) < 2:
+        return Calibrator("none", same, "all validation rows are of one text or group: there is none to judge by")
+    rows = Rows(np.asarray(validation.logits[known], dtype=np.float64), targets, validation.task, folds[known])
     before = rows.loss(rows.logits)
     cooled = rows.out_of_fold(rows.fit_temperature)
     p_value = rows.improves(rows.logits, cooled)
@@ -148,7 +150,8 @@ class Rows:
     logits: Floats
     targets: NDArray[Any]
     kind: TaskKind
-    seed: int
+    folds: Ints
+    """(M,)."""
 
     @property
     def task(self) -> Task:
@@ -192,11 +195,10 @@ class Rows:
 
     def out_of_fold(self, fit: Callable[[NDArray[np.bool_]], LogitScaling]) -> Floats:
         """(M, C) logits, each row's calibrated by the other folds."""
-        fold = np.random.default_rng(self.seed).permutation(len(self.targets)) % FOLDS
         calibrated = np.empty_like(self.logits)
-        for each in range(FOLDS):
-            scaling = fit(fold != each)
-            held = fold == each
+        for each in np.unique(self.folds):
+            held = self.folds == each
+            scaling = fit(~held)
             calibrated[held] = self.logits[held] * scaling.factor + scaling.shift
         return calibrated
 

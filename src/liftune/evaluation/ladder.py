@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Splits
 from liftune.evaluation.compare import compare
 from liftune.evaluation.compare_seeds import compare_seeds
@@ -22,6 +23,7 @@ from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison, Head, Interval, Seconds
 from liftune.records.calibration import Calibration, Decisions
 from liftune.records.run import Contender, SeedResult
+from liftune.tasks import task_of
 from liftune.types import Scorer
 
 
@@ -55,8 +57,11 @@ class ContenderLogits:
 
     def with_thresholds(self, splits: Splits, metric: str) -> ContenderLogits:
         """Every contender's labels are decided by the same procedure, on its own validation logits."""
+        if not task_of(splits.task).has_thresholds:
+            return self
         validation = Evaluation.of("validation", self.validation, splits, splits.validation)
-        return replace(self, thresholds=choose_thresholds(validation, METRICS[metric]))
+        folds = folds_for_fitting(splits.validation, splits.task)
+        return replace(self, thresholds=choose_thresholds(validation, METRICS[metric], folds))
 
     @property
     def threshold_values(self) -> tuple[float, ...] | None:

@@ -24,7 +24,6 @@ from liftune.tasks import task_of
 #: Logits (M, C), targets and a metric's name to cuts (C,), in logits.
 Fit: TypeAlias = Callable[[Floats, NDArray[Any], str], Floats]
 
-FOLDS = 5
 #: With fewer validation rows nothing is fitted.
 LEAST_ROWS = 30
 #: A label with fewer rows takes the threshold that all labels share.
@@ -58,7 +57,9 @@ class Thresholds:
         return self.decisions.thresholds
 
 
-def choose_thresholds(validation: Evaluation, metric: Metric, *, seed: int = 0) -> Thresholds | None:
+def choose_thresholds(
+    validation: Evaluation, metric: Metric, folds: Ints | None, *, seed: int = 0
+) -> Thresholds | None:
     """One half for every label, one other threshold for all, or one for each; None for a task without thresholds.
 
     Thresholds are fitted on all folds of validation but one and decide that one, in turn. The shared one is used where
@@ -68,6 +69,8 @@ def choose_thresholds(validation: Evaluation, metric: Metric, *, seed: int = 0) 
     Args:
         validation: calibrated; labels that the model never had take part, as missed.
         metric: micro_f1 or macro_f1; for others one half stays.
+        folds: (M,) each row's, as `data.folds.folds_for_fitting` cuts them; None where there are not two to cut.
+        seed: of the randomisation test.
     """
     if not task_of(validation.task).has_thresholds:
         return None
@@ -77,13 +80,17 @@ def choose_thresholds(validation: Evaluation, metric: Metric, *, seed: int = 0) 
         return Thresholds(
             Decisions(reason=f"{len(validation)} validation rows are too few to choose thresholds and to judge")
         )
+    if folds is None:
+        return Thresholds(
+            Decisions(reason="all validation rows are of one text or group: there is none to judge thresholds by")
+        )
     logits = np.asarray(validation.logits, dtype=np.float64)
     half = replace(validation, logits=logits, thresholds=None)
     reason = f"out of fold, other thresholds do not raise the {metric.name} of validation by more than chance would"
     used, used_score = half, half.score(metric)
     best = Thresholds(Decisions(reason=reason, validation_before=used_score))
     for kind, fit in _FITS.items():
-        tried = replace(half, thresholds=_out_of_fold(fit, logits, half, metric, seed))
+        tried = replace(half, thresholds=_out_of_fold(fit, logits, half, metric, folds))
         score, p_value = tried.score(metric), _p_value(used, tried, metric, seed)
         outcome = {"validation_after": score, "p_value": p_value}
         gain = None if score is None or used_score is None else score - used_score
@@ -100,13 +107,12 @@ def choose_thresholds(validation: Evaluation, metric: Metric, *, seed: int = 0) 
     return best
 
 
-def _out_of_fold(fit: Fit, logits: Floats, half: Evaluation, metric: Metric, seed: int) -> Floats:
+def _out_of_fold(fit: Fit, logits: Floats, half: Evaluation, metric: Metric, folds: Ints) -> Floats:
     """(M, C) thresholds, each row's chosen by the other folds."""
-    fold = np.random.default_rng(seed).permutation(len(half)) % FOLDS
     thresholds = np.empty_like(logits)
-    for each in range(FOLDS):
-        cuts = fit(logits[fold != each], half.targets[fold != each], metric.name)
-        thresholds[fold == each] = _as_probabilities(cuts, half)
+    for each in np.unique(folds):
+        cuts = fit(logits[folds != each], half.targets[folds != each], metric.name)
+        thresholds[folds == each] = _as_probabilities(cuts, half)
     return thresholds
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Splits
 from liftune.evaluation.calibration import calibrate, calibration_record
 from liftune.evaluation.evaluate import Evaluation
@@ -169,7 +170,8 @@ def calibrated(context: RunContext, classifier: Classifier, logits: ContenderLog
     """
     splits = context.splits
     validation = Evaluation.of("validation", logits.validation, splits, splits.validation)
-    calibration = calibrate(validation, METRICS[context.metric], vector=classifier.has_output_bias)
+    folds = folds_for_fitting(splits.validation, splits.task)
+    calibration = calibrate(validation, METRICS[context.metric], folds, vector=classifier.has_output_bias)
     scaling = calibration.scaling
     if calibration.kind != "none":
         reason = fold_calibration(classifier, scaling.factor, scaling.shift, splits.validation.rows, logits.validation)
