@@ -51,7 +51,7 @@ def count_on_minilm(method: Method) -> int:
     from liftune.models.attach import attach
     from liftune.models.backbone import load_backbone
     from liftune.spec import ModelSpec
-    from liftune.tasks.base import TaskKind
+    from liftune.tasks import TaskKind
 
     backbone = load_backbone(ModelSpec(), task=TaskKind.SINGLE_LABEL, labels=LABELS, seed=0)
     return attach(backbone, method, total_steps=100).trainable_parameters()

@@ -1,6 +1,6 @@
 """One registration makes a thing exist everywhere: command line, listing, docs, contract tests.
 
-In: entries, ours by decorator and third parties' through entry points.  Out: look-ups with "did you mean".
+In: entries, ours by decorator and third parties' through entry points.  Out: look-ups by name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one seam between models and everything above them: rows in, logits out, numpy on both sides.
+"""The interface between models and everything above them: rows in, logits out, numpy on both sides.
 
 A torch model, a baseline, an exported bundle, a server's client and a test's fake are all Scorers.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # numpy is a quarter of what `liftune --help` would take
 
 #: One input: a text, or a text pair.
 Row: TypeAlias = str | tuple[str, str]
-#: One answer as the data gives it: a label, the labels of a multi-label row, or a number.
+#: A target as the data gives it: a label, the labels of a multi-label row, or a number.
 Target: TypeAlias = str | tuple[str, ...] | float
 FloatArray: TypeAlias = "NDArray[np.floating]"
 IntArray: TypeAlias = "NDArray[np.integer]"
@@ -22,7 +22,7 @@ BoolArray: TypeAlias = "NDArray[np.bool_]"
 
 
 class Scorer(Protocol):
-    """Anything that answers rows."""
+    """Anything that gives logits for rows."""
 
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32, one row of scores per input row, in input order.

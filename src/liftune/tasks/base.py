@@ -1,4 +1,4 @@
-"""What a task kind must answer: one object a kind, so that nothing outside this package asks which kind it is.
+"""What liftune must know of a task kind: one object a kind, so that no other package asks which kind it is.
 
 In: targets as the data gives them, logits (N, C).  Out: arrays, and facts such as the metric that decides.
 Not here: the kinds (single_label.py, multi_label.py, regression.py), metrics (metrics/), the torch losses

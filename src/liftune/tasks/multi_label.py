@@ -144,7 +144,7 @@ class MultiLabel(Task):
         return np.asarray(targets[:, :outputs].astype(np.float32))
 
     def known(self, targets: Targets, outputs: int) -> tuple[BoolArray, Targets]:
-        """Every row, its labels cut to the model's."""
+        """Every row, with the model's labels alone."""
         import numpy as np
 
         return np.ones(len(targets), dtype=bool), targets[:, :outputs]

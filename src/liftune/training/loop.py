@@ -72,7 +72,7 @@ def train(
     if classifier.backbone.head == "trained" or spec.head == "fitted":  # a random head has nothing to lose
         best.set_baseline(scored(classifier, splits), classifier)
         events.send(best.summary())
-    taught = 0
+    soft_epochs = 0
     steps = 0
     for epoch in range(1, schedule.epochs + 1):
         started = time.perf_counter()
@@ -80,7 +80,7 @@ def train(
         losses = loop.epoch(epoch, order.permutation(len(loop.rows)), steps, events)
         seconds = time.perf_counter() - started
         steps += len(losses)
-        taught += loop.taught
+        soft_epochs += loop.with_soft_labels
         if not math.isfinite(losses[-1]):
             best.diverged(epoch, schedule.learning_rate)
             break
@@ -89,7 +89,7 @@ def train(
         events.send(best.summary())
         if best.stopped:
             break
-        if soft_labels and loop.taught and best.latest >= soft_labels.score:
+        if soft_labels and loop.with_soft_labels and best.latest >= soft_labels.score:
             loop = loop.on_labels_alone(splits)
     classifier.restore(best.state)
     classifier.fold_target_scale()
@@ -97,7 +97,7 @@ def train(
         seed=seed,
         teacher=soft_labels.name if soft_labels else None,
         teacher_share=spec.teacher_share if soft_labels else 0.0,
-        taught_epochs=taught,
+        taught_epochs=soft_epochs,
         learning_rate=schedule.learning_rate,
         batch_size=schedule.batch_size,
         steps=steps,
@@ -129,7 +129,7 @@ class Loop:
     rows: Tokens
     spec: TrainSpec
     batch_size: int
-    taught: bool = False
+    with_soft_labels: bool = False
     """Whether soft labels have a share of the targets."""
 
     @classmethod
@@ -162,13 +162,13 @@ class Loop:
             rows,
             spec,
             schedule.batch_size,
-            taught=bool(soft_labels),
+            with_soft_labels=bool(soft_labels),
         )
 
     def on_labels_alone(self, splits: Splits) -> Loop:
         """The same, without soft labels from here on."""
         objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
-        return replace(self, objective=objective, taught=False)
+        return replace(self, objective=objective, with_soft_labels=False)
 
     def epoch(self, epoch: int, order: IntArray, steps: int, events: Events) -> list[float]:
         """One pass over train.
@@ -185,9 +185,9 @@ class Loop:
         lengths = self.rows.lengths.tolist()
         method = self.classifier.method
         losses: list[float] = []
-        with open_workers(self.classifier.plan.workers, random=True) as lanes:
+        with open_workers(self.classifier.plan.workers, random=True) as workers:
             for batch in batches(order, self.batch_size):
-                losses.append(self.backward(assign_to_workers(batch, lengths, self.classifier.plan), lanes))
+                losses.append(self.backward(assign_to_workers(batch, lengths, self.classifier.plan), workers))
                 if not math.isfinite(losses[-1]):
                     break
                 self.accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm)
@@ -206,15 +206,15 @@ class Loop:
         """Those that training changes."""
         return [parameter for _, parameter in self.classifier.trainable()]
 
-    def backward(self, cuts: list[list[list[int]]], lanes: Workers = ONE_WORKER) -> float:
+    def backward(self, shares: list[list[list[int]]], workers: Workers = ONE_WORKER) -> float:
         """Gradients of one step's mean loss, summed over its passes; returns that loss.
 
         Args:
-            cuts: rows, by lane and pass.
+            shares: rows, by worker and pass.
         """
-        passes = [rows for share in cuts for rows in share]
+        passes = [rows for share in shares for rows in share]
         weight = self.objective.weight([row for rows in passes for row in rows])
-        if len(lanes) == 1:
+        if len(workers) == 1:
             total = 0.0
             for rows in passes:
                 loss = self.loss(rows, weight, len(passes))
@@ -224,16 +224,16 @@ class Loop:
 
         def gradients(share: list[list[int]]) -> tuple[float, list[Tensor | None]]:
             total = 0.0
-            found: list[Tensor | None] = [None] * len(self.parameters)
+            summed: list[Tensor | None] = [None] * len(self.parameters)
             for rows in share:
                 loss = self.loss(rows, weight, len(passes))
-                found = list(map(_sum, found, torch.autograd.grad(loss, self.parameters, allow_unused=True)))
+                summed = list(map(_sum, summed, torch.autograd.grad(loss, self.parameters, allow_unused=True)))
                 total += float(loss.detach())
-            return total, found
+            return total, summed
 
-        # Added up here, not by each lane as it comes: the order, and with it the rounding, would be chance.
-        done = lanes.map(gradients, cuts)
-        for parameter, each in zip(self.parameters, zip(*(found for _, found in done), strict=True), strict=True):
+        # Added up here, not as each worker ends: the order, and with it the rounding, would be random.
+        done = workers.map(gradients, shares)
+        for parameter, each in zip(self.parameters, zip(*(summed for _, summed in done), strict=True), strict=True):
             gradient = reduce(_sum, each)
             shared = gradient is not None and any(gradient is one for one in each)
             # Autograd may give one tensor to two parameters; what is clipped in place must be the parameter's own.
