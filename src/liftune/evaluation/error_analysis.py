@@ -41,7 +41,7 @@ def set_against(record: TuneRecord) -> tuple[str, str]:
     if base is not None and base.head != "fresh":
         return "base", "the model as it was"
     name = record.strongest or next(each.name for each in record.contenders if each.name not in ("base", "tuned"))
-    return name, "the strongest other rung, because the base's head is fresh and its answers are chance"
+    return name, "the strongest other model on validation, because the base model's head is random"
 
 
 def details(record: TuneRecord, command: str, test: Split, evaluations: Mapping[str, Evaluation]) -> Details:

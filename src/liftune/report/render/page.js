@@ -14,23 +14,23 @@ for (const box of document.querySelectorAll(".long")) {
   const tools = make("div", { className: "tools" });
   const label = make("label", { textContent: "Search " });
   const input = make("input", { type: "search" });
-  const said = make("span", { className: "said" });
-  said.setAttribute("role", "status");
+  const status = make("span", { className: "status" });
+  status.setAttribute("role", "status");
   label.append(input);
-  tools.append(label, said);
+  tools.append(label, status);
   box.prepend(tools);
   const more = make("button", { type: "button", className: "more" });
   box.append(more);
 
-  const value = (text) => { const found = parseFloat(text.replace(/,/g, "")); return Number.isNaN(found) ? -Infinity : found; };
+  const value = (text) => { const number = parseFloat(text.replace(/,/g, "")); return Number.isNaN(number) ? -Infinity : number; };
   const compare = (a, b) => right.has(column)
     ? value(rows[a][column]) - value(rows[b][column])
     : rows[a][column].localeCompare(rows[b][column]);
 
   function draw() {
-    const asked = input.value.trim().toLowerCase();
-    const found = asked ? order.filter((i) => words[i].includes(asked)) : order;
-    body.replaceChildren(...found.slice(0, shown).map((i) => {
+    const query = input.value.trim().toLowerCase();
+    const matching = query ? order.filter((i) => words[i].includes(query)) : order;
+    body.replaceChildren(...matching.slice(0, shown).map((i) => {
       const row = document.createElement("tr");
       row.append(...rows[i].map((text, j) => {
         const cell = make("td", { textContent: text, className: right.has(j) ? "number" : "" });
@@ -39,9 +39,9 @@ for (const box of document.querySelectorAll(".long")) {
       }));
       return row;
     }));
-    said.textContent = `${Math.min(shown, found.length).toLocaleString("en")} of ${found.length.toLocaleString("en")} rows shown`;
-    more.hidden = found.length <= shown;
-    more.textContent = `Show ${Math.min(step * 10, found.length - shown).toLocaleString("en")} more`;
+    status.textContent = `${Math.min(shown, matching.length).toLocaleString("en")} of ${matching.length.toLocaleString("en")} shown`;
+    more.hidden = matching.length <= shown;
+    more.textContent = `Show ${Math.min(step * 10, matching.length - shown).toLocaleString("en")} more`;
   }
 
   heads.forEach((head, j) => {

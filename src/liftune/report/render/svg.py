@@ -132,7 +132,7 @@ def _dots(axes: Any, chart: Dots) -> None:
                 marker="o" if name == chart.strong else "s",
                 label=name,
             )
-    axes.set_yticks(places, [_short(name) + (" (chance)" if name in chart.weak else "") for name in chart.names])
+    axes.set_yticks(places, [_short(name) + (" (random)" if name in chart.weak else "") for name in chart.names])
     axes.set_ylim(len(chart.names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -203,7 +203,7 @@ def _grid(axes: Any, chart: Grid) -> None:
     axes.set_yticks(range(size), names)
     axes.tick_params(length=0)
     axes.set_aspect("equal")
-    axes.set_xlabel("answered")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
     for spine in axes.spines.values():
         spine.set_visible(False)

@@ -1,6 +1,6 @@
-"""Sections of single rows and labels: where the answers changed, and how far they can be trusted.
+"""Predictions by row, label, confidence and length: where tuning changed them, and how far they can be trusted.
 
-In: a TuneRecord and its Details.  Out: Sections.  Not here: how the numbers are found (evidence/details.py).
+In: a TuneRecord and its Details.  Out: Sections.  Not here: how the numbers are found (evaluation/error_analysis.py).
 """
 
 from __future__ import annotations
@@ -11,47 +11,44 @@ from liftune.formatting import clipped, interval, unbracketed
 from liftune.records.base import Interval
 from liftune.records.details import Details, Flip
 from liftune.records.run import TuneRecord
-from liftune.report.base import SECTIONS, ReportTable, Section
+from liftune.report.base import SECTIONS, ReportTable, Section, is_random
 from liftune.report.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
 from liftune.tasks import task_of
 
-#: Flips of each way that a page holds, and characters of each text; flips.jsonl has all of all.
+#: Flips of each kind in a page, and characters of each text; flips.jsonl has everything.
 MOST_FLIPS = 1_000
 MOST_CHARACTERS = 400
-#: Labels whose F1 is drawn; the table has all of them.
+#: The most labels whose F1 is drawn; the table has all of them.
 MOST_IN_CHART = 30
 
 
-@SECTIONS.entry("flips", summary="Rows that tuning fixed, and rows it broke.", chapter="answers", of_details=True)
+@SECTIONS.entry("flips", summary="Predictions that tuning fixed or broke.", chapter="answers", of_details=True)
 def flips(record: TuneRecord, details: Details) -> Section:
     """The most confident first."""
-    found, numbers = details.flips, not task_of(record.task).outputs_labels
-    many = record.rows.test
-    fixed, broken = len(found.fixed), len(found.broken)
+    changed, numbers = details.flips, not task_of(record.task).outputs_labels
+    every = record.rows.test
+    fixed, broken = len(changed.fixed), len(changed.broken)
     if numbers:
         said = (
-            f"Against {found.against}, tuning brought {fixed:,} of {many:,} answers nearer to the truth and moved "
-            f"{broken:,} away."
+            f"Compared with {changed.against}, tuning brought {fixed:,} of {every:,} predictions closer to the truth "
+            f"and moved {broken:,} away from it."
         )
-        order = "change of the error, in the target's unit"
+        order = "the change of the error, in the target's unit"
     else:
-        said = f"Against {found.against}, tuning fixed {fixed:,} of {many:,} rows and broke {broken:,}."
-        order = "the tuned model's probability of its answer" + (
-            ", of its least sure label; a row is right with all of its labels"
-            if task_of(record.task).shape == "labels"
-            else ""
-        )
+        said = f"Compared with {changed.against}, tuning fixed {fixed:,} of {every:,} predictions and broke {broken:,}."
+        order = "the tuned model's probability of its prediction"
+        if task_of(record.task).shape == "labels":
+            order += " (of its least certain label); a prediction is right if all of its labels are"
     left = max(fixed - MOST_FLIPS, 0) + max(broken - MOST_FLIPS, 0)
-    sentences = [said, f"It is set against {found.against}, {details.why}. Sorted by {order}."]
+    sentences = [said, f"The comparison is with {changed.against}, {details.why}. Sorted by {order}."]
     sentences.append(
-        "All of them, uncut, stand in flips.jsonl of the run folder"
-        + (f"; {left:,} are left out here." if left else ".")
+        "The full list is in flips.jsonl in the run folder" + (f"; {left:,} are left out here." if left else ".")
     )
-    headings = ("error change" if numbers else "confidence", "text", "truth", found.against, "tuned", "row")
-    titles = ("nearer", "further away") if numbers else ("fixed", "broken")
+    headings = ("error change" if numbers else "confidence", "text", "truth", changed.against, "tuned", "row")
+    titles = ("closer", "further away") if numbers else ("fixed", "broken")
     tables = tuple(
         ReportTable(headings, tuple(map(_cells, each[:MOST_FLIPS])), frozenset({0}), caption=title, long=True)
-        for title, each in zip(titles, (found.fixed, found.broken), strict=True)
+        for title, each in zip(titles, (changed.fixed, changed.broken), strict=True)
         if each
     )
     return Section("Flips", tuple(sentences), tables)
@@ -64,7 +61,7 @@ def _cells(flip: Flip) -> tuple[str, ...]:
 
 @SECTIONS.entry("classes", summary="Precision, recall and F1 of each label.", chapter="answers", of_details=True)
 def classes(record: TuneRecord, details: Details) -> Section | None:
-    """The tuned model's, with F1 of what it is set against."""
+    """The tuned model's, and the F1 of the model that it is compared with."""
     if not details.classes:
         return None
     before, after = details.classes[details.against], details.classes["tuned"]
@@ -76,22 +73,23 @@ def classes(record: TuneRecord, details: Details) -> Section | None:
         )
         for was, now in zip(before, after, strict=True)
     )
-    headings = ("label", "rows", "precision", "recall", "F1", f"F1 of {details.against}")
+    headings = ("label", "examples", "precision", "recall", "F1", f"F1 of {details.against}")
     said = (
-        f"Of the tuned model, and F1 of {details.against} beside it. Precision and recall have Clopper-Pearson "
-        "intervals, F1 a bootstrap's (BCa); each holds for its label alone, not for all at once."
+        f"Of the tuned model, with the F1 of {details.against} for comparison. Precision and recall have "
+        "Clopper-Pearson intervals, F1 bootstrap intervals (BCa). Each interval is valid for its label alone, not for "
+        "all labels at once."
     )
     never = [each.label for each in after if each.precision.value is None]
     notes: tuple[str, ...] = unbracketed(each.f1 for each in (*after, *before))
     if never:
-        notes = (f"Precision is undefined for labels that the tuned model never gives: {_listed(never)}.", *notes)
+        notes = (f"Precision is undefined for labels that the tuned model never predicts: {_listed(never)}.", *notes)
     charts: tuple[Chart, ...] = ()
     if len(after) <= MOST_IN_CHART:
         f1 = {details.against: tuple(each.f1 for each in before), "tuned": tuple(each.f1 for each in after)}
         charts = (
             Dots(
-                "F1 of each label, with 95 % intervals",
-                "F1 of each label: " + _told([each.label for each in after], f1["tuned"]),
+                "F1 of each label, with 95% confidence intervals",
+                "F1 of each label: " + _named([each.label for each in after], f1["tuned"]),
                 tuple(each.label for each in after),
                 f1,
                 "F1",
@@ -110,13 +108,13 @@ def _listed(names: list[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _told(names: list[str], values: tuple[Interval, ...]) -> str:
+def _named(names: list[str], values: tuple[Interval, ...]) -> str:
     return ", ".join(f"{name} {interval(value)}" for name, value in zip(names, values, strict=True))
 
 
 @SECTIONS.entry("confusions", summary="Which label is taken for which.", chapter="answers", of_details=True)
 def confusions(record: TuneRecord, details: Details) -> Section | None:
-    """Matrices where there are few labels; always the commonest confusions of the tuned model."""
+    """Matrices where there are few labels; always the most common confusions of the tuned model."""
     if not details.confusions:
         return None
     labels = tuple(each.label for each in details.classes["tuned"])
@@ -124,7 +122,7 @@ def confusions(record: TuneRecord, details: Details) -> Section | None:
         Grid(
             _title(name, record),
             f"confusion matrix of {name}: {sum(row[i] for i, row in enumerate(each.counts)):,} of "
-            f"{sum(map(sum, each.counts)):,} rows are on the diagonal; its commonest confusions are in the table",
+            f"{sum(map(sum, each.counts)):,} examples are on the diagonal; its most common confusions are in the table",
             labels,
             each.counts,
         )
@@ -134,19 +132,24 @@ def confusions(record: TuneRecord, details: Details) -> Section | None:
     rows = tuple(
         (each.truth, each.answer, f"{each.rows:,}", interval(each.share)) for each in details.confusions["tuned"].worst
     )
-    said = ["The tuned model's commonest confusions; the share is of the truth's rows."]
+    said = ["The tuned model's most common confusions; share: of the examples with the true label."]
     if not rows:
-        said = ["The tuned model confuses no labels on these rows."]
-    tables = (ReportTable(("truth", "answered", "rows", "share"), rows, frozenset({2, 3})),) if rows else ()
+        said = ["The tuned model confuses no labels on these examples."]
+    tables = (ReportTable(("truth", "predicted", "examples", "share"), rows, frozenset({2, 3})),) if rows else ()
     return Section("Confusions", tuple(said), tables, charts)
 
 
 def _title(name: str, record: TuneRecord) -> str:
-    fresh = any(each.name == name == "base" and each.head == "fresh" for each in record.contenders)
-    return f"{name}, fresh head: chance" if fresh else name
+    guesses = any(each.name == name and is_random(each) for each in record.contenders)
+    return f"{name}, random head: just guessing" if guesses else name
 
 
-@SECTIONS.entry("reliability", summary="What probabilities promise and keep.", chapter="answers", of_details=True)
+@SECTIONS.entry(
+    "reliability",
+    summary="Whether probabilities come true.",
+    chapter="answers",
+    of_details=True,
+)
 def reliability(record: TuneRecord, details: Details) -> Section | None:
     """A diagram and a table of bins for each contender looked at; the table of the last."""
     if not details.reliability:
@@ -157,7 +160,7 @@ def reliability(record: TuneRecord, details: Details) -> Section | None:
         Lines(
             name,
             f"reliability of {name}: "
-            + ", ".join(f"promised {each.confidence:.2f}, kept {interval(each.right)}" for each in bins),
+            + ", ".join(f"predicted {each.confidence:.2f}, observed {interval(each.right)}" for each in bins),
             (_intervals(name, [each.confidence for each in bins], [each.right for each in bins]),),
             *what,
             diagonal=True,
@@ -173,21 +176,17 @@ def reliability(record: TuneRecord, details: Details) -> Section | None:
     )
     outside = [each for each in bins if not (each.right.low or 0.0) <= each.confidence <= (each.right.high or 1.0)]
     said = (
-        f"Probabilities of {name}: in {len(outside)} of {len(bins)} bins their mean lies outside the interval of what "
-        "was kept.",
-        "Where less is kept than was promised, answers are surer than they should be."
-        + (
-            ""
-            if task.shape == "label"
-            else " A row's labels are taken for independent, so intervals may be too narrow."
-        ),
+        f"Probabilities of {name}: in {len(outside)} of {len(bins)} bins their mean is outside the 95% confidence "
+        f"interval of the {what[1]}.",
+        "Where the observed value is below the predicted probability, the probabilities are too high."
+        + ("" if task.shape == "label" else " An example's labels count as independent; intervals may be too narrow."),
     )
-    headings = (f"{what[0]}, {name}", "answers", "promised", "kept")
+    headings = (f"{what[0]}, {name}", "predictions", "mean predicted", what[1])
     return Section("Reliability", said, (ReportTable(headings, rows, frozenset({1, 2, 3})),), charts)
 
 
-def _intervals(name: str, x: list[float], found: list[Interval]) -> Series:
-    known = [(at, each) for at, each in zip(x, found, strict=True) if each.value is not None]
+def _intervals(name: str, x: list[float], scores: list[Interval]) -> Series:
+    known = [(at, each) for at, each in zip(x, scores, strict=True) if each.value is not None]
     return Series(
         name,
         tuple(at for at, _ in known),
@@ -196,45 +195,45 @@ def _intervals(name: str, x: list[float], found: list[Interval]) -> Series:
     )
 
 
-def _end(found: Interval, pick: Callable[[Interval], float | None]) -> float:
+def _end(score: Interval, pick: Callable[[Interval], float | None]) -> float:
     """An end of the interval, the value itself where there is none."""
-    end = pick(found)
-    return end if end is not None else found.value or 0.0
+    end = pick(score)
+    return end if end is not None else score.value or 0.0
 
 
-@SECTIONS.entry("coverage", summary="The score on the most confident rows.", chapter="answers", of_details=True)
+@SECTIONS.entry("coverage", summary="The score on the most confident predictions.", chapter="answers", of_details=True)
 def coverage(record: TuneRecord, details: Details) -> Section | None:
-    """Score against the share of rows that is answered."""
+    """Score against coverage, the share of examples for which the model does not abstain."""
     if not details.coverage:
         return None
     tuned, other = details.coverage["tuned"], details.coverage[details.against]
     series = tuple(
-        _intervals(name, [each.share for each in found], [each.score for each in found])
-        for name, found in ((details.against, other), ("tuned", tuned))
+        _intervals(name, [each.share for each in points], [each.score for each in points])
+        for name, points in ((details.against, other), ("tuned", tuned))
     )
     rows = tuple(
         (f"{now.share:.0%}", f"{now.rows:,}", f"{now.least:.3f}", interval(now.score), interval(was.score))
         for was, now in zip(other, tuned, strict=True)
     )
     headings = (
-        "answered",
-        "rows",
-        "least confidence",
+        "coverage",
+        "examples",
+        "lowest confidence",
         f"{details.metric}, tuned",
         f"{details.metric}, {details.against}",
     )
-    alt = "tuned: " + ", ".join(f"{each.share:.0%} answered {interval(each.score)}" for each in tuned)
-    said = "What the answers score where only the rows are answered of which a model is surest."
+    alt = "tuned: " + ", ".join(f"{each.share:.0%} covered {interval(each.score)}" for each in tuned)
+    said = "The score on the most confident predictions only: the model abstains on all other examples."
     chart = Lines(
-        f"{details.metric} of the answered rows", alt, series, "share answered", details.metric, strong="tuned"
+        f"{details.metric} of the most confident predictions", alt, series, "coverage", details.metric, strong="tuned"
     )
     lone = unbracketed(each.score for each in (*tuned, *other))
-    return Section("Abstaining", (said, *lone), (ReportTable(headings, rows, frozenset(range(5))),), (chart,))
+    return Section("Selective prediction", (said, *lone), (ReportTable(headings, rows, frozenset(range(5))),), (chart,))
 
 
 @SECTIONS.entry("lengths", summary="The score by length of the text.", chapter="answers", of_details=True)
 def lengths(record: TuneRecord, details: Details) -> Section | None:
-    """Groups of about as many rows each; one group says nothing."""
+    """Groups of about the same size; a single group says nothing."""
     if len(details.lengths) < 2:
         return None
     names = tuple(f"{each.low} to {each.high}" if each.high > each.low else f"{each.low}" for each in details.lengths)
@@ -245,15 +244,15 @@ def lengths(record: TuneRecord, details: Details) -> Section | None:
     )
     series = {one: tuple(each.scores[one] for each in details.lengths) for one in contenders}
     chart = Dots(
-        f"{details.metric} by words of the text",
-        f"{details.metric} of tuned by words: " + _told(list(names), series["tuned"]),
+        f"{details.metric} by number of words",
+        f"{details.metric} of tuned by number of words: " + _named(list(names), series["tuned"]),
         names,
         series,
         details.metric,
         strong="tuned",
     )
-    headings = ("words", "rows", f"{details.metric}, tuned", f"{details.metric}, {details.against}")
-    said = f"Groups of about as many rows each; the model read at most {record.max_length} tokens of a row."
+    headings = ("words", "examples", f"{details.metric}, tuned", f"{details.metric}, {details.against}")
+    said = f"Groups of about the same size. The model reads at most {record.max_length} tokens of a text."
     lone = unbracketed(score for each in details.lengths for score in each.scores.values())
     return Section("Length", (said, *lone), (ReportTable(headings, rows, frozenset({1, 2, 3})),), (chart,))
 
@@ -265,15 +264,15 @@ def values(record: TuneRecord, details: Details) -> Section | None:
         return None
     charts: list[Chart] = []
     for name, each in details.clouds.items():
-        shown = "" if len(each.truth) == record.rows.test else f", {len(each.truth):,} of {record.rows.test:,} rows"
+        shown = "" if len(each.truth) == record.rows.test else f", {len(each.truth):,} of {record.rows.test:,} examples"
         charts.append(
             Points(
-                f"{name}: answer against truth{shown}",
-                f"answers of {name} over the truth",
+                f"{name}: prediction against truth{shown}",
+                f"predictions of {name} against the truth",
                 each.truth,
                 each.answers,
                 "truth",
-                "answer",
+                "prediction",
             )
         )
     for name, each in details.clouds.items():
@@ -283,12 +282,11 @@ def values(record: TuneRecord, details: Details) -> Section | None:
                 f"residuals of {name} from {each.edges[0]:.2f} to {each.edges[-1]:.2f}, mean {interval(each.bias)}",
                 each.edges,
                 each.counts,
-                "answer less truth",
-                "rows",
+                "prediction minus truth",
+                "examples",
             )
         )
     rows = tuple((name, interval(each.bias)) for name, each in details.clouds.items())
     table = ReportTable(("contender", "mean residual"), rows, frozenset({1}))
-    return Section(
-        "Values", ("A residual is the answer less the truth; the interval is Student's.",), (table,), tuple(charts)
-    )
+    said = "A residual is the prediction minus the truth; the interval is Student's t."
+    return Section("Values", (said,), (table,), tuple(charts))
