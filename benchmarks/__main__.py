@@ -67,19 +67,19 @@ def names(text: str) -> list[str]:
     """a,b as a list of known contenders."""
     from benchmarks.contender import MODULES
 
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in found if name not in MODULES]
+    contenders = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in contenders if name not in MODULES]
     if unknown:
         raise argparse.ArgumentTypeError(f"no contender {', '.join(unknown)}; there are: {', '.join(MODULES)}")
-    return found
+    return contenders
 
 
 def two(text: str) -> list[str]:
     """a,b as exactly two contenders."""
-    found = names(text)
-    if len(set(found)) != 2:
+    contenders = names(text)
+    if len(set(contenders)) != 2:
         raise argparse.ArgumentTypeError("name two contenders: the difference is the first minus the second")
-    return found
+    return contenders
 
 
 def numbers(text: str) -> list[int]:
@@ -96,23 +96,23 @@ def parser() -> argparse.ArgumentParser:
     """Every mode's options; without files they run on what comes with liftune."""
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     modes = top.add_subparsers(dest="mode", metavar="MODE", required=True)
-    found = {name: modes.add_parser(name, help=text, description=text) for name, text in MODES.items()}
-    add_predict(found["predict"])
-    add_defaults(found["defaults"])
-    for mode in (mode for name, mode in found.items() if name not in {"predict", "defaults"}):
+    parsers = {name: modes.add_parser(name, help=text, description=text) for name, text in MODES.items()}
+    add_predict(parsers["predict"])
+    add_defaults(parsers["defaults"])
+    for mode in (mode for name, mode in parsers.items() if name not in {"predict", "defaults"}):
         mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
-        mode.add_argument("--test", help="file of test rows; the source's own, or carved from train, if not given")
+        mode.add_argument("--test", help="file of test rows; the source's own, or split off from train, if not given")
         mode.add_argument("--model", default="minilm", help="local folder or hub id of a DistilBERT, BERT or RoBERTa")
         mode.add_argument("--max-length", type=int, default=CAP, help="tokens kept of each row")
         mode.add_argument("--out", default=str(RESULTS), help="folder for JSON and plot")
         mode.add_argument("--python", type=pairs, default={}, help="NAME=INTERPRETER of a contender apart")
-    add_speed(found["speed"])
-    add_accuracy(found["accuracy"])
-    add_time(found["time-to-accuracy"])
+    add_speed(parsers["speed"])
+    add_accuracy(parsers["accuracy"])
+    add_time(parsers["time-to-accuracy"])
     sizes = [1_000, 3_000, 10_000, 30_000, 100_000]
-    found["scaling"].add_argument("--sizes", type=numbers, default=sizes, help="numbers of train rows: N,N,...")
-    found["scaling"].add_argument("--contender", default="ours", help="whom to watch")
-    add_serving(found["serve"], found["many"])
+    parsers["scaling"].add_argument("--sizes", type=numbers, default=sizes, help="numbers of train rows: N,N,...")
+    parsers["scaling"].add_argument("--contender", default="ours", help="whom to watch")
+    add_serving(parsers["serve"], parsers["many"])
     return top
 
 
@@ -188,7 +188,7 @@ def add_defaults(mode: argparse.ArgumentParser) -> None:
 
 
 def add_best_stock(mode: argparse.ArgumentParser) -> None:
-    """How best-stock is found."""
+    """How best-stock is searched for."""
     mode.add_argument("--best-stock", default="", help="ATTENTION:ROWSxACCUMULATION:WEIGHTS, instead of a search")
     mode.add_argument("--search-rows", type=int, default=192, help="train rows of each try of the search")
 

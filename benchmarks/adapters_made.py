@@ -23,12 +23,12 @@ def save_adapters(model: str, labels: list[str], folder: Path, count: int) -> li
     """Write so many adapters, each of other numbers."""
     backbone = load_backbone(ModelSpec(name=model), task=TaskKind.SINGLE_LABEL, labels=labels, seed=0)
     classifier = attach(backbone, METHODS["lora"], seed=0)
-    found = []
+    folders = []
     for number in range(count):
         generator = torch.Generator().manual_seed(number)
         with torch.no_grad():
             for _, parameter in classifier.trainable():
                 parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
         save_adapter(classifier, folder / f"adapter{number}")
-        found.append(folder / f"adapter{number}")
-    return found
+        folders.append(folder / f"adapter{number}")
+    return folders

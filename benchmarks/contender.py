@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.work import Result, Work
 
 ROOT = Path(__file__).parents[1]
-#: Name -> module with `run(work)`. best-stock is stock with the configuration that the search found.
+#: Name -> module with `run(work)`. best-stock is stock with the configuration that the search chose.
 MODULES = {
     "notebook": "benchmarks.notebook",
     "stock": "benchmarks.stock",
@@ -45,16 +45,16 @@ def run(work: Work) -> Result:
     if work.contender == "ours-plain":
         work = replace(work, accelerations="none")
     imported = time.perf_counter() - started
-    found: Result = module.run(work)
+    result: Result = module.run(work)
     seconds = time.perf_counter() - started
     import torch
 
     from benchmarks.measure import peak_device_mib, peak_mib
 
     return replace(
-        found,
+        result,
         seconds=seconds,
-        curve=tuple((at + imported, accuracy) for at, accuracy in found.curve),
+        curve=tuple((at + imported, accuracy) for at, accuracy in result.curve),
         peak_mib=peak_mib(),
         peak_device_mib=peak_device_mib(),
         threads=torch.get_num_threads(),

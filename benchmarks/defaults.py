@@ -24,7 +24,7 @@ from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.thresholds import choose_thresholds
 from liftune.formatting import interval, p_value
-from liftune.metrics.registry import METRICS
+from liftune.metrics.registry import METRICS, is_proportion
 from liftune.records.base import Comparison
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
@@ -32,12 +32,12 @@ from liftune.tasks.base import encode
 
 #: What recipes.py can train, and what the table calls it.
 TRAINED = {"lora": "notebook LoRA", "full": "Trainer full"}
-#: Rungs of liftune's own ladder that a user could have had without tuning.
+#: Baselines of liftune's own ladder that a user could have had without tuning.
 UNTUNED = ("tfidf", "probe")
 
 
 @dataclass(frozen=True)
-class Standing:
+class ComparedSet:
     """One data set: who scored what, and tuned against each other contender."""
 
     name: str
@@ -79,7 +79,7 @@ def called(command: list[str], what: str) -> bool:
 def run(arguments: argparse.Namespace, called: Callable[[list[str], str], bool] = called) -> int:
     """Each data set in turn; print, write; 1 if something could not be run."""
     runs = Path(arguments.runs)
-    found = []
+    sets = []
     for source in arguments.data:
         folder = runs / name_of(source)
         command = ["-m", "liftune", "tune", source, "--model", arguments.model, "--out", str(folder), *arguments.tune]
@@ -92,10 +92,10 @@ def run(arguments: argparse.Namespace, called: Callable[[list[str], str], bool] 
             command = ["-m", "benchmarks.recipes", recipe, str(folder), str(answers), arguments.precision]
             if not answers.exists() and not called(command, f"{folder.name}: {recipe}"):
                 return 1
-        found.append(standing(folder))
-    print_table(found, arguments)
-    sets = {each.name: each.as_dict() for each in found}
-    show.write_json(Path(arguments.out) / "defaults.json", "defaults", vars(arguments), {"sets": sets})
+        sets.append(compared(folder))
+    print_table(sets, arguments)
+    results = {each.name: each.as_dict() for each in sets}
+    show.write_json(Path(arguments.out) / "defaults.json", "defaults", vars(arguments), {"sets": results})
     return 0
 
 
@@ -113,7 +113,7 @@ def answers_of(folder: Path, recipe: str) -> Path:
     return folder.with_name(f"{folder.name}.{recipe}.npz")
 
 
-def standing(path: Path) -> Standing:
+def compared(path: Path) -> ComparedSet:
     """A finished run and the recipes' answers, compared."""
     folder = RunFolder.open(path)
     record = folder.record()
@@ -136,7 +136,7 @@ def standing(path: Path) -> Standing:
         for name, each in evaluations.items()
         if name != "tuned"
     }
-    return Standing(path.name, record, evaluations, against)
+    return ComparedSet(path.name, record, evaluations, against)
 
 
 def scored(evaluation: Evaluation) -> Evaluation:
@@ -144,11 +144,11 @@ def scored(evaluation: Evaluation) -> Evaluation:
     return replace(evaluation, metrics=scores([evaluation]))
 
 
-def print_table(found: list[Standing], arguments: argparse.Namespace) -> None:
+def print_table(sets: list[ComparedSet], arguments: argparse.Namespace) -> None:
     """One line a data set."""
     names = ("tuned", *UNTUNED, *TRAINED.values())
     lines, below, above = [], 0, 0
-    for each in found:
+    for each in sets:
         last = each.against[each.best]
         below += last.verdict == "worse"
         above += (last.gain or 0) > 0
@@ -158,7 +158,7 @@ def print_table(found: list[Standing], arguments: argparse.Namespace) -> None:
         lines.append((each.name, rows, each.record.metric, *cells, each.best, verdict, each.record.recommended or "-"))
     notes = [
         "tuned: liftune's defaults. best: the highest of the other four on test, and then tuned against it.",
-        f"tuned is worse than the best on {below} of {len(found)} sets by the paired test, and above it on {above}.",
+        f"tuned is worse than the best on {below} of {len(sets)} sets by the paired test, and above it on {above}.",
     ]
     columns = ("data", "train / test", "metric", *names, "best", "tuned against it", "recommended")
     show.table(f"defaults, at most {arguments.train_rows or 'all'} train rows", columns, lines, notes)
@@ -168,7 +168,7 @@ def gain(comparison: Comparison) -> str:
     """The gain with its interval and p-value."""
     if comparison.gain is None:
         return "-"
-    points = comparison.metric == "accuracy"
+    points = is_proportion(comparison.metric)
     scale, form = (100, "{:+.1f} [{:+.1f}, {:+.1f}]") if points else (1, "{:+.3f} [{:+.3f}, {:+.3f}]")
     low, high = (np.nan if value is None else value for value in (comparison.low, comparison.high))
     return f"{form.format(*(scale * value for value in (comparison.gain, low, high)))}, {p_value(comparison.p_value)}"

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             release_memory()
             if number % 10 == 0:
                 say(f"{number} adapters loaded")
-        memory = told_memory(opened, before, one, resident_mib())
+        memory = memory_of(opened, before, one, resident_mib())
     contenders = {"merged": merged, **{f"{k} adapters": mixed_pass(opened[:k], texts) for k in mixes(arguments)}}
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     processor: dict[str, list[float]] = {name: [] for name in contenders}
@@ -94,7 +94,7 @@ def resident_mib() -> float:
     return float("nan")
 
 
-def told_memory(opened: list[PooledAdapter], before: float, one: float, after: float) -> dict[str, float]:
+def memory_of(opened: list[PooledAdapter], before: float, one: float, after: float) -> dict[str, float]:
     """MiB: what must be held, and what is."""
     base = opened[0].base
     assert base is not None
@@ -113,20 +113,20 @@ def told_memory(opened: list[PooledAdapter], before: float, one: float, after: f
 def show(
     times: dict[str, dict[str, list[float]]], memory: dict[str, float], rows: int, arguments: argparse.Namespace
 ) -> None:
-    """The table and the JSON: ratios of wall time, and of processor time, which what else runs disturbs less."""
+    """The table and the JSON: ratios of wall time, and of CPU time, which what else runs disturbs less."""
     cells = []
     ratios: dict[str, dict[str, list[float]]] = {clock: {} for clock in times}
     for name in times["seconds"]:
         shown = [f"{rows / median(times['seconds'][name]):.1f}"]
-        for clock, found in times.items():
-            ratios[clock][name] = [a / b for a, b in zip(found["merged"], found[name], strict=True)]
+        for clock, by_model in times.items():
+            ratios[clock][name] = [a / b for a, b in zip(by_model["merged"], by_model[name], strict=True)]
             shown.append(spread(ratios[clock][name]))
         cells.append((name, *shown))
     table(
         f"{rows} rows a batch, {arguments.precision}, {torch.get_num_threads()} threads",
-        ("model", "rows/s", "of merged, within a round", "of merged, by processor time"),
+        ("model", "rows/s", "of merged, within a round", "of merged, by CPU time"),
         cells,
         [f"memory, MiB: {', '.join(f'{name} {value:.0f}' for name, value in memory.items())}"],
     )
-    found_all = {**times, "ratios": ratios, "memory_mib": memory}
-    write_json(Path(arguments.out) / "many.json", "many", vars(arguments), found_all)
+    results = {**times, "ratios": ratios, "memory_mib": memory}
+    write_json(Path(arguments.out) / "many.json", "many", vars(arguments), results)

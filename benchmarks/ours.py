@@ -1,4 +1,4 @@
-"""Ours: liftune's own pieces, by its Python door.
+"""Ours: liftune's own pieces, by its Python modules.
 
 In: Work.  Out: a Result. With a goal, liftune's own defaults until validation reaches it; else the adapter, rate,
 batch and epochs of the opponents, and the seconds that liftune itself counts as optimisation.
@@ -106,7 +106,7 @@ def answer(classifier: Classifier, context: RunContext, part: str) -> tuple[int,
 
 
 def specified(work: Work, folder: str) -> RunSpec:
-    """What the opponents do, as liftune is asked for it."""
+    """What the opponents do, as options of liftune."""
     kind = known(AutoConfig.from_pretrained(work.model).model_type)
     return RunSpec.of(
         data=work.data,
@@ -131,7 +131,7 @@ def with_rows(context: RunContext, rows: int) -> RunContext:
 
 
 class Reached(Exception):  # noqa: N818 - no error: the goal
-    """Validation is as good as was asked for."""
+    """Validation is as good as the goal."""
 
 
 class StopAtGoal(Listener):
@@ -169,7 +169,7 @@ def until_goal(work: Work) -> Result:
 
 
 def tune_only(spec: RunSpec, listener: Listener) -> Any:
-    """The tuned rung without the others."""
+    """The tuned model without the baselines."""
     context, base = prepare(check_request(spec), Events([listener]))
     del base
     return tune_once(context, context.method, context.options, spec.train.seeds[0])

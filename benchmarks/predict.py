@@ -58,17 +58,17 @@ def bundles(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, str]
     """The bundles that were given, or exports of the run, with what their gate said."""
     from liftune.export.run import export
 
-    found, notes = {}, []
+    places, notes = {}, []
     for name, given in (("onnx", arguments.onnx), ("onnx-int8", arguments.int8)):
         if name not in arguments.contenders:
             continue
-        found[name] = given or str(folder / name)
+        places[name] = given or str(folder / name)
         if not given:
-            parity = export(arguments.run, found[name], format=name, accept_gap=True)
+            parity = export(arguments.run, places[name], format=name, accept_gap=True)
             notes += [line.strip() for line in parity.lines()] + [
                 f"beyond the gate: {each}" for each in parity.excesses
             ]
-    return found, notes
+    return places, notes
 
 
 def measured(
@@ -88,12 +88,12 @@ def measured(
         for number in range(arguments.repeats):
             # Another order each round, as a tokenizer's memory may not help: the work is the same.
             turned = [*texts[number:], *texts[:number]]
-            found = {}
+            turns = {}
             for name, worker in workers.items():
-                found[name], given = ask(worker, turned, folder, name)
+                turns[name], given = ask(worker, turned, folder, name)
                 labels.setdefault(name, given)
-                show.say(f"round {number + 1}: {name} {len(texts) / found[name]['wall']:,.0f} rows/s")
-            rounds.append(found)
+                show.say(f"round {number + 1}: {name} {len(texts) / turns[name]['wall']:,.0f} rows/s")
+            rounds.append(turns)
     finally:
         for worker in workers.values():
             worker.kill()
@@ -121,28 +121,26 @@ def report(
     notes: Sequence[str],
 ) -> None:
     """The table and the file."""
-    rows, found = [], {}
+    rows, results = [], {}
     reference = labels.get("float32") or labels[OPPONENT]
     for name in arguments.contenders:
         speed = Spread.of([len(reference) / each[name]["wall"] for each in rounds])
         wall = Spread.of([each[OPPONENT]["wall"] / each[name]["wall"] for each in rounds])
         processor = Spread.of([each[OPPONENT]["processor"] / each[name]["processor"] for each in rounds])
         flips = sum(one != other for one, other in zip(labels[name], reference, strict=True))
-        found[name] = {"rows_per_second": vars(speed), "times": vars(wall), "processor_times": vars(processor)}
-        found[name]["flipped"] = flips
+        results[name] = {"rows_per_second": vars(speed), "times": vars(wall), "processor_times": vars(processor)}
+        results[name]["flipped"] = flips
         shown = [f"{each.median:,.1f} [{each.low:,.1f}, {each.high:,.1f}]" for each in (speed, wall, processor)]
         rows.append((name, *shown, f"{flips} ({flips / len(reference):.2%})"))
-    told = [f"{name}: {CONTENDERS[name]}" for name in arguments.contenders]
-    told.append(
-        "medians and ranges over rounds; times are within a round; processor counts seconds of work, not of waiting"
-    )
-    columns = ("contender", "rows/s", f"times {OPPONENT}", "of processor time", "labels unlike float32")
-    show.table(f"Predict, {len(reference):,} rows, {arguments.repeats} rounds", columns, rows, [*told, *notes])
+    lines = [f"{name}: {CONTENDERS[name]}" for name in arguments.contenders]
+    lines.append("medians and ranges over rounds; times are within a round; CPU time counts work, not waiting")
+    columns = ("contender", "rows/s", f"times {OPPONENT}", "of CPU time", "labels unlike float32")
+    show.table(f"Predict, {len(reference):,} rows, {arguments.repeats} rounds", columns, rows, [*lines, *notes])
     show.write_json(
         Path(arguments.out) / "predict.json",
         "predict",
         vars(arguments),
-        {"contenders": found, "rounds": list(rounds), "notes": list(notes)},
+        {"contenders": results, "rounds": list(rounds), "notes": list(notes)},
     )
 
 
@@ -201,8 +199,8 @@ def serve(name: str, path: str) -> None:
         source, out = (Path(each) for each in json.loads(line))
         wall, processor = time.perf_counter(), time.process_time()
         turn(source, out)
-        found = {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}
-        print(json.dumps(found), file=said, flush=True)
+        seconds = {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}
+        print(json.dumps(seconds), file=said, flush=True)
 
 
 if __name__ == "__main__":

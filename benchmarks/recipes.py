@@ -87,7 +87,7 @@ def trained(recipe: Callable[[Any], tuple[Any, dict[str, Any]]], splits: Splits,
         ignore_mismatched_sizes=True,
         attn_implementation="eager" if low else "sdpa",
     )
-    model, asked = recipe(model)
+    model, options = recipe(model)
     arguments = TrainingArguments(
         output_dir=tempfile.mkdtemp(),
         bf16=low,
@@ -97,7 +97,7 @@ def trained(recipe: Callable[[Any], tuple[Any, dict[str, Any]]], splits: Splits,
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        **asked,
+        **options,
     )
     labels = splits.encoded(splits.train)
     dataset = tokenized(
@@ -115,8 +115,8 @@ def answers(trainer: Trainer, split: Split) -> np.ndarray[Any, np.dtype[np.float
     """(N, C) logits of a part; rows alike in length go together, which changes no answer."""
     dataset = tokenized(trainer.processing_class, split, None)
     order = np.argsort([len(ids) for ids in dataset["input_ids"]], kind="stable")
-    found = np.asarray(trainer.predict(dataset.select(order)).predictions, dtype=np.float32)
-    return found[np.argsort(order)]
+    logits = np.asarray(trainer.predict(dataset.select(order)).predictions, dtype=np.float32)
+    return logits[np.argsort(order)]
 
 
 def tokenized(tokenizer: Any, split: Split, labels: Any) -> Dataset:

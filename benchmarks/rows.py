@@ -71,9 +71,9 @@ def stretched(rows: Sequence[tuple[str, str]], count: int) -> Pairs:
     >>> stretched([("a", "x"), ("b", "y")], 3)
     [('a', 'x'), ('b', 'y'), ('a 1', 'x')]
     """
-    found = []
+    repeated = []
     for i in range(count):
         again, place = divmod(i, len(rows))
         text, label = rows[place]
-        found.append((f"{text} {again}" if again else text, label))
-    return found
+        repeated.append((f"{text} {again}" if again else text, label))
+    return repeated

@@ -25,8 +25,8 @@ from liftune.spec import DataSpec
 
 def texts_and_labels(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Single texts to ask about, and the data's labels."""
-    found = load_data(DataSpec(source=arguments.train, test=arguments.test))
-    return [row if isinstance(row, str) else row[0] for row in found.test.rows], list(found.labels)
+    splits = load_data(DataSpec(source=arguments.train, test=arguments.test))
+    return [row if isinstance(row, str) else row[0] for row in splits.test.rows], list(splits.labels)
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Round:
 
     load: Load
     processor: float
-    """Seconds of processor time that the server took, of all its threads; what else the machine does hardly matters."""
+    """Seconds of CPU time that the server took, of all its threads; what else the machine does hardly matters."""
 
     @property
     def each(self) -> float:
-        """Milliseconds of processor time a request."""
+        """Milliseconds of CPU time a request."""
         return self.processor / len(self.load.latencies) * 1e3
 
 
@@ -71,7 +71,7 @@ def server(command: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Both servers side by side, asked in turn."""
+    """Both servers side by side, queried in turn."""
     texts, labels = texts_and_labels(arguments)
     rounds: dict[str, list[Round]] = {"pipeline": [], "ours": []}
     counts = {"pipeline": arguments.requests // arguments.fewer, "ours": arguments.requests}
@@ -90,10 +90,10 @@ def run(arguments: argparse.Namespace) -> int:
             for name, (port, process) in servers.items():
                 requests = counts[name] if number else arguments.connections  # the first round is a warm-up
                 before = processor_seconds(process)
-                found = ask(port, texts, connections=arguments.connections, requests=requests)
+                load = ask(port, texts, connections=arguments.connections, requests=requests)
                 if number:
-                    rounds[name].append(Round(found, processor_seconds(process) - before))
-                    say(f"{name}, round {number}: {found.rate:.1f} requests/s, p99 {found.quantile(0.99) * 1e3:.0f} ms")
+                    rounds[name].append(Round(load, processor_seconds(process) - before))
+                    say(f"{name}, round {number}: {load.rate:.1f} requests/s, p99 {load.quantile(0.99) * 1e3:.0f} ms")
     show(rounds, arguments)
     return 0
 
@@ -112,14 +112,14 @@ def show(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> None:
         rows.append((name, *cells))
     table(
         f"One text a request, {arguments.connections} connections",
-        ("server", "requests/s", "range", "p50 ms", "p99 ms", "processor ms a request"),
+        ("server", "requests/s", "range", "p50 ms", "p99 ms", "CPU ms a request"),
         rows,
         [
             f"requests/s, ours / pipeline within a round: {spread(ratios)}",
-            f"processor time a request, pipeline / ours within a round: {spread(spared)}",
+            f"CPU time a request, pipeline / ours within a round: {spread(spared)}",
         ],
     )
-    found = {
+    rounds_of = {
         name: [
             {"rate": each.load.rate, "p50": each.load.quantile(0.5), "p99": each.load.quantile(0.99), "ms": each.each}
             for each in done
@@ -130,7 +130,7 @@ def show(rounds: dict[str, list[Round]], arguments: argparse.Namespace) -> None:
         Path(arguments.out) / "serve.json",
         "serve",
         vars(arguments),
-        {"rounds": found, "ratios": ratios, "spared": spared},
+        {"rounds": rounds_of, "ratios": ratios, "spared": spared},
     )
 
 

@@ -1,4 +1,4 @@
-"""SetFit: sentence pairs tune the whole encoder, a logistic regression stands on it.
+"""SetFit: sentence pairs tune the whole encoder, a logistic regression takes its output.
 
 Another method with another kind of step: its rows a second are labelled rows over the seconds of pairs and head
 together. In: Work.  Out: a Result.

@@ -1,6 +1,6 @@
 """Results as one table on stdout, one JSON file and one plot.
 
-In: what a mode found.  Out: text and files.  Not here: numbers (summary.py).
+In: what a mode measured.  Out: text and files.  Not here: numbers (summary.py).
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], not
         console.print(f"  {note}", style="dim", soft_wrap=True)
 
 
-def write_json(path: Path, mode: str, arguments: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Everything that was found, with the machine and versions that it was found on."""
+def write_json(path: Path, mode: str, arguments: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+    """Everything that was measured, with the machine and the versions."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shown = {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
     about = {"mode": mode, "at": now(), "machine": machine(), "versions": versions(RECORDED), "arguments": shown}
-    path.write_text(json.dumps({**about, **found}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({**about, **results}, indent=1) + "\n", encoding="utf-8")
     say(f"wrote {path}")
 
 

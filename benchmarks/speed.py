@@ -23,7 +23,7 @@ from benchmarks.work import Result, Work
 FEWER = {"notebook": 64, "setfit": 32}
 OURS = "ours"
 Launch = Callable[[Work], Result]
-Found = dict[str, list[Result]]
+Results = dict[str, list[Result]]
 
 
 def run(arguments: argparse.Namespace, launch: Launch = launch) -> int:
@@ -31,17 +31,17 @@ def run(arguments: argparse.Namespace, launch: Launch = launch) -> int:
     with tempfile.TemporaryDirectory() as folder:
         works = make_works(arguments, Path(folder))
         works, searched = settle_stock(works, arguments, launch)
-        found = in_turn(works, arguments.repeats, launch)
-    print_table(found, arguments)
-    everything = {name: [each.as_dict() for each in results] for name, results in found.items()}
-    summary = {name: summarised(name, found) for name in found}
+        results_of = in_turn(works, arguments.repeats, launch)
+    print_table(results_of, arguments)
+    everything = {name: [each.as_dict() for each in results] for name, results in results_of.items()}
+    summary = {name: summarised(name, results_of) for name in results_of}
     searches = [each.as_dict() for each in searched]
     out = Path(arguments.out)
     show.write_json(
         out / "speed.json", "speed", vars(arguments), {"summary": summary, "runs": everything, "search": searches}
     )
-    show.plot(out / "speed.svg", lambda axes: draw(axes, found), panels=2)
-    return int(any(each.missing.startswith("failed") for results in found.values() for each in results))
+    show.plot(out / "speed.svg", lambda axes: draw(axes, results_of), panels=2)
+    return int(any(each.missing.startswith("failed") for results in results_of.values() for each in results))
 
 
 def make_works(arguments: argparse.Namespace, folder: Path) -> dict[str, Work]:
@@ -78,7 +78,7 @@ def whole_steps(count: int) -> int:
 def settle_stock(
     works: dict[str, Work], arguments: argparse.Namespace, launch: Launch
 ) -> tuple[dict[str, Work], list[Result]]:
-    """Give best-stock the configuration that was asked for, or the fastest; with every run of the search."""
+    """Give best-stock the requested configuration, or the fastest; with every run of the search."""
     if "best-stock" not in works:
         return works, []
     work = works["best-stock"]
@@ -87,23 +87,23 @@ def settle_stock(
     if not config:
         show.say("searching the fastest stock configuration")
         few = replace(work, rows=whole_steps(min(work.rows, arguments.search_rows)), epochs=1, score="")
-        config, searched = search(few, told(launch))
+        config, searched = search(few, reported(launch))
     show.say(f"best stock: {config}")
     return {**works, "best-stock": replace(work, config=config)}, searched
 
 
-def in_turn(works: Mapping[str, Work], repeats: int, launch: Launch) -> Found:
-    """A B C, A B C, ...: what slows the machine for a while slows all. What is not installed is asked once."""
-    found: Found = {name: [] for name in works}
+def in_turn(works: Mapping[str, Work], repeats: int, launch: Launch) -> Results:
+    """A B C, A B C, ...: what slows the machine for a while slows all. What is not installed is tried once."""
+    results_of: Results = {name: [] for name in works}
     for repeat in range(repeats):
         show.say(f"round {repeat + 1} of {repeats}")
         for name, work in works.items():
-            gone = found[name][:1] and found[name][0].missing == "not installed"
-            found[name].append(found[name][0] if gone else told(launch)(work))
-    return found
+            gone = results_of[name][:1] and results_of[name][0].missing == "not installed"
+            results_of[name].append(results_of[name][0] if gone else reported(launch)(work))
+    return results_of
 
 
-def told(launch: Launch) -> Launch:
+def reported(launch: Launch) -> Launch:
     """Launch, and say what came of it."""
 
     def launched(work: Work) -> Result:
@@ -115,12 +115,12 @@ def told(launch: Launch) -> Launch:
     return launched
 
 
-def summarised(name: str, found: Found) -> dict[str, Any]:
+def summarised(name: str, results_of: Results) -> dict[str, Any]:
     """One contender's medians and ranges."""
-    ran = [each for each in found[name] if not each.missing]
+    ran = [each for each in results_of[name] if not each.missing]
     if not ran:
-        return {"missing": found[name][0].missing}
-    ratio = ratios(found[OURS], found[name]) if OURS in found and name != OURS else None
+        return {"missing": results_of[name][0].missing}
+    ratio = ratios(results_of[OURS], results_of[name]) if OURS in results_of and name != OURS else None
     scored = [each.accuracy for each in ran if each.accuracy is not None]
     fractions = [each.gemm_fraction for each in ran if each.gemm_fraction is not None]
     return {
@@ -143,11 +143,11 @@ def spread(values: Mapping[str, float]) -> str:
     return f"{show.number(values['median'])} [{low}, {high}]"
 
 
-def print_table(found: Found, arguments: argparse.Namespace) -> None:
+def print_table(results_of: Results, arguments: argparse.Namespace) -> None:
     """One line a contender, and what was timed."""
     lines, notes = [], []
-    for name in found:
-        each = summarised(name, found)
+    for name in results_of:
+        each = summarised(name, results_of)
         if "missing" in each:
             lines.append((name, *["-"] * 6, each["missing"][:60]))
             continue
@@ -159,7 +159,7 @@ def print_table(found: Found, arguments: argparse.Namespace) -> None:
             notes.append(f"{name}: {each['config']} (attention, rows x accumulation, weights), bfloat16 autocast")
         if each["gemm_fraction"] is not None:
             notes.append(f"{name}: {100 * each['gemm_fraction']:.0f} % of the machine's own matrix-product rate")
-        notes += [f"{name}: {note}" for note in found[name][0].notes]
+        notes += [f"{name}: {note}" for note in results_of[name][0].notes]
     columns = ("contender", "rows", "steps", "rows/s", "tokens/s", "peak MiB", "accuracy", "ours is times")
     notes += [
         f"Medians and ranges of {arguments.repeats} runs in turn, each in a process of its own; ratios are within a "
@@ -171,9 +171,9 @@ def print_table(found: Found, arguments: argparse.Namespace) -> None:
     show.table(f"{arguments.train}, at most {arguments.max_length} tokens a row", columns, lines, notes)
 
 
-def draw(axes: list[Any], found: Found) -> None:
+def draw(axes: list[Any], results_of: Results) -> None:
     """Rows a second, on a scale of ratios, and peak memory."""
-    all_summaries = {name: summarised(name, found) for name in found}
+    all_summaries = {name: summarised(name, results_of) for name in results_of}
     shown = {name: each for name, each in all_summaries.items() if "missing" not in each}
     names = list(shown)[::-1]
     for axis, key, title in zip(axes, ("rows_per_second", "peak_mib"), ("rows a second", "peak MiB"), strict=True):

@@ -2,7 +2,7 @@
 
 Stock is given its adapter, rate and fastest configuration; liftune its own defaults. Both clocks start with the
 process and stop when validation has been answered: imports, loading and tokenising count. Both validate on the same
-rows, carved from train.
+rows, split off from train.
 In: arguments.  Out: one table, time-to-accuracy.json, time-to-accuracy.svg.
 """
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, launch: Launch = launch) -> int:
         show.say(f"{each.name}: {each.missing}")
     if failed:
         return 1
-    found = {
+    results = {
         "ratio": asdict(Spread.of([theirs.seconds / ours.seconds for theirs, ours in rounds])),
         "reached": [not ours.notes for _, ours in rounds],
         "rounds": [{"stock": theirs.as_dict(), "ours": ours.as_dict()} for theirs, ours in rounds],
@@ -56,9 +56,9 @@ def run(arguments: argparse.Namespace, launch: Launch = launch) -> int:
     }
     print_table(rounds, arguments)
     out = Path(arguments.out)
-    show.write_json(out / "time-to-accuracy.json", "time-to-accuracy", vars(arguments), found)
+    show.write_json(out / "time-to-accuracy.json", "time-to-accuracy", vars(arguments), results)
     show.plot(out / "time-to-accuracy.svg", lambda axes: draw(axes[0], rounds), panels=1, width=7.0)
-    return int(not all(found["reached"]))
+    return int(not all(results["reached"]))
 
 
 def one_round(stock: Work, arguments: argparse.Namespace, launch: Launch) -> tuple[Result, Result]:

@@ -1,4 +1,4 @@
-"""What a contender is asked to do, and what it found: plain values that cross a process border as JSON.
+"""What a contender is to do, and what it measured: plain values that cross a process border as JSON.
 
 In: options of a mode.  Out: Work and Result.  Not here: doing it (the contenders), starting it (contender.py).
 """
@@ -69,7 +69,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Result:
-    """What one run of a contender found. Counts are of the timed epochs, without the warm-up."""
+    """What one run of a contender measured. Counts are of the timed epochs, without the warm-up."""
 
     name: str
     rows: int = 0
