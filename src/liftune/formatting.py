@@ -68,7 +68,7 @@ def interval(score: Interval) -> str:
 def unbracketed(scores: Iterable[Interval]) -> tuple[str, ...]:
     """A sentence on values without an interval, where there are any."""
     if any(each.value is not None and each.low is None for each in scores):
-        return ("A number without brackets has no interval: resampling its rows gives the same value every time.",)
+        return ("Numbers without brackets have no confidence interval: they do not vary between resamples.",)
     return ()
 
 

@@ -85,7 +85,7 @@ def _body(record: TuneRecord, tuned: Contender) -> str:
     ]
     if record.comparisons:
         compared = (sentence(each, record) for each in (*record.comparisons, *record.method_comparisons))
-        lines += ["## Was it worth it?", *map(_plain, (headline(record), *method_headline(record)))]
+        lines += ["## Was it worth it?", *map(_plain, (*headline(record), *method_headline(record)))]
         lines.append("\n".join(f"- {_plain(each)}" for each in compared))
     lines.append(_table(record))
     lines.append(f"Scores on {record.rows.test:,} test examples, the same for all. Brackets: 95% confidence intervals.")

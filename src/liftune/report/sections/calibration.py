@@ -27,7 +27,7 @@ def calibration(record: TuneRecord) -> Section | None:
         return None
     rows = [row for name, calibration in calibrated for row in _rows(name, calibration)]
     rows += [
-        (each.name, "as they are", "-", interval(each.metrics["log_loss"]), interval(each.metrics["brier"]))
+        (each.name, "unchanged", "-", interval(each.metrics["log_loss"]), interval(each.metrics["brier"]))
         for each in record.contenders
         if not each.calibration and {"log_loss", "brier"} <= set(each.metrics)
     ]

@@ -35,12 +35,12 @@ _SCORES = {
 LEAST_P = 1e-4
 
 
-def headline(record: RunRecord) -> str:
-    """What was better, by how much, and how often chance alone would do as much."""
+def headline(record: RunRecord) -> tuple[str, ...]:
+    """What was better, with both scores; then how often a difference as large would appear without a true one."""
     if not isinstance(record, VerdictRecord):
-        return _alone(record)
+        return (_alone(record),)
     decisive = telling(record.comparisons, record)
-    return " ".join((_scores(decisive, record), *_chances(decisive, record)))
+    return _scores(decisive, record), *_chances(decisive, record)
 
 
 def method_headline(record: TuneRecord) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def method_headline(record: TuneRecord) -> tuple[str, ...]:
     if not record.method_comparisons:
         return ()
     decisive = telling(record.method_comparisons, record)
-    return (" ".join((_scores(decisive, record), *_chances(decisive, record))),)
+    return _scores(decisive, record), *_chances(decisive, record)
 
 
 def overall(record: VerdictRecord) -> Verdict:

@@ -21,7 +21,7 @@ def short(record: TuneRecord) -> Section | None:
         return None
     base = next((each for each in record.contenders if each.name == "base"), None)
     compared = (sentence(each, record) for each in telling(record.comparisons, record))
-    said = [headline(record), *compared, *method_headline(record), *recommendation(record)]
+    said = [*headline(record), *compared, *method_headline(record), *recommendation(record)]
     predicted = "predicts these labels" if record.labels else "predicts such a number"
     if base is not None and is_random(base):
         said.append(

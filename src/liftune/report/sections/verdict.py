@@ -19,14 +19,14 @@ from liftune.report.sections.results import metric_columns
 def verdict(record: RunRecord) -> Section | None:
     """In plain words; then one sentence a comparison, and what these are about."""
     if not isinstance(record, VerdictRecord):
-        return Section("Score", (headline(record),))
+        return Section("Score", headline(record))
     if not record.comparisons:
         return None
-    said = [headline(record), *(sentence(each, record) for each in record.comparisons)]
-    if isinstance(record, TuneRecord):
-        said[1:1] = method_headline(record)
-        said += [*(sentence(each, record) for each in record.method_comparisons), *claims(record)]
-    return Section("Verdict", tuple(said))
+    if not isinstance(record, TuneRecord):
+        return Section("Verdict", (*headline(record), *(sentence(each, record) for each in record.comparisons)))
+    compared = (*record.comparisons, *record.method_comparisons)
+    said = (*headline(record), *method_headline(record), *(sentence(each, record) for each in compared))
+    return Section("Verdict", (*said, *claims(record)))
 
 
 @SECTIONS.entry("seeds", summary="Each seed's own scores.", chapter="verdict")
