@@ -44,7 +44,7 @@ def test_rows_of_a_group_are_answered_by_fits_without_the_group() -> None:
     fit = BaselineFit("probe", np.eye(20, dtype=np.float32)[authors], 100.0, (1.0, 0.0))
     taught = [make_soft_labels([fit], each) for each in (splits, grouped)]
     targets = splits.encoded(splits.train)
-    seen, unseen = (float((each.expected.argmax(axis=1) == targets).mean()) for each in taught if each)
+    seen, unseen = (float((each.targets.argmax(axis=1) == targets).mean()) for each in taught if each)
     assert seen > 0.8
     assert unseen < 0.6
 
@@ -56,7 +56,7 @@ def test_equal_rows_are_answered_by_fits_without_any_of_them() -> None:
     equal = replace(splits, train=replace(splits.train, rows=tuple(f"text {i}" for i in text)))
     teacher = make_soft_labels([BaselineFit("probe", np.eye(20, dtype=np.float32)[text], 100.0, (1.0, 0.0))], equal)
     assert teacher is not None
-    assert float((teacher.expected.argmax(axis=1) == splits.encoded(splits.train)).mean()) < 0.6
+    assert float((teacher.targets.argmax(axis=1) == splits.encoded(splits.train)).mean()) < 0.6
 
 
 def test_a_teacher_has_not_seen_the_row_that_it_answers() -> None:
@@ -89,9 +89,9 @@ def test_the_rung_that_validation_likes_better_teaches(emotions: Path) -> None:
     teacher = make_soft_labels([worse, fit], splits)
     assert teacher is not None
     assert teacher.name == "tfidf"
-    assert teacher.expected.shape == (len(splits.train), 2)
-    np.testing.assert_allclose(teacher.expected.sum(axis=1), 1.0, rtol=1e-5)
-    found = teacher.expected.argmax(axis=1) == splits.encoded(splits.train)
+    assert teacher.targets.shape == (len(splits.train), 2)
+    np.testing.assert_allclose(teacher.targets.sum(axis=1), 1.0, rtol=1e-5)
+    found = teacher.targets.argmax(axis=1) == splits.encoded(splits.train)
     assert found.mean() > 0.9, "words alone decide these rows, and every word is in other folds too"
 
 
@@ -158,4 +158,4 @@ def test_a_teacher_holds_as_many_rows_as_train() -> None:
     splits = splits_of(SINGLE, [LABELS[i % 3] for i in range(30)])
     teacher = make_soft_labels([BaselineFit("probe", np.eye(30, dtype=np.float32), 1.0, (0.0, 0.0))], splits)
     assert isinstance(teacher, SoftLabels)
-    assert teacher.expected.shape == (30, 3)
+    assert teacher.targets.shape == (30, 3)

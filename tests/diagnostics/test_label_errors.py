@@ -13,9 +13,9 @@ from liftune.data import load_data
 from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Split
 from liftune.diagnostics.label_errors import View as NoiseView
-from liftune.diagnostics.label_errors import confident_other, find_label_errors, out_of_fold, self_confidence
+from liftune.diagnostics.label_errors import confident_other, find_label_errors, out_of_fold
 from liftune.spec import DataSpec
-from liftune.tasks.base import TaskKind
+from liftune.tasks import TaskKind, task_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SINGLE, MULTI, REGRESSION = TaskKind
@@ -35,9 +35,9 @@ def flipped(train: Split, seed: int) -> tuple[Split, set[str]]:
 def recall_at_budget(train: Split, features=None, *, seed: int) -> float:
     """Share of the flipped rows among the most suspect twentieth; as many rows, so that it is the precision too."""
     noisy, wrong = flipped(train, seed)
-    doubts = find_label_errors(noisy, SINGLE, features)
-    assert doubts is not None
-    worst = {each.id for each in doubts.listed[: len(wrong)]}
+    errors = find_label_errors(noisy, SINGLE, features)
+    assert errors is not None
+    worst = {each.id for each in errors.listed[: len(wrong)]}
     return len(worst & wrong) / len(wrong)
 
 
@@ -57,14 +57,14 @@ def test_where_words_tell_the_label_nearly_all_flips_are_found_and_named():
         targets.append(label)
     clean = Split(tuple(f"train:{i}" for i in range(600)), tuple(rows), tuple(targets))
     noisy, wrong = flipped(clean, 0)
-    doubts = find_label_errors(noisy, SINGLE)
-    assert doubts is not None
-    assert {each.id for each in doubts.listed[: len(wrong)]} == wrong
-    assert len(wrong & set(doubts.flagged)) >= 0.8 * len(wrong)  # a class's own mean is the bar; some stay below
-    assert len(set(doubts.flagged) - wrong) <= 3
+    errors = find_label_errors(noisy, SINGLE)
+    assert errors is not None
+    assert {each.id for each in errors.listed[: len(wrong)]} == wrong
+    assert len(wrong & set(errors.flagged)) >= 0.8 * len(wrong)  # a class's own mean is the bar; some stay below
+    assert len(set(errors.flagged) - wrong) <= 3
     true = dict(zip(clean.ids, clean.targets, strict=True))
-    assert all(each.rather == true[each.id] for each in doubts.found.top)
-    assert [each.probability for each in doubts.listed] == sorted(each.probability for each in doubts.listed)
+    assert all(each.rather == true[each.id] for each in errors.summary.top)
+    assert [each.probability for each in errors.listed] == sorted(each.probability for each in errors.listed)
 
 
 @pytest.mark.measured
@@ -105,7 +105,7 @@ def test_the_rule_is_that_of_cleanlab():
     assert (theirs[sure] == ours[sure]).mean() >= 0.99
     assert not ours[~sure].any()
     np.testing.assert_allclose(
-        self_confidence(chance, targets, SINGLE), rank.get_self_confidence_for_each_label(targets, chance)
+        task_of(SINGLE).self_confidence(targets, chance), rank.get_self_confidence_for_each_label(targets, chance)
     )
 
 
@@ -116,9 +116,9 @@ def test_models_that_know_nothing_doubt_hardly_anything():
         tuple(" ".join(map(str, rng.integers(0, 400, 6))) for _ in range(300)),
         tuple(rng.choice(["a", "b", "c", "d"], 300).tolist()),
     )
-    doubts = find_label_errors(train, SINGLE)
-    assert doubts is not None
-    assert doubts.found.flagged <= 6
+    errors = find_label_errors(train, SINGLE)
+    assert errors is not None
+    assert errors.summary.flagged <= 6
 
 
 def test_a_label_that_a_multi_label_row_lacks_or_should_not_have_is_found():
@@ -132,12 +132,12 @@ def test_a_label_that_a_multi_label_row_lacks_or_should_not_have_is_found():
         for i in range(0, 500, 25):
             targets[i] = tuple(sorted(set(kinds[i]) ^ {"w1"}))
         train = Split(tuple(f"train:{i}" for i in range(500)), tuple(rows), tuple(targets))
-        doubts = find_label_errors(train, MULTI)
-        assert doubts is not None
-        assert len(wrong & {each.id for each in doubts.listed[:20]}) >= 19
-        assert set(doubts.flagged) <= wrong
-        assert all(each.rather == kinds[int(each.id.split(":")[1])] for each in doubts.found.top)
-        flagged.append(len(doubts.flagged))
+        errors = find_label_errors(train, MULTI)
+        assert errors is not None
+        assert len(wrong & {each.id for each in errors.listed[:20]}) >= 19
+        assert set(errors.flagged) <= wrong
+        assert all(each.rather == kinds[int(each.id.split(":")[1])] for each in errors.summary.top)
+        flagged.append(len(errors.flagged))
     assert np.mean(flagged) >= 14
 
 
@@ -151,8 +151,8 @@ def test_no_row_is_judged_by_a_model_that_saw_it_or_its_group():
     whole, cut = (folds_for_fitting(each, SINGLE) for each in (replace(train, groups=tuple(groups)), train))
     honest = out_of_fold([NoiseView("x", name, 10.0)], same, 2, SINGLE, [whole])
     leaking = out_of_fold([NoiseView("x", name, 10.0)], same, 2, SINGLE, [cut])
-    assert self_confidence(leaking, same, SINGLE).mean() > 0.9
-    assert self_confidence(honest, same, SINGLE).mean() < 0.6
+    assert task_of(SINGLE).self_confidence(same, leaking).mean() > 0.9
+    assert task_of(SINGLE).self_confidence(same, honest).mean() < 0.6
 
 
 def test_rows_that_are_all_of_one_group_are_not_judged():
@@ -172,6 +172,6 @@ def test_numbers_and_a_single_label_are_not_doubted():
 def test_of_many_rows_a_sample_is_looked_at():
     rows = tuple(f"row {i} {'ab'[i % 2]}" for i in range(90))
     train = Split(tuple(f"train:{i}" for i in range(90)), rows, tuple("ab"[i % 2] for i in range(90)))
-    doubts = find_label_errors(train, SINGLE, most=40)
-    assert doubts is not None
-    assert doubts.found.rows == 40
+    errors = find_label_errors(train, SINGLE, most=40)
+    assert errors is not None
+    assert errors.summary.rows == 40

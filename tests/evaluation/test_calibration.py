@@ -103,7 +103,7 @@ def test_rows_of_a_label_that_the_model_never_had_take_no_part() -> None:
 
 
 @pytest.mark.parametrize("task", [SINGLE, MULTI])
-def test_the_debiased_error_of_calibrated_answers_is_about_nought_and_the_plain_one_is_not(task: TaskKind) -> None:
+def test_the_debiased_error_of_calibrated_predictions_is_about_zero_and_the_plain_one_is_not(task: TaskKind) -> None:
     plain, squared = [], []
     for seed in range(40):
         binned = Binned.of(made(*drawn(seed, 300, task), task))
@@ -111,12 +111,12 @@ def test_the_debiased_error_of_calibrated_answers_is_about_nought_and_the_plain_
         squared.append(float(binned.squared(np.ones((1, 300)), layers=1)[0]))
     assert np.mean(plain) > 0.03
     spread = np.std(squared) / np.sqrt(len(squared))
-    assert abs(np.mean(squared)) < 3 * spread  # unbiased: it is as often below nought as above
+    assert abs(np.mean(squared)) < 3 * spread  # unbiased: it is as often below zero as above
     assert np.sqrt(abs(np.mean(squared))) < np.mean(plain) / 3
 
 
 def test_intervals_of_the_error_hold_the_true_one() -> None:
-    """95 % in theory; 97 to 99 % were seen in 150 draws."""
+    """95% in theory; 97 to 99% were seen in 150 draws."""
     size = 200_000
     truth = np.sqrt(
         Binned.of(made(*drawn(999, size, temperature=2.0), SINGLE)).squared(np.ones((1, size)), layers=1)[0]

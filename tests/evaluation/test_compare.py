@@ -36,7 +36,7 @@ def test_accuracy_is_decided_by_mcnemar_and_shown_with_tango():
 
 
 def test_the_interval_does_not_decide():
-    """Nought lies outside the score interval here, and the exact test is not yet convinced."""
+    """Zero lies outside the score interval here, and the exact test is not yet convinced."""
     found = compare(*from_counts(10, 0, 5, 5))
     assert found.low > 0
     assert found.p_value == pytest.approx(0.0625)
@@ -55,7 +55,7 @@ def test_every_comparison_tells_the_least_gain_that_its_rows_show():
     assert compare(*from_counts(40, 5, 15, 40), "macro_f1").smallest_detectable_gain > 0.05
 
 
-def test_undecided_by_a_gain_of_nought_says_that_no_rows_would_decide():
+def test_undecided_by_a_gain_of_zero_says_that_no_rows_would_decide():
     found = compare(*from_counts(40, 5, 5, 50))
     assert (found.verdict, found.gain, found.rows_needed) == ("undecided", 0.0, None)
     assert "no number of rows" in found.note

@@ -37,7 +37,7 @@ def test_the_interval_covers_the_methods_gain(seeds, seed_spread):
     assert 0.93 <= covered <= 0.99
 
 
-def test_the_p_value_is_where_the_interval_reaches_nought():
+def test_the_p_value_is_where_the_interval_reaches_zero():
     for centre in (0.001, 0.05, 0.2):
         spread = Spread(centre, centre, 0.01**2, 0.02**2, 400, 3)
         p_value = spread.p_value()

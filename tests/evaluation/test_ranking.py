@@ -210,8 +210,8 @@ def test_variances_are_drawn_to_each_other_as_far_as_they_are_alike() -> None:
     found = shrunk_variances(true * rng.chisquare(2, 4_000) / 2, freedom)
     assert found.freedom[0] == pytest.approx(8.0, rel=0.2)
     raw = true * rng.chisquare(2, 4_000) / 2
-    steadied = shrunk_variances(raw, freedom).variances
-    assert np.median(np.abs(np.log(steadied / true))) < 0.6 * np.median(np.abs(np.log(raw / true)))
+    shrunk = shrunk_variances(raw, freedom).variances
+    assert np.median(np.abs(np.log(shrunk / true))) < 0.6 * np.median(np.abs(np.log(raw / true)))
     few = np.array([1.0, 2.0])
     assert shrunk_variances(few, np.array([2.0, 2.0])).variances is few
 

@@ -2,11 +2,10 @@
 validation.
 
 In: features (N, D), dense or scipy CSR, and encoded targets.  Out: a Linear with weight (C, D) and bias (C,).
-Not here: where features come from (baselines.py, probe.py).
+Not here: where features come from (tfidf.py, linear_probe.py).
 
 One solver for all tasks, feature kinds and label counts, with warm starts along the path of strengths; scikit-learn's
-own
-has no warm multi-label fit and refuses a label without rows.  A test holds it to scikit-learn's optimum.
+own has no warm multi-label fit and refuses a label without rows. A test holds it to scikit-learn's optimum.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class BestFit:
-    """The fit that validation likes best: its inverse strength C, and its score, higher is better."""
+    """The fit with the best validation score: its inverse strength C, and that score, higher is better."""
 
     model: Linear
     strength: float
@@ -105,8 +104,8 @@ def fit_linear(
     options = {"maxiter": iterations, "maxcor": 6, "ftol": 1e-6 if dense else 1e-5, "gtol": 1e-5}
     # Products this thin are no faster divided, and threads that wait for each other tripled their time.
     with threadpool_limits(1, user_api="blas"):
-        found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options).x
-    theta = found.reshape(width + 1, outputs).astype(np.float32)
+        best = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options).x
+    theta = best.reshape(width + 1, outputs).astype(np.float32)
     return Linear(np.ascontiguousarray(theta[:width].T), theta[width])
 
 
@@ -127,27 +126,22 @@ def out_of_fold(
     """
     from threadpoolctl import threadpool_limits
 
-    answers = np.zeros((len(targets), outputs), dtype=np.float32)
+    logits = np.zeros((len(targets), outputs), dtype=np.float32)
 
     def fit(fold: int) -> None:
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         model = fit_linear(features[outside], targets[outside], outputs, task, strength, iterations=iterations)
-        answers[inside] = model.logits(features[inside])
+        logits[inside] = model.logits(features[inside])
 
     # The limit is the process's: set here, so that no fit lifts it while another runs.
     with threadpool_limits(1, user_api="blas") as before, ThreadPoolExecutor(_threads(before)) as pool:
         list(pool.map(fit, np.unique(folds).tolist()))
-    return answers
+    return logits
 
 
 def _threads(before: Any) -> int:
     """As many as BLAS would have had, which OMP_NUM_THREADS and the shares of a sweep's processes limit."""
     return min([*before.get_original_num_threads().values(), os.cpu_count() or 1], default=1)
-
-
-def indicator(targets: NDArray[Any], outputs: int, task: TaskKind) -> Floats32:
-    """(N, C) zeros and ones."""
-    return task_of(task).indicators(targets, outputs)
 
 
 def _fit_ridge(features: Features, targets: NDArray[Any], strength: float) -> Linear:
@@ -182,8 +176,7 @@ def choose_strength(
     """The best on validation along a path of rising strengths, each fit begun from the one before.
 
     The path ends when two strengths in a row did worse than the best.  Without validation rows the middle strength is
-    taken.
-    Validation never takes part in a fit.
+    taken. Validation never takes part in a fit.
     """
     if len(validation[1]) == 0:
         strengths = [strengths[len(strengths) // 2]]

@@ -1,11 +1,11 @@
-"""A teacher for tuning: what the stronger cheap rung says of train's rows, each by a fit that has not seen it.
+"""Soft labels for tuning: the better baseline's predictions of train's rows, each by a fit that has not seen the row.
 
-In: the fitted rungs tf-idf and probe, and what they stand on.  Out: a Teacher: what it expects of each train row.
-Not here: the rungs (baselines.py, probe.py), how training uses it (models/objective.py).
+In: the fitted baselines tf-idf and probe, and their features.  Out: SoftLabels, a target distribution a train row.
+Not here: the baselines (tfidf.py, linear_probe.py), how training uses soft labels (training/loss.py).
 
-Tuning learns from a mixture of label and teacher (distillation: Hinton, Vinyals and Dean 2015). A teacher that had seen
-a row would only repeat its label, so each row is answered by a fit on the other folds; its confidence is that of its
-answers to rows it has not seen (temperature: Guo et al. 2017).
+Tuning learns from a mixture of label and soft label (distillation: Hinton, Vinyals and Dean 2015). A model that had
+seen a row would only repeat its label, so each row is predicted by a fit on the other folds; its confidence is that of
+predictions of rows it has not seen (temperature: Guo et al. 2017).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.baselines.linear_models import Features, indicator, out_of_fold
+from liftune.baselines.linear_models import Features, out_of_fold
 from liftune.data.folds import FOLDS, folds_for_fitting
 from liftune.data.splits import Splits
-from liftune.tasks.base import TaskKind, probabilities
+from liftune.tasks import TaskKind, task_of
 from liftune.types import FloatArray
 
-#: Steps of each fold's fit: its start is cold, and what a fold's rows would still change is less than its lack of them.
+#: Steps of each fold's fit: it starts cold, and further steps would change less than the rows that a fold lacks.
 _ITERATIONS = 100
 #: Divisors of the logits that are tried, evenly in their logarithm.
 _TEMPERATURES = np.geomspace(0.25, 8.0, 41)
@@ -31,7 +31,7 @@ _TEMPERATURES = np.geomspace(0.25, 8.0, 41)
 
 @dataclass(frozen=True)
 class BaselineFit:
-    """A rung that can be fitted again on part of its rows."""
+    """What a baseline needs to be fitted again on part of its rows."""
 
     name: str
     features: Features
@@ -43,13 +43,14 @@ class BaselineFit:
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """What a rung expects of each train row."""
+    """What a baseline expects of each train row."""
 
     name: str
-    expected: NDArray[np.float32]
+    """The baseline's."""
+    targets: NDArray[np.float32]
     """(N, C) probabilities; (N, 1) values for regression."""
     score: float
-    """The rung's on validation, by the run's metric, signed so that higher is better."""
+    """The baseline's on validation, by the run's metric, signed so that higher is better."""
     temperature: float = 1.0
     """What its logits were divided by."""
 
@@ -61,27 +62,29 @@ def make_soft_labels(fits: Sequence[BaselineFit], splits: Splits, *, seed: int =
         fits: at least one.
         seed: of the folds.
     """
-    targets = splits.encoded(splits.train)
+    task, targets = task_of(splits.task), splits.encoded(splits.train)
     folds = folds_for_fitting(splits.train, splits.task, least=FOLDS, seed=seed)
     if folds is None:
         return None
     best = max(fits, key=lambda fit: fit.score)
-    outputs = len(splits.labels) if splits.task.outputs_labels else 1
-    logits = out_of_fold(best.features, targets, outputs, splits.task, best.strength, folds, iterations=_ITERATIONS)
-    if splits.task is TaskKind.REGRESSION:
+    logits = out_of_fold(
+        best.features, targets, splits.outputs, splits.task, best.strength, folds, iterations=_ITERATIONS
+    )
+    if not task.has_probabilities:
         return SoftLabels(best.name, logits, best.score[0])
     temperature = best_temperature(logits, targets, splits.task)
-    shares = probabilities(logits / np.float32(temperature), splits.task)
+    shares = task.probabilities(logits / np.float32(temperature))
     return SoftLabels(best.name, np.asarray(shares, dtype=np.float32), best.score[0], temperature)
 
 
-def best_temperature(logits: FloatArray, targets: NDArray[Any], task: TaskKind) -> float:
+def best_temperature(logits: FloatArray, targets: NDArray[Any], kind: TaskKind) -> float:
     """The divisor under which the logits, of rows that their fit has not seen, have the least log-loss."""
-    wanted = indicator(targets, logits.shape[1], task)
+    task = task_of(kind)
+    wanted = task.indicators(targets, logits.shape[1])
 
     def loss(temperature: float) -> float:
-        shares = np.clip(probabilities(logits / np.float32(temperature), task), 1e-12, 1.0)
-        if task is TaskKind.MULTI_LABEL:
+        shares = np.clip(task.probabilities(logits / np.float32(temperature)), 1e-12, 1.0)
+        if task.has_thresholds:  # each label is a choice of its own
             return -float((wanted * np.log(shares) + (1 - wanted) * np.log1p(-np.minimum(shares, 1 - 1e-7))).mean())
         return -float((wanted * np.log(shares)).sum(axis=1).mean())
 

@@ -35,19 +35,19 @@ _MOST_COEFFICIENTS = 3_000_000
 
 @dataclass(frozen=True)
 class Majority:
-    """Gives every row the same answer."""
+    """Predicts the same for every row."""
 
-    answer: NDArray[np.float32]
+    constant: NDArray[np.float32]
     """(C,) logits: the log of the labels' share of train; one value for regression."""
 
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32, all rows alike."""
-        return np.tile(self.answer, (len(rows), 1))
+        return np.tile(self.constant, (len(rows), 1))
 
     @property
     def trainable_parameters(self) -> int:
         """One share for each label, or one mean."""
-        return int(self.answer.size)
+        return int(self.constant.size)
 
 
 def majority(splits: Splits) -> Majority:
@@ -83,9 +83,8 @@ def tfidf(splits: Splits, metric: str | None = None) -> Tfidf:
     """Logistic regression (one-vs-rest for multi-label, ridge for regression) on tf-idf, chosen on validation, fitted
     on train.
 
-    Words and word pairs, and where the texts are not long also with character n-grams of 3 to 5; the better kind and
-    its strength are what
-    validation says by `metric` (None: the task's default), ties settled by the loss.
+    Words and word pairs, and where the texts are not long also character n-grams of 3 to 5; the better kind and its
+    strength are what validation says by `metric` (None: the task's default), ties settled by the loss.
     """
     need("sklearn")
     measure = check_metric(metric, splits.task)

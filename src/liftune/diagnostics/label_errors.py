@@ -1,11 +1,11 @@
 """Rows whose label is likely wrong: what models that never saw a row say of its label.
 
-In: train rows, their targets, features of a frozen model where there are any.  Out: Doubts, ranked, worst first.
+In: train rows, their targets, features of a frozen model where there are any.  Out: LabelErrors, worst first.
 Not here: dropping them (data/clean.py, on request), wording (report/).
 
 Linear models, each fitted without a fifth of the rows, give that fifth its probabilities: one on tf-idf, and one on the
-frozen features, whose mistakes differ; their mean finds more than either.  A row is the more suspect the less probable
-its own label is, and it is flagged by the rule of confident learning.
+frozen features, whose mistakes differ; their mean finds more than either. The less probable a row's own label, the
+earlier it is listed; it is flagged by the rule of confident learning.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ from liftune.errors import need
 from liftune.metrics.row_statistics import Floats, Ints
 from liftune.records.data import LabelError, LabelErrorSummary
 from liftune.tasks import TaskKind, task_of
-from liftune.tasks.base import encode
 from liftune.types import BoolArray
 
 #: Fewer rows are divided again, in another way, and the probabilities averaged: it costs little there.
 _REPEATED_BELOW, _REPEATS = 4_000, 3
 #: Rows looked at; of more, a sample is.
 MOST_ROWS = 20_000
-#: Rows of the list: all that are flagged and the most suspect twentieth, up to this many.
+#: Rows of the list: all that are flagged and the least probable twentieth, up to this many.
 MOST_LISTED = 2_000
 BUDGET = 0.05
 #: Probability that a label must exceed for a row to confidently belong to it.
@@ -57,9 +56,9 @@ class View:
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """What was found: the record's share, and every listed row, worst first."""
+    """The record's summary, and every listed row, worst first."""
 
-    found: LabelErrorSummary
+    summary: LabelErrorSummary
     listed: tuple[LabelError, ...]
     flagged: tuple[str, ...]
     """Ids of all rows that are flagged, the worst first, beyond the list's end too."""
@@ -80,7 +79,7 @@ def find_label_errors(
         most: rows to look at; of more, a sample is taken.
     """
     need("sklearn")
-    if task is TaskKind.REGRESSION or len(labels_of(train)) < 2:
+    if not task_of(task).outputs_labels or len(labels_of(train)) < 2:
         return None
     kept = _sample(len(train), most, seed)
     train = train.take(kept.tolist())
@@ -90,7 +89,7 @@ def find_label_errors(
     views = [View("tf-idf", words, TFIDF_STRENGTH)]
     if features is not None:
         views.append(View("frozen features", features[kept], FEATURE_STRENGTH))
-    targets = encode(train.targets, labels, task)
+    targets = task_of(task).encode(train.targets, labels)
     divisions = _divisions(train, task, seed)
     if not divisions:
         return None
@@ -121,23 +120,12 @@ def out_of_fold(
     return total / (len(divisions) * len(views))
 
 
-def self_confidence(chance: Floats, targets: NDArray[Any], task: TaskKind) -> Floats:
-    """(N,) probability of the given label; of a multi-label row, of its least probable decision.
-
-    Source: the score of Northcutt, Jiang and Chuang (2021), Confident Learning, JAIR 70.
-    """
-    if task is TaskKind.SINGLE_LABEL:
-        return np.asarray(chance[np.arange(len(targets)), targets])
-    said = targets[:, : chance.shape[1]]
-    return np.asarray(np.where(said == 1, chance, 1.0 - chance).min(axis=1))
-
-
 def confident_other(chance: Floats, targets: Ints) -> Ints:
     """(N,) the label that a row confidently belongs to; -1 where it is confident of none.
 
     A row is confident of a label whose probability reaches the mean that the label has among the rows that carry it,
-    and is more than all others' together. The latter is ours: without it, models that know little of a set doubt most
-    of it.
+    and is more than all others' together. The latter is ours: without it, models that know little of a set would flag
+    most of it.
 
     Source: the confident joint of Northcutt, Jiang and Chuang (2021), Confident Learning, JAIR 70, equation 1.
     """
@@ -151,24 +139,21 @@ def confident_other(chance: Floats, targets: Ints) -> Ints:
 
 
 def _flagged(chance: Floats, targets: NDArray[Any], task: TaskKind) -> tuple[BoolArray, NDArray[Any]]:
-    """(N,) whether a row is flagged, and the answer that the models would rather give: an index, or (C,) indicators."""
-    if task is TaskKind.SINGLE_LABEL:
-        other = confident_other(chance, targets)
-        return np.asarray((other >= 0) & (other != targets), dtype=bool), chance.argmax(axis=1)
-    said = targets[:, : chance.shape[1]]
-    wrong = np.zeros(said.shape, dtype=bool)
-    for label in range(said.shape[1]):
-        both = np.column_stack([1.0 - chance[:, label], chance[:, label]])
-        other = confident_other(both, said[:, label])
-        wrong[:, label] = (other >= 0) & (other != said[:, label])
-    return np.asarray(wrong.any(axis=1), dtype=bool), np.where(wrong, 1 - said, said)
+    """(N,) whether a row is flagged, and the target that the models would rather give, in the form of predictions."""
+    choices = task_of(task).choices(targets, chance)
+    others = [confident_other(probabilities, given) for probabilities, given in choices]
+    doubted = np.column_stack(
+        [(other >= 0) & (other != given) for other, (_, given) in zip(others, choices, strict=True)]
+    )
+    return np.asarray(doubted.any(axis=1), dtype=bool), task_of(task).corrected(targets, chance, doubted)
 
 
 def _listed(
     train: Split, labels: Sequence[str], task: TaskKind, chance: Floats, targets: NDArray[Any], by: tuple[str, ...]
 ) -> LabelErrors:
-    score = self_confidence(chance, targets, task)
-    flagged, rather = _flagged(chance, targets, task)
+    score = task_of(task).self_confidence(targets, chance)
+    flagged, corrected = _flagged(chance, targets, task)
+    rather = task_of(task).decode(corrected, labels)
     budget = round(BUDGET * len(score))
     order = np.argsort(score, kind="stable")
     chosen = [i for rank, i in enumerate(order) if rank < budget or flagged[i]][:MOST_LISTED]
@@ -177,26 +162,20 @@ def _listed(
             id=train.ids[i],
             text=" | ".join([train.rows[i]] if isinstance(train.rows[i], str) else train.rows[i])[:_CHARACTERS],
             target=train.targets[i],
-            rather=_named(rather[i], labels),
+            rather=rather[i],
             probability=float(score[i]),
             flagged=bool(flagged[i]),
         )
         for i in chosen
     )
-    found = LabelErrorSummary(
+    summary = LabelErrorSummary(
         rows=len(score),
         flagged=int(flagged.sum()),
         listed=len(listed),
         by=by,
         top=tuple(each for each in listed if each.flagged)[:_TOP],
     )
-    return LabelErrors(found, listed, tuple(train.ids[i] for i in order if flagged[i]))
-
-
-def _named(answer: Any, labels: Sequence[str]) -> str | tuple[str, ...]:
-    if np.ndim(answer) == 0:
-        return labels[int(answer)]
-    return tuple(label for label, said in zip(labels, answer, strict=True) if said)
+    return LabelErrors(summary, listed, tuple(train.ids[i] for i in order if flagged[i]))
 
 
 def _sample(rows: int, most: int, seed: int) -> Ints:

@@ -1,9 +1,9 @@
-"""Whether test was drawn as train was: a classifier is asked to tell them apart, and targets are compared.
+"""Whether test was drawn as train was: a classifier learns to separate them, and targets are compared.
 
 In: splits.  Out: a Shift.  Not here: what to make of it in words (report/).
 
-A linear model on tf-idf is fitted to tell half of the sampled rows apart and answers the other half, so that its
-answers are those of rows that it never saw, and the rank test on them holds.
+A linear model on tf-idf is fitted to separate half of the sampled rows and predicts the other half, so that it is
+judged on rows that it never saw, and the rank test on its predictions holds.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from liftune.evaluation.statistics.intervals import CONFIDENCE
 from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Interval
 from liftune.records.data import Shift, Telltale
-from liftune.tasks import TaskKind
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
-#: Rows of each side at most; 1,000 of each then answer, which pins the chance to about 0.025.
+#: Rows of each side at most; 1,000 of each are then predicted, which gives the chance to about 0.025.
 MOST_ROWS = 2_000
 #: Fewer rows of a side say nothing.
 LEAST_ROWS = 20
@@ -39,7 +39,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 def shift(splits: Splits, *, seed: int = 0) -> Shift | None:
     """Compare test with train; None where either has fewer than 20 different texts.
 
-    Texts that stand on both sides or more than once count once at most, and of a group one row at most, so that the
+    Texts that are on both sides or more than once count once at most, and of a group one row at most, so that the
     rows are independent draws.
 
     Source: the classifier two-sample test of Lopez-Paz and Oquab (2017), with the rank test of Mann and Whitney.
@@ -51,7 +51,7 @@ def shift(splits: Splits, *, seed: int = 0) -> Shift | None:
     if size < LEAST_ROWS:
         return None
     train, test = (part.take(rng.permutation(len(part))[:size].tolist()) for part in (train, test))
-    auc, p_value = _told_apart(train.rows, test.rows)
+    auc, p_value = _separability(train.rows, test.rows)
     name, target_p = compare_targets(train, test, splits.task)
     return Shift(
         rows=size,
@@ -85,7 +85,7 @@ def _independent(splits: Splits, rng: np.random.Generator) -> tuple[Split, Split
     return taken[0], taken[1]
 
 
-def _told_apart(train: Sequence[Row], test: Sequence[Row]) -> tuple[Interval, float]:
+def _separability(train: Sequence[Row], test: Sequence[Row]) -> tuple[Interval, float]:
     """The chance that a test row looks more test-like than a train row, on the halves that were not fitted; and the
     one-sided p-value that it is one half."""
     from scipy.stats import mannwhitneyu
@@ -125,12 +125,13 @@ def compare_targets(train: Split, test: Split, task: TaskKind) -> tuple[str, flo
     """The test by which targets are compared, and its p-value that both sides are drawn alike."""
     from scipy.stats import ks_2samp
 
-    if task is TaskKind.REGRESSION:
+    shape = task_of(task).shape
+    if shape == "value":
         values = [np.array(part.targets, dtype=np.float64) for part in (train, test)]
         return "Kolmogorov-Smirnov test", float(ks_2samp(*values).pvalue)
-    if task is TaskKind.SINGLE_LABEL:
-        return "G-test", _g_test(_counted(train, test))
     table = _counted(train, test)
+    if shape == "label":
+        return "G-test", _g_test(table)
     rows = np.array([len(train), len(test)])
     each = [_g_test(np.stack([column, rows - column])) for column in table]
     return "G-tests of each label, the least after Bonferroni", min(1.0, len(each) * min(each, default=1.0))
@@ -165,14 +166,14 @@ def telltales(train: Sequence[Row], test: Sequence[Row], most: int = _WORDS) -> 
     """
     counts = [Counter(word for row in side for word in _words(row)) for side in (train, test)]
     n, m = len(train), len(test)
-    found = []
+    words = []
     for word in {*counts[0], *counts[1]}:
         first, second = counts[0][word] / n, counts[1][word] / m
         share = (counts[0][word] + counts[1][word]) / (n + m)
         error = np.sqrt(share * (1.0 - share) * (1.0 / n + 1.0 / m))
         if error > 0 and abs(second - first) > 4.0 * error:
-            found.append((abs(second - first) / error, Telltale(word=word, train=first, test=second)))
-    return tuple(each for _, each in sorted(found, key=lambda pair: (-pair[0], pair[1].word))[:most])
+            words.append((abs(second - first) / error, Telltale(word=word, train=first, test=second)))
+    return tuple(each for _, each in sorted(words, key=lambda pair: (-pair[0], pair[1].word))[:most])
 
 
 def _words(row: Row) -> set[str]:

@@ -70,7 +70,7 @@ def paired_p_value(metric: Metric, a: Evaluation, b: Evaluation, *, seed: int = 
 
 
 def check_same_rows(a: Evaluation, b: Evaluation) -> None:
-    """Refuse a pair that does not answer the same question; a length of None reads all of a row and fits any."""
+    """Refuse a pair that cannot be compared; a contender of length None reads all of a row and fits any."""
     lengths = {a.max_length, b.max_length} - {None}
     for differs, what, hint in (
         (a.task is not b.task, f"task ({a.task.value} and {b.task.value})", "compare runs of one task"),

@@ -74,7 +74,7 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
     """The expected gain over seeds of one contender's attempts against another contender, on new rows.
 
     Args:
-        attempts: one evaluation a seed, two at least, of the rows that `a` answered.
+        attempts: one evaluation a seed, two at least, of the rows of `a`.
 
     Raises:
         DataError: there is one seed only, or the rows differ.

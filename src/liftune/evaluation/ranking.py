@@ -1,4 +1,4 @@
-"""Many contenders on the same rows, ranked, with ties where the rows and seeds at hand cannot tell them apart.
+"""Many contenders on the same rows, ranked, with ties where the rows and seeds at hand do not separate them.
 
 In: each contender's evaluations, one a seed.  Out: Places, best first.
 Not here: two contenders (compare.py), what a metric is (metrics/).
@@ -34,7 +34,7 @@ from liftune.types import FloatArray
 
 @dataclass(frozen=True)
 class Entrant:
-    """A contender by name, with one evaluation a seed; all entrants answer the same rows."""
+    """A contender by name, with one evaluation a seed; all entrants are scored on the same rows."""
 
     name: str
     evaluations: tuple[Evaluation, ...]
@@ -45,7 +45,7 @@ class Place:
     """Where an entrant stands.
 
     Args:
-        rank: 1 for all that cannot be told from the best, and so on: the next rank counts those before it.
+        rank: 1 for all that are not distinguishable from the best, and so on: the next rank counts those before it.
         score: the mean over seeds; its interval allows for other rows, and for other seeds where there are several.
         spread: the standard deviation over seeds; None for one.
     """
@@ -60,18 +60,18 @@ def rank(entrants: Sequence[Entrant], metric: str | None = None, *, alpha: float
     """Best first. A rank is shared by the best of those left and all that are not significantly below it.
 
     Raises:
-        DataError: there is no entrant, or they answered different rows.
+        DataError: there is no entrant, or they were scored on different rows.
     """
     if not entrants:
         raise DataError("there is nothing to rank", hint="evaluate one contender at least")
     first = entrants[0].evaluations[0]
     if any(each.ids != first.ids for entrant in entrants for each in entrant.evaluations):
-        raise DataError("the contenders answered different rows", hint="evaluate all on the same test rows")
+        raise DataError("the contenders were scored on different rows", hint="evaluate all on the same test rows")
     measure = check_metric(metric, first.task)
     sides = _shrunk({entrant.name: _Side.of(entrant, measure) for entrant in entrants}, measure)
     worst_last = sorted(sides, key=lambda name: sides[name].signed, reverse=True)
     known = [name for name in worst_last if sides[name].score.value is not None]
-    apart = _told_apart({name: sides[name] for name in known}, measure, alpha)
+    apart = _separated({name: sides[name] for name in known}, measure, alpha)
     places: list[Place] = []
     left = worst_last
     while left:
@@ -85,8 +85,8 @@ def rank(entrants: Sequence[Entrant], metric: str | None = None, *, alpha: float
     return tuple(places)
 
 
-def _told_apart(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tuple[str, str]]:
-    """Pairs, the better first as `sides` are sorted, whose difference stands after correction for all pairs."""
+def _separated(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tuple[str, str]]:
+    """Pairs, the better first as `sides` are sorted, whose difference is significant after correction for all pairs."""
     pairs = list(combinations(sides, 2))
     p_values = np.array([_p_value(sides[a], sides[b], metric) for a, b in pairs])
     return {pair for pair, p_value in zip(pairs, holm(p_values), strict=True) if p_value <= alpha}

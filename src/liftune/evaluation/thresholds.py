@@ -30,7 +30,7 @@ LEAST_ROWS = 30
 LEAST_POSITIVES = 5
 #: Thresholds tried for all labels together.
 _SHARED = 256
-#: Swaps of the test that judges thresholds: it need only tell 0.05.
+#: Swaps of the test that judges thresholds: it need only resolve 0.05.
 _DRAWS = 1_999
 #: No threshold is nearer to 0 or 1 than the sigmoid of this.
 _FARTHEST = 30.0

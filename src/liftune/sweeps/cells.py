@@ -152,7 +152,7 @@ def _save_soft_labels(context: RunContext) -> None:
         return
     soft_labels = context.soft_labels
     with atomic_write(context.folder.path / "teacher.npy") as file:
-        np.save(file, soft_labels.expected)
+        np.save(file, soft_labels.targets)
     with atomic_write(context.folder.path / "teacher.json") as file:
         facts = {"name": soft_labels.name, "score": soft_labels.score, "temperature": soft_labels.temperature}
         file.write(json.dumps(facts).encode())
@@ -162,4 +162,4 @@ def _load_soft_labels(context: RunContext) -> SoftLabels | None:
     facts = context.folder.path / "teacher.json"
     if not facts.is_file():
         return None
-    return SoftLabels(expected=np.load(facts.with_suffix(".npy")), **json.loads(facts.read_text(encoding="utf-8")))
+    return SoftLabels(targets=np.load(facts.with_suffix(".npy")), **json.loads(facts.read_text(encoding="utf-8")))

@@ -194,6 +194,25 @@ class Task(ABC):
         """(N, 1) or (N, C) probabilities, and whether each came true: what a reliability diagram is drawn from."""
 
     @abstractmethod
+    def self_confidence(self, targets: Targets, probabilities: Floats) -> Floats:
+        """(N,) probability of the given target; of several labels, of the least probable decision.
+
+        Source: the score of Northcutt, Jiang and Chuang (2021), Confident Learning, JAIR 70.
+        """
+
+    @abstractmethod
+    def choices(self, targets: Targets, probabilities: Floats) -> list[tuple[Floats, Targets]]:
+        """The choices of one among K that a target is made of: probabilities, (N, K), and which is given, (N,)."""
+
+    @abstractmethod
+    def corrected(self, targets: Targets, probabilities: Floats, doubted: BoolArray) -> NDArray[Any]:
+        """N targets as the probabilities would have them, in the form of predictions.
+
+        Args:
+            doubted: (N, number of choices) those to change, where a target is made of several.
+        """
+
+    @abstractmethod
     def worst_gain(self, targets: Targets, before: FloatArray, after: FloatArray) -> float:
         """The least that any row's loss could fall from `before` to `after`, were its second likeliest target true."""
 

@@ -188,6 +188,29 @@ class MultiLabel(Task):
         shares = self.probabilities(logits)
         return shares, np.asarray(targets[:, : shares.shape[1]], dtype=bool)
 
+    def self_confidence(self, targets: Targets, probabilities: Floats) -> Floats:
+        """(N,) probability of the given decision on the label where it is least."""
+        import numpy as np
+
+        given = targets[:, : probabilities.shape[1]]
+        return np.asarray(np.where(given == 1, probabilities, 1.0 - probabilities).min(axis=1))
+
+    def choices(self, targets: Targets, probabilities: Floats) -> list[tuple[Floats, Targets]]:
+        """One a label, with or without it."""
+        import numpy as np
+
+        return [
+            (np.column_stack([1.0 - probability, probability]), targets[:, label])
+            for label, probability in enumerate(probabilities.T)
+        ]
+
+    def corrected(self, targets: Targets, probabilities: Floats, doubted: BoolArray) -> NDArray[Any]:
+        """(N, C) the given labels, with the doubted decisions turned round."""
+        import numpy as np
+
+        given = targets[:, : probabilities.shape[1]]
+        return np.where(doubted, 1 - given, given)
+
     def worst_gain(self, targets: Targets, before: FloatArray, after: FloatArray) -> float:
         """Over all rows and labels, as if that one label were otherwise."""
         truths = targets, 1 - targets

@@ -129,6 +129,18 @@ class Regression(Task):
         """A value is no probability."""
         raise _no_labels()
 
+    def self_confidence(self, targets: Targets, probabilities: Floats) -> NoReturn:
+        """A value is no probability."""
+        raise _no_labels()
+
+    def choices(self, targets: Targets, probabilities: Floats) -> NoReturn:
+        """A value is no label."""
+        raise _no_labels()
+
+    def corrected(self, targets: Targets, probabilities: Floats, doubted: BoolArray) -> NoReturn:
+        """A value is no label."""
+        raise _no_labels()
+
     def worst_gain(self, targets: Targets, before: FloatArray, after: FloatArray) -> NoReturn:
         """A value has no second likeliest."""
         raise _no_labels()

@@ -164,6 +164,20 @@ class SingleLabel(Task):
         """(N, 1) probability of the predicted label, and whether it is right."""
         return self.confidence(logits)[:, None], self.is_right(targets, logits)[:, None]
 
+    def self_confidence(self, targets: Targets, probabilities: Floats) -> Floats:
+        """(N,) probability of the given label."""
+        import numpy as np
+
+        return np.asarray(probabilities[np.arange(len(targets)), targets])
+
+    def choices(self, targets: Targets, probabilities: Floats) -> list[tuple[Floats, Targets]]:
+        """One, of a label among all."""
+        return [(probabilities, targets)]
+
+    def corrected(self, targets: Targets, probabilities: Floats, doubted: BoolArray) -> NDArray[Any]:
+        """(N,) index of the likeliest label."""
+        return self.decide(probabilities)
+
     def worst_gain(self, targets: Targets, before: FloatArray, after: FloatArray) -> float:
         """Over all rows, as if the second likeliest label before were the true one."""
         import numpy as np

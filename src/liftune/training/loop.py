@@ -147,7 +147,7 @@ class Loop:
             classifier,
             splits,
             class_weights=spec.class_weights,
-            soft_labels=soft_labels.expected if soft_labels else None,
+            soft_labels=soft_labels.targets if soft_labels else None,
             soft_share=spec.teacher_share,
         )
         optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)

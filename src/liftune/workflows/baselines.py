@@ -102,4 +102,4 @@ def diagnose_data(context: RunContext, features: NDArray[np.float32]) -> tuple[L
     if errors is None:
         return None, shift(splits)
     context.folder.save_suspects(errors.listed)
-    return errors.found, shift(splits)
+    return errors.summary, shift(splits)

@@ -71,7 +71,7 @@ def with_label_errors(
         train = loaded.examples["train"].split
         try:
             errors = find_label_errors(train, inspection.task, most=len(train) if every_row else MOST_ROWS)
-            update = {"suspects": errors.found if errors else None, "shift": shift(loaded.splits)}
+            update = {"suspects": errors.summary if errors else None, "shift": shift(loaded.splits)}
             return inspection.model_copy(update=update), errors
         except DataError as error:  # texts of which no two share a word
             why = error.message

@@ -104,7 +104,7 @@ def test_drawn_swaps_come_close_to_the_enumerated(monkeypatch):
     assert randomisation_test(*sides) == pytest.approx(exact, abs=0.02)
 
 
-def test_a_drawn_p_value_is_never_nought():
+def test_a_drawn_p_value_is_never_zero():
     rng = np.random.default_rng(3)
     base = rng.normal(size=200)
     assert randomisation_test(values(base), values(base + 1.0)) == pytest.approx(1 / 10_000)

@@ -107,7 +107,7 @@ def test_power_is_what_simulation_finds():
     assert mcnemar_power(400, 0.06, 0.12) == pytest.approx(found, abs=0.03)
 
 
-def test_power_without_discordant_rows_is_nought():
+def test_power_without_discordant_rows_is_zero():
     assert mcnemar_power(100, 0.0, 0.0) == 0.0
 
 
@@ -117,7 +117,7 @@ def test_rows_needed_reach_the_power_and_not_much_less_do():
     assert mcnemar_power(int(rows * 0.97), 20 / 500, 28 / 500) < 0.80
 
 
-def test_no_rows_would_decide_a_gain_of_nought():
+def test_no_rows_would_decide_a_gain_of_zero():
     assert mcnemar_rows_needed(7, 7, 100) is None
     assert mcnemar_rows_needed(0, 0, 100) is None
 

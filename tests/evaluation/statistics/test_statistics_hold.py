@@ -127,8 +127,6 @@ def test_randomisation_and_bootstrap_err_about_as_often_as_they_say(metric, rows
     covered = [
         np.mean([each.low <= gain <= each.high for each in side]) for side, gain in ((equals, 0.0), (unequal, truth))
     ]
-    print(
-        f"{metric}, {rows} rows: A/A {wrong:.4f}, coverage of nought {covered[0]:.4f}, of {truth:.4f} {covered[1]:.4f}"
-    )
+    print(f"{metric}, {rows} rows: A/A {wrong:.4f}, coverage of zero {covered[0]:.4f}, of {truth:.4f} {covered[1]:.4f}")
     assert wrong <= 0.05 + 2.5 * 0.011
     assert min(covered) >= 0.91

@@ -1,11 +1,10 @@
-"""Bootstrap intervals and randomisation tests for metrics that are no proportion.
+"""Bootstrap intervals and randomisation tests for metrics that are not a proportion.
 
-In: row statistics (rowstats.py).  Out: an interval with its standard error; a p-value.
+In: row statistics (metrics/row_statistics.py).  Out: an interval with its standard error; a p-value.
 Not here: exact statistics of right and wrong (intervals.py), the verdict (compare.py).
 
-Rows that add exactly the same are one cell, and a resample is how often it holds each cell: a bootstrap is a product
-of a
-matrix of counts with the cells, in chunks of bounded memory.
+Rows that add exactly the same are one cell, and a resample is how often it holds each cell: a bootstrap is a product of
+a matrix of counts with the cells, in chunks of bounded memory.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ def bca_bootstrap(
     whole = float(value(cells.counts[None].astype(np.float64))[0])
     if math.isnan(whole):
         return Bootstrap(
-            Interval(value=None, note="undefined on these rows: the answers or the targets are constant"), None
+            Interval(value=None, note="undefined on these rows: the predictions or the targets are constant"), None
         )
     rng = np.random.default_rng(seed)
     drawn = np.concatenate([value(weights) for weights in _resamples(rng, cells, resamples)])
@@ -184,11 +183,9 @@ def _bca_ends(drawn: Floats, whole: float, acceleration: float, confidence: floa
 def randomisation_test(base: Sums, tuned: Sums, *, draws: int = DRAWS, seed: int = 0) -> float:
     """Two-sided p-value that the two contenders are interchangeable row by row, by the difference of their metric.
 
-    Each row's two answers are swapped or not, by a fair coin. Where the patterns that matter are few they are all
-    enumerated, weighted by
-    their chance, and the p-value is exact; otherwise it is (k + 1) / (draws + 1) for the k draws that differ as much
-    as observed.
-    A pattern on which the metric is undefined counts as such a one.
+    Each row's two predictions are swapped or not, by a fair coin. Where the patterns that matter are few they are all
+    enumerated, weighted by their chance, and the p-value is exact; otherwise it is (k + 1) / (draws + 1) for the k
+    draws that differ as much as observed. A pattern on which the metric is undefined counts as such a one.
 
     Source: Fisher's randomisation; Noreen (1989), Yeh (2000) for metrics of language tasks; Phipson and Smyth (2010)
     for the + 1.

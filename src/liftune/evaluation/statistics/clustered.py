@@ -1,7 +1,7 @@
 """Statistics for rows that come in groups, as the texts of one author do: groups are resampled and swapped, not rows.
 
 In: row statistics and each row's group.  Out: the same statistics with a group in the place of a row, for the bootstrap
-and the randomisation test of resampling.py; the confidence to ask of the bootstrap.
+and the randomisation test of bootstrap.py; the confidence to ask of the bootstrap.
 Not here: which comparisons are grouped (compare.py), which scores are (evaluate.py).
 """
 
@@ -20,7 +20,7 @@ from liftune.records.base import Interval
 
 #: Entries of the largest matrix of row weights held at once.
 _CHUNK = 4_000_000
-#: Of two groups the tail would be smaller than a float64 can tell from none: the interval then spans all resamples.
+#: Of two groups the tail would be too small for a float64: the interval then spans all resamples.
 _LEAST_TAIL = 1e-12
 
 

@@ -1,7 +1,7 @@
-"""Exact and score statistics of right and wrong answers: intervals, and the test that decides accuracy.
+"""Exact and score statistics of right and wrong predictions: intervals, and the test that decides accuracy.
 
 In: counts, or (N,) booleans in one row order.  Out: numbers.
-Not here: resampling, for every other metric (resampling.py); what a test could show (power.py); the verdict
+Not here: resampling, for every other metric (bootstrap.py); what a test could show (power.py); the verdict
 (compare.py).
 """
 
@@ -26,7 +26,7 @@ def clopper_pearson(right: float, rows: int, *, confidence: float = CONFIDENCE) 
     """Interval of a proportion, as a fraction in [0, 1].
 
     Args:
-        right: rows answered rightly, 0 to `rows`; a mean over seeds need not be whole, and the beta quantiles take it
+        right: rows predicted rightly, 0 to `rows`; a mean over seeds need not be whole, and the beta quantiles take it
             as it is.
         rows: N.
 
@@ -54,7 +54,7 @@ def discordant(base: BoolArray, tuned: BoolArray) -> tuple[int, int]:
     if base.shape != tuned.shape or base.ndim != 1 or len(base) == 0:
         raise DataError(
             f"cannot pair {len(base)} rows with {len(tuned)}",
-            hint="compare answers to the same test rows, one at least",
+            hint="compare predictions of the same test rows, one at least",
         )
     return int((base & ~tuned).sum()), int((~base & tuned).sum())
 
@@ -74,7 +74,7 @@ def tango_interval(base: BoolArray, tuned: BoolArray, *, confidence: float = CON
     """Interval of the accuracy gain, tuned over base, as a fraction in [-1, 1].
 
     Args:
-        base, tuned: (N,) whether each row was answered rightly, in one order.
+        base, tuned: (N,) whether each row was predicted rightly, in one order.
 
     Raises:
         DataError: the lengths differ, or there are no rows.

@@ -1,7 +1,7 @@
 """What a test set could have shown: the power of the test that decides, the least gain it finds, the rows it needs.
 
 In: counts or rates of rows on which two contenders differ, or a gain's standard error.  Out: numbers.
-Not here: the tests themselves (intervals.py, resampling.py), the verdict (compare.py).
+Not here: the tests themselves (intervals.py, bootstrap.py), the verdict (compare.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from liftune.evaluation.statistics.intervals import ALPHA, POWER
 
 #: Beyond this many rows the exact power is not worth its time: the normal formula is within a per cent.
 _MOST_EXACT_ROWS = 2_000_000
-#: A smallest detectable gain is told to a tenth of a point; it is sought ten times finer.
+#: A smallest detectable gain is reported to a tenth of a point; it is searched for ten times finer.
 _GAIN_STEP = 1e-4
 
 
@@ -38,7 +38,7 @@ def mcnemar_power(rows: int, lost_rate: float, won_rate: float, *, alpha: float 
 
 
 def mcnemar_rows_needed(lost: int, won: int, rows: int, *, power: float = POWER, alpha: float = ALPHA) -> int | None:
-    """Test rows at which a true gain as large as the observed one is found with this power; None where it is nought.
+    """Test rows at which a true gain as large as the observed one is found with this power; None where it is zero.
 
     Source: the normal formula of Connor (1987) for a start, then the exact power by bisection.
     """
@@ -101,15 +101,15 @@ def mcnemar_detectable_gain(
     0.1286
     """
 
-    def found(steps: int) -> bool:
+    def reached(steps: int) -> bool:
         gain = steps * _GAIN_STEP
         rate = max(discordance, gain)
         return mcnemar_power(rows, (rate - gain) / 2.0, (rate + gain) / 2.0, alpha=alpha) >= power
 
     low, high = 0, round(1.0 / _GAIN_STEP)
-    if not found(high):
+    if not reached(high):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if found(middle) else (middle, high)
+        low, high = (low, middle) if reached(middle) else (middle, high)
     return round(high * _GAIN_STEP, 4)

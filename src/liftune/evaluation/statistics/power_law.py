@@ -1,7 +1,7 @@
 """Error against training rows as a power law, and how far it may be believed beyond them.
 
 In: sizes, and the errors at each, of the whole and of resamples.  Out: a PowerLaw; predictions with a range.
-Not here: training on ever more rows (curve.py).
+Not here: training on ever more rows (workflows/learning_curve.py).
 
 The form is error(n) = scale n^-exponent + floor: Hestness et al. 2017. How far such fits can be off is the subject of
 Mahmood et al. 2022: few sizes fit many forms. So the range spans two forms, with a floor and without, over resamples

@@ -1,4 +1,4 @@
-"""Variances of few repeats, each steadied by those of its like.
+"""Variances of few repeats, each drawn towards those of its like.
 
 In: the sample variance of each of many contenders, and its degrees of freedom.  Out: variances, degrees of freedom.
 Not here: what is compared by them (ranking.py).
@@ -17,7 +17,7 @@ from liftune.metrics.row_statistics import Floats
 
 #: Fewer contenders say nothing of how their variances are spread.
 LEAST = 4
-#: A variance of nought has no logarithm: it counts as this share of the median.
+#: A variance of zero has no logarithm: it counts as this share of the median.
 _LEAST_SHARE = 1e-5
 
 
@@ -30,7 +30,7 @@ class ShrunkVariances:
 
 
 def shrunk_variances(variances: Floats, freedom: Floats) -> ShrunkVariances:
-    """Variances of repeats, steadied; as they are where there are fewer than LEAST, or all are nought.
+    """Variances of repeats, shrunk; as they are where there are fewer than LEAST, or all are zero.
 
     Args:
         variances: (N,) unbiased; freedom: (N,) their degrees of freedom, one at least.
@@ -50,8 +50,8 @@ def shrunk_variances(variances: Floats, freedom: Floats) -> ShrunkVariances:
         return ShrunkVariances(np.full(len(variances), np.exp(logs.mean())), np.full(len(variances), freedom.sum()))
     prior = 2.0 * _trigamma_inverse(excess)
     common = float(np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2)))
-    steadied = (prior * common + freedom * variances) / (prior + freedom)
-    return ShrunkVariances(steadied, np.minimum(prior + freedom, freedom.sum()))
+    shrunk = (prior * common + freedom * variances) / (prior + freedom)
+    return ShrunkVariances(shrunk, np.minimum(prior + freedom, freedom.sum()))
 
 
 def _trigamma_inverse(value: float) -> float:
