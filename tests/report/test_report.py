@@ -14,6 +14,7 @@ from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.run import Contender, SeedResult, TuneRecord
 from liftune.records.training import Epoch, RoundTripCheck, Speed, TrainLog
+from liftune.report import sections as registering
 from liftune.report.base import SECTIONS
 from liftune.report.document import sections
 from liftune.report.render.text import print_sections, to_markdown
@@ -333,3 +334,13 @@ def test_few_test_rows_hint_at_folds(record: TuneRecord) -> None:
     assert "--folds" not in verdict_of(record)
     assert "would test" not in verdict_of(few.model_copy(update={"folds": 5}))
     assert "--folds" not in verdict_of(few.model_copy(update={"rows": RowCounts(train=30, validation=10, test=50)}))
+
+
+def test_sections_stand_in_the_order_of_one_list() -> None:
+    """A module that is not in the list of report/sections/__init__.py would silently drop out of every report."""
+    modules = {path.stem for path in Path(registering.__file__).parent.glob("*.py")}
+    registered = {each.build.__module__.rpartition(".")[2] for each in SECTIONS.entries()}
+    words_only = {"__init__", "claims", "comparisons", "headline", "inspection"}
+    assert modules - words_only == registered
+    first = next(iter(SECTIONS.entries()))
+    assert first.name == "short"

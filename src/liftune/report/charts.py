@@ -59,7 +59,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Grid:
-    """Counts of pairs, truth by answer; shaded by the share of the truth's rows."""
+    """Counts of pairs, truth by prediction; shaded by the share of the truth's rows."""
 
     caption: str
     alt: str
@@ -69,7 +69,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Points:
-    """Answers beside the truth, with the line on which they are equal."""
+    """Predictions against the truth, with the line on which they are equal."""
 
     caption: str
     alt: str

@@ -37,7 +37,7 @@ def to_html(record: TuneRecord, details: Details | None = None) -> str:
         (name, title, [each for each in report.sections if each.chapter == name]) for name, title in CHAPTERS.items()
     ]
     # Ours, and free of data: the only things that are not escaped.
-    looks, script = (Markup(_part(name)) for name in ("page.css", "page.js"))
+    style, script = (Markup(_part(name)) for name in ("page.css", "page.js"))
     values: dict[str, Any] = {
         "title": report.title,
         "facts": report.facts,
@@ -45,7 +45,7 @@ def to_html(record: TuneRecord, details: Details | None = None) -> str:
         "chapters": [each for each in chapters if each[2]],
         "svg": lambda chart: Markup(svg(chart)),
         "rows_at_once": ROWS_AT_ONCE,
-        "looks": looks,
+        "style": style,
         "script": script,
         "searchable": any(table.long for _, _, group in chapters for each in group for table in each.section.tables),
     }

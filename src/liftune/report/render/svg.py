@@ -142,13 +142,13 @@ def _dots(axes: Any, chart: Dots) -> None:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
-def _dot(axes: Any, place: float, found: Interval, colour: str, marker: str, hollow: bool) -> None:
-    if found.value is None:
+def _dot(axes: Any, place: float, score: Interval, colour: str, marker: str, hollow: bool) -> None:
+    if score.value is None:
         return
-    if found.low is not None and found.high is not None:
-        axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
+    if score.low is not None and score.high is not None:
+        axes.plot([score.low, score.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
     axes.plot(
-        [found.value], [place], marker=marker, markersize=7, color=colour, markerfacecolor=PAPER if hollow else colour
+        [score.value], [place], marker=marker, markersize=7, color=colour, markerfacecolor=PAPER if hollow else colour
     )
 
 
@@ -185,17 +185,17 @@ def _grid(axes: Any, chart: Grid) -> None:
     size = len(chart.names)
     for truth, row in enumerate(chart.counts):
         total = sum(row)
-        for answer, rows in enumerate(row):
+        for prediction, rows in enumerate(row):
             if not rows:
                 continue
             share = rows / total
-            colour = TUNED if truth == answer else OTHER
+            colour = TUNED if truth == prediction else OTHER
             axes.add_patch(
                 Rectangle(
-                    (answer - 0.5, truth - 0.5), 1, 1, facecolor=colour, alpha=0.08 + 0.52 * share, edgecolor="none"
+                    (prediction - 0.5, truth - 0.5), 1, 1, facecolor=colour, alpha=0.08 + 0.52 * share, edgecolor="none"
                 )
             )
-            axes.text(answer, truth, f"{rows}", ha="center", va="center", fontsize=9 if size <= 8 else 7)
+            axes.text(prediction, truth, f"{rows}", ha="center", va="center", fontsize=9 if size <= 8 else 7)
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
     names = [_short(name, 14) for name in chart.names]
