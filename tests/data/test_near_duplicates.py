@@ -58,8 +58,8 @@ def planted(source: str):
         (*splits.test.rows, *copies),
         (*splits.test.targets, *(splits.train.targets[i] for i in chosen)),
     )
-    found = audit(splits.train, splits.validation, test, carved_validation=False, near_duplicates=0.8)
-    before = audit(splits.train, splits.validation, splits.test, carved_validation=False, near_duplicates=0.8)
+    found = audit(splits.train, splits.validation, test, validation_from_train=False, near_duplicates=0.8)
+    before = audit(splits.train, splits.validation, splits.test, validation_from_train=False, near_duplicates=0.8)
     return found, before
 
 
@@ -167,7 +167,7 @@ def test_in_a_large_cluster_every_row_finds_a_partner_in_train():
     form = "the sensor of unit {} reported a value out of its range and was restarted by the watchdog"
     train = split_of([form.format(i) for i in range(1000)], ["a"] * 1000)
     test = split_of([form.format(f"x{i}") for i in range(60)], ["a"] * 60, "test")
-    found = audit(train, test.take([]), test, carved_validation=False, near_duplicates=0.8)
+    found = audit(train, test.take([]), test, validation_from_train=False, near_duplicates=0.8)
     assert found.near_leaked_test_rows == 60
     assert found.near_duplicate_train_rows == 999
 
@@ -176,7 +176,7 @@ def test_the_audit_tells_near_rows_from_exact_ones():
     long = "one two three four five six seven eight nine"
     train = split_of([long, long, long + " ten", "something else altogether here"], ["x", "x", "y", "x"])
     test = split_of([long, long.upper(), "new text", "new text", "New text."], ["x", "x", "x", "y", "x"], "test")
-    found = audit(train, train.take([]), test, carved_validation=False, near_duplicates=0.8)
+    found = audit(train, train.take([]), test, validation_from_train=False, near_duplicates=0.8)
     assert (found.leaked_ids, found.near_leaked_ids) == (("test:0",), ("test:1",))
     assert (found.duplicate_train_rows, found.near_duplicate_train_rows) == (1, 1)
     assert (found.duplicate_test_rows, found.near_duplicate_test_rows) == (1, 2)
@@ -190,6 +190,6 @@ def test_nothing_is_looked_for_where_none_is_asked():
     train = split_of(["one two three four five"], ["x"])
     test = split_of(["one two three four five !"], ["x"], "test")
     for threshold, expected in ((0.0, 0), (0.8, 1)):
-        found = audit(train, train.take([]), test, carved_validation=False, near_duplicates=threshold)
+        found = audit(train, train.take([]), test, validation_from_train=False, near_duplicates=threshold)
         assert found.near_leaked_test_rows == expected
     assert DataSpec.checked({"near_duplicates": "none"}).near_duplicates == 0.0

@@ -132,7 +132,7 @@ def test_missing_validation_is_carved_from_train_and_never_from_test(tmp_path):
     assert (splits.counts.train, splits.counts.validation, splits.counts.test) == (180, 20, 80)
     assert all(id_.startswith("train:") for id_ in splits.validation.ids)
     assert splits.test.ids == tuple(f"test:{i}" for i in range(80))
-    assert any("carved from train" in note for note in splits.audit.notes)
+    assert any("split off from train" in note for note in splits.audit.notes)
 
 
 def test_without_a_test_part_validation_is_the_test_and_this_is_said(tmp_path):
@@ -184,18 +184,18 @@ def test_the_audit_counts_leaks_duplicates_conflicts_and_unseen_labels():
     train = split_of(["a", "a", "b", "b", "c"], ["x", "x", "x", "y", "y"])
     validation = split_of(["c", "d"], ["x", "z"], "validation")
     test = split_of(["a", "d", "e"], ["x", "x", "z"], "test")
-    found = audit(train, validation, test, carved_validation=False)
+    found = audit(train, validation, test, validation_from_train=False)
     assert (found.leaked_test_rows, found.leaked_ids, found.leaked_validation_rows) == (1, ("test:0",), 1)
     assert (found.duplicate_train_rows, found.conflicting_rows) == (2, 2)
     assert found.unseen_labels == {"z": 2}
-    carved = audit(train, validation, test, carved_validation=True)
+    carved = audit(train, validation, test, validation_from_train=True)
     assert carved.leaked_ids == ("test:0", "test:1")
 
 
 def test_a_pair_leaks_only_as_a_pair():
     train = split_of([("a", "b")], ["x"])
     test = split_of([("a", "c"), ("a", "b")], ["x", "x"], "test")
-    assert audit(train, test, test, carved_validation=False).leaked_ids == ("test:1",)
+    assert audit(train, test, test, validation_from_train=False).leaked_ids == ("test:1",)
 
 
 def test_unseen_labels_are_kept_and_named(tmp_path):

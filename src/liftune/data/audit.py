@@ -27,7 +27,7 @@ def audit(
     validation: Split,
     test: Split,
     *,
-    carved_validation: bool,
+    validation_from_train: bool,
     skipped_rows: int = 0,
     notes: Iterable[str] = (),
     near_duplicates: float = 0.0,
@@ -36,19 +36,19 @@ def audit(
     """The audit of the rows that a run uses. Texts are compared to the letter, pairs as pairs; then by resemblance.
 
     Args:
-        carved_validation: validation was taken from train, so that a test row in it leaks as one in train does.
-        near_duplicates: least similarity of a near duplicate (see near.py); nought looks for none.
+        validation_from_train: validation was taken from train, so that a test row in it leaks as one in train does.
+        near_duplicates: least similarity of a near duplicate (see near_duplicates.py); zero looks for none.
         group: the column that the rows' groups are from.
     """
     seen = set(train.rows)
-    known = seen | set(validation.rows) if carved_validation else seen
+    known = seen | set(validation.rows) if validation_from_train else seen
     leaked = tuple(id_ for id_, row in zip(test.ids, test.rows, strict=True) if row in known)
     torn = conflicting(test)
-    found: dict[str, Any] = {"near_duplicates": near_duplicates}
+    extra: dict[str, Any] = {"near_duplicates": near_duplicates}
     if near_duplicates:
-        found |= _near(train, validation, test, near_duplicates, carved_validation=carved_validation)
+        extra |= _near(train, validation, test, near_duplicates, validation_from_train=validation_from_train)
     if group:
-        found |= _groups(train, validation, test, group, carved_validation=carved_validation)
+        extra |= _groups(train, validation, test, group, validation_from_train=validation_from_train)
     return Audit(
         leaked_test_rows=len(leaked),
         leaked_validation_rows=sum(row in seen for row in validation.rows),
@@ -61,7 +61,7 @@ def audit(
         unseen_labels=_unseen(train, validation, test),
         leaked_ids=leaked,
         notes=tuple(notes),
-        **found,
+        **extra,
     )
 
 
@@ -107,7 +107,9 @@ def _unseen(train: Split, validation: Split, test: Split) -> dict[str, int]:
 # By resemblance -------------------------------------------------------------------------------------------------------
 
 
-def _near(train: Split, validation: Split, test: Split, threshold: float, *, carved_validation: bool) -> dict[str, Any]:
+def _near(
+    train: Split, validation: Split, test: Split, threshold: float, *, validation_from_train: bool
+) -> dict[str, Any]:
     """The audit's fields on near duplicates; rows that are exact ones are not counted again."""
     from liftune.data.near_duplicates import find_near  # numpy, which listing the sources must not import
 
@@ -118,7 +120,7 @@ def _near(train: Split, validation: Split, test: Split, threshold: float, *, car
     sources = dict(zip(of_train, train.ids, strict=True))
     exact = set(train.rows)
     wider, known = sources, exact
-    if carved_validation:
+    if validation_from_train:
         wider = dict(zip(of_validation, validation.ids, strict=True)) | sources
         known = exact | set(validation.rows)
     leaks = _resembling(near, test, of_test, wider, known)
@@ -174,12 +176,12 @@ def _near_conflicting(near: Near, train: Split, keys: Sequence[int]) -> int:
 # By group -------------------------------------------------------------------------------------------------------------
 
 
-def _groups(train: Split, validation: Split, test: Split, group: str, *, carved_validation: bool) -> dict[str, Any]:
+def _groups(train: Split, validation: Split, test: Split, group: str, *, validation_from_train: bool) -> dict[str, Any]:
     """The audit's fields on groups."""
     of = {
         name: set(split.groups or ()) for name, split in (("train", train), ("validation", validation), ("test", test))
     }
-    shared = of["test"] & (of["train"] | of["validation"] if carved_validation else of["train"])
+    shared = of["test"] & (of["train"] | of["validation"] if validation_from_train else of["train"])
     return {
         "group": group,
         "groups": {name: len(each) for name, each in of.items()},

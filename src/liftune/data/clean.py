@@ -23,7 +23,7 @@ from liftune.errors import DataError, SpecError, choose
 from liftune.records.base import Record
 from liftune.types import Row, Target
 
-#: What is dropped only when asked for -> what that means.
+#: What is dropped only on request -> what that means.
 DROPS = {
     "near": "train rows that resemble a row of test or validation, or an earlier train row of the same label",
     "suspects": "train rows whose label is likely wrong",
@@ -93,7 +93,7 @@ def find_dropped(
     """Part -> its rows to leave out, in their order; every row for the first reason that holds.
 
     Args:
-        near: least similarity of a near duplicate to drop; nought drops none.
+        near: least similarity of a near duplicate to drop; zero drops none.
         suspects: ids of rows to drop for their labels.
     """
     splits = {role: each.split for role, each in examples.items()}

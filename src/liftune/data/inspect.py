@@ -41,7 +41,7 @@ class TargetRange(Record):
 
 
 class Inspection(StoredRecord):
-    """A data set as a run would use it. Parts are train, validation and test, carved where the data lack them."""
+    """A data set as a run would use it: train, validation and test, split off from train where the data lack them."""
 
     source: str
     task: TaskKind
@@ -120,13 +120,13 @@ def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_l
 
 
 def _columns(loaded: LoadedData) -> ColumnsFound:
-    found = loaded.columns
-    used = (found.text, found.text_pair, found.label, found.group)
+    columns = loaded.columns
+    used = (columns.text, columns.text_pair, columns.label, columns.group)
     return ColumnsFound(
-        text=found.text,
-        text_pair=found.text_pair,
-        label=found.label,
-        group=found.group,
+        text=columns.text,
+        text_pair=columns.text_pair,
+        label=columns.label,
+        group=columns.group,
         others=tuple(name for name in loaded.all_columns if name not in used),
     )
 

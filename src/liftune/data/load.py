@@ -26,11 +26,11 @@ from liftune.tasks import TaskKind, task_of
 if TYPE_CHECKING:
     from liftune.data.folds import Folds
 
-#: Share of the rows that each carved part takes, and the most that a carved validation part takes: it is scored after
+#: Share of the rows that each part split off takes, and the most that a validation part takes so: it is scored after
 #: every epoch, and beyond that many rows it chooses the epoch no better.
 VALIDATION_SHARE = 0.1
 MOST_SPLIT_OFF_VALIDATION = 2_000
-#: With --train-rows N, a carved validation part is at most a fourth of N, but not fewer than this.
+#: With --train-rows N, a validation part split off is at most a fourth of N, but not fewer than this.
 LEAST_CAPPED_VALIDATION = 200
 _NAMED_BAD_ROWS = 5
 
@@ -47,7 +47,7 @@ class LoadedData:
     sources: dict[str, str]
     """Role -> where its rows come from."""
     examples: dict[str, Examples]
-    """Role -> all that was read of it, before anything was carved or sampled."""
+    """Role -> all that was read of it, before anything was split off or sampled."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Parts:
     train: Split
     validation: Split
     test: Split
-    carved_validation: bool
+    validation_from_train: bool
     notes: tuple[str, ...] = field(default=())
 
 
@@ -85,11 +85,11 @@ def load_folds(spec: DataSpec, count: int, rows: BecomesSplits | None = None) ->
     """
     from liftune.data.folds import in_folds
 
-    asked = [option for option, value in (("--test", spec.test), ("--test-rows", spec.test_rows)) if value]
-    if asked:
+    given = [option for option, value in (("--test", spec.test), ("--test-rows", spec.test_rows)) if value]
+    if given:
         raise SpecError(
             "every row is answered out of fold: no test rows are set aside",
-            where=f"--folds with {' and '.join(asked)}",
+            where=f"--folds with {' and '.join(given)}",
             hint="leave one of them out",
         )
     if rows is None:
@@ -112,10 +112,10 @@ def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
 
 
 def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> LoadedData:
-    """As `load_data`, with what was found on the way, and without minding a single class.
+    """As `load_data`, with what was met on the way; a single class is no error.
 
     Args:
-        in_one: all parts of the source become train, and none is carved.
+        in_one: all parts of the source become train, and none is split off.
     """
     tables = read_roles(spec)
     columns = _columns(tables["train"], spec)
@@ -123,8 +123,8 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
     reading = _reading(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
-    found = {role: each.split for role, each in examples.items()}
-    parts = _in_one(found) if in_one else _complete(found, reading.task, spec, tables["train"].where)
+    splits_of = {role: each.split for role, each in examples.items()}
+    parts = _in_one(splits_of) if in_one else _complete(splits_of, reading.task, spec, tables["train"].where)
     splits = _sampled(
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
@@ -204,19 +204,19 @@ def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where
     notes: tuple[str, ...] = ()
     if test is None and validation is not None and spec.validation is None:
         test, validation = validation, None
-        notes += ("no test part: validation is the test, and a new validation part was carved from train",)
+        notes += ("no test part: validation is the test, and a new validation part was split off from train",)
     # Sizes are shares of all rows, so that one file makes 80, 10 and 10 per cent.
     share = round(VALIDATION_SHARE * len(train))
     if test is None:
-        kept, carved = split_off(train, max(1, share), task, spec.seed, name="test", where=where)
-        train, test = train.take(kept), train.take(carved)
-        notes += (f"no test part: {len(test)} rows were carved from train, equal texts kept together",)
-    carved_validation = validation is None
+        kept, taken = split_off(train, max(1, share), task, spec.seed, name="test", where=where)
+        train, test = train.take(kept), train.take(taken)
+        notes += (f"no test part: {len(test)} rows were split off from train, equal texts kept together",)
+    validation_from_train = validation is None
     if validation is None:
-        kept, carved = split_off(train, _validation_rows(share, spec), task, spec.seed, name="validation", where=where)
-        train, validation = train.take(kept), train.take(carved)
-        notes += (f"no validation part: {len(validation)} rows were carved from train",)
-    return _Parts(train, validation, test, carved_validation, notes)
+        kept, taken = split_off(train, _validation_rows(share, spec), task, spec.seed, name="validation", where=where)
+        train, validation = train.take(kept), train.take(taken)
+        notes += (f"no validation part: {len(validation)} rows were split off from train",)
+    return _Parts(train, validation, test, validation_from_train, notes)
 
 
 def _in_one(splits: Mapping[str, Split]) -> _Parts:
@@ -227,7 +227,7 @@ def _in_one(splits: Mapping[str, Split]) -> _Parts:
             rows = rows.joined(splits[role])
     nothing = rows.take([])
     notes = (f"rows of {', '.join(splits)} together: each is answered out of fold",) if len(splits) > 1 else ()
-    return _Parts(rows, nothing, nothing, carved_validation=False, notes=notes)
+    return _Parts(rows, nothing, nothing, validation_from_train=False, notes=notes)
 
 
 def _validation_rows(share: int, spec: DataSpec) -> int:
@@ -258,7 +258,7 @@ def _sampled(
             train,
             parts.validation,
             test,
-            carved_validation=parts.carved_validation,
+            validation_from_train=parts.validation_from_train,
             skipped_rows=skipped,
             notes=(*notes, *parts.notes),
             near_duplicates=spec.near_duplicates,

@@ -111,11 +111,11 @@ def _folder(source: str) -> Parts:
 )
 def _sample(source: str) -> Parts:
     name = source.removeprefix(SAMPLE)
-    shelf = files("liftune.data") / "sample"
-    known = sorted(each.name for each in shelf.iterdir() if each.is_dir()) if shelf.is_dir() else []
+    folder = files("liftune.data") / "sample"
+    known = sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
     hint = f"choose one of: {', '.join(SAMPLE + each for each in known) or 'none are installed'}"
     choose(name, known, "sample", source, error=DataError, hint=hint)
-    return _parts_in(shelf / name, source)
+    return _parts_in(folder / name, source)
 
 
 def _parts_in(folder: Path | Traversable, where: str) -> Parts:
