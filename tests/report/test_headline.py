@@ -220,6 +220,12 @@ def test_folds_are_told_and_make_the_chance_an_estimate() -> None:
     assert "about 1 in 45 sets of texts like this one (a rough estimate, as folds share training examples)" in said
 
 
+def test_equal_scores_have_no_chance_to_speak_of() -> None:
+    said = headline(against_probe("undecided", 1.0, 0.6, 0.6))
+    assert said.startswith("The test cannot tell whether tuning helped: 60.0% of test texts right after tuning,")
+    assert said.endswith("The two scores are equal: there is no difference to test.")
+
+
 def test_an_undefined_score_is_no_score() -> None:
     record = tuned_record(
         comparison("majority", "undecided", 1.0, None, metric="pearson", test=RANDOMISATION),

@@ -194,6 +194,8 @@ def _chances(decisive: list[Comparison], record: VerdictRecord) -> list[str]:
 
 
 def _chance(comparison: Comparison, record: VerdictRecord, *, alone: bool) -> str:
+    if comparison.gain == 0:
+        return "The two scores are equal: there is no difference to test."
     other = "the base model" if comparison.a == "base" else comparison.a
     pair = "both" if alone else f"the tuned model and {other}"
     again = "test sets like this one"
