@@ -58,7 +58,7 @@ def test_the_report_decides_labels_as_the_ladder_does(multi: RunFolder) -> None:
     assert details.coverage["tuned"][-1].score.value == 1.0
     assert all(each.scores["tuned"].value == 1.0 for each in details.lengths)
     assert not details.flips.broken
-    assert all(each.after == each.target for each in details.flips.mended)
+    assert all(each.after == each.target for each in details.flips.fixed)
 
 
 def test_the_reports_intervals_resample_whole_groups(tmp_path: Path) -> None:

@@ -22,6 +22,14 @@ MOST_CHARACTERS = 400
 MOST_IN_CHART = 30
 
 
+_ONE_BY_ONE = "An example's labels count as independent; intervals may be too narrow."
+
+
+def _by_group(record: TuneRecord) -> str:
+    """What the intervals are where examples come in groups; nothing where they do not."""
+    return f"Intervals are bootstraps of whole groups of {record.audit.group!r}." if record.audit.group else ""
+
+
 @SECTIONS.entry("flips", summary="Predictions that tuning fixed or broke.", chapter="answers", of_details=True)
 def flips(record: TuneRecord, details: Details) -> Section:
     """The most confident first."""
@@ -74,10 +82,10 @@ def classes(record: TuneRecord, details: Details) -> Section | None:
         for was, now in zip(before, after, strict=True)
     )
     headings = ("label", "examples", "precision", "recall", "F1", f"F1 of {details.against}")
+    how = "Precision and recall have Clopper-Pearson intervals, F1 bootstrap intervals (BCa)."
     said = (
-        f"Of the tuned model, with the F1 of {details.against} for comparison. Precision and recall have "
-        "Clopper-Pearson intervals, F1 bootstrap intervals (BCa). Each interval is valid for its label alone, not for "
-        "all labels at once."
+        f"Of the tuned model, with the F1 of {details.against} for comparison. {_by_group(record) or how} Each "
+        "interval is valid for its label alone, not for all labels at once."
     )
     never = [each.label for each in after if each.precision.value is None]
     notes: tuple[str, ...] = unbracketed(each.f1 for each in (*after, *before))
@@ -179,7 +187,8 @@ def reliability(record: TuneRecord, details: Details) -> Section | None:
         f"Probabilities of {name}: in {len(outside)} of {len(bins)} bins their mean is outside the 95% confidence "
         f"interval of the {what[1]}.",
         "Where the observed value is below the predicted probability, the probabilities are too high."
-        + ("" if task.shape == "label" else " An example's labels count as independent; intervals may be too narrow."),
+        + ("" if task.shape == "label" or record.audit.group else f" {_ONE_BY_ONE}"),
+        *filter(None, (_by_group(record),)),
     )
     headings = (f"{what[0]}, {name}", "predictions", "mean predicted", what[1])
     return Section("Reliability", said, (ReportTable(headings, rows, frozenset({1, 2, 3})),), charts)
@@ -288,5 +297,6 @@ def values(record: TuneRecord, details: Details) -> Section | None:
         )
     rows = tuple((name, interval(each.bias)) for name, each in details.clouds.items())
     table = ReportTable(("contender", "mean residual"), rows, frozenset({1}))
-    said = "A residual is the prediction minus the truth; the interval is Student's t."
+    how = "the interval is a bootstrap of whole groups." if record.audit.group else "the interval is Student's t."
+    said = f"A residual is the prediction minus the truth; {how}"
     return Section("Values", (said,), (table,), tuple(charts))
