@@ -28,7 +28,7 @@ from liftune.metrics.registry import METRICS, is_proportion
 from liftune.records.base import Comparison
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
-from liftune.tasks.base import encode
+from liftune.tasks import task_of
 
 #: What recipes.py can train, and what the table calls it.
 TRAINED = {"lora": "notebook LoRA", "full": "Trainer full"}
@@ -120,7 +120,7 @@ def compared(path: Path) -> ComparedSet:
     tuned = folder.evaluation("tuned")
     evaluations = {name: scored(folder.evaluation(name)) for name in ("tuned", *UNTUNED)}
     validation = folder.split("validation")
-    targets = encode(validation.targets, (*tuned.labels, *tuned.unseen), tuned.task)
+    targets = task_of(tuned.task).encode(validation.targets, (*tuned.labels, *tuned.unseen))
     folds = folds_for_fitting(validation, tuned.task)
     for recipe, name in TRAINED.items():
         with np.load(answers_of(path, recipe)) as answers:

@@ -78,7 +78,7 @@ def trained(recipe: Callable[[Any], tuple[Any, dict[str, Any]]], splits: Splits,
     """The script, top to bottom; `low` trains by bfloat16 autocast."""
     source = str(locate(name).source)
     tokenizer = AutoTokenizer.from_pretrained(source)
-    outputs = len(splits.labels) if splits.task.outputs_labels else 1
+    outputs = splits.outputs
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(
         source,

@@ -23,7 +23,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec
-from liftune.tasks import TaskKind
+from liftune.tasks import TaskKind, task_of
 from liftune.training.loss import Objective
 
 SINGLE, MULTI, NUMBERS = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
@@ -33,7 +33,9 @@ LABELS = ("anger", "joy", "love")
 def splits_of(task: TaskKind, targets: list[Any], labels: tuple[str, ...] = LABELS) -> Splits:
     ids = tuple(f"train:{i}" for i in range(len(targets)))
     split = Split(ids, tuple(f"row {i}" for i in range(len(targets))), tuple(targets))
-    return Splits(task, labels if task.outputs_labels else (), (), split, split, split, Audit(), False, False, "same")
+    return Splits(
+        task, labels if task_of(task).outputs_labels else (), (), split, split, split, Audit(), False, False, "same"
+    )
 
 
 def test_rows_of_a_group_are_answered_by_fits_without_the_group() -> None:

@@ -28,7 +28,7 @@ from liftune.inference.files import iter_predictions, predict_file
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.writers import PartialFile, write
 from liftune.progress import Progress
-from liftune.tasks import TaskKind
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
 QUIET = Progress(quiet=True)
@@ -42,7 +42,7 @@ class Fake:
 
     def __init__(self, *, task: TaskKind = TaskKind.SINGLE_LABEL, pairs: bool = False, stop: int = 10**9) -> None:
         self.task, self.pairs, self.stop, self.calls = task, pairs, stop, 0
-        self.labels = ("short", "long") if task.outputs_labels else ()
+        self.labels = ("short", "long") if task_of(task).outputs_labels else ()
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         self.calls += 1
@@ -50,7 +50,7 @@ class Fake:
             raise KeyboardInterrupt
         lengths = [len("".join(row)) for row in rows]
         logits = np.array([[-each / 7, each / 9] for each in lengths], dtype=np.float32).reshape(-1, 2)
-        wide = logits if self.task.outputs_labels else logits[:, :1]
+        wide = logits if task_of(self.task).outputs_labels else logits[:, :1]
         return predictions_of_logits(rows, wide, labels=self.labels, task=self.task)
 
 

@@ -14,8 +14,7 @@ from liftune.records.data import Audit
 from liftune.records.run import ComparisonRecord, Contender, EvaluationRecord, RunRecord, SeedResult, TuneRecord
 from liftune.report.sections import headline as verdict_words
 from liftune.report.sections.headline import how_often, method_headline, overall
-from liftune.tasks import TaskKind
-from liftune.tasks.base import encode
+from liftune.tasks import TaskKind, task_of
 
 MCNEMAR, RANDOMISATION = "exact McNemar test at 0.05", "paired randomisation test at 0.05"
 
@@ -306,7 +305,7 @@ def test_a_frequency_never_claims_more_than_the_p_value() -> None:
 
 def test_the_test_in_a_comparison_is_one_that_has_words() -> None:
     """Should a test be renamed, its null hypothesis would be worded as another's."""
-    targets = encode(("a", "b") * 10, ("a", "b"), TaskKind.SINGLE_LABEL)
+    targets = task_of(TaskKind.SINGLE_LABEL).encode(("a", "b") * 10, ("a", "b"))
     sides = [
         Evaluation(name, TaskKind.SINGLE_LABEL, ("a", "b"), (), tuple(map(str, range(20))), logits, targets, "x")
         for name, logits in (("probe", [[1.0, 0.0]] * 20), ("tuned", [[1.0, 0.0], [0.0, 1.0]] * 10))

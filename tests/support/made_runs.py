@@ -41,7 +41,7 @@ def made_run(
     """A run whose contenders answer the better the further up the ladder."""
     rng = np.random.default_rng(0)
     test = _split(rng, task, rows, labels, texts, pairs)
-    names = labels if task.outputs_labels else ()
+    names = labels if task_of(task).outputs_labels else ()
     targets = task_of(task).encode(test.targets, names)
     logits = {name: _logits(rng, targets, task, len(labels), strength) for name, strength in STRENGTHS.items()}
     folder = RunFolder(path)

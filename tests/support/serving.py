@@ -22,7 +22,7 @@ from liftune.serve.auth import Credentials
 from liftune.serve.engine import Engine, ModelInfo, Work
 from liftune.serve.limits import Limits
 from liftune.serve.registry import ModelRegistry
-from liftune.tasks import TaskKind
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
 #: A test that hangs is a defect; it fails after so long.
@@ -66,7 +66,7 @@ class FakeEngine:
 
 
 def info(labels: int, *, pairs: bool = False, task: TaskKind = TaskKind.SINGLE_LABEL) -> ModelInfo:
-    names = tuple(f"label{i}" for i in range(labels)) if task.outputs_labels else ()
+    names = tuple(f"label{i}" for i in range(labels)) if task_of(task).outputs_labels else ()
     return ModelInfo(task, names, pairs, "base", "lora", 64, "run", base_head="fresh")
 
 

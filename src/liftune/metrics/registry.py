@@ -155,11 +155,6 @@ def is_proportion(name: str) -> bool:
 # Row statistics of each kind ------------------------------------------------------------------------------------------
 
 
-def right(targets: Targets, logits: FloatArray) -> BoolArray:
-    """(N,) TODO: callers go to Task.is_right or Metric.hits."""
-    return task_of(TaskKind.SINGLE_LABEL).is_right(targets, logits)
-
-
 def _f1_statistics(average: F1Average) -> Callable[[Targets, FloatArray, TaskKind], Sums]:
     def statistics(targets: Targets, logits: FloatArray, task: TaskKind) -> Sums:
         truth, predicted, labels = task_of(task).aligned(targets, logits)

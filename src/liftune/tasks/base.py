@@ -42,20 +42,6 @@ class TaskKind(StrEnum):
     MULTI_LABEL = "multi_label"
     REGRESSION = "regression"
 
-    @property
-    def problem_type(self) -> str:
-        """Of its Task. TODO: callers go to `task_of(kind)`."""
-        from liftune.tasks import task_of
-
-        return task_of(self).problem_type
-
-    @property
-    def outputs_labels(self) -> bool:
-        """Of its Task. TODO: callers go to `task_of(kind)`."""
-        from liftune.tasks import task_of
-
-        return task_of(self).outputs_labels
-
 
 class Task(ABC):
     """All that the rest of liftune must know of a task kind.
@@ -230,25 +216,3 @@ def from_thresholds(logits: FloatArray, thresholds: ThresholdValues | None) -> F
         return logits
     shares = np.asarray(thresholds, dtype=np.float64)
     return np.asarray(logits - (np.log(shares) - np.log1p(-shares)))
-
-
-# TODO: callers go to `task_of(kind)`, then these three go.
-def probabilities(logits: FloatArray, task: TaskKind) -> Floats:
-    """(N, C) probabilities."""
-    from liftune.tasks import task_of
-
-    return task_of(task).probabilities(logits)
-
-
-def decide(logits: FloatArray, task: TaskKind, thresholds: ThresholdValues | None = None) -> NDArray[Any]:
-    """N predictions."""
-    from liftune.tasks import task_of
-
-    return task_of(task).decide(logits, thresholds)
-
-
-def encode(targets: Sequence[Target], labels: Sequence[str], task: TaskKind) -> NDArray[Any]:
-    """Targets as numbers."""
-    from liftune.tasks import task_of
-
-    return task_of(task).encode(targets, labels)

@@ -19,6 +19,7 @@ from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
+from liftune.tasks import task_of
 from liftune.training.throughput import speed_of
 from liftune.versions import versions
 from liftune.workflows.baselines import diagnose_data, run_base_and_probe, run_baselines, with_soft_labels
@@ -103,7 +104,7 @@ def logits(*names: str) -> tuple[str, ...]:
 def _suspects(context: RunContext) -> tuple[str, ...]:
     """The list of label errors, which there is where there are labels to choose from."""
     splits = context.splits
-    return ("suspects.jsonl",) if splits.task.outputs_labels and len(labels_of(splits.train)) > 1 else ()
+    return ("suspects.jsonl",) if task_of(splits.task).outputs_labels and len(labels_of(splits.train)) > 1 else ()
 
 
 def save_inputs(state: RunState) -> RunState:
