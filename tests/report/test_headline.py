@@ -177,8 +177,8 @@ def test_a_base_with_a_random_head_alone_shows_no_more_than_that_it_was_beaten()
     )
     said = headline(record)
     assert said.startswith(
-        "The tuned model is better than guessing: 54.8% of test texts right, against 14.8% for the base model, whose head "
-        "is random."
+        "The tuned model is better than guessing: 54.8% of test texts right, against 14.8% for the base model, whose "
+        "head is random."
     )
     assert said.endswith("so this does not show that tuning was worth it.")
     assert "Tuning helped" not in said
