@@ -39,7 +39,7 @@ Turn = Callable[[Path, Path], None]
 
 def run(arguments: argparse.Namespace) -> int:
     """Time every contender in turn."""
-    from liftune.data.readers.streams import open_stream
+    from liftune.data.readers.formats import open_stream
 
     if not arguments.run:
         raise SystemExit("benchmarks: name a run with --run (any folder that `liftune tune` wrote)")

@@ -144,7 +144,7 @@ def test_a_column_named_split_that_speaks_of_other_things_is_left_alone(tmp_path
     ("out", "drop", "says"),
     [
         ("x.csv", (), "neither a folder nor a .jsonl file"),
-        ("x.jsonl", (), "is the data themselves"),
+        ("x.jsonl", (), "is the input itself"),
         ("full", (), "not an empty folder"),
         ("new", ("nar",), "did you mean near"),
         (None, ("near",), "there is no --out"),

@@ -58,18 +58,18 @@ def test_carving_keeps_groups_and_texts_whole_and_every_class_behind(rows, size,
         tuple(f"g{group}" for group, _, _ in rows),
     )
     try:
-        kept, carved = split_off(split, size, SINGLE, seed, name="test", where="x")
+        kept, taken = split_off(split, size, SINGLE, seed, name="test", where="x")
     except DataError:
         return
-    stays, goes = split.take(kept), split.take(carved)
-    assert sorted(kept + carved) == list(range(len(rows)))
+    stays, goes = split.take(kept), split.take(taken)
+    assert sorted(kept + taken) == list(range(len(rows)))
     assert goes.ids
     assert not set(stays.groups) & set(goes.groups)
     assert not set(stays.rows) & set(goes.rows)
     assert set(stays.targets) == set(split.targets)
 
 
-def test_groups_that_hold_a_class_alone_cannot_be_carved(tmp_path):
+def test_groups_that_hold_a_class_alone_cannot_be_split_off(tmp_path):
     rows = [{"text": f"t{i}", "label": "ab"[i // 20], "author": str(i // 20)} for i in range(40)]
     with pytest.raises(DataError, match="2 groups are too few"):
         load_data(DataSpec(source=lines(tmp_path / "x.jsonl", rows), group="author"))
@@ -104,7 +104,7 @@ def test_the_groups_column_is_no_text_unless_it_is_one_of_a_pair(tmp_path):
 
 @pytest.mark.parametrize(
     ("group", "says"),
-    [("authr", "unknown column 'authr', did you mean author"), ("label", "'label' cannot be two things")],
+    [("authr", "unknown column 'authr', did you mean author"), ("label", "'label' cannot have two roles")],
 )
 def test_a_column_that_cannot_be_the_group_is_refused(tmp_path, group, says):
     with pytest.raises(DataError, match=says):

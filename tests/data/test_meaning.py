@@ -69,8 +69,8 @@ def test_columns_that_cannot_be_told_are_asked_for(names, option):
     assert ", ".join(names) in caught.value.message
 
 
-def test_one_column_is_not_two_things():
-    with pytest.raises(DataError, match="two things"):
+def test_one_column_has_not_two_roles():
+    with pytest.raises(DataError, match="two roles"):
         find_columns(table("text", "label"), text="label", label="label")
 
 
@@ -144,11 +144,11 @@ def test_a_cell_becomes_a_target(task, cell, names, target):
         (SINGLE, "  ", (), "no label"),
         (SINGLE, -1, ("a", "b"), "no label"),
         (SINGLE, 2, ("a", "b"), "no name"),
-        (SINGLE, ["a", "b"], (), "2 labels where one belongs"),
-        (SINGLE, {"a": 1}, (), "no text or number"),
+        (SINGLE, ["a", "b"], (), "2 labels instead of one"),
+        (SINGLE, {"a": 1}, (), "not a text or a number"),
         (MULTI, "|", (), "no label"),
-        (MULTI, [None], (), "no text or number"),
-        (MULTI, [["a"]], (), "no text or number"),
+        (MULTI, [None], (), "not a text or a number"),
+        (MULTI, [["a"]], (), "not a text or a number"),
         (REGRESSION, "high", (), "'high' is not a finite number"),
         (REGRESSION, float("inf"), (), "not a finite number"),
         (REGRESSION, "1,000", (), "not a finite number"),
@@ -161,7 +161,7 @@ def test_a_cell_without_a_target_says_why(task, cell, names, reason):
 
 
 def test_a_bare_label_among_lists_is_a_bad_row():
-    with pytest.raises(CellError, match="no list, as other rows hold"):
+    with pytest.raises(CellError, match="not a list, as in other rows"):
         Reading(MULTI, "", lists=True).target("a")
 
 
@@ -183,7 +183,7 @@ BAD = {
     "null label": ({"text": "x", "label": None}, "no label"),
     "missing label": ({"text": "x"}, "no label"),
     "blank label": ({"text": "x", "label": ""}, "no label"),
-    "object for label": ({"text": "x", "label": {}}, "no text or number"),
+    "object for label": ({"text": "x", "label": {}}, "not a text or a number"),
 }
 
 

@@ -75,12 +75,12 @@ texts = st.lists(st.tuples(st.integers(0, 25), st.sampled_from("abc")), min_size
 def test_carving_keeps_equal_texts_together_and_every_class_behind(rows, size, seed):
     split = split_of([f"t{text}" for text, _ in rows], [label for _, label in rows])
     try:
-        kept, carved = split_off(split, size, SINGLE, seed, name="test", where="x")
+        kept, taken = split_off(split, size, SINGLE, seed, name="test", where="x")
     except DataError:
         return
-    assert sorted(kept + carved) == list(range(len(rows)))
-    assert not {split.rows[i] for i in kept} & {split.rows[i] for i in carved}
-    assert carved
+    assert sorted(kept + taken) == list(range(len(rows)))
+    assert not {split.rows[i] for i in kept} & {split.rows[i] for i in taken}
+    assert taken
     once = {label for label, count in Counter(split.targets).items() if count == 1}
     assert once <= {split.targets[i] for i in kept}
 
@@ -101,17 +101,17 @@ def test_a_class_of_equal_texts_stays_whole(tmp_path):
 
 def test_regression_parts_span_the_range():
     values = [float(i) for i in range(200)]
-    _, carved = split_off(split_of([f"t{i}" for i in range(200)], values), 20, REGRESSION, 0, name="test", where="x")
-    assert Counter(int(values[i] // 20) for i in carved) == dict.fromkeys(range(10), 2)
+    _, taken = split_off(split_of([f"t{i}" for i in range(200)], values), 20, REGRESSION, 0, name="test", where="x")
+    assert Counter(int(values[i] // 20) for i in taken) == dict.fromkeys(range(10), 2)
 
 
 def test_rare_labels_of_multi_label_rows_reach_every_part():
-    """Whole label sets are often unique: strata of them would leave nothing to carve."""
+    """Whole label sets are often unique: strata of them would leave nothing to split off."""
     targets = [tuple(sorted({"common", f"x{i % 7}", f"y{i % 11}"})) + (("rare",) if i < 20 else ()) for i in range(300)]
     split = split_of([f"t{i}" for i in range(300)], [tuple(sorted(each)) for each in targets])
-    _, carved = split_off(split, 30, MULTI, 0, name="test", where="x")
-    assert len(carved) == 30
-    assert sum("rare" in split.targets[i] for i in carved) == 2
+    _, taken = split_off(split, 30, MULTI, 0, name="test", where="x")
+    assert len(taken) == 30
+    assert sum("rare" in split.targets[i] for i in taken) == 2
 
 
 def test_too_few_rows_to_split_are_refused(tmp_path):
@@ -126,7 +126,7 @@ def folder(path: Path, **parts) -> str:
     return str(path)
 
 
-def test_missing_validation_is_carved_from_train_and_never_from_test(tmp_path):
+def test_missing_validation_is_split_off_from_train_and_never_from_test(tmp_path):
     source = folder(tmp_path / "d", train=sorted_by_class(200), test=sorted_by_class(80, start=500))
     splits = load_data(DataSpec(source=source))
     assert (splits.counts.train, splits.counts.validation, splits.counts.test) == (180, 20, 80)
@@ -140,7 +140,7 @@ def test_without_a_test_part_validation_is_the_test_and_this_is_said(tmp_path):
     splits = load_data(DataSpec(source=source))
     assert splits.test.ids == tuple(f"dev:{i}" for i in range(80))
     assert all(id_.startswith("train:") for id_ in splits.validation.ids)
-    assert any("validation is the test" in note for note in splits.audit.notes)
+    assert any("validation is used as test" in note for note in splits.audit.notes)
 
 
 def test_extra_files_stand_for_validation_and_test(tmp_path):
@@ -154,7 +154,7 @@ def test_extra_files_stand_for_validation_and_test(tmp_path):
     assert (only.counts.train, only.counts.validation, only.counts.test) == (90, 30, 10)
 
 
-def test_n_training_rows_remain_after_validation_is_carved(tmp_path):
+def test_n_training_rows_remain_after_validation_is_split_off(tmp_path):
     source = folder(tmp_path / "d", train=sorted_by_class(2000), test=sorted_by_class(400, start=5000))
     splits = load_data(DataSpec(source=source, train_rows=100, test_rows=40))
     assert (splits.counts.train, splits.counts.validation, splits.counts.test) == (100, 200, 40)
@@ -188,8 +188,8 @@ def test_the_audit_counts_leaks_duplicates_conflicts_and_unseen_labels():
     assert (found.leaked_test_rows, found.leaked_ids, found.leaked_validation_rows) == (1, ("test:0",), 1)
     assert (found.duplicate_train_rows, found.conflicting_rows) == (2, 2)
     assert found.unseen_labels == {"z": 2}
-    carved = audit(train, validation, test, validation_from_train=True)
-    assert carved.leaked_ids == ("test:0", "test:1")
+    split_off_first = audit(train, validation, test, validation_from_train=True)
+    assert split_off_first.leaked_ids == ("test:0", "test:1")
 
 
 def test_a_pair_leaks_only_as_a_pair():

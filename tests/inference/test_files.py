@@ -20,8 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from liftune.data.readers.formats import read_file
-from liftune.data.readers.streams import open_stream
+from liftune.data.readers.formats import open_stream, read_file
 from liftune.errors import DataError, SpecError
 from liftune.inference import files as bulk
 from liftune.inference.files import iter_predictions, predict_file
@@ -92,7 +91,7 @@ def test_a_table_with_ragged_lines_and_empty_cells(tmp_path: Path) -> None:
     "name", ["in.csv", "in.tsv", "in.jsonl", "in.json", "in.parquet", "in.csv.gz", "in.parquet.gz"]
 )
 def test_what_is_streamed_is_what_is_read_at_once(name: str, tmp_path: Path) -> None:
-    """BOM, separators, quotes and gzip are those of formats.py."""
+    """A table is a stream, collected: BOM, separators, quotes and gzip are treated alike."""
     data = {
         "in.csv": b'sep=;\nid;text\n1;"a;b"\n2;"c\r\nd"\n',
         "in.tsv": b'id\ttext\n1\t"unbalanced\n2\tplain\n',

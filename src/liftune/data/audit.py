@@ -1,7 +1,8 @@
-"""What the rows say of themselves before any model sees them: repeats, conflicts, leaks, labels that train lacks.
+"""What can be seen in the rows before any model: duplicates, conflicts, leaks, labels that train lacks.
 
-In: the parts of a run.  Out: an Audit.  Not here: rows that cannot be read (examples.py), how alike two texts are
-(near.py), likely mislabels (evidence/noise.py).
+In: the parts of a run.  Out: an Audit.
+Not here: rows that cannot be read (examples.py), how similar two texts are (near_duplicates.py), likely label errors
+(diagnostics/label_errors.py).
 """
 
 from __future__ import annotations
@@ -33,35 +34,35 @@ def audit(
     near_duplicates: float = 0.0,
     group: str | None = None,
 ) -> Audit:
-    """The audit of the rows that a run uses. Texts are compared to the letter, pairs as pairs; then by resemblance.
+    """The audit of the rows that a run uses. Texts must be equal, pairs as pairs; then near duplicates are looked for.
 
     Args:
-        validation_from_train: validation was taken from train, so that a test row in it leaks as one in train does.
-        near_duplicates: least similarity of a near duplicate (see near_duplicates.py); zero looks for none.
+        validation_from_train: validation was split off from train, so that a test row in it leaks as one in train does.
+        near_duplicates: least similarity of a near duplicate (see near_duplicates.py); 0 looks for none.
         group: the column that the rows' groups are from.
     """
     seen = set(train.rows)
     known = seen | set(validation.rows) if validation_from_train else seen
     leaked = tuple(id_ for id_, row in zip(test.ids, test.rows, strict=True) if row in known)
-    torn = conflicting(test)
-    extra: dict[str, Any] = {"near_duplicates": near_duplicates}
+    test_conflicts = conflicting(test)
+    more: dict[str, Any] = {"near_duplicates": near_duplicates}
     if near_duplicates:
-        extra |= _near(train, validation, test, near_duplicates, validation_from_train=validation_from_train)
+        more |= _near(train, validation, test, near_duplicates, validation_from_train=validation_from_train)
     if group:
-        extra |= _groups(train, validation, test, group, validation_from_train=validation_from_train)
+        more |= _groups(train, validation, test, group, validation_from_train=validation_from_train)
     return Audit(
         leaked_test_rows=len(leaked),
         leaked_validation_rows=sum(row in seen for row in validation.rows),
         duplicate_train_rows=len(train) - len(seen),
         duplicate_test_rows=len(test) - len(set(test.rows)),
         conflicting_rows=sum(conflicting(train)),
-        conflicting_test_rows=sum(torn),
-        conflicting_test_ids=tuple(id_ for id_, each in zip(test.ids, torn, strict=True) if each),
+        conflicting_test_rows=sum(test_conflicts),
+        conflicting_test_ids=tuple(id_ for id_, each in zip(test.ids, test_conflicts, strict=True) if each),
         skipped_rows=skipped_rows,
         unseen_labels=_unseen(train, validation, test),
         leaked_ids=leaked,
         notes=tuple(notes),
-        **extra,
+        **more,
     )
 
 
@@ -71,7 +72,7 @@ def labels_of(split: Split) -> set[str]:
 
 
 def fingerprint(test: Split) -> str:
-    """sha256 over the test rows' ids, texts and targets: two runs with one fingerprint answered the same questions."""
+    """sha256 over the test rows' ids, texts and targets: two runs with one fingerprint were tested on the same rows."""
     digest = hashlib.sha256()
     for each in zip(test.ids, test.rows, test.targets, strict=True):
         digest.update(json.dumps(each).encode() + b"\n")
@@ -104,14 +105,14 @@ def _unseen(train: Split, validation: Split, test: Split) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-# By resemblance -------------------------------------------------------------------------------------------------------
+# Near duplicates ------------------------------------------------------------------------------------------------------
 
 
 def _near(
     train: Split, validation: Split, test: Split, threshold: float, *, validation_from_train: bool
 ) -> dict[str, Any]:
-    """The audit's fields on near duplicates; rows that are exact ones are not counted again."""
-    from liftune.data.near_duplicates import find_near  # numpy, which listing the sources must not import
+    """The audit's fields on near duplicates; exact duplicates are not counted again."""
+    from liftune.data.near_duplicates import find_near  # numpy, which listing the sources does not need
 
     near = find_near((*train.rows, *validation.rows, *test.rows), threshold)
     ends = (len(train), len(train) + len(validation))
@@ -138,30 +139,30 @@ def _near(
 def _resembling(
     near: Near, split: Split, keys: Sequence[int], sources: dict[int, str], exact: set[Row]
 ) -> list[Resemblance]:
-    """Rows of a part that resemble a source without being one of the exact ones, each with its closest source."""
-    found = []
+    """Rows of a part that resemble a source row and equal none, each with the most similar source row."""
+    resemblances = []
     for id_, row, key in zip(split.ids, split.rows, keys, strict=True):
         if row not in exact:
             partner = next((each for each in near.around(key) if each[0] in sources), None)
             if partner:
-                found.append(Resemblance(row=id_, other=sources[partner[0]], similarity=round(partner[1], 4)))
-    return found
+                resemblances.append(Resemblance(row=id_, other=sources[partner[0]], similarity=round(partner[1], 4)))
+    return resemblances
 
 
 def near_repeats(near: Near, rows: Sequence[Row], keys: Sequence[int]) -> list[bool]:
-    """(N,) whether a row resembles an earlier one, without repeating one to the letter."""
+    """(N,) whether a row resembles an earlier one and equals none."""
     texts: set[Row] = set()
     seen: set[int] = set()
-    found = []
+    repeats = []
     for row, key in zip(rows, keys, strict=True):
-        found.append(row not in texts and any(each in seen for each, _ in near.around(key)))
+        repeats.append(row not in texts and any(each in seen for each, _ in near.around(key)))
         texts.add(row)
         seen.add(key)
-    return found
+    return repeats
 
 
 def _near_conflicting(near: Near, train: Split, keys: Sequence[int]) -> int:
-    """Train rows that resemble one with another target. Numbers are no labels: two readers' may differ."""
+    """Train rows that resemble one with another target. Numbers are not compared: two annotators' may differ."""
     if any(isinstance(target, float) for target in train.targets):
         return 0
     targets: dict[int, set[Target]] = defaultdict(set)

@@ -1,9 +1,10 @@
-"""The data without the rows that mislead: which go, why, and the rest written so that `liftune tune` reads it again.
+"""A cleaned copy of the data: which rows are dropped and why, and the rest in a form that `liftune tune` can read.
 
 In: the parts as they were read, what to drop beyond the default.  Out: lines for files, and a Cleaned that counts.
-Not here: writing them (examine.py), finding suspects (evidence/noise.py), how alike two rows are (near.py).
+Not here: writing them (workflows/inspect.py), finding likely label errors (diagnostics/label_errors.py), how similar
+two rows are (near_duplicates.py).
 
-What leaks is dropped from train, never from test: test speaks of the use that is meant, and stays as it is.
+A row that leaks is dropped from train, never from test: test stands for the intended use, and is left unchanged.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from liftune.errors import DataError, SpecError, choose
 from liftune.records.base import Record
 from liftune.types import Row, Target
 
-#: What is dropped only on request -> what that means.
+#: Rows that are dropped only on request: name -> which they are.
 DROPS = {
     "near": "train rows that resemble a row of test or validation, or an earlier train row of the same label",
     "suspects": "train rows whose label is likely wrong",
 }
-#: Where a row of each part may not also stand: the part that stays.
+#: Part -> the parts whose rows must not also be in it.
 _GUARDS = {"train": ("test", "validation"), "validation": ("test",)}
 
 
@@ -69,16 +70,16 @@ def check_drops(names: Iterable[str]) -> frozenset[str]:
 
 
 def check_target(out: str, sources: Collection[str]) -> Path:
-    """Where the cleaned data go: a .jsonl file, or a folder that is new or empty.
+    """Where to write the cleaned data: a .jsonl file, or a folder that is new or empty.
 
     Raises:
-        SpecError: another kind of file, a folder that holds something, or the data themselves.
+        SpecError: another kind of file, a folder that is not empty, or the input itself.
     """
     path = Path(out).expanduser()
     hint = "name a new folder, or a file that ends in .jsonl"
     if path.suffix == ".jsonl" and not path.is_dir():
         if any(path.exists() and Path(each).exists() and path.samefile(each) for each in sources):
-            raise SpecError(f"{out} is the data themselves", where="--out", hint=hint)
+            raise SpecError(f"{out} is the input itself", where="--out", hint=hint)
         return path
     if path.suffix and not path.is_dir():
         raise SpecError(f"{out} is neither a folder nor a .jsonl file", where="--out", hint=hint)
@@ -90,37 +91,37 @@ def check_target(out: str, sources: Collection[str]) -> Path:
 def find_dropped(
     examples: Mapping[str, Examples], *, near: float = 0.0, suspects: Collection[str] = ()
 ) -> dict[str, list[Dropped]]:
-    """Part -> its rows to leave out, in their order; every row for the first reason that holds.
+    """Part -> its rows to leave out, in order; each for the first reason that applies.
 
     Args:
-        near: least similarity of a near duplicate to drop; zero drops none.
+        near: least similarity of a near duplicate to drop; 0 drops none.
         suspects: ids of rows to drop for their labels.
     """
     splits = {role: each.split for role, each in examples.items()}
-    alike = _Alike(splits, near) if near else None
-    found = {}
+    similar = _NearDuplicates(splits, near) if near else None
+    dropped = {}
     for role, each in examples.items():
         bad = [Dropped(split=role, row=fault.position + 1, reason=fault.reason) for fault in each.faults]
-        verdicts = _verdicts(role, splits, alike, suspects)
+        reasons = _reasons(role, splits, similar, suspects)
         others = [
             Dropped(split=role, row=_position(id_) + 1, reason=reason, like=like, text=row, target=target)
             for id_, row, target, (reason, like) in zip(
-                each.split.ids, each.split.rows, each.split.targets, verdicts, strict=True
+                each.split.ids, each.split.rows, each.split.targets, reasons, strict=True
             )
             if reason
         ]
-        found[role] = sorted(bad + others, key=lambda one: one.row)
-    return found
+        dropped[role] = sorted(bad + others, key=lambda one: one.row)
+    return dropped
 
 
 def _position(id_: str) -> int:
     return int(id_.rpartition(":")[2])
 
 
-def _verdicts(
-    role: str, splits: Mapping[str, Split], alike: _Alike | None, suspects: Collection[str]
+def _reasons(
+    role: str, splits: Mapping[str, Split], similar: _NearDuplicates | None, suspects: Collection[str]
 ) -> Iterator[tuple[str, str | None]]:
-    """Each row's reason to go, or "", and the row that it is like."""
+    """Why each row is dropped, or "", and the row that it repeats or resembles."""
     split = splits[role]
     guards = {
         row: (other, id_)
@@ -128,7 +129,7 @@ def _verdicts(
         if other in splits
         for id_, row in zip(splits[other].ids, splits[other].rows, strict=True)
     }
-    torn = conflicting(split)
+    conflicts = conflicting(split)
     kept: dict[Row, str] = {}
     for i, (id_, row) in enumerate(zip(split.ids, split.rows, strict=True)):
         if row in guards:
@@ -136,26 +137,26 @@ def _verdicts(
             yield f"also in {other}", like
             continue
         if role == "train":
-            if torn[i]:
+            if conflicts[i]:
                 yield "its text has more than one target", None
                 continue
             if row in kept:
                 yield "repeats a train row", kept[row]
                 continue
-        if alike and (found := alike.reason(role, i)):
-            yield found
+        if similar and (reason := similar.reason(role, i)):
+            yield reason
             continue
         if role == "train" and id_ in suspects:
             yield "its label is likely wrong", None
             continue
         kept[row] = id_
-        if alike:
-            alike.keep(role, i)
+        if similar:
+            similar.keep(role, i)
         yield "", None
 
 
-class _Alike:
-    """Resemblance across parts; knows which train rows are kept so far."""
+class _NearDuplicates:
+    """Near duplicates across parts; knows which train rows are kept so far."""
 
     def __init__(self, splits: Mapping[str, Split], threshold: float) -> None:
         self._splits = splits
@@ -180,7 +181,7 @@ class _Alike:
             self._kept.setdefault((self._key(role, i), split.targets[i]), split.ids[i])
 
     def reason(self, role: str, i: int) -> tuple[str, str] | None:
-        """Why a row goes for what it resembles, and which row that is."""
+        """Why a row is dropped as a near duplicate, and the row that it resembles."""
         around = [key for key, _ in self._near.around(self._key(role, i))]
         for other in _GUARDS.get(role, ()):
             like = next((self._of[other][key] for key in around if key in self._of.get(other, {})), None)
@@ -197,17 +198,18 @@ class _Alike:
 def split_clean_and_dropped(
     out: Path, examples: Mapping[str, Examples], columns: Columns, dropped: Mapping[str, Sequence[Dropped]]
 ) -> tuple[Cleaned, dict[Path, list[dict[str, Any]]]]:
-    """The kept rows with all their columns, and beside them the list of what was left out: what to write where.
+    """The kept rows with all their columns, and the list of what was left out: what to write where.
 
-    A folder gets a file a part. One file holds all parts, told apart by the column `split`, which `liftune tune` reads;
+    A folder gets one file per part. A single file holds all parts, with a column `split` that `liftune tune` reads;
     data of one part need none.
 
     Raises:
         DataError: nothing is left of a part.
     """
-    gone = {role: {one.row for one in each} for role, each in dropped.items()}
+    left_out = {role: {one.row for one in each} for role, each in dropped.items()}
     kept = {
-        role: [line for row, line in _lines(each, columns) if row not in gone[role]] for role, each in examples.items()
+        role: [line for row, line in _lines(each, columns) if row not in left_out[role]]
+        for role, each in examples.items()
     }
     for role, lines in kept.items():
         if not lines:
@@ -233,7 +235,7 @@ def split_clean_and_dropped(
 
 
 def _lines(examples: Examples, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each usable row: its 1-based position, and its cells by column, its text and target as they were understood."""
+    """Each usable row: its 1-based position, and its cells by column, its text and target as liftune reads them."""
     table = examples.table
     used = (columns.text, columns.text_pair, columns.label)
     others = {name: table.read(name) for name in table.columns if name not in used}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from liftune.data.readers.table import Table
 from liftune.errors import DataError, choose
 
-#: Names that public data sets give the columns of a pair, the most telling first.
+#: Names that public data sets give the columns of a pair, the most specific first.
 PAIRS = (
     ("text", "text_pair"),
     ("sentence1", "sentence2"),
@@ -99,13 +99,13 @@ def find_columns(
     label: str | None = None,
     group: str | None = None,
 ) -> Columns:
-    """The columns asked for; the rest by convention, case aside; a last one by being the only one left.
+    """The named columns; the others by convention, ignoring case; the last by being the only one left.
 
-    A pair is recognised by the names in PAIRS; naming `text` alone asks for that one column. The group's column is no
-    label, and a text only where it is one of a pair or named as one too.
+    A pair is recognised by the names in PAIRS; naming `text` alone selects that one column. The group's column is no
+    label, and is a text only if it is one of a pair or is named as one too.
 
     Raises:
-        DataError: a named column is not there, or none can be told to be the text or the label.
+        DataError: a named column is missing, or it is unclear which is the text or the label.
     """
     names = table.columns
     label = _asked(table, label, _NAME_ONE + "--label") if label else None
@@ -128,7 +128,7 @@ def find_columns(
         )
     if label in (text, text_pair, group) or text == text_pair:
         raise DataError(
-            f"column {label if label in (text, text_pair, group) else text!r} cannot be two things at once",
+            f"column {label if label in (text, text_pair, group) else text!r} cannot have two roles",
             where=table.where,
             hint="name different columns with --text, --text-pair, --label and --group",
         )
@@ -144,12 +144,12 @@ def find_texts(
     group: str | None = None,
     lone: bool = True,
 ) -> tuple[str | None, str | None]:
-    """The text column and the second one of a pair; None where convention does not tell.
+    """The text column and the second one of a pair; None if no convention applies.
 
     Args:
-        taken: the label's column, which is no text.
-        group: the group's column, which may be one of a pair, but is not guessed to be a text by itself.
-        lone: whether a column that stands alone is the text, whatever its name: for files that hold only texts.
+        taken: the label's column, which is not a text.
+        group: the group's column, which may be one of a pair, but is not taken as a text by itself.
+        lone: whether a single column is the text, whatever its name: for files that hold only texts.
     """
     left = [name for name in table.columns if name != taken]
     if text or text_pair:
@@ -157,18 +157,18 @@ def find_texts(
         text_pair = _asked(table, text_pair, _NAME_ONE + "--text-pair") if text_pair else None
         return text or _known(TEXTS, [name for name in left if name not in (text_pair, group)]), text_pair
     for first, second in PAIRS:
-        found, partner = _known((first,), left), _known((second,), left)
-        if found and partner:
-            return found, partner
+        one, other = _known((first,), left), _known((second,), left)
+        if one and other:
+            return one, other
     left = [name for name in left if name != group]
     return _known(TEXTS, left) or (left[0] if lone and len(left) == 1 else None), None
 
 
 def same_columns(table: Table, columns: Columns, role: str) -> Columns:
-    """The columns found in train, as the part of another role writes them (case aside).
+    """The columns of train, as another part spells them (ignoring case).
 
     Raises:
-        DataError: one is not there.
+        DataError: one is missing.
     """
     hint = f"give {role} the columns of train, or leave it out with --split {role}="
     return Columns(
@@ -182,11 +182,11 @@ def same_columns(table: Table, columns: Columns, role: str) -> Columns:
 def _asked(table: Table, name: str, hint: str) -> str:
     if name in table.columns:
         return name
-    found = _known((name,), table.columns)
-    if found is None:
+    column = _known((name,), table.columns)
+    if column is None:
         hint = f"{hint}; the columns are: {', '.join(table.columns)}"
         return choose(name, table.columns, "column", table.where, error=DataError, hint=hint)
-    return found
+    return column
 
 
 def _known(conventions: Sequence[str], names: Iterable[str]) -> str | None:

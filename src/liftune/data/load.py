@@ -1,7 +1,7 @@
-"""The story of the data room: read, recognise, refuse or drop bad rows, complete the parts, sample, audit.
+"""Loading data, from top to bottom: read, recognise, refuse or drop bad rows, complete the parts, sample, audit.
 
-In: a DataSpec.  Out: Splits, ready for a run; or Loaded, which also says how they came about, for `inspect`.
-Not here: each step (sources.py, roles.py, columns.py, targets.py, examples.py, splits.py, audit.py).
+In: a DataSpec.  Out: Splits, ready for a run; or LoadedData, which also says how they were made, for `inspect`.
+Not here: each step (readers/, split_roles.py, columns.py, targets.py, examples.py, sampling.py, audit.py).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from liftune.tasks import TaskKind, task_of
 if TYPE_CHECKING:
     from liftune.data.folds import Folds
 
-#: Share of the rows that each part split off takes, and the most that a validation part takes so: it is scored after
-#: every epoch, and beyond that many rows it chooses the epoch no better.
+#: Share of the rows that is split off for each missing part, and the most rows of a validation part that is split off:
+#: it is scored after every epoch, and more rows would not choose the epoch better.
 VALIDATION_SHARE = 0.1
 MOST_SPLIT_OFF_VALIDATION = 2_000
-#: With --train-rows N, a validation part split off is at most a fourth of N, but not fewer than this.
+#: With --train-rows N, a validation part that is split off is at most a fourth of N, but not fewer than this.
 LEAST_CAPPED_VALIDATION = 200
 _NAMED_BAD_ROWS = 5
 
 
 @dataclass(frozen=True)
 class LoadedData:
-    """Splits, and what was met on the way to them."""
+    """Splits, and how they were made."""
 
     splits: Splits
     columns: Columns
@@ -47,12 +47,12 @@ class LoadedData:
     sources: dict[str, str]
     """Role -> where its rows come from."""
     examples: dict[str, Examples]
-    """Role -> all that was read of it, before anything was split off or sampled."""
+    """Role -> all of its rows, before anything was split off or sampled."""
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """Train, validation and test once each is there."""
+    """Train, validation and test, none missing."""
 
     train: Split
     validation: Split
@@ -88,7 +88,7 @@ def load_folds(spec: DataSpec, count: int, rows: BecomesSplits | None = None) ->
     given = [option for option, value in (("--test", spec.test), ("--test-rows", spec.test_rows)) if value]
     if given:
         raise SpecError(
-            "every row is answered out of fold: no test rows are set aside",
+            "with --folds every row is tested out of fold: there are no separate test rows",
             where=f"--folds with {' and '.join(given)}",
             hint="leave one of them out",
         )
@@ -112,7 +112,7 @@ def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
 
 
 def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> LoadedData:
-    """As `load_data`, with what was met on the way; a single class is no error.
+    """As `load_data`, with how the parts were made; one class alone is accepted.
 
     Args:
         in_one: all parts of the source become train, and none is split off.
@@ -123,8 +123,8 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
     reading = _reading(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
-    splits_of = {role: each.split for role, each in examples.items()}
-    parts = _in_one(splits_of) if in_one else _complete(splits_of, reading.task, spec, tables["train"].where)
+    by_role = {role: each.split for role, each in examples.items()}
+    parts = _in_one(by_role) if in_one else _complete(by_role, reading.task, spec, tables["train"].where)
     splits = _sampled(
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
@@ -135,7 +135,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
 def _examples(
     tables: Mapping[str, Table], columns: Columns, reading: Reading, *, skip_bad_rows: bool
 ) -> dict[str, Examples]:
-    """Every part's usable rows; bad rows are refused unless skipped, a part without any usable row always."""
+    """Every part's usable rows. Refuses bad rows unless they are skipped, and a part without any usable row."""
     examples = {
         role: read_examples(table, same_columns(table, columns, role), reading) for role, table in tables.items()
     }
@@ -186,7 +186,7 @@ def _withheld(table: Table, label: str) -> bool:
 
 
 def _refusal(examples: Mapping[str, Examples]) -> DataError:
-    """One error for every row that cannot be used: the first few named, the first one placed."""
+    """One error for all rows that cannot be used: it lists the first few; its place is the first one."""
     bad = [(*each.table.origin(fault.position), fault) for each in examples.values() for fault in each.faults]
     table, position, fault = bad[0]
     if len(bad) == 1:
@@ -199,13 +199,13 @@ def _refusal(examples: Mapping[str, Examples]) -> DataError:
 
 
 def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where: str) -> _Parts:
-    """Fill the roles that the data leave open, from train alone."""
+    """Add the parts that the data lack, from train alone."""
     train, validation, test = splits["train"], splits.get("validation"), splits.get("test")
     notes: tuple[str, ...] = ()
     if test is None and validation is not None and spec.validation is None:
         test, validation = validation, None
-        notes += ("no test part: validation is the test, and a new validation part was split off from train",)
-    # Sizes are shares of all rows, so that one file makes 80, 10 and 10 per cent.
+        notes += ("no test part: validation is used as test, and a new validation part was split off from train",)
+    # Sizes are shares of all rows, so that one file gives 80%, 10% and 10%.
     share = round(VALIDATION_SHARE * len(train))
     if test is None:
         kept, taken = split_off(train, max(1, share), task, spec.seed, name="test", where=where)
@@ -226,7 +226,7 @@ def _in_one(splits: Mapping[str, Split]) -> _Parts:
         if role in splits:
             rows = rows.joined(splits[role])
     nothing = rows.take([])
-    notes = (f"rows of {', '.join(splits)} together: each is answered out of fold",) if len(splits) > 1 else ()
+    notes = (f"rows of {', '.join(splits)} together: each is tested out of fold",) if len(splits) > 1 else ()
     return _Parts(rows, nothing, nothing, validation_from_train=False, notes=notes)
 
 
@@ -282,7 +282,7 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
 
 
 def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSplits | None = None) -> Splits:
-    """Only rows to score a model on: the test part, else validation, else all rows of a source that is one part.
+    """Only rows to evaluate a model on: the test part, else validation, else all rows of a source that is one part.
 
     Args:
         task: what the model does; None recognises it from the labels.

@@ -1,11 +1,11 @@
 """Near duplicates: rows that differ by a word, a letter, casing or punctuation.
 
-In: rows, a threshold.  Out: Near: each row's key, and the links between keys that resemble each other.
+In: rows, a threshold.  Out: Near: each row's key, and the links between similar keys.
 Not here: what a near duplicate means for train and test (audit.py).
 
-Two texts are as similar as the larger of two Jaccard indices says: that of their words, and, for short texts, that of
-their character trigrams, which forgives a letter within a word and needs no spaces. Candidates come from MinHash and
-banding, and each is then computed exactly, so that no reported pair lies below the threshold.
+The similarity of two texts is the larger of two Jaccard indices: that of their words, and, for short texts, that of
+their character trigrams, which tolerates a different letter within a word and needs no spaces. Candidates come from
+MinHash and banding; the similarity of each is then computed exactly, so that no reported pair is below the threshold.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from liftune.types import Row
 Ints = NDArray[np.int64]
 Words64 = NDArray[np.uint64]
 
-#: Words, and pictures: a smile is often all that tells two tweets apart. Signs of scripts without spaces are words.
+#: Words, and emoji: often the only difference between two tweets. Each character of a script without spaces is one.
 _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[\u2190-\u2bff\U0001f000-\U0001faff]"
 )
-#: Texts of more characters are compared by words alone: a letter changes little in them.
+#: Texts of more characters are compared by words alone: one letter changes little in them.
 _MOST_CHARACTERS = 300
 #: Hash functions of a signature.
 _FUNCTIONS = 128
-#: A pair just at the threshold becomes a candidate with this probability at least; above it, sooner.
+#: A pair just at the threshold becomes a candidate with at least this probability; above it, with a higher one.
 _RECALL = 0.99
-#: In a bucket of more rows than this, each is compared with the first few and the next few only: in so large a cluster
-#: one partner is enough.
+#: In a bucket of more rows than this, each is compared with the first few and the next few only: in so large a
+#: cluster one partner is enough.
 _LARGE_BUCKET, _FEW = 32, 8
-#: Shingles hashed at once, so that they stay in the processor's cache; pairs compared at once.
+#: Shingles hashed at once, so that they stay in the CPU's cache; pairs compared at once.
 _CHUNK, _PAIRS = 2**16, 2**18
 
 Key = tuple[str, ...]
@@ -46,11 +46,11 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Near:
-    """Which rows resemble which.
+    """Which rows are near duplicates of which.
 
     Args:
-        keys: (N,) rows of one key are equal but for casing, punctuation and spaces.
-        links: key -> (another key, similarity), at least as similar as the threshold; both ways.
+        keys: (N,) rows of one key are equal except for case, punctuation and spaces.
+        links: key -> (another key, similarity of at least the threshold); in both directions.
         threshold: of the search.
     """
 
@@ -65,7 +65,7 @@ class Near:
 
 
 def find_near(rows: Sequence[Row], threshold: float) -> Near:
-    """Every pair of rows whose texts resemble each other; pairs of texts resemble each other where both sides do.
+    """Every pair of rows with similar texts; pairs of texts are similar if both sides are.
 
     Args:
         threshold: least similarity, in (0, 1].
@@ -75,21 +75,21 @@ def find_near(rows: Sequence[Row], threshold: float) -> Near:
     index: dict[Key, int] = {}
     keys = np.array([index.setdefault(_key(row), len(index)) for row in rows], dtype=np.int64)
     distinct = list(index)
-    found: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    similar: dict[int, list[tuple[int, float]]] = defaultdict(list)
     candidates: set[tuple[int, int]] = set()
     for members, shingles, starts in (_words(distinct), _trigrams(distinct)):
         candidates.update(_candidates(members, _signatures(shingles, starts), threshold))
     for first, second in sorted(candidates):
         similarity = _similarity(distinct[first], distinct[second])
         if similarity >= threshold:
-            found[first].append((second, similarity))
-            found[second].append((first, similarity))
-    links = {key: tuple(sorted(each, key=lambda link: (-link[1], link[0]))) for key, each in found.items()}
+            similar[first].append((second, similarity))
+            similar[second].append((first, similarity))
+    links = {key: tuple(sorted(each, key=lambda link: (-link[1], link[0]))) for key, each in similar.items()}
     return Near(keys, links, threshold)
 
 
 def similarity(a: Row, b: Row) -> float:
-    """How alike two rows are, 0 to 1.
+    """Similarity of two rows, 0 to 1.
 
     >>> similarity("What a great film!", "what a GREAT film")
     1.0
@@ -102,7 +102,7 @@ def similarity(a: Row, b: Row) -> float:
 
 
 def _key(row: Row) -> Key:
-    """Each side's words, case and punctuation aside; a text without words stands for itself."""
+    """Each side's words without case and punctuation; a text without words is its own key."""
     return tuple(_plain(text) for text in ((row,) if isinstance(row, str) else row))
 
 
@@ -112,14 +112,14 @@ def _plain(text: str) -> str:
 
 
 def _similarity(a: Key, b: Key) -> float:
-    return min(_alike(x, y) for x, y in zip(a, b, strict=True))
+    return min(_text_similarity(x, y) for x, y in zip(a, b, strict=True))
 
 
-def _alike(a: str, b: str) -> float:
+def _text_similarity(a: str, b: str) -> float:
     words = _jaccard(set(a.split(" ")), set(b.split(" ")))
     if words == 1.0 or max(len(a), len(b)) > _MOST_CHARACTERS:
         return words
-    return max(words, _jaccard(_cut(a), _cut(b)))
+    return max(words, _jaccard(_trigrams_of(a), _trigrams_of(b)))
 
 
 def _jaccard(a: set[str], b: set[str]) -> float:
@@ -127,16 +127,16 @@ def _jaccard(a: set[str], b: set[str]) -> float:
     return shared / (len(a) + len(b) - shared)
 
 
-def _cut(text: str) -> set[str]:
+def _trigrams_of(text: str) -> set[str]:
     padded = f" {text} "
     return {padded[i : i + 3] for i in range(len(padded) - 2)}
 
 
-# Shingles: each row's members as hashed numbers, one row after the other ----------------------------------------------
+# Shingles: each row's words or trigrams as hashed numbers, one row after the other ------------------------------------
 
 
 def _words(keys: Sequence[Key]) -> tuple[Ints, Words64, Ints]:
-    """(M,) the keys taken, their words as numbers end to end, and where each key's begin."""
+    """(M,) positions of the keys, their words as numbers end to end, and where each key's begin."""
     vocabulary: dict[tuple[int, str], int] = {}
     numbers: list[int] = []
     starts = []
@@ -148,18 +148,18 @@ def _words(keys: Sequence[Key]) -> tuple[Ints, Words64, Ints]:
 
 
 def _trigrams(keys: Sequence[Key]) -> tuple[Ints, Words64, Ints]:
-    """The same of the short texts' character trigrams."""
+    """The same for the character trigrams of short texts."""
     members = [i for i, key in enumerate(keys) if max(map(len, key)) <= _MOST_CHARACTERS]
     texts = [f" {text} " for i in members for text in keys[i]]
     if not texts:
         return np.array([], dtype=np.int64), np.array([], dtype=np.uint64), np.array([], dtype=np.int64)
     sides = len(keys[members[0]])
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    signs = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    # A sign has 21 bits, so that three of them and the side fit one number: nothing collides.
-    codes = signs[:-2] | signs[1:-1] << np.uint64(21) | signs[2:] << np.uint64(42)
+    characters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    # A character has 21 bits, so that three of them and the side fit one number: nothing collides.
+    codes = characters[:-2] | characters[1:-1] << np.uint64(21) | characters[2:] << np.uint64(42)
     ends = np.cumsum(lengths)
-    inside = np.ones(len(signs), dtype=bool)
+    inside = np.ones(len(characters), dtype=bool)
     inside[ends - 1] = inside[ends - 2] = False
     codes |= (np.repeat(np.arange(len(texts)) % sides, lengths)[:-2].astype(np.uint64)) << np.uint64(63)
     counts = (lengths - 2).reshape(-1, sides).sum(axis=1)
@@ -167,7 +167,7 @@ def _trigrams(keys: Sequence[Key]) -> tuple[Ints, Words64, Ints]:
 
 
 def _mixed(numbers: Words64) -> Words64:
-    """Numbers spread evenly over 64 bits, always in the same way. Source: splitmix64, Steele et al. (2014)."""
+    """Numbers spread evenly over 64 bits, deterministically. Source: splitmix64, Steele et al. (2014)."""
     mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
@@ -187,18 +187,18 @@ def _signatures(shingles: Words64, starts: Ints) -> NDArray[np.uint32]:
     row = 0
     while row < len(starts):
         stop = max(row + 1, int(np.searchsorted(ends, starts[row] + _CHUNK, side="right")))
-        piece, begins = shingles[starts[row] : ends[stop - 1]], starts[row:stop] - starts[row]
+        chunk, begins = shingles[starts[row] : ends[stop - 1]], starts[row:stop] - starts[row]
         for i in range(_FUNCTIONS):
-            hashed = (piece * factors[i] + terms[i]) >> np.uint64(32)
+            hashed = (chunk * factors[i] + terms[i]) >> np.uint64(32)
             least[row:stop, i] = np.minimum.reduceat(hashed, begins)
         row = stop
     return least
 
 
 def _candidates(members: Ints, signatures: NDArray[np.uint32], threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs that share a band and whose signatures agree about as often as the threshold asks; some more than once."""
+    """Pairs that share a band and whose signatures agree about as often as the threshold requires, some repeatedly."""
     size = _band_size(threshold)
-    # The share of agreeing functions scatters around the similarity: three deviations below are let pass.
+    # The share of agreeing functions varies around the similarity: up to three standard deviations below are accepted.
     least = threshold - 3.0 * math.sqrt(threshold * (1.0 - threshold) / _FUNCTIONS)
     for start in range(0, _FUNCTIONS - size + 1, size):
         band = np.ascontiguousarray(signatures[:, start : start + size])
@@ -210,7 +210,7 @@ def _candidates(members: Ints, signatures: NDArray[np.uint32], threshold: float)
 
 
 def _band_size(threshold: float) -> int:
-    """Functions to a band: the most with which a pair at the threshold still shares one of the bands surely enough."""
+    """Functions per band: the most with which a pair at the threshold still shares a band with probability _RECALL."""
     return max(
         size
         for size in range(1, _FUNCTIONS + 1)
@@ -233,7 +233,7 @@ def _sharing(band: NDArray[np.void]) -> tuple[Ints, Ints]:
 
 
 def _within(rows: Ints) -> Iterable[tuple[Ints, Ints]]:
-    """Pairs of one bucket: all of them, or each row with the first few and the next few."""
+    """Pairs of one bucket: all, or each row with the first few and the next few."""
     if len(rows) <= _LARGE_BUCKET:
         a, b = np.triu_indices(len(rows), 1)
         yield rows[a], rows[b]

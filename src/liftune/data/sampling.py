@@ -1,7 +1,7 @@
-"""Divide rows: split a part off train, and sample, both seeded and stratified.
+"""Dividing rows: splitting a part off from train, and sampling, both seeded and stratified.
 
 In: a Split, a size, a seed.  Out: positions in it.
-Not here: which parts a run needs (load.py).
+Not here: which parts a run needs (load.py), folds (folds.py).
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.tasks import TaskKind, task_of
 
-#: Part of the seed of every split since 0.1, in its old word (escaped, as no other line says it): a change would
-#: change every split.
-_PURPOSE = "\x63arve"
+#: Part of the seed of `split_off`, spelt as in 0.1: any other text would draw other rows.
+_SEED_TEXT = "\x63arve"
 
 
 def split_off(
@@ -24,17 +23,17 @@ def split_off(
 ) -> tuple[list[int], list[int]]:
     """Positions that stay and positions that are split off, about `size` of these, in the order of the file.
 
-    Rows of equal text (and pair) stay together, so that nothing split off was seen in what stays; so do rows of one
-    group, where there are groups. Every class keeps at least one text or group, so that a class of one row stays.
+    Rows of equal text (and pair) stay together, so that no text is on both sides; if there are groups, so do the rows
+    of one group. Every class keeps at least one text or group, so that a class of one row stays.
 
     Args:
         name: of the new part, for the seed and for messages.
-        where: the rows come from, for messages.
+        where: the file or source, for messages.
 
     Raises:
         DataError: too few rows to split off a single one.
     """
-    rng = seeded_rng(seed, f"{_PURPOSE} {name}")
+    rng = seeded_rng(seed, f"{_SEED_TEXT} {name}")
     if split.groups is not None:
         return _split_off_groups(
             split, split.groups, size, task_of(task).strata(split.targets), rng, name=name, where=where
@@ -49,15 +48,15 @@ def split_off(
         # A text of two classes is filed under the rarer one, whose last row it may be.
         groups[min((kinds[i] for i in members), key=lambda kind: sizes[kind])].append(members)
     rows = {kind: sum(map(len, each)) for kind, each in groups.items()}
-    room = {kind: rows[kind] if len(each) > 1 else 0 for kind, each in groups.items()}
+    most = {kind: rows[kind] if len(each) > 1 else 0 for kind, each in groups.items()}
     taken: list[int] = []
-    for kind, quota in _shares(rows, size, rng, most=room).items():
-        taken += _taken(groups[kind], quota, rng)
+    for kind, quota in _shares(rows, size, rng, most=most).items():
+        taken += _drawn(groups[kind], quota, rng)
     if not taken:
         taken = _smallest([each for each in groups.values() if len(each) > 1])
     if not taken:
         raise DataError(
-            f"{len(split)} rows are too few to set a {name} part aside: no class has two different texts",
+            f"{len(split)} rows are too few to split off a {name} part: no class has two different texts",
             where=where,
             hint=f"add rows, or give a {name} part of its own",
         )
@@ -82,7 +81,7 @@ def _split_off_groups(
     lacking = {kind: size * count / len(split) for kind, count in Counter(kinds).items()}
     taken: list[int] = []
 
-    def spared(unit: Sequence[int]) -> bool:
+    def can_leave(unit: Sequence[int]) -> bool:
         return all(holding[kind] > 1 for kind in {kinds[i] for i in unit})
 
     def take(unit: Sequence[int], counts: Mapping[Hashable, int]) -> None:
@@ -93,13 +92,13 @@ def _split_off_groups(
 
     for unit in units:
         counts = Counter(kinds[i] for i in unit)
-        if spared(unit) and sum(count * (count - 2 * lacking[kind]) for kind, count in counts.items()) < 0:
+        if can_leave(unit) and sum(count * (count - 2 * lacking[kind]) for kind, count in counts.items()) < 0:
             take(unit, counts)
     if not taken:
-        taken = min((unit for unit in units if spared(unit)), key=len, default=[])
+        taken = min((unit for unit in units if can_leave(unit)), key=len, default=[])
     if not taken:
         raise DataError(
-            f"{len(units)} groups are too few to set a {name} part aside: some class is in one group alone",
+            f"{len(units)} groups are too few to split off a {name} part: some class is in one group alone",
             where=where,
             hint=f"add rows of other groups, or give a {name} part of its own",
         )
@@ -108,7 +107,7 @@ def _split_off_groups(
 
 
 def connected_groups(rows: Sequence[Hashable], groups: Sequence[Hashable] | None) -> list[list[int]]:
-    """Positions that hang together by equal text or by group, over any number of steps."""
+    """Positions connected by equal text or by group, over any number of steps."""
     parent = list(range(len(rows)))
 
     def root(i: int) -> int:
@@ -118,10 +117,10 @@ def connected_groups(rows: Sequence[Hashable], groups: Sequence[Hashable] | None
         return i
 
     first: dict[Hashable, int] = {}
-    marks = [("text", row) for row in rows], [("group", group) for group in groups or ()]
-    for kind in marks:
-        for position, mark in enumerate(kind):
-            parent[root(position)] = root(first.setdefault(mark, position))
+    keys = [("text", row) for row in rows], [("group", group) for group in groups or ()]
+    for kind in keys:
+        for position, key in enumerate(kind):
+            parent[root(position)] = root(first.setdefault(key, position))
     units: dict[int, list[int]] = defaultdict(list)
     for position in range(len(rows)):
         units[root(position)].append(position)
@@ -132,7 +131,7 @@ def sample(split: Split, size: int, task: TaskKind, seed: int, *, name: str, eve
     """`size` positions in the order of the file, each class in proportion.
 
     Args:
-        every_class: keep one row of each class at least, where `size` allows it: for train.
+        every_class: keep at least one row of each class, if `size` allows it: for train.
     """
     if size >= len(split):
         return list(range(len(split)))
@@ -166,7 +165,7 @@ def _shares(
     exact = {kind: size * count / total for kind, count in counts.items()}
     shares = {kind: min(max(int(exact[kind]), least), most[kind]) for kind in counts}
     order = list(counts)
-    rng.shuffle(order)  # equal remainders: at random, not by place in the file
+    rng.shuffle(order)  # equal remainders: at random, not by position in the file
     while (short := size - sum(shares.values())) > 0:
         open_kinds = sorted(
             (kind for kind in order if shares[kind] < most[kind]), key=lambda kind: shares[kind] - exact[kind]
@@ -180,8 +179,8 @@ def _shares(
     return shares
 
 
-def _taken(groups: Sequence[list[int]], quota: int, rng: random.Random) -> list[int]:
-    """Whole groups, at random, up to `quota` rows; one group at least stays behind."""
+def _drawn(groups: Sequence[list[int]], quota: int, rng: random.Random) -> list[int]:
+    """Whole groups in random order, up to `quota` rows; at least one group stays."""
     order = list(range(len(groups)))
     rng.shuffle(order)
     taken: list[int] = []

@@ -1,7 +1,7 @@
 """Which part is train, which validation, which test.
 
-In: a source's Parts, what was asked for.  Out: a Table for each role that the data fill.
-Not here: making a part that is missing (load.py carves it).
+In: a source's Parts, what was asked for.  Out: a Table for each role that the data have.
+Not here: splitting off a part that is missing (load.py).
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from liftune.data.readers.table import Parts, Table, subset
 from liftune.errors import DataError, choose
 from liftune.spec import DataSpec
 
-#: Role -> the words in a part's name that give it that role, the plainest first.
+#: Role -> the words in a part's name that give it that role, the usual one first.
 ROLES: dict[str, tuple[str, ...]] = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev", "development"),
     "test": ("test", "testing"),
 }
 
-#: A file that stands alone may name each row's part in this column.
+#: A single file may name each row's part in this column.
 SPLIT_COLUMN = "split"
 
 
 def read_roles(spec: DataSpec) -> dict[str, Table]:
     """The tables of a source by role: always train; validation and test where the data have them.
 
-    `spec.split` names parts outright (an empty name leaves that role out); `spec.validation` and `spec.test` are files
-    that stand for a role. A part that stands alone is train, whatever it is called, unless its column `split` names the
-    part of every row.
+    `spec.split` names parts (an empty name leaves that role out); `spec.validation` and `spec.test` are files for a
+    role. A single part is train, whatever its name, unless its column `split` names the part of every row.
 
     Raises:
-        DataError: no part is train, a name that no part has, or a file that cannot be read.
+        DataError: no part is train, no part has a given name, or a file cannot be read.
     """
     parts = find_parts(spec.source)
     chosen = assign_roles(parts, spec)
@@ -70,11 +69,11 @@ def assign_roles(parts: Parts, spec: DataSpec) -> dict[str, str]:
 
 
 def _by_column(table: Table) -> dict[str, Table]:
-    """One table cut by its column `split`; whole where it has none, or where that names other things than parts."""
+    """One table divided by its column `split`; undivided if it has none, or if that names other things than parts."""
     if SPLIT_COLUMN not in table.columns:
         return {"train": table}
     words = {word: role for role, each in ROLES.items() for word in each}
-    broken = {fault.position for fault in table.faults}  # rows that cannot be read: they are named with train
+    broken = {fault.position for fault in table.faults}  # rows that cannot be read: they are reported with train
     cells = [
         "train" if i in broken else words.get(str(cell).strip().casefold())
         for i, cell in enumerate(table.read(SPLIT_COLUMN))
@@ -89,15 +88,15 @@ def _by_column(table: Table) -> dict[str, Table]:
 
 
 def _role(role: str, spec: DataSpec) -> str:
-    found = next((each for each, words in ROLES.items() if role.casefold() in words), None)
-    if found is None:
+    known = next((each for each, words in ROLES.items() if role.casefold() in words), None)
+    if known is None:
         hint = "write --split train=NAME,validation=NAME,test=NAME"
         return choose(role, ROLES, "part", spec.source, error=DataError, hint=hint)
-    return found
+    return known
 
 
 def _named(parts: Parts, name: str, spec: DataSpec) -> str:
-    """The part of that name: as the source calls it, or as the file is called."""
+    """The part of that name: that of the source, or of the file."""
     if name in parts:
         return name
     stems = [each for each in parts if name.split(".", 1)[0] == each]
@@ -108,7 +107,7 @@ def _named(parts: Parts, name: str, spec: DataSpec) -> str:
 
 
 def _recognised(names: Iterable[str], role: str, spec: DataSpec) -> str | None:
-    """The part whose name is the role's word, else the one that holds it as a word or begins with it."""
+    """The part whose name is the role's word, else the one whose name contains it as a word."""
     names = list(names)
     for word in ROLES[role]:
         plain = [name for name in names if name.casefold().split(".", 1)[0] == word]

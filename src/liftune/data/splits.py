@@ -1,6 +1,6 @@
 """Rows in memory: a Split is one part of the data, Splits is all of it, ready for a run.
 
-In: parsed rows.  Out: frozen values.  Not here: reading files (sources.py), carving (splits.py).
+In: parsed rows.  Out: frozen values.  Not here: reading files (readers/), dividing rows (sampling.py).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from liftune.types import Row, Target
 
 @dataclass(frozen=True)
 class Split:
-    """One part of the data. Row ids name where a row came from ("test:17"), so that runs can be paired."""
+    """One part of the data. Row ids say where a row came from ("test:17"), so that runs can be paired."""
 
     ids: tuple[str, ...]
     rows: tuple[Row, ...]
     targets: tuple[Target, ...]
     groups: tuple[str, ...] | None = None
-    """Each row's group (an author, a document), where `--group` names a column."""
+    """Each row's group (an author, a document), if `--group` names a column."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,7 +54,7 @@ class BecomesSplits(Protocol):
 
 @dataclass(frozen=True)
 class Splits:
-    """Train, validation and test of one data set, with what the audit found."""
+    """Train, validation and test of one data set, audited."""
 
     task: TaskKind
     labels: tuple[str, ...]

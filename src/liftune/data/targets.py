@@ -1,7 +1,7 @@
-"""What the label column holds: which task it makes, and each cell as a target.
+"""What the label column holds: which task it defines, and each cell as a target.
 
 In: cells as read.  Out: a Reading, which turns a cell into a str, a tuple of str, or a float, or says why it cannot.
-Not here: which column it is (columns.py); what a target is worth to a model (task.py).
+Not here: which column it is (columns.py); how a model encodes a target (tasks/).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Target
 
-#: Whole numbers of more values than this are measurements, not names of classes.
+#: Whole numbers with more distinct values than this are measurements, not classes.
 MOST_NUMBERED_CLASSES = 20
-#: Cells that hold a `|`, as a share, from which on it separates labels.
+#: Share of cells with a `|` from which on it separates labels.
 _SEPARATED_SHARE = 0.05
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-#: A decimal comma, as Excel writes it in most of Europe; three digits behind it may be thousands: they are refused.
+#: A decimal comma, as Excel writes it in most of Europe. Not with three digits after it: they may be thousands.
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
 class CellError(ValueError):
-    """A cell that cannot be used, with the reason, and what to do."""
+    """A cell that cannot be used: why, and what to do."""
 
     def __init__(self, reason: str, hint: str = "fix the row") -> None:
         super().__init__(reason)
@@ -40,7 +40,7 @@ class Reading:
 
     task: TaskKind
     reason: str
-    """Why this task: for the reader of `inspect`."""
+    """Why this task, as `inspect` prints it."""
     lists: bool = False
     """Multi-label: cells are lists, not text with separators."""
 
@@ -48,7 +48,7 @@ class Reading:
         """The cell's target.
 
         Args:
-            names: what the column's whole numbers stand for, where the file declares it (ClassLabel).
+            names: of the column's whole numbers, if the file declares them (ClassLabel).
 
         Raises:
             CellError: no label, or not one that fits the task.
@@ -64,10 +64,10 @@ class Reading:
 
 
 def recognise(cells: Sequence[Any], names: Sequence[str] = (), *, asked: TaskKind | None = None) -> Reading:
-    """The task that a label column makes, from its cells in train.
+    """The task that a label column defines, from its cells in train.
 
-    Lists make multi-label, and so do texts separated by `|`; decimals, and whole numbers of more than 20 values, make
-    regression; everything else names classes. `asked` overrides. It names the kinds, as what cells mean is its work.
+    Lists, and texts separated by `|`, are multi-label; decimals, and whole numbers of more than 20 values, are
+    regression; everything else is classes. `asked` overrides. It names the kinds, as what cells mean is its work.
     """
     present = [cell for cell in cells if not is_missing(cell)]
     texts = [cell for cell in present if isinstance(cell, str)]
@@ -114,7 +114,7 @@ def is_missing(cell: Any) -> bool:
 
 
 def number(cell: Any) -> float | None:
-    """The finite number that a cell holds, as a number or written out; None for anything else.
+    """The finite number that a cell holds, as a number or as text; None for anything else.
 
     >>> [number(cell) for cell in (3, "2.5", "2,5", "1,000", "nan", True)]
     [3.0, 2.5, 2.5, None, None, None]
@@ -160,13 +160,13 @@ def _label(cell: Any, names: Sequence[str]) -> str:
         # pandas writes whole numbers as 1.0 once one of their column is missing.
         whole = _WHOLE.fullmatch(cell.strip())
         return whole[1] if whole else cell.strip()
-    raise CellError(f"the label {_shown(cell)} is no text or number")
+    raise CellError(f"the label {_shown(cell)} is not a text or a number")
 
 
 def _only_label(cell: Any, names: Sequence[str]) -> str:
     if _is_list(cell):
         if len(cell) != 1:
-            raise CellError(f"{len(cell)} labels where one belongs: {_shown(list(cell))}")
+            raise CellError(f"{len(cell)} labels instead of one: {_shown(list(cell))}")
         cell = cell[0]
     return _label(cell, names)
 
@@ -174,7 +174,7 @@ def _only_label(cell: Any, names: Sequence[str]) -> str:
 def _label_set(cell: Any, names: Sequence[str], *, lists: bool) -> tuple[str, ...]:
     """Labels sorted, each once. An empty list is a row with no labels."""
     if lists and not _is_list(cell):
-        raise CellError(f"the label {_shown(cell)} is no list, as other rows hold")
+        raise CellError(f"the label {_shown(cell)} is not a list, as in other rows")
     if isinstance(cell, str):
         listed = _listed(cell)
         cell = listed if listed is not None else [piece for piece in cell.split("|") if piece.strip()]
@@ -199,7 +199,7 @@ def _listed(text: str) -> list[Any] | None:
 
 
 def _separated(texts: Sequence[str]) -> bool:
-    """Whether `|` separates labels: a fair share of cells have it, or its pieces all occur on their own too."""
+    """Whether `|` separates labels: enough cells have it, or its pieces all occur on their own too."""
     joint = [text for text in texts if "|" in text.strip().strip("|")]
     if not joint:
         return False

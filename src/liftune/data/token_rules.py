@@ -1,7 +1,7 @@
 """The rules by which a model's rows become token ids, as data: one implementation for torch and for exported bundles.
 
 In: rows, and what calls the tokenizer.  Out: ids and token types of each row.
-Not here: reading the rules off a model (models/tokenise.py), batches. This module needs no torch.
+Not here: the rules of a given model (models/tokens/encoder.py), batches (batching.py). This module needs no torch.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class TokenRules:
     """Everything but the tokenizer's own file that decides a row's ids."""
 
     max_length: int
-    """Tokens kept of each row, special ones included; of a pair the longer text gives way first."""
+    """Tokens kept of each row, special ones included; of a pair the longer text is truncated first."""
     pad: int
     unknown: int
     eos: int | None
-    """The token at whose last place the model reads (T5, BART), which a text may therefore not bring itself."""
+    """The token at whose last position the model classifies (T5, BART), which a text may therefore not contain."""
     endings: tuple[int, int]
     """How many of those the tokenizer adds to a single text, and to a pair."""
     separator: str
-    """What stands before a second text where the tokenizer would run the two into each other (GPT-2, Qwen)."""
+    """What is put before a second text if the tokenizer would not separate the two (GPT-2, Qwen)."""
     reads_types: bool
     """Whether the model reads token types."""
     splits_specials: bool = False
-    """Whether a special token that is spelt out in a text is cut as text is."""
+    """Whether a special token that is spelt out in a text is tokenized like other text."""
 
     def read(self, rows: Sequence[Row], call: Call) -> tuple[list[list[int]], list[list[int]]]:
         """Ids and types of each row; a row without a single token becomes one pad token that is attended to."""
@@ -60,7 +60,7 @@ class TokenRules:
         return first, second or None
 
     def _one_ending(self, ids: list[int], pair: bool) -> list[int]:
-        """Unmake the end-of-text tokens that the text itself spelt out: all but those that the tokenizer adds."""
+        """Replace the end-of-text tokens that the text itself spells out: all but those that the tokenizer adds."""
         added = self.endings[pair]
         if self.eos is None or ids.count(self.eos) <= added:
             return ids
@@ -69,14 +69,14 @@ class TokenRules:
         return [self.unknown if i in extra else token for i, token in enumerate(ids)]
 
     def calls(self, backend: Tokenizer) -> Call:
-        """A tokenizer.json, told to cut rows as the rules say, without padding."""
+        """A tokenizer.json, set to truncate as the rules say, without padding."""
         backend.no_padding()
         backend.enable_truncation(self.max_length, stride=0, strategy="longest_first", direction="right")
         backend.encode_special_tokens = self.splits_specials
 
         def call(first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
             texts: list[Any] = first if second is None else list(zip(first, second, strict=True))
-            found = backend.encode_batch_fast(texts)
-            return [each.ids for each in found], [each.type_ids if self.reads_types else [] for each in found]
+            encoded = backend.encode_batch_fast(texts)
+            return [each.ids for each in encoded], [each.type_ids if self.reads_types else [] for each in encoded]
 
         return call

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from liftune.data.columns import find_texts
-from liftune.data.readers.formats import extension
-from liftune.data.readers.streams import Line, Stream, open_stream, piped
+from liftune.data.readers.formats import open_stream
+from liftune.data.readers.streams import Line, Stream, piped
 from liftune.errors import DataError, SpecError
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
@@ -172,8 +172,7 @@ def _read(predictor: Predictor, source: str, *, text: str | None, text_pair: str
         return InputRows(columns, Texts("text", second, empty=True), None, lambda: piped(CHUNK, pairs=predictor.pairs))
     stream = open_stream(source)
     texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=text_pair)
-    nested = extension(source) not in (".csv", ".tsv")
-    return InputRows(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), nested)
+    return InputRows(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), stream.nested)
 
 
 class RecordBuilder:

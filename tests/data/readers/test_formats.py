@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from liftune.data import load_data
-from liftune.data.readers.formats import READERS, read_bytes, read_file
+from liftune.data.readers.formats import OPENERS, read_bytes, read_file
 from liftune.data.readers.table import Table
 from liftune.errors import DataError
 from liftune.spec import DataSpec
@@ -138,6 +138,8 @@ BROKEN = {
     "no json": ("x.jsonl", b"text,label\na,b\n", "line 1 is not JSON", "line 1"),
     "json list": ("x.json", b'[{"text": "a"}, 3]', "row 2 is a number", "x.json"),
     "broken json": ("x.json", b'[{"text": "a"},\n oops]', "not JSON", "line 2, character 2"),
+    "deep json": ("x.json", b"[" * 100_000, "not JSON that can be read", "x.json"),
+    "nothing but a byte order mark": ("x.jsonl", b"\xef\xbb\xbf\n", "no rows", "x.jsonl"),
     "unknown": ("x.md", b"hello", "unknown kind of file '.md'", "x.md"),
     "workbook": ("x.xlsx", b"PK", "unknown kind of file '.xlsx'", "x.xlsx"),
 }
@@ -160,7 +162,7 @@ def test_bad_utf_8_names_the_likely_encoding(bad, encoding):
     assert encoding in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", OPENERS)
 @pytest.mark.parametrize(
     "data", [b"\x00\x01\x02\x03", b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x1f\x8b\x08broken", b"{", b"[[", b'"']
 )

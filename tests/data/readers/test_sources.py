@@ -245,7 +245,7 @@ class TestHub:
     @pytest.mark.parametrize(
         ("error", "what", "hint"),
         [
-            (ConnectionError("Couldn't reach 'a/b' on the Hub (X)"), "nor a way to the hub", "network"),
+            (ConnectionError("Couldn't reach 'a/b' on the Hub (X)"), "the hub cannot be reached", "network"),
             (
                 FileNotFoundError("Dataset 'a/b' doesn't exist on the Hub or cannot be accessed."),
                 "no hub data set",

@@ -1,23 +1,23 @@
 """CSV and TSV as people and Excel write them: any of `,` `;` tab, `sep=` lines, quoted line breaks, unquoted TSV.
 
-In: text.  Out: a Table whose ragged lines are faults, or its rows a block at a time.
-Not here: bytes to text (encoded.py).
+In: a RawFile.  Out: a Stream; a line with more or fewer fields than the header is a fault.
+Not here: bytes to text (text_encoding.py).
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from typing import IO, NamedTuple, TypeAlias
+from itertools import chain, islice
+from typing import TypeAlias
 
-from liftune.data.readers.table import Fault, Table
+from liftune.data.readers.streams import Problem, Record, Stream, repeatable
+from liftune.data.readers.text_encoding import Opened, RawFile
 from liftune.errors import DataError
 
 _DELIMITERS = (",", ";", "\t")
@@ -25,20 +25,13 @@ _SAMPLE_RECORDS = 20
 _BLOCK = 4_096
 _FIELD_LIMIT = threading.Lock()
 
-Opened: TypeAlias = Callable[[], IO[str]]
-"""Gives a text from its start."""
-
-
-class Record(NamedTuple):
-    """One row as it was cut, and the 1-based line on which it starts."""
-
-    line: int
-    fields: list[str]
+Parsed: TypeAlias = tuple[int, list[str]]
+"""The 1-based line on which a row starts, and its fields."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text is cut, found by reading all of it once."""
+    """How a text is delimited, known after reading all of it once."""
 
     columns: tuple[str, ...]
     rows: int
@@ -48,19 +41,17 @@ class Dialect:
     skipped_lines: int
     """Lines above the header: Excel's `sep=`."""
 
-    def fault(self, record: Record) -> tuple[str, str] | None:
-        """What is wrong with a row, and the hint; None where it has as many fields as the header."""
-        if len(record.fields) == len(self.columns):
-            return None
+    def problem(self, line: int, fields: Sequence[str]) -> Problem:
+        """What is wrong with a row that has not as many fields as the header."""
+        count = len(fields)
         return (
-            f"line {record.line} has {len(record.fields)} field{'s' * (len(record.fields) != 1)}, "
-            f"the header has {len(self.columns)}",
+            f"line {line} has {count} field{'s' * (count != 1)}, the header has {len(self.columns)}",
             f'put "double quotes" around a field that holds {_named(self.delimiter)}, a line break or a quote',
         )
 
 
-def read_delimited(text: str, name: str, where: str, *, prefer: str = ",") -> Table:
-    """A table from delimited text whose first line names the columns.
+def open_delimited(file: RawFile, *, prefer: str = ",") -> Stream:
+    """The rows below a header. The file is first read once, to find out how it is delimited.
 
     Args:
         prefer: the delimiter that the file's extension promises; it wins a tie, and a tab wins wherever it occurs.
@@ -68,33 +59,13 @@ def read_delimited(text: str, name: str, where: str, *, prefer: str = ",") -> Ta
     Raises:
         DataError: no rows, two columns of one name, or a quote that never closes.
     """
-
-    def opened() -> io.StringIO:
-        return io.StringIO(text, newline="")  # line breaks inside quotes stay as they are
-
-    dialect = find_dialect(opened, where, prefer=prefer)
-    body = [record for block in records(opened, dialect, _BLOCK) for record in block]
-    found = ((position, dialect.fault(record)) for position, record in enumerate(body))
-    faults = tuple(Fault(position, *fault) for position, fault in found if fault)
-    ragged = {fault.position for fault in faults}
-    index = {column: i for i, column in enumerate(dialect.columns)}
-
-    def read(column: str) -> list[str | None]:
-        i = index[column]
-        return [None if position in ragged else record.fields[i] for position, record in enumerate(body)]
-
-    return Table(name, where, dialect.columns, len(body), read, lines=[each.line for each in body], faults=faults)
+    opened = file.text_opener(newline="")  # line breaks inside quotes stay as they are
+    dialect = _find_dialect(opened, file.where, prefer=prefer)
+    records = repeatable(lambda: _below_header(opened, dialect), file)
+    return Stream(file.where, dialect.columns, dialect.rows, records, nested=False)
 
 
-def find_dialect(opened: Opened, where: str, *, prefer: str = ",") -> Dialect:
-    """How a text is to be cut; one that is read from a disk is not held in memory.
-
-    Args:
-        opened: gives the text from its start, its line breaks as they are.
-
-    Raises:
-        DataError: no rows, two columns of one name, or a quote that never closes.
-    """
+def _find_dialect(opened: Opened, where: str, *, prefer: str) -> Dialect:
     with opened() as start:
         first = start.readline().rstrip("\r\n")
     skipped, delimiter = (1, first[4]) if first[:4].casefold() == "sep=" and len(first) == 5 else (0, None)
@@ -103,7 +74,7 @@ def find_dialect(opened: Opened, where: str, *, prefer: str = ",") -> Dialect:
     quoted, shape = _quoting(opened, skipped, delimiter, where)
     if shape.header is None:
         raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
-    columns = _header(shape.header.fields, where, line=shape.header.line)
+    columns = _header(*shape.header, where)
     if shape.records == 1:
         raise DataError(
             f"a header ({', '.join(columns)}) and no rows", where=where, hint="add rows below the header line"
@@ -111,24 +82,23 @@ def find_dialect(opened: Opened, where: str, *, prefer: str = ",") -> Dialect:
     return Dialect(columns, shape.records - 1, delimiter, quoted, skipped)
 
 
-def records(opened: Opened, dialect: Dialect, count: int) -> Iterator[list[Record]]:
-    """The rows below the header, `count` at a time; blank lines are left out."""
+def _below_header(opened: Opened, dialect: Dialect) -> Iterator[Record]:
+    """The rows; blank lines are left out."""
+    width = len(dialect.columns)
     parsed = _parsed(opened, dialect.skipped_lines, dialect.delimiter, quoted=dialect.quoted)
-    header = True
-    for block in _blocks(parsed, count):
-        yield block[1:] if header else block
-        header = False
+    for line, fields in islice(chain.from_iterable(_blocks(parsed)), 1, None):
+        yield (fields, line, None) if len(fields) == width else ({}, line, dialect.problem(line, fields))
 
 
 def _sniffed(opened: Opened, prefer: str) -> str:
-    """The delimiter that cuts the header into the most fields; among equals, the one that most rows agree with."""
+    """The delimiter that divides the header into the most fields; among equals, the one that most rows agree with."""
 
     def fitness(delimiter: str) -> tuple[int, int, bool]:
         sample = islice(_parsed(opened, 0, delimiter), _SAMPLE_RECORDS)
         with _unlimited_fields():
-            found = [record.fields for record in sample]
-        width = len(found[0]) if found else 0
-        return width, sum(len(fields) == width for fields in found), delimiter == prefer
+            widths = [len(fields) for _, fields in sample]
+        width = widths[0] if widths else 0
+        return width, widths.count(width), delimiter == prefer
 
     if prefer == "\t" and fitness(prefer)[0] > 1:
         return prefer
@@ -137,9 +107,9 @@ def _sniffed(opened: Opened, prefer: str) -> str:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What one way of cutting comes to."""
+    """What a text holds if it is delimited in one way."""
 
-    header: Record | None
+    header: Parsed | None
     records: int
     widths: frozenset[int]
 
@@ -149,7 +119,7 @@ class _Shape:
 
 
 def _quoting(opened: Opened, skipped: int, delimiter: str, where: str) -> tuple[bool, _Shape]:
-    """Whether quotes mean anything, and what the text then comes to."""
+    """Whether quotes have a meaning, and what the text then holds."""
     plain = _shape(_parsed(opened, skipped, delimiter, quoted=False)) if delimiter == "\t" else None
     try:
         shape = _shape(_parsed(opened, skipped, delimiter, strict=True))
@@ -163,26 +133,26 @@ def _quoting(opened: Opened, skipped: int, delimiter: str, where: str) -> tuple[
                 hint='close it, and write a quote inside a quoted field as ""',
             ) from None
         shape = _shape(_parsed(opened, skipped, delimiter))
-    # Many TSV files know no quoting: there a text that begins with a quote would swallow rows up to the next one.
-    # Where every physical line has the header's width, the file is of that kind.
+    # Many TSV files do not use quoting: in them, a text that begins with a quote would swallow rows up to the next one.
+    # If every physical line has the header's width, the file is of that kind.
     if plain is not None and plain.even and (plain.records > shape.records or not shape.even):
         return False, plain
     return True, shape
 
 
-def _shape(parsed: Iterator[Record]) -> _Shape:
-    header: Record | None = None
+def _shape(parsed: Iterator[Parsed]) -> _Shape:
+    header: Parsed | None = None
     count, widths = 0, set()
-    for block in _blocks(parsed, _BLOCK):
+    for block in _blocks(parsed):
         header = header or block[0]
         count += len(block)
-        widths |= {len(record.fields) for record in block}
+        widths |= {len(fields) for _, fields in block}
     return _Shape(header, count, frozenset(widths))
 
 
 def _parsed(
     opened: Opened, skipped: int, delimiter: str, *, quoted: bool = True, strict: bool = False
-) -> Iterator[Record]:
+) -> Iterator[Parsed]:
     with opened() as stream:
         for _ in range(skipped):
             stream.readline()
@@ -192,29 +162,29 @@ def _parsed(
         start = 1 + skipped
         for fields in reader:
             if fields:
-                yield Record(start, fields)
+                yield start, fields
             start = reader.line_num + 1 + skipped
 
 
-def _blocks(parsed: Iterator[Record], count: int) -> Iterator[list[Record]]:
-    """So many at a time, as the lock on the length of fields may not be held while somebody else works."""
+def _blocks(parsed: Iterator[Parsed]) -> Iterator[list[Parsed]]:
+    """A few thousand at a time, as the lock on the length of fields must not be held while other code runs."""
     while True:
         with _unlimited_fields():
-            block = list(islice(parsed, count))
+            block = list(islice(parsed, _BLOCK))
         if not block:
             return
         yield block
 
 
 def _last_start(opened: Opened, skipped: int, delimiter: str) -> int:
-    """The line on which the record starts that runs into the end of the file."""
+    """The line on which the row starts that runs into the end of the file."""
     last = 1
-    for block in _blocks(_parsed(opened, skipped, delimiter), _BLOCK):
-        last = block[-1].line
+    for block in _blocks(_parsed(opened, skipped, delimiter)):
+        last = block[-1][0]
     return last
 
 
-def _header(fields: Sequence[str], where: str, *, line: int) -> tuple[str, ...]:
+def _header(line: int, fields: Sequence[str], where: str) -> tuple[str, ...]:
     # pandas writes its index under an empty name.
     names = tuple(field.strip() or f"column {i + 1}" for i, field in enumerate(fields))
     twice = [name for name, count in Counter(names).items() if count > 1]

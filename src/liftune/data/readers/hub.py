@@ -1,7 +1,7 @@
 """A Hugging Face data set as Parts, through `datasets`.
 
 In: `ID[:CONFIG][@REVISION]`.  Out: one part per split, ClassLabel names kept beside the numbers.
-Not here: which split is which (roles.py).
+Not here: which split is train (split_roles.py).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ def read_hub(source: str) -> Parts:
     """The splits of a hub data set.
 
     Raises:
-        DataError: not found, gated, no such configuration or revision, out of reach, or built by a script.
+        DataError: not found, gated, no such configuration or revision, not reachable, or built by a script.
         MissingExtra: `datasets` is not installed.
     """
     need("datasets")
     import datasets
 
     match = _ID.fullmatch(source)
-    assert match is not None  # sources.py let it through
+    assert match is not None  # sources.py checked it
     try:
         with offline_if_unreachable():
-            found = datasets.load_dataset(match["id"], match["config"], revision=match["revision"])
+            splits = datasets.load_dataset(match["id"], match["config"], revision=match["revision"])
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise _explained(error, source, match["id"]) from error
-    return {name: partial(_table, split, name, source) for name, split in found.items()}
+    return {name: partial(_table, split, name, source) for name, split in splits.items()}
 
 
 def _table(split: Any, name: str, source: str) -> Table:
@@ -61,7 +61,7 @@ def _names(feature: Any) -> tuple[str, ...]:
 
 
 def _explained(error: Exception, source: str, id_: str) -> DataError:
-    """What `datasets` said, as message, where and hint."""
+    """What `datasets` reports, as message, where and hint."""
     said = str(error).strip()
     first = said.splitlines()[0] if said else type(error).__name__
     listed = re.search(r"\[[^\]]*\]", said)
@@ -89,7 +89,7 @@ def _explained(error: Exception, source: str, id_: str) -> DataError:
         return DataError(first, where=source, hint=f"check the revision, or leave @REVISION out: {id_}")
     if isinstance(error, ConnectionError) or "couldn't be found" in said or "OfflineMode" in type(error).__name__:
         return DataError(
-            f"neither a local file or folder named {id_!r}{beside(Path(id_))}, nor a way to the hub to look there",
+            f"no local file or folder is named {id_!r}{beside(Path(id_))}, and the hub cannot be reached to look there",
             where=source,
             hint="check the path, or the network (HF_HUB_OFFLINE, HTTPS_PROXY); cached data sets work offline",
         )

@@ -1,6 +1,6 @@
-"""Whether the hub can be reached at all, asked once and quickly.
+"""Whether the hub can be reached, checked once and quickly.
 
-In: the environment.  Out: a context in which `huggingface_hub` and `datasets` wait for no network that is not there.
+In: the environment.  Out: a context in which `huggingface_hub` and `datasets` do not wait for an absent network.
 Not here: what is fetched (hub.py, lengths.py).
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 
 @contextmanager
 def offline_if_unreachable() -> Iterator[None]:
-    """Without a way to the hub, look in the cache at once: `huggingface_hub` would first retry for half a minute."""
+    """If the hub is unreachable, look in the cache at once: `huggingface_hub` would first retry for half a minute."""
     import huggingface_hub.constants as constants
 
     with ExitStack() as settings:
@@ -41,7 +41,7 @@ def _offline(settings: Any) -> Iterator[None]:
 def _reachable(endpoint: str) -> bool:
     names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
     if any(os.environ.get(name) for name in names):
-        return True  # the proxy looks names up, not this machine
+        return True  # the proxy resolves names, not this machine
     try:
         socket.getaddrinfo(urlparse(endpoint).hostname, None)
     except OSError:

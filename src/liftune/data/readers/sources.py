@@ -1,23 +1,24 @@
 """Where rows come from: one registered function per kind of source.
 
 In: what `--data` names.  Out: Parts, the source's own parts by name, each read when asked for.
-Not here: which part is train (roles.py), how a file is read (formats.py).
+Not here: which part is train (split_roles.py), how a file is read (formats.py).
 
-To add a kind, register a function that takes the source's name and returns its Parts; `takes` says which names are
-its own. The kind registered last is asked first, so that a third party's `s3://...` comes before the hub.
+To add a kind, register a function that takes the source's name and returns its Parts; `takes` says which names it
+accepts. The kind registered last is asked first, so that a third party's `s3://...` comes before the hub. A file format
+is added in formats.py instead.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from liftune.data.readers.formats import READERS, extension, missing, read_bytes, read_file, stem
+from liftune.data.readers.formats import FORMATS, OPENERS, extension, missing, read_bytes, read_file, stem
 from liftune.data.readers.table import Parts, Table, joined
 from liftune.errors import DataError, choose
 from liftune.registry import Registry
@@ -29,7 +30,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[^@/:]+)?(@[^@]+)?")
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of source: a name for listings, what it takes, and how its parts are found."""
+    """A kind of source: a name for listings, which names it takes, and how its parts are found."""
 
     name: str
     build: Callable[[str], Parts]
@@ -41,10 +42,10 @@ SOURCES: Registry[Source] = Registry("source", Source, error=DataError)
 
 
 def find_parts(source: str) -> Parts:
-    """The parts of whatever `source` names.
+    """The parts of the source of that name.
 
     Raises:
-        DataError: nothing of that name, or of a kind that nothing reads.
+        DataError: nothing of that name, or of a kind that liftune does not read.
     """
     for entry in reversed(SOURCES.entries()):
         if entry.takes(source):
@@ -57,7 +58,7 @@ def find_parts(source: str) -> Parts:
 
 def _is_hub_id(source: str) -> bool:
     """Whether a name can be a hub data set: not a path, not a file's name, nothing local of that name."""
-    if not _HUB_ID.fullmatch(source) or source.startswith(".") or extension(source) in READERS:
+    if not _HUB_ID.fullmatch(source) or source.startswith(".") or extension(source) in OPENERS:
         return False
     path = Path(source)
     return not path.exists() and not ("/" in source and path.parent.is_dir())
@@ -70,16 +71,16 @@ def _hub(source: str) -> Parts:
     return read_hub(source)
 
 
-def _of_kind(*extensions: str) -> Callable[[str], bool]:
+def _file(source: str) -> Parts:
+    return {"rows": partial(read_file, source)}
+
+
+def _has_extension(extensions: Collection[str]) -> Callable[[str], bool]:
     return lambda source: extension(source) in extensions and "://" not in source
 
 
-@SOURCES.entry("parquet", summary="An Apache Parquet file.", takes=_of_kind(".parquet"))
-@SOURCES.entry("jsonl", summary="One JSON object a line.", takes=_of_kind(".jsonl", ".ndjson", ".json"))
-@SOURCES.entry("tsv", summary="Tab-separated text, quoted or not.", takes=_of_kind(".tsv"))
-@SOURCES.entry("csv", summary="Text cut by comma, semicolon or tab, as Excel writes it too.", takes=_of_kind(".csv"))
-def _file(source: str) -> Parts:
-    return {"rows": partial(read_file, source)}
+for _format in FORMATS:
+    SOURCES.entry(_format.name, summary=_format.summary, takes=_has_extension(_format.openers))(_file)
 
 
 @SOURCES.entry(
@@ -101,7 +102,7 @@ def _folder(source: str) -> Parts:
         raise DataError(
             "no data files in the folder",
             where=str(folder),
-            hint=f"put files named train, validation and test there: {', '.join(READERS)}, plain or with .gz",
+            hint=f"put files named train, validation and test there: {', '.join(OPENERS)}, plain or with .gz",
         )
     return parts
 
@@ -111,27 +112,27 @@ def _folder(source: str) -> Parts:
 )
 def _sample(source: str) -> Parts:
     name = source.removeprefix(SAMPLE)
-    folder = files("liftune.data") / "sample"
-    known = sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+    samples = files("liftune.data") / "sample"
+    known = sorted(each.name for each in samples.iterdir() if each.is_dir()) if samples.is_dir() else []
     hint = f"choose one of: {', '.join(SAMPLE + each for each in known) or 'none are installed'}"
     choose(name, known, "sample", source, error=DataError, hint=hint)
-    return _parts_in(folder / name, source)
+    return _parts_in(samples / name, source)
 
 
 def _parts_in(folder: Path | Traversable, where: str) -> Parts:
-    """A folder's data files by stem, shards joined; a file that stands alone is called `rows`."""
-    found: dict[str, list[Path | Traversable]] = {}
+    """A folder's data files by stem, shards joined; a single file is called `rows`."""
+    paths_of: dict[str, list[Path | Traversable]] = {}
     for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if each.is_file() and extension(each.name) in READERS and not each.name.startswith("."):
-            found.setdefault(_SHARD.sub("", stem(each.name)), []).append(each)
+        if each.is_file() and extension(each.name) in OPENERS and not each.name.startswith("."):
+            paths_of.setdefault(_SHARD.sub("", stem(each.name)), []).append(each)
     parts: dict[str, Callable[[], Table]] = {}
-    for name, paths in found.items():
+    for name, paths in paths_of.items():
         if len(paths) > 1 and not all(_SHARD.search(stem(path.name)) for path in paths):
             parts |= {path.name: partial(_read_all, [path], path.name, where) for path in paths}
         else:
             parts[name] = partial(_read_all, paths, name, where)
     if len(parts) == 1:
-        return {"rows": partial(_read_all, next(iter(found.values())), "rows", where)}
+        return {"rows": partial(_read_all, next(iter(paths_of.values())), "rows", where)}
     return parts
 
 

@@ -1,7 +1,7 @@
-"""A file of rows of any size, a block at a time: what formats.py reads at once, in constant memory.
+"""A file's rows one after the other: how every format is read. A Table is a stream, collected.
 
-In: a path.  Out: a Stream: its columns and number of rows, found by reading it once; then its rows in blocks.
-Not here: reading a file whole (formats.py), which column is the text (columns.py).
+In: what a format found in a file.  Out: a Stream: its rows in blocks, in constant memory, or all of them as a Table.
+Not here: the formats (formats.py), which column is the text (columns.py).
 """
 
 from __future__ import annotations
@@ -9,30 +9,35 @@ from __future__ import annotations
 import json
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from liftune.data.readers import delimited
-from liftune.data.readers.formats import extension, missing, parquet_faults, read_file, read_object
-from liftune.data.readers.table import Table, place
-from liftune.data.readers.text_encoding import opener
+from liftune.data.readers.table import Fault, Table, place
+from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError
 
-_BLOCK = 4_096
+Cells: TypeAlias = Sequence[Any] | dict[str, Any]
+"""In the order of the columns, or by column; a column may be missing there."""
+
+Problem: TypeAlias = tuple[str, str]
+"""Why a row could not be read, and the hint."""
+Record: TypeAlias = tuple[Cells, int | None, Problem | None]
+"""One row as it is in the file: its cells; the 1-based line on which it starts, for formats that have lines; what is
+wrong with it, its cells being then an empty dict. A plain tuple, as there may be millions."""
 
 
 class Line(NamedTuple):
-    """One row as it was read."""
+    """One row as text that can be written."""
 
     cells: dict[str, Any]
     fault: str | None
     """Why it could not be read; its cells are then those that could be."""
     place: str
-    """As a message names it."""
+    """As a message says it."""
 
 
 @dataclass(frozen=True)
@@ -42,43 +47,71 @@ class Stream:
     where: str
     columns: tuple[str, ...]
     rows: int
-    blocks: Callable[[int], Iterator[list[Line]]]
-    """How many rows a block -> the blocks, from the first row; may be asked for again."""
+    records: Callable[[], Iterable[Record]]
+    """The rows, from the first one each time."""
+    column: Callable[[str], list[Any]] | None = None
+    """Reads one column alone, for formats that need not read the others; they have neither lines nor faults."""
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    nested: bool = True
+    """Whether cells may be lists and mappings."""
 
     @property
     def head(self) -> Table:
-        """Columns without rows, for whoever looks for the text among them."""
+        """Columns without rows, to look for the text among them."""
         return Table("rows", self.where, self.columns, 0, lambda column: [])
 
+    def blocks(self, count: int) -> Iterator[list[Line]]:
+        """The rows, `count` at a time."""
+        with reading_faults(self.where):
+            lines = self._lines()
+            while block := list(islice(lines, count)):
+                yield block
 
-Objects: TypeAlias = Iterator[Line]
+    def _lines(self) -> Iterator[Line]:
+        for position, (cells, line, problem) in enumerate(self.records(), 1):
+            named = cells if isinstance(cells, dict) else dict(zip(self.columns, cells, strict=True))
+            yield _writable(Line(named, problem and problem[0], place(self.where, position, line)))
+
+    def collected(self, name: str) -> Table:
+        """All rows as a table."""
+        if self.column is not None:
+            return Table(name, self.where, self.columns, self.rows, self.column, class_names=self.class_names)
+        index = {column: i for i, column in enumerate(self.columns)}
+
+        def read(column: str) -> list[Any]:
+            i = index[column]
+            return [cells.get(column) if isinstance(cells, dict) else cells[i] for cells, _, _ in self.records()]
+
+        return Table(
+            name,
+            self.where,
+            self.columns,
+            self.rows,
+            read,
+            lines=[line or 0 for _, line, _ in self.records()],
+            class_names=self.class_names,
+            faults=tuple(Fault(i, *problem) for i, (_, _, problem) in enumerate(self.records()) if problem),
+        )
 
 
-def open_stream(path: str | Path) -> Stream:
-    """Look through a file once.
-
-    Raises:
-        DataError: missing, unreadable, of an unknown kind, or without a row that can be read.
-    """
-    path = Path(path).expanduser()
-    where = str(path)
-    kind = extension(path.name)
-    if not path.is_file():
-        if path.exists():
-            read_file(path)  # says what it is
-        raise missing(path)
-    with _reading(where):
-        if kind in (".csv", ".tsv"):
-            return _delimited(path, where, prefer="\t" if kind == ".tsv" else ",")
-        if kind in (".jsonl", ".ndjson") or (kind == ".json" and not _is_list(path, where)):
-            return _lines(path, where)
-        if kind == ".parquet" and not path.name.lower().endswith(".gz"):
-            return _parquet(path, where)
-        return _table(read_file(path))
+def repeatable(parse: Callable[[], Iterator[Record]], file: RawFile) -> Callable[[], Iterable[Record]]:
+    """The records of a file from the first one each time: kept if it is in memory, parsed anew if it is on disk."""
+    if isinstance(file.data, Path):
+        return parse
+    # Three lists: the garbage collector would visit a tuple per row again and again.
+    rows: list[Cells] = []
+    lines: list[int | None] = []
+    problems: list[Problem | None] = []
+    for cells, line, problem in parse():
+        rows.append(cells)
+        lines.append(line)
+        problems.append(problem)
+    return lambda: zip(rows, lines, problems, strict=True)
 
 
 @contextmanager
-def _reading(where: str) -> Iterator[None]:
+def reading_faults(where: str) -> Iterator[None]:
+    """Turn what a file on disk raises while it is read into a DataError."""
     try:
         yield
     except (EOFError, zlib.error) as error:
@@ -90,93 +123,17 @@ def _reading(where: str) -> Iterator[None]:
         ) from None
 
 
-def _delimited(path: Path, where: str, *, prefer: str) -> Stream:
-    opened = opener(path, where, newline="")
-    dialect = delimited.find_dialect(opened, where, prefer=prefer)
-
-    def line(position: int, record: delimited.Record) -> Line:
-        fault = dialect.fault(record)
-        cells = {} if fault else dict(zip(dialect.columns, record.fields, strict=True))
-        return _checked(Line(cells, fault[0] if fault else None, place(where, position, record.line)))
-
-    def blocks(count: int) -> Iterator[list[Line]]:
-        records = (record for block in delimited.records(opened, dialect, _BLOCK) for record in block)
-        with _reading(where):
-            yield from _cut((line(i, record) for i, record in enumerate(records, 1)), count)
-
-    return Stream(where, dialect.columns, dialect.rows, blocks)
-
-
-def _lines(path: Path, where: str) -> Stream:
-    # Only \n ends a line: JSON allows U+2028 and its kin inside a string.
-    opened = opener(path, where, newline="\n")
-
-    def objects() -> Objects:
-        with opened() as file:
-            numbered = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-            for position, (number, text) in enumerate(numbered, 1):
-                cells, fault = read_object(text.rstrip("\n"), number)
-                yield _checked(Line(cells, fault[0] if fault else None, place(where, position, number)))
-
-    columns: dict[str, None] = {}
-    rows, good, first = 0, 0, None
-    for each in objects():
-        columns.update(dict.fromkeys(each.cells))
-        rows, good, first = rows + 1, good + (each.fault is None), first or each
-    if not good:
-        reason = first.fault if first is not None and first.fault else "no rows"
-        raise DataError(reason, where=first.place if first else where, hint="write one JSON object a line")
-
-    def blocks(count: int) -> Iterator[list[Line]]:
-        with _reading(where):
-            yield from _cut(objects(), count)
-
-    return Stream(where, tuple(columns), rows, blocks)
-
-
-def _parquet(path: Path, where: str) -> Stream:
-    import pyarrow.parquet
-
-    with parquet_faults(where), pyarrow.parquet.ParquetFile(path) as file:
-        rows, columns = file.metadata.num_rows, tuple(file.schema_arrow.names)
-    if not rows or len(set(columns)) < len(columns):
-        read_file(path)  # says what is wrong
-
-    def objects() -> Objects:
-        with parquet_faults(where), pyarrow.parquet.ParquetFile(path) as file:
-            position = 0
-            for batch in file.iter_batches(batch_size=_BLOCK):
-                for cells in batch.to_pylist():
-                    position += 1
-                    yield _checked(Line(cells, None, place(where, position)))
-
-    return Stream(where, columns, rows, lambda count: _cut(objects(), count))
-
-
-def _table(table: Table) -> Stream:
-    """What could only be read whole."""
-    cells = {column: table.read(column) for column in table.columns}
-    faults = {fault.position: fault.reason for fault in table.faults}
-
-    def objects() -> Objects:
-        for i in range(table.rows):
-            row = {column: values[i] for column, values in cells.items()}
-            yield _checked(Line(row, faults.get(i), table.place(i)))
-
-    return Stream(table.where, table.columns, table.rows, lambda count: _cut(objects(), count))
-
-
 def piped(count: int, *, pairs: bool) -> Iterator[list[Line]]:
-    """Standard input, a text a line, of a pair one tab between the two; a blank line is an empty text.
+    """Standard input, one text per line, or two separated by a tab; a blank line is an empty text.
 
     Raises:
-        DataError: there is not a line.
+        DataError: there is no line.
     """
     where = "standard input"
     lines = sys.stdin.buffer
     number = 0
     while block := list(islice(lines, count)):
-        found = []
+        read = []
         for raw in block:
             number += 1
             text, fault = raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r"), None
@@ -190,41 +147,27 @@ def piped(count: int, *, pairs: bool) -> Iterator[list[Line]]:
             cells = {"text": first, "text_pair": second} if pairs else {"text": first}
             if pairs and not tab:
                 fault = f"line {number} is no pair: it has no tab"
-            found.append(Line(cells, fault, f"{where}, line {number}"))
-        yield found
+            read.append(Line(cells, fault, f"{where}, line {number}"))
+        yield read
     if not number:
-        raise DataError("no rows", where=where, hint="give a text a line")
+        raise DataError("no rows", where=where, hint="give one text per line")
 
 
-def _cut(lines: Iterable[Line], count: int) -> Iterator[list[Line]]:
-    lines = iter(lines)
-    while block := list(islice(lines, count)):
-        yield block
-
-
-def _checked(line: Line) -> Line:
-    """The row with its cells as text that can be written, and a fault where one could not."""
+def _writable(line: Line) -> Line:
+    """The row with cells that can be written as UTF-8, and a fault if one could not."""
     try:
         json.dumps(line.cells, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:
         code = ord(error.object[error.start])
         byte = f"not UTF-8: byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else "half a surrogate pair"
-        return Line(_mended(line.cells), line.fault or f"the row holds {byte}", line.place)
+        return Line(_without_surrogates(line.cells), line.fault or f"the row holds {byte}", line.place)
     return line
 
 
-def _mended(cell: Any) -> Any:
-    """The same with U+FFFD for what is no text."""
+def _without_surrogates(cell: Any) -> Any:
+    """The same with U+FFFD for each lone surrogate."""
     if isinstance(cell, str):
         return "".join("\ufffd" if 0xD800 <= ord(each) <= 0xDFFF else each for each in cell)
     if isinstance(cell, dict):
-        return {_mended(name): _mended(value) for name, value in cell.items()}
-    return [_mended(each) for each in cell] if isinstance(cell, list) else cell
-
-
-def _is_list(path: Path, where: str) -> bool:
-    with opener(path, where, newline="\n")() as file:
-        while character := file.read(1):
-            if not character.isspace():
-                return character == "["
-    return False
+        return {_without_surrogates(name): _without_surrogates(value) for name, value in cell.items()}
+    return [_without_surrogates(each) for each in cell] if isinstance(cell, list) else cell

@@ -1,6 +1,6 @@
-"""A Table is one file, or one split of a hub data set, as it was read: columns of cells, nothing judged yet.
+"""A Table is one file, or one split of a hub data set, as it was read: columns of cells, not yet interpreted.
 
-In: readers (delimited.py, formats.py, hub.py).  Out: cells by column name, and the rows that could not be read.
+In: a Stream (streams.py) or a hub split (hub.py).  Out: cells by column name, and the rows that could not be read.
 Not here: which column is the text (columns.py), what a cell means (targets.py).
 """
 
@@ -25,10 +25,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells by column. Columns are read when asked for, so that one that nobody needs costs nothing."""
+    """Cells by column. A column is read on request, so that one that nobody needs costs nothing."""
 
     name: str
-    """The part's own name: a file's stem, a hub split, or `rows` for a file that stands alone."""
+    """The part's own name: a file's stem, a hub split, or `rows` for a single file."""
     where: str
     """What a message calls it: a path, or a hub id and split."""
     columns: tuple[str, ...]
@@ -38,14 +38,14 @@ class Table:
     lines: Sequence[int] | None = None
     """1-based line on which each row starts, for files that have lines."""
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Columns whose whole numbers stand for names: a hub set's ClassLabel."""
+    """Names of columns whose whole numbers are class ids: a hub set's ClassLabel."""
     faults: tuple[Fault, ...] = ()
     """Rows that could not be read; all their cells are None."""
     shards: tuple[Table, ...] = ()
-    """The files that this part was joined from, in order."""
+    """The files that this part consists of, in order."""
 
     def origin(self, position: int) -> tuple[Table, int]:
-        """The file that a row stands in, and its 0-based position there."""
+        """The file that holds a row, and its 0-based position there."""
         for shard in self.shards:
             if position < shard.rows:
                 return shard, position
@@ -53,13 +53,13 @@ class Table:
         return self, position
 
     def place(self, position: int) -> str:
-        """Where a row stands, as a message says it: the row counted from 1, and its line."""
+        """Where a row is, as messages say it: the row counted from 1, and its line."""
         table, position = self.origin(position)
         return place(table.where, position + 1, table.lines[position] if table.lines is not None else None)
 
 
 def place(where: str, row: int, line: int | None = None) -> str:
-    """Where a row stands, as a message says it.
+    """Where a row is, as messages say it.
 
     >>> place("x.csv", 1, 2), place("x.jsonl", 1, 1)
     ('x.csv, row 1 (line 2)', 'x.jsonl, row 1')
@@ -67,7 +67,7 @@ def place(where: str, row: int, line: int | None = None) -> str:
     return f"{where}, row {row}" + (f" (line {line})" if line not in (None, row) else "")
 
 
-#: Name of a part -> what reads it. Only the parts that a run needs are read.
+#: Name of a part -> a function that reads it. Only the parts that a run needs are read.
 Parts: TypeAlias = Mapping[str, Callable[[], Table]]
 
 

@@ -1,7 +1,7 @@
-"""Bytes of a file -> its text, or a DataError that says at which byte and line it stops being text.
+"""A file's bytes -> its text, or a DataError that says at which byte and line it stops being text.
 
-In: raw bytes, or a file of any size, gzipped or not.  Out: str without byte order mark.
-Not here: rows and columns (delimited.py, formats.py).
+In: a RawFile, on disk or in memory, gzipped or not.  Out: str without byte order mark.
+Not here: rows and columns (delimited.py, json_objects.py).
 """
 
 from __future__ import annotations
@@ -10,14 +10,20 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeAlias, cast
 
 from liftune.errors import DataError
 
-#: What is looked at of a file before it is read.
+Opened: TypeAlias = Callable[[], IO[str]]
+"""Opens a text from its start."""
+
+#: Bytes of a file that are checked before it is streamed.
 _FIRST = 65_536
+_GZIP = b"\x1f\x8b"
 # First bytes of files that people rename: what the file really is, and what to do.
 _MAGIC = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "save the sheet as CSV (UTF-8)"),
@@ -28,13 +34,68 @@ _MAGIC = {
 }
 
 
+@dataclass(frozen=True)
+class RawFile:
+    """A file's bytes, which can be read from their start as often as needed.
+
+    In memory, its text is decoded at once: liftune refuses a file that is not UTF-8. On disk, it is decoded block by
+    block, in constant memory: a byte that is not UTF-8 becomes a lone surrogate, a fault of the row that holds it.
+    """
+
+    filename: str
+    where: str
+    """What messages call it."""
+    data: bytes | Path
+
+    def read(self) -> bytes:
+        """All bytes, decompressed.
+
+        Raises:
+            DataError: the gzip stream is damaged, or the file is named .gz and is not gzip.
+        """
+        data = self.data if isinstance(self.data, bytes) else self.data.read_bytes()
+        return unpacked(data, self.where, gzipped=self.filename.lower().endswith(".gz"))
+
+    @property
+    def plain_path(self) -> Path | None:
+        """Where the file is on disk, if it is there and not gzipped."""
+        return self.data if isinstance(self.data, Path) and not _is_packed(self.data) else None
+
+    @cached_property
+    def text(self) -> str:
+        """The whole text. Raises DataError as `text_of`."""
+        return text_of(self.read(), self.where)
+
+    def text_opener(self, *, newline: str) -> Opened:
+        """A function that opens the text from its start.
+
+        Args:
+            newline: as for `open`.
+
+        Raises:
+            DataError: empty or binary; in memory also if not UTF-8.
+        """
+        if isinstance(self.data, Path):
+            return _streaming(self.data, self.where, newline=newline)
+        text = self.text
+        return lambda: io.StringIO(text, newline=newline)
+
+    def lines(self) -> Iterator[str]:
+        """The text's lines, which end only at \\n. Raises DataError as `text_opener`."""
+        if isinstance(self.data, Path):
+            with self.text_opener(newline="\n")() as text:
+                yield from text
+        else:
+            yield from self.text.split("\n")
+
+
 def unpacked(data: bytes, where: str, *, gzipped: bool) -> bytes:
-    """The bytes, decompressed where they are gzip, whatever the file's name says.
+    """The bytes, decompressed if they are gzip, whatever the file's name says.
 
     Raises:
-        DataError: the gzip stream is damaged, or `gzipped` was promised by the name and is not so.
+        DataError: the gzip stream is damaged, or the name promises `gzipped` and the bytes are not.
     """
-    if data[:2] == b"\x1f\x8b":
+    if data.startswith(_GZIP):
         try:
             return gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
@@ -50,11 +111,11 @@ def text_of(data: bytes, where: str) -> str:
     """UTF-8 (or UTF-16 with its byte order mark, as Excel's "Unicode text") as str.
 
     Raises:
-        DataError: empty, binary, or not UTF-8; byte (from 0) and line (from 1) are named.
+        DataError: empty, binary, or not UTF-8; with the byte (from 0) and the line (from 1).
     """
     if not data.strip():
-        raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
-    refuse_renamed(data, where)
+        raise _empty(where)
+    _refuse_renamed(data, where)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _decoded(data, "utf-16", where)
     nul = data.find(b"\0")
@@ -67,23 +128,9 @@ def text_of(data: bytes, where: str) -> str:
     return _decoded(data, "utf-8", where).removeprefix("\ufeff")
 
 
-def refuse_renamed(data: bytes, where: str) -> None:
-    """Refuse what begins as a file of another kind does."""
-    for magic, (kind, hint) in _MAGIC.items():
-        if data.startswith(magic):
-            raise DataError(f"this is {kind}, not text", where=where, hint=hint)
-
-
-def opener(path: Path, where: str, *, newline: str) -> Callable[[], IO[str]]:
-    """What gives a file's text from its start, unpacked and decoded as it is read, for files of any size.
-
-    A byte that is no UTF-8 becomes a lone surrogate, for the row that holds it to be told.
-
-    Raises:
-        DataError: empty, or a binary file, as far as its first block tells.
-    """
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+def _streaming(path: Path, where: str, *, newline: str) -> Opened:
+    """Opens a text on disk, decompressed and decoded as it is read. Only its first block is checked here."""
+    packed = _is_packed(path)
 
     def unpacked_file() -> IO[bytes]:
         return cast("IO[bytes]", gzip.open(path, "rb") if packed else path.open("rb"))
@@ -91,17 +138,33 @@ def opener(path: Path, where: str, *, newline: str) -> Callable[[], IO[str]]:
     with unpacked_file() as start:
         first = start.read(_FIRST)
         if not first.strip() and not start.read(1):
-            raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
-    refuse_renamed(first, where)
+            raise _empty(where)
+    _refuse_renamed(first, where)
     wide = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if not wide and b"\0" in first:
-        text_of(first, where)  # says at which byte
+        text_of(first, where)  # raises, with the byte
     encoding = "utf-16" if wide else "utf-8-sig"
 
     def opened() -> IO[str]:
         return io.TextIOWrapper(unpacked_file(), encoding=encoding, errors="surrogateescape", newline=newline)
 
     return opened
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_GZIP)) == _GZIP
+
+
+def _empty(where: str) -> DataError:
+    return DataError("the file is empty", where=where, hint="give a file with a header and rows")
+
+
+def _refuse_renamed(data: bytes, where: str) -> None:
+    """Refuse a file whose first bytes are those of another kind."""
+    for magic, (kind, hint) in _MAGIC.items():
+        if data.startswith(magic):
+            raise DataError(f"this is {kind}, not text", where=where, hint=hint)
 
 
 def _decoded(data: bytes, encoding: str, where: str) -> str:
