@@ -135,8 +135,10 @@ class DataSpec(Spec):
 
     source: str = DEFAULT_DATA
     """A file, a folder, a hub id ID[:CONFIG][@REVISION], or sample:NAME."""
-    task: TaskKind | None = None
-    """single_label, multi_label or regression. Default: inferred from the labels."""
+    task: Annotated[
+        TaskKind | None,
+        Field(description=f"Kind of task: {', '.join(TaskKind)}. Default: inferred from the labels."),
+    ] = None
     text: str | None = None
     """Column with the text. Default: found by its name."""
     text_pair: str | None = None

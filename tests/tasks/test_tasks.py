@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from liftune.metrics.registry import METRICS, metrics_of
 from liftune.tasks import Task, TaskKind, task_of
+from liftune.training.loss import LOSSES
 from liftune.types import Target
 
 LABELS = ("a", "b", "c")
@@ -126,6 +127,26 @@ def test_tasks_with_labels_answer_what_tables_ask(
     assert known.shape == (4,)
     assert len(within) == known.sum()
     assert task.worst_gain(targets, logits, 2 * logits) <= 0
+
+
+def test_a_corrected_target_has_the_form_of_a_prediction(
+    task: Task, targets: NDArray[Any], logits: NDArray[np.float32]
+) -> None:
+    """What label errors show as the better target can be shown like any."""
+    if not task.outputs_labels:
+        return
+    probabilities = task.probabilities(logits)
+    choices = task.choices(targets, probabilities)
+    assert all(shares.sum(axis=1) == pytest.approx(1.0) for shares, _ in choices)
+    assert task.self_confidence(targets, probabilities).shape == (4,)
+    wrong = np.ones((4, len(choices)), dtype=bool)
+    assert task.corrected(targets, probabilities, wrong).shape == task.decide(logits).shape
+
+
+def test_every_loss_is_in_the_table_of_training(task: Task) -> None:
+    """A task names it; the table holds it, as torch stays out of tasks."""
+    assert task.loss in LOSSES
+    assert LOSSES[task.loss].has_classes == task.outputs_labels
 
 
 def test_thresholds_decide_only_where_the_task_has_them(task: Task, logits: NDArray[np.float32]) -> None:
