@@ -166,9 +166,11 @@ def test_the_readme_is_short():
     assert len(text.split()) <= 1600
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.parent.name != "adr" and page.name != "log.md"], ids=lambda page: page.name
-)
+#: What was written of earlier versions names things as they were called then.
+OF_TODAY = [page for page in PAGES if page.parent.name != "adr" and page.name not in ("log.md", "CHANGELOG.md")]
+
+
+@pytest.mark.parametrize("page", OF_TODAY, ids=lambda page: page.name)
 def test_pages_use_the_words_of_the_field(page):
     """Words that readers stumbled over, and what the field says instead: CONTRIBUTING.md, Style."""
     words = re.findall(rf"\b(?:{'|'.join(PRIVATE_WORDS)})\b", page.read_text(encoding="utf-8"), re.IGNORECASE)
@@ -180,6 +182,15 @@ def test_modules_use_the_words_of_the_field(module):
     text = module.read_text(encoding="utf-8")
     words = re.findall(rf"\b(?:{'|'.join(PRIVATE_WORDS)})\b|climb_|_rungs|pupils_of|start_head", text, re.IGNORECASE)
     assert words == []
+
+
+@pytest.mark.parametrize("module", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_that_a_module_names_exist(module):
+    """Beside it, or by a path from its package, the one above, or the top: "intervals (statistics/intervals.py)"."""
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    named = re.findall(r"(?<![\w./-])((?:\w+/)*\w+\.py)\b", docstring)
+    grounds = [parent for parent in module.parents if parent.is_relative_to(PACKAGE)]
+    assert [name for name in named if not any((ground / name).exists() for ground in grounds)] == []
 
 
 def test_every_dependency_has_its_reason():

@@ -1,7 +1,8 @@
 """The probe: a linear model on frozen features, the strongest baseline that leaves the backbone as it is.
 
 In: features of train and validation, (N, D) for each pooling, and the splits.  Out: a Probe.
-Not here: reading features from a model (models/classifier.py), starting a model's head from the probe (train.py).
+Not here: reading features from a model (models/classifier.py), starting a model's head from the probe
+(training/loop.py).
 """
 
 from __future__ import annotations

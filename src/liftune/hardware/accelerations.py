@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from liftune.errors import SpecError, nearest
 from liftune.registry import Registry
 
-if TYPE_CHECKING:  # probe.py brings torch, which a decision does not need
+if TYPE_CHECKING:  # measure.py brings torch, which a decision does not need
     from liftune.hardware.measure import MachineFacts
 
 #: bfloat16 must be at least this much faster to be worth its rounding.

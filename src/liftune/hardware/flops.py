@@ -1,7 +1,7 @@
 """How much arithmetic tuning must do, so that its time can be held against the machine's own rate.
 
 In: a model's shapes, and the tokens of the rows trained.  Out: floating-point operations. Pure.
-Not here: walking the model (models/shapes.py), measuring the machine (probe.py).
+Not here: walking the model (models/linear_shapes.py), measuring the machine (measure.py).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from liftune.hardware.accelerations import (
 )
 from liftune.records.base import Choice
 
-if TYPE_CHECKING:  # probe.py brings torch, which a plan does not need
+if TYPE_CHECKING:  # measure.py brings torch, which a plan does not need
     from liftune.hardware.measure import MachineFacts
 
 Precision = Literal["float32", "bfloat16"]
@@ -34,7 +34,7 @@ UNCUT = sys.maxsize
 
 @dataclass(frozen=True)
 class Plan:
-    """How to compute: handed to models/ and train.py, printed by the report."""
+    """How to compute: handed to models/ and training/loop.py, printed by the report."""
 
     device: str = "cpu"
     dtype: Precision = "float32"

@@ -1,7 +1,7 @@
 """Where a pretrained model's files are: an alias, a local folder, or the hub.
 
 In: the name that was asked for.  Out: a Checkpoint that `from_pretrained` can read, and the hash of its weights.
-Not here: building the model (backbones.py).
+Not here: building the model (backbone.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In: the checkpoint's config, the task, the data's labels, the user's label map.  Out: the data's labels in the head's
 order, or None.
-Not here: whether the head's weights are in the file (backbones.py).
+Not here: whether the head's weights are in the file (backbone.py).
 """
 
 from __future__ import annotations

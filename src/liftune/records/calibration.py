@@ -1,6 +1,6 @@
 """Results about probabilities: how well calibrated they are, thresholds of labels, cutoffs for abstaining.
 
-Not here: how they are computed (evaluation/calibration.py, thresholds.py, selective.py).
+Not here: how they are computed (evaluation/calibration.py, evaluation/thresholds.py, evaluation/selective.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The results of a sweep: frozen, versioned, the core of `--json` and of sweep.json.
 
-Not here: how they are computed (sweeps/cells.py, leaderboard.py), how they are shown (sweeps/sections.py, plot.py).
+Not here: how they are computed (sweeps/cells.py, sweeps/leaderboard.py), how they are shown (sweeps/sections.py,
+sweeps/plot.py).
 """
 
 from __future__ import annotations

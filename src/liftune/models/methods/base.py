@@ -1,6 +1,6 @@
 """What a tuning method is: its record, the families it fits, what it may know of a model.
 
-In: nothing.  Out: types, and METHODS, which is empty until methods.py registers its entries: import it from there.
+In: nothing.  Out: types, and METHODS, which is empty until registry.py registers its entries: import it from there.
 Not here: the methods. This module needs no torch.
 """
 

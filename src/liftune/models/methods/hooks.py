@@ -1,7 +1,7 @@
 """What a few methods do beyond a PEFT config: optimizers with a rate of their own, AdaLoRA's budget, starts of LoRA.
 
 In: a PEFT model.  Out: an optimizer, a penalty, or the model changed in place.
-Not here: when each is called (method.py says), the configs (methods.py).
+Not here: when each is called (base.py says), the configs (registry.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The methods' options: names, types, ranges, defaults, and how a wrong one is refused.
 
 In: raw values, strings from `--set KEY=VALUE` or Python's own.  Out: one frozen Options.
-Not here: what an option does (methods.py), whether the model has the modules that are named (targets.py). No torch.
+Not here: what an option does (registry.py), whether the model has the modules that are named (targets.py). No torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Methods that leave the weights alone and put trained positions before each row.
 
 In: options and a model's shape.  Out: entries of METHODS.  Not here: the length limit that shrinks by those positions
-(`virtual_tokens` in methods.py).
+(`virtual_tokens` in registry.py).
 
 They fit few families. A prompt of embeddings hides the tokens from the model: XLNet, BART and T5 need them to find
 where a row ends, and refuse it or pool the padding. Decoders then read the last position, so the classifier hands

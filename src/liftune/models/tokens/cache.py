@@ -1,7 +1,7 @@
 """Token ids of many rows, tokenised once: flat arrays, kept on disk by what they were made of.
 
 In: rows, what turns them into a Chunk, and the identity of all that decides the ids.  Out: Tokens.
-Not here: tokenising (encode.py), batches (tokens.py).
+Not here: tokenising (encoder.py), batches (collator.py).
 
 Many rows are written to an Arrow stream, one record batch a chunk, followed by a sha256 of it all, and read through a
 memory map: memory holds one chunk's Python lists at most, and afterwards only the pages that are read. Few rows, and
