@@ -178,7 +178,7 @@ def test_a_base_with_a_random_head_alone_shows_no_more_than_that_it_was_beaten()
     said = headline(record)
     assert said.startswith(
         "The tuned model is better than guessing: 54.8% of test texts right, against 14.8% for the base model, whose "
-        "classification head is random."
+        "head is random."
     )
     assert said.endswith("so this does not show that tuning was worth it.")
     assert "Tuning helped" not in said
@@ -262,7 +262,7 @@ def test_two_runs_compared_are_called_by_their_names(verdict: Verdict, said: str
     ("head", "end"),
     [
         ("trained", "It was compared with no other model."),
-        ("fresh", "Its classification head is random, so this score is just guessing."),
+        ("fresh", "Its head is random, so this score is just guessing."),
     ],
 )
 def test_a_model_that_was_only_evaluated_has_its_score(head: str, end: str) -> None:

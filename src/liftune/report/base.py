@@ -82,7 +82,7 @@ SECTIONS: Registry[SectionEntry] = Registry("section", SectionEntry)
 
 
 def is_random(contender: Contender) -> bool:
-    """Whether a contender only guesses: a base whose classification head nobody trained."""
+    """Whether a contender only guesses: a base whose head nobody trained."""
     return contender.name == "base" and contender.head == "fresh"
 
 

@@ -27,7 +27,7 @@ def claims(record: TuneRecord) -> tuple[str, ...]:
 _WHERE = {
     "probe": "`--method probe` tunes and keeps it",
     "full": "`--method full` tunes and keeps it",
-    "tfidf": "it is not kept; scikit-learn's TfidfVectorizer and LogisticRegression make it",
+    "tfidf": "it is not kept; scikit-learn's TfidfVectorizer and a linear model make it",
     "base": "it is the model as it came",
     "majority": "no model found anything in these texts that predicts their targets",
 }

@@ -27,7 +27,7 @@ def other_model(comparison: Comparison, record: VerdictRecord) -> str:
     """The model that the tuned one is compared with, in words."""
     if comparison.a == _strongest(record):
         return f"the strongest other model on validation ({comparison.a})"
-    random = ", whose classification head is random" if guesses(comparison, record) else ""
+    random = ", whose head is random" if guesses(comparison, record) else ""
     return f"the base model{random}" if comparison.a == "base" else comparison.a
 
 
@@ -49,7 +49,7 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
     if comparison.note:
         text += f" {comparison.note[:1].upper()}{comparison.note[1:].rstrip('.')}."
     if guesses(comparison, record):
-        text += " The base model's classification head is random, so its score is just guessing."
+        text += " The base model's head is random, so its score is just guessing."
     return text
 
 

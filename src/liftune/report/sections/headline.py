@@ -178,7 +178,7 @@ def _alone(record: RunRecord) -> str:
         ends = f"{_value(record.metric, score.low)} to {_value(record.metric, score.high)}"
         said += f" (95% confidence interval {ends})"
     if contender.head == "fresh":
-        return f"{said}. Its classification head is random, so this score is just guessing."
+        return f"{said}. Its head is random, so this score is just guessing."
     return f"{said}. It was compared with no other model."
 
 
