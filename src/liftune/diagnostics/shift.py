@@ -94,6 +94,7 @@ def _separability(train: Sequence[Row], test: Sequence[Row]) -> tuple[Interval, 
     fitted = [*train[:half], *test[:half]]
     ngrams, features = Ngrams.learn(fitted, characters=False, most=_MOST_FEATURES)
     sides = np.repeat([0, 1], half)
+    # The two sides are two labels, whatever the task of the rows.
     model = fit_linear(features, sides, 2, TaskKind.SINGLE_LABEL, _STRENGTH)
     looks = [np.diff(model.logits(ngrams.features(rows[half:])), axis=1)[:, 0].astype(float) for rows in (train, test)]
     p_value = float(mannwhitneyu(looks[1], looks[0], alternative="greater").pvalue)

@@ -197,6 +197,7 @@ def _ranks(targets: Targets, logits: FloatArray, task: TaskKind) -> Statistics:
 
 # The entries ----------------------------------------------------------------------------------------------------------
 
+# A metric names the kinds that it fits, as one of a third party does; a new kind names metrics itself (`Task.metrics`).
 _SINGLE = (TaskKind.SINGLE_LABEL,)
 _MULTI = (TaskKind.MULTI_LABEL,)
 _VALUE = (TaskKind.REGRESSION,)
