@@ -1,6 +1,6 @@
 """Which column is the text, which the second text of a pair, which the label.
 
-In: a Table's column names, what was asked for.  Out: Columns.  Not here: what the cells mean (targets.py).
+In: a Table's column names, the names given.  Out: Columns.  Not here: what the cells mean (targets.py).
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def find_columns(
         DataError: a named column is missing, or it is unclear which is the text or the label.
     """
     names = table.columns
-    label = _asked(table, label, _NAME_ONE + "--label") if label else None
-    group = _asked(table, group, _NAME_ONE + "--group") if group else None
+    label = _named_column(table, label, _NAME_ONE + "--label") if label else None
+    group = _named_column(table, group, _NAME_ONE + "--group") if group else None
     text, text_pair = find_texts(table, text=text, text_pair=text_pair, taken=label, group=group, lone=False)
     if label is None:
         left = [name for name in names if name not in (text, text_pair, group)]
@@ -153,8 +153,8 @@ def find_texts(
     """
     left = [name for name in table.columns if name != taken]
     if text or text_pair:
-        text = _asked(table, text, _NAME_ONE + "--text") if text else None
-        text_pair = _asked(table, text_pair, _NAME_ONE + "--text-pair") if text_pair else None
+        text = _named_column(table, text, _NAME_ONE + "--text") if text else None
+        text_pair = _named_column(table, text_pair, _NAME_ONE + "--text-pair") if text_pair else None
         return text or _known(TEXTS, [name for name in left if name not in (text_pair, group)]), text_pair
     for first, second in PAIRS:
         one, other = _known((first,), left), _known((second,), left)
@@ -172,14 +172,14 @@ def same_columns(table: Table, columns: Columns, role: str) -> Columns:
     """
     hint = f"give {role} the columns of train, or leave it out with --split {role}="
     return Columns(
-        _asked(table, columns.text, hint),
-        _asked(table, columns.text_pair, hint) if columns.text_pair else None,
-        _asked(table, columns.label, hint),
-        _asked(table, columns.group, hint) if columns.group else None,
+        _named_column(table, columns.text, hint),
+        _named_column(table, columns.text_pair, hint) if columns.text_pair else None,
+        _named_column(table, columns.label, hint),
+        _named_column(table, columns.group, hint) if columns.group else None,
     )
 
 
-def _asked(table: Table, name: str, hint: str) -> str:
+def _named_column(table: Table, name: str, hint: str) -> str:
     if name in table.columns:
         return name
     column = _known((name,), table.columns)

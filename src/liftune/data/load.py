@@ -153,7 +153,7 @@ def _columns(train: Table, spec: DataSpec) -> Columns:
 
 def _reading(train: Table, columns: Columns, spec: DataSpec) -> Reading:
     names = train.class_names.get(columns.label, ())
-    return recognise(train.read(columns.label), names, asked=spec.task)
+    return recognise(train.read(columns.label), names, requested=spec.task)
 
 
 def _labelled(tables: Mapping[str, Table], columns: Columns) -> tuple[dict[str, Table], tuple[str, ...]]:
@@ -300,7 +300,7 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSpli
     reading = recognise(
         tables[role].read(same_columns(tables[role], columns, role).label),
         tables[role].class_names.get(columns.label, ()),
-        asked=spec.task or task,
+        requested=spec.task or task,
     )
     examples = _examples({role: tables[role]}, columns, reading, skip_bad_rows=spec.skip_bad_rows)[role]
     test = examples.split

@@ -1,6 +1,6 @@
 """Which part is train, which validation, which test.
 
-In: a source's Parts, what was asked for.  Out: a Table for each role that the data have.
+In: a source's Parts, what the spec names.  Out: a Table for each role that the data have.
 Not here: splitting off a part that is missing (load.py).
 """
 
@@ -48,18 +48,18 @@ def read_roles(spec: DataSpec) -> dict[str, Table]:
 
 def assign_roles(parts: Parts, spec: DataSpec) -> dict[str, str]:
     """Role -> name of the part."""
-    asked = {_role(role, spec): name for role, name in spec.split.items()}
-    claimed = {_named(parts, name, spec) for name in asked.values() if name}
-    chosen = {role: _named(parts, name, spec) for role, name in asked.items() if name}
+    given = {_role(role, spec): name for role, name in spec.split.items()}
+    claimed = {_named(parts, name, spec) for name in given.values() if name}
+    chosen = {role: _named(parts, name, spec) for role, name in given.items() if name}
     replaced = {role for role, path in (("validation", spec.validation), ("test", spec.test)) if path is not None}
     left = [name for name in parts if name not in claimed]
     for role in ROLES:
-        if role in asked or role in replaced:
+        if role in given or role in replaced:
             continue
         name = _recognised(left, role, spec)
         if name is not None:
             chosen[role] = name
-    if "train" not in chosen and "train" not in asked and len(parts) == 1:
+    if "train" not in chosen and "train" not in given and len(parts) == 1:
         chosen = {"train": next(iter(parts))}
     if "train" not in chosen:
         raise DataError(

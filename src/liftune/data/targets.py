@@ -63,17 +63,17 @@ class Reading:
         return _label_set(cell, names, lists=self.lists)
 
 
-def recognise(cells: Sequence[Any], names: Sequence[str] = (), *, asked: TaskKind | None = None) -> Reading:
+def recognise(cells: Sequence[Any], names: Sequence[str] = (), *, requested: TaskKind | None = None) -> Reading:
     """The task that a label column defines, from its cells in train.
 
     Lists, and texts separated by `|`, are multi-label; decimals, and whole numbers of more than 20 values, are
-    regression; everything else is classes. `asked` overrides. It names the kinds, as what cells mean is its work.
+    regression; everything else is classes. `requested` overrides. It names the kinds, as what cells mean is its work.
     """
     present = [cell for cell in cells if not is_missing(cell)]
     texts = [cell for cell in present if isinstance(cell, str)]
     lists = any(_is_list(cell) for cell in present)
-    if asked:
-        return Reading(asked, "asked for", lists)
+    if requested:
+        return Reading(requested, "requested", lists)
     if lists:
         return Reading(TaskKind.MULTI_LABEL, "lists of labels", lists=True)
     if names:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from liftune.data import load_data
-from liftune.data.readers.formats import OPENERS, read_bytes, read_file
+from liftune.data import SOURCES, load_data
+from liftune.data.readers.formats import FORMATS, OPENERS, open_stream, read_bytes, read_file
 from liftune.data.readers.table import Table
 from liftune.errors import DataError
 from liftune.spec import DataSpec
@@ -169,6 +169,28 @@ def test_bad_utf_8_names_the_likely_encoding(bad, encoding):
 def test_no_bytes_end_in_a_traceback(kind, data):
     with pytest.raises(DataError):
         parsed(data, f"x{kind}")
+
+
+@pytest.mark.parametrize("kind", OPENERS)
+def test_a_format_is_registered_once_for_every_use(kind, tmp_path):
+    """One entry of FORMATS makes it a source of --data, a file of --in and a name in messages."""
+    (tmp_path / f"x{kind}").write_bytes(b"?")
+    source = next(each for each in reversed(SOURCES.entries()) if each.takes(str(tmp_path / f"x{kind}")))
+    assert kind in next(each.openers for each in FORMATS if each.name == source.name)
+    for read in (read_file, open_stream):
+        with pytest.raises(DataError) as caught:
+            read(tmp_path / f"x{kind}")
+        assert "unknown kind" not in caught.value.message
+    with pytest.raises(DataError) as caught:
+        parsed("?", "x.md")
+    assert kind in (caught.value.hint or "")
+
+
+def test_a_parquet_file_is_recognised_as_gzip_when_streamed_too(tmp_path):
+    write_parquet(tmp_path / "plain.parquet", {"text": ["a", "b"]})
+    (tmp_path / "x.parquet").write_bytes(gzip.compress((tmp_path / "plain.parquet").read_bytes()))
+    for rows in (open_stream(tmp_path / "x.parquet").rows, read_file(tmp_path / "x.parquet").rows):
+        assert rows == 2
 
 
 def test_a_missing_file_names_its_neighbour(tmp_path):
