@@ -106,7 +106,7 @@ def test_every_row_of_every_part_is_test_once_and_never_beside_its_equals(emotio
 @pytest.mark.parametrize("option", ["test", "test_rows"])
 def test_test_rows_beside_folds_are_refused(emotions: Path, option: str) -> None:
     spec = DataSpec.model_validate({"source": str(emotions), option: str(emotions) if option == "test" else 10})
-    with pytest.raises(SpecError, match="no test rows are set aside") as caught:
+    with pytest.raises(SpecError, match="there are no separate test rows") as caught:
         load_folds(spec, 5)
     assert f"--{option.replace('_', '-')}" in str(caught.value.where)
 

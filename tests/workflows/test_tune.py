@@ -55,7 +55,7 @@ def test_a_run_ends_with_a_page_its_flips_and_a_card(model: str, emotions: Path,
     assert (run / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert (run / "flips.jsonl").is_file()
     card = (run / "adapter" / "README.md").read_text(encoding="utf-8")
-    assert "tuned by `lora` with liftune" in card
+    assert "`lora` adapter for" in card
     assert str(tmp_path) not in card
     tuned = record.contenders[-1]
     assert tuned.saved_bytes == (run / "adapter" / "adapter_model.safetensors").stat().st_size
