@@ -104,9 +104,9 @@ class LogLines(Listener):
         else:
             counts = f"{event.train:,} train, {event.validation:,} validation, {event.test:,} test rows"
         self._log(f"{event.data}: {event.task}, {event.labels} labels, {counts}")
+        head = "randomly initialised" if event.head == "fresh" else event.head
         self._log(
-            f"{event.model}: {event.family}, {event.head} head, {event.max_length} tokens, "
-            f"{event.dtype} on {event.device}"
+            f"{event.model}: {event.family}, {head} head, {event.max_length} tokens, {event.dtype} on {event.device}"
         )
         for note in event.notes:
             self._log(f"  {note}")

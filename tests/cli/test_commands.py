@@ -288,7 +288,8 @@ def test_evaluate_scores_a_run_an_adapter_and_models_on_all_rows_of_one_file(
         assert found["rows"] == {"train": 0, "validation": 0, "test": 40}
         (contender,) = found["contenders"]
         assert contender["head"] == ("fresh" if model.endswith("/model") else "trained")
-    assert "chance by construction" in called("evaluate", single.data, "--model", str(ground / "model"))[0]
+    shown = " ".join(called("evaluate", single.data, "--model", str(ground / "model"))[0].split())
+    assert "randomly initialised: this score is just guessing" in shown
     assert "chance" not in called("evaluate", single.data, "--model", single.run)[0]
 
 

@@ -120,7 +120,7 @@ def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpe
 
 
 def load_for(context: RunContext, seed: int) -> Backbone:
-    """The base, with a fresh head drawn from the seed where the data need one."""
+    """The base, with a head drawn at random from the seed where the data need a new one."""
     splits = context.splits
     return load_backbone(context.spec.model, task=splits.task, labels=splits.labels, seed=seed, plan=context.plan)
 

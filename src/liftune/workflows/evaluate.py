@@ -12,17 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from liftune.data.load import load_test
-from liftune.data.splits import BecomesSplits
+from liftune.data.splits import BecomesSplits, Splits
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.evaluation.evaluate import evaluate
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
-from liftune.hardware.plan import make_plan
+from liftune.hardware.plan import Plan, make_plan
 from liftune.inference.predictor import find_model
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
+from liftune.models.classifier import Classifier
 from liftune.records.base import Seconds
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, EvaluationRecord
@@ -51,16 +52,7 @@ def evaluate_model(
     plan = make_plan(measure_machine(), device=model.device).for_inference
     saved = find_model(model.name)
     folder = saved.folder if saved and saved.kind == "adapter" else None
-    if folder is not None:
-        _refuse_settled(model)
-    if folder is None:
-        splits = load_test(data, rows=rows)
-        backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
-        classifier = attach(backbone, None, plan=plan)
-    else:
-        classifier = open_adapter(folder, plan=plan)
-        splits = load_test(data, task=classifier.task, rows=rows)
-    splits = splits.for_labels(classifier.labels)
+    classifier, splits = _model_and_rows(data, model, rows, folder, plan)
     metric = check_metric(metric, splits.task).name
     Events(listeners).note(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
     answering = time.perf_counter()
@@ -75,7 +67,9 @@ def evaluate_model(
         seconds=Seconds(evaluate=seconds),
         metrics=evaluate(model.name, logits, splits, thresholds=thresholds).metrics,
         decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
-        notes=("its head is fresh: this is chance by construction",) if head == "fresh" else (),
+        notes=("its classification head is randomly initialised: this score is just guessing",)
+        if head == "fresh"
+        else (),
     )
     return EvaluationRecord(
         run=model.name,
@@ -94,6 +88,25 @@ def evaluate_model(
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=time.time() - started,
     )
+
+
+def _model_and_rows(
+    data: DataSpec, model: ModelSpec, rows: BecomesSplits | None, folder: Path | None, plan: Plan
+) -> tuple[Classifier, Splits]:
+    """The model, and its test rows in the order of its labels.
+
+    Args:
+        folder: of an adapter; None loads a pretrained model, whose task is that of the rows.
+    """
+    if folder is None:
+        splits = load_test(data, rows=rows)
+        backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
+        classifier = attach(backbone, None, plan=plan)
+    else:
+        _refuse_settled(model)
+        classifier = open_adapter(folder, plan=plan)
+        splits = load_test(data, task=classifier.task, rows=rows)
+    return classifier, splits.for_labels(classifier.labels)
 
 
 def _refuse_settled(model: ModelSpec) -> None:
