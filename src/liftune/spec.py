@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from liftune.errors import SpecError, choose, faults
-from liftune.records.upgrade import upgrade
 from liftune.tasks import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
@@ -267,6 +266,8 @@ class RunSpec(Spec):
     @classmethod
     def read(cls, path: str | Path) -> RunSpec:
         """A spec from a TOML or JSON file, of this or an earlier version."""
+        from liftune.records.upgrade import upgrade  # `liftune --help` need not wait for it
+
         path = Path(path)
         try:
             text = path.read_text(encoding="utf-8")
