@@ -62,7 +62,13 @@ def open_delimited(file: RawFile, *, prefer: str = ",") -> Stream:
     opened = file.text_opener(newline="")  # line breaks inside quotes stay as they are
     dialect = _find_dialect(opened, file.where, prefer=prefer)
     records = repeatable(lambda: _below_header(opened, dialect), file)
-    return Stream(file.where, dialect.columns, dialect.rows, records, nested=False)
+    index = {column: i for i, column in enumerate(dialect.columns)}
+
+    def column(name: str) -> list[str | None]:
+        i = index[name]
+        return [cells[i] if cells else None for cells, _, _ in records()]
+
+    return Stream(file.where, dialect.columns, dialect.rows, records, column, nested=False)
 
 
 def _find_dialect(opened: Opened, where: str, *, prefer: str) -> Dialect:
@@ -82,12 +88,12 @@ def _find_dialect(opened: Opened, where: str, *, prefer: str) -> Dialect:
     return Dialect(columns, shape.records - 1, delimiter, quoted, skipped)
 
 
-def _below_header(opened: Opened, dialect: Dialect) -> Iterator[Record]:
+def _below_header(opened: Opened, dialect: Dialect) -> Iterator[Record[list[str]]]:
     """The rows; blank lines are left out."""
     width = len(dialect.columns)
     parsed = _parsed(opened, dialect.skipped_lines, dialect.delimiter, quoted=dialect.quoted)
     for line, fields in islice(chain.from_iterable(_blocks(parsed)), 1, None):
-        yield (fields, line, None) if len(fields) == width else ({}, line, dialect.problem(line, fields))
+        yield (fields, line, None) if len(fields) == width else ([], line, dialect.problem(line, fields))
 
 
 def _sniffed(opened: Opened, prefer: str) -> str:

@@ -24,7 +24,7 @@ def open_json_lines(file: RawFile) -> Stream:
         DataError: no line holds an object.
     """
 
-    def parse() -> Iterator[Record]:
+    def parse() -> Iterator[Record[dict[str, Any]]]:
         # Only \n ends a line: JSON allows U+2028 and its kin inside a string.
         for number, line in enumerate(file.lines(), 1):
             if not line or line.isspace():
@@ -36,17 +36,20 @@ def open_json_lines(file: RawFile) -> Stream:
             yield (value, number, None) if isinstance(value, dict) else ({}, number, _problem(line, number))
 
     records = repeatable(parse, file)
-    columns: dict[str, None] = {}
-    rows, good = 0, 0
+    columns: dict[str, Any] = {}  # a dict for the order of its keys
+    rows = faults = 0
     for cells, _, problem in records():
-        rows, good = rows + 1, good + (problem is None)
-        if isinstance(cells, dict) and not columns.keys() >= cells.keys():
-            columns |= dict.fromkeys(cells)
-    if not good:
+        rows += 1
+        columns.update(cells)
+        if problem:
+            faults += 1
+    if faults == rows:
         _, line, problem = next(iter(records()), ({}, None, None))
         reason, hint = problem or ("no rows", _ONE_PER_LINE)
         raise DataError(reason, where=f"{file.where}, line {line}" if line else file.where, hint=hint)
-    return Stream(file.where, tuple(columns), rows, records)
+    return Stream(
+        file.where, tuple(columns), rows, records, lambda column: [cells.get(column) for cells, _, _ in records()]
+    )
 
 
 def open_json(file: RawFile) -> Stream:
@@ -99,7 +102,8 @@ def _list(file: RawFile) -> Stream:
         columns,
         len(objects),
         lambda: (([each.get(column) for column in columns], None, None) for each in objects),
-        column=lambda column: [each.get(column) for each in objects],
+        lambda column: [each.get(column) for each in objects],
+        lines=False,
     )
 
 

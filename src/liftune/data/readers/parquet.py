@@ -46,7 +46,7 @@ def open_parquet(file: RawFile) -> Stream:
     if len(set(columns)) < len(columns):
         raise DataError("two columns have one name", where=file.where, hint="give every column its own name")
 
-    def records() -> Iterator[Record]:
+    def records() -> Iterator[Record[dict[str, Any]]]:
         with opened() as content:
             for batch in content.iter_batches(batch_size=_BATCH):
                 yield from ((cells, None, None) for cells in batch.to_pylist())
@@ -55,7 +55,7 @@ def open_parquet(file: RawFile) -> Stream:
         with opened() as content:
             return list(content.read(columns=[name]).column(name).to_pylist())
 
-    return Stream(file.where, columns, rows, records, column=column, class_names=class_names)
+    return Stream(file.where, columns, rows, records, column, lines=False, class_names=class_names)
 
 
 @contextmanager

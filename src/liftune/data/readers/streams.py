@@ -11,10 +11,10 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from liftune.data.readers.table import Fault, Table, place
 from liftune.data.readers.text_encoding import RawFile
@@ -25,9 +25,10 @@ Cells: TypeAlias = Sequence[Any] | dict[str, Any]
 
 Problem: TypeAlias = tuple[str, str]
 """Why a row could not be read, and the hint."""
-Record: TypeAlias = tuple[Cells, int | None, Problem | None]
+C = TypeVar("C", bound=Cells)
+Record: TypeAlias = tuple[C, int | None, Problem | None]
 """One row as it is in the file: its cells; the 1-based line on which it starts, for formats that have lines; what is
-wrong with it, its cells being then an empty dict. A plain tuple, as there may be millions."""
+wrong with it, its cells being then empty. A plain tuple, as there may be millions."""
 
 
 class Line(NamedTuple):
@@ -47,10 +48,12 @@ class Stream:
     where: str
     columns: tuple[str, ...]
     rows: int
-    records: Callable[[], Iterable[Record]]
+    records: Callable[[], Iterable[Record[Cells]]]
     """The rows, from the first one each time."""
-    column: Callable[[str], list[Any]] | None = None
-    """Reads one column alone, for formats that need not read the others; they have neither lines nor faults."""
+    column: Callable[[str], list[Any]]
+    """Reads the cells of one column."""
+    lines: bool = True
+    """Whether the format has lines; without them a row has no faults either."""
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nested: bool = True
     """Whether cells may be lists and mappings."""
@@ -69,37 +72,25 @@ class Stream:
 
     def _lines(self) -> Iterator[Line]:
         for position, (cells, line, problem) in enumerate(self.records(), 1):
-            named = cells if isinstance(cells, dict) else dict(zip(self.columns, cells, strict=True))
+            named = cells if isinstance(cells, dict) else dict(zip(self.columns, cells, strict=bool(cells)))
             yield _writable(Line(named, problem and problem[0], place(self.where, position, line)))
 
     def collected(self, name: str) -> Table:
         """All rows as a table."""
-        if self.column is not None:
-            return Table(name, self.where, self.columns, self.rows, self.column, class_names=self.class_names)
-        index = {column: i for i, column in enumerate(self.columns)}
-
-        def read(column: str) -> list[Any]:
-            i = index[column]
-            return [cells.get(column) if isinstance(cells, dict) else cells[i] for cells, _, _ in self.records()]
-
-        return Table(
-            name,
-            self.where,
-            self.columns,
-            self.rows,
-            read,
-            lines=[line or 0 for _, line, _ in self.records()],
-            class_names=self.class_names,
-            faults=tuple(Fault(i, *problem) for i, (_, _, problem) in enumerate(self.records()) if problem),
-        )
+        table = Table(name, self.where, self.columns, self.rows, self.column, class_names=self.class_names)
+        if not self.lines:
+            return table
+        lines = [line or 0 for _, line, _ in self.records()]
+        faults = (Fault(i, *problem) for i, (_, _, problem) in enumerate(self.records()) if problem)
+        return replace(table, lines=lines, faults=tuple(faults))
 
 
-def repeatable(parse: Callable[[], Iterator[Record]], file: RawFile) -> Callable[[], Iterable[Record]]:
+def repeatable(parse: Callable[[], Iterator[Record[C]]], file: RawFile) -> Callable[[], Iterable[Record[C]]]:
     """The records of a file from the first one each time: kept if it is in memory, parsed anew if it is on disk."""
     if isinstance(file.data, Path):
         return parse
     # Three lists: the garbage collector would visit a tuple per row again and again.
-    rows: list[Cells] = []
+    rows: list[C] = []
     lines: list[int | None] = []
     problems: list[Problem | None] = []
     for cells, line, problem in parse():
