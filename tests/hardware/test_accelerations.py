@@ -110,7 +110,7 @@ def test_names_are_read_alike_from_the_command_line_and_python(
 
 
 def test_none_beside_names_is_a_fault() -> None:
-    with pytest.raises(SpecError, match="--accelerations: none stands alone"):
+    with pytest.raises(SpecError, match="--accelerations: give either none or names, not both"):
         RunSpec.of(accelerations="none,packing")
 
 
