@@ -93,7 +93,7 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
         return Comparison(**shown, gain=gain, low=None, high=None, p_value=1.0, verdict="undecided", note=note)
     spread = _spread_of_proportion(a, attempts, measure) if measure.proportion else _spread_of(a, attempts, measure)
     if spread is None or spread.of_rows + spread.of_seeds <= 0.0:
-        note = "no interval: the gain is undefined on these rows, or resampling them gives the same value every time"
+        note = "no confidence interval: the gain is undefined on these rows, or does not vary between resamples"
         value = None if spread is None else spread.value
         return Comparison(**shown, gain=value, low=None, high=None, p_value=1.0, verdict="undecided", note=note)
     wide, p_value = spread.half_width(), spread.p_value()

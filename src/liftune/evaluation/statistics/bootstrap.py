@@ -94,7 +94,7 @@ def bca_bootstrap(
     drawn = np.concatenate([value(weights) for weights in _resamples(rng, cells, resamples)])
     drawn = drawn[~np.isnan(drawn)]
     if len(drawn) < resamples // 2 or np.ptp(drawn) <= 1e-12 * max(1.0, abs(whole)):
-        note = "no interval: resampling these rows gives the same value every time, or none"
+        note = "no confidence interval: the score does not vary between resamples, or none of them has one"
         return Bootstrap(Interval(value=whole, note=note), None)
     low, high = _bca_ends(drawn, whole, _acceleration(rng, cells, value), confidence)
     return Bootstrap(Interval(value=whole, low=low, high=high), float(drawn.std(ddof=1)))
