@@ -15,10 +15,10 @@ RECORDED = ("liftune", "torch", "transformers", "peft", "accelerate", "datasets"
 
 def versions(names: Iterable[str] = RECORDED) -> dict[str, str]:
     """What a number may depend on, as far as it is installed."""
-    found = {}
+    installed = {}
     for name in names:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

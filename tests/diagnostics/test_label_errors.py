@@ -122,7 +122,8 @@ def test_models_that_know_nothing_doubt_hardly_anything():
 
 
 def test_a_label_that_a_multi_label_row_lacks_or_should_not_have_is_found():
-    """Over six draws: how many are also flagged swings with the folds, 13 to 17 of 20 under any way to cut them."""
+    """Over six draws, as how many are flagged swings with the draw. Fewer are flagged than when a repeated text could
+    vouch for its own label: log, "Label errors where texts repeat"."""
     wrong, flagged = {f"train:{i}" for i in range(0, 500, 25)}, []
     for seed in range(6):
         rng = np.random.default_rng(seed)

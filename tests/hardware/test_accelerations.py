@@ -12,7 +12,7 @@ import pytest
 
 from liftune.cli.main import main
 from liftune.errors import SpecError
-from liftune.hardware.accelerations import ACCELERATIONS, FOR_PROCESSORS
+from liftune.hardware.accelerations import ACCELERATIONS, FOR_CPUS
 from liftune.hardware.measure import MachineFacts
 from liftune.hardware.plan import UNCUT, make_plan
 from liftune.spec import RunSpec, TrainSpec
@@ -43,7 +43,7 @@ def test_every_acceleration_is_one_choice_with_its_reason(facts: MachineFacts) -
 def test_what_was_written_for_processors_stays_off_elsewhere() -> None:
     plan = make_plan(SERVER)
     assert not plan.accelerations & HAND_WRITTEN
-    assert {choice.reason for choice in plan.choices if choice.choice in HAND_WRITTEN} == {FOR_PROCESSORS}
+    assert {choice.reason for choice in plan.choices if choice.choice in HAND_WRITTEN} == {FOR_CPUS}
     assert make_plan(SERVER, device="cpu").accelerations >= HAND_WRITTEN
 
 

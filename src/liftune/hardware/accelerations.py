@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # measure.py brings torch, which a decision does not need
 
 #: bfloat16 must be at least this much faster to be worth its rounding.
 WORTHWHILE = 1.3
-FOR_PROCESSORS = "made for processors"
+FOR_CPUS = "made for CPUs"
 #: Most rows and tokens of a pass of packed rows, which have no padding: on IMDb's no more was gained beyond.
 PACKED_PASS = (64, 2048)
 #: How many passes run at once. Python's lock lets one worker at a time prepare a product: more were not tried.
@@ -36,8 +36,8 @@ def _nothing_lacks(facts: MachineFacts, device: str) -> str:
     return ""
 
 
-def _not_a_processor(facts: MachineFacts, device: str) -> str:
-    return "" if device == "cpu" else FOR_PROCESSORS
+def _not_a_cpu(facts: MachineFacts, device: str) -> str:
+    return "" if device == "cpu" else FOR_CPUS
 
 
 def _no_bfloat16(facts: MachineFacts, device: str) -> str:
@@ -97,7 +97,7 @@ def measured_attention(facts: MachineFacts, device: str, dtype: str) -> tuple[At
 
 @ACCELERATIONS.entry("bfloat16", summary="Frozen weights and products in bfloat16.", lacks=_no_bfloat16)
 def bfloat16(facts: MachineFacts, device: str, dtype: str) -> Decision:
-    """By the time of a product in either precision; an accelerator either has it or not."""
+    """By the time of a product in either precision; a GPU either has it or not."""
     if device != "cpu":
         return facts.accelerator_bfloat16, _no_bfloat16(facts, device) or "the device computes it natively"
     faster = facts.bfloat16_speedup
@@ -122,40 +122,38 @@ def passes(device: str) -> tuple[int, int]:
     return (8, 1024) if device == "cpu" else (64, 32768)
 
 
-@ACCELERATIONS.entry(
-    "packing", summary="No padding; the model's layers by hand, forward and back.", lacks=_not_a_processor
-)
+@ACCELERATIONS.entry("packing", summary="No padding; the model's layers by hand, forward and back.", lacks=_not_a_cpu)
 def packing(facts: MachineFacts, device: str, dtype: str) -> Decision:
-    """On processors, where products of few rows are already as fast as those of many."""
-    return _on_processors(device, "no time goes into padding, nor into what stands between a model's products")
+    """On CPUs, where products of few rows are already as fast as those of many."""
+    return _on_cpus(device, "no time goes into padding, nor into what stands between a model's products")
 
 
-@ACCELERATIONS.entry("fused-lora", summary="LoRA in one product with its frozen weight.", lacks=_not_a_processor)
+@ACCELERATIONS.entry("fused-lora", summary="LoRA in one product with its frozen weight.", lacks=_not_a_cpu)
 def fused_lora(facts: MachineFacts, device: str, dtype: str) -> Decision:
-    """On processors, whose rate on LoRA's thin products is a fraction of that on whole ones."""
-    return _on_processors(device, "thin products run far below the rate of whole ones")
+    """On CPUs, whose rate on LoRA's thin products is a fraction of that on whole ones."""
+    return _on_cpus(device, "thin products run far below the rate of whole ones")
 
 
-@ACCELERATIONS.entry("last-layer", summary="The last layer only where the head reads it.", lacks=_not_a_processor)
+@ACCELERATIONS.entry("last-layer", summary="The last layer only where the head reads it.", lacks=_not_a_cpu)
 def last_layer(facts: MachineFacts, device: str, dtype: str) -> Decision:
-    """On processors, whose time is that of the products that are left out."""
-    return _on_processors(device, "the head reads one state of a row, so the others need no last layer")
+    """On CPUs, whose time is that of the products that are left out."""
+    return _on_cpus(device, "the head reads one state of a row, so the others need no last layer")
 
 
-@ACCELERATIONS.entry("pooled-dropout", summary="Dropout masks cut from a pool.", lacks=_not_a_processor)
+@ACCELERATIONS.entry("pooled-dropout", summary="Dropout masks cut from a pool.", lacks=_not_a_cpu)
 def pooled_dropout(facts: MachineFacts, device: str, dtype: str) -> Decision:
-    """On processors, where drawing random numbers takes a visible share of a step."""
-    return _on_processors(device, "random numbers for each mask would cost more than what they mask")
+    """On CPUs, where drawing random numbers takes a visible share of a step."""
+    return _on_cpus(device, "random numbers for each mask would cost more than what they mask")
 
 
 @ACCELERATIONS.entry(
-    "parallel-passes", summary="Passes side by side, each on its share of the cores.", lacks=_not_a_processor
+    "parallel-passes", summary="Passes side by side, each on its share of the cores.", lacks=_not_a_cpu
 )
 def parallel_passes(facts: MachineFacts, device: str, dtype: str) -> Decision:
-    """On processors with more than one core, whose cores would else wait for each other inside every product."""
+    """On CPUs with more than one core, whose cores would else wait for each other inside every product."""
     if device == "cpu" and facts.threads < 2:
         return False, "one core has nothing to share"
-    return _on_processors(device, f"{WORKERS} passes at once need no core to wait for another inside a product")
+    return _on_cpus(device, f"{WORKERS} passes at once need no core to wait for another inside a product")
 
 
 @ACCELERATIONS.entry("token-cache", summary="Token ids kept on disk.")
@@ -170,5 +168,5 @@ def attention_kernel(facts: MachineFacts, device: str, dtype: str) -> Decision:
     return True, measured_attention(facts, device, dtype)[1]
 
 
-def _on_processors(device: str, reason: str) -> Decision:
-    return (True, reason) if device == "cpu" else (False, FOR_PROCESSORS)
+def _on_cpus(device: str, reason: str) -> Decision:
+    return (True, reason) if device == "cpu" else (False, FOR_CPUS)

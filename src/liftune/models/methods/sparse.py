@@ -29,15 +29,8 @@ def fourierft(chosen: options.FourierOptions, shape: BackboneShape) -> PeftConfi
     from peft import FourierFTConfig
 
     names = linear(chosen, shape)
-    room = targets.smallest_weight(shape.model, names)
-    if chosen.frequencies is not None and chosen.frequencies > room:
-        raise MethodError(
-            f"frequencies: {chosen.frequencies} is more than the smallest target layer has entries, {room}",
-            where="--set frequencies",
-            hint=f"choose at most {room}",
-        )
     return FourierFTConfig(
-        n_frequency=chosen.frequencies or min(1000, room),
+        n_frequency=_frequencies(chosen.frequencies, shape, names, default=1000),
         scaling=chosen.scale,
         init_weights=True,  # zeros: training starts from the model as it is
         **peft_targets(names, shape),
@@ -71,13 +64,22 @@ def waveft(chosen: options.WaveletOptions, shape: BackboneShape) -> PeftConfig:
     from peft import WaveFTConfig
 
     names = linear(chosen, shape)
+    return WaveFTConfig(
+        n_frequency=_frequencies(chosen.frequencies, shape, names, default=2592),
+        scaling=chosen.scale,
+        **peft_targets(names, shape),
+    )
+
+
+def _frequencies(wanted: int | None, shape: BackboneShape, names: list[str], *, default: int) -> int:
+    """Coefficients of each weight: as many as wanted, or the default where the smallest weight has so many entries."""
     room = targets.smallest_weight(shape.model, names)
-    if chosen.frequencies is not None and chosen.frequencies > room:
+    if wanted is None:
+        return min(default, room)
+    if wanted > room:
         raise MethodError(
-            f"frequencies: {chosen.frequencies} is more than the smallest target layer has entries, {room}",
+            f"frequencies: {wanted} is more than the smallest target layer has entries, {room}",
             where="--set frequencies",
             hint=f"choose at most {room}",
         )
-    return WaveFTConfig(
-        n_frequency=chosen.frequencies or min(2592, room), scaling=chosen.scale, **peft_targets(names, shape)
-    )
+    return wanted
