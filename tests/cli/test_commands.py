@@ -23,6 +23,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.data.readers.formats import read_file
+from liftune.records.base import SCHEMA
 from liftune.run_folder import RunFolder
 from liftune.spec import OPTIONS, RunSpec
 
@@ -110,7 +111,7 @@ def test_tune_prints_one_object_that_record_json_holds_too(single: Ran) -> None:
     found = single.found
     assert list(found)[:9] == ["schema", "run", "task", "labels", "partial", "rows", "audit", "contenders", "metric"]
     assert found == strict((Path(single.run) / "record.json").read_text(encoding="utf-8"))
-    assert (found["schema"], found["run"], found["task"]) == (2, single.run, "single_label")
+    assert (found["schema"], found["run"], found["task"]) == (SCHEMA, single.run, "single_label")
     assert (found["labels"], found["partial"]) == (["glad", "sad"], False)
     assert found["rows"] == {"train": 32, "validation": 4, "test": 4}
     assert {"leaked_test_rows", "duplicate_train_rows", "conflicting_rows"} <= set(found["audit"])
@@ -320,7 +321,7 @@ def test_compare_refuses_runs_of_other_rows_labels_or_lengths(
 def test_inspect_prints_one_object_with_the_same_audit(single: Ran, ground: Path) -> None:
     out, _ = called("inspect", single.data, "--model", str(ground / "model"), "--json")
     found = strict(out)
-    assert found["schema"] == 2
+    assert found["schema"] == SCHEMA
     assert found["audit"] == single.found["audit"]
     assert found["length_unit"] == "tokens"
 

@@ -31,6 +31,7 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.methods.registry import METHODS
 from liftune.models.tokens.encoder import RowEncoder
+from liftune.records.base import SCHEMA
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder
 from liftune.spec import ModelSpec
@@ -293,7 +294,7 @@ def test_a_damaged_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
         ("model.onnx", lambda data: data[:-9] + b"123456789"),
         ("tokenizer.json", lambda data: data + b" "),
         ("bundle.json", lambda data: data.replace(b'"task"', b'"tusk"')),
-        ("bundle.json", lambda data: data.replace(b'"schema": 2', b'"schema": 99')),
+        ("bundle.json", lambda data: data.replace(f'"schema": {SCHEMA}'.encode(), b'"schema": 99')),
     ):
         copy = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}"
         shutil.copytree(bundle, copy)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 #: Of every file below. It rises when a key or a name in one of them changes, and upgrade.py says how.
-SCHEMA = 2
+SCHEMA = 3
 
 Verdict = Literal["better", "worse", "undecided"]
 Head = Literal["fresh", "trained"]

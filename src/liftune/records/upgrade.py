@@ -117,4 +117,6 @@ STEPS: tuple[dict[Kind, Callable[[Values], Values]], ...] = (
         "spec": _spec,
         "sweep-spec": _sweep_spec,
     },
+    # Schema 3: right on every row. New fields have defaults; what was renamed or must be worked out stands here.
+    {},
 )
