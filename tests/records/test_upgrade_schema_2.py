@@ -1,0 +1,82 @@
+"""What schema 2 wrote still opens, with the same numbers under today's names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from v0_1 import HERE, lay_out
+
+import liftune
+from liftune.inference.onnx_bundle import BundleCard
+from liftune.records.base import SCHEMA, Record
+from liftune.records.run import ComparisonRecord, EvaluationRecord, TuneRecord
+from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
+from liftune.records.training import AdapterCard
+from liftune.records.upgrade import Kind, upgrade
+from liftune.run_folder import RunFolder
+
+SCHEMA_2 = HERE.parent / "schema_2"
+#: File -> what it is, its class.
+RECORDS: dict[str, tuple[Kind, type[Record]]] = {
+    "run/record.json": ("record", TuneRecord),
+    "run_multi/record.json": ("record", TuneRecord),
+    "evaluate.json": ("evaluation", EvaluationRecord),
+    "compare.json": ("comparison", ComparisonRecord),
+    "run/adapter/liftune.json": ("adapter", AdapterCard),
+    "bundle/bundle.json": ("bundle", BundleCard),
+    "sweep/sweep.json": ("sweep", SweepRecord),
+    "sweep/base/baselines.json": ("baselines", BaselinesRecord),
+    "sweep/base/lora-0.json": ("cell", CellRecord),
+}
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a run of schema 2, its base and its data."""
+    place = lay_out(tmp_path)
+    shutil.rmtree(place / "run")
+    shutil.copytree(SCHEMA_2 / "run", place / "run")
+    monkeypatch.chdir(place)
+    return place
+
+
+def read(file: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((SCHEMA_2 / file).read_text(encoding="utf-8"))
+    return values
+
+
+def floats(values: Any) -> list[float]:
+    """Every number with a fraction, sorted."""
+    if isinstance(values, dict):
+        return sorted(each for value in values.values() for each in floats(value))
+    if isinstance(values, list):
+        return sorted(each for value in values for each in floats(value))
+    return [values] if isinstance(values, float) else []
+
+
+@pytest.mark.parametrize("file", RECORDS)
+def test_an_upgraded_record_is_read_with_the_same_numbers(file: str) -> None:
+    kind, model = RECORDS[file]
+    values = read(file)
+    before = json.dumps(values)
+    new = upgrade(values, kind)
+    assert json.dumps(values) == before, "what is upgraded is not changed itself"
+    assert new["schema"] == SCHEMA
+    assert floats(new) == floats(values)
+    if "schema_version" not in model.model_fields:
+        del new["schema"]
+    model.model_validate(new)
+
+
+def test_the_run_reports_predicts_and_scores_as_it_did(old: Path) -> None:
+    record = RunFolder.open("run").record()
+    before = next(each for each in record.contenders if each.name == "tuned")
+    assert liftune.load("run").predict(["sunny laugh"])
+    scored = liftune.evaluate("rows", model="run")
+    for metric, score in scored.contenders[0].metrics.items():
+        if metric in before.metrics:
+            assert score.value == pytest.approx(before.metrics[metric].value, abs=1e-4)
