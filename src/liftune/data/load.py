@@ -120,6 +120,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
     tables = read_roles(spec)
     columns = _columns(tables["train"], spec)
     tables, notes = _labelled(tables, columns)
+    notes = (*_said(tables), *notes)
     reading = _reading(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
@@ -174,6 +175,11 @@ def _labelled(tables: Mapping[str, Table], columns: Columns) -> tuple[dict[str, 
             hint="name the label column with --label, or another part with --split train=NAME",
         )
     return kept, notes
+
+
+def _said(tables: Mapping[str, Table]) -> tuple[str, ...]:
+    """What the readers say of how they read, each once."""
+    return tuple(dict.fromkeys(note for table in tables.values() for note in table.notes))
 
 
 def _withheld(table: Table, label: str) -> bool:
@@ -306,7 +312,7 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSpli
     test = examples.split
     if spec.test_rows is not None:
         test = test.take(sample(test, spec.test_rows, reading.task, spec.seed, name="test", every_class=False))
-    notes += (f"scored on {tables[role].where}",)
+    notes = (*_said({role: tables[role]}), *notes, f"scored on {tables[role].where}")
     nothing = test.take([])
     return Splits(
         task=reading.task,

@@ -57,6 +57,8 @@ class Stream:
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nested: bool = True
     """Whether cells may be lists and mappings."""
+    notes: tuple[str, ...] = ()
+    """As a Table's."""
 
     @property
     def head(self) -> Table:
@@ -77,7 +79,9 @@ class Stream:
 
     def collected(self, name: str) -> Table:
         """All rows as a table."""
-        table = Table(name, self.where, self.columns, self.rows, self.column, class_names=self.class_names)
+        table = Table(
+            name, self.where, self.columns, self.rows, self.column, class_names=self.class_names, notes=self.notes
+        )
         if not self.lines:
             return table
         lines = [line or 0 for _, line, _ in self.records()]

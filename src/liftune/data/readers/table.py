@@ -43,6 +43,8 @@ class Table:
     """Rows that could not be read; all their cells are None."""
     shards: tuple[Table, ...] = ()
     """The files that this part consists of, in order."""
+    notes: tuple[str, ...] = ()
+    """What was taken where the file could be read in two ways, and how to say otherwise: a sentence each."""
 
     def origin(self, position: int) -> tuple[Table, int]:
         """The file that holds a row, and its 0-based position there."""
@@ -97,6 +99,7 @@ def joined(tables: Sequence[Table], name: str) -> Table:
         read=lambda column: [cell for table in tables for cell in table.read(column)],
         class_names=first.class_names,
         shards=tuple(tables),
+        notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
         faults=tuple(
             Fault(start + fault.position, fault.reason, fault.hint)
             for start, table in zip(starts, tables, strict=True)
@@ -121,6 +124,7 @@ def subset(table: Table, positions: Sequence[int], name: str) -> Table:
         read=read,
         lines=None if table.lines is None else [table.lines[i] for i in positions],
         class_names=table.class_names,
+        notes=table.notes,
         faults=tuple(
             Fault(at[fault.position], fault.reason, fault.hint) for fault in table.faults if fault.position in at
         ),
