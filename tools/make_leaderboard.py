@@ -113,7 +113,7 @@ def _summary(records: Sequence[SweepRecord]) -> Iterable[str]:
     yield "## All sets"
     yield ""
     names = [name_of(record) for record in records]
-    yield f"Mean over {len(records)} sets ({', '.join(names)}) of the score, and of the rank with ties, on each."
+    yield f"Mean over {len(records)} sets ({', '.join(names)}) of the score, and of the rank by score, on each."
     yield (
         "No interval stands beside a mean over sets: so few sets speak of no others. Each set's own are below. Time, "
         "memory and size are means too."

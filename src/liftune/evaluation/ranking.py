@@ -1,4 +1,4 @@
-"""Many contenders on the same rows, ranked, with ties where the rows and seeds at hand do not separate them.
+"""Many contenders on the same rows, ranked by score, with letters: those that share one are not told apart.
 
 In: each contender's evaluations, one a seed.  Out: Places, best first.
 Not here: two contenders (compare.py), what a metric is (metrics/).
@@ -7,14 +7,18 @@ With one evaluation on each side, the one rule of compare.py gives a pair's p-va
 With several seeds, rows and seeds both vary: the variance of the difference is that of resampled rows plus that of
 each side's mean over seeds, shrunk towards that of all entrants (statistics/shrinkage.py), each with its own t quantile
 (compare_seeds.py). It speaks of the methods. All pairs are corrected together by Holm.
+
+"Not told apart" does not carry over: of three, the first and the third may be told apart from each other and neither
+from the second. So a rank says where a score stands and nothing else, and letters say which pairs are told apart.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import combinations
+from string import ascii_lowercase
 
 import numpy as np
 
@@ -45,19 +49,23 @@ class Place:
     """Where an entrant stands.
 
     Args:
-        rank: 1 for all that are not distinguishable from the best, and so on: the next rank counts those before it.
+        rank: 1 and up by score alone; equal scores share one. An undefined score comes after all others.
+        letters: two that share one are not told apart, two that share none are; empty for an undefined score.
+        as_best: whether it is not told from the one with the best score, or is that one.
         score: the mean over seeds; its interval allows for other rows, and for other seeds where there are several.
         spread: the standard deviation over seeds; None for one.
     """
 
     name: str
     rank: int
+    letters: str
+    as_best: bool
     score: Interval
     spread: float | None
 
 
 def rank(entrants: Sequence[Entrant], metric: str | None = None, *, alpha: float = ALPHA) -> tuple[Place, ...]:
-    """Best first. A rank is shared by the best of those left and all that are not significantly below it.
+    """Best first: by score, with the letters of those that are not told apart at alpha.
 
     Raises:
         DataError: there is no entrant, or they were scored on different rows.
@@ -72,17 +80,65 @@ def rank(entrants: Sequence[Entrant], metric: str | None = None, *, alpha: float
     worst_last = sorted(sides, key=lambda name: sides[name].signed, reverse=True)
     known = [name for name in worst_last if sides[name].score.value is not None]
     apart = _separated({name: sides[name] for name in known}, measure, alpha)
-    places: list[Place] = []
-    left = worst_last
-    while left:
-        leader = left[0]
-        tied = [name for name in left if name == leader or (name in known and (leader, name) not in apart)]
-        if leader not in known:
-            tied = left
-        position = len(places) + 1
-        places += [Place(name, position, sides[name].score, sides[name].spread) for name in tied]
-        left = [name for name in left if name not in tied]
-    return tuple(places)
+    letters = letters_of(known, apart)
+    ranks = positions([sides[name].signed for name in worst_last])
+    return tuple(
+        Place(
+            name,
+            position,
+            letters.get(name, ""),
+            name in known and (known[0], name) not in apart,
+            sides[name].score,
+            sides[name].spread,
+        )
+        for name, position in zip(worst_last, ranks, strict=True)
+    )
+
+
+def positions(signed: Sequence[float]) -> tuple[int, ...]:
+    """Ranks of scores in falling order, 1 and up; equal ones share the first.
+
+    >>> positions([0.9, 0.8, 0.8, 0.7])
+    (1, 2, 2, 4)
+    """
+    return tuple(signed.index(value) + 1 for value in signed)
+
+
+def letters_of(names: Sequence[str], apart: Set[tuple[str, str]]) -> dict[str, str]:
+    """A compact letter display: name -> letters, such that two names share one just where they are not apart.
+
+    Args:
+        names: best first; the best's letters come first.
+        apart: pairs, the better first.
+
+    >>> letters_of(["x", "y", "z"], {("x", "z")})
+    {'x': 'a', 'y': 'ab', 'z': 'b'}
+
+    Source: Piepho (2004), An algorithm for a letter-based representation of all-pairwise comparisons. A letter is a set
+        in which no two are apart; the sets are grown pair by pair, as in the heuristics of Gramm et al. (2007): to
+        find the fewest is hard, and there may be a few more here.
+    """
+    sets: list[set[str]] = []
+    for i, name in enumerate(names):
+        for other in names[i + 1 :]:
+            if (name, other) in apart or any({name, other} <= each for each in sets):
+                continue
+            grown = {name, other}
+            for third in names:
+                if all((third, each) not in apart and (each, third) not in apart for each in grown):
+                    grown.add(third)
+            sets.append(grown)
+        if not any(name in each for each in sets):
+            sets.append({name})
+    return {
+        name: "".join(_letter(i) for i, each in enumerate(sets) if name in each)
+        for name in names
+    }
+
+
+def _letter(number: int) -> str:
+    """a to z, then a' to z', and so on."""
+    return ascii_lowercase[number % 26] + "'" * (number // 26)
 
 
 def _separated(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tuple[str, str]]:

@@ -63,7 +63,12 @@ class LeaderboardRow(Record):
     """A method, or a baseline."""
     tuned: bool
     rank: int
-    """Shared by all that these rows and seeds cannot tell from the best of them."""
+    """By score alone, 1 and up; equal scores share one."""
+    letters: str = ""
+    """Two contenders that share one are not told apart by these rows and seeds; empty for an undefined score, and in a
+    sweep of liftune 0.1, which did not test all pairs' differences."""
+    as_best: bool = False
+    """Whether these rows and seeds do not tell it from the one with the best score."""
     score: Interval
     """Mean over seeds; the interval allows for other rows and, with several seeds, for other seeds."""
     seeds: int

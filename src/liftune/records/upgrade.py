@@ -8,6 +8,7 @@ To change the schema: raise SCHEMA in base.py, and add a dict of functions for t
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -106,6 +107,26 @@ def _sweep_spec(values: Values) -> Values:
     return {**values, "run": _spec(values["run"])} if "run" in values else values
 
 
+def _ranked_by_score(values: Values) -> Values:
+    """Schema 2 gave one rank to all that were not told from the best of those left, so that of two rows a lower score
+    could have the better rank. Its first rank says who was not told from the best; the order is now that of scores."""
+    before = values.get("leaderboard", ())
+    scores = [each["score"]["value"] for each in before if each["score"]["value"] is not None]
+    falling = bool(scores) and scores[0] == max(scores)  # the best was always first
+
+    def place(row: Values) -> float:
+        value = row["score"]["value"]
+        return math.inf if value is None else -value if falling else value
+
+    rows = sorted(before, key=place)
+    places = [place(row) for row in rows]
+    ranked = [
+        {**row, "rank": places.index(place(row)) + 1, "letters": "", "as_best": row["rank"] == 1 and place(row) < math.inf}
+        for row in rows
+    ]
+    return {**values, "leaderboard": ranked} if "leaderboard" in values else values
+
+
 #: The n-th step brings schema n to schema n + 1; a kind that a step does not change is not in it.
 STEPS: tuple[dict[Kind, Callable[[Values], Values]], ...] = (
     {
@@ -118,5 +139,5 @@ STEPS: tuple[dict[Kind, Callable[[Values], Values]], ...] = (
         "sweep-spec": _sweep_spec,
     },
     # Schema 3: right on every row. New fields have defaults; what was renamed or must be worked out stands here.
-    {},
+    {"sweep": _ranked_by_score},
 )

@@ -45,6 +45,8 @@ def leaderboard(entries: Sequence[LeaderboardEntry], metric: str) -> tuple[Leade
                 contender=entry.contender,
                 tuned=entry.tuned,
                 rank=place.rank,
+                letters=place.letters,
+                as_best=place.as_best,
                 score=place.score,
                 seeds=len(entry.cells),
                 spread=place.spread,

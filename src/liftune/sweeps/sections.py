@@ -26,11 +26,11 @@ def sweep_sections(record: SweepRecord) -> list[Section]:
 def leaderboard_section(record: SweepRecord) -> Section:
     """One row a contender, best first."""
     several = len(record.baselines) > 1
-    headings = ("rank", *(["model"] if several else []), "contender", record.metric, "seed sd", "validation")
+    headings = ("rank", *(["model"] if several else []), "contender", record.metric, "letters", "seed sd", "validation")
     headings += ("fit s", "own MiB", "params", "adapter", "front")
     rows = tuple(_row(each, several=several) for each in record.leaderboard)
-    left = {2, 3} if several else {1, 2}
-    right = frozenset({0, *range(min(left) + 1, len(headings) - 1)})
+    left = {"model", "contender", "letters", "front"}
+    right = frozenset(i for i, heading in enumerate(headings) if heading not in left)
     return Section("Leaderboard", leaderboard_sentences(record), (ReportTable(headings, rows, right),))
 
 
@@ -46,8 +46,7 @@ def leaderboard_sentences(record: SweepRecord) -> tuple[str, ...]:
     sentences = [
         f"{counts.test:,} test rows, the same for all; {counts.train:,} train, {counts.validation:,} validation.",
         intervals,
-        "Contenders share a rank where these rows and seeds cannot tell them from the best of them (all pairs tested, "
-        "Holm-corrected at 0.05).",
+        _how_to_read(record),
         "own MiB: peak memory less what the process held before.",
         "front: nothing else is both cheaper (in training time, own memory or adapter size) and better (Pareto front).",
     ]
@@ -58,12 +57,24 @@ def leaderboard_sentences(record: SweepRecord) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def _how_to_read(record: SweepRecord) -> str:
+    """What the ranks and letters mean."""
+    tests = "all pairs tested, Holm-corrected at 0.05"
+    if any(each.letters for each in record.leaderboard):
+        return (
+            "rank: by score alone. letters: contenders that share a letter are not told apart by these rows and seeds, "
+            f"those that share none are ({tests})."
+        )
+    return f"rank: by score alone. letters: an `a` where these rows and seeds do not tell it from the best ({tests})."
+
+
 def _row(each: LeaderboardRow, *, several: bool) -> tuple[str, ...]:
     return (
         str(each.rank),
         *([each.model] if several else []),
         each.contender,
         interval(each.score),
+        each.letters or ("a" if each.as_best else "-"),
         "-" if each.spread is None else f"{each.spread:.3f}",
         "-" if each.validation is None else interval(Interval(value=each.validation)),
         "-" if each.train_seconds is None else f"{each.train_seconds:,.1f}",
