@@ -80,3 +80,19 @@ def test_the_run_reports_predicts_and_scores_as_it_did(old: Path) -> None:
     for metric, score in scored.contenders[0].metrics.items():
         if metric in before.metrics:
             assert score.value == pytest.approx(before.metrics[metric].value, abs=1e-4)
+
+
+def test_a_sweeps_ranks_are_by_score_and_its_first_rank_is_kept_as_not_told_from_the_best() -> None:
+    """Schema 2 shared a rank among ties, so that a lower score could stand above a higher one."""
+    values = read("sweep/sweep.json")
+    shape = values["leaderboard"][0]
+    for signed in (1.0, -1.0):
+        shown = [("best", 0.9, 1), ("far", 0.824, 1), ("near", 0.828, 3), ("none", None, 4)]
+        rows = [
+            {**shape, "contender": name, "rank": rank, "score": {**shape["score"], "value": value and signed * value}}
+            for name, value, rank in shown
+        ]
+        new = upgrade({**values, "leaderboard": rows}, "sweep")["leaderboard"]
+        assert [(row["contender"], row["rank"], row["as_best"]) for row in new] == [
+            ("best", 1, True), ("near", 2, False), ("far", 3, True), ("none", 4, False),
+        ]  # fmt: skip
