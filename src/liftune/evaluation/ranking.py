@@ -130,10 +130,7 @@ def letters_of(names: Sequence[str], apart: Set[tuple[str, str]]) -> dict[str, s
             sets.append(grown)
         if not any(name in each for each in sets):
             sets.append({name})
-    return {
-        name: "".join(_letter(i) for i, each in enumerate(sets) if name in each)
-        for name in names
-    }
+    return {name: "".join(_letter(i) for i, each in enumerate(sets) if name in each) for name in names}
 
 
 def _letter(number: int) -> str:

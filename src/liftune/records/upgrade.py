@@ -121,7 +121,12 @@ def _ranked_by_score(values: Values) -> Values:
     rows = sorted(before, key=place)
     places = [place(row) for row in rows]
     ranked = [
-        {**row, "rank": places.index(place(row)) + 1, "letters": "", "as_best": row["rank"] == 1 and place(row) < math.inf}
+        {
+            **row,
+            "rank": places.index(place(row)) + 1,
+            "letters": "",
+            "as_best": row["rank"] == 1 and place(row) < math.inf,
+        }
         for row in rows
     ]
     return {**values, "leaderboard": ranked} if "leaderboard" in values else values
