@@ -50,18 +50,37 @@ def save_adapter(
         ArtifactError: the disk is full or read-only.
         ValueError: the classifier has no method, or its target scale is not folded yet.
     """
-    method, backbone = classifier.method, classifier.backbone
+    method = classifier.method
     if method is None:
         raise ValueError("a classifier without a method has nothing to save")
     if classifier.has_target_scale:
         raise ValueError("fold_target_scale() first: the saved model must predict in the target's unit")
     if method.before_save is not None:
         method.before_save(classifier.model)
-    card = AdapterCard(
+    card = describe(classifier, method.name, pairs=pairs, learnt=learnt)
+    with atomic_folder(folder) as fresh:
+        try:
+            _write(classifier, card, fresh)
+        except SafetensorError as error:  # it has no class of its own for a full disk
+            raise OSError(str(error)) from None
+    return card
+
+
+def describe(
+    classifier: Classifier, method: str, *, pairs: bool, learnt: Mapping[str, Any] | None = None
+) -> AdapterCard:
+    """All that is needed to load the classifier's base again and to predict with it, but for weights.
+
+    Args:
+        method: the name to write.
+        learnt: as of `save_adapter`.
+    """
+    backbone = classifier.backbone
+    return AdapterCard(
         liftune=version("liftune"),
         task=classifier.task,
         labels=classifier.labels,
-        method=method.name,
+        method=method,
         base=backbone.name,
         base_revision=backbone.revision,
         base_sha256=backbone.sha256,
@@ -74,12 +93,6 @@ def save_adapter(
         trust_remote_code=backbone.trust_remote_code,
         **(learnt or {}),
     )
-    with atomic_folder(folder) as fresh:
-        try:
-            _write(classifier, card, fresh)
-        except SafetensorError as error:  # it has no class of its own for a full disk
-            raise OSError(str(error)) from None
-    return card
 
 
 def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
@@ -122,6 +135,18 @@ def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Cl
             if whole.fresh:
                 raise _incomplete(whole.fresh, folder)
             return rebuild(whole, method, lambda: whole.model, plan=plan, max_length=card.max_length)
+    backbone = reload_unchanged(card, seed=seed, plan=plan)
+    with _damage(folder):
+        return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
+
+
+def reload_unchanged(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
+    """The base that a card describes, as it was.
+
+    Raises:
+        ArtifactError: it has changed.
+        ModelError: it cannot be loaded.
+    """
     backbone = reload_backbone(card, seed=seed, plan=plan)
     if backbone.sha256 != card.base_sha256:
         raise ArtifactError(
@@ -130,8 +155,7 @@ def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Cl
             where=backbone.name,
             hint="restore the base model, or tune again",
         )
-    with _damage(folder):
-        return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
+    return backbone
 
 
 def _method(card: AdapterCard, folder: Path) -> Method:
