@@ -156,6 +156,12 @@ class DataSpec(Spec):
     """Which part of the data has which role: train=NAME,validation=NAME,test=NAME."""
     skip_bad_rows: bool = False
     """Drop rows without text or label, and report how many, instead of stopping."""
+    encoding: str | None = None
+    """Encoding of the files: utf-8, cp1252, utf-16, ... Default: UTF-8, or what the bytes show to be another one."""
+    no_header: bool = False
+    """The first line of a CSV or TSV file is a row, and names no columns."""
+    columns: Names = ()
+    """Names of the columns, in order, of files without a header line: text,label."""
     group: str | None = None
     """Column with the author, document or other group. Rows of a group stay in the same split and are resampled
     together."""

@@ -178,7 +178,7 @@ BAD = {
     "null text": ({"text": None, "label": "a"}, "no text"),
     "missing text": ({"label": "a"}, "no text"),
     "blank text": ({"text": " \t", "label": "a"}, "no text"),
-    "list for text": ({"text": ["x"], "label": "a"}, "holds list"),
+    "list for text": ({"text": ["x"], "label": "a"}, "holds a list"),
     "half a character": ({"text": "\ud83d", "label": "a"}, "half a character"),
     "null label": ({"text": "x", "label": None}, "no label"),
     "missing label": ({"text": "x"}, "no label"),

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from liftune.data import load_data
 from liftune.data.readers.formats import open_stream, read_file
 from liftune.errors import DataError, SpecError
 from liftune.inference import files as bulk
@@ -27,6 +28,7 @@ from liftune.inference.files import iter_predictions, predict_file
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.writers import PartialFile, write
 from liftune.progress import Progress
+from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
@@ -76,6 +78,28 @@ def test_rows_with_an_error_are_written_in_their_place_with_the_reason(tmp_path:
     for row, reason in zip(found, [*reasons, "0xe9"], strict=True):
         assert ("label" in row, reason is None or reason in row["error"]) == (reason is None, True), row
     assert [found[i].get("text") for i in (0, 6, 8)] == ["good", 7, "last"]
+
+
+def test_cells_that_are_no_text_are_errors_of_their_rows_as_for_tuning(tmp_path: Path) -> None:
+    """str() of a cell would be answered as if it had been written."""
+    cells = ["NaN", "true", "Infinity", "-Infinity", '{"a": 1}', '"  "', '"a\\u0000b"', "12", '"good"']
+    (tmp_path / "in.jsonl").write_text("".join(f'{{"text": {cell}}}\n' for cell in cells))
+    assert answered(tmp_path / "in.jsonl", tmp_path / "out.jsonl") == (9, 7)
+    found = objects(tmp_path / "out.jsonl")
+    reasons = ["no text", "true or false", "inf, not", "-inf, not", "a mapping", "no text", "NUL"]
+    assert all(reason in row["error"] for row, reason in zip(found, reasons, strict=False)), found
+    assert all("label" in row for row in found[-2:])
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"text": {cell}, "label": "x"}}\n' for cell in cells))
+    with pytest.raises(DataError, match="7 rows cannot be used"):
+        load_data(DataSpec(source=str(tmp_path / "rows.jsonl")))
+
+
+def test_bytes_that_are_text_are_read_as_it_and_others_are_errors(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": pa.array(["café".encode(), b"\xff\xfe"], pa.binary())}), tmp_path / "in.parquet")
+    assert answered(tmp_path / "in.parquet", tmp_path / "out.jsonl") == (2, 1)
+    good, bad = objects(tmp_path / "out.jsonl")
+    assert good["text"] == "café"
+    assert "not UTF-8: 0xff" in bad["error"]
 
 
 def test_a_table_with_ragged_lines_and_empty_cells(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 from liftune.cli.options import Device, Json, Quiet, Run
 from liftune.cli.printing import print_parity, print_predictions
 from liftune.errors import EXTRAS, need
+from liftune.spec import names
 
 
 def predict(
@@ -38,6 +39,15 @@ def predict(
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the text.")] = None,
     text_pair: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the second text.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Encoding of --in: utf-8, cp1252, ...; found if not given.")
+    ] = None,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="The first line of --in is a row, and names no columns.")
+    ] = False,
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Names of the columns of --in, which has no header line.")
     ] = None,
     with_base: Annotated[bool, typer.Option("--with-base", help="Add the untuned model's prediction.")] = False,
     min_precision: Annotated[
@@ -69,6 +79,9 @@ def predict(
         resume=resume,
         text=text,
         text_pair=text_pair,
+        encoding=encoding,
+        no_header=no_header,
+        columns=names(columns or ()),
         with_base=with_base,
         min_precision=min_precision,
         device=device,

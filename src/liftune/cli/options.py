@@ -35,6 +35,7 @@ _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME
     "accelerations": "none|NAME,...",
     "near_duplicates": "none|X",
     "test": "FILE",
+    "columns": "NAME,...",
     "out": "DIR",
 }
 #: Base class of what typer raises for wrong arguments, whether it brings click along or imports it.

@@ -12,6 +12,7 @@ from liftune.data.columns import Columns
 from liftune.data.readers.table import Fault, Table
 from liftune.data.splits import Split
 from liftune.data.targets import CellError, Reading, is_missing
+from liftune.data.texts import text_of
 from liftune.records.data import BadRow
 from liftune.types import Row, Target
 
@@ -47,8 +48,8 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
             faults.append(broken[position])
             continue
         try:
-            text = _text(texts[position], columns.text)
-            row = (text, _text(pairs[position], columns.text_pair or "")) if pairs is not None else text
+            text = text_of(texts[position], columns.text)
+            row = (text, text_of(pairs[position], columns.text_pair or "")) if pairs is not None else text
             target = reading.target(labels[position], names)
             group = _group(group_cells[position], columns.group or "") if group_cells is not None else ""
         except CellError as error:
@@ -67,21 +68,3 @@ def _group(cell: Any, column: str) -> str:
     if is_missing(cell):
         raise CellError(f"no group in column {column!r}", "name the row's group")
     return str(cell).strip()
-
-
-def _text(cell: Any, column: str) -> str:
-    """A cell as text, unchanged; a number becomes its digits."""
-    if isinstance(cell, int | float) and not isinstance(cell, bool) and cell == cell:
-        return str(cell)
-    if cell is None or isinstance(cell, float):
-        raise CellError(f"no text in column {column!r}")
-    if not isinstance(cell, str):
-        raise CellError(f"column {column!r} holds {type(cell).__name__}, not text")
-    if not cell.strip():
-        raise CellError(f"no text in column {column!r}")
-    if not cell.isascii():
-        try:
-            cell.encode()
-        except UnicodeEncodeError:  # "\ud83d" alone in JSON: no tokenizer takes it
-            raise CellError(f"column {column!r} holds half a character (a lone surrogate)") from None
-    return cell

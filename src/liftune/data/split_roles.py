@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from liftune.data.readers.formats import read_file
+from liftune.data.readers.options import FileOptions
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.table import Parts, Table, subset
 from liftune.errors import DataError, choose
@@ -35,14 +36,14 @@ def read_roles(spec: DataSpec) -> dict[str, Table]:
     Raises:
         DataError: no part is train, no part has a given name, or a file cannot be read.
     """
-    parts = find_parts(spec.source)
+    parts = find_parts(spec.source, options := FileOptions.of(spec))
     chosen = assign_roles(parts, spec)
     tables = {role: parts[name]() for role, name in chosen.items()}
     if len(parts) == 1 and not spec.split:
         tables = _by_column(tables["train"])
     for role, path in (("validation", spec.validation), ("test", spec.test)):
         if path is not None:
-            tables[role] = read_file(path, name=role)
+            tables[role] = read_file(path, name=role, options=options)
     return tables
 
 

@@ -22,7 +22,10 @@ import numpy as np
 
 from liftune.data.columns import find_texts
 from liftune.data.readers.formats import open_stream
+from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.streams import Line, Stream, piped
+from liftune.data.targets import CellError
+from liftune.data.texts import text_of
 from liftune.errors import DataError, SpecError
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
@@ -44,8 +47,8 @@ class Texts:
 
     text: str
     text_pair: str | None
-    empty: bool = False
-    """Whether an empty cell is a text: a blank line of a pipe is, so that output and input have the same lines."""
+    blank: bool = False
+    """Whether a blank cell is a text: a blank line of a pipe is, so that output and input have the same lines."""
 
     @classmethod
     def of(cls, source: Stream, *, pairs: bool, text: str | None, text_pair: str | None) -> Texts:
@@ -71,12 +74,10 @@ class Texts:
             return "", line.fault
         texts = []
         for column in filter(None, (self.text, self.text_pair)):
-            cell = line.cells.get(column)
-            if cell is None or (cell == "" and not self.empty):
-                return "", f"no text in column {column!r}"
-            if isinstance(cell, list | dict):
-                return "", f"column {column!r} holds a {'list' if isinstance(cell, list) else 'mapping'}, not a text"
-            texts.append(str(cell))
+            try:
+                texts.append(text_of(line.cells.get(column), column, blank=self.blank))
+            except CellError as error:
+                return "", str(error)
         return (texts[0], texts[1]) if self.text_pair else texts[0], None
 
 
@@ -87,6 +88,7 @@ def predict_file(
     *,
     text: str | None = None,
     text_pair: str | None = None,
+    options: FileOptions = NONE_GIVEN,
     resume: bool = False,
     about: Mapping[str, Any] | None = None,
     progress: Progress,
@@ -96,6 +98,7 @@ def predict_file(
     Args:
         source: a file, or `-` for standard input: one text per line, or two separated by a tab.
         out: a file, or `-` for standard output: one JSON object per line.
+        options: how to read the file, as far as the user says.
         resume: continue where an earlier call was interrupted.
         about: what the predictions depend on besides the input; a resumed call must have the same.
 
@@ -110,13 +113,15 @@ def predict_file(
         raise SpecError("a pipe cannot be resumed", where="--resume", hint="give --in and --out a file")
     if out != PIPE:
         check_out(out)
-    rows = _read(predictor, source, text=text, text_pair=text_pair)
+    rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
     builder = RecordBuilder(rows, predictor)
     with progress.bar("predict", rows.count) as advance:
         if out == PIPE:
             return _to_pipe(builder, rows, advance)
         texts = [rows.texts.text, rows.texts.text_pair]
         settings = {"liftune": version("liftune"), "chunk": CHUNK, "texts": texts, **(about or {}), **_identity(source)}
+        if options.given:  # not where none is: files begun by an earlier version do not know of them
+            settings["read as"] = [options.encoding, options.no_header, options.columns]
         writer = writer_for(out, builder.template, builder.schema)
         partial = PartialFile(Path(out), settings, writer)
         done, errors = partial.begin(resume=resume)
@@ -132,14 +137,20 @@ def predict_file(
 
 
 def iter_predictions(
-    predictor: Predictor, source: str, *, text: str | None, text_pair: str | None, progress: Progress
+    predictor: Predictor,
+    source: str,
+    *,
+    text: str | None,
+    text_pair: str | None,
+    options: FileOptions = NONE_GIVEN,
+    progress: Progress,
 ) -> Iterator[Prediction]:
     """The prediction of every row, as soon as it is known; the first row that cannot be read ends it.
 
     Raises:
         DataError: the file or a row of it cannot be read, or its text column is unclear.
     """
-    rows = _read(predictor, source, text=text, text_pair=text_pair)
+    rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
     with progress.bar("predict", rows.count) as advance:
         for block in rows.blocks():
             texts = []
@@ -165,12 +176,30 @@ class InputRows:
     """Whether cells may be mappings."""
 
 
-def _read(predictor: Predictor, source: str, *, text: str | None, text_pair: str | None) -> InputRows:
+def _read(
+    predictor: Predictor,
+    source: str,
+    *,
+    text: str | None,
+    text_pair: str | None,
+    options: FileOptions,
+    progress: Progress,
+) -> InputRows:
+    """The rows of a file, after saying what its reader notes of it."""
     if source == PIPE:
+        if options.given:
+            raise SpecError(
+                "standard input is UTF-8, one text per line, and has no columns",
+                where=", ".join(options.given),
+                hint="give a file with --in FILE, or leave the option out",
+            )
         second = "text_pair" if predictor.pairs else None
         columns = ("text", "text_pair") if predictor.pairs else ("text",)
-        return InputRows(columns, Texts("text", second, empty=True), None, lambda: piped(CHUNK, pairs=predictor.pairs))
-    stream = open_stream(source)
+        return InputRows(columns, Texts("text", second, blank=True), None, lambda: piped(CHUNK, pairs=predictor.pairs))
+    named = options.named | set(filter(None, (text, text_pair)))
+    stream = open_stream(source, replace(options, named=named).checked())
+    for note in stream.notes:
+        progress.log(note)
     texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=text_pair)
     return InputRows(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), stream.nested)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from liftune.data.readers.options import FileOptions
 from liftune.errors import SpecError
 from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.prediction import Prediction
@@ -32,6 +33,9 @@ class PredictOptions:
     resume: bool = False
     text: str | None = None
     text_pair: str | None = None
+    encoding: str | None = None
+    no_header: bool = False
+    columns: tuple[str, ...] = ()
     with_base: bool = False
     min_precision: float | None = None
     device: str | None = None
@@ -45,6 +49,10 @@ class PredictOptions:
         """
         if bool(self.texts) == bool(self.source):
             raise SpecError("give either texts or --in FILE", hint=f'liftune predict {self.run} "some text"')
+        if self.reading.given and not self.source:
+            raise SpecError(
+                f"{' and '.join(self.reading.given)} says how to read a file", hint="name the file with --in FILE"
+            )
         if self.pairs and len(self.pairs) != len(self.texts):
             raise SpecError(
                 f"{len(self.texts)} texts but {len(self.pairs)} --pair", hint="give one --pair per text, in order"
@@ -53,6 +61,11 @@ class PredictOptions:
             raise SpecError("--resume continues a file", where="--resume", hint="give --in FILE and --out FILE")
         if self.out and self.out != PIPE:
             check_out(self.out)
+
+    @property
+    def reading(self) -> FileOptions:
+        """How to read --in, as far as it was said."""
+        return FileOptions(self.encoding, self.no_header, self.columns)
 
     def load(self) -> Predictor:
         """The tuned model."""
@@ -80,7 +93,12 @@ def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]
         return iter(())
     if options.source:
         return iter_predictions(
-            predictor, options.source, text=options.text, text_pair=options.text_pair, progress=progress
+            predictor,
+            options.source,
+            text=options.text,
+            text_pair=options.text_pair,
+            options=options.reading,
+            progress=progress,
         )
     rows = list(zip(options.texts, options.pairs, strict=True)) if options.pairs else list(options.texts)
     predictions = predictor.predict(rows)
@@ -105,6 +123,7 @@ def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, ou
         out,
         text=options.text,
         text_pair=options.text_pair,
+        options=options.reading,
         resume=options.resume,
         about=about,
         progress=progress,

@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 
 from liftune.data.readers.delimited import open_delimited
 from liftune.data.readers.json_objects import open_json, open_json_lines
+from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.parquet import open_parquet
 from liftune.data.readers.streams import Stream, reading_faults
 from liftune.data.readers.table import Table
@@ -67,20 +68,28 @@ def stem(name: str) -> str:
     return base[: -len(extension(base))] if extension(base) else base
 
 
-def read_bytes(data: bytes, filename: str, where: str, *, name: str = "rows") -> Table:
+def read_bytes(
+    data: bytes, filename: str, where: str, *, name: str = "rows", options: FileOptions = NONE_GIVEN
+) -> Table:
     """A table from a file's bytes.
+
+    Args:
+        options: how to read it, as far as the user says.
 
     Raises:
         DataError: an extension that liftune does not read, or contents that do not fit it.
     """
-    return _opener(filename, where)(RawFile(filename, where, data)).collected(name)
+    return _opener(filename, where)(RawFile(filename, where, data, options)).collected(name)
 
 
-def read_file(path: str | Path, *, name: str = "rows", where: str | None = None) -> Table:
+def read_file(
+    path: str | Path, *, name: str = "rows", where: str | None = None, options: FileOptions = NONE_GIVEN
+) -> Table:
     """A table from a file on disk.
 
     Args:
         where: what messages call it; None names the path.
+        options: how to read it, as far as the user says.
 
     Raises:
         DataError: missing, unreadable, of an unknown kind, or contents that do not fit its kind.
@@ -89,11 +98,14 @@ def read_file(path: str | Path, *, name: str = "rows", where: str | None = None)
     where = str(path) if where is None else where
     with _opening(path, where):
         data = path.read_bytes()
-    return read_bytes(data, path.name, where, name=name)
+    return read_bytes(data, path.name, where, name=name, options=options)
 
 
-def open_stream(path: str | Path) -> Stream:
+def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN) -> Stream:
     """Look through a file on disk once, to read it in constant memory.
+
+    Args:
+        options: how to read it, as far as the user says.
 
     Raises:
         DataError: missing, unreadable, of an unknown kind, or without a row that can be read.
@@ -102,7 +114,7 @@ def open_stream(path: str | Path) -> Stream:
     where = str(path)
     with _opening(path, where):
         data = path if path.is_file() else path.read_bytes()  # a named pipe can be read only once
-        return _opener(path.name, where)(RawFile(path.name, where, data))
+        return _opener(path.name, where)(RawFile(path.name, where, data, options))
 
 
 def _opener(filename: str, where: str) -> Callable[[RawFile], Stream]:

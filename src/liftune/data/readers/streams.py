@@ -149,7 +149,9 @@ def piped(count: int, *, pairs: bool) -> Iterator[list[Line]]:
 
 
 def _writable(line: Line) -> Line:
-    """The row with cells that can be written as UTF-8, and a fault if one could not."""
+    """The row with cells that can be written as UTF-8, and a fault if one could not. Bytes that are text become it."""
+    if any(isinstance(cell, bytes) for cell in line.cells.values()):
+        line = line._replace(cells={name: _decoded(cell) for name, cell in line.cells.items()})
     try:
         json.dumps(line.cells, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:
@@ -157,6 +159,13 @@ def _writable(line: Line) -> Line:
         byte = f"not UTF-8: byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else "half a surrogate pair"
         return Line(_without_surrogates(line.cells), line.fault or f"the row holds {byte}", line.place)
     return line
+
+
+def _decoded(cell: Any) -> Any:
+    try:
+        return cell.decode() if isinstance(cell, bytes) else cell
+    except UnicodeDecodeError:
+        return cell
 
 
 def _without_surrogates(cell: Any) -> Any:

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TypeAlias, cast
 
+from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.errors import DataError
 
 Opened: TypeAlias = Callable[[], IO[str]]
@@ -46,6 +47,7 @@ class RawFile:
     where: str
     """What messages call it."""
     data: bytes | Path
+    options: FileOptions = NONE_GIVEN
 
     def read(self) -> bytes:
         """All bytes, decompressed.
