@@ -104,3 +104,29 @@ def test_labels_in_other_shares_are_told():
 def test_few_rows_say_nothing():
     rng = np.random.default_rng(6)
     assert shift(splits_of(part("train", rng, 100), part("test", rng, 10))) is None
+
+
+def test_texts_and_targets_together_are_called_shifted_one_time_in_twenty():
+    """Two tests at 0.05 each fire in nearly one of ten data sets without a shift; corrected together they do not."""
+    rng = np.random.default_rng(7)
+    fired, raw = 0, 0
+    for _ in range(300):
+        found = shift(splits_of(part("train", rng, 60), part("test", rng, 60)))
+        fired += min(found.adjusted_p_value, found.adjusted_target_p_value) <= 0.05
+        raw += min(found.p_value, found.target_p_value) <= 0.05
+    assert fired / 300 <= 0.075  # 0.05 and 2 standard errors
+    assert raw > fired
+
+
+def test_the_report_decides_by_the_corrected_p_values():
+    from liftune.records.base import Interval
+    from liftune.records.data import Shift
+    from liftune.report.sections.data_quality import shift_section
+
+    found = Shift(
+        rows=60, auc=Interval(value=0.6), p_value=0.04, target_test="G-test", target_p_value=0.5,
+        adjusted_p_value=0.08, adjusted_target_p_value=0.5,
+    )  # fmt: skip
+    said = " ".join(shift_section(found).sentences)
+    assert "No difference between test and train was found" in said
+    assert "Holm" in said

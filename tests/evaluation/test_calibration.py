@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liftune.evaluation.calibration import LEAST_ROWS, Calibrator, LogitScaling, Rows, calibrate, calibration_record
 from liftune.evaluation.evaluate import Evaluation
-from liftune.evaluation.reliability import Binned, calibration_error, calibration_scores
+from liftune.evaluation.reliability import Binned, rms_calibration_error, calibration_scores
 from liftune.metrics.registry import METRICS, Metric, check_metric
 from liftune.tasks import TaskKind, task_of
 
@@ -123,7 +123,7 @@ def test_intervals_of_the_error_hold_the_true_one() -> None:
     )
     held = []
     for seed in range(40):
-        found = calibration_error(Binned.of(made(*drawn(seed, 400, temperature=2.0), SINGLE)), resamples=400)
+        found = rms_calibration_error(Binned.of(made(*drawn(seed, 400, temperature=2.0), SINGLE)), resamples=400)
         held.append(found.low <= truth <= found.high)
     assert np.mean(held) >= 0.85
 
@@ -132,8 +132,8 @@ def test_the_error_is_the_gap_where_all_answers_are_of_one_confidence() -> None:
     logits = np.tile(np.log([0.8, 0.2]), (2000, 1)).astype(np.float32)
     targets = (np.arange(2000) % 2).astype(np.int64)  # right half the time
     scores = calibration_scores(made(logits, targets))
-    assert scores.ece.value == pytest.approx(0.3, abs=0.01)
-    assert scores.plain_ece.value == pytest.approx(0.3, abs=1e-6)
+    assert scores.rms_calibration_error.value == pytest.approx(0.3, abs=0.01)
+    assert scores.expected_calibration_error.value == pytest.approx(0.3, abs=1e-6)
     (only,) = scores.curve
     assert (only.rows, only.confidence, only.right.value) == (2000, pytest.approx(0.8), 0.5)
 
@@ -144,7 +144,7 @@ def test_the_record_tells_test_before_and_after_and_the_paired_change() -> None:
     record = calibration_record(found, made(test, targets))
     assert record.kept
     assert record.test_before.log_loss.value > record.test_after.log_loss.value
-    assert record.test_before.ece.value > record.test_after.ece.value
+    assert record.test_before.rms_calibration_error.value > record.test_after.rms_calibration_error.value
     assert record.test_after.brier.low < record.test_after.brier.value < record.test_after.brier.high
     assert (record.test_change.verdict, record.test_change.metric) == ("better", "log_loss")
     left = calibration_record(found.refused("its head is capped"), made(test, targets))

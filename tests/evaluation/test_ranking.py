@@ -280,3 +280,13 @@ def test_an_interval_of_a_metric_above_one_is_whole(shares, monkeypatch: pytest.
     score = rank([entrant("good", *shares)], "marks")[0].score
     assert score.low is not None
     assert 5.0 < score.low < score.value < score.high < 9.5
+
+
+def test_variances_that_are_no_more_spread_than_chance_gives_are_pooled() -> None:
+    """limma's df.prior = Inf: the mean weighted by degrees of freedom, not the mean of logarithms."""
+    from liftune.evaluation.statistics.shrinkage import shrunk_variances
+
+    variances, freedom = np.array([1.0, 1.3, 0.9, 1.1, 1.2]), np.array([2.0, 2.0, 4.0, 2.0, 3.0])
+    found = shrunk_variances(variances, freedom)
+    assert found.variances == pytest.approx(np.full(5, (freedom * variances).sum() / 13.0))
+    assert found.freedom.tolist() == [13.0] * 5

@@ -71,9 +71,10 @@ def read(path: str) -> dict[str, Any]:
 
 
 def numbers(values: Any) -> list[float]:
-    """Every number, in the order of the keys; a sweep's ranks are worked out anew (schema 3)."""
+    """Every number, in the order of the keys; not those that schema 3 works out anew: ranks, corrected p-values."""
+    new = ("schema", "rank", "adjusted_p_value", "adjusted_target_p_value")
     if isinstance(values, dict):
-        return [each for key in sorted(values) if key not in ("schema", "rank") for each in numbers(values[key])]
+        return [each for key in sorted(values) if key not in new for each in numbers(values[key])]
     if isinstance(values, list):
         return [each for value in values for each in numbers(value)]
     return [float(values)] if isinstance(values, int | float) and not isinstance(values, bool) else []

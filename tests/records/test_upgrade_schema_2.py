@@ -50,9 +50,9 @@ def read(file: str) -> dict[str, Any]:
 
 
 def floats(values: Any) -> list[float]:
-    """Every number with a fraction, sorted."""
+    """Every number with a fraction, sorted; what schema 3 works out from others (`adjusted_...`) left out."""
     if isinstance(values, dict):
-        return sorted(each for value in values.values() for each in floats(value))
+        return sorted(each for key, value in values.items() if key[:9] != "adjusted_" for each in floats(value))
     if isinstance(values, list):
         return sorted(each for value in values for each in floats(value))
     return [values] if isinstance(values, float) else []
@@ -96,3 +96,17 @@ def test_a_sweeps_ranks_are_by_score_and_its_first_rank_is_kept_as_not_told_from
         assert [(row["contender"], row["rank"], row["as_best"]) for row in new] == [
             ("best", 1, True), ("near", 2, False), ("far", 3, True), ("none", 4, False),
         ]  # fmt: skip
+
+
+def test_calibration_errors_have_the_names_of_what_they_are_and_a_shift_is_corrected() -> None:
+    values = read("run/record.json")
+    new = upgrade(values, "record")
+    before, after = (
+        next(each for each in one["contenders"] if each["calibration"])["calibration"]["test_before"]
+        for one in (values, new)
+    )
+    assert after["rms_calibration_error"] == before["ece"]
+    assert after["expected_calibration_error"] == before["plain_ece"]
+    shift = {**(values["shift"] or {}), "p_value": 0.04, "target_p_value": 0.03}
+    adjusted = upgrade({**values, "shift": shift}, "record")["shift"]
+    assert (adjusted["adjusted_p_value"], adjusted["adjusted_target_p_value"]) == (0.06, 0.06)

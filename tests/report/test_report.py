@@ -50,7 +50,9 @@ def contender(name: str, value: float, head: str | None = None, **more: object) 
 
 def scores(value: float) -> CalibrationScores:
     each = Interval(value=value, low=value - 0.02, high=value + 0.02)
-    return CalibrationScores(log_loss=each, brier=each, ece=each, plain_ece=Interval(value=value + 0.01))
+    return CalibrationScores(
+        log_loss=each, brier=each, rms_calibration_error=each, expected_calibration_error=Interval(value=value + 0.01)
+    )
 
 
 CALIBRATION = Calibration(

@@ -92,7 +92,7 @@ def test_every_calibrated_contender_tells_why_and_what_it_did(single: TuneRecord
     assert found is not None
     assert found.reason
     assert found.test_before is not None
-    assert found.test_before.ece.low is not None
+    assert found.test_before.rms_calibration_error.low is not None
     assert (found.test_after is not None) is found.kept
     assert rung(single, "probe").calibration is None
 

@@ -3,7 +3,8 @@
 In: splits.  Out: a Shift.  Not here: what to make of it in words (report/).
 
 A linear model on tf-idf is fitted to separate half of the sampled rows and predicts the other half, so that it is
-judged on rows that it never saw, and the rank test on its predictions holds.
+judged on rows that it never saw, and the rank test on its predictions holds. Texts and targets are two tests of one
+question, corrected together by Holm.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from liftune.baselines.tfidf import Ngrams
 from liftune.data.splits import Split, Splits
 from liftune.errors import need
 from liftune.evaluation.statistics.intervals import CONFIDENCE
+from liftune.evaluation.statistics.multiple_tests import holm
 from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Interval
 from liftune.records.data import Shift, Telltale
@@ -53,6 +55,7 @@ def shift(splits: Splits, *, seed: int = 0) -> Shift | None:
     train, test = (part.take(rng.permutation(len(part))[:size].tolist()) for part in (train, test))
     auc, p_value = _separability(train.rows, test.rows)
     name, target_p = compare_targets(train, test, splits.task)
+    adjusted, adjusted_target = holm(np.array([p_value, target_p])).tolist()
     return Shift(
         rows=size,
         auc=auc,
@@ -61,6 +64,8 @@ def shift(splits: Splits, *, seed: int = 0) -> Shift | None:
         lengths={name: float(np.median([_length(row) for row in part.rows])) for name, part in _named(train, test)},
         target_test=name,
         target_p_value=target_p,
+        adjusted_p_value=adjusted,
+        adjusted_target_p_value=adjusted_target,
     )
 
 

@@ -97,7 +97,7 @@ class Binned:
         return np.asarray(self.hits.sum(axis=0) / self.counts.sum(axis=0))
 
     def plain(self) -> float:
-        """Mean absolute gap. Chance alone makes it larger than zero, the more so the fewer rows a bin has."""
+        """Mean absolute gap, the ECE. Chance alone makes it larger than zero, the more so the fewer rows a bin has."""
         share = self.counts.sum(axis=0) / self.counts.sum()
         return float(share @ np.abs(self.accuracy - self.confidence))
 
@@ -127,7 +127,7 @@ def _predictions(evaluation: Evaluation) -> tuple[Floats, Floats]:
     return confidence, np.asarray(right, dtype=np.float64)
 
 
-def calibration_error(
+def rms_calibration_error(
     binned: Binned, *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
 ) -> Interval:
     """Root of the mean squared gap between confidence and accuracy over bins of equal mass, debiased.
@@ -189,12 +189,14 @@ def reliability_curve(binned: Binned) -> tuple[ReliabilityBin, ...]:
 
 
 def calibration_scores(evaluation: Evaluation, *, seed: int = 0) -> CalibrationScores:
-    """Log-loss, Brier score and calibration error with intervals, and the curve."""
+    """Log-loss, Brier score and calibration errors, with intervals where there is one, and the curve."""
     binned = Binned.of(evaluation)
     return CalibrationScores(
         log_loss=score_interval(METRICS["log_loss"], [evaluation], seed=seed),
         brier=score_interval(METRICS["brier"], [evaluation], seed=seed),
-        ece=calibration_error(binned, seed=seed),
-        plain_ece=Interval(value=binned.plain(), note="no interval: it is biased upward, resamples of it more so"),
+        rms_calibration_error=rms_calibration_error(binned, seed=seed),
+        expected_calibration_error=Interval(
+            value=binned.plain(), note="no interval: it is biased upward, resamples of it more so"
+        ),
         curve=reliability_curve(binned),
     )

@@ -37,10 +37,12 @@ class CalibrationScores(Record):
 
     log_loss: Interval
     brier: Interval
-    ece: Interval
-    """Expected calibration error: root mean square over bins of equal mass, debiased (evaluation/reliability.py)."""
-    plain_ece: Interval
-    """Mean absolute gap over the same bins, as it is usually reported; biased upward, and so without an interval."""
+    rms_calibration_error: Interval
+    """Root of the mean squared gap between confidence and accuracy over bins of equal mass, debiased
+    (evaluation/reliability.py). No ECE: that is the mean absolute gap, which the true root is never below."""
+    expected_calibration_error: Interval
+    """ECE, the mean absolute gap over the same bins, as it is usually reported; biased upward, and so without an
+    interval."""
     curve: tuple[ReliabilityBin, ...] = ()
 
 

@@ -129,7 +129,36 @@ def _ranked_by_score(values: Values) -> Values:
         }
         for row in rows
     ]
+    values = _to_schema_3(values)
     return {**values, "leaderboard": ranked} if "leaderboard" in values else values
+
+
+def _adjusted(values: Values) -> Values:
+    """The two tests of a shift, which schema 2 did not correct for being two, after Holm."""
+    shift = values.get("shift")
+    if not shift or shift.get("target_p_value") is None:
+        return values
+    texts, targets = shift["p_value"], shift["target_p_value"]
+    least = min(1.0, 2.0 * min(texts, targets))
+    after = {"adjusted_p_value": max(least, texts), "adjusted_target_p_value": max(least, targets)}
+    return {**values, "shift": {**shift, **after}}
+
+
+def _calibration_errors(values: Any) -> Any:
+    """Schema 2 called the debiased root of a mean square `ece`, and what others call ECE `plain_ece`."""
+    if isinstance(values, list):
+        return [_calibration_errors(each) for each in values]
+    if not isinstance(values, dict):
+        return values
+    renamed = {"ece": "rms_calibration_error", "plain_ece": "expected_calibration_error"}
+    names = renamed if renamed.keys() <= values.keys() else {}
+    return {names.get(key, key): _calibration_errors(value) for key, value in values.items()}
+
+
+def _to_schema_3(values: Values) -> Values:
+    """What all records have in common."""
+    renamed: Values = _calibration_errors(values)
+    return _adjusted(renamed)
 
 
 #: The n-th step brings schema n to schema n + 1; a kind that a step does not change is not in it.
@@ -144,5 +173,11 @@ STEPS: tuple[dict[Kind, Callable[[Values], Values]], ...] = (
         "sweep-spec": _sweep_spec,
     },
     # Schema 3: right on every row. New fields have defaults; what was renamed or must be worked out stands here.
-    {"sweep": _ranked_by_score},
+    {
+        "record": _to_schema_3,
+        "evaluation": _to_schema_3,
+        "comparison": _to_schema_3,
+        "sweep": _ranked_by_score,
+        "baselines": _to_schema_3,
+    },
 )

@@ -38,6 +38,8 @@ def shrunk_variances(variances: Floats, freedom: Floats) -> ShrunkVariances:
     Source: the posterior variances of moderated t statistics, Smyth (2004), Linear models and empirical Bayes methods
         for assessing differential expression in microarray experiments, sections 3 and 6.2: s'^2 = (d0 s0^2 + d s^2) /
         (d0 + d) with d0 + d degrees of freedom, not more than all have together; d0 and s0^2 by the moments of log s^2.
+        Without excess variance d0 is infinite and s0^2 the pooled variance, its maximum likelihood there, as in limma's
+        fitFDist.
     """
     from scipy.special import digamma, polygamma
 
@@ -46,8 +48,9 @@ def shrunk_variances(variances: Floats, freedom: Floats) -> ShrunkVariances:
         return ShrunkVariances(variances, freedom)
     logs = np.log(np.maximum(variances, _LEAST_SHARE * middle)) - digamma(freedom / 2) + np.log(freedom / 2)
     excess = float(logs.var(ddof=1) - polygamma(1, freedom / 2).mean())
-    if excess <= 0.0:  # no more spread than chance gives: one variance for all
-        return ShrunkVariances(np.full(len(variances), np.exp(logs.mean())), np.full(len(variances), freedom.sum()))
+    if excess <= 0.0:  # no more spread than chance gives: one variance for all, the pooled one
+        pooled = float((freedom * variances).sum() / freedom.sum())
+        return ShrunkVariances(np.full(len(variances), pooled), np.full(len(variances), freedom.sum()))
     prior = 2.0 * _trigamma_inverse(excess)
     common = float(np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2)))
     shrunk = (prior * common + freedom * variances) / (prior + freedom)

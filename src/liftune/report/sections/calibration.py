@@ -10,10 +10,11 @@ from liftune.records.calibration import Calibration, CalibrationScores, Decision
 from liftune.records.run import TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
 
-_HEADINGS = ("contender", "probabilities", "ECE", "log-loss", "Brier")
+_HEADINGS = ("contender", "probabilities", "RMS calibration error", "log-loss", "Brier")
 _EXPLAINED = (
-    "All on the test set, which was not used to calibrate. ECE is the root-mean-square gap between confidence and the "
-    "share that is right, over bins with equally many predictions, debiased: without what chance alone adds to it."
+    "All on the test set, which was not used to calibrate. RMS calibration error: the root-mean-square gap between "
+    "confidence and the share that is right, over bins with equally many predictions, debiased: without what chance alone "
+    "adds to it. ECE is the mean absolute gap over the same bins."
 )
 
 
@@ -45,11 +46,11 @@ def _rows(name: str, calibration: Calibration) -> list[tuple[str, ...]]:
 
 
 def _scores(scores: CalibrationScores) -> tuple[str, ...]:
-    return tuple(interval(each) for each in (scores.ece, scores.log_loss, scores.brier))
+    return tuple(interval(each) for each in (scores.rms_calibration_error, scores.log_loss, scores.brier))
 
 
 def calibration_sentences(name: str, calibration: Calibration) -> tuple[str, ...]:
-    """What was kept and why; what it did to log-loss on test; the plain ECE."""
+    """What was kept and why; what it did to log-loss on test; the ECE."""
     done = {
         "none": "its probabilities are unchanged",
         "temperature": f"its logits are divided by {calibration.temperature:.3g}",
@@ -63,9 +64,13 @@ def calibration_sentences(name: str, calibration: Calibration) -> tuple[str, ...
         verdict = {"better": "lower", "worse": "higher", "undecided": "undecided"}[change.verdict]
         changed = f"{-change.gain:+.3f}{ends}, {p_value(change.p_value)}: {verdict}"
         said.append(f"{name}: log-loss on the test set changed by {changed}.")
-    plain = [number(each.plain_ece.value, 3) for each in (calibration.test_before, calibration.test_after) if each]
+    plain = [
+        number(each.expected_calibration_error.value, 3)
+        for each in (calibration.test_before, calibration.test_after)
+        if each
+    ]
     if plain:
-        said.append(f"{name}: plain ECE {' -> '.join(plain)}, without an interval: chance alone raises it.")
+        said.append(f"{name}: ECE {' -> '.join(plain)}, without an interval: chance alone raises it.")
     return tuple(said)
 
 

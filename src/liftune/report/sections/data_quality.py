@@ -122,8 +122,10 @@ def suspects_section(errors: LabelErrorSummary, listing: str | None = None) -> S
 
 def shift_section(shift: Shift) -> Section:
     """Whether test looks drawn as train was, and what follows for the scores."""
-    auc = f"{interval(shift.auc)}, {p_value(shift.p_value)}, {shift.rows:,} examples of each, half of them to train on"
-    if shift.p_value <= _ALPHA:
+    texts, targets = shift.adjusted_p_value, shift.adjusted_target_p_value
+    texts = shift.p_value if texts is None else texts
+    auc = f"{interval(shift.auc)}, {p_value(texts)}, {shift.rows:,} examples of each, half of them to train on"
+    if texts <= _ALPHA:
         said = [
             "Test differs from train: a linear model on words tells test examples from train examples with an AUC of "
             f"{auc}; 0.5 is chance. Scores are valid for examples like those in test; what was chosen on examples "
@@ -133,9 +135,12 @@ def shift_section(shift: Shift) -> Section:
         said = [
             f"No difference between test and train was found: the AUC of telling them apart is {auc}; 0.5 is chance."
         ]
-    if shift.target_p_value is not None:
-        differ = "differ" if shift.target_p_value <= _ALPHA else "do not differ more than chance would explain"
-        said.append(f"Their targets {differ} ({shift.target_test}, {p_value(shift.target_p_value)}).")
+    if targets is not None:
+        differ = "differ" if targets <= _ALPHA else "do not differ more than chance would explain"
+        said.append(f"Their targets {differ} ({shift.target_test}, {p_value(targets)}).")
+        said.append(
+            "Both p-values are Holm-corrected: with no shift, either is below 0.05 in 5 of 100 data sets at most."
+        )
     if shift.lengths:
         lengths = ", ".join(f"{value:,.0f} of {part}" for part, value in shift.lengths.items())
         said.append(f"Median length in characters: {lengths} (of the sample; without an interval).")
