@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liftune.evaluation.calibration import LEAST_ROWS, Calibrator, LogitScaling, Rows, calibrate, calibration_record
 from liftune.evaluation.evaluate import Evaluation
-from liftune.evaluation.reliability import Binned, rms_calibration_error, calibration_scores
+from liftune.evaluation.reliability import Binned, calibration_scores, rms_calibration_error
 from liftune.metrics.registry import METRICS, Metric, check_metric
 from liftune.tasks import TaskKind, task_of
 

@@ -13,8 +13,8 @@ from liftune.report.base import SECTIONS, ReportTable, Section
 _HEADINGS = ("contender", "probabilities", "RMS calibration error", "log-loss", "Brier")
 _EXPLAINED = (
     "All on the test set, which was not used to calibrate. RMS calibration error: the root-mean-square gap between "
-    "confidence and the share that is right, over bins with equally many predictions, debiased: without what chance alone "
-    "adds to it. ECE is the mean absolute gap over the same bins."
+    "confidence and the share that is right, over bins with equally many predictions, debiased: without what chance "
+    "alone adds to it. ECE is the mean absolute gap over the same bins."
 )
 
 
