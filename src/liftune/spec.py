@@ -6,21 +6,25 @@ Not here: results (records/), defaults that depend on the method (models/methods
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from liftune.errors import SpecError, choose, faults
+from liftune.errors import SpecError, choose, faults, nearest
 from liftune.tasks import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
 #: The source of rows that were passed in Python.
 IN_MEMORY = "(rows in memory)"
 DEFAULT_MODEL = "minilm"
+#: In which respects labels may be spelt differently and still be one: --merge-labels.
+MERGES = ("case", "space", "unicode", "truth")
 
 
 def pairs(value: Any) -> Any:
@@ -66,6 +70,49 @@ def names(value: Any) -> Any:
     return value
 
 
+def fields(text: str) -> tuple[str, ...]:
+    """Names between commas; "double quotes" around a name keep its commas.
+
+    >>> fields('subject, body'), fields('"Toxic, severe",obscene')
+    (('subject', 'body'), ('Toxic, severe', 'obscene'))
+    """
+    found = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(name.strip() for name in found if name.strip())
+
+
+def joined_fields(names: Iterable[str]) -> str:
+    """Names as `fields` reads them.
+
+    >>> joined_fields(("Toxic, severe", "obscene"))
+    '"Toxic, severe",obscene'
+    """
+    return ",".join('"{}"'.format(name.replace('"', '""')) if set(name) & set(',"') else name for name in names)
+
+
+def one_text(value: Any) -> Any:
+    """A list of columns as one text, as on the command line; anything else passes.
+
+    >>> one_text(["subject", "body"]), one_text("text")
+    ('subject,body', 'text')
+    """
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return joined_fields(value) if len(value) > 1 else "".join(value) or None
+    return value
+
+
+def several(value: Any) -> Any:
+    """'a,b' as a tuple of names; anything else passes."""
+    return fields(value) if isinstance(value, str) else value
+
+
+def merges(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names from MERGES."""
+    for each in values:
+        if each not in MERGES:
+            raise ValueError(f"{each!r} is none of {', '.join(MERGES)}{nearest(each, MERGES)}")
+    return values
+
+
 def once(values: tuple[int, ...]) -> tuple[int, ...]:
     """The values, if none occurs twice: a seed used again only repeats its results.
 
@@ -97,6 +144,7 @@ def similarity(value: float) -> float:
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
+Columns = Annotated[str | None, BeforeValidator(one_text)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 
 
@@ -138,12 +186,22 @@ class DataSpec(Spec):
         TaskKind | None,
         Field(description=f"Kind of task: {', '.join(TaskKind)}. Default: inferred from the labels."),
     ] = None
-    text: str | None = None
-    """Column with the text. Default: found by its name."""
+    text: Columns = None
+    """Column with the text, or several to join: subject,body. Default: found by its name, else by its content."""
     text_pair: str | None = None
     """Column with the second text of a pair."""
-    label: str | None = None
-    """Column with the label, the list of labels or the number. Default: found by its name."""
+    label: Columns = None
+    """Column with the label, the list of labels or the number; or several columns of 0 and 1, each a label:
+    toxic,obscene,threat. Default: found by its name, else by its content."""
+    label_separator: Annotated[str | None, Field(min_length=1)] = None
+    """What separates the labels in a cell, such as ; or a comma. Default: the bar of "joy|fear" alone."""
+    label_threshold: float | None = None
+    """A row has each label whose share or score is at least this."""
+    label_names: Annotated[tuple[str, ...], BeforeValidator(several)] = ()
+    """Names of the labels that the data only number, from 0 on, or give as positions in a list of 0 and 1: joy,fear."""
+    merge_labels: Annotated[Names, AfterValidator(merges)] = ()
+    """Make one label of several spellings that differ in case, space, unicode (forms of one character, invisible ones)
+    or truth (true, yes, 1): any of case,space,unicode,truth."""
     train_rows: Positive | None = None
     """Train on a stratified sample of this many rows. The report marks such a run as partial."""
     test_rows: Positive | None = None
@@ -332,4 +390,4 @@ def _as_text(value: Any) -> str:
     """An option's value as it is typed."""
     if isinstance(value, dict):
         return ",".join(f"{key}={each}" for key, each in value.items())
-    return (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
+    return (joined_fields(map(str, value)) or "none") if isinstance(value, tuple) else str(value)

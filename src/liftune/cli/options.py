@@ -32,6 +32,8 @@ _METAVARS = {int: "N", float: "X", str: "TEXT"}
 #: ... and where the type says too little.
 _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME,...", "seeds": "N,N,..."} | {
     "validation": "FILE",
+    "label_names": "NAME,...",
+    "merge_labels": "case,space,unicode,truth",
     "accelerations": "none|NAME,...",
     "near_duplicates": "none|X",
     "test": "FILE",

@@ -68,7 +68,7 @@ def open_delimited(file: RawFile, *, prefer: str = ",") -> Stream:
         i = index[name]
         return [cells[i] if cells else None for cells, _, _ in records()]
 
-    return Stream(file.where, dialect.columns, dialect.rows, records, column, nested=False)
+    return Stream(file.where, dialect.columns, dialect.rows, records, column, nested=False, typed=False)
 
 
 def _find_dialect(opened: Opened, where: str, *, prefer: str) -> Dialect:

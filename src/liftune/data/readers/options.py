@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from liftune.errors import DataError, nearest
+from liftune.spec import fields
 
 if TYPE_CHECKING:
     from liftune.spec import DataSpec
@@ -39,7 +40,8 @@ class FileOptions:
         Raises:
             DataError: as `checked`.
         """
-        named = filter(None, (spec.text, spec.text_pair, spec.label, spec.group))
+        given = [each for each in (spec.text, spec.text_pair, spec.label, spec.group) if each]
+        named = (*given, *(name for each in given for name in fields(each)))
         return cls(spec.encoding, spec.no_header, spec.columns, frozenset(named)).checked()
 
     def checked(self) -> FileOptions:

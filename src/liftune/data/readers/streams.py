@@ -57,6 +57,8 @@ class Stream:
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nested: bool = True
     """Whether cells may be lists and mappings."""
+    typed: bool = True
+    """As a Table's."""
     notes: tuple[str, ...] = ()
     """As a Table's."""
 
@@ -80,7 +82,14 @@ class Stream:
     def collected(self, name: str) -> Table:
         """All rows as a table."""
         table = Table(
-            name, self.where, self.columns, self.rows, self.column, class_names=self.class_names, notes=self.notes
+            name,
+            self.where,
+            self.columns,
+            self.rows,
+            self.column,
+            class_names=self.class_names,
+            typed=self.typed,
+            notes=self.notes,
         )
         if not self.lines:
             return table

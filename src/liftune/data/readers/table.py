@@ -39,6 +39,8 @@ class Table:
     """1-based line on which each row starts, for files that have lines."""
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of columns whose whole numbers are class ids: a hub set's ClassLabel."""
+    typed: bool = True
+    """Whether the format itself tells a text from a number, as JSON and Parquet do, and CSV does not."""
     faults: tuple[Fault, ...] = ()
     """Rows that could not be read; all their cells are None."""
     shards: tuple[Table, ...] = ()
@@ -98,6 +100,7 @@ def joined(tables: Sequence[Table], name: str) -> Table:
         rows=sum(table.rows for table in tables),
         read=lambda column: [cell for table in tables for cell in table.read(column)],
         class_names=first.class_names,
+        typed=all(table.typed for table in tables),
         shards=tuple(tables),
         notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
         faults=tuple(
@@ -124,6 +127,7 @@ def subset(table: Table, positions: Sequence[int], name: str) -> Table:
         read=read,
         lines=None if table.lines is None else [table.lines[i] for i in positions],
         class_names=table.class_names,
+        typed=table.typed,
         notes=table.notes,
         faults=tuple(
             Fault(at[fault.position], fault.reason, fault.hint) for fault in table.faults if fault.position in at
