@@ -65,6 +65,17 @@ def interval(score: Interval) -> str:
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
+def target(value: str | tuple[str, ...] | float) -> str:
+    """A label, labels or a number, as a sentence has them.
+
+    >>> target(("a", "b")), target(()), target(3.0)
+    ('a, b', '-', '3')
+    """
+    if isinstance(value, tuple):
+        return ", ".join(value) or "-"
+    return value if isinstance(value, str) else f"{value:g}"
+
+
 def unbracketed(scores: Iterable[Interval]) -> tuple[str, ...]:
     """A sentence on values without an interval, where there are any."""
     if any(each.value is not None and each.low is None for each in scores):

@@ -28,7 +28,7 @@ from liftune.events import (
     Step,
     TuningStarted,
 )
-from liftune.formatting import interval
+from liftune.formatting import interval, target
 
 
 class Advance(Protocol):
@@ -124,7 +124,9 @@ class LogLines(Listener):
     def on_contender(self, event: ContenderScored) -> None:
         """Its score, with an interval."""
         score = event.contender.metrics[event.metric]
-        self._log(f"  {event.contender.name:9}{event.metric} {interval(score)}")
+        answer = event.contender.only_answer
+        same = "" if answer is None else f", {target(answer)!r} for every test row"
+        self._log(f"  {event.contender.name:9}{event.metric} {interval(score)}{same}")
 
     def on_note(self, event: Note) -> None:
         """The text as it is."""

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from liftune.data.coverage import coverage
 from liftune.data.splits import Split
 from liftune.records.data import Audit, Resemblance
 from liftune.types import Row, Target
@@ -62,6 +63,7 @@ def audit(
         unseen_labels=_unseen(train, validation, test),
         leaked_ids=leaked,
         notes=tuple(notes),
+        coverage=coverage(train, validation, test),
         **more,
     )
 

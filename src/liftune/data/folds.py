@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
+from liftune.data.coverage import coverage
 from liftune.data.sampling import connected_groups, seeded_rng, split_off
 from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
@@ -66,11 +67,13 @@ def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Fo
         rest = every.take([i for i, fold in enumerate(fold_of) if fold != number])
         parts.append(_part(rows, rest, every.take(tested), seed, validation_rows, name=f"fold {number + 1}"))
     validation = functools.reduce(Split.joined, (part.validation for part in parts))
+    final = _part(rows, every, every.take([]), seed, validation_rows, name="the saved adapter")
+    audit = rows.audit.model_copy(update={"coverage": coverage(every, final.validation, every)})
     return Folds(
-        whole=replace(rows, validation=validation, test=every, fingerprint=fingerprint(every)),
+        whole=replace(rows, validation=validation, test=every, fingerprint=fingerprint(every), audit=audit),
         parts=tuple(parts),
         order=np.argsort(np.concatenate([np.array(each, dtype=np.int64) for each in members])),
-        final=_part(rows, every, every.take([]), seed, validation_rows, name="the saved adapter"),
+        final=final,
     )
 
 

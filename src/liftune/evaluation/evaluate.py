@@ -22,7 +22,7 @@ from liftune.metrics.registry import Metric, metrics_of
 from liftune.metrics.row_statistics import Floats, Ints, Statistics, Sums
 from liftune.records.base import Interval
 from liftune.tasks import TaskKind, ThresholdValues, task_of
-from liftune.types import BoolArray, FloatArray, Scorer
+from liftune.types import BoolArray, FloatArray, Scorer, Target
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,14 @@ class Evaluation:
     def decisions(self) -> NDArray[Any]:
         """N predictions by the contender's own thresholds, in the form of encoded targets."""
         return task_of(self.task).decide(self.logits, self.thresholds)
+
+    @property
+    def only_answer(self) -> Target | None:
+        """The one answer that every row gets; None where answers differ, or where all rows have one target."""
+        decisions = self.decisions
+        if len(self) < 2 or len(np.unique(self.targets, axis=0)) < 2 or len(np.unique(decisions, axis=0)) > 1:
+            return None
+        return task_of(self.task).decode(decisions[:1], self.labels)[0]
 
     @property
     def is_right(self) -> BoolArray:

@@ -130,6 +130,7 @@ class Ladder:
             evaluate(name, each.test, self._splits, max_length=max_length, thresholds=each.threshold_values)
             for each in attempts
         ]
+        kept = evaluations[next(i for i, each in enumerate(attempts) if each is best)]
         seconds = [Seconds(train=each.train_seconds, evaluate=each.evaluate_seconds) for each in attempts]
         several = len(attempts) > 1
         contender = Contender(
@@ -156,9 +157,9 @@ class Ladder:
             decisions=best.decisions,
             notes=notes,
             saved_bytes=saved_bytes,
+            only_answer=kept.only_answer,
             peak_mib=peak_mib(),
         )
-        kept = evaluations[next(i for i, each in enumerate(attempts) if each is best)]
         self.results[name] = ContenderResult(contender, kept, tuple(evaluations), tuple(attempts), max_length)
         return contender
 

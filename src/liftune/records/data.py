@@ -27,6 +27,23 @@ class Resemblance(Record):
     similarity: float
 
 
+class Coverage(Record):
+    """What the rows cannot show, as counts. Parts are validation and test."""
+
+    labels: dict[str, int] = Field(default_factory=dict)
+    """Part -> labels that it or train has; empty for a regression."""
+    few: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Part -> label -> rows that carry it, of the labels with fewer than 10, fewest first."""
+    only: dict[str, str | tuple[str, ...] | float] = Field(default_factory=dict)
+    """Part -> the target of all its rows, where there is but one."""
+    most_frequent: str = ""
+    """Label of train."""
+    share: float = 0.0
+    """Share of train's rows that carry it."""
+    rare: dict[str, int] = Field(default_factory=dict)
+    """Label -> train rows, of the labels with less than a tenth of the rows of the most frequent one."""
+
+
 class Audit(Record):
     """Checks of the rows, before any model sees them."""
 
@@ -66,6 +83,8 @@ class Audit(Record):
     """Groups that test shares with train, or with the validation rows split off from it."""
     group_leaked_ids: tuple[str, ...] = ()
     """Test rows of those groups."""
+    coverage: Coverage | None = None
+    """Null where it was not worked out."""
 
     @property
     def unclean(self) -> set[str]:

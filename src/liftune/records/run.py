@@ -44,6 +44,8 @@ class Contender(Record):
     notes: tuple[str, ...] = ()
     saved_bytes: int | None = None
     """Of the weights on disk; null for a contender that is not saved."""
+    only_answer: str | tuple[str, ...] | float | None = None
+    """The one answer that it gives to every test row; null where answers differ, or test has one target only."""
     peak_mib: float | None = None
     """The process's peak memory when this contender was done, earlier contenders included."""
 

@@ -59,13 +59,15 @@ def evaluate_model(
     logits = classifier.logits(splits.test.rows)
     seconds = time.perf_counter() - answering
     thresholds = read_card(folder).thresholds if folder else None
+    evaluation = evaluate(model.name, logits, splits, thresholds=thresholds)
     head = classifier.backbone.head if folder is None else "trained"
     contender = Contender(
         name=Path(model.name).name,
         head=head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
-        metrics=evaluate(model.name, logits, splits, thresholds=thresholds).metrics,
+        metrics=evaluation.metrics,
+        only_answer=evaluation.only_answer,
         decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
         notes=("its classification head is randomly initialised: this score is just guessing",)
         if head == "fresh"

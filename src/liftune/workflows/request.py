@@ -18,6 +18,7 @@ from liftune.data.splits import BecomesSplits, Splits
 from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import check_metric
 from liftune.models.methods.registry import Method, find_method, parse_options
+from liftune.report.sections.coverage import coverage_sentences
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 
@@ -36,6 +37,11 @@ class TuneRequest:
     folds: Folds | None
     """With --folds: `splits` is then the whole, every row of it test."""
     metric: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the rows cannot show, to be said before anything is computed."""
+        return coverage_sentences(self.splits.audit.coverage, self.metric)
 
 
 def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneRequest:

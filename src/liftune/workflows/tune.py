@@ -35,6 +35,8 @@ def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequenc
     started, events = time.time(), Events(listeners)
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         request = check_request(spec, rows)
+    for note in request.notes:
+        events.note(f"  {note}")
     with events.stage("model", f"loading torch and {spec.model.name}"):
         # Torch takes seconds to import: what can be checked without it has been checked by now.
         from liftune.workflows.context import prepare

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from liftune.formatting import clipped, interval, p_value
+from liftune.formatting import clipped, interval, p_value, target
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.run import RunRecord, TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
+from liftune.report.sections.coverage import coverage_sentences
 
 if TYPE_CHECKING:
     from liftune.data.clean import Cleaned
@@ -25,7 +26,8 @@ MOST_CHARACTERS = 60
 @SECTIONS.entry("audit", summary="Leaks, duplicates and conflicting targets.", chapter="data", of=RunRecord)
 def audit(record: RunRecord) -> Section:
     """Counts of leaks, duplicates and conflicts."""
-    return Section("Data audit", audit_sentences(record.audit))
+    covered = coverage_sentences(record.audit.coverage, record.metric)
+    return Section("Data audit", (*audit_sentences(record.audit), *covered))
 
 
 @SECTIONS.entry("suspects", summary="Train rows whose label is likely wrong.", chapter="data")
@@ -109,8 +111,8 @@ def suspects_section(errors: LabelErrorSummary, listing: str | None = None) -> S
     rows = tuple(
         (
             each.id,
-            _shown(each.target),
-            _shown(each.rather),
+            target(each.target),
+            target(each.rather),
             f"{each.probability:.3f}",
             clipped(" ".join(each.text.split()), MOST_CHARACTERS),
         )
@@ -161,7 +163,3 @@ def cleaned_section(cleaned: Cleaned) -> Section:
     said.append(f"rows left out, each with its reason: {cleaned.files['dropped']}" if rows else "nothing was left out")
     tables = (ReportTable(("part", "left out because", "rows"), rows, frozenset({2})),) if rows else ()
     return Section("Cleaned data", tuple(said), tables)
-
-
-def _shown(target: str | tuple[str, ...]) -> str:
-    return target if isinstance(target, str) else ", ".join(target) or "-"

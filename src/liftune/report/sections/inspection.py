@@ -8,7 +8,9 @@ from __future__ import annotations
 from liftune.data.inspect import Inspection
 from liftune.records.data import Audit
 from liftune.report.base import ReportTable, Section
+from liftune.report.sections.coverage import coverage_sentences
 from liftune.report.sections.data_quality import audit_sentences, cleaned_section, shift_section, suspects_section
+from liftune.tasks import task_of
 
 #: Labels and bad rows that are printed; --json has all of them.
 MOST_LINES = 30
@@ -105,4 +107,5 @@ def _bad_rows(inspection: Inspection) -> list[Section]:
 
 
 def _audit(audit: Audit, inspection: Inspection) -> Section:
-    return Section("Data audit", (*audit_sentences(audit), *inspection.notes))
+    covered = coverage_sentences(audit.coverage, task_of(inspection.task).default_metric)
+    return Section("Data audit", (*audit_sentences(audit), *covered, *inspection.notes))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from liftune.formatting import count, interval, seconds
 from liftune.records.run import RunRecord, VerdictRecord
 from liftune.report.base import SECTIONS, ReportTable, Section, named
+from liftune.report.sections.coverage import constant_answers
 
 
 @SECTIONS.entry("ladder", summary="Each contender on the same test rows.", chapter="verdict", of=RunRecord)
@@ -46,6 +47,7 @@ def ladder(record: RunRecord) -> Section:
                 lacking.setdefault((contender.name, score.note), []).append(metric)
     sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
     sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
+    sentences += constant_answers(record.contenders, record.metric)
     return Section("Ladder", tuple(sentences), (ReportTable(headings, lines, frozenset(range(1, len(headings)))),))
 
 

@@ -11,6 +11,7 @@ from liftune.report.base import SECTIONS, Section, is_random
 from liftune.report.charts import Dots
 from liftune.report.sections.claims import recommendation
 from liftune.report.sections.comparisons import sentence, telling
+from liftune.report.sections.coverage import constant_answers, coverage_sentences
 from liftune.report.sections.headline import headline, method_headline
 
 
@@ -51,6 +52,11 @@ def caveats(record: TuneRecord) -> tuple[str, ...]:
         said.append(f"Leaks: the text of {leaked:,} test examples is also in train. Scores without them are below.")
     for label, rows in record.audit.unseen_labels.items():
         said.append(f"Label {label!r} is not in train; its {rows:,} test examples count as wrong.")
+    covered = (
+        *coverage_sentences(record.audit.coverage, record.metric),
+        *constant_answers(record.contenders, record.metric),
+    )
+    said += [f"{each[:1].upper()}{each[1:]}." for each in covered]
     return tuple(said)
 
 
