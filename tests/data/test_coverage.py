@@ -12,6 +12,7 @@ from liftune.data import load_data
 from liftune.data.coverage import coverage
 from liftune.data.load import load_folds
 from liftune.data.splits import Split
+from liftune.records.data import Coverage
 from liftune.spec import DataSpec
 from liftune.types import Target
 
@@ -49,7 +50,7 @@ def test_a_part_with_one_target_is_said(targets: Sequence[Target]) -> None:
 def test_numbers_and_missing_parts_are_not_judged() -> None:
     numbers = part("train", [float(i) for i in range(5)])
     found = coverage(numbers, numbers, numbers)
-    assert not (found.few or found.labels or found.only or found.rare)
+    assert found == Coverage()
     assert coverage(part("train", "ab"), part("v", ""), part("t", "")).few == {}
 
 

@@ -13,6 +13,7 @@ from liftune.data import load_data
 from liftune.data.inspect import inspect
 from liftune.data.lengths import find_length_meter, measure
 from liftune.errors import DataError
+from liftune.records.base import SCHEMA
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind
 
@@ -41,7 +42,7 @@ def test_it_tells_schema_balance_lengths_and_audit(tmp_path):
     assert (cut.max_length, cut.rows, cut.share) == (2, 10, 1.0)
     assert cut.tokens_share == pytest.approx(1 / 3)
     assert (found.audit.leaked_test_rows, found.audit.unseen_labels) == (1, {"q": 3})
-    assert found.to_json()["schema"] == 2
+    assert found.to_json()["schema"] == SCHEMA
 
 
 def test_it_holds_the_same_audit_as_a_run(tmp_path):

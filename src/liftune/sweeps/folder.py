@@ -120,11 +120,11 @@ def _asked(spec: SweepSpec) -> dict[str, Any]:
 
 
 def _asked_before(path: Path) -> dict[str, Any]:
-    """What the sweep in a folder was asked, with today's names."""
+    """What the sweep in a folder was asked, with today's names; an option that came later had its default."""
     values = read_json_object(path / "spec.json", hint=_HINT)
     if "methods" not in values:
         raise ArtifactError(f"{path} holds no sweep", where="--out", hint="name another folder")
-    return upgrade(values, "sweep-spec")
+    return _asked(SweepSpec.checked(upgrade(values, "sweep-spec"), where=str(path / "spec.json")))
 
 
 def _refuse_others(asked: dict[str, Any], there: dict[str, Any], path: Path) -> None:
