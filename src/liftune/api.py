@@ -41,6 +41,7 @@ def tune(
     validation: str | None = None,
     test: str | None = None,
     split: Mapping[str, str] | str | None = None,
+    split_column: str | None = None,
     skip_bad_rows: bool | None = None,
     encoding: str | None = None,
     no_header: bool | None = None,

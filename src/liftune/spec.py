@@ -211,7 +211,10 @@ class DataSpec(Spec):
     test: str | None = None
     """File with the test rows."""
     split: Pairs = {}
-    """Which part of the data has which role: train=NAME,validation=NAME,test=NAME."""
+    """Which part of the data has which role: train=NAME,validation=NAME,test=NAME,unused=NAME. NAME+OTHER joins two
+    parts. If a column names the parts, these are the names in it."""
+    split_column: str | None = None
+    """Column that names each row's part, or none. Default: found by its name and what it holds."""
     skip_bad_rows: bool = False
     """Drop rows without text or label, and report how many, instead of stopping."""
     encoding: str | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from liftune.data import load_data
-from liftune.errors import SpecError
+from liftune.errors import DataError, SpecError
 from liftune.spec import DataSpec
 from liftune.workflows.inspect import inspect_data
 
@@ -134,9 +134,13 @@ def test_every_task_comes_back_as_it_was(tmp_path, rows, columns):
     assert (after.train.rows, after.train.targets) == (before.train.rows, before.train.targets)
 
 
-def test_a_column_named_split_that_speaks_of_other_things_is_left_alone(tmp_path):
+def test_a_column_named_split_that_speaks_of_other_things_is_left_alone_when_asked(tmp_path):
+    """Not in silence: the other rows could be the user's test rows."""
     rows = [row | {"split": "banana" if i % 3 else "train"} for i, row in enumerate(plain(60))]
-    counts = load_data(DataSpec(source=lines(tmp_path / "x.jsonl", rows))).counts
+    source = lines(tmp_path / "x.jsonl", rows)
+    with pytest.raises(DataError, match="'banana' in column 'split' is not the name of a part, and 39 more such rows"):
+        load_data(DataSpec(source=source))
+    counts = load_data(DataSpec(source=source, split_column="none")).counts
     assert (counts.train, counts.validation, counts.test) == (48, 6, 6)
 
 

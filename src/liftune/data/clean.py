@@ -18,7 +18,7 @@ from liftune.data.audit import conflicting
 from liftune.data.columns import Columns
 from liftune.data.examples import Examples
 from liftune.data.near_duplicates import find_near
-from liftune.data.split_roles import SPLIT_COLUMN
+from liftune.data.split_names import SPLIT_COLUMN
 from liftune.data.splits import Split
 from liftune.errors import DataError, SpecError, choose
 from liftune.records.base import Record
@@ -242,5 +242,5 @@ def _lines(examples: Examples, columns: Columns) -> Iterator[tuple[int, dict[str
     for id_, row, target in zip(examples.split.ids, examples.split.rows, examples.split.targets, strict=True):
         i = _position(id_)
         texts = {columns.text: row} if isinstance(row, str) else {columns.text: row[0], str(columns.text_pair): row[1]}
-        rest = {name: cells[i] for name, cells in others.items() if name != SPLIT_COLUMN}
+        rest = {name: cells[i] for name, cells in others.items() if name.strip().casefold() != SPLIT_COLUMN}
         yield i + 1, {**texts, columns.label: target, **rest}

@@ -15,9 +15,11 @@ from liftune.data.columns import Columns, find_columns, same_columns
 from liftune.data.examples import Examples, read_examples
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample, split_off
+from liftune.data.split_names import given_role
 from liftune.data.split_roles import read_roles
 from liftune.data.splits import BecomesSplits, Split, Splits
 from liftune.data.targets import Reading, recognise
+from liftune.data.withheld import with_labels
 from liftune.errors import DataError, SpecError
 from liftune.records.data import Audit, BadRow
 from liftune.spec import DataSpec
@@ -59,6 +61,7 @@ class _Parts:
     test: Split
     validation_from_train: bool
     notes: tuple[str, ...] = field(default=())
+    test_was_validation: bool = False
 
 
 def load_data(spec: DataSpec) -> Splits:
@@ -117,10 +120,10 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
     Args:
         in_one: all parts of the source become train, and none is split off.
     """
-    tables = read_roles(spec)
+    tables, given = read_roles(spec)
     columns = _columns(tables["train"], spec)
-    tables, notes = _labelled(tables, columns)
-    notes = (*_said(tables), *notes)
+    tables, notes = with_labels(tables, columns)
+    notes = (*given, *_said(tables), *notes)
     reading = _reading(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
@@ -130,6 +133,8 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
     )
     where = {role: table.where for role, table in tables.items()}
+    if parts.test_was_validation:
+        where["test"] = where.pop("validation")
     return LoadedData(splits, columns, tables["train"].columns, reading, bad_rows, where, examples)
 
 
@@ -157,38 +162,9 @@ def _reading(train: Table, columns: Columns, spec: DataSpec) -> Reading:
     return recognise(train.read(columns.label), names, requested=spec.task)
 
 
-def _labelled(tables: Mapping[str, Table], columns: Columns) -> tuple[dict[str, Table], tuple[str, ...]]:
-    """Without the parts whose labels are withheld: all -1, or all null."""
-    kept: dict[str, Table] = {}
-    notes: tuple[str, ...] = ()
-    for role, table in tables.items():
-        label = same_columns(table, columns, role).label
-        if role != "train" and _withheld(table, label):
-            notes += (f"{table.where}: no labels (all -1 or null); counted as absent",)
-        else:
-            kept[role] = table
-    train = kept["train"]
-    if _withheld(train, columns.label):
-        raise DataError(
-            f"no row of train has a label in column {columns.label!r}",
-            where=train.where,
-            hint="name the label column with --label, or another part with --split train=NAME",
-        )
-    return kept, notes
-
-
 def _said(tables: Mapping[str, Table]) -> tuple[str, ...]:
     """What the readers say of how they read, each once."""
     return tuple(dict.fromkeys(note for table in tables.values() for note in table.notes))
-
-
-def _withheld(table: Table, label: str) -> bool:
-    if table.faults:
-        return False
-    cells = table.read(label)
-    return all(cell in (-1, "-1") and not isinstance(cell, bool) for cell in cells) or all(
-        cell is None for cell in cells
-    )
 
 
 def _refusal(examples: Mapping[str, Examples]) -> DataError:
@@ -208,7 +184,11 @@ def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where
     """Add the parts that the data lack, from train alone."""
     train, validation, test = splits["train"], splits.get("validation"), splits.get("test")
     notes: tuple[str, ...] = ()
-    if test is None and validation is not None and spec.validation is None:
+    given = spec.validation is not None or any(
+        name and given_role(role, spec.source) == "validation" for role, name in spec.split.items()
+    )
+    test_was_validation = test is None and validation is not None and not given
+    if test_was_validation:
         test, validation = validation, None
         notes += ("no test part: validation is used as test, and a new validation part was split off from train",)
     # Sizes are shares of all rows, so that one file gives 80%, 10% and 10%.
@@ -222,7 +202,7 @@ def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where
         kept, taken = split_off(train, _validation_rows(share, spec), task, spec.seed, name="validation", where=where)
         train, validation = train.take(kept), train.take(taken)
         notes += (f"no validation part: {len(validation)} rows were split off from train",)
-    return _Parts(train, validation, test, validation_from_train, notes)
+    return _Parts(train, validation, test, validation_from_train, notes, test_was_validation)
 
 
 def _in_one(splits: Mapping[str, Split]) -> _Parts:
@@ -299,10 +279,18 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSpli
     """
     if rows is not None:
         return _test_in_memory(rows.to_splits(), task)
-    tables = read_roles(spec)
-    columns = _columns(tables["train"], spec)
-    tables, notes = _labelled(tables, columns)
-    role = next(role for role in ("test", "validation", "train") if role in tables)
+    tables, given = read_roles(spec, train=False)
+    main = next(role for role in ("train", "validation", "test") if role in tables)
+    columns = _columns(tables[main], spec)
+    labelled, notes = with_labels(tables, columns, main)
+    role = next(role for role in ("test", "validation", "train") if role in labelled)
+    if role == "train" and len(tables) > 1:
+        raise DataError(
+            f"no part but train has labels: {'; '.join(notes)}",
+            where=spec.source,
+            hint="give the labels of the test rows, or name the file to score on alone, in place of the folder",
+        )
+    tables = labelled
     reading = recognise(
         tables[role].read(same_columns(tables[role], columns, role).label),
         tables[role].class_names.get(columns.label, ()),
@@ -312,7 +300,7 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSpli
     test = examples.split
     if spec.test_rows is not None:
         test = test.take(sample(test, spec.test_rows, reading.task, spec.seed, name="test", every_class=False))
-    notes = (*_said({role: tables[role]}), *notes, f"scored on {tables[role].where}")
+    notes = (*given, *_said({role: tables[role]}), *notes, f"scored on {tables[role].where}")
     nothing = test.take([])
     return Splits(
         task=reading.task,

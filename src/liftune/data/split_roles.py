@@ -1,123 +1,190 @@
 """Which part is train, which validation, which test.
 
-In: a source's Parts, what the spec names.  Out: a Table for each role that the data have.
-Not here: splitting off a part that is missing (load.py).
+In: a source's Parts, what the spec names.  Out: a Table for each role that the data have, and what else there was.
+Not here: what a name says (split_names.py), splitting off a part that is missing (load.py).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from liftune.data.readers.formats import read_file
 from liftune.data.readers.options import FileOptions
 from liftune.data.readers.sources import find_parts
-from liftune.data.readers.table import Parts, Table, subset
+from liftune.data.readers.table import Parts, Table, joined
+from liftune.data.split_column import divided
+from liftune.data.split_names import EITHER, PLUS, ROLES, UNUSED, either_said, given_role, pieces, roles_of
 from liftune.errors import DataError, choose
 from liftune.spec import DataSpec
 
-#: Role -> the words in a part's name that give it that role, the usual one first.
-ROLES: dict[str, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev", "development"),
-    "test": ("test", "testing"),
-}
 
-#: A single file may name each row's part in this column.
-SPLIT_COLUMN = "split"
+class Roles(NamedTuple):
+    """The parts that the data have."""
+
+    tables: dict[str, Table]
+    """Role -> its rows."""
+    notes: tuple[str, ...]
+    """What gave the roles, and what is not used."""
 
 
-def read_roles(spec: DataSpec) -> dict[str, Table]:
+def read_roles(spec: DataSpec, *, train: bool = True) -> Roles:
     """The tables of a source by role: always train; validation and test where the data have them.
 
     `spec.split` names parts (an empty name leaves that role out); `spec.validation` and `spec.test` are files for a
-    role. A single part is train, whatever its name, unless its column `split` names the part of every row.
+    role. A single part is train, whatever its name, unless a column names the part of every row: `spec.split` then
+    speaks of the names in it.
+
+    Args:
+        train: whether data without train rows are refused.
 
     Raises:
-        DataError: no part is train, no part has a given name, or a file cannot be read.
+        DataError: no part is train, no part has a given name, a row's part is unknown, or a file cannot be read.
     """
-    parts = find_parts(spec.source, options := FileOptions.of(spec))
-    chosen = assign_roles(parts, spec)
-    tables = {role: parts[name]() for role, name in chosen.items()}
-    if len(parts) == 1 and not spec.split:
-        tables = _by_column(tables["train"])
+    options = FileOptions.of(spec)
+    parts = find_parts(spec.source, options)
+    notes = list(getattr(parts, "notes", ()))
+    if len(parts) == 1:
+        tables = _one_part(parts, spec, notes)
+    else:
+        chosen = assign_roles(parts, spec)
+        notes += _unused_parts(parts, chosen, spec)
+        tables = {role: _read(parts, name, role) for role, name in chosen.items()}
+        tables = _within_train(tables, spec, notes)
     for role, path in (("validation", spec.validation), ("test", spec.test)):
         if path is not None:
-            tables[role] = read_file(path, name=role, options=options)
-    return tables
+            if role in tables:
+                notes.append(f"{tables[role].where}: not used, as --{role} gives the {role} rows")
+            tables[role] = _read_extra(path, role, options)
+    if train and "train" not in tables:
+        have = ", ".join(f"{role} ({table.rows} rows)" for role, table in tables.items())
+        raise DataError(
+            f"no rows are train; there are: {have}",
+            where=spec.source,
+            hint="name train rows with --split train=NAME, or take all rows together with --split-column none",
+        )
+    return Roles(tables, tuple(notes))
 
 
 def assign_roles(parts: Parts, spec: DataSpec) -> dict[str, str]:
-    """Role -> name of the part."""
-    given = {_role(role, spec): name for role, name in spec.split.items()}
-    claimed = {_named(parts, name, spec) for name in given.values() if name}
-    chosen = {role: _named(parts, name, spec) for role, name in given.items() if name}
+    """Role -> name of the part; several names with a + between them are joined."""
+    given = {role: name for each, name in spec.split.items() if (role := given_role(each, spec.source)) != UNUSED}
+    unused = {
+        piece for each, name in spec.split.items() if given_role(each, spec.source) == UNUSED for piece in pieces(name)
+    }
+    chosen = {role: PLUS.join(_named(parts, name, spec)) for role, name in given.items() if name}
+    claimed = {piece for name in chosen.values() for piece in _named(parts, name, spec)}
+    claimed |= {piece for name in unused for piece in _named(parts, name, spec)}
     replaced = {role for role, path in (("validation", spec.validation), ("test", spec.test)) if path is not None}
     left = [name for name in parts if name not in claimed]
+    roles = roles_of(parts)
     for role in ROLES:
         if role in given or role in replaced:
             continue
-        name = _recognised(left, role, spec)
+        name = _recognised([name for name in left if roles[name] == role], role, spec)
         if name is not None:
             chosen[role] = name
     if "train" not in chosen and "train" not in given and len(parts) == 1:
         chosen = {"train": next(iter(parts))}
     if "train" not in chosen:
+        left = [name for name in left if name not in chosen.values()] or list(parts)
+        together = f", or several together: --split train={PLUS.join(left)}" if len(left) > 1 else ""
         raise DataError(
-            f"no part is train; there are: {', '.join(parts)}", where=spec.source, hint="name it: --split train=NAME"
+            f"no part is train; there are: {', '.join(parts)}",
+            where=spec.source,
+            hint=f"name it: --split train={left[0]}{together}",
         )
     return {role: name for role, name in chosen.items() if role == "train" or role not in replaced}
 
 
-def _by_column(table: Table) -> dict[str, Table]:
-    """One table divided by its column `split`; undivided if it has none, or if that names other things than parts."""
-    if SPLIT_COLUMN not in table.columns:
-        return {"train": table}
-    words = {word: role for role, each in ROLES.items() for word in each}
-    broken = {fault.position for fault in table.faults}  # rows that cannot be read: they are reported with train
-    cells = [
-        "train" if i in broken else words.get(str(cell).strip().casefold())
-        for i, cell in enumerate(table.read(SPLIT_COLUMN))
-    ]
-    if None in cells or len(set(cells)) < 2 or "train" not in cells:
-        return {"train": table}
-    return {
-        role: subset(table, [i for i, cell in enumerate(cells) if cell == role], role)
-        for role in ROLES
-        if role in cells
-    }
+def _one_part(parts: Parts, spec: DataSpec, notes: list[str]) -> dict[str, Table]:
+    name, read = next(iter(parts.items()))
+    table = read()
+    tables = divided(table, spec, notes)
+    if tables is None:
+        file = getattr(parts, "files", {}).get(name, name)
+        wrong = {role: each for role, each in spec.split.items() if each and each.split(".")[0] != file.split(".")[0]}
+        if wrong or any(each and given_role(role, spec.source) != "train" for role, each in spec.split.items()):
+            raise DataError(
+                f"--split names parts, and the data are one: {file}",
+                where=spec.source,
+                hint="leave --split out, or name the column that holds each row's part with --split-column "
+                f"(one of: {', '.join(table.columns)})",
+            )
+        tables = {"train": table}
+    return tables
 
 
-def _role(role: str, spec: DataSpec) -> str:
-    known = next((each for each, words in ROLES.items() if role.casefold() in words), None)
-    if known is None:
-        hint = "write --split train=NAME,validation=NAME,test=NAME"
-        return choose(role, ROLES, "part", spec.source, error=DataError, hint=hint)
-    return known
+def _read(parts: Parts, name: str, role: str) -> Table:
+    names = [name] if name in parts else name.split(PLUS)
+    return joined([parts[each]() for each in names], role if len(names) > 1 else name)
 
 
-def _named(parts: Parts, name: str, spec: DataSpec) -> str:
-    """The part of that name: that of the source, or of the file."""
+def _read_extra(path: str, role: str, options: FileOptions) -> Table:
+    """A file for a role; of a folder its only part, or the part of that role."""
+    if not Path(path).expanduser().is_dir():
+        return read_file(path, name=role, options=options)
+    parts = find_parts(path, options)
+    names = list(parts) if len(parts) == 1 else [name for name, each in roles_of(parts).items() if each == role]
+    if len(names) != 1:
+        raise DataError(
+            f"which part is {role}? the folder has: {', '.join(parts)}",
+            where=path,
+            hint=f"name its file: --{role} FILE",
+        )
+    return parts[names[0]]()
+
+
+def _unused_parts(parts: Parts, chosen: Mapping[str, str], spec: DataSpec) -> list[str]:
+    """What is said of parts without a role, and of `eval`, which could be two things."""
+    used = {piece for name in chosen.values() for piece in ((name,) if name in parts else name.split(PLUS))}
+    files: Mapping[str, str] = getattr(parts, "files", {})
+    left = [files.get(name, name) for name in parts if name not in used]
+    found = {name: role for role, name in chosen.items() if role not in spec.split}
+    notes = either_said(found, chosen)
+    if left:
+        notes.append(
+            f"not used: {', '.join(left)}; --split train=NAME,validation=NAME,test=NAME says which part is what"
+        )
+    return notes
+
+
+def _within_train(tables: dict[str, Table], spec: DataSpec, notes: list[str]) -> dict[str, Table]:
+    """The tables, train's rows of other parts taken out where a column of it names them."""
+    found = divided(tables["train"], spec, notes, strict=False) or {}
+    both = [role for role in found if role != "train" and role in tables]
+    if both:
+        raise DataError(
+            f"{tables[both[0]].where} is {both[0]}, and so are {found[both[0]].rows} rows of train, by a column of it",
+            where=tables["train"].where,
+            hint=f"leave the file out with --split {both[0]}=, or ignore the column with --split-column none",
+        )
+    return {**tables, **found}
+
+
+def _named(parts: Parts, name: str, spec: DataSpec) -> list[str]:
+    """The parts of that name: that of the source, or of the file; several with a + between them."""
     if name in parts:
-        return name
-    stems = [each for each in parts if name.split(".", 1)[0] == each]
-    if stems:
-        return stems[0]
-    hint = f"name one of these with --split: {', '.join(parts)}"
-    return choose(name, parts, "part", spec.source, error=DataError, hint=hint)
+        return [name]
+    found = []
+    for piece in pieces(name) if PLUS in name else [name]:
+        stems = [each for each in parts if piece == each or piece.split(".", 1)[0] == each]
+        if not stems:
+            hint = f"name one of these with --split: {', '.join(parts)}"
+            choose(piece, parts, "part", spec.source, error=DataError, hint=hint)
+        found.append(stems[0])
+    return found
 
 
 def _recognised(names: Iterable[str], role: str, spec: DataSpec) -> str | None:
-    """The part whose name is the role's word, else the one whose name contains it as a word."""
+    """The part whose name is the role's word, the usual word first, else the one whose name contains it."""
     names = list(names)
-    for word in ROLES[role]:
-        plain = [name for name in names if name.casefold().split(".", 1)[0] == word]
+    for word in (*ROLES[role], *EITHER):
+        plain = [name for name in names if name.strip().casefold().split(".", 1)[0] == word]
         if plain:
             return _only(plain, role, spec)
-    words = set(ROLES[role])
-    others = {word for other, each in ROLES.items() if other != role for word in each}
-    holding = [name for name in names if words & (held := _words(name)) and not others & held]
-    return _only(holding, role, spec) if holding else None
+    return _only(names, role, spec) if names else None
 
 
 def _only(names: list[str], role: str, spec: DataSpec) -> str:
@@ -125,14 +192,6 @@ def _only(names: list[str], role: str, spec: DataSpec) -> str:
         raise DataError(
             f"more than one part could be {role}: {', '.join(names)}",
             where=spec.source,
-            hint=f"name it: --split {role}={names[0]}",
+            hint=f"name it: --split {role}={names[0]}, or take them together: --split {role}={PLUS.join(names)}",
         )
     return names[0]
-
-
-def _words(name: str) -> set[str]:
-    """
-    >>> sorted(_words("emotion_Train2-v1"))
-    ['emotion', 'train', 'v']
-    """
-    return set(re.findall(r"[^\W\d_]+", name.casefold()))

@@ -126,7 +126,7 @@ def test_a_folder_without_data_files_is_refused(tmp_path):
 
 def test_a_test_part_of_other_columns_can_be_left_out(tmp_path):
     (tmp_path / "train.csv").write_text(csv_text(100))
-    (tmp_path / "test.csv").write_text("id,text\n1,a\n")
+    (tmp_path / "test.csv").write_text("id,label\n1,a\n")
     with pytest.raises(DataError) as caught:
         load_data(DataSpec(source=str(tmp_path)))
     assert "--split test=" in (caught.value.hint or "")

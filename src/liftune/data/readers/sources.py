@@ -20,7 +20,7 @@ from pathlib import Path
 
 from liftune.data.readers.formats import FORMATS, OPENERS, extension, missing, read_bytes, read_file, stem
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
-from liftune.data.readers.table import Parts, Table, joined
+from liftune.data.readers.table import NotedParts, Parts, Table, joined
 from liftune.errors import DataError, choose
 from liftune.registry import Registry
 
@@ -142,14 +142,16 @@ def _parts_in(folder: Path | Traversable, where: str, options: FileOptions = NON
         if each.is_file() and extension(each.name) in OPENERS and not each.name.startswith("."):
             paths_of.setdefault(_SHARD.sub("", stem(each.name)), []).append(each)
     parts: dict[str, Callable[[], Table]] = {}
+    named = {name: ", ".join(path.name for path in paths) for name, paths in paths_of.items()}
     for name, paths in paths_of.items():
         if len(paths) > 1 and not all(_SHARD.search(stem(path.name)) for path in paths):
             parts |= {path.name: partial(_read_all, [path], path.name, where, options) for path in paths}
         else:
             parts[name] = partial(_read_all, paths, name, where, options)
     if len(parts) == 1:
-        return {"rows": partial(_read_all, next(iter(paths_of.values())), "rows", where, options)}
-    return parts
+        read = partial(_read_all, next(iter(paths_of.values())), "rows", where, options)
+        return NotedParts({"rows": read}, files={"rows": next(iter(named.values()))})
+    return NotedParts(parts, files=named)
 
 
 def _read_all(paths: Sequence[Path | Traversable], name: str, where: str, options: FileOptions) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from liftune.errors import DataError
@@ -73,6 +74,23 @@ def place(where: str, row: int, line: int | None = None) -> str:
 
 #: Name of a part -> a function that reads it. Only the parts that a run needs are read.
 Parts: TypeAlias = Mapping[str, Callable[[], Table]]
+
+
+class NotedParts(dict[str, Callable[[], Table]]):
+    """Parts that know more of themselves. A source may as well return a plain mapping."""
+
+    def __init__(
+        self,
+        parts: Parts = MappingProxyType({}),
+        *,
+        files: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        super().__init__(parts)
+        self.files = dict(files or {})
+        """Part -> the file's name."""
+        self.notes = tuple(notes)
+        """What was passed over, a sentence each."""
 
 
 def joined(tables: Sequence[Table], name: str) -> Table:

@@ -1,0 +1,62 @@
+"""Parts whose labels are withheld, as in test files of Kaggle and GLUE: they count as absent, and this is said.
+
+In: the tables of each role, the Columns of train.  Out: the tables with labels, and notes.
+Not here: single rows without a label (examples.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from liftune.data.columns import LABELS, Columns, same_columns
+from liftune.data.readers.table import Table
+from liftune.data.targets import is_missing
+from liftune.errors import DataError
+
+
+def with_labels(
+    tables: Mapping[str, Table], columns: Columns, main: str = "train"
+) -> tuple[dict[str, Table], tuple[str, ...]]:
+    """Without the parts that have no label: all blank, all -1, or no such column.
+
+    Args:
+        main: the role whose columns these are; it must have labels.
+
+    Raises:
+        DataError: the main part has none.
+    """
+    kept: dict[str, Table] = {}
+    notes: list[str] = []
+    for role, table in tables.items():
+        why = _why_absent(table, tables[main], columns, role) if role != main else None
+        if why is None:
+            kept[role] = table
+        else:
+            notes.append(f"{table.where}: {why}; counted as absent ({table.rows:,} rows)")
+    if _blank(tables[main], columns.label):
+        raise DataError(
+            f"no row of {main} has a label in column {columns.label!r}",
+            where=tables[main].where,
+            hint="name the label column with --label, or another part with --split train=NAME",
+        )
+    return kept, tuple(notes)
+
+
+def _why_absent(table: Table, main: Table, columns: Columns, role: str) -> str | None:
+    """Why a part has no labels; None if it has some, or another column that may hold them."""
+    names = {name.strip().casefold() for name in table.columns}
+    known = {name.strip().casefold() for name in main.columns} - {columns.label.strip().casefold()}
+    if columns.label.strip().casefold() not in names and not (names - known) & set(LABELS):
+        return f"no labels (no column {columns.label!r})"
+    label = same_columns(table, columns, role).label
+    return "no labels (all blank or -1)" if _blank(table, label) else None
+
+
+def _blank(table: Table, label: str) -> bool:
+    broken = {fault.position for fault in table.faults}
+    cells = [cell for i, cell in enumerate(table.read(label)) if i not in broken]
+    if not cells:
+        return False
+    return all(is_missing(cell) for cell in cells) or all(
+        cell in (-1, "-1") and not isinstance(cell, bool) for cell in cells
+    )
