@@ -214,6 +214,7 @@ class RunFolder:
             fingerprint=record.data_fingerprint,
             max_length=None if contender in READ_WHOLE_ROWS else record.max_length,
             groups=test.groups,
+            texts=test.rows,
             thresholds=scored.decisions.thresholds if scored.decisions else None,
         )
 

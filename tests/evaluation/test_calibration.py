@@ -7,7 +7,8 @@ import pytest
 from made_evaluations import evaluation
 from numpy.typing import NDArray
 
-from liftune.evaluation.calibration import LEAST_ROWS, Calibrator, LogitScaling, Rows, calibrate, calibration_record
+from liftune.evaluation.calibration import Calibrator, LogitScaling, Rows, calibrate, calibration_record
+from liftune.evaluation.compare import LEAST_FITTED
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import Binned, calibration_scores, rms_calibration_error
 from liftune.metrics.registry import METRICS, Metric, check_metric
@@ -90,7 +91,7 @@ def test_a_shifted_label_takes_a_vector_and_a_bias_is_needed_for_it() -> None:
 
 
 def test_too_few_rows_say_so() -> None:
-    found = calibrated(made(*drawn(0, LEAST_ROWS - 1, temperature=9.0), SINGLE), metric(SINGLE))
+    found = calibrated(made(*drawn(0, LEAST_FITTED - 1, temperature=9.0), SINGLE), metric(SINGLE))
     assert (found.kind, found.fitted) == ("none", None)
     assert "too few" in found.reason
 

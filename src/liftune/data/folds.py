@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
+from liftune.data.clusters import connected
 from liftune.data.coverage import coverage
-from liftune.data.sampling import connected_groups, seeded_rng, split_off
+from liftune.data.sampling import seeded_rng, split_off
 from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
 from liftune.tasks import TaskKind, task_of
@@ -60,7 +61,7 @@ def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Fo
         DataError: there are fewer texts (or groups) than folds, or a fold leaves one class only to train on.
     """
     every = rows.train
-    fold_of = assign_folds(every, count, rows.task, seed)
+    fold_of = assign_folds(every, count, rows.task, seed, near=rows.audit.near_duplicates or 0.0)
     members = [[i for i, fold in enumerate(fold_of) if fold == number] for number in range(count)]
     parts = []
     for number, tested in enumerate(members):
@@ -78,7 +79,15 @@ def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Fo
 
 
 def _part(rows: Splits, rest: Split, test: Split, seed: int, validation_rows: int, *, name: str) -> Splits:
-    kept, split_rows = split_off(rest, validation_rows, rows.task, seed, name=f"validation of {name}", where=name)
+    kept, split_rows = split_off(
+        rest,
+        validation_rows,
+        rows.task,
+        seed,
+        name=f"validation of {name}",
+        where=name,
+        near=rows.audit.near_duplicates or 0.0,
+    )
     train = rest.take(kept)
     if len(set(train.targets)) < 2:
         raise DataError(
@@ -89,17 +98,20 @@ def _part(rows: Splits, rest: Split, test: Split, seed: int, validation_rows: in
     return replace(rows, train=train, validation=rest.take(split_rows), test=test, fingerprint=fingerprint(test))
 
 
-def assign_folds(split: Split, count: int, task: TaskKind, seed: int) -> tuple[int, ...]:
+def assign_folds(split: Split, count: int, task: TaskKind, seed: int, *, near: float = 0.0) -> tuple[int, ...]:
     """The fold, 0 to K - 1, of each row.
 
-    Rows of equal text (and pair), and rows of one group, stay together. Folds are filled so that each holds each class
-    in proportion, and about as many rows as any other: blocks of rows go, the largest first and equals in random order,
-    to the fold that is shortest of their classes.
+    Rows of equal text (and pair), near duplicates, and rows of one group stay together: see `connected`. Folds are
+    filled so that each holds each class in proportion, and about as many rows as any other: blocks of rows go, the
+    largest first and equals in random order, to the fold that is shortest of their classes.
+
+    Args:
+        near: least similarity of near duplicates; 0 links none.
 
     Raises:
         DataError: there are fewer blocks than folds.
     """
-    blocks = connected_groups(split.rows, split.groups)
+    blocks = connected(split.rows, split.groups, near=near).members
     if len(blocks) < count:
         what = "texts" if split.groups is None else "groups of rows"
         raise DataError(
@@ -111,17 +123,18 @@ def assign_folds(split: Split, count: int, task: TaskKind, seed: int) -> tuple[i
 
 
 def folds_for_fitting(
-    split: Split, task: TaskKind, *, most: int = FOLDS, least: int = 2, seed: int = 0
+    split: Split, task: TaskKind, *, most: int = FOLDS, least: int = 2, seed: int = 0, near: float = 0.0
 ) -> NDArray[np.int64] | None:
     """(N,) the fold of each row, to fit on all folds but one and judge on that one: see `assign_folds`.
 
     Args:
         most: folds, where so many different texts (or groups) fill them; otherwise as many as there are.
+        near: least similarity of near duplicates; 0 links none.
 
     Returns:
         None where fewer than `least` folds can be filled.
     """
-    blocks = connected_groups(split.rows, split.groups)
+    blocks = connected(split.rows, split.groups, near=near).members
     count = min(most, len(blocks))
     if count < least:
         return None

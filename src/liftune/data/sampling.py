@@ -10,6 +10,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
+from liftune.data.clusters import connected
 from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.tasks import TaskKind, task_of
@@ -19,32 +20,30 @@ _SEED_TEXT = "\x63arve"
 
 
 def split_off(
-    split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str
+    split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str, near: float = 0.0
 ) -> tuple[list[int], list[int]]:
     """Positions that stay and positions that are split off, about `size` of these, in the order of the file.
 
-    Rows of equal text (and pair) stay together, so that no text is on both sides; if there are groups, so do the rows
-    of one group. Every class keeps at least one text or group, so that a class of one row stays.
+    Rows of equal text (and pair) stay together, so that no text is on both sides, and so do near duplicates; if there
+    are groups, so do the rows of one group: see `connected`. Every class keeps at least one text or group, so that a
+    class of one row stays.
 
     Args:
         name: of the new part, for the seed and for messages.
         where: the file or source, for messages.
+        near: least similarity of near duplicates; 0 links none.
 
     Raises:
         DataError: too few rows to split off a single one.
     """
     rng = seeded_rng(seed, f"{_SEED_TEXT} {name}")
-    if split.groups is not None:
-        return _split_off_groups(
-            split, split.groups, size, task_of(task).strata(split.targets), rng, name=name, where=where
-        )
-    by_row: dict[Hashable, list[int]] = defaultdict(list)
-    for position, row in enumerate(split.rows):
-        by_row[row].append(position)
+    blocks = connected(split.rows, split.groups, near=near).members
     kinds = task_of(task).strata(split.targets)
+    if split.groups is not None:
+        return _split_off_groups(split, blocks, size, kinds, rng, name=name, where=where)
     sizes = Counter(kinds)
     groups: dict[Hashable, list[list[int]]] = defaultdict(list)
-    for members in by_row.values():
+    for members in blocks:
         # A text of two classes is filed under the rarer one, whose last row it may be.
         groups[min((kinds[i] for i in members), key=lambda kind: sizes[kind])].append(members)
     rows = {kind: sum(map(len, each)) for kind, each in groups.items()}
@@ -66,7 +65,7 @@ def split_off(
 
 def _split_off_groups(
     split: Split,
-    groups: Sequence[str],
+    units: list[list[int]],
     size: int,
     kinds: Sequence[Hashable],
     rng: random.Random,
@@ -75,7 +74,6 @@ def _split_off_groups(
     where: str,
 ) -> tuple[list[int], list[int]]:
     """`split_off` by whole groups, in random order: each that brings the part nearer to its share of every class."""
-    units = connected_groups(split.rows, groups)
     rng.shuffle(units)
     holding = Counter(kind for unit in units for kind in {kinds[i] for i in unit})
     lacking = {kind: size * count / len(split) for kind, count in Counter(kinds).items()}
@@ -104,27 +102,6 @@ def _split_off_groups(
         )
     out = set(taken)
     return [i for i in range(len(split)) if i not in out], sorted(taken)
-
-
-def connected_groups(rows: Sequence[Hashable], groups: Sequence[Hashable] | None) -> list[list[int]]:
-    """Positions connected by equal text or by group, over any number of steps."""
-    parent = list(range(len(rows)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[Hashable, int] = {}
-    keys = [("text", row) for row in rows], [("group", group) for group in groups or ()]
-    for kind in keys:
-        for position, key in enumerate(kind):
-            parent[root(position)] = root(first.setdefault(key, position))
-    units: dict[int, list[int]] = defaultdict(list)
-    for position in range(len(rows)):
-        units[root(position)].append(position)
-    return list(units.values())
 
 
 def sample(split: Split, size: int, task: TaskKind, seed: int, *, name: str, every_class: bool) -> list[int]:

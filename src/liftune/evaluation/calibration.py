@@ -13,9 +13,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.evaluation.compare import compare
+from liftune.evaluation.compare import compare, too_few_to_fit
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import calibration_scores
+from liftune.evaluation.statistics.clustered import cluster_means
 from liftune.evaluation.statistics.intervals import ALPHA
 from liftune.metrics.registry import Metric
 from liftune.metrics.row_statistics import Floats, Ints
@@ -25,8 +26,6 @@ from liftune.types import FloatArray
 
 Kind: TypeAlias = Literal["none", "temperature", "vector"]
 
-#: With fewer validation rows nothing is fitted.
-LEAST_ROWS = 30
 #: Temperatures beyond these are no calibration: an untrained head, or a validation part without a single error.
 TEMPERATURES = (0.05, 20.0)
 #: Strength of the vector's pull to the temperature alone, in rows that contradict a scale of 2 or a shift of 1.
@@ -99,11 +98,14 @@ def calibrate(
     outputs = validation.logits.shape[1]
     same = LogitScaling.by(1.0, outputs)
     known, targets = task_of(validation.task).known(validation.targets, outputs)
-    if len(targets) < LEAST_ROWS:
-        return Calibrator("none", same, f"{len(targets)} validation rows are too few to fit and to judge by")
+    clusters = None if validation.clusters is None else np.unique(validation.clusters[known], return_inverse=True)[1]
+    units = len(targets) if clusters is None else int(clusters.max(initial=-1)) + 1
+    if few := too_few_to_fit(len(targets), units, validation.unit):
+        return Calibrator("none", same, f"{few} are too few to fit and to judge by")
     if folds is None or len(np.unique(folds[known])) < 2:
         return Calibrator("none", same, "all validation rows are of one text or group: there is none to judge by")
-    rows = Rows(np.asarray(validation.logits[known], dtype=np.float64), targets, validation.task, folds[known])
+    logits = np.asarray(validation.logits[known], dtype=np.float64)
+    rows = Rows(logits, targets, validation.task, folds[known], clusters)
     before = rows.loss(rows.logits)
     cooled = rows.out_of_fold(rows.fit_temperature)
     p_value = rows.improves(rows.logits, cooled)
@@ -152,6 +154,8 @@ class Rows:
     kind: TaskKind
     folds: Ints
     """(M,)."""
+    clusters: Ints | None = None
+    """(M,) from 0; None where rows are independent."""
 
     @property
     def task(self) -> Task:
@@ -216,11 +220,15 @@ class Rows:
 
         One row is added to those seen: the one that would gain least were it predicted wrongly. Sharper probabilities
         gain a little on every right row and lose much on a rare wrong one, which a validation part may not hold yet.
+        Where rows come in clusters, these are what is drawn, and the row that is added counts as one of them.
         """
         from scipy.stats import t
 
         losses = [self.task.row_losses(self.targets, each) for each in (before, after)]
-        gains = np.append(losses[0] - losses[1], self.task.worst_gain(self.targets, before, after))
+        gains = losses[0] - losses[1]
+        if self.clusters is not None:
+            gains = cluster_means(gains, self.clusters)[0]
+        gains = np.append(gains, self.task.worst_gain(self.targets, before, after))
         error = gains.std(ddof=1) / np.sqrt(len(gains))
         return 1.0 if error == 0 else float(t.sf(gains.mean() / error, len(gains) - 1))
 

@@ -6,6 +6,8 @@ Not here: scoring (evaluate.py), wording (report/).
 
 from __future__ import annotations
 
+import numpy as np
+
 from liftune.errors import DataError
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.bootstrap import randomisation_test
@@ -19,7 +21,7 @@ from liftune.evaluation.statistics.power import (
 )
 from liftune.metrics.registry import Metric, check_metric
 from liftune.metrics.row_statistics import Floats
-from liftune.records.base import Comparison, Interval, Verdict
+from liftune.records.base import Comparison, Interval, Unit, Verdict
 
 _MCNEMAR = "exact McNemar test at 0.05"
 _RANDOMISATION = "paired randomisation test at 0.05"
@@ -27,7 +29,16 @@ _RANDOMISATION = "paired randomisation test at 0.05"
 FEW_DISCORDANT = 10
 #: Of 2^5 ways to swap five groups, even the most extreme two are above 0.05.
 LEAST_GROUPS = 6
-_BY_GROUP = "paired randomisation test by group at 0.05"
+#: With fewer validation rows, or different texts, nothing is fitted.
+LEAST_FITTED = 30
+#: What is swapped, by what rows are not independent in.
+_BY_UNIT: dict[Unit, str] = {
+    "row": _RANDOMISATION,
+    "text": "paired randomisation test by text at 0.05",
+    "group": "paired randomisation test by group at 0.05",
+}
+#: Several of a unit, in words.
+UNITS: dict[Unit, str] = {"row": "rows", "text": "different texts", "group": "groups"}
 
 
 def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: int = 0) -> Comparison:
@@ -37,8 +48,8 @@ def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: in
     test, both two-sided at 0.05. The interval of the gain (Tango's score method; BCa bootstrap) is shown and does not
     decide. The gain is signed so that positive is better.
 
-    Where rows come in groups, those of a group are not independent draws: the randomisation test then swaps, and the
-    bootstrap draws, whole groups, for every metric.
+    Rows of one group or of equal text are not independent draws: where there are such, the randomisation test swaps,
+    and the bootstrap draws, whole clusters of them, for every metric.
 
     Args:
         metric: a metric's name; None takes the task's default.
@@ -49,7 +60,7 @@ def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: in
     """
     check_same_rows(a, b)
     measure = check_metric(metric, a.task)
-    if a.groups is None and measure.proportion:
+    if a.clusters is None and measure.proportion:
         return _compare_proportion(a, b, measure)
     return _compare_resampled(a, b, measure, seed)
 
@@ -57,8 +68,8 @@ def compare(a: Evaluation, b: Evaluation, metric: str | None = None, *, seed: in
 def paired_p_value(metric: Metric, a: Evaluation, b: Evaluation, *, seed: int = 0) -> float:
     """Two-sided p-value that two contenders are alike in a metric on the same rows; 1 where the metric is undefined.
 
-    A randomisation test that swaps whole groups where rows come in groups; the exact McNemar test for a proportion; a
-    randomisation test that swaps rows for every other metric.
+    A randomisation test that swaps whole clusters where rows are not independent; the exact McNemar test for a
+    proportion; a randomisation test that swaps rows for every other metric.
     """
     clusters = a.clusters
     if clusters is None and metric.proportion:
@@ -106,9 +117,9 @@ def _compare_proportion(a: Evaluation, b: Evaluation, metric: Metric) -> Compari
     return _comparison(a, b, metric.name, gain, p_value, verdict, _MCNEMAR, needed, detectable)
 
 
-def few_discordant(rows: int) -> str:
-    """What to say of an interval that stands on few rows."""
-    what = "on no row is just one of them right" if rows == 0 else f"just one of them is right on only {rows} rows"
+def few_discordant(rows: int, units: str = "rows") -> str:
+    """What to say of an interval that stands on few rows, or on those of few texts or groups."""
+    what = "on no row is just one of them right" if rows == 0 else f"just one of them is right on only {rows} {units}"
     return f"{what}: with so few the interval is approximate, and mostly wider than 95% asks for"
 
 
@@ -120,17 +131,50 @@ def _compare_resampled(a: Evaluation, b: Evaluation, metric: Metric, seed: int) 
         return metric.sign * (values[1] - values[0])
 
     boot = bootstrap(sides, gain_of, clusters, seed=seed)
-    gain = boot.interval
+    units = a.independent_rows
+    gain = _few_clusters(a, b, metric, boot.interval)
     p_value = paired_p_value(metric, a, b, seed=seed) if gain.value is not None else 1.0
     verdict = decided(p_value, gain.value)
     needed = None
     if verdict == "undecided" and gain.value and boot.standard_error:
-        needed = rows_needed(gain.value, boot.standard_error, len(a))
-    if clusters is not None and (groups := int(clusters.max()) + 1) < LEAST_GROUPS:
-        gain = gain.model_copy(update={"note": f"{groups} groups can never decide: {LEAST_GROUPS} are the least"})
+        needed = rows_needed(gain.value, boot.standard_error, units)
+        needed = needed if clusters is None else max(needed, LEAST_GROUPS)
     detectable = detectable_gain(boot.standard_error) if boot.standard_error else None
-    test = _RANDOMISATION if clusters is None else _BY_GROUP
-    return _comparison(a, b, metric.name, gain, p_value, verdict, test, needed, detectable)
+    if clusters is not None and units < LEAST_GROUPS:
+        gain, detectable = gain.model_copy(update={"note": too_few(a)}), None
+    return _comparison(a, b, metric.name, gain, p_value, verdict, _BY_UNIT[a.unit], needed, detectable)
+
+
+def too_few(a: Evaluation) -> str:
+    """What to say of so few clusters that no test by cluster decides."""
+    units = a.independent_rows
+    what = f"one {a.unit}" if units == 1 else f"{units} {UNITS[a.unit]}"
+    return f"{what} can never decide: {LEAST_GROUPS} are the least"
+
+
+def too_few_to_fit(rows: int, units: int, unit: Unit) -> str:
+    """Validation rows that are too few to fit anything on them and to judge it, in words; empty where they are enough.
+
+    Args:
+        units: independent ones among the rows: texts, or groups, of which a test by group needs LEAST_GROUPS.
+    """
+    if rows < LEAST_FITTED:
+        return f"{rows} validation rows"
+    least = LEAST_GROUPS if unit == "group" else LEAST_FITTED
+    return f"{units} {UNITS[unit]} of validation" if units < least else ""
+
+
+def _few_clusters(a: Evaluation, b: Evaluation, metric: Metric, gain: Interval) -> Interval:
+    """The interval of a proportion's gain where few clusters differ or none: by Tango's method for the latter."""
+    if a.clusters is None or not metric.proportion or gain.value is None or a.independent_rows < 2:
+        return gain
+    differ = np.unique(a.clusters[a.hits(metric) != b.hits(metric)])
+    if len(differ) == 0:
+        alike = np.zeros(a.independent_rows, dtype=bool)
+        gain = tango_interval(alike, alike)
+    if len(differ) < FEW_DISCORDANT:
+        gain = gain.model_copy(update={"note": few_discordant(len(differ), UNITS[a.unit])})
+    return gain
 
 
 def decided(p_value: float, gain: float | None, *, alpha: float = ALPHA) -> Verdict:
@@ -172,7 +216,10 @@ def _comparison(
         p_value=p_value,
         verdict=verdict,
         test=test,
-        rows_needed=needed,
+        rows_needed=needed if a.unit == "row" else None,
         smallest_detectable_gain=detectable,
         note=note,
+        unit=a.unit,
+        units=None if a.unit == "row" else a.independent_rows,
+        units_needed=None if a.unit == "row" else needed,
     )

@@ -18,15 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.errors import DataError
-from liftune.evaluation.compare import check_same_rows, decided
+from liftune.evaluation.compare import LEAST_GROUPS, check_same_rows, decided, too_few
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.bootstrap import resampled_values
+from liftune.evaluation.statistics.clustered import agreement, by_group, cluster_means, effective_rows
 from liftune.evaluation.statistics.intervals import CONFIDENCE
 from liftune.metrics.registry import Metric, check_metric
-from liftune.metrics.row_statistics import Floats
-from liftune.records.base import Comparison
+from liftune.metrics.row_statistics import Floats, Ints
+from liftune.records.base import Comparison, Unit
 
-_TEST = "t test over rows and seeds at 0.05"
+_TESTS: dict[Unit, str] = {
+    "row": "t test over rows and seeds at 0.05",
+    "text": "t test over texts and seeds at 0.05",
+    "group": "t test over groups and seeds at 0.05",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Spread:
     Args:
         value: of the gain; centre: of its interval, a little nearer to zero for a proportion.
         of_rows, of_seeds: variance of the gain by the choice of rows, and by that of seeds.
+        rows: how many there are; clusters, where rows come in such.
         freedom: degrees of freedom of the latter; None is one less than the seeds.
     """
 
@@ -85,11 +91,12 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
     for each in attempts:
         check_same_rows(a, each)
     measure = check_metric(metric, a.task)
-    shown = {"a": a.name, "b": attempts[0].name, "metric": measure.name, "test": _TEST, "seeds": len(attempts)}
-    if len(a) < 2:
+    shown = {"a": a.name, "b": attempts[0].name, "metric": measure.name, "test": _TESTS[a.unit], "seeds": len(attempts)}
+    shown |= {"unit": a.unit, "units": None if a.unit == "row" else a.independent_rows}
+    if a.independent_rows < 2:
         values = [value for each in (a, *attempts) if (value := each.score(measure)) is not None]
         gain = measure.sign * float(np.mean(values[1:]) - values[0]) if len(values) == 1 + len(attempts) else None
-        note = "no interval: one test row says nothing of the spread between rows"
+        note = f"no interval: one test {a.unit} says nothing of the spread between {a.unit}s"
         return Comparison(**shown, gain=gain, low=None, high=None, p_value=1.0, verdict="undecided", note=note)
     spread = _spread_of_proportion(a, attempts, measure) if measure.proportion else _spread_of(a, attempts, measure)
     if spread is None or spread.of_rows + spread.of_seeds <= 0.0:
@@ -98,38 +105,58 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
         return Comparison(**shown, gain=value, low=None, high=None, p_value=1.0, verdict="undecided", note=note)
     wide, p_value = spread.half_width(), spread.p_value()
     low, high = spread.centre - wide, spread.centre + wide
-    verdict = decided(p_value, spread.value)
-    return Comparison(**shown, gain=spread.value, low=low, high=high, p_value=p_value, verdict=verdict)
+    few = a.clusters is not None and a.independent_rows < LEAST_GROUPS
+    verdict = "undecided" if few else decided(p_value, spread.value)
+    return Comparison(
+        **shown,
+        gain=spread.value,
+        low=low,
+        high=high,
+        p_value=p_value,
+        verdict=verdict,
+        note=too_few(a) if few else None,
+    )
 
 
 def _spread_of_proportion(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread:
     base = a.hits(metric).astype(np.float64)
-    return spread_of_rows(np.stack([each.hits(metric) - base for each in attempts]))
+    return spread_of_rows(np.stack([each.hits(metric) - base for each in attempts]), a.clusters)
 
 
-def spread_of_rows(gains: NDArray[np.float64]) -> Spread:
+def spread_of_rows(gains: NDArray[np.float64], clusters: Ints | None = None) -> Spread:
     """The spread of a mean of row by row gains.
 
     Args:
         gains: (S, N) in [-1, 1], of each seed on each row, S and N two at least.
+        clusters: (N,) each row's, two at least; None where rows are independent.
 
     Source: the variances of a two-way layout without replication. One more row is counted as won and one as lost, so
     that rows which all agree do not make certain: Bonett and Price (2012), for the difference of paired proportions.
+    Where rows come in clusters, a cluster's part in the mean stands for a row (see `cluster_means`), and of those two
+    rows each is as much as one independent row weighs among the clusters: a whole one where its rows are copies.
     """
+    weight = 1.0
+    if clusters is not None:
+        worth = effective_rows(clusters, agreement(gains.mean(axis=0), clusters))
+        weight = min(1.0, len(np.unique(clusters)) / worth)
+        gains = cluster_means(gains, clusters)
     seeds, rows = gains.shape
     by_row, by_seed = gains.mean(axis=0), gains.mean(axis=1)
     value = float(gains.mean())
     apart = gains - by_row - by_seed[:, None] + value
     own = float((apart**2).sum()) / ((seeds - 1) * (rows - 1)) / (seeds * rows)
-    centre = float(by_row.sum()) / (rows + 2)
-    of_rows = ((float((by_row**2).sum()) + 2.0) / (rows + 2) - centre**2) / (rows + 2)
+    counted = rows + 2 * weight
+    centre = float(by_row.sum()) / counted
+    of_rows = ((float((by_row**2).sum()) + 2.0 * weight**2) / counted - centre**2) / counted
     of_seeds = float(by_seed.var(ddof=1)) / seeds
     return Spread(value, centre, of_rows, max(of_seeds - own, 0.0), rows, seeds)
 
 
 def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread | None:
     """The same for a metric that is no mean of rows: what rows do is seen by resampling them, for all together."""
+    clusters, rows = a.clusters, a.independent_rows
     sides = [each.statistics(metric) for each in (a, *attempts)]
+    sides = sides if clusters is None else [by_group(each, clusters) for each in sides]
     whole, drawn = resampled_values(sides)
     if np.isnan(whole).any() or len(drawn) < 2:
         return None
@@ -141,4 +168,6 @@ def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) ->
     own = float((apart**2).sum(axis=1).mean()) / (seeds - 1) / seeds
     of_seeds = max(float(gains.var(ddof=1)) / seeds - own, 0.0)
     value = float(gains.mean())
-    return Spread(value, value, float(mean.var(ddof=1)), of_seeds, len(a), seeds)
+    # A bootstrap's variance is too small by (n - 1) / n, which matters where clusters are few.
+    of_rows = float(mean.var(ddof=1)) * (1.0 if clusters is None else rows / (rows - 1))
+    return Spread(value, value, of_rows, of_seeds, rows, seeds)

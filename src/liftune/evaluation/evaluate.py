@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
+from liftune.data.clusters import clusters_of
 from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
-from liftune.evaluation.statistics.clustered import bootstrap, clusters_of
+from liftune.evaluation.statistics.clustered import bootstrap
 from liftune.evaluation.statistics.intervals import clopper_pearson
 from liftune.metrics.registry import Metric, metrics_of
 from liftune.metrics.row_statistics import Floats, Ints, Statistics, Sums
-from liftune.records.base import Interval
+from liftune.records.base import Interval, Unit
 from liftune.tasks import TaskKind, ThresholdValues, task_of
-from liftune.types import BoolArray, FloatArray, Scorer, Target
+from liftune.types import BoolArray, FloatArray, Row, Scorer, Target
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Evaluation:
         logits: (N, C); targets: encoded over `labels + unseen`.
         fingerprint: of the rows, texts and targets together.
         max_length: tokens kept of each row; None for a contender that reads all of it.
-        groups: (N,) each row's group, where rows come in groups: intervals and tests then go by group.
+        texts: (N,) the rows themselves; None where they are not known, and all count as different.
+        groups: (N,) each row's group, where rows come in groups. Rows of one group or of equal text are one cluster,
+            and intervals and tests go by cluster.
         thresholds: (C,), or (N, C) of each row, by which its multi-label predictions are decided; None is one half.
     """
 
@@ -50,6 +54,7 @@ class Evaluation:
     max_length: int | None = None
     metrics: dict[str, Interval] = field(default_factory=dict)
     groups: tuple[str, ...] | None = None
+    texts: tuple[Row, ...] | None = None
     thresholds: ThresholdValues | None = None
 
     @classmethod
@@ -81,6 +86,7 @@ class Evaluation:
             fingerprint=splits.fingerprint if part is None else fingerprint(part),
             max_length=max_length,
             groups=rows.groups,
+            texts=rows.rows,
             thresholds=thresholds,
         )
 
@@ -96,6 +102,7 @@ class Evaluation:
             logits=self.logits[positions],
             targets=self.targets[positions],
             groups=None if self.groups is None else tuple(self.groups[i] for i in positions),
+            texts=None if self.texts is None else tuple(self.texts[i] for i in positions),
             thresholds=np.asarray(self.thresholds)[positions] if of_each_row else self.thresholds,
             metrics={},
         )
@@ -123,15 +130,25 @@ class Evaluation:
         """(N,) whether each row is predicted rightly, a multi-label row with all of its labels."""
         return task_of(self.task).is_right(self.targets, self.logits, self.thresholds)
 
-    @property
+    @cached_property
     def clusters(self) -> Ints | None:
-        """(N,) each row's group as a number from 0; None where rows do not come in groups."""
-        return None if self.groups is None else clusters_of(self.groups)
+        """(N,) each row's cluster as a number from 0: rows of one group, or of equal text, are no independent draws.
+
+        None where every row is a cluster of its own.
+        """
+        return clusters_of(self.texts, self.groups)
 
     @property
     def independent_rows(self) -> int:
-        """N, or the number of groups where rows come in groups."""
-        return len(self) if self.groups is None else len(set(self.groups))
+        """N, or the number of clusters."""
+        return len(self) if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
+
+    @property
+    def unit(self) -> Unit:
+        """What is drawn independently: a row, a text that several rows share, or a group."""
+        if self.clusters is None:
+            return "row"
+        return "text" if self.groups is None else "group"
 
     def view(self, metric: Metric) -> FloatArray:
         """The logits as a metric reads them, (N, C): by the contender's thresholds where it judges decisions."""
@@ -196,7 +213,8 @@ def score_interval(metric: Metric, evaluations: Sequence[Evaluation], *, seed: i
 
     It holds no spread of seeds. A proportion takes Clopper-Pearson of the mean number of rows that count, which is
     wider than needed where seeds differ; other metrics a BCa bootstrap of the rows, drawn for all seeds together; where
-    rows come in groups, all metrics a bootstrap of whole groups.
+    rows come in clusters, all metrics a bootstrap of whole clusters (of a proportion that is all or nothing in every
+    one of them: Clopper-Pearson of the clusters).
 
     Raises:
         DataError: there are no rows, or the evaluations are not of the same.
@@ -207,6 +225,11 @@ def score_interval(metric: Metric, evaluations: Sequence[Evaluation], *, seed: i
     clusters = first.clusters
     if clusters is None and metric.proportion:
         return clopper_pearson(float(np.mean([each.hits(metric).sum() for each in evaluations])), len(first))
+    if clusters is not None and metric.proportion and first.independent_rows > 1:
+        hits = np.stack([each.hits(metric) for each in evaluations])
+        if hits.all() or not hits.any():
+            units = first.independent_rows
+            return clopper_pearson(float(units * hits[0, 0]), units)
     statistics = [each.statistics(metric) for each in evaluations]
     return within_bounds(bootstrap(statistics, mean_of, clusters, seed=seed).interval, metric)
 

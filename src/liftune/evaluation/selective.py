@@ -12,6 +12,7 @@ import numpy as np
 
 from liftune.errors import SpecError
 from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.statistics.clustered import agreement, effective_rows
 from liftune.evaluation.statistics.intervals import ALPHA, clopper_pearson
 from liftune.records.calibration import Cutoff
 from liftune.tasks import task_of
@@ -25,9 +26,9 @@ def cutoffs(validation: Evaluation) -> tuple[Cutoff, ...]:
     prediction a row.
 
     Each accuracy's lower limit is Clopper and Pearson's, one-sided at 0.05 over the number of cutoffs (Bonferroni): all
-    of them hold together with 95%, and so does the one that is picked, whichever precision is asked for. It takes rows
-    for independent, groups or not. A cutoff is the confidence of the surest row that is left out, so that those above
-    it are a fair sample of such rows.
+    of them hold together with 95%, and so does the one that is picked, whichever precision is asked for. Where rows are
+    not independent, it is that of as many rows as they are worth: see `effective_rows`. A cutoff is the confidence of
+    the surest row that is left out, so that those above it are a fair sample of such rows.
 
     Args:
         validation: of M rows, calibrated.
@@ -37,7 +38,9 @@ def cutoffs(validation: Evaluation) -> tuple[Cutoff, ...]:
         return ()
     confidence = task.confidence(validation.logits)
     falling = -np.sort(-confidence)
-    right = validation.is_right
+    right, clusters = validation.is_right, validation.clusters
+    alike = 0.0 if clusters is None else agreement(right.astype(np.float64), clusters)
+    level = 1.0 - 2.0 * ALPHA / CUTOFFS
     table: dict[int, Cutoff] = {}
     for step in range(1, CUTOFFS + 1):
         planned = round(len(falling) * step / CUTOFFS)
@@ -45,7 +48,8 @@ def cutoffs(validation: Evaluation) -> tuple[Cutoff, ...]:
         predicted = confidence > above
         rows = int(predicted.sum())
         if rows:
-            accuracy = clopper_pearson(float(right[predicted].sum()), rows, confidence=1.0 - 2.0 * ALPHA / CUTOFFS)
+            worth = float(rows) if clusters is None else effective_rows(clusters[predicted], alike, level)
+            accuracy = clopper_pearson(float(right[predicted].sum()) * (worth / rows), worth, confidence=level)
             table[rows] = Cutoff(above=above, rows=rows, share=rows / len(falling), accuracy=accuracy)
     return tuple(table.values())
 

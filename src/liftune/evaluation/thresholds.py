@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.evaluation.compare import decided
+from liftune.evaluation.compare import decided, too_few_to_fit
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.bootstrap import randomisation_test
+from liftune.evaluation.statistics.clustered import sums_by_group
 from liftune.metrics.registry import Metric
 from liftune.metrics.row_statistics import Floats, Ints, Sums
 from liftune.records.calibration import Decisions
@@ -24,8 +25,6 @@ from liftune.tasks import task_of
 #: Logits (M, C), targets and a metric's name to cuts (C,), in logits.
 Fit: TypeAlias = Callable[[Floats, NDArray[Any], str], Floats]
 
-#: With fewer validation rows nothing is fitted.
-LEAST_ROWS = 30
 #: A label with fewer rows takes the threshold that all labels share.
 LEAST_POSITIVES = 5
 #: Thresholds tried for all labels together.
@@ -76,10 +75,8 @@ def choose_thresholds(
         return None
     if metric.name not in _VALUES:
         return Thresholds(Decisions(reason=f"thresholds are chosen for {' and '.join(_VALUES)}, not for {metric.name}"))
-    if len(validation) < LEAST_ROWS:
-        return Thresholds(
-            Decisions(reason=f"{len(validation)} validation rows are too few to choose thresholds and to judge")
-        )
+    if few := too_few_to_fit(len(validation), validation.independent_rows, validation.unit):
+        return Thresholds(Decisions(reason=f"{few} are too few to choose thresholds and to judge"))
     if folds is None:
         return Thresholds(
             Decisions(reason="all validation rows are of one text or group: there is none to judge thresholds by")
@@ -123,9 +120,11 @@ def _as_probabilities(cuts: Floats, of: Evaluation) -> Floats:
 
 def _p_value(a: Evaluation, b: Evaluation, metric: Metric, seed: int) -> float:
     sides = [each.statistics(metric) for each in (a, b)]
-    assert isinstance(sides[0], Sums)
-    assert isinstance(sides[1], Sums)
-    return randomisation_test(sides[0], sides[1], draws=_DRAWS, seed=seed)
+    sums = [each for each in sides if isinstance(each, Sums)]
+    assert len(sums) == len(sides)
+    if a.clusters is not None:
+        sums = [sums_by_group(each, a.clusters) for each in sums]
+    return randomisation_test(*sums, draws=_DRAWS, seed=seed)
 
 
 # Cuts, in logits -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA = 3
 
 Verdict = Literal["better", "worse", "undecided"]
+#: What is drawn independently: a row, a text that several rows share, or a group of rows.
+Unit = Literal["row", "text", "group"]
 Head = Literal["fresh", "trained"]
 
 
@@ -57,7 +59,8 @@ class Comparison(Record):
     test: str = ""
     """The test that decided: exact McNemar or paired randomisation."""
     rows_needed: int | None = None
-    """undecided: test rows needed to detect the observed gain with 80% power, if it is the true one."""
+    """undecided: test rows needed to detect the observed gain with 80% power, if it is the true one; null where rows
+    are not independent."""
     smallest_detectable_gain: float | None = None
     """The smallest true gain that these rows detect with 80% power, if as many of them differ as did; null where it is
     not known."""
@@ -65,6 +68,12 @@ class Comparison(Record):
     """Number of tuned models whose mean the gain is, with their spread in its interval; null where it is about the two
     models that were compared."""
     note: str | None = None
+    unit: Unit = "row"
+    """What the test swaps or counts as one draw."""
+    units: int | None = None
+    """How many there are; null for rows."""
+    units_needed: int | None = None
+    """As `rows_needed`, in texts or groups."""
 
 
 class RowCounts(Record):

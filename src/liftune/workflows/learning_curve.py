@@ -19,9 +19,11 @@ import numpy as np
 from liftune.baselines.linear_probe import fit_linear_probe
 from liftune.baselines.soft_labels import BaselineFit
 from liftune.baselines.tfidf import tfidf
+from liftune.data.clusters import clusters_of
 from liftune.data.sampling import sample
 from liftune.data.splits import Split, Splits
 from liftune.evaluation.evaluate import Evaluation, score_interval
+from liftune.evaluation.statistics.clustered import by_group
 from liftune.evaluation.statistics.power_law import outlook
 from liftune.metrics.registry import METRICS, Metric
 from liftune.models.attach import attach
@@ -178,7 +180,9 @@ def look_ahead(
         return None
     targets = splits.encoded(splits.validation)
     statistics = [metric.statistics(targets, each, splits.task) for each in logits]
-    count = len(targets)
+    clusters, count = clusters_of(splits.validation.rows, splits.validation.groups), len(targets)
+    if clusters is not None:
+        statistics, count = [by_group(each, clusters) for each in statistics], int(clusters.max()) + 1
     weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
     whole = np.array([each.values(np.ones((1, count)))[0] for each in statistics])
     if not np.isfinite(whole).all():

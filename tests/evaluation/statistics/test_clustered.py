@@ -10,7 +10,7 @@ from liftune.errors import DataError
 from liftune.evaluation.compare import LEAST_GROUPS, compare
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.statistics.bootstrap import randomisation_test
-from liftune.evaluation.statistics.clustered import by_group, clusters_of, expanded, group_bootstrap, sums_by_group
+from liftune.evaluation.statistics.clustered import by_group, expanded, group_bootstrap, sums_by_group
 from liftune.evaluation.statistics.intervals import mcnemar_exact
 from liftune.metrics.registry import METRICS, metrics_of
 from liftune.tasks import TaskKind, task_of
@@ -68,7 +68,7 @@ def test_a_bootstrap_of_few_groups_is_widened_and_of_many_hardly():
 def test_a_group_counts_as_its_rows_do(task):
     """Weights of groups give the metric of those groups' rows, repeated as often."""
     rng = np.random.default_rng(0)
-    clusters = clusters_of([str(i % 5) for i in range(40)])
+    clusters = np.arange(40) % 5
     targets = {
         SINGLE: rng.integers(0, 3, 40),
         MULTI: rng.integers(0, 2, (40, 3)),

@@ -24,11 +24,6 @@ _CHUNK = 4_000_000
 _LEAST_TAIL = 1e-12
 
 
-def clusters_of(groups: Sequence[str]) -> Ints:
-    """(N,) each row's group as a number from 0."""
-    return np.asarray(np.unique(np.array(groups), return_inverse=True)[1], dtype=np.int64).reshape(-1)
-
-
 def by_group(statistics: Statistics, clusters: Ints) -> Statistics:
     """The statistics with G groups in the place of N rows."""
     return (
@@ -50,6 +45,66 @@ def sums_by_group(sums: Sums, clusters: Ints) -> Sums:
         np.arange(len(sizes)),
         lambda totals, _: sums.combine(totals[:, :-1], totals[:, -1]),
     )
+
+
+def cluster_means(values: Floats, clusters: Ints) -> Floats:
+    """(S, G) numbers of each cluster whose mean is that of all rows, and whose spread is what clusters make of it.
+
+    A cluster of n rows with the sum t counts as m + (t - m n) G / N, for the mean m of all N rows.
+
+    Args:
+        values: (S, N) of each row, or (N,); clusters: (N,) from 0.
+
+    Source: the linearised ratio of totals to sizes, Cochran (1977), Sampling Techniques, section 2.11.
+    """
+    rows = np.atleast_2d(values)
+    sizes = np.bincount(clusters)
+    totals = np.stack([np.bincount(clusters, weights=row) for row in rows])
+    middle = float(rows.mean())
+    return np.asarray(middle + (totals - middle * sizes) * (len(sizes) / len(clusters)))
+
+
+def agreement(hits: Floats, clusters: Ints) -> float:
+    """How alike the rows of a cluster are, from 0, as independent ones, to 1, as copies; 1 where no row differs.
+
+    Args:
+        hits: (N,) numbers; clusters: (N,) from 0.
+
+    Source: the analysis-of-variance estimator of the intraclass correlation, Donner (1986).
+    """
+    sizes = np.bincount(clusters).astype(np.float64)
+    groups, rows = len(sizes), len(clusters)
+    means = np.bincount(clusters, weights=hits) / sizes
+    within = float(((hits - means[clusters]) ** 2).sum())
+    if groups < 2 or rows == groups or (within == 0.0 and np.ptp(means) == 0.0):
+        return 1.0
+    within /= rows - groups
+    between = float((sizes * (means - hits.mean()) ** 2).sum()) / (groups - 1)
+    size = (rows - float((sizes**2).sum()) / rows) / (groups - 1)
+    return max(0.0, (between - within) / (between + (size - 1.0) * within))
+
+
+def effective_rows(clusters: Ints, alike: float, confidence: float | None = None) -> float:
+    """How many independent rows these are worth.
+
+    Args:
+        clusters: (N,) each row's, of the rows whose proportion it is.
+        alike: the agreement of rows of a cluster.
+        confidence: for the ends of an exact interval of a proportion, which few clusters widen; None for nothing else
+            than the design effect.
+
+    Source: the effective sample size of Korn and Graubard (1998), with its correction for few clusters, by Kish's
+        design effect. What it covers is in docs/log.md.
+    """
+    from scipy.stats import t
+
+    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
+    rows = float(sizes.sum())
+    effective = rows / (1.0 + (float((sizes**2).sum()) / rows - 1.0) * alike)
+    if confidence is None or len(sizes) < 2 or len(sizes) == rows:
+        return effective
+    level = 0.5 + confidence / 2.0
+    return effective * float(t.ppf(level, rows - 1) / t.ppf(level, len(sizes) - 1)) ** 2
 
 
 @dataclass(frozen=True)
@@ -113,7 +168,7 @@ def group_bootstrap(
     whole = [by_group(each, clusters) for each in statistics]
     if groups < 2:
         value = float(combine([each.values(np.ones((1, groups))) for each in whole])[0])
-        note = "no interval: all rows are of one group"
+        note = "no interval: all rows are of one group or text"
         return Bootstrap(Interval(value=None if math.isnan(value) else value, note=note), None)
     return bca_bootstrap(whole, combine, confidence=expanded(groups, confidence), seed=seed)
 
@@ -128,7 +183,7 @@ def bootstrap(
     """The bootstrap that fits the rows: of rows, or where these come in groups, of whole groups.
 
     Args:
-        clusters: (N,) each row's group; None where rows do not come in groups.
+        clusters: (N,) each row's group; None where rows are independent.
     """
     if clusters is None:
         return bca_bootstrap(statistics, combine, seed=seed)

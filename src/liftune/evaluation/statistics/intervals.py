@@ -22,13 +22,13 @@ POWER = 0.80
 _BISECTIONS = 52
 
 
-def clopper_pearson(right: float, rows: int, *, confidence: float = CONFIDENCE) -> Interval:
+def clopper_pearson(right: float, rows: float, *, confidence: float = CONFIDENCE) -> Interval:
     """Interval of a proportion, as a fraction in [0, 1].
 
     Args:
         right: rows predicted rightly, 0 to `rows`; a mean over seeds need not be whole, and the beta quantiles take it
             as it is.
-        rows: N.
+        rows: N; of rows that are not independent, as many as they are worth.
 
     Raises:
         DataError: there are no rows.
@@ -37,7 +37,7 @@ def clopper_pearson(right: float, rows: int, *, confidence: float = CONFIDENCE) 
     """
     from scipy.stats import beta
 
-    if rows < 1:
+    if rows <= 0:
         raise DataError("there are no rows to score", hint="give test rows")
     tail = (1.0 - confidence) / 2.0
     low = 0.0 if right <= 0 else float(beta.ppf(tail, right, rows - right + 1))

@@ -20,15 +20,23 @@ from liftune.records.base import Interval
 def share_interval(part: NDArray[Any], whole: NDArray[Any], clusters: Ints | None) -> Interval:
     """The share of the rows in `whole` that are also in `part`, with its 95% interval.
 
-    Clopper-Pearson; where rows come in groups, a bootstrap of whole groups.
+    Clopper-Pearson; where those rows come in clusters, a bootstrap of whole clusters of them, or if all or none of them
+    are in `part`, Clopper-Pearson of the clusters.
 
     Args:
         part, whole: (N,) booleans; at least one row is in `whole`.
-        clusters: (N,) each row's group; None where rows do not come in groups.
+        clusters: (N,) each row's cluster; None where rows are independent.
     """
+    rows = int(whole.sum())
+    inside = part[whole]
     if clusters is None:
-        return clopper_pearson(int((part & whole).sum()), int(whole.sum()))
-    return ratio_interval(part & whole, whole, clusters)
+        return clopper_pearson(int(inside.sum()), rows)
+    kept, number = np.unique(clusters[whole], return_inverse=True)
+    if len(kept) == rows:
+        return clopper_pearson(int(inside.sum()), rows)
+    if len(kept) > 1 and (inside.all() or not inside.any()):
+        return clopper_pearson(len(kept) * float(inside[0]), len(kept))
+    return ratio_interval(inside, np.ones(rows, dtype=bool), np.asarray(number, dtype=np.int64))
 
 
 def ratio_interval(part: NDArray[Any], whole: NDArray[Any], clusters: Ints) -> Interval:

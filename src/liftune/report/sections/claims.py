@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from liftune.formatting import gain, number
 from liftune.records.run import TuneRecord
+from liftune.report.sections.comparisons import several
 
 #: With fewer test rows than this, cross-validation is worth its time: they cannot detect a gain under 4 points of
 #: accuracy, nor one under 6 where a tenth of the rows differ.
@@ -55,9 +56,10 @@ def _detectable(record: TuneRecord) -> tuple[str, ...]:
     if last.smallest_detectable_gain is None:
         return ()
     least = gain(last.metric, last.smallest_detectable_gain, signed=False)
+    of = "" if last.units is None else f" of {last.units:,} {several(last.unit)}"
     return (
-        f"With {record.rows.test:,} test examples on which {last.b} and {last.a} differ as they do here, a real gain "
-        f"of {least} would be detected 80% of the time (smaller gains less often).",
+        f"With {record.rows.test:,} test examples{of} on which {last.b} and {last.a} differ as they do here, a real "
+        f"gain of {least} would be detected 80% of the time (smaller gains less often).",
     )
 
 

@@ -7,9 +7,14 @@ Not here: the verdict for readers without statistics (headline.py), the tests th
 from __future__ import annotations
 
 from liftune.formatting import gain, p_value
-from liftune.records.base import Comparison
+from liftune.records.base import Comparison, Unit
 from liftune.records.run import TuneRecord, VerdictRecord
 from liftune.report.base import is_random
+
+
+def several(unit: Unit) -> str:
+    """What is drawn independently, and so what more of would be needed."""
+    return {"row": "test examples", "text": "different texts", "group": "groups"}[unit]
 
 
 def guesses(comparison: Comparison, record: VerdictRecord) -> bool:
@@ -43,8 +48,9 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
         "undecided": f"{ours} against {other}: undecided,",
     }[comparison.verdict]
     text = f"{decided} {difference}, {p_value(comparison.p_value)} ({comparison.test})."
-    if comparison.rows_needed:
-        rows = f"{comparison.rows_needed:,} test examples"
+    needed = comparison.rows_needed or comparison.units_needed
+    if needed:
+        rows = f"{needed:,} {several(comparison.unit)}"
         text += f" If this were the true gain, about {rows} would detect it 80% of the time."
     if comparison.note:
         text += f" {comparison.note[:1].upper()}{comparison.note[1:].rstrip('.')}."

@@ -8,6 +8,7 @@ from __future__ import annotations
 from liftune.formatting import gain, seconds, size
 from liftune.records.run import Contender, TuneRecord
 from liftune.report.base import SECTIONS, ReportTable, Section
+from liftune.report.sections.comparisons import several
 
 #: Contenders whose cost is worth a comparison.
 _COMPARED = ("probe", "tuned", "full")
@@ -21,10 +22,12 @@ def detectable(record: TuneRecord) -> Section | None:
         return None
     rows = []
     for each in known:
-        undecided = f"{each.rows_needed:,}" if each.rows_needed else "-"
+        needed = each.rows_needed or each.units_needed
+        of = "" if each.units is None else f" {several(each.unit)}"
+        undecided = f"{needed:,}{of}" if needed else "-"
         wanted = undecided if each.verdict == "undecided" else "decided"
         shown = gain(each.metric, each.smallest_detectable_gain)
-        rows.append((f"{each.b} over {each.a}", f"{record.rows.test:,}", shown, wanted))
+        rows.append((f"{each.b} over {each.a}", f"{each.units or record.rows.test:,}{of}", shown, wanted))
     headings = ("gain", "test examples", "smallest detectable", "examples needed")
     said = (
         "Smallest detectable: the smallest true gain that this many test examples detect with 80% power at 0.05; a "

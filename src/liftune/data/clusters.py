@@ -1,0 +1,168 @@
+"""Which rows are no independent draws: those of equal text, of one group, and, when parts are cut, near duplicates.
+
+In: rows, their groups, the least similarity of a near duplicate.  Out: blocks of positions; each row's cluster.
+Not here: cutting by them (sampling.py, folds.py), resampling by them (evaluation/statistics/clustered.py), how similar
+two rows are (near_duplicates.py).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from liftune.types import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Near duplicates are linked to blocks of at most this share of the rows, and of at most so many where that is more.
+#: Links are transitive: a template with one word that differs would else put most of a data set into one part.
+MOST_LINKED_SHARE, MOST_LINKED = 0.05, 10
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Rows in blocks that must stay in one part.
+
+    Args:
+        members: positions of each block, blocks by their first row.
+        near: rows that are linked to a row of other text and group, as near duplicates.
+        parted: rows of chains of near duplicates so long that they were divided into several blocks.
+    """
+
+    members: list[list[int]]
+    near: int = 0
+    parted: int = 0
+
+
+def same_text(row: Row) -> Row:
+    """What is equal for rows of equal text: white space and the form of composed characters make no difference.
+
+    >>> same_text(" The  meal ") == same_text("The meal"), same_text("meal") == same_text("Meal")
+    (True, False)
+    """
+    return _plain(row) if isinstance(row, str) else (_plain(row[0]), _plain(row[1]))
+
+
+def _plain(text: str) -> str:
+    text = " ".join(text.split())
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def connected(rows: Sequence[Row], groups: Sequence[Hashable] | None, *, near: float = 0.0) -> Blocks:
+    """Rows connected by equal text, by group or as near duplicates, over any number of steps.
+
+    Text and group connect without a limit. Near duplicates are then linked, the most similar first; a link that would
+    make a block of more than a twentieth of the rows (ten, where that is more) is left out.
+
+    Args:
+        near: least similarity of near duplicates; 0 looks for none.
+    """
+    forest = _Forest(len(rows))
+    for keys in ([same_text(row) for row in rows], groups or ()):
+        first: dict[Hashable, int] = {}
+        for position, key in enumerate(keys):
+            forest.join(first.setdefault(key, position), position)
+    if not near or len(rows) < 2:
+        return Blocks(forest.blocks())
+    before = [forest.root(i) for i in range(len(rows))]
+    most = max(MOST_LINKED, int(MOST_LINKED_SHARE * len(rows)))
+    chains = forest.copy()
+    left_out = []
+    for a, b in _near_links(rows, near):
+        if chains.root(a) != chains.root(b):
+            chains.join(a, b)
+        if not forest.joined(a, b):
+            if forest.size(a) + forest.size(b) <= most:
+                forest.join(a, b)
+            else:
+                left_out.append(a)
+    sizes: dict[int, int] = defaultdict(int)
+    for i in range(len(rows)):
+        sizes[chains.root(i)] += 1
+    blocks = forest.blocks()
+    return Blocks(
+        blocks,
+        near=sum(len(block) for block in blocks if len({before[i] for i in block}) > 1),
+        parted=sum(sizes[root] for root in {chains.root(a) for a in left_out}),
+    )
+
+
+def _near_links(rows: Sequence[Row], near: float) -> Iterator[tuple[int, int]]:
+    """Pairs of near duplicates, the most similar first: rows alike but for case and punctuation, then the others."""
+    from liftune.data.near_duplicates import find_near  # numpy, which a listing does not need
+
+    found = find_near(rows, near)
+    first: dict[int, int] = {}
+    for position, key in enumerate(found.keys.tolist()):
+        if first.setdefault(key, position) != position:
+            yield first[key], position
+    pairs = ((-alike, key, other) for key, links in found.links.items() for other, alike in links if key < other)
+    for _, key, other in sorted(pairs):
+        yield first[key], first[other]
+
+
+def clusters_of(rows: Sequence[Row] | None, groups: Sequence[str] | None) -> NDArray[np.int64] | None:
+    """(N,) each row's cluster as a number from 0: rows of equal text, or of one group, are in one.
+
+    Args:
+        rows: (N,) texts; None where they are not known, and every row counts as another text.
+
+    Returns:
+        None where every row is a cluster of its own: its rows are independent.
+    """
+    if groups is None and rows is None:
+        return None
+    import numpy as np
+
+    size = len(groups or rows or ())
+    blocks = connected(rows if rows is not None else [str(i) for i in range(size)], groups).members
+    if len(blocks) == size:
+        return None
+    clusters = np.empty(size, dtype=np.int64)
+    for number, block in enumerate(blocks):
+        clusters[block] = number
+    return clusters
+
+
+class _Forest:
+    """Disjoint sets of positions, each known by its first one. Source: path halving, Tarjan and van Leeuwen (1984)."""
+
+    def __init__(self, size: int) -> None:
+        self._parent, self._sizes = list(range(size)), [1] * size
+
+    def copy(self) -> _Forest:
+        """The same sets, to be joined further."""
+        other = _Forest(0)
+        other._parent, other._sizes = self._parent.copy(), self._sizes.copy()
+        return other
+
+    def root(self, i: int) -> int:
+        parent = self._parent
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    def joined(self, a: int, b: int) -> bool:
+        return self.root(a) == self.root(b)
+
+    def size(self, i: int) -> int:
+        return self._sizes[self.root(i)]
+
+    def join(self, a: int, b: int) -> None:
+        kept, gone = sorted((self.root(a), self.root(b)))
+        if kept != gone:
+            self._parent[gone] = kept
+            self._sizes[kept] += self._sizes[gone]
+
+    def blocks(self) -> list[list[int]]:
+        """Positions of each set, sets by their first position."""
+        members: dict[int, list[int]] = defaultdict(list)
+        for i in range(len(self._parent)):
+            members[self.root(i)].append(i)
+        return list(members.values())
