@@ -154,9 +154,9 @@ def by_compare_seeds(base: Sequence[Evaluation], tuned: Sequence[Evaluation]) ->
 
 
 def by_rank(base: Sequence[Evaluation], tuned: Sequence[Evaluation]) -> bool:
-    """Whether the two have different ranks."""
+    """Whether one of the two is told from the best."""
     places = rank([Entrant("base", tuple(base)), Entrant("tuned", tuple(tuned))])
-    return len({each.rank for each in places}) > 1
+    return not all(each.as_best for each in places)
 
 
 #: Name -> seeds of base and of tuned, and the rule.

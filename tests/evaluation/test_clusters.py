@@ -74,8 +74,15 @@ def test_every_text_three_times_says_what_each_once_says():
     assert compare(*thrice[:2]).p_value == pytest.approx(compare(*once[:2]).p_value, abs=0.01)
     single, triple = (compare_seeds(each[0], each[1:]) for each in (once, thrice))
     assert (triple.low, triple.high, triple.p_value) == pytest.approx((single.low, single.high, single.p_value))
-    places = [rank([Entrant(each.name, (each,)) for each in side[:2]]) for side in (once, thrice)]
-    assert [each.rank for each in places[0]] == [each.rank for each in places[1]]
+    for seeds in (1, 2):
+        one, two = ([(each[0],) * seeds, tuple(each[1 : 1 + seeds])] for each in (once, thrice))
+        places = [rank([Entrant("ab"[i], each) for i, each in enumerate(side)]) for side in (one, two)]
+        assert [each.letters for each in places[0]] == [each.letters for each in places[1]]
+
+
+def test_one_text_ranks_nothing_however_often_it_occurs():
+    sides = [(answering(name, [right] * 20, texts=("one",) * 20),) * 3 for right, name in enumerate("ab")]
+    assert {each.letters for each in rank([Entrant(side[0].name, side) for side in sides])} == {"a"}
 
 
 def test_power_is_told_in_what_is_drawn():

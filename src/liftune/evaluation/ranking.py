@@ -23,10 +23,10 @@ from string import ascii_lowercase
 import numpy as np
 
 from liftune.errors import DataError
-from liftune.evaluation.compare import paired_p_value
+from liftune.evaluation.compare import LEAST_GROUPS, paired_p_value
 from liftune.evaluation.compare_seeds import Spread
 from liftune.evaluation.evaluate import Evaluation, score_interval, within_bounds
-from liftune.evaluation.statistics.clustered import bootstrap
+from liftune.evaluation.statistics.clustered import bootstrap, cluster_means
 from liftune.evaluation.statistics.intervals import ALPHA, CONFIDENCE
 from liftune.evaluation.statistics.multiple_tests import holm
 from liftune.evaluation.statistics.shrinkage import shrunk_variances
@@ -213,22 +213,25 @@ def _p_value(a: _Side, b: _Side, metric: Metric) -> float:
     """Two-sided, that the two are alike."""
     if len(a.values) == len(b.values) == 1:
         return paired_p_value(metric, a.evaluations[0], b.evaluations[0])
+    rows = a.evaluations[0].independent_rows
+    if rows < LEAST_GROUPS:  # so few tell nothing apart, however they agree
+        return 1.0
     difference = float(a.values.mean() - b.values.mean())
     over_rows = _row_variance(a, b, metric)
     over_seeds = a.seed_variance + b.seed_variance
     if over_rows + over_seeds <= 0.0:
         return 1.0 if difference == 0.0 else 0.0
-    rows, seeds = a.evaluations[0].independent_rows, max(len(a.values), len(b.values))
+    seeds = max(len(a.values), len(b.values))
     freedom = min(a.freedom, b.freedom)
     return Spread(difference, difference, over_rows, over_seeds, rows, seeds, freedom).p_value()
 
 
 def _row_variance(a: _Side, b: _Side, metric: Metric) -> float:
-    """Of the difference of the two means over seeds, as other rows (or groups of rows) would change it."""
+    """Of the difference of the two means over seeds, as other rows (or clusters of rows) would change it."""
     clusters = a.evaluations[0].clusters
-    if clusters is None and metric.proportion:
+    if metric.proportion:
         means = [np.mean([one.hits(metric) for one in side.evaluations], axis=0) for side in (a, b)]
-        rows = means[0] - means[1]
+        rows = means[0] - means[1] if clusters is None else cluster_means(means[0] - means[1], clusters)[0]
         return float(rows.var(ddof=1)) / len(rows) if len(rows) > 1 else 0.0
     statistics = [each.statistics(metric) for side in (a, b) for each in side.evaluations]
     count = len(a.evaluations)
