@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.evaluation.evaluate import Evaluation, score_interval
-from liftune.evaluation.statistics.clustered import bootstrap
 from liftune.evaluation.statistics.ratio import share_interval
 from liftune.metrics.registry import METRICS, Metric
-from liftune.metrics.row_statistics import Ints, Sums
+from liftune.metrics.row_statistics import Ints
 from liftune.records.base import Interval
 from liftune.records.details import Confusion, ConfusionTable, CoveragePoint, LabelScores, LengthBin
 from liftune.tasks import TaskKind, task_of
@@ -34,7 +33,9 @@ def group_metric(task: TaskKind) -> Metric:
 
 
 def label_scores(evaluation: Evaluation) -> tuple[LabelScores, ...]:
-    """Precision and recall of each label with Clopper-Pearson intervals, F1 with a BCa bootstrap of the rows.
+    """Precision, recall and F1 of each label with Clopper-Pearson intervals.
+
+    F1 is 2 q / (1 + q) with q, the share of hits among the rows that carry or are given the label, and so are its ends.
 
     Labels are decided by the evaluation's own thresholds, so that micro-F1 of the counts is that of the ladder. Where
     rows come in groups, every interval is a bootstrap of whole groups.
@@ -61,18 +62,12 @@ def _share(part: BoolArray, whole: BoolArray, clusters: Ints | None, otherwise: 
 
 
 def _f1(true: BoolArray, predicted: BoolArray, clusters: Ints | None) -> Interval:
-    """2 hits / (predicted + occurring), its interval from resampled rows or groups; rows are of but four kinds."""
+    """2 hits / (predicted + occurring): by the share of hits among the rows that carry it or are given it."""
     if not (true | predicted).any():
         return Interval(value=None, note="neither occurs nor is predicted")
-    rows = np.column_stack([true & predicted, predicted, true]).astype(np.float64)
-    sums = Sums(rows, 2 * true.astype(np.int64) + predicted, _f1_of)
-    return bootstrap([sums], lambda values: values[0], clusters).interval
-
-
-def _f1_of(totals: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    hits, predicted, true = totals.T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(predicted + true > 0.5, 2.0 * hits / (predicted + true), np.nan))
+    share = share_interval(true & predicted, true | predicted, clusters)
+    f1 = {end: None if q is None else 2.0 * q / (1.0 + q) for end, q in share if end in ("value", "low", "high")}
+    return share.model_copy(update=f1)
 
 
 def confusion_matrix(evaluation: Evaluation) -> ConfusionTable:

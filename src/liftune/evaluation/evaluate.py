@@ -20,6 +20,7 @@ from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
 from liftune.evaluation.statistics.clustered import bootstrap
 from liftune.evaluation.statistics.intervals import clopper_pearson
+from liftune.evaluation.statistics.label_mean import mean_f1_interval
 from liftune.metrics.registry import Metric, metrics_of
 from liftune.metrics.row_statistics import Floats, Ints, Statistics, Sums
 from liftune.records.base import Interval, Unit
@@ -212,7 +213,8 @@ def score_interval(metric: Metric, evaluations: Sequence[Evaluation], *, seed: i
     """A metric's mean over evaluations of the same rows, with the 95% interval that the choice of rows leaves.
 
     It holds no spread of seeds. A proportion takes Clopper-Pearson of the mean number of rows that count, which is
-    wider than needed where seeds differ; other metrics a BCa bootstrap of the rows, drawn for all seeds together; where
+    wider than needed where seeds differ; macro-F1 a model of its labels (statistics/label_mean.py); other metrics a BCa
+    bootstrap of the rows, drawn for all seeds together; where
     rows come in clusters, all metrics a bootstrap of whole clusters (of a proportion that is all or nothing in every
     one of them: Clopper-Pearson of the clusters).
 
@@ -231,6 +233,9 @@ def score_interval(metric: Metric, evaluations: Sequence[Evaluation], *, seed: i
             units = first.independent_rows
             return clopper_pearson(float(units * hits[0, 0]), units)
     statistics = [each.statistics(metric) for each in evaluations]
+    if metric.mean_of_f1:
+        sums = [each for each in statistics if isinstance(each, Sums)]
+        return mean_f1_interval(sums, len(first.labels), clusters, seed=seed)
     return within_bounds(bootstrap(statistics, mean_of, clusters, seed=seed).interval, metric)
 
 

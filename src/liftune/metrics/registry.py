@@ -56,6 +56,8 @@ class Metric:
         bounds: the least and the greatest value that it can have; no interval goes beyond.
         proportion: it is the mean of a 0 or 1 of each row, the first column of `statistics`: exact intervals
             (Clopper-Pearson) and tests (McNemar) apply, and differences are reported in points.
+        mean_of_f1: it is the mean of the labels' F1, and `statistics` are those of `f1_sums` by label: its interval
+            then allows for what few rows a label do to it.
         needs_threshold: it reads nothing of the logits but the predicted labels, so that thresholds matter to it.
     """
 
@@ -68,6 +70,7 @@ class Metric:
     exchange: Callable[[Targets, FloatArray, TaskKind], Sums] | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
     proportion: bool = False
+    mean_of_f1: bool = False
     needs_threshold: bool = False
 
     def __call__(self, targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
@@ -243,6 +246,7 @@ def _f1(targets: Targets, logits: FloatArray, task: TaskKind, average: F1Average
     tasks=_SINGLE + _MULTI,
     statistics=_f1_statistics("macro"),
     bounds=(0.0, 1.0),
+    mean_of_f1=True,
     needs_threshold=True,
 )
 def macro_f1(targets: Targets, logits: FloatArray, task: TaskKind) -> float | None:
