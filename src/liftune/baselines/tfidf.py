@@ -6,7 +6,7 @@ Not here: the probe on a model's features (linear_probe.py), scoring (evaluation
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,10 @@ from liftune.data.splits import Splits
 from liftune.errors import DataError, need
 from liftune.metrics.registry import check_metric
 from liftune.tasks import task_of
-from liftune.types import Row
+from liftune.types import FloatArray, Row
 
+#: Of n-grams, in the order of their columns; the second is left out where texts are long.
+KINDS = ("words", "characters")
 #: Inverse strengths along the path; rows have unit length, so useful ones lie well above those of dense features.
 _STRENGTHS = (0.1, 1.0, 3.0, 10.0, 30.0, 100.0)
 #: The same for ridge, whose loss grows with the target's square.
@@ -131,26 +133,43 @@ class Ngrams:
         Raises:
             DataError: no text holds a word or a sign.
         """
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
         pairs = isinstance(rows[0], tuple)
         texts = _flat(rows)
-        shared: dict[str, Any] = {
+        shared = {
             "min_df": 2 if len(texts) >= _RARE_NGRAMS_FROM else 1,
             "max_features": max(1_000, most // ((4 if pairs else 1) * (2 if characters else 1))),
-            "sublinear_tf": True,
-            "dtype": np.float32,
         }
-        # Single characters count as words: the pattern of scikit-learn drops "I" and every one-sign word of Chinese.
-        kinds = [TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[^\w\s]", **shared)]
-        if characters:
-            kinds.append(TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), **shared))
+        kinds = [_vectorizer(kind, **shared) for kind in (KINDS if characters else KINDS[:1])]
         try:
             vectors = [kind.fit_transform(texts) for kind in kinds]
         except ValueError as error:
             raise DataError(f"tf-idf finds no words in train: {error}", hint="name the text column") from None
         ngrams = cls(tuple(kinds), pairs)
         return ngrams, ngrams._arranged(vectors)
+
+    @classmethod
+    def again(cls, terms: Mapping[str, Sequence[str]], idf: Mapping[str, FloatArray], *, pairs: bool) -> Ngrams:
+        """From a vocabulary that was learnt before: as of `terms` and `idf`."""
+        kinds = []
+        for kind, each in terms.items():
+            vectorizer = _vectorizer(kind, vocabulary=list(each))
+            vectorizer.idf_ = np.asarray(idf[kind], dtype=np.float32)
+            kinds.append(vectorizer)
+        return cls(tuple(kinds), pairs)
+
+    @property
+    def terms(self) -> dict[str, list[str]]:
+        """Kind -> its terms, in order of their columns."""
+        return {
+            kind: list(each.get_feature_names_out()) for kind, each in zip(KINDS, self.vectorizers, strict=False)
+        }
+
+    @property
+    def idf(self) -> dict[str, NDArray[np.float32]]:
+        """Kind -> the inverse document frequency of each of its terms."""
+        return {
+            kind: np.asarray(each.idf_, dtype=np.float32) for kind, each in zip(KINDS, self.vectorizers, strict=False)
+        }
 
     def features(self, rows: Sequence[Row]) -> Any:
         """(N, D) CSR float32."""
@@ -178,6 +197,18 @@ class Ngrams:
         product = first.multiply(second)
         cosine = csr_array(np.asarray(product.sum(axis=1)).reshape(-1, 1).astype(np.float32))
         return csr_array(hstack([first, second, product, abs(first - second), cosine]))
+
+
+def _vectorizer(kind: str, **more: Any) -> Any:
+    """An unfitted one, of words and word pairs or of characters."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    # Single characters count as words: the pattern of scikit-learn drops "I" and every one-sign word of Chinese.
+    of_kind: dict[str, dict[str, Any]] = {
+        "words": {"ngram_range": (1, 2), "token_pattern": r"(?u)\w+|[^\w\s]"},
+        "characters": {"analyzer": "char_wb", "ngram_range": (3, 5)},
+    }
+    return TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **of_kind[kind], **more)
 
 
 def _flat(rows: Sequence[Row]) -> list[str]:
