@@ -125,6 +125,7 @@ def _with_rows(data: str | BecomesSplits | None, options: Mapping[str, Any]) -> 
 def load(
     run: str | Path,
     *,
+    use: str | None = None,
     device: str | None = None,
     with_base: bool = False,
     precision: str | None = None,
@@ -133,13 +134,17 @@ def load(
     """A run's tuned model, or a bundle that was exported from one, ready to `predict(["some text"])`.
 
     Args:
+        use: which contender of the run: majority, tfidf, base, probe, tuned, full, or recommended. None takes the tuned
+            model, but where the verdict says that it is worse than the recommended one: `note` then says so.
         precision: float32, bfloat16 or fastest; see `liftune predict --help`.
         min_precision: leave rows without a label where the model is too unsure for this share of its predictions to
             be right; see `liftune predict --help`.
     """
     from liftune.inference.predictor import load_predictor
 
-    return load_predictor(run, device=device, with_base=with_base, precision=precision, min_precision=min_precision)
+    return load_predictor(
+        run, use=use, device=device, with_base=with_base, precision=precision, min_precision=min_precision
+    )
 
 
 def evaluate(

@@ -5,6 +5,7 @@
     RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
     RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
     RUN/adapter/             the tuned adapter (a model folder for --method full)
+    RUN/contenders/NAME/     every other contender, as it was scored: majority, tfidf, base, probe, full
     RUN/flips.jsonl          rows that tuning fixed and broke; made from the above, as report.html is
     RUN/record.json          the results; written last, atomically: a folder without it is an unfinished run
 
@@ -37,10 +38,20 @@ from liftune.spec import RunSpec
 from liftune.tasks import task_of
 from liftune.types import Row
 
+#: Every contender that a run can have, in the order of joining; `tuned` is the adapter.
+CONTENDERS = ("majority", "tfidf", "base", "probe", "tuned", "full")
+#: What describes a saved contender: an adapter or a whole model; any other.
+ADAPTER_CARD, CONTENDER_CARD = "liftune.json", "contender.json"
 #: Contenders that read all of a row, however long.
 READ_WHOLE_ROWS = ("majority", "tfidf")
 #: With less free disk space than this, liftune refuses to start a run.
 LEAST_FREE_BYTES = 64 * 2**20
+
+
+def card_of(name: str) -> str:
+    """Where the card of a saved contender is, seen from its run's folder."""
+    folder = "adapter" if name == "tuned" else f"contenders/{name}"
+    return f"{folder}/{ADAPTER_CARD if name in ('tuned', 'full') else CONTENDER_CARD}"
 
 
 class RunFolder:
@@ -108,7 +119,7 @@ class RunFolder:
     def _remove(self) -> None:
         """Remove everything that the run has written, and the folders that it made on the way."""
         with contextlib.suppress(OSError):  # a disk that cannot be written cannot be cleaned up either
-            for part in (self.path / "rows", self.path / "logits", self.adapter):
+            for part in (self.path / "rows", self.path / "logits", self.path / "contenders", self.adapter):
                 shutil.rmtree(part, ignore_errors=True)
             for name in ("spec.json", "suspects.jsonl"):
                 (self.path / name).unlink(missing_ok=True)
@@ -119,9 +130,21 @@ class RunFolder:
         """The folder of the tuned adapter."""
         return self.path / "adapter"
 
-    def saved_bytes(self) -> int:
-        """Of the adapter's weights."""
-        return sum(path.stat().st_size for path in self.adapter.glob("*.safetensors"))
+    def contender(self, name: str) -> Path:
+        """The folder of a saved contender, whether there is one or not."""
+        return (self.path / card_of(name)).parent
+
+    @property
+    def saved_contenders(self) -> tuple[str, ...]:
+        """Those that are on disk; of an earlier liftune's run the tuned one alone."""
+        return tuple(name for name in CONTENDERS if (self.path / card_of(name)).is_file())
+
+    def saved_bytes(self, name: str) -> int | None:
+        """Of a contender's weights, and of what else was fitted; None where it is not on disk."""
+        if name not in self.saved_contenders:
+            return None
+        pattern = "*" if (self.contender(name) / CONTENDER_CARD).is_file() else "*.safetensors"
+        return sum(path.stat().st_size for path in self.contender(name).glob(pattern))
 
     def save_inputs(self, spec: RunSpec, splits: Splits) -> None:
         """The options, and the rows that contenders are compared on."""
@@ -267,4 +290,4 @@ def as_columns(row: Row) -> dict[str, str]:
 def adapter_folder(path: str | Path) -> Path | None:
     """The adapter that a path names, by itself or through its run; None where there is none."""
     path = Path(path)
-    return next((each for each in (path / "adapter", path) if (each / "liftune.json").is_file()), None)
+    return next((each for each in (path / "adapter", path) if (each / ADAPTER_CARD).is_file()), None)

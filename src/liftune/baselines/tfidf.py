@@ -160,9 +160,7 @@ class Ngrams:
     @property
     def terms(self) -> dict[str, list[str]]:
         """Kind -> its terms, in order of their columns."""
-        return {
-            kind: list(each.get_feature_names_out()) for kind, each in zip(KINDS, self.vectorizers, strict=False)
-        }
+        return {kind: list(each.get_feature_names_out()) for kind, each in zip(KINDS, self.vectorizers, strict=False)}
 
     @property
     def idf(self) -> dict[str, NDArray[np.float32]]:

@@ -12,15 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from liftune.errors import EXTRAS, ArtifactError, choose, need
+from liftune.errors import EXTRAS, ArtifactError, SpecError, choose, need
 from liftune.evaluation.selective import cutoff_for
 from liftune.hardware.plan import PRECISIONS
+from liftune.inference.chosen import choose_contender
+from liftune.inference.contenders import SavedContender, open_contender, read_contender_card, refuse_torch_options
 from liftune.inference.onnx_bundle import Bundle, is_bundle, refuse_options
 from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
 from liftune.models.checkpoint import ALIASES
 from liftune.records.base import Head
+from liftune.records.contender import ContenderCard
 from liftune.records.training import AdapterCard
-from liftune.run_folder import adapter_folder
+from liftune.run_folder import CONTENDER_CARD, adapter_folder
 from liftune.tasks import TaskKind, ThresholdValues
 from liftune.types import Row
 
@@ -85,10 +88,14 @@ class Predictor(Protocol):
 class SavedModel:
     """A tuned model on disk."""
 
-    kind: Literal["adapter", "bundle"]
+    kind: Literal["adapter", "contender", "bundle"]
     """`adapter` is also a fully tuned or merged model: whatever liftune.json describes."""
     folder: Path
-    """The folder of liftune.json, or of bundle.json."""
+    """The folder of liftune.json, contender.json or bundle.json."""
+    contender: str = "tuned"
+    """Which one of its run."""
+    note: str = ""
+    """What to say of the choice, each time; empty where it is the tuned model."""
 
     @property
     def files(self) -> list[list[str | int]]:
@@ -97,15 +104,38 @@ class SavedModel:
         return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 
-def find_model(path: str | Path) -> SavedModel | None:
-    """What a path leads to: a run, its adapter folder, a folder that `liftune export` wrote; None where it is none."""
-    if is_bundle(path):
-        return SavedModel("bundle", Path(path))
+def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
+    """What a path leads to: a run, its adapter folder or that of another contender, a folder that `liftune export`
+    wrote; None where it is none.
+
+    Args:
+        use: which contender of a run; see `choose_contender`.
+
+    Raises:
+        SpecError: the run has no such contender, or the path is that of one model.
+        ArtifactError: the run's record is damaged.
+    """
+    path = Path(path)
     folder = adapter_folder(path)
-    return SavedModel("adapter", folder) if folder is not None else None
+    if folder is not None and folder != path:
+        chosen = choose_contender(path, use)
+        kind: Literal["adapter", "contender"] = "contender" if (chosen.folder / CONTENDER_CARD).is_file() else "adapter"
+        return SavedModel(kind, chosen.folder, chosen.name, chosen.note)
+    found = None
+    if is_bundle(path):
+        found = SavedModel("bundle", path)
+    elif (path / CONTENDER_CARD).is_file():
+        found = SavedModel("contender", path, read_contender_card(path).name)
+    elif folder is not None:
+        found = SavedModel("adapter", folder, "full" if path.parent.name == "contenders" else "tuned")
+    if found is not None and use not in (None, found.contender):
+        raise SpecError(
+            f"{path} is one model by itself, not a run with several", where="--use", hint="give the run's own folder"
+        )
+    return found
 
 
-def locate_model(path: str | Path, *, where: str = "RUN") -> SavedModel:
+def locate_model(path: str | Path, *, use: str | None = None, where: str = "RUN") -> SavedModel:
     """The same, or why the path leads to no tuned model.
 
     Args:
@@ -113,8 +143,9 @@ def locate_model(path: str | Path, *, where: str = "RUN") -> SavedModel:
 
     Raises:
         ArtifactError: there is none.
+        SpecError: as `find_model`.
     """
-    model = find_model(path)
+    model = find_model(path, use)
     if model is None:
         raise _no_model(str(path), where)
     return model
@@ -123,15 +154,19 @@ def locate_model(path: str | Path, *, where: str = "RUN") -> SavedModel:
 def load_predictor(
     path: str | Path,
     *,
+    use: str | None = None,
     device: str | None = None,
     with_base: bool = False,
     precision: str | None = None,
     min_precision: float | None = None,
 ) -> Predictor:
-    """Load the tuned model that a path leads to: a bundle, which needs no torch, or an adapter on its base model.
+    """Load the model that a path leads to: a bundle, which needs no torch, an adapter on its base model, or another
+    contender of a run.
 
     Args:
         path: a run, its adapter folder, a merged folder or a bundle.
+        use: of a run, a contender's name, or `recommended`. None takes the tuned one, but where the verdict says that
+            it is worse than the recommended one.
         device: as in ModelSpec.
         with_base: predict with the base model as well.
         precision: one of PRECISIONS, or FASTEST; None takes float32 on a CPU, and the precision of training on a GPU.
@@ -139,31 +174,40 @@ def load_predictor(
 
     Raises:
         ArtifactError: the path leads to no tuned model, or it is damaged, or its base model has changed.
-        SpecError: an unknown precision, an option that a bundle cannot follow, or a min_precision that validation
-            data cannot support.
+        SpecError: an unknown precision, an unknown contender, an option that the model cannot follow, or a
+            min_precision that validation data cannot support.
     """
     check_precision(precision, (*PRECISIONS, FASTEST))
-    model = locate_model(path)
+    model = locate_model(path, use=use)
     if model.kind == "bundle":
         refuse_options(device=device, with_base=with_base, precision=precision)
         return Bundle.open(model.folder, min_precision=min_precision)
-    return AdapterPredictor.open(
+    opener = AdapterPredictor.open if model.kind == "adapter" else AdapterPredictor.open_contender
+    predictor = opener(
         model.folder, device=device, with_base=with_base, precision=precision, min_precision=min_precision
     )
+    predictor.contender, predictor.note = model.contender, model.note
+    return predictor
 
 
 class AdapterPredictor:
-    """An adapter on its base model, or a fully tuned or merged model: a Predictor that needs torch.
+    """An adapter on its base model, a fully tuned or merged model, or another contender of a run: a Predictor.
+
+    It needs torch, but for contenders that read words alone.
 
     Attributes:
-        card: what the adapter says of itself: thresholds, cutoffs, and more.
+        card: what the model says of itself: thresholds, cutoffs, and more.
         min_precision: the default of `predict`.
+        contender: which one of its run.
+        note: what to say of that choice; empty where it is the tuned model.
     """
+
+    contender, note = "tuned", ""
 
     def __init__(
         self,
-        classifier: Classifier,
-        card: AdapterCard,
+        classifier: Classifier | SavedContender,
+        card: AdapterCard | ContenderCard,
         *,
         base: Classifier | None = None,
         min_precision: float | None = None,
@@ -203,6 +247,35 @@ class AdapterPredictor:
             base = attach(reload_backbone(card, seed=0, plan=plan), None, plan=plan)
         return cls(_load(folder, card.method, plan), card, base=base, min_precision=min_precision)
 
+    @classmethod
+    def open_contender(
+        cls,
+        folder: Path,
+        *,
+        device: str | None = None,
+        with_base: bool = False,
+        precision: str | None = None,
+        min_precision: float | None = None,
+    ) -> AdapterPredictor:
+        """Load a contender that is no adapter.
+
+        Args:
+            folder: where contender.json is; the others as of `load_predictor`.
+
+        Raises:
+            ArtifactError: a file is damaged, or the pretrained model has changed.
+            SpecError: it reads words alone, and an option is of pretrained models.
+        """
+        card = read_contender_card(folder)
+        if min_precision is not None:
+            cutoff_for(card.cutoffs, min_precision)
+        if card.base is None:
+            refuse_torch_options(card.name, device=device, with_base=with_base, precision=precision)
+            return cls(open_contender(folder), card, min_precision=min_precision)
+        need(*EXTRAS["tune"])
+        opened = open_contender(folder, plan=_plan(device, precision))
+        return cls(opened, card, base=opened.base if with_base else None, min_precision=min_precision)
+
     @property
     def pairs(self) -> bool:
         """Whether it was tuned on text pairs."""
@@ -239,7 +312,11 @@ class AdapterPredictor:
         return [replace(each, base=base) for each, base in zip(predictions, bases, strict=True)]
 
     def _predictions(
-        self, classifier: Classifier, rows: Sequence[Row], thresholds: ThresholdValues | None, above: float | None
+        self,
+        classifier: Classifier | SavedContender,
+        rows: Sequence[Row],
+        thresholds: ThresholdValues | None,
+        above: float | None,
     ) -> list[Prediction]:
         return predictions_of_logits(
             rows, classifier.logits(rows), labels=self.labels, task=self.task, thresholds=thresholds, above=above

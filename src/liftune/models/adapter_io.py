@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
 from liftune.errors import ArtifactError, ModelError
 from liftune.files import atomic_folder
-from liftune.hardware.plan import Plan
+from liftune.hardware.plan import Plan, Precision
 from liftune.models.attach import rebuild
 from liftune.models.backbone import Backbone, quiet, reload_backbone, reload_whole
 from liftune.models.classifier import Classifier
@@ -30,7 +31,9 @@ from liftune.types import Row
 CARD = "liftune.json"
 _WEIGHTS = "adapter_model.safetensors"
 #: Far from the seeds that people give.
-_OTHER_SEED = 0x5EED_0DD5
+OTHER_SEED = 0x5EED_0DD5
+#: On so many rows at most a saved model is compared with the live one.
+CHECKED_ROWS = 64
 
 #: Largest gap of a logit, relative to the largest logit where that is above 1, that float32 and bfloat16 may leave.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
@@ -169,7 +172,7 @@ def _method(card: AdapterCard, folder: Path) -> Method:
 
 
 def verify_saved_adapter(
-    classifier: Classifier, folder: Path, rows: Sequence[Row], *, most: int = 64
+    classifier: Classifier, folder: Path, rows: Sequence[Row], *, most: int = CHECKED_ROWS
 ) -> RoundTripCheck:
     """Rebuild the saved classifier under another seed and compare it with the live one, logit by logit.
 
@@ -178,16 +181,31 @@ def verify_saved_adapter(
     """
     rows = rows[:most]
     live = classifier.logits(rows)
-    again = open_adapter(folder, plan=classifier.plan, seed=_OTHER_SEED).logits(rows)
+    again = open_adapter(folder, plan=classifier.plan, seed=OTHER_SEED).logits(rows)
+    return check_round_trip(live, again, folder, what="adapter", dtype=classifier.plan.dtype)
+
+
+def check_round_trip(
+    live: NDArray[np.float32], again: NDArray[np.float32], folder: Path, *, what: str, dtype: Precision
+) -> RoundTripCheck:
+    """Compare the logits (N, C) of a live model with those of the same model read from disk.
+
+    Args:
+        what: was saved, for the message.
+        dtype: the precision of both.
+
+    Raises:
+        ArtifactError: they differ by more than the precision explains.
+    """
     gap = float(np.abs(live - again).max(initial=0.0))
-    tolerance = TOLERANCE[classifier.plan.dtype] * max(1.0, float(np.abs(live).max(initial=0.0)))
+    tolerance = TOLERANCE[dtype] * max(1.0, float(np.abs(live).max(initial=0.0)))
     if not gap <= tolerance:  # so that a NaN fails too
         raise ArtifactError(
-            f"the saved adapter does not predict what the trained model does: a logit differs by {gap:.3g}",
+            f"the saved {what} does not predict what the trained model does: a logit differs by {gap:.3g}",
             where=str(folder),
-            hint="do not use this adapter; report the model and the method as a defect of liftune",
+            hint=f"do not use this {what}; report the model and the method as a defect of liftune",
         )
-    return RoundTripCheck(rows=len(rows), largest_gap=gap, tolerance=tolerance)
+    return RoundTripCheck(rows=len(live), largest_gap=gap, tolerance=tolerance)
 
 
 def _load_peft(backbone: Backbone, folder: Path) -> nn.Module:

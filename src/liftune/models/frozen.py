@@ -35,11 +35,12 @@ def save_head(classifier: Classifier, folder: Path) -> None:
         save_file(made_up, folder / HEAD)
 
 
-def open_frozen(card: AdapterCard, folder: Path, *, plan: Plan, seed: int = 0) -> Classifier:
-    """The pretrained model of a card, with the head that it was saved with.
+def open_frozen(card: AdapterCard, head: Path | None, *, plan: Plan, seed: int = 0) -> Classifier:
+    """The pretrained model of a card.
 
     Args:
-        seed: of the parameters that loading makes up; it cannot matter where the folder holds them all.
+        head: the folder where `save_head` wrote; None where its head is not asked.
+        seed: of the parameters that loading makes up; it cannot matter where the folder holds them, nor to features.
 
     Raises:
         ArtifactError: the model has changed since.
@@ -49,11 +50,11 @@ def open_frozen(card: AdapterCard, folder: Path, *, plan: Plan, seed: int = 0) -
     from safetensors.torch import load_file
 
     backbone = reload_unchanged(card, seed=seed, plan=plan)
-    if (folder / HEAD).is_file():
+    if head is not None and (head / HEAD).is_file():
         with torch.no_grad():
-            for name, values in load_file(folder / HEAD).items():
+            for name, values in load_file(head / HEAD).items():
                 backbone.model.get_parameter(name).copy_(values)
-    elif backbone.fresh:
+    elif head is not None and backbone.fresh:
         raise FileNotFoundError(f"{HEAD} is missing, and the model has no head of its own")
     return attach(backbone, None, plan=plan)
 
@@ -65,9 +66,7 @@ class OnFeatures:
         logits_of: features as `Classifier.features` gives them, (N, D) each, to (N, C) float32.
     """
 
-    def __init__(
-        self, base: Classifier, logits_of: Callable[[Mapping[str, FloatArray]], NDArray[np.float32]]
-    ) -> None:
+    def __init__(self, base: Classifier, logits_of: Callable[[Mapping[str, FloatArray]], NDArray[np.float32]]) -> None:
         self.base, self._logits_of = base, logits_of
 
     @property
@@ -82,4 +81,6 @@ class OnFeatures:
 
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32, in input order."""
+        if not rows:
+            return np.zeros((0, self.base.backbone.outputs), dtype=np.float32)
         return self._logits_of(self.base.features(rows))

@@ -22,6 +22,7 @@ R = TypeVar("R", bound=Record)
 _WRITTEN: dict[Kind, tuple[str, str]] = {
     "record": ("finished run", "liftune tune"),
     "adapter": ("adapter of liftune", "liftune tune"),
+    "contender": ("saved contender", "liftune tune"),
     "bundle": ("bundle", "liftune export"),
     "sweep": ("finished sweep", "liftune sweep"),
     "baselines": ("baselines", "liftune sweep"),

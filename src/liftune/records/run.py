@@ -43,7 +43,7 @@ class Contender(Record):
     """Multi-label: of the seed that was kept."""
     notes: tuple[str, ...] = ()
     saved_bytes: int | None = None
-    """Of the weights on disk; null for a contender that is not saved."""
+    """Of the weights on disk, and of the vocabulary of tf-idf; null for a contender that is not saved."""
     only_answer: str | tuple[str, ...] | float | None = None
     """The one answer that it gives to every test row; null where answers differ, or test has one target only."""
     peak_mib: float | None = None
@@ -114,3 +114,12 @@ class TuneRecord(VerdictRecord):
     integrity: RoundTripCheck | None = None
     curve: Curve | None = None
     """With --curve."""
+
+    @property
+    def default_contender(self) -> str:
+        """The contender that predict, serve, export and evaluate use where none is asked for.
+
+        It is the tuned one, but where the verdict says that it is worse than the recommended one.
+        """
+        worse = {each.a for each in self.comparisons if each.b == "tuned" and each.verdict == "worse"}
+        return self.recommended if self.recommended is not None and self.recommended in worse else "tuned"

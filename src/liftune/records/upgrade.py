@@ -18,10 +18,20 @@ from typing import Any, Literal, TypeAlias
 
 from liftune.records.base import SCHEMA
 
-#: What an object is: a file (record.json, liftune.json of an adapter, bundle.json, sweep.json, two of each model in a
-#: sweep), the output of `evaluate` or `compare`, or a spec, which has no schema written in it.
+#: What an object is: a file (record.json, liftune.json of an adapter, contender.json, bundle.json, sweep.json, two of
+#: each model in a sweep), the output of `evaluate` or `compare`, or a spec, which has no schema written in it.
 Kind = Literal[
-    "record", "evaluation", "comparison", "adapter", "bundle", "sweep", "baselines", "cell", "spec", "sweep-spec"
+    "record",
+    "evaluation",
+    "comparison",
+    "adapter",
+    "contender",
+    "bundle",
+    "sweep",
+    "baselines",
+    "cell",
+    "spec",
+    "sweep-spec",
 ]
 Values: TypeAlias = dict[str, Any]
 

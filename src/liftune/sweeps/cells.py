@@ -85,7 +85,7 @@ def run_shared_baselines(stage: Stage) -> BaselinesRecord:
         seed=context.spec.train.seeds[0],
         plan=context.plan,
     )
-    base = attach(backbone, None, None, plan=context.plan)
+    base = attach(backbone, None, None, plan=context.plan.for_inference)
     context = with_soft_labels(context, [words, run_base_and_probe(context, ladder, base)])
     _save_soft_labels(context)
     return BaselinesRecord(

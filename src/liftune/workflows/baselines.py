@@ -21,11 +21,15 @@ from liftune.diagnostics.shift import shift
 from liftune.evaluation.ladder import ContenderLogits, Ladder
 from liftune.models.classifier import Classifier
 from liftune.records.data import LabelErrorSummary, Shift
+from liftune.workflows.contenders import keep_base, keep_probe, keep_words
 from liftune.workflows.context import RunContext, log_contender
 
 
-def run_baselines(context: RunContext, ladder: Ladder) -> BaselineFit:
+def run_baselines(context: RunContext, ladder: Ladder, *, keep: bool = False) -> BaselineFit:
     """Score what needs no pretrained model: the majority class, and tf-idf with a linear model.
+
+    Args:
+        keep: save them.
 
     Returns:
         the fit of tf-idf, which may give soft labels.
@@ -38,15 +42,26 @@ def run_baselines(context: RunContext, ladder: Ladder) -> BaselineFit:
         started = time.perf_counter()
         scorer = fit()
         logits = ContenderLogits.of(scorer, context.splits, context.metric, train_seconds=time.perf_counter() - started)
-        log_contender(context, ladder.add(name, [logits], trainable_parameters=scorer.trainable_parameters))
+        if keep:
+            keep_words(context, name, scorer, logits)
+        contender = ladder.add(
+            name,
+            [logits],
+            trainable_parameters=scorer.trainable_parameters,
+            saved_bytes=context.folder.saved_bytes(name),
+        )
+        log_contender(context, contender)
     assert isinstance(scorer, Tfidf)
     return scorer.baseline_fit(context.splits.train.rows)
 
 
-def run_base_and_probe(context: RunContext, ladder: Ladder, base: Classifier) -> BaselineFit:
+def run_base_and_probe(context: RunContext, ladder: Ladder, base: Classifier, *, keep: bool = False) -> BaselineFit:
     """Score the model as it is, and a linear model on its frozen features, from one pass over each split.
 
     The base model's score is just guessing where its head is randomly initialised; its contender says so.
+
+    Args:
+        keep: save them.
 
     Returns:
         the fit of the probe, which may give soft labels.
@@ -58,30 +73,56 @@ def run_base_and_probe(context: RunContext, ladder: Ladder, base: Classifier) ->
         passes[name] = base.read(split.rows, context.events.rows(f"base reads {name}", len(split)))
         seconds[name] = time.perf_counter() - started
         if name == "test":
-            logits = ContenderLogits(passes["validation"][0], passes["test"][0], seconds["test"])
-            logits = logits.with_thresholds(splits, context.metric)
-            log_contender(context, ladder.add("base", [logits], head=base.backbone.head, max_length=base.max_length))
+            as_it_is = ContenderLogits(passes["validation"][0], passes["test"][0], seconds["test"])
+            as_it_is = as_it_is.with_thresholds(splits, context.metric)
+            if keep:
+                keep_base(context, base, as_it_is)
+            contender = ladder.add(
+                "base",
+                [as_it_is],
+                head=base.backbone.head,
+                max_length=base.max_length,
+                saved_bytes=context.folder.saved_bytes("base"),
+            )
+            log_contender(context, contender)
     started = time.perf_counter()
     probe = fit_linear_probe(passes["train"][1], passes["validation"][1], splits, context.metric)
     train_seconds = seconds["train"] + time.perf_counter() - started
     validation, test = (probe.logits_of(passes[name][1]) for name in ("validation", "test"))
+    logits = ContenderLogits(validation, test, seconds["test"], train_seconds).with_thresholds(splits, context.metric)
+    if keep:
+        keep_probe(context, base, probe, as_it_is, logits)
     contender = ladder.add(
         "probe",
-        [ContenderLogits(validation, test, seconds["test"], train_seconds).with_thresholds(splits, context.metric)],
+        [logits],
         trainable_parameters=probe.trainable_parameters,
         max_length=base.max_length,
+        saved_bytes=context.folder.saved_bytes("probe"),
         notes=(f"{probe.pooling} pooling, {probe.scaling} scaling, C = {probe.strength:g}, chosen on validation",),
     )
     log_contender(context, contender)
     return probe.baseline_fit(passes["train"][1])
 
 
-def fit_baselines(context: RunContext, base: Classifier) -> list[BaselineFit]:
-    """The baselines that may give soft labels, fitted without being scored."""
-    splits = context.splits
-    train, validation = base.features(splits.train.rows), base.features(splits.validation.rows)
-    probe = fit_linear_probe(train, validation, splits, context.metric)
-    return [tfidf(splits, context.metric).baseline_fit(splits.train.rows), probe.baseline_fit(train)]
+def fit_and_keep_baselines(context: RunContext, base: Classifier) -> tuple[list[BaselineFit], ContenderLogits]:
+    """Fit and save all of them where no row is left to score them on.
+
+    Returns:
+        the fits that may give soft labels; the base model's logits on validation.
+    """
+    splits, metric = context.splits, context.metric
+    words, constant = tfidf(splits, metric), majority(splits)
+    keep_words(context, "majority", constant, ContenderLogits.of(constant, splits, metric))
+    keep_words(context, "tfidf", words, ContenderLogits.of(words, splits, metric))
+    train, (as_it_is, validation) = base.features(splits.train.rows), base.read(splits.validation.rows)
+    probe = fit_linear_probe(train, validation, splits, metric)
+    base_logits, logits = (
+        ContenderLogits(each, each[:0], 0.0).with_thresholds(splits, metric)
+        for each in (as_it_is, probe.logits_of(validation))
+    )
+    keep_base(context, base, base_logits)
+    keep_probe(context, base, probe, base_logits, logits)
+    return [words.baseline_fit(splits.train.rows), probe.baseline_fit(train)], base_logits
 
 
 def with_soft_labels(context: RunContext, fits: Sequence[BaselineFit]) -> RunContext:

@@ -88,7 +88,7 @@ def prepare(request: TuneRequest, events: Events) -> tuple[RunContext, Classifie
         base_model="" if Path(backbone.base).is_dir() else backbone.base,
         base_license=backbone.license,
     )
-    return context, attach(backbone, None, None, plan=plan)
+    return context, attach(backbone, None, None, plan=plan.for_inference)
 
 
 def _prepared(spec: RunSpec, splits: Splits, folds: Folds | None, backbone: Backbone, plan: Plan) -> RunPrepared:

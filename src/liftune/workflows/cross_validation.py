@@ -1,9 +1,9 @@
 """Cross-validation: all contenders are fitted once a fold, and their test logits are put together row by row.
 
-In: a RunContext with Folds.  Out: contenders scored on all rows; the adapter on disk, tuned on all rows.
+In: a RunContext with Folds.  Out: contenders scored on all rows; each on disk, fitted on all rows.
 Not here: the contenders (baselines.py, finetune.py), assigning rows to folds (data/folds.py).
 
-The scores are of the procedure, tuning as requested: the saved adapter is none of the models that were scored.
+The scores are of the procedure, fitting as requested: the saved contenders are none of the models that were scored.
 """
 
 from __future__ import annotations
@@ -17,13 +17,21 @@ from liftune.data.folds import Folds
 from liftune.data.splits import Splits
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.models.classifier import Classifier
-from liftune.workflows.baselines import fit_baselines, run_base_and_probe, run_baselines, with_soft_labels
+from liftune.workflows.baselines import fit_and_keep_baselines, run_base_and_probe, run_baselines, with_soft_labels
+from liftune.workflows.contenders import keep_full
 from liftune.workflows.context import RunContext, log_contender
-from liftune.workflows.finetune import FinetuneResult, add_tuned, run_full_finetuning, tune_and_save, tune_seeds
+from liftune.workflows.finetune import (
+    FinetuneResult,
+    add_tuned,
+    run_full_finetuning,
+    tune_and_save,
+    tune_fully,
+    tune_seeds,
+)
 
 
 def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base: Classifier) -> FinetuneResult:
-    """Score contenders on every row, by models fitted without the row's fold; then tune the adapter on all rows.
+    """Score contenders on every row, by models fitted without the row's fold; then fit and keep each on all rows.
 
     Args:
         ladder: of all rows.
@@ -36,10 +44,13 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
     context.events.note("all folds together")
     for name in ladders[0].results:
         add_combined(context, ladder, name, [each.results[name] for each in ladders], folds)
-    context.events.note("the adapter, on all rows")
+    context.events.note("the models that are kept, on all rows")
     final = replace(context, splits=folds.final)
-    final = with_soft_labels(final, fit_baselines(final, base))
-    _, tuned = tune_and_save(final, ladder_of(folds.final, context.metric))
+    fits, base_logits = fit_and_keep_baselines(final, base)
+    final = with_soft_labels(final, fits)
+    _, tuned = tune_and_save(final, ladder_of(folds.final, context.metric), base_logits)
+    if context.spec.evaluation.with_full:
+        keep_full(final, *tune_fully(final), base_logits)
     return tuned
 
 

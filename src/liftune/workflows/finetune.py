@@ -15,8 +15,7 @@ from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Splits
 from liftune.evaluation.calibration import calibrate, calibration_record
 from liftune.evaluation.evaluate import Evaluation
-from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
-from liftune.evaluation.selective import cutoffs
+from liftune.evaluation.ladder import ContenderLogits, Ladder
 from liftune.events import TuningStarted
 from liftune.files import atomic_folder
 from liftune.hardware.plan import Plan
@@ -31,6 +30,7 @@ from liftune.records.training import RoundTripCheck, TrainLog
 from liftune.tasks import task_of
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
+from liftune.workflows.contenders import keep_full, learned_by_tuning
 from liftune.workflows.context import RunContext, load_for, log_contender
 
 
@@ -60,19 +60,30 @@ class SeedRun:
 
 def run_finetuning(context: RunContext, ladder: Ladder) -> FinetuneResult:
     """Tune once a seed, and score the tuned model; the best adapter on validation is saved and verified."""
-    attempts, tuned = tune_and_save(context, ladder)
-    add_tuned(context, ladder, attempts, saved_bytes=context.folder.saved_bytes())
+    attempts, tuned = tune_and_save(context, ladder, logits_on(ladder, "base"))
+    add_tuned(context, ladder, attempts)
     return tuned
 
 
-def tune_and_save(context: RunContext, ladder: Ladder) -> tuple[list[SeedRun], FinetuneResult]:
-    """Tune once a seed; save and verify the best adapter on validation."""
+def logits_on(ladder: Ladder, name: str) -> ContenderLogits | None:
+    """A contender's logits, where it has been scored."""
+    return ladder.results[name].attempts[0] if name in ladder.results else None
+
+
+def tune_and_save(
+    context: RunContext, ladder: Ladder, base: ContenderLogits | None
+) -> tuple[list[SeedRun], FinetuneResult]:
+    """Tune once a seed; save and verify the best adapter on validation.
+
+    Args:
+        base: the untuned model's logits.
+    """
     attempts: list[SeedRun] = []
     for classifier, attempt in tune_seeds(context):
         attempts.append(attempt)
         if ladder.best([each.logits for each in attempts]) is attempt.logits:
             with atomic_folder(context.folder.adapter) as folder:
-                learned = learned_on_validation(context, attempt.logits, ladder.results.get("base"))
+                learned = learned_by_tuning(context, attempt.logits, base)
                 save_adapter(classifier, folder, pairs=context.splits.pairs, learnt=learned)
                 integrity = verify_saved_adapter(classifier, folder, context.splits.validation.rows)
     return attempts, FinetuneResult(tuple(each.log for each in attempts), integrity, attempts[-1].plan, context.splits)
@@ -87,9 +98,7 @@ def tune_seeds(context: RunContext) -> Iterator[tuple[Classifier, SeedRun]]:
         yield classifier, SeedRun(logits, log, plan, classifier.backbone.head, parameters, classifier.max_length)
 
 
-def add_tuned(
-    context: RunContext, ladder: Ladder, attempts: Sequence[SeedRun], *, saved_bytes: int | None = None
-) -> None:
+def add_tuned(context: RunContext, ladder: Ladder, attempts: Sequence[SeedRun]) -> None:
     """Score the tuned model, from one run a seed."""
     last = attempts[-1]
     contender = ladder.add(
@@ -98,24 +107,36 @@ def add_tuned(
         head=last.head,
         trainable_parameters=last.trainable_parameters,
         max_length=last.max_length,
-        saved_bytes=saved_bytes,
+        saved_bytes=context.folder.saved_bytes("tuned"),
     )
     log_contender(context, contender)
 
 
-def run_full_finetuning(context: RunContext, ladder: Ladder) -> None:
-    """Tune every parameter, for comparison only: the weights are not kept."""
-    method = METHODS["full"]
-    classifier, _, log = tune_once(context, method, parse_options(method, {}), context.spec.train.seeds[0])
-    logits = logits_of(context, classifier, log)
+def run_full_finetuning(context: RunContext, ladder: Ladder, *, keep: bool = False) -> None:
+    """Tune every parameter, for comparison.
+
+    Args:
+        keep: save the model.
+    """
+    classifier, logits = tune_fully(context)
+    if keep:
+        keep_full(context, classifier, logits, logits_on(ladder, "base"))
     contender = ladder.add(
         "full",
         [logits],
         head=classifier.backbone.head,
         trainable_parameters=classifier.trainable_parameters(),
         max_length=classifier.max_length,
+        saved_bytes=context.folder.saved_bytes("full"),
     )
     log_contender(context, contender)
+
+
+def tune_fully(context: RunContext) -> tuple[Classifier, ContenderLogits]:
+    """Every parameter tuned under the first seed, by the method's own options."""
+    method = METHODS["full"]
+    classifier, _, log = tune_once(context, method, parse_options(method, {}), context.spec.train.seeds[0])
+    return classifier, logits_of(context, classifier, log)
 
 
 def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
@@ -180,15 +201,3 @@ def calibrated(context: RunContext, classifier: Classifier, logits: ContenderLog
     if record.kept:
         logits = replace(logits, validation=scaling(logits.validation), test=scaling(logits.test))
     return replace(logits, calibration=record)
-
-
-def learned_on_validation(context: RunContext, logits: ContenderLogits, base: ContenderResult | None) -> dict[str, Any]:
-    """What the adapter's card must hold, so that predictions are decided everywhere as in the run."""
-    splits = context.splits
-    decisions = base.contender.decisions if base else None
-    return {
-        "temperature": logits.calibration.temperature if logits.calibration else 1.0,
-        "thresholds": logits.threshold_values,
-        "base_thresholds": decisions.thresholds if decisions else None,
-        "cutoffs": cutoffs(Evaluation.of("validation", logits.validation, splits, splits.validation)),
-    }

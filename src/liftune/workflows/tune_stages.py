@@ -18,6 +18,7 @@ from liftune.models.classifier import Classifier
 from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.run import TuneRecord
+from liftune.run_folder import card_of
 from liftune.spec import RunSpec
 from liftune.tasks import task_of
 from liftune.training.throughput import speed_of
@@ -73,12 +74,12 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
         contenders = _cross_validated(context)
     else:
         contenders = (
-            Stage("baselines", score_baselines, logits("majority", "tfidf"), DATA),
-            Stage("base model", score_base, logits("base", "probe"), FROZEN),
+            Stage("baselines", score_baselines, outputs("majority", "tfidf"), DATA),
+            Stage("base model", score_base, outputs("base", "probe"), FROZEN),
             Stage("data diagnosis", diagnose, _suspects(context), FROZEN),
             Stage("soft labels", add_soft_labels, (), (*FROZEN, "data.seed", "train.teacher_share")),
-            Stage("fine-tuning", finetune, (*logits("tuned"), "adapter/liftune.json"), TUNED),
-            *((Stage("full fine-tuning", finetune_fully, logits("full"), TUNED),) if evaluation.with_full else ()),
+            Stage("fine-tuning", finetune, outputs("tuned"), TUNED),
+            *((Stage("full fine-tuning", finetune_fully, outputs("full"), TUNED),) if evaluation.with_full else ()),
         )
     return (
         Stage("inputs", save_inputs, ("spec.json", "rows/test.jsonl", "rows/validation.jsonl"), REQUESTED),
@@ -92,13 +93,12 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
 def _cross_validated(context: RunContext) -> tuple[Stage[RunState], ...]:
     """One stage for all contenders: a fold's logits are part of a whole, and not on disk."""
     names = ("majority", "tfidf", "base", "probe", "tuned", *(("full",) if context.spec.evaluation.with_full else ()))
-    outputs = (*logits(*names), "adapter/liftune.json")
-    return (Stage("cross-validation", cross_validate, outputs, (*TUNED, "evaluation")),)
+    return (Stage("cross-validation", cross_validate, outputs(*names), (*TUNED, "evaluation")),)
 
 
-def logits(*names: str) -> tuple[str, ...]:
-    """Where contenders' logits are kept."""
-    return tuple(f"logits/{name}.npz" for name in names)
+def outputs(*names: str) -> tuple[str, ...]:
+    """Where contenders' logits are kept, and the contenders themselves."""
+    return (*(f"logits/{name}.npz" for name in names), *(card_of(name) for name in names))
 
 
 def _suspects(context: RunContext) -> tuple[str, ...]:
@@ -115,13 +115,13 @@ def save_inputs(state: RunState) -> RunState:
 
 def score_baselines(state: RunState) -> RunState:
     """Contenders that need no pretrained model."""
-    return replace(state, fits=(run_baselines(state.context, state.ladder),))
+    return replace(state, fits=(run_baselines(state.context, state.ladder, keep=True),))
 
 
 def score_base(state: RunState) -> RunState:
     """The model as it is, and the probe on its features; then its memory is wanted for tuning."""
     assert state.base is not None
-    fit = run_base_and_probe(state.context, state.ladder, state.base)
+    fit = run_base_and_probe(state.context, state.ladder, state.base, keep=True)
     return replace(state, fits=(*state.fits, fit), base=None)
 
 
@@ -143,12 +143,12 @@ def finetune(state: RunState) -> RunState:
 
 def finetune_fully(state: RunState) -> RunState:
     """Every parameter tuned, for comparison."""
-    run_full_finetuning(state.context, state.ladder)
+    run_full_finetuning(state.context, state.ladder, keep=True)
     return state
 
 
 def cross_validate(state: RunState) -> RunState:
-    """All contenders, out of fold; then the adapter, on all rows."""
+    """All contenders, out of fold; then each, on all rows."""
     context = state.context
     assert context.folds is not None
     assert state.base is not None
@@ -194,7 +194,9 @@ def build_record(state: RunState) -> TuneRecord:
         partial=splits.partial,
         rows=tuned.splits.counts.model_copy(update={"test": len(splits.test)}),
         audit=splits.audit,
-        contenders=ladder.contenders,
+        contenders=tuple(
+            each.model_copy(update={"saved_bytes": context.folder.saved_bytes(each.name)}) for each in ladder.contenders
+        ),
         comparisons=verdicts,
         recommended=ladder.recommended(verdicts),
         method_comparisons=ladder.method_verdicts(),
