@@ -10,7 +10,8 @@ from liftune.data import load_data
 from liftune.data.columns import Columns, find_columns, find_texts
 from liftune.data.load import load
 from liftune.data.readers.table import Table
-from liftune.data.targets import MOST_NUMBERED_CLASSES, CellError, Reading, recognise
+from liftune.data.recognise import MOST_NUMBERED_CLASSES, recognise
+from liftune.data.targets import CellError, Reading
 from liftune.errors import DataError
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind

@@ -237,10 +237,14 @@ def split_clean_and_dropped(
 def _lines(examples: Examples, columns: Columns) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each usable row: its 1-based position, and its cells by column, its text and target as liftune reads them."""
     table = examples.table
-    used = (columns.text, columns.text_pair, columns.label)
-    others = {name: table.read(name) for name in table.columns if name not in used}
+    # Columns that are read together stay as they are: the same options read them from the copy.
+    rewritten = {columns.text_pair, *(() if columns.texts else (columns.text,))}
+    rewritten |= set() if columns.labels else {columns.label}
+    others = {name: table.read(name) for name in table.columns if name not in rewritten}
     for id_, row, target in zip(examples.split.ids, examples.split.rows, examples.split.targets, strict=True):
         i = _position(id_)
-        texts = {columns.text: row} if isinstance(row, str) else {columns.text: row[0], str(columns.text_pair): row[1]}
+        first, second = (row, None) if isinstance(row, str) else row
+        texts = {columns.text: first, columns.text_pair: second}
+        made = {name: cell for name, cell in {**texts, columns.label: target}.items() if name in rewritten and name}
         rest = {name: cells[i] for name, cells in others.items() if name.strip().casefold() != SPLIT_COLUMN}
-        yield i + 1, {**texts, columns.label: target, **rest}
+        yield i + 1, {**made, **rest}

@@ -6,10 +6,12 @@ In: a Table's column names, the names given.  Out: Columns.  Not here: what the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from liftune.data.readers.table import Table
 from liftune.errors import DataError, choose
+from liftune.spec import fields, joined_fields
 
 #: Names that public data sets give the columns of a pair, the most specific first.
 PAIRS = (
@@ -83,12 +85,39 @@ _NAME_ONE = "name one of its columns with "
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that a run reads."""
+    """The columns that a run reads, by name."""
 
     text: str
+    """The text's, or the names of several, with commas between them."""
     text_pair: str | None
     label: str
+    """The label's, or the names of several, with commas between them."""
     group: str | None = None
+    texts: tuple[str, ...] = ()
+    """Several that are joined to one text, by the names that stand in it."""
+    labels: tuple[str, ...] = ()
+    """Several that say of one label each whether a row has it."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What was guessed, and how to say otherwise."""
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """All that are read."""
+        others = tuple(name for name in (self.text_pair, self.group) if name)
+        return (self.texts or (self.text,)) + (self.labels or (self.label,)) + others
+
+    def text_cells(self, table: Table) -> list[Any]:
+        """The text's cells; of several columns a tuple for each row."""
+        return _cells(table, self.texts) if self.texts else table.read(self.text)
+
+    def label_cells(self, table: Table) -> list[Any]:
+        """The label's cells; of several columns a tuple for each row."""
+        return _cells(table, self.labels) if self.labels else table.read(self.label)
+
+
+def _cells(table: Table, names: Sequence[str]) -> list[Any]:
+    hint = "give every part the columns of train"
+    return list(zip(*(table.read(_named_column(table, name, hint)) for name in names), strict=True))
 
 
 def find_columns(
@@ -108,11 +137,13 @@ def find_columns(
         DataError: a named column is missing, or it is unclear which is the text or the label.
     """
     names = table.columns
-    label = _named_column(table, label, _NAME_ONE + "--label") if label else None
+    labels = _named_columns(table, label, "--label") if label else ()
+    label = _one(labels)
     group = _named_column(table, group, _NAME_ONE + "--group") if group else None
-    text, text_pair = find_texts(table, text=text, text_pair=text_pair, taken=label, group=group, lone=False)
+    texts = _named_columns(table, text, "--text") if text else ()
+    text, text_pair = find_texts(table, text=_one(texts), text_pair=text_pair, taken=labels, group=group, lone=False)
     if label is None:
-        left = [name for name in names if name not in (text, text_pair, group)]
+        left = [name for name in names if name not in (text, *texts, text_pair, group)]
         label = _known(LABELS, left) or (_known(LABELS, [group]) if group else None)
         label = label or (left[0] if text and len(left) == 1 else None)
     if label is None:
@@ -120,19 +151,26 @@ def find_columns(
             f"no label column among: {', '.join(names)}", where=table.where, hint="name the label column with --label"
         )
     if text is None:
-        left = [name for name in names if name not in (label, text_pair, group)]
+        left = [name for name in names if name not in (label, *labels, text_pair, group)]
         text = left[0] if len(left) == 1 else None
     if text is None:
         raise DataError(
             f"no text column among: {', '.join(names)}", where=table.where, hint="name the text column with --text"
         )
-    if label in (text, text_pair, group) or text == text_pair:
+    of_labels, of_texts = labels or (label,), texts or (text,)
+    twice = {*of_labels} & {*of_texts, text_pair, group} or {*of_texts} & {text_pair}
+    if twice:
         raise DataError(
-            f"column {label if label in (text, text_pair, group) else text!r} cannot have two roles",
+            f"column {min(map(str, twice))!r} cannot have two roles",
             where=table.where,
             hint="name different columns with --text, --text-pair, --label and --group",
         )
-    return Columns(text, text_pair, label, group)
+    return Columns(text, text_pair, label, group, texts if len(texts) > 1 else (), labels if len(labels) > 1 else ())
+
+
+def _one(names: Sequence[str]) -> str | None:
+    """The name of one column, or of several as one."""
+    return names[0] if len(names) == 1 else joined_fields(names) or None
 
 
 def find_texts(
@@ -140,20 +178,20 @@ def find_texts(
     *,
     text: str | None = None,
     text_pair: str | None = None,
-    taken: str | None = None,
+    taken: Sequence[str] = (),
     group: str | None = None,
     lone: bool = True,
 ) -> tuple[str | None, str | None]:
     """The text column and the second one of a pair; None if no convention applies.
 
     Args:
-        taken: the label's column, which is not a text.
+        taken: the labels' columns, which are not texts.
         group: the group's column, which may be one of a pair, but is not taken as a text by itself.
         lone: whether a single column is the text, whatever its name: for files that hold only texts.
     """
-    left = [name for name in table.columns if name != taken]
+    left = [name for name in table.columns if name not in taken]
     if text or text_pair:
-        text = _named_column(table, text, _NAME_ONE + "--text") if text else None
+        text = _one(_named_columns(table, text, "--text")) if text else None
         text_pair = _named_column(table, text_pair, _NAME_ONE + "--text-pair") if text_pair else None
         return text or _known(TEXTS, [name for name in left if name not in (text_pair, group)]), text_pair
     for first, second in PAIRS:
@@ -165,18 +203,27 @@ def find_texts(
 
 
 def same_columns(table: Table, columns: Columns, role: str) -> Columns:
-    """The columns of train, as another part spells them (ignoring case).
+    """The columns of train, as another part spells them (ignoring case); of several, those that train names.
 
     Raises:
         DataError: one is missing.
     """
     hint = f"give {role} the columns of train, or leave it out with --split {role}="
-    return Columns(
-        _named_column(table, columns.text, hint),
-        _named_column(table, columns.text_pair, hint) if columns.text_pair else None,
-        _named_column(table, columns.label, hint),
-        _named_column(table, columns.group, hint) if columns.group else None,
+    for name in (*columns.texts, *columns.labels):
+        _named_column(table, name, hint)
+    return replace(
+        columns,
+        text=columns.text if columns.texts else _named_column(table, columns.text, hint),
+        text_pair=_named_column(table, columns.text_pair, hint) if columns.text_pair else None,
+        label=columns.label if columns.labels else _named_column(table, columns.label, hint),
+        group=_named_column(table, columns.group, hint) if columns.group else None,
     )
+
+
+def _named_columns(table: Table, given: str, option: str) -> tuple[str, ...]:
+    """The column of that name, else those whose names stand between its commas."""
+    names = (given,) if _known((given,), table.columns) else fields(given)
+    return tuple(dict.fromkeys(_named_column(table, name, _NAME_ONE + option) for name in names or (given,)))
 
 
 def _named_column(table: Table, name: str, hint: str) -> str:

@@ -5,15 +5,20 @@ In: a Table, its Columns, the Reading of its labels.  Out: Examples.  Not here: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from liftune.data.columns import Columns
+from liftune.data.label_lists import is_list
 from liftune.data.readers.table import Fault, Table
+from liftune.data.recognise import Wanted, recognise
+from liftune.data.spellings import read_as_one
 from liftune.data.splits import Split
 from liftune.data.targets import CellError, Reading, is_missing
-from liftune.data.texts import text_of
+from liftune.data.texts import joined_text, text_of
 from liftune.records.data import BadRow
+from liftune.spec import DataSpec
+from liftune.tasks import TaskKind, task_of
 from liftune.types import Row, Target
 
 
@@ -30,11 +35,34 @@ class Examples:
         return tuple(BadRow(split=role, row=fault.position + 1, reason=fault.reason) for fault in self.faults)
 
 
+def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind | None = None) -> Reading:
+    """How a table's labels are read.
+
+    Args:
+        columns: as the table spells them.
+        task: where the spec names none.
+    """
+    cells, names = columns.label_cells(table), table.class_names.get(columns.label, ())
+    reading = recognise(
+        cells,
+        names,
+        wanted=Wanted.of(spec, task),
+        typed=table.typed,
+        columns=columns.labels,
+        where=f"{table.where}, column {columns.label}",
+    )
+    if columns.labels or task_of(reading.task).shape == "value":
+        return reading
+    each = (one for cell in cells for one in (cell if is_list(cell) else (cell,)))
+    twice = () if reading.positions else read_as_one(each, lambda cell: reading.label(cell, names))
+    return replace(reading, notes=(*reading.notes, *twice))
+
+
 def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     """Every row of a table: used under the id `<part>:<0-based row in its file>`, or a fault."""
-    texts = table.read(columns.text)
+    texts = columns.text_cells(table)
     pairs = table.read(columns.text_pair) if columns.text_pair else None
-    labels = table.read(columns.label)
+    labels = columns.label_cells(table)
     group_cells = table.read(columns.group) if columns.group else None
     names = table.class_names.get(columns.label, ())
     broken = {fault.position: fault for fault in table.faults}
@@ -48,7 +76,8 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
             faults.append(broken[position])
             continue
         try:
-            text = text_of(texts[position], columns.text)
+            cell = texts[position]
+            text = joined_text(cell, columns.texts) if columns.texts else text_of(cell, columns.text)
             row = (text, text_of(pairs[position], columns.text_pair or "")) if pairs is not None else text
             target = reading.target(labels[position], names)
             group = _group(group_cells[position], columns.group or "") if group_cells is not None else ""

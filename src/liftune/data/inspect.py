@@ -121,13 +121,12 @@ def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_l
 
 def _columns(loaded: LoadedData) -> ColumnsFound:
     columns = loaded.columns
-    used = (columns.text, columns.text_pair, columns.label, columns.group)
     return ColumnsFound(
         text=columns.text,
         text_pair=columns.text_pair,
         label=columns.label,
         group=columns.group,
-        others=tuple(name for name in loaded.all_columns if name not in used),
+        others=tuple(name for name in loaded.all_columns if name not in columns.used),
     )
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.columns import Columns, find_columns, same_columns
-from liftune.data.examples import Examples, read_examples
+from liftune.data.examples import Examples, read_examples, read_labels
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample, split_off
+from liftune.data.spellings import merge_spellings
 from liftune.data.split_names import given_role
 from liftune.data.split_roles import read_roles
 from liftune.data.splits import BecomesSplits, Split, Splits
-from liftune.data.targets import Reading, recognise
+from liftune.data.targets import Reading
 from liftune.data.withheld import with_labels
 from liftune.errors import DataError, SpecError
 from liftune.records.data import Audit, BadRow
@@ -124,8 +125,10 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
     columns = _columns(tables["train"], spec)
     tables, notes = with_labels(tables, columns)
     notes = (*given, *_said(tables), *notes)
-    reading = _reading(tables["train"], columns, spec)
+    reading = read_labels(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
+    examples, spelling = _merged(examples, spec)
+    notes = (*notes, *reading.notes, *spelling)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
     by_role = {role: each.split for role, each in examples.items()}
     parts = _in_one(by_role) if in_one else _complete(by_role, reading.task, spec, tables["train"].where)
@@ -153,13 +156,14 @@ def _examples(
     return examples
 
 
+def _merged(examples: dict[str, Examples], spec: DataSpec) -> tuple[dict[str, Examples], tuple[str, ...]]:
+    """With one label for the spellings that the spec merges, and notes on these and the others."""
+    splits, notes = merge_spellings({role: each.split for role, each in examples.items()}, spec.merge_labels)
+    return {role: replace(each, split=splits[role]) for role, each in examples.items()}, notes
+
+
 def _columns(train: Table, spec: DataSpec) -> Columns:
     return find_columns(train, text=spec.text, text_pair=spec.text_pair, label=spec.label, group=spec.group)
-
-
-def _reading(train: Table, columns: Columns, spec: DataSpec) -> Reading:
-    names = train.class_names.get(columns.label, ())
-    return recognise(train.read(columns.label), names, requested=spec.task)
 
 
 def _said(tables: Mapping[str, Table]) -> tuple[str, ...]:
@@ -291,16 +295,14 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSpli
             hint="give the labels of the test rows, or name the file to score on alone, in place of the folder",
         )
     tables = labelled
-    reading = recognise(
-        tables[role].read(same_columns(tables[role], columns, role).label),
-        tables[role].class_names.get(columns.label, ()),
-        requested=spec.task or task,
-    )
-    examples = _examples({role: tables[role]}, columns, reading, skip_bad_rows=spec.skip_bad_rows)[role]
+    reading = read_labels(tables[role], same_columns(tables[role], columns, role), spec, task)
+    every = _examples({role: tables[role]}, columns, reading, skip_bad_rows=spec.skip_bad_rows)
+    every, spelling = _merged(every, spec)
+    examples = every[role]
     test = examples.split
     if spec.test_rows is not None:
         test = test.take(sample(test, spec.test_rows, reading.task, spec.seed, name="test", every_class=False))
-    notes = (*given, *_said({role: tables[role]}), *notes, f"scored on {tables[role].where}")
+    notes = (*given, *_said({role: tables[role]}), *notes, *reading.notes, *spelling, f"scored on {tables[role].where}")
     nothing = test.take([])
     return Splits(
         task=reading.task,

@@ -1,29 +1,34 @@
-"""What the label column holds: which task it defines, and each cell as a target.
+"""How the label column is read: each cell as a target.
 
-In: cells as read.  Out: a Reading, which turns a cell into a str, a tuple of str, or a float, or says why it cannot.
-Not here: which column it is (columns.py); how a model encodes a target (tasks/).
+In: a cell.  Out: a str, a tuple of str, or a float, or why it is none of them.
+Not here: how a Reading is chosen (recognise.py); which column it is (columns.py); how a model encodes it (tasks/).
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+from liftune.data.label_lists import bare, is_list, items, looks_listed, pieces
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Target
 
-#: Whole numbers with more distinct values than this are measurements, not classes.
-MOST_NUMBERED_CLASSES = 20
-#: Share of cells with a `|` from which on it separates labels.
-_SEPARATED_SHARE = 0.05
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 #: A decimal comma, as Excel writes it in most of Europe. Not with three digits after it: they may be thousands.
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
+_DIGITS = re.compile(r"\d+")
+#: Words for having a label and for not having it, in columns and positions that say so for one label.
+YES = frozenset({"1", "1.0", "true", "t", "yes", "y", "on"})
+NO = frozenset({"0", "0.0", "false", "f", "no", "n", "off"})
+#: What ticks a box where no word is written; the other cells of such a column are blank.
+TICKS = YES | {"x", "✓", "✔", "☑", "✗", "✘", "*"}
+#: What separates labels where nothing else is said.
+BAR = "|"
 
 
 class CellError(ValueError):
@@ -43,6 +48,24 @@ class Reading:
     """Why this task, as `inspect` prints it."""
     lists: bool = False
     """Multi-label: cells are lists, not text with separators."""
+    written: bool = False
+    """Cells are lists written as text."""
+    unquoted: bool = False
+    """... in brackets, without quotes."""
+    separator: str | None = None
+    """What separates labels in a text; None: the bar, in a multi-label task."""
+    positions: tuple[str, ...] = ()
+    """A cell says of each of these labels whether the row has it: 0 and 1 in a list, a mapping or several columns."""
+    ticked: tuple[bool, ...] = ()
+    """Of each position: whether a blank cell says no."""
+    threshold: float | None = None
+    """The share or score from which on a row has a label."""
+    names: tuple[str, ...] = ()
+    """Of the column's whole numbers, where the user gave them."""
+    as_written: bool = False
+    """Whether a text is a label with its zeros: 007, 1.0 and 1.10 stay what they are."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What the user should know, with the option that says otherwise."""
 
     def target(self, cell: Any, names: Sequence[str] = ()) -> Target:
         """The cell's target.
@@ -53,53 +76,117 @@ class Reading:
         Raises:
             CellError: no label, or not one that fits the task.
         """
+        names = self.names or names
         if is_missing(cell) or (names and cell == -1 and not isinstance(cell, bool)):
             raise CellError("no label")
         shape = task_of(self.task).shape
         if shape == "value":
             return _value(cell)
+        if self.positions:
+            labels = self._held(cell)
+        elif self.threshold is not None and shape == "label":
+            return "true" if _reaches(cell, self.threshold, None) else "false"
+        elif shape == "label":
+            return self._only_label(cell, names)
+        else:
+            return self._label_set(cell, names)
         if shape == "label":
-            return _only_label(cell, names)
-        return _label_set(cell, names, lists=self.lists)
+            if len(labels) != 1:
+                raise CellError(
+                    f"{len(labels)} labels instead of one: {', '.join(labels) or _shown(cell)}",
+                    "fix the row, or read sets of labels with --task multi_label",
+                )
+            return labels[0]
+        return labels
 
-
-def recognise(cells: Sequence[Any], names: Sequence[str] = (), *, requested: TaskKind | None = None) -> Reading:
-    """The task that a label column defines, from its cells in train.
-
-    Lists, and texts separated by `|`, are multi-label; decimals, and whole numbers of more than 20 values, are
-    regression; everything else is classes. `requested` overrides. It names the kinds, as what cells mean is its work.
-    """
-    present = [cell for cell in cells if not is_missing(cell)]
-    texts = [cell for cell in present if isinstance(cell, str)]
-    lists = any(_is_list(cell) for cell in present)
-    if requested:
-        return Reading(requested, "requested", lists)
-    if lists:
-        return Reading(TaskKind.MULTI_LABEL, "lists of labels", lists=True)
-    if names:
-        return Reading(TaskKind.SINGLE_LABEL, "class names declared by the data")
-    if 2 * sum(_listed(text) is not None for text in texts) > len(texts):
-        return Reading(TaskKind.MULTI_LABEL, "lists of labels, written as JSON")
-    if _separated(texts):
-        return Reading(TaskKind.MULTI_LABEL, "labels separated by |")
-    return _by_numbers(present)
-
-
-def _by_numbers(present: Sequence[Any]) -> Reading:
-    values = [value for value in (number(cell) for cell in present) if value is not None]
-    mostly = 2 * len(values) > len(present)  # the others are bad rows
-    kinds = len(set(values))
-    if mostly and any(not value.is_integer() for value in values):
-        return Reading(TaskKind.REGRESSION, "decimal numbers")
-    if mostly and kinds > MOST_NUMBERED_CLASSES:
-        return Reading(
-            TaskKind.REGRESSION,
-            f"whole numbers of {kinds} values, more than {MOST_NUMBERED_CLASSES}; "
-            "--task single_label makes them classes",
+    def _held(self, cell: Any) -> tuple[str, ...]:
+        """The labels that a cell of 0 and 1 holds, sorted."""
+        values = items(cell)
+        if isinstance(values, dict):
+            pairs = [(str(name), value, False) for name, value in values.items()]
+        elif values is None:
+            raise CellError(f"the label {_shown(cell)} is not a list, as in other rows")
+        elif len(values) != len(self.positions):
+            raise CellError(f"{len(values)} numbers instead of {len(self.positions)}: {_shown(cell)}")
+        else:
+            ticked = self.ticked or (False,) * len(values)
+            pairs = list(zip(self.positions, values, ticked, strict=True))
+        if all(is_missing(value) for _, value, _ in pairs) and not all(blank for _, _, blank in pairs):
+            raise CellError("no label")
+        return tuple(
+            sorted(name for name, value, blank in pairs if not (blank and is_missing(value)) and self._has(name, value))
         )
-    if present and len(values) == len(present):
-        return Reading(TaskKind.SINGLE_LABEL, f"whole numbers of {kinds} values")
-    return Reading(TaskKind.SINGLE_LABEL, "text labels")
+
+    def _has(self, name: str, value: Any) -> bool:
+        if self.threshold is not None:
+            return _reaches(value, self.threshold, name)
+        said = truth(value, name)
+        if said is None:
+            what = f"{_shown(value)} for label {name!r} is neither 0 nor 1"
+            if is_missing(value):
+                raise CellError(f"nothing for label {name!r}", "write 0 or 1")
+            if number(value) is not None and number(value) != -1:
+                raise CellError(what, "say from which share on a row has the label: --label-threshold 0.5")
+            raise CellError(what, "write 0 or 1")
+        return said
+
+    def _only_label(self, cell: Any, names: Sequence[str]) -> str:
+        if self.separator is not None and isinstance(cell, str):
+            cell = pieces(cell, self.separator)
+        elif self.written and isinstance(cell, str):
+            cell = self._written(cell)
+        if is_list(cell):
+            if len(cell) != 1:
+                raise CellError(f"{len(cell)} labels instead of one: {_shown(list(cell))}")
+            cell = cell[0]
+        return self.label(cell, names)
+
+    def _label_set(self, cell: Any, names: Sequence[str]) -> tuple[str, ...]:
+        """Labels sorted, each once. An empty list is a row with no labels."""
+        if self.lists and not is_list(cell) and not isinstance(cell, dict):
+            raise CellError(f"the label {_shown(cell)} is not a list, as in other rows")
+        if isinstance(cell, str):
+            cell = self._written(cell) if self.separator is None else pieces(cell, self.separator)
+            if isinstance(cell, str):
+                cell = pieces(cell, BAR)
+                if not cell:
+                    raise CellError("no label")
+        return tuple(sorted({self.label(each, names) for each in (cell if is_list(cell) else [cell])}))
+
+    def _written(self, text: str) -> Any:
+        """The list that a text writes down, or the text."""
+        value = items(text)
+        if value is None and self.unquoted:
+            value = bare(text)
+        if value is None and self.written and looks_listed(text):
+            raise CellError(f"the label {_shown(text)} is not a list that can be read")
+        return text if value is None else value
+
+    def label(self, cell: Any, names: Sequence[str] = ()) -> str:
+        """One label as text: true and false for booleans, whole numbers without decimals, everything else stripped.
+
+        Raises:
+            CellError: neither a text nor a number.
+        """
+        if isinstance(cell, bool):
+            return "true" if cell else "false"
+        if isinstance(cell, Decimal | float) and math.isfinite(cell) and cell == int(cell):
+            cell = int(cell)
+        if self.names and isinstance(cell, str) and _DIGITS.fullmatch(cell.strip()):
+            cell = int(cell)
+        if isinstance(cell, int):
+            if not names:
+                return str(cell)
+            if not 0 <= cell < len(names):
+                raise CellError(f"the label {cell} has no name: the data declare {len(names)}")
+            return names[cell]
+        if isinstance(cell, float | Decimal) and math.isfinite(cell):
+            return str(cell)
+        if isinstance(cell, str) and cell.strip():
+            # pandas writes whole numbers as 1.0 once one of their column is missing.
+            whole = None if self.as_written else _WHOLE.fullmatch(cell.strip())
+            return whole[1] if whole else cell.strip()
+        raise CellError(f"the label {_shown(cell)} is not a text or a number")
 
 
 def is_missing(cell: Any) -> bool:
@@ -109,7 +196,9 @@ def is_missing(cell: Any) -> bool:
     [True, True, True, True, False, False]
     """
     return (
-        cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and math.isnan(cell))
+        cell is None
+        or (isinstance(cell, str) and not cell.strip())
+        or (isinstance(cell, float | Decimal) and math.isnan(cell))
     )
 
 
@@ -121,7 +210,7 @@ def number(cell: Any) -> float | None:
     """
     if isinstance(cell, bool):
         return None
-    if isinstance(cell, int | float):
+    if isinstance(cell, int | float | Decimal):
         return float(cell) if math.isfinite(cell) else None
     if not isinstance(cell, str):
         return None
@@ -134,6 +223,33 @@ def number(cell: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def truth(cell: Any, name: str = "") -> bool | None:
+    """Whether a cell says yes or no; None where it says neither.
+
+    Args:
+        name: of the label, which says yes as well: `toxic` in a column toxic.
+
+    >>> [truth(cell) for cell in (1, 0.0, True, "Yes", "n", 0.67, "maybe")]
+    [True, False, True, True, False, None, None]
+    """
+    if isinstance(cell, bool):
+        return cell
+    if isinstance(cell, int | float | Decimal):
+        return bool(cell) if cell in (0, 1) else None
+    word = cell.strip().casefold() if isinstance(cell, str) else ""
+    if word in TICKS or (word and word == name.strip().casefold()):
+        return True
+    return False if word in NO else None
+
+
+def _reaches(cell: Any, threshold: float, name: str | None) -> bool:
+    value = float(cell) if isinstance(cell, bool) else number(cell)
+    if value is None:
+        of = f" for label {name!r}" if name else ""
+        raise CellError(f"{_shown(cell)}{of} is not a finite number", "write a share or score")
+    return value >= threshold
+
+
 def _value(cell: Any) -> float:
     value = number(cell)
     if value is None:
@@ -142,71 +258,6 @@ def _value(cell: Any) -> float:
             "write it as a number, or read the targets as classes with --task single_label",
         )
     return value
-
-
-def _label(cell: Any, names: Sequence[str]) -> str:
-    """One label as text: true and false for booleans, whole numbers without decimals, everything else stripped."""
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if isinstance(cell, int):
-        if not names:
-            return str(cell)
-        if not 0 <= cell < len(names):
-            raise CellError(f"the label {cell} has no name: the data declare {len(names)}")
-        return names[cell]
-    if isinstance(cell, float) and math.isfinite(cell):
-        return str(int(cell)) if cell.is_integer() else str(cell)
-    if isinstance(cell, str) and cell.strip():
-        # pandas writes whole numbers as 1.0 once one of their column is missing.
-        whole = _WHOLE.fullmatch(cell.strip())
-        return whole[1] if whole else cell.strip()
-    raise CellError(f"the label {_shown(cell)} is not a text or a number")
-
-
-def _only_label(cell: Any, names: Sequence[str]) -> str:
-    if _is_list(cell):
-        if len(cell) != 1:
-            raise CellError(f"{len(cell)} labels instead of one: {_shown(list(cell))}")
-        cell = cell[0]
-    return _label(cell, names)
-
-
-def _label_set(cell: Any, names: Sequence[str], *, lists: bool) -> tuple[str, ...]:
-    """Labels sorted, each once. An empty list is a row with no labels."""
-    if lists and not _is_list(cell):
-        raise CellError(f"the label {_shown(cell)} is not a list, as in other rows")
-    if isinstance(cell, str):
-        listed = _listed(cell)
-        cell = listed if listed is not None else [piece for piece in cell.split("|") if piece.strip()]
-        if listed is None and not cell:
-            raise CellError("no label")
-    return tuple(sorted({_label(each, names) for each in (cell if _is_list(cell) else [cell])}))
-
-
-def _is_list(cell: Any) -> bool:
-    return isinstance(cell, list | tuple) or type(cell).__name__ == "ndarray"
-
-
-def _listed(text: str) -> list[Any] | None:
-    """The list that a cell holds in JSON, such as '["joy", "fear"]'."""
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, list) else None
-
-
-def _separated(texts: Sequence[str]) -> bool:
-    """Whether `|` separates labels: enough cells have it, or its pieces all occur on their own too."""
-    joint = [text for text in texts if "|" in text.strip().strip("|")]
-    if not joint:
-        return False
-    if len(joint) >= _SEPARATED_SHARE * len(texts):
-        return True
-    alone = {text.strip() for text in texts if "|" not in text}
-    return all(piece.strip() in alone for text in joint for piece in text.split("|"))
 
 
 def _shown(cell: Any) -> str:

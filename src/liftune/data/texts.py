@@ -1,4 +1,4 @@
-"""A cell -> the text that a model reads, or why it is none: one rule for tuning, evaluating and predicting.
+"""A cell, or several -> the text that a model reads, or why it is none: one rule for tuning, evaluating and predicting.
 
 In: a cell of any format.  Out: its text.  Not here: which column it is (columns.py), labels (targets.py).
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from liftune.data.targets import CellError
+from liftune.data.targets import CellError, is_missing
 
 _KINDS = {
     bool: "true or false",
@@ -23,7 +24,7 @@ _KINDS = {
 
 
 def text_of(cell: Any, column: str, *, blank: bool = False) -> str:
-    """A cell as text, unchanged; a number becomes its digits, bytes in UTF-8 their characters.
+    r"""A cell as text, unchanged; a number becomes its digits, bytes in UTF-8 their characters.
 
     Args:
         column: as the message names it.
@@ -56,6 +57,21 @@ def text_of(cell: Any, column: str, *, blank: bool = False) -> str:
         except UnicodeEncodeError as error:  # "\ud83d" alone in JSON: no tokenizer takes it
             raise CellError(f"column {column!r} holds {lone_surrogate(error)}") from None
     return cell
+
+
+def joined_text(cells: Sequence[Any], names: Sequence[str]) -> str:
+    """Several cells as one text: a line for each that holds something, with the name of its column.
+
+    Raises:
+        CellError: none holds anything, or one is no text.
+
+    >>> joined_text(("Late", None, "It came on Friday."), ("subject", "author", "body")).splitlines()
+    ['subject: Late', 'body: It came on Friday.']
+    """
+    lines = [f"{name}: {text_of(cell, name)}" for cell, name in zip(cells, names, strict=True) if not is_missing(cell)]
+    if not lines:
+        raise CellError(f"no text in columns {', '.join(names)}")
+    return "\n".join(lines)
 
 
 def lone_surrogate(error: UnicodeEncodeError) -> str:

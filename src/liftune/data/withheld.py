@@ -33,7 +33,7 @@ def with_labels(
             kept[role] = table
         else:
             notes.append(f"{table.where}: {why}; counted as absent ({table.rows:,} rows)")
-    if _blank(tables[main], columns.label):
+    if _blank(tables[main], columns):
         raise DataError(
             f"no row of {main} has a label in column {columns.label!r}",
             where=tables[main].where,
@@ -45,16 +45,17 @@ def with_labels(
 def _why_absent(table: Table, main: Table, columns: Columns, role: str) -> str | None:
     """Why a part has no labels; None if it has some, or another column that may hold them."""
     names = {name.strip().casefold() for name in table.columns}
-    known = {name.strip().casefold() for name in main.columns} - {columns.label.strip().casefold()}
-    if columns.label.strip().casefold() not in names and not (names - known) & set(LABELS):
+    labels = {name.strip().casefold() for name in columns.labels or (columns.label,)}
+    known = {name.strip().casefold() for name in main.columns} - labels
+    if not labels & names and not (names - known) & set(LABELS):
         return f"no labels (no column {columns.label!r})"
-    label = same_columns(table, columns, role).label
-    return "no labels (all blank or -1)" if _blank(table, label) else None
+    return "no labels (all blank or -1)" if _blank(table, same_columns(table, columns, role)) else None
 
 
-def _blank(table: Table, label: str) -> bool:
+def _blank(table: Table, columns: Columns) -> bool:
     broken = {fault.position for fault in table.faults}
-    cells = [cell for i, cell in enumerate(table.read(label)) if i not in broken]
+    rows = [cell for i, cell in enumerate(columns.label_cells(table)) if i not in broken]
+    cells = [cell for row in rows for cell in row] if columns.labels else rows
     if not cells:
         return False
     return all(is_missing(cell) for cell in cells) or all(

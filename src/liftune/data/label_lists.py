@@ -1,0 +1,134 @@
+"""Lists that a cell holds as text: JSON, Python's repr, numpy's print, a database's array.
+
+In: a text.  Out: its list (or mapping), or None.  Not here: whether a column is one of lists (recognise.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+#: A longer cell is no list of labels, and Python's own reader must not be given it.
+MOST_CHARACTERS = 20_000
+_CLOSING = {"[": "]", "(": ")", "{": "}"}
+#: What Python and numpy write around a list: array([...], dtype=object), frozenset({...}).
+_CALL = re.compile(
+    r"(?:\w+\.)?(?:array|set|frozenset|list|tuple|tensor|Series|Index)\((.*?)(?:,\s*dtype=[^()]*)?\)", re.S
+)
+_SCALAR_CALL = re.compile(r"\b(?:np|numpy)\.\w+\(([^()]*)\)")
+#: numpy prints texts side by side. Python would read them as one text, so that they are looked for first.
+_SIDE_BY_SIDE = re.compile(r"\[\s*((?:'[^']*'|\"[^\"]*\")(?:\s+(?:'[^']*'|\"[^\"]*\"))+)\s*\]", re.S)
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+_NUMBERS = re.compile(
+    r"\[\s*((?:[-+]?[\d.]+(?:[eE][-+]?\d+)?|True|False|nan)(?:\s+(?:[-+]?[\d.]+(?:[eE][-+]?\d+)?|True|False|nan))*)\s*\]"
+)
+_BARE = re.compile(r"[\[{]([^\[\]{}()]*)[\]}]", re.S)
+
+
+def listed(text: str) -> list[Any] | dict[Any, Any] | None:
+    """The list of labels that a text writes down, or the mapping of labels; None for any other text.
+
+    >>> listed("['joy', 'fear']"), listed("('a',)"), listed("[0 1 0]"), listed("['a' 'b']"), listed("[misc]")
+    (['joy', 'fear'], ['a'], [0, 1, 0], ['a', 'b'], None)
+    """
+    text = text.strip()
+    if len(text) > MOST_CHARACTERS or not text.endswith(("]", ")", "}")):
+        return None
+    called = _CALL.fullmatch(text)
+    if called:
+        text = called[1].strip()
+        if not text:
+            return []
+    if not text or _CLOSING.get(text[0]) != text[-1]:
+        return None
+    for read in (_numpy, _json, _literal):
+        value = read(text)
+        if value is not None:
+            return value
+    return None
+
+
+def bare(text: str) -> list[str] | None:
+    """The pieces of `[joy, fear]` or `{joy,fear}`, where nothing is quoted.
+
+    >>> bare("{joy,fear}"), bare("[joy]"), bare("joy")
+    (['joy', 'fear'], ['joy'], None)
+    """
+    text = text.strip()
+    match = _BARE.fullmatch(text) if len(text) <= MOST_CHARACTERS else None
+    if match is None:
+        return None
+    pieces = [piece.strip().strip("'\"") for piece in match[1].split(",")]
+    return [piece for piece in pieces if piece]
+
+
+def looks_listed(text: str) -> bool:
+    """Whether a text stands between the brackets of a list."""
+    text = text.strip()
+    return len(text) > 1 and _CLOSING.get(text[0]) == text[-1]
+
+
+def _numpy(text: str) -> list[Any] | None:
+    match = _SIDE_BY_SIDE.fullmatch(text)
+    if match:
+        return [one or other for one, other in _QUOTED.findall(match[1])]
+    match = _NUMBERS.fullmatch(text)
+    try:
+        return [_scalar(word) for word in match[1].split()] if match else None
+    except ValueError:  # 1.2.3
+        return None
+
+
+def _scalar(word: str) -> Any:
+    if word in ("True", "False"):
+        return word == "True"
+    return int(word) if re.fullmatch(r"[-+]?\d+", word) else float(word)
+
+
+def _json(text: str) -> list[Any] | dict[Any, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list | dict) else None
+
+
+def _literal(text: str) -> list[Any] | dict[Any, Any] | None:
+    """Python's own literals and nothing else: no name is looked up, and nothing is called."""
+    try:
+        value = ast.literal_eval(_SCALAR_CALL.sub(r"\1", text))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    if isinstance(value, set):
+        return sorted(value, key=str)
+    if isinstance(value, tuple):
+        return list(value)
+    return value if isinstance(value, list | dict) else None
+
+
+def items(cell: Any) -> list[Any] | dict[Any, Any] | None:
+    """The list or mapping that a cell is, or holds as text."""
+    if isinstance(cell, str):
+        return listed(cell)
+    if isinstance(cell, dict):
+        return cell
+    if type(cell).__name__ == "ndarray":
+        return list(cell.tolist())
+    return list(cell) if is_list(cell) else None
+
+
+def is_list(cell: Any) -> bool:
+    """Whether a cell is a list, a tuple or an array."""
+    return isinstance(cell, list | tuple) or type(cell).__name__ == "ndarray"
+
+
+def pieces(text: str, separator: str) -> Sequence[str]:
+    """What stands between separators, blanks stripped, nothing left empty.
+
+    >>> pieces(" joy; fear;", ";")
+    ['joy', 'fear']
+    """
+    return [piece.strip() for piece in text.split(separator) if piece.strip()]

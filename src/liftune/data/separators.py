@@ -1,0 +1,111 @@
+"""What separates labels in a text: a bar by itself, anything else where the user says so.
+
+In: the texts of a label column.  Out: whether they are separated, by what, and what to tell the user.
+Not here: lists in brackets (label_lists.py), what is made of it (recognise.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from liftune.data.label_lists import pieces
+from liftune.data.targets import BAR, Reading
+from liftune.errors import DataError
+from liftune.tasks import TaskKind
+
+#: Share of cells with a `|` from which on it separates labels.
+_SEPARATED_SHARE = 0.05
+NUMBER_LIST = re.compile(r"\d+(\s*,\s*\d+)+")
+_DIGITS = re.compile(r"\d+")
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
+#: What may separate labels in a text, the likeliest first. Those after the first three also stand in many names of one
+#: class, and are named only where the pieces are labels themselves.
+_SEPARATORS = (";", ",", BAR, "/", "+", "&", "\n", " ")
+_TELLING = 3
+
+
+def are_separated(texts: Sequence[str]) -> bool:
+    """Whether `|` separates labels: enough cells have it, or its pieces all occur on their own too."""
+    joint = [text for text in texts if BAR in text.strip().strip(BAR)]
+    if not joint:
+        return False
+    if len(joint) >= _SEPARATED_SHARE * len(texts):
+        return True
+    alone = {text.strip() for text in texts if BAR not in text}
+    return all(piece.strip() in alone for text in joint for piece in text.split(BAR))
+
+
+def number_lists(present: Sequence[Any], where: str | None) -> Reading | None:
+    """Whole numbers, some with commas between them: ids, decimals, or either.
+
+    Raises:
+        DataError: either.
+    """
+    texts = [str(cell).strip() for cell in present]
+    joint = [text for text in texts if NUMBER_LIST.fullmatch(text)]
+    if not joint or not all(NUMBER_LIST.fullmatch(text) or _DIGITS.fullmatch(text) for text in texts):
+        return None
+    lists = [[piece.strip() for piece in text.split(",")] for text in joint]
+    thousands = all(_THOUSANDS.fullmatch(text) for text in joint)
+    if any(len(each) > 2 for each in lists) and not thousands:
+        note = (
+            f"labels such as {max(joint, key=len)!r} are read as lists of numbers; "
+            "--task single_label makes each cell one class"
+        )
+        reason = "lists of numbers, separated by commas"
+        return Reading(TaskKind.MULTI_LABEL, reason, separator=",", as_written=True, notes=(note,))
+    if not thousands and _must_be_decimals(lists):
+        return None
+    shown = joint[0]
+    one, other = shown.split(",")[0].strip(), shown.split(",")[-1].strip()
+    as_number = f"the number {shown.replace(',', '' if thousands else '.')}"
+    numbers = "" if thousands or any(" " in text for text in joint) else ", numbers with --task regression"
+    hint = f"take lists with --label-separator ','{numbers}, or classes with --task single_label"
+    raise DataError(f"the label {shown!r} may be {as_number}, or two labels, {one} and {other}", where=where, hint=hint)
+
+
+def _must_be_decimals(lists: Sequence[Sequence[str]]) -> bool:
+    """Whether pairs of numbers are no lists: a list has neither leading zeros nor one number twice, and is sorted."""
+    if any(len(after) > 1 and after[0] == "0" for _, after in lists):
+        return True
+    if any(int(before) >= int(after) for before, after in lists):
+        return True
+    return {after for _, after in lists} <= {"0", "5", "25", "50", "75"}
+
+
+def find_separators(texts: Sequence[str]) -> list[tuple[str, float]]:
+    """Each separator that occurs between pieces of a label, the likeliest first, and the share of its pieces that are
+    labels by themselves or occur in several combinations."""
+    kinds = {text.strip() for text in texts}
+    found = []
+    for separator in _SEPARATORS:
+        joint = {kind: pieces(kind, separator) for kind in kinds if separator in kind}
+        joint = {kind: each for kind, each in joint.items() if len(each) > 1}
+        if separator == " ":
+            joint = {kind: each for kind, each in joint.items() if all(_DIGITS.fullmatch(piece) for piece in each)}
+        if joint:
+            counts = Counter(piece for each in joint.values() for piece in set(each))
+            known = sum(piece in kinds or count > 1 for piece, count in counts.items())
+            found.append((separator, known / len(counts)))
+    return sorted(found, key=lambda each: -each[1])
+
+
+def separator_note(texts: Sequence[str]) -> tuple[str, ...]:
+    """What classes hold that may separate labels, and how to say that it does."""
+    for separator, share in find_separators(texts):
+        if share >= 0.5 or separator in _SEPARATORS[:_TELLING]:
+            holding = Counter(text.strip() for text in texts if len(pieces(text, separator)) > 1)
+            shown, rows = holding.most_common(1)[0][0], sum(holding.values())
+            return (
+                f"{len(holding):,} labels hold {separator!r}, such as {shown!r} ({rows:,} rows): each is read as one "
+                f"class; --label-separator {_typed(separator)} reads a list of labels",
+            )
+    return ()
+
+
+def _typed(separator: str) -> str:
+    """As it is typed in a shell."""
+    return '"$(printf "\\n")"' if separator == "\n" else f'"{separator}"'
