@@ -57,15 +57,22 @@ def ran(model: str, tmp_path_factory: pytest.TempPathFactory) -> TuneRecord:
     return tune(RunSpec.of(data=str(folder), model=model, out=out, group="author", **FAST))
 
 
-def test_every_rung_is_scored_again_without_the_rows_that_leaked_or_are_torn(ran: TuneRecord) -> None:
+def test_the_verdict_stands_on_the_rows_that_do_not_leak_and_every_rung_is_scored_on_them(ran: TuneRecord) -> None:
+    """Near duplicates and contradictory rows are no leaks."""
     audit = ran.audit
-    assert audit.unclean == {"test:40", "test:41", "test:42", "test:43", "test:44"}
+    assert audit.unclean == {"test:40", "test:42"}
+    for each in ran.comparisons:
+        assert each.rows == 43
+        assert each.all_rows is not None
+        assert each.all_rows.rows == 45
+        assert each.without_near is not None
+        assert each.without_near.rows == 42
     assert (audit.leaked_test_rows, audit.near_leaked_test_rows, audit.shared_groups) == (1, 1, 1)
     for contender in ran.contenders:
         assert contender.clean is not None
         assert contender.clean["accuracy"].value is not None
     said = next(section for section in sections(ran) if section.title == "Clean test rows")
-    assert said.sentences[0].startswith("40 test examples")
+    assert said.sentences[0].startswith("43 of 45 test examples")
     assert len(said.tables[0].rows) == len(ran.contenders)
 
 
@@ -111,3 +118,14 @@ def test_the_record_and_older_ones_are_read_back(ran: TuneRecord) -> None:
     old = {"leaked_test_rows": 2, "leaked_ids": ["test:0", "test:1"]}
     assert Audit.model_validate(old).unclean == {"test:0", "test:1"}
     assert audit_sentences(Audit.model_validate(old)) == ("2 test examples whose text is also in train",)
+
+
+def test_two_runs_are_compared_on_the_rows_that_are_clean_for_both(ran: TuneRecord) -> None:
+    found = compare_runs(ran.run, ran.run)
+    (comparison,) = found.comparisons
+    assert (comparison.rows, comparison.gain) == (43, 0.0)
+    assert comparison.all_rows is not None
+    assert all(each.clean and each.clean["accuracy"].value is not None for each in found.contenders)
+    said = " ".join(sentence for section in sections(found) for sentence in section.sentences)
+    assert "of the 43 that do not leak" in said
+    assert "On all 45 test examples, of which 2 leak" in said

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from liftune.data.clusters import same_text
 from liftune.data.coverage import coverage
 from liftune.data.splits import Split
 from liftune.records.data import Audit, Resemblance
@@ -35,16 +36,19 @@ def audit(
     near_duplicates: float = 0.0,
     group: str | None = None,
 ) -> Audit:
-    """The audit of the rows that a run uses. Texts must be equal, pairs as pairs; then near duplicates are looked for.
+    """The audit of the rows that a run uses: equal texts (see `same_text`), pairs as pairs; then near duplicates.
 
     Args:
         validation_from_train: validation was split off from train, so that a test row in it leaks as one in train does.
         near_duplicates: least similarity of a near duplicate (see near_duplicates.py); 0 looks for none.
         group: the column that the rows' groups are from.
     """
-    seen = set(train.rows)
-    known = seen | set(validation.rows) if validation_from_train else seen
-    leaked = tuple(id_ for id_, row in zip(test.ids, test.rows, strict=True) if row in known)
+    of_train, of_validation, of_test = ([same_text(row) for row in each.rows] for each in (train, validation, test))
+    seen, chosen_by = set(of_train), set(of_validation)
+    known = seen | chosen_by if validation_from_train else seen
+    leaked = tuple(id_ for id_, row in zip(test.ids, of_test, strict=True) if row in known)
+    chosen_by -= known
+    by_validation = tuple(id_ for id_, row in zip(test.ids, of_test, strict=True) if row in chosen_by)
     test_conflicts = conflicting(test)
     more: dict[str, Any] = {"near_duplicates": near_duplicates}
     if near_duplicates:
@@ -53,15 +57,16 @@ def audit(
         more |= _groups(train, validation, test, group, validation_from_train=validation_from_train)
     return Audit(
         leaked_test_rows=len(leaked),
-        leaked_validation_rows=sum(row in seen for row in validation.rows),
+        leaked_validation_rows=sum(row in seen for row in of_validation),
         duplicate_train_rows=len(train) - len(seen),
-        duplicate_test_rows=len(test) - len(set(test.rows)),
+        duplicate_test_rows=len(test) - len(set(of_test)),
         conflicting_rows=sum(conflicting(train)),
         conflicting_test_rows=sum(test_conflicts),
         conflicting_test_ids=tuple(id_ for id_, each in zip(test.ids, test_conflicts, strict=True) if each),
         skipped_rows=skipped_rows,
         unseen_labels=_unseen(train, validation, test),
         leaked_ids=leaked,
+        validation_leaked_ids=by_validation,
         notes=tuple(notes),
         coverage=coverage(train, validation, test),
         **more,
@@ -89,10 +94,11 @@ def _labels(target: Target) -> tuple[str, ...]:
 
 def conflicting(split: Split) -> list[bool]:
     """(N,) whether a row's text occurs with another target."""
+    texts = [same_text(row) for row in split.rows]
     targets: dict[Row, set[Target]] = defaultdict(set)
-    for row, target in zip(split.rows, split.targets, strict=True):
+    for row, target in zip(texts, split.targets, strict=True):
         targets[row].add(target)
-    return [len(targets[row]) > 1 for row in split.rows]
+    return [len(targets[row]) > 1 for row in texts]
 
 
 def _unseen(train: Split, validation: Split, test: Split) -> dict[str, int]:
@@ -121,11 +127,11 @@ def _near(
     keys = near.keys.tolist()
     of_train, of_validation, of_test = keys[: ends[0]], keys[ends[0] : ends[1]], keys[ends[1] :]
     sources = dict(zip(of_train, train.ids, strict=True))
-    exact = set(train.rows)
+    exact = {same_text(row) for row in train.rows}
     wider, known = sources, exact
     if validation_from_train:
         wider = dict(zip(of_validation, validation.ids, strict=True)) | sources
-        known = exact | set(validation.rows)
+        known = exact | {same_text(row) for row in validation.rows}
     leaks = _resembling(near, test, of_test, wider, known)
     return {
         "near_leaked_test_rows": len(leaks),
@@ -144,7 +150,7 @@ def _resembling(
     """Rows of a part that resemble a source row and equal none, each with the most similar source row."""
     resemblances = []
     for id_, row, key in zip(split.ids, split.rows, keys, strict=True):
-        if row not in exact:
+        if same_text(row) not in exact:
             partner = next((each for each in near.around(key) if each[0] in sources), None)
             if partner:
                 resemblances.append(Resemblance(row=id_, other=sources[partner[0]], similarity=round(partner[1], 4)))
@@ -156,7 +162,7 @@ def near_repeats(near: Near, rows: Sequence[Row], keys: Sequence[int]) -> list[b
     texts: set[Row] = set()
     seen: set[int] = set()
     repeats = []
-    for row, key in zip(rows, keys, strict=True):
+    for row, key in zip(map(same_text, rows), keys, strict=True):
         repeats.append(row not in texts and any(each in seen for each, _ in near.around(key)))
         texts.add(row)
         seen.add(key)

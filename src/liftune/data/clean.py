@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from liftune.data.audit import conflicting
+from liftune.data.clusters import same_text
 from liftune.data.columns import Columns
 from liftune.data.examples import Examples
 from liftune.data.near_duplicates import find_near
@@ -124,14 +125,14 @@ def _reasons(
     """Why each row is dropped, or "", and the row that it repeats or resembles."""
     split = splits[role]
     guards = {
-        row: (other, id_)
+        same_text(row): (other, id_)
         for other in reversed(_GUARDS.get(role, ()))
         if other in splits
         for id_, row in zip(splits[other].ids, splits[other].rows, strict=True)
     }
     conflicts = conflicting(split)
     kept: dict[Row, str] = {}
-    for i, (id_, row) in enumerate(zip(split.ids, split.rows, strict=True)):
+    for i, (id_, row) in enumerate(zip(split.ids, map(same_text, split.rows), strict=True)):
         if row in guards:
             other, like = guards[row]
             yield f"also in {other}", like

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Splits
+from liftune.evaluation.clean_rows import Leaks, on_clean_rows
 from liftune.evaluation.compare import compare
 from liftune.evaluation.compare_seeds import compare_seeds
 from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
@@ -148,6 +149,7 @@ class Ladder:
                     seconds=took,
                     calibration=each.calibration,
                     decisions=each.decisions,
+                    clean=self._clean([evaluation]),
                 )
                 for each, evaluation, took in zip(attempts, evaluations, seconds, strict=True)
             )
@@ -174,9 +176,16 @@ class Ladder:
         return max(others, key=self._ranked)
 
     def verdicts(self) -> tuple[Comparison, ...]:
-        """tuned against base, and against the strongest other contender."""
+        """tuned against base, and against the strongest other contender, on rows that do not leak."""
         tuned = self.results["tuned"].evaluation
-        return tuple(compare(self.results[name].evaluation, tuned, self._metric) for name in ("base", self.strongest()))
+        return tuple(
+            on_clean_rows(
+                [self.results[name].evaluation, tuned],
+                self._leaks,
+                lambda each: compare(each[0], each[1], self._metric),
+            )
+            for name in ("base", self.strongest())
+        )
 
     def recommended(self, verdicts: Sequence[Comparison]) -> str:
         """The contender to use: tuned, or one that it was compared with.
@@ -200,16 +209,24 @@ class Ladder:
         if len(tuned) < 2:
             return ()
         return tuple(
-            compare_seeds(self.results[name].evaluation, tuned, self._metric) for name in ("base", self.strongest())
+            on_clean_rows(
+                [self.results[name].evaluation, *tuned],
+                self._leaks,
+                lambda each: compare_seeds(each[0], each[1:], self._metric),
+            )
+            for name in ("base", self.strongest())
         )
 
+    @property
+    def _leaks(self) -> Leaks:
+        return Leaks.of(self._splits.audit)
+
     def _clean(self, evaluations: Sequence[Evaluation]) -> dict[str, Interval] | None:
-        """Scores without test rows that leaked from train, exactly or nearly, and those of contradictory targets."""
-        unclean = self._splits.audit.unclean
-        keep = np.array([row not in unclean for row in evaluations[0].ids])
-        if keep.all() or not keep.any():
+        """Scores without test rows that leak, exactly or by group."""
+        keep = self._leaks.clean(evaluations[0])
+        if len(keep) in (0, len(evaluations[0])):
             return None
-        return scores([each.take(np.flatnonzero(keep)) for each in evaluations])
+        return scores([each.take(keep) for each in evaluations])
 
     def _scores(self, logits: ContenderLogits) -> dict[str, float | None]:
         """Every metric on validation."""

@@ -44,6 +44,17 @@ class Interval(Record):
     note: str | None = None
 
 
+class Outcome(Record):
+    """A comparison's figures on other rows than its own."""
+
+    rows: int
+    gain: float | None
+    low: float | None
+    high: float | None
+    p_value: float
+    verdict: Verdict
+
+
 class Comparison(Record):
     """b against a on the same rows."""
 
@@ -74,6 +85,14 @@ class Comparison(Record):
     """How many there are; null for rows."""
     units_needed: int | None = None
     """As `rows_needed`, in texts or groups."""
+    rows: int | None = None
+    """The test rows that it stands on, those that do not leak exactly or by group; null for all."""
+    all_rows: Outcome | None = None
+    """On all test rows; null where none was left out."""
+    without_near: Outcome | None = None
+    """Without near duplicates of train rows as well; null where there are none."""
+    undecided_because: str | None = None
+    """Why there is no verdict, whatever the p-value: too few clean rows, or it depends on near duplicates."""
 
 
 class RowCounts(Record):

@@ -85,12 +85,14 @@ class Audit(Record):
     """Test rows of those groups."""
     coverage: Coverage | None = None
     """Null where it was not worked out."""
+    validation_leaked_ids: tuple[str, ...] = ()
+    """Other test rows whose text is also in a validation part that was given: it chose the model by them."""
 
     @property
     def unclean(self) -> set[str]:
-        """Ids of test rows that a clean score leaves out: leaked, exactly or nearly or by group, or with conflicting
-        targets."""
-        return {*self.leaked_ids, *self.near_leaked_ids, *self.conflicting_test_ids, *self.group_leaked_ids}
+        """Ids of test rows that a verdict leaves out: their text is also in train or validation, or their group is in
+        train. Near duplicates and rows with conflicting targets are not among them."""
+        return {*self.leaked_ids, *self.validation_leaked_ids, *self.group_leaked_ids}
 
 
 class LabelError(Record):

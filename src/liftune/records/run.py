@@ -23,6 +23,7 @@ class SeedResult(Record):
     seconds: Seconds
     calibration: Calibration | None = None
     decisions: Decisions | None = None
+    clean: dict[str, Interval] | None = None
 
 
 class Contender(Record):
@@ -34,7 +35,7 @@ class Contender(Record):
     seconds: Seconds
     metrics: dict[str, Interval]
     clean: dict[str, Interval] | None = None
-    """The same on the test rows that are not in train too; null where none leaked."""
+    """The same on the test rows that do not leak, exactly or by group; null where none does, or all do."""
     validation: dict[str, float | None] = Field(default_factory=dict)
     seeds: tuple[SeedResult, ...] | None = None
     calibration: Calibration | None = None

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from liftune.evaluation.clean_rows import Leaks, on_clean_rows
 from liftune.evaluation.compare import compare
-from liftune.records.run import ComparisonRecord
+from liftune.evaluation.evaluate import Evaluation, scores
+from liftune.records.run import ComparisonRecord, Contender, SeedResult
 from liftune.run_folder import RunFolder
 
 
@@ -26,10 +28,12 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> ComparisonReco
     if names[0] == names[1]:
         names = [a, b]
     first, second = (folder.evaluation("tuned", name=name) for name, folder in zip(names, folders, strict=True))
-    comparison = compare(first, second, metric or records[0].metric)
+    measure = metric or records[0].metric
+    leaks = Leaks.of(*(record.audit for record in records))
+    comparison = on_clean_rows([first, second], leaks, lambda each: compare(each[0], each[1], measure))
     contenders = tuple(
-        next(each for each in record.contenders if each.name == "tuned").model_copy(update={"name": name})
-        for name, record in zip(names, records, strict=True)
+        _scored_on(each, next(one for one in record.contenders if one.name == "tuned"), leaks)
+        for each, record in zip((first, second), records, strict=True)
     )
     last = records[1]
     return ComparisonRecord(
@@ -58,3 +62,15 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> ComparisonReco
         started=last.started,
         seconds=last.seconds,
     )
+
+
+def _scored_on(evaluation: Evaluation, contender: Contender, leaks: Leaks) -> Contender:
+    """The contender by its new name, with the scores of the model and rows that are compared."""
+    rows = leaks.clean(evaluation)
+    clean = scores([evaluation.take(rows)]) if 0 < len(rows) < len(evaluation) else None
+    return contender.model_copy(update={"name": evaluation.name, "clean": clean, "seeds": _with_no_clean(contender)})
+
+
+def _with_no_clean(contender: Contender) -> tuple[SeedResult, ...] | None:
+    """Its seeds, without scores on the rows that were clean in its own run."""
+    return contender.seeds and tuple(each.model_copy(update={"clean": None}) for each in contender.seeds)

@@ -57,8 +57,9 @@ def _detectable(record: TuneRecord) -> tuple[str, ...]:
         return ()
     least = gain(last.metric, last.smallest_detectable_gain, signed=False)
     of = "" if last.units is None else f" of {last.units:,} {several(last.unit)}"
+    rows = last.rows or record.rows.test
     return (
-        f"With {record.rows.test:,} test examples{of} on which {last.b} and {last.a} differ as they do here, a real "
+        f"With {rows:,} test examples{of} on which {last.b} and {last.a} differ as they do here, a real "
         f"gain of {least} would be detected 80% of the time (smaller gains less often).",
     )
 

@@ -7,7 +7,7 @@ Not here: the verdict for readers without statistics (headline.py), the tests th
 from __future__ import annotations
 
 from liftune.formatting import gain, p_value
-from liftune.records.base import Comparison, Unit
+from liftune.records.base import Comparison, Outcome, Unit
 from liftune.records.run import TuneRecord, VerdictRecord
 from liftune.report.base import is_random
 
@@ -47,7 +47,12 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
         "worse": f"{ours} is worse than {other}:",
         "undecided": f"{ours} against {other}: undecided,",
     }[comparison.verdict]
+    if comparison.undecided_because:
+        decided = f"{decided[:-1]}: {comparison.undecided_because};"
     text = f"{decided} {difference}, {p_value(comparison.p_value)} ({comparison.test})."
+    if comparison.gain is None and comparison.rows == 0:
+        text = f"{decided[:-1]}."
+    text += _other_rows(comparison)
     needed = comparison.rows_needed or comparison.units_needed
     if needed:
         rows = f"{needed:,} {several(comparison.unit)}"
@@ -57,6 +62,24 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
     if guesses(comparison, record):
         text += " The base model's head is random, so its score is just guessing."
     return text
+
+
+def _other_rows(comparison: Comparison) -> str:
+    """The figures on all test examples, and without near duplicates of train examples, where these are others."""
+    text = ""
+    if (every := comparison.all_rows) is not None:
+        text += f" On all {every.rows:,} test examples, of which {every.rows - (comparison.rows or 0):,} leak:"
+        text += f" {_figures(every, comparison.metric)}."
+    if (without := comparison.without_near) is not None:
+        text += f" Without near duplicates of train, on {without.rows:,}: {_figures(without, comparison.metric)}."
+    return text
+
+
+def _figures(outcome: Outcome, metric: str) -> str:
+    if outcome.gain is None:
+        return outcome.verdict
+    shown = gain(metric, outcome.gain, outcome.low, outcome.high)
+    return f"{shown}, {p_value(outcome.p_value)}, {outcome.verdict}"
 
 
 def _strongest(record: VerdictRecord) -> str | None:

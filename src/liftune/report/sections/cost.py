@@ -27,7 +27,7 @@ def detectable(record: TuneRecord) -> Section | None:
         undecided = f"{needed:,}{of}" if needed else "-"
         wanted = undecided if each.verdict == "undecided" else "decided"
         shown = gain(each.metric, each.smallest_detectable_gain)
-        rows.append((f"{each.b} over {each.a}", f"{each.units or record.rows.test:,}{of}", shown, wanted))
+        rows.append((f"{each.b} over {each.a}", f"{each.units or each.rows or record.rows.test:,}{of}", shown, wanted))
     headings = ("gain", "test examples", "smallest detectable", "examples needed")
     said = (
         "Smallest detectable: the smallest true gain that this many test examples detect with 80% power at 0.05; a "

@@ -46,6 +46,7 @@ def audit_sentences(audit: Audit) -> tuple[str, ...]:
     """What the audit found, one sentence each, or that it found nothing."""
     counts = (
         ("test examples whose text is also in train", audit.leaked_test_rows),
+        ("other test examples whose text is also in validation", len(audit.validation_leaked_ids)),
         ("validation examples whose text is also in train", audit.leaked_validation_rows),
         ("train examples that repeat another's text", audit.duplicate_train_rows),
         ("train examples whose text has more than one target", audit.conflicting_rows),

@@ -75,6 +75,8 @@ def _scores(decisive: list[Comparison], record: VerdictRecord) -> str:
     if first.seeds:
         lead = f"Averaged over {first.seeds} seeds, {lead[0].lower()}{lead[1:]}"
     metric = first.metric
+    if first.rows == 0:
+        return f"{lead}: the text or group of every test example is also in train or validation."
     if any(each.gain is None for each in decisive):
         return f"{lead}: {metric} is undefined for at least one of the models on these test examples."
     ours, _ = _values(first, record)
@@ -83,6 +85,8 @@ def _scores(decisive: list[Comparison], record: VerdictRecord) -> str:
         others = [others[0].partition(" for ")[0]]
     untuned = ", each predicted by a model that was not tuned on it" if record.folds else ""
     direction = "" if _higher_is_better(metric) else " (lower is better)"
+    if first.rows is not None:
+        untuned += f", of the {first.rows:,} that do not leak"
     return f"{lead}: {_score(metric, ours)}{_whose(first, record)}{untuned}, against {' and '.join(others)}{direction}."
 
 
@@ -137,16 +141,21 @@ def _values(comparison: Comparison, record: VerdictRecord) -> tuple[float, float
     says which.
     """
     sign = 1.0 if _higher_is_better(comparison.metric) else -1.0
-    theirs = _known(comparison.a, comparison.metric, record)
-    ours = _known(comparison.b, comparison.metric, record, mean=comparison.seeds is not None)
+    clean = comparison.rows is not None
+    theirs = _known(comparison.a, comparison.metric, record, clean=clean)
+    ours = _known(comparison.b, comparison.metric, record, clean=clean, mean=comparison.seeds is not None)
     gain = comparison.gain or 0.0
     return min(product(ours, theirs), key=lambda pair: abs(sign * (pair[0] - pair[1]) - gain))
 
 
-def _known(name: str, metric: str, record: VerdictRecord, *, mean: bool = False) -> list[float]:
+def _known(name: str, metric: str, record: VerdictRecord, *, clean: bool, mean: bool = False) -> list[float]:
+    """Its scores on all test rows, or on those that do not leak."""
     contender = next(each for each in record.contenders if each.name == name)
     each_seeds = () if mean else contender.seeds or ()
-    values = [each.metrics[metric].value for each in each_seeds] or [contender.metrics[metric].value]
+    found = [each.clean if clean else each.metrics for each in each_seeds]
+    if not found or None in found:
+        found = [contender.clean if clean else contender.metrics]
+    values = [(each or contender.metrics)[metric].value for each in found]
     return [math.nan if value is None else value for value in values]
 
 
@@ -194,9 +203,11 @@ def _chances(decisive: list[Comparison], record: VerdictRecord) -> list[str]:
 
 
 def _chance(comparison: Comparison, record: VerdictRecord, *, alone: bool) -> str:
+    other = "the base model" if comparison.a == "base" else comparison.a
+    if comparison.undecided_because:
+        return f"No verdict{'' if alone else f' against {other}'}: {comparison.undecided_because}."
     if comparison.gain == 0:
         return "The two scores are equal: there is no difference to test."
-    other = "the base model" if comparison.a == "base" else comparison.a
     pair = "both" if alone else f"the tuned model and {other}"
     again = "test sets like this one"
     if comparison.seeds:

@@ -53,7 +53,7 @@ def ladder(record: RunRecord) -> Section:
 
 @SECTIONS.entry(
     "clean",
-    summary="The ladder again, without test rows that leaked from train or contradict themselves.",
+    summary="The ladder again, without test rows that leak from train or validation.",
     chapter="verdict",
     of=RunRecord,
 )
@@ -64,11 +64,15 @@ def clean(record: RunRecord) -> Section | None:
         return None
     metrics = metric_columns(record, scored[0][1])
     rows = tuple((named(contender), *(interval(scores[metric]) for metric in metrics)) for contender, scores in scored)
-    left = record.rows.test - len(record.audit.unclean)
-    said = (
-        f"{left:,} test examples, without those that leaked or have conflicting targets; the verdict is on all "
-        f"{record.rows.test:,}."
-    )
+    compared = record.comparisons if isinstance(record, VerdictRecord) else ()
+    left, every = next((each.rows for each in compared if each.rows), None), f"{record.rows.test:,}"
+    # Without that number the verdict stands on all rows, as it did before 0.2.
+    said = f"Test examples that neither leak nor have conflicting targets; the verdict is on all {every}."
+    if left is not None:
+        said = (
+            f"{left:,} of {every} test examples, without those whose text is also in train or validation, or whose "
+            "group is in train; the verdict stands on these."
+        )
     table = ReportTable(("contender", *metrics), rows, frozenset(range(1, len(metrics) + 1)))
     return Section("Clean test rows", (said,), (table,))
 

@@ -47,9 +47,7 @@ def caveats(record: TuneRecord) -> tuple[str, ...]:
             "One seed: this result is about these two models on new examples, not about the method. How much another "
             "seed would change it is unknown."
         )
-    leaked = record.audit.leaked_test_rows
-    if leaked:
-        said.append(f"Leaks: the text of {leaked:,} test examples is also in train. Scores without them are below.")
+    said += leaks(record)
     for label, rows in record.audit.unseen_labels.items():
         said.append(f"Label {label!r} is not in train; its {rows:,} test examples count as wrong.")
     covered = (
@@ -58,6 +56,34 @@ def caveats(record: TuneRecord) -> tuple[str, ...]:
     )
     said += [f"{each[:1].upper()}{each[1:]}." for each in covered]
     return tuple(said)
+
+
+def leaks(record: TuneRecord) -> list[str]:
+    """Test rows that leak, and what the verdict makes of them."""
+    audit, left = record.audit, [each.rows for each in record.comparisons if each.rows is not None]
+    said = []
+    if left:
+        where = [
+            f"the {what} of {len(ids):,} test examples is also in {part}"
+            for what, ids, part in (
+                ("text", audit.leaked_ids, "train"),
+                ("text", audit.validation_leaked_ids, "validation"),
+                ("group", audit.group_leaked_ids, "train"),
+            )
+            if ids
+        ]
+        said.append(
+            f"Leaks: {', '.join(where)}. The verdict leaves them out and stands on {left[0]:,} test examples; the "
+            "scores of all contenders on these are below."
+        )
+    elif leaked := audit.leaked_test_rows:  # of a run whose verdict stands on all rows, as it was before 0.2
+        said.append(f"Leaks: the text of {leaked:,} test examples is also in train. Scores without them are below.")
+    if any(each.without_near for each in record.comparisons):
+        said.append(
+            f"Near leaks: {len(audit.near_leaked_ids):,} test examples nearly repeat one of train. They count; a "
+            "verdict that would be another without them is undecided."
+        )
+    return said
 
 
 def _all_scores(record: TuneRecord) -> Dots:
