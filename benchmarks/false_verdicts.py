@@ -125,8 +125,8 @@ def oracle(rows: Rows, base: NDArray[np.bool_], tuned: NDArray[np.bool_]) -> boo
     several = [side for side in (base, tuned) if len(side) > 1]
     of_seeds = sum(_of_seeds(side, rows) if len(several) == 1 else _of_seeds_with_rows(side) for side in several)
     middle = float(gains.mean())
-    freedom = sum(len(side) - 1 for side in (base, tuned))
-    return Spread(middle, middle, of_rows, of_seeds, len(parts), len(tuned), max(freedom, 1)).p_value() <= ALPHA
+    freedom = min((len(side) - 1 for side in several), default=1)
+    return Spread(middle, middle, of_rows, of_seeds, len(parts), len(tuned), freedom).p_value() <= ALPHA
 
 
 def _of_seeds(hits: NDArray[np.bool_], rows: Rows) -> float:

@@ -77,7 +77,8 @@ def test_texts_that_speak_of_trains_and_tests_are_no_split(tmp_path):
     lines = [f"I took train number {i}" if i % 2 else f"we had a long test of it {i}" for i in range(100)]
     text = "source,label\n" + "".join(f"{line},{'ab'[i % 2]}\n" for i, line in enumerate(lines))
     (tmp_path / "x.csv").write_text(text)
-    assert counts(tmp_path / "x.csv", "--text source")["train"] == 80
+    # Texts of one template are near duplicates, whose blocks do not fill the shares exactly.
+    assert counts(tmp_path / "x.csv", "--text source", "--near-duplicates none")["train"] == 80
 
 
 def test_yes_and_no_of_is_test_name_parts(tmp_path):

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Near duplicates are linked to blocks of at most this share of the rows, and of at most so many where that is more.
-#: Links are transitive: a template with one word that differs would else put most of a data set into one part.
-MOST_LINKED_SHARE, MOST_LINKED = 0.05, 10
+#: Links of near duplicates are transitive: a template in which one word differs would put most of a data set into one
+#: block. So blocks that they make hold a twentieth of the rows at most; a tenth up to ten where that is more, and two.
+LARGE_SHARE, SMALL_SHARE, SMALL_MOST = 1 / 20, 1 / 10, 10
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,36 @@ class Blocks:
 
     Args:
         members: positions of each block, blocks by their first row.
-        near: rows that are linked to a row of other text and group, as near duplicates.
+        near: rows that are in a block with near duplicates of another text or group.
         parted: rows of chains of near duplicates so long that they were divided into several blocks.
+        apart: near duplicates in different blocks, for that reason.
     """
 
     members: list[list[int]]
     near: int = 0
     parted: int = 0
+    apart: tuple[tuple[int, int], ...] = ()
+
+    def among(self, positions: Sequence[int]) -> Blocks:
+        """The blocks of some of the rows, which are numbered anew in this order."""
+        place = {position: i for i, position in enumerate(positions)}
+        kept = [[place[i] for i in block if i in place] for block in self.members]
+        return Blocks(sorted((sorted(block) for block in kept if block), key=lambda block: block[0]))
+
+    def notes(self) -> tuple[str, ...]:
+        """What to say of near duplicates that were kept together, and of those that were not."""
+        said = []
+        if self.near:
+            said.append(
+                f"{self.near:,} rows are near duplicates of others: such rows were kept in one part "
+                "(--near-duplicates none cuts between them)"
+            )
+        if self.parted:
+            said.append(
+                f"{self.parted:,} rows form long chains of near duplicates, as texts of one template do: these were "
+                "divided, so that near duplicates may be in different parts"
+            )
+        return tuple(said)
 
 
 def same_text(row: Row) -> Row:
@@ -57,7 +80,7 @@ def connected(rows: Sequence[Row], groups: Sequence[Hashable] | None, *, near: f
     """Rows connected by equal text, by group or as near duplicates, over any number of steps.
 
     Text and group connect without a limit. Near duplicates are then linked, the most similar first; a link that would
-    make a block of more than a twentieth of the rows (ten, where that is more) is left out.
+    make a block of more rows than `most_linked` is left out.
 
     Args:
         near: least similarity of near duplicates; 0 looks for none.
@@ -70,7 +93,7 @@ def connected(rows: Sequence[Row], groups: Sequence[Hashable] | None, *, near: f
     if not near or len(rows) < 2:
         return Blocks(forest.blocks())
     before = [forest.root(i) for i in range(len(rows))]
-    most = max(MOST_LINKED, int(MOST_LINKED_SHARE * len(rows)))
+    most = most_linked(len(rows))
     chains = forest.copy()
     left_out = []
     for a, b in _near_links(rows, near):
@@ -80,7 +103,7 @@ def connected(rows: Sequence[Row], groups: Sequence[Hashable] | None, *, near: f
             if forest.size(a) + forest.size(b) <= most:
                 forest.join(a, b)
             else:
-                left_out.append(a)
+                left_out.append((a, b))
     sizes: dict[int, int] = defaultdict(int)
     for i in range(len(rows)):
         sizes[chains.root(i)] += 1
@@ -88,8 +111,18 @@ def connected(rows: Sequence[Row], groups: Sequence[Hashable] | None, *, near: f
     return Blocks(
         blocks,
         near=sum(len(block) for block in blocks if len({before[i] for i in block}) > 1),
-        parted=sum(sizes[root] for root in {chains.root(a) for a in left_out}),
+        parted=sum(sizes[root] for root in {chains.root(a) for a, _ in left_out}),
+        apart=tuple(left_out),
     )
+
+
+def most_linked(rows: int) -> int:
+    """Rows of the largest block that links of near duplicates may make.
+
+    >>> most_linked(10), most_linked(60), most_linked(150), most_linked(1_000)
+    (2, 6, 10, 50)
+    """
+    return max(int(LARGE_SHARE * rows), min(SMALL_MOST, max(2, int(SMALL_SHARE * rows))))
 
 
 def _near_links(rows: Sequence[Row], near: float) -> Iterator[tuple[int, int]]:
@@ -98,9 +131,11 @@ def _near_links(rows: Sequence[Row], near: float) -> Iterator[tuple[int, int]]:
 
     found = find_near(rows, near)
     first: dict[int, int] = {}
+    last: dict[int, int] = {}
     for position, key in enumerate(found.keys.tolist()):
         if first.setdefault(key, position) != position:
-            yield first[key], position
+            yield last[key], position
+        last[key] = position
     pairs = ((-alike, key, other) for key, links in found.links.items() for other, alike in links if key < other)
     for _, key, other in sorted(pairs):
         yield first[key], first[other]

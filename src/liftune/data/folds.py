@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
-from liftune.data.clusters import connected
+from liftune.data.clusters import Blocks, connected
 from liftune.data.coverage import coverage
 from liftune.data.sampling import seeded_rng, split_off
 from liftune.data.splits import Split, Splits
@@ -57,19 +57,32 @@ def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Fo
         count: K.
         validation_rows: of the validation part that is split off from each.
 
+    Near duplicates, by the audit's similarity, stay in one fold; those of chains too long for it are named as near
+    leaks, and what was kept together is noted.
+
     Raises:
         DataError: there are fewer texts (or groups) than folds, or a fold leaves one class only to train on.
     """
     every = rows.train
-    fold_of = assign_folds(every, count, rows.task, seed, near=rows.audit.near_duplicates or 0.0)
+    blocks = connected(every.rows, every.groups, near=rows.audit.near_duplicates or 0.0)
+    fold_of = _assigned(every, blocks, count, rows.task, seed)
+    apart = sorted({i for pair in blocks.apart if fold_of[pair[0]] != fold_of[pair[1]] for i in pair})
     members = [[i for i, fold in enumerate(fold_of) if fold == number] for number in range(count)]
     parts = []
     for number, tested in enumerate(members):
-        rest = every.take([i for i, fold in enumerate(fold_of) if fold != number])
-        parts.append(_part(rows, rest, every.take(tested), seed, validation_rows, name=f"fold {number + 1}"))
+        others = [i for i, fold in enumerate(fold_of) if fold != number]
+        name, test = f"fold {number + 1}", every.take(tested)
+        parts.append(_part(rows, every.take(others), test, blocks.among(others), seed, validation_rows, name=name))
     validation = functools.reduce(Split.joined, (part.validation for part in parts))
-    final = _part(rows, every, every.take([]), seed, validation_rows, name="the saved adapter")
-    audit = rows.audit.model_copy(update={"coverage": coverage(every, final.validation, every)})
+    final = _part(rows, every, every.take([]), blocks, seed, validation_rows, name="the saved adapter")
+    audit = rows.audit.model_copy(
+        update={
+            "coverage": coverage(every, final.validation, every),
+            "near_leaked_test_rows": len(apart),
+            "near_leaked_ids": tuple(every.ids[i] for i in apart),
+            "notes": (*rows.audit.notes, *blocks.notes()),
+        }
+    )
     return Folds(
         whole=replace(rows, validation=validation, test=every, fingerprint=fingerprint(every), audit=audit),
         parts=tuple(parts),
@@ -78,16 +91,11 @@ def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Fo
     )
 
 
-def _part(rows: Splits, rest: Split, test: Split, seed: int, validation_rows: int, *, name: str) -> Splits:
-    kept, split_rows = split_off(
-        rest,
-        validation_rows,
-        rows.task,
-        seed,
-        name=f"validation of {name}",
-        where=name,
-        near=rows.audit.near_duplicates or 0.0,
-    )
+def _part(
+    rows: Splits, rest: Split, test: Split, blocks: Blocks, seed: int, validation_rows: int, *, name: str
+) -> Splits:
+    part = f"validation of {name}"
+    kept, split_rows = split_off(rest, validation_rows, rows.task, seed, name=part, where=name, blocks=blocks)
     train = rest.take(kept)
     if len(set(train.targets)) < 2:
         raise DataError(
@@ -109,9 +117,16 @@ def assign_folds(split: Split, count: int, task: TaskKind, seed: int, *, near: f
         near: least similarity of near duplicates; 0 links none.
 
     Raises:
-        DataError: there are fewer blocks than folds.
+        DataError: there are fewer texts (or groups) than folds.
     """
-    blocks = connected(split.rows, split.groups, near=near).members
+    return _assigned(split, connected(split.rows, split.groups, near=near), count, task, seed)
+
+
+def _assigned(split: Split, linked: Blocks, count: int, task: TaskKind, seed: int) -> tuple[int, ...]:
+    """The same by given blocks, unless near duplicates leave too few of them."""
+    blocks = linked.members
+    if len(blocks) < count:
+        blocks = connected(split.rows, split.groups).members
     if len(blocks) < count:
         what = "texts" if split.groups is None else "groups of rows"
         raise DataError(
@@ -119,7 +134,7 @@ def assign_folds(split: Split, count: int, task: TaskKind, seed: int, *, near: f
             where="--folds",
             hint="give fewer folds, or more rows",
         )
-    return _fill(blocks, task_of(task).strata(split.targets), count, seed)
+    return _fill(list(blocks), task_of(task).strata(split.targets), count, seed)
 
 
 def folds_for_fitting(
@@ -136,6 +151,9 @@ def folds_for_fitting(
     """
     blocks = connected(split.rows, split.groups, near=near).members
     count = min(most, len(blocks))
+    if near and count < least:
+        blocks = connected(split.rows, split.groups).members
+        count = min(most, len(blocks))
     if count < least:
         return None
     return np.array(_fill(blocks, task_of(task).strata(split.targets), count, seed), dtype=np.int64)

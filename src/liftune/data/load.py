@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from liftune.data.audit import audit, fingerprint, labels_of
+from liftune.data.clusters import Blocks, connected
 from liftune.data.columns import Columns, find_columns, same_columns
 from liftune.data.examples import Examples, read_examples, read_labels
 from liftune.data.readers.table import Table
@@ -197,15 +198,20 @@ def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where
         notes += ("no test part: validation is used as test, and a new validation part was split off from train",)
     # Sizes are shares of all rows, so that one file gives 80%, 10% and 10%.
     share = round(VALIDATION_SHARE * len(train))
+    cut = test is None or validation is None
+    blocks = connected(train.rows, train.groups, near=spec.near_duplicates) if cut else Blocks([])
+    linked = blocks.notes()
     if test is None:
-        kept, taken = split_off(train, max(1, share), task, spec.seed, name="test", where=where)
-        train, test = train.take(kept), train.take(taken)
+        kept, taken = split_off(train, max(1, share), task, spec.seed, name="test", where=where, blocks=blocks)
+        train, test, blocks = train.take(kept), train.take(taken), blocks.among(kept)
         notes += (f"no test part: {len(test)} rows were split off from train, equal texts kept together",)
     validation_from_train = validation is None
     if validation is None:
-        kept, taken = split_off(train, _validation_rows(share, spec), task, spec.seed, name="validation", where=where)
+        size = _validation_rows(share, spec)
+        kept, taken = split_off(train, size, task, spec.seed, name="validation", where=where, blocks=blocks)
         train, validation = train.take(kept), train.take(taken)
         notes += (f"no validation part: {len(validation)} rows were split off from train",)
+    notes += linked
     return _Parts(train, validation, test, validation_from_train, notes, test_was_validation)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 
-from liftune.data.clusters import connected
+from liftune.data.clusters import Blocks, connected
 from liftune.data.splits import Split
 from liftune.errors import DataError
 from liftune.tasks import TaskKind, task_of
@@ -20,27 +21,36 @@ _SEED_TEXT = "\x63arve"
 
 
 def split_off(
-    split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str, near: float = 0.0
+    split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str, blocks: Blocks | None = None
 ) -> tuple[list[int], list[int]]:
     """Positions that stay and positions that are split off, about `size` of these, in the order of the file.
 
-    Rows of equal text (and pair) stay together, so that no text is on both sides, and so do near duplicates; if there
-    are groups, so do the rows of one group: see `connected`. Every class keeps at least one text or group, so that a
-    class of one row stays.
+    Rows of one block stay together, so that no text is on both sides, and no group. Every class keeps at least one
+    block, so that a class of one row stays.
 
     Args:
         name: of the new part, for the seed and for messages.
         where: the file or source, for messages.
-        near: least similarity of near duplicates; 0 links none.
+        blocks: of rows that stay together; None: those of equal text (and pair), or of one group. Where no part can be
+            split off by blocks of near duplicates, they are not heeded.
 
     Raises:
         DataError: too few rows to split off a single one.
     """
+    if blocks is not None:
+        with suppress(DataError):
+            return _split_off(split, blocks.members, size, task, seed, name=name, where=where)
+    members = connected(split.rows, split.groups).members
+    return _split_off(split, members, size, task, seed, name=name, where=where)
+
+
+def _split_off(
+    split: Split, blocks: list[list[int]], size: int, task: TaskKind, seed: int, *, name: str, where: str
+) -> tuple[list[int], list[int]]:
     rng = seeded_rng(seed, f"{_SEED_TEXT} {name}")
-    blocks = connected(split.rows, split.groups, near=near).members
     kinds = task_of(task).strata(split.targets)
     if split.groups is not None:
-        return _split_off_groups(split, blocks, size, kinds, rng, name=name, where=where)
+        return _split_off_groups(split, list(blocks), size, kinds, rng, name=name, where=where)
     sizes = Counter(kinds)
     groups: dict[Hashable, list[list[int]]] = defaultdict(list)
     for members in blocks:
@@ -51,6 +61,9 @@ def split_off(
     taken: list[int] = []
     for kind, quota in _shares(rows, size, rng, most=most).items():
         taken += _drawn(groups[kind], quota, rng)
+    if any(len({kinds[i] for i in block}) > 1 for block in blocks):
+        taken = _balanced(taken, blocks, kinds, _shares(sizes, size, rng), rng)
+    taken = _with_classes_left(taken, blocks, kinds)
     if not taken:
         taken = _smallest([each for each in groups.values() if len(each) > 1])
     if not taken:
@@ -61,6 +74,43 @@ def split_off(
         )
     out = set(taken)
     return [i for i in range(len(split)) if i not in out], sorted(taken)
+
+
+def _balanced(
+    taken: list[int],
+    blocks: Sequence[list[int]],
+    kinds: Sequence[Hashable],
+    wanted: Mapping[Hashable, int],
+    rng: random.Random,
+) -> list[int]:
+    """Nearer to the rows wanted of each class, where blocks of several classes brought others: blocks of one class are
+    put back or added."""
+    out = set(taken)
+    held = Counter(kinds[i] for i in taken)
+    pure = [block for block in blocks if len({kinds[i] for i in block}) == 1]
+    rng.shuffle(pure)
+    for block in pure:
+        kind, rows = kinds[block[0]], len(block)
+        if block[0] in out and held[kind] - rows >= wanted[kind]:
+            out.difference_update(block)
+            held[kind] -= rows
+        elif block[0] not in out and held[kind] + rows <= wanted[kind]:
+            out.update(block)
+            held[kind] += rows
+    return list(out)
+
+
+def _with_classes_left(taken: list[int], blocks: Sequence[list[int]], kinds: Sequence[Hashable]) -> list[int]:
+    """What is taken, less blocks without which a class would have no row left."""
+    out = set(taken)
+    left = Counter(kinds[i] for i in range(len(kinds)) if i not in out)
+    if len(left) == len(set(kinds)):
+        return taken
+    for block in sorted((each for each in blocks if each[0] in out), key=len):
+        if any(not left[kinds[i]] for i in block):
+            out.difference_update(block)
+            left.update(kinds[i] for i in block)
+    return [i for i in taken if i in out]
 
 
 def _split_off_groups(
@@ -168,6 +218,9 @@ def _drawn(groups: Sequence[list[int]], quota: int, rng: random.Random) -> list[
         if len(taken) + len(groups[i]) <= quota:
             taken += groups[i]
             chosen += 1
+    if not taken and quota and len(groups) > 1:  # one that is too large, where the part is nearer its share with it
+        smallest = min(groups, key=len)
+        taken = list(smallest) if len(smallest) < 2 * quota else taken
     return taken
 
 

@@ -61,7 +61,7 @@ class ContenderLogits:
         if not task_of(splits.task).has_thresholds:
             return self
         validation = Evaluation.of("validation", self.validation, splits, splits.validation)
-        folds = folds_for_fitting(splits.validation, splits.task)
+        folds = folds_for_fitting(splits.validation, splits.task, near=splits.audit.near_duplicates or 0.0)
         return replace(self, thresholds=choose_thresholds(validation, METRICS[metric], folds))
 
     @property

@@ -191,7 +191,7 @@ def calibrated(context: RunContext, classifier: Classifier, logits: ContenderLog
     """
     splits = context.splits
     validation = Evaluation.of("validation", logits.validation, splits, splits.validation)
-    folds = folds_for_fitting(splits.validation, splits.task)
+    folds = folds_for_fitting(splits.validation, splits.task, near=splits.audit.near_duplicates or 0.0)
     calibration = calibrate(validation, METRICS[context.metric], folds, vector=classifier.has_output_bias)
     scaling = calibration.scaling
     if calibration.kind != "none":
