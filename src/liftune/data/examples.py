@@ -5,6 +5,8 @@ In: a Table, its Columns, the Reading of its labels.  Out: Examples.  Not here: 
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from liftune.data.spellings import read_as_one
 from liftune.data.splits import Split
 from liftune.data.targets import CellError, Reading, is_missing
 from liftune.data.texts import joined_text, text_of
+from liftune.errors import DataError
 from liftune.records.data import BadRow
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
@@ -41,8 +44,12 @@ def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind |
     Args:
         columns: as the table spells them.
         task: where the spec names none.
+
+    Raises:
+        DataError: the labels are times, or can be read in two ways of which neither is the likelier.
     """
     cells, names = columns.label_cells(table), table.class_names.get(columns.label, ())
+    _refuse_times(cells, table, columns.label)
     reading = recognise(
         cells,
         names,
@@ -56,6 +63,18 @@ def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind |
     each = (one for cell in cells for one in (cell if is_list(cell) else (cell,)))
     twice = () if reading.positions else read_as_one(each, lambda cell: reading.label(cell, names))
     return replace(reading, notes=(*reading.notes, *twice))
+
+
+def _refuse_times(cells: Sequence[Any], table: Table, column: str) -> None:
+    """Not one bad row after the other: a column of times is another column than was meant."""
+    present = [cell for cell in cells if not is_missing(cell)]
+    times = sum(isinstance(cell, datetime.date | datetime.time | datetime.timedelta) for cell in present)
+    if 2 * times > len(present):
+        raise DataError(
+            f"column {column!r} holds times, not labels",
+            where=table.where,
+            hint=f"name another column with --label; there are: {', '.join(table.columns)}",
+        )
 
 
 def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:

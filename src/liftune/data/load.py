@@ -174,15 +174,17 @@ def _said(tables: Mapping[str, Table]) -> tuple[str, ...]:
 
 def _refusal(examples: Mapping[str, Examples]) -> DataError:
     """One error for all rows that cannot be used: it lists the first few; its place is the first one."""
-    bad = [(*each.table.origin(fault.position), fault) for each in examples.values() for fault in each.faults]
-    table, position, fault = bad[0]
+    bad = [(each.table.place(fault.position), fault) for each in examples.values() for fault in each.faults]
+    place, fault = bad[0]
     if len(bad) == 1:
-        what = f"row {position + 1} cannot be used: {fault.reason}"
+        [[table, position]] = [each.table.origin(f.position) for each in examples.values() for f in each.faults]
+        row = f"row {position + 1}" if table.files is None else "the file"
+        what = f"{row} cannot be used: {fault.reason}"
     else:
-        named = [f"{file.where}, row {row + 1}: {each.reason}" for file, row, each in bad[:_NAMED_BAD_ROWS]]
+        named = [f"{where}: {each.reason}" for where, each in bad[:_NAMED_BAD_ROWS]]
         more = [f"and {len(bad) - len(named)} more"] * (len(bad) > len(named))
         what = "\n".join((f"{len(bad)} rows cannot be used", *(f"  {line}" for line in (*named, *more))))
-    return DataError(what, where=table.place(position), hint=f"{fault.hint}, or drop such rows with --skip-bad-rows")
+    return DataError(what, where=place, hint=f"{fault.hint}, or drop such rows with --skip-bad-rows")
 
 
 def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where: str) -> _Parts:

@@ -1,7 +1,7 @@
 """One table whose rows say themselves to which part they belong, in a column such as `split`.
 
 In: a Table, what the spec names.  Out: a Table for each role, and what is said of it.
-Not here: what a name says (split_names.py), parts that are files of their own (split_roles.py).
+Not here: what a name says (readers/part_names.py), parts that are files of their own (split_roles.py).
 """
 
 from __future__ import annotations
@@ -9,20 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
+from liftune.data.readers.part_names import ROLES, roles_of, words
 from liftune.data.readers.table import Table, subset
-from liftune.data.split_names import (
-    BLANK,
-    PLUS,
-    ROLES,
-    UNUSED,
-    either_said,
-    find_split_column,
-    given_role,
-    part_names,
-    pieces,
-    roles_of,
-    words,
-)
+from liftune.data.split_names import BLANK, PLUS, UNUSED, either_said, find_split_column, given_role, part_names, pieces
 from liftune.errors import DataError, choose
 from liftune.spec import DataSpec
 

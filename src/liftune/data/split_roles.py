@@ -1,7 +1,7 @@
 """Which part is train, which validation, which test.
 
 In: a source's Parts, what the spec names.  Out: a Table for each role that the data have, and what else there was.
-Not here: what a name says (split_names.py), splitting off a part that is missing (load.py).
+Not here: what a name says (readers/part_names.py), splitting off a part that is missing (load.py).
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from liftune.data.readers.formats import read_file
 from liftune.data.readers.options import FileOptions
+from liftune.data.readers.part_names import EITHER, ROLES, roles_of
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.table import Parts, Table, joined
 from liftune.data.split_column import divided
-from liftune.data.split_names import EITHER, PLUS, ROLES, UNUSED, either_said, given_role, pieces, roles_of
+from liftune.data.split_names import PLUS, UNUSED, either_said, given_role, pieces
 from liftune.errors import DataError, choose
 from liftune.spec import DataSpec
 

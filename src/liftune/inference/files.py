@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from liftune.data.columns import find_texts
-from liftune.data.readers.formats import open_stream
+from liftune.data.readers.formats import open_stream, path_of, sheet_of
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.streams import Line, Stream, piped
 from liftune.data.targets import CellError
@@ -297,6 +297,6 @@ def _to_pipe(builder: RecordBuilder, rows: InputRows, advance: Advance) -> tuple
 
 def _identity(source: str) -> dict[str, Any]:
     """Which file: its path, its size and when it was last written."""
-    path = Path(source).expanduser()
+    path, sheet = path_of(source), sheet_of(source)
     stat = path.stat()
-    return {"in": str(path.resolve()), "bytes": stat.st_size, "modified": stat.st_mtime_ns}
+    return {"in": f"{path.resolve()}#{sheet}" if sheet else str(path.resolve()), "bytes": stat.st_size, "modified": stat.st_mtime_ns}

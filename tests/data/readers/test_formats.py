@@ -141,7 +141,7 @@ BROKEN = {
     "deep json": ("x.json", b"[" * 100_000, "not JSON that can be read", "x.json"),
     "nothing but a byte order mark": ("x.jsonl", b"\xef\xbb\xbf\n", "no rows", "x.jsonl"),
     "unknown": ("x.md", b"hello", "unknown kind of file '.md'", "x.md"),
-    "workbook": ("x.xlsx", b"PK", "unknown kind of file '.xlsx'", "x.xlsx"),
+    "workbook": ("x.xlsx", b"PK", "this is not a workbook, but text", "x.xlsx"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The file formats that liftune reads, in one table: CSV, TSV, JSON lines, JSON, Parquet, each plain or gzipped.
+"""The file formats that liftune reads, in one table: CSV, TSV, JSON lines, JSON, Parquet, Arrow, workbooks.
 
 In: a path, or bytes and a name.  Out: a Stream, or a Table: the stream collected.
 Not here: how each format is read (delimited.py, json_objects.py, parquet.py), folders and hub sets (sources.py,
@@ -9,20 +9,25 @@ A new format is one entry in FORMATS: `--data`, `--in`, `liftune list sources` a
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
 
+from liftune.data.readers.arrow import open_arrow
 from liftune.data.readers.delimited import open_delimited
+from liftune.data.readers.foreign import not_read
 from liftune.data.readers.json_objects import open_json, open_json_lines
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.parquet import open_parquet
+from liftune.data.readers.sheets import EXTENSIONS as SHEETS
+from liftune.data.readers.sheets import file_and_sheet, open_sheet
 from liftune.data.readers.streams import Stream, reading_faults
 from liftune.data.readers.table import Table
 from liftune.data.readers.text_encoding import RawFile
-from liftune.errors import DataError, choose, nearest
+from liftune.errors import DataError, nearest
 
 
 @dataclass(frozen=True)
@@ -35,26 +40,35 @@ class Format:
     """Extension -> what looks through such a file once and gives its Stream. A trailing .gz is taken off first."""
 
 
+_open_tsv = partial(open_delimited, prefer="\t")
 FORMATS = (
     Format("csv", "Text separated by commas, semicolons or tabs, as Excel also writes it.", {".csv": open_delimited}),
-    Format("tsv", "Tab-separated text, quoted or not.", {".tsv": partial(open_delimited, prefer="\t")}),
+    Format("tsv", "Tab-separated text, quoted or not.", dict.fromkeys((".tsv", ".tab"), _open_tsv)),
     Format(
         "jsonl",
         "One JSON object per line.",
         {".jsonl": open_json_lines, ".ndjson": open_json_lines, ".json": open_json},
     ),
-    Format("parquet", "An Apache Parquet file.", {".parquet": open_parquet}),
+    Format("parquet", "An Apache Parquet file.", dict.fromkeys((".parquet", ".pq", ".parq"), open_parquet)),
+    Format(
+        "arrow",
+        "An Arrow file, Feather, or the IPC stream that `datasets` saves.",
+        dict.fromkeys((".arrow", ".feather", ".ipc"), open_arrow),
+    ),
+    Format("sheet", "A sheet of an Excel or OpenDocument workbook, FILE#SHEET.", dict.fromkeys(SHEETS, open_sheet)),
 )
+#: Bytes of a file of an unknown kind that are looked at, to say what it is.
+_HEAD = 4_096
 OPENERS = {extension: opener for each in FORMATS for extension, opener in each.openers.items()}
 
 
 def extension(name: str) -> str:
     """The extension that says how to read a file, without .gz, in lower case.
 
-    >>> extension("train.JSONL.gz"), extension("notes")
-    ('.jsonl', '')
+    >>> extension("train.JSONL.gz"), extension("notes"), extension("book.xlsx#March")
+    ('.jsonl', '', '.xlsx')
     """
-    return PurePath(name.lower().removesuffix(".gz")).suffix
+    return PurePath(file_and_sheet(name)[0].lower().removesuffix(".gz")).suffix
 
 
 def stem(name: str) -> str:
@@ -79,7 +93,7 @@ def read_bytes(
     Raises:
         DataError: an extension that liftune does not read, or contents that do not fit it.
     """
-    return _opener(filename, where)(RawFile(filename, where, data, options)).collected(name)
+    return _opened(RawFile(filename, where, data, options)).collected(name)
 
 
 def read_file(
@@ -94,11 +108,11 @@ def read_file(
     Raises:
         DataError: missing, unreadable, of an unknown kind, or contents that do not fit its kind.
     """
-    path = Path(path).expanduser()
-    where = str(path) if where is None else where
+    path, filename, named = _path_and_names(path)
+    where = named if where is None else where
     with _opening(path, where):
         data = path.read_bytes()
-    return read_bytes(data, path.name, where, name=name, options=options)
+    return read_bytes(data, filename, where, name=name, options=options)
 
 
 def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN) -> Stream:
@@ -110,19 +124,37 @@ def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN) -> Stream:
     Raises:
         DataError: missing, unreadable, of an unknown kind, or without a row that can be read.
     """
-    path = Path(path).expanduser()
-    where = str(path)
+    path, filename, where = _path_and_names(path)
     with _opening(path, where):
         data = path if path.is_file() else path.read_bytes()  # a named pipe can be read only once
-        return _opener(path.name, where)(RawFile(path.name, where, data, options))
+        return _opened(RawFile(filename, where, data, options))
 
 
-def _opener(filename: str, where: str) -> Callable[[RawFile], Stream]:
-    kind = extension(filename)
-    hint = f"give one of {', '.join(OPENERS)}, plain or with .gz"
-    if kind.startswith(".xls"):
-        hint = "save the sheet as CSV (UTF-8)"
-    return OPENERS[choose(kind or "no extension", OPENERS, "kind of file", where, error=DataError, hint=hint)]
+def path_of(name: str | Path) -> Path:
+    """The path of a file, without the sheet that may be named after it."""
+    return Path(file_and_sheet(str(name))[0]).expanduser()
+
+
+def sheet_of(name: str | Path) -> str | None:
+    """The sheet that is named after a workbook's path."""
+    return file_and_sheet(str(name))[1]
+
+
+def _path_and_names(name: str | Path) -> tuple[Path, str, str]:
+    """A file's path; its name, and what messages call it, both with the sheet."""
+    path, sheet = path_of(name), sheet_of(name)
+    suffix = f"#{sheet}" if sheet else ""
+    return path, path.name + suffix, str(path) + suffix
+
+
+def _opened(file: RawFile) -> Stream:
+    kind = extension(file.filename)
+    if kind in OPENERS:
+        return OPENERS[kind](file)
+    path = file.data if isinstance(file.data, Path) else None
+    with path.open("rb") if path else io.BytesIO(file.data if isinstance(file.data, bytes) else b"") as content:
+        head = content.read(_HEAD)
+    raise not_read(file.filename, file.where, head, OPENERS)
 
 
 @contextmanager

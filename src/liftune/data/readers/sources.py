@@ -1,7 +1,7 @@
 """Where rows come from: one registered function per kind of source.
 
 In: what `--data` names.  Out: Parts, the source's own parts by name, each read when asked for.
-Not here: which part is train (split_roles.py), how a file is read (formats.py).
+Not here: which part is train (split_roles.py), folders (folders.py), how a file is read (formats.py).
 
 To add a kind, register a function that takes the source's name (and FileOptions, where it `reads_files`) and returns
 its Parts; `takes` says which names it accepts. The kind registered last is asked first, so that a third party's
@@ -11,21 +11,22 @@ its Parts; `takes` says which names it accepts. The kind registered last is aske
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from liftune.data.readers.formats import FORMATS, OPENERS, extension, missing, read_bytes, read_file, stem
+from liftune.data.readers.folders import file_parts, find_folder_parts
+from liftune.data.readers.formats import FORMATS, OPENERS, extension, missing, path_of, read_file
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
-from liftune.data.readers.table import NotedParts, Parts, Table, joined
+from liftune.data.readers.part_names import role_of
+from liftune.data.readers.table import Parts
+from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError, choose
 from liftune.registry import Registry
 
 SAMPLE = "sample:"
-_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[^@/:]+)?(@[^@]+)?")
 
 
@@ -94,33 +95,33 @@ def _has_extension(extensions: Collection[str]) -> Callable[[str], bool]:
     return lambda source: extension(source) in extensions and "://" not in source
 
 
+def _book(source: str, options: FileOptions) -> Parts:
+    """A workbook's sheets: parts where one of them is named train, else the one with rows."""
+    from liftune.data.readers.sheets import file_and_sheet, sheets_with_rows
+
+    path = path_of(source)
+    if file_and_sheet(source)[1] is None and path.is_file():
+        names = sheets_with_rows(RawFile(path.name, str(path), path.read_bytes()))
+        if len(names) > 1 and "train" in map(role_of, names):
+            return {name: partial(read_file, f"{source}#{name}", name=name, options=options) for name in names}
+    return _file(source, options)
+
+
 for _format in FORMATS:
-    SOURCES.entry(_format.name, summary=_format.summary, takes=_has_extension(_format.openers), reads_files=True)(_file)
+    _build = _book if _format.name == "sheet" else _file
+    SOURCES.entry(_format.name, summary=_format.summary, takes=_has_extension(_format.openers), reads_files=True)(
+        _build
+    )
 
 
 @SOURCES.entry(
     "folder",
-    summary="Files named train, validation and test, of any of these kinds.",
+    summary="Files or folders named train, validation and test, or a folder of texts for each label.",
     takes=lambda source: Path(source).expanduser().is_dir(),
     reads_files=True,
 )
 def _folder(source: str, options: FileOptions) -> Parts:
-    folder = Path(source).expanduser()
-    try:
-        parts = _parts_in(folder, str(folder), options)
-        if not parts and (folder / "data").is_dir():  # how the hub lays a data set out
-            parts = _parts_in(folder / "data", str(folder / "data"), options)
-    except PermissionError:
-        raise DataError(
-            "the folder cannot be read: permission denied", where=str(folder), hint="check its permissions"
-        ) from None
-    if not parts:
-        raise DataError(
-            "no data files in the folder",
-            where=str(folder),
-            hint=f"put files named train, validation and test there: {', '.join(OPENERS)}, plain or with .gz",
-        )
-    return parts
+    return find_folder_parts(Path(source).expanduser(), options)
 
 
 @SOURCES.entry(
@@ -132,33 +133,4 @@ def _sample(source: str) -> Parts:
     known = sorted(each.name for each in samples.iterdir() if each.is_dir()) if samples.is_dir() else []
     hint = f"choose one of: {', '.join(SAMPLE + each for each in known) or 'none are installed'}"
     choose(name, known, "sample", source, error=DataError, hint=hint)
-    return _parts_in(samples / name, source)
-
-
-def _parts_in(folder: Path | Traversable, where: str, options: FileOptions = NONE_GIVEN) -> Parts:
-    """A folder's data files by stem, shards joined; a single file is called `rows`."""
-    paths_of: dict[str, list[Path | Traversable]] = {}
-    for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if each.is_file() and extension(each.name) in OPENERS and not each.name.startswith("."):
-            paths_of.setdefault(_SHARD.sub("", stem(each.name)), []).append(each)
-    parts: dict[str, Callable[[], Table]] = {}
-    named = {name: ", ".join(path.name for path in paths) for name, paths in paths_of.items()}
-    for name, paths in paths_of.items():
-        if len(paths) > 1 and not all(_SHARD.search(stem(path.name)) for path in paths):
-            parts |= {path.name: partial(_read_all, [path], path.name, where, options) for path in paths}
-        else:
-            parts[name] = partial(_read_all, paths, name, where, options)
-    if len(parts) == 1:
-        read = partial(_read_all, next(iter(paths_of.values())), "rows", where, options)
-        return NotedParts({"rows": read}, files={"rows": next(iter(named.values()))})
-    return NotedParts(parts, files=named)
-
-
-def _read_all(paths: Sequence[Path | Traversable], name: str, where: str, options: FileOptions) -> Table:
-    return joined([_read(path, name, f"{where}/{path.name}", options) for path in paths], name)
-
-
-def _read(path: Path | Traversable, name: str, where: str, options: FileOptions) -> Table:
-    if isinstance(path, Path):
-        return read_file(path, name=name, where=where, options=options)
-    return read_bytes(path.read_bytes(), path.name, where, name=name, options=options)
+    return file_parts(samples / name, source)

@@ -44,6 +44,8 @@ class Table:
     """Whether the format itself tells a text from a number, as JSON and Parquet do, and CSV does not."""
     faults: tuple[Fault, ...] = ()
     """Rows that could not be read; all their cells are None."""
+    files: Sequence[str] | None = None
+    """Each row's file below `where`, where every row is a file of its own."""
     shards: tuple[Table, ...] = ()
     """The files that this part consists of, in order."""
     notes: tuple[str, ...] = ()
@@ -60,6 +62,8 @@ class Table:
     def place(self, position: int) -> str:
         """Where a row is, as messages say it: the row counted from 1, and its line."""
         table, position = self.origin(position)
+        if table.files is not None:
+            return f"{table.where}/{table.files[position]}"
         return place(table.where, position + 1, table.lines[position] if table.lines is not None else None)
 
 
@@ -103,12 +107,19 @@ def joined(tables: Sequence[Table], name: str) -> Table:
     if len(tables) == 1:
         return first
     for table in tables:
-        if table.columns != first.columns:
+        if sorted(table.columns) != sorted(first.columns):
             raise DataError(
                 f"the shards of {name!r} have different columns: "
                 f"{', '.join(first.columns)} and {', '.join(table.columns)}",
                 where=table.where,
                 hint="give every shard the same columns",
+            )
+        differing = [name for name in first.columns if table.class_names.get(name) != first.class_names.get(name)]
+        if differing:
+            raise DataError(
+                f"the shards of {name!r} declare different class names for column {differing[0]!r}",
+                where=table.where,
+                hint="write them again with one list of names, or with names in place of numbers",
             )
     starts = [sum(table.rows for table in tables[:i]) for i in range(len(tables))]
     return Table(
@@ -144,6 +155,7 @@ def subset(table: Table, positions: Sequence[int], name: str) -> Table:
         rows=len(positions),
         read=read,
         lines=None if table.lines is None else [table.lines[i] for i in positions],
+        files=None if table.files is None else [table.files[i] for i in positions],
         class_names=table.class_names,
         typed=table.typed,
         notes=table.notes,

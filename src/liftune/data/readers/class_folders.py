@@ -1,0 +1,75 @@
+"""A folder of texts for each label, one text a file, as aclImdb and 20 newsgroups are laid out.
+
+In: the folders.  Out: a Table with the columns text, label and file.
+Not here: which folders are parts of the data (folders.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from liftune.data.readers.foreign import looks_like_text
+from liftune.data.readers.options import FileOptions
+from liftune.data.readers.table import Fault, Table
+from liftune.data.readers.text_encoding import RawFile
+from liftune.errors import DataError
+
+_EXTENSIONS = frozenset({".txt", ".text", ""})
+#: Folders of texts whose label nobody knows.
+_UNLABELLED = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled", "unlabel", "unknown_label"})
+
+
+def takes_class_folders(folders: Sequence[Path]) -> bool:
+    """Whether each folder holds texts, one a file, and nothing else that is data."""
+    labelled = [each for each in folders if each.name.casefold() not in _UNLABELLED]
+    return bool(labelled) and all(_texts(each) for each in labelled)
+
+
+def left_out(folders: Sequence[Path]) -> list[str]:
+    """What is said of folders without a label."""
+    names = [each for each in folders if each.name.casefold() in _UNLABELLED]
+    return [f"{each.name}/ ({len(_texts(each)):,} texts without a label)" for each in names]
+
+
+def read_class_folders(folders: Sequence[Path], where: Path, name: str, options: FileOptions) -> Table:
+    """Every text, its folder's name as its label. A file that is no text is a fault."""
+    paths = [(each.name, path) for each in folders if each.name.casefold() not in _UNLABELLED for path in _texts(each)]
+    texts: list[str | None] = []
+    faults: list[Fault] = []
+    for position, (_, path) in enumerate(paths):
+        try:
+            raw = RawFile(path.name, str(path), path.read_bytes(), options)
+            texts.append(raw.text.rstrip("\r\n"))
+        except DataError as error:
+            faults.append(Fault(position, error.message, error.hint or "fix the file"))
+            texts.append(None)
+        except OSError as error:
+            raise DataError(
+                f"the file cannot be read: {error.strerror}", where=str(path), hint="check its permissions"
+            ) from None
+    files = [path.relative_to(where).as_posix() for _, path in paths]
+    columns: dict[str, list[Any]] = {"text": texts, "label": [label for label, _ in paths], "file": files}
+    return Table(
+        name,
+        str(where),
+        tuple(columns),
+        len(paths),
+        lambda column: list(columns[column]),
+        faults=tuple(faults),
+        files=files,
+        notes=(f"{where}: each folder is a label, each file a text",),
+    )
+
+
+def _texts(folder: Path) -> list[Path]:
+    """A folder's texts in the order of their names; none if it holds other files or folders beside them."""
+    entries = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
+    texts = [each for each in entries if (each.is_file() and each.suffix.lower() in _EXTENSIONS) or _numbered(each)]
+    return texts if texts and len(texts) == len(entries) and looks_like_text(texts[0]) else []
+
+
+def _numbered(path: Path) -> bool:
+    """Whether what looks like an extension is a number: `12.1998-08`."""
+    return path.is_file() and path.suffix[1:2].isdigit()

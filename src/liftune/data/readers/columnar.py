@@ -1,0 +1,109 @@
+"""Cells of Arrow columns, in Parquet and Arrow files, as Python values that the rest of liftune knows.
+
+In: pyarrow batches and schemas.  Out: str, bool, int, float, lists of these; class names that `datasets` declares.
+Not here: opening files (parquet.py, arrow.py).
+
+Decimals become numbers, bytes in UTF-8 become text. Dates and times stay what they are, and are refused as labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from liftune.data.readers.streams import Record, Stream
+from liftune.errors import DataError
+
+
+def columnar_stream(
+    where: str,
+    schema: Any,
+    rows: int,
+    batches: Callable[[tuple[str, ...]], Iterator[Any]],
+) -> Stream:
+    """The rows of a file of columns.
+
+    Args:
+        schema: a pyarrow.Schema.
+        batches: names of columns -> the file's pyarrow.RecordBatches with these.
+
+    Raises:
+        DataError: no rows, or two columns of one name.
+    """
+    columns = tuple(name for name in schema.names if not _is_index(name))
+    if not rows:
+        raise DataError(f"columns ({', '.join(columns)}) and no rows", where=where, hint="give a file with rows")
+    if len(set(columns)) < len(columns):
+        raise DataError("two columns have one name", where=where, hint="give every column its own name")
+
+    def records() -> Iterator[Record[dict[str, Any]]]:
+        for batch in batches(columns):
+            cells = {name: cells_of(batch.column(name)) for name in columns}
+            for i in range(batch.num_rows):
+                yield {name: column[i] for name, column in cells.items()}, None, None
+
+    def column(name: str) -> list[Any]:
+        return [cell for batch in batches((name,)) for cell in cells_of(batch.column(name))]
+
+    names = declared_names(schema.metadata or {})
+    return Stream(where, columns, rows, records, column, lines=False, class_names=names)
+
+
+def cells_of(array: Any) -> list[Any]:
+    """A pyarrow array's cells."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    kind = array.type.value_type if types.is_dictionary(array.type) else array.type
+    if types.is_timestamp(kind) and kind.unit == "ns":  # pyarrow gives these to pandas alone
+        array = array.cast(pa.timestamp("us", kind.tz), safe=False)
+    elif types.is_duration(kind) and kind.unit == "ns":
+        array = array.cast(pa.duration("us"), safe=False)
+    elif types.is_time64(kind) and kind.unit == "ns":
+        array = array.cast(pa.time64("us"), safe=False)
+    cells: list[Any] = array.to_pylist()
+    plain = types.is_integer(kind) or types.is_boolean(kind) or types.is_string(kind) or types.is_large_string(kind)
+    return cells if plain else [_plain(cell) for cell in cells]
+
+
+def _plain(cell: Any) -> Any:
+    """
+    >>> _plain([Decimal("2"), Decimal("2.50"), b"caf\\xc3\\xa9", b"\\xff"])
+    [2, 2.5, 'café', b'\\xff']
+    """
+    if isinstance(cell, Decimal):
+        return int(cell) if cell.is_finite() and cell == cell.to_integral_value() else float(cell)
+    if isinstance(cell, bytes):
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            return cell  # a bad row where it is needed
+    if isinstance(cell, list):
+        return [_plain(each) for each in cell]
+    if type(cell).__name__ == "float16":
+        return float(cell)
+    return cell
+
+
+def _is_index(name: str) -> bool:
+    """Whether pandas wrote a column for its own index, which holds no data."""
+    return name.startswith("__index_level_") and name.endswith("__")
+
+
+def declared_names(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
+    """ClassLabel names that `datasets` writes into a file's schema, by column."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {column: names for column, feature in features.items() if (names := _names(feature))}
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return {}  # written by another tool, or by a version with another layout: numbers stay numbers
+
+
+def _names(feature: Any) -> tuple[str, ...]:
+    if isinstance(feature, list):  # how older versions write a list of labels
+        return _names(feature[0])
+    if feature.get("_type") in ("Sequence", "List", "LargeList"):
+        return _names(feature["feature"])
+    return tuple(feature["names"]) if feature.get("_type") == "ClassLabel" else ()

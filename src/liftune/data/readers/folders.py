@@ -1,0 +1,265 @@
+"""Folders: which of their files are which part of the data.
+
+In: a folder.  Out: Parts, and what was passed over.  Four layouts, the first that fits:
+1. what `datasets.save_to_disk` wrote (saved_sets.py);
+2. files named train, validation and test, also as shards; or one file;
+3. folders named so, with files or with folders of texts in them;
+4. a folder of texts for each label (class_folders.py).
+A folder that holds nothing but another one is looked through.  Not here: reading files (formats.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from liftune.data.readers.class_folders import left_out, read_class_folders, takes_class_folders
+from liftune.data.readers.foreign import kind_of, not_read
+from liftune.data.readers.formats import OPENERS, extension, read_bytes, read_file, stem
+from liftune.data.readers.options import NONE_GIVEN, FileOptions
+from liftune.data.readers.part_names import role_of
+from liftune.data.readers.saved_sets import read_saved
+from liftune.data.readers.table import NotedParts, Parts, Table, joined
+from liftune.errors import DataError
+
+#: `-00000-of-00002`, and what the hub adds to it; Spark's and pandas' names of parts.
+_SHARD = re.compile(r"[-_.](\d{5})-of-(\d{5})(-[0-9a-f]{16})?$")
+_NUMBERED = re.compile(r"^part[-._]?\d+([-.].*)?$")
+#: Of programs, and no data: they are passed over in silence.
+_JUNK = re.compile(
+    r"\..*|~\$.*|__macosx|__pycache__|icon\r?|thumbs\.db|desktop\.ini|ehthumbs\.db|_success|_committed.*|_started.*"
+    r"|_metadata|_common_metadata|.*\.crc|lost\+found",
+    re.IGNORECASE,
+)
+#: About the data, and no data.
+_ABOUT = re.compile(
+    r"(readme|licen[cs]e|notice|citation|changelog|source|makefile)([._-].*)?|.*\.(md|rst)|dataset_infos?\.json"
+    r"|dataset-metadata\.json|dataset_dict\.json|state\.json|croissant\.json|metadata\.ya?ml",
+    re.IGNORECASE,
+)
+_DEPTH = 4
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """What is in a folder, without what is no data."""
+
+    data: list[Path | Traversable]
+    """Files of formats that liftune reads."""
+    others: list[str]
+    """The names of other files."""
+    folders: list[Path]
+
+
+def find_folder_parts(folder: Path, options: FileOptions = NONE_GIVEN) -> Parts:
+    """The parts of a folder.
+
+    Raises:
+        DataError: it holds nothing that liftune reads, or cannot be listed.
+    """
+    try:
+        parts = _parts(folder, options, _DEPTH)
+    except PermissionError:
+        raise DataError(
+            "the folder cannot be read: permission denied", where=str(folder), hint="check its permissions"
+        ) from None
+    if parts is None:
+        raise _nothing(folder)
+    return parts
+
+
+def file_parts(folder: Path | Traversable, where: str, options: FileOptions = NONE_GIVEN) -> NotedParts:
+    """A folder's data files by stem, shards joined; a single one is called `rows`."""
+    parts = _of_files(_listed(folder).data, where, options)
+    return _alone(parts) if len(parts) == 1 else parts
+
+
+def _parts(folder: Path, options: FileOptions, depth: int) -> NotedParts | None:
+    """None: there is nothing that liftune reads."""
+    saved = read_saved(folder)
+    if saved is not None:
+        return saved
+    listing = _listed(folder)
+    found = _of_files(listing.data, str(folder), options)
+    roles = {role_of(name) for name in found} - {None}
+    inside: dict[str, Callable[[], Table]] = {}
+    notes: list[str] = []
+    for each in listing.folders:
+        role = role_of(each.name)
+        if role is not None and role not in roles and (own := _one_part(each, options, depth)) is not None:
+            read, said = own
+            inside[each.name] = read
+            notes += said
+    if inside:
+        passed = [each.name + "/" for each in listing.folders if each.name not in inside]
+        parts = {**found, **inside}
+        return NotedParts(parts, files=found.files, notes=[*notes, *_passed_over(listing.others + passed, folder)])
+    if not found and "data" in {each.name for each in listing.folders}:  # how the hub lays a data set out
+        listing.folders.sort(key=lambda each: each.name != "data")
+        deeper = _parts(listing.folders[0], options, depth - 1) if depth else None
+        if deeper is not None:
+            return _with(
+                deeper, _passed_over([*listing.others, *(f"{each.name}/" for each in listing.folders[1:])], folder)
+            )
+    if not found and takes_class_folders(listing.folders):
+        said = _passed_over([*listing.others, *left_out(listing.folders)], folder)
+        return NotedParts({"rows": partial(read_class_folders, listing.folders, folder, "rows", options)}, notes=said)
+    if not found:
+        return _only_folder(listing, folder, options, depth)
+    passed = [f"{each.name}/" for each in listing.folders]
+    parts = _alone(found) if len(found) == 1 else found
+    return _with(parts, _passed_over(listing.others + passed, folder))
+
+
+def _only_folder(listing: _Listing, folder: Path, options: FileOptions, depth: int) -> NotedParts | None:
+    """The parts of the only folder that holds some."""
+    if not depth:
+        return None
+    holding = {each: parts for each in listing.folders if (parts := _parts(each, options, depth - 1)) is not None}
+    if len(holding) > 1:
+        raise DataError(
+            f"data are in several folders: {', '.join(each.name for each in holding)}",
+            where=str(folder),
+            hint=f"name one of them, such as {next(iter(holding))}, or name the folders train, validation and test",
+        )
+    if not holding:
+        return None
+    [(each, parts)] = holding.items()
+    passed = [*listing.others, *(f"{other.name}/" for other in listing.folders if other != each)]
+    return _with(parts, _passed_over(passed, folder))
+
+
+def _one_part(folder: Path, options: FileOptions, depth: int) -> tuple[Callable[[], Table], list[str]] | None:
+    """What reads a folder that is one part, and what is said of it: its files joined, or a folder for each label."""
+    saved = read_saved(folder)
+    if saved is not None and len(saved) == 1:
+        return next(iter(saved.values())), list(saved.notes)
+    listing = _listed(folder)
+    found = _of_files(listing.data, str(folder), options)
+    if len(found) > 1:
+        names = [path.name for path in listing.data]
+        if len({extension(name) for name in names}) > 1:
+            raise DataError(
+                f"{folder.name} holds files of several kinds: {', '.join(names[:_NAMED])}",
+                where=str(folder),
+                hint="leave one kind there: they may be the same rows twice",
+            )
+        read = partial(_read_all, listing.data, folder.name, str(folder), options)
+        return read, [
+            f"{folder}: {len(names)} files are taken together: {_few(names)}",
+            *_passed_over(listing.others, folder),
+        ]
+    if found:
+        return partial(_read_all, listing.data, folder.name, str(folder), options), _passed_over(listing.others, folder)
+    if takes_class_folders(listing.folders):
+        read = partial(read_class_folders, listing.folders, folder, folder.name, options)
+        return read, _passed_over([*listing.others, *left_out(listing.folders)], folder)
+    if depth and len(listing.folders) == 1:
+        return _one_part(listing.folders[0], options, depth - 1)
+    return None
+
+
+def _listed(folder: Path | Traversable) -> _Listing:
+    listing = _Listing([], [], [])
+    for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if _JUNK.fullmatch(each.name):
+            continue
+        if each.is_dir():
+            if isinstance(each, Path):
+                listing.folders.append(each)
+        elif _ABOUT.fullmatch(each.name):
+            continue
+        elif extension(each.name) in OPENERS:
+            listing.data.append(each)
+        else:
+            listing.others.append(each.name)
+    return listing
+
+
+def _of_files(paths: Sequence[Path | Traversable], where: str, options: FileOptions) -> NotedParts:
+    """Data files by stem, shards joined."""
+    paths_of: dict[str, list[Path | Traversable]] = {}
+    for each in paths:
+        name = stem(each.name)
+        paths_of.setdefault("part" if _NUMBERED.match(name) else _SHARD.sub("", name), []).append(each)
+    parts: dict[str, Callable[[], Table]] = {}
+    files: dict[str, str] = {}
+    notes: list[str] = []
+    for name, group in paths_of.items():
+        if len(group) > 1 and not all(_is_shard(path.name) for path in group):
+            parts |= {path.name: partial(_read_all, [path], path.name, where, options) for path in group}
+            continue
+        parts[name] = partial(_read_all, group, name, where, options)
+        files[name] = _few([path.name for path in group])
+        notes += _missing_shards(name, [path.name for path in group], where)
+    return NotedParts(parts, files=files, notes=notes)
+
+
+def _is_shard(filename: str) -> bool:
+    return bool(_SHARD.search(stem(filename)) or _NUMBERED.match(stem(filename)))
+
+
+def _missing_shards(name: str, filenames: Sequence[str], where: str) -> list[str]:
+    matches = [match for filename in filenames if (match := _SHARD.search(stem(filename)))]
+    promised = max((int(match[2]) for match in matches), default=0)
+    if not matches or len({match[1] for match in matches}) >= promised:
+        return []
+    return [f"{where}: {name} has {len(matches)} of the {promised} files that their names speak of"]
+
+
+def _alone(parts: NotedParts) -> NotedParts:
+    """A single part under the name of a single file."""
+    [(name, read)] = parts.items()
+    assert isinstance(read, partial)
+    paths, _, *rest = read.args
+    return NotedParts(
+        {"rows": partial(_read_all, paths, "rows", *rest)},
+        files={"rows": parts.files.get(name, name)},
+        notes=parts.notes,
+    )
+
+
+def _with(parts: NotedParts, notes: Sequence[str]) -> NotedParts:
+    return NotedParts(parts, files=parts.files, notes=(*parts.notes, *notes))
+
+
+def _passed_over(names: Sequence[str], folder: Path) -> list[str]:
+    return [f"{folder}: not read: {_few(names)}"] if names else []
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _nothing(folder: Path) -> DataError:
+    """The error for a folder without anything that liftune reads: what there is, and how to convert the first file."""
+    others = _listed(folder).others
+    if not others:
+        return DataError(
+            "no data files in the folder",
+            where=str(folder),
+            hint=f"put files named train, validation and test there: {', '.join(OPENERS)}, plain or compressed",
+        )
+    path = folder / others[0]
+    with path.open("rb") as file:
+        first = not_read(path.name, str(path), file.read(4_096), OPENERS)
+    each = _few([f"{name} ({kind_of(name)})" for name in others])
+    return DataError(
+        f"no data files in the folder that liftune reads; there are: {each}", where=str(path), hint=first.hint
+    )
+
+
+def _read_all(paths: Sequence[Path | Traversable], name: str, where: str, options: FileOptions) -> Table:
+    return joined([_read(path, name, f"{where}/{path.name}", options) for path in paths], name)
+
+
+def _read(path: Path | Traversable, name: str, where: str, options: FileOptions) -> Table:
+    if isinstance(path, Path):
+        return read_file(path, name=name, where=where, options=options)
+    return read_bytes(path.read_bytes(), path.name, where, name=name, options=options)

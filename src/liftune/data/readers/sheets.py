@@ -1,0 +1,170 @@
+"""Excel and LibreOffice workbooks, sheet by sheet, through python-calamine (`[sheets]`).
+
+In: a RawFile; `book.xlsx#Sheet2` names a sheet.  Out: a Stream; the names of sheets that hold rows.
+Not here: which sheet is train (readers/sources.py), files that are named .xls and hold text (delimited.py).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from liftune.data.readers.streams import Record, Stream
+from liftune.data.readers.text_encoding import RawFile
+from liftune.errors import DataError, choose, need
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+EXTENSIONS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+_NAMED = re.compile(rf"(.+(?:{'|'.join(map(re.escape, EXTENSIONS))}))#(.+)", re.IGNORECASE)
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+#: What Excel shows where a formula has no value.
+_ERRORS = frozenset({"#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NULL!", "#NUM!"})
+
+
+def file_and_sheet(name: str) -> tuple[str, str | None]:
+    """A path, and the sheet that is named after it.
+
+    >>> file_and_sheet("data/Book.xlsx#March"), file_and_sheet("a#b.csv")
+    (('data/Book.xlsx', 'March'), ('a#b.csv', None))
+    """
+    match = _NAMED.fullmatch(name)
+    return (match[1], match[2]) if match else (name, None)
+
+
+def open_sheet(file: RawFile) -> Stream:
+    """The rows of a workbook's sheet: the one that is named, else the only one with rows.
+
+    Raises:
+        DataError: no workbook, no such sheet, or several.
+        MissingExtra: python-calamine is not installed.
+    """
+    book = _opened(file)
+    name = file_and_sheet(file.filename)[1]
+    with_rows = _with_rows(book)
+    path = file_and_sheet(file.where)[0]
+    if name is not None:
+        folded = {each.casefold(): each for each in reversed(book.sheet_names)}
+        hint = f"name one of: {', '.join(f'{path}#{each}' for each in book.sheet_names)}"
+        name = folded.get(name.casefold()) or choose(
+            name, book.sheet_names, "sheet", file.where, error=DataError, hint=hint
+        )
+    elif len(with_rows) != 1:
+        raise _which(with_rows, path)
+    else:
+        [name] = with_rows
+    left = [each for each in book.sheet_names if each != name and book.get_sheet_by_name(each).height]
+    note = (
+        f"{path}: sheet {name!r} is read; not read: {', '.join(left)} (name a sheet as {path}#{left[0]})"
+        if left
+        else ""
+    )
+    asked = file_and_sheet(file.filename)[1] is not None
+    return _stream(file, book.get_sheet_by_name(name), f"{path}, sheet {name}", (note,) if note and not asked else ())
+
+
+def sheets_with_rows(file: RawFile) -> list[str]:
+    """The visible sheets that hold a header and rows. Raises as `open_sheet`."""
+    return list(_with_rows(_opened(file)))
+
+
+def _which(with_rows: dict[str, int], path: str) -> DataError:
+    if not with_rows:
+        return DataError(
+            "no sheet of the workbook holds a header and rows", where=path, hint="put the rows below a header"
+        )
+    each = ", ".join(f"{name} ({rows:,} rows)" for name, rows in with_rows.items())
+    names = " or ".join(f"'{path}#{name}'" for name in list(with_rows)[:3])
+    return DataError(f"the workbook has several sheets with rows: {each}", where=path, hint=f"name one: {names}")
+
+
+def _opened(file: RawFile) -> CalamineWorkbook:
+    need("python_calamine")
+    import python_calamine
+
+    data = file.read()
+    if not data:
+        raise DataError("the file is empty", where=file.where, hint="give a workbook with rows")
+    if not data.startswith((_ZIP, _OLE)):
+        raise DataError(
+            "this is not a workbook" + (", but text" if b"\0" not in data[:4_096] else ""),
+            where=file.where,
+            hint="name it by what it is (.csv, .tsv), or save it from the spreadsheet program again",
+        )
+    try:
+        return python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
+    except python_calamine.PasswordError:
+        raise DataError("the workbook has a password", where=file.where, hint="save it without one") from None
+    except (python_calamine.CalamineError, ValueError, OSError) as error:
+        raise DataError(
+            f"the workbook cannot be read: {error}", where=file.where, hint="save it again as .xlsx, or as CSV (UTF-8)"
+        ) from None
+
+
+def _with_rows(book: CalamineWorkbook) -> dict[str, int]:
+    """Visible sheet -> its rows below a header, for those that have some."""
+    visible = [each.name for each in book.sheets_metadata if str(each.visible).endswith("Visible")]
+    rows = {name: len(_filled(book.get_sheet_by_name(name))[0]) - 1 for name in visible if name in book.sheet_names}
+    return {name: count for name, count in rows.items() if count > 0}
+
+
+def _filled(sheet: CalamineSheet) -> tuple[list[tuple[int, list[Any]]], list[str]]:
+    """The rows with something in them, each with its number in the sheet, and lines above the header."""
+    first = (sheet.start or (0, 0))[0] + 1
+    rows = [
+        (first + i, [_cell(each) for each in row])
+        for i, row in enumerate(sheet.to_python())
+        if any(not isinstance(each, str) or each.strip() for each in row)
+    ]
+    titles: list[str] = []
+    while len(rows) > 2 and _count(rows[0][1]) == 1 < _count(rows[1][1]):
+        titles.append(next(str(cell) for cell in rows.pop(0)[1] if cell is not None))
+    return rows, titles
+
+
+def _count(row: Sequence[Any]) -> int:
+    return sum(cell is not None for cell in row)
+
+
+def _cell(cell: Any) -> Any:
+    """A cell's value; None for a blank one. Whole numbers, which workbooks hold as decimals, become whole again."""
+    if isinstance(cell, str):
+        return None if not cell.strip() or cell in _ERRORS else cell
+    return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
+
+
+def _stream(file: RawFile, sheet: CalamineSheet, where: str, notes: tuple[str, ...]) -> Stream:
+    rows, titles = _filled(sheet)
+    if file.options.columns:
+        header: list[Any] = list(file.options.columns)
+    elif file.options.no_header:
+        header = [f"column {i + 1}" for i in range(len(rows[0][1]))] if rows else []
+    else:
+        header = rows.pop(0)[1] if rows else []
+    if not rows:
+        raise DataError("no rows below the header", where=where, hint="give a sheet with rows")
+    width = len(rows[0][1])
+    if file.options.columns and len(header) != width:
+        raise DataError(
+            f"--columns names {len(header)}, and the sheet has {width} columns",
+            where=where,
+            hint="name every column of the sheet",
+        )
+    kept = [i for i, name in enumerate(header) if name is not None or any(row[i] is not None for _, row in rows)]
+    columns = tuple(str(header[i]).strip() if header[i] is not None else f"column {i + 1}" for i in kept)
+    if len(set(columns)) < len(columns):
+        raise DataError("two columns have one name", where=where, hint="give every column its own name")
+    if titles:
+        notes += (f"{where}: not read, as above the header: {', '.join(titles)}",)
+
+    def records() -> Iterator[Record[list[Any]]]:
+        return (([row[i] for i in kept], number, None) for number, row in rows)
+
+    def column(name: str) -> list[Any]:
+        i = kept[columns.index(name)]
+        return [row[i] for _, row in rows]
+
+    return Stream(where, columns, len(rows), records, column, nested=False, notes=notes)
