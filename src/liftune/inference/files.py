@@ -299,4 +299,8 @@ def _identity(source: str) -> dict[str, Any]:
     """Which file: its path, its size and when it was last written."""
     path, sheet = path_of(source), sheet_of(source)
     stat = path.stat()
-    return {"in": f"{path.resolve()}#{sheet}" if sheet else str(path.resolve()), "bytes": stat.st_size, "modified": stat.st_mtime_ns}
+    return {
+        "in": f"{path.resolve()}#{sheet}" if sheet else str(path.resolve()),
+        "bytes": stat.st_size,
+        "modified": stat.st_mtime_ns,
+    }
