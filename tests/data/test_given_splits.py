@@ -113,7 +113,7 @@ def test_names_of_which_none_is_known_are_asked_about_at_once(tmp_path):
     (tmp_path / "x.csv").write_text(rows([str(i % 5) for i in range(100)]))
     with pytest.raises(DataError, match="the column holds: 0, 1, 2, 3, 4") as caught:
         counts(tmp_path / "x.csv")
-    meaning, _, ignored = options_in(caught.value.hint or "")
+    meaning, ignored = options_in(caught.value.hint or "")
     assert counts(tmp_path / "x.csv", meaning) == {"train": 20, "validation": 20, "test": 20}
     assert counts(tmp_path / "x.csv", ignored)["train"] == 80
 
@@ -212,7 +212,10 @@ def test_parts_can_be_taken_together(tmp_path):
     assert counts(tmp_path, together)["train"] == 80
 
 
-@pytest.mark.parametrize("test", ["id,text\n1,u1\n2,u2\n", "text,label\nu1,\nu2, \n", "label,text\n-1,u1\n-1,u2\n"])
+@pytest.mark.parametrize(
+    "test",
+    ["id,text\n1,u1\n2,u2\n", "text,label\nu1,\nu2, \n", "label,text\n-1,u1\n-1,u2\n", "label,text\n?,u1\n?,u2\n"],
+)
 def test_a_test_part_without_labels_counts_as_absent(tmp_path, test):
     file_of(tmp_path / "train.csv", 100)
     (tmp_path / "test.csv").write_text(test)

@@ -35,7 +35,15 @@ class Examples:
 
     def bad_rows(self, role: str) -> tuple[BadRow, ...]:
         """The unusable rows for a report."""
-        return tuple(BadRow(split=role, row=fault.position + 1, reason=fault.reason) for fault in self.faults)
+        files = self.table.files
+        return tuple(
+            BadRow(
+                split=role,
+                row=fault.position + 1,
+                reason=fault.reason if files is None else f"{files[fault.position]}: {fault.reason}",
+            )
+            for fault in self.faults
+        )
 
 
 def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind | None = None) -> Reading:

@@ -78,13 +78,13 @@ def _roles_in_column(
     what = f"{first!r} in column {column!r} is not the name of a part" if first else f"column {column!r} is blank"
     count = sum(cell in unknown for cell in cells)
     more = f", and {count - 1} more such rows" if count > 1 else ""
+    without = _spelled({**given, **dict.fromkeys(unknown, UNUSED)})
+    left_out = f"leave such rows out: --split {without}; " if known else ""
     spelled = _spelled({**known, **_guessed(unknown, known)})
     raise DataError(
         f"{what}{more}; the column holds: {', '.join(each or BLANK for each in names[:_LISTED])}",
         where=table.place(cells.index(first)),
-        hint=f"say what it means: --split {spelled}; "
-        f"leave such rows out: --split {_spelled({**given, **dict.fromkeys(unknown, UNUSED)})}; "
-        "or ignore the column: --split-column none",
+        hint=f"say what it means: --split {spelled}; {left_out}or ignore the column: --split-column none",
     )
 
 

@@ -7,11 +7,17 @@ Not here: single rows without a label (examples.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from liftune.data.columns import LABELS, Columns, same_columns
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
 from liftune.errors import DataError
+
+#: What stands for a label that is withheld, where a whole part has it and train does not.
+_PLACEHOLDERS = frozenset(
+    ("?", "??", "-", "--", "_", "na", "n/a", "nan", "none", "null", "unlabeled", "unlabelled", "tbd", "-100")
+)
 
 
 def with_labels(
@@ -49,12 +55,23 @@ def _why_absent(table: Table, main: Table, columns: Columns, role: str) -> str |
     known = {name.strip().casefold() for name in main.columns} - labels
     if not labels & names and not (names - known) & set(LABELS):
         return f"no labels (no column {columns.label!r})"
-    return "no labels (all blank or -1)" if _blank(table, same_columns(table, columns, role)) else None
+    own = same_columns(table, columns, role)
+    if _blank(table, own):
+        return "no labels (all blank or -1)"
+    cells = _labels(table, own)
+    [cell, *others] = {str(cell).strip() for cell in cells} if cells else {""}
+    if others or cell.casefold() not in _PLACEHOLDERS or cell in {str(each).strip() for each in _labels(main, columns)}:
+        return None
+    return f"no labels (all {cell!r}, which no train row has)"
+
+
+def _labels(table: Table, columns: Columns) -> list[Any]:
+    broken = {fault.position for fault in table.faults}
+    return [cell for i, cell in enumerate(columns.label_cells(table)) if i not in broken]
 
 
 def _blank(table: Table, columns: Columns) -> bool:
-    broken = {fault.position for fault in table.faults}
-    rows = [cell for i, cell in enumerate(columns.label_cells(table)) if i not in broken]
+    rows = _labels(table, columns)
     cells = [cell for row in rows for cell in row] if columns.labels else rows
     if not cells:
         return False

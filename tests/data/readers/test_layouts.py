@@ -303,7 +303,7 @@ class TestOtherKinds:
             ("x.csv.zip", "a zip archive ~ unpack it (unzip"),
             ("x.txt", "a text file without columns"),
             ("x.html", "a web page"),
-            ("x.qqq", "unknown kind of file '.qqq' ~ give one of .csv"),
+            ("x.zzzz", "unknown kind of file '.zzzz' ~ give one of .csv"),
         ],
     )
     def test_the_kind_is_named_with_how_to_convert_it(self, tmp_path, name, says):
@@ -314,6 +314,11 @@ class TestOtherKinds:
         (tmp_path / "train.pkl").write_bytes(b"\x80\x04")
         (tmp_path / "test.pkl").write_bytes(b"\x80\x04")
         assert "there are: test.pkl (a Python pickle), train.pkl (a Python pickle)" in self.hint(tmp_path)
+
+    def test_those_in_folders_below_are_named_too(self, tmp_path):
+        (tmp_path / "train" / "cat").mkdir(parents=True)
+        (tmp_path / "train" / "cat" / "1.png").write_bytes(b"\x89PNG")
+        assert "there are: train/cat/1.png (an image)" in self.hint(tmp_path)
 
     @pytest.mark.parametrize(
         ("text", "extension"),

@@ -65,12 +65,13 @@ def cells_of(array: Any) -> list[Any]:
         array = array.cast(pa.time64("us"), safe=False)
     cells: list[Any] = array.to_pylist()
     plain = types.is_integer(kind) or types.is_boolean(kind) or types.is_string(kind) or types.is_large_string(kind)
-    return cells if plain else [_plain(cell) for cell in cells]
+    return cells if plain else [plain_cell(cell) for cell in cells]
 
 
-def _plain(cell: Any) -> Any:
-    """
-    >>> _plain([Decimal("2"), Decimal("2.50"), b"caf\\xc3\\xa9", b"\\xff"])
+def plain_cell(cell: Any) -> Any:
+    """Decimals as numbers, bytes as text, and the same within lists.
+
+    >>> plain_cell([Decimal("2"), Decimal("2.50"), b"caf\\xc3\\xa9", b"\\xff"])
     [2, 2.5, 'café', b'\\xff']
     """
     if isinstance(cell, Decimal):
@@ -81,7 +82,7 @@ def _plain(cell: Any) -> Any:
         except UnicodeDecodeError:
             return cell  # a bad row where it is needed
     if isinstance(cell, list):
-        return [_plain(each) for each in cell]
+        return [plain_cell(each) for each in cell]
     if type(cell).__name__ == "float16":
         return float(cell)
     return cell

@@ -11,10 +11,11 @@ A folder that holds nothing but another one is looked through.  Not here: readin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources.abc import Traversable
+from itertools import islice
 from pathlib import Path
 
 from liftune.data.readers.class_folders import left_out, read_class_folders, takes_class_folders
@@ -42,7 +43,7 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _DEPTH = 4
-_NAMED = 6
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -239,20 +240,28 @@ def _few(names: Sequence[str]) -> str:
 
 def _nothing(folder: Path) -> DataError:
     """The error for a folder without anything that liftune reads: what there is, and how to convert the first file."""
-    others = _listed(folder).others
+    others = list(islice(_others_below(folder, _DEPTH), _NAMED + 1))
     if not others:
         return DataError(
             "no data files in the folder",
             where=str(folder),
             hint=f"put files named train, validation and test there: {', '.join(OPENERS)}, plain or compressed",
         )
-    path = folder / others[0]
+    path = others[0]
     with path.open("rb") as file:
         first = not_read(path.name, str(path), file.read(4_096), OPENERS)
-    each = _few([f"{name} ({kind_of(name)})" for name in others])
+    each = _few([f"{other.relative_to(folder)} ({kind_of(other.name)})" for other in others])
     return DataError(
         f"no data files in the folder that liftune reads; there are: {each}", where=str(path), hint=first.hint
     )
+
+
+def _others_below(folder: Path, depth: int) -> Iterator[Path]:
+    """The files of other kinds in a folder and in those below it."""
+    listing = _listed(folder)
+    yield from (folder / name for name in listing.others)
+    for each in listing.folders if depth else ():
+        yield from _others_below(each, depth - 1)
 
 
 def _read_all(paths: Sequence[Path | Traversable], name: str, where: str, options: FileOptions) -> Table:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from liftune.data.readers.columnar import plain_cell
 from liftune.data.readers.formats import beside
 from liftune.data.readers.network import offline_if_unreachable
 from liftune.data.readers.table import Parts, Table
@@ -45,7 +46,7 @@ def _table(split: Any, name: str, source: str) -> Table:
         where=f"{source}, split {name}",
         columns=tuple(split.column_names),
         rows=len(split),
-        read=lambda column: list(split[column][:]),
+        read=lambda column: [plain_cell(cell) for cell in split[column][:]],
         class_names={column: names for column, feature in split.features.items() if (names := _names(feature))},
     )
 
