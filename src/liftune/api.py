@@ -67,6 +67,7 @@ def tune(
     accelerations: Sequence[str] | str | None = None,
     metric: str | None = None,
     with_full: bool | None = None,
+    margin: float | None = None,
     folds: int | None = None,
     curve: bool | None = None,
     out: str | Path | None = None,
@@ -163,11 +164,17 @@ def evaluate(
     return evaluate_model(spec.data, spec.model, rows, metric=metric)
 
 
-def compare(a: str | Path, b: str | Path, *, metric: str | None = None) -> ComparisonRecord:
-    """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`."""
+def compare(
+    a: str | Path, b: str | Path, *, metric: str | None = None, margin: float | None = None
+) -> ComparisonRecord:
+    """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`.
+
+    Args:
+        margin: points of accuracy, else in the metric's own unit: also says whether b is not worse by as much.
+    """
     from liftune.workflows.compare import compare_runs
 
-    return compare_runs(str(a), str(b), metric=metric)
+    return compare_runs(str(a), str(b), metric=metric, margin=margin)
 
 
 def sweep(

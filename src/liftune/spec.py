@@ -294,6 +294,9 @@ class EvalSpec(Spec):
     """Metric that selects the epoch and decides the verdict. Default: depends on the task."""
     with_full: bool = False
     """Also run full fine-tuning, for comparison."""
+    margin: float | None = None
+    """Also test whether the tuned model is not worse than the others by this much or more: points of accuracy, else
+    the metric's own unit."""
     folds: Annotated[int, Field(ge=2, le=50)] | None = None
     """Cross-validate in this many folds, so that every row is a test row; then tune on all rows. For small data."""
     curve: bool = False

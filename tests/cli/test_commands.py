@@ -308,6 +308,17 @@ def test_compare_prints_one_object(single: Ran, headed: Ran) -> None:
     )
 
 
+def test_compare_says_whether_a_run_is_not_worse_by_a_margin(single: Ran) -> None:
+    """The same run twice: no row differs, and so few rows still do not show it."""
+    (comparison,) = strict(called("compare", single.run, single.run, "--json", "--margin", "1")[0])["comparisons"]
+    assert comparison["margin"]["margin"] == 0.01
+    assert comparison["margin"]["verdict"] == "not shown"
+    assert comparison["margin"]["rows_needed"] == 299
+    said = called("compare", single.run, single.run, "--margin", "1")[0]
+    assert "by more than 1.0 points of accuracy is not shown" in " ".join(said.split())
+    assert "--margin 2" in called("compare", single.run, single.run, "--margin", "0.02", code=2)[1]
+
+
 def test_compare_refuses_runs_of_other_rows_labels_or_lengths(
     single: Ran, headed: Ran, multi: Ran, ground: Path
 ) -> None:

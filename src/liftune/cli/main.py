@@ -16,7 +16,7 @@ import typer
 from liftune import __version__
 from liftune.cli.deployment import export, predict, serve
 from liftune.cli.listing import KINDS
-from liftune.cli.options import Json, Metric, Quiet, Run, UsageError, takes_spec, usage_fault
+from liftune.cli.options import Json, Margin, Metric, Quiet, Run, UsageError, takes_spec, usage_fault
 from liftune.cli.printing import (
     print_json,
     print_or_json,
@@ -122,12 +122,13 @@ def compare(
     a: Annotated[str, typer.Argument(metavar="RUN_A", help="The run to compare with.")],
     b: Annotated[str, typer.Argument(metavar="RUN_B", help="The run that may be better.")],
     metric: Metric = None,
+    margin: Margin = None,
     as_json: Json = False,
 ) -> None:
     """Compare the tuned models of two runs on the test rows that they share."""
     from liftune.workflows.compare import compare_runs
 
-    print_record(compare_runs(a, b, metric=metric), as_json=as_json)
+    print_record(compare_runs(a, b, metric=metric, margin=margin), as_json=as_json)
 
 
 @app.command()

@@ -24,6 +24,14 @@ Device = Annotated[
 Metric = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Metric to compare by; the first run's own if not given.")
 ]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Also test whether B is not worse than A by this much or more: points of accuracy, else the metric's own "
+        "unit. To be chosen before the scores are seen.",
+    ),
+]
 
 #: Headings of the help text, by section of the spec.
 _PANELS = {"data": "Data", "model": "Model", "method": "Method", "train": "Training", "evaluation": "Evaluation"}

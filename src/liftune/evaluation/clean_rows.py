@@ -74,6 +74,8 @@ def on_clean_rows(evaluations: Sequence[Evaluation], leaks: Leaks, decide: Decid
             found = found.model_copy(
                 update={"verdict": "undecided", "undecided_because": found.undecided_because or NEAR}
             )
+        if found.margin and without.margin and without.margin.verdict != found.margin.verdict:
+            found = _not_shown(found, NEAR)
     return found
 
 
@@ -99,4 +101,13 @@ def _decided_on(evaluations: Sequence[Evaluation], rows: Ints, decide: Decide, e
     if len(rows) >= LEAST_CLEAN:
         return found
     why = f"{len(rows)} clean test examples are left of {len(evaluations[0]):,}, and {LEAST_CLEAN} are the least"
-    return found.model_copy(update={"verdict": "undecided", "undecided_because": why, "rows_needed": None})
+    found = found.model_copy(update={"verdict": "undecided", "undecided_because": why, "rows_needed": None})
+    return _not_shown(found, why)
+
+
+def _not_shown(found: Comparison, why: str) -> Comparison:
+    """What it says of a margin, where it has one, taken back."""
+    if found.margin is None:
+        return found
+    margin = found.margin.model_copy(update={"verdict": "not shown", "note": why})
+    return found.model_copy(update={"margin": margin})

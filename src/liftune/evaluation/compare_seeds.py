@@ -64,16 +64,26 @@ class Spread:
         by_rows, by_seeds = t.ppf((1.0 + confidence) / 2.0, [self.rows - 1, freedom])
         return math.sqrt(by_rows**2 * self.of_rows + by_seeds**2 * self.of_seeds)
 
-    def p_value(self) -> float:
-        """One minus the confidence of the interval that just reaches zero."""
+    def p_value(self, true: float = 0.0) -> float:
+        """One minus the confidence of the interval that just reaches the gain that may be the true one."""
         from scipy.optimize import brentq
 
-        least = 1e-9
-        if self.half_width(1.0 - least) < abs(self.centre):
+        least, away = 1e-9, abs(self.centre - true)
+        if self.half_width(1.0 - least) < away:
             return least
-        if self.half_width(least) > abs(self.centre):
+        if self.half_width(least) > away:
             return 1.0
-        return float(brentq(lambda p: self.half_width(1.0 - p) - abs(self.centre), least, 1.0 - least))
+        return float(brentq(lambda p: self.half_width(1.0 - p) - away, least, 1.0 - least))
+
+    def above_p(self, least: float) -> float:
+        """One-sided, that the true gain is `least` or less."""
+        half = self.p_value(least) / 2.0
+        return half if self.centre > least else 1.0 - half
+
+    def below_p(self, most: float) -> float:
+        """One-sided, that the true gain is `most` or more."""
+        half = self.p_value(most) / 2.0
+        return half if self.centre < most else 1.0 - half
 
 
 def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | None = None) -> Comparison:
@@ -98,7 +108,7 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
         gain = measure.sign * float(np.mean(values[1:]) - values[0]) if len(values) == 1 + len(attempts) else None
         note = f"no interval: one test {a.unit} says nothing of the spread between {a.unit}s"
         return Comparison(**shown, gain=gain, low=None, high=None, p_value=1.0, verdict="undecided", note=note)
-    spread = _spread_of_proportion(a, attempts, measure) if measure.proportion else _spread_of(a, attempts, measure)
+    spread = gain_spread(a, attempts, measure)
     if spread is None or spread.of_rows + spread.of_seeds <= 0.0:
         note = "no confidence interval: the gain is undefined on these rows, or does not vary between resamples"
         value = None if spread is None else spread.value
@@ -116,6 +126,11 @@ def compare_seeds(a: Evaluation, attempts: Sequence[Evaluation], metric: str | N
         verdict=verdict,
         note=too_few(a) if few else None,
     )
+
+
+def gain_spread(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread | None:
+    """The mean gain of attempts, two at least, with its spread over rows and seeds; None where it is undefined."""
+    return _spread_of_proportion(a, attempts, metric) if metric.proportion else _spread_of(a, attempts, metric)
 
 
 def _spread_of_proportion(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread:

@@ -19,6 +19,7 @@ from liftune.evaluation.clean_rows import Leaks, on_clean_rows
 from liftune.evaluation.compare import compare
 from liftune.evaluation.compare_seeds import compare_seeds
 from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
+from liftune.evaluation.margin import with_margin
 from liftune.evaluation.thresholds import Thresholds, choose_thresholds
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison, Head, Interval, Seconds
@@ -175,17 +176,26 @@ class Ladder:
         others = [name for name in self.results if name not in ("base", "tuned")]
         return max(others, key=self._ranked)
 
-    def verdicts(self) -> tuple[Comparison, ...]:
-        """tuned against base, and against the strongest other contender, on rows that do not leak."""
-        tuned = self.results["tuned"].evaluation
+    def verdicts(self, margin: float | None = None) -> tuple[Comparison, ...]:
+        """tuned against base, and against the strongest other contender, on rows that do not leak.
+
+        Args:
+            margin: in the metric's own unit: also says whether tuned is not worse by as much, and than full too.
+        """
+        tuned, metric = self.results["tuned"].evaluation, METRICS[self._metric]
         return tuple(
             on_clean_rows(
                 [self.results[name].evaluation, tuned],
                 self._leaks,
-                lambda each: compare(each[0], each[1], self._metric),
+                lambda each: with_margin(compare(each[0], each[1], metric.name), each[0], each[1:], metric, margin),
             )
-            for name in ("base", self.strongest())
+            for name in self._compared(margin)
         )
+
+    def _compared(self, margin: float | None) -> tuple[str, ...]:
+        """The contenders that tuned is compared with."""
+        full = ("full",) if margin is not None and "full" in self.results else ()
+        return tuple(dict.fromkeys(("base", *full, self.strongest())))
 
     def recommended(self, verdicts: Sequence[Comparison]) -> str:
         """The contender to use: tuned, or one that it was compared with.
@@ -203,7 +213,7 @@ class Ladder:
                 return verdict.a
         return "tuned"
 
-    def method_verdicts(self) -> tuple[Comparison, ...]:
+    def method_verdicts(self, margin: float | None = None) -> tuple[Comparison, ...]:
         """The same of tuning itself, its seeds' spread counted; nothing where one seed leaves that spread unknown."""
         tuned = self.results["tuned"].evaluations
         if len(tuned) < 2:
@@ -212,9 +222,11 @@ class Ladder:
             on_clean_rows(
                 [self.results[name].evaluation, *tuned],
                 self._leaks,
-                lambda each: compare_seeds(each[0], each[1:], self._metric),
+                lambda each: with_margin(
+                    compare_seeds(each[0], each[1:], self._metric), each[0], each[1:], METRICS[self._metric], margin
+                ),
             )
-            for name in ("base", self.strongest())
+            for name in self._compared(margin)
         )
 
     @property

@@ -146,6 +146,38 @@ def check_metric(name: str | None, task: TaskKind) -> Metric:
     return metric
 
 
+def margin_in_own_unit(given: float | None, metric: Metric) -> float | None:
+    """A margin as an option gives it, in points for a proportion, in the metric's own unit.
+
+    >>> margin_in_own_unit(1.0, METRICS["accuracy"]), margin_in_own_unit(0.02, METRICS["macro_f1"])
+    (0.01, 0.02)
+
+    Raises:
+        SpecError: it is not above zero, or so small or large that another unit must be meant.
+    """
+    if given is None:
+        return None
+    name, where = metric.name, "--margin"
+    if not (math.isfinite(given) and given > 0.0):
+        raise SpecError(f"a margin of {given:g} says nothing", where=where, hint="give a number above 0")
+    if metric.proportion:
+        if given < _LEAST_POINTS:
+            hint = f"for {given:g} as a share give --margin {100.0 * given:g}"
+            raise SpecError(f"a margin of {given:g} points of {name} is too small to be meant", where=where, hint=hint)
+        if given >= 100.0:
+            raise SpecError(f"a margin of {given:g} points of {name} is all of it", where=where, hint="give 1 or 2")
+        return given / 100.0
+    span = metric.bounds[1] - metric.bounds[0]
+    if given >= span:
+        hint = f"{name} is a number from {metric.bounds[0]:g} to {metric.bounds[1]:g}: give --margin 0.01, say"
+        raise SpecError(f"a margin of {given:g} is all that {name} can differ", where=where, hint=hint)
+    return given
+
+
+#: A smaller margin of a proportion, in points, would take more than 100,000 rows: a share is meant.
+_LEAST_POINTS = 0.1
+
+
 def is_proportion(name: str) -> bool:
     """Whether differences of that metric are reported in points; a metric that is not installed here is none.
 

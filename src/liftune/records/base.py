@@ -55,6 +55,23 @@ class Outcome(Record):
     verdict: Verdict
 
 
+class MarginVerdict(Record):
+    """Whether b is not worse than a by the margin or more, and not better by as much either, each tested at 0.05."""
+
+    margin: float
+    """In the metric's own unit; fixed before the test rows were scored."""
+    verdict: Literal["equivalent", "not worse", "not shown"]
+    not_worse_p: float
+    """One-sided, that b is worse than a by the margin or more."""
+    equivalent_p: float
+    """The larger of that and the p-value that b is better by the margin or more."""
+    test: str = ""
+    rows_needed: int | None = None
+    """Test rows, or where these are not independent texts or groups, at which two that are equally good and differ as
+    often as these are shown to be not worse 80% of the time; null where no number of them is enough or known."""
+    note: str | None = None
+
+
 class Comparison(Record):
     """b against a on the same rows."""
 
@@ -93,6 +110,8 @@ class Comparison(Record):
     """Without near duplicates of train rows as well; null where there are none."""
     undecided_because: str | None = None
     """Why there is no verdict, whatever the p-value: too few clean rows, or it depends on near duplicates."""
+    margin: MarginVerdict | None = None
+    """With --margin."""
 
 
 class RowCounts(Record):

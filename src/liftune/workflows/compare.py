@@ -11,14 +11,20 @@ from pathlib import Path
 from liftune.evaluation.clean_rows import Leaks, on_clean_rows
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
+from liftune.evaluation.margin import with_margin
+from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.records.run import ComparisonRecord, Contender, SeedResult
 from liftune.run_folder import RunFolder
 
 
-def compare_runs(a: str, b: str, *, metric: str | None = None) -> ComparisonRecord:
+def compare_runs(a: str, b: str, *, metric: str | None = None, margin: float | None = None) -> ComparisonRecord:
     """The tuned models of two runs on the test rows that they share: b against a.
 
+    Args:
+        margin: points of a proportion, else in the metric's own unit: also says whether b is not worse by as much.
+
     Raises:
+        SpecError: the metric or the margin does not fit.
         ArtifactError: a folder holds no finished run, or is damaged.
         DataError: the runs differ in rows, label order or truncation length.
     """
@@ -28,9 +34,14 @@ def compare_runs(a: str, b: str, *, metric: str | None = None) -> ComparisonReco
     if names[0] == names[1]:
         names = [a, b]
     first, second = (folder.evaluation("tuned", name=name) for name, folder in zip(names, folders, strict=True))
-    measure = metric or records[0].metric
+    measure = check_metric(metric or records[0].metric, first.task)
+    within = margin_in_own_unit(margin, measure)
     leaks = Leaks.of(*(record.audit for record in records))
-    comparison = on_clean_rows([first, second], leaks, lambda each: compare(each[0], each[1], measure))
+    comparison = on_clean_rows(
+        [first, second],
+        leaks,
+        lambda each: with_margin(compare(each[0], each[1], measure.name), each[0], each[1:], measure, within),
+    )
     contenders = tuple(
         _scored_on(each, next(one for one in record.contenders if one.name == "tuned"), leaks)
         for each, record in zip((first, second), records, strict=True)

@@ -16,7 +16,7 @@ from liftune.data.folds import Folds
 from liftune.data.load import load_data, load_folds
 from liftune.data.splits import BecomesSplits, Splits
 from liftune.hardware.accelerations import check_accelerations
-from liftune.metrics.registry import check_metric
+from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
 from liftune.models.methods.registry import Method, find_method, parse_options
 from liftune.report.sections.coverage import coverage_sentences
 from liftune.run_folder import RunFolder
@@ -61,6 +61,7 @@ def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneReque
     folds = load_folds(spec.data, count, rows) if count else None
     splits = folds.whole if folds else read_rows(spec.data, rows)
     metric = check_metric(spec.evaluation.metric, splits.task).name
+    margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
     return TuneRequest(spec, method, options, folder, splits, folds, metric)
 
 

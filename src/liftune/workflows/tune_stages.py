@@ -14,6 +14,7 @@ from liftune.baselines.soft_labels import BaselineFit
 from liftune.data.audit import labels_of
 from liftune.errors import MissingExtra
 from liftune.evaluation.ladder import Ladder
+from liftune.metrics.registry import METRICS, margin_in_own_unit
 from liftune.models.classifier import Classifier
 from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
@@ -186,7 +187,8 @@ def build_record(state: RunState) -> TuneRecord:
     assert tuned is not None
     splits, spec = context.splits, context.spec
     took = time.time() - state.started
-    verdicts = ladder.verdicts()
+    margin = margin_in_own_unit(spec.evaluation.margin, METRICS[context.metric])
+    verdicts = ladder.verdicts(margin)
     return TuneRecord(
         run=str(context.folder.path),
         task=splits.task,
@@ -199,7 +201,7 @@ def build_record(state: RunState) -> TuneRecord:
         ),
         comparisons=verdicts,
         recommended=ladder.recommended(verdicts),
-        method_comparisons=ladder.method_verdicts(),
+        method_comparisons=ladder.method_verdicts(margin),
         folds=spec.evaluation.folds,
         metric=context.metric,
         strongest=ladder.strongest(),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
@@ -36,11 +36,66 @@ Value = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
+class Tail:
+    """What decides the ends of an interval at any level.
+
+    Args:
+        drawn: (R,) the value on each resample.
+        bias, acceleration: of the bias-corrected and accelerated bootstrap.
+    """
+
+    drawn: Floats
+    whole: float
+    bias: float
+    acceleration: float
+
+    @classmethod
+    def of(cls, drawn: Floats, whole: float, acceleration: float) -> Tail:
+        """The bias is what the resamples below the value say of it, equal ones counting half."""
+        from scipy.stats import norm
+
+        bias = float(norm.ppf(_within(_share_below(drawn, whole), len(drawn))))
+        return cls(drawn, whole, bias, acceleration)
+
+    def ends(self, confidence: float) -> tuple[float, float]:
+        """The quantiles of the resamples at the corrected levels."""
+        from scipy.stats import norm
+
+        tail = (1.0 - confidence) / 2.0
+        shifted = self.bias + norm.ppf([tail, 1.0 - tail])
+        slope = 1.0 - self.acceleration * shifted
+        if (slope <= 0).any():  # past the pole the correction turns round; the bias alone is then the safer one
+            slope = np.ones(2)
+        low, high = np.quantile(self.drawn, norm.cdf(self.bias + shifted / slope))
+        return float(low), float(high)
+
+    def level_of(self, end: float) -> float:
+        """The one-sided level at which the lower end of the interval is this: `ends`, inverted."""
+        from scipy.stats import norm
+
+        away = float(norm.ppf(_within(_share_below(self.drawn, end), len(self.drawn)))) - self.bias
+        slope = 1.0 + self.acceleration * away
+        return float(norm.cdf(away / (slope if slope > 0.0 else 1.0) - self.bias))
+
+
+def _share_below(drawn: Floats, value: float) -> float:
+    same = np.isclose(drawn, value, rtol=1e-12, atol=1e-12)
+    return float(((drawn < value) & ~same).mean() + 0.5 * same.mean())
+
+
+def _within(share: float, draws: int) -> float:
+    """A share that has a quantile."""
+    edge = 0.5 / draws
+    return min(max(share, edge), 1.0 - edge)
+
+
+@dataclass(frozen=True)
 class Bootstrap:
-    """A bootstrap's interval, and its standard error (None where no resample gave a value)."""
+    """A bootstrap's interval, its standard error and its tails (None where no resample gave a value)."""
 
     interval: Interval
     standard_error: float | None
+    tail: Tail | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -96,8 +151,9 @@ def bca_bootstrap(
     if len(drawn) < resamples // 2 or np.ptp(drawn) <= 1e-12 * max(1.0, abs(whole)):
         note = "no confidence interval: the score does not vary between resamples, or none of them has one"
         return Bootstrap(Interval(value=whole, note=note), None)
-    low, high = _bca_ends(drawn, whole, _acceleration(rng, cells, value), confidence)
-    return Bootstrap(Interval(value=whole, low=low, high=high), float(drawn.std(ddof=1)))
+    tail = Tail.of(drawn, whole, _acceleration(rng, cells, value))
+    low, high = tail.ends(confidence)
+    return Bootstrap(Interval(value=whole, low=low, high=high), float(drawn.std(ddof=1)), tail)
 
 
 def resampled_values(
@@ -161,23 +217,6 @@ def _acceleration(rng: Generator, cells: Cells, value: Value) -> float:
     away = (share * values).sum() - values
     spread = float((share * away**2).sum())
     return 0.0 if spread <= 0 else float((share * away**3).sum() / (6.0 * math.sqrt(rows) * spread**1.5))
-
-
-def _bca_ends(drawn: Floats, whole: float, acceleration: float, confidence: float) -> tuple[float, float]:
-    """The quantiles of the resamples at the corrected levels."""
-    from scipy.stats import norm
-
-    same = np.isclose(drawn, whole, rtol=1e-12, atol=1e-12)
-    below = float(((drawn < whole) & ~same).mean() + 0.5 * same.mean())
-    edge = 0.5 / len(drawn)
-    bias = norm.ppf(min(max(below, edge), 1.0 - edge))
-    tail = (1.0 - confidence) / 2.0
-    shifted = bias + norm.ppf([tail, 1.0 - tail])
-    slope = 1.0 - acceleration * shifted
-    if (slope <= 0).any():  # past the pole the correction turns round; the bias alone is then the safer one
-        slope = np.ones(2)
-    low, high = np.quantile(drawn, norm.cdf(bias + shifted / slope))
-    return float(low), float(high)
 
 
 def randomisation_test(base: Sums, tuned: Sums, *, draws: int = DRAWS, seed: int = 0) -> float:

@@ -103,14 +103,14 @@ def tango_bounds(lost: Ints, won: Ints, rows: int, *, confidence: float = CONFID
         outside, inside = np.full(gain.shape, -sign), gain.copy()
         for _ in range(_BISECTIONS):
             middle = (outside + inside) / 2.0
-            rejected = sign * _tango_score(middle, lost, won, rows) > z
+            rejected = sign * tango_score(middle, lost, won, rows) > z
             outside, inside = np.where(rejected, middle, outside), np.where(rejected, inside, middle)
         return inside
 
     return end(1.0), end(-1.0)
 
 
-def _tango_score(delta: Floats, lost: Ints, won: Ints, rows: int) -> Floats:
+def tango_score(delta: Floats, lost: Ints, won: Ints, rows: int) -> Floats:
     """Score statistic of the hypothesis that the gain is delta, with the lost rate at its constrained maximum
     likelihood."""
     a = 2.0 * rows

@@ -7,6 +7,7 @@ Not here: the verdict for readers without statistics (headline.py), the tests th
 from __future__ import annotations
 
 from liftune.formatting import gain, p_value
+from liftune.metrics.registry import is_proportion
 from liftune.records.base import Comparison, Outcome, Unit
 from liftune.records.run import TuneRecord, VerdictRecord
 from liftune.report.base import is_random
@@ -61,6 +62,32 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
         text += f" {comparison.note[:1].upper()}{comparison.note[1:].rstrip('.')}."
     if guesses(comparison, record):
         text += " The base model's head is random, so its score is just guessing."
+    return f"{text} {margin_sentence(comparison, record)}".rstrip()
+
+
+def margin_sentence(comparison: Comparison, record: VerdictRecord) -> str:
+    """Whether it is not worse, or equally good, up to the margin; empty without one."""
+    found = comparison.margin
+    if found is None:
+        return ""
+    amount, a, b = margin_of(comparison.metric, found.margin), comparison.a, comparison.b
+    test = f", {found.test}" if found.test else ""
+    one = f"({p_value(found.not_worse_p)}{test}, one-sided at 0.05)"
+    both = f"({p_value(found.equivalent_p)}{test}, each side at 0.05)"
+    text = {
+        "equivalent": f"{b} and {a} are equivalent within {amount} {both}.",
+        "not worse": f"{b} is not worse than {a} by more than {amount} {one}.",
+        "not shown": f"That {b} is not worse than {a} by more than {amount} is not shown {one}.",
+    }[found.verdict]
+    if found.note:
+        text += f" {found.note[:1].upper()}{found.note[1:]}."
+    if found.rows_needed and found.verdict == "not shown":
+        text += (
+            f" With about {found.rows_needed:,} {several(comparison.unit)} it would be shown 80% of the time, if the "
+            "two are equally good and differ as often as here."
+        )
+    if not isinstance(record, TuneRecord):
+        text += " A margin counts only if it was chosen before the scores were seen."
     return text
 
 
@@ -80,6 +107,18 @@ def _figures(outcome: Outcome, metric: str) -> str:
         return outcome.verdict
     shown = gain(metric, outcome.gain, outcome.low, outcome.high)
     return f"{shown}, {p_value(outcome.p_value)}, {outcome.verdict}"
+
+
+def margin_of(metric: str, margin: float) -> str:
+    """A margin in words.
+
+    >>> margin_of("accuracy", 0.01), margin_of("accuracy", 0.0025), margin_of("macro_f1", 0.02)
+    ('1.0 points of accuracy', '0.25 points of accuracy', '0.02 of macro_f1')
+    """
+    if not is_proportion(metric):
+        return f"{margin:g} of {metric}"
+    points = round(100.0 * margin, 6)
+    return f"{points:.1f} points of {metric}" if points == round(points, 1) else f"{points:g} points of {metric}"
 
 
 def _strongest(record: VerdictRecord) -> str | None:
