@@ -7,7 +7,8 @@ import json
 import pytest
 
 from liftune.data import load_data
-from liftune.data.columns import Columns, find_columns, find_texts
+from liftune.data.column_search import find_columns
+from liftune.data.columns import Columns, find_texts
 from liftune.data.load import load
 from liftune.data.readers.table import Table
 from liftune.data.recognise import MOST_NUMBERED_CLASSES, recognise

@@ -1,12 +1,12 @@
 """Cells -> rows and targets, and the rows that cannot be used.
 
-In: a Table, its Columns, the Reading of its labels.  Out: Examples.  Not here: what to do with bad rows (load.py).
+In: a Table, its Columns, the Reading of its labels.  Out: Examples.  Not here: whether bad rows are dropped (load.py).
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,8 @@ from liftune.records.data import BadRow
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row, Target
+
+_NAMED_BAD_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -124,3 +126,18 @@ def _group(cell: Any, column: str) -> str:
     if is_missing(cell):
         raise CellError(f"no group in column {column!r}", "name the row's group")
     return str(cell).strip()
+
+
+def refusal(examples: Mapping[str, Examples]) -> DataError:
+    """One error for all rows that cannot be used: it lists the first few; its place is the first one."""
+    bad = [(each.table.place(fault.position), fault) for each in examples.values() for fault in each.faults]
+    place, fault = bad[0]
+    if len(bad) == 1:
+        [[table, position]] = [each.table.origin(f.position) for each in examples.values() for f in each.faults]
+        row = f"row {position + 1}" if table.files is None else "the file"
+        what = f"{row} cannot be used: {fault.reason}"
+    else:
+        named = [f"{where}: {each.reason}" for where, each in bad[:_NAMED_BAD_ROWS]]
+        more = [f"and {len(bad) - len(named)} more"] * (len(bad) > len(named))
+        what = "\n".join((f"{len(bad)} rows cannot be used", *(f"  {line}" for line in (*named, *more))))
+    return DataError(what, where=place, hint=f"{fault.hint}, or drop such rows with --skip-bad-rows")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.clusters import Blocks, connected
-from liftune.data.columns import Columns, find_columns, same_columns
-from liftune.data.examples import Examples, read_examples, read_labels
+from liftune.data.column_search import find_columns
+from liftune.data.columns import Columns, same_columns
+from liftune.data.examples import Examples, read_examples, read_labels, refusal
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample, split_off
 from liftune.data.spellings import merge_spellings
@@ -24,7 +25,7 @@ from liftune.data.targets import Reading
 from liftune.data.withheld import with_labels
 from liftune.errors import DataError, SpecError
 from liftune.records.data import Audit, BadRow
-from liftune.spec import DataSpec
+from liftune.spec import DataSpec, RunSpec, command_line
 from liftune.tasks import TaskKind, task_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ VALIDATION_SHARE = 0.1
 MOST_SPLIT_OFF_VALIDATION = 2_000
 #: With --train-rows N, a validation part that is split off is at most a fourth of N, but not fewer than this.
 LEAST_CAPPED_VALIDATION = 200
-_NAMED_BAD_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
     tables, given = read_roles(spec)
     columns = _columns(tables["train"], spec)
     tables, notes = with_labels(tables, columns)
-    notes = (*given, *_said(tables), *notes)
+    notes = (*given, *_said(tables), *columns.notes, *notes)
     reading = read_labels(tables["train"], columns, spec)
     examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
     examples, spelling = _merged(examples, spec)
@@ -150,10 +150,10 @@ def _examples(
         role: read_examples(table, same_columns(table, columns, role), reading) for role, table in tables.items()
     }
     if not skip_bad_rows and any(each.faults for each in examples.values()):
-        raise _refusal(examples)
+        raise refusal(examples)
     for role, each in examples.items():
         if not len(each.split):
-            raise _refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
+            raise refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
     return examples
 
 
@@ -164,27 +164,17 @@ def _merged(examples: dict[str, Examples], spec: DataSpec) -> tuple[dict[str, Ex
 
 
 def _columns(train: Table, spec: DataSpec) -> Columns:
-    return find_columns(train, text=spec.text, text_pair=spec.text_pair, label=spec.label, group=spec.group)
+    def command(**named: str | None) -> str:
+        return command_line(RunSpec(data=spec.model_copy(update=named)))
+
+    return find_columns(
+        train, text=spec.text, text_pair=spec.text_pair, label=spec.label, group=spec.group, command=command
+    )
 
 
 def _said(tables: Mapping[str, Table]) -> tuple[str, ...]:
     """What the readers say of how they read, each once."""
     return tuple(dict.fromkeys(note for table in tables.values() for note in table.notes))
-
-
-def _refusal(examples: Mapping[str, Examples]) -> DataError:
-    """One error for all rows that cannot be used: it lists the first few; its place is the first one."""
-    bad = [(each.table.place(fault.position), fault) for each in examples.values() for fault in each.faults]
-    place, fault = bad[0]
-    if len(bad) == 1:
-        [[table, position]] = [each.table.origin(f.position) for each in examples.values() for f in each.faults]
-        row = f"row {position + 1}" if table.files is None else "the file"
-        what = f"{row} cannot be used: {fault.reason}"
-    else:
-        named = [f"{where}: {each.reason}" for where, each in bad[:_NAMED_BAD_ROWS]]
-        more = [f"and {len(bad) - len(named)} more"] * (len(bad) > len(named))
-        what = "\n".join((f"{len(bad)} rows cannot be used", *(f"  {line}" for line in (*named, *more))))
-    return DataError(what, where=place, hint=f"{fault.hint}, or drop such rows with --skip-bad-rows")
 
 
 def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where: str) -> _Parts:
@@ -310,7 +300,15 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSpli
     test = examples.split
     if spec.test_rows is not None:
         test = test.take(sample(test, spec.test_rows, reading.task, spec.seed, name="test", every_class=False))
-    notes = (*given, *_said({role: tables[role]}), *notes, *reading.notes, *spelling, f"scored on {tables[role].where}")
+    notes = (
+        *given,
+        *_said({role: tables[role]}),
+        *columns.notes,
+        *notes,
+        *reading.notes,
+        *spelling,
+        f"scored on {tables[role].where}",
+    )
     nothing = test.take([])
     return Splits(
         task=reading.task,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from liftune.data.columns import LABELS, Columns, same_columns
+from liftune.data.column_names import LABELS
+from liftune.data.columns import Columns, same_columns
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
 from liftune.errors import DataError

@@ -1,0 +1,131 @@
+"""The text and the label column where no name that is known says it: by their names' words and by their content.
+
+In: Profiles of the columns that are left.  Out: a Guess with its reason, or the candidates between which it is unclear.
+Not here: names that are known (columns.py), what a column looks like (column_profiles.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from liftune.data.column_profiles import LEAST_ROWS, Profile
+
+#: Words in the names of text columns, and in those of label columns.
+_TEXT_WORDS = """
+abstract answer article body caption comment complaint con content conversation description detail dialog
+dialogue document essay feedback fulltext headline hypothesis input instruction lyric message narrative note
+opinion paragraph passage post premise pro prompt query question quote reason remark reply request response
+review selftext sentence sms snippet statement story subject summary text title transcript tweet utterance
+"""
+_LABEL_WORDS = """
+annotation category class emotion intent label outcome polarity rating score sentiment similarity stance star
+tag target topic verdict
+"""
+TEXT_WORDS, LABEL_WORDS = frozenset(_TEXT_WORDS.split()), frozenset(_LABEL_WORDS.split())
+#: Words at the end of a name that say nothing of what it names.
+_SILENT = frozenset({"name", "id", "value", "code", "column", "col", "field"})
+#: Longer by so much, a text is the text, and another one beside it a title.
+_LONGER = 3.0
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One column, or the candidates between which it is unclear."""
+
+    column: str | None = None
+    why: str = ""
+    candidates: tuple[str, ...] = ()
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a column's name, in the singular.
+
+    >>> words_of("OriginalTweet"), words_of("verified_reviews"), words_of("Review Text")
+    (('original', 'tweet'), ('verified', 'review'), ('review', 'text'))
+    """
+    spaced = re.sub(r"(?<=[a-z\d])(?=[A-Z])", " ", name)
+    words = re.findall(r"[^\W_]+", spaced.casefold())
+    return tuple(_singular(word) for word in words)
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+def names_a_text(name: str) -> str | None:
+    """The word by which a name says that it is of a text."""
+    return next((word for word in reversed(words_of(name)) if word in TEXT_WORDS), None)
+
+
+def names_a_label(name: str) -> str | None:
+    """The word by which a name says that it is of a label: its last one that says anything."""
+    words = [word for word in words_of(name) if word not in _SILENT and not word.isdigit()]
+    return words[-1] if words and words[-1] in LABEL_WORDS else None
+
+
+def guess_text(profiles: Sequence[Profile]) -> Guess:
+    """The text column: it reads like texts, and its name says so, or it alone does or is by far the longest."""
+    texts = sorted((each for each in profiles if each.is_text), key=lambda each: -each.words)
+    named = [each for each in texts if names_a_text(each.name)]
+    for candidates in (named, texts):
+        if candidates and (len(candidates) == 1 or candidates[0].words >= _LONGER * candidates[1].words):
+            return Guess(candidates[0].name, _why(candidates[0], names_a_text(candidates[0].name)))
+        if candidates:
+            break
+    if texts:
+        return Guess(candidates=tuple(each.name for each in profiles if each in (named or texts)))
+    named = [each for each in profiles if names_a_text(each.name) and each.may_be_text]
+    if len(named) == 1:
+        return Guess(named[0].name, _why(named[0], names_a_text(named[0].name)))
+    if len(profiles) == 1 and profiles[0].may_be_text:
+        return Guess(profiles[0].name)
+    return Guess(candidates=tuple(each.name for each in profiles if each.may_be_text and each.rows))
+
+
+def guess_label(profiles: Sequence[Profile], *, lone: bool) -> Guess:
+    """The label column: it reads like classes, and its name says so, or it alone does.
+
+    Args:
+        lone: whether a single column is the label where nothing speaks against it.
+    """
+    named = [each for each in profiles if names_a_label(each.name) and each.may_be_label and each.filled >= 0.9]
+    named = [each for each in named if each.is_label] or named
+    classes = [each for each in profiles if each.is_label]
+    if len(named) == 1 and named[0].rows:
+        return Guess(named[0].name, _why(named[0], names_a_label(named[0].name)))
+    if not named and len(classes) == 1:
+        return Guess(classes[0].name, _why(classes[0], None))
+    if lone and len(profiles) == 1 and profiles[0].may_be_label:
+        return Guess(profiles[0].name)
+    return Guess(candidates=tuple(each.name for each in named or classes))
+
+
+def _why(found: Profile, word: str | None) -> str:
+    return " and ".join(filter(None, (f"its name holds {word!r}" if word else "", found.said)))
+
+
+def label_columns(profiles: Sequence[Profile]) -> tuple[tuple[str, ...], bool]:
+    """Columns that may each say of one label whether a row has it, and whether some hold shares."""
+    found = [each for each in profiles if each.content in ("yes or no", "shares") and each.filled >= 0.5]
+    if len(found) < 2 or not any(each.rows >= LEAST_ROWS for each in found):
+        return (), False
+    return tuple(each.name for each in found), any(each.content == "shares" for each in found)
+
+
+def longer_text(heading: str, profiles: Sequence[Profile], words: Collection[str]) -> Profile | None:
+    """The text to which a column is only a heading: far longer, and its name says that it is a text.
+
+    Args:
+        words: of names that say so.
+    """
+    head = next((each for each in profiles if each.name == heading), None)
+    found = [
+        each
+        for each in profiles
+        if each.is_text and head and each.words >= _LONGER * head.words and set(words_of(each.name)) & set(words)
+    ]
+    return max(found, key=lambda each: each.words, default=None)

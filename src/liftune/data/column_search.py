@@ -1,0 +1,217 @@
+"""Which column is the text, which the second text of a pair, which the label, as far as nobody named them.
+
+In: a Table, the names given.  Out: Columns, with notes on what was guessed.
+Not here: known names (column_names.py), guessing by content (column_guess.py), what the cells mean (targets.py).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from liftune.data.column_guess import guess_label, guess_text, label_columns, longer_text, names_a_text, words_of
+from liftune.data.column_names import LABELS, NAME_ONE, PAIRS, TEXTS, as_one, known_name, named_column, named_columns
+from liftune.data.column_profiles import Profile, profile
+from liftune.data.columns import Columns
+from liftune.data.readers.table import Table
+from liftune.errors import DataError
+from liftune.spec import joined_fields
+
+#: Columns with these names are headings where a longer text stands beside them, whose name has one of these words.
+_HEADINGS = ("title", "headline")
+_LONG_TEXTS = frozenset({"text", "review", "comment", "content", "body", "message", "article", "tweet", "post"})
+_MOST_NAMED = 5
+
+
+def find_columns(
+    table: Table,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    command: Callable[..., str] | None = None,
+) -> Columns:
+    """The named columns; the others by names that are known, ignoring case; then by words of the name and by content.
+
+    A pair is recognised by the names in PAIRS where no other column is a text; naming `text` alone selects that one
+    column. Names with commas between them are several columns. The group's column is no label, and is a text only if it
+    is one of a pair or is named as one too.
+
+    Args:
+        command: what to type to name columns: keyword arguments `text`, `text_pair`, `label`.
+
+    Raises:
+        DataError: a named column is missing, or it is unclear which is the text or the label.
+    """
+    labels = named_columns(table, label, "--label") if label else ()
+    group = named_column(table, group, NAME_ONE + "--group") if group else None
+    texts = named_columns(table, text, "--text") if text else ()
+    finder = _Finder(table, group, command or partial(_command, table.where))
+    first, second = as_one(texts), text_pair
+    if second:
+        second = named_column(table, second, NAME_ONE + "--text-pair")
+    elif not texts:
+        first, second = finder.pair(labels)
+    if first is None and second:
+        first = known_name(TEXTS, finder.left(*labels, second))
+    found = as_one(labels) or finder.known_label(*(texts or (first,)), second)
+    of_labels = labels or (found,)
+    if first is None:
+        first = finder.text(second, found, of_labels)
+    if found is None:
+        found = finder.label(first, texts or (first,), second)
+        of_labels = (found,)
+    of_texts = texts or (first,)
+    twice = {*of_labels} & {*of_texts, second, group} or {*of_texts} & {second}
+    if twice:
+        raise DataError(
+            f"column {min(map(str, twice))!r} cannot have two roles",
+            where=table.where,
+            hint="name different columns with --text, --text-pair, --label and --group",
+        )
+    if not text and second is None:
+        finder.note_other_texts(first, found, of_labels)
+    several_texts, several_labels = (each if len(each) > 1 else () for each in (texts, labels))
+    return Columns(first, second, found, group, several_texts, several_labels, finder.notes(first, second, found))
+
+
+class _Finder:
+    """Looks for columns that nobody named, and collects what to say of it."""
+
+    def __init__(self, table: Table, group: str | None, command: Callable[..., str]) -> None:
+        self._table, self._group, self._command = table, group, command
+        self._profiles: dict[str, Profile] = {}
+        self._guessed: list[str] = []
+        self._notes: list[str] = []
+
+    def _look(self, names: Iterable[str]) -> list[Profile]:
+        names = list(names)
+        for name in names:
+            if name not in self._profiles:
+                self._profiles[name] = profile(name, self._table.read(name))
+        return [self._profiles[name] for name in names]
+
+    def left(self, *taken: str | None) -> list[str]:
+        """The columns that are neither taken nor the group's."""
+        return [name for name in self._table.columns if name not in (*taken, self._group)]
+
+    def notes(self, text: str, text_pair: str | None, label: str) -> tuple[str, ...]:
+        """What was guessed, with what to type to say otherwise, and what else was seen."""
+        if not self._guessed:
+            return tuple(self._notes)
+        typed = self._command(text=text, text_pair=text_pair, label=label)
+        return (f"{'; '.join(self._guessed)}. To say otherwise, name the columns: {typed}", *self._notes)
+
+    def pair(self, labels: Sequence[str]) -> tuple[str | None, str | None]:
+        """The text and the second one of a pair, by names that are known."""
+        names = [name for name in self._table.columns if name not in labels]
+        for known in PAIRS:
+            one, other = (known_name((each,), names) for each in known)
+            if not (one and other):
+                continue
+            if known != PAIRS[0]:
+                if self._look([other])[0].content in ("yes or no", "numbers"):
+                    continue  # the answer to a question, as a label
+                self._refuse_third(one, other, labels)
+            return one, other
+        left = self.left(*labels)
+        text = known_name(TEXTS, left)
+        if text and text.strip().casefold() in _HEADINGS and len(left) > 2:
+            hinted = [name for name in left if name == text or set(words_of(name)) & _LONG_TEXTS]
+            longer = longer_text(text, self._look(hinted), _LONG_TEXTS)
+            if longer:
+                self._guessed.append(f"text column {longer.name!r}, to which {text!r} is a heading: {longer.said}")
+                return longer.name, None
+        return text, None
+
+    def _refuse_third(self, one: str, other: str, labels: Sequence[str]) -> None:
+        """Two columns are a pair only where no third one is a text."""
+        known = {name.casefold() for name in TEXTS}
+        others = [name for name in self.left(one, other, *labels) if name.strip().casefold() in known]
+        third = [each.name for each in self._look(others) if each.is_text]
+        if third:
+            label = as_one(labels) or known_name(LABELS, self.left(one, other, *third)) or None
+            every = joined_fields(name for name in self._table.columns if name in (one, other, *third))
+            raise DataError(
+                f"{one!r} and {other!r} may be a pair, but {third[0]!r} is a text too",
+                where=self._table.where,
+                hint=f"name the pair: {self._command(text=one, text_pair=other, label=label)}; "
+                f"or the texts to join: {self._command(text=every, label=label)}",
+            )
+
+    def known_label(self, *taken: str | None) -> str | None:
+        """The label column by names that are known; the group's last."""
+        return known_name(LABELS, self.left(*taken)) or (known_name(LABELS, [self._group]) if self._group else None)
+
+    def text(self, text_pair: str | None, label: str | None, labels: Sequence[str | None]) -> str:
+        """The text column, guessed.
+
+        Raises:
+            DataError: none, or several.
+        """
+        profiles = self._look(self.left(text_pair, *labels))
+        guess = guess_text(profiles)
+        if guess.column:
+            self._guessed.append(f"text column {guess.column!r}, guessed: {guess.why or 'the only one left'}")
+            return guess.column
+        said = {each.name: each.said for each in profiles}
+        candidates = guess.candidates
+        example = candidates[0] if candidates else None
+        hint = "name the text column with --text"
+        if example:
+            label = label or next(iter(self.left(text_pair, *candidates[:1])), None)
+            hint += f", for example: {self._command(text=example, text_pair=text_pair, label=label)}"
+            if len(candidates) > 1:
+                hint += f"; --text {shlex.quote(joined_fields(candidates))} joins them"
+        elif said:
+            hint += "; " + "; ".join(f"{name!r} holds {what}" for name, what in list(said.items())[:_MOST_NAMED])
+        raise DataError(f"no text column among: {', '.join(self._table.columns)}", where=self._table.where, hint=hint)
+
+    def label(self, text: str, texts: Sequence[str], text_pair: str | None) -> str:
+        """The label column, guessed.
+
+        Raises:
+            DataError: none, or several.
+        """
+        left = self.left(*texts, text_pair)
+        profiles = self._look(left)
+        guess = guess_label(profiles, lone=True)
+        if guess.column:
+            self._guessed.append(f"label column {guess.column!r}, guessed: {guess.why or 'the only one left'}")
+            return guess.column
+        binary, shares = label_columns(profiles)
+        single = [name for name in guess.candidates if name not in binary]
+        hints = [
+            f"name the label column with --label, for example: "
+            f"{self._command(text=text, text_pair=text_pair, label=(single or left or ['NAME'])[0])}"
+        ]
+        if len(single) > 1:
+            hints.append(f"also possible: {', '.join(single[1 : _MOST_NAMED + 1])}")
+        if binary:
+            threshold = " --label-threshold 0.5" if shares else ""
+            typed = self._command(text=text, text_pair=text_pair, label=joined_fields(binary)) + threshold
+            said = f"columns of {'shares' if shares else '0 and 1'}, one a label: {typed}"
+            hints = [said, *hints] if single else [said]
+        raise DataError(
+            f"no label column among: {', '.join(self._table.columns)}",
+            where=self._table.where,
+            hint="; ".join(hints),
+        )
+
+    def note_other_texts(self, text: str, label: str, labels: Sequence[str | None]) -> None:
+        """Say which other column reads like a text, and how to join it."""
+        names = [name for name in self.left(text, *labels) if name in self._profiles or names_a_text(name)]
+        others = [each for each in self._look(names) if each.is_text]
+        if others:
+            every = [name for name in self._table.columns if name == text or name in {each.name for each in others}]
+            said = ", ".join(f"{each.name!r} ({each.said})" for each in others[:_MOST_NAMED])
+            typed = self._command(text=joined_fields(every), label=label)
+            self._notes.append(f"not read, and a text too: {said}; to join them: {typed}")
+
+
+def _command(where: str, **named: str | None) -> str:
+    """What to type to name columns."""
+    options = [word for name, value in named.items() if value for word in (f"--{name.replace('_', '-')}", value)]
+    return shlex.join(["liftune", "tune", where, *options])
