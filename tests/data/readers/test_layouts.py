@@ -331,6 +331,13 @@ class TestOtherKinds:
     def test_a_file_without_an_extension_is_told_its_name(self, tmp_path, text, extension):
         (tmp_path / "Collection").write_text(text)
         assert f"rename it to Collection{extension}" in self.hint(tmp_path / "Collection")
+        (tmp_path / "Collection").rename(tmp_path / "train.txt")
+        assert f"rename it to train{extension}" in self.hint(tmp_path / "train.txt")
+        assert f"rename it to train{extension}" in self.hint(tmp_path)
+
+    def test_prose_is_no_table(self, tmp_path):
+        (tmp_path / "x.txt").write_text("Once, long ago, there was a hotel.\nIt had no view.\nThe end, dear reader.\n")
+        assert "a text file without columns" in self.hint(tmp_path / "x.txt")
 
     def test_a_parquet_file_without_an_extension_is_read_after_the_hint(self, tmp_path):
         pa.parquet.write_table(table(100), tmp_path / "part0")

@@ -65,6 +65,8 @@ _SAME = {
     ".odp": ".pptx", ".htm": ".html", ".text": ".txt", ".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar", ".jpg": ".png",
     ".jpeg": ".png", ".gif": ".png", ".ipynb": ".py", ".zsav": ".sav",
 }  # fmt: skip
+#: Lines that must all hold a separator.
+_LINES = 5
 #: First bytes -> the extension of a file that has them.
 _MAGIC = {
     b"PAR1": ".parquet", b"ARROW1": ".arrow", b"\xff\xff\xff\xff": ".arrow", b"PK\x03\x04": ".zip", b"%PDF": ".pdf",
@@ -94,12 +96,13 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
     known = list(known)
     extension = _extension(filename)
     inside = next((each for magic, each in _MAGIC.items() if head.startswith(magic)), "") or _looks(head)
-    if extension not in _KINDS and inside in known:
-        unknown = f": liftune knows no {extension} files" if extension else ": it has no extension"
+    if (extension == ".txt" or extension not in _KINDS) and inside in known:
+        unknown = f": {extension} may be anything" if extension else ": it has no extension"
+        stem = filename.rstrip(".").removesuffix(PurePath(filename).suffix if extension == ".txt" else "")
         return DataError(
             f"the file's name does not say what it is{unknown}",
             where=where,
-            hint=f"it looks like {inside[1:]}: rename it to {filename.rstrip('.')}{inside}",
+            hint=f"it looks like {inside[1:]}: rename it to {stem}{inside}",
         )
     kind = extension if extension in _KINDS or inside == ".txt" else inside
     if kind not in _KINDS:
@@ -148,7 +151,11 @@ def _looks(head: bytes) -> str:
         return ".json"
     if first.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return ".html"
-    return ".tsv" if b"\t" in first else ".csv" if b"," in first or b";" in first else ".txt"
+    lines = [line for line in head.splitlines()[:_LINES] if line.strip()]
+    for mark, extension in ((b"\t", ".tsv"), (b";", ".csv"), (b",", ".csv")):
+        if len(lines) > 1 and all(mark in line for line in lines):
+            return extension
+    return ".txt"
 
 
 def _of_database(where: str, plain: str) -> str:
