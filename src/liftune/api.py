@@ -149,32 +149,44 @@ def load(
 
 
 def evaluate(
-    data: str | BecomesSplits, *, model: str | Path, metric: str | None = None, **options: Any
+    data: str | BecomesSplits,
+    *,
+    model: str | Path,
+    use: str | None = None,
+    metric: str | None = None,
+    **options: Any,
 ) -> EvaluationRecord:
     """Score a run, an adapter or a pretrained model on a data set's test rows: `liftune evaluate`.
 
     Args:
         data: as for `tune`; of rows in memory, the test rows are scored.
+        use: which contender of a run; see `load`.
         options: data and model options of `tune`: text, label, task, test_rows, label_map, device, ...
     """
     need(*EXTRAS["tune"])
     from liftune.workflows.evaluate import evaluate_model
 
     spec, rows = _with_rows(data, {"model": str(model), **options})
-    return evaluate_model(spec.data, spec.model, rows, metric=metric)
+    return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric)
 
 
 def compare(
-    a: str | Path, b: str | Path, *, metric: str | None = None, margin: float | None = None
+    a: str | Path,
+    b: str | Path,
+    *,
+    metric: str | None = None,
+    margin: float | None = None,
+    use: str | None = None,
 ) -> ComparisonRecord:
     """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`.
 
     Args:
         margin: points of accuracy, else in the metric's own unit: also says whether b is not worse by as much.
+        use: which contender of both; see `load`.
     """
     from liftune.workflows.compare import compare_runs
 
-    return compare_runs(str(a), str(b), metric=metric, margin=margin)
+    return compare_runs(str(a), str(b), metric=metric, margin=margin, use=use)
 
 
 def sweep(

@@ -287,6 +287,11 @@ def as_columns(row: Row) -> dict[str, str]:
     return {"text": row} if isinstance(row, str) else {"text": row[0], "text_pair": row[1]}
 
 
+def run_around(folder: Path) -> Path:
+    """The run that an adapter's or another contender's folder lies in."""
+    return folder.parent.parent if folder.parent.name == "contenders" else folder.parent
+
+
 def adapter_folder(path: str | Path) -> Path | None:
     """The adapter that a path names, by itself or through its run; None where there is none."""
     path = Path(path)

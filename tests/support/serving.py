@@ -73,7 +73,7 @@ def info(labels: int, *, pairs: bool = False, task: TaskKind = TaskKind.SINGLE_L
 def fake_models(root: Path, executor: FakeExecutor) -> ModelRegistry:
     """Folders `two`, `six` and `pair` that can be loaded; `two` is."""
 
-    def open_model(path: Path) -> tuple[Engine, ModelInfo]:
+    def open_model(path: Path, use: str | None = None) -> tuple[Engine, ModelInfo]:
         labels = {"two": 2, "six": 6, "pair": 3}.get(path.name)
         if labels is None:
             raise ArtifactError(f"{path.name} holds no run", where="path")

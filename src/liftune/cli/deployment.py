@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from liftune.cli.options import Device, Json, Quiet, Run
+from liftune.cli.options import Device, Json, Quiet, Run, Use
 from liftune.cli.printing import print_parity, print_predictions
 from liftune.errors import EXTRAS, need
 from liftune.spec import names
@@ -49,6 +49,7 @@ def predict(
     columns: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Names of the columns of --in, which has no header line.")
     ] = None,
+    use: Use = None,
     with_base: Annotated[bool, typer.Option("--with-base", help="Add the untuned model's prediction.")] = False,
     min_precision: Annotated[
         float | None,
@@ -82,6 +83,7 @@ def predict(
         encoding=encoding,
         no_header=no_header,
         columns=names(columns or ()),
+        use=use,
         with_base=with_base,
         min_precision=min_precision,
         device=device,
@@ -97,6 +99,7 @@ def export(
         str,
         typer.Option(metavar="TEXT", help="Format to write; liftune list formats prints them."),
     ] = "onnx",
+    use: Use = None,
     rows: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Labelled rows to check on; the run's validation rows if not given."),
@@ -112,7 +115,9 @@ def export(
     from liftune.export.run import export as write_export
     from liftune.progress import Progress
 
-    parity = write_export(run, to, format=format, rows=rows, accept_gap=accept_gap, progress=Progress(quiet=quiet))
+    parity = write_export(
+        run, to, format=format, use=use, rows=rows, accept_gap=accept_gap, progress=Progress(quiet=quiet)
+    )
     print_parity(parity, to, as_json=as_json)
 
 
@@ -121,6 +126,7 @@ def serve(
         list[str],
         typer.Argument(metavar="RUN|BUNDLE ...", help="Run folders or bundles, each as PATH or NAME=PATH."),
     ],
+    use: Use = None,
     port: Annotated[int, typer.Option(metavar="N", help="Port; 0 takes a free one.")] = 8000,
     host: Annotated[
         str, typer.Option(metavar="TEXT", help="Address to listen on; any but this machine's own needs a token.")
@@ -149,5 +155,5 @@ def serve(
     from liftune.serve.server import ServeOptions
     from liftune.serve.server import serve as run_server
 
-    options = ServeOptions(models, host, port, token, admin_token, insecure, device, precision, limit or ())
+    options = ServeOptions(models, host, port, token, admin_token, insecure, device, precision, limit or (), use)
     run_server(options, log=Progress(quiet=quiet).log)

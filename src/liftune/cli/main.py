@@ -16,7 +16,7 @@ import typer
 from liftune import __version__
 from liftune.cli.deployment import export, predict, serve
 from liftune.cli.listing import KINDS
-from liftune.cli.options import Json, Margin, Metric, Quiet, Run, UsageError, takes_spec, usage_fault
+from liftune.cli.options import Json, Margin, Metric, Quiet, Run, UsageError, Use, takes_spec, usage_fault
 from liftune.cli.printing import (
     print_json,
     print_or_json,
@@ -105,14 +105,14 @@ app.command()(export)
     "evaluation.metric",
     required={"model": "A run folder, an adapter folder, a hub id, or a local model folder."},
 )
-def evaluate(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
+def evaluate(spec: RunSpec, use: Use = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Score a model on the test rows of a dataset, with confidence intervals; a single file is all test rows."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.progress import Progress, listeners
     from liftune.workflows.evaluate import evaluate_model
 
     record = evaluate_model(
-        spec.data, spec.model, metric=spec.evaluation.metric, listeners=listeners(Progress(quiet=quiet))
+        spec.data, spec.model, use=use, metric=spec.evaluation.metric, listeners=listeners(Progress(quiet=quiet))
     )
     print_record(record, as_json=as_json)
 
@@ -123,12 +123,13 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="RUN_B", help="The run that may be better.")],
     metric: Metric = None,
     margin: Margin = None,
+    use: Use = None,
     as_json: Json = False,
 ) -> None:
     """Compare the tuned models of two runs on the test rows that they share."""
     from liftune.workflows.compare import compare_runs
 
-    print_record(compare_runs(a, b, metric=metric, margin=margin), as_json=as_json)
+    print_record(compare_runs(a, b, metric=metric, margin=margin, use=use), as_json=as_json)
 
 
 @app.command()

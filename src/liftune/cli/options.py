@@ -33,6 +33,16 @@ Margin = Annotated[
     ),
 ]
 
+Use = Annotated[
+    str | None,
+    typer.Option(
+        "--use",
+        metavar="NAME",
+        help="Contender of the run: tuned, recommended, probe, tfidf, ...; tuned if not given, unless test says that "
+        "it is worse than the recommended one.",
+    ),
+]
+
 #: Headings of the help text, by section of the spec.
 _PANELS = {"data": "Data", "model": "Model", "method": "Method", "train": "Training", "evaluation": "Evaluation"}
 #: What stands for an option's value in the help text, by its type.

@@ -17,6 +17,7 @@ from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, ca
 from liftune.models.adapter_io import CARD as ADAPTER_CARD
 from liftune.models.backbone import quiet
 from liftune.models.classifier import Classifier
+from liftune.models.methods.registry import METHODS
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.records.training import AdapterCard
 from liftune.tasks import task_of
@@ -85,6 +86,13 @@ def write_merged(classifier: Classifier, card: AdapterCard, folder: Path) -> Non
     (folder / ADAPTER_CARD).write_text(full.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
 
 
+def _made(card: AdapterCard) -> str:
+    """What the model is: a contender that was not tuned has its own name where others have a method."""
+    if card.method in METHODS:
+        return f"{card.base}, tuned with {card.method}"
+    return f"{card.base} as it is, kept as the contender {card.method}"
+
+
 def write_readme(folder: Path, card: AdapterCard, parity: Parity, *, usage: str, name: str) -> None:
     """README.md: what this is, how to use it, how far its predictions are from the run's.
 
@@ -95,7 +103,7 @@ def write_readme(folder: Path, card: AdapterCard, parity: Parity, *, usage: str,
     labels = ", ".join(f"`{label}`" for label in card.labels)
     lines = (
         f"# {name}",
-        f"{card.base}, tuned with {card.method} by liftune {card.liftune}; exported as `{parity.format}`.",
+        f"{_made(card)} by liftune {card.liftune}; exported as `{parity.format}`.",
         f"Input: {'text pairs' if card.pairs else 'texts'}. It {task_of(card.task).summary}"
         f"{f': {labels}' if labels else ''}.",
         "## Usage",

@@ -15,16 +15,14 @@ from liftune.data.splits import Split
 from liftune.errors import EXTRAS, ArtifactError, need
 from liftune.export.bundle import write_readme
 from liftune.export.formats import EXPORT_FORMATS, ExportJob
+from liftune.export.originals import card_of, open_original
 from liftune.export.parity import Parity, Reference
 from liftune.files import atomic_folder, check_writable
-from liftune.hardware.plan import Plan
 from liftune.inference.predictor import locate_model
-from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.classifier import Classifier
-from liftune.models.merge import check_mergeable, open_merged
 from liftune.progress import Progress
 from liftune.records.training import AdapterCard
-from liftune.run_folder import RunFolder
+from liftune.run_folder import RunFolder, run_around
 from liftune.spec import DataSpec
 from liftune.tasks import task_of
 
@@ -38,15 +36,18 @@ def export(
     to: str | Path,
     *,
     format: str = "onnx",
+    use: str | None = None,
     rows: str | None = None,
     accept_gap: bool = False,
     progress: Progress | None = None,
 ) -> Parity:
-    """Write a run's tuned model for use elsewhere, and check that it predicts as the run does.
+    """Write a run's model for use elsewhere, and check that it predicts as the run does.
 
     Args:
         to: a folder that does not exist yet, or is empty.
         format: a name of EXPORT_FORMATS: `liftune list formats`.
+        use: which contender of the run; None takes the tuned one, but where the verdict says that it is worse than the
+            recommended one.
         rows: a file of labelled rows to check on; None takes the run's validation rows.
         accept_gap: keep the export even if its predictions differ from the run's by more than the format allows.
 
@@ -54,25 +55,24 @@ def export(
         ArtifactError: no run, no rows to check on, or predictions that differ too much from the run's; nothing is left
             then.
         MethodError, ModelError: a method or family that cannot be exported.
-        SpecError: an unknown format.
+        SpecError: an unknown format, an unknown contender, or one that no format can hold.
     """
     entry, progress = EXPORT_FORMATS[format], progress or Progress(quiet=True)
     need(*(module for extra in ("tune", *entry.extras) for module in EXTRAS[extra]))
-    model = locate_model(run)
+    model = locate_model(run, use=use)
     if model.kind == "bundle":
         raise ArtifactError(f"{run} was exported already", where="RUN", hint="give the run that it was exported from")
-    folder = model.folder
-    card = read_card(folder)
-    check_mergeable(card.method)
+    if model.note:
+        progress.log(model.note)
+    card = card_of(model)
     _check_unused(Path(to))
     with atomic_folder(Path(to)) as fresh:
-        original = open_adapter(folder, plan=Plan())
+        original, merged = open_original(model)
         if entry.check_config is not None:
             entry.check_config(original.backbone.model.config)
-        reference = _reference(original, folder, card, rows)
+        reference = _reference(original, model.folder, card, rows)
         progress.log(f"checking on {len(reference.rows):,} rows ({reference.source})")
-        merged = open_merged(folder, plan=Plan(attention="sdpa"))
-        parity = entry.write(ExportJob(entry, merged, reference, fresh, progress))
+        parity = entry.write(ExportJob(entry, merged(), reference, fresh, progress))
         if parity.excesses and not accept_gap:
             raise _refused(parity, Path(to), entry.tolerance.rows_needed())
         (fresh / PARITY).write_text(parity.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -97,12 +97,13 @@ def _reference(original: Classifier, folder: Path, card: AdapterCard, file: str 
 
 
 def _validation(folder: Path) -> Split:
+    run = run_around(folder)
     try:
-        return RunFolder(folder.parent).split("validation")
+        return RunFolder(run).split("validation")
     except ArtifactError:
         raise ArtifactError(
             "the run's validation rows are not beside the adapter, and an export is checked on them",
-            where=str(folder.parent / "rows" / "validation.jsonl"),
+            where=str(run / "rows" / "validation.jsonl"),
             hint="give the run's folder, or labelled rows with --rows FILE",
         ) from None
 

@@ -31,6 +31,7 @@ class Prediction:
         probabilities: label -> probability, in the model's order; None for regression.
         abstained: whether it was too unsure for a label; None where no precision was asked for.
         base: the base model's prediction, where it was requested.
+        contender: which contender of a run predicted it, where it was another than the tuned one.
     """
 
     row: Row
@@ -40,10 +41,12 @@ class Prediction:
     probabilities: dict[str, float] | None = None
     abstained: bool | None = None
     base: Prediction | None = None
+    contender: str | None = None
 
     def to_json(self, *, with_row: bool = True) -> dict[str, Any]:
         """The object of `predict --json`, of files and of the HTTP API: text (and text_pair), label or labels or value,
-        abstained where a precision was asked for, probabilities, base."""
+        abstained where a precision was asked for, probabilities, base; with the row also the contender, where it was
+        another than the tuned one."""
         record: dict[str, Any] = as_columns(self.row) if with_row else {}
         if self.value is not None:
             record["value"] = self.value
@@ -57,6 +60,8 @@ class Prediction:
             record["probabilities"] = self.probabilities
         if self.base is not None:
             record["base"] = self.base.to_json(with_row=False)
+        if with_row and self.contender is not None:
+            record["contender"] = self.contender
         return record
 
     def line(self) -> str:

@@ -306,6 +306,8 @@ class AdapterPredictor:
         precision = self.min_precision if min_precision is None else min_precision
         above = None if precision is None else cutoff_for(self.card.cutoffs, precision).above
         predictions = self._predictions(self._classifier, rows, self.card.thresholds, above)
+        if self.contender != "tuned":
+            predictions = [replace(each, contender=self.contender) for each in predictions]
         if self._base is None:
             return predictions
         bases = self._predictions(self._base, rows, self.card.base_thresholds, None)

@@ -76,6 +76,9 @@ class RunRecord(StoredRecord):
 class EvaluationRecord(RunRecord):
     """What `evaluate` reports: the scores of one model."""
 
+    contender: str | None = None
+    """Which one of a run was scored; null for a model that is of no run."""
+
 
 class VerdictRecord(RunRecord):
     """Contenders compared on the same rows, at least one of them tuned: what `tune` and `compare` report alike."""

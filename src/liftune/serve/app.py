@@ -119,7 +119,9 @@ def _add_classify(app: FastAPI, services: Services) -> None:
 
         results = await _in_time(predictions(), request, limits.seconds)
         services.metrics.texts(model.name, len(rows))
-        return _json({"model": model.name, "results": [each.to_json() for each in results]})
+        return _json(
+            {"model": model.name, "contender": info.contender, "results": [each.to_json() for each in results]}
+        )
 
 
 async def _logits(engine: Engine, rows: list[Row], batcher: DynamicBatcher) -> NDArray[np.float32]:
@@ -164,7 +166,7 @@ def _add_models(app: FastAPI, services: Services) -> None:
     @app.post("/v1/models", response_model=ModelSummary, status_code=201)
     async def load(body: LoadRequest) -> ModelSummary:
         """Load a model while others serve; needs the admin token."""
-        return _summary(await asyncio.to_thread(models.load, body.path, body.name, replace=body.replace))
+        return _summary(await asyncio.to_thread(models.load, body.path, body.name, use=body.use, replace=body.replace))
 
     @app.delete("/v1/models", status_code=204)
     async def unload_named(name: str) -> None:
@@ -235,6 +237,8 @@ def _summary(model: ServedModel) -> ModelSummary:
         pairs=info.pairs,
         max_length=info.max_length,
         kind=info.kind,
+        contender=info.contender,
+        note=info.note,
         base_head=info.base_head,
         shared=info.shared,
     )

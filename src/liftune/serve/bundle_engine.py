@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.errors import ArtifactError
-from liftune.serve.engine import BatchExecutor, Engine, ModelInfo, Work
+from liftune.serve.engine import BatchExecutor, Engine, ModelInfo, Work, about_tokens
 from liftune.types import Row
 
 if TYPE_CHECKING:
     from liftune.inference.onnx_bundle import Bundle
-
-#: Bytes of a text that make about one token; a bundle counts its own only when it computes.
-_BYTES_PER_TOKEN = 4
 
 
 class BundleExecutor:
@@ -43,7 +40,7 @@ class BundleEngine:
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         """Rows as they are."""
-        return [Work(_tokens(row), None, row) for row in rows]
+        return [Work(about_tokens(row), None, row) for row in rows]
 
     def base(self) -> Engine:
         """A bundle has none.
@@ -80,8 +77,3 @@ def open_bundle(path: Path) -> tuple[Engine, ModelInfo]:
         cutoffs=card.cutoffs,
     )
     return BundleEngine(bundle), info
-
-
-def _tokens(row: Row) -> int:
-    texts = (row,) if isinstance(row, str) else row
-    return 2 + sum(len(text.encode(errors="replace")) for text in texts) // _BYTES_PER_TOKEN

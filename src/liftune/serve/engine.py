@@ -31,6 +31,16 @@ class Work(NamedTuple):
     """Whatever the executor computes on."""
 
 
+#: Bytes of a text that make about one token, for a model that counts its own only when it computes.
+_BYTES_PER_TOKEN = 4
+
+
+def about_tokens(row: Row) -> int:
+    """How many tokens a row has, or about."""
+    texts = (row,) if isinstance(row, str) else row
+    return 2 + sum(len(text.encode(errors="replace")) for text in texts) // _BYTES_PER_TOKEN
+
+
 class BatchExecutor(Protocol):
     """Computes one batch of rows, of one model or of many that share a base; called from one thread at a time."""
 
@@ -72,6 +82,10 @@ class ModelInfo:
     max_length: int
     kind: str
     """`run` or `bundle`."""
+    contender: str = "tuned"
+    """Which one of its run."""
+    note: str = ""
+    """What to say of that choice; empty where it is the tuned model."""
     base_head: Head | None = None
     """Whether the base model's head was trained by anyone; None where the base model is not there."""
     shared: bool = False

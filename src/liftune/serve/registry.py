@@ -7,15 +7,24 @@ Not here: how a model is opened (adapter_engine.py, bundle_engine.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
+from typing import Protocol
 
 from liftune.errors import ArtifactError, SpecError, nearest
 from liftune.serve.engine import Engine, ModelInfo, ServedModel
 from liftune.serve.errors import RequestError
 
-OpenModel = Callable[[Path], tuple[Engine, ModelInfo]]
+
+class OpenModel(Protocol):
+    """From a folder to an engine and its description."""
+
+    def __call__(self, path: Path, use: str | None = None) -> tuple[Engine, ModelInfo]:
+        """`use` is the contender of a run that was asked for."""
+        ...
+
+
 #: Safe in a URL's path and in a file's name.
 _NAME = re.compile(r"\w[\w.@+-]{0,99}")
 
@@ -26,7 +35,7 @@ class ModelRegistry:
     A request holds the model it found, so unloading a model never ends a request.
 
     Args:
-        open_model: from a folder to an engine and its description.
+        open_model: opens what a path leads to.
     """
 
     def __init__(self, open_model: OpenModel) -> None:
@@ -62,8 +71,12 @@ class ModelRegistry:
             )
         return models[name]
 
-    def load(self, path: str, name: str | None = None, *, replace: bool = False) -> ServedModel:
+    def load(self, path: str, name: str | None = None, *, use: str | None = None, replace: bool = False) -> ServedModel:
         """Open a folder and serve it under a name, that of the folder if none is given; takes seconds.
+
+        Args:
+            use: which contender of a run.
+            replace: whether to replace a model of the same name.
 
         Raises:
             RequestError: another model has that name (409).
@@ -79,7 +92,7 @@ class ModelRegistry:
                     where="name",
                     hint="give another name, or set replace",
                 )
-            engine, info = self._open(folder)
+            engine, info = self._open(folder, use) if use else self._open(folder)
             model = ServedModel(named, folder, info, engine)
             self._models = {**self._models, named: model}
         return model

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from liftune.errors import LiftuneError
 from liftune.report.document import named_sections
-from liftune.run_folder import RunFolder
+from liftune.run_folder import RunFolder, run_around
 from liftune.serve.engine import ServedModel
 from liftune.serve.schemas import RunInfo
 
@@ -28,15 +28,15 @@ def run_info(model: ServedModel) -> RunInfo:
 
 def report_of(model: ServedModel) -> Path | None:
     """The report's file, or None where none was written."""
-    for folder in (model.path, model.path.parent):
+    for folder in (model.path, run_around(model.path)):
         if (folder / "record.json").is_file() and (folder / "report.html").is_file():
             return folder / "report.html"
     return None
 
 
 def _verdict(path: Path) -> list[str]:
-    """Of a run folder, or of the run that an adapter folder lies in."""
-    for folder in (path, path.parent):
+    """Of a run folder, or of the run that a contender's folder lies in."""
+    for folder in (path, run_around(path)):
         if (folder / "record.json").is_file():
             try:
                 record = RunFolder.open(folder).record()

@@ -51,6 +51,8 @@ class ClassifyResponse(BaseModel):
     """One prediction per text, in order."""
 
     model: str
+    contender: str = "tuned"
+    """Which one of its run answered."""
     results: list[ClassifiedText]
 
 
@@ -64,9 +66,13 @@ class ModelSummary(BaseModel):
     method: str
     pairs: bool
     max_length: int
-    """Tokens read of each text."""
+    """Tokens read of each text; 0 where all of it is read."""
     kind: str
     """`run` or `bundle`."""
+    contender: str = "tuned"
+    """Which one of its run: tuned, or another that was asked for, or that the verdict prefers."""
+    note: str = ""
+    """Why it is another than the tuned one."""
     base_head: Head | None
     """`fresh` where the base model's head is randomly initialised, so that it only guesses; null where there is no base
     model."""
@@ -97,6 +103,9 @@ class LoadRequest(RequestBody):
     """A run folder, an adapter folder or a bundle, on the server."""
     name: str | None = None
     """The folder's name if not given."""
+    use: str | None = None
+    """Which contender of a run; the tuned one if not given, unless the verdict says that it is worse than the
+    recommended one."""
     replace: bool = False
     """Whether to replace a model of the same name."""
 

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from liftune.inference.predictor import check_precision, locate_model
 
 if TYPE_CHECKING:
     from liftune.serve.engine import Engine, ModelInfo
+    from liftune.serve.registry import OpenModel
 
 #: Seconds that a stop waits for accepted requests.
 _FINISH_SECONDS = 30
@@ -49,6 +50,8 @@ class ServeOptions:
     precision: str = "float32"
     limits: Sequence[str] = ()
     """NAME=VALUE, see Limits."""
+    use: str | None = None
+    """Which contender of each run."""
 
 
 def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
@@ -70,8 +73,10 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
         models = ModelRegistry(model_opener(options, limits.batch_tokens))
         for argument in options.models:
             name, path = split_name(argument)
-            model = models.load(path, name)
+            model = models.load(path, name, use=options.use)
             log(f"{model.name}: {model.info.task}, {len(model.info.labels)} labels, {model.info.kind} {path}")
+            if model.info.note:
+                log(f"{model.name}: {model.info.note}")
         hosts = None if options.token or options.insecure else _allowed_hosts(options.host)
         credentials = Credentials(options.token, options.admin_token, hosts)
         app = make_app(models, credentials=credentials, limits=limits)
@@ -117,17 +122,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def model_opener(options: ServeOptions, tokens: int) -> Callable[[Path], tuple[Engine, ModelInfo]]:
+def model_opener(options: ServeOptions, tokens: int) -> OpenModel:
     """What opens a model's folder; torch is imported for the first one that is not a bundle."""
     from liftune.serve.adapter_engine import AdapterLoader
     from liftune.serve.bundle_engine import open_bundle
+    from liftune.serve.contender_engine import open_contender_engine
 
     precision = next(each for each in PRECISIONS if each == options.precision)
     adapters = AdapterLoader(device=options.device, precision=precision, tokens=tokens)
 
-    def open_model(path: Path) -> tuple[Engine, ModelInfo]:
-        model = locate_model(path, where="path")
-        return open_bundle(model.folder) if model.kind == "bundle" else adapters.open(model.folder)
+    def open_model(path: Path, use: str | None = None) -> tuple[Engine, ModelInfo]:
+        model = locate_model(path, use=use, where="path")
+        if model.kind == "bundle":
+            return open_bundle(model.folder)
+        if model.kind == "contender":
+            engine, info = open_contender_engine(model.folder, device=options.device, precision=precision)
+        else:
+            engine, info = adapters.open(model.folder)
+        return engine, replace(info, contender=model.contender, note=model.note)
 
     return open_model
 

@@ -12,19 +12,24 @@ from liftune.evaluation.clean_rows import Leaks, on_clean_rows
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.margin import with_margin
+from liftune.inference.chosen import choose_contender
 from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.records.run import ComparisonRecord, Contender, SeedResult
 from liftune.run_folder import RunFolder
 
 
-def compare_runs(a: str, b: str, *, metric: str | None = None, margin: float | None = None) -> ComparisonRecord:
+def compare_runs(
+    a: str, b: str, *, metric: str | None = None, margin: float | None = None, use: str | None = None
+) -> ComparisonRecord:
     """The tuned models of two runs on the test rows that they share: b against a.
 
     Args:
         margin: points of a proportion, else in the metric's own unit: also says whether b is not worse by as much.
+        use: which contender of both. None takes of each run the one that its other commands use: the tuned one, but
+            where the verdict says that it is worse than the recommended one.
 
     Raises:
-        SpecError: the metric or the margin does not fit.
+        SpecError: the metric or the margin does not fit, or a run has no such contender.
         ArtifactError: a folder holds no finished run, or is damaged.
         DataError: the runs differ in rows, label order or truncation length.
     """
@@ -33,7 +38,13 @@ def compare_runs(a: str, b: str, *, metric: str | None = None, margin: float | N
     names = [Path(path).name or path for path in (a, b)]
     if names[0] == names[1]:
         names = [a, b]
-    first, second = (folder.evaluation("tuned", name=name) for name, folder in zip(names, folders, strict=True))
+    chosen = [choose_contender(folder.path, use) for folder in folders]
+    names = [
+        name if each.name == "tuned" else f"{name} ({each.name})" for name, each in zip(names, chosen, strict=True)
+    ]
+    first, second = (
+        folder.evaluation(each.name, name=name) for name, folder, each in zip(names, folders, chosen, strict=True)
+    )
     measure = check_metric(metric or records[0].metric, first.task)
     within = margin_in_own_unit(margin, measure)
     leaks = Leaks.of(*(record.audit for record in records))
@@ -43,8 +54,8 @@ def compare_runs(a: str, b: str, *, metric: str | None = None, margin: float | N
         lambda each: with_margin(compare(each[0], each[1], measure.name), each[0], each[1:], measure, within),
     )
     contenders = tuple(
-        _scored_on(each, next(one for one in record.contenders if one.name == "tuned"), leaks)
-        for each, record in zip((first, second), records, strict=True)
+        _scored_on(each, next(scored for scored in record.contenders if scored.name == one.name), leaks)
+        for each, record, one in zip((first, second), records, chosen, strict=True)
     )
     last = records[1]
     return ComparisonRecord(
@@ -66,7 +77,10 @@ def compare_runs(a: str, b: str, *, metric: str | None = None, margin: float | N
         base_license=last.base_license,
         method=last.method,
         plan=last.plan,
-        notes=(f"compared with {a}",),
+        notes=(
+            f"compared with {a}",
+            *(f"{name}: {one.note}" for name, one in zip(names, chosen, strict=True) if one.note),
+        ),
         suspects=last.suspects,
         shift=last.shift,
         versions=last.versions,

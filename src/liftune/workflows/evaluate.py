@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,17 +19,21 @@ from liftune.evaluation.evaluate import evaluate
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
-from liftune.inference.predictor import find_model
+from liftune.inference.contenders import open_contender
+from liftune.inference.predictor import SavedModel, find_model
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
-from liftune.models.classifier import Classifier
-from liftune.records.base import Seconds
+from liftune.records.base import Head, Seconds
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, EvaluationRecord
 from liftune.spec import DataSpec, ModelSpec
+from liftune.tasks import TaskKind
+from liftune.types import Scorer
 from liftune.versions import versions
+
+_GUESSES = "its classification head is randomly initialised: this score is just guessing"
 
 
 def evaluate_model(
@@ -36,6 +41,7 @@ def evaluate_model(
     model: ModelSpec,
     rows: BecomesSplits | None = None,
     *,
+    use: str | None = None,
     metric: str | None = None,
     listeners: Sequence[Listener] = (),
 ) -> EvaluationRecord:
@@ -45,33 +51,43 @@ def evaluate_model(
 
     Args:
         rows: in memory, whose test rows are scored; None reads what `data` names.
+        use: which contender of a run; None takes the tuned one, but where the verdict says that it is worse than the
+            recommended one.
         listeners: are sent what happens, as it happens: see events.py.
     """
     need(*EXTRAS["tune"])
     started = time.time()
     plan = make_plan(measure_machine(), device=model.device).for_inference
-    saved = find_model(model.name)
-    folder = saved.folder if saved and saved.kind == "adapter" else None
-    classifier, splits = _model_and_rows(data, model, rows, folder, plan)
+    events = Events(listeners)
+    saved = find_model(model.name, use)
+    if saved is None and use is not None:
+        raise SpecError(
+            f"{model.name} is no run: it has no contenders to choose from",
+            where="--use",
+            hint="leave --use out, or give a run's folder with --model",
+        )
+    if saved is not None and saved.note:
+        events.note(saved.note)
+    opened, splits = _model_and_rows(data, model, rows, saved, plan)
     metric = check_metric(metric, splits.task).name
-    Events(listeners).note(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
+    events.note(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
     answering = time.perf_counter()
-    logits = classifier.logits(splits.test.rows)
+    logits = opened.scorer.logits(splits.test.rows)
     seconds = time.perf_counter() - answering
-    thresholds = read_card(folder).thresholds if folder else None
+    thresholds = opened.thresholds
     evaluation = evaluate(model.name, logits, splits, thresholds=thresholds)
-    head = classifier.backbone.head if folder is None else "trained"
     contender = Contender(
-        name=Path(model.name).name,
-        head=head,
+        name=Path(model.name).name + (f" ({saved.contender})" if saved and saved.contender != "tuned" else ""),
+        head=opened.head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
         metrics=evaluation.metrics,
         only_answer=evaluation.only_answer,
         decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
-        notes=("its classification head is randomly initialised: this score is just guessing",)
-        if head == "fresh"
-        else (),
+        notes=(
+            *((saved.note,) if saved and saved.note else ()),
+            *((_GUESSES,) if opened.head == "fresh" else ()),
+        ),
     )
     return EvaluationRecord(
         run=model.name,
@@ -83,8 +99,9 @@ def evaluate_model(
         contenders=(contender,),
         metric=metric,
         data_fingerprint=splits.fingerprint,
-        max_length=classifier.max_length,
+        max_length=opened.max_length,
         model=model.name,
+        contender=saved.contender if saved else None,
         plan=plan.choices,
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
@@ -92,23 +109,49 @@ def evaluate_model(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A model that is ready to be scored."""
+
+    scorer: Scorer
+    task: TaskKind
+    labels: tuple[str, ...]
+    max_length: int
+    """Tokens read of each text; 0 where all of it is read."""
+    head: Head | None
+    thresholds: tuple[float, ...] | None = None
+
+
 def _model_and_rows(
-    data: DataSpec, model: ModelSpec, rows: BecomesSplits | None, folder: Path | None, plan: Plan
-) -> tuple[Classifier, Splits]:
+    data: DataSpec, model: ModelSpec, rows: BecomesSplits | None, saved: SavedModel | None, plan: Plan
+) -> tuple[_Opened, Splits]:
     """The model, and its test rows in the order of its labels.
 
     Args:
-        folder: of an adapter; None loads a pretrained model, whose task is that of the rows.
+        saved: what liftune has written; None loads a pretrained model, whose task is that of the rows.
     """
-    if folder is None:
+    if saved is None or saved.kind == "bundle":
         splits = load_test(data, rows=rows)
         backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
-        classifier = attach(backbone, None, plan=plan)
+        as_it_is = attach(backbone, None, plan=plan)
+        opened = _Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, backbone.head)
     else:
         _refuse_settled(model)
-        classifier = open_adapter(folder, plan=plan)
-        splits = load_test(data, task=classifier.task, rows=rows)
-    return classifier, splits.for_labels(classifier.labels)
+        opened = _saved(saved, plan)
+        splits = load_test(data, task=opened.task, rows=rows)
+    return opened, splits.for_labels(opened.labels)
+
+
+def _saved(saved: SavedModel, plan: Plan) -> _Opened:
+    """A tuned model, or another contender of its run."""
+    if saved.kind == "adapter":
+        tuned, adapter = open_adapter(saved.folder, plan=plan), read_card(saved.folder)
+        return _Opened(tuned, tuned.task, tuned.labels, tuned.max_length, "trained", adapter.thresholds)
+    kept = open_contender(saved.folder, plan=plan)
+    card = kept.card
+    length = kept.base.max_length if kept.base else 0
+    head = card.base.head if card.base and card.name == "base" else None
+    return _Opened(kept, card.task, card.labels, length, head, card.thresholds)
 
 
 def _refuse_settled(model: ModelSpec) -> None:

@@ -14,7 +14,7 @@ from liftune.data.readers.options import FileOptions
 from liftune.errors import SpecError
 from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.prediction import Prediction
-from liftune.inference.predictor import Predictor, load_predictor, locate_model
+from liftune.inference.predictor import AdapterPredictor, Predictor, load_predictor, locate_model
 from liftune.inference.writers import check_out, write
 from liftune.progress import Progress
 
@@ -36,6 +36,8 @@ class PredictOptions:
     encoding: str | None = None
     no_header: bool = False
     columns: tuple[str, ...] = ()
+    use: str | None = None
+    """Which contender of the run."""
     with_base: bool = False
     min_precision: float | None = None
     device: str | None = None
@@ -71,6 +73,7 @@ class PredictOptions:
         """The tuned model."""
         return load_predictor(
             self.run,
+            use=self.use,
             device=self.device,
             with_base=self.with_base,
             precision=self.precision,
@@ -86,6 +89,8 @@ def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]
     """
     options.check()
     predictor = options.load()
+    if isinstance(predictor, AdapterPredictor) and predictor.note:
+        progress.log(predictor.note)
     if options.with_base and predictor.base_head == "fresh":
         progress.log("the base model's classification head is randomly initialised: its predictions are just guesses")
     if options.source and options.out:
@@ -111,7 +116,7 @@ def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]
 
 def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, out: str, progress: Progress) -> None:
     about = {
-        "model": locate_model(options.run).files,
+        "model": locate_model(options.run, use=options.use).files,
         "device": options.device,
         "precision": options.precision,
         "with_base": options.with_base,

@@ -1,0 +1,67 @@
+"""What is exported: a tuned model, or another contender of its run, as a model without an adapter.
+
+In: a SavedModel.  Out: its card as an adapter has one; the model as the run answers by it, and the same merged.
+Not here: writing (formats.py), checking (parity.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from liftune.errors import SpecError
+from liftune.hardware.plan import Plan
+from liftune.inference.contenders import open_contender, read_contender_card
+from liftune.inference.predictor import SavedModel
+from liftune.models.adapter_io import open_adapter, read_card
+from liftune.models.classifier import Classifier
+from liftune.models.merge import check_mergeable, open_merged
+from liftune.records.training import AdapterCard
+
+#: How a merged model computes: the attention that every exporter traces.
+_EXPORTED = Plan(attention="sdpa")
+
+
+def card_of(model: SavedModel) -> AdapterCard:
+    """What the export must know of the model, before any of it is loaded.
+
+    Raises:
+        MethodError: its method changes more than weights.
+        SpecError: it is a contender that no format can hold.
+    """
+    if model.kind == "adapter":
+        card = read_card(model.folder)
+        check_mergeable(card.method)
+        return card
+    kept = read_contender_card(model.folder)
+    if kept.base is None or kept.name == "probe":
+        raise _not_exportable(model)
+    learned = {"thresholds": kept.thresholds, "base_thresholds": kept.base_thresholds, "cutoffs": kept.cutoffs}
+    return kept.base.model_copy(update=learned)
+
+
+def open_original(model: SavedModel) -> tuple[Classifier, Callable[[], Classifier]]:
+    """The model as the run answers by it, and what loads it merged, to be exported.
+
+    Raises:
+        ArtifactError, ModelError: as `open_adapter`.
+    """
+    if model.kind == "adapter":
+        return open_adapter(model.folder, plan=Plan()), partial(open_merged, model.folder, plan=_EXPORTED)
+    return _frozen(model, Plan()), partial(_frozen, model, _EXPORTED)
+
+
+def _frozen(model: SavedModel, plan: Plan) -> Classifier:
+    base = open_contender(model.folder, plan=plan).base
+    assert base is not None  # others were refused
+    return base
+
+
+def _not_exportable(model: SavedModel) -> SpecError:
+    what = "reads features of its base model" if model.contender == "probe" else "reads words, not a pretrained model"
+    return SpecError(
+        f"{model.contender} {what}: it is no transformer with a head, and cannot be exported",
+        where="--use" if model.note else "RUN",
+        hint=f'copy {model.folder} and predict with that: liftune predict {model.folder} "some text"; or export the '
+        "tuned model: --use tuned",
+    )
