@@ -33,6 +33,17 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def safetensor_errors() -> Iterator[None]:
+    """Turn an error of safetensors, which has no class of its own for a full disk, into one of the disk."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(str(error)) from None
+
+
+@contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name when all of it is on the disk; until then, what was there stays.
 

@@ -19,6 +19,7 @@ from liftune.baselines.linear_models import Linear
 from liftune.baselines.linear_probe import LinearProbe, Scale
 from liftune.baselines.tfidf import Majority, Ngrams, Tfidf
 from liftune.errors import need
+from liftune.files import safetensor_errors
 
 Baseline: TypeAlias = Majority | Tfidf | LinearProbe
 WEIGHTS, VOCABULARY = "weights.safetensors", "vocabulary.json"
@@ -46,7 +47,8 @@ def save_baseline(model: Baseline, folder: Path) -> dict[str, Any]:
     else:
         arrays |= {"mean": model.scale.mean, "spread": model.scale.spread}
         settings |= {"pooling": model.pooling, "scaling": model.scale.kind, "norm": model.scale.norm}
-    save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, folder / WEIGHTS)
+    with safetensor_errors():
+        save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, folder / WEIGHTS)
     return settings
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from liftune.errors import ArtifactError, ModelError
-from liftune.files import atomic_folder
+from liftune.files import atomic_folder, safetensor_errors
 from liftune.hardware.plan import Plan, Precision
 from liftune.models.attach import rebuild
 from liftune.models.backbone import Backbone, quiet, reload_backbone, reload_whole
@@ -61,11 +61,8 @@ def save_adapter(
     if method.before_save is not None:
         method.before_save(classifier.model)
     card = describe(classifier, method.name, pairs=pairs, learnt=learnt)
-    with atomic_folder(folder) as fresh:
-        try:
-            _write(classifier, card, fresh)
-        except SafetensorError as error:  # it has no class of its own for a full disk
-            raise OSError(str(error)) from None
+    with atomic_folder(folder) as fresh, safetensor_errors():
+        _write(classifier, card, fresh)
     return card
 
 

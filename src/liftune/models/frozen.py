@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from liftune.files import safetensor_errors
 from liftune.hardware.plan import Plan
 from liftune.models.adapter_io import reload_unchanged
 from liftune.models.attach import attach
@@ -32,7 +33,8 @@ def save_head(classifier: Classifier, folder: Path) -> None:
     backbone = classifier.backbone
     if backbone.fresh:
         made_up = {name: backbone.model.get_parameter(name).detach().cpu().contiguous() for name in backbone.fresh}
-        save_file(made_up, folder / HEAD)
+        with safetensor_errors():
+            save_file(made_up, folder / HEAD)
 
 
 def open_frozen(card: AdapterCard, head: Path | None, *, plan: Plan, seed: int = 0) -> Classifier:
