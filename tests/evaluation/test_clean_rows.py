@@ -59,7 +59,8 @@ def test_few_clean_rows_give_no_verdict(left):
     both = sides(ROWS < 0, ROWS >= 0)
     found = on_clean_rows(both, leaks(exact=range(200 - left)), decide)
     assert (found.verdict, found.rows, found.gain) == ("undecided", left, 1.0 if left else None)
-    assert f"{left} clean test examples are left of 200" in found.undecided_because
+    said = {0: "no clean test example is", 1: "one clean test example is"}.get(left, f"{left} clean test examples are")
+    assert f"{said} left of 200" in found.undecided_because
     assert found.all_rows.verdict == "better"
     enough = on_clean_rows(both, leaks(exact=range(200 - LEAST_CLEAN)), decide)
     assert (enough.verdict, enough.undecided_because) == ("better", None)

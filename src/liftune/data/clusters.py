@@ -30,7 +30,7 @@ class Blocks:
 
     Args:
         members: positions of each block, blocks by their first row.
-        near: rows that are in a block with near duplicates of another text or group.
+        near: rows that are in a block with near duplicates of another text or group, all of them.
         parted: rows of chains of near duplicates so long that they were divided into several blocks.
         apart: near duplicates in different blocks, for that reason.
     """
@@ -104,14 +104,12 @@ def connected(rows: Sequence[Row], groups: Sequence[Hashable] | None, *, near: f
                 forest.join(a, b)
             else:
                 left_out.append((a, b))
-    sizes: dict[int, int] = defaultdict(int)
-    for i in range(len(rows)):
-        sizes[chains.root(i)] += 1
-    blocks = forest.blocks()
+    blocks, parted = forest.blocks(), {chains.root(a) for a, _ in left_out}
+    whole = [block for block in blocks if chains.root(block[0]) not in parted]
     return Blocks(
         blocks,
-        near=sum(len(block) for block in blocks if len({before[i] for i in block}) > 1),
-        parted=sum(sizes[root] for root in {chains.root(a) for a, _ in left_out}),
+        near=sum(len(block) for block in whole if len({before[i] for i in block}) > 1),
+        parted=len(rows) - sum(map(len, whole)),
         apart=tuple(left_out),
     )
 

@@ -17,6 +17,7 @@ from typing import cast
 from liftune.data import load_data
 from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
+from liftune.evaluation.clean_rows import LEAST_CLEAN, Leaks
 from liftune.evaluation.evaluate import Evaluation
 from liftune.formatting import interval
 from liftune.hardware.measure import measure_machine, set_threads
@@ -196,7 +197,7 @@ def build_record(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) 
         cells=cells,
         leaderboard=ranked,
         chosen=None if best is None else f"{best.contender} on {best.model}",
-        notes=notes(cells, baselines),
+        notes=(*notes(cells, baselines), *leaks(splits)),
         versions=versions(),
     )
 
@@ -209,6 +210,17 @@ def notes(cells: Sequence[CellRecord], baselines: Sequence[BaselinesRecord]) -> 
     if len({record.max_length for record in baselines}) > 1:
         lines.append("the models read rows cut at different lengths: " + ", ".join(_lengths(baselines)))
     return tuple(lines)
+
+
+def leaks(splits: Splits) -> tuple[str, ...]:
+    """On which test rows contenders are ranked, where some leak."""
+    leaked, every = len(splits.audit.unclean), len(splits.test)
+    if not leaked:
+        return ()
+    what = f"{leaked:,} of {every:,} test examples leak from train or validation"
+    if every - leaked < LEAST_CLEAN:
+        return (f"{what}, and too few are left without them: contenders are ranked on all",)
+    return (f"{what}: contenders are ranked on the other {every - leaked:,}",)
 
 
 def _lengths(baselines: Sequence[BaselinesRecord]) -> Iterator[str]:
@@ -233,7 +245,10 @@ def _entries(stage: Stage, baselines: BaselinesRecord, cells: Sequence[CellRecor
     }
 
     def evaluation(name: str) -> Evaluation:
-        return stage.context.folder.unrecorded_evaluation(name, stage.context.splits, stage.context.metric)
+        splits = stage.context.splits
+        found = stage.context.folder.unrecorded_evaluation(name, splits, stage.context.metric)
+        clean = Leaks.of(splits.audit).clean(found)
+        return found if len(clean) < LEAST_CLEAN else found.take(clean)
 
     return entries_of(
         stage.model,

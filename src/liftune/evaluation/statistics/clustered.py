@@ -40,9 +40,12 @@ def sums_by_group(sums: Sums, clusters: Ints) -> Sums:
     added = member @ sums.rows
     added = added if isinstance(added, np.ndarray) else added.toarray()
     sizes = np.bincount(clusters).astype(np.float64)
+    columns = np.column_stack([added, sizes])
+    # Clusters that add the same are one cell of resamples: of a score of single rows there are few kinds.
+    alike = np.unique(columns, axis=0, return_inverse=True)[1] if columns.shape[1] == 2 else np.arange(len(sizes))
     return Sums(
-        np.column_stack([added, sizes]),
-        np.arange(len(sizes)),
+        columns,
+        np.asarray(alike, dtype=np.int64).reshape(-1),
         lambda totals, _: sums.combine(totals[:, :-1], totals[:, -1]),
     )
 

@@ -98,7 +98,8 @@ def _other_rows(comparison: Comparison) -> str:
         text += f" On all {every.rows:,} test examples, of which {every.rows - (comparison.rows or 0):,} leak:"
         text += f" {_figures(every, comparison.metric)}."
     if (without := comparison.without_near) is not None:
-        text += f" Without near duplicates of train, on {without.rows:,}: {_figures(without, comparison.metric)}."
+        figures = f", on {without.rows:,}: {_figures(without, comparison.metric)}"
+        text += f" Without near duplicates of train{figures if without.rows else ' no test example is left'}."
     return text
 
 
