@@ -238,7 +238,7 @@ class ModelSpec(Spec):
     name: str = DEFAULT_MODEL
     """minilm, a hub id ID[@REVISION], or a local folder."""
     label_map: Pairs = {}
-    """Your labels and the names that the model's own head has for them: neg=NEGATIVE,pos=POSITIVE."""
+    """Your labels and the names that the model has for them: neg=NEGATIVE,pos=POSITIVE."""
     max_length: Positive | None = None
     """Longest input in tokens; longer rows are truncated. Default: 512, or the model's limit if lower."""
     device: str | None = None

@@ -295,7 +295,7 @@ def test_evaluate_scores_a_run_an_adapter_and_models_on_all_rows_of_one_file(
 
 
 def test_evaluate_refuses_options_that_an_adapter_settles(single: Ran) -> None:
-    for option in (("--max-length", "8"), ("--label-map", "glad=x")):
+    for option in (("--max-length", "8"), ("--label-map", "glad=x")):  # of a map only names that do not exist
         assert option[0] in called("evaluate", single.data, "--model", single.run, *option, code=2)[1]
 
 

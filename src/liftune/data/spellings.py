@@ -109,7 +109,7 @@ def merge_spellings(splits: Mapping[str, Split], merges: Sequence[str]) -> tuple
         merged = {label: kept for kept, *others in groups for label in others}
         said = "; ".join(_shown(each, counts) for each in groups[:_MOST_SHOWN]) or "there are none"
         notes = (f"spellings merged ({', '.join(merges)}), the first of each kept: {said}{_more(groups)}",)
-    parts = {role: _relabelled(split, merged) for role, split in splits.items()} if merged else dict(splits)
+    parts = {role: relabelled(split, merged) for role, split in splits.items()} if merged else dict(splits)
     left = {label: weight for label, weight in weights.items() if label not in merged}
     return parts, notes + _warning(spelt_alike(left), counts, merges)
 
@@ -171,7 +171,13 @@ def _labels(target: Any) -> tuple[str, ...]:
     return target if isinstance(target, tuple) else ()
 
 
-def _relabelled(split: Split, merged: Mapping[str, str]) -> Split:
+def relabelled(split: Split, merged: Mapping[str, str]) -> Split:
+    """The rows with other names for some labels.
+
+    Args:
+        merged: label -> its new name; others stay.
+    """
+
     def of(target: Any) -> Any:
         if isinstance(target, str):
             return merged.get(target, target)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from liftune.data.label_matching import match_labels
 from liftune.data.load import load_test
 from liftune.data.splits import BecomesSplits, Splits
 from liftune.errors import EXTRAS, SpecError, need
@@ -139,6 +140,7 @@ def _model_and_rows(
         _refuse_settled(model)
         opened = _saved(saved, plan)
         splits = load_test(data, task=opened.task, rows=rows)
+        splits = match_labels(splits, opened.labels, model.label_map, model=model.name)
     return opened, splits.for_labels(opened.labels)
 
 
@@ -156,10 +158,10 @@ def _saved(saved: SavedModel, plan: Plan) -> _Opened:
 
 def _refuse_settled(model: ModelSpec) -> None:
     """Refuse options that an adapter's own card decides, rather than ignore them."""
-    given = [name for name in ("label_map", "max_length", "trust_remote_code") if getattr(model, name)]
+    given = [name for name in ("max_length", "trust_remote_code") if getattr(model, name)]
     if given:
         raise SpecError(
-            f"{model.name} keeps the labels, length and code that it was tuned with",
+            f"{model.name} keeps the length and code that it was tuned with",
             where=", ".join(f"--{name.replace('_', '-')}" for name in given),
             hint="leave the option out, or tune again with it",
         )

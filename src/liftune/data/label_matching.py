@@ -1,0 +1,116 @@
+"""The labels of data that a model is scored on, as the model spells them.
+
+In: rows to score, the model's labels, what the user says of them.  Out: the rows with the model's labels, and notes.
+Not here: whether a pretrained head fits the data of a run (models/labels.py), spellings within data (spellings.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from liftune.data.audit import fingerprint, labels_of
+from liftune.data.spellings import folded, relabelled, spelt_alike
+from liftune.data.splits import Splits
+from liftune.errors import DataError, SpecError, nearest
+from liftune.tasks import task_of
+
+#: Labels that a message names; more are counted.
+_MOST_NAMED = 8
+
+
+def match_labels(splits: Splits, labels: Sequence[str], label_map: Mapping[str, str], *, model: str) -> Splits:
+    """The test rows with the model's spelling of each label, where it is clear which one is meant.
+
+    A label is, in this order: what the label map says, the model's label of the same name, the only one that differs
+    from it in spelling alone (case, blanks, Unicode form; True for 1 where all labels are words of truth). Others stay
+    as they are, and count as wrong; a note names them.
+
+    Args:
+        splits: their test rows are scored.
+        labels: of the model; without any (regression), nothing is changed.
+        label_map: label of the data -> label of the model.
+        model: what to call the model in messages.
+
+    Raises:
+        SpecError: the label map names a label that data or model do not have.
+        DataError: no label of the data is one of the model's: every row would count as wrong.
+    """
+    if not task_of(splits.task).outputs_labels:
+        return splits
+    own = sorted(labels_of(splits.test))
+    _check_map(label_map, own, labels, model)
+    partner = {**_same_but_for_spelling(own, labels, label_map), **label_map}
+    known = {label for label in own if partner.get(label, label) in labels}
+    unknown = [label for label in own if label not in known]
+    if own and not known:
+        raise DataError(
+            f"no label of the data is one of {model}'s: the data have {_listed(own)}; the model has {_listed(labels)}",
+            hint=f"say which is which, such as --label-map {_suggested(own, labels)}, or give data with its labels",
+        )
+    changed = {label: to for label, to in partner.items() if label != to}
+    notes = []
+    if changed:
+        said = ", ".join(f"{label!r} as {to!r}" for label, to in sorted(changed.items()))
+        notes.append(f"labels of the data read as the model's: {said}")
+    if unknown:
+        notes.append(
+            f"labels that the model does not have count as wrong: {_listed(unknown)}; where one is a label of the "
+            "model by another name, say so with --label-map DATA_LABEL=MODEL_LABEL"
+        )
+    if not notes:
+        return splits
+    test = relabelled(splits.test, changed)
+    return replace(
+        splits,
+        test=test,
+        labels=tuple(sorted(labels_of(test))),
+        audit=splits.audit.model_copy(update={"notes": (*splits.audit.notes, *notes)}),
+        fingerprint=fingerprint(test),
+    )
+
+
+def _same_but_for_spelling(own: Sequence[str], labels: Sequence[str], label_map: Mapping[str, str]) -> dict[str, str]:
+    """Label of the data -> the label of the model that it spells otherwise, where each has one partner only."""
+    left = [label for label in own if label not in labels and label not in label_map]
+    taken = {label for label in own if label in labels} | set(label_map.values())
+    groups = spelt_alike(dict.fromkeys((*left, *labels), 1))
+    found: dict[str, str] = {}
+    for group in groups:
+        ours, theirs = [each for each in group if each in left], [each for each in group if each in labels]
+        if len(ours) == len(theirs) == 1 and theirs[0] not in taken:
+            found[ours[0]] = theirs[0]
+            continue
+        # More than one of either: those that differ in case alone are told apart from the rest.
+        for label in ours:
+            same = [each for each in theirs if folded(each, ("case",)) == folded(label, ("case",))]
+            if len(same) == 1 and same[0] not in taken and _alone(label, ours):
+                found[label] = same[0]
+    return found
+
+
+def _alone(label: str, others: Sequence[str]) -> bool:
+    return Counter(folded(each, ("case",)) for each in others)[folded(label, ("case",))] == 1
+
+
+def _check_map(label_map: Mapping[str, str], own: Sequence[str], labels: Sequence[str], model: str) -> None:
+    faults = [f"the data have no label {label!r}{nearest(label, own)}" for label in label_map if label not in own]
+    faults += [
+        f"{model} has no label {label!r}{nearest(label, labels)}" for label in label_map.values() if label not in labels
+    ]
+    if faults:
+        raise SpecError(
+            "; ".join(faults),
+            where="--label-map",
+            hint=f"give DATA_LABEL=MODEL_LABEL; the data have {_listed(own)}; the model has {_listed(labels)}",
+        )
+
+
+def _suggested(own: Sequence[str], labels: Sequence[str]) -> str:
+    return ",".join(f"{label}={other}" for label, other in zip(own[:2], labels[:2], strict=False))
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = len(labels) - _MOST_NAMED
+    return ", ".join(repr(each) for each in labels[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
