@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.records.run import ComparisonRecord, EvaluationRecord, TuneRecord
@@ -68,7 +68,7 @@ def tune(
     metric: str | None = None,
     with_full: bool | None = None,
     margin: float | None = None,
-    folds: int | None = None,
+    folds: int | Literal["auto", "none"] | None = None,
     curve: bool | None = None,
     out: str | Path | None = None,
     quiet: bool = True,

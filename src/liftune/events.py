@@ -59,7 +59,7 @@ class RunPrepared:
     validation: int
     test: int
     folds: int | None
-    """None without --folds; with it, every row is a test row, once."""
+    """None without cross-validation; with it, every row is a test row, once."""
     model: str
     family: str
     head: str

@@ -23,6 +23,9 @@ DEFAULT_DATA = "sample:emotions"
 #: The source of rows that were passed in Python.
 IN_MEMORY = "(rows in memory)"
 DEFAULT_MODEL = "minilm"
+#: Of --folds: liftune decides whether to cross-validate.
+AUTO_FOLDS: Literal["auto"] = "auto"
+MOST_FOLDS = 50
 #: In which respects labels may be spelt differently and still be one: --merge-labels.
 MERGES = ("case", "space", "unicode", "truth")
 
@@ -132,6 +135,21 @@ def switched_off(value: Any) -> Any:
     (0.0, '0.9')
     """
     return 0.0 if isinstance(value, str) and value.strip().casefold() == "none" else value
+
+
+def automatic(value: Any) -> Any:
+    """A number of folds; 'auto' is itself, 'none' is None.
+
+    >>> automatic(" Auto"), automatic("none"), automatic("5")
+    ('auto', None, 5)
+    """
+    word = value.strip().casefold() if isinstance(value, str) else value
+    if word in (None, "none", AUTO_FOLDS):
+        return AUTO_FOLDS if word == AUTO_FOLDS else None
+    number = int(word) if isinstance(word, str) and word.isdecimal() else word
+    if isinstance(number, bool) or not isinstance(number, int) or not 2 <= number <= MOST_FOLDS:
+        raise ValueError(f"give auto, none or a number from 2 to {MOST_FOLDS}, not {value!r}")
+    return number
 
 
 def similarity(value: float) -> float:
@@ -297,8 +315,9 @@ class EvalSpec(Spec):
     margin: float | None = None
     """Also test whether the tuned model is not worse than the others by this much or more: points of accuracy, else
     the metric's own unit."""
-    folds: Annotated[int, Field(ge=2, le=50)] | None = None
-    """Cross-validate in this many folds, so that every row is a test row; then tune on all rows. For small data."""
+    folds: Annotated[Literal["auto"] | int | None, BeforeValidator(automatic)] = AUTO_FOLDS
+    """Cross-validate in N folds, so that every row is a test row; then tune on all rows. auto: only with fewer than
+    500 rows, none of them given as validation or test. none: never."""
     curve: bool = False
     """Also train on growing parts of train, to estimate whether more data or a larger model would help. About doubles
     the time."""
@@ -393,7 +412,9 @@ def command_line(spec: RunSpec) -> str:
 
 
 def _as_text(value: Any) -> str:
-    """An option's value as it is typed."""
+    """An option's value as it is typed; None, where it is not the default, is none."""
+    if value is None:
+        return "none"
     if isinstance(value, dict):
         return ",".join(f"{key}={each}" for key, each in value.items())
     return (joined_fields(map(str, value)) or "none") if isinstance(value, tuple) else str(value)

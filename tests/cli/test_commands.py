@@ -79,7 +79,7 @@ def tuned(ground: Path, name: str, rows: list[dict[str, Any]], *options: str, mo
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     run = str(ground / name)
     argv = ("tune", str(data), "--model", str(ground / model), "--epochs", "1", "--max-length", "32", "--out", run)
-    return Ran(run, str(data), *called(*argv, "--json", *options))
+    return Ran(run, str(data), *called(*argv, "--folds", "none", "--json", *options))
 
 
 MOODS = [{"text": f"{mood} day {i}, {'é' * (i % 3)}", "label": mood} for i in range(20) for mood in ("glad", "sad")]

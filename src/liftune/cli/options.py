@@ -54,6 +54,7 @@ _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME
     "merge_labels": "case,space,unicode,truth",
     "accelerations": "none|NAME,...",
     "near_duplicates": "none|X",
+    "folds": "auto|none|N",
     "test": "FILE",
     "columns": "NAME,...",
     "out": "DIR",

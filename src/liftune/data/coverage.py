@@ -23,8 +23,8 @@ def coverage(train: Split, validation: Split, test: Split) -> Coverage:
 
     A label counts in a part where it is in train or in that part.
     """
-    counts = {name: _counted(part) for name, part in (("validation", validation), ("test", test)) if len(part)}
-    of_train = _counted(train)
+    counts = {name: rows_by_label(part) for name, part in (("validation", validation), ("test", test)) if len(part)}
+    of_train = rows_by_label(train)
     known = {name: {*of_train, *each} for name, each in counts.items()}
     only = {name: part.targets[0] for name, part in (("validation", validation), ("test", test)) if _one_target(part)}
     most, rows = max(of_train.items(), key=lambda each: (each[1], each[0]), default=("", 0))
@@ -42,8 +42,8 @@ def coverage(train: Split, validation: Split, test: Split) -> Coverage:
     )
 
 
-def _counted(part: Split) -> Counter[str]:
-    """Rows of each label."""
+def rows_by_label(part: Split) -> Counter[str]:
+    """Rows that carry each label; none for a regression."""
     counts: Counter[str] = Counter()
     for target in part.targets:
         counts.update((target,) if isinstance(target, str) else target if isinstance(target, tuple) else ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
 from liftune.data.clusters import Blocks, connected
-from liftune.data.coverage import coverage
+from liftune.data.coverage import coverage, rows_by_label
 from liftune.data.sampling import seeded_rng, split_off
 from liftune.data.splits import Split, Splits
 from liftune.errors import DataError
@@ -25,6 +25,12 @@ from liftune.tasks import TaskKind, task_of
 
 #: Where their number is not asked for: calibration, thresholds, soft labels, label errors.
 FOLDS = 5
+#: With fewer rows, all of them are tested, out of fold, by default: a tenth of them would show gains above 13 points
+#: only.
+FEW_ROWS = 500
+#: Folds of so few rows; and where either a fit takes little time, or a label would lose more than one row in ten.
+_FEW_FOLDS, _MORE_FOLDS = 5, 10
+_FEWEST_ROWS, _RARE_ROWS = 100, 10
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,25 @@ class Folds:
         """The same folds for a model with these labels: see `Splits.for_labels`."""
         whole, *parts = (each.for_labels(labels) for each in (self.whole, *self.parts))
         return replace(self, whole=whole, parts=tuple(parts), final=self.final.for_labels(labels))
+
+
+def folds_of_few(parts: Mapping[str, Split]) -> int | None:
+    """How many folds `--folds auto` takes; None where it takes none: many rows, or a part beside train was given.
+
+    5, of which each leaves four fifths of the rows to train on; 10, which leave nine tenths and take twice the time,
+    where that is short (under 100 rows), or where a label has fewer than 10 rows, of which it should lose but one.
+    Never more than there are different texts or groups.
+
+    Args:
+        parts: role -> its rows, as the data give them.
+    """
+    if set(parts) != {"train"} or len(parts["train"]) >= FEW_ROWS:
+        return None
+    rows = parts["train"]
+    rarest = min(rows_by_label(rows).values(), default=len(rows))
+    wanted = _MORE_FOLDS if len(rows) < _FEWEST_ROWS or rarest < _RARE_ROWS else _FEW_FOLDS
+    count = min(wanted, len(connected(rows.rows, rows.groups).members))
+    return count if count > 1 else None
 
 
 def in_folds(rows: Splits, count: int, *, seed: int, validation_rows: int) -> Folds:

@@ -156,4 +156,9 @@ def _notes(loaded: LoadedData, meter: LengthMeter) -> tuple[str, ...]:
     notes = [meter.note] if meter.note else []
     if len(set(loaded.splits.train.targets)) < 2:
         notes.append("train has one class only: `liftune tune` will refuse it")
+    if loaded.folds:
+        notes.append(
+            f"few rows and no test part: `liftune tune` cross-validates in {loaded.folds} folds, so that every row is "
+            "tested; the splits above are those of --folds none"
+        )
     return tuple(notes)

@@ -52,6 +52,8 @@ class LoadedData:
     """Role -> where its rows come from."""
     examples: dict[str, Examples]
     """Role -> all of its rows, before anything was split off or sampled."""
+    folds: int | None = None
+    """How many `--folds auto` takes; None where it takes none."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,38 @@ def load_data(spec: DataSpec) -> Splits:
     loaded = load(spec, skip_bad_rows=spec.skip_bad_rows)
     _refuse_one_class(loaded.splits, loaded.sources["train"])
     return loaded.splits
+
+
+def load_data_or_folds(spec: DataSpec) -> Splits | Folds:
+    """Folds where rows are few and the spec and the data give no part of them as validation or test; else `load_data`.
+
+    Raises:
+        DataError: as `load_data`.
+    """
+    from liftune.data.folds import in_folds
+
+    if parts_asked(spec):
+        return load_data(spec)
+    loaded = load(spec, skip_bad_rows=spec.skip_bad_rows, in_one=None)
+    _refuse_one_class(loaded.splits, loaded.sources["train"])
+    if loaded.folds is None:
+        return loaded.splits
+    rows = loaded.splits
+    note = f"{len(rows.train):,} rows and no test part: cross-validation in {loaded.folds} folds tests on all of them"
+    rows = replace(rows, audit=rows.audit.model_copy(update={"notes": (*rows.audit.notes, note)}))
+    try:
+        return in_folds(
+            rows, loaded.folds, seed=spec.seed, validation_rows=_validation_of_fold(rows, loaded.folds, spec)
+        )
+    except DataError:  # as where one text is all but alone in its class
+        return load_data(spec)
+
+
+def parts_asked(spec: DataSpec) -> tuple[str, ...]:
+    """The options given that say which rows, or how many, are to be train, validation or test."""
+    given = {"--validation": spec.validation, "--test": spec.test}
+    given |= {"--train-rows": spec.train_rows, "--test-rows": spec.test_rows}  # type: ignore[dict-item]
+    return tuple(option for option, value in given.items() if value)
 
 
 def load_folds(spec: DataSpec, count: int, rows: BecomesSplits | None = None) -> Folds:
@@ -103,9 +137,13 @@ def load_folds(spec: DataSpec, count: int, rows: BecomesSplits | None = None) ->
     else:
         every, where = _in_memory_in_one(rows.to_splits(), spec), spec.source
     _refuse_one_class(every, where)
-    total = len(every.train)
-    size = _validation_rows(round(VALIDATION_SHARE * (total - total // count)), spec)
-    return in_folds(every, count, seed=spec.seed, validation_rows=size)
+    return in_folds(every, count, seed=spec.seed, validation_rows=_validation_of_fold(every, count, spec))
+
+
+def _validation_of_fold(rows: Splits, count: int, spec: DataSpec) -> int:
+    """Rows of the validation part that is split off from what a fold leaves."""
+    total = len(rows.train)
+    return _validation_rows(round(VALIDATION_SHARE * (total - total // count)), spec)
 
 
 def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
@@ -116,12 +154,14 @@ def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
     return _sampled(joined, rows.task, spec, pairs=rows.pairs, skipped=skipped, notes=())
 
 
-def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> LoadedData:
+def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool | None = False) -> LoadedData:
     """As `load_data`, with how the parts were made; one class alone is accepted.
 
     Args:
-        in_one: all parts of the source become train, and none is split off.
+        in_one: all parts of the source become train, and none is split off; None does so where `--folds auto` applies.
     """
+    from liftune.data.folds import folds_of_few
+
     tables, given = read_roles(spec)
     columns = _columns(tables["train"], spec)
     tables, notes = with_labels(tables, columns)
@@ -132,6 +172,8 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
     notes = (*notes, *reading.notes, *spelling)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
     by_role = {role: each.split for role, each in examples.items()}
+    folds = None if parts_asked(spec) else folds_of_few(by_role)
+    in_one = folds is not None if in_one is None else in_one
     parts = _in_one(by_role) if in_one else _complete(by_role, reading.task, spec, tables["train"].where)
     splits = _sampled(
         parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
@@ -139,7 +181,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool = False) -> Loaded
     where = {role: table.where for role, table in tables.items()}
     if parts.test_was_validation:
         where["test"] = where.pop("validation")
-    return LoadedData(splits, columns, tables["train"].columns, reading, bad_rows, where, examples)
+    return LoadedData(splits, columns, tables["train"].columns, reading, bad_rows, where, examples, folds)
 
 
 def _examples(

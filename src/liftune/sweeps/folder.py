@@ -113,9 +113,9 @@ class SweepFolder:
 
 
 def _asked(spec: SweepSpec) -> dict[str, Any]:
-    """The spec as it is compared and kept: without the folder that it lies in."""
+    """The spec as it is compared and kept: without the folder that it lies in, and folds, which a sweep has none of."""
     values: dict[str, Any] = json.loads(spec.model_dump_json())
-    del values["run"]["out"]
+    del values["run"]["out"], values["run"]["evaluation"]["folds"]
     return values
 
 

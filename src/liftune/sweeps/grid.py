@@ -51,9 +51,15 @@ class SweepSpec(Spec):
         """Checked, with methods by their own names and `all` expanded.
 
         Raises:
-            SpecError: a name that is given twice, or none.
+            SpecError: a name that is given twice, or none; folds are asked for.
             MethodError: an unknown method, or a wrong option of one.
         """
+        if isinstance(run.evaluation.folds, int):
+            raise SpecError(
+                "a sweep compares all models on one split of the rows: it has no folds",
+                where="--folds",
+                hint="leave it out, or cross-validate the method you choose: liftune tune --folds N",
+            )
         values = {"run": run, "methods": methods} | ({"models": models} if models else {})
         spec = cls.checked(values, where="--methods, --models")
         names = tuple(METHODS) if spec.methods == (EVERY,) else tuple(find_method(name).name for name in spec.methods)

@@ -25,6 +25,7 @@ from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
+from liftune.report.sections.power import power_before
 from liftune.run_folder import RunFolder
 from liftune.sweeps.cells import Stage, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.folder import SweepFolder
@@ -50,6 +51,8 @@ def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -
     splits = load_data(spec.run.data)
     stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
     folder.begin(spec, splits)
+    for note in power_before(splits.task, splits.counts, hint=False):
+        progress.log(f"a sweep compares on one split of the rows: {note}")
     for stage in stages.values():
         if folder.baselines(stage.model) is None:
             progress.log(f"{stage.model}: baselines")

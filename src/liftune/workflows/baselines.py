@@ -7,20 +7,22 @@ Not here: the models themselves (liftune.baselines), fine-tuning (finetune.py).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.baselines.linear_probe import fit_linear_probe
+from liftune.baselines.linear_probe import Scale, fit_linear_probe
 from liftune.baselines.soft_labels import BaselineFit, make_soft_labels
 from liftune.baselines.tfidf import Majority, Tfidf, majority, tfidf
+from liftune.data.splits import Split
 from liftune.diagnostics.label_errors import find_label_errors
 from liftune.diagnostics.shift import shift
 from liftune.evaluation.ladder import ContenderLogits, Ladder
 from liftune.models.classifier import Classifier
 from liftune.records.data import LabelErrorSummary, Shift
+from liftune.types import FloatArray
 from liftune.workflows.contenders import keep_base, keep_probe, keep_words
 from liftune.workflows.context import RunContext, log_contender
 
@@ -139,8 +141,22 @@ def diagnose_data(context: RunContext, features: NDArray[np.float32]) -> tuple[L
         features: (N, D) of the train rows.
     """
     splits = context.splits
-    errors = find_label_errors(splits.train, splits.task, features)
+    return find_suspects(context, splits.train, features), shift(splits)
+
+
+def find_suspects(context: RunContext, rows: Split, features: NDArray[np.float32]) -> LabelErrorSummary | None:
+    """Likely label errors among rows that were trained on; the list is written to disk.
+
+    Args:
+        features: (N, D) of the rows, about centred and of unit scale.
+    """
+    errors = find_label_errors(rows, context.splits.task, features)
     if errors is None:
-        return None, shift(splits)
+        return None
     context.folder.save_suspects(errors.listed)
-    return errors.summary, shift(splits)
+    return errors.summary
+
+
+def standardised(features: Mapping[str, FloatArray]) -> NDArray[np.float32]:
+    """(N, D) means over tokens, centred and of unit scale."""
+    return Scale.learn("standardise", features["mean"])(features["mean"])

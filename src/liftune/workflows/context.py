@@ -47,7 +47,7 @@ class RunContext:
     notes: tuple[str, ...] = ()
     """What loading the model said."""
     folds: Folds | None = None
-    """With --folds: `splits` is then the whole, every row of it test."""
+    """With cross-validation: `splits` is then the whole, every row of it test."""
     soft_labels: SoftLabels | None = None
     """Of train's rows; known once the baselines are fitted."""
     base_model: str = ""

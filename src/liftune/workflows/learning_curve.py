@@ -18,7 +18,7 @@ import numpy as np
 
 from liftune.baselines.linear_probe import fit_linear_probe
 from liftune.baselines.soft_labels import BaselineFit
-from liftune.baselines.tfidf import tfidf
+from liftune.baselines.tfidf import majority, tfidf
 from liftune.data.clusters import clusters_of
 from liftune.data.sampling import sample
 from liftune.data.splits import Split, Splits
@@ -57,10 +57,19 @@ class CurveSample:
 
 
 def run_learning_curve(context: RunContext) -> Curve:
-    """Score the contenders at each size, fit the laws, and say what the next step is."""
+    """Score the contenders at each size, fit the laws, and say what the next step is.
+
+    In cross-validation the rows are those of the saved adapter. Its validation rows are none that a point was fitted
+    on, whereas those of the folds are train rows of other folds; so the last point is computed here too.
+    """
+    if context.folds:
+        context = replace(context, splits=context.folds.final)
     logits: dict[str, dict[int, FloatArray]] = {name: {} for name in CONTENDERS}
     seconds: dict[tuple[str, int], float] = {}
     parts = list(nested(context.splits, context.spec.data.seed))
+    if context.folds:
+        every = context.splits
+        parts.append(CurveSample(every, tuple(range(len(every.train))), tuple(range(len(every.validation)))))
     features = _features(context) if parts else {}
     for part in parts:
         rows = len(part.train)
@@ -73,9 +82,12 @@ def run_learning_curve(context: RunContext) -> Curve:
         classifier, _, log = tune_once(smaller, context.method, context.options, context.spec.train.seeds[0])
         logits["tuned"][rows] = classifier.logits(context.splits.validation.rows)
         seconds["tuned", rows] = log.seconds
-    for name in CONTENDERS:
-        logits[name][len(context.splits.train)] = context.folder.logits(name, "validation")
-    guess = context.folder.logits("majority", "validation")
+    if context.folds:
+        guess = majority(context.splits).logits(context.splits.validation.rows)
+    else:
+        guess = context.folder.logits("majority", "validation")
+        for name in CONTENDERS:
+            logits[name][len(context.splits.train)] = context.folder.logits(name, "validation")
     return curve_of(logits, context.splits, context.metric, guess=guess, seconds=seconds)
 
 

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from liftune.data.folds import Folds
-from liftune.data.load import load_data, load_folds
+from liftune.data.load import load_data, load_data_or_folds, load_folds, parts_asked
 from liftune.data.splits import BecomesSplits, Splits
 from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
 from liftune.models.methods.registry import Method, find_method, parse_options
 from liftune.report.sections.coverage import coverage_sentences
+from liftune.report.sections.power import cost_of_folds, power_before
 from liftune.run_folder import RunFolder
-from liftune.spec import IN_MEMORY, DataSpec, RunSpec
+from liftune.spec import AUTO_FOLDS, IN_MEMORY, DataSpec, RunSpec
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,23 @@ class TuneRequest:
     """Nothing is in it yet."""
     splits: Splits
     folds: Folds | None
-    """With --folds: `splits` is then the whole, every row of it test."""
+    """With cross-validation: `splits` is then the whole, every row of it test."""
     metric: str
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the rows cannot show, to be said before anything is computed."""
-        return coverage_sentences(self.splits.audit.coverage, self.metric)
+        """What the rows cannot show and what cross-validation costs, to be said before anything is computed."""
+        splits, evaluation = self.splits, self.spec.evaluation
+        said = coverage_sentences(splits.audit.coverage, self.metric)
+        if self.folds is None:
+            hint = not {"--test", "--test-rows"} & set(parts_asked(self.spec.data))
+            return (*power_before(splits.task, splits.counts, hint=hint), *said)
+        seeds = len(self.spec.train.seeds)
+        chosen = evaluation.folds == AUTO_FOLDS
+        cost = cost_of_folds(
+            len(self.folds.parts), seeds, len(splits.test), with_full=evaluation.with_full, chosen=chosen
+        )
+        return (cost, *said)
 
 
 def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneRequest:
@@ -57,12 +68,26 @@ def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneReque
     options = parse_options(method, spec.method.options)
     check_accelerations(spec.train.accelerations or ())
     folder = RunFolder.create(spec.out, name=run_name(spec))
-    count = spec.evaluation.folds
-    folds = load_folds(spec.data, count, rows) if count else None
-    splits = folds.whole if folds else read_rows(spec.data, rows)
+    found = read_for_tuning(spec, rows)
+    folds = found if isinstance(found, Folds) else None
+    splits = found.whole if isinstance(found, Folds) else found
     metric = check_metric(spec.evaluation.metric, splits.task).name
     margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
     return TuneRequest(spec, method, options, folder, splits, folds, metric)
+
+
+def read_for_tuning(spec: RunSpec, rows: BecomesSplits | None) -> Splits | Folds:
+    """The rows, cut as --folds says; rows in memory come with a test part, and have folds only where asked for.
+
+    Raises:
+        DataError: as `load_data`, or folds were asked for that the rows do not fill.
+    """
+    count = spec.evaluation.folds
+    if isinstance(count, int):
+        return load_folds(spec.data, count, rows)
+    if count == AUTO_FOLDS and rows is None:
+        return load_data_or_folds(spec.data)
+    return read_rows(spec.data, rows)
 
 
 def read_rows(spec: DataSpec, rows: BecomesSplits | None = None) -> Splits:

@@ -24,7 +24,14 @@ from liftune.spec import RunSpec
 from liftune.tasks import task_of
 from liftune.training.throughput import speed_of
 from liftune.versions import versions
-from liftune.workflows.baselines import diagnose_data, run_base_and_probe, run_baselines, with_soft_labels
+from liftune.workflows.baselines import (
+    diagnose_data,
+    find_suspects,
+    run_base_and_probe,
+    run_baselines,
+    standardised,
+    with_soft_labels,
+)
 from liftune.workflows.context import RunContext
 from liftune.workflows.cross_validation import run_cross_validation
 from liftune.workflows.finetune import FinetuneResult, run_finetuning, run_full_finetuning
@@ -92,9 +99,12 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
 
 
 def _cross_validated(context: RunContext) -> tuple[Stage[RunState], ...]:
-    """One stage for all contenders: a fold's logits are part of a whole, and not on disk."""
+    """One stage for all contenders: a fold's logits are part of a whole, and not on disk. Then label errors."""
     names = ("majority", "tfidf", "base", "probe", "tuned", *(("full",) if context.spec.evaluation.with_full else ()))
-    return (Stage("cross-validation", cross_validate, outputs(*names), (*TUNED, "evaluation")),)
+    return (
+        Stage("cross-validation", cross_validate, outputs(*names), (*TUNED, "evaluation")),
+        Stage("data diagnosis", diagnose_every_row, _suspects(context), FROZEN),
+    )
 
 
 def outputs(*names: str) -> tuple[str, ...]:
@@ -156,6 +166,14 @@ def cross_validate(state: RunState) -> RunState:
     return replace(state, tuned=run_cross_validation(context, context.folds, state.ladder, state.base))
 
 
+def diagnose_every_row(state: RunState) -> RunState:
+    """Label errors of all rows; no part of them is test, whose rows might differ."""
+    assert state.base is not None
+    rows = state.context.splits.test
+    features = standardised(state.base.features(rows.rows))
+    return replace(state, label_errors=find_suspects(state.context, rows, features), base=None)
+
+
 def draw_curve(state: RunState) -> RunState:
     """The learning curve."""
     return replace(state, curve=run_learning_curve(state.context))
@@ -202,7 +220,7 @@ def build_record(state: RunState) -> TuneRecord:
         comparisons=verdicts,
         recommended=ladder.recommended(verdicts),
         method_comparisons=ladder.method_verdicts(margin),
-        folds=spec.evaluation.folds,
+        folds=len(context.folds.parts) if context.folds else None,
         metric=context.metric,
         strongest=ladder.strongest(),
         data_fingerprint=splits.fingerprint,

@@ -9,12 +9,7 @@ from __future__ import annotations
 from liftune.formatting import gain, number
 from liftune.records.run import TuneRecord
 from liftune.report.sections.comparisons import several
-
-#: With fewer test rows than this, cross-validation is worth its time: they cannot detect a gain under 4 points of
-#: accuracy, nor one under 6 where a tenth of the rows differ.
-FEW_TEST_ROWS = 200
-#: The folds that a hint names.
-HINTED_FOLDS = 5
+from liftune.report.sections.power import testing_all, undetectable
 
 
 def claims(record: TuneRecord) -> tuple[str, ...]:
@@ -54,7 +49,7 @@ def _detectable(record: TuneRecord) -> tuple[str, ...]:
     """The least gain over the strongest other model that these rows would have shown."""
     last = record.comparisons[-1]
     if last.smallest_detectable_gain is None:
-        return ()
+        return undetectable(last.rows or record.rows.test) if "McNemar" in last.test else ()
     least = gain(last.metric, last.smallest_detectable_gain, signed=False)
     of = "" if last.units is None else f" of {last.units:,} {several(last.unit)}"
     rows = last.rows or record.rows.test
@@ -88,11 +83,5 @@ def _subject(record: TuneRecord) -> tuple[str, ...]:
 
 def _hint(record: TuneRecord) -> tuple[str, ...]:
     """Where folds would detect more: few test rows, and many more rows at hand."""
-    counts = record.rows
-    rows = counts.train + counts.validation + counts.test
-    if record.folds or counts.test >= FEW_TEST_ROWS or rows < 2 * counts.test:
-        return ()
-    return (
-        f"{counts.test:,} test examples detect only large gains. --folds {HINTED_FOLDS} would test on all {rows:,} "
-        "examples by cross-validation.",
-    )
+    way = "" if record.folds else testing_all(record.rows)
+    return (f"{record.rows.test:,} test examples detect only large gains{way} by cross-validation.",) if way else ()
