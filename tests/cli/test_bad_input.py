@@ -64,6 +64,8 @@ def without_classifier(model: Path) -> None:
 
 MODEL: dict[str, Path] = {}
 GOOD_ROWS = put("rows.csv", GOOD)
+#: For runs that are not about cross-validation, which so few rows would have by default.
+ONE_SPLIT = ("--folds", "none")
 LINES = "".join(json.dumps({"text": f"row {i}", "label": "ab"[i % 2]}) + "\n" for i in range(8))
 SCORES = "text,score\n" + "".join(f"row {i},{i}.5\n" for i in range(8))
 
@@ -252,7 +254,19 @@ def test_every_command_refuses_wrong_arguments(argv: list[str], said: str, capsy
 
 def test_bad_rows_are_dropped_and_counted_when_asked(capsys: pytest.CaptureFixture[str], model: str) -> None:
     put("rows.csv", GOOD + " ,sad\nno idea,\na,b,c\n")(Path())
-    argv = ("tune", "rows.csv", "--model", model, "--epochs", "1", "--skip-bad-rows", "--json", "--out", "run")
+    argv = (
+        "tune",
+        "rows.csv",
+        "--model",
+        model,
+        "--epochs",
+        "1",
+        "--skip-bad-rows",
+        "--json",
+        "--out",
+        "run",
+        *ONE_SPLIT,
+    )
     assert main(argv) == 0
     assert json.loads(capsys.readouterr().out)["audit"]["skipped_rows"] == 3
 
@@ -311,7 +325,7 @@ def test_what_was_computed_before_the_disk_was_full_is_kept_and_named(
 ) -> None:
     GOOD_ROWS(Path())
     Full(monkeypatch, at="probe.npz")
-    assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--quiet")) == 2
+    assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--quiet", *ONE_SPLIT)) == 2
     message = capsys.readouterr().err
     assert "no space left on device" in message
     assert "kept: the logits of majority, tfidf, base, in run/logits" in message
@@ -337,7 +351,7 @@ def test_an_adapter_that_the_disk_has_no_room_for_is_a_message(
 
     monkeypatch.setattr(safetensors.torch, "save_file", full)
     monkeypatch.setattr(peft_model, "safe_save_file", full)
-    assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--epochs", "1", "--quiet")) == 2
+    assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--epochs", "1", "--quiet", *ONE_SPLIT)) == 2
     message = capsys.readouterr().err
     assert "No space left on device" in message
     assert "kept: the logits of majority, tfidf, base, probe" in message
@@ -349,7 +363,7 @@ def test_a_run_that_fails_before_any_contender_has_answered_leaves_nothing(
 ) -> None:
     GOOD_ROWS(Path())
     Full(monkeypatch, at="majority.npz")
-    argv = ("tune", "rows.csv", "--model", model, "--out", "a/b/run", "--quiet")
+    argv = ("tune", "rows.csv", "--model", model, "--out", "a/b/run", "--quiet", *ONE_SPLIT)
     assert "no space left on device" in refused(capsys, *argv)
 
 
@@ -365,5 +379,5 @@ def test_a_stopped_run_ends_with_130_one_line_and_what_it_has(
         save_logits(context, name, logits)
 
     monkeypatch.setattr(RunContext, "save_logits", save_until_base)
-    assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--quiet")) == 130
+    assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--quiet", *ONE_SPLIT)) == 130
     assert capsys.readouterr().err == ("liftune: stopped; kept: the logits of majority, tfidf, in run/logits\n")

@@ -381,7 +381,7 @@ def test_python_and_the_command_line_ask_for_the_same(single: Ran) -> None:
     spec = RunFolder.open(single.run).spec()
     python = RunSpec.of(
         data=single.data, model=spec.model.name, epochs=1, max_length=32, out=single.run,
-        seeds=[0, 1], class_weights=True, with_full=True,
+        seeds=[0, 1], class_weights=True, with_full=True, folds="none",
     )  # fmt: skip
     assert python == spec
 

@@ -61,7 +61,11 @@ def test_a_wrong_option_is_refused_before_torch_is_imported(wrong: list[str], fo
 def test_the_first_lines_say_what_is_being_done(folder: Path) -> None:
     """Not twelve seconds of nothing; the model is not there, so that the run ends after them."""
     done = run(WATCHED, "tune", "good.csv", "--model", "./nowhere", cwd=folder)
-    assert done.stderr.splitlines()[:2] == ["reading good.csv", "loading torch and ./nowhere"]
+    said = done.stderr.splitlines()
+    at = said.index("loading torch and ./nowhere")
+    assert said[0] == "reading good.csv"
+    assert all(line.startswith("  ") for line in said[1:at]), "what the rows cannot show"
+    assert "cross-validation" in said[1], "what it will cost is said before it is paid"
     assert done.stdout == ""
     quiet = run(WATCHED, "tune", "good.csv", "--model", "./nowhere", "--quiet", cwd=folder)
     assert quiet.stderr.startswith("liftune: ")

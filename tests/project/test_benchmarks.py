@@ -204,7 +204,7 @@ def test_predict_answers_every_row_by_every_contender(
     from benchmarks import predict as bench
 
     run = tmp_path / "run"
-    liftune.tune(str(data), model=str(distilbert), epochs=1, max_length=64, out=str(run), quiet=True)
+    liftune.tune(str(data), model=str(distilbert), epochs=1, max_length=64, out=str(run), folds="none", quiet=True)
     texts = [text for text, _ in sentences(9)]
     source = tmp_path / "in.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")

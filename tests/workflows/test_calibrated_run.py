@@ -185,7 +185,7 @@ def test_rows_of_one_group_are_calibrated_in_one_fold(
     rows = [{"text": f"text {i}", "label": "ab"[i % 2], "author": f"author {i // 4}"} for i in range(160)]
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    liftune.tune(str(data), model=model, out=tmp_path / "run", epochs=1, group="author")
+    liftune.tune(str(data), model=model, out=tmp_path / "run", epochs=1, group="author", folds="none")
     ((validation, folds),) = seen
     assert validation.groups is not None
     by_group = {(group, int(fold)) for group, fold in zip(validation.groups, folds, strict=True)}

@@ -138,7 +138,7 @@ def test_what_a_stage_names_as_outputs_is_there_after_the_run(
 def test_a_regression_has_no_list_of_label_errors(model: str, tmp_path: Path) -> None:
     data = tmp_path / "scores.csv"
     data.write_text("text,score\n" + "".join(f"row {i} of {'ab'[i % 2]},{i % 2}.5\n" for i in range(40)))
-    spec = RunSpec.of(data=str(data), model=model, out=str(tmp_path / "run"), **FAST)
+    spec = RunSpec.of(data=str(data), model=model, out=str(tmp_path / "run"), folds="none", **FAST)
     context = prepare(check_request(spec), Events())[0]
     tune(spec)
     outputs = [output for stage in stages_of(context) for output in stage.outputs]
