@@ -39,6 +39,7 @@ class Fake:
     """Answers by the length of the text; may be stopped after so many calls."""
 
     base_head = None
+    columns = None
     min_precision = None
 
     def __init__(self, *, task: TaskKind = TaskKind.SINGLE_LABEL, pairs: bool = False, stop: int = 10**9) -> None:

@@ -16,12 +16,23 @@ from liftune.data.column_profiles import Profile, profile
 from liftune.data.columns import Columns
 from liftune.data.readers.table import Table
 from liftune.errors import DataError
-from liftune.spec import joined_fields
+from liftune.spec import DataSpec, RunSpec, command_line, joined_fields
 
 #: Columns with these names are headings where a longer text stands beside them, whose name has one of these words.
 _HEADINGS = ("title", "headline")
 _LONG_TEXTS = frozenset({"text", "review", "comment", "content", "body", "message", "article", "tweet", "post"})
 _MOST_NAMED = 5
+
+
+def columns_of(table: Table, spec: DataSpec) -> Columns:
+    """The columns of a table, as far as a spec names them and otherwise as they are found: see `find_columns`."""
+
+    def command(**named: str | None) -> str:
+        return command_line(RunSpec(data=spec.model_copy(update=named)))
+
+    return find_columns(
+        table, text=spec.text, text_pair=spec.text_pair, label=spec.label, group=spec.group, command=command
+    )
 
 
 def find_columns(

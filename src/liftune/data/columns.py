@@ -12,6 +12,9 @@ from typing import Any
 
 from liftune.data.column_names import NAME_ONE, PAIRS, TEXTS, as_one, known_name, named_column, named_columns
 from liftune.data.readers.table import Table
+from liftune.errors import DataError
+from liftune.records.base import TextColumns
+from liftune.spec import DataSpec
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,17 @@ class Columns:
         others = tuple(name for name in (self.text_pair, self.group) if name)
         return (self.texts or (self.text,)) + (self.labels or (self.label,)) + others
 
+    @property
+    def of_texts(self) -> TextColumns:
+        """Those of the texts, to be kept with a model."""
+        return TextColumns(texts=self.texts or (self.text,), text_pair=self.text_pair)
+
+    def named_as(self, known: TextColumns | None) -> Columns:
+        """With joined texts under the names that a model knows, where they are the same columns."""
+        if known and [name.casefold() for name in self.texts] == [name.casefold() for name in known.texts]:
+            return replace(self, texts=known.texts)
+        return self
+
     def text_cells(self, table: Table) -> list[Any]:
         """The text's cells; of several columns a tuple for each row."""
         return _cells(table, self.texts) if self.texts else table.read(self.text)
@@ -49,6 +63,38 @@ class Columns:
 def _cells(table: Table, names: Sequence[str]) -> list[Any]:
     hint = "give every part the columns of train"
     return list(zip(*(table.read(named_column(table, name, hint)) for name in names), strict=True))
+
+
+def remembered(table: Table, known: TextColumns | None) -> tuple[str, str | None] | None:
+    """The text and the second one of a pair in a file that has the columns which a model was tuned on; else None.
+
+    Several text columns are returned with commas between them.
+
+    Raises:
+        DataError: the model was tuned on several columns, and the file lacks one of them.
+    """
+    if not (known and known.texts):
+        return None
+    wanted = (*known.texts, *filter(None, (known.text_pair,)))
+    found = {name: known_name((name,), table.columns) for name in wanted}
+    lacking = [name for name, column in found.items() if column is None]
+    if lacking and len(known.texts) > 1:
+        raise DataError(
+            f"the model was tuned on {' and '.join(known.texts)}, joined; the file has no {' and no '.join(lacking)}",
+            where=table.where,
+            hint=f"name the columns of the texts with --text; there are: {', '.join(table.columns)}",
+        )
+    if lacking:
+        return None
+    text_pair = found[known.text_pair] if known.text_pair else None
+    return as_one([str(found[name]) for name in known.texts]) or "", text_pair
+
+
+def known_columns(table: Table, spec: DataSpec, known: TextColumns | None) -> DataSpec:
+    """The spec, with the text columns that a model was tuned on where it names none."""
+    if spec.text or spec.text_pair or not (found := remembered(table, known)):
+        return spec
+    return spec.model_copy(update={"text": found[0], "text_pair": found[1]})
 
 
 def find_texts(table: Table, *, text: str | None = None, text_pair: str | None = None) -> tuple[str | None, str | None]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.clusters import Blocks, connected
-from liftune.data.column_search import find_columns
-from liftune.data.columns import Columns, same_columns
+from liftune.data.column_search import columns_of
+from liftune.data.columns import Columns, known_columns, same_columns
 from liftune.data.examples import Examples, read_examples, read_labels, refusal
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample, split_off
@@ -24,8 +24,9 @@ from liftune.data.splits import BecomesSplits, Split, Splits
 from liftune.data.targets import Reading
 from liftune.data.withheld import with_labels
 from liftune.errors import DataError, SpecError
+from liftune.records.base import TextColumns
 from liftune.records.data import Audit, BadRow
-from liftune.spec import DataSpec, RunSpec, command_line
+from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
     parts = {"train": rows.train, "validation": rows.validation, "test": rows.test}
     joined = _in_one({role: split for role, split in parts.items() if role == "train" or len(split)})
     spec, skipped = spec.model_copy(update={"train_rows": None}), rows.audit.skipped_rows
-    return _sampled(joined, rows.task, spec, pairs=rows.pairs, skipped=skipped, notes=())
+    splits = _sampled(joined, rows.task, spec, columns=rows.columns, skipped=skipped, notes=())
+    return replace(splits, pairs=rows.pairs)
 
 
 def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool | None = False) -> LoadedData:
@@ -163,7 +165,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool | None = False) ->
     from liftune.data.folds import folds_of_few
 
     tables, given = read_roles(spec)
-    columns = _columns(tables["train"], spec)
+    columns = columns_of(tables["train"], spec)
     tables, notes = with_labels(tables, columns)
     notes = (*given, *_said(tables), *columns.notes, *notes)
     reading = read_labels(tables["train"], columns, spec)
@@ -175,9 +177,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool | None = False) ->
     folds = None if parts_asked(spec) else folds_of_few(by_role)
     in_one = folds is not None if in_one is None else in_one
     parts = _in_one(by_role) if in_one else _complete(by_role, reading.task, spec, tables["train"].where)
-    splits = _sampled(
-        parts, reading.task, spec, pairs=columns.text_pair is not None, skipped=len(bad_rows), notes=notes
-    )
+    splits = _sampled(parts, reading.task, spec, columns=columns.of_texts, skipped=len(bad_rows), notes=notes)
     where = {role: table.where for role, table in tables.items()}
     if parts.test_was_validation:
         where["test"] = where.pop("validation")
@@ -203,15 +203,6 @@ def _merged(examples: dict[str, Examples], spec: DataSpec) -> tuple[dict[str, Ex
     """With one label for the spellings that the spec merges, and notes on these and the others."""
     splits, notes = merge_spellings({role: each.split for role, each in examples.items()}, spec.merge_labels)
     return {role: replace(each, split=splits[role]) for role, each in examples.items()}, notes
-
-
-def _columns(train: Table, spec: DataSpec) -> Columns:
-    def command(**named: str | None) -> str:
-        return command_line(RunSpec(data=spec.model_copy(update=named)))
-
-    return find_columns(
-        train, text=spec.text, text_pair=spec.text_pair, label=spec.label, group=spec.group, command=command
-    )
 
 
 def _said(tables: Mapping[str, Table]) -> tuple[str, ...]:
@@ -268,7 +259,7 @@ def _validation_rows(share: int, spec: DataSpec) -> int:
 
 
 def _sampled(
-    parts: _Parts, task: TaskKind, spec: DataSpec, *, pairs: bool, skipped: int, notes: tuple[str, ...]
+    parts: _Parts, task: TaskKind, spec: DataSpec, *, columns: TextColumns | None, skipped: int, notes: tuple[str, ...]
 ) -> Splits:
     """The rows that the run uses, audited."""
     train, test = parts.train, parts.test
@@ -295,7 +286,8 @@ def _sampled(
             group=spec.group,
         ),
         partial=len(train) < len(parts.train) or len(test) < len(parts.test),
-        pairs=pairs,
+        pairs=columns is not None and columns.text_pair is not None,
+        columns=columns,
         fingerprint=fingerprint(test),
     )
 
@@ -311,11 +303,18 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
     raise DataError(what, where=where, hint="add rows of another class, raise --train-rows, or name another --label")
 
 
-def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSplits | None = None) -> Splits:
+def load_test(
+    spec: DataSpec,
+    *,
+    task: TaskKind | None = None,
+    rows: BecomesSplits | None = None,
+    known: TextColumns | None = None,
+) -> Splits:
     """Only rows to evaluate a model on: the test part, else validation, else all rows of a source that is one part.
 
     Args:
         task: what the model does; None recognises it from the labels.
+        known: the columns that the model's texts were read from; they are read where the spec names none.
         rows: those in memory, whose test rows are taken; None reads the source.
 
     Raises:
@@ -325,7 +324,8 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSpli
         return _test_in_memory(rows.to_splits(), task)
     tables, given = read_roles(spec, train=False)
     main = next(role for role in ("train", "validation", "test") if role in tables)
-    columns = _columns(tables[main], spec)
+    columns = columns_of(tables[main], known_columns(tables[main], spec, known))
+    columns = columns.named_as(known)
     labelled, notes = with_labels(tables, columns, main)
     role = next(role for role in ("test", "validation", "train") if role in labelled)
     if role == "train" and len(tables) > 1:
@@ -367,6 +367,7 @@ def load_test(spec: DataSpec, *, task: TaskKind | None = None, rows: BecomesSpli
         ),
         partial=len(test) < len(examples.split),
         pairs=columns.text_pair is not None,
+        columns=columns.of_texts,
         fingerprint=fingerprint(test),
     )
 

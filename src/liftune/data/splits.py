@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from liftune.records.base import RowCounts
+from liftune.records.base import RowCounts, TextColumns
 from liftune.records.data import Audit
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row, Target
@@ -69,6 +69,8 @@ class Splits:
     pairs: bool
     fingerprint: str
     """sha256 over ids, texts and targets of the test rows: what a comparison must share."""
+    columns: TextColumns | None = None
+    """Where the texts were read from; None where they were made in memory."""
 
     @property
     def counts(self) -> RowCounts:

@@ -60,6 +60,7 @@ def write_card(
         task=card.task,
         labels=card.labels,
         pairs=card.pairs,
+        columns=card.columns,
         method=card.method,
         base=card.base,
         base_sha256=card.base_sha256,

@@ -85,7 +85,7 @@ def _reference(original: Classifier, folder: Path, card: AdapterCard, file: str 
     if file is None:
         split, source = _validation(folder), "validation"
     else:
-        split, source = load_test(DataSpec(source=file), task=card.task).test, file
+        split, source = load_test(DataSpec(source=file), task=card.task, known=card.columns).test, file
     if not len(split):
         raise ArtifactError("there are no rows to check on", where=source, hint="give labelled rows with --rows FILE")
     if len(split) > MOST_ROWS:

@@ -20,17 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from liftune.data.columns import find_texts
+from liftune.data.column_names import named_columns
+from liftune.data.columns import find_texts, remembered
 from liftune.data.readers.formats import open_stream, path_of, sheet_of
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.streams import Line, Stream, piped
 from liftune.data.targets import CellError
-from liftune.data.texts import text_of
+from liftune.data.texts import joined_text, text_of
 from liftune.errors import DataError, SpecError
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
 from liftune.inference.writers import JsonLines, PartialFile, Records, check_out, writer_for
 from liftune.progress import Advance, Progress
+from liftune.records.base import TextColumns
+from liftune.spec import fields
 from liftune.tasks import task_of
 from liftune.types import Row
 
@@ -49,15 +52,30 @@ class Texts:
     text_pair: str | None
     blank: bool = False
     """Whether a blank cell is a text: a blank line of a pipe is, so that output and input have the same lines."""
+    joined: tuple[tuple[str, str], ...] = ()
+    """Of several columns that are joined: each as the file spells it, and its name in the text."""
 
     @classmethod
-    def of(cls, source: Stream, *, pairs: bool, text: str | None, text_pair: str | None) -> Texts:
-        """Find them by name, or by the usual names.
+    def of(
+        cls,
+        source: Stream,
+        *,
+        pairs: bool,
+        text: str | None = None,
+        text_pair: str | None = None,
+        known: TextColumns | None = None,
+    ) -> Texts:
+        """Find them by name, else as the model was tuned, else by the usual names.
+
+        Args:
+            known: the columns that the model was tuned on.
 
         Raises:
             DataError: they are unclear, or a named one is missing.
         """
-        first, second = find_texts(source.head, text=text, text_pair=text_pair)
+        head = source.head
+        before = None if text or text_pair else remembered(head, known)
+        first, second = before or find_texts(head, text=text, text_pair=text_pair)
         if first is None or (pairs and second is None):
             option = "--text" if first is None else "--text-pair"
             raise DataError(
@@ -66,19 +84,28 @@ class Texts:
                 where=source.where,
                 hint=f"name it with {option}",
             )
-        return cls(first, second if pairs else None)
+        columns = named_columns(head, first, "--text")
+        names = columns
+        if known and [each.casefold() for each in columns] == [each.casefold() for each in known.texts]:
+            names = known.texts
+        joined = tuple(zip(columns, names, strict=True)) if len(columns) > 1 else ()
+        return cls(first, second if pairs else None, joined=joined)
 
     def row(self, line: Line) -> tuple[Row, str | None]:
         """The row, or why the model cannot read it."""
         if line.fault:
             return "", line.fault
-        texts = []
-        for column in filter(None, (self.text, self.text_pair)):
-            try:
-                texts.append(text_of(line.cells.get(column), column, blank=self.blank))
-            except CellError as error:
-                return "", str(error)
-        return (texts[0], texts[1]) if self.text_pair else texts[0], None
+        try:
+            if self.joined:
+                names = [name for _, name in self.joined]
+                first = joined_text([line.cells.get(column) for column, _ in self.joined], names)
+            else:
+                first = text_of(line.cells.get(self.text), self.text, blank=self.blank)
+            if self.text_pair is None:
+                return first, None
+            return (first, text_of(line.cells.get(self.text_pair), self.text_pair, blank=self.blank)), None
+        except CellError as error:
+            return "", str(error)
 
 
 def predict_file(
@@ -196,11 +223,12 @@ def _read(
         second = "text_pair" if predictor.pairs else None
         columns = ("text", "text_pair") if predictor.pairs else ("text",)
         return InputRows(columns, Texts("text", second, blank=True), None, lambda: piped(CHUNK, pairs=predictor.pairs))
-    named = options.named | set(filter(None, (text, text_pair)))
+    given = [each for each in (text, text_pair) if each]
+    named = options.named | {*given, *(name for each in given for name in fields(each))}
     stream = open_stream(source, replace(options, named=named).checked())
     for note in stream.notes:
         progress.log(note)
-    texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=text_pair)
+    texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=text_pair, known=predictor.columns)
     return InputRows(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), stream.nested)
 
 

@@ -25,7 +25,7 @@ from liftune.data.token_rules import TokenRules
 from liftune.errors import ArtifactError, SpecError, need
 from liftune.files import damaged, sha256_of_files
 from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
-from liftune.records.base import StoredRecord
+from liftune.records.base import StoredRecord, TextColumns
 from liftune.records.calibration import Cutoff
 from liftune.records.reading import read_record
 from liftune.tasks import TaskKind, task_of
@@ -51,6 +51,8 @@ class BundleCard(StoredRecord):
     task: TaskKind
     labels: tuple[str, ...]
     pairs: bool
+    columns: TextColumns | None = None
+    """As in the adapter's card."""
     method: str
     base: str
     base_sha256: str
@@ -133,6 +135,11 @@ class Bundle:
     def pairs(self) -> bool:
         """Whether a row is two texts."""
         return self.card.pairs
+
+    @property
+    def columns(self) -> TextColumns | None:
+        """Where its texts were read from."""
+        return self.card.columns
 
     @property
     def base_head(self) -> None:

@@ -20,7 +20,7 @@ from liftune.inference.contenders import SavedContender, open_contender, read_co
 from liftune.inference.onnx_bundle import Bundle, is_bundle, refuse_options
 from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
 from liftune.models.checkpoint import ALIASES
-from liftune.records.base import Head
+from liftune.records.base import Head, TextColumns
 from liftune.records.contender import ContenderCard
 from liftune.records.training import AdapterCard
 from liftune.run_folder import CONTENDER_CARD, adapter_folder
@@ -44,6 +44,11 @@ class Predictor(Protocol):
     @property
     def pairs(self) -> bool:
         """Whether a row is two texts."""
+        ...
+
+    @property
+    def columns(self) -> TextColumns | None:
+        """Where its texts were read from; None where nobody kept it."""
         ...
 
     @property
@@ -280,6 +285,11 @@ class AdapterPredictor:
     def pairs(self) -> bool:
         """Whether it was tuned on text pairs."""
         return self.card.pairs
+
+    @property
+    def columns(self) -> TextColumns | None:
+        """Where its texts were read from."""
+        return self.card.columns
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -35,6 +35,15 @@ class StoredRecord(Record):
         return self.model_dump(mode="json", by_alias=True)
 
 
+class TextColumns(Record):
+    """The columns that a model's texts were read from, so that a file of the same columns is read alike."""
+
+    texts: tuple[str, ...] = ()
+    """One, or several that are joined, by the names that stand in the text."""
+    text_pair: str | None = None
+    """Of the second text of a pair."""
+
+
 class Interval(Record):
     """A value and its 95% confidence interval; low and high are null where there is none, and `note` says why."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from liftune.records.base import StoredRecord
+from liftune.records.base import StoredRecord, TextColumns
 from liftune.records.calibration import Cutoff
 from liftune.records.training import AdapterCard
 from liftune.tasks import TaskKind
@@ -25,6 +25,8 @@ class ContenderCard(StoredRecord):
     task: TaskKind
     labels: tuple[str, ...]
     pairs: bool = False
+    columns: TextColumns | None = None
+    """Where its texts were read from; null where they were in memory, or nobody kept it."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """What was chosen in its fit, and numbers that need no file of arrays."""
     base: AdapterCard | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from liftune.records.base import Choice, Head, Record, StoredRecord
+from liftune.records.base import Choice, Head, Record, StoredRecord, TextColumns
 from liftune.records.calibration import Cutoff
 from liftune.tasks import TaskKind
 
@@ -77,6 +77,8 @@ class AdapterCard(StoredRecord):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The precision that was planned where it was tuned."""
     pairs: bool = False
+    columns: TextColumns | None = None
+    """Where its texts were read from; null where they were in memory, or nobody kept it."""
     trust_remote_code: bool = False
     temperature: float = 1.0
     """By which the logits were divided after training; the saved head has it folded in, so it is for information."""

@@ -52,6 +52,7 @@ def learned_on_validation(
     return {
         "thresholds": logits.threshold_values,
         "base_thresholds": base.threshold_values if base else None,
+        "columns": splits.columns,
         "cutoffs": cutoffs(Evaluation.of("validation", logits.validation, splits, splits.validation)),
     }
 

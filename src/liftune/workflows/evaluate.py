@@ -26,7 +26,7 @@ from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
-from liftune.records.base import Head, Seconds
+from liftune.records.base import Head, Seconds, TextColumns
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, EvaluationRecord
 from liftune.spec import DataSpec, ModelSpec
@@ -121,6 +121,8 @@ class _Opened:
     """Tokens read of each text; 0 where all of it is read."""
     head: Head | None
     thresholds: tuple[float, ...] | None = None
+    columns: TextColumns | None = None
+    """Where its texts were read from."""
 
 
 def _model_and_rows(
@@ -139,7 +141,7 @@ def _model_and_rows(
     else:
         _refuse_settled(model)
         opened = _saved(saved, plan)
-        splits = load_test(data, task=opened.task, rows=rows)
+        splits = load_test(data, task=opened.task, rows=rows, known=opened.columns)
         splits = match_labels(splits, opened.labels, model.label_map, model=model.name)
     return opened, splits.for_labels(opened.labels)
 
@@ -148,12 +150,14 @@ def _saved(saved: SavedModel, plan: Plan) -> _Opened:
     """A tuned model, or another contender of its run."""
     if saved.kind == "adapter":
         tuned, adapter = open_adapter(saved.folder, plan=plan), read_card(saved.folder)
-        return _Opened(tuned, tuned.task, tuned.labels, tuned.max_length, "trained", adapter.thresholds)
+        return _Opened(
+            tuned, tuned.task, tuned.labels, tuned.max_length, "trained", adapter.thresholds, adapter.columns
+        )
     kept = open_contender(saved.folder, plan=plan)
     card = kept.card
     length = kept.base.max_length if kept.base else 0
     head = card.base.head if card.base and card.name == "base" else None
-    return _Opened(kept, card.task, card.labels, length, head, card.thresholds)
+    return _Opened(kept, card.task, card.labels, length, head, card.thresholds, card.columns)
 
 
 def _refuse_settled(model: ModelSpec) -> None:
