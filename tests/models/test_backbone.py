@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import FAMILIES, save_tiny
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from liftune.errors import ModelError
+from liftune.hardware.plan import Plan
 from liftune.models import checkpoint
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, load_backbone
+from liftune.models.tokens.encoder import RowEncoder
 from liftune.spec import ModelSpec
 from liftune.tasks import TaskKind
 
@@ -265,3 +268,56 @@ def test_a_downloaded_hub_model_needs_no_network(
 def test_loading_says_nothing_on_its_own(headed: Path, capfd: pytest.CaptureFixture[str]) -> None:
     load(headed, ("a", "b", "c"))
     assert capfd.readouterr() == ("", "")
+
+
+def edit_json(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}), encoding="utf-8")
+
+
+@pytest.mark.parametrize("named", ["ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice"])
+def test_a_head_for_tokens_spans_or_choices_is_no_trained_head_of_rows(tmp_path: Path, named: str) -> None:
+    folder = save_tiny("distilbert", tmp_path, head=LABELS)
+    assert load(folder).head == "trained"
+    edit_json(folder / "config.json", architectures=[f"DistilBert{named}"])
+    backbone = load(folder)
+    assert backbone.head == "fresh"
+    assert any("another task" in note for note in backbone.notes)
+
+
+def test_a_config_without_return_dict_answers_as_one_with_it(headed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(headed, tmp_path / "tuples"))
+    edit_json(folder / "config.json", return_dict=False)
+    one, other = (
+        attach(load(each, ("NEGATIVE", "POSITIVE")), None, plan=Plan()).logits(["ab"]) for each in (headed, folder)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_tokenizer_that_is_larger_than_the_model_is_refused_and_the_hint_works(headed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(headed, tmp_path / "larger"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["zebra"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ModelError, match="no embedding for: the first is 'zebra'") as error:
+        load(folder)
+    assert "resize_token_embeddings" in str(error.value.hint)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(folder)
+    assert load(folder, ("NEGATIVE", "POSITIVE")).head == "trained"
+
+
+def test_a_tokenizer_that_keeps_the_end_of_long_texts_goes_on_doing_so(headed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(headed, tmp_path / "left"))
+    edit_json(folder / "tokenizer_config.json", truncation_side="left")
+    long, end = "a b " * 40 + "c d e f g h", "c d e f g h"
+    backbone = load(folder, max_length=8)
+    encoder = RowEncoder(backbone.model, backbone.tokenizer, backbone.max_length)
+    read, wanted = encoder.chunk([long]).ids.tolist(), encoder.chunk([end]).ids.tolist()
+    assert len(read) == 8
+    assert read[-4:] == wanted[-4:]
+    assert read != RowEncoder(*parts(load(headed, max_length=8))).chunk([long]).ids.tolist()
+
+
+def parts(backbone: Backbone) -> tuple[object, object, int]:
+    return backbone.model, backbone.tokenizer, backbone.max_length

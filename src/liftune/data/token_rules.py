@@ -36,6 +36,8 @@ class TokenRules:
     """What is put before a second text if the tokenizer would not separate the two (GPT-2, Qwen)."""
     reads_types: bool
     """Whether the model reads token types."""
+    truncation_side: str = "right"
+    """Where a text that is too long is cut: right keeps its beginning, left its end."""
     splits_specials: bool = False
     """Whether a special token that is spelt out in a text is tokenized like other text."""
 
@@ -71,7 +73,7 @@ class TokenRules:
     def calls(self, backend: Tokenizer) -> Call:
         """A tokenizer.json, set to truncate as the rules say, without padding."""
         backend.no_padding()
-        backend.enable_truncation(self.max_length, stride=0, strategy="longest_first", direction="right")
+        backend.enable_truncation(self.max_length, stride=0, strategy="longest_first", direction=self.truncation_side)
         backend.encode_special_tokens = self.splits_specials
 
         def call(first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:

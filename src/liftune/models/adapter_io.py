@@ -88,6 +88,7 @@ def describe(
         head=backbone.head,
         max_length=classifier.max_length,
         pad_token_id=backbone.pad_token_id,
+        truncation_side=backbone.tokenizer.truncation_side,
         dtype=classifier.trained_in,
         pairs=pairs,
         trust_remote_code=backbone.trust_remote_code,

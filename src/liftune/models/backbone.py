@@ -88,7 +88,7 @@ def load_backbone(
     checkpoint = locate(spec.name)
     with quiet(), _as_model_error(checkpoint):
         config = _config(checkpoint, spec.trust_remote_code)
-    kept = kept_order(config, task, labels, spec.label_map)
+    kept = kept_order(config, task, labels, spec.label_map) if _classifies_rows(config, spec) else None
     if kept is not None:
         backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
         if backbone.head == "trained":
@@ -110,7 +110,7 @@ def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
         trust_remote_code=card.trust_remote_code,
     )
     checkpoint = locate(spec.name)
-    return _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True)
+    return _cut_as(card, _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True))
 
 
 def reload_whole(card: AdapterCard, folder: Path, *, seed: int, plan: Plan) -> Backbone:
@@ -122,7 +122,25 @@ def reload_whole(card: AdapterCard, folder: Path, *, seed: int, plan: Plan) -> B
     located = locate(str(folder))
     checkpoint = replace(located, name=card.base)
     spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=card.trust_remote_code)
-    return _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True)
+    return _cut_as(card, _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True))
+
+
+def _cut_as(card: AdapterCard, backbone: Backbone) -> Backbone:
+    """Long texts are cut where they were when the card was written, whatever the tokenizer says today."""
+    backbone.tokenizer.truncation_side = card.truncation_side
+    return backbone
+
+
+def _classifies_rows(config: PretrainedConfig, spec: ModelSpec) -> bool:
+    """Whether the weights were saved with a head that classifies rows: not tokens, spans or choices.
+
+    A config that does not say is believed; so is a class that comes with the model.
+    """
+    named = config.architectures or ()
+    remote = spec.trust_remote_code and "AutoModelForSequenceClassification" in (
+        getattr(config, "auto_map", None) or {}
+    )
+    return remote or not named or any("SequenceClassification" in each for each in named)
 
 
 def _config(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
@@ -157,6 +175,7 @@ def _build(
         "id2label": dict(enumerate(names)),
         "label2id": {name: i for i, name in enumerate(names)},
         "problem_type": task_of(task).problem_type,
+        "return_dict": True,  # outputs are read by name
     }
     model: PreTrainedModel
     with quiet(), _as_model_error(checkpoint):
@@ -165,6 +184,7 @@ def _build(
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
     fresh = families.fresh_parameters(model, {*info["missing_keys"], *mismatched})
     _check_body(model, fresh, checkpoint)
+    families.check_vocabulary(model, tokenizer)
     head = families.head_modules(model, fresh)
     if not keep_head:
         drawn = _redraw_final_layer(model, head, fresh, len(names), seed)

@@ -148,8 +148,25 @@ def fix_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> i
     model.config.pad_token_id = pad
     model.config.get_text_config().pad_token_id = pad
     tokenizer.padding_side = padding_side(model.config)
-    tokenizer.truncation_side = "right"
     return pad
+
+
+def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer that knows tokens which the model has no embedding for: a text with one could not be read.
+
+    Raises:
+        ModelError: naming the first such token.
+    """
+    rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
+    beyond = sorted((place, token) for token, place in tokenizer.get_vocab().items() if place >= rows)
+    if beyond:
+        place, token = beyond[0]
+        raise ModelError(
+            f"the tokenizer has {len(beyond):,} tokens that the model has no embedding for: the first is {token!r} "
+            f"with id {place}, and the model has {rows:,} tokens",
+            hint="use the tokenizer that belongs to the model, or enlarge the model once: "
+            "model.resize_token_embeddings(len(tokenizer)); model.save_pretrained(PATH)",
+        )
 
 
 def position_limit(model: PreTrainedModel) -> int | None:

@@ -74,6 +74,8 @@ class AdapterCard(StoredRecord):
     head: Head
     max_length: int
     pad_token_id: int
+    truncation_side: Literal["right", "left"] = "right"
+    """Where a text that is too long is cut: as the base's tokenizer says; always right before schema 3."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The precision that was planned where it was tuned."""
     pairs: bool = False

@@ -103,7 +103,7 @@ class AdapterPool:
         )
 
     def _base(self, card: AdapterCard) -> SharedBase:
-        key = (card.base_sha256, card.base, card.base_revision or "", str(card.trust_remote_code))
+        key = (card.base_sha256, card.base, card.base_revision or "", str(card.trust_remote_code), card.truncation_side)
         base = self._bases.get(key)
         if base is None:
             backbone = reload_backbone(card, seed=0, plan=self._plan)

@@ -47,6 +47,7 @@ class RowEncoder:
             endings=(_added_endings(tokenizer, eos, None), _added_endings(tokenizer, eos, "")),
             separator=_missing_separator(tokenizer),
             reads_types="token_type_ids" in tokenizer.model_input_names and _reads_types(model),
+            truncation_side=str(tokenizer.truncation_side),
             splits_specials=bool(tokenizer.split_special_tokens),
         )
         self.plain = _calls_its_backend(tokenizer)
@@ -72,7 +73,6 @@ class RowEncoder:
         around = {
             "versions": [tokenizers.__version__, transformers.__version__],
             "class": type(self._tokenizer).__qualname__,
-            "truncation": self._tokenizer.truncation_side,
             "around": asdict(self.rules),
             "rules": hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest(),
         }
