@@ -87,7 +87,16 @@ DATA: dict[str, tuple[Write, list[str], list[str]]] = {
         ["one class"],
     ),
     "ragged line": (put("rows.csv", GOOD + "a,b,c\n"), ["rows.csv"], ["line 26", "--skip-bad-rows"]),
-    "bad UTF-8": (put("rows.csv", GOOD.encode() + b"caf\xe9,sad\n"), ["rows.csv"], ["0xe9", "line 26"]),
+    "neither UTF-8 nor Western": (
+        put("rows.csv", GOOD.encode() + "Очень хорошо,sad\n".encode("cp1251")),
+        ["rows.csv"],
+        ["0xce", "line 26", "--encoding"],
+    ),
+    "a broken byte in UTF-8": (
+        put("rows.csv", GOOD.encode() + "café,sad\n".encode() + b"caf\xe9,sad\n"),
+        ["rows.csv"],
+        ["0xe9", "row 26"],
+    ),
     "NUL bytes": (put("rows.csv", GOOD.encode() + b"a\0b,sad\n"), ["rows.csv"], ["NUL", "rows.csv"]),
     "binary bytes": (put("rows.csv", bytes(range(256))), ["rows.csv"], ["rows.csv"]),
     "not Parquet": (put("rows.parquet", GOOD), ["rows.parquet"], ["not a Parquet file", "where: rows.parquet"]),

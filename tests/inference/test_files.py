@@ -72,11 +72,11 @@ def objects(path: Path) -> list[dict[str, Any]]:
 def test_rows_with_an_error_are_written_in_their_place_with_the_reason(tmp_path: Path) -> None:
     lines = ['{"text": "good"}', "{broken", "[1]", '{"other": 1}', '{"text": null}', '{"text": ["a"]}', '{"text": 7}']
     lines += ['{"text": "\\ud800"}', '{"text": "last"}']
-    (tmp_path / "in.jsonl").write_bytes("\n".join(lines).encode() + b'\n{"text": "caf\xe9"}\n')
-    assert answered(tmp_path / "in.jsonl", tmp_path / "out.jsonl") == (10, 7)
+    (tmp_path / "in.jsonl").write_bytes("\n".join(lines).encode() + b'\n{"text": "caf\xe9"}\n{"text": "caf\xc3\xa9"}\n')
+    assert answered(tmp_path / "in.jsonl", tmp_path / "out.jsonl") == (11, 7)
     found = objects(tmp_path / "out.jsonl")
     reasons = [None, "line 2 is not JSON", "a list, not", "no text", "no text", "a list, not", None, "surrogate", None]
-    for row, reason in zip(found, [*reasons, "0xe9"], strict=True):
+    for row, reason in zip(found, [*reasons, "0xe9", None], strict=True):
         assert ("label" in row, reason is None or reason in row["error"]) == (reason is None, True), row
     assert [found[i].get("text") for i in (0, 6, 8)] == ["good", 7, "last"]
 

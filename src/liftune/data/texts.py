@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from liftune.data.readers.table import lone_surrogate
 from liftune.data.targets import CellError, is_missing
 
 _KINDS = {
@@ -72,14 +73,6 @@ def joined_text(cells: Sequence[Any], names: Sequence[str]) -> str:
     if not lines:
         raise CellError(f"no text in columns {', '.join(names)}")
     return "\n".join(lines)
-
-
-def lone_surrogate(error: UnicodeEncodeError) -> str:
-    """What keeps a text from being written as UTF-8: a byte that could not be decoded, or half a character."""
-    code = ord(error.object[error.start])
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"a byte that is not UTF-8: 0x{code - 0xDC00:02x}"
-    return "half a character (a lone surrogate)"
 
 
 def _decoded(cell: bytes, column: str) -> str:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
+from liftune.data.readers.compression import promised
 from liftune.data.readers.formats import extension
 from liftune.errors import ArtifactError, DataError, SpecError
 from liftune.files import atomic_write, check_writable, disk_errors
@@ -36,9 +37,10 @@ def check_out(out: str) -> None:
     """
     if Path(out).is_dir():
         raise ArtifactError(f"{out} is a folder", where="--out", hint="name a file in it")
-    if extension(out) not in ENDINGS:
+    packed = promised(out)
+    if extension(out) not in ENDINGS or (packed and packed.name != "gzip"):
         raise SpecError(
-            f"cannot write {extension(out) or 'a file without an extension'}",
+            f"cannot write {packed.ending if packed else extension(out) or 'a file without an extension'}",
             where="--out",
             hint=f"use one of: {', '.join(ENDINGS)}, plain or with .gz",
         )

@@ -65,6 +65,8 @@ _SAME = {
     ".odp": ".pptx", ".htm": ".html", ".text": ".txt", ".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar", ".jpg": ".png",
     ".jpeg": ".png", ".gif": ".png", ".ipynb": ".py", ".zsav": ".sav",
 }  # fmt: skip
+#: Kinds that liftune reads under their own name.
+_READ = {".parquet": "a Parquet", ".arrow": "an Arrow", ".xls": "an old Excel"}
 #: Lines that must all hold a separator.
 _LINES = 5
 #: First bytes -> the extension of a file that has them.
@@ -95,7 +97,7 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
     """
     known = list(known)
     extension = _extension(filename)
-    inside = next((each for magic, each in _MAGIC.items() if head.startswith(magic)), "") or _looks(head)
+    inside = extension_by_magic(head) or _looks(head)
     if (extension == ".txt" or extension not in _KINDS) and inside in known:
         unknown = f": {extension} may be anything" if extension else ": it has no extension"
         stem = filename.rstrip(".").removesuffix(PurePath(filename).suffix if extension == ".txt" else "")
@@ -110,6 +112,12 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
         hint = f"give one of {', '.join(known)}, plain or compressed"
         return DataError(f"unknown kind of file {given!r}{nearest(given, known)}", where=where, hint=hint)
     what, how = _KINDS[kind]
+    hint = _filled(how, kind, where, filename)
+    return DataError(f"liftune does not read this file: it is {what}", where=where, hint=hint)
+
+
+def _filled(how: str, kind: str, where: str, filename: str) -> str:
+    """A hint with the names of the file in it."""
     plain = filename[: len(filename) - len("".join(_suffixes(filename)))] or filename
     names = {
         "name": where,
@@ -118,7 +126,20 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
         "folder": shlex.quote(plain),
         "sqlite": _of_database(where, plain) if kind == ".db" else "",
     }
-    return DataError(f"liftune does not read this file: it is {what}", where=where, hint=how.format(**names))
+    return how.format(**names)
+
+
+def extension_by_magic(head: bytes) -> str:
+    """The extension of a file that is no text, by its first bytes; empty for all others."""
+    return next((each for magic, each in _MAGIC.items() if head.startswith(magic)), "")
+
+
+def what_and_how(extension: str, where: str) -> tuple[str, str]:
+    """What a file of an extension is, and what to do where its name says something else."""
+    if extension in _READ:
+        return f"{_READ[extension]} file", f"name it {extension}"
+    what, how = _KINDS[extension]
+    return what, _filled(how, extension, where, PurePath(where).name)
 
 
 def looks_like_text(path: Path) -> bool:

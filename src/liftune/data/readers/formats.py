@@ -17,14 +17,16 @@ from functools import partial
 from pathlib import Path, PurePath
 
 from liftune.data.readers.arrow import open_arrow
+from liftune.data.readers.compression import decompressing, without_ending, zipped_name
 from liftune.data.readers.delimited import open_delimited
 from liftune.data.readers.foreign import not_read
 from liftune.data.readers.json_objects import open_json, open_json_lines
+from liftune.data.readers.kinds import refuse_stand_in
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.parquet import open_parquet
 from liftune.data.readers.sheets import EXTENSIONS as SHEETS
 from liftune.data.readers.sheets import file_and_sheet, open_sheet
-from liftune.data.readers.streams import Stream, reading_faults
+from liftune.data.readers.streams import Stream
 from liftune.data.readers.table import Table
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError, nearest
@@ -37,17 +39,23 @@ class Format:
     name: str
     summary: str
     openers: Mapping[str, Callable[[RawFile], Stream]]
-    """Extension -> what looks through such a file once and gives its Stream. A trailing .gz is taken off first."""
+    """Extension, without that of a compression -> what looks through such a file once and gives its Stream."""
+    options: frozenset[str] = frozenset()
+    """Which of a user's options say how to read such a file."""
 
 
+_TEXT = frozenset({"--encoding", "--no-header", "--columns"})
 _open_tsv = partial(open_delimited, prefer="\t")
 FORMATS = (
-    Format("csv", "Text separated by commas, semicolons or tabs, as Excel also writes it.", {".csv": open_delimited}),
-    Format("tsv", "Tab-separated text, quoted or not.", dict.fromkeys((".tsv", ".tab"), _open_tsv)),
+    Format(
+        "csv", "Text separated by commas, semicolons or tabs, as Excel also writes it.", {".csv": open_delimited}, _TEXT
+    ),
+    Format("tsv", "Tab-separated text, quoted or not.", dict.fromkeys((".tsv", ".tab"), _open_tsv), _TEXT),
     Format(
         "jsonl",
         "One JSON object per line.",
         {".jsonl": open_json_lines, ".ndjson": open_json_lines, ".json": open_json},
+        frozenset({"--encoding", "--columns"}),
     ),
     Format("parquet", "An Apache Parquet file.", dict.fromkeys((".parquet", ".pq", ".parq"), open_parquet)),
     Format(
@@ -55,7 +63,12 @@ FORMATS = (
         "An Arrow file, Feather, or the IPC stream that `datasets` saves.",
         dict.fromkeys((".arrow", ".feather", ".ipc"), open_arrow),
     ),
-    Format("sheet", "A sheet of an Excel or OpenDocument workbook, FILE#SHEET.", dict.fromkeys(SHEETS, open_sheet)),
+    Format(
+        "sheet",
+        "A sheet of an Excel or OpenDocument workbook, FILE#SHEET.",
+        dict.fromkeys(SHEETS, open_sheet),
+        _TEXT - {"--encoding"},
+    ),
 )
 #: Bytes of a file of an unknown kind that are looked at, to say what it is.
 _HEAD = 4_096
@@ -63,22 +76,21 @@ OPENERS = {extension: opener for each in FORMATS for extension, opener in each.o
 
 
 def extension(name: str) -> str:
-    """The extension that says how to read a file, without .gz, in lower case.
+    """The extension that says how to read a file, without that of its compression, in lower case.
 
     >>> extension("train.JSONL.gz"), extension("notes"), extension("book.xlsx#March")
     ('.jsonl', '', '.xlsx')
     """
-    return PurePath(file_and_sheet(name)[0].lower().removesuffix(".gz")).suffix
+    return PurePath(without_ending(file_and_sheet(name)[0].lower())).suffix
 
 
 def stem(name: str) -> str:
-    """The file's name without its extension and .gz.
+    """The file's name without its extension and that of its compression.
 
     >>> stem("data/train.csv.gz")
     'train'
     """
-    base = PurePath(name).name
-    base = base[:-3] if base.lower().endswith(".gz") else base
+    base = without_ending(PurePath(name).name)
     return base[: -len(extension(base))] if extension(base) else base
 
 
@@ -149,7 +161,11 @@ def _path_and_names(name: str | Path) -> tuple[Path, str, str]:
 
 def _opened(file: RawFile) -> Stream:
     kind = extension(file.filename)
+    if not kind and file.filename.lower().endswith(".zip"):
+        kind = extension(zipped_name(file.data) or "")
     if kind in OPENERS:
+        _refuse_options(kind, file)
+        refuse_stand_in(file.first, file.where)
         return OPENERS[kind](file)
     path = file.data if isinstance(file.data, Path) else None
     with path.open("rb") if path else io.BytesIO(file.data if isinstance(file.data, bytes) else b"") as content:
@@ -157,10 +173,22 @@ def _opened(file: RawFile) -> Stream:
     raise not_read(file.filename, file.where, head, OPENERS)
 
 
+def _refuse_options(kind: str, file: RawFile) -> None:
+    """Refuse options that say nothing of such a file."""
+    taken = next(each.options for each in FORMATS if kind in each.openers)
+    idle = [option for option in file.options.given if option not in taken]
+    if idle:
+        raise DataError(
+            f"a {kind} file says itself what {' and '.join(idle)} would say",
+            where=file.where,
+            hint=f"leave {' and '.join(idle)} out",
+        )
+
+
 @contextmanager
 def _opening(path: Path, where: str) -> Iterator[None]:
     """Turn what the operating system raises over a path into a DataError."""
-    with reading_faults(where):
+    with decompressing(where):
         try:
             yield
         except (FileNotFoundError, NotADirectoryError):

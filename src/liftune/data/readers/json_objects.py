@@ -48,7 +48,13 @@ def open_json_lines(file: RawFile) -> Stream:
         reason, hint = problem or ("no rows", _ONE_PER_LINE)
         raise DataError(reason, where=f"{file.where}, line {line}" if line else file.where, hint=hint)
     return Stream(
-        file.where, tuple(columns), rows, records, lambda column: [cells.get(column) for cells, _, _ in records()]
+        file.where,
+        tuple(columns),
+        rows,
+        records,
+        lambda column: [cells.get(column) for cells, _, _ in records()],
+        notes=file.decoding.notes,
+        flawed=file.decoding.flawed,
     )
 
 

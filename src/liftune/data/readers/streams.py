@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from liftune.data.readers.table import Fault, Table, place
+from liftune.data.readers.compression import decompressing
+from liftune.data.readers.table import Fault, Table, lone_surrogate, place
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError
 
@@ -29,6 +28,8 @@ C = TypeVar("C", bound=Cells)
 Record: TypeAlias = tuple[C, int | None, Problem | None]
 """One row as it is in the file: its cells; the 1-based line on which it starts, for formats that have lines; what is
 wrong with it, its cells being then empty. A plain tuple, as there may be millions."""
+
+_REPAIR = "write the row in UTF-8, or name the encoding of the whole file with --encoding"
 
 
 class Line(NamedTuple):
@@ -61,6 +62,8 @@ class Stream:
     """As a Table's."""
     notes: tuple[str, ...] = ()
     """As a Table's."""
+    flawed: bool = False
+    """Whether a row may hold a byte that is no text, or a NUL: such a row is a fault."""
 
     @property
     def head(self) -> Table:
@@ -69,7 +72,7 @@ class Stream:
 
     def blocks(self, count: int) -> Iterator[list[Line]]:
         """The rows, `count` at a time."""
-        with reading_faults(self.where):
+        with decompressing(self.where):
             lines = self._lines()
             while block := list(islice(lines, count)):
                 yield block
@@ -77,6 +80,7 @@ class Stream:
     def _lines(self) -> Iterator[Line]:
         for position, (cells, line, problem) in enumerate(self.records(), 1):
             named = cells if isinstance(cells, dict) else dict(zip(self.columns, cells, strict=bool(cells)))
+            problem = problem or (_flaw(named.values()) if self.flawed else None)
             yield _writable(Line(named, problem and problem[0], place(self.where, position, line)))
 
     def collected(self, name: str) -> Table:
@@ -94,8 +98,14 @@ class Stream:
         if not self.lines:
             return table
         lines = [line or 0 for _, line, _ in self.records()]
-        faults = (Fault(i, *problem) for i, (_, _, problem) in enumerate(self.records()) if problem)
-        return replace(table, lines=lines, faults=tuple(faults))
+        return replace(table, lines=lines, faults=tuple(self._faults()))
+
+    def _faults(self) -> Iterator[Fault]:
+        for i, (cells, _, problem) in enumerate(self.records()):
+            if self.flawed and not problem:
+                problem = _flaw(cells.values() if isinstance(cells, dict) else cells)
+            if problem:
+                yield Fault(i, *problem)
 
 
 def repeatable(parse: Callable[[], Iterator[Record[C]]], file: RawFile) -> Callable[[], Iterable[Record[C]]]:
@@ -111,20 +121,6 @@ def repeatable(parse: Callable[[], Iterator[Record[C]]], file: RawFile) -> Calla
         lines.append(line)
         problems.append(problem)
     return lambda: zip(rows, lines, problems, strict=True)
-
-
-@contextmanager
-def reading_faults(where: str) -> Iterator[None]:
-    """Turn what a file on disk raises while it is read into a DataError."""
-    try:
-        yield
-    except (EOFError, zlib.error) as error:
-        raise DataError(f"damaged gzip file: {error}", where=where, hint="write or download the file again") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(
-            f"the file cannot be read: {reason}", where=where, hint="check the file and its permissions"
-        ) from None
 
 
 def piped(count: int, *, pairs: bool) -> Iterator[list[Line]]:
@@ -157,6 +153,19 @@ def piped(count: int, *, pairs: bool) -> Iterator[list[Line]]:
         raise DataError("no rows", where=where, hint="give one text per line")
 
 
+def _flaw(cells: Iterable[Any]) -> Problem | None:
+    """What makes a row unusable whose bytes are no text."""
+    for cell in cells:
+        if isinstance(cell, str) and "\0" in cell:
+            return "the row holds a NUL byte", "take it out of the row"
+        if isinstance(cell, str) and not cell.isascii():
+            try:
+                cell.encode()
+            except UnicodeEncodeError as error:
+                return f"the row holds {lone_surrogate(error)}", _REPAIR
+    return None
+
+
 def _writable(line: Line) -> Line:
     """The row with cells that can be written as UTF-8, and a fault if one could not. Bytes that are text become it."""
     if any(isinstance(cell, bytes) for cell in line.cells.values()):
@@ -164,9 +173,8 @@ def _writable(line: Line) -> Line:
     try:
         json.dumps(line.cells, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:
-        code = ord(error.object[error.start])
-        byte = f"not UTF-8: byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else "half a surrogate pair"
-        return Line(_without_surrogates(line.cells), line.fault or f"the row holds {byte}", line.place)
+        fault = line.fault or f"the row holds {lone_surrogate(error)}"
+        return Line(_without_surrogates(line.cells), fault, line.place)
     return line
 
 

@@ -76,6 +76,14 @@ def place(where: str, row: int, line: int | None = None) -> str:
     return f"{where}, row {row}" + (f" (line {line})" if line not in (None, row) else "")
 
 
+def lone_surrogate(error: UnicodeEncodeError) -> str:
+    """What keeps a text from being written as UTF-8: a byte that could not be decoded, or half a character."""
+    code = ord(error.object[error.start])
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"a byte that is not UTF-8: 0x{code - 0xDC00:02x}"
+    return "half a character (a lone surrogate)"
+
+
 #: Name of a part -> a function that reads it. Only the parts that a run needs are read.
 Parts: TypeAlias = Mapping[str, Callable[[], Table]]
 

@@ -1,0 +1,169 @@
+"""Compressed files as their contents: .gz, .bz2, .xz, .zst, .lz4, and a .zip of one file.
+
+In: a path, or bytes.  Out: a binary stream of what is packed, decompressed as it is read.
+Not here: what the contents are (text_encoding.py, formats.py); archives of many files are only told apart (kinds.py).
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import IO, Any, cast
+
+from liftune.errors import DataError
+
+#: What decompressing damaged bytes raises, besides an OSError without a number.
+DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True)
+class Compression:
+    """A way in which a file is packed."""
+
+    name: str
+    ending: str
+    magic: bytes
+    """Its first bytes, by which it is recognised whatever its name."""
+    opened: Callable[[Any], Any]
+    """A path or a binary stream -> a binary stream of the contents."""
+
+
+def _by_arrow(name: str) -> Callable[[Any], Any]:
+    def opened(file: Any) -> Any:
+        import pyarrow
+
+        source = pyarrow.OSFile(str(file)) if isinstance(file, Path) else pyarrow.PythonFile(file, mode="r")
+        return pyarrow.CompressedInputStream(source, name)
+
+    return opened
+
+
+def _only_member(file: Any) -> Any:
+    archive = zipfile.ZipFile(file)
+    names = members(archive)
+    if len(names) != 1:
+        raise DataError(
+            f"a zip archive of {len(names)} files: {_listed(names)}" if names else "a zip archive without a file",
+            where=str(file) if isinstance(file, Path) else None,
+            hint="unzip it into a folder (unzip -d FOLDER FILE) and name the folder or one of its files",
+        )
+    if archive.getinfo(names[0]).flag_bits & 1:
+        raise DataError("an encrypted zip archive", hint="unzip it with its password, and name the file in it")
+    return archive.open(names[0])
+
+
+COMPRESSIONS = (
+    Compression("gzip", ".gz", b"\x1f\x8b", gzip.open),
+    Compression("bzip2", ".bz2", b"BZh", bz2.open),
+    Compression("xz", ".xz", b"\xfd7zXZ\x00", lzma.open),
+    Compression("zstd", ".zst", b"\x28\xb5\x2f\xfd", _by_arrow("zstd")),
+    Compression("lz4", ".lz4", b"\x04\x22\x4d\x18", _by_arrow("lz4")),
+    Compression("zip", ".zip", b"PK\x03\x04", _only_member),
+)
+ENDINGS = tuple(each.ending for each in COMPRESSIONS)
+
+
+def without_ending(name: str) -> str:
+    """A file's name without the ending of its compression.
+
+    >>> without_ending("train.csv.gz"), without_ending("train.CSV.XZ"), without_ending("train.csv")
+    ('train.csv', 'train.CSV', 'train.csv')
+    """
+    ending = next((each for each in ENDINGS if name.lower().endswith(each)), "")
+    return name[: len(name) - len(ending)]
+
+
+def compression_of(first: bytes, filename: str) -> Compression | None:
+    """How a file is packed, by its first bytes. A zip counts only by its name too: workbooks are zip files as well."""
+    for each in COMPRESSIONS:
+        if first.startswith(each.magic) and (each.name != "zip" or filename.lower().endswith(each.ending)):
+            return each
+    return None
+
+
+def promised(filename: str) -> Compression | None:
+    """How a file is packed, by its name."""
+    return next((each for each in COMPRESSIONS if filename.lower().endswith(each.ending)), None)
+
+
+def open_contents(file: Path | bytes, filename: str, where: str) -> IO[bytes]:
+    """The contents of a file, decompressed as they are read.
+
+    Raises:
+        DataError: its name promises a compression that it has not, it is damaged from the start on, or it is a zip
+            of several files.
+        OSError: it cannot be read.
+    """
+    with file.open("rb") if isinstance(file, Path) else io.BytesIO(file) as start:
+        first = start.read(8)
+    found, expected = compression_of(first, filename), promised(filename)
+    if found is None:
+        if expected and first:
+            raise DataError(
+                f"named {expected.ending} but not {expected.name}",
+                where=where,
+                hint=f"take {expected.ending} off its name, or compress it",
+            )
+        return file.open("rb") if isinstance(file, Path) else io.BytesIO(file)
+    try:
+        return cast(IO[bytes], found.opened(file if isinstance(file, Path) else io.BytesIO(file)))
+    except DataError as error:
+        raise DataError(error.message, where=where, hint=error.hint) from None
+    except DAMAGE as error:
+        raise _damaged(error, where) from None
+
+
+@contextmanager
+def decompressing(where: str) -> Iterator[None]:
+    """Turn what reading a damaged or unreadable file raises into a DataError."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise _damaged(error, where) from None
+    except OSError as error:
+        if error.errno is None:  # what gzip, bz2 and pyarrow raise over damaged bytes
+            raise _damaged(error, where) from None
+        raise DataError(
+            f"the file cannot be read: {(error.strerror or str(error)).lower()}",
+            where=where,
+            hint="check the file and its permissions",
+        ) from None
+
+
+def _damaged(error: Exception, where: str) -> DataError:
+    return DataError(
+        f"damaged {_kind(where)}file: {error}", where=where, hint="write or download the file again, whole"
+    )
+
+
+def _kind(where: str) -> str:
+    found = promised(where)
+    return f"{found.name} " if found else "compressed "
+
+
+def members(archive: zipfile.ZipFile) -> list[str]:
+    """The files of an archive, without what macOS adds to it."""
+    paths = [PurePath(each.filename) for each in archive.infolist() if not each.is_dir()]
+    return [str(path) for path in paths if path.parts[0] != "__MACOSX" and not path.name.startswith(".")]
+
+
+def zipped_name(data: Path | bytes) -> str | None:
+    """The name of the one file in a zip archive; None where there are several, or it is no zip archive."""
+    try:
+        with zipfile.ZipFile(data if isinstance(data, Path) else io.BytesIO(data)) as archive:
+            names = members(archive)
+    except (zipfile.BadZipFile, OSError):
+        return None
+    return PurePath(names[0]).name if len(names) == 1 else None
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,238 @@
+"""How a text is delimited: by what, and whether quotes have a meaning. Quotes that do not match are refused.
+
+In: a text that can be opened again and again.  Out: a Dialect, and the Shape that the text has by it.
+Not here: what the first line is (header.py), rows (delimited.py), quotes that swallow rows (quotes.py).
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TypeAlias
+
+from liftune.data.readers.quotes import Span, Spans
+from liftune.data.readers.text_encoding import Opened
+from liftune.errors import DataError
+
+#: The first one wins where several divide all lines alike: a comma occurs in texts, a tab hardly ever.
+_DELIMITERS = ("\t", ";", ",", "|")
+_SNIFFED_RECORDS = 50
+_SAMPLE_RECORDS = 1_000
+_BLOCK = 4_096
+_FIELD_LIMIT = threading.Lock()
+_REPAIR = 'write the field in "double quotes" and each quote inside it as "", or save the file as JSON lines'
+
+Parsed: TypeAlias = tuple[int, list[str]]
+"""The 1-based line on which a row starts, and its fields."""
+
+
+class Mismatch(Exception):  # noqa: N818 - caught here
+    """What a strict reader says of quotes, and where."""
+
+    def __init__(self, start: int, end: int, line: str, *, open_: bool) -> None:
+        super().__init__(start, end)
+        self.start, self.end, self.line, self.open = start, end, line, open_
+
+    def refusal(self, where: str) -> DataError:
+        """As an error: by the line on which the quote opens."""
+        at = f"{where}, line {self.start}"
+        if self.open:
+            return DataError("a quote that is opened and never closed", where=at, hint=f"close it: {_REPAIR}")
+        if '\\"' in self.line:
+            repair = r"""write a quote inside a quoted field as "", not as \": sed 's/\\"/""/g' FILE > NEW"""
+            return DataError(r"a quote inside a quoted field is written as \"", where=at, hint=repair)
+        closing = "" if self.start == self.end else f" that opens in line {self.start}"
+        return DataError(f"a quote{closing} closes within a field of line {self.end}", where=at, hint=_REPAIR)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text is delimited."""
+
+    delimiter: str
+    quoted: bool = True
+    skipped_lines: int = 0
+    """Lines above the header: Excel's `sep=`."""
+
+    def parsed(self, opened: Opened, *, spans: Spans | None = None) -> Iterator[Parsed]:
+        """The rows of a text; blank lines are left out.
+
+        Args:
+            spans: is told of every row, and what quotes mean is then strict.
+
+        Raises:
+            Mismatch: a quoted field goes on after its closing quote, or never ends.
+        """
+        with opened() as stream:
+            for _ in range(self.skipped_lines):
+                stream.readline()
+            reader = csv.reader(
+                stream if spans is None else spans.watched(stream),
+                delimiter=self.delimiter,
+                quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
+                strict=spans is not None,
+            )
+            start = 1 + self.skipped_lines
+            try:
+                for fields in reader:
+                    if fields:
+                        yield start, fields
+                    if spans is not None:
+                        spans.row(start, fields)
+                    start = reader.line_num + 1 + self.skipped_lines
+            except csv.Error as error:
+                end = reader.line_num + self.skipped_lines
+                line = spans.last_line if spans else ""
+                raise Mismatch(start, end, line, open_="end of data" in str(error)) from None
+
+
+@dataclass
+class Shape:
+    """What a text holds if it is delimited in one way."""
+
+    first: Parsed = (1, [])
+    records: int = 0
+    widths: Counter[int] = field(default_factory=Counter)
+    """Fields -> rows that have so many."""
+    sample: list[list[str]] = field(default_factory=list)
+    """The rows after the first one, up to a thousand."""
+    filled: Counter[int] = field(default_factory=Counter)
+    """Fields up to the last one that is not empty -> rows that have so many."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def even(self) -> bool:
+        """Whether all rows have as many fields."""
+        return len(self.widths) == 1
+
+    @property
+    def row_names(self) -> bool:
+        """Whether the first fields count the rows, as those of R do."""
+        numbers = [each[0] for each in self.sample]
+        return all(each.isdecimal() for each in numbers) and len(set(numbers)) == len(numbers)
+
+
+def find_dialect(opened: Opened, where: str, *, prefer: str) -> tuple[Dialect, Shape]:
+    """How a text is delimited, after reading all of it.
+
+    Raises:
+        DataError: nothing in it, or quotes that do not match.
+    """
+    with opened() as start:
+        first = start.readline().rstrip("\r\n")
+    if first[:4].casefold() == "sep=" and len(first) == 5:
+        dialect, shape = _quoting(opened, Dialect(first[4], skipped_lines=1), where)
+    else:
+        dialect, shape = _quoting(opened, Dialect(_sniffed(opened, prefer)), where)
+    if not shape.records:
+        raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
+    return dialect, shape
+
+
+def _sniffed(opened: Opened, prefer: str) -> str:
+    """The delimiter by which most of the first rows have as many fields as the first one."""
+
+    def fitness(delimiter: str) -> tuple[bool, float, bool, bool, int, int]:
+        sample = islice(Dialect(delimiter).parsed(opened), _SNIFFED_RECORDS)
+        with _unlimited_fields():
+            rows = [fields for _, fields in sample]
+        width = len(rows[0]) if rows else 0
+        agreeing = sum(len(fields) == width for fields in rows) / max(1, len(rows))
+        # Names are short: such a line is divided even where most rows hold a delimiter too many.
+        names = width > 1 and all(len(field.split()) <= 3 for field in rows[0])
+        # In prose, a blank comes after a comma or a semicolon.
+        prose = 2 * sum(field[:1] == " " for fields in rows for field in fields[1:]) > sum(map(len, rows)) - len(rows)
+        divided = names or (width > 1 and agreeing > 0.5 and not prose)
+        usual, count = Counter(len(fields) for fields in rows[1:]).most_common(1)[0] if rows[1:] else (0, 0)
+        if width == 1 < usual and count >= max(3, 0.9 * len(rows[1:])):  # a title above the header
+            divided, agreeing = True, 0.0
+        return (
+            divided,
+            round(agreeing, 1),
+            not prose,
+            not divided and delimiter == prefer,
+            -_DELIMITERS.index(delimiter),
+            width,
+        )
+
+    if prefer == "\t" and fitness(prefer)[-1] > 1:
+        return prefer
+    return max(_DELIMITERS, key=fitness)
+
+
+def _quoting(opened: Opened, dialect: Dialect, where: str) -> tuple[Dialect, Shape]:
+    """Whether quotes have a meaning, and what the text then holds."""
+    literal = Dialect(dialect.delimiter, False, dialect.skipped_lines)
+    plain = _shape(literal.parsed(opened)) if dialect.delimiter == "\t" else None
+    # Many TSV files do not use quoting: in them, a text that begins with a quote would swallow rows.
+    unquoted = (f"{where}: quotes are read as they stand, since they do not go together as those of CSV do",)
+    spans = Spans(dialect.delimiter)
+    try:
+        shape = _shape(dialect.parsed(opened, spans=spans))
+    except Mismatch as error:
+        if plain is not None and plain.widths[len(plain.first[1])] > 0.5 * plain.records:
+            return literal, replace(plain, notes=unquoted)
+        raise error.refusal(where) from None
+    mistaken, doubtful = spans.judged(shape.sample)
+    if plain is not None and (mistaken or (plain.even and (plain.records > shape.records or not shape.even))):
+        return literal, replace(plain, notes=unquoted)
+    if mistaken:
+        raise DataError(
+            f"a quote that opens in line {mistaken.start} closes only in line {mistaken.end}: "
+            f"{len(mistaken.lines)} rows would become one",
+            where=f"{where}, line {mistaken.start}",
+            hint=_REPAIR,
+        )
+    return dialect, replace(shape, notes=_said(shape, spans, doubtful, where))
+
+
+def _said(shape: Shape, spans: Spans, doubtful: Sequence[Span], where: str) -> tuple[str, ...]:
+    """Rows of several lines that may be several rows, which nothing in the file can tell."""
+    if len(shape.first[1]) == 1 and spans.count:
+        what, start = f"{spans.count} of {shape.records} rows take several lines", spans.start
+    elif doubtful:
+        what, start = f"lines {doubtful[0].start} to {doubtful[0].end} are one row", doubtful[0].start
+    else:
+        return ()
+    return (f"{where}: {what}, as a quote opens in line {start}; where each line is a row, take that quote out",)
+
+
+def _shape(parsed: Iterator[Parsed]) -> Shape:
+    shape = Shape()
+    for block in blocks_of(parsed):
+        if not shape.records:
+            shape.first = block[0]
+        for number, (_, fields) in enumerate(block, shape.records):
+            if 0 < number <= _SAMPLE_RECORDS:
+                shape.sample.append(fields)
+        shape.records += len(block)
+        shape.widths.update(len(fields) for _, fields in block)
+        shape.filled.update(max((i for i, each in enumerate(fields, 1) if each), default=0) for _, fields in block)
+    return shape
+
+
+def blocks_of(parsed: Iterator[Parsed]) -> Iterator[list[Parsed]]:
+    """A few thousand at a time, as the lock on the length of fields must not be held while other code runs."""
+    while True:
+        with _unlimited_fields():
+            block = list(islice(parsed, _BLOCK))
+        if not block:
+            return
+        yield block
+
+
+@contextmanager
+def _unlimited_fields() -> Iterator[None]:
+    """Lift the csv module's limit of 131,072 characters a field, one setting for the whole process, and put it back."""
+    with _FIELD_LIMIT:
+        before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
