@@ -300,7 +300,7 @@ class TestOtherKinds:
             ("x.rds", "an R object ~ in R: write.csv(readRDS("),
             ("x.tar.gz", "a tar archive ~ unpack it (mkdir x; tar xf"),
             ("x.tgz", "a tar archive"),
-            ("x.csv.zip", "a zip archive ~ unpack it (unzip"),
+            ("x.zip", "a zip archive ~ unpack it (unzip"),
             ("x.txt", "a text file without columns"),
             ("x.html", "a web page"),
             ("x.zzzz", "unknown kind of file '.zzzz' ~ give one of .csv"),

@@ -53,7 +53,7 @@ def _only_member(file: Any) -> Any:
         raise DataError(
             f"a zip archive of {len(names)} files: {_listed(names)}" if names else "a zip archive without a file",
             where=str(file) if isinstance(file, Path) else None,
-            hint="unzip it into a folder (unzip -d FOLDER FILE) and name the folder or one of its files",
+            hint="unzip it into a folder (unzip FILE -d FOLDER) and name the folder or one of its files",
         )
     if archive.getinfo(names[0]).flag_bits & 1:
         raise DataError("an encrypted zip archive", hint="unzip it with its password, and name the file in it")
