@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, TypeAlias
 
-import numpy as np
-
 from liftune.data.readers.codepages import looks_western, other_readings
 from liftune.errors import DataError
 
@@ -153,6 +151,8 @@ def _given(opened: OpenedBytes, where: str, given: str, bom: str | None, survey:
 
 
 def _survey(opened: OpenedBytes) -> _Survey:
+    import numpy as np  # commands that read no file need not wait for it
+
     counts = np.zeros(256, dtype=np.int64)
     decoder, utf8, first = codecs.getincrementaldecoder("utf-8")(), True, b""
     for block in _blocks(opened):
