@@ -28,6 +28,8 @@ Features: TypeAlias = Any
 Floats32: TypeAlias = NDArray[np.float32]
 
 ITERATIONS = 200
+#: Rows by which scores of least squares are scaled.
+_ROWS_TO_SCALE = 500
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,40 @@ def out_of_fold(
     with threadpool_limits(1, user_api="blas") as before, ThreadPoolExecutor(_threads(before)) as pool:
         list(pool.map(fit, np.unique(folds).tolist()))
     return logits
+
+
+def out_of_fold_by_squares(
+    features: Features, targets: NDArray[Any], outputs: int, task: TaskKind, strength: float, folds: NDArray[np.int64]
+) -> Floats32:
+    """(N, C) logits of each row as `out_of_fold`, by least squares: seconds where there are thousands of labels.
+
+    Indicators of the labels are fitted in closed form; the scores become logits by one scale and one offset, which
+    minimise the task's loss on rows that the fits did not see.
+
+    Args:
+        folds: (N,) each row's.
+    """
+    from scipy.optimize import minimize
+
+    kind = task_of(task)
+    wanted = np.asarray(kind.indicators(targets, outputs), dtype=np.float32)
+    scores = np.zeros((len(targets), outputs), dtype=np.float32)
+    for fold in np.unique(folds):
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        seen, share = features[outside], wanted[outside].mean(axis=0)
+        gram = seen.T @ seen
+        gram = np.asarray(gram if isinstance(gram, np.ndarray) else gram.toarray(), dtype=np.float64)
+        gram[np.diag_indices_from(gram)] += 1.0 / strength
+        weight = np.linalg.solve(gram, np.asarray(seen.T @ (wanted[outside] - share), dtype=np.float64))
+        scores[inside] = features[inside] @ weight.astype(np.float32) + share
+    some = np.random.default_rng(0).permutation(len(targets))[:_ROWS_TO_SCALE]
+
+    def loss(line: NDArray[np.float64]) -> float:
+        logits = (np.exp(line[0]) * scores[some] + line[1]).astype(np.float32)
+        return float(kind.loss_and_slope(logits, wanted[some])[0])
+
+    scale, offset = minimize(loss, (2.0, -2.0), method="Nelder-Mead", options={"maxfev": 60, "xatol": 0.02}).x
+    return np.asarray(np.exp(scale) * scores + offset, dtype=np.float32)
 
 
 def _threads(before: Any) -> int:

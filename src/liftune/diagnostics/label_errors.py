@@ -43,6 +43,8 @@ _TOP, _CHARACTERS = 10, 200
 #: scikit-learn's C of the two models: tf-idf rows have unit length, features unit scale.
 TFIDF_STRENGTH, FEATURE_STRENGTH = 3.0, 0.01
 _MOST_COEFFICIENTS = 1_500_000
+#: Labels above which the models are fitted by least squares, and the terms of tf-idf that they then read.
+MOST_FITTED, _TERMS_OF_SQUARES = 200, 2_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def find_label_errors(
     train = train.take(kept.tolist())
     labels = tuple(sorted(labels_of(train)))  # a trained head may name others, or lack some
     outputs = len(labels)
-    words = Ngrams.learn(train.rows, characters=False, most=_MOST_COEFFICIENTS // outputs)[1]
+    terms = _MOST_COEFFICIENTS // outputs if outputs <= MOST_FITTED else _TERMS_OF_SQUARES
+    words = Ngrams.learn(train.rows, characters=False, most=terms)[1]
     views = [View("tf-idf", words, TFIDF_STRENGTH)]
     if features is not None:
         views.append(View("frozen features", features[kept], FEATURE_STRENGTH))
@@ -115,7 +118,8 @@ def out_of_fold(
     total = np.zeros((len(targets), outputs))
     for folds in divisions:
         for view in views:
-            logits = linear.out_of_fold(view.features, targets, outputs, task, view.strength, folds)
+            fit = linear.out_of_fold if outputs <= MOST_FITTED else linear.out_of_fold_by_squares
+            logits = fit(view.features, targets, outputs, task, view.strength, folds)
             total += task_of(task).probabilities(logits)
     return total / (len(divisions) * len(views))
 
