@@ -93,6 +93,17 @@ class TestFoldersOfTexts:
         assert str(tmp_path / "neg" / "3_7.txt") in str(caught.value)
         assert sum(counts(tmp_path, skip_bad_rows=True)) == 39
 
+    def test_texts_of_before_utf_8_are_read_and_this_is_said(self, tmp_path):
+        for label in ("neg", "pos"):
+            write_texts(tmp_path / label, 20)
+        for i in (3, 4, 5):
+            (tmp_path / "neg" / f"{i}_7.txt").write_bytes(f"Das Frühstück war für {i} Gäste".encode("latin-1"))
+        assert (
+            "Das Frühstück war für 3 Gäste" in load_data(DataSpec(source=str(tmp_path), split_column="none")).train.rows
+        )
+        assert "3 files: read as" in notes(tmp_path)
+        assert "Das Fr\u00fchst" in str(load_data(DataSpec(source=str(tmp_path), encoding="latin-1")).train.rows)
+
     def test_texts_of_twenty_newsgroups_have_no_extension_and_other_names(self, tmp_path):
         for part, count in (("20news-bydate-train", 30), ("20news-bydate-test", 10)):
             for label in ("alt.atheism", "sci.space"):

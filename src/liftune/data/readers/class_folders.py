@@ -6,6 +6,7 @@ Not here: which folders are parts of the data (folders.py).
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from liftune.errors import DataError
 _EXTENSIONS = frozenset({".txt", ".text", ""})
 #: Folders of texts whose label nobody knows.
 _UNLABELLED = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled", "unlabel", "unknown_label"})
+
+#: First bytes of text in UTF-16 and UTF-32, and of gzip.
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\x1f\x8b")
 
 
 def takes_class_folders(folders: Sequence[Path]) -> bool:
@@ -36,19 +40,7 @@ def left_out(folders: Sequence[Path]) -> list[str]:
 def read_class_folders(folders: Sequence[Path], where: Path, name: str, options: FileOptions) -> Table:
     """Every text, its folder's name as its label. A file that is no text is a fault."""
     paths = [(each.name, path) for each in folders if each.name.casefold() not in _UNLABELLED for path in _texts(each)]
-    texts: list[str | None] = []
-    faults: list[Fault] = []
-    for position, (_, path) in enumerate(paths):
-        try:
-            raw = RawFile(path.name, str(path), path.read_bytes(), options)
-            texts.append(raw.text.rstrip("\r\n"))
-        except DataError as error:
-            faults.append(Fault(position, error.message, error.hint or "fix the file"))
-            texts.append(None)
-        except OSError as error:
-            raise DataError(
-                f"the file cannot be read: {error.strerror}", where=str(path), hint="check its permissions"
-            ) from None
+    texts, faults, notes = _decoded([path for _, path in paths], where, options)
     files = [path.relative_to(where).as_posix() for _, path in paths]
     columns: dict[str, list[Any]] = {"text": texts, "label": [label for label, _ in paths], "file": files}
     return Table(
@@ -59,8 +51,58 @@ def read_class_folders(folders: Sequence[Path], where: Path, name: str, options:
         lambda column: list(columns[column]),
         faults=tuple(faults),
         files=files,
-        notes=(f"{where}: each folder is a label, each file a text",),
+        notes=(f"{where}: each folder is a label, each file a text", *notes),
     )
+
+
+def _decoded(
+    paths: Sequence[Path], where: Path, options: FileOptions
+) -> tuple[list[str | None], list[Fault], tuple[str, ...]]:
+    """Each file's text, or why it is none, and what is said of their encoding.
+
+    Most files are plain UTF-8. The encoding of the others is told from all of them: one alone shows too little.
+    """
+    texts: list[str | None] = []
+    others: dict[int, bytes] = {}
+    for position, path in enumerate(paths):
+        data = _bytes(path)
+        texts.append(_plain(data) if options.encoding is None else None)
+        if texts[-1] is None:
+            others[position] = data
+    together = RawFile(where.name, f"{where}, {len(others):,} files", b"\n".join(others.values()), options)
+    faults: list[Fault] = []
+    notes: tuple[str, ...] = ()
+    for position, data in others.items():
+        try:
+            if data.startswith(_MARKS) or not data.strip():
+                texts[position] = RawFile(paths[position].name, str(paths[position]), data, options).text
+            else:
+                texts[position] = data.decode(together.decoding.encoding, "surrogateescape")
+                notes = together.decoding.notes
+        except DataError as error:
+            faults.append(Fault(position, error.message, error.hint or "fix the file"))
+        except UnicodeDecodeError as error:
+            faults.append(Fault(position, f"not {error.encoding}: {error.reason}", "fix the file"))
+    return [None if text is None else text.rstrip("\r\n") for text in texts], faults, notes
+
+
+def _plain(data: bytes) -> str | None:
+    """The text of a file in UTF-8; None for any other, and for an empty one."""
+    if not data.strip() or b"\0" in data or data.startswith(_MARKS):
+        return None
+    try:
+        return data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the file cannot be read: {error.strerror}", where=str(path), hint="check its permissions"
+        ) from None
 
 
 def _texts(folder: Path) -> list[Path]:
