@@ -101,7 +101,7 @@ class TestFoldersOfTexts:
         assert (
             "Das Frühstück war für 3 Gäste" in load_data(DataSpec(source=str(tmp_path), split_column="none")).train.rows
         )
-        assert "3 files: read as" in notes(tmp_path)
+        assert "3 files: not UTF-8" in notes(tmp_path)
         assert "Das Fr\u00fchst" in str(load_data(DataSpec(source=str(tmp_path), encoding="latin-1")).train.rows)
 
     def test_texts_of_twenty_newsgroups_have_no_extension_and_other_names(self, tmp_path):
