@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -173,3 +174,50 @@ def test_saving_and_opening_say_nothing_on_their_own(
     save_adapter(tuned(base), tmp_path / "adapter")
     open_adapter(tmp_path / "adapter").logits(ROWS)
     assert capfd.readouterr() == ("", "")
+
+
+def _swap_two_ids(base: Path) -> None:
+    path = base / "tokenizer.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary = values["model"]["vocab"]
+    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def _lower_case_no_more(base: Path) -> None:
+    path = base / "tokenizer.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["normalizer"] = {"type": "Replace", "pattern": {"String": "e"}, "content": "a"}
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def _config(**changes: object) -> Callable[[Path], None]:
+    def change(base: Path) -> None:
+        path = base / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (_swap_two_ids, "its tokenizer reads texts otherwise"),
+        (_lower_case_no_more, "its tokenizer reads texts otherwise"),
+        (_config(activation="relu"), "activation was 'gelu' and is 'relu'"),
+        (_config(transformers_version="9.9", dropout=0.5, sinusoidal_pos_embds=False, use_cache=False), None),
+    ],
+    ids=["vocabulary", "normaliser", "activation", "nothing that matters"],
+)
+def test_a_base_that_answers_otherwise_is_refused_by_what_changed(
+    change: Callable[[Path], None], named: str | None, tmp_path: Path
+) -> None:
+    base = save_tiny("distilbert", tmp_path / "base")
+    save_adapter(tuned(base), tmp_path / "adapter")
+    before = open_adapter(tmp_path / "adapter").logits(["ab ba"])
+    change(base)
+    if named is None:
+        np.testing.assert_array_equal(open_adapter(tmp_path / "adapter").logits(["ab ba"]), before)
+    else:
+        with pytest.raises(ArtifactError, match=named):
+            open_adapter(tmp_path / "adapter")

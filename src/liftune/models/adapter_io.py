@@ -22,6 +22,7 @@ from liftune.files import atomic_folder, safetensor_errors
 from liftune.hardware.plan import Plan, Precision
 from liftune.models.attach import rebuild
 from liftune.models.backbone import Backbone, quiet, reload_backbone, reload_whole
+from liftune.models.base_identity import changed_fields
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS, Method
 from liftune.records.reading import read_record
@@ -84,6 +85,8 @@ def describe(
         base=backbone.name,
         base_revision=backbone.revision,
         base_sha256=backbone.sha256,
+        base_tokenizer=backbone.tokenizer_sha256,
+        base_config=dict(backbone.config_fields),
         family=backbone.family,
         head=backbone.head,
         max_length=classifier.max_length,
@@ -155,6 +158,18 @@ def reload_unchanged(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
             f"not {card.base_sha256}",
             where=backbone.name,
             hint="restore the base model, or tune again",
+        )
+    changed = []
+    if card.base_config is not None:
+        defaults = type(backbone.model.config)().to_dict()
+        changed = changed_fields(card.base_config, backbone.config_fields, defaults)
+    if card.base_tokenizer not in (None, backbone.tokenizer_sha256):
+        changed.append("its tokenizer reads texts otherwise")
+    if changed:
+        raise ArtifactError(
+            f"the base model has changed since the adapter was tuned: {'; '.join(changed)}",
+            where=backbone.name,
+            hint="restore its config.json and tokenizer files, or tune again",
         )
     return backbone
 

@@ -8,7 +8,7 @@ Not here: finding the files (checkpoint.py), whether a head fits the data (label
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,16 @@ from liftune.errors import ModelError
 from liftune.files import sha256_of_files
 from liftune.hardware.plan import Plan
 from liftune.models import families
-from liftune.models.checkpoint import Checkpoint, commit_of, license_of, locate, refuse_pickle, weight_files
+from liftune.models.base_identity import deciding_fields, tokenizer_identity
+from liftune.models.checkpoint import (
+    Checkpoint,
+    commit_of,
+    config_file,
+    license_of,
+    locate,
+    refuse_pickle,
+    weight_files,
+)
 from liftune.models.labels import kept_order
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
@@ -66,6 +75,10 @@ class Backbone:
     notes: tuple[str, ...] = ()
     license: str | None = None
     """As the model's own card names it."""
+    config_fields: Mapping[str, Any] = field(default_factory=dict)
+    """Of config.json as it is on disk: those that decide answers."""
+    tokenizer_sha256: str = ""
+    """See `base_identity.tokenizer_identity`."""
 
     @property
     def outputs(self) -> int:
@@ -180,6 +193,7 @@ def _build(
     model: PreTrainedModel
     with quiet(), _as_model_error(checkpoint):
         tokenizer = _tokenizer(checkpoint, spec.trust_remote_code)
+        identity = tokenizer_identity(tokenizer)
         model, info, notes = _model(checkpoint, overrides, spec.trust_remote_code, seed, plan)
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
     fresh = families.fresh_parameters(model, {*info["missing_keys"], *mismatched})
@@ -213,6 +227,8 @@ def _build(
         trust_remote_code=spec.trust_remote_code,
         notes=notes,
         license=license_of(checkpoint),
+        config_fields=deciding_fields(config_file(checkpoint)),
+        tokenizer_sha256=identity,
     )
 
 

@@ -15,6 +15,7 @@ import urllib.request
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from liftune.errors import ModelError, nearest, need
@@ -170,6 +171,13 @@ def commit_of(checkpoint: Checkpoint) -> str | None:
         return checkpoint.revision
     config = _find(checkpoint, "config.json")
     return config.parent.name if config is not None else None
+
+
+def config_file(checkpoint: Checkpoint) -> dict[str, Any]:
+    """config.json as it is on disk; empty where it is not at hand."""
+    path = _find(checkpoint, "config.json")
+    values = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+    return values if isinstance(values, dict) else {}
 
 
 def license_of(checkpoint: Checkpoint) -> str | None:

@@ -5,7 +5,7 @@ Not here: how it is tuned (training/loop.py), how the adapter is saved (models/a
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from liftune.records.base import Choice, Head, Record, StoredRecord, TextColumns
 from liftune.records.calibration import Cutoff
@@ -70,6 +70,10 @@ class AdapterCard(StoredRecord):
     base_revision: str | None = None
     base_sha256: str
     """Of the base's weight files, in order of name."""
+    base_tokenizer: str | None = None
+    """Of the base's tokenizer (`models/base_identity.py`); null in cards before schema 3."""
+    base_config: dict[str, Any] | None = None
+    """The fields of the base's config.json that decide its answers; null in cards before schema 3."""
     family: str
     head: Head
     max_length: int
