@@ -6,6 +6,7 @@
     RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
     RUN/adapter/             the tuned adapter (a model folder for --method full)
     RUN/contenders/NAME/     every other contender, as it was scored: majority, tfidf, base, probe, full
+    RUN/README.md            what was found, the command for the recommended contender, what is kept
     RUN/flips.jsonl          rows that tuning fixed and broke; made from the above, as report.html is
     RUN/record.json          the results; written last, atomically: a folder without it is an unfinished run
 

@@ -123,7 +123,8 @@ def test_a_metric_that_is_lower_when_better_ranks_the_other_way() -> None:
 def test_of_equals_the_tuned_model_is_cheaper_than_a_full_one(ladder: Ladder) -> None:
     for name, rights in (("base", (100, 100)), ("full", (175, 178)), ("tuned", (175, 177))):
         ladder.add(name, [answers(*rights)])
-    assert ladder.recommended(ladder.verdicts()) == "tuned"
+    found = ladder.recommended(ladder.verdicts())
+    assert (found.contender, found.decided_by, found.over) == ("tuned", "cost", "full")
 
 
 @pytest.mark.parametrize(
@@ -133,14 +134,72 @@ def test_of_equals_the_tuned_model_is_cheaper_than_a_full_one(ladder: Ladder) ->
         ((100, 100), (170, 190), (180, 150), "probe"),
         ((100, 100), (170, 180), (175, 178), "tuned"),
         ((100, 100), (175, 178), (170, 180), "probe"),
+        ((100, 100), (174, 178), (175, 180), "probe"),
+        ((100, 100), (172, 178), (175, 180), "tuned"),
         ((100, 100), (175, 178), (175, 180), "probe"),
         ((190, 190), (120, 120), (160, 150), "base"),
     ],
-    ids=["better", "worse", "open, ahead", "open, behind", "open, level: it costs less", "the base as it came is best"],
+    ids=[
+        "better",
+        "worse",
+        "open, ahead",
+        "open, behind",
+        "open, ahead by one row: it is no evidence",
+        "open, ahead by more than a standard error",
+        "open, level: it costs less",
+        "the base as it came is best",
+    ],
 )
 def test_the_rung_to_use_is_what_test_decided_or_else_what_validation_likes(
     base: tuple[int, int], probe: tuple[int, int], tuned: tuple[int, int], expected: str, ladder: Ladder
 ) -> None:
     for name, rights in (("base", base), ("probe", probe), ("tuned", tuned)):
         ladder.add(name, [answers(*rights)])
-    assert ladder.recommended(ladder.verdicts()) == expected
+    assert ladder.recommended(ladder.verdicts()).contender == expected
+
+
+def test_a_lead_on_validation_is_weighed_by_the_rows_that_differ(ladder: Ladder) -> None:
+    """Ten rows won and nine lost are no more than one row ahead."""
+    ladder.add("base", [answers(100, 100)])
+    ladder.add("probe", [ContenderLogits(logits(185), logits(185), 0.5)])
+    ladder.add("tuned", [ContenderLogits(logits(186, wrong_from="start"), logits(186, wrong_from="start"), 0.5)])
+    found = ladder.recommended(ladder.verdicts())
+    assert (found.contender, found.decided_by, found.over) == ("probe", "cost", "tuned")
+    assert found.validation_p_value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("majority", "base", "probe", "tuned", "expected"),
+    [
+        ((100, 100), (190, 190), (100, 100), (100, 100), ("majority", "nothing learnt")),
+        ((0, 0), (190, 190), (0, 0), (0, 0), (None, "nothing learnt")),
+        ((100, 100), (190, 190), (150, 150), (100, 100), ("probe", "alone")),
+        ((100, 100), (190, 190), (90, 90), (150, 150), ("tuned", "test")),
+        ((100, 100), (190, 190), (150, 90), (150, 100), ("majority", "nothing learnt")),
+    ],
+    ids=["as majority", "all at 0.000", "tuned as majority", "probe below majority", "worse on test alone"],
+)
+def test_what_has_learnt_nothing_is_never_recommended(
+    majority: tuple[int, int],
+    base: tuple[int, int],
+    probe: tuple[int, int],
+    tuned: tuple[int, int],
+    expected: tuple[str | None, str],
+    ladder: Ladder,
+) -> None:
+    """A base with a random head, the majority's equals, a model at 0.000."""
+    ladder.add("majority", [answers(*majority)])
+    ladder.add("base", [answers(*base)], head="fresh")
+    for name, rights in (("probe", probe), ("tuned", tuned)):
+        ladder.add(name, [answers(*rights)])
+    found = ladder.recommended(ladder.verdicts())
+    assert (found.contender, found.decided_by) == expected
+
+
+def test_one_validation_row_decides_nothing() -> None:
+    one = dataclasses.replace(SPLITS, validation=SPLITS.validation.take([0]), test=SPLITS.test.take(range(6)))
+    ladder = Ladder(one, "accuracy", lambda name, each: None)
+    for name, right in (("base", 0), ("probe", 0), ("tuned", 1)):
+        ladder.add(name, [ContenderLogits(logits(N if right else 0)[:1], logits(N)[:6], 0.5)])
+    found = ladder.recommended(ladder.verdicts())
+    assert (found.contender, found.decided_by) == ("base", "cost")

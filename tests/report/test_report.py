@@ -12,12 +12,13 @@ from liftune.records.base import Choice, Comparison, Interval, RowCounts, Second
 from liftune.records.calibration import Calibration, CalibrationScores, Decisions
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
-from liftune.records.run import Contender, SeedResult, TuneRecord
+from liftune.records.run import Contender, Recommendation, SeedResult, TuneRecord
 from liftune.records.training import Epoch, RoundTripCheck, Speed, TrainLog
 from liftune.report import sections as registering
 from liftune.report.base import SECTIONS
 from liftune.report.document import sections
 from liftune.report.render.text import print_sections, to_markdown
+from liftune.report.run_readme import to_readme
 from liftune.report.sections.comparisons import sentence
 from liftune.report.sections.headline import headline, overall
 from liftune.report.sections.summary import caveats
@@ -182,28 +183,93 @@ def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(rec
     [
         (
             "undecided",
-            "probe",
-            "Use probe: the test set does not decide, and on validation it scores 0.710 against 0.690 for tuned; "
-            "`--method probe` tunes and keeps it.",
+            ("probe", "validation"),
+            "Use probe: the test set does not decide, and on validation it scores better than chance explains (0.710 "
+            "against 0.690 for the tuned model, p = 0.1).",
         ),
         (
             "undecided",
-            "tuned",
-            "Use the tuned model: the test set does not decide, and on validation it scores 0.690 against 0.710 for "
-            "probe.",
+            ("probe", "cost"),
+            "Use probe: neither the test set nor validation of 100 examples tells the two apart (0.710 against 0.690 "
+            "for the tuned model on validation), and it is the cheaper to run and to keep.",
         ),
-        ("worse", "probe", "Use probe: it wins on the test set; `--method probe` tunes and keeps it."),
-        ("better", "tuned", "Use the tuned model: it wins on the test set."),
+        (
+            "worse",
+            ("probe", "test"),
+            "Use probe: it is better than the tuned model on the test set. Its score there was used to choose it: "
+            "expect a little less on new examples.",
+        ),
+        (
+            "better",
+            ("tuned", "test"),
+            "Use the tuned model: it is better than probe on the test set. Its score there was used to choose it",
+        ),
+        ("worse", ("probe", "alone"), "Use probe: no other model was found to have learnt anything."),
+        ("undecided", (None, "nothing learnt"), "No model can be recommended: on the test examples none is better"),
         ("better", None, None),
     ],
 )
 def test_the_report_says_which_model_to_use_and_why(
-    verdict: str, recommended: str | None, expected: str | None, record: TuneRecord
+    verdict: str, recommended: tuple[str | None, str] | None, expected: str | None, record: TuneRecord
 ) -> None:
+    """A tie without its reason read "0.800 against 0.800"; a winner on test was chosen by that very score."""
     last = record.comparisons[1].model_copy(update={"verdict": verdict})
-    found = record.model_copy(update={"comparisons": (record.comparisons[0], last), "recommended": recommended})
+    found = record.model_copy(
+        update={"comparisons": (record.comparisons[0], last), "recommended": None, "recommendation": None}
+    )
+    if recommended:
+        name, way = recommended
+        chosen = Recommendation.model_validate(
+            {
+                "contender": name,
+                "decided_by": way,
+                "over": "probe" if name == "tuned" else "tuned",
+                "validation_p_value": 0.1,
+            }
+        )
+        found = found.model_copy(update={"recommended": name, "recommendation": chosen})
     told = to_markdown(found)
     assert expected in told if expected else "- Use " not in told
+
+
+def test_a_run_of_an_earlier_liftune_says_what_its_record_can(record: TuneRecord) -> None:
+    """Its record has the name alone."""
+    old = record.model_copy(update={"recommended": "probe", "recommendation": None})
+    assert "Use probe: the test set does not decide, and on validation" in to_markdown(old)
+
+
+@pytest.mark.parametrize(
+    ("recommended", "verdict", "command", "said"),
+    [
+        ("probe", "undecided", "liftune predict runs/demo --use probe", "take the tuned model"),
+        ("probe", "worse", 'liftune predict runs/demo "some text"', "use probe for this run"),
+        ("tuned", "better", 'liftune predict runs/demo "some text"', "Recommended: tuned."),
+        (None, "undecided", 'liftune predict runs/demo "some text"', "Nothing is recommended"),
+    ],
+)
+def test_a_run_ends_with_the_command_for_the_recommended_model(
+    recommended: str | None, verdict: str, command: str, said: str, record: TuneRecord
+) -> None:
+    last = record.comparisons[1].model_copy(update={"verdict": verdict})
+    kept = tuple(each.model_copy(update={"saved_bytes": 10}) for each in record.contenders)
+    changed = {"run": "runs/demo", "recommended": recommended, "comparisons": (record.comparisons[0], last)}
+    run = record.model_copy(update={**changed, "contenders": kept})
+    found = to_markdown(run)
+    assert command in found.rpartition("## Use")[2]
+    assert said in found.rpartition("## Use")[2]
+    assert command in to_readme(run)
+    assert "| probe | contenders/probe/ | 10" in to_readme(run)
+    in_card = "`liftune predict RUN --use probe" if recommended == "probe" and verdict == "undecided" else ""
+    assert in_card in to_card(run)
+    assert ("holds the tuned model" in to_card(run)) is (recommended == "probe")
+
+
+def test_a_model_that_was_not_kept_has_no_command(record: TuneRecord) -> None:
+    """A run of 0.1 recommended what it had thrown away."""
+    last = record.comparisons[1].model_copy(update={"verdict": "worse"})
+    found = to_markdown(record.model_copy(update={"comparisons": (record.comparisons[0], last)}))
+    assert "probe, which this run did not keep" in found
+    assert "--use" not in found
 
 
 def test_caveats_name_what_a_sceptic_asks_first(record: TuneRecord) -> None:

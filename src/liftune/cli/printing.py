@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from liftune.report.base import Section
 
 #: Sections of the report that are printed at the end of a run; the others are in `liftune report`.
-PRINTED = ("ladder", "clean", "verdict", "curve", "audit")
+PRINTED = ("ladder", "clean", "verdict", "curve", "audit", "use")
 
 
 def print_json(value: Any) -> None:

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Splits
 from liftune.evaluation.clean_rows import Leaks, on_clean_rows
-from liftune.evaluation.compare import compare
+from liftune.evaluation.compare import compare, paired_p_value
 from liftune.evaluation.compare_seeds import compare_seeds
 from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
 from liftune.evaluation.margin import with_margin
+from liftune.evaluation.recommend import recommend
 from liftune.evaluation.thresholds import Thresholds, choose_thresholds
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison, Head, Interval, Seconds
 from liftune.records.calibration import Calibration, Decisions
-from liftune.records.run import Contender, SeedResult
+from liftune.records.run import Contender, Recommendation, SeedResult
 from liftune.tasks import task_of
 from liftune.types import Scorer
 
@@ -197,21 +198,23 @@ class Ladder:
         full = ("full",) if margin is not None and "full" in self.results else ()
         return tuple(dict.fromkeys(("base", *full, self.strongest())))
 
-    def recommended(self, verdicts: Sequence[Comparison]) -> str:
+    def recommended(self, verdicts: Sequence[Comparison]) -> Recommendation:
         """The contender to use: tuned, or one that it was compared with.
 
-        Test decides where it can. Where it cannot, validation does, and of equals the cheaper one: of all others, only
-        full costs more than tuned.
+        Test decides where its verdict does. Where that is undecided, validation does, if its lead is more than one
+        standard error: from one row nothing is concluded. Else the cheaper wins: of all others, only full costs more
+        than tuned. What has learnt nothing is never recommended. The rule and its reasons are `recommend`'s.
 
         Args:
             verdicts: those of tuned.
         """
-        for verdict in sorted(verdicts, key=lambda each: self._ranked(each.a), reverse=True):
-            lead = self._ranked(verdict.a) - self._ranked("tuned")
-            ahead = lead > 0 or (lead == 0 and verdict.a != "full")
-            if verdict.verdict == "worse" or (verdict.verdict == "undecided" and ahead):
-                return verdict.a
-        return "tuned"
+        contenders = {name: each.contender for name, each in self.results.items()}
+        return recommend(contenders, verdicts, METRICS[self._metric], self._p_value_on_validation)
+
+    def _p_value_on_validation(self, a: str, b: str) -> float:
+        """Two-sided, that two contenders are alike on validation, by the test of the verdicts."""
+        sides = [self._on_validation(self.best(self.results[name].attempts)) for name in (a, b)]
+        return paired_p_value(METRICS[self._metric], *sides)
 
     def method_verdicts(self, margin: float | None = None) -> tuple[Comparison, ...]:
         """The same of tuning itself, its seeds' spread counted; nothing where one seed leaves that spread unknown."""
@@ -242,11 +245,13 @@ class Ladder:
 
     def _scores(self, logits: ContenderLogits) -> dict[str, float | None]:
         """Every metric on validation."""
+        return selection_scores(self._on_validation(logits))
+
+    def _on_validation(self, logits: ContenderLogits) -> Evaluation:
+        """By thresholds that were chosen without the row."""
         splits = self._splits
         thresholds = logits.thresholds.out_of_fold if logits.thresholds else None
-        return selection_scores(
-            Evaluation.of("validation", logits.validation, splits, splits.validation, thresholds=thresholds)
-        )
+        return Evaluation.of("validation", logits.validation, splits, splits.validation, thresholds=thresholds)
 
     def _ranked(self, name: str) -> float:
         value = self.results[name].contender.validation[self._metric]

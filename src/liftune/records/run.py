@@ -5,6 +5,8 @@ Not here: what they are made of (the files beside this one), how it is computed 
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from liftune.records.base import Choice, Comparison, Head, Interval, Record, RowCounts, Seconds, StoredRecord
@@ -49,6 +51,21 @@ class Contender(Record):
     """The one answer that it gives to every test row; null where answers differ, or test has one target only."""
     peak_mib: float | None = None
     """The process's peak memory when this contender was done, earlier contenders included."""
+
+
+class Recommendation(Record):
+    """Which contender to use, and what decided it: the rule is in evaluation/recommend.py."""
+
+    contender: str | None
+    """Null where none has learnt anything."""
+    decided_by: Literal["test", "validation", "cost", "alone", "nothing learnt"]
+    """`test`: a verdict; `validation`: a lead of more than one standard error, where test was undecided; `cost`:
+    neither tells the two apart, and it is the cheaper; `alone`: no other that it was compared with may be
+    recommended."""
+    over: str | None = None
+    """The one that it was preferred to."""
+    validation_p_value: float | None = None
+    """Two-sided, of the difference on validation; null where validation was not asked."""
 
 
 class RunRecord(StoredRecord):
@@ -108,10 +125,13 @@ class TuneRecord(VerdictRecord):
     strongest: str | None = None
     """The baseline, other than base, with the best validation score."""
     recommended: str | None = None
-    """The contender to use: what test decided, or where it could not, what validation has ahead. Null where nothing was
-    tuned."""
+    """The contender to use. Null where nothing was tuned, or none has learnt anything."""
+    recommendation: Recommendation | None = None
+    """The same, with what decided it; null in runs of liftune 0.1."""
     method_comparisons: tuple[Comparison, ...] = ()
     """Of the method, over seeds and rows; none with one seed."""
+    pairs: bool = False
+    """Whether each example is two texts; false in runs of liftune 0.1, whatever they were of."""
     speed: Speed | None = None
     """Of the tuned contender."""
     logs: tuple[TrainLog, ...] = ()
@@ -123,7 +143,8 @@ class TuneRecord(VerdictRecord):
     def default_contender(self) -> str:
         """The contender that predict, serve, export and evaluate use where none is asked for.
 
-        It is the tuned one, but where the verdict says that it is worse than the recommended one.
+        It is the tuned one, but where the verdict says that it is worse than the recommended one, and that is kept.
         """
         worse = {each.a for each in self.comparisons if each.b == "tuned" and each.verdict == "worse"}
-        return self.recommended if self.recommended is not None and self.recommended in worse else "tuned"
+        kept = {each.name for each in self.contenders if each.saved_bytes is not None}
+        return self.recommended if self.recommended is not None and self.recommended in worse & kept else "tuned"

@@ -12,9 +12,11 @@ from typing import Any
 from liftune.formatting import interval, plain_name
 from liftune.records.run import Contender, TuneRecord
 from liftune.report.base import named
+from liftune.report.sections.claims import recommendation
 from liftune.report.sections.comparisons import sentence
 from liftune.report.sections.headline import headline, method_headline
 from liftune.report.sections.summary import caveats
+from liftune.report.sections.use import is_kept, predict_command
 from liftune.tasks import task_of
 
 #: Our metrics by the names that hubs know them by, where they differ.
@@ -87,6 +89,13 @@ def _body(record: TuneRecord, tuned: Contender) -> str:
         compared = (sentence(each, record) for each in (*record.comparisons, *record.method_comparisons))
         lines += ["## Was it worth it?", *map(_plain, (*headline(record), *method_headline(record)))]
         lines.append("\n".join(f"- {_plain(each)}" for each in compared))
+        lines += map(_plain, recommendation(record))
+        chosen = record.recommended or "tuned"
+        if chosen != "tuned" and is_kept(record, chosen):
+            lines.append(
+                "This folder holds the tuned model. The recommended one is in the run that it came from: "
+                f"`{predict_command(record, chosen, 'RUN')}`."
+            )
     lines.append(_table(record))
     lines.append(f"Scores on {record.rows.test:,} test examples, the same for all. Brackets: 95% confidence intervals.")
     if warnings := caveats(record):

@@ -18,6 +18,7 @@ from liftune.records.run import TuneRecord
 from liftune.report.model_card import to_card
 from liftune.report.render.html import to_html
 from liftune.report.render.text import to_markdown
+from liftune.report.run_readme import to_readme
 from liftune.report.sections.predictions import MOST_FLIPS
 from liftune.run_folder import RunFolder
 from liftune.spec import command_line
@@ -107,10 +108,11 @@ def write_flips(folder: RunFolder, details: Details) -> None:
 
 
 def publish(folder: RunFolder, record: TuneRecord) -> Path:
-    """What a finished run leaves to be read: the adapter's card, and the page, whose place is returned.
+    """What a finished run leaves to be read: its README, the adapter's card, and the page, whose place is returned.
 
     Raises:
         MissingExtra: what the page is drawn with is not installed; the card is then written all the same.
     """
     write_text(folder.adapter / CARD, to_card(record))
+    write_text(folder.path / CARD, to_readme(record))
     return write_report(folder, "html")

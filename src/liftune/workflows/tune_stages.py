@@ -94,7 +94,7 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
         *contenders,
         *((Stage("learning curve", draw_curve, (), TUNED),) if evaluation.curve else ()),
         Stage("record", save_record, ("record.json",), EVERYTHING),
-        Stage("report", publish_report, (PAGE, FLIPS, f"adapter/{CARD}"), EVERYTHING),
+        Stage("report", publish_report, (PAGE, FLIPS, CARD, f"adapter/{CARD}"), EVERYTHING),
     )
 
 
@@ -207,6 +207,7 @@ def build_record(state: RunState) -> TuneRecord:
     took = time.time() - state.started
     margin = margin_in_own_unit(spec.evaluation.margin, METRICS[context.metric])
     verdicts = ladder.verdicts(margin)
+    recommendation = ladder.recommended(verdicts)
     return TuneRecord(
         run=str(context.folder.path),
         task=splits.task,
@@ -218,7 +219,9 @@ def build_record(state: RunState) -> TuneRecord:
             each.model_copy(update={"saved_bytes": context.folder.saved_bytes(each.name)}) for each in ladder.contenders
         ),
         comparisons=verdicts,
-        recommended=ladder.recommended(verdicts),
+        recommended=recommendation.contender,
+        recommendation=recommendation,
+        pairs=splits.pairs,
         method_comparisons=ladder.method_verdicts(margin),
         folds=len(context.folds.parts) if context.folds else None,
         metric=context.metric,

@@ -14,4 +14,5 @@ from liftune.report.sections import (  # noqa: F401, I001 - they register, in th
     learning_curve,
     training,
     run,
+    use,
 )

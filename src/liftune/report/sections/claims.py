@@ -7,7 +7,7 @@ Not here: the verdicts themselves (headline.py, verdict.py), the numbers (evalua
 from __future__ import annotations
 
 from liftune.formatting import gain, number
-from liftune.records.run import TuneRecord
+from liftune.records.run import Recommendation, TuneRecord
 from liftune.report.sections.comparisons import several
 from liftune.report.sections.power import testing_all, undetectable
 
@@ -19,30 +19,69 @@ def claims(record: TuneRecord) -> tuple[str, ...]:
     return (*recommendation(record), *_detectable(record), *_subject(record), *_hint(record))
 
 
-#: How to get a model other than the tuned one.
-_WHERE = {
-    "probe": "`--method probe` tunes and keeps it",
-    "full": "`--method full` tunes and keeps it",
-    "tfidf": "it is not kept; scikit-learn's TfidfVectorizer and a linear model make it",
-    "base": "it is the model as it came",
-    "majority": "no model found anything in these texts that predicts their targets",
-}
-
-
 def recommendation(record: TuneRecord) -> tuple[str, ...]:
     """Which model to use, and why; nothing of runs that tuned nothing."""
+    found = record.recommendation or _earlier(record)
+    if found is None:
+        return ()
+    if found.decided_by == "nothing learnt":
+        return (_nothing_learnt(found),)
+    if found.contender == "majority":
+        return (f"Use no model yet, but the most frequent answer (majority): {_why(found, record)}.",)
+    return (f"Use {_model(found.contender)}: {_why(found, record)}.",)
+
+
+def _earlier(record: TuneRecord) -> Recommendation | None:
+    """What can be said of a run whose record does not say what decided."""
     chosen = record.recommended
     if chosen is None:
-        return ()
-    why = "it wins on the test set"
-    undecided = [each for each in record.comparisons if each.verdict == "undecided" and chosen in (each.a, each.b)]
-    if undecided:
-        other = undecided[-1].b if undecided[-1].a == chosen else undecided[-1].a
-        scores = {each.name: each.validation.get(record.metric) for each in record.contenders}
-        ahead, behind = (number(scores.get(name), 3) for name in (chosen, other))
-        why = f"the test set does not decide, and on validation it scores {ahead} against {behind} for {other}"
-    where = f"; {_WHERE[chosen]}" if chosen in _WHERE else ""
-    return (f"Use {'the tuned model' if chosen == 'tuned' else chosen}: {why}{where}.",)
+        return None
+    between = [each for each in record.comparisons if chosen in (each.a, each.b)]
+    undecided = [each for each in between if each.verdict == "undecided"]
+    if not undecided:
+        return Recommendation(contender=chosen, decided_by="test")
+    over = undecided[-1].b if undecided[-1].a == chosen else undecided[-1].a
+    scores = [_on_validation(record, name) for name in (chosen, over)]
+    return Recommendation(contender=chosen, decided_by="cost" if scores[0] == scores[1] else "validation", over=over)
+
+
+def _why(found: Recommendation, record: TuneRecord) -> str:
+    """What decided, with the scores that it rests on."""
+    if found.decided_by == "test":
+        over = f" than {_model(found.over)}" if found.over else ""
+        return (
+            f"it is better{over} on the test set. Its score there was used to choose it: expect a little less on new "
+            "examples"
+        )
+    if found.decided_by == "alone":
+        return "no other model was found to have learnt anything"
+    ahead, behind = (number(_on_validation(record, name or ""), 3) for name in (found.contender, found.over))
+    scores = f"{ahead} against {behind} for {_model(found.over)}"
+    if found.decided_by == "validation":
+        if found.validation_p_value is None:
+            return f"the test set does not decide, and on validation it scores {scores}"
+        return (
+            "the test set does not decide, and on validation it scores better than chance explains "
+            f"({scores}, p = {found.validation_p_value:.2g})"
+        )
+    of = "" if record.folds else f" of {record.rows.validation:,} examples"
+    return (
+        f"neither the test set nor validation{of} tells the two apart ({scores} on validation), and it is the cheaper "
+        "to run and to keep"
+    )
+
+
+def _nothing_learnt(found: Recommendation) -> str:
+    what = "always giving the most frequent answer" if found.contender else "giving no answer"
+    return f"No model can be recommended: on the test examples none is better than {what}."
+
+
+def _model(name: str | None) -> str:
+    return "the tuned model" if name == "tuned" else name or "the other"
+
+
+def _on_validation(record: TuneRecord, name: str) -> float | None:
+    return next((each.validation.get(record.metric) for each in record.contenders if each.name == name), None)
 
 
 def _detectable(record: TuneRecord) -> tuple[str, ...]:
@@ -64,7 +103,7 @@ def _subject(record: TuneRecord) -> tuple[str, ...]:
     if record.folds:
         said = (
             f"Cross-validation: each example was predicted by models tuned without its fold ({record.folds} folds). "
-            "This result is about the procedure; the saved adapter is none of these models, it was tuned on all "
+            "This result is about the procedure; the saved contenders are none of these models, each was fitted on all "
             "examples afterwards.",
             "Folds share training examples, and no test can allow exactly for that (Bengio and Grandvalet 2004): if a "
             "p-value is close to 0.05, read it as a little too small.",

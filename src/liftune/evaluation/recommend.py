@@ -1,0 +1,115 @@
+"""Which contender to recommend: the one rule. `Ladder.recommended` gives it what it needs.
+
+In: each contender's scores, the verdicts on the tuned one, evidence of validation.  Out: a Recommendation.
+Not here: the verdicts (compare.py), the words (report/sections/claims.py), which model commands use by default
+(records/run.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from liftune.metrics.registry import Metric
+from liftune.records.base import Comparison
+from liftune.records.run import Contender, Recommendation
+
+#: A lead on validation counts where equals would show one as large in fewer than this share of validation parts: that
+#: of a normal variable more than one standard error from its mean.
+CHANCE = 0.32
+#: Contenders by what they cost to run and to keep; an unknown one costs as much as the tuned one.
+COSTS = {"majority": 0, "tfidf": 1, "base": 2, "probe": 3, "tuned": 4, "full": 5}
+#: Two contenders, to the two-sided p-value of their difference on validation.
+PValue = Callable[[str, str], float]
+
+
+def recommend(
+    contenders: Mapping[str, Contender], verdicts: Sequence[Comparison], metric: Metric, p_value: PValue
+) -> Recommendation:
+    """The tuned model, or one that it was compared with; none where nothing can be recommended.
+
+    1. A contender takes part only if it has learnt something: a base with a random head does not, nor one whose score
+       on test is 0.000, or no better than that of always giving one answer. This only rules out; test chooses nobody by
+       it.
+    2. Between the tuned model and each of the others, the verdict on test decides where there is one: it was to be
+       given in any case, and its error rate is known.
+    3. Where it is undecided, validation decides if it shows more than chance often does: a lead of more than one
+       standard error, by the paired test of the verdicts (p at most 0.32). A lead of one row is none.
+    4. Where validation shows no more than that, the cheaper of the two wins: nothing speaks for paying more. This is
+       the one-standard-error rule of Breiman, Friedman, Olshen and Stone (1984), on paired rows.
+
+    Others that beat the tuned model are taken in the order of their validation scores, the cheaper first of equals.
+
+    Args:
+        contenders: by name, the tuned one among them.
+        verdicts: those of tuned.
+        metric: the one that decides.
+        p_value: is asked for pairs that test leaves undecided.
+    """
+
+    def validation(name: str) -> float:
+        value = contenders[name].validation.get(metric.name)
+        return float("-inf") if value is None else metric.sign * value
+
+    others = [each for each in verdicts if may_be_recommended(contenders, each.a, metric)]
+    others.sort(key=lambda each: (-validation(each.a), _cost(each.a)))
+    if not may_be_recommended(contenders, "tuned", metric):
+        return _without_tuned(contenders, [each.a for each in others], metric)
+    decided = []
+    for verdict in others:
+        found = _between(verdict, validation(verdict.a), validation("tuned"), p_value)
+        if found.contender != "tuned":
+            return found
+        decided.append(found)
+    # Of what speaks for the tuned model, the weakest is said: the verdict on test only where all are verdicts.
+    ways = ("cost", "validation", "test")
+    return min(
+        decided,
+        key=lambda each: ways.index(each.decided_by),
+        default=Recommendation(contender="tuned", decided_by="alone"),
+    )
+
+
+def may_be_recommended(contenders: Mapping[str, Contender], name: str, metric: Metric) -> bool:
+    """Whether a contender has learnt anything, by its score on the test rows; the majority may always be named."""
+    contender = contenders[name]
+    value = contender.metrics[metric.name].value
+    if value is None or (name == "base" and contender.head == "fresh"):
+        return False
+    if metric.higher_is_better and round(value, 3) <= 0:
+        return False
+    majority = contenders.get("majority")
+    least = majority.metrics[metric.name].value if majority else None
+    return name == "majority" or least is None or metric.sign * value > metric.sign * least
+
+
+def _between(verdict: Comparison, theirs: float, ours: float, p_value: PValue) -> Recommendation:
+    """The tuned model or the one that it was compared with, from their signed scores on validation."""
+    other = verdict.a
+    if verdict.verdict != "undecided":
+        tuned, way = verdict.verdict == "better", "test"
+        return _of("tuned" if tuned else other, way, over=other if tuned else "tuned")
+    chance = 1.0 if theirs == ours else p_value(other, "tuned")
+    if chance <= CHANCE:
+        tuned, way = ours > theirs, "validation"
+    else:
+        tuned, way = _cost("tuned") < _cost(other), "cost"
+    return _of("tuned" if tuned else other, way, over=other if tuned else "tuned", p_value=chance)
+
+
+def _of(contender: str, way: str, *, over: str, p_value: float | None = None) -> Recommendation:
+    return Recommendation.model_validate(
+        {"contender": contender, "decided_by": way, "over": over, "validation_p_value": p_value}
+    )
+
+
+def _without_tuned(contenders: Mapping[str, Contender], others: Sequence[str], metric: Metric) -> Recommendation:
+    """Where the tuned model has learnt nothing: the best other, else the majority, else none."""
+    models = [name for name in others if name != "majority"]
+    if models:
+        return Recommendation(contender=models[0], decided_by="alone", over="tuned")
+    majority = "majority" in contenders and may_be_recommended(contenders, "majority", metric)
+    return Recommendation(contender="majority" if majority else None, decided_by="nothing learnt")
+
+
+def _cost(name: str) -> int:
+    return COSTS.get(name, COSTS["tuned"])
