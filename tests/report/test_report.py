@@ -17,6 +17,7 @@ from liftune.records.training import Epoch, RoundTripCheck, Speed, TrainLog
 from liftune.report import sections as registering
 from liftune.report.base import SECTIONS
 from liftune.report.document import sections
+from liftune.report.model_card import to_card
 from liftune.report.render.text import print_sections, to_markdown
 from liftune.report.run_readme import to_readme
 from liftune.report.sections.comparisons import sentence

@@ -26,7 +26,8 @@ def use(record: TuneRecord) -> Section | None:
         said = [f"Recommended: {recommended}."]
     else:
         said = [
-            f"Recommended: {recommended}. Without --use, all commands take the tuned model, as test does not rule it out."
+            f"Recommended: {recommended}. Without --use, all commands take the tuned model, as test does not rule "
+            "it out."
         ]
     if default != "tuned":
         said.append(
