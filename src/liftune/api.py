@@ -5,6 +5,7 @@ In: options.  Out: records, predictors, inspections.  Not here: any work; each v
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def tune(
-    data: str | BecomesSplits | None = None,
+    data: str | Path | BecomesSplits | None = None,
     *,
     model: str | None = None,
     method: str | None = None,
@@ -104,14 +105,20 @@ def tune(
     return run_tune(spec, rows, listeners=(*on_stderr(Progress(quiet=quiet)), *listeners))
 
 
-def _with_rows(data: str | BecomesSplits | None, options: Mapping[str, Any]) -> tuple[RunSpec, BecomesSplits | None]:
+def _with_rows(data: str | Path | BecomesSplits | None, options: Mapping[str, Any]) -> tuple[RunSpec, BecomesSplits | None]:
     """A spec, and the rows where they are in memory.
 
     Raises:
-        SpecError: rows in memory, and options that say how to read a source.
+        SpecError: rows in memory, and options that say how to read a source; or neither a path nor rows.
     """
-    if data is None or isinstance(data, str):
-        return RunSpec.of(data=data, **options), None
+    if data is None or isinstance(data, str | os.PathLike):
+        return RunSpec.of(data=None if data is None else os.fspath(data), **options), None
+    if not hasattr(data, "to_splits"):
+        raise SpecError(
+            f"a value of type {type(data).__name__} is no data set",
+            where="data",
+            hint='give a path, or rows as liftune.data.load_data returns them; a table: table.to_csv("data.csv")',
+        )
     reading = [name for name, value in options.items() if value is not None and OPTIONS.get(name, ("",))[0] == "data"]
     unused = [name for name in reading if name != "split_seed"]
     if unused:
@@ -149,7 +156,7 @@ def load(
 
 
 def evaluate(
-    data: str | BecomesSplits,
+    data: str | Path | BecomesSplits,
     *,
     model: str | Path,
     use: str | None = None,

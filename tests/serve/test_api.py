@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -70,6 +71,20 @@ def test_pairs_are_for_models_of_pairs(client: TestClient, tmp_path: Path) -> No
     assert "pairs" in refused(classify(client, model="pair", texts=["a"]), 422)["where"]
     assert "single texts" in refused(classify(client, model="two", texts=["a"], pairs=["b"]), 422)["detail"]
     assert "2 texts" in refused(classify(client, model="pair", texts=["a", "b"], pairs=["b"]), 422)["detail"]
+
+
+@pytest.mark.parametrize("text", [None, 5, True, ["a"], {"a": "b"}, "half \ud83d", "byte \udcff"])
+def test_a_row_that_is_no_text_is_refused_by_its_place(text: Any, client: TestClient) -> None:
+    """By the rule of every predictor (inference/rows.py)."""
+
+    def ask(**body: Any) -> Any:  # httpx cannot send half a character
+        return client.post("/v1/classify", content=json.dumps(body), headers={"Content-Type": "application/json"})
+
+    problem = refused(ask(texts=["a", text]), 422)
+    assert problem["where"] == "texts.1"
+    assert problem["hint"]
+    problem = refused(ask(texts=["a"], pairs=[text]), 422)
+    assert problem["where"] == "pairs.0"
 
 
 def test_the_model_may_be_left_out_where_there_is_one(client: TestClient, tmp_path: Path) -> None:

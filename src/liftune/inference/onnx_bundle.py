@@ -11,7 +11,7 @@ Not here: making a bundle (export/).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +24,9 @@ from liftune.data.batching import length_batches
 from liftune.data.token_rules import TokenRules
 from liftune.errors import ArtifactError, SpecError, need
 from liftune.files import damaged, sha256_of_files
-from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
+from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.reload import Reloadable
+from liftune.inference.rows import rows_of
 from liftune.records.base import StoredRecord, TextColumns
 from liftune.records.calibration import Cutoff
 from liftune.records.reading import read_record
@@ -78,8 +80,11 @@ def is_bundle(path: str | Path) -> bool:
     return (Path(path) / CARD).is_file()
 
 
-class Bundle:
-    """An exported model that is loaded: a Predictor that needs no torch."""
+class Bundle(Reloadable):
+    """An exported model that is loaded: a Predictor that needs no torch. Threads may share it.
+
+    Its session and tokenizer keep no state of a call, so that calls need not wait for each other.
+    """
 
     def __init__(
         self,
@@ -150,9 +155,9 @@ class Bundle:
         """Token ids and token types of each row, truncated."""
         return self._rules.read(rows, self._call)
 
-    def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+    def logits(self, rows: str | Iterable[Row]) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
-        ids, types = self.encode(rows)
+        ids, types = self.encode(rows_of(rows, pairs=self.pairs))
         return self._run(ids, types, list(length_batches([len(each) for each in ids], rows=ROWS, tokens=TOKENS)))
 
     def logits_by(self, rows: Sequence[Row], count: int) -> NDArray[np.float32]:
@@ -161,17 +166,17 @@ class Bundle:
         starts = range(0, len(rows), count)
         return self._run(ids, types, [np.arange(at, min(at + count, len(rows))) for at in starts])
 
-    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
+    def predict(self, rows: str | Iterable[Row], *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order.
 
         Args:
             min_precision: as of Predictor.predict.
 
         Raises:
-            DataError: texts where the model was tuned on pairs, or the other way round.
+            DataError: a row is no text, or no pair where the model was tuned on pairs.
             SpecError: validation data cannot support that precision.
         """
-        check_kind(rows, pairs=self.pairs)
+        rows = rows_of(rows, pairs=self.pairs)
         precision = self.min_precision if min_precision is None else min_precision
         above = None if precision is None else _above(self.card, precision)
         return predictions_of_logits(

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from liftune.errors import DataError
 from liftune.run_folder import as_columns
 from liftune.tasks import TaskKind, ThresholdValues, task_of
 from liftune.types import Row, Target
@@ -124,17 +123,3 @@ def _prediction(
         probabilities=probabilities,
         abstained=abstained,
     )
-
-
-def check_kind(rows: Sequence[Row], *, pairs: bool) -> None:
-    """Refuse texts where the model was tuned on pairs, or the other way round.
-
-    Raises:
-        DataError: naming what was given and what is wanted.
-    """
-    if any(isinstance(row, tuple) is not pairs for row in rows):
-        tuned = "text pairs" if pairs else "single texts"
-        raise DataError(
-            f"this model was tuned on {tuned}, and {'one text' if pairs else 'a pair'} was given",
-            hint="give each text its --pair" if pairs else "leave out --pair and --text-pair",
-        )

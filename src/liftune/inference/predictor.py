@@ -7,9 +7,10 @@ Torch is imported where an adapter is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from liftune.errors import EXTRAS, ArtifactError, SpecError, choose, need
@@ -18,7 +19,9 @@ from liftune.hardware.plan import PRECISIONS
 from liftune.inference.chosen import choose_contender
 from liftune.inference.contenders import SavedContender, open_contender, read_contender_card, refuse_torch_options
 from liftune.inference.onnx_bundle import Bundle, is_bundle, refuse_options
-from liftune.inference.prediction import Prediction, check_kind, predictions_of_logits
+from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.reload import Origin, Reloadable
+from liftune.inference.rows import rows_of
 from liftune.models.checkpoint import ALIASES
 from liftune.records.base import Head, TextColumns
 from liftune.records.contender import ContenderCard
@@ -34,12 +37,14 @@ if TYPE_CHECKING:
     from liftune.hardware.plan import Plan
     from liftune.models.classifier import Classifier
 
+#: Loading sets what all threads share: warnings, torch's default precision, the initialisation of modules.
+_LOADING = Lock()
 #: As a precision: the one that was measured to be faster on this machine.
 FASTEST = "fastest"
 
 
 class Predictor(Protocol):
-    """A tuned model that is loaded: an AdapterPredictor, or a Bundle."""
+    """A tuned model that is loaded: an AdapterPredictor, or a Bundle. Threads may share it."""
 
     @property
     def pairs(self) -> bool:
@@ -71,19 +76,20 @@ class Predictor(Protocol):
         """The precision by which it abstains; None where it predicts every row."""
         ...
 
-    def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+    def logits(self, rows: str | Iterable[Row]) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
         ...
 
-    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
+    def predict(self, rows: str | Iterable[Row], *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order.
 
         Args:
+            rows: one text, any iterable of texts, or of (text, text) tuples for a model of pairs.
             min_precision: the share of predictions that must be right, as far as validation data can support it;
                 rows of which the model is too unsure get no label. None takes the one given when it was loaded.
 
         Raises:
-            DataError: texts where the model was tuned on pairs, or the other way round.
+            DataError: a row is no text, or no pair where the model was tuned on pairs; it names the row.
             SpecError: validation data cannot support that precision.
         """
         ...
@@ -182,23 +188,31 @@ def load_predictor(
         SpecError: an unknown precision, an unknown contender, an option that the model cannot follow, or a
             min_precision that validation data cannot support.
     """
+    options = {"device": device, "with_base": with_base, "precision": precision, "min_precision": min_precision}
     check_precision(precision, (*PRECISIONS, FASTEST))
     model = locate_model(path, use=use)
+    predictor: Bundle | AdapterPredictor
     if model.kind == "bundle":
         refuse_options(device=device, with_base=with_base, precision=precision)
-        return Bundle.open(model.folder, min_precision=min_precision)
-    opener = AdapterPredictor.open if model.kind == "adapter" else AdapterPredictor.open_contender
-    predictor = opener(
-        model.folder, device=device, with_base=with_base, precision=precision, min_precision=min_precision
-    )
-    predictor.contender, predictor.note = model.contender, model.note
+        predictor = Bundle.open(model.folder, min_precision=min_precision)
+    else:
+        opener = AdapterPredictor.open if model.kind == "adapter" else AdapterPredictor.open_contender
+        with _LOADING:
+            predictor = opener(
+                model.folder, device=device, with_base=with_base, precision=precision, min_precision=min_precision
+            )
+        predictor.contender, predictor.note = model.contender, model.note
+    predictor.origin = Origin(str(Path(path).resolve()), {"use": use, **options}, model.files)
     return predictor
 
 
-class AdapterPredictor:
+class AdapterPredictor(Reloadable):
     """An adapter on its base model, a fully tuned or merged model, or another contender of a run: a Predictor.
 
     It needs torch, but for contenders that read words alone.
+
+    A model, its tokenizer and torch's number of threads have state while they compute, so that calls from several
+    threads take turns.
 
     Attributes:
         card: what the model says of itself: thresholds, cutoffs, and more.
@@ -218,6 +232,7 @@ class AdapterPredictor:
         min_precision: float | None = None,
     ) -> None:
         self._classifier, self._base, self.card, self.min_precision = classifier, base, card, min_precision
+        self._computing = Lock()
 
     @classmethod
     def open(
@@ -306,13 +321,13 @@ class AdapterPredictor:
         """Whether the base model's head was trained by anyone: a randomly initialised one only guesses."""
         return self._base.backbone.head if self._base else None
 
-    def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+    def logits(self, rows: str | Iterable[Row]) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
-        return self._classifier.logits(rows)
+        return self._logits(self._classifier, rows_of(rows, pairs=self.pairs))
 
-    def predict(self, rows: Sequence[Row], *, min_precision: float | None = None) -> list[Prediction]:
+    def predict(self, rows: str | Iterable[Row], *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order; see Predictor.predict."""
-        check_kind(rows, pairs=self.pairs)
+        rows = rows_of(rows, pairs=self.pairs)
         precision = self.min_precision if min_precision is None else min_precision
         above = None if precision is None else cutoff_for(self.card.cutoffs, precision).above
         predictions = self._predictions(self._classifier, rows, self.card.thresholds, above)
@@ -331,8 +346,17 @@ class AdapterPredictor:
         above: float | None,
     ) -> list[Prediction]:
         return predictions_of_logits(
-            rows, classifier.logits(rows), labels=self.labels, task=self.task, thresholds=thresholds, above=above
+            rows,
+            self._logits(classifier, rows),
+            labels=self.labels,
+            task=self.task,
+            thresholds=thresholds,
+            above=above,
         )
+
+    def _logits(self, classifier: Classifier | SavedContender, rows: Sequence[Row]) -> NDArray[np.float32]:
+        with self._computing:
+            return classifier.logits(rows)
 
 
 def check_precision(name: str | None, known: Sequence[str]) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from liftune.inference.rows import plain_text
 from liftune.records.base import Head
 from liftune.tasks import TaskKind
 
@@ -19,13 +20,27 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
+def _texts(given: Any, info: ValidationInfo) -> Any:
+    """Every element by the rule of all predictors.
+
+    Raises:
+        DataError: one is no text.
+    """
+    if not isinstance(given, list):
+        return given
+    return [plain_text(each, f"{info.field_name}.{i}") for i, each in enumerate(given)]
+
+
+Texts = Annotated[list[str], BeforeValidator(_texts)]
+
+
 class ClassifyRequest(RequestBody):
     """Texts to classify with one model."""
 
     model: str | None = None
     """Its name; may be left out where only one model is served."""
-    texts: Annotated[list[str], Field(min_length=1)]
-    pairs: list[str] | None = None
+    texts: Annotated[Texts, Field(min_length=1)]
+    pairs: Texts | None = None
     """The second text of each, for a model that was tuned on text pairs."""
     with_base: bool = False
     """Add the base model's prediction to each."""

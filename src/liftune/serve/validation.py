@@ -1,7 +1,7 @@
 """The texts of a request as rows, within the limits.
 
 In: a ClassifyRequest and the model that it is for.  Out: rows, or what is wrong with them.
-Not here: types of the fields (schemas.py), tokens (the engine).
+Not here: what a text is (schemas.py, inference/rows.py), tokens (the engine).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def rows_of(body: ClassifyRequest, model: ServedModel, limits: Limits) -> list[R
 
     Raises:
         RequestError: too many texts (413), or a text that is too long (413).
-        DataError: not a text; single texts where the model was tuned on pairs, or the other way round; unequal numbers.
+        DataError: single texts where the model was tuned on pairs, or the other way round; unequal numbers.
     """
     texts, pairs = body.texts, body.pairs
     if len(texts) > limits.texts:
@@ -59,7 +59,3 @@ def _check(text: str, where: str, limits: Limits) -> None:
             where=where,
             hint=f"send at most {limits.characters:,} characters; hardly any model reads more",
         )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise DataError("the text holds half of a surrogate pair", where=where, hint="send whole characters") from None

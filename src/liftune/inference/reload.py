@@ -1,0 +1,67 @@
+"""Copies of a predictor: what is pickled or copied is where it was loaded from, and the copy is loaded again.
+
+In: a predictor and its Origin.  Out: a predictor of the same model and options, in any process of this machine.
+Not here: loading (predictor.py).
+
+A loaded model holds locks, hooks and memory of libraries that no pickle can carry; its folder has all that it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from liftune.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a predictor was loaded from."""
+
+    path: str
+    """In full, as other processes may work elsewhere."""
+    options: Mapping[str, Any]
+    """As of `load_predictor`."""
+    files: list[list[str | int]]
+    """As of `SavedModel.files`."""
+
+
+class Reloadable:
+    """A predictor whose copies are loaded again from its folder.
+
+    Attributes:
+        origin: None for one that was made from parts in memory, which has no copies.
+    """
+
+    origin: Origin | None = None
+
+    def __reduce__(self) -> tuple[Callable[[Origin], Any], tuple[Origin]]:
+        """For pickle and copy.
+
+        Raises:
+            ArtifactError: it was not loaded from a folder.
+        """
+        if self.origin is None:
+            raise ArtifactError(
+                "this predictor was made in memory, and cannot be pickled or copied",
+                hint="save the model, and load it where it is needed: liftune.load(RUN)",
+            )
+        return reload, (self.origin,)
+
+
+def reload(origin: Origin) -> Any:
+    """Load a predictor again.
+
+    Raises:
+        ArtifactError: its folder has changed or gone since; what `load_predictor` raises.
+    """
+    from liftune.inference.predictor import load_predictor, locate_model
+
+    if locate_model(origin.path, use=origin.options["use"]).files != origin.files:
+        raise ArtifactError(
+            "the model has changed on the disk since it was loaded, so that its copy would be another model",
+            where=origin.path,
+            hint="load it again, and copy or pickle that: liftune.load(RUN)",
+        )
+    return load_predictor(origin.path, **origin.options)
