@@ -105,7 +105,9 @@ def tune(
     return run_tune(spec, rows, listeners=(*on_stderr(Progress(quiet=quiet)), *listeners))
 
 
-def _with_rows(data: str | Path | BecomesSplits | None, options: Mapping[str, Any]) -> tuple[RunSpec, BecomesSplits | None]:
+def _with_rows(
+    data: str | Path | BecomesSplits | None, options: Mapping[str, Any]
+) -> tuple[RunSpec, BecomesSplits | None]:
     """A spec, and the rows where they are in memory.
 
     Raises:

@@ -10,7 +10,7 @@ import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from liftune.data.texts import lone_surrogate
+from liftune.data.readers.table import lone_surrogate
 from liftune.errors import DataError
 from liftune.types import Row
 
