@@ -1,28 +1,111 @@
-"""JSON objects: one per line, or all in one list.
+"""JSON: an object per line, or rows in another shape, whatever the extension says.
 
-In: a RawFile.  Out: a Stream; a line that is no object is a fault. A list can only be read whole.
-Not here: bytes to text (text_encoding.py).
+In: a RawFile.  Out: a Stream; a line that is no object is a fault. All but lines is read whole.
+Not here: shapes (json_shapes.py), bytes to text (text_encoding.py).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
+from liftune.data.readers.json_shapes import kind_of, rows_of
 from liftune.data.readers.streams import Problem, Record, Stream, repeatable
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError
 
 _ONE_PER_LINE = "write one JSON object per line"
+_SPACE = re.compile(r"\s*")
 
 
-def open_json_lines(file: RawFile) -> Stream:
-    """One object per line; blank lines are left out.
+def open_json(file: RawFile) -> Stream:
+    """One object per line, or rows in any shape that tools write: see json_shapes.py.
 
     Raises:
-        DataError: no line holds an object.
+        DataError: no rows, or not JSON.
     """
+    first, more = _first_line(file)
+    if first[:1] == "{" and (more or _has_text(first)):
+        try:
+            whole = not isinstance(json.loads(first), dict)
+        except (ValueError, RecursionError):
+            whole = True  # an object of several lines, or a line that is broken
+        if whole and (values := _values(file)) is not None:
+            return _of_values(file, values)
+        return _open_lines(file)
+    if first[:1] in ("[", "{", '"'):
+        return _of_values(file, _values(file, strict=True) or [])
+    return _open_lines(file)
+
+
+#: Files are told apart by what is in them, not by these names.
+open_json_lines = open_json
+
+
+def _first_line(file: RawFile) -> tuple[str, bool]:
+    """The first line with something in it, and whether there is another one."""
+    lines = (line.strip() for line in file.lines() if line and not line.isspace())
+    return next(lines, ""), next(lines, None) is not None
+
+
+def _has_text(line: str) -> bool:
+    """Whether a line is an object with a plain value under a usual name, so that it is a row."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and bool(value) and not any(isinstance(each, list | dict) for each in value.values())
+
+
+def _values(file: RawFile, *, strict: bool = False) -> list[Any] | None:
+    """All JSON values of a file, one after the other; None where it is not JSON.
+
+    Args:
+        strict: raise a DataError instead.
+    """
+    text, decoder, at = file.text, json.JSONDecoder(), 0
+    values: list[Any] = []
+    try:
+        while (at := _SPACE.match(text, at).end()) < len(text):  # type: ignore[union-attr]
+            value, at = decoder.raw_decode(text, at)
+            values.append(value)
+    except json.JSONDecodeError as error:
+        if not strict:
+            return None
+        raise DataError(
+            f"not JSON: {error.msg}",
+            where=f"{file.where}, line {error.lineno}, character {error.colno}",
+            hint="give a list of objects, or one JSON object per line",
+        ) from None
+    except (ValueError, RecursionError) as error:  # as in _problem
+        if not strict:
+            return None
+        raise DataError(
+            f"not JSON that can be read: {error}", where=file.where, hint="give a list of objects"
+        ) from None
+    return values
+
+
+def _of_values(file: RawFile, values: list[Any]) -> Stream:
+    objects, notes = rows_of(values[0] if len(values) == 1 else values, file.where, file.options.columns)
+    columns = tuple(dict.fromkeys(key for each in objects for key in each))
+    return Stream(
+        file.where,
+        columns,
+        len(objects),
+        lambda: (([each.get(column) for column in columns], None, None) for each in objects),
+        lambda column: [each.get(column) for each in objects],
+        lines=False,
+        notes=(*file.decoding.notes, *notes),
+        flawed=file.decoding.flawed,
+    )
+
+
+def _open_lines(file: RawFile) -> Stream:
+    if file.options.columns:
+        raise DataError("the rows name their columns themselves", where=file.where, hint="leave --columns out")
 
     def parse() -> Iterator[Record[dict[str, Any]]]:
         # Only \n ends a line: JSON allows U+2028 and its kin inside a string.
@@ -58,16 +141,6 @@ def open_json_lines(file: RawFile) -> Stream:
     )
 
 
-def open_json(file: RawFile) -> Stream:
-    """A list of objects, or one object per line under the shorter extension.
-
-    Raises:
-        DataError: not JSON, a list that holds something else than objects, or no rows.
-    """
-    first = next((line.lstrip()[0] for line in file.lines() if line.strip()), "")
-    return _list(file) if first == "[" else open_json_lines(file)
-
-
 def _problem(line: str, number: int) -> Problem:
     """Why a line holds no object."""
     try:
@@ -77,43 +150,4 @@ def _problem(line: str, number: int) -> Problem:
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
         return f"line {number} is not JSON that can be read: {error}", _ONE_PER_LINE
     hint = f'{_ONE_PER_LINE}, such as {{"text": "...", "label": "..."}}'
-    return f"line {number} is {_kind_of(value)}, not a JSON object", hint
-
-
-def _list(file: RawFile) -> Stream:
-    try:
-        objects = json.loads(file.text)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"not JSON: {error.msg}",
-            where=f"{file.where}, line {error.lineno}, character {error.colno}",
-            hint="give a list of objects, or one JSON object per line",
-        ) from None
-    except (ValueError, RecursionError) as error:  # as in _problem
-        raise DataError(
-            f"not JSON that can be read: {error}", where=file.where, hint="give a list of objects"
-        ) from None
-    for position, value in enumerate(objects, 1):
-        if not isinstance(value, dict):
-            raise DataError(
-                f"row {position} is {_kind_of(value)}, not a JSON object",
-                where=file.where,
-                hint="give a list of objects",
-            )
-    if not objects:
-        raise DataError("no rows", where=file.where, hint="give at least a few rows of each label")
-    columns = tuple(dict.fromkeys(key for each in objects for key in each))
-    return Stream(
-        file.where,
-        columns,
-        len(objects),
-        lambda: (([each.get(column) for column in columns], None, None) for each in objects),
-        lambda column: [each.get(column) for each in objects],
-        lines=False,
-    )
-
-
-def _kind_of(value: Any) -> str:
-    """What a JSON value that is no object is, as a message says it."""
-    names = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
+    return f"line {number} is {kind_of(value)}, not a JSON object", hint

@@ -95,9 +95,9 @@ class Stream:
             typed=self.typed,
             notes=self.notes,
         )
-        if not self.lines:
+        if not (self.lines or self.flawed):
             return table
-        lines = [line or 0 for _, line, _ in self.records()]
+        lines = [line or 0 for _, line, _ in self.records()] if self.lines else None
         return replace(table, lines=lines, faults=tuple(self._faults()))
 
     def _faults(self) -> Iterator[Fault]:
