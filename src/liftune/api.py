@@ -136,6 +136,7 @@ def load(
     run: str | Path,
     *,
     use: str | None = None,
+    base: str | Path | None = None,
     device: str | None = None,
     with_base: bool = False,
     precision: str | None = None,
@@ -146,12 +147,15 @@ def load(
     Args:
         use: which contender of the run: majority, tfidf, base, probe, tuned, full, or recommended. None takes the tuned
             model, but where the verdict says that it is worse than the recommended one: `note` then says so.
+        base: the adapter's base model, where it is no longer where it was when it was tuned on.
         precision: float32, bfloat16 or fastest; see `liftune predict --help`.
         min_precision: leave rows without a label where the model is too unsure for this share of its predictions to
             be right; see `liftune predict --help`.
     """
     from liftune.inference.predictor import load_predictor
+    from liftune.models.moved_bases import look_in
 
+    look_in(None if base is None else str(base))
     return load_predictor(
         run, use=use, device=device, with_base=with_base, precision=precision, min_precision=min_precision
     )
@@ -162,6 +166,7 @@ def evaluate(
     *,
     model: str | Path,
     use: str | None = None,
+    base: str | Path | None = None,
     metric: str | None = None,
     **options: Any,
 ) -> EvaluationRecord:
@@ -170,11 +175,14 @@ def evaluate(
     Args:
         data: as for `tune`; of rows in memory, the test rows are scored.
         use: which contender of a run; see `load`.
+        base: the adapter's base model; see `load`.
         options: data and model options of `tune`: text, label, task, test_rows, label_map, device, ...
     """
     need(*EXTRAS["tune"])
+    from liftune.models.moved_bases import look_in
     from liftune.workflows.evaluate import evaluate_model
 
+    look_in(None if base is None else str(base))
     spec, rows = _with_rows(data, {"model": str(model), **options})
     return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric)
 

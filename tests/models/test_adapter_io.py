@@ -16,11 +16,13 @@ from tiny_models import save_tiny
 
 from liftune.errors import ArtifactError, ModelError
 from liftune.hardware.plan import Plan
+from liftune.models import moved_bases
 from liftune.models.adapter_io import open_adapter, read_card, save_adapter, verify_saved_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
+from liftune.models.moved_bases import look_in
 from liftune.spec import ModelSpec
 from liftune.tasks import TaskKind
 
@@ -221,3 +223,23 @@ def test_a_base_that_answers_otherwise_is_refused_by_what_changed(
     else:
         with pytest.raises(ArtifactError, match=named):
             open_adapter(tmp_path / "adapter")
+
+
+def test_a_base_that_moved_is_found_where_the_user_says(
+    base: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moved_bases, "_PLACES", {})
+    before = open_adapter(folder).logits(ROWS)
+    moved = base.rename(base.with_name("elsewhere"))
+    with pytest.raises(ModelError, match="the base model of the adapter is not at hand") as error:
+        open_adapter(folder)
+    assert "--base PATH" in str(error.value.hint)
+    other = save_tiny("bert", base.with_name("other"), seed=5)
+    look_in(str(other))
+    with pytest.raises(ModelError, match="what --base names has other weights"):
+        open_adapter(folder)
+    look_in(str(moved))
+    np.testing.assert_array_equal(open_adapter(folder).logits(ROWS), before)
+    with pytest.raises(ModelError) as error:
+        look_in(str(base))
+    assert error.value.where == "--base"

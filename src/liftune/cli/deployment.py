@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from liftune.cli.options import Device, Json, Quiet, Run, Use
+from liftune.cli.options import Base, Device, Json, Quiet, Run, Use
 from liftune.cli.printing import print_parity, print_predictions
 from liftune.errors import EXTRAS, need
 from liftune.spec import names
@@ -50,6 +50,7 @@ def predict(
         str | None, typer.Option(metavar="NAME,...", help="Names of the columns of --in, which has no header line.")
     ] = None,
     use: Use = None,
+    base: Base = None,
     with_base: Annotated[bool, typer.Option("--with-base", help="Add the untuned model's prediction.")] = False,
     min_precision: Annotated[
         float | None,
@@ -68,9 +69,11 @@ def predict(
 ) -> None:
     """Classify texts with a tuned model; --json prints one object per line."""
     from liftune.inference.files import PIPE
+    from liftune.models.moved_bases import look_in
     from liftune.progress import Progress
     from liftune.workflows.predict import PredictOptions, predict
 
+    look_in(base)
     options = PredictOptions(
         run=run,
         texts=texts or (),
@@ -100,6 +103,7 @@ def export(
         typer.Option(metavar="TEXT", help="Format to write; liftune list formats prints them."),
     ] = "onnx",
     use: Use = None,
+    base: Base = None,
     rows: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Labelled rows to check on; the run's validation rows if not given."),
@@ -113,8 +117,10 @@ def export(
     """Export a tuned model, and check its predictions against the run's."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.export.run import export as write_export
+    from liftune.models.moved_bases import look_in
     from liftune.progress import Progress
 
+    look_in(base)
     parity = write_export(
         run, to, format=format, use=use, rows=rows, accept_gap=accept_gap, progress=Progress(quiet=quiet)
     )
@@ -127,6 +133,14 @@ def serve(
         typer.Argument(metavar="RUN|BUNDLE ...", help="Run folders or bundles, each as PATH or NAME=PATH."),
     ],
     use: Use = None,
+    base: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--base",
+            metavar="PATH",
+            help="Folder or hub id of a base model that is no longer where it was; may be repeated.",
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(metavar="N", help="Port; 0 takes a free one.")] = 8000,
     host: Annotated[
         str, typer.Option(metavar="TEXT", help="Address to listen on; any but this machine's own needs a token.")
@@ -151,9 +165,11 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Serve models over HTTP, with a web page; models that share a base model are batched together."""
+    from liftune.models.moved_bases import look_in
     from liftune.progress import Progress
     from liftune.serve.server import ServeOptions
     from liftune.serve.server import serve as run_server
 
+    look_in(*base or ())
     options = ServeOptions(models, host, port, token, admin_token, insecure, device, precision, limit or (), use)
     run_server(options, log=Progress(quiet=quiet).log)

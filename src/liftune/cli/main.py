@@ -16,7 +16,7 @@ import typer
 from liftune import __version__
 from liftune.cli.deployment import export, predict, serve
 from liftune.cli.listing import KINDS
-from liftune.cli.options import Json, Margin, Metric, Quiet, Run, UsageError, Use, takes_spec, usage_fault
+from liftune.cli.options import Base, Json, Margin, Metric, Quiet, Run, UsageError, Use, takes_spec, usage_fault
 from liftune.cli.printing import (
     print_json,
     print_or_json,
@@ -105,12 +105,14 @@ app.command()(export)
     "evaluation.metric",
     required={"model": "A run folder, an adapter folder, a hub id, or a local model folder."},
 )
-def evaluate(spec: RunSpec, use: Use = None, as_json: Json = False, quiet: Quiet = False) -> None:
+def evaluate(spec: RunSpec, use: Use = None, base: Base = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Score a model on the test rows of a dataset, with confidence intervals; a single file is all test rows."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
+    from liftune.models.moved_bases import look_in
     from liftune.progress import Progress, listeners
     from liftune.workflows.evaluate import evaluate_model
 
+    look_in(base)
     record = evaluate_model(
         spec.data, spec.model, use=use, metric=spec.evaluation.metric, listeners=listeners(Progress(quiet=quiet))
     )

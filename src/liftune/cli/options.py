@@ -43,6 +43,15 @@ Use = Annotated[
     ),
 ]
 
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="PATH",
+        help="Folder or hub id of the adapter's base model, where it is no longer where it was when it was tuned on.",
+    ),
+]
+
 #: Headings of the help text, by section of the spec.
 _PANELS = {"data": "Data", "model": "Model", "method": "Method", "train": "Training", "evaluation": "Evaluation"}
 #: What stands for an option's value in the help text, by its type.

@@ -40,6 +40,7 @@ from liftune.models.checkpoint import (
     weight_files,
 )
 from liftune.models.labels import kept_order
+from liftune.models.moved_bases import place_of, places
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
 from liftune.spec import ModelSpec
@@ -122,7 +123,7 @@ def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
         max_length=card.max_length,
         trust_remote_code=card.trust_remote_code,
     )
-    checkpoint = locate(spec.name)
+    checkpoint = _base_of(card, spec)
     return _cut_as(card, _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True))
 
 
@@ -136,6 +137,22 @@ def reload_whole(card: AdapterCard, folder: Path, *, seed: int, plan: Plan) -> B
     checkpoint = replace(located, name=card.base)
     spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=card.trust_remote_code)
     return _cut_as(card, _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True))
+
+
+def _base_of(card: AdapterCard, spec: ModelSpec) -> Checkpoint:
+    """Where the base of an adapter is: where the user says, else where it was when it was tuned on."""
+    moved = place_of(card.base_sha256)
+    if moved is not None:
+        return locate(moved, option="--base")
+    try:
+        return locate(spec.name)
+    except ModelError as error:
+        others = f", and what --base names has other weights ({', '.join(places())})" if places() else ""
+        raise ModelError(
+            f"the base model of the adapter is not at hand: {error.message}{others}",
+            where=card.base,
+            hint="say where it is now: --base PATH, or in Python liftune.load(RUN, base=PATH)",
+        ) from None
 
 
 def _cut_as(card: AdapterCard, backbone: Backbone) -> Backbone:

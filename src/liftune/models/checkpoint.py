@@ -65,8 +65,11 @@ class Checkpoint:
         return path if path.is_dir() else None
 
 
-def locate(name: str) -> Checkpoint:
+def locate(name: str, *, option: str = "--model") -> Checkpoint:
     """Find an alias, a folder, or take the name for a hub id with optional `@REVISION`.
+
+    Args:
+        option: by which it was named, for messages.
 
     Raises:
         ModelError: a file, a folder without config.json or without safetensors weights, damaged bundled weights.
@@ -80,19 +83,19 @@ def locate(name: str) -> Checkpoint:
     if path.exists():
         raise ModelError(
             f"{name} is a file, not a model folder",
-            where="--model",
+            where=option,
             hint="give the folder that holds config.json, or a hub id",
         )
     repository, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or repository.count("/") > 1 or not repository.strip("/"):
         raise ModelError(
             f"there is no model folder {name}{nearest(name, ALIASES)}",
-            where="--model",
+            where=option,
             hint=f"give an existing folder, a hub id, or an alias: {', '.join(ALIASES)}",
         )
     if hub_is_reachable():
         return Checkpoint(name, repository, repository, revision or None)
-    return _downloaded(name, repository, revision or None)
+    return _downloaded(name, repository, revision or None, option)
 
 
 def _bundled(name: str, alias: Alias) -> Checkpoint:
@@ -108,7 +111,7 @@ def _bundled(name: str, alias: Alias) -> Checkpoint:
     return Checkpoint(name, str(folder), alias.hub_id)
 
 
-def _downloaded(name: str, repository: str, revision: str | None) -> Checkpoint:
+def _downloaded(name: str, repository: str, revision: str | None, option: str) -> Checkpoint:
     """What an earlier run brought from the hub: used from its folder, because transformers asks the hub again."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -116,7 +119,7 @@ def _downloaded(name: str, repository: str, revision: str | None) -> Checkpoint:
     if not isinstance(config, str):
         raise ModelError(
             f"model {name} is not downloaded, and the hub cannot be reached{nearest(name, ALIASES)}",
-            where="--model",
+            where=option,
             hint=f"connect to the network once, or give a local folder or an alias: {', '.join(ALIASES)}",
         )
     folder = Path(config).parent
