@@ -9,10 +9,11 @@ import pytest
 from liftune.errors import DataError
 from liftune.evaluation.compare import LEAST_GROUPS, compare
 from liftune.evaluation.evaluate import Evaluation, scores
-from liftune.evaluation.statistics.bootstrap import randomisation_test
-from liftune.evaluation.statistics.clustered import by_group, expanded, group_bootstrap, sums_by_group
+from liftune.evaluation.statistics.bootstrap import bca_bootstrap, randomisation_test
+from liftune.evaluation.statistics.clustered import bootstrap, by_group, expanded, group_bootstrap, sums_by_group
 from liftune.evaluation.statistics.intervals import mcnemar_exact
 from liftune.metrics.registry import METRICS, metrics_of
+from liftune.metrics.row_statistics import Sums, mean
 from liftune.tasks import TaskKind, task_of
 
 SINGLE, MULTI, REGRESSION = TaskKind
@@ -160,3 +161,21 @@ def test_two_groups_have_an_interval_as_wide_as_they_differ():
     uneven = made_evaluations.answering("tuned", np.repeat([1, 0], [9, 11]), groups=halves)
     found = scores([uneven])["accuracy"]
     assert (found.low, found.high) == pytest.approx((0.0, 0.9))
+
+
+def test_few_rows_are_asked_for_more_as_few_groups_are() -> None:
+    """Twenty rows: Student's quantiles, as for twenty groups of one row."""
+    rng = np.random.default_rng(0)
+    sums = made_sums(rng.exponential(size=20))
+
+    def only(values):
+        return values[0]
+
+    found = bootstrap([sums], only, None).interval
+    assert found == bca_bootstrap([sums], only, confidence=expanded(20)).interval
+    narrow = bca_bootstrap([sums], only).interval
+    assert found.high - found.low > 1.04 * (narrow.high - narrow.low)
+
+
+def made_sums(numbers):
+    return Sums(np.asarray(numbers)[:, None], np.arange(len(numbers)), mean)

@@ -189,5 +189,7 @@ def bootstrap(
         clusters: (N,) each row's group; None where rows are independent.
     """
     if clusters is None:
-        return bca_bootstrap(statistics, combine, seed=seed)
+        rows = len(statistics[0].groups)
+        confidence = expanded(rows) if rows > 1 else CONFIDENCE
+        return bca_bootstrap(statistics, combine, confidence=confidence, seed=seed)
     return group_bootstrap(statistics, combine, clusters, seed=seed)
