@@ -38,6 +38,21 @@ def test_composed_and_decomposed_letters_are_one_text_and_casing_is_not():
     assert same_text("Meal") != same_text("meal")
 
 
+def test_a_few_common_texts_do_not_tie_all_groups_together():
+    """Short texts such as `thanks` would leave one cluster, and nothing that could be told."""
+    rows = [f"text {i}" for i in range(270)] + ["thanks"] * 15
+    groups = [f"g{i % 30}" for i in range(270)] + [f"g{i}" for i in range(15)]
+    found = connected(rows, groups)
+    assert (len(found.members), found.common) == (30, 15)
+    assert "15 rows have a text that several groups share" in found.notes()[0]
+    pair = connected(rows, ["g0" if each == "g1" else each for each in groups[:284]] + ["g14"])
+    assert len(pair.members) == 29
+
+
+def test_one_text_by_many_groups_is_one_cluster():
+    assert clusters_of(["the same"] * 20, tuple(f"g{i}" for i in range(20))).tolist() == [0] * 20
+
+
 def _words(rng, count):
     return [f"w{each}" for each in rng.integers(0, 9_999, count)]
 

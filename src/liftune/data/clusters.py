@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Links of near duplicates are transitive: a template in which one word differs would put most of a data set into one
 #: block. So blocks that they make hold a twentieth of the rows at most; a tenth up to ten where that is more, and two.
 LARGE_SHARE, SMALL_SHARE, SMALL_MOST = 1 / 20, 1 / 10, 10
+#: No more rows than this share, with texts that several groups share, do not put most rows into one block.
+COMMON_SHARE = 1 / 10
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Blocks:
         near: rows that are in a block with near duplicates of another text or group, all of them.
         parted: rows of chains of near duplicates so long that they were divided into several blocks.
         apart: near duplicates in different blocks, for that reason.
+        common: rows whose text several groups share, where such texts do not connect their groups.
     """
 
     members: list[list[int]]
     near: int = 0
     parted: int = 0
     apart: tuple[tuple[int, int], ...] = ()
+    common: int = 0
 
     def among(self, positions: Sequence[int]) -> Blocks:
         """The blocks of some of the rows, which are numbered anew in this order."""
@@ -49,6 +53,11 @@ class Blocks:
     def notes(self) -> tuple[str, ...]:
         """What to say of near duplicates that were kept together, and of those that were not."""
         said = []
+        if self.common:
+            said.append(
+                f"{self.common:,} rows have a text that several groups share: these texts would tie most groups "
+                "together, and were passed over"
+            )
         if self.near:
             said.append(
                 f"{self.near:,} rows are near duplicates of others: such rows were kept in one part "
@@ -79,24 +88,23 @@ def _plain(text: str) -> str:
 def connected(rows: Sequence[Row], groups: Sequence[Hashable] | None, *, near: float = 0.0) -> Blocks:
     """Rows connected by equal text, by group or as near duplicates, over any number of steps.
 
-    Text and group connect without a limit. Near duplicates are then linked, the most similar first; a link that would
-    make a block of more rows than `most_linked` is left out.
+    Text and group connect without a limit, but for a few texts that would connect most groups. Near duplicates are then
+    linked, the most similar first; a link that would make a block of more rows than `most_linked` is left out.
 
     Args:
         near: least similarity of near duplicates; 0 looks for none.
     """
-    forest = _Forest(len(rows))
-    for keys in ([same_text(row) for row in rows], groups or ()):
-        first: dict[Hashable, int] = {}
-        for position, key in enumerate(keys):
-            forest.join(first.setdefault(key, position), position)
+    texts = [same_text(row) for row in rows]
+    forest, common = _by_text_and_group(texts, groups)
     if not near or len(rows) < 2:
-        return Blocks(forest.blocks())
+        return Blocks(forest.blocks(), common=common)
     before = [forest.root(i) for i in range(len(rows))]
     most = most_linked(len(rows))
     chains = forest.copy()
     left_out = []
     for a, b in _near_links(rows, near):
+        if texts[a] == texts[b]:
+            continue
         if chains.root(a) != chains.root(b):
             chains.join(a, b)
         if not forest.joined(a, b):
@@ -111,7 +119,31 @@ def connected(rows: Sequence[Row], groups: Sequence[Hashable] | None, *, near: f
         near=sum(len(block) for block in whole if len({before[i] for i in block}) > 1),
         parted=len(rows) - sum(map(len, whole)),
         apart=tuple(left_out),
+        common=common,
     )
+
+
+def _by_text_and_group(texts: Sequence[Hashable], groups: Sequence[Hashable] | None) -> tuple[_Forest, int]:
+    """Rows connected by text and group; and how many have a text that several groups share, where that was passed over.
+
+    Groups are connected by the texts that they share. But a few common texts ("thanks") would connect most groups to
+    one, and say that nothing can be told: where at most a tenth of the rows put more than half of them into one
+    block, and neither texts nor groups alone do so, groups alone connect.
+    """
+    forest = _Forest.by(len(texts), texts)
+    if groups is None:
+        return forest, 0
+    alone, by_text = _Forest.by(len(texts), groups), forest.copy()
+    forest.join_equal(groups)
+    of_text: dict[Hashable, set[Hashable]] = defaultdict(set)
+    for text, group in zip(texts, groups, strict=True):
+        of_text[text].add(group)
+    common = sum(len(of_text[text]) > 1 for text in texts)
+    most = max(map(len, forest.blocks()), default=0)
+    others = max((len(block) for each in (alone, by_text) for block in each.blocks()), default=0)
+    if common <= COMMON_SHARE * len(texts) and most > len(texts) / 2 >= others:
+        return alone, common
+    return forest, 0
 
 
 def most_linked(rows: int) -> int:
@@ -167,6 +199,19 @@ class _Forest:
 
     def __init__(self, size: int) -> None:
         self._parent, self._sizes = list(range(size)), [1] * size
+
+    @classmethod
+    def by(cls, size: int, keys: Sequence[Hashable]) -> _Forest:
+        """Positions of equal keys are joined."""
+        forest = cls(size)
+        forest.join_equal(keys)
+        return forest
+
+    def join_equal(self, keys: Sequence[Hashable]) -> None:
+        """Positions of equal keys, too."""
+        first: dict[Hashable, int] = {}
+        for position, key in enumerate(keys):
+            self.join(first.setdefault(key, position), position)
 
     def copy(self) -> _Forest:
         """The same sets, to be joined further."""

@@ -145,8 +145,11 @@ def _split_off_groups(
     if not taken:
         taken = min((unit for unit in units if can_leave(unit)), key=len, default=[])
     if not taken:
+        named = len(set(split.groups or ()))
+        connected_to = f" (of {named}, which texts that they share connect)" if named > len(units) else ""
+        groups = "one group is" if len(units) == 1 else f"{len(units)} groups are"
         raise DataError(
-            f"{len(units)} groups are too few to split off a {name} part: some class is in one group alone",
+            f"{groups} too few to split off a {name} part{connected_to}: some class is in one group alone",
             where=where,
             hint=f"add rows of other groups, or give a {name} part of its own",
         )

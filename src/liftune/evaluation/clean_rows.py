@@ -103,7 +103,9 @@ def _decided_on(evaluations: Sequence[Evaluation], rows: Ints, decide: Decide, e
     few = {0: "no clean test example is", 1: "one clean test example is"}
     left = few.get(len(rows), f"{len(rows)} clean test examples are")
     why = f"{left} left of {len(evaluations[0]):,}, and {LEAST_CLEAN} are the least"
-    found = found.model_copy(update={"verdict": "undecided", "undecided_because": why, "rows_needed": None})
+    found = found.model_copy(
+        update={"verdict": "undecided", "undecided_because": why, "rows_needed": None, "units_needed": None}
+    )
     return _not_shown(found, why)
 
 
