@@ -5,7 +5,9 @@ Not here: dropping them (data/clean.py, on request), wording (report/).
 
 Linear models, each fitted without a fifth of the rows, give that fifth its probabilities: one on tf-idf, and one on the
 frozen features, whose mistakes differ; their mean finds more than either. The less probable a row's own label, the
-earlier it is listed; it is flagged by the rule of confident learning.
+earlier it is listed. How many are flagged follows from labels that are flipped on purpose (planted_flips.py): from how
+far up these come, in these very rows, and not from a threshold of probability, which flags most of a set whose labels
+the models hardly know.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ from liftune.baselines.tfidf import Ngrams
 from liftune.data.audit import labels_of
 from liftune.data.folds import folds_for_fitting
 from liftune.data.splits import Split
+from liftune.diagnostics.planted_flips import Planted, judge
 from liftune.errors import need
 from liftune.metrics.row_statistics import Floats, Ints
 from liftune.records.data import LabelError, LabelErrorSummary
 from liftune.tasks import TaskKind, task_of
-from liftune.types import BoolArray
 
 #: Fewer rows are divided again, in another way, and the probabilities averaged: it costs little there.
 _REPEATED_BELOW, _REPEATS = 4_000, 3
@@ -36,8 +38,13 @@ MOST_ROWS = 20_000
 #: Rows of the list: all that are flagged and the least probable twentieth, up to this many.
 MOST_LISTED = 2_000
 BUDGET = 0.05
-#: Probability that a label must exceed for a row to confidently belong to it.
-LEAST_CONFIDENCE = 0.5
+#: Of all rows, that `--drop suspects` leaves out.
+MOST_DROPPED = 0.05
+#: Rows that labels are planted in, each time; rounds of it, at least; planted labels in all, to aim at; rounds at most.
+_PLANTED_ROWS, _ROUNDS, _PLANTED_AIM, _MOST_ROUNDS = 4_000, 2, 120, 10
+PLANTED_SHARE = 0.05
+#: Rows times labels beyond which fits are fewer and take fewer steps: a step takes as long as it has of these.
+_MOST_CELLS, _LEAST_ITERATIONS = 300_000, 10
 #: Rows named in the record, and the characters of each.
 _TOP, _CHARACTERS = 10, 200
 #: scikit-learn's C of the two models: tf-idf rows have unit length, features unit scale.
@@ -64,6 +71,11 @@ class LabelErrors:
     listed: tuple[LabelError, ...]
     flagged: tuple[str, ...]
     """Ids of all rows that are flagged, the worst first, beyond the list's end too."""
+
+    @property
+    def droppable(self) -> tuple[str, ...]:
+        """Ids of the flagged rows that `--drop suspects` leaves out: the worst twentieth of all rows at most."""
+        return self.flagged[: self.summary.droppable]
 
 
 def find_label_errors(
@@ -93,11 +105,33 @@ def find_label_errors(
     if features is not None:
         views.append(View("frozen features", features[kept], FEATURE_STRENGTH))
     targets = task_of(task).encode(train.targets, labels)
-    divisions = _divisions(train, task, seed)
+    divisions = _divisions(train, task, seed)[: 1 if len(train) * outputs > _MOST_CELLS else None]
     if not divisions:
         return None
     chance = out_of_fold(views, targets, outputs, task, divisions)
-    return _listed(train, labels, task, chance, targets, tuple(view.name for view in views))
+    planted = judge(*_plant(train, views, targets, outputs, task, seed), min(len(train), _PLANTED_ROWS))
+    return _listed(train, labels, task, chance, targets, tuple(view.name for view in views), planted)
+
+
+def _plant(
+    train: Split, views: Sequence[View], targets: NDArray[Any], outputs: int, task: TaskKind, seed: int
+) -> tuple[Floats, Floats]:
+    """Self-confidence of rows whose labels were flipped, all rounds together, and of the other rows."""
+    kept = _sample(len(train), _PLANTED_ROWS, seed)
+    rows, flips = train.take(kept.tolist()), max(1, round(PLANTED_SHARE * len(kept)))
+    views = [View(view.name, view.features[kept], view.strength) for view in views]
+    rounds = min(_MOST_ROUNDS, max(_ROUNDS, -(-_PLANTED_AIM // flips))) if len(kept) * outputs <= _MOST_CELLS else 1
+    flipped, others = [], []
+    for number in range(rounds):
+        chosen = np.random.default_rng((seed, number)).choice(len(kept), flips, replace=False)
+        wrong = task_of(task).flipped(targets[kept], outputs, chosen, seed + number)
+        folds = folds_for_fitting(rows, task, seed=seed + number)
+        if folds is None:
+            break
+        score = task_of(task).self_confidence(wrong, out_of_fold(views, wrong, outputs, task, [folds]))
+        flipped.append(score[chosen])
+        others.append(np.delete(score, chosen))
+    return np.concatenate([*flipped, []]), np.concatenate([*others, []])
 
 
 def _divisions(train: Split, task: TaskKind, seed: int) -> list[Ints]:
@@ -116,50 +150,35 @@ def out_of_fold(
         divisions: (N,) the fold of each row, for each way to cut them.
     """
     total = np.zeros((len(targets), outputs))
+    cells = len(targets) * outputs
+    iterations = max(_LEAST_ITERATIONS, min(linear.ITERATIONS, linear.ITERATIONS * _MOST_CELLS // cells))
     for folds in divisions:
         for view in views:
-            fit = linear.out_of_fold if outputs <= MOST_FITTED else linear.out_of_fold_by_squares
-            logits = fit(view.features, targets, outputs, task, view.strength, folds)
+            if outputs <= MOST_FITTED:
+                logits = linear.out_of_fold(
+                    view.features, targets, outputs, task, view.strength, folds, iterations=iterations
+                )
+            else:
+                logits = linear.out_of_fold_by_squares(view.features, targets, outputs, task, view.strength, folds)
             total += task_of(task).probabilities(logits)
     return total / (len(divisions) * len(views))
 
 
-def confident_other(chance: Floats, targets: Ints) -> Ints:
-    """(N,) the label that a row confidently belongs to; -1 where it is confident of none.
-
-    A row is confident of a label whose probability reaches the mean that the label has among the rows that carry it,
-    and is more than all others' together. The latter is ours: without it, models that know little of a set would flag
-    most of it.
-
-    Source: the confident joint of Northcutt, Jiang and Chuang (2021), Confident Learning, JAIR 70, equation 1.
-    """
-    outputs = chance.shape[1]
-    counts = np.bincount(targets, minlength=outputs)[:outputs]
-    own = np.bincount(targets, weights=chance[np.arange(len(targets)), targets], minlength=outputs)[:outputs]
-    threshold = np.where(counts > 0, own / np.maximum(counts, 1), np.inf)
-    sure = (chance >= threshold - 1e-6) & (chance > LEAST_CONFIDENCE)
-    best = np.where(sure, chance, -1.0).argmax(axis=1)
-    return np.asarray(np.where(sure.any(axis=1), best, -1), dtype=np.int64)
-
-
-def _flagged(chance: Floats, targets: NDArray[Any], task: TaskKind) -> tuple[BoolArray, NDArray[Any]]:
-    """(N,) whether a row is flagged, and the target that the models would rather give, in the form of predictions."""
-    choices = task_of(task).choices(targets, chance)
-    others = [confident_other(probabilities, given) for probabilities, given in choices]
-    doubted = np.column_stack(
-        [(other >= 0) & (other != given) for other, (_, given) in zip(others, choices, strict=True)]
-    )
-    return np.asarray(doubted.any(axis=1), dtype=bool), task_of(task).corrected(targets, chance, doubted)
-
-
 def _listed(
-    train: Split, labels: Sequence[str], task: TaskKind, chance: Floats, targets: NDArray[Any], by: tuple[str, ...]
+    train: Split,
+    labels: Sequence[str],
+    task: TaskKind,
+    chance: Floats,
+    targets: NDArray[Any],
+    by: tuple[str, ...],
+    planted: Planted,
 ) -> LabelErrors:
     score = task_of(task).self_confidence(targets, chance)
-    flagged, corrected = _flagged(chance, targets, task)
-    rather = task_of(task).decode(corrected, labels)
+    doubted = np.column_stack([each.argmax(axis=1) != given for each, given in task_of(task).choices(targets, chance)])
+    rather = task_of(task).decode(task_of(task).corrected(targets, chance, doubted), labels)
     budget = round(BUDGET * len(score))
     order = np.argsort(score, kind="stable")
+    flagged = (score <= planted.bound) & doubted.any(axis=1)
     chosen = [i for rank, i in enumerate(order) if rank < budget or flagged[i]][:MOST_LISTED]
     listed = tuple(
         LabelError(
@@ -177,6 +196,11 @@ def _listed(
         flagged=int(flagged.sum()),
         listed=len(listed),
         by=by,
+        droppable=min(int(flagged.sum()), int(MOST_DROPPED * len(score))),
+        planted=planted.flips,
+        precision=planted.precision,
+        recall=planted.recall,
+        known=planted.known,
         top=tuple(each for each in listed if each.flagged)[:_TOP],
     )
     return LabelErrors(summary, listed, tuple(train.ids[i] for i in order if flagged[i]))

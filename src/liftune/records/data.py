@@ -115,11 +115,21 @@ class LabelErrorSummary(Record):
     rows: int
     """Train rows looked at."""
     flagged: int
-    """Rows that the models confidently give another label."""
+    """Rows whose labels are likely wrong. Until schema 2: rows that the models confidently give another label."""
     listed: int
     """Rows of suspects.jsonl, worst first: the flagged ones, and the most suspect twentieth."""
     by: tuple[str, ...]
     """The models' inputs."""
+    droppable: int = 0
+    """Flagged rows that `--drop suspects` leaves out: a twentieth of all at most."""
+    planted: int | None = None
+    """Labels flipped on purpose, which told how many to flag; null in records before schema 3."""
+    known: bool = True
+    """False where the models know too little of the labels to flag any."""
+    precision: float | None = None
+    """Share of the flagged labels that are wrong, if wrong labels are random flips; null where none is flagged."""
+    recall: float | None = None
+    """Share of the wrong labels that are flagged, on the same condition."""
     top: tuple[LabelError, ...] = ()
 
 

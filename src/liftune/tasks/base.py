@@ -191,6 +191,11 @@ class Task(ABC):
         """The choices of one among K that a target is made of: probabilities, (N, K), and which is given, (N,)."""
 
     @abstractmethod
+    def flipped(self, targets: Targets, outputs: int, rows: NDArray[Any], seed: int) -> Targets:
+        """A copy of the targets in which each of some rows has one wrong decision, drawn evenly: another label; of
+        several labels, one too many or too few."""
+
+    @abstractmethod
     def corrected(self, targets: Targets, probabilities: Floats, doubted: BoolArray) -> NDArray[Any]:
         """N targets as the probabilities would have them, in the form of predictions.
 

@@ -204,6 +204,15 @@ class MultiLabel(Task):
             for label, probability in enumerate(probabilities.T)
         ]
 
+    def flipped(self, targets: Targets, outputs: int, rows: NDArray[Any], seed: int) -> Targets:
+        """(N, L) in which those rows have or lack one label wrongly."""
+        import numpy as np
+
+        wrong = targets.copy()
+        labels = np.random.default_rng(seed).integers(0, outputs, len(rows))
+        wrong[rows, labels] = 1 - wrong[rows, labels]
+        return wrong
+
     def corrected(self, targets: Targets, probabilities: Floats, doubted: BoolArray) -> NDArray[Any]:
         """(N, C) the given labels, with the doubted decisions turned round."""
         import numpy as np

@@ -137,6 +137,10 @@ class Regression(Task):
         """A value is no label."""
         raise _no_labels()
 
+    def flipped(self, targets: Targets, outputs: int, rows: NDArray[Any], seed: int) -> NoReturn:
+        """A value is no label."""
+        raise _no_labels()
+
     def corrected(self, targets: Targets, probabilities: Floats, doubted: BoolArray) -> NoReturn:
         """A value is no label."""
         raise _no_labels()

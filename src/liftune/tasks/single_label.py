@@ -174,6 +174,14 @@ class SingleLabel(Task):
         """One, of a label among all."""
         return [(probabilities, targets)]
 
+    def flipped(self, targets: Targets, outputs: int, rows: NDArray[Any], seed: int) -> Targets:
+        """(N,) in which those rows have another label, each of the others as often."""
+        import numpy as np
+
+        wrong = targets.copy()
+        wrong[rows] = (wrong[rows] + np.random.default_rng(seed).integers(1, outputs, len(rows))) % outputs
+        return wrong
+
     def corrected(self, targets: Targets, probabilities: Floats, doubted: BoolArray) -> NDArray[Any]:
         """(N,) index of the likeliest label."""
         return self.decide(probabilities)

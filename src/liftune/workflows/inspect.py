@@ -90,7 +90,7 @@ def clean(loaded: LoadedData, out: Path, drops: frozenset[str], errors: LabelErr
     dropped = find_dropped(
         loaded.examples,
         near=spec.near_duplicates if "near" in drops else 0.0,
-        suspects=errors.flagged if errors and "suspects" in drops else (),
+        suspects=errors.droppable if errors and "suspects" in drops else (),
     )
     cleaned, files = split_clean_and_dropped(out, loaded.examples, loaded.columns, dropped)
     for path, lines in files.items():

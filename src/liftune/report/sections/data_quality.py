@@ -103,8 +103,9 @@ def suspects_section(errors: LabelErrorSummary, listing: str | None = None) -> S
     share = f"{errors.flagged:,} of {errors.rows:,} train examples ({errors.flagged / errors.rows:.1%})"
     said = [
         f"{share} look mislabelled: linear models on {' and '.join(errors.by)}, which were not trained on "
-        "them, confidently predict another label. They are kept unless you ask otherwise. Not all of them are wrong: "
+        "them, predict another label. They are kept unless you ask otherwise. Not all of them are wrong: "
         "check before you drop any.",
+        *_planted(errors),
         "probability: what those models give the example's own label. That of a single example has no interval.",
     ]
     if listing and errors.listed:
@@ -121,6 +122,25 @@ def suspects_section(errors: LabelErrorSummary, listing: str | None = None) -> S
     )
     tables = (ReportTable(("row", "label", "predicted", "probability", "text"), rows, frozenset({3})),) if rows else ()
     return Section("Suspect labels", tuple(said), tables)
+
+
+def _planted(errors: LabelErrorSummary) -> tuple[str, ...]:
+    """How many were flagged, and what share of them is wrong, if wrong labels are random."""
+    if errors.planted is None:
+        return ()
+    if not errors.known:
+        return (
+            "The models know too little of these labels to tell which are wrong: of labels that were flipped on "
+            f"purpose, for a trial ({errors.planted:,}), hardly more came to the top of the list than of others.",
+        )
+    if errors.precision is None or errors.recall is None:
+        return ()
+    return (
+        f"How many: {errors.planted:,} labels were flipped on purpose, for a trial. For random flips, about "
+        f"{errors.precision:.0%} of the flagged labels are wrong, and {errors.recall:.0%} of the wrong ones are "
+        "flagged. Errors that people make are harder to tell. --drop suspects leaves out the "
+        f"{errors.droppable:,} worst.",
+    )
 
 
 def shift_section(shift: Shift) -> Section:
