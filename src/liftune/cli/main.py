@@ -6,7 +6,6 @@ Not here: any work, and any import that `--help` does not need.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -23,6 +22,7 @@ from liftune.cli.printing import (
     print_record,
     print_sections,
 )
+from liftune.cli.streams import prepare_streams, silence_broken_pipe, unwritable
 from liftune.errors import EXTRAS, LiftuneError, choose, need
 from liftune.spec import RunSpec, names
 
@@ -266,6 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit code: 0, 2 for bad input, 130 where the user stopped it.
     """
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    prepare_streams()
     try:
         command = typer.main.get_command(app)
         with command.make_context("liftune", arguments) as context:
@@ -281,8 +282,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("; ".join(("liftune: stopped", *getattr(error, "__notes__", ()))), file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
-        # Whoever read the output has had enough; the interpreter's own last flush must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_broken_pipe()
+    except OSError as error:
+        refused = unwritable(error)
+        if refused is None:
+            raise
+        return _refuse(refused)
     return 0
 
 

@@ -1,0 +1,58 @@
+"""Standard output and error as a command needs them: any text can be written, and neither is missing.
+
+In: the process's own streams.  Out: the same, made safe.
+Not here: what is printed (printing.py).
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import json
+import os
+import sys
+
+from liftune.errors import ArtifactError
+
+_ESCAPED = "liftune.escaped"
+#: Of a disk or pipe behind standard output that takes no more.
+_FULL = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
+
+
+def prepare_streams() -> None:
+    r"""Let a terminal that is not UTF-8 show what it cannot as \u00e9, which is right inside JSON too.
+
+    A stream that was closed becomes one that nobody reads.
+    """
+    codecs.register_error(_ESCAPED, _escaped)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def silence_broken_pipe() -> None:
+    """Whoever read the output has had enough; the interpreter's own last flush must not complain either."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def unwritable(error: OSError) -> ArtifactError | None:
+    """The error of a standard output that takes no more, where it is that: it names no file."""
+    if error.filename is not None or error.errno not in _FULL:
+        return None
+    silence_broken_pipe()
+    return ArtifactError(
+        f"cannot write to standard output: {error.strerror}", hint="free some space, or write to another place"
+    )
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
