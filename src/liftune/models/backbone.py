@@ -102,8 +102,8 @@ def load_backbone(
     checkpoint = locate(spec.name)
     with quiet(), _as_model_error(checkpoint):
         config = _config(checkpoint, spec.trust_remote_code)
-    kept = kept_order(config, task, labels, spec.label_map) if _classifies_rows(config, spec) else None
-    if kept is not None:
+    kept = kept_order(config, task, labels, spec.label_map)  # refuses a wrong label map, whatever the head
+    if kept is not None and _classifies_rows(config, spec):
         backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
         if backbone.head == "trained":
             return backbone
