@@ -128,7 +128,8 @@ def test_predict_evaluate_compare_and_the_record_decide_alike(multi: TuneRecord,
     assert again.comparisons[0].all_rows is not None  # every test text is also in train: no row is clean
     assert (again.comparisons[0].all_rows.gain, again.comparisons[0].all_rows.p_value) == (0, 1)
     against = next(each for each in multi.comparisons if each.a == "base")
-    assert against.gain == pytest.approx(
+    assert against.all_rows is not None
+    assert against.all_rows.gain == pytest.approx(
         tuned.metrics["micro_f1"].value - rung(multi, "base").metrics["micro_f1"].value
     )
 
