@@ -13,7 +13,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.data.folds import Folds, folds_of_few
-from liftune.data.load import load_data, load_data_or_folds, load_folds
+from liftune.data.load import load_data_or_folds, load_folds
 from liftune.data.splits import Split
 from liftune.errors import SpecError
 from liftune.events import EpochEnded, EpochStarted, Listener, Note, RunPrepared
@@ -111,7 +111,17 @@ def test_rows_that_do_not_fill_folds_are_split_as_before(tmp_path: Path) -> None
     ]
     source = written(tmp_path / "rows.jsonl", rows)
     assert found(DataSpec(source=source)) is None
-    assert len(load_data(DataSpec(source=source)).test)
+    cut = load_data_or_folds(DataSpec(source=source))
+    assert not isinstance(cut, Folds)
+    assert len(cut.test)
+    assert any("no cross-validation of them" in note for note in cut.audit.notes)
+
+
+def test_folds_that_the_rows_do_not_fill_are_not_hinted_at(tmp_path: Path) -> None:
+    rows = [{"text": f"text {i}", "label": "a" if i else "b"} for i in range(30)]
+    for folds in ("auto", "none"):
+        spec = RunSpec.of(data=written(tmp_path / "rows.jsonl", rows), folds=folds, out=str(tmp_path / "run"))
+        assert "--folds" not in " ".join(check_request(spec).notes)
 
 
 def test_the_option_is_auto_none_or_a_number() -> None:

@@ -102,8 +102,10 @@ def load_data_or_folds(spec: DataSpec) -> Splits | Folds:
         return in_folds(
             rows, loaded.folds, seed=spec.seed, validation_rows=_validation_of_fold(rows, loaded.folds, spec)
         )
-    except DataError:  # as where one text is all but alone in its class
-        return load_data(spec)
+    except DataError as error:  # as where one text is all but alone in its class
+        splits = load_data(spec)
+        note = f"few rows, and no cross-validation of them: {error.message}"
+        return replace(splits, audit=splits.audit.model_copy(update={"notes": (*splits.audit.notes, note)}))
 
 
 def parts_asked(spec: DataSpec) -> tuple[str, ...]:

@@ -15,11 +15,12 @@ from typing import Any
 from liftune.data.folds import Folds
 from liftune.data.load import load_data, load_data_or_folds, load_folds, parts_asked
 from liftune.data.splits import BecomesSplits, Splits
+from liftune.errors import DataError
 from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
 from liftune.models.methods.registry import Method, find_method, parse_options
 from liftune.report.sections.coverage import coverage_sentences
-from liftune.report.sections.power import cost_of_folds, power_before
+from liftune.report.sections.power import FEW_TEST_ROWS, HINTED_FOLDS, cost_of_folds, power_before
 from liftune.run_folder import RunFolder
 from liftune.spec import AUTO_FOLDS, IN_MEMORY, DataSpec, RunSpec
 
@@ -40,19 +41,38 @@ class TuneRequest:
     metric: str
 
     @property
+    def folds_fit(self) -> bool:
+        """Whether `--folds` would be accepted: then it may be hinted at."""
+        data, counts = self.spec.data, self.splits.counts
+        if {"--test", "--test-rows"} & set(parts_asked(data)):
+            return False
+        if data.source == IN_MEMORY or counts.train + counts.validation + counts.test > _TRIED_ROWS:
+            return True
+        try:
+            return bool(load_folds(data, HINTED_FOLDS).parts)
+        except DataError:
+            return False
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the rows cannot show and what cross-validation costs, to be said before anything is computed."""
         splits, evaluation = self.splits, self.spec.evaluation
         said = coverage_sentences(splits.audit.coverage, self.metric)
         if self.folds is None:
-            hint = not {"--test", "--test-rows"} & set(parts_asked(self.spec.data))
-            return (*power_before(splits.task, splits.counts, hint=hint), *said)
+            return (
+                *power_before(splits.task, splits.counts, hint=splits.counts.test < FEW_TEST_ROWS and self.folds_fit),
+                *said,
+            )
         seeds = len(self.spec.train.seeds)
         chosen = evaluation.folds == AUTO_FOLDS
         cost = cost_of_folds(
             len(self.folds.parts), seeds, len(splits.test), with_full=evaluation.with_full, chosen=chosen
         )
         return (cost, *said)
+
+
+#: More rows fill folds in all but odd cases, and would be read twice to find out.
+_TRIED_ROWS = 2_000
 
 
 def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneRequest:
