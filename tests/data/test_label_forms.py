@@ -109,6 +109,11 @@ def test_a_few_lists_whose_labels_occur_alone_are_lists_and_others_are_named(tmp
     assert recognise(["joy", "fear"] * 20 + ["['hope']"], requested=MULTI).target("['hope']") == ("hope",)
 
 
+def test_empty_braces_are_a_row_without_labels(tmp_path):
+    splits = load_data(written(tmp_path / "x.csv", ['{"joy"}', '{"joy", "fear"}', "{}"] * 15))
+    assert targets(splits)[:3] == [("joy",), ("fear", "joy"), ()]
+
+
 def test_a_list_that_cannot_be_read_is_a_bad_row(tmp_path):
     with pytest.raises(DataError, match="not a list that can be read"):
         load_data(written(tmp_path / "x.csv", ["['a']", "['a', 'b']"] * 20 + ["['a, 'b']"]))

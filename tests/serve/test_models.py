@@ -203,7 +203,7 @@ from liftune.inference import onnx_bundle
 
 class Bundle:
     card = types.SimpleNamespace(
-        labels=("a", "b"), task=TaskKind.SINGLE_LABEL, pairs=False, base="minilm", method="lora",
+        labels=("a", "b"), task=TaskKind.SINGLE_LABEL, pairs=False, columns=None, base="minilm", method="lora",
         tokens={"max_length": 512}, thresholds=None, cutoffs=(),
     )
     @classmethod

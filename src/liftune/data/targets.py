@@ -160,7 +160,7 @@ class Reading:
             value = bare(text)
         if value is None and self.written and looks_listed(text):
             raise CellError(f"the label {_shown(text)} is not a list that can be read")
-        return text if value is None else value
+        return text if value is None else value or []  # {} is an empty set
 
     def label(self, cell: Any, names: Sequence[str] = ()) -> str:
         """One label as text: true and false for booleans, whole numbers without decimals, everything else stripped.

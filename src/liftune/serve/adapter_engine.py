@@ -73,6 +73,7 @@ class AdapterLoader:
             task=card.task,
             labels=card.labels,
             pairs=card.pairs,
+            columns=card.columns,
             base=card.base,
             method=card.method,
             max_length=card.max_length,

@@ -235,6 +235,7 @@ def _summary(model: ServedModel) -> ModelSummary:
         base=info.base,
         method=info.method,
         pairs=info.pairs,
+        columns=list(info.columns.texts) if info.columns else [],
         max_length=info.max_length,
         kind=info.kind,
         contender=info.contender,

@@ -69,6 +69,7 @@ def open_bundle(path: Path) -> tuple[Engine, ModelInfo]:
         task=card.task,
         labels=card.labels,
         pairs=card.pairs,
+        columns=card.columns,
         base=card.base,
         method=card.method,
         max_length=int(card.tokens["max_length"]),

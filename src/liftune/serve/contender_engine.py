@@ -71,6 +71,7 @@ def open_contender_engine(folder: Path, *, device: str | None, precision: str | 
         task=card.task,
         labels=card.labels,
         pairs=card.pairs,
+        columns=card.columns,
         base=card.base.base if card.base else "",
         method=card.name,
         max_length=card.base.max_length if card.base else 0,

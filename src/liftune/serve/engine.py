@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.records.base import Head
+from liftune.records.base import Head, TextColumns
 from liftune.records.calibration import Cutoff
 from liftune.tasks import TaskKind
 from liftune.types import Row
@@ -87,6 +87,8 @@ class ModelInfo:
     note: str = ""
     """What to say of that choice; empty where it is the tuned model."""
     base_head: Head | None = None
+    columns: TextColumns | None = None
+    """As in the model's card."""
     """Whether the base model's head was trained by anyone; None where the base model is not there."""
     shared: bool = False
     """Whether its rows share batches with other models of its base."""

@@ -21,14 +21,18 @@ class RequestBody(BaseModel):
 
 
 def _texts(given: Any, info: ValidationInfo) -> Any:
-    """Every element by the rule of all predictors.
+    """Every element by the rule of all predictors; an object of columns is joined where the model is known.
 
     Raises:
         DataError: one is no text.
     """
     if not isinstance(given, list):
         return given
-    return [plain_text(each, f"{info.field_name}.{i}") for i, each in enumerate(given)]
+    objects = dict if info.field_name == "texts" else ()
+    return [
+        each if isinstance(each, objects) else plain_text(each, f"{info.field_name}.{i}")
+        for i, each in enumerate(given)
+    ]
 
 
 Texts = Annotated[list[str], BeforeValidator(_texts)]
@@ -39,7 +43,9 @@ class ClassifyRequest(RequestBody):
 
     model: str | None = None
     """Its name; may be left out where only one model is served."""
-    texts: Annotated[Texts, Field(min_length=1)]
+    texts: Annotated[list[str | dict[str, Any]], BeforeValidator(_texts), Field(min_length=1)]
+    """Each a text; or, for a model that was tuned on several columns, an object of these columns, which are joined as
+    they were then."""
     pairs: Texts | None = None
     """The second text of each, for a model that was tuned on text pairs."""
     with_base: bool = False
@@ -80,6 +86,8 @@ class ModelSummary(BaseModel):
     base: str
     method: str
     pairs: bool
+    columns: list[str]
+    """The columns that its texts were read from; several are joined."""
     max_length: int
     """Tokens read of each text; 0 where all of it is read."""
     kind: str
