@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from liftune.errors import ArtifactError, SpecError
-from liftune.inference.predictor import SavedModel, find_model, load_predictor, locate_model
+from liftune.inference.locate import SavedModel, find_model, locate_model
+from liftune.inference.predictor import load_predictor
 
 
 def put(folder: Path, *names: str) -> Path:

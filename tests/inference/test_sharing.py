@@ -20,11 +20,13 @@ import pytest
 from tiny_adapters import PACKED, save_tuned
 from tiny_models import save_tiny
 
+import liftune
 from liftune.errors import ArtifactError, DataError, LiftuneError
 from liftune.export.run import export
 from liftune.hardware.plan import Plan
 from liftune.inference.onnx_bundle import Bundle
 from liftune.inference.predictor import AdapterPredictor, Predictor, load_predictor
+from liftune.models import moved_bases
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.merge import open_merged
 from liftune.serve.adapter_engine import AdapterLoader
@@ -205,3 +207,18 @@ def test_a_model_of_pairs_takes_pairs(ground: Path) -> None:
     assert [each.row for each in predictor.predict(iter([("a", "b"), ("c", "d")]))] == [("a", "b"), ("c", "d")]
     with pytest.raises(LiftuneError, match="tuned on text pairs"):
         predictor.predict("a")
+
+
+def test_a_copy_finds_the_base_that_moved_in_another_process_too(
+    ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process: one to which nobody has said where the base is."""
+    monkeypatch.setattr(moved_bases, "_PLACES", {})
+    save_tuned(save_tiny("bert", tmp_path / "base"), tmp_path / "run" / "adapter")
+    expected = load_predictor(tmp_path / "run").logits("a")
+    (tmp_path / "base").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    kept = pickle.dumps(liftune.load("run", base="moved"))
+    monkeypatch.setattr(moved_bases, "_PLACES", {})
+    monkeypatch.chdir(ground)
+    np.testing.assert_array_equal(pickle.loads(kept).logits("a"), expected)

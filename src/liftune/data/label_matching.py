@@ -6,12 +6,11 @@ Not here: whether a pretrained head fits the data of a run (models/labels.py), s
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from liftune.data.audit import fingerprint, labels_of
-from liftune.data.spellings import folded, relabelled, spelt_alike
+from liftune.data.spellings import relabelled, spelt_alike
 from liftune.data.splits import Splits
 from liftune.errors import DataError, SpecError, nearest
 from liftune.tasks import task_of
@@ -75,23 +74,12 @@ def _same_but_for_spelling(own: Sequence[str], labels: Sequence[str], label_map:
     """Label of the data -> the label of the model that it spells otherwise, where each has one partner only."""
     left = [label for label in own if label not in labels and label not in label_map]
     taken = {label for label in own if label in labels} | set(label_map.values())
-    groups = spelt_alike(dict.fromkeys((*left, *labels), 1))
     found: dict[str, str] = {}
-    for group in groups:
+    for group in spelt_alike(dict.fromkeys((*left, *labels), 1)):
         ours, theirs = [each for each in group if each in left], [each for each in group if each in labels]
         if len(ours) == len(theirs) == 1 and theirs[0] not in taken:
             found[ours[0]] = theirs[0]
-            continue
-        # More than one of either: those that differ in case alone are told apart from the rest.
-        for label in ours:
-            same = [each for each in theirs if folded(each, ("case",)) == folded(label, ("case",))]
-            if len(same) == 1 and same[0] not in taken and _alone(label, ours):
-                found[label] = same[0]
     return found
-
-
-def _alone(label: str, others: Sequence[str]) -> bool:
-    return Counter(folded(each, ("case",)) for each in others)[folded(label, ("case",))] == 1
 
 
 def _check_map(label_map: Mapping[str, str], own: Sequence[str], labels: Sequence[str], model: str) -> None:

@@ -1,26 +1,25 @@
 """Loading data, from top to bottom: read, recognise, refuse or drop bad rows, complete the parts, sample, audit.
 
 In: a DataSpec.  Out: Splits, ready for a run; or LoadedData, which also says how they were made, for `inspect`.
-Not here: each step (readers/, split_roles.py, columns.py, targets.py, examples.py, sampling.py, audit.py).
+Not here: each step (readers/, split_roles.py, columns.py, targets.py, examples.py, complete.py, sampling.py, audit.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from liftune.data.audit import audit, fingerprint, labels_of
-from liftune.data.clusters import Blocks, connected
 from liftune.data.column_search import columns_of
 from liftune.data.columns import Columns, known_columns, same_columns
+from liftune.data.complete import VALIDATION_SHARE, Parts, complete, in_one_part, validation_rows
 from liftune.data.examples import Examples, read_examples, read_labels, refusal
 from liftune.data.readers.table import Table
-from liftune.data.sampling import sample, split_off
+from liftune.data.sampling import sample
 from liftune.data.spellings import merge_spellings
-from liftune.data.split_names import given_role
 from liftune.data.split_roles import read_roles
-from liftune.data.splits import BecomesSplits, Split, Splits
+from liftune.data.splits import BecomesSplits, Splits
 from liftune.data.targets import Reading
 from liftune.data.withheld import with_labels
 from liftune.errors import DataError, SpecError
@@ -31,13 +30,6 @@ from liftune.tasks import TaskKind, task_of
 
 if TYPE_CHECKING:
     from liftune.data.folds import Folds
-
-#: Share of the rows that is split off for each missing part, and the most rows of a validation part that is split off:
-#: it is scored after every epoch, and more rows would not choose the epoch better.
-VALIDATION_SHARE = 0.1
-MOST_SPLIT_OFF_VALIDATION = 2_000
-#: With --train-rows N, a validation part that is split off is at most a fourth of N, but not fewer than this.
-LEAST_CAPPED_VALIDATION = 200
 
 
 @dataclass(frozen=True)
@@ -55,18 +47,6 @@ class LoadedData:
     """Role -> all of its rows, before anything was split off or sampled."""
     folds: int | None = None
     """How many `--folds auto` takes; None where it takes none."""
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """Train, validation and test, none missing."""
-
-    train: Split
-    validation: Split
-    test: Split
-    validation_from_train: bool
-    notes: tuple[str, ...] = field(default=())
-    test_was_validation: bool = False
 
 
 def load_data(spec: DataSpec) -> Splits:
@@ -146,13 +126,13 @@ def load_folds(spec: DataSpec, count: int, rows: BecomesSplits | None = None) ->
 def _validation_of_fold(rows: Splits, count: int, spec: DataSpec) -> int:
     """Rows of the validation part that is split off from what a fold leaves."""
     total = len(rows.train)
-    return _validation_rows(round(VALIDATION_SHARE * (total - total // count)), spec)
+    return validation_rows(round(VALIDATION_SHARE * (total - total // count)), spec)
 
 
 def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
     """Every row in train. They were sampled, where that was wanted, when they were made."""
     parts = {"train": rows.train, "validation": rows.validation, "test": rows.test}
-    joined = _in_one({role: split for role, split in parts.items() if role == "train" or len(split)})
+    joined = in_one_part({role: split for role, split in parts.items() if role == "train" or len(split)})
     spec, skipped = spec.model_copy(update={"train_rows": None}), rows.audit.skipped_rows
     splits = _sampled(joined, rows.task, spec, columns=rows.columns, skipped=skipped, notes=())
     return replace(splits, pairs=rows.pairs)
@@ -178,7 +158,7 @@ def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool | None = False) ->
     by_role = {role: each.split for role, each in examples.items()}
     folds = None if parts_asked(spec) else folds_of_few(by_role)
     in_one = folds is not None if in_one is None else in_one
-    parts = _in_one(by_role) if in_one else _complete(by_role, reading.task, spec, tables["train"].where)
+    parts = in_one_part(by_role) if in_one else complete(by_role, reading.task, spec, tables["train"].where)
     splits = _sampled(parts, reading.task, spec, columns=columns.of_texts, skipped=len(bad_rows), notes=notes)
     where = {role: table.where for role, table in tables.items()}
     if parts.test_was_validation:
@@ -212,56 +192,8 @@ def _said(tables: Mapping[str, Table]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for table in tables.values() for note in table.notes))
 
 
-def _complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where: str) -> _Parts:
-    """Add the parts that the data lack, from train alone."""
-    train, validation, test = splits["train"], splits.get("validation"), splits.get("test")
-    notes: tuple[str, ...] = ()
-    given = spec.validation is not None or any(
-        name and given_role(role, spec.source) == "validation" for role, name in spec.split.items()
-    )
-    test_was_validation = test is None and validation is not None and not given
-    if test_was_validation:
-        test, validation = validation, None
-        notes += ("no test part: validation is used as test, and a new validation part was split off from train",)
-    # Sizes are shares of all rows, so that one file gives 80%, 10% and 10%.
-    share = round(VALIDATION_SHARE * len(train))
-    cut = test is None or validation is None
-    blocks = connected(train.rows, train.groups, near=spec.near_duplicates) if cut else Blocks([])
-    linked = blocks.notes()
-    if test is None:
-        kept, taken = split_off(train, max(1, share), task, spec.seed, name="test", where=where, blocks=blocks)
-        train, test, blocks = train.take(kept), train.take(taken), blocks.among(kept)
-        notes += (f"no test part: {len(test)} rows were split off from train, equal texts kept together",)
-    validation_from_train = validation is None
-    if validation is None:
-        size = _validation_rows(share, spec)
-        kept, taken = split_off(train, size, task, spec.seed, name="validation", where=where, blocks=blocks)
-        train, validation = train.take(kept), train.take(taken)
-        notes += (f"no validation part: {len(validation)} rows were split off from train",)
-    notes += linked
-    return _Parts(train, validation, test, validation_from_train, notes, test_was_validation)
-
-
-def _in_one(splits: Mapping[str, Split]) -> _Parts:
-    """Every part's rows as train."""
-    rows = splits["train"]
-    for role in ("validation", "test"):
-        if role in splits:
-            rows = rows.joined(splits[role])
-    nothing = rows.take([])
-    notes = (f"rows of {', '.join(splits)} together: each is tested out of fold",) if len(splits) > 1 else ()
-    return _Parts(rows, nothing, nothing, validation_from_train=False, notes=notes)
-
-
-def _validation_rows(share: int, spec: DataSpec) -> int:
-    most = MOST_SPLIT_OFF_VALIDATION
-    if spec.train_rows is not None:
-        most = min(most, max(LEAST_CAPPED_VALIDATION, spec.train_rows // 4))
-    return max(1, min(share, most))
-
-
 def _sampled(
-    parts: _Parts, task: TaskKind, spec: DataSpec, *, columns: TextColumns | None, skipped: int, notes: tuple[str, ...]
+    parts: Parts, task: TaskKind, spec: DataSpec, *, columns: TextColumns | None, skipped: int, notes: tuple[str, ...]
 ) -> Splits:
     """The rows that the run uses, audited."""
     train, test = parts.train, parts.test

@@ -12,7 +12,7 @@ from functools import partial
 from liftune.errors import SpecError
 from liftune.hardware.plan import Plan
 from liftune.inference.contenders import open_contender, read_contender_card
-from liftune.inference.predictor import SavedModel
+from liftune.inference.locate import SavedModel
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.classifier import Classifier
 from liftune.models.merge import check_mergeable, open_merged

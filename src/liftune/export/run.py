@@ -18,7 +18,7 @@ from liftune.export.formats import EXPORT_FORMATS, ExportJob
 from liftune.export.originals import card_of, open_original
 from liftune.export.parity import Parity, Reference
 from liftune.files import atomic_folder, check_writable
-from liftune.inference.predictor import locate_model
+from liftune.inference.locate import locate_model
 from liftune.models.classifier import Classifier
 from liftune.progress import Progress
 from liftune.records.training import AdapterCard

@@ -1,32 +1,32 @@
 """From a path to something that predicts: `load_predictor`.
 
 In: a path to a run, its adapter folder, a merged folder or a bundle; rows.  Out: a Predictor; Predictions.
-Not here: the model (models/), the other Predictor, which needs no torch (onnx_bundle.py), files of rows (files.py).
+Not here: what a path leads to (locate.py), the model (models/), the other Predictor, which needs no torch
+(onnx_bundle.py), files of rows (files.py).
 Torch is imported where an adapter is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from liftune.errors import EXTRAS, ArtifactError, SpecError, choose, need
+from liftune.errors import EXTRAS, choose, need
 from liftune.evaluation.selective import cutoff_for
 from liftune.hardware.plan import PRECISIONS
-from liftune.inference.chosen import choose_contender
 from liftune.inference.contenders import SavedContender, open_contender, read_contender_card, refuse_torch_options
-from liftune.inference.onnx_bundle import Bundle, is_bundle, refuse_options
+from liftune.inference.locate import locate_model
+from liftune.inference.onnx_bundle import Bundle, refuse_options
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Origin, Reloadable
 from liftune.inference.rows import rows_of
-from liftune.models.checkpoint import ALIASES
+from liftune.models.moved_bases import places
 from liftune.records.base import Head, TextColumns
 from liftune.records.contender import ContenderCard
 from liftune.records.training import AdapterCard
-from liftune.run_folder import CONTENDER_CARD, adapter_folder
 from liftune.tasks import TaskKind, ThresholdValues
 from liftune.types import Row
 
@@ -95,73 +95,6 @@ class Predictor(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class SavedModel:
-    """A tuned model on disk."""
-
-    kind: Literal["adapter", "contender", "bundle"]
-    """`adapter` is also a fully tuned or merged model: whatever liftune.json describes."""
-    folder: Path
-    """The folder of liftune.json, contender.json or bundle.json."""
-    contender: str = "tuned"
-    """Which one of its run."""
-    note: str = ""
-    """What to say of the choice, each time; empty where it is the tuned model."""
-
-    @property
-    def files(self) -> list[list[str | int]]:
-        """Name, size and time of each file: what tells this model from a later one in its place."""
-        stats = ((each.name, each.stat()) for each in sorted(self.folder.iterdir()) if each.is_file())
-        return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
-
-
-def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
-    """What a path leads to: a run, its adapter folder or that of another contender, a folder that `liftune export`
-    wrote; None where it is none.
-
-    Args:
-        use: which contender of a run; see `choose_contender`.
-
-    Raises:
-        SpecError: the run has no such contender, or the path is that of one model.
-        ArtifactError: the run's record is damaged.
-    """
-    path = Path(path)
-    folder = adapter_folder(path)
-    if folder is not None and folder != path:
-        chosen = choose_contender(path, use)
-        kind: Literal["adapter", "contender"] = "contender" if (chosen.folder / CONTENDER_CARD).is_file() else "adapter"
-        return SavedModel(kind, chosen.folder, chosen.name, chosen.note)
-    found = None
-    if is_bundle(path):
-        found = SavedModel("bundle", path)
-    elif (path / CONTENDER_CARD).is_file():
-        found = SavedModel("contender", path, read_contender_card(path).name)
-    elif folder is not None:
-        found = SavedModel("adapter", folder, "full" if path.parent.name == "contenders" else "tuned")
-    if found is not None and use not in (None, found.contender):
-        raise SpecError(
-            f"{path} is one model by itself, not a run with several", where="--use", hint="give the run's own folder"
-        )
-    return found
-
-
-def locate_model(path: str | Path, *, use: str | None = None, where: str = "RUN") -> SavedModel:
-    """The same, or why the path leads to no tuned model.
-
-    Args:
-        where: the name of the argument, for the message.
-
-    Raises:
-        ArtifactError: there is none.
-        SpecError: as `find_model`.
-    """
-    model = find_model(path, use)
-    if model is None:
-        raise _no_model(str(path), where)
-    return model
-
-
 def load_predictor(
     path: str | Path,
     *,
@@ -202,7 +135,7 @@ def load_predictor(
                 model.folder, device=device, with_base=with_base, precision=precision, min_precision=min_precision
             )
         predictor.contender, predictor.note = model.contender, model.note
-    predictor.origin = Origin(str(Path(path).resolve()), {"use": use, **options}, model.files)
+    predictor.origin = Origin(str(Path(path).resolve()), {"use": use, **options}, model.files, places())
     return predictor
 
 
@@ -389,19 +322,3 @@ def _load(folder: Path, method: str, plan: Plan) -> Classifier:
     if plan.device == "cpu" and method in METHODS and METHODS[method].mergeable:
         return open_merged(folder, plan=plan)
     return open_adapter(folder, plan=plan)
-
-
-def _no_model(path: str, where: str) -> ArtifactError:
-    """Why a path leads to no tuned model, as far as can be seen."""
-    folder, hint = Path(path), "give a folder that `liftune tune` or `liftune export` wrote"
-    if (folder / "config.json").is_file() or path in ALIASES:
-        message = f"{path} is a pretrained model, not a run"
-        hint = f"tune it: liftune tune DATA --model {path}; or score it: liftune evaluate DATA --model {path}"
-    elif (folder / "adapter_config.json").is_file():
-        # Its labels, task and token limit are nowhere on disk, so that every prediction would rest on a guess.
-        message = f"{path} is an adapter without liftune.json: liftune did not write it"
-    elif (folder / "spec.json").is_file():
-        message, hint = f"{path} is an unfinished run: it has no adapter", "run `liftune tune` again"
-    else:
-        message = f"{path} holds no run" if folder.exists() else f"there is no run folder {path}"
-    return ArtifactError(message, where=where, hint=hint)

@@ -25,6 +25,8 @@ class Origin:
     """As of `load_predictor`."""
     files: list[list[str | int]]
     """As of `SavedModel.files`."""
+    bases: tuple[str, ...] = ()
+    """Where base models are that have moved: see `models/moved_bases.py`."""
 
 
 class Reloadable:
@@ -56,8 +58,11 @@ def reload(origin: Origin) -> Any:
     Raises:
         ArtifactError: its folder has changed or gone since; what `load_predictor` raises.
     """
-    from liftune.inference.predictor import load_predictor, locate_model
+    from liftune.inference.locate import locate_model
+    from liftune.inference.predictor import load_predictor
+    from liftune.models.moved_bases import look_in
 
+    look_in(*origin.bases)
     if locate_model(origin.path, use=origin.options["use"]).files != origin.files:
         raise ArtifactError(
             "the model has changed on the disk since it was loaded, so that its copy would be another model",

@@ -24,7 +24,7 @@ def look_in(*bases: str | None) -> None:
     for base in bases:
         if base is not None:
             checkpoint = locate(base, option="--base")
-            _PLACES[sha256_of_files(*weight_files(checkpoint))] = base
+            _PLACES[sha256_of_files(*weight_files(checkpoint))] = checkpoint.name
 
 
 def place_of(sha256: str) -> str | None:

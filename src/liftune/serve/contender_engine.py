@@ -9,52 +9,12 @@ models of that base, so that it is slower beside them than they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from liftune.errors import ArtifactError
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.predictor import load_predictor
-from liftune.serve.engine import BatchExecutor, Engine, ModelInfo, Work, about_tokens
-from liftune.types import Row, Scorer
-
-
-class ScorerExecutor:
-    """Computes the rows of one model."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
-
-    def logits(self, work: Sequence[Work]) -> list[NDArray[np.float32]]:
-        """(C,) float32 of each row."""
-        return list(np.asarray(self._scorer.logits([each.encoded for each in work]), dtype=np.float32))
-
-
-class ContenderEngine:
-    """One contender."""
-
-    def __init__(self, name: str, scorer: Scorer) -> None:
-        self.executor: BatchExecutor = ScorerExecutor(scorer)
-        self._name = name
-
-    def prepare(self, rows: Sequence[Row]) -> list[Work]:
-        """Rows as they are."""
-        return [Work(about_tokens(row), None, row) for row in rows]
-
-    def base(self) -> Engine:
-        """It is served without another model beside it.
-
-        Raises:
-            ArtifactError: always.
-        """
-        raise ArtifactError(
-            f"{self._name} is served without the base model",
-            where="with_base",
-            hint="leave out with_base, or serve the tuned model: liftune serve RUN --use tuned",
-        )
+from liftune.serve.engine import Engine, ModelInfo
+from liftune.serve.scorer_engine import ScorerEngine
 
 
 def open_contender_engine(folder: Path, *, device: str | None, precision: str | None) -> tuple[Engine, ModelInfo]:
@@ -82,4 +42,9 @@ def open_contender_engine(folder: Path, *, device: str | None, precision: str | 
     )
     words = card.base is None
     scorer = load_predictor(folder, device=None if words else device, precision=None if words else precision)
-    return ContenderEngine(card.name, scorer), info
+    engine = ScorerEngine(
+        scorer,
+        no_base=f"{card.name} is served without the base model",
+        serve_instead="the tuned model: liftune serve RUN --use tuned",
+    )
+    return engine, info

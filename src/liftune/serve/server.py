@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.hardware.plan import PRECISIONS
-from liftune.inference.predictor import check_precision, locate_model
+from liftune.inference.locate import locate_model
+from liftune.inference.predictor import check_precision
 
 if TYPE_CHECKING:
     from liftune.serve.engine import Engine, ModelInfo

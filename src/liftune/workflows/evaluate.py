@@ -21,7 +21,7 @@ from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
 from liftune.inference.contenders import open_contender
-from liftune.inference.predictor import SavedModel, find_model
+from liftune.inference.locate import SavedModel, find_model
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from liftune.data.readers.options import FileOptions
 from liftune.errors import SpecError
 from liftune.inference.files import PIPE, iter_predictions, predict_file
+from liftune.inference.locate import locate_model
 from liftune.inference.prediction import Prediction
-from liftune.inference.predictor import AdapterPredictor, Predictor, load_predictor, locate_model
+from liftune.inference.predictor import AdapterPredictor, Predictor, load_predictor
 from liftune.inference.writers import check_out, write
 from liftune.progress import Progress
 

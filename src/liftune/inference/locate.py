@@ -1,0 +1,101 @@
+"""What a path leads to: a run, the folder of one of its models, a merged model, a bundle; or why it is none of these.
+
+In: a path, and which contender of a run is wanted.  Out: a SavedModel.
+Not here: which contender a run's commands use (chosen.py), loading (predictor.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from liftune.errors import ArtifactError, SpecError
+from liftune.inference.chosen import choose_contender
+from liftune.inference.contenders import read_contender_card
+from liftune.inference.onnx_bundle import is_bundle
+from liftune.models.checkpoint import ALIASES
+from liftune.run_folder import CONTENDER_CARD, adapter_folder
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A tuned model on disk."""
+
+    kind: Literal["adapter", "contender", "bundle"]
+    """`adapter` is also a fully tuned or merged model: whatever liftune.json describes."""
+    folder: Path
+    """The folder of liftune.json, contender.json or bundle.json."""
+    contender: str = "tuned"
+    """Which one of its run."""
+    note: str = ""
+    """What to say of the choice, each time; empty where it is the tuned model."""
+
+    @property
+    def files(self) -> list[list[str | int]]:
+        """Name, size and time of each file: what tells this model from a later one in its place."""
+        stats = ((each.name, each.stat()) for each in sorted(self.folder.iterdir()) if each.is_file())
+        return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+
+
+def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
+    """What a path leads to: a run, its adapter folder or that of another contender, a folder that `liftune export`
+    wrote; None where it is none.
+
+    Args:
+        use: which contender of a run; see `choose_contender`.
+
+    Raises:
+        SpecError: the run has no such contender, or the path is that of one model.
+        ArtifactError: the run's record is damaged.
+    """
+    path = Path(path)
+    folder = adapter_folder(path)
+    if folder is not None and folder != path:
+        chosen = choose_contender(path, use)
+        kind: Literal["adapter", "contender"] = "contender" if (chosen.folder / CONTENDER_CARD).is_file() else "adapter"
+        return SavedModel(kind, chosen.folder, chosen.name, chosen.note)
+    found = None
+    if is_bundle(path):
+        found = SavedModel("bundle", path)
+    elif (path / CONTENDER_CARD).is_file():
+        found = SavedModel("contender", path, read_contender_card(path).name)
+    elif folder is not None:
+        found = SavedModel("adapter", folder, "full" if path.parent.name == "contenders" else "tuned")
+    if found is not None and use not in (None, found.contender):
+        raise SpecError(
+            f"{path} is one model by itself, not a run with several", where="--use", hint="give the run's own folder"
+        )
+    return found
+
+
+def locate_model(path: str | Path, *, use: str | None = None, where: str = "RUN") -> SavedModel:
+    """The same, or why the path leads to no tuned model.
+
+    Args:
+        where: the name of the argument, for the message.
+
+    Raises:
+        ArtifactError: there is none.
+        SpecError: as `find_model`.
+    """
+    model = find_model(path, use)
+    if model is None:
+        raise _no_model(str(path), where)
+    return model
+
+
+def _no_model(path: str, where: str) -> ArtifactError:
+    """Why a path leads to no tuned model, as far as can be seen."""
+    folder, hint = Path(path), "give a folder that `liftune tune` or `liftune export` wrote"
+    if (folder / "config.json").is_file() or path in ALIASES:
+        message = f"{path} is a pretrained model, not a run"
+        hint = f"tune it: liftune tune DATA --model {path}; or score it: liftune evaluate DATA --model {path}"
+    elif (folder / "adapter_config.json").is_file():
+        # Its labels, task and token limit are nowhere on disk, so that every prediction would rest on a guess.
+        message = f"{path} is an adapter without liftune.json: liftune did not write it"
+    elif (folder / "spec.json").is_file():
+        message, hint = f"{path} is an unfinished run: it has no adapter", "run `liftune tune` again"
+    else:
+        message = f"{path} holds no run" if folder.exists() else f"there is no run folder {path}"
+    return ArtifactError(message, where=where, hint=hint)
