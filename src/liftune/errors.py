@@ -6,7 +6,7 @@ Every entry point shows the same three fields: Python as an exception, the comma
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,16 @@ def choose(
             hint=f"choose one of: {', '.join(names)}" if hint is None else hint,
         )
     return name
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Names in a message: the first of them, and how many more.
+
+    >>> first_of(["a", "b", "c"], 2), first_of(["a"], 2)
+    ('a, b and 1 more', 'a')
+    """
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

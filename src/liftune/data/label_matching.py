@@ -12,7 +12,7 @@ from dataclasses import replace
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.spellings import relabelled, spelt_alike
 from liftune.data.splits import Splits
-from liftune.errors import DataError, SpecError, nearest
+from liftune.errors import DataError, SpecError, first_of, nearest
 from liftune.tasks import task_of
 
 #: Labels that a message names; more are counted.
@@ -100,5 +100,4 @@ def _suggested(own: Sequence[str], labels: Sequence[str]) -> str:
 
 
 def _listed(labels: Sequence[str]) -> str:
-    more = len(labels) - _MOST_NAMED
-    return ", ".join(repr(each) for each in labels[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return first_of([repr(each) for each in labels], _MOST_NAMED)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import IO, Any, cast
 
-from liftune.errors import DataError
+from liftune.errors import DataError, first_of
 
 #: What decompressing damaged bytes raises, besides an OSError without a number.
 DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
@@ -51,7 +51,7 @@ def _only_member(file: Any) -> Any:
     names = members(archive)
     if len(names) != 1:
         raise DataError(
-            f"a zip archive of {len(names)} files: {_listed(names)}" if names else "a zip archive without a file",
+            f"a zip archive of {len(names)} files: {first_of(names, 5)}" if names else "a zip archive without a file",
             where=str(file) if isinstance(file, Path) else None,
             hint="unzip it into a folder (unzip FILE -d FOLDER) and name the folder or one of its files",
         )
@@ -163,7 +163,3 @@ def zipped_name(data: Path | bytes) -> str | None:
     except (zipfile.BadZipFile, OSError):
         return None
     return PurePath(names[0]).name if len(names) == 1 else None
-
-
-def _listed(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

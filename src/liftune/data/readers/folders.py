@@ -25,7 +25,7 @@ from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.part_names import role_of
 from liftune.data.readers.saved_sets import read_saved
 from liftune.data.readers.table import NotedParts, Parts, Table, joined
-from liftune.errors import DataError
+from liftune.errors import DataError, first_of
 
 #: `-00000-of-00002`, and what the hub adds to it; Spark's and pandas' names of parts.
 _SHARD = re.compile(r"[-_.](\d{5})-of-(\d{5})(-[0-9a-f]{16})?$")
@@ -152,7 +152,7 @@ def _one_part(folder: Path, options: FileOptions, depth: int) -> tuple[Callable[
             )
         read = partial(_read_all, listing.data, folder.name, str(folder), options)
         return read, [
-            f"{folder}: {len(names)} files are taken together: {_few(names)}",
+            f"{folder}: {len(names)} files are taken together: {first_of(names, _NAMED)}",
             *_passed_over(listing.others, folder),
         ]
     if found:
@@ -196,7 +196,7 @@ def _of_files(paths: Sequence[Path | Traversable], where: str, options: FileOpti
             parts |= {path.name: partial(_read_all, [path], path.name, where, options) for path in group}
             continue
         parts[name] = partial(_read_all, group, name, where, options)
-        files[name] = _few([path.name for path in group])
+        files[name] = first_of([path.name for path in group], _NAMED)
         notes += _missing_shards(name, [path.name for path in group], where)
     return NotedParts(parts, files=files, notes=notes)
 
@@ -230,12 +230,7 @@ def _with(parts: NotedParts, notes: Sequence[str]) -> NotedParts:
 
 
 def _passed_over(names: Sequence[str], folder: Path) -> list[str]:
-    return [f"{folder}: not read: {_few(names)}"] if names else []
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return [f"{folder}: not read: {first_of(names, _NAMED)}"] if names else []
 
 
 def _nothing(folder: Path) -> DataError:
@@ -250,7 +245,7 @@ def _nothing(folder: Path) -> DataError:
     path = others[0]
     with path.open("rb") as file:
         first = not_read(path.name, str(path), file.read(4_096), OPENERS)
-    each = _few([f"{other.relative_to(folder)} ({kind_of(other.name)})" for other in others])
+    each = first_of([f"{other.relative_to(folder)} ({kind_of(other.name)})" for other in others], _NAMED)
     return DataError(
         f"no data files in the folder that liftune reads; there are: {each}", where=str(path), hint=first.hint
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from liftune.errors import first_of
 from liftune.formatting import clipped, interval, unbracketed
 from liftune.records.base import Interval
 from liftune.records.details import Details, Flip
@@ -90,7 +91,10 @@ def classes(record: TuneRecord, details: Details) -> Section | None:
     never = [each.label for each in after if each.precision.value is None]
     notes: tuple[str, ...] = unbracketed(each.f1 for each in (*after, *before))
     if never:
-        notes = (f"Precision is undefined for labels that the tuned model never predicts: {_listed(never)}.", *notes)
+        notes = (
+            f"Precision is undefined for labels that the tuned model never predicts: {first_of(never, 8)}.",
+            *notes,
+        )
     charts: tuple[Chart, ...] = ()
     if len(after) <= MOST_IN_CHART:
         f1 = {details.against: tuple(each.f1 for each in before), "tuned": tuple(each.f1 for each in after)}
@@ -110,10 +114,6 @@ def classes(record: TuneRecord, details: Details) -> Section | None:
         (ReportTable(headings, rows, frozenset(range(1, 6)), long=len(rows) > MOST_IN_CHART),),
         charts,
     )
-
-
-def _listed(names: list[str], most: int = 8) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _named(names: list[str], values: tuple[Interval, ...]) -> str:
