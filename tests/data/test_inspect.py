@@ -140,9 +140,10 @@ def test_inspecting_with_minilm_imports_no_torch():
 
 
 MEASURED = {
-    # name: task, pairs, labels, rows of train and validation together, of test, leaked ones as SOURCE.md says
+    # name: task, pairs, labels, rows of train and validation together, of test, leaked ones: those of SOURCE.md, and
+    # where white space makes the only difference (7 of banking77, 3 of tweet_eval_hate, counted by hand)
     "ag_news_5k": ("single_label", False, 4, 4999, 7600, 0),
-    "banking77": ("single_label", False, 77, 10003, 3080, 0),
+    "banking77": ("single_label", False, 77, 10003, 3080, 7),
     "emotion": ("single_label", False, 6, 18000, 2000, 11),
     "germeval2018_coarse": ("single_label", False, 2, 5009, 3532, 0),
     "goemotions_ekman": ("multi_label", False, 7, 48836, 5427, 37),
@@ -152,7 +153,7 @@ MEASURED = {
     "sst2_sentences": ("single_label", False, 2, 7792, 1821, 2),
     "stsb": ("regression", True, 0, 7249, 1379, 7),
     "trec6": ("single_label", False, 6, 5452, 500, 10),
-    "tweet_eval_hate": ("single_label", False, 2, 9992, 2970, 233),
+    "tweet_eval_hate": ("single_label", False, 2, 9992, 2970, 236),
 }
 
 
