@@ -12,7 +12,8 @@ from liftune.data.label_lists import listed
 from liftune.data.load import load
 from liftune.data.recognise import Wanted, recognise
 from liftune.errors import DataError
-from liftune.spec import DataSpec, RunSpec, fields
+from liftune.option_values import fields
+from liftune.spec import DataSpec, RunSpec
 from liftune.tasks import TaskKind
 
 SINGLE, MULTI, REGRESSION = TaskKind

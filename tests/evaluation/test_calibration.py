@@ -11,7 +11,8 @@ from liftune.evaluation.calibration import Calibrator, LogitScaling, Rows, calib
 from liftune.evaluation.compare import LEAST_FITTED
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import Binned, calibration_scores, rms_calibration_error
-from liftune.metrics.registry import METRICS, Metric, check_metric
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import METRICS, check_metric
 from liftune.tasks import TaskKind, task_of
 
 SINGLE, MULTI = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL

@@ -14,7 +14,8 @@ from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ranking import Entrant, letters_of, rank, with_seeds
 from liftune.evaluation.statistics.intervals import clopper_pearson
 from liftune.evaluation.statistics.multiple_tests import holm
-from liftune.metrics.registry import METRICS, Metric
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import METRICS
 from liftune.metrics.row_statistics import Sums, mean
 from liftune.records.base import Interval
 from liftune.tasks import TaskKind

@@ -15,7 +15,8 @@ from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.selective import cutoff_for, cutoffs
 from liftune.evaluation.thresholds import Thresholds, choose_thresholds, label_cuts, shared_cuts
-from liftune.metrics.registry import METRICS, Metric, check_metric
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import METRICS, check_metric
 from liftune.tasks import TaskKind, task_of
 from liftune.tasks.base import from_thresholds
 

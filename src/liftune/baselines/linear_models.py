@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.metrics.registry import Metric
+from liftune.metrics.metric import Metric
 from liftune.tasks import TaskKind, task_of
 from liftune.types import FloatArray
 

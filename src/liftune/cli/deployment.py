@@ -13,7 +13,7 @@ import typer
 from liftune.cli.options import Base, Device, Json, Quiet, Run, Use
 from liftune.cli.printing import print_parity, print_predictions
 from liftune.errors import EXTRAS, need
-from liftune.spec import names
+from liftune.option_values import names
 
 
 def predict(

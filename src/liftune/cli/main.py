@@ -24,7 +24,8 @@ from liftune.cli.printing import (
 )
 from liftune.cli.streams import prepare_streams, silence_broken_pipe, unwritable
 from liftune.errors import EXTRAS, LiftuneError, choose, need
-from liftune.spec import RunSpec, names
+from liftune.option_values import names
+from liftune.spec import RunSpec
 
 app = typer.Typer(
     name="liftune",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from liftune.data.readers.table import Table
 from liftune.errors import DataError, choose
-from liftune.spec import fields, joined_fields
+from liftune.option_values import fields, joined_fields
 
 #: Names that public data sets give the columns of a pair, the most specific first.
 PAIRS = (

@@ -16,7 +16,8 @@ from liftune.data.column_profiles import Profile, profile
 from liftune.data.columns import Columns
 from liftune.data.readers.table import Table
 from liftune.errors import DataError
-from liftune.spec import DataSpec, RunSpec, command_line, joined_fields
+from liftune.option_values import joined_fields
+from liftune.spec import DataSpec, RunSpec, command_line
 
 #: Columns with these names are headings where a longer text stands beside them, whose name has one of these words.
 _HEADINGS = ("title", "headline")

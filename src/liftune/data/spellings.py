@@ -1,7 +1,7 @@
 """One label in several spellings: pos and POS, an accent as one character or two, a character that nobody sees.
 
 In: the targets of every part.  Out: the same with the spellings that the user merges, and what to say of the others.
-Not here: cells as labels (targets.py), the names of the merges (spec.MERGES).
+Not here: cells as labels (targets.py), the names of the merges (option_values.MERGES).
 
 Nothing is merged unasked: to the eye two labels may be one, to their author they may be two.
 """
@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from liftune.data.splits import Split
-from liftune.spec import MERGES
+from liftune.option_values import MERGES
 
 #: Words for yes and no as labels. Single letters are left out: T, F and N may be true, false and neither.
 _SAYING = dict.fromkeys(("true", "yes", "1", "1.0"), "true") | dict.fromkeys(("false", "no", "0", "0.0"), "false")
@@ -89,7 +89,7 @@ def merge_spellings(splits: Mapping[str, Split], merges: Sequence[str]) -> tuple
 
     Args:
         splits: part -> its rows, train first.
-        merges: names from spec.MERGES; none changes nothing.
+        merges: names from option_values.MERGES; none changes nothing.
     """
     counts: Counter[str] = Counter()
     first: Counter[str] = Counter()

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from liftune.evaluation.evaluate import Evaluation, score_interval
 from liftune.evaluation.statistics.ratio import share_interval
-from liftune.metrics.registry import METRICS, Metric
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import METRICS
 from liftune.metrics.row_statistics import Ints
 from liftune.records.base import Interval
 from liftune.records.details import Confusion, ConfusionTable, CoveragePoint, LabelScores, LengthBin

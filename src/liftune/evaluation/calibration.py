@@ -18,7 +18,7 @@ from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.reliability import calibration_scores
 from liftune.evaluation.statistics.clustered import cluster_means
 from liftune.evaluation.statistics.intervals import ALPHA
-from liftune.metrics.registry import Metric
+from liftune.metrics.metric import Metric
 from liftune.metrics.row_statistics import Floats, Ints
 from liftune.records.calibration import Calibration
 from liftune.tasks import Task, TaskKind, task_of

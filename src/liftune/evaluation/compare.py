@@ -19,7 +19,8 @@ from liftune.evaluation.statistics.power import (
     mcnemar_rows_needed,
     rows_needed,
 )
-from liftune.metrics.registry import Metric, check_metric
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import check_metric
 from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Comparison, Interval, Unit, Verdict
 

@@ -23,7 +23,8 @@ from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.bootstrap import resampled_values
 from liftune.evaluation.statistics.clustered import agreement, by_group, cluster_means, effective_rows
 from liftune.evaluation.statistics.intervals import CONFIDENCE
-from liftune.metrics.registry import Metric, check_metric
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import check_metric
 from liftune.metrics.row_statistics import Floats, Ints
 from liftune.records.base import Comparison, Unit
 

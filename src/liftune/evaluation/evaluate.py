@@ -21,7 +21,8 @@ from liftune.errors import DataError
 from liftune.evaluation.statistics.clustered import bootstrap
 from liftune.evaluation.statistics.intervals import clopper_pearson
 from liftune.evaluation.statistics.label_mean import mean_f1_interval
-from liftune.metrics.registry import Metric, metrics_of
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import metrics_of
 from liftune.metrics.row_statistics import Floats, Ints, Statistics, Sums
 from liftune.records.base import Interval, Unit
 from liftune.tasks import TaskKind, ThresholdValues, task_of

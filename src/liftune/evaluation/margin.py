@@ -21,7 +21,7 @@ from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.clustered import bootstrap
 from liftune.evaluation.statistics.intervals import ALPHA, discordant
 from liftune.evaluation.statistics.non_inferiority import above_p, not_worse_p, rows_to_show, rows_without_a_loss
-from liftune.metrics.registry import Metric
+from liftune.metrics.metric import Metric
 from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Comparison, MarginVerdict, Unit
 

@@ -30,7 +30,8 @@ from liftune.evaluation.statistics.clustered import bootstrap, cluster_means
 from liftune.evaluation.statistics.intervals import ALPHA, CONFIDENCE
 from liftune.evaluation.statistics.multiple_tests import holm
 from liftune.evaluation.statistics.shrinkage import shrunk_variances
-from liftune.metrics.registry import Metric, check_metric
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import check_metric
 from liftune.metrics.row_statistics import Floats
 from liftune.records.base import Interval
 from liftune.types import FloatArray

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from liftune.metrics.registry import Metric
+from liftune.metrics.metric import Metric
 from liftune.records.base import Comparison
 from liftune.records.run import Contender, Recommendation
 

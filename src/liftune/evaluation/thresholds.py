@@ -17,7 +17,7 @@ from liftune.evaluation.compare import decided, too_few_to_fit
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.bootstrap import randomisation_test
 from liftune.evaluation.statistics.clustered import sums_by_group
-from liftune.metrics.registry import Metric
+from liftune.metrics.metric import Metric
 from liftune.metrics.row_statistics import Floats, Ints, Sums
 from liftune.records.calibration import Decisions
 from liftune.tasks import task_of

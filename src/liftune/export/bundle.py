@@ -15,9 +15,9 @@ from liftune.export.parity import Parity
 from liftune.files import sha256_of_files
 from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, card_tokens
 from liftune.models.adapter_io import CARD as ADAPTER_CARD
-from liftune.models.backbone import quiet
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
+from liftune.models.pretrained import quiet
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.records.training import AdapterCard
 from liftune.tasks import task_of

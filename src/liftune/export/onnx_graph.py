@@ -20,8 +20,8 @@ from transformers import PretrainedConfig
 from liftune.errors import ModelError
 from liftune.export.onnx_encoder import first_states_only
 from liftune.models import families
-from liftune.models.backbone import quiet
 from liftune.models.classifier import Classifier
+from liftune.models.pretrained import quiet
 
 OPSET = 18
 #: The most that protobuf holds in one file.

@@ -31,9 +31,9 @@ from liftune.errors import DataError, SpecError
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
 from liftune.inference.writers import JsonLines, PartialFile, Records, check_out, writer_for
+from liftune.option_values import fields
 from liftune.progress import Advance, Progress
 from liftune.records.base import TextColumns
-from liftune.spec import fields
 from liftune.tasks import task_of
 from liftune.types import Row
 

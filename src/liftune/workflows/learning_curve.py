@@ -25,7 +25,8 @@ from liftune.data.splits import Split, Splits
 from liftune.evaluation.evaluate import Evaluation, score_interval
 from liftune.evaluation.statistics.clustered import by_group
 from liftune.evaluation.statistics.power_law import outlook
-from liftune.metrics.registry import METRICS, Metric
+from liftune.metrics.metric import Metric
+from liftune.metrics.registry import METRICS
 from liftune.models.attach import attach
 from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook, CurvePoint, NextStep

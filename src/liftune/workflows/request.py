@@ -19,10 +19,11 @@ from liftune.errors import DataError
 from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
 from liftune.models.methods.registry import Method, find_method, parse_options
+from liftune.option_values import AUTO_FOLDS
 from liftune.report.sections.coverage import coverage_sentences
 from liftune.report.sections.power import FEW_TEST_ROWS, HINTED_FOLDS, cost_of_folds, power_before
 from liftune.run_folder import RunFolder
-from liftune.spec import AUTO_FOLDS, IN_MEMORY, DataSpec, RunSpec
+from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 
 
 @dataclass(frozen=True)

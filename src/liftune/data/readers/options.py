@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from liftune.errors import DataError, nearest
-from liftune.spec import fields
+from liftune.option_values import fields
 
 if TYPE_CHECKING:
     from liftune.spec import DataSpec

@@ -1,0 +1,151 @@
+"""Config, tokenizer and weights of a pretrained model, read by transformers; its silence, and its errors as ours.
+
+In: a Checkpoint.  Out: what transformers makes of it, or a ModelError that says how to fix it.
+Not here: finding the files (checkpoint.py), the classifier made of the three (backbone.py).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from liftune.errors import ModelError
+from liftune.hardware.plan import Plan
+from liftune.models.checkpoint import Checkpoint, refuse_pickle
+
+
+def config_of(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
+    """config.json, of a kind of model for which there is a classifier.
+
+    Raises:
+        ModelError: there is none.
+    """
+    config: PretrainedConfig = AutoConfig.from_pretrained(
+        checkpoint.source,
+        revision=checkpoint.revision,
+        trust_remote_code=trust_remote_code,
+    )
+    remote = trust_remote_code and "AutoModelForSequenceClassification" in (getattr(config, "auto_map", None) or {})
+    if type(config) not in AutoModelForSequenceClassification._model_mapping and not remote:
+        raise ModelError(
+            f"transformers has no sequence classifier for models of type {config.model_type}",
+            where=checkpoint.name,
+            hint="choose a model that AutoModelForSequenceClassification knows, such as BERT, DeBERTa, T5 or Llama",
+        )
+    return config
+
+
+def classifies_rows(config: PretrainedConfig, trust_remote_code: bool) -> bool:
+    """Whether the weights were saved with a head that classifies rows: not tokens, spans or choices.
+
+    A config that does not say is believed; so is a class that comes with the model.
+    """
+    named = config.architectures or ()
+    remote = trust_remote_code and "AutoModelForSequenceClassification" in (getattr(config, "auto_map", None) or {})
+    return remote or not named or any("SequenceClassification" in each for each in named)
+
+
+def tokenizer_of(checkpoint: Checkpoint, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer, with a vocabulary.
+
+    Raises:
+        ModelError: the model comes without one.
+    """
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        checkpoint.source,
+        revision=checkpoint.revision,
+        trust_remote_code=trust_remote_code,
+    )
+    # Without tokenizer files transformers makes an empty tokenizer that knows only its special tokens.
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        raise ModelError(
+            "the model has no tokenizer files",
+            where=checkpoint.name,
+            hint="copy tokenizer.json and tokenizer_config.json of the pretrained model beside config.json",
+        )
+    return tokenizer
+
+
+def model_of(
+    checkpoint: Checkpoint, overrides: dict[str, Any], trust_remote_code: bool, seed: int, plan: Plan
+) -> tuple[PreTrainedModel, dict[str, Any], tuple[str, ...]]:
+    """The classifier in float32, what transformers reports of its loading, and notes for the report."""
+
+    def load(attention: str) -> tuple[PreTrainedModel, dict[str, Any]]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                checkpoint.source,
+                revision=checkpoint.revision,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=True,
+                dtype=torch.float32,
+                attn_implementation=attention,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **overrides,
+            )
+        return model, info
+
+    try:
+        return (*load(plan.attention), ())
+    except ValueError as error:
+        if plan.attention == "eager" or "attention" not in str(error):
+            raise
+        return (*load("eager"), (f"attention: eager, because the model has no {plan.attention} attention",))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers' chatter and warnings: liftune says itself what matters of them."""
+    # transformers leaves these untyped.
+    log: Any = transformers_logging
+    verbosity = log.get_verbosity()
+    bars = log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()
+
+
+@contextmanager
+def as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turn what transformers, the hub and the file readers raise over a bad model into a ModelError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, SafetensorError) as error:
+        message = str(error).strip()
+        first = message.splitlines()[0] if message else type(error).__name__
+        if "trust_remote_code" in message:
+            raise ModelError(
+                "the model needs code of its own to be run",
+                where=checkpoint.name,
+                hint="read that code, then allow it with --trust-remote-code",
+            ) from None
+        if checkpoint.folder is None and "safetensors" in message:
+            refuse_pickle(checkpoint.name, pickled=True)
+        hint = "check that config, tokenizer and weights are whole and of one model"
+        if checkpoint.folder is None:
+            hint = "check the id at https://huggingface.co, or give a local folder or the alias minilm"
+        raise ModelError(f"cannot load model {checkpoint.name}: {first}", where="--model", hint=hint) from None

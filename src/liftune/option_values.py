@@ -1,0 +1,157 @@
+"""Values of options as people type them: what each means, and which are refused.
+
+In: a value from the command line, Python or a file.  Out: the value that its field holds, or a ValueError.
+Not here: the options themselves (spec.py).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from liftune.errors import nearest
+
+#: Of --folds: liftune decides whether to cross-validate.
+AUTO_FOLDS: Literal["auto"] = "auto"
+MOST_FOLDS = 50
+#: In which respects labels may be spelt differently and still be one: --merge-labels.
+MERGES = ("case", "space", "unicode", "truth")
+
+
+def pairs(value: Any) -> Any:
+    """'a=1,b=2' or ['a=1', 'b=2'] as a dict; anything else passes.
+
+    >>> pairs("train=a,test=b")
+    {'train': 'a', 'test': 'b'}
+    """
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        for part in value:
+            if "=" not in part:
+                raise ValueError(f"{part!r} is not KEY=VALUE")
+        return {key.strip(): text.strip() for key, text in (part.split("=", 1) for part in value)}
+    return value
+
+
+def numbers(value: Any) -> Any:
+    """'0,1,2' or one number as a tuple; anything else passes.
+
+    >>> numbers("0,1")
+    ('0', '1')
+    """
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(","))
+    return (value,) if isinstance(value, int) else value
+
+
+def names(value: Any) -> Any:
+    """'a,b' as a tuple, 'none' as an empty one; anything else passes.
+
+    >>> names("packing, bfloat16"), names("none")
+    (('packing', 'bfloat16'), ())
+    """
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    if isinstance(value, list | tuple | set | frozenset):
+        value = tuple(value)
+        if "none" in value and len(value) > 1:
+            raise ValueError("give either none or names, not both")
+        return () if value == ("none",) else value
+    return value
+
+
+def fields(text: str) -> tuple[str, ...]:
+    """Names between commas; "double quotes" around a name keep its commas.
+
+    >>> fields('subject, body'), fields('"Toxic, severe",obscene')
+    (('subject', 'body'), ('Toxic, severe', 'obscene'))
+    """
+    found = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(name.strip() for name in found if name.strip())
+
+
+def joined_fields(names: Iterable[str]) -> str:
+    """Names as `fields` reads them.
+
+    >>> joined_fields(("Toxic, severe", "obscene"))
+    '"Toxic, severe",obscene'
+    """
+    return ",".join('"{}"'.format(name.replace('"', '""')) if set(name) & set(',"') else name for name in names)
+
+
+def one_text(value: Any) -> Any:
+    """A list of columns as one text, as on the command line; anything else passes.
+
+    >>> one_text(["subject", "body"]), one_text("text")
+    ('subject,body', 'text')
+    """
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return joined_fields(value) if len(value) > 1 else "".join(value) or None
+    return value
+
+
+def several(value: Any) -> Any:
+    """'a,b' as a tuple of names; anything else passes."""
+    return fields(value) if isinstance(value, str) else value
+
+
+def merges(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names from MERGES."""
+    for each in values:
+        if each not in MERGES:
+            raise ValueError(f"{each!r} is none of {', '.join(MERGES)}{nearest(each, MERGES)}")
+    return values
+
+
+def once(values: tuple[int, ...]) -> tuple[int, ...]:
+    """The values, if none occurs twice: a seed used again only repeats its results.
+
+    >>> once((0, 1))
+    (0, 1)
+    """
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(str, twice))} is given twice")
+    return values
+
+
+def switched_off(value: Any) -> Any:
+    """'none' for a number: zero.
+
+    >>> switched_off("none"), switched_off("0.9")
+    (0.0, '0.9')
+    """
+    return 0.0 if isinstance(value, str) and value.strip().casefold() == "none" else value
+
+
+def automatic(value: Any) -> Any:
+    """A number of folds; 'auto' is itself, 'none' is None.
+
+    >>> automatic(" Auto"), automatic("none"), automatic("5")
+    ('auto', None, 5)
+    """
+    word = value.strip().casefold() if isinstance(value, str) else value
+    if word in (None, "none", AUTO_FOLDS):
+        return AUTO_FOLDS if word == AUTO_FOLDS else None
+    number = int(word) if isinstance(word, str) and word.isdecimal() else word
+    if isinstance(number, bool) or not isinstance(number, int) or not 2 <= number <= MOST_FOLDS:
+        raise ValueError(f"give auto, none or a number from 2 to {MOST_FOLDS}, not {value!r}")
+    return number
+
+
+def similarity(value: float) -> float:
+    """A threshold of similarity: zero for none, or 0.5 to 1; below a half, texts that share little would count."""
+    if value != 0 and not 0.5 <= value <= 1:
+        raise ValueError(f"a similarity must be none or from 0.5 to 1, not {value:g}")
+    return value
+
+
+Positive = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names)]
+Columns = Annotated[str | None, BeforeValidator(one_text)]
+Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
