@@ -14,6 +14,7 @@ import pytest
 
 from liftune.errors import DataError
 from liftune.inference.rows import rows_of
+from liftune.records.base import TextColumns
 
 TEXTS = ["The room was lovely.", "cold and rude"]
 
@@ -129,3 +130,65 @@ def test_the_hints_work_when_followed() -> None:
         "half ?",
     ]
     assert rows_of(table["text"], pairs=False) == TEXTS
+
+
+JOINED = TextColumns(texts=("Subject", "Body"))
+PAIR = TextColumns(texts=("premise",), text_pair="hypothesis")
+
+
+@pytest.mark.parametrize(
+    ("columns", "given", "rows"),
+    [
+        (JOINED, [{"body": "It came.", "subject": "Late"}, "as it is"], ["Subject: Late\nBody: It came.", "as it is"]),
+        (JOINED, {"Subject": "Late", "Body": float("nan"), "id": 4}, ["Subject: Late"]),
+        (JOINED, pd.DataFrame({"Subject": ["a"], "Body": [None]}).to_dict("records"), ["Subject: a"]),
+        (JOINED, pa.table({"Subject": ["a"], "Body": ["b"]}).to_pylist(), ["Subject: a\nBody: b"]),
+        (TextColumns(texts=("Text",)), ({"text": each, 5: "x"} for each in "ab"), ["a", "b"]),
+        (TextColumns(texts=("n",)), [{"n": 7}], ["7"]),
+    ],
+)
+def test_a_mapping_of_the_columns_is_a_row_as_in_a_file(columns: TextColumns, given: Any, rows: list[str]) -> None:
+    """Over HTTP and in files columns were joined as for tuning; in Python a mapping was refused."""
+    assert rows_of(given, pairs=False, columns=columns) == rows
+
+
+def test_a_mapping_may_hold_a_pair_or_its_first_text() -> None:
+    assert rows_of([{"premise": "a", "hypothesis": "b"}, ("c", "d")], pairs=True, columns=PAIR) == [
+        ("a", "b"),
+        ("c", "d"),
+    ]
+    both = TextColumns(texts=JOINED.texts, text_pair="answer")
+    assert rows_of([({"Subject": "a", "Body": "b"}, "c")], pairs=True, columns=both) == [("Subject: a\nBody: b", "c")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "pairs", "row", "said"),
+    [
+        (JOINED, False, {"Subject": "a"}, "no Body"),
+        (JOINED, False, {}, "the mapping has nothing"),
+        (JOINED, False, {"Subject": " ", "Body": None}, "no text in columns Subject, Body"),
+        (JOINED, False, {"Subject": ["a"], "Body": "b"}, "'Subject' holds a list"),
+        (PAIR, True, {"premise": "a"}, "no hypothesis"),
+        (PAIR, True, {"premise": "a", "hypothesis": None}, "no text in column 'hypothesis'"),
+        (TextColumns(texts=("text",)), True, {"text": "a"}, "not a pair of texts"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_refused_with_its_row(
+    columns: TextColumns, pairs: bool, row: Any, said: str
+) -> None:
+    with pytest.raises(DataError, match=said) as refused:
+        rows_of([row], pairs=pairs, columns=columns)
+    assert refused.value.where == "row 1"
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "table", [pd.DataFrame({"Subject": ["a"], "Body": ["b"]}), pa.table({"Subject": ["a"], "Body": ["b"]})]
+)
+def test_the_hint_for_a_table_works_for_several_columns(table: Any) -> None:
+    with pytest.raises(DataError, match="a table") as refused:
+        rows_of(table, pairs=False, columns=JOINED)
+    way = str(refused.value.hint).split("predict(table.")[1].removesuffix(")")
+    given = table.to_pylist() if way == "to_pylist()" else table.to_dict("records")
+    assert way in ("to_pylist()", 'to_dict("records")')
+    assert rows_of(given, pairs=False, columns=JOINED) == ["Subject: a\nBody: b"]

@@ -11,7 +11,7 @@ Not here: making a bundle (export/).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +26,7 @@ from liftune.errors import ArtifactError, SpecError, need
 from liftune.files import damaged, sha256_of_files
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Reloadable
-from liftune.inference.rows import rows_of
+from liftune.inference.rows import Given, rows_of
 from liftune.records.base import StoredRecord, TextColumns
 from liftune.records.calibration import Cutoff
 from liftune.records.reading import read_record
@@ -155,9 +155,9 @@ class Bundle(Reloadable):
         """Token ids and token types of each row, truncated."""
         return self._rules.read(rows, self._call)
 
-    def logits(self, rows: str | Iterable[Row]) -> NDArray[np.float32]:
+    def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
-        ids, types = self.encode(rows_of(rows, pairs=self.pairs))
+        ids, types = self.encode(rows_of(rows, pairs=self.pairs, columns=self.columns))
         return self._run(ids, types, list(length_batches([len(each) for each in ids], rows=ROWS, tokens=TOKENS)))
 
     def logits_by(self, rows: Sequence[Row], count: int) -> NDArray[np.float32]:
@@ -166,7 +166,7 @@ class Bundle(Reloadable):
         starts = range(0, len(rows), count)
         return self._run(ids, types, [np.arange(at, min(at + count, len(rows))) for at in starts])
 
-    def predict(self, rows: str | Iterable[Row], *, min_precision: float | None = None) -> list[Prediction]:
+    def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order.
 
         Args:
@@ -176,11 +176,11 @@ class Bundle(Reloadable):
             DataError: a row is no text, or no pair where the model was tuned on pairs.
             SpecError: validation data cannot support that precision.
         """
-        rows = rows_of(rows, pairs=self.pairs)
+        given = rows_of(rows, pairs=self.pairs, columns=self.columns)
         precision = self.min_precision if min_precision is None else min_precision
         above = None if precision is None else _above(self.card, precision)
         return predictions_of_logits(
-            rows, self.logits(rows), labels=self.labels, task=self.task, thresholds=self.card.thresholds, above=above
+            given, self.logits(given), labels=self.labels, task=self.task, thresholds=self.card.thresholds, above=above
         )
 
     def _run(

@@ -8,7 +8,7 @@ Torch is imported where an adapter is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -22,7 +22,7 @@ from liftune.inference.locate import locate_model
 from liftune.inference.onnx_bundle import Bundle, refuse_options
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Origin, Reloadable
-from liftune.inference.rows import rows_of
+from liftune.inference.rows import Given, rows_of
 from liftune.models.moved_bases import places
 from liftune.records.base import Head, TextColumns
 from liftune.records.contender import ContenderCard
@@ -76,15 +76,16 @@ class Predictor(Protocol):
         """The precision by which it abstains; None where it predicts every row."""
         ...
 
-    def logits(self, rows: str | Iterable[Row]) -> NDArray[np.float32]:
+    def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
         ...
 
-    def predict(self, rows: str | Iterable[Row], *, min_precision: float | None = None) -> list[Prediction]:
+    def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order.
 
         Args:
-            rows: one text, any iterable of texts, or of (text, text) tuples for a model of pairs.
+            rows: one text, any iterable of texts, or of (text, text) tuples for a model of pairs; a mapping of the
+                columns that the model was tuned on in the place of any row.
             min_precision: the share of predictions that must be right, as far as validation data can support it;
                 rows of which the model is too unsure get no label. None takes the one given when it was loaded.
 
@@ -254,21 +255,21 @@ class AdapterPredictor(Reloadable):
         """Whether the base model's head was trained by anyone: a randomly initialised one only guesses."""
         return self._base.backbone.head if self._base else None
 
-    def logits(self, rows: str | Iterable[Row]) -> NDArray[np.float32]:
+    def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
-        return self._logits(self._classifier, rows_of(rows, pairs=self.pairs))
+        return self._logits(self._classifier, rows_of(rows, pairs=self.pairs, columns=self.columns))
 
-    def predict(self, rows: str | Iterable[Row], *, min_precision: float | None = None) -> list[Prediction]:
+    def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order; see Predictor.predict."""
-        rows = rows_of(rows, pairs=self.pairs)
+        given = rows_of(rows, pairs=self.pairs, columns=self.columns)
         precision = self.min_precision if min_precision is None else min_precision
         above = None if precision is None else cutoff_for(self.card.cutoffs, precision).above
-        predictions = self._predictions(self._classifier, rows, self.card.thresholds, above)
+        predictions = self._predictions(self._classifier, given, self.card.thresholds, above)
         if self.contender != "tuned":
             predictions = [replace(each, contender=self.contender) for each in predictions]
         if self._base is None:
             return predictions
-        bases = self._predictions(self._base, rows, self.card.base_thresholds, None)
+        bases = self._predictions(self._base, given, self.card.base_thresholds, None)
         return [replace(each, base=base) for each, base in zip(predictions, bases, strict=True)]
 
     def _predictions(

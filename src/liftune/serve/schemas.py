@@ -44,10 +44,9 @@ class ClassifyRequest(RequestBody):
     model: str | None = None
     """Its name; may be left out where only one model is served."""
     texts: Annotated[list[str | dict[str, Any]], BeforeValidator(_texts), Field(min_length=1)]
-    """Each a text; or, for a model that was tuned on several columns, an object of these columns, which are joined as
-    they were then."""
+    """Each a text; or an object of the columns that the model was tuned on, which are joined as they were then."""
     pairs: Texts | None = None
-    """The second text of each, for a model that was tuned on text pairs."""
+    """The second text of each, for a model that was tuned on text pairs; left out where the objects in texts hold it."""
     with_base: bool = False
     """Add the base model's prediction to each."""
     min_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
