@@ -46,7 +46,7 @@ class ClassifyRequest(RequestBody):
     texts: Annotated[list[str | dict[str, Any]], BeforeValidator(_texts), Field(min_length=1)]
     """Each a text; or an object of the columns that the model was tuned on, which are joined as they were then."""
     pairs: Texts | None = None
-    """The second text of each, for a model that was tuned on text pairs; left out where the objects in texts hold it."""
+    """The second text of each, for a model of text pairs; left out where the objects in texts hold it."""
     with_base: bool = False
     """Add the base model's prediction to each."""
     min_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
