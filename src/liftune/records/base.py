@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 #: Of every file below. It rises when a key or a name in one of them changes, and upgrade.py says how.
-SCHEMA = 3
+SCHEMA = 4
 
 Verdict = Literal["better", "worse", "undecided"]
 #: What is drawn independently: a row, a text that several rows share, or a group of rows.

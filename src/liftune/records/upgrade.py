@@ -190,4 +190,6 @@ STEPS: tuple[dict[Kind, Callable[[Values], Values]], ...] = (
         "sweep": _ranked_by_score,
         "baselines": _to_schema_3,
     },
+    # Schema 4: nothing lost, nobody let in. New fields have defaults; what has no seal is said to be unsealed.
+    {},
 )
