@@ -1,7 +1,7 @@
 """Files and folders that are whole or not there, and clear messages where a disk fails.
 
 In: paths, what to write.  Out: files and folders that take their name once all of them is on the disk; JSON objects.
-Not here: what a file holds (run_folder.py, records/), reading data sets (data/readers/).
+Not here: JSON from text (json_text.py), what a file holds (run_folder.py, records/), reading data sets (data/readers/).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from liftune.errors import ArtifactError
+from liftune.json_text import JsonError, parse_json
 
 
 @contextlib.contextmanager
@@ -117,13 +118,13 @@ def read_json_object(path: Path, *, hint: str) -> dict[str, Any]:
         ArtifactError: the file is missing, cannot be read, is damaged or holds anything else.
     """
     try:
-        values = json.loads(path.read_bytes())
+        values = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise ArtifactError(f"{path.name} is missing", where=str(path), hint=hint) from None
     except OSError as error:
         raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path), hint=hint) from None
-    except (ValueError, RecursionError) as error:  # no UTF-8, or no JSON
-        raise damaged(path, str(error), hint=hint) from None
+    except JsonError as error:
+        raise damaged(path, error.message, hint=hint) from None
     if not isinstance(values, dict):
         raise damaged(path, f"it holds a {type(values).__name__}, not an object", hint=hint)
     return values

@@ -32,6 +32,7 @@ from liftune.errors import ArtifactError
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.files import atomic_write, check_writable, disk_errors, remove_empty, write_json, write_text
+from liftune.json_text import parse_json
 from liftune.records.data import LabelError
 from liftune.records.reading import read_record
 from liftune.records.run import TuneRecord
@@ -186,7 +187,7 @@ class RunFolder:
         """The test or validation rows."""
         path = self.path / "rows" / f"{name}.jsonl"
         with _reading(path), path.open(encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file]
+            rows = [parse_json(line) for line in file]
             return Split(
                 tuple(row["id"] for row in rows),
                 tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in rows),

@@ -7,7 +7,6 @@ Not here: what a typed value means (option_values.py), results (records/), defau
 
 from __future__ import annotations
 
-import json
 import shlex
 import tomllib
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from liftune.errors import SpecError, choose, faults
+from liftune.json_text import JsonError, parse_json
 from liftune.option_values import (
     AUTO_FOLDS,
     Columns,
@@ -235,10 +235,11 @@ class RunSpec(Spec):
         path = Path(path)
         try:
             text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+            values = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
+        except (OSError, ValueError, RecursionError) as error:  # TOML that is nested too deeply
+            reason = error.message if isinstance(error, JsonError) else error
             raise SpecError(
-                f"cannot read the spec: {error}", where=str(path), hint="give a TOML or JSON file"
+                f"cannot read the spec: {reason}", where=str(path), hint="give a TOML or JSON file"
             ) from None
         return cls.checked(upgrade(values, "spec") if isinstance(values, dict) else values, where=str(path))
 

@@ -26,7 +26,8 @@ from liftune.errors import DataError, SpecError
 from liftune.inference import files as bulk
 from liftune.inference.files import iter_predictions, predict_file
 from liftune.inference.prediction import Prediction, predictions_of_logits
-from liftune.inference.writers import PartialFile, write
+from liftune.inference.partial_file import PartialFile
+from liftune.inference.writers import write
 from liftune.progress import Progress
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of

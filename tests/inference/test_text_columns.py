@@ -9,7 +9,7 @@ import pytest
 from liftune.data.load import load_data, load_test
 from liftune.data.readers.formats import open_stream
 from liftune.errors import DataError
-from liftune.inference.files import Texts
+from liftune.inference.row_texts import Texts
 from liftune.records.base import TextColumns
 from liftune.spec import DataSpec
 

@@ -20,6 +20,7 @@ from liftune.baselines.linear_probe import LinearProbe, Scale
 from liftune.baselines.tfidf import Majority, Ngrams, Tfidf
 from liftune.errors import need
 from liftune.files import safetensor_errors
+from liftune.json_text import parse_json
 
 Baseline: TypeAlias = Majority | Tfidf | LinearProbe
 WEIGHTS, VOCABULARY = "weights.safetensors", "vocabulary.json"
@@ -65,7 +66,7 @@ def read_tfidf(settings: dict[str, Any], folder: Path) -> Tfidf:
     """
     need("sklearn", "safetensors")
     arrays = _arrays(folder)
-    terms = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
+    terms = parse_json((folder / VOCABULARY).read_bytes())
     idf = {kind: arrays[f"idf.{kind}"] for kind in terms}
     ngrams = Ngrams.again(terms, idf, pairs=bool(settings["pairs"]))
     model = Linear(arrays["weight"], arrays["bias"])

@@ -6,10 +6,11 @@ In: a text.  Out: its list (or mapping), or None.  Not here: whether a column is
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
+
+from liftune.json_text import JsonError, parse_json
 
 #: A longer cell is no list of labels, and Python's own reader must not be given it.
 MOST_CHARACTERS = 20_000
@@ -90,8 +91,8 @@ def _scalar(word: str) -> Any:
 
 def _json(text: str) -> list[Any] | dict[Any, Any] | None:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except JsonError:
         return None
     return value if isinstance(value, list | dict) else None
 

@@ -24,6 +24,8 @@ from typing import Any
 import platformdirs
 import torch
 
+from liftune.json_text import parse_json
+
 #: Rises when what is measured changes, so that an old cache is not believed.
 PROBE_VERSION = 2
 #: A product is repeated until it was timed this often, or, from the third time on, for this many seconds.
@@ -209,7 +211,7 @@ def _key() -> str:
 def _kept(cache: Path | None) -> dict[str, Any]:
     """What was measured on this machine before; nothing where the cache is void, damaged or not there."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        kept = json.loads((cache or _cache_file()).read_text(encoding="utf-8"))
+        kept = parse_json((cache or _cache_file()).read_bytes())
         if kept["key"] == _key():
             return dict(kept)
     return {}

@@ -1,10 +1,8 @@
 """Predictions for files of any size, a block of rows at a time: order kept, errors reported in place, resumable.
 
-    OUT.part         what is written so far
-    OUT.part.json    how many rows and bytes of it are complete, and of which input, model and options they are
-
 In: a Predictor, a file of rows.  Out: the file of predictions, in place once it is complete.
-Not here: reading (data/readers/streams.py), file formats (writers.py), predicting (predictor.py, onnx_bundle.py).
+Not here: reading (data/readers/streams.py), which cells are texts (row_texts.py), file formats (writers.py), what is
+kept of an interrupted file (partial_file.py), predicting (predictor.py, onnx_bundle.py).
 """
 
 from __future__ import annotations
@@ -22,15 +20,18 @@ import numpy as np
 
 from liftune.data.column_names import named_columns
 from liftune.data.columns import find_texts, remembered
-from liftune.data.readers.formats import open_stream, path_of, sheet_of
+from liftune.data.readers.formats import open_stream
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.streams import Line, Stream, piped
 from liftune.data.targets import CellError
 from liftune.data.texts import joined_text, text_of
 from liftune.errors import DataError, SpecError
+from liftune.inference.partial_file import PartialFile
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
-from liftune.inference.writers import JsonLines, PartialFile, Records, check_out, writer_for
+from liftune.inference.row_texts import Texts
+from liftune.inference.source_file import identity, unchanged
+from liftune.inference.writers import JsonLines, Records, check_out, writer_for
 from liftune.option_values import fields
 from liftune.progress import Advance, Progress
 from liftune.records.base import TextColumns
@@ -42,70 +43,6 @@ CHUNK = 2_048
 #: As --in: standard input, one text per line; as --out: standard output, one JSON object per line.
 PIPE = "-"
 ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Which cells of a row are its texts."""
-
-    text: str
-    text_pair: str | None
-    blank: bool = False
-    """Whether a blank cell is a text: a blank line of a pipe is, so that output and input have the same lines."""
-    joined: tuple[tuple[str, str], ...] = ()
-    """Of several columns that are joined: each as the file spells it, and its name in the text."""
-
-    @classmethod
-    def of(
-        cls,
-        source: Stream,
-        *,
-        pairs: bool,
-        text: str | None = None,
-        text_pair: str | None = None,
-        known: TextColumns | None = None,
-    ) -> Texts:
-        """Find them by name, else as the model was tuned, else by the usual names.
-
-        Args:
-            known: the columns that the model was tuned on.
-
-        Raises:
-            DataError: they are unclear, or a named one is missing.
-        """
-        head = source.head
-        before = None if text or text_pair else remembered(head, known)
-        first, second = before or find_texts(head, text=text, text_pair=text_pair)
-        if first is None or (pairs and second is None):
-            option = "--text" if first is None else "--text-pair"
-            raise DataError(
-                f"which column holds the {'text' if first is None else 'second text'} is unclear; "
-                f"the file has: {', '.join(source.columns)}",
-                where=source.where,
-                hint=f"name it with {option}",
-            )
-        columns = named_columns(head, first, "--text")
-        names = columns
-        if known and [each.casefold() for each in columns] == [each.casefold() for each in known.texts]:
-            names = known.texts
-        joined = tuple(zip(columns, names, strict=True)) if len(columns) > 1 else ()
-        return cls(first, second if pairs else None, joined=joined)
-
-    def row(self, line: Line) -> tuple[Row, str | None]:
-        """The row, or why the model cannot read it."""
-        if line.fault:
-            return "", line.fault
-        try:
-            if self.joined:
-                names = [name for _, name in self.joined]
-                first = joined_text([line.cells.get(column) for column, _ in self.joined], names)
-            else:
-                first = text_of(line.cells.get(self.text), self.text, blank=self.blank)
-            if self.text_pair is None:
-                return first, None
-            return (first, text_of(line.cells.get(self.text_pair), self.text_pair, blank=self.blank)), None
-        except CellError as error:
-            return "", str(error)
 
 
 def predict_file(
@@ -133,33 +70,29 @@ def predict_file(
         rows written, and how many of them have an error.
 
     Raises:
-        DataError: the file cannot be read, or its text column is unclear.
+        DataError: the file cannot be read, changes meanwhile, or its text column is unclear.
         SpecError: the interrupted call had another input or model, or liftune cannot write the format of `out`.
     """
     if resume and PIPE in (source, out):
         raise SpecError("a pipe cannot be resumed", where="--resume", hint="give --in and --out a file")
     if out != PIPE:
         check_out(out)
-    rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
-    builder = RecordBuilder(rows, predictor)
-    with progress.bar("predict", rows.count) as advance:
+    with unchanged(source):
+        rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
+        builder = RecordBuilder(rows, predictor)
+        for name, fresh in builder.renamed.items():
+            progress.log(f"{source} has a column {name!r} already: that of the prediction is {fresh!r}")
         if out == PIPE:
-            return _to_pipe(builder, rows, advance)
+            with progress.bar("predict", rows.count) as advance:
+                return _to_pipe(builder, rows, advance)
         texts = [rows.texts.text, rows.texts.text_pair]
-        settings = {"liftune": version("liftune"), "chunk": CHUNK, "texts": texts, **(about or {}), **_identity(source)}
+        settings = {"liftune": version("liftune"), "chunk": CHUNK, "texts": texts, **(about or {}), **identity(source)}
         if options.given:  # not where none is: files begun by an earlier version do not know of them
             settings["read as"] = [options.encoding, options.no_header, options.columns]
-        writer = writer_for(out, builder.template, builder.schema)
-        partial = PartialFile(Path(out), settings, writer)
-        done, errors = partial.begin(resume=resume)
-        advance(done)
-        with partial.open() as file:
-            for block in islice(rows.blocks(), -(-done // CHUNK), None):
-                records, faulty = builder.records(block)
-                done, errors = done + len(block), errors + faulty
-                partial.add(file, writer.block(records), done, errors)
-                advance(len(block))
-        partial.finish()
+        partial = PartialFile(Path(out), settings, writer_for(out, builder.template, builder.schema))
+        with progress.bar("predict", rows.count) as advance:
+            done, errors = _to_file(builder, rows, partial, advance, resume=resume)
+    partial.finish()
     return done, errors
 
 
@@ -177,17 +110,18 @@ def iter_predictions(
     Raises:
         DataError: the file or a row of it cannot be read, or its text column is unclear.
     """
-    rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
-    with progress.bar("predict", rows.count) as advance:
-        for block in rows.blocks():
-            texts = []
-            for line in block:
-                row, fault = rows.texts.row(line)
-                if fault:
-                    raise DataError(fault, where=line.place, hint="fix the row, or write to a file with --out")
-                texts.append(row)
-            yield from predictor.predict(texts)
-            advance(len(block))
+    with unchanged(source):
+        rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
+        with progress.bar("predict", rows.count) as advance:
+            for block in rows.blocks():
+                texts = []
+                for line in block:
+                    row, fault = rows.texts.row(line)
+                    if fault:
+                        raise DataError(fault, where=line.place, hint="fix the row, or write to a file with --out")
+                    texts.append(row)
+                yield from predictor.predict(texts)
+                advance(len(block))
 
 
 @dataclass(frozen=True)
@@ -250,8 +184,25 @@ class RecordBuilder:
             blank = replace(blank, base=blank)
         self._blank = blank.to_json(with_row=False)
 
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """Column of the prediction -> its name in the file, where the input has a column of that name too."""
+        columns = self._rows.columns
+
+        def is_taken(name: str, value: Any) -> bool:
+            # In a table, a mapping is columns such as `probabilities.joy`.
+            return name in columns or (isinstance(value, dict) and any(each.startswith(f"{name}.") for each in columns))
+
+        names = {}
+        for name, value in {**self._blank, ERROR: ""}.items():
+            fresh = name
+            while is_taken(fresh, value):
+                fresh = f"predicted_{fresh}"
+            names[name] = fresh
+        return {name: fresh for name, fresh in names.items() if fresh != name}
+
     def _named(self, name: str) -> str:
-        return self._named(f"predicted_{name}") if name in self._rows.columns else name
+        return self.renamed.get(name, name)
 
     @property
     def template(self) -> dict[str, Any]:
@@ -311,6 +262,21 @@ def merge(keys: dict[str, Any], cell: Mapping[str, Any]) -> None:
             keys.setdefault(name, "")
 
 
+def _to_file(
+    builder: RecordBuilder, rows: InputRows, partial: PartialFile, advance: Advance, *, resume: bool
+) -> tuple[int, int]:
+    """What is missing of a partial file, a block at a time."""
+    done, errors = partial.begin(resume=resume)
+    advance(done)
+    with partial.open() as file:
+        for block in islice(rows.blocks(), -(-done // CHUNK), None):
+            records, faulty = builder.records(block)
+            done, errors = done + len(block), errors + faulty
+            partial.add(file, partial.writer.block(records), done, errors)
+            advance(len(block))
+    return done, errors
+
+
 def _to_pipe(builder: RecordBuilder, rows: InputRows, advance: Advance) -> tuple[int, int]:
     """One JSON object per line on standard output."""
     writer, done, errors = JsonLines(), 0, 0
@@ -321,14 +287,3 @@ def _to_pipe(builder: RecordBuilder, rows: InputRows, advance: Advance) -> tuple
         done, errors = done + len(block), errors + faulty
         advance(len(block))
     return done, errors
-
-
-def _identity(source: str) -> dict[str, Any]:
-    """Which file: its path, its size and when it was last written."""
-    path, sheet = path_of(source), sheet_of(source)
-    stat = path.stat()
-    return {
-        "in": f"{path.resolve()}#{sheet}" if sheet else str(path.resolve()),
-        "bytes": stat.st_size,
-        "modified": stat.st_mtime_ns,
-    }

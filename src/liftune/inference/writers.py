@@ -1,26 +1,30 @@
-"""Files of predictions, written a block at a time, so that an interrupted file can be resumed.
+"""Formats of files of predictions, written a block at a time.
 
 In: records.  Out: bytes to append to each other; for Parquet, the file that is made of them at the end.
-Not here: what a record holds (files.py).
+Not here: what a record holds (files.py), how much of a file is written (partial_file.py).
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
 from liftune.data.readers.compression import promised
 from liftune.data.readers.formats import extension
 from liftune.errors import ArtifactError, DataError, SpecError
-from liftune.files import atomic_write, check_writable, disk_errors
+from liftune.files import atomic_write, check_writable, damaged, disk_errors, read_json_object
 from liftune.inference.prediction import Prediction
+from liftune.json_text import parse_json
 from liftune.run_folder import as_columns
 
 Records: TypeAlias = list[dict[str, Any]]
@@ -64,77 +68,6 @@ class Writer(Protocol):
     def finalize(self, partial: IO[bytes], file: IO[bytes]) -> None:
         """Write the file from the appended bytes, where it `needs_finalize`."""
         ...
-
-
-class PartialFile:
-    """A file that is not complete: what is written of it is kept beside it.
-
-    Args:
-        settings: what its contents depend on, as JSON.
-    """
-
-    def __init__(self, out: Path, settings: Mapping[str, Any], writer: Writer) -> None:
-        self._out, self._settings, self._writer = out, json.loads(json.dumps(settings)), writer
-        self.path = out.with_name(f"{out.name}.part")
-        self._state = out.with_name(f"{out.name}.part.json")
-
-    def begin(self, *, resume: bool) -> tuple[int, int]:
-        """How many rows are written already, and how many of them have an error: none, unless it is resumed.
-
-        Raises:
-            SpecError: it was begun with other rows, another model or other options.
-        """
-        with disk_errors(self.path):
-            if resume and self._state.is_file() and self.path.is_file():
-                state = json.loads(self._state.read_text(encoding="utf-8"))
-                changed = [name for name, value in self._settings.items() if state["settings"].get(name) != value]
-                if changed:
-                    raise SpecError(
-                        f"{self.path.name} was begun with other settings: {', '.join(changed)} differ",
-                        where="--resume",
-                        hint="give the same options as before, or leave --resume out to begin again",
-                    )
-                os.truncate(self.path, state["bytes"])
-                return int(state["rows"]), int(state["errors"])
-            self._state.unlink(missing_ok=True)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(self._writer.start())
-        return 0, 0
-
-    @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
-        """The partial file, to be appended to; an interruption gets a note that it can be resumed."""
-        try:
-            with disk_errors(self.path), self.path.open("ab") as file:
-                yield file
-        except BaseException as error:  # Ctrl-C too
-            if self._state.is_file():
-                error.add_note(f"kept: {self.path}; continue with --resume")
-            raise
-
-    def add(self, file: IO[bytes], data: bytes, rows: int, errors: int) -> None:
-        """Append a block.
-
-        Args:
-            rows, errors: how many there are now, this block included.
-        """
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        with atomic_write(self._state) as state:
-            progress = {"rows": rows, "errors": errors, "bytes": file.tell(), "settings": self._settings}
-            state.write(json.dumps(progress).encode())
-
-    def finish(self) -> None:
-        """Put the file in place."""
-        with disk_errors(self._out):
-            if self._writer.needs_finalize:
-                with atomic_write(self._out) as file, self.path.open("rb") as partial:
-                    self._writer.finalize(partial, file)
-                self.path.unlink()
-            else:
-                os.replace(self.path, self._out)
-            self._state.unlink(missing_ok=True)
 
 
 class JsonLines:
@@ -256,7 +189,13 @@ def writer_for(out: str, template: Mapping[str, Any], schema: Callable[[], Any])
             return Parquet(schema(), compressed=compressed)
     writer: Writer = JsonLines()
     if kind != ".jsonl":
-        writer = Delimited(list(dict(flat(dict(template)))), "\t" if kind == ".tsv" else ",")
+        columns = [name for name, _ in flat(dict(template))]
+        twice = next((name for name, count in Counter(columns).items() if count > 1), None)
+        if twice is not None:
+            raise DataError(
+                f"two columns would be named {twice!r} in a {kind} file", where="--out", hint="use .jsonl or .parquet"
+            )
+        writer = Delimited(columns, "\t" if kind == ".tsv" else ",")
     return Gzipped(writer) if compressed else writer
 
 

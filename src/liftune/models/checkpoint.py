@@ -7,7 +7,6 @@ Not here: building the model (backbone.py).
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import re
 import socket
@@ -19,10 +18,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from liftune.errors import ModelError, nearest, need
-from liftune.files import sha256_of_files
+from liftune.files import damaged, read_json_object, sha256_of_files
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
+_WHOLE = "restore the file, or download the model again"
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.bin")
 
 
@@ -179,8 +179,7 @@ def commit_of(checkpoint: Checkpoint) -> str | None:
 def config_file(checkpoint: Checkpoint) -> dict[str, Any]:
     """config.json as it is on disk; empty where it is not at hand."""
     path = _find(checkpoint, "config.json")
-    values = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
-    return values if isinstance(values, dict) else {}
+    return read_json_object(path, hint=_WHOLE) if path is not None else {}
 
 
 def license_of(checkpoint: Checkpoint) -> str | None:
@@ -205,7 +204,10 @@ def weight_files(checkpoint: Checkpoint) -> list[Path]:
         if index is None:
             refuse_pickle(checkpoint.name, pickled=True)
         assert index is not None
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        held = read_json_object(index, hint=_WHOLE).get("weight_map")
+        if not isinstance(held, dict) or not all(isinstance(each, str) for each in held.values()):
+            raise damaged(index, "it does not say which file holds which weight", hint=_WHOLE)
+        names = sorted(set(held.values()))
     paths = [_find(checkpoint, name) for name in names]
     return [path for path in paths if path is not None]
 

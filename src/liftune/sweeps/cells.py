@@ -18,7 +18,7 @@ from liftune.data.splits import Splits
 from liftune.errors import MethodError
 from liftune.evaluation.ladder import Ladder
 from liftune.events import Events
-from liftune.files import atomic_write
+from liftune.files import atomic_write, damaged, read_json_object
 from liftune.hardware.measure import measure_machine, peak_mib, restart_peak
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
@@ -162,4 +162,10 @@ def _load_soft_labels(context: RunContext) -> SoftLabels | None:
     facts = context.folder.path / "teacher.json"
     if not facts.is_file():
         return None
-    return SoftLabels(targets=np.load(facts.with_suffix(".npy")), **json.loads(facts.read_text(encoding="utf-8")))
+    hint = "remove it and run `liftune sweep` again"
+    values = read_json_object(facts, hint=hint)
+    try:
+        targets = np.load(facts.with_suffix(".npy"))
+        return SoftLabels(str(values["name"]), targets, float(values["score"]), float(values["temperature"]))
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise damaged(facts, str(error), hint=hint) from None

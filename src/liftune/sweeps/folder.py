@@ -13,7 +13,6 @@ Not here: one model's logits (run_folder.py), how a record is read (records/read
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from liftune.data.audit import fingerprint
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError
 from liftune.files import check_writable, read_json_object, write_json
+from liftune.json_text import parse_json
 from liftune.records.base import SCHEMA, Record
 from liftune.records.reading import read_record
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
@@ -114,7 +114,7 @@ class SweepFolder:
 
 def _asked(spec: SweepSpec) -> dict[str, Any]:
     """The spec as it is compared and kept: without the folder that it lies in, and folds, which a sweep has none of."""
-    values: dict[str, Any] = json.loads(spec.model_dump_json())
+    values: dict[str, Any] = parse_json(spec.model_dump_json())
     del values["run"]["out"], values["run"]["evaluation"]["folds"]
     return values
 

@@ -8,13 +8,13 @@ Decimals become numbers, bytes in UTF-8 become text. Dates and times stay what t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from liftune.data.readers.streams import Record, Stream
 from liftune.errors import DataError
+from liftune.json_text import parse_json
 
 
 def columnar_stream(
@@ -96,7 +96,7 @@ def _is_index(name: str) -> bool:
 def declared_names(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
     """ClassLabel names that `datasets` writes into a file's schema, by column."""
     try:
-        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        features = parse_json(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         return {column: names for column, feature in features.items() if (names := _names(feature))}
     except (KeyError, TypeError, AttributeError, ValueError):
         return {}  # written by another tool, or by a version with another layout: numbers stay numbers

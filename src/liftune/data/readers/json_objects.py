@@ -6,8 +6,6 @@ Not here: shapes (json_shapes.py), bytes to text (text_encoding.py).
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +13,9 @@ from liftune.data.readers.json_shapes import kind_of, rows_of
 from liftune.data.readers.streams import Problem, Record, Stream, repeatable
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError
+from liftune.json_text import JsonError, parse_json, parse_json_values
 
 _ONE_PER_LINE = "write one JSON object per line"
-_SPACE = re.compile(r"\s*")
 
 
 def open_json(file: RawFile) -> Stream:
@@ -29,8 +27,8 @@ def open_json(file: RawFile) -> Stream:
     first, more = _first_line(file)
     if first[:1] == "{" and (more or _has_text(first)):
         try:
-            whole = not isinstance(json.loads(first), dict)
-        except (ValueError, RecursionError):
+            whole = not isinstance(parse_json(first), dict)
+        except JsonError:
             whole = True  # an object of several lines, or a line that is broken
         if whole and (values := _values(file)) is not None:
             return _of_values(file, values)
@@ -53,8 +51,8 @@ def _first_line(file: RawFile) -> tuple[str, bool]:
 def _has_text(line: str) -> bool:
     """Whether a line is an object with a plain value under a usual name, so that it is a row."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = parse_json(line)
+    except JsonError:
         return False
     return isinstance(value, dict) and bool(value) and not any(isinstance(each, list | dict) for each in value.values())
 
@@ -65,27 +63,16 @@ def _values(file: RawFile, *, strict: bool = False) -> list[Any] | None:
     Args:
         strict: raise a DataError instead.
     """
-    text, decoder, at = file.text, json.JSONDecoder(), 0
-    values: list[Any] = []
     try:
-        while (at := _SPACE.match(text, at).end()) < len(text):  # type: ignore[union-attr]
-            value, at = decoder.raw_decode(text, at)
-            values.append(value)
-    except json.JSONDecodeError as error:
+        return parse_json_values(file.text)
+    except JsonError as error:
         if not strict:
             return None
         raise DataError(
-            f"not JSON: {error.msg}",
-            where=f"{file.where}, line {error.lineno}, character {error.colno}",
+            f"not JSON that can be read: {error.message}",
+            where=f"{file.where}, line {error.line}, character {error.column}" if error.line else file.where,
             hint="give a list of objects, or one JSON object per line",
         ) from None
-    except (ValueError, RecursionError) as error:  # as in _problem
-        if not strict:
-            return None
-        raise DataError(
-            f"not JSON that can be read: {error}", where=file.where, hint="give a list of objects"
-        ) from None
-    return values
 
 
 def _of_values(file: RawFile, values: list[Any]) -> Stream:
@@ -113,8 +100,8 @@ def _open_lines(file: RawFile) -> Stream:
             if not line or line.isspace():
                 continue
             try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
+                value = parse_json(line)
+            except JsonError:
                 value = None
             yield (value, number, None) if isinstance(value, dict) else ({}, number, _problem(line, number))
 
@@ -144,10 +131,10 @@ def _open_lines(file: RawFile) -> Stream:
 def _problem(line: str, number: int) -> Problem:
     """Why a line holds no object."""
     try:
-        value = json.loads(line.rstrip("\n"))
-    except json.JSONDecodeError as error:
-        return f"line {number} is not JSON: {error.msg} at character {error.colno}", _ONE_PER_LINE
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
-        return f"line {number} is not JSON that can be read: {error}", _ONE_PER_LINE
+        value = parse_json(line.rstrip("\n"))
+    except JsonError as error:
+        if error.column:
+            return f"line {number} is not JSON: {error.message} at character {error.column}", _ONE_PER_LINE
+        return f"line {number} is not JSON that can be read: {error.message}", _ONE_PER_LINE
     hint = f'{_ONE_PER_LINE}, such as {{"text": "...", "label": "..."}}'
     return f"line {number} is {kind_of(value)}, not a JSON object", hint

@@ -6,13 +6,13 @@ Not here: reading JSON (json_objects.py), which column is what (columns.py).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from liftune.data.column_names import LABELS, PAIRS, TEXTS
 from liftune.data.readers.part_names import role_of
 from liftune.errors import DataError
+from liftune.json_text import JsonError, parse_json
 
 Rows: TypeAlias = list[dict[str, Any]]
 _NAMES = frozenset((*TEXTS, *LABELS, *(name for pair in PAIRS for name in pair), "id", "split"))
@@ -32,8 +32,8 @@ def rows_of(value: Any, where: str, columns: Sequence[str] = ()) -> tuple[Rows, 
     """
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except ValueError:
+            value = parse_json(value)
+        except JsonError:
             raise DataError("a JSON text, not rows", where=where, hint=_PLAIN) from None
         rows, notes = rows_of(value, where, columns)
         return rows, (f"{where}: JSON written as a text within JSON; its rows were read", *notes)

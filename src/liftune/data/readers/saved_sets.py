@@ -5,7 +5,6 @@ In: a folder with dataset_dict.json or state.json.  Out: Parts.  Not here: the A
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from liftune.data.readers.formats import read_file
 from liftune.data.readers.table import NotedParts, Table, joined
 from liftune.errors import DataError
+from liftune.json_text import parse_json
 
 
 def read_saved(folder: Path) -> NotedParts | None:
@@ -60,7 +60,7 @@ def _there(path: Path) -> Path:
 def _object(path: Path) -> dict[str, Any]:
     """A file's JSON object; an empty one where there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

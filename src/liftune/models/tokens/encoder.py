@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from liftune.data.token_rules import Lists, TokenRules
+from liftune.json_text import parse_json
 from liftune.models import families
 from liftune.models.tokens.cache import Chunk
 from liftune.types import Row
@@ -67,7 +68,7 @@ class RowEncoder:
         """Everything but the rows that decides the ids; None for a tokenizer whose rules lie in code, not in data."""
         if not self.plain:
             return None
-        backend = json.loads(self.backend.to_str())
+        backend = parse_json(self.backend.to_str())
         # Left there by the last call, and set anew by the next.
         rules = {name: value for name, value in backend.items() if name not in ("truncation", "padding")}
         around = {

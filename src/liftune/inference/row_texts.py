@@ -1,0 +1,82 @@
+"""Which cells of a file's row are the texts that a model reads.
+
+In: a Stream, what the user says, what the model was tuned on.  Out: Texts: a Row for each line, or its fault.
+Not here: reading the file (data/readers/streams.py), predicting it (files.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liftune.data.column_names import named_columns
+from liftune.data.columns import find_texts, remembered
+from liftune.data.readers.streams import Line, Stream
+from liftune.data.targets import CellError
+from liftune.data.texts import joined_text, text_of
+from liftune.errors import DataError
+from liftune.records.base import TextColumns
+from liftune.types import Row
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Which cells of a row are its texts."""
+
+    text: str
+    text_pair: str | None
+    blank: bool = False
+    """Whether a blank cell is a text: a blank line of a pipe is, so that output and input have the same lines."""
+    joined: tuple[tuple[str, str], ...] = ()
+    """Of several columns that are joined: each as the file spells it, and its name in the text."""
+
+    @classmethod
+    def of(
+        cls,
+        source: Stream,
+        *,
+        pairs: bool,
+        text: str | None = None,
+        text_pair: str | None = None,
+        known: TextColumns | None = None,
+    ) -> Texts:
+        """Find them by name, else as the model was tuned, else by the usual names.
+
+        Args:
+            known: the columns that the model was tuned on.
+
+        Raises:
+            DataError: they are unclear, or a named one is missing.
+        """
+        head = source.head
+        before = None if text or text_pair else remembered(head, known)
+        first, second = before or find_texts(head, text=text, text_pair=text_pair)
+        if first is None or (pairs and second is None):
+            option = "--text" if first is None else "--text-pair"
+            raise DataError(
+                f"which column holds the {'text' if first is None else 'second text'} is unclear; "
+                f"the file has: {', '.join(source.columns)}",
+                where=source.where,
+                hint=f"name it with {option}",
+            )
+        columns = named_columns(head, first, "--text")
+        names = columns
+        if known and [each.casefold() for each in columns] == [each.casefold() for each in known.texts]:
+            names = known.texts
+        joined = tuple(zip(columns, names, strict=True)) if len(columns) > 1 else ()
+        return cls(first, second if pairs else None, joined=joined)
+
+    def row(self, line: Line) -> tuple[Row, str | None]:
+        """The row, or why the model cannot read it."""
+        if line.fault:
+            return "", line.fault
+        try:
+            if self.joined:
+                names = [name for _, name in self.joined]
+                first = joined_text([line.cells.get(column) for column, _ in self.joined], names)
+            else:
+                first = text_of(line.cells.get(self.text), self.text, blank=self.blank)
+            if self.text_pair is None:
+                return first, None
+            return (first, text_of(line.cells.get(self.text_pair), self.text_pair, blank=self.blank)), None
+        except CellError as error:
+            return "", str(error)
