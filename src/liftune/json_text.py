@@ -51,7 +51,7 @@ def parse_json(text: str | bytes) -> Any:
     except (ValueError, RecursionError, MemoryError) as error:
         raise _fault(error) from None
     if len(text) > DEEPEST:  # a shorter one holds neither
-        _check(value)
+        _check([value])
     return value
 
 
@@ -98,19 +98,16 @@ def _too_long() -> JsonError:
     return JsonError(f"a number has more than {_MOST_DIGITS} digits")
 
 
-def _check(value: Any) -> None:
+def _check(values: list[Any]) -> None:
     """Refuse what would end in an error anywhere later. Level by level: by recursion the check itself could fail."""
-    level = [value]
-    for _ in range(DEEPEST + 1):
+    depth = 0
+    while values:
         below: list[Any] = []
-        for each in level:
-            if isinstance(each, int) and each.bit_length() >= _MOST_BITS:
+        for each in values:
+            if isinstance(each, dict | list):
+                if depth == DEEPEST:
+                    raise _too_deep()
+                below += each.values() if isinstance(each, dict) else each
+            elif isinstance(each, int) and each.bit_length() >= _MOST_BITS:
                 raise _too_long()
-            if isinstance(each, dict):
-                below += each.values()
-            elif isinstance(each, list):
-                below += each
-        if not below:
-            return
-        level = below
-    raise _too_deep()
+        values, depth = below, depth + 1

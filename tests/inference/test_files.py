@@ -22,11 +22,11 @@ import pytest
 
 from liftune.data import load_data
 from liftune.data.readers.formats import open_stream, read_file
-from liftune.errors import DataError, SpecError
+from liftune.errors import ArtifactError, DataError, SpecError
 from liftune.inference import files as bulk
 from liftune.inference.files import iter_predictions, predict_file
-from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.partial_file import PartialFile
+from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.writers import write
 from liftune.progress import Progress
 from liftune.spec import DataSpec
@@ -290,3 +290,111 @@ def test_answers_of_a_few_texts_are_written_at_once(tmp_path: Path) -> None:
     for ending in ("csv", "jsonl.gz", "parquet"):
         write(str(tmp_path / f"out.{ending}"), Fake().predict(["a", "b"]))
         assert read_file(tmp_path / f"out.{ending}").read("text") == ["a", "b"]
+
+
+def stopped(tmp_path: Path) -> tuple[Path, Path, dict[str, Any]]:
+    """A file of which 10 of 30 rows are answered, and what is said of them."""
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("text\n" + "a\n" * 30)
+    with pytest.raises(KeyboardInterrupt):
+        answered(source, out, Fake(stop=1))
+    return source, out, json.loads((tmp_path / "out.csv.part.json").read_text())
+
+
+@pytest.mark.parametrize("damage", [b"", b"text", None])
+def test_a_part_that_was_emptied_or_cut_is_not_filled_up_with_nulls(damage: bytes | None, tmp_path: Path) -> None:
+    source, out, state = stopped(tmp_path)
+    part = tmp_path / "out.csv.part"
+    part.unlink() if damage is None else part.write_bytes(damage)
+    with pytest.raises(ArtifactError, match=f"holds {len(damage or b'')} of the {state['bytes']} bytes"):
+        answered(source, out, resume=True)
+    assert answered(source, out) == (30, 0), "the hint: without --resume it begins again"
+    assert b"\0" not in out.read_bytes()
+
+
+def test_a_part_of_other_bytes_is_not_continued(tmp_path: Path) -> None:
+    source, out, _ = stopped(tmp_path)
+    part = tmp_path / "out.csv.part"
+    part.write_bytes(part.read_bytes().replace(b"short", b"shirt", 2))
+    with pytest.raises(ArtifactError, match="other bytes"):
+        answered(source, out, resume=True)
+
+
+def test_a_part_of_an_earlier_version_without_a_hash_is_continued(tmp_path: Path) -> None:
+    source, out, state = stopped(tmp_path)
+    del state["sha256"]
+    (tmp_path / "out.csv.part.json").write_text(json.dumps(state))
+    assert answered(source, out, resume=True) == (30, 0)
+
+
+DAMAGES: dict[str, Any] = {
+    "deep": "[" * 60_000, "null": "null", "list": "[]", "empty": "", "no count": {"rows": "7"},
+    "negative": {"bytes": -1},
+    "huge": {"rows": 10**400}, "no settings": {"settings": None}, "hash": {"sha256": 7}, "float": {"errors": 0.5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_of_a_part_is_named(damage: str, tmp_path: Path) -> None:
+    source, out, state = stopped(tmp_path)
+    other = DAMAGES[damage]
+    (tmp_path / "out.csv.part.json").write_text(other if isinstance(other, str) else json.dumps({**state, **other}))
+    with pytest.raises(ArtifactError, match=r"out\.csv\.part\.json is damaged"):
+        answered(source, out, resume=True)
+    assert answered(source, out) == (30, 0)
+
+
+def test_answers_of_answers_keep_the_columns_of_the_first(tmp_path: Path) -> None:
+    """The probabilities of the input were overwritten by those of the second prediction."""
+    (tmp_path / "in.csv").write_text("text\na\nbbbbbbbbbbbbbbbbbbbbb\n")
+    answered(tmp_path / "in.csv", tmp_path / "one.csv")
+    first = (tmp_path / "one.csv").read_text().replace(",0.", ",10.")
+    (tmp_path / "one.csv").write_text(first)
+    lines: list[str] = []
+
+    class Log(Progress):
+        def log(self, message: str) -> None:
+            lines.append(message)
+
+    predict_file(Fake(), str(tmp_path / "one.csv"), str(tmp_path / "two.csv"), progress=Log(quiet=True))
+    rows = list(csv.DictReader((tmp_path / "two.csv").open(encoding="utf-8", newline="")))
+    assert [row["probabilities.short"][:3] for row in rows] == ["10."] * 2
+    assert [row["predicted_probabilities.short"][:2] for row in rows] == ["0."] * 2
+    assert any("'predicted_probabilities'" in line for line in lines)
+
+
+def test_two_columns_of_one_name_in_a_table_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a", "n.x": 1, "n": {"x": 2}}\n{"text": "b"}\n')
+    with pytest.raises(DataError, match=r"'n\.x'"):
+        answered(tmp_path / "in.jsonl", tmp_path / "out.csv")
+    assert answered(tmp_path / "in.jsonl", tmp_path / "out.jsonl") == (2, 0)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.parametrize("change", ["rewritten", "replaced", "removed", "emptied"])
+def test_a_source_that_changes_while_it_is_read_is_refused(change: str, ending: str, tmp_path: Path) -> None:
+    """Its rows would be some of one file and some of another, with exit code 0."""
+    source = tmp_path / "in.csv"
+    source.write_text("text\n" + "a\n" * 30)
+
+    class Changing(Fake):
+        def predict(self, rows: Sequence[Row]) -> list[Prediction]:
+            if change == "rewritten" and self.calls == 1:
+                source.write_text("text\n" + "bb\n" * 30)
+            elif change == "replaced" and self.calls == 1:
+                (tmp_path / "new").write_text("text\n" + "b\n" * 30)
+                os.utime(tmp_path / "new", ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns))
+                os.replace(tmp_path / "new", source)
+            elif change == "removed" and self.calls == 1:
+                source.unlink()
+            elif self.calls == 1:
+                os.truncate(source, 0)
+            return super().predict(rows)
+
+    with pytest.raises(DataError, match="while its rows were predicted"):
+        answered(source, tmp_path / f"out.{ending}", Changing())
+    assert not (tmp_path / f"out.{ending}").exists()
+    if change != "removed":
+        source.write_text("text\n" + "a\n" * 30)
+        with pytest.raises(DataError, match="while its rows were predicted"):
+            list(iter_predictions(Changing(), str(source), text=None, text_pair=None, progress=QUIET))

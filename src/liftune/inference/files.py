@@ -18,13 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from liftune.data.column_names import named_columns
-from liftune.data.columns import find_texts, remembered
 from liftune.data.readers.formats import open_stream
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
-from liftune.data.readers.streams import Line, Stream, piped
-from liftune.data.targets import CellError
-from liftune.data.texts import joined_text, text_of
+from liftune.data.readers.streams import Line, piped
 from liftune.errors import DataError, SpecError
 from liftune.inference.partial_file import PartialFile
 from liftune.inference.prediction import Prediction, predictions_of_logits
@@ -34,9 +30,7 @@ from liftune.inference.source_file import identity, unchanged
 from liftune.inference.writers import JsonLines, Records, check_out, writer_for
 from liftune.option_values import fields
 from liftune.progress import Advance, Progress
-from liftune.records.base import TextColumns
 from liftune.tasks import task_of
-from liftune.types import Row
 
 #: Rows of one block. A resumed file is cut in the same places, so that its predictions are the same to the last digit.
 CHUNK = 2_048

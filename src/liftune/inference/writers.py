@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
 from liftune.data.readers.compression import promised
 from liftune.data.readers.formats import extension
 from liftune.errors import ArtifactError, DataError, SpecError
-from liftune.files import atomic_write, check_writable, damaged, disk_errors, read_json_object
+from liftune.files import atomic_write, check_writable
 from liftune.inference.prediction import Prediction
-from liftune.json_text import parse_json
 from liftune.run_folder import as_columns
 
 Records: TypeAlias = list[dict[str, Any]]
