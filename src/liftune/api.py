@@ -141,6 +141,7 @@ def load(
     with_base: bool = False,
     precision: str | None = None,
     min_precision: float | None = None,
+    trust_remote_code: bool = False,
 ) -> Predictor:
     """A run's tuned model, or a bundle that was exported from one, ready to `predict(["some text"])`.
 
@@ -151,13 +152,21 @@ def load(
         precision: float32, bfloat16 or fastest; see `liftune predict --help`.
         min_precision: leave rows without a label where the model is too unsure for this share of its predictions to
             be right; see `liftune predict --help`.
+        trust_remote_code: run Python code that comes with the model, where it was tuned with such code: read it first.
+            Nothing that lies in a folder allows it.
     """
     from liftune.inference.predictor import load_predictor
     from liftune.models.moved_bases import look_in
 
     look_in(None if base is None else str(base))
     return load_predictor(
-        run, use=use, device=device, with_base=with_base, precision=precision, min_precision=min_precision
+        run,
+        use=use,
+        device=device,
+        with_base=with_base,
+        precision=precision,
+        min_precision=min_precision,
+        trust_remote_code=trust_remote_code,
     )
 
 

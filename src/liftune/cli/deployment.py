@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from liftune.cli.options import Base, Device, Json, Quiet, Run, Use
+from liftune.cli.options import Base, Device, Json, Quiet, Run, Trust, Use
 from liftune.cli.printing import print_parity, print_predictions
 from liftune.errors import EXTRAS, need
 from liftune.option_values import names
@@ -64,6 +64,7 @@ def predict(
         str | None,
         typer.Option(metavar="TEXT", help="float32, bfloat16 or fastest; float32 on a CPU if not given."),
     ] = None,
+    trust_remote_code: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -91,6 +92,7 @@ def predict(
         min_precision=min_precision,
         device=device,
         precision=precision,
+        trust_remote_code=trust_remote_code,
     )
     print_predictions(predict(options, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
 
@@ -111,6 +113,7 @@ def export(
     accept_gap: Annotated[
         bool, typer.Option("--accept-gap", help="Keep an export whose predictions differ from the run's.")
     ] = False,
+    trust_remote_code: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -122,7 +125,14 @@ def export(
 
     look_in(base)
     parity = write_export(
-        run, to, format=format, use=use, rows=rows, accept_gap=accept_gap, progress=Progress(quiet=quiet)
+        run,
+        to,
+        format=format,
+        use=use,
+        rows=rows,
+        accept_gap=accept_gap,
+        trust_remote_code=trust_remote_code,
+        progress=Progress(quiet=quiet),
     )
     print_parity(parity, to, as_json=as_json)
 
@@ -162,6 +172,13 @@ def serve(
             help="Request or queue limit: texts, characters, queue_rows, seconds, ...",
         ),
     ] = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Run Python code that comes with the models named here; never that of models loaded over HTTP.",
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Serve models over HTTP, with a web page; models that share a base model are batched together."""
@@ -171,5 +188,7 @@ def serve(
     from liftune.serve.server import serve as run_server
 
     look_in(*base or ())
-    options = ServeOptions(models, host, port, token, admin_token, insecure, device, precision, limit or (), use)
+    options = ServeOptions(
+        models, host, port, token, admin_token, insecure, device, precision, limit or (), use, trust_remote_code
+    )
     run_server(options, log=Progress(quiet=quiet).log)

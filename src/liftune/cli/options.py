@@ -52,6 +52,10 @@ Base = Annotated[
     ),
 ]
 
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model; read it first.")
+]
+
 #: Headings of the help text, by section of the spec.
 _PANELS = {"data": "Data", "model": "Model", "method": "Method", "train": "Training", "evaluation": "Evaluation"}
 #: What stands for an option's value in the help text, by its type.

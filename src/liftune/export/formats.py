@@ -106,7 +106,9 @@ def _write_merged(job: ExportJob) -> Parity:
 
     bundle.write_merged(job.merged, job.reference.card, job.folder)
     rows = job.reference.rows
-    return job.compare({len(rows): open_adapter(job.folder, plan=Plan()).logits(rows)})
+    allowed = job.merged.backbone.trust_remote_code  # what was merged runs that code already
+    again = open_adapter(job.folder, plan=Plan(), trust_remote_code=allowed)
+    return job.compare({len(rows): again.logits(rows)})
 
 
 def _check_onnx(config: PretrainedConfig) -> None:

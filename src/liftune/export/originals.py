@@ -40,19 +40,25 @@ def card_of(model: SavedModel) -> AdapterCard:
     return kept.base.model_copy(update=learned)
 
 
-def open_original(model: SavedModel) -> tuple[Classifier, Callable[[], Classifier]]:
+def open_original(
+    model: SavedModel, *, trust_remote_code: bool = False
+) -> tuple[Classifier, Callable[[], Classifier]]:
     """The model as the run answers by it, and what loads it merged, to be exported.
+
+    Args:
+        trust_remote_code: as of `open_adapter`.
 
     Raises:
         ArtifactError, ModelError: as `open_adapter`.
     """
     if model.kind == "adapter":
-        return open_adapter(model.folder, plan=Plan()), partial(open_merged, model.folder, plan=_EXPORTED)
-    return _frozen(model, Plan()), partial(_frozen, model, _EXPORTED)
+        opened = open_adapter(model.folder, plan=Plan(), trust_remote_code=trust_remote_code)
+        return opened, partial(open_merged, model.folder, plan=_EXPORTED, trust_remote_code=trust_remote_code)
+    return _frozen(model, Plan(), trust_remote_code), partial(_frozen, model, _EXPORTED, trust_remote_code)
 
 
-def _frozen(model: SavedModel, plan: Plan) -> Classifier:
-    base = open_contender(model.folder, plan=plan).base
+def _frozen(model: SavedModel, plan: Plan, trust_remote_code: bool) -> Classifier:
+    base = open_contender(model.folder, plan=plan, trust_remote_code=trust_remote_code).base
     assert base is not None  # others were refused
     return base
 

@@ -39,6 +39,7 @@ def export(
     use: str | None = None,
     rows: str | None = None,
     accept_gap: bool = False,
+    trust_remote_code: bool = False,
     progress: Progress | None = None,
 ) -> Parity:
     """Write a run's model for use elsewhere, and check that it predicts as the run does.
@@ -50,6 +51,7 @@ def export(
             recommended one.
         rows: a file of labelled rows to check on; None takes the run's validation rows.
         accept_gap: keep the export even if its predictions differ from the run's by more than the format allows.
+        trust_remote_code: run Python code of the model's own, where it needs some.
 
     Raises:
         ArtifactError: no run, no rows to check on, or predictions that differ too much from the run's; nothing is left
@@ -67,7 +69,7 @@ def export(
     card = card_of(model)
     _check_unused(Path(to))
     with atomic_folder(Path(to)) as fresh:
-        original, merged = open_original(model)
+        original, merged = open_original(model, trust_remote_code=trust_remote_code)
         if entry.check_config is not None:
             entry.check_config(original.backbone.model.config)
         reference = _reference(original, model.folder, card, rows)

@@ -63,7 +63,12 @@ def read_contender_card(folder: Path) -> ContenderCard:
 
 
 def open_contender(
-    folder: Path, *, plan: Plan | None = None, seed: int = 0, base: Classifier | None = None
+    folder: Path,
+    *,
+    plan: Plan | None = None,
+    seed: int = 0,
+    base: Classifier | None = None,
+    trust_remote_code: bool = False,
 ) -> SavedContender:
     """Read a saved contender.
 
@@ -71,6 +76,7 @@ def open_contender(
         plan: of the pretrained model, where there is one.
         seed: of the parameters that loading it makes up; it cannot matter.
         base: the pretrained model, where it is loaded already.
+        trust_remote_code: whether Python code of the pretrained model's own may run.
 
     Raises:
         ArtifactError: a file is missing or damaged, or the pretrained model has changed.
@@ -85,10 +91,14 @@ def open_contender(
     need(*EXTRAS["tune"])
     from liftune.hardware.plan import Plan
     from liftune.models.frozen import OnFeatures, open_frozen
+    from liftune.models.trust import check_code
 
+    check_code(card.base, allowed=trust_remote_code or base is not None, asked_by=folder / CONTENDER_CARD)
     with _damage(card, folder):
         head = folder if card.name == "base" else None
-        base = base or open_frozen(card.base, head, plan=plan or Plan(), seed=seed)
+        base = base or open_frozen(
+            card.base, head, plan=plan or Plan(), seed=seed, trust_remote_code=trust_remote_code
+        )
         if card.name == "base":
             return SavedContender(card, base, base)
         probe = read_probe(card.settings, folder)

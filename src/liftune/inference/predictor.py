@@ -104,6 +104,7 @@ def load_predictor(
     with_base: bool = False,
     precision: str | None = None,
     min_precision: float | None = None,
+    trust_remote_code: bool = False,
 ) -> Predictor:
     """Load the model that a path leads to: a bundle, which needs no torch, an adapter on its base model, or another
     contender of a run.
@@ -116,13 +117,21 @@ def load_predictor(
         with_base: predict with the base model as well.
         precision: one of PRECISIONS, or FASTEST; None takes float32 on a CPU, and the precision of training on a GPU.
         min_precision: the share of predictions that must be right; rows of which the model is too unsure get no label.
+        trust_remote_code: run Python code of the model's own, where it needs some: read it first.
 
     Raises:
+        ModelError: the model needs code of its own, and it was not allowed.
         ArtifactError: the path leads to no tuned model, or it is damaged, or its base model has changed.
         SpecError: an unknown precision, an unknown contender, an option that the model cannot follow, or a
             min_precision that validation data cannot support.
     """
-    options = {"device": device, "with_base": with_base, "precision": precision, "min_precision": min_precision}
+    options = {
+        "device": device,
+        "with_base": with_base,
+        "precision": precision,
+        "min_precision": min_precision,
+        "trust_remote_code": trust_remote_code,
+    }
     check_precision(precision, (*PRECISIONS, FASTEST))
     model = locate_model(path, use=use)
     predictor: Bundle | AdapterPredictor
@@ -133,7 +142,12 @@ def load_predictor(
         opener = AdapterPredictor.open if model.kind == "adapter" else AdapterPredictor.open_contender
         with _LOADING:
             predictor = opener(
-                model.folder, device=device, with_base=with_base, precision=precision, min_precision=min_precision
+                model.folder,
+                device=device,
+                with_base=with_base,
+                precision=precision,
+                min_precision=min_precision,
+                trust_remote_code=trust_remote_code,
             )
         predictor.contender, predictor.note = model.contender, model.note
     predictor.origin = Origin(str(Path(path).resolve()), {"use": use, **options}, model.files, places())
@@ -177,6 +191,7 @@ class AdapterPredictor(Reloadable):
         with_base: bool = False,
         precision: str | None = None,
         min_precision: float | None = None,
+        trust_remote_code: bool = False,
     ) -> AdapterPredictor:
         """Load an adapter onto its base model, and merge it into the base model's weights where the method allows.
 
@@ -187,19 +202,23 @@ class AdapterPredictor(Reloadable):
             ArtifactError: the adapter is damaged, or its base model has changed.
         """
         need(*EXTRAS["tune"])
-        from liftune.models.adapter_io import read_card
+        from liftune.models.adapter_io import CARD, read_card
         from liftune.models.attach import attach
         from liftune.models.backbone import reload_backbone
+        from liftune.models.trust import check_code
 
         card = read_card(folder)
+        check_code(card, allowed=trust_remote_code, asked_by=folder / CARD)
         if min_precision is not None:
             cutoff_for(card.cutoffs, min_precision)  # refused before the model is loaded
         plan = _plan(device, precision)
         base = None
         if with_base:
             # With the head that it had before tuning, its outputs in the adapter's order of labels.
-            base = attach(reload_backbone(card, seed=0, plan=plan), None, plan=plan)
-        return cls(_load(folder, card.method, plan), card, base=base, min_precision=min_precision)
+            backbone = reload_backbone(card, seed=0, plan=plan, trust_remote_code=trust_remote_code)
+            base = attach(backbone, None, plan=plan)
+        opened = _load(folder, card.method, plan, trust_remote_code)
+        return cls(opened, card, base=base, min_precision=min_precision)
 
     @classmethod
     def open_contender(
@@ -210,6 +229,7 @@ class AdapterPredictor(Reloadable):
         with_base: bool = False,
         precision: str | None = None,
         min_precision: float | None = None,
+        trust_remote_code: bool = False,
     ) -> AdapterPredictor:
         """Load a contender that is no adapter.
 
@@ -227,7 +247,7 @@ class AdapterPredictor(Reloadable):
             refuse_torch_options(card.name, device=device, with_base=with_base, precision=precision)
             return cls(open_contender(folder), card, min_precision=min_precision)
         need(*EXTRAS["tune"])
-        opened = open_contender(folder, plan=_plan(device, precision))
+        opened = open_contender(folder, plan=_plan(device, precision), trust_remote_code=trust_remote_code)
         return cls(opened, card, base=opened.base if with_base else None, min_precision=min_precision)
 
     @property
@@ -314,12 +334,12 @@ def _plan(device: str | None, precision: str | None) -> Plan:
     return replace(plan, dtype=dtype, accelerations=plan.accelerations - {"token-cache"})
 
 
-def _load(folder: Path, method: str, plan: Plan) -> Classifier:
+def _load(folder: Path, method: str, plan: Plan, trust_remote_code: bool) -> Classifier:
     """Merged on a CPU, where the logits stay the same to 1e-5; on a GPU as it was tuned."""
     from liftune.models.adapter_io import open_adapter
     from liftune.models.merge import open_merged
     from liftune.models.methods.registry import METHODS
 
     if plan.device == "cpu" and method in METHODS and METHODS[method].mergeable:
-        return open_merged(folder, plan=plan)
-    return open_adapter(folder, plan=plan)
+        return open_merged(folder, plan=plan, trust_remote_code=trust_remote_code)
+    return open_adapter(folder, plan=plan, trust_remote_code=trust_remote_code)

@@ -26,6 +26,7 @@ from liftune.models.base_identity import changed_fields
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS, Method
 from liftune.models.pretrained import quiet
+from liftune.models.trust import CodeRefusedError, check_code
 from liftune.records.reading import read_record
 from liftune.records.training import AdapterCard, RoundTripCheck
 from liftune.types import Row
@@ -121,38 +122,42 @@ def read_card(folder: Path) -> AdapterCard:
     return read_record(folder / CARD, AdapterCard, "adapter")
 
 
-def open_adapter(folder: Path, *, plan: Plan | None = None, seed: int = 0) -> Classifier:
+def open_adapter(
+    folder: Path, *, plan: Plan | None = None, seed: int = 0, trust_remote_code: bool = False
+) -> Classifier:
     """Rebuild the classifier from what is on disk.
 
     Args:
         seed: of the parameters that loading the base makes up; it cannot matter where the adapter holds them all.
+        trust_remote_code: whether the user allows Python code of the model's own, where the card says it needs some.
 
     Raises:
         ArtifactError: the folder is missing or damaged, or the base is not the one that the adapter was trained on.
-        ModelError: the base model cannot be loaded.
+        ModelError: the base model cannot be loaded, or needs code that was not allowed.
     """
     card = read_card(folder)
+    check_code(card, allowed=trust_remote_code, asked_by=folder / CARD)
     method = _method(card, folder)
     plan = plan or Plan()
     if method.kind == "full":
         with _damage(folder):
-            whole = reload_whole(card, folder, seed=seed, plan=plan)
+            whole = reload_whole(card, folder, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
             if whole.fresh:
                 raise _incomplete(whole.fresh, folder)
             return rebuild(whole, method, lambda: whole.model, plan=plan, max_length=card.max_length)
-    backbone = reload_unchanged(card, seed=seed, plan=plan)
+    backbone = reload_unchanged(card, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
     with _damage(folder):
         return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
 
 
-def reload_unchanged(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
+def reload_unchanged(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_code: bool = False) -> Backbone:
     """The base that a card describes, as it was.
 
     Raises:
         ArtifactError: it has changed.
-        ModelError: it cannot be loaded.
+        ModelError: it cannot be loaded, or needs code that was not allowed.
     """
-    backbone = reload_backbone(card, seed=seed, plan=plan)
+    backbone = reload_backbone(card, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
     if backbone.sha256 != card.base_sha256:
         raise ArtifactError(
             f"the base model has changed since the adapter was tuned: its sha256 is {backbone.sha256}, "
@@ -195,7 +200,8 @@ def verify_saved_adapter(
     """
     rows = rows[:most]
     live = classifier.logits(rows)
-    again = open_adapter(folder, plan=classifier.plan, seed=OTHER_SEED).logits(rows)
+    allowed = classifier.backbone.trust_remote_code  # the live model runs that code already
+    again = open_adapter(folder, plan=classifier.plan, seed=OTHER_SEED, trust_remote_code=allowed).logits(rows)
     return check_round_trip(live, again, folder, what="adapter", dtype=classifier.plan.dtype)
 
 
@@ -251,7 +257,7 @@ def _damage(folder: Path) -> Iterator[None]:
     """Turn what PEFT, transformers and the file readers raise over a bad folder into an ArtifactError."""
     try:
         yield
-    except ArtifactError:
+    except (ArtifactError, CodeRefusedError):
         raise
     except (ModelError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         message = str(error).strip() or type(error).__name__

@@ -31,6 +31,7 @@ from liftune.models.checkpoint import (
 from liftune.models.labels import kept_order
 from liftune.models.moved_bases import place_of, places
 from liftune.models.pretrained import as_model_error, classifies_rows, config_of, model_of, quiet, tokenizer_of
+from liftune.models.trust import check_code
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
 from liftune.spec import ModelSpec
@@ -101,12 +102,16 @@ def load_backbone(
     return _build(checkpoint, spec, task, tuple(labels), seed, plan or Plan(), keep_head=False)
 
 
-def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
+def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_code: bool = False) -> Backbone:
     """The backbone that an adapter was trained on; its head is about to be replaced by the adapter's.
 
+    Args:
+        trust_remote_code: whether the user allows code of the model's own; what the card says only needs it.
+
     Raises:
-        ModelError: the base is gone or cannot be loaded.
+        ModelError: the base is gone or cannot be loaded, or it needs code that was not allowed.
     """
+    check_code(card, allowed=trust_remote_code, asked_by=card.base)
     pinned = card.base_revision is not None and "@" not in card.base
     spec = ModelSpec(
         name=f"{card.base}@{card.base_revision}" if pinned else card.base,
@@ -117,12 +122,18 @@ def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan) -> Backbone:
     return _cut_as(card, _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True))
 
 
-def reload_whole(card: AdapterCard, folder: Path, *, seed: int, plan: Plan) -> Backbone:
+def reload_whole(
+    card: AdapterCard, folder: Path, *, seed: int, plan: Plan, trust_remote_code: bool = False
+) -> Backbone:
     """A model that was tuned and saved in full, with its own tokenizer.
 
+    Args:
+        trust_remote_code: as of `reload_backbone`.
+
     Raises:
-        ModelError: the folder is no whole model.
+        ModelError: the folder is no whole model, or it needs code that was not allowed.
     """
+    check_code(card, allowed=trust_remote_code, asked_by=folder)
     located = locate(str(folder))
     checkpoint = replace(located, name=card.base)
     spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=card.trust_remote_code)

@@ -37,21 +37,24 @@ def save_head(classifier: Classifier, folder: Path) -> None:
             save_file(made_up, folder / HEAD)
 
 
-def open_frozen(card: AdapterCard, head: Path | None, *, plan: Plan, seed: int = 0) -> Classifier:
+def open_frozen(
+    card: AdapterCard, head: Path | None, *, plan: Plan, seed: int = 0, trust_remote_code: bool = False
+) -> Classifier:
     """The pretrained model of a card.
 
     Args:
         head: the folder where `save_head` wrote; None where its head is not asked.
         seed: of the parameters that loading makes up; it cannot matter where the folder holds them, nor to features.
+        trust_remote_code: as of `open_adapter`.
 
     Raises:
         ArtifactError: the model has changed since.
-        ModelError: it cannot be loaded.
+        ModelError: it cannot be loaded, or needs code that was not allowed.
         OSError, ValueError, RuntimeError, SafetensorError: the saved head is missing or damaged.
     """
     from safetensors.torch import load_file
 
-    backbone = reload_unchanged(card, seed=seed, plan=plan)
+    backbone = reload_unchanged(card, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
     if head is not None and (head / HEAD).is_file():
         with torch.no_grad():
             for name, values in load_file(head / HEAD).items():

@@ -20,7 +20,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 
 
-def open_merged(folder: Path, *, plan: Plan) -> Classifier:
+def open_merged(folder: Path, *, plan: Plan, trust_remote_code: bool = False) -> Classifier:
     """The adapter's classifier with all tuned weights merged into the model's in float32, then in the plan's precision.
 
     Raises:
@@ -30,7 +30,7 @@ def open_merged(folder: Path, *, plan: Plan) -> Classifier:
     card = read_card(folder)
     check_mergeable(card.method)
     bare = replace(plan, dtype="float32", accelerations=frozenset(), requested=frozenset())
-    opened = open_adapter(folder, plan=bare)
+    opened = open_adapter(folder, plan=bare, trust_remote_code=trust_remote_code)
     model: Any = opened.model
     if opened.method is not None and opened.method.kind != "full":
         model = _unwrapped(model.merge_and_unload())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from transformers.utils import logging as transformers_logging
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
 from liftune.models.checkpoint import Checkpoint, refuse_pickle
+from liftune.models.trust import refuse_code
 
 
 def config_of(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
@@ -138,11 +140,7 @@ def as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
         message = str(error).strip()
         first = message.splitlines()[0] if message else type(error).__name__
         if "trust_remote_code" in message:
-            raise ModelError(
-                "the model needs code of its own to be run",
-                where=checkpoint.name,
-                hint="read that code, then allow it with --trust-remote-code",
-            ) from None
+            raise refuse_code(checkpoint.name, Path(checkpoint.source)) from None
         if checkpoint.folder is None and "safetensors" in message:
             refuse_pickle(checkpoint.name, pickled=True)
         hint = "check that config, tokenizer and weights are whole and of one model"

@@ -59,15 +59,18 @@ class AdapterLoader:
         self._pool: AdapterPool | None = None
         self._loading = Lock()
 
-    def open(self, folder: Path) -> tuple[Engine, ModelInfo]:
+    def open(self, folder: Path, *, trust_remote_code: bool = False) -> tuple[Engine, ModelInfo]:
         """The model, and its description.
+
+        Args:
+            trust_remote_code: whether Python code of the model's own may run.
 
         Raises:
             LiftuneError: the adapter cannot be loaded.
         """
         need(*EXTRAS["tune"])
         with self._loading:
-            adapter = self._adapters().open(folder)
+            adapter = self._adapters().open(folder, trust_remote_code=trust_remote_code)
         card = adapter.card
         info = ModelInfo(
             task=card.task,
@@ -89,7 +92,8 @@ class AdapterLoader:
     def base_of(self, adapter: PooledAdapter) -> AdapterEngine:
         """The base model, with the adapter's labels."""
         with self._loading:
-            return self._engine(self._adapters().load_base(adapter.card))
+            trusted = adapter.trust_remote_code
+            return self._engine(self._adapters().load_base(adapter.card, trust_remote_code=trusted))
 
     def _engine(self, adapter: PooledAdapter) -> AdapterEngine:
         from liftune.hardware.measure import release_memory

@@ -17,11 +17,14 @@ from liftune.serve.engine import Engine, ModelInfo
 from liftune.serve.scorer_engine import ScorerEngine
 
 
-def open_contender_engine(folder: Path, *, device: str | None, precision: str | None) -> tuple[Engine, ModelInfo]:
+def open_contender_engine(
+    folder: Path, *, device: str | None, precision: str | None, trust_remote_code: bool = False
+) -> tuple[Engine, ModelInfo]:
     """The contender, and its description.
 
     Args:
         device, precision: of its pretrained model; one that reads words alone has none.
+        trust_remote_code: whether Python code of that model's own may run.
 
     Raises:
         LiftuneError: it is damaged, or what it needs is not installed.
@@ -41,7 +44,12 @@ def open_contender_engine(folder: Path, *, device: str | None, precision: str | 
         cutoffs=card.cutoffs,
     )
     words = card.base is None
-    scorer = load_predictor(folder, device=None if words else device, precision=None if words else precision)
+    scorer = load_predictor(
+        folder,
+        device=None if words else device,
+        precision=None if words else precision,
+        trust_remote_code=trust_remote_code,
+    )
     engine = ScorerEngine(
         scorer,
         no_base=f"{card.name} is served without the base model",

@@ -71,12 +71,21 @@ class ModelRegistry:
             )
         return models[name]
 
-    def load(self, path: str, name: str | None = None, *, use: str | None = None, replace: bool = False) -> ServedModel:
+    def load(
+        self,
+        path: str,
+        name: str | None = None,
+        *,
+        use: str | None = None,
+        replace: bool = False,
+        open_model: OpenModel | None = None,
+    ) -> ServedModel:
         """Open a folder and serve it under a name, that of the folder if none is given; takes seconds.
 
         Args:
             use: which contender of a run.
             replace: whether to replace a model of the same name.
+            open_model: None takes the registry's own, which runs no code of a model.
 
         Raises:
             RequestError: another model has that name (409).
@@ -92,7 +101,8 @@ class ModelRegistry:
                     where="name",
                     hint="give another name, or set replace",
                 )
-            engine, info = self._open(folder, use) if use else self._open(folder)
+            open_model = open_model or self._open
+            engine, info = open_model(folder, use) if use else open_model(folder)
             model = ServedModel(named, folder, info, engine)
             self._models = {**self._models, named: model}
         return model

@@ -13,8 +13,9 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.hardware.plan import PRECISIONS
@@ -23,7 +24,6 @@ from liftune.inference.predictor import check_precision
 
 if TYPE_CHECKING:
     from liftune.serve.engine import Engine, ModelInfo
-    from liftune.serve.registry import OpenModel
 
 #: Seconds that a stop waits for accepted requests.
 _FINISH_SECONDS = 30
@@ -53,6 +53,8 @@ class ServeOptions:
     """NAME=VALUE, see Limits."""
     use: str | None = None
     """Which contender of each run."""
+    trust_remote_code: bool = False
+    """Whether the models named here may run Python code of their own; those loaded over HTTP never may."""
 
 
 def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
@@ -71,10 +73,12 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
 
     limits = limits_of(options.limits)
     with _listen(options.host, options.port) as listener:
-        models = ModelRegistry(model_opener(options, limits.batch_tokens))
+        open_model = model_opener(options, limits.batch_tokens)
+        models = ModelRegistry(open_model)
+        named = partial(open_model, trust_remote_code=options.trust_remote_code)
         for argument in options.models:
             name, path = split_name(argument)
-            model = models.load(path, name, use=options.use)
+            model = models.load(path, name, use=options.use, open_model=named)
             log(f"{model.name}: {model.info.task}, {len(model.info.labels)} labels, {model.info.kind} {path}")
             if model.info.note:
                 log(f"{model.name}: {model.info.note}")
@@ -123,8 +127,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def model_opener(options: ServeOptions, tokens: int) -> OpenModel:
-    """What opens a model's folder; torch is imported for the first one that is not a bundle."""
+class _Opener(Protocol):
+    """An OpenModel that may be told to run a model's own code."""
+
+    def __call__(
+        self, path: Path, use: str | None = None, *, trust_remote_code: bool = False
+    ) -> tuple[Engine, ModelInfo]: ...
+
+
+def model_opener(options: ServeOptions, tokens: int) -> _Opener:
+    """What opens a model's folder; torch is imported for the first one that is not a bundle.
+
+    It runs no code of a model unless it is told so at each call, whatever the options say: the models that come over
+    HTTP are opened by it too.
+    """
     from liftune.serve.adapter_engine import AdapterLoader
     from liftune.serve.bundle_engine import open_bundle
     from liftune.serve.contender_engine import open_contender_engine
@@ -132,14 +148,18 @@ def model_opener(options: ServeOptions, tokens: int) -> OpenModel:
     precision = next(each for each in PRECISIONS if each == options.precision)
     adapters = AdapterLoader(device=options.device, precision=precision, tokens=tokens)
 
-    def open_model(path: Path, use: str | None = None) -> tuple[Engine, ModelInfo]:
+    def open_model(
+        path: Path, use: str | None = None, *, trust_remote_code: bool = False
+    ) -> tuple[Engine, ModelInfo]:
         model = locate_model(path, use=use, where="path")
         if model.kind == "bundle":
             return open_bundle(model.folder)
         if model.kind == "contender":
-            engine, info = open_contender_engine(model.folder, device=options.device, precision=precision)
+            engine, info = open_contender_engine(
+                model.folder, device=options.device, precision=precision, trust_remote_code=trust_remote_code
+            )
         else:
-            engine, info = adapters.open(model.folder)
+            engine, info = adapters.open(model.folder, trust_remote_code=trust_remote_code)
         return engine, replace(info, contender=model.contender, note=model.note)
 
     return open_model

@@ -94,7 +94,8 @@ def keep_probe(
         settings = save_baseline(probe, folder)
         _write_card(context, folder, "probe", logits, settings=settings, base=card, base_logits=base_logits)
         base_folder = context.folder.contender("base")
-        again = open_contender(base_folder, plan=base.plan, seed=OTHER_SEED)
+        allowed = base.backbone.trust_remote_code
+        again = open_contender(base_folder, plan=base.plan, seed=OTHER_SEED, trust_remote_code=allowed)
         _check(context, again, base_logits, base_folder)
         _check(context, open_contender(folder, base=again.base), logits, folder)
 

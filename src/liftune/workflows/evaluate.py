@@ -140,20 +140,20 @@ def _model_and_rows(
         opened = _Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, backbone.head)
     else:
         _refuse_settled(model)
-        opened = _saved(saved, plan)
+        opened = _saved(saved, plan, model.trust_remote_code)
         splits = load_test(data, task=opened.task, rows=rows, known=opened.columns)
         splits = match_labels(splits, opened.labels, model.label_map, model=model.name)
     return opened, splits.for_labels(opened.labels)
 
 
-def _saved(saved: SavedModel, plan: Plan) -> _Opened:
+def _saved(saved: SavedModel, plan: Plan, trusted: bool) -> _Opened:
     """A tuned model, or another contender of its run."""
     if saved.kind == "adapter":
-        tuned, adapter = open_adapter(saved.folder, plan=plan), read_card(saved.folder)
+        tuned, adapter = open_adapter(saved.folder, plan=plan, trust_remote_code=trusted), read_card(saved.folder)
         return _Opened(
             tuned, tuned.task, tuned.labels, tuned.max_length, "trained", adapter.thresholds, adapter.columns
         )
-    kept = open_contender(saved.folder, plan=plan)
+    kept = open_contender(saved.folder, plan=plan, trust_remote_code=trusted)
     card = kept.card
     length = kept.base.max_length if kept.base else 0
     head = card.base.head if card.base and card.name == "base" else None
@@ -161,11 +161,10 @@ def _saved(saved: SavedModel, plan: Plan) -> _Opened:
 
 
 def _refuse_settled(model: ModelSpec) -> None:
-    """Refuse options that an adapter's own card decides, rather than ignore them."""
-    given = [name for name in ("max_length", "trust_remote_code") if getattr(model, name)]
-    if given:
+    """Refuse an option that an adapter's own card decides, rather than ignore it."""
+    if model.max_length:
         raise SpecError(
-            f"{model.name} keeps the length and code that it was tuned with",
-            where=", ".join(f"--{name.replace('_', '-')}" for name in given),
+            f"{model.name} keeps the length that it was tuned with",
+            where="--max-length",
             hint="leave the option out, or tune again with it",
         )

@@ -43,6 +43,7 @@ class PredictOptions:
     min_precision: float | None = None
     device: str | None = None
     precision: str | None = None
+    trust_remote_code: bool = False
 
     def check(self) -> None:
         """Refuse options that contradict each other, before anything is loaded.
@@ -79,6 +80,7 @@ class PredictOptions:
             with_base=self.with_base,
             precision=self.precision,
             min_precision=self.min_precision,
+            trust_remote_code=self.trust_remote_code,
         )
 
 

@@ -60,6 +60,8 @@ class PooledAdapter:
     """Whether it is computed in its base's batches."""
     base: SharedBase | None
     """Held so that the base stays in memory as long as any of its models."""
+    trust_remote_code: bool = False
+    """Whether the user allowed Python code of the model's own when it was opened."""
 
 
 class AdapterPool:
@@ -73,23 +75,28 @@ class AdapterPool:
         self._plan, self._tokens = plan, tokens
         self._bases: WeakValueDictionary[tuple[str, ...], SharedBase] = WeakValueDictionary()
 
-    def open(self, folder: Path) -> PooledAdapter:
+    def open(self, folder: Path, *, trust_remote_code: bool = False) -> PooledAdapter:
         """The tuned model of an adapter folder.
+
+        Args:
+            trust_remote_code: as of `open_adapter`.
 
         Raises:
             ArtifactError, ModelError: as `open_adapter` does.
         """
         card = read_card(folder)
-        return self._pooled(card, open_adapter(folder, plan=self._plan))
+        opened = open_adapter(folder, plan=self._plan, trust_remote_code=trust_remote_code)
+        return self._pooled(card, opened, trust_remote_code)
 
-    def load_base(self, card: AdapterCard) -> PooledAdapter:
+    def load_base(self, card: AdapterCard, *, trust_remote_code: bool = False) -> PooledAdapter:
         """The untuned model with the labels of a tuned one; a random head is drawn as `predict` draws it."""
-        return self._pooled(card, attach(reload_backbone(card, seed=0, plan=self._plan), None, plan=self._plan))
+        backbone = reload_backbone(card, seed=0, plan=self._plan, trust_remote_code=trust_remote_code)
+        return self._pooled(card, attach(backbone, None, plan=self._plan), trust_remote_code)
 
-    def _pooled(self, card: AdapterCard, classifier: Classifier) -> PooledAdapter:
+    def _pooled(self, card: AdapterCard, classifier: Classifier, trusted: bool) -> PooledAdapter:
         """In its base's batches where that gives the same logits, else by itself."""
         whole = classifier.method is not None and classifier.method.kind == "full"
-        base = None if whole else self._base(card)
+        base = None if whole else self._base(card, trusted)
         weights = _join(classifier, base, pairs=card.pairs) if base is not None else None
         # All models of one base have the same tokenizer, which is as large as several adapters.
         backbone = classifier.backbone if base is None else base.backbone
@@ -100,13 +107,14 @@ class AdapterPool:
             row_encoder=RowEncoder(backbone.model, backbone.tokenizer, card.max_length),
             shared=weights is not None,
             base=base,
+            trust_remote_code=trusted,
         )
 
-    def _base(self, card: AdapterCard) -> SharedBase:
+    def _base(self, card: AdapterCard, trusted: bool) -> SharedBase:
         key = (card.base_sha256, card.base, card.base_revision or "", str(card.trust_remote_code), card.truncation_side)
         base = self._bases.get(key)
         if base is None:
-            backbone = reload_backbone(card, seed=0, plan=self._plan)
+            backbone = reload_backbone(card, seed=0, plan=self._plan, trust_remote_code=trusted)
             if self._plan.dtype == "float32":  # in bfloat16 `attach` makes new weights anyway
                 _copy_out_of_file(backbone.model)
             mixed_model = MixedModel(attach(backbone, None, plan=self._plan), tokens=self._tokens)
