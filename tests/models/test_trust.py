@@ -68,7 +68,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         kept.mkdir()
         save_head(plain, kept)
         card = ContenderCard(
-            liftune="0", name="base", task=TaskKind.SINGLE_LABEL, labels=LABELS, base=describe(plain, "base", pairs=False)
+            liftune="0",
+            name="base",
+            task=TaskKind.SINGLE_LABEL,
+            labels=LABELS,
+            base=describe(plain, "base", pairs=False),
         )
         (kept / CONTENDER_CARD).write_text(card.model_dump_json(by_alias=True))
         data = root / "data.csv"

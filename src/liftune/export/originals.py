@@ -40,9 +40,7 @@ def card_of(model: SavedModel) -> AdapterCard:
     return kept.base.model_copy(update=learned)
 
 
-def open_original(
-    model: SavedModel, *, trust_remote_code: bool = False
-) -> tuple[Classifier, Callable[[], Classifier]]:
+def open_original(model: SavedModel, *, trust_remote_code: bool = False) -> tuple[Classifier, Callable[[], Classifier]]:
     """The model as the run answers by it, and what loads it merged, to be exported.
 
     Args:

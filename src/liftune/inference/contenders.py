@@ -96,9 +96,7 @@ def open_contender(
     check_code(card.base, allowed=trust_remote_code or base is not None, asked_by=folder / CONTENDER_CARD)
     with _damage(card, folder):
         head = folder if card.name == "base" else None
-        base = base or open_frozen(
-            card.base, head, plan=plan or Plan(), seed=seed, trust_remote_code=trust_remote_code
-        )
+        base = base or open_frozen(card.base, head, plan=plan or Plan(), seed=seed, trust_remote_code=trust_remote_code)
         if card.name == "base":
             return SavedContender(card, base, base)
         probe = read_probe(card.settings, folder)

@@ -148,9 +148,7 @@ def model_opener(options: ServeOptions, tokens: int) -> _Opener:
     precision = next(each for each in PRECISIONS if each == options.precision)
     adapters = AdapterLoader(device=options.device, precision=precision, tokens=tokens)
 
-    def open_model(
-        path: Path, use: str | None = None, *, trust_remote_code: bool = False
-    ) -> tuple[Engine, ModelInfo]:
+    def open_model(path: Path, use: str | None = None, *, trust_remote_code: bool = False) -> tuple[Engine, ModelInfo]:
         model = locate_model(path, use=use, where="path")
         if model.kind == "bundle":
             return open_bundle(model.folder)
