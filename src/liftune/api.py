@@ -47,6 +47,7 @@ def tune(
     encoding: str | None = None,
     no_header: bool | None = None,
     columns: Sequence[str] | str | None = None,
+    skip_lines: int | None = None,
     group: str | None = None,
     near_duplicates: float | str | None = None,
     split_seed: int | None = None,

@@ -116,6 +116,9 @@ class DataSpec(Spec):
     """The first line of a CSV or TSV file is a row, and names no columns."""
     columns: Names = ()
     """Names of the columns, in order, of files without a header line: text,label."""
+    skip_lines: Annotated[int, Field(ge=0)] | None = None
+    """Leave out this many lines at the start of a CSV, TSV or workbook, such as a title. Default: as many as stand
+    above the header."""
     group: str | None = None
     """Column with the author, document or other group. Rows of a group stay in the same split and are resampled
     together."""

@@ -49,6 +49,9 @@ def predict(
     columns: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Names of the columns of --in, which has no header line.")
     ] = None,
+    skip_lines: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Lines at the start of --in to leave out: a title.")
+    ] = None,
     use: Use = None,
     base: Base = None,
     with_base: Annotated[bool, typer.Option("--with-base", help="Add the untuned model's prediction.")] = False,
@@ -87,6 +90,7 @@ def predict(
         encoding=encoding,
         no_header=no_header,
         columns=names(columns or ()),
+        skip_lines=skip_lines,
         use=use,
         with_base=with_base,
         min_precision=min_precision,

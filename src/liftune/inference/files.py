@@ -83,6 +83,8 @@ def predict_file(
         settings = {"liftune": version("liftune"), "chunk": CHUNK, "texts": texts, **(about or {}), **identity(source)}
         if options.given:  # not where none is: files begun by an earlier version do not know of them
             settings["read as"] = [options.encoding, options.no_header, options.columns]
+            if options.skip_lines is not None:
+                settings["skip lines"] = options.skip_lines
         partial = PartialFile(Path(out), settings, writer_for(out, builder.template, builder.schema))
         with progress.bar("predict", rows.count) as advance:
             done, errors = _to_file(builder, rows, partial, advance, resume=resume)

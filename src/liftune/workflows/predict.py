@@ -37,6 +37,7 @@ class PredictOptions:
     encoding: str | None = None
     no_header: bool = False
     columns: tuple[str, ...] = ()
+    skip_lines: int | None = None
     use: str | None = None
     """Which contender of the run."""
     with_base: bool = False
@@ -69,7 +70,7 @@ class PredictOptions:
     @property
     def reading(self) -> FileOptions:
         """How to read --in, as far as it was said."""
-        return FileOptions(self.encoding, self.no_header, self.columns)
+        return FileOptions(self.encoding, self.no_header, self.columns, skip_lines=self.skip_lines)
 
     def load(self) -> Predictor:
         """The tuned model."""

@@ -163,11 +163,13 @@ def test_a_header_that_comes_again_is_a_bad_row(tmp_path):
     assert "line 42 is the header once more" in caught.value.message
 
 
-def test_a_title_above_the_header_is_refused_by_its_line():
+def test_a_header_of_too_few_names_is_refused_by_its_line():
+    """Lines above a header are left out and said: test_preamble.py."""
     with pytest.raises(DataError) as caught:
-        read(b"Export of reviews\n" + lines(TEXTS, LABELS, header="text,label"))
-    assert "line 1 has 1 field, and no row has so many: 41 rows have 2" in caught.value.message
-    assert "delete what stands above the header" in (caught.value.hint or "")
+        read(lines(LABELS, TEXTS, LABELS, TEXTS, header="text,label"))
+    assert "line 1 has 2 fields, and no row has so many: 40 rows have 4" in caught.value.message
+    assert "give every column a name in line 1" in (caught.value.hint or "")
+    assert read(b"Terms of use\n" * 25 + lines(TEXTS, LABELS, header="text,label")).rows == 40
 
 
 def test_row_names_as_r_writes_them_are_a_column_and_empty_fields_at_the_end_are_none():

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 
 from liftune.data.readers.dialect import Dialect, Shape, blocks_of, find_dialect
 from liftune.data.readers.header import Header, find_header
+from liftune.data.readers.preamble import lines_of_header, no_row, said_more, texts_of
 from liftune.data.readers.streams import Problem, Record, Stream, repeatable
 from liftune.data.readers.text_encoding import Opened, RawFile
 from liftune.errors import DataError
@@ -27,6 +29,10 @@ class _Layout:
     header: Header
     unnamed: int
     """Fields before those that the header names: the row names that R writes."""
+    names: tuple[str, ...]
+    """The header's fields as they stand, or the names that are given."""
+    rows: int
+    where: str
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -54,10 +60,14 @@ def open_delimited(file: RawFile, *, prefer: str = ",") -> Stream:
     """
     _refuse_json(file)
     opened = file.text_opener(newline="")  # line breaks inside quotes stay as they are
-    dialect, shape = find_dialect(opened, file.where, prefer=prefer)
-    header = find_header(shape.first, shape.sample, file.where, file.options)
-    layout = _layout(dialect, shape, header, file.where)
-    rows = shape.records - header.lines
+    dialect, shape = find_dialect(opened, file.where, prefer=prefer, options=file.options)
+    options = replace(file.options, skip_lines=shape.above) if shape.above else file.options
+    more = 0 if options.headerless else lines_of_header(shape.sample)
+    header = find_header(shape.first, shape.sample[more:], file.where, options)
+    if more:
+        header = replace(header, lines=1 + more, notes=(*header.notes, said_more(shape.sample[:more], file.where)))
+    layout = _layout(opened, dialect, shape, header, file.where)
+    rows = layout.rows
     if not rows:
         raise DataError(
             f"a header ({', '.join(header.columns)}) and no rows",
@@ -89,25 +99,24 @@ def open_delimited(file: RawFile, *, prefer: str = ",") -> Stream:
 
 def _rows(opened: Opened, layout: _Layout) -> Iterator[Record[list[str]]]:
     """The rows; blank lines are left out, and so are empty fields beyond the last column."""
-    columns = layout.columns
-    width, names = len(columns), list(layout.header.columns)
-    repeats = layout.header.lines and width > 1
-    for line, fields in islice(
-        chain.from_iterable(blocks_of(layout.dialect.parsed(opened))), layout.header.lines, None
-    ):
+    width = len(layout.columns)
+    parsed = chain.from_iterable(blocks_of(layout.dialect.parsed(opened)))
+    for position, (line, fields) in enumerate(islice(parsed, layout.header.lines, None)):
         if len(fields) > width and not any(fields[width:]):
             fields = fields[:width]
         if len(fields) != width:
             yield [], line, layout.problem(line, fields)
-        elif repeats and fields == names:
-            yield [], line, (f"line {line} is the header once more", "take it out")
+        elif problem := no_row(fields, layout.names, line, position, layout.rows, layout.where):
+            yield [], line, problem
         else:
             yield fields, line, None
 
 
-def _layout(dialect: Dialect, shape: Shape, header: Header, where: str) -> _Layout:
+def _layout(opened: Opened, dialect: Dialect, shape: Shape, header: Header, where: str) -> _Layout:
     """Refuse a first line that no row agrees with: then it is at fault, and not every row."""
     width, widths = len(header.columns), Counter(shape.widths)
+    names = texts_of(shape.first[1] if header.lines else header.columns)
+    made = partial(_Layout, dialect, header, names=names, rows=shape.records - header.lines, where=where)
     if header.lines:
         widths[len(shape.first[1])] -= 1
     agreeing = sum(count for each, count in widths.items() if each == width)
@@ -115,16 +124,16 @@ def _layout(dialect: Dialect, shape: Shape, header: Header, where: str) -> _Layo
     if usual > width:  # empty fields at the end do not count
         agreeing += sum(shape.filled[each] for each in range(width + 1)) - header.lines
     if agreeing > 0 or count < 2:
-        return _Layout(dialect, header, 0)
+        return made(0)
     if header.lines and usual == width + 1 and count == sum(widths.values()) and shape.row_names:
-        return _Layout(dialect, header, 1)
+        return made(1)
+    at = next((line for line, each in dialect.parsed(opened) if len(each) == usual), 0)
+    below = "" if header.given else f"if line {at} is the header: --skip-lines {at - 1}"
     said = "--columns names" if header.given else f"line {shape.first[0]} has"
     raise DataError(
         f"{said} {width} field{'s' * (width != 1)}, and no row has so many: {count} rows have {usual}",
         where=where if header.given else f"{where}, line {shape.first[0]}",
-        hint="name every column"
-        if header.given
-        else "delete what stands above the header line, or give every column a name in it",
+        hint=f"{below}; else give every column a name in line {shape.first[0]}" if below else "name every column",
     )
 
 

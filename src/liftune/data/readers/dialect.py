@@ -1,7 +1,8 @@
 """How a text is delimited: by what, and whether quotes have a meaning. Quotes that do not match are refused.
 
 In: a text that can be opened again and again.  Out: a Dialect, and the Shape that the text has by it.
-Not here: what the first line is (header.py), rows (delimited.py), quotes that swallow rows (quotes.py).
+Not here: what the first line is (header.py), titles above it (preamble.py), rows (delimited.py), quotes that
+swallow rows (quotes.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
 
+from liftune.data.readers.options import NONE_GIVEN, FileOptions
+from liftune.data.readers.preamble import doubtful_titles, find_above, said_above, said_nameless
 from liftune.data.readers.quotes import Span, Spans
 from liftune.data.readers.text_encoding import Opened
 from liftune.errors import DataError
@@ -58,7 +61,7 @@ class Dialect:
     delimiter: str
     quoted: bool = True
     skipped_lines: int = 0
-    """Lines above the header: Excel's `sep=`."""
+    """Lines at the start that are left out: Excel's `sep=`, titles."""
 
     def parsed(self, opened: Opened, *, spans: Spans | None = None) -> Iterator[Parsed]:
         """The rows of a text; blank lines are left out.
@@ -102,8 +105,12 @@ class Shape:
     """Fields -> rows that have so many."""
     sample: list[list[str]] = field(default_factory=list)
     """The rows after the first one, up to a thousand."""
+    lines: list[int] = field(default_factory=list)
+    """On which the first rows start, as many as the sample has, and one more."""
     filled: Counter[int] = field(default_factory=Counter)
     """Fields up to the last one that is not empty -> rows that have so many."""
+    above: int = 0
+    """Lines above the header that were left out unasked."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -118,30 +125,55 @@ class Shape:
         return all(each.isdecimal() for each in numbers) and len(set(numbers)) == len(numbers)
 
 
-def find_dialect(opened: Opened, where: str, *, prefer: str) -> tuple[Dialect, Shape]:
-    """How a text is delimited, after reading all of it.
+def find_dialect(
+    opened: Opened, where: str, *, prefer: str, options: FileOptions = NONE_GIVEN
+) -> tuple[Dialect, Shape]:
+    """How a text is delimited, and where its header is, after reading all of it.
 
     Raises:
-        DataError: nothing in it, or quotes that do not match.
+        DataError: nothing in it, quotes that do not match, or first lines that may be titles or a header.
     """
+    above = options.skip_lines or 0
     with opened() as start:
+        for _ in range(above):
+            start.readline()
         first = start.readline().rstrip("\r\n")
     if first[:4].casefold() == "sep=" and len(first) == 5:
-        dialect, shape = _quoting(opened, Dialect(first[4], skipped_lines=1), where)
+        dialect, shape = _quoting(opened, Dialect(first[4], skipped_lines=above + 1), where)
     else:
-        dialect, shape = _quoting(opened, Dialect(_sniffed(opened, prefer)), where)
+        dialect, shape = _quoting(opened, Dialect(_sniffed(opened, prefer, above), skipped_lines=above), where)
     if not shape.records:
         raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
-    return dialect, shape
+    return (dialect, shape) if options.skip_lines is not None else _below_titles(opened, dialect, shape, where, options)
 
 
-def _sniffed(opened: Opened, prefer: str) -> str:
+def _below_titles(
+    opened: Opened, dialect: Dialect, shape: Shape, where: str, options: FileOptions
+) -> tuple[Dialect, Shape]:
+    """The same from the header on."""
+    found = find_above([shape.first[1], *shape.sample], options.named, shape.lines)
+    if options.headerless or not found.rows:
+        notes = said_nameless(shape.first[1], found, shape.first[0], where, options)
+        return dialect, replace(shape, notes=(*shape.notes, *notes))
+    with _unlimited_fields():
+        rows = list(islice(dialect.parsed(opened), found.rows + 1))
+    line, header = rows[-1]
+    if found.doubtful:
+        raise doubtful_titles(shape.first[0], line, where)
+    dialect, below = _quoting(opened, replace(dialect, skipped_lines=line - 1), where)
+    note = said_above([fields for _, fields in rows[:-1]], header, shape.first[0], line, where)
+    return dialect, replace(below, above=line - 1, notes=(*below.notes, note))
+
+
+def _sniffed(opened: Opened, prefer: str, above: int) -> str:
     """The delimiter by which most of the first rows have as many fields as the first one."""
 
-    def fitness(delimiter: str) -> tuple[bool, float, bool, bool, int, int]:
-        sample = islice(Dialect(delimiter).parsed(opened), _SNIFFED_RECORDS)
+    def fitness(delimiter: str) -> tuple[bool, float, bool, bool, bool, int, int]:
+        sample = islice(Dialect(delimiter, skipped_lines=above).parsed(opened), _SNIFFED_RECORDS)
         with _unlimited_fields():
             rows = [fields for _, fields in sample]
+        titles = find_above(rows).rows
+        rows = rows[titles:]
         width = len(rows[0]) if rows else 0
         agreeing = sum(len(fields) == width for fields in rows) / max(1, len(rows))
         # Names are short: such a line is divided even where most rows hold a delimiter too many.
@@ -150,11 +182,12 @@ def _sniffed(opened: Opened, prefer: str) -> str:
         prose = 2 * sum(field[:1] == " " for fields in rows for field in fields[1:]) > sum(map(len, rows)) - len(rows)
         divided = names or (width > 1 and agreeing > 0.5 and not prose)
         usual, count = Counter(len(fields) for fields in rows[1:]).most_common(1)[0] if rows[1:] else (0, 0)
-        if width == 1 < usual and count >= max(3, 0.9 * len(rows[1:])):  # a title above the header
+        if width == 1 < usual and not prose and count >= max(3, 0.9 * len(rows[1:])):  # a title above the header
             divided, agreeing = True, 0.0
         return (
             divided,
             round(agreeing, 1),
+            not titles,
             not prose,
             not divided and delimiter == prefer,
             -_DELIMITERS.index(delimiter),
@@ -208,7 +241,9 @@ def _shape(parsed: Iterator[Parsed]) -> Shape:
     for block in blocks_of(parsed):
         if not shape.records:
             shape.first = block[0]
-        for number, (_, fields) in enumerate(block, shape.records):
+        for number, (line, fields) in enumerate(block[: _SAMPLE_RECORDS + 1], shape.records):
+            if number <= _SAMPLE_RECORDS:
+                shape.lines.append(line)
             if 0 < number <= _SAMPLE_RECORDS:
                 shape.sample.append(fields)
         shape.records += len(block)

@@ -44,7 +44,7 @@ class Format:
     """Which of a user's options say how to read such a file."""
 
 
-_TEXT = frozenset({"--encoding", "--no-header", "--columns"})
+_TEXT = frozenset({"--encoding", "--no-header", "--columns", "--skip-lines"})
 _open_tsv = partial(open_delimited, prefer="\t")
 FORMATS = (
     Format(

@@ -50,7 +50,7 @@ _OTHER_NAMES += (
     "language",
     "length",
 )
-_KNOWN = frozenset((*TEXTS, *LABELS, *(name for pair in PAIRS for name in pair), *_OTHER_NAMES))
+KNOWN = frozenset((*TEXTS, *LABELS, *(name for pair in PAIRS for name in pair), *_OTHER_NAMES))
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2})?")
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 #: Words from which on a field is a sentence.
@@ -66,14 +66,14 @@ class Header:
 
     columns: tuple[str, ...]
     lines: int = 1
-    """Whether a line of the text holds them: 1 or 0."""
+    """How many rows of the text hold them: 1 or 0, or more where those below explain the first."""
     given: bool = False
     """Whether --columns names them."""
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class _Signs:
+class Signs:
     """What the first line shows."""
 
     row: str | None = None
@@ -99,23 +99,24 @@ def find_header(
     line, fields = first
     if options.headerless:
         return _headerless(line, fields, where, options)
-    signs = _signs(fields, [each for each in sample if list(each) != list(fields)], options)
+    signs = signs_of(fields, [each for each in sample if list(each) != list(fields)], options)
     if not signs.header and (signs.row or (signs.sentence and len(fields) == 1)):
         raise DataError(
             f"line {line} looks like a row, not like a header: {signs.row or signs.sentence}",
             where=f"{where}, line {line}",
-            hint=f"{_said_otherwise(fields, sample)}; if it is the header, name a column of it with --text or --label",
+            hint=_said_otherwise(fields, sample, options)
+            + "; if it is the header, name a column of it with --text or --label",
         )
     columns = _named(line, fields, where)
     doubt = signs.row or (not signs.header and (signs.sentence or len(fields) == 1))
     notes: tuple[str, ...] = ()
     if doubt and not _all_named(fields, options):
         shown = ", ".join(map(_short, fields))
-        notes = (f"{where}: line {line} is taken as the header ({shown}); {_said_otherwise(fields, sample)}",)
+        notes = (f"{where}: line {line} is taken as the header ({shown}); {_said_otherwise(fields, sample, options)}",)
     return Header(columns, notes=notes)
 
 
-def _said_otherwise(fields: Sequence[str], sample: Sequence[Sequence[str]]) -> str:
+def _said_otherwise(fields: Sequence[str], sample: Sequence[Sequence[str]], options: FileOptions) -> str:
     """How to say that a file has no header."""
     names = ["text"]
     if len(fields) > 1:
@@ -126,16 +127,17 @@ def _said_otherwise(fields: Sequence[str], sample: Sequence[Sequence[str]]) -> s
         kinds = [each if i != text and each > 1 else len(sample) + 1 for i, each in enumerate(kinds)]
         label = kinds.index(min(kinds))
         names = [("text" if i == text else "label" if i == label else f"column{i + 1}") for i in range(len(fields))]
-    return f"if it is a row, give the names: --columns {','.join(names)}"
+    skipped = f"--skip-lines {options.skip_lines} " if options.skip_lines else ""
+    return f"if it is a row, give the names: {skipped}--columns {','.join(names)}"
 
 
 def _headerless(line: int, fields: Sequence[str], where: str, options: FileOptions) -> Header:
     option = "--columns" if options.columns else "--no-header"
-    held = {_folded(field) for field in fields}
-    if held & {_folded(each) for each in options.columns} or held & {_folded(each) for each in options.named}:
+    held = {folded(field) for field in fields}
+    if held & {folded(each) for each in options.columns} or held & {folded(each) for each in options.named}:
         same = True
     else:
-        same = bool(held) and held <= _KNOWN
+        same = bool(held) and held <= KNOWN
     if same:
         raise DataError(
             f"{option} says that no line names the columns, but line {line} does: {', '.join(map(_short, fields))}",
@@ -161,16 +163,22 @@ def _named(line: int, fields: Sequence[str], where: str) -> tuple[str, ...]:
     return names
 
 
-def _signs(fields: Sequence[str], sample: Sequence[Sequence[str]], options: FileOptions) -> _Signs:
-    named = {_folded(each) for each in options.named}
-    if any(_folded(field) in named for field in fields) or _counted(fields):
-        return _Signs(header=True)
+def signs_of(fields: Sequence[str], sample: Sequence[Sequence[str]], options: FileOptions) -> Signs:
+    """What a line shows: whether it is a header or a row.
+
+    Args:
+        fields: of the line.
+        sample: rows below it.
+    """
+    named = {folded(each) for each in options.named}
+    if any(folded(field) in named for field in fields) or _counted(fields):
+        return Signs(header=True)
     row, sentence, header = None, None, False
     for i, field in enumerate(map(str.strip, fields)):
         cells = [each[i].strip() for each in sample if i < len(each) and each[i].strip()]
         repeats = sum(cell == field for cell in cells) if field else 0
-        if _folded(field) in _KNOWN and not repeats:
-            return _Signs(header=True)
+        if folded(field) in KNOWN and not repeats:
+            return Signs(header=True)
         kind = _kind(cells)
         if kind and field:
             if kind(field):
@@ -183,7 +191,7 @@ def _signs(fields: Sequence[str], sample: Sequence[Sequence[str]], options: File
             sentence = sentence or f"{_short(field)} reads like the texts below"
         elif _NAME.fullmatch(field) and _words(cells) >= _SENTENCE:
             header = True
-    return _Signs(row, sentence, header)
+    return Signs(row, sentence, header)
 
 
 def _kind(cells: Sequence[str]) -> Kind | None:
@@ -209,15 +217,20 @@ def _counted(fields: Sequence[str]) -> bool:
 
 
 def _all_named(fields: Sequence[str], options: FileOptions) -> bool:
-    named = {_folded(each) for each in options.named}
-    return all(_folded(field) in named for field in fields)
+    named = {folded(each) for each in options.named}
+    return all(folded(field) in named for field in fields)
 
 
 def _words(cells: Sequence[str]) -> float:
     return median([len(cell.split()) for cell in cells] or [0])
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name as names are compared.
+
+    >>> folded(" Review Text"), folded("review-text")
+    ('review_text', 'review_text')
+    """
     return re.sub(r"[\s\-]+", "_", name.strip().casefold())
 
 

@@ -1,4 +1,4 @@
-"""What a user says of a file that the file does not say itself: --encoding, --no-header, --columns.
+"""What a user says of a file that the file does not say itself: --encoding, --no-header, --columns, --skip-lines.
 
 In: a DataSpec.  Out: FileOptions, which travel with a RawFile to the reader of its format.
 Not here: what a reader takes where nothing is said (text_encoding.py, header.py).
@@ -32,6 +32,8 @@ class FileOptions:
     """The names of its columns, which no line of it holds."""
     named: frozenset[str] = frozenset()
     """Columns that other options name: a line that holds one of them is a header."""
+    skip_lines: int | None = None
+    """Lines at its start that are left out; None: those that stand above its header."""
 
     @classmethod
     def of(cls, spec: DataSpec) -> FileOptions:
@@ -42,7 +44,7 @@ class FileOptions:
         """
         given = [each for each in (spec.text, spec.text_pair, spec.label, spec.group) if each]
         named = (*given, *(name for each in given for name in fields(each)))
-        return cls(spec.encoding, spec.no_header, spec.columns, frozenset(named)).checked()
+        return cls(spec.encoding, spec.no_header, spec.columns, frozenset(named), spec.skip_lines).checked()
 
     def checked(self) -> FileOptions:
         """The same.
@@ -62,7 +64,8 @@ class FileOptions:
     def given(self) -> tuple[str, ...]:
         """The options that were given, as they are typed."""
         each = {"--encoding": self.encoding, "--no-header": self.no_header, "--columns": self.columns}
-        return tuple(name for name, value in each.items() if value)
+        names = tuple(name for name, value in each.items() if value)
+        return names if self.skip_lines is None else (*names, "--skip-lines")
 
     @property
     def headerless(self) -> bool:

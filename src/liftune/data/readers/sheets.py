@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from liftune.data.readers.options import FileOptions
+from liftune.data.readers.preamble import (
+    doubtful_titles,
+    find_above,
+    lines_of_header,
+    no_row,
+    said_above,
+    said_more,
+    said_nameless,
+    texts_of,
+)
 from liftune.data.readers.streams import Record, Stream
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError, choose, need
@@ -23,6 +34,10 @@ _NAMED = re.compile(rf"(.+(?:{'|'.join(map(re.escape, EXTENSIONS))}))#(.+)", re.
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 #: What Excel shows where a formula has no value.
 _ERRORS = frozenset({"#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NULL!", "#NUM!"})
+
+
+_Row: TypeAlias = tuple[int, list[Any]]
+"""The number of a row in its sheet, from 1, and its cells."""
 
 
 def file_and_sheet(name: str) -> tuple[str, str | None]:
@@ -107,26 +122,36 @@ def _opened(file: RawFile) -> CalamineWorkbook:
 def _with_rows(book: CalamineWorkbook) -> dict[str, int]:
     """Visible sheet -> its rows below a header, for those that have some."""
     visible = [each.name for each in book.sheets_metadata if str(each.visible).endswith("Visible")]
-    rows = {name: len(_filled(book.get_sheet_by_name(name))[0]) - 1 for name in visible if name in book.sheet_names}
+    rows = {name: len(_filled(book.get_sheet_by_name(name))) - 1 for name in visible if name in book.sheet_names}
     return {name: count for name, count in rows.items() if count > 0}
 
 
-def _filled(sheet: CalamineSheet) -> tuple[list[tuple[int, list[Any]]], list[str]]:
-    """The rows with something in them, each with its number in the sheet, and lines above the header."""
+def _filled(sheet: CalamineSheet) -> list[_Row]:
+    """The rows with something in them, each with its number in the sheet."""
     first = (sheet.start or (0, 0))[0] + 1
-    rows = [
+    return [
         (first + i, [_cell(each) for each in row])
         for i, row in enumerate(sheet.to_python())
         if any(not isinstance(each, str) or each.strip() for each in row)
     ]
-    titles: list[str] = []
-    while len(rows) > 2 and _count(rows[0][1]) == 1 < _count(rows[1][1]):
-        titles.append(next(str(cell) for cell in rows.pop(0)[1] if cell is not None))
-    return rows, titles
 
 
-def _count(row: Sequence[Any]) -> int:
-    return sum(cell is not None for cell in row)
+def _without_titles(rows: list[_Row], where: str, options: FileOptions) -> tuple[list[_Row], tuple[str, ...]]:
+    """From the header on, with a note on what stands above it.
+
+    Raises:
+        DataError: the first rows may be titles, or a header and rows.
+    """
+    if options.skip_lines is not None:
+        return [(number, row) for number, row in rows if number > options.skip_lines], ()
+    found = find_above([row for _, row in rows], options.named, [number for number, _ in rows])
+    if options.headerless or not found.rows:
+        return rows, said_nameless(rows[0][1], found, rows[0][0], where, options) if rows else ()
+    line, header = rows[found.rows]
+    if found.doubtful:
+        raise doubtful_titles(rows[0][0], line, where)
+    note = said_above([row for _, row in rows[: found.rows]], header, rows[0][0], line, where)
+    return rows[found.rows :], (note,)
 
 
 def _cell(cell: Any) -> Any:
@@ -137,13 +162,17 @@ def _cell(cell: Any) -> Any:
 
 
 def _stream(file: RawFile, sheet: CalamineSheet, where: str, notes: tuple[str, ...]) -> Stream:
-    rows, titles = _filled(sheet)
+    rows, said = _without_titles(_filled(sheet), where, file.options)
+    notes += said
     if file.options.columns:
         header: list[Any] = list(file.options.columns)
     elif file.options.no_header:
-        header = [f"column {i + 1}" for i in range(len(rows[0][1]))] if rows else []
+        header = [f"column {i + 1}" for i in range(len(rows[0][1]) if rows else 0)]
     else:
         header = rows.pop(0)[1] if rows else []
+        if more := lines_of_header([row for _, row in rows[:2]]):
+            notes += (said_more([row for _, row in rows[:more]], where),)
+            rows = rows[more:]
     if not rows:
         raise DataError("no rows below the header", where=where, hint="give a sheet with rows")
     width = len(rows[0][1])
@@ -157,14 +186,15 @@ def _stream(file: RawFile, sheet: CalamineSheet, where: str, notes: tuple[str, .
     columns = tuple(str(header[i]).strip() if header[i] is not None else f"column {i + 1}" for i in kept)
     if len(set(columns)) < len(columns):
         raise DataError("two columns have one name", where=where, hint="give every column its own name")
-    if titles:
-        notes += (f"{where}: not read, as above the header: {', '.join(titles)}",)
+    held = texts_of(header)
 
     def records() -> Iterator[Record[list[Any]]]:
-        return (([row[i] for i in kept], number, None) for number, row in rows)
+        for position, (number, row) in enumerate(rows):
+            problem = no_row(row, held, number, position, len(rows), where)
+            yield ([], number, problem) if problem else ([row[i] for i in kept], number, None)
 
     def column(name: str) -> list[Any]:
-        i = kept[columns.index(name)]
-        return [row[i] for _, row in rows]
+        i = columns.index(name)
+        return [cells[i] if cells else None for cells, _, _ in records()]
 
     return Stream(where, columns, len(rows), records, column, nested=False, notes=notes)
