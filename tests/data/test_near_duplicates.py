@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liftune.data import load_data
+from liftune.data import load_data, near_duplicates
 from liftune.data.audit import audit
 from liftune.data.near_duplicates import find_near, similarity
 from liftune.data.splits import Split
@@ -96,7 +96,7 @@ texts = st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=9).m
 @settings(max_examples=60, deadline=None)
 @given(rows=texts, threshold=st.sampled_from([0.5, 0.8, 1.0]))
 def test_what_is_reported_is_what_comparing_every_pair_finds(rows, threshold):
-    """No pair below the threshold, and of those above it none is missed here; MinHash may miss one in a hundred."""
+    """Of up to a thousand different rows every pair is compared; of more, MinHash may miss one in a hundred."""
     near = find_near(rows, threshold)
     keys = near.keys.tolist()
     for (i, a), (j, b) in combinations(enumerate(rows), 2):
@@ -107,18 +107,57 @@ def test_what_is_reported_is_what_comparing_every_pair_finds(rows, threshold):
             assert alike is None
 
 
-def test_every_process_finds_the_same():
+pairs = st.lists(
+    st.tuples(*[st.lists(st.sampled_from("abcdef"), max_size=5).map(" ".join)] * 2), min_size=2, max_size=12
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=pairs, threshold=st.sampled_from([0.5, 0.8, 1.0]))
+def test_of_pairs_of_texts_too(rows, threshold):
+    """One side may be alike by its words and the other by its letters."""
+    near = find_near(rows, threshold)
+    keys = near.keys.tolist()
+    for (i, a), (j, b) in combinations(enumerate(rows), 2):
+        assert (keys[j] in dict(near.around(keys[i]))) == (similarity(a, b) >= threshold or keys[i] == keys[j])
+
+
+def test_pairs_just_at_the_threshold_are_found_among_few_rows():
+    """MinHash missed them now and then."""
+    near = find_near(["e", "b", "a d", "b c"], 0.5)
+    keys = near.keys.tolist()
+    assert dict(near.around(keys[1]))[keys[3]] == similarity("b", "b c")
+    long = " ".join(f"word{i}" for i in range(60))
+    assert find_near([long, "word1", long + " more", ""], 0.9).links.keys() == {0, 2}
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=texts, threshold=st.sampled_from([0.5, 0.8, 1.0]))
+def test_of_many_rows_nothing_below_the_threshold_is_reported(rows, threshold):
+    """What MinHash offers is compared before it is reported."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(near_duplicates, "_ALL_PAIRS", 0)
+        some = find_near(rows, threshold)
+    every = find_near(rows, threshold)
+    assert (some.keys == every.keys).all()
+    assert all(set(links) <= set(every.links[key]) for key, links in some.links.items())
+
+
+@pytest.mark.parametrize("all_pairs", ["0", "1000"])
+def test_every_process_finds_the_same(all_pairs):
     """Python orders a set of strings anew in each process; what is found must not follow it."""
     script = """
-import random
+import random, sys
+from liftune.data import near_duplicates
 from liftune.data.near_duplicates import find_near
 rng = random.Random(1)
+near_duplicates._ALL_PAIRS = int(sys.argv[1])
 rows = [" ".join(rng.choices("abcdefgh", k=rng.randint(1, 9))) for _ in range(300)]
 print(sorted(find_near(rows, 0.5).links.items()))
 """
     found = {
         subprocess.run(
-            [sys.executable, "-c", script],
+            [sys.executable, "-c", script, all_pairs],
             env={**os.environ, "PYTHONHASHSEED": str(seed)},
             capture_output=True,
             text=True,
@@ -129,7 +168,9 @@ print(sorted(find_near(rows, 0.5).links.items()))
     assert len(found) == 1
 
 
-def test_most_pairs_just_at_the_threshold_are_found():
+def test_most_pairs_just_at_the_threshold_are_found_among_many_rows(monkeypatch):
+    """MinHash, which more than a thousand different rows are left to."""
+    monkeypatch.setattr(near_duplicates, "_ALL_PAIRS", 0)
     rng = random.Random(1)
     rows = []
     for _ in range(300):
@@ -162,8 +203,10 @@ def test_pairs_resemble_each_other_where_both_sides_do():
     assert set(dict(near.around(keys[0]))) == {keys[0], keys[2]}
 
 
-def test_in_a_large_cluster_every_row_finds_a_partner_in_train():
+@pytest.mark.parametrize("all_pairs", [0, 5_000])
+def test_in_a_large_cluster_every_row_finds_a_partner_in_train(monkeypatch, all_pairs):
     """A thousand rows of one form: not every pair is looked at, but no row is left alone."""
+    monkeypatch.setattr(near_duplicates, "_ALL_PAIRS", all_pairs)
     form = "the sensor of unit {} reported a value out of its range and was restarted by the watchdog"
     train = split_of([form.format(i) for i in range(1000)], ["a"] * 1000)
     test = split_of([form.format(f"x{i}") for i in range(60)], ["a"] * 60, "test")

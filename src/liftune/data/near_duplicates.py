@@ -4,8 +4,9 @@ In: rows, a threshold.  Out: Near: each row's key, and the links between similar
 Not here: what a near duplicate means for train and test (audit.py).
 
 The similarity of two texts is the larger of two Jaccard indices: that of their words, and, for short texts, that of
-their character trigrams, which tolerates a different letter within a word and needs no spaces. Candidates come from
-MinHash and banding; the similarity of each is then computed exactly, so that no reported pair is below the threshold.
+their character trigrams, which tolerates a different letter within a word and needs no spaces. Of few rows every pair
+is compared. Of more, candidates come from MinHash and banding, which may miss one in a hundred of the pairs just at the
+threshold; the similarity of each is then computed exactly, so that no reported pair is below the threshold.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _WORD = re.compile(
 )
 #: Texts of more characters are compared by words alone: one letter changes little in them.
 _MOST_CHARACTERS = 300
+#: Of so many different rows every pair is compared: it takes less than a second at most.
+_ALL_PAIRS = 1_000
 #: Hash functions of a signature.
 _FUNCTIONS = 128
 #: A pair just at the threshold becomes a candidate with at least this probability; above it, with a higher one.
@@ -76,16 +79,32 @@ def find_near(rows: Sequence[Row], threshold: float) -> Near:
     keys = np.array([index.setdefault(_key(row), len(index)) for row in rows], dtype=np.int64)
     distinct = list(index)
     similar: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    candidates: set[tuple[int, int]] = set()
-    for members, shingles, starts in (_words(distinct), _trigrams(distinct)):
-        candidates.update(_candidates(members, _signatures(shingles, starts), threshold))
-    for first, second in sorted(candidates):
-        similarity = _similarity(distinct[first], distinct[second])
-        if similarity >= threshold:
-            similar[first].append((second, similarity))
-            similar[second].append((first, similarity))
+    pairs = _all_pairs(distinct, threshold) if len(distinct) <= _ALL_PAIRS else _likely_pairs(distinct, threshold)
+    for first, second, alike in pairs:
+        similar[first].append((second, alike))
+        similar[second].append((first, alike))
     links = {key: tuple(sorted(each, key=lambda link: (-link[1], link[0]))) for key, each in similar.items()}
     return Near(keys, links, threshold)
+
+
+def _all_pairs(keys: Sequence[Key], threshold: float) -> Iterator[tuple[int, int, float]]:
+    """Positions of similar keys, the earlier first, and their similarity: every such pair."""
+    if not keys:
+        return
+    alike = np.min([_similarities(side) for side in zip(*keys, strict=True)], axis=0)
+    first, second = np.nonzero(np.triu(alike >= threshold, 1))
+    yield from zip(first.tolist(), second.tolist(), alike[first, second].tolist(), strict=True)
+
+
+def _likely_pairs(keys: Sequence[Key], threshold: float) -> Iterator[tuple[int, int, float]]:
+    """The same without looking at every pair: hardly any is missed."""
+    candidates: set[tuple[int, int]] = set()
+    for members, shingles, starts in (_words(keys), _trigrams(keys)):
+        candidates.update(_candidates(members, _signatures(shingles, starts), threshold))
+    for first, second in sorted(candidates):
+        alike = _similarity(keys[first], keys[second])
+        if alike >= threshold:
+            yield first, second, alike
 
 
 def similarity(a: Row, b: Row) -> float:
@@ -130,6 +149,26 @@ def _jaccard(a: set[str], b: set[str]) -> float:
 def _trigrams_of(text: str) -> set[str]:
     padded = f" {text} "
     return {padded[i : i + 3] for i in range(len(padded) - 2)}
+
+
+def _similarities(texts: Sequence[str]) -> NDArray[np.float64]:
+    """(N, N) `_text_similarity` of every two."""
+    short = np.array([len(text) <= _MOST_CHARACTERS for text in texts])
+    letters = _jaccards([_trigrams_of(text) if brief else set() for text, brief in zip(texts, short, strict=True)])
+    return np.maximum(_jaccards([set(text.split(" ")) for text in texts]), np.where(short & short[:, None], letters, 0))
+
+
+def _jaccards(sets: Sequence[set[str]]) -> NDArray[np.float64]:
+    """(N, N) `_jaccard` of every two; 0 where both are empty."""
+    from scipy.sparse import csr_array
+
+    index: dict[str, int] = {}
+    columns = [index.setdefault(each, len(index)) for one in sets for each in one]
+    sizes = np.array([len(one) for one in sets])
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    member = csr_array((np.ones(len(columns), dtype=np.int32), columns, ends), shape=(len(sets), max(1, len(index))))
+    shared = (member @ member.T).toarray()
+    return np.asarray(shared / np.maximum(sizes + sizes[:, None] - shared, 1))
 
 
 # Shingles: each row's words or trigrams as hashed numbers, one row after the other ------------------------------------
