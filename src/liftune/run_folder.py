@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.claims import is_empty, refuse_held
 from liftune.data.audit import labels_of
 from liftune.data.splits import Split, Splits
 from liftune.errors import ArtifactError
@@ -71,10 +72,13 @@ class RunFolder:
             out: as asked for; None takes `runs/NAME`, numbered where that exists.
 
         Raises:
+            Held: another process writes to the folder.
             ArtifactError: the folder holds another run or other files, or cannot be written.
         """
-        path = Path(out) if out else _unused(Path("runs") / name)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        path = Path(out) if out else next(unused(name))
+        if out:
+            refuse_held(path)
+        if path.exists() and (not path.is_dir() or not is_empty(path)):
             raise ArtifactError(
                 f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
                 where="--out",
@@ -273,9 +277,12 @@ def _contents(folder: Path) -> str:
     return "an unfinished run" if (folder / "spec.json").exists() else "other files"
 
 
-def _unused(path: Path) -> Path:
-    numbered = (path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))
-    return path if not path.exists() else next(each for each in numbered if not each.exists())
+def unused(name: str) -> Iterator[Path]:
+    """Folders for a run that was given none: `runs/NAME`, then numbered, as far as nothing is in them."""
+    path = Path("runs") / name
+    for each in (path, *(path.with_name(f"{name}-{i}") for i in range(2, 10_000))):
+        if not each.exists() or (each.is_dir() and is_empty(each)):
+            yield each
 
 
 def _lines(split: Split) -> Iterator[str]:

@@ -6,6 +6,7 @@ Not here: any work, and any import that `--help` does not need.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -26,6 +27,7 @@ from liftune.cli.streams import prepare_streams, silence_broken_pipe, unwritable
 from liftune.errors import EXTRAS, LiftuneError, choose, need
 from liftune.option_values import names
 from liftune.spec import RunSpec
+from liftune.stopping import Signalled, ending_tidily
 
 app = typer.Typer(
     name="liftune",
@@ -264,13 +266,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: None takes the process's own.
 
     Returns:
-        the exit code: 0, 2 for bad input, 130 where the user stopped it.
+        the exit code: 0, 2 for bad input, 128 + signal where a signal stopped it: 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     prepare_streams()
     try:
         command = typer.main.get_command(app)
-        with command.make_context("liftune", arguments) as context:
+        with ending_tidily(), command.make_context("liftune", arguments) as context:
             command.invoke(context)
         sys.stdout.flush()
     except typer.Exit as done:
@@ -280,8 +282,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LiftuneError as error:
         return _refuse(error)
     except KeyboardInterrupt as error:
-        print("; ".join(("liftune: stopped", *getattr(error, "__notes__", ()))), file=sys.stderr)
-        return STOPPED
+        with contextlib.suppress(OSError):  # of SIGHUP, the terminal is gone
+            print("; ".join(("liftune: stopped", *getattr(error, "__notes__", ()))), file=sys.stderr)
+        return error.exit_code if isinstance(error, Signalled) else STOPPED
     except BrokenPipeError:
         silence_broken_pipe()
     except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liftune.claims import claim_file
 from liftune.data.load import load_test
 from liftune.data.splits import Split
 from liftune.errors import EXTRAS, ArtifactError, need
@@ -54,6 +55,7 @@ def export(
         trust_remote_code: run Python code of the model's own, where it needs some.
 
     Raises:
+        Held: another process exports to the folder.
         ArtifactError: no run, no rows to check on, or predictions that differ too much from the run's; nothing is left
             then.
         MethodError, ModelError: a method or family that cannot be exported.
@@ -68,7 +70,7 @@ def export(
         progress.log(model.note)
     card = card_of(model)
     _check_unused(Path(to))
-    with atomic_folder(Path(to)) as fresh:
+    with claim_file(Path(to), where="--to"), atomic_folder(Path(to)) as fresh:
         original, merged = open_original(model, trust_remote_code=trust_remote_code)
         if entry.check_config is not None:
             entry.check_config(original.backbone.model.config)

@@ -204,6 +204,10 @@ def _run(app: object, listener: socket.socket) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     # uvicorn raises the signal again once it has stopped; by then there is nothing left to stop.
     handlers = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGTERM, signal.SIGINT)}
+    if (
+        hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    ):  # of which uvicorn knows nothing
+        handlers[signal.SIGHUP] = signal.signal(signal.SIGHUP, server.handle_exit)
     try:
         asyncio.run(server.serve(sockets=[listener]))
     finally:

@@ -7,13 +7,15 @@ Not here: one cell (cells.py), the disk (folder.py), the ranking (leaderboard.py
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
+from liftune.claims import claim_folder
 from liftune.data import load_data
 from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
@@ -27,6 +29,7 @@ from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.report.sections.power import power_before
 from liftune.run_folder import RunFolder
+from liftune.stopping import follow
 from liftune.sweeps.cells import Stage, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.folder import SweepFolder
 from liftune.sweeps.grid import Cell, SweepSpec
@@ -48,6 +51,12 @@ def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -
     progress = progress or Progress(quiet=True)
     check_jobs(spec, jobs)
     folder = SweepFolder.create(spec)
+    with claim_folder(folder.path):
+        return _sweep(spec, folder, jobs, progress)
+
+
+def _sweep(spec: SweepSpec, folder: SweepFolder, jobs: int, progress: Progress) -> SweepRecord:
+    """Once the folder is claimed."""
     splits = load_data(spec.run.data)
     stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
     folder.begin(spec, splits)
@@ -107,7 +116,7 @@ def run_cells(
 ) -> None:
     """Every cell that is left, each on disk as soon as it is done."""
     records = _here(stages, left) if jobs == 1 else _in_processes(stages, left, jobs)
-    with progress.bar("cells", len(left), speed=False) as advance:
+    with closing(records), progress.bar("cells", len(left), speed=False) as advance:
         for number, cell in enumerate(records, start=1):
             folder.save_cell(cell)
             progress.log(line(cell, number, len(left), stages[cell.model].context.metric))
@@ -139,27 +148,35 @@ def attempt(stage: Stage, cell: Cell) -> CellRecord:
     return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
 
 
-def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Iterator[CellRecord]:
+def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Generator[CellRecord, None, None]:
     for cell in left:
         yield attempt(stages[cell.model], cell)
 
 
-def _in_processes(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Iterator[CellRecord]:
+def _in_processes(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Generator[CellRecord, None, None]:
     """Cells in so many new processes, in the order in which they finish."""
     threads = max(1, measure_machine().threads // jobs)
     first = next(iter(stages.values()))
     places = {model: str(stage.context.folder.path) for model, stage in stages.items()}
     asked = first.spec.model_dump_json()
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=set_threads, initargs=(threads,)
-    )
-    with pool:
+    processes = multiprocessing.get_context("spawn")
+    heard, said = processes.Pipe(duplex=False)  # closed when the sweep ends, or is killed: workers follow
+    pool = ProcessPoolExecutor(jobs, mp_context=processes, initializer=_start_worker, initargs=(threads, heard))
+    with said, pool:
         futures = [pool.submit(_attempt_in_process, asked, cell, places[cell.model]) for cell in left]
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BaseException:
+            said.close()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker(threads: int, parent: Connection) -> None:
+    follow(parent)
+    set_threads(threads)
 
 
 def _attempt_in_process(asked: str, cell: Cell, place: str) -> CellRecord:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from liftune.claims import claim_file
 from liftune.data.clean import Cleaned, check_drops, check_target, find_dropped, split_clean_and_dropped
 from liftune.data.inspect import Inspection, describe
 from liftune.data.load import LoadedData, load
@@ -55,7 +56,8 @@ def inspect_data(
     inspection, errors = with_label_errors(inspection, loaded, every_row="suspects" in drops)
     if target is None:
         return inspection
-    return inspection.model_copy(update={"cleaned": clean(loaded, target, drops, errors, spec)})
+    with claim_file(target):
+        return inspection.model_copy(update={"cleaned": clean(loaded, target, drops, errors, spec)})
 
 
 def with_label_errors(

@@ -8,8 +8,11 @@ Not here: the model (inference/predictor.py), files of any size (inference/files
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
+from liftune.claims import claim_file
 from liftune.data.readers.options import FileOptions
 from liftune.errors import SpecError
 from liftune.inference.files import PIPE, iter_predictions, predict_file
@@ -92,6 +95,12 @@ def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]
         LiftuneError: the options contradict each other, or a model or file cannot be read or written.
     """
     options.check()
+    to_file = options.out is not None and options.out != PIPE
+    with claim_file(Path(options.out)) if options.out and to_file else nullcontext():
+        return _predicted(options, progress)
+
+
+def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Prediction]:
     predictor = options.load()
     if isinstance(predictor, AdapterPredictor) and predictor.note:
         progress.log(predictor.note)

@@ -14,7 +14,8 @@ from liftune.errors import EXTRAS, need
 from liftune.events import Events, Listener
 from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
-from liftune.workflows.request import check_request
+from liftune.workflows.claiming import claimed
+from liftune.workflows.request import TuneRequest, check_request
 
 
 def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequence[Listener] = ()) -> TuneRecord:
@@ -37,12 +38,18 @@ def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequenc
         request = check_request(spec, rows)
     for note in request.notes:
         events.note(f"  {note}")
-    with events.stage("model", f"loading torch and {spec.model.name}"):
+    with claimed(request) as ours:
+        return _tuned(ours, started, events)
+
+
+def _tuned(request: TuneRequest, started: float, events: Events) -> TuneRecord:
+    """All that follows the rows."""
+    with events.stage("model", f"loading torch and {request.spec.model.name}"):
         # Torch takes seconds to import: what can be checked without it has been checked by now.
         from liftune.workflows.context import prepare
         from liftune.workflows.tune_stages import RunState, stages_of
 
-        state = RunState.begin(spec, started, *prepare(request, events))
+        state = RunState.begin(request.spec, started, *prepare(request, events))
     *computed, report = stages_of(state.context)
     with state.context.folder.cleanup_on_error():
         for stage in computed:

@@ -1,0 +1,145 @@
+"""Signals that ask a process to end: Ctrl-C, SIGTERM, SIGHUP, on Windows Ctrl-Break.
+
+In: signals.  Out: `Signalled`: at once, or inside `saving_first` when the block has saved; 128 + signal as exit code.
+Not here: what is saved (training/checkpoint.py), what is said (cli/main.py).
+
+The first signal ends a process tidily, and puts the system's own handlers back: the second ends it at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+#: SIGHUP is POSIX alone, SIGBREAK (Ctrl-Break) Windows alone.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+
+
+class Signalled(KeyboardInterrupt):
+    """The process was asked to end. As a KeyboardInterrupt it passes everything that catches errors.
+
+    Args:
+        signum: the signal.
+    """
+
+    def __init__(self, signum: int = signal.SIGINT) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell reports it: 130 of Ctrl-C, 143 of SIGTERM, 129 of SIGHUP."""
+        return 128 + self.signum
+
+
+class _Wish:
+    """Whether the process shall end. There is one, as a process has one set of signals."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self.saving = 0
+        self.lock = threading.RLock()
+
+
+_WISH = _Wish()
+
+
+def stop_wanted() -> bool:
+    """Whether the process was asked to end: inside `saving_first`, save soon and let `Signalled` out."""
+    return _WISH.signum is not None
+
+
+def stop(otherwise: Callable[[int], None], signum: int = signal.SIGTERM) -> None:
+    """Ask this process to end.
+
+    Args:
+        otherwise: called where nothing wants to save first.
+    """
+    with _WISH.lock:
+        _WISH.signum = signum
+        if _WISH.saving:
+            return
+    otherwise(signum)
+
+
+@contextlib.contextmanager
+def saving_first() -> Iterator[Callable[[], bool]]:
+    """A block that asks `stop_wanted`, which is also its value, often enough, and saves when it is true.
+
+    Raises:
+        Signalled: at its end, where the process was asked to end meanwhile.
+    """
+    with _WISH.lock:
+        _WISH.saving += 1
+    try:
+        yield stop_wanted
+    except KeyboardInterrupt as error:  # whatever saved may have its own way to say that it stopped
+        if _WISH.signum is None or isinstance(error, Signalled):
+            raise
+        raise Signalled(_WISH.signum) from None
+    finally:
+        with _WISH.lock:
+            _WISH.saving -= 1
+    if _WISH.signum is not None and not _WISH.saving:
+        raise Signalled(_WISH.signum)
+
+
+@contextlib.contextmanager
+def ending_tidily() -> Iterator[None]:
+    """Turn signals into `Signalled` inside the block; one that the caller ignores, as nohup does, stays ignored.
+
+    Outside the main thread, where Python sets no handlers, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {each: signal.getsignal(each) for each in SIGNALS}
+    wanted = [each for each, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        for each in wanted:
+            signal.signal(each, signal.SIG_DFL)
+        stop(_raise, signum)
+
+    for each in wanted:
+        signal.signal(each, handle)
+    try:
+        yield
+    finally:
+        for each in wanted:
+            signal.signal(each, before[each])
+        _WISH.signum = None
+
+
+def _raise(signum: int) -> None:
+    raise Signalled(signum)
+
+
+def follow(parent: Any) -> None:
+    """In a worker process: save and end when its parent says so or is gone, or at SIGTERM.
+
+    Ctrl-C and SIGHUP of a terminal reach every process of the command: the worker leaves them to its parent.
+
+    Args:
+        parent: a connection, whose other end the parent alone holds.
+    """
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda signum, frame: stop(_leave, signum))
+
+    def wait() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            parent.recv()
+        stop(_leave)
+
+    threading.Thread(target=wait, name="follow the parent", daemon=True).start()
+
+
+def _leave(signum: int) -> None:
+    os._exit(128 + signum)
