@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from liftune.errors import ArtifactError
 from liftune.files import disk_errors, nearest_existing, remove_empty
+from liftune.json_text import parse_json
 
 #: In a folder that is claimed; beside what is claimed otherwise.
 LOCK, HOLDER = ".liftune.lock", ".liftune.holder.json"
@@ -123,8 +124,8 @@ def _held(lock: Path, holder: Path, place: Path, where: str) -> Iterator[None]:
 def _said(holder: Path) -> str:
     """`process 123`, and of which machine where it is not this one."""
     try:
-        values = json.loads(holder.read_bytes())
+        values = parse_json(holder.read_bytes())
         process, host = int(values["process"]), str(values["host"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"
     return f"process {process}" + (f" of {host}" if host != platform.node() else "")
