@@ -1,7 +1,7 @@
 """Signals that ask a process to end: Ctrl-C, SIGTERM, SIGHUP, on Windows Ctrl-Break.
 
 In: signals.  Out: `Signalled`: at once, or inside `saving_first` when the block has saved; 128 + signal as exit code.
-Not here: what is saved (training/checkpoint.py), what is said (cli/main.py).
+Not here: what is saved (training/), what is said (cli/main.py).
 
 The first signal ends a process tidily, and puts the system's own handlers back: the second ends it at once.
 """
