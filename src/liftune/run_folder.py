@@ -35,16 +35,17 @@ from liftune.evaluation.ladder import ContenderLogits
 from liftune.files import atomic_write, check_writable, disk_errors, remove_empty, write_json, write_text
 from liftune.json_text import parse_json
 from liftune.records.data import LabelError
-from liftune.records.reading import read_record
+from liftune.records.reading import ADAPTER_CARD as ADAPTER_CARD
+from liftune.records.reading import CONTENDER_CARD as CONTENDER_CARD
+from liftune.records.reading import RUN_RECORD, read_record
 from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
 from liftune.tasks import task_of
 from liftune.types import Row
+from liftune.wrong_path import is_file_in, refusal
 
 #: Every contender that a run can have, in the order of joining; `tuned` is the adapter.
 CONTENDERS = ("majority", "tfidf", "base", "probe", "tuned", "full")
-#: What describes a saved contender: an adapter or a whole model; any other.
-ADAPTER_CARD, CONTENDER_CARD = "liftune.json", "contender.json"
 #: Contenders that read all of a row, however long.
 READ_WHOLE_ROWS = ("majority", "tfidf")
 #: With less free disk space than this, liftune refuses to start a run.
@@ -96,13 +97,19 @@ class RunFolder:
         return cls(path, existing=existing)
 
     @classmethod
-    def open(cls, path: str | Path) -> RunFolder:
-        """A folder that holds a finished run."""
-        path = Path(path)
-        if not (path / "record.json").is_file():
-            what = "holds no finished run (there is no record.json)" if path.is_dir() else "is not a run folder"
-            raise ArtifactError(f"{path} {what}", hint="give a folder that `liftune tune` wrote")
-        return cls(path)
+    def open(cls, path: str | Path, *, where: str = "RUN") -> RunFolder:
+        """A folder that holds a finished run.
+
+        Args:
+            where: the name of the argument, for the message.
+
+        Raises:
+            ArtifactError: it holds none.
+        """
+        if not is_file_in(path, RUN_RECORD):
+            message, hint = refusal(path, "run")
+            raise ArtifactError(message, where=where, hint=hint)
+        return cls(Path(path))
 
     @contextlib.contextmanager
     def cleanup_on_error(self) -> Iterator[None]:
@@ -304,4 +311,4 @@ def run_around(folder: Path) -> Path:
 def adapter_folder(path: str | Path) -> Path | None:
     """The adapter that a path names, by itself or through its run; None where there is none."""
     path = Path(path)
-    return next((each for each in (path / "adapter", path) if (each / ADAPTER_CARD).is_file()), None)
+    return next((each for each in (path / "adapter", path) if is_file_in(each, ADAPTER_CARD)), None)

@@ -32,7 +32,7 @@ def test_a_run_its_adapter_a_merged_folder_and_a_bundle_are_models(tmp_path: Pat
     ("names", "message", "hint"),
     [
         (("config.json",), "a pretrained model", "liftune tune"),
-        (("adapter_config.json", "adapter_model.safetensors"), "without liftune.json", "liftune export"),
+        (("adapter_config.json", "adapter_model.safetensors"), "without liftune.json", "merge_and_unload"),
         (("spec.json",), "an unfinished run", "again"),
         (("other.txt",), "holds no run", "liftune tune"),
         ((), "there is no run folder", "liftune tune"),

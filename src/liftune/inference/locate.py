@@ -16,6 +16,7 @@ from liftune.inference.contenders import read_contender_card
 from liftune.inference.onnx_bundle import is_bundle
 from liftune.models.checkpoint import ALIASES
 from liftune.run_folder import CONTENDER_CARD, adapter_folder
+from liftune.wrong_path import is_file_in, refusal
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
     found = None
     if is_bundle(path):
         found = SavedModel("bundle", path)
-    elif (path / CONTENDER_CARD).is_file():
+    elif is_file_in(path, CONTENDER_CARD):
         found = SavedModel("contender", path, read_contender_card(path).name)
     elif folder is not None:
         found = SavedModel("adapter", folder, "full" if path.parent.name == "contenders" else "tuned")
@@ -87,15 +88,5 @@ def locate_model(path: str | Path, *, use: str | None = None, where: str = "RUN"
 
 def _no_model(path: str, where: str) -> ArtifactError:
     """Why a path leads to no tuned model, as far as can be seen."""
-    folder, hint = Path(path), "give a folder that `liftune tune` or `liftune export` wrote"
-    if (folder / "config.json").is_file() or path in ALIASES:
-        message = f"{path} is a pretrained model, not a run"
-        hint = f"tune it: liftune tune DATA --model {path}; or score it: liftune evaluate DATA --model {path}"
-    elif (folder / "adapter_config.json").is_file():
-        # Its labels, task and token limit are nowhere on disk, so that every prediction would rest on a guess.
-        message = f"{path} is an adapter without liftune.json: liftune did not write it"
-    elif (folder / "spec.json").is_file():
-        message, hint = f"{path} is an unfinished run: it has no adapter", "run `liftune tune` again"
-    else:
-        message = f"{path} holds no run" if folder.exists() else f"there is no run folder {path}"
+    message, hint = refusal(path, "tuned", pretrained=path in ALIASES)
     return ArtifactError(message, where=where, hint=hint)

@@ -29,15 +29,16 @@ from liftune.inference.reload import Reloadable
 from liftune.inference.rows import Given, rows_of
 from liftune.records.base import StoredRecord, TextColumns
 from liftune.records.calibration import Cutoff
-from liftune.records.reading import read_record
+from liftune.records.reading import BUNDLE_CARD, read_record
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
+from liftune.wrong_path import is_file_in
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
-CARD, MODEL, TOKENIZER = "bundle.json", "model.onnx", "tokenizer.json"
+CARD, MODEL, TOKENIZER = BUNDLE_CARD, "model.onnx", "tokenizer.json"
 #: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` also
 #: checks so many rows at a time, because the predictions of a dynamically quantised model depend on it.
 ROWS, TOKENS = 32, 512
@@ -77,7 +78,7 @@ class BundleCard(StoredRecord):
 
 def is_bundle(path: str | Path) -> bool:
     """Whether a path names a bundle's folder."""
-    return (Path(path) / CARD).is_file()
+    return is_file_in(path, CARD)
 
 
 class Bundle(Reloadable):

@@ -27,11 +27,11 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS, Method
 from liftune.models.pretrained import quiet
 from liftune.models.trust import CodeRefusedError, check_code
-from liftune.records.reading import read_record
+from liftune.records.reading import ADAPTER_CARD, read_record
 from liftune.records.training import AdapterCard, RoundTripCheck
 from liftune.types import Row
 
-CARD = "liftune.json"
+CARD = ADAPTER_CARD
 _WEIGHTS = "adapter_model.safetensors"
 #: Far from the seeds that people give.
 OTHER_SEED = 0x5EED_0DD5

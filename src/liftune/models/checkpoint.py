@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from liftune.errors import ModelError, nearest, need
 from liftune.files import damaged, read_json_object, sha256_of_files
+from liftune.wrong_path import is_file_in, is_folder, refusal
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -77,22 +78,11 @@ def locate(name: str, *, option: str = "--model") -> Checkpoint:
     """
     if name in ALIASES:
         return _bundled(name, ALIASES[name])
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return _in_folder(path.resolve())
-    if path.exists():
-        raise ModelError(
-            f"{name} is a file, not a model folder",
-            where=option,
-            hint="give the folder that holds config.json, or a hub id",
-        )
     repository, _, revision = name.partition("@")
-    if name.startswith((".", "/", "~")) or repository.count("/") > 1 or not repository.strip("/"):
-        raise ModelError(
-            f"there is no model folder {name}{nearest(name, ALIASES)}",
-            where=option,
-            hint=f"give an existing folder, a hub id, or an alias: {', '.join(ALIASES)}",
-        )
+    path = Path(os.path.expanduser(name))
+    local = name.startswith((".", "/", "~")) or repository.count("/") > 1 or not repository.strip("/")
+    if local or _exists(path):
+        return _in_folder(path, name, option)
     if hub_is_reachable():
         return Checkpoint(name, repository, repository, revision or None)
     return _downloaded(name, repository, revision or None, option)
@@ -114,26 +104,37 @@ def _bundled(name: str, alias: Alias) -> Checkpoint:
 def _downloaded(name: str, repository: str, revision: str | None, option: str) -> Checkpoint:
     """What an earlier run brought from the hub: used from its folder, because transformers asks the hub again."""
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    config = try_to_load_from_cache(repository, "config.json", revision=revision)
+    above = Path(name).parent
+    known = [*ALIASES, *(str(each) for each in (above.iterdir() if is_folder(above) else ()) if each.is_dir())]
+    try:
+        config = try_to_load_from_cache(repository, "config.json", revision=revision)
+    except HFValidationError:
+        message, hint = refusal(name, "pretrained")
+        raise ModelError(f"{message}{nearest(name, known)}", where=option, hint=hint) from None
     if not isinstance(config, str):
         raise ModelError(
-            f"model {name} is not downloaded, and the hub cannot be reached{nearest(name, ALIASES)}",
+            f"model {name} is not downloaded, and the hub cannot be reached{nearest(name, known)}",
             where=option,
             hint=f"connect to the network once, or give a local folder or an alias: {', '.join(ALIASES)}",
         )
     folder = Path(config).parent
-    return replace(_in_folder(folder), name=name, base=repository, revision=folder.name)
+    return replace(_in_folder(folder, name, option), name=name, base=repository, revision=folder.name)
 
 
-def _in_folder(folder: Path) -> Checkpoint:
-    if not (folder / "config.json").is_file():
-        adapter = (folder / "adapter_config.json").is_file() or (folder / "adapter").is_dir()
-        raise ModelError(
-            f"{folder.name or folder} is {'an adapter' if adapter else 'a folder without config.json'}, not a model",
-            where=str(folder),
-            hint="use `liftune predict` with the run folder" if adapter else "give a folder written by save_pretrained",
-        )
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long to be one
+        return False
+
+
+def _in_folder(folder: Path, given: str, option: str) -> Checkpoint:
+    if not is_file_in(folder, "config.json"):
+        message, hint = refusal(given, "base" if option == "--base" else "pretrained")
+        raise ModelError(message, where=option, hint=hint)
+    folder = folder.resolve()
     if not (folder / _WEIGHTS).is_file() and not (folder / _INDEX).is_file():
         refuse_pickle(str(folder), any((folder / name).is_file() for name in _PICKLED))
     return Checkpoint(str(folder), str(folder), str(folder))

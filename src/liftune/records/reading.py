@@ -18,6 +18,9 @@ from liftune.records.upgrade import Kind, upgrade
 
 R = TypeVar("R", bound=Record)
 
+#: The results of a run; what describes a saved model: an adapter or a whole model; any other contender; a bundle.
+RUN_RECORD, ADAPTER_CARD, CONTENDER_CARD, BUNDLE_CARD = "record.json", "liftune.json", "contender.json", "bundle.json"
+
 #: Kind -> what a folder without such a file lacks, and the command that writes one.
 _WRITTEN: dict[Kind, tuple[str, str]] = {
     "record": ("finished run", "liftune tune"),

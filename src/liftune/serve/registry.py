@@ -15,6 +15,7 @@ from typing import Protocol
 from liftune.errors import ArtifactError, SpecError, nearest
 from liftune.serve.engine import Engine, ModelInfo, ServedModel
 from liftune.serve.errors import RequestError
+from liftune.wrong_path import refusal
 
 
 class OpenModel(Protocol):
@@ -123,9 +124,10 @@ def _folder(path: str) -> Path:
         folder = Path(path).expanduser()
         if folder.is_dir():
             return folder.resolve()
+        message, hint = refusal(path, "tuned")
     except (OSError, RuntimeError, ValueError) as error:  # a NUL character, a loop of links, an unknown home
-        raise ArtifactError(f"not a path: {error}", where="path", hint="give a run folder or a bundle") from None
-    raise ArtifactError(f"there is no folder {path}", where="path", hint="give a run folder or a bundle")
+        message, hint = f"not a path: {error}", "give a run folder or a bundle"
+    raise ArtifactError(message, where="path", hint=hint)
 
 
 def _check_name(name: str) -> str:

@@ -33,7 +33,7 @@ def compare_runs(
         ArtifactError: a folder holds no finished run, or is damaged.
         DataError: the runs differ in rows, label order or truncation length.
     """
-    folders = [RunFolder.open(path) for path in (a, b)]
+    folders = [RunFolder.open(a, where="RUN_A"), RunFolder.open(b, where="RUN_B")]
     records = [folder.record() for folder in folders]
     names = [Path(path).name or path for path in (a, b)]
     if names[0] == names[1]:

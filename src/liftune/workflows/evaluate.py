@@ -15,13 +15,14 @@ from pathlib import Path
 from liftune.data.label_matching import match_labels
 from liftune.data.load import load_test
 from liftune.data.splits import BecomesSplits, Splits
-from liftune.errors import EXTRAS, SpecError, need
+from liftune.errors import EXTRAS, DataError, ModelError, SpecError, need
 from liftune.evaluation.evaluate import evaluate
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
 from liftune.inference.contenders import open_contender
 from liftune.inference.locate import SavedModel, find_model
+from liftune.inference.onnx_bundle import Bundle
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
@@ -33,6 +34,7 @@ from liftune.spec import DataSpec, ModelSpec
 from liftune.tasks import TaskKind
 from liftune.types import Scorer
 from liftune.versions import versions
+from liftune.wrong_path import is_file_in, is_folder, refusal
 
 _GUESSES = "its classification head is randomly initialised: this score is just guessing"
 
@@ -67,6 +69,9 @@ def evaluate_model(
             where="--use",
             hint="leave --use out, or give a run's folder with --model",
         )
+    if saved is None and is_folder(model.name) and not is_file_in(model.name, "config.json"):
+        message, hint = refusal(model.name, "scored")
+        raise ModelError(message, where="--model", hint=hint)
     if saved is not None and saved.note:
         events.note(saved.note)
     opened, splits = _model_and_rows(data, model, rows, saved, plan)
@@ -123,6 +128,7 @@ class _Opened:
     thresholds: tuple[float, ...] | None = None
     columns: TextColumns | None = None
     """Where its texts were read from."""
+    pairs: bool = False
 
 
 def _model_and_rows(
@@ -133,7 +139,7 @@ def _model_and_rows(
     Args:
         saved: what liftune has written; None loads a pretrained model, whose task is that of the rows.
     """
-    if saved is None or saved.kind == "bundle":
+    if saved is None:
         splits = load_test(data, rows=rows)
         backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
         as_it_is = attach(backbone, None, plan=plan)
@@ -142,22 +148,50 @@ def _model_and_rows(
         _refuse_settled(model)
         opened = _saved(saved, plan, model.trust_remote_code)
         splits = load_test(data, task=opened.task, rows=rows, known=opened.columns)
+        if splits.pairs != opened.pairs:
+            raise _other_rows(opened, model.name)
         splits = match_labels(splits, opened.labels, model.label_map, model=model.name)
     return opened, splits.for_labels(opened.labels)
 
 
 def _saved(saved: SavedModel, plan: Plan, trusted: bool) -> _Opened:
-    """A tuned model, or another contender of its run."""
+    """A tuned model, another contender of its run, or a bundle."""
+    if saved.kind == "bundle":
+        bundle = Bundle.open(saved.folder)
+        length, thresholds = int(bundle.card.tokens["max_length"]), bundle.card.thresholds
+        return _Opened(bundle, bundle.task, bundle.labels, length, "trained", thresholds, bundle.columns, bundle.pairs)
     if saved.kind == "adapter":
         tuned, adapter = open_adapter(saved.folder, plan=plan, trust_remote_code=trusted), read_card(saved.folder)
         return _Opened(
-            tuned, tuned.task, tuned.labels, tuned.max_length, "trained", adapter.thresholds, adapter.columns
+            tuned,
+            tuned.task,
+            tuned.labels,
+            tuned.max_length,
+            "trained",
+            adapter.thresholds,
+            adapter.columns,
+            adapter.pairs,
         )
     kept = open_contender(saved.folder, plan=plan, trust_remote_code=trusted)
     card = kept.card
     length = kept.base.max_length if kept.base else 0
     head = card.base.head if card.base and card.name == "base" else None
-    return _Opened(kept, card.task, card.labels, length, head, card.thresholds, card.columns)
+    return _Opened(kept, card.task, card.labels, length, head, card.thresholds, card.columns, card.pairs)
+
+
+def _other_rows(opened: _Opened, name: str) -> DataError:
+    """The rows are pairs, and the model reads single texts; or the other way round."""
+    if opened.pairs:
+        return DataError(
+            f"{name} was tuned on text pairs, and the data are single texts",
+            where="--text-pair",
+            hint="name the column of the second text with --text-pair",
+        )
+    return DataError(
+        f"{name} was tuned on single texts, and the data are text pairs",
+        where="--text-pair",
+        hint="leave --text-pair out, or name the one column of the text with --text",
+    )
 
 
 def _refuse_settled(model: ModelSpec) -> None:

@@ -74,6 +74,17 @@ def find_folder_parts(folder: Path, options: FileOptions = NONE_GIVEN) -> Parts:
     return parts
 
 
+def data_files(folder: Path) -> list[str]:
+    """The names of what looks like data in a folder: files of formats that liftune reads, or a saved data set.
+
+    A .json file, which may hold anything, is data where its name is that of a part.
+    """
+    if (folder / "dataset_dict.json").is_file():
+        return ["dataset_dict.json"]
+    names = [each.name for each in _listed(folder).data]
+    return sorted(name for name in names if extension(name) != ".json" or role_of(stem(name)))
+
+
 def file_parts(folder: Path | Traversable, where: str, options: FileOptions = NONE_GIVEN) -> NotedParts:
     """A folder's data files by stem, shards joined; a single one is called `rows`."""
     parts = _of_files(_listed(folder).data, where, options)
