@@ -125,7 +125,7 @@ def _file(folder: Folder) -> tuple[str, str]:
     above = Folder(folder.path.parent, folder.named(folder.path.parent), folder.wanted)
     known = above.has(*_CARDS, RUN_RECORD, "config.json")
     if not known and extension(folder.path.name) in OPENERS:
-        return f"{folder.given} holds data, not a model", _data_hint(folder, f"--in {folder.given}")
+        return f"{folder.given} is a file of data, not a model", _data_hint(folder, f"--in {folder.given}")
     return f"{folder.given} is a file, not a folder", f"give its folder: {above.given}" if known else _TAKEN[
         folder.wanted
     ]

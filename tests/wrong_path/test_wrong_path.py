@@ -69,7 +69,7 @@ def put(folder: Path, *names: str) -> None:
         ("data", "tuned", "holds data, not a model: test.jsonl, train.jsonl", "liftune predict RUN --in FILE"),
         ("data", "scored", "holds data", "liftune evaluate data --model minilm"),
         ("saved", "run", "holds data", "liftune tune saved"),
-        ("rows.csv", "tuned", "holds data", "liftune predict RUN --in rows.csv"),
+        ("rows.csv", "tuned", "is a file of data", "liftune predict RUN --in rows.csv"),
         ("trainer", "scored", "checkpoints of a Trainer: checkpoint-50, checkpoint-500", "trainer/checkpoint-500"),
         ("trainer", "tuned", "checkpoints of a Trainer", "liftune tune DATA --model trainer/checkpoint-500"),
         ("trainer/checkpoint-500", "run", "a pretrained model, not a run", "liftune evaluate DATA --model"),
