@@ -398,11 +398,12 @@ def test_a_verdict_says_whether_it_is_on_two_models_a_method_or_a_procedure(reco
 
 
 def test_few_test_rows_hint_at_folds(record: TuneRecord) -> None:
-    few = record.model_copy(update={"rows": RowCounts(train=400, validation=50, test=50)})
+    few = record.model_copy(update={"rows": RowCounts(train=400, validation=50, test=50), "folds_fit": True})
     assert "--folds 5 would test on all 500 examples" in verdict_of(few)
     assert "--folds" not in verdict_of(record)
     assert "would test" not in verdict_of(few.model_copy(update={"folds": 5}))
     assert "--folds" not in verdict_of(few.model_copy(update={"rows": RowCounts(train=30, validation=10, test=50)}))
+    assert "--folds" not in verdict_of(few.model_copy(update={"folds_fit": False})), "it would be refused"
 
 
 def test_sections_stand_in_the_order_of_one_list() -> None:

@@ -185,6 +185,23 @@ def test_two_runs_in_folds_are_compared_row_by_row(ran: tuple[TuneRecord, Path])
     assert not hasattr(record, "method_comparisons")
 
 
+@pytest.mark.parametrize("name", ["majority", "tfidf", "base", "probe", "tuned", "recommended"])
+def test_a_contender_of_a_run_in_folds_is_used_by_its_name(
+    name: str, ran: tuple[TuneRecord, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--folds` and `--use` together: what answers is the contender that was fitted on all rows."""
+    record, path = ran
+    given = record.recommended if name == "recommended" else name
+    assert main(["predict", str(path), "7 sunny row", "--use", name, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer.get("contender", "tuned") == given
+    kept = liftune.load(path, use=name).predict(["7 sunny row"])[0]
+    assert answer["label"] == kept.label
+    assert main(["compare", str(path), str(path), "--use", name, "--json"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert (compared["folds"], compared["comparisons"][0]["gain"]) == (2, 0.0)
+
+
 def test_a_spec_with_folds_survives_the_disk(ran: tuple[TuneRecord, Path]) -> None:
     assert RunSpec.read(ran[1] / "spec.json").evaluation.folds == 2
 

@@ -13,7 +13,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.data.folds import Folds, folds_of_few
-from liftune.data.load import load_data_or_folds, load_folds
+from liftune.data.load import load_data, load_data_or_folds, load_folds
 from liftune.data.splits import Split
 from liftune.errors import SpecError
 from liftune.events import EpochEnded, EpochStarted, Listener, Note, RunPrepared
@@ -22,7 +22,7 @@ from liftune.records.run import TuneRecord
 from liftune.report.render.text import to_markdown
 from liftune.report.sections.power import cost_of_folds, power_before, undetectable
 from liftune.run_folder import RunFolder
-from liftune.spec import DataSpec, RunSpec, command_line
+from liftune.spec import IN_MEMORY, DataSpec, RunSpec, command_line
 from liftune.tasks import TaskKind
 from liftune.workflows.request import check_request
 
@@ -122,6 +122,23 @@ def test_folds_that_the_rows_do_not_fill_are_not_hinted_at(tmp_path: Path) -> No
     for folds in ("auto", "none"):
         spec = RunSpec.of(data=written(tmp_path / "rows.jsonl", rows), folds=folds, out=str(tmp_path / "run"))
         assert "--folds" not in " ".join(check_request(spec).notes)
+        assert not check_request(spec).folds_fit, "so that the report does not hint at them either"
+
+
+@pytest.mark.parametrize("rows", [60, 2_100])
+def test_folds_that_groups_do_not_fill_are_not_hinted_at(rows: int, tmp_path: Path) -> None:
+    """However many rows there are, and whether they are read or in memory."""
+    for groups, fit in ((3, False), (60, True)):
+        found = [{**row, "who": str(i % groups)} for i, row in enumerate(lines(rows))]
+        parts = {"train": found[:-40], "validation": found[-40:-20], "test": found[-20:]}
+        folder = tmp_path / str(groups)
+        folder.mkdir()
+        for name, each in parts.items():
+            written(folder / f"{name}.jsonl", each)
+        out = str(tmp_path / "run")
+        assert check_request(RunSpec.of(data=str(folder), group="who", out=out)).folds_fit is fit
+        kept = load_data(DataSpec(source=str(folder), group="who"))
+        assert check_request(RunSpec.of(data=IN_MEMORY, folds="none", out=out), kept).folds_fit is fit
 
 
 def test_the_option_is_auto_none_or_a_number() -> None:
@@ -262,6 +279,8 @@ def test_folds_none_splits_a_test_part_off_and_says_what_it_cannot_show(
     assert "4 test examples cannot show that one model is better" in said
     record = RunFolder.open(tmp_path / "run").record()
     assert record.folds is None
+    assert "--folds 5 would test on all 40 examples" in err
+    assert "--folds 5 would test on all 40 examples by cross-validation" in said
     assert RunSpec.read(tmp_path / "run" / "spec.json").evaluation.folds is None
 
 

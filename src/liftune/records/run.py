@@ -135,6 +135,8 @@ class TuneRecord(VerdictRecord):
     speed: Speed | None = None
     """Of the tuned contender."""
     logs: tuple[TrainLog, ...] = ()
+    folds_fit: bool = False
+    """Test rows are few, and these rows were found to fill the folds that a hint names; false where nobody tried."""
     integrity: RoundTripCheck | None = None
     curve: Curve | None = None
     """With --curve."""

@@ -48,6 +48,8 @@ class RunContext:
     """What loading the model said."""
     folds: Folds | None = None
     """With cross-validation: `splits` is then the whole, every row of it test."""
+    folds_fit: bool = False
+    """Whether cross-validation would be worth its time and accepted."""
     soft_labels: SoftLabels | None = None
     """Of train's rows; known once the baselines are fitted."""
     base_model: str = ""
@@ -85,6 +87,7 @@ def prepare(request: TuneRequest, events: Events) -> tuple[RunContext, Classifie
         shapes_of(backbone),
         notes=backbone.notes,
         folds=folds,
+        folds_fit=request.folds_fit,
         base_model="" if Path(backbone.base).is_dir() else backbone.base,
         base_license=backbone.license,
     )

@@ -21,7 +21,7 @@ from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
 from liftune.models.methods.registry import Method, find_method, parse_options
 from liftune.option_values import AUTO_FOLDS
 from liftune.report.sections.coverage import coverage_sentences
-from liftune.report.sections.power import FEW_TEST_ROWS, HINTED_FOLDS, cost_of_folds, power_before
+from liftune.report.sections.power import HINTED_FOLDS, cost_of_folds, power_before, testing_all
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 
@@ -40,19 +40,8 @@ class TuneRequest:
     folds: Folds | None
     """With cross-validation: `splits` is then the whole, every row of it test."""
     metric: str
-
-    @property
-    def folds_fit(self) -> bool:
-        """Whether `--folds` would be accepted: then it may be hinted at."""
-        data, counts = self.spec.data, self.splits.counts
-        if {"--test", "--test-rows"} & set(parts_asked(data)):
-            return False
-        if data.source == IN_MEMORY or counts.train + counts.validation + counts.test > _TRIED_ROWS:
-            return True
-        try:
-            return bool(load_folds(data, HINTED_FOLDS).parts)
-        except DataError:
-            return False
+    folds_fit: bool
+    """Test rows are few, and the folds that a hint names would be accepted."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -61,7 +50,7 @@ class TuneRequest:
         said = coverage_sentences(splits.audit.coverage, self.metric)
         if self.folds is None:
             return (
-                *power_before(splits.task, splits.counts, hint=splits.counts.test < FEW_TEST_ROWS and self.folds_fit),
+                *power_before(splits.task, splits.counts, hint=self.folds_fit),
                 *said,
             )
         seeds = len(self.spec.train.seeds)
@@ -72,7 +61,7 @@ class TuneRequest:
         return (cost, *said)
 
 
-#: More rows fill folds in all but odd cases, and would be read twice to find out.
+#: More rows are not read twice, nor searched for near duplicates, to find out whether they fill folds.
 _TRIED_ROWS = 2_000
 
 
@@ -94,7 +83,26 @@ def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneReque
     splits = found.whole if isinstance(found, Folds) else found
     metric = check_metric(spec.evaluation.metric, splits.task).name
     margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
-    return TuneRequest(spec, method, options, folder, splits, folds, metric)
+    fit = folds is None and folds_would_fit(spec.data, splits, rows)
+    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit)
+
+
+def folds_would_fit(data: DataSpec, splits: Splits, rows: BecomesSplits | None) -> bool:
+    """Whether test rows are few and `--folds` would be accepted: then it may be hinted at.
+
+    Args:
+        splits: as read without folds.
+        rows: those in memory, if they are not read.
+    """
+    counts = splits.counts
+    if not testing_all(counts) or {"--test", "--test-rows"} & set(parts_asked(data)):
+        return False
+    if counts.train + counts.validation + counts.test > _TRIED_ROWS:
+        data, rows = data.model_copy(update={"near_duplicates": 0.0}), splits
+    try:
+        return bool(load_folds(data, HINTED_FOLDS, rows).parts)
+    except DataError:
+        return False
 
 
 def read_for_tuning(spec: RunSpec, rows: BecomesSplits | None) -> Splits | Folds:

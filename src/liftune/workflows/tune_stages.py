@@ -224,6 +224,7 @@ def build_record(state: RunState) -> TuneRecord:
         pairs=splits.pairs,
         method_comparisons=ladder.method_verdicts(margin),
         folds=len(context.folds.parts) if context.folds else None,
+        folds_fit=context.folds_fit,
         metric=context.metric,
         strongest=ladder.strongest(),
         data_fingerprint=splits.fingerprint,

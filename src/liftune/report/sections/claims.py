@@ -121,6 +121,6 @@ def _subject(record: TuneRecord) -> tuple[str, ...]:
 
 
 def _hint(record: TuneRecord) -> tuple[str, ...]:
-    """Where folds would detect more: few test rows, and many more rows at hand."""
-    way = "" if record.folds else testing_all(record.rows)
+    """Where folds would detect more: few test rows, and many more rows at hand that fill folds."""
+    way = testing_all(record.rows) if record.folds_fit and not record.folds else ""
     return (f"{record.rows.test:,} test examples detect only large gains{way} by cross-validation.",) if way else ()
