@@ -75,6 +75,13 @@ class MissingExtra(LiftuneError):  # noqa: N818 - "missing" says that it is an e
     """A part of liftune that is not installed."""
 
 
+class Stopped(KeyboardInterrupt):
+    """Work was stopped by request, at a moment when all of it was saved: the same command goes on from there.
+
+    No LiftuneError: nothing is at fault, and what handles faults must not take it for one.
+    """
+
+
 def need(*modules: str) -> None:
     """Raise MissingExtra, whose hint is the pip line, unless every module can be imported.
 

@@ -96,6 +96,8 @@ class EpochStarted:
     """From 1."""
     epochs: int
     rows: int
+    done: int = 0
+    """Rows that an earlier process trained on in this epoch."""
 
     def deliver(self, listener: Listener) -> None:
         """Call the listener."""

@@ -60,10 +60,24 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(fresh, path)
+            sync_folder(path.parent)
         except BaseException:  # Ctrl-C too must leave no half of a file
             with contextlib.suppress(OSError):
                 fresh.unlink()
             raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk: what took its name just now keeps it when power fails.
+
+    Where the system cannot do that to folders, as Windows cannot, nothing happens.
+    """
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 @contextlib.contextmanager

@@ -164,6 +164,7 @@ class Bars(Listener):
         """A bar for each epoch."""
         if isinstance(event, EpochStarted):
             self._start(f"epoch {event.epoch} of {event.epochs}", event.rows)
+            self._move(event.done)
 
     def on_step(self, event: Step) -> None:
         """The bar moves on, with the newest loss."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from liftune.errors import SpecError
 from liftune.hardware.accelerations import (
@@ -69,6 +69,23 @@ class Plan:
     def for_inference(self) -> Plan:
         """The plan by which a tuned model predicts."""
         return replace(self, dtype=self.inference_dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, as JSON holds it."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values["choices"] = [choice.model_dump() for choice in self.choices]
+        return values | {name: sorted(values[name]) for name in ("accelerations", "requested")}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Plan:
+        """What `to_json` was made of: a plan that was made once is not measured again.
+
+        >>> Plan.from_json(Plan(accelerations=frozenset({"packing"})).to_json()).accelerations
+        frozenset({'packing'})
+        """
+        sets = {name: frozenset(values[name]) for name in ("accelerations", "requested")}
+        choices = tuple(Choice.model_validate(choice) for choice in values["choices"])
+        return cls(**{**values, **sets, "choices": choices})
 
     def without(self, unfit: Mapping[str, str]) -> Plan:
         """The plan with some accelerations off, as they do not fit a model; the choices say so.

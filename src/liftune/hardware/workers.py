@@ -47,8 +47,13 @@ def current_worker() -> Worker:
 class Workers:
     """Lanes that are open; see `open_lanes`."""
 
-    def __init__(self, pools: Sequence[ThreadPoolExecutor]) -> None:
+    def __init__(self, pools: Sequence[ThreadPoolExecutor], generators: Sequence[torch.Generator] = ()) -> None:
         self._pools = pools
+        self._generators = generators
+
+    def random_states(self) -> list[torch.Tensor]:
+        """Of each worker's own generator, while none works; empty where they have none."""
+        return [generator.get_state() for generator in self._generators]
 
     def __len__(self) -> int:
         return max(1, len(self._pools))
@@ -92,35 +97,48 @@ ONE_WORKER = Workers(())
 
 
 @contextmanager
-def open_workers(count: int, *, random: bool = False) -> Iterator[Workers]:
+def open_workers(count: int, *, random: bool = False, random_states: Sequence[torch.Tensor] = ()) -> Iterator[Workers]:
     """Open workers, each with an equal share of torch's threads; one worker is the calling thread as it is.
 
     Args:
         random: give each a generator of its own, which follows from torch's: a seed decides all. Without, workers draw
             from torch's in whatever order they come.
+        random_states: those of earlier workers, which these go on from; nothing is drawn from torch's generator then.
     """
     if count <= 1:
         yield ONE_WORKER
         return
     before = torch.get_num_threads()
     share = max(1, before // count)
-    seeds = torch.randint(2**62, (count,)).tolist() if random else [None] * count
+    generators = _generators(count, random_states) if random else []
     pools = [
-        ThreadPoolExecutor(1, "liftune-worker", initializer=_begin, initargs=(index, seed, share))
-        for index, seed in enumerate(seeds)
+        ThreadPoolExecutor(1, "liftune-worker", initializer=_begin, initargs=(index, generator, share))
+        for index, generator in enumerate(generators or [None] * count)
     ]
     # Threads that torch opened for the caller would go on waiting, busily, for its next product.
     torch.set_num_threads(share)
     try:
-        yield Workers(pools)
+        yield Workers(pools, generators)
     finally:
         for pool in pools:
             pool.shutdown()
         torch.set_num_threads(before)
 
 
-def _begin(index: int, seed: int | None, threads: int) -> None:
-    _HERE.worker = Worker(index, None if seed is None else torch.Generator().manual_seed(seed))
+def _generators(count: int, states: Sequence[torch.Tensor]) -> list[torch.Generator]:
+    """In these states, one a worker; without states, seeded from torch's generator."""
+    if not states:
+        return [torch.Generator().manual_seed(seed) for seed in torch.randint(2**62, (count,)).tolist()]
+    if len(states) != count:
+        raise ValueError(f"{len(states)} random states for {count} workers")
+    generators = [torch.Generator() for _ in states]
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)
+    return generators
+
+
+def _begin(index: int, generator: torch.Generator | None, threads: int) -> None:
+    _HERE.worker = Worker(index, generator)
     torch.set_num_threads(threads)
 
 

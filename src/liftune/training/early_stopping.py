@@ -63,6 +63,17 @@ class BestCheckpoint:
         elif epoch - max(self.epoch, 1) >= self.patience and epoch < self.epochs:
             self.stopped = f"validation {self.metric} did not improve for {self.patience} epochs"
 
+    def saved(self) -> dict[str, Any]:
+        """All of it but what it was made with, as tensors and what JSON holds."""
+        values = {name: getattr(self, name) for name in ("before", "score", "latest", "epoch", "state", "stopped")}
+        return values | {"log": [epoch.model_dump() for epoch in self.log]}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from what `saved` gave."""
+        values = {**saved, "log": [Epoch.model_validate(epoch) for epoch in saved["log"]]}
+        for name, value in values.items():
+            setattr(self, name, value)
+
     def _signed(self, scores: dict[str, float | None]) -> float:
         value = scores.get(self.metric)
         return -math.inf if value is None else self.sign * value

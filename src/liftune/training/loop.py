@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
@@ -28,11 +28,14 @@ from liftune.models.classifier import Classifier
 from liftune.models.tokens.collator import Tokens
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
+from liftune.training.checkpoint import Checkpoints, Keeper, fits, log_of, request_of
 from liftune.training.early_stopping import BestCheckpoint
 from liftune.training.head_init import init_head
 from liftune.training.loss import Objective
 from liftune.training.micro_batches import assign_to_workers
+from liftune.training.nested import Nested
 from liftune.training.schedule import Schedule, default_patience
+from liftune.training.state import Place, TrainingState, restore_trained
 from liftune.types import IntArray
 
 #: For callers who have no listeners.
@@ -49,58 +52,105 @@ def train(
     seed: int,
     events: Events = NOBODY_LISTENS,
     soft_labels: SoftLabels | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> TrainLog:
     """Tune the classifier on train; leave it at the best epoch on validation, epoch 0 included.
 
     Args:
+        classifier: newly attached.
         metric: chooses the epoch.
         seed: of row order and dropout. Same seed, same machine, same result.
         events: are sent each epoch and step.
         soft_labels: of train's rows, in their order; None learns from the labels alone. They have their share of the
             targets until the classifier is as good on validation as the baseline they come from: later they would hold
             it back.
+        checkpoints: where training is saved, and gone on from where an earlier process ended; the result is the same
+            to the last bit, but for the seconds.
 
     Raises:
         LiftuneError: the loss stopped being a number before an epoch was finished.
+        Stopped: checkpoints say that a stop is wanted, and training is saved.
     """
     set_seed(seed)
-    order = np.random.default_rng(seed)
-    loop = Loop.of(classifier, splits, spec, schedule, soft_labels)
-    if spec.head == "fitted":
-        init_head(classifier, splits, seed=seed)
+    asked = (classifier, splits, spec, schedule, soft_labels)
+    keeper = Keeper(checkpoints, request_of(*asked, metric=metric, seed=seed), events) if checkpoints else None
+    done = keeper.done() if keeper else None
+    if done and checkpoints:
+        return _finished_before(classifier, checkpoints, done, events)
+    loop = Loop.of(*asked)
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
-    if classifier.backbone.head == "trained" or spec.head == "fitted":  # a random head has nothing to lose
-        best.set_baseline(scored(classifier, splits), classifier)
-        events.send(best.summary())
-    soft_epochs = 0
-    steps = 0
-    for epoch in range(1, schedule.epochs + 1):
-        started = time.perf_counter()
-        events.send(EpochStarted(epoch, schedule.epochs, len(loop.rows)))
-        losses = loop.epoch(epoch, order.permutation(len(loop.rows)), steps, events)
-        seconds = time.perf_counter() - started
-        steps += len(losses)
-        soft_epochs += loop.with_soft_labels
+    order = np.random.default_rng(seed)
+    place = Place(with_soft_labels=bool(soft_labels), order=dict(order.bit_generator.state))
+    state = TrainingState(classifier, loop.optimizer, loop.scheduler, best, place)
+    saved = keeper.newest() if keeper else None
+    if saved and checkpoints:
+        fits(checkpoints.folder, lambda: state.restore(saved))
+        place, order.bit_generator.state = state.place, state.place.order
+        events.note(f"  going on after step {place.steps + len(place.losses):,} of {schedule.steps:,}")
+        if soft_labels and not place.with_soft_labels:
+            loop = loop.on_labels_alone(splits)
+    else:
+        _begin(loop, splits, best, events, seed)
+
+    def save(workers: Workers) -> None:
+        """Between two steps, where it is time to."""
+        if keeper:
+            keeper.offer(lambda: state.read(workers.random_states()), step=place.steps + len(place.losses))
+
+    while place.epoch <= schedule.epochs:
+        done_rows = min(len(place.losses) * schedule.batch_size, len(loop.rows))
+        events.send(EpochStarted(place.epoch, schedule.epochs, len(loop.rows), done_rows))
+        losses = loop.epoch(place, order.permutation(len(loop.rows)), events, save)
         if not math.isfinite(losses[-1]):
-            best.diverged(epoch, schedule.learning_rate)
+            best.diverged(place.epoch, schedule.learning_rate)
+            place.next_epoch({})
             break
         scores = scored(classifier, splits)
-        best.update(epoch, scores, float(np.mean(losses)), seconds, len(loop.rows), classifier)
+        best.update(place.epoch, scores, float(np.mean(losses)), place.seconds, len(loop.rows), classifier)
         events.send(best.summary())
+        place.next_epoch(dict(order.bit_generator.state))
         if best.stopped:
             break
         if soft_labels and loop.with_soft_labels and best.latest >= soft_labels.score:
-            loop = loop.on_labels_alone(splits)
+            loop, place.with_soft_labels = loop.on_labels_alone(splits), False
+        if keeper and place.epoch <= schedule.epochs:
+            keeper.offer(state.read, step=place.steps, epoch_ended=True)
     classifier.restore(best.state)
     classifier.fold_target_scale()
+    log = _log(loop, best, place, schedule, soft_labels, seed)
+    if keeper:
+        keeper.finish({"log": log.model_dump(), **state.trained()})
+    return log
+
+
+def _finished_before(classifier: Classifier, checkpoints: Checkpoints, done: Nested, events: Events) -> TrainLog:
+    """The classifier as an earlier process left it, which had trained it to the end."""
+    fits(checkpoints.folder, lambda: restore_trained(classifier, done))
+    events.note("  trained before: going on after its last step")
+    return log_of(done)
+
+
+def _begin(loop: Loop, splits: Splits, best: BestCheckpoint, events: Events, seed: int) -> None:
+    """What comes before the first step: a fitted head, and how good the start is."""
+    classifier = loop.classifier
+    if loop.spec.head == "fitted":
+        init_head(classifier, splits, seed=seed)
+    if classifier.backbone.head == "trained" or loop.spec.head == "fitted":  # a random head has nothing to lose
+        best.set_baseline(scored(classifier, splits), classifier)
+        events.send(best.summary())
+
+
+def _log(
+    loop: Loop, best: BestCheckpoint, place: Place, schedule: Schedule, soft_labels: SoftLabels | None, seed: int
+) -> TrainLog:
     return TrainLog(
         seed=seed,
         teacher=soft_labels.name if soft_labels else None,
-        teacher_share=spec.teacher_share if soft_labels else 0.0,
-        taught_epochs=soft_epochs,
+        teacher_share=loop.spec.teacher_share if soft_labels else 0.0,
+        taught_epochs=place.soft_epochs,
         learning_rate=schedule.learning_rate,
         batch_size=schedule.batch_size,
-        steps=steps,
+        steps=place.steps,
         best_epoch=best.epoch,
         start=best.before,
         epochs=tuple(best.log),
@@ -170,13 +220,15 @@ class Loop:
         objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
         return replace(self, objective=objective, with_soft_labels=False)
 
-    def epoch(self, epoch: int, order: IntArray, steps: int, events: Events) -> list[float]:
-        """One pass over train.
+    def epoch(
+        self, place: Place, order: IntArray, events: Events, after_step: Callable[[Workers], None]
+    ) -> list[float]:
+        """One pass over train, or the rest of one.
 
         Args:
-            epoch: its number, from 1.
+            place: where it begins; goes along with the steps.
             order: (N,) positions of the rows, as they are visited.
-            steps: those taken before.
+            after_step: is called after each step, while no worker works.
 
         Returns:
             the loss of each step; the last one is not finite if training cannot go on.
@@ -184,20 +236,24 @@ class Loop:
         self.classifier.model.train()
         lengths = self.rows.lengths.tolist()
         method = self.classifier.method
-        losses: list[float] = []
-        with open_workers(self.classifier.plan.workers, random=True) as workers:
-            for batch in batches(order, self.batch_size):
+        workers_before, losses = place.workers, place.losses
+        with open_workers(self.classifier.plan.workers, random=True, random_states=workers_before) as workers:
+            for batch in list(batches(order, self.batch_size))[len(losses) :]:
+                started = time.perf_counter()
                 losses.append(self.backward(assign_to_workers(batch, lengths, self.classifier.plan), workers))
                 if not math.isfinite(losses[-1]):
                     break
+                step = place.steps + len(losses)
                 self.accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm)
                 rate = float(self.scheduler.get_last_lr()[0])
                 self.optimizer.step()
                 self.scheduler.step()
                 if method and method.after_step:
-                    method.after_step(self.classifier.model, steps + len(losses))
+                    method.after_step(self.classifier.model, step)
                 self.optimizer.zero_grad()
-                events.send(Step(epoch, steps + len(losses), len(batch), losses[-1], rate))
+                events.send(Step(place.epoch, step, len(batch), losses[-1], rate))
+                place.seconds += time.perf_counter() - started
+                after_step(workers)
         self.classifier.model.eval()
         return losses
 

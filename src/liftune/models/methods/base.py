@@ -81,6 +81,9 @@ class Method:
         optimizer(model, options, lr, weight_decay): instead of one AdamW over all trainable parameters.
         penalty(model): a scalar tensor, to be added to the loss of each optimizer step.
         after_step(model, step): after `optimizer.step()` and *before* the gradients are cleared; step counts from 1.
+        state(model): all that the hooks keep outside parameters and buffers, as tensors, numbers, texts, and lists and
+            dicts of them.
+        restore_state(model, state): put that back into a model that was attached anew.
         before_save(model): once, after training and after the best epoch is restored, before anything is saved.
     """
 
@@ -99,6 +102,8 @@ class Method:
     optimizer: Callable[[nn.Module, Any, float, float], Optimizer] | None = None
     penalty: Callable[[nn.Module], Tensor] | None = None
     after_step: Callable[[nn.Module, int], None] | None = None
+    state: Callable[[nn.Module], dict[str, Any]] | None = None
+    restore_state: Callable[[nn.Module, dict[str, Any]], None] | None = None
     before_save: Callable[[nn.Module], None] | None = None
 
 

@@ -94,6 +94,24 @@ def adalora_step(model: nn.Module, step: int) -> None:
     model.base_model.update_and_allocate(step)  # type: ignore[union-attr, operator]
 
 
+#: What PEFT's rank allocator sums up from step to step, of each factor.
+_IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+
+
+def adalora_state(model: nn.Module) -> dict[str, Any]:
+    """The importance of each factor so far, and which directions the last allocation left alive."""
+    allocator: Any = model.base_model.rankallocator  # type: ignore[union-attr]
+    return {name: getattr(allocator, name) for name in _IMPORTANCE} | {"rank_pattern": _config(model).rank_pattern}
+
+
+def adalora_restore(model: nn.Module, state: dict[str, Any]) -> None:
+    """Go on from there."""
+    allocator: Any = model.base_model.rankallocator  # type: ignore[union-attr]
+    for name in _IMPORTANCE:
+        setattr(allocator, name, state[name])
+    _config(model).rank_pattern = state["rank_pattern"]
+
+
 def adalora_keep_what_lives(model: nn.Module) -> None:
     """Make the saved ranks those of the weights as they are.
 

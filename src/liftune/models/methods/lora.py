@@ -164,6 +164,8 @@ def loraplus(chosen: options.LoraPlusOptions, shape: BackboneShape) -> PeftConfi
     mergeable=True,
     penalty=hooks.adalora_penalty,
     after_step=hooks.adalora_step,
+    state=hooks.adalora_state,
+    restore_state=hooks.adalora_restore,
     before_save=hooks.adalora_keep_what_lives,
 )
 def adalora(chosen: options.AdaLoraOptions, shape: BackboneShape) -> PeftConfig:

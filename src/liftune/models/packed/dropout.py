@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -45,11 +46,28 @@ class MaskPool:
         start = int(torch.randint(len(self._pool) - size + 1, (), generator=current_worker().generator))
         return self._pool[start : start + size].view(rows, columns)
 
+    def state(self) -> dict[str, Any] | None:
+        """All that later masks depend on besides the generator; None before the first. A bit stands for a number."""
+        if self._pool is None:
+            return None
+        bits = np.packbits((self._pool != 0).numpy())
+        return {"bits": torch.from_numpy(bits), "size": len(self._pool), "uses": self._uses}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        kept = torch.from_numpy(np.unpackbits(state["bits"].numpy(), count=state["size"]))
+        self._pool, self._uses = _scaled(kept.float(), self._rate, self._dtype), state["uses"]
+
 
 def draw_mask(rate: float, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
     """(rows, columns) of 0 and 1 / (1 - rate), newly drawn."""
     mask = torch.empty(rows, columns).bernoulli_(1 - rate, generator=current_worker().generator)
-    return mask.div_(1 - rate).to(dtype)
+    return _scaled(mask, rate, dtype)
+
+
+def _scaled(kept: Tensor, rate: float, dtype: torch.dtype) -> Tensor:
+    """Ones and zeros as a mask that leaves the mean as it is; changes them in place."""
+    return kept.div_(1 - rate).to(dtype)
 
 
 def draw_by_worker(model: nn.Module) -> None:

@@ -24,6 +24,9 @@ from liftune.models.packed.lora_linear import AddLora
 from liftune.models.packed.packing import Packing
 from liftune.models.packed.unfused_layer import run_modules
 
+#: The precisions that a mask may have, by torch's name.
+_FLOATS = {str(dtype): dtype for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.float16)}
+
 
 class PackedEncoder:
     """Runs in place of the encoder's forward once it is installed.
@@ -63,6 +66,28 @@ class PackedEncoder:
         del self._modules.stack.forward
         if self._embedding_rate and self._modules.embedding_dropout is not None:
             self._modules.embedding_dropout.p = self._embedding_rate
+
+    @contextmanager
+    def without_pools(self) -> Iterator[None]:
+        """Within, each mask is drawn anew, and no pool is made."""
+        before, self._pooled = self._pooled, False
+        try:
+            yield
+        finally:
+            self._pooled = before
+
+    def mask_state(self) -> list[tuple[int, float, str, dict[str, Any]]]:
+        """Of each pool of dropout masks: worker, rate, precision, and what the pool gives (`MaskPool.state`)."""
+        states = ((key, pool.state()) for key, pool in self._pools.items())
+        return [(worker, rate, str(dtype), state) for (worker, rate, dtype), state in states if state is not None]
+
+    def restore_masks(self, states: Sequence[tuple[int, float, str, dict[str, Any]]]) -> None:
+        """Have the pools that `mask_state` told of, and no others."""
+        self._pools = {}
+        for worker, rate, name, state in states:
+            dtype = _FLOATS[name]
+            self._pools[worker, rate, dtype] = MaskPool(rate, dtype)
+            self._pools[worker, rate, dtype].restore(state)
 
     @contextmanager
     def every_position(self) -> Iterator[None]:

@@ -16,7 +16,9 @@ from transformers import PreTrainedModel
 
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
-from liftune.models.packed.dropout import draw_by_worker
+from liftune.hardware.workers import open_workers
+from liftune.models.methods.hooks import ADAPTER
+from liftune.models.packed.dropout import draw_by_worker, undo_draw_by_worker
 from liftune.models.packed.encoder import PackedEncoder, remove_packed
 from liftune.models.packed.fused_weights import unsupported_reason
 from liftune.models.packed.layouts import EncoderModules, find_encoder
@@ -92,7 +94,37 @@ def _fit(
             reasons[LAST] = "the head reads more than each row's first state"
     if PARALLEL in wanted:
         draw_by_worker(model)
+        if _draws_for_all(model, encoder, forward, _trial_batch(plain, pad)):
+            reasons[PARALLEL] = "its dropout draws from one generator, in whatever order passes come"
+            undo_draw_by_worker(model)
     return encoder, reasons
+
+
+def _draws_for_all(model: nn.Module, encoder: PackedEncoder, forward: Forward, batch: Batch) -> bool:
+    """Whether a pass of training draws from torch's generator, though its worker has one of its own.
+
+    Some of PEFT's layers draw in vain, for a dropout of zero: that does not count.
+    """
+    config = getattr(model, "peft_config", {}).get(ADAPTER)
+    rates = [value for name, value in getattr(config, "__dict__", {}).items() if "dropout" in name]
+    if config is not None and not any(rates):
+        return False
+    drawn: list[bool] = []
+
+    def draw(_: int) -> None:
+        before = torch.get_rng_state()
+        with torch.no_grad():
+            forward(batch)
+        drawn.append(not torch.equal(before, torch.get_rng_state()))
+
+    training = model.training
+    with torch.random.fork_rng(devices=[]), encoder.without_pools(), open_workers(2, random=True) as workers:
+        model.train()
+        try:
+            workers.map(draw, [0])
+        finally:
+            model.train(training)
+    return drawn[0]
 
 
 def _encoder_of(model: nn.Module, plain: PreTrainedModel) -> EncoderModules | str:
