@@ -112,3 +112,17 @@ def known_name(conventions: Sequence[str], names: Iterable[str]) -> str | None:
     """The first of the conventions that is among the names, as it is spelt there; None if none is."""
     folded = {name.strip().casefold(): name for name in reversed(list(names))}
     return next((folded[each] for each in (known.casefold() for known in conventions) if each in folded), None)
+
+
+def known_below(conventions: Sequence[str], names: Iterable[str]) -> str | None:
+    """The only name that ends in one of the conventions after a dot: what is in a column of objects.
+
+    >>> known_below(("text",), ("content.text", "content.id")), known_below(("text",), ("a.text", "b.text"))
+    ('content.text', None)
+    """
+    names = [name for name in names if "." in name]
+    for known in conventions:
+        found = [name for name in names if name.rpartition(".")[2].strip().casefold() == known]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None

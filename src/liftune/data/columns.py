@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from liftune.data.column_names import NAME_ONE, PAIRS, TEXTS, as_one, known_name, named_column, named_columns
+from liftune.data.column_names import (
+    NAME_ONE,
+    PAIRS,
+    TEXTS,
+    as_one,
+    known_below,
+    known_name,
+    named_column,
+    named_columns,
+)
 from liftune.data.readers.table import Table
 from liftune.errors import DataError
 from liftune.records.base import TextColumns
@@ -106,12 +115,13 @@ def find_texts(table: Table, *, text: str | None = None, text_pair: str | None =
     if text or text_pair:
         text = as_one(named_columns(table, text, "--text")) if text else None
         text_pair = named_column(table, text_pair, NAME_ONE + "--text-pair") if text_pair else None
-        return text or known_name(TEXTS, [name for name in names if name != text_pair]), text_pair
+        left = [name for name in names if name != text_pair]
+        return text or known_name(TEXTS, left) or known_below(TEXTS, left), text_pair
     for first, second in PAIRS:
         one, other = known_name((first,), names), known_name((second,), names)
         if one and other:
             return one, other
-    return known_name(TEXTS, names) or (names[0] if len(names) == 1 else None), None
+    return known_name(TEXTS, names) or known_below(TEXTS, names) or (names[0] if len(names) == 1 else None), None
 
 
 def same_columns(table: Table, columns: Columns, role: str) -> Columns:

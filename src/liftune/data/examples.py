@@ -94,7 +94,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     labels = columns.label_cells(table)
     group_cells = table.read(columns.group) if columns.group else None
     names = table.class_names.get(columns.label, ())
-    broken = {fault.position: fault for fault in table.faults}
+    broken = {**_rejected(table), **{fault.position: fault for fault in table.faults}}
     ids: list[str] = []
     rows: list[Row] = []
     targets: list[Target] = []
@@ -119,6 +119,18 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
         groups.append(group)
     split = Split(tuple(ids), tuple(rows), tuple(targets), None if group_cells is None else tuple(groups))
     return Examples(table, split, tuple(faults))
+
+
+def _rejected(table: Table) -> dict[int, Fault]:
+    """Rows whose label someone rejected, or passed over, in Prodigy."""
+    if "answer" not in table.columns or not {"_input_hash", "_task_hash"} & {*table.columns}:
+        return {}
+    said = {
+        "reject": "Prodigy's answer is 'reject': the label is not the row's",
+        "ignore": "Prodigy's answer is 'ignore'",
+    }
+    cells = enumerate(table.read("answer"))
+    return {i: Fault(i, said[cell], "take the row out") for i, cell in cells if isinstance(cell, str) and cell in said}
 
 
 def _group(cell: Any, column: str) -> str:

@@ -6,10 +6,11 @@ Not here: reading the file (data/readers/streams.py), predicting it (files.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from liftune.data.column_names import named_columns
 from liftune.data.columns import find_texts, remembered
+from liftune.data.readers.nested import Opened, cell_of
 from liftune.data.readers.streams import Line, Stream
 from liftune.data.targets import CellError
 from liftune.data.texts import joined_text, text_of
@@ -28,6 +29,8 @@ class Texts:
     """Whether a blank cell is a text: a blank line of a pipe is, so that output and input have the same lines."""
     joined: tuple[tuple[str, str], ...] = ()
     """Of several columns that are joined: each as the file spells it, and its name in the text."""
+    opened: Opened = field(default_factory=dict)
+    """Names of what is in columns that hold objects."""
 
     @classmethod
     def of(
@@ -54,7 +57,7 @@ class Texts:
             option = "--text" if first is None else "--text-pair"
             raise DataError(
                 f"which column holds the {'text' if first is None else 'second text'} is unclear; "
-                f"the file has: {', '.join(source.columns)}",
+                f"the file has: {', '.join(head.columns)}",
                 where=source.where,
                 hint=f"name it with {option}",
             )
@@ -63,7 +66,7 @@ class Texts:
         if known and [each.casefold() for each in columns] == [each.casefold() for each in known.texts]:
             names = known.texts
         joined = tuple(zip(columns, names, strict=True)) if len(columns) > 1 else ()
-        return cls(first, second if pairs else None, joined=joined)
+        return cls(first, second if pairs else None, joined=joined, opened=source.opened)
 
     def row(self, line: Line) -> tuple[Row, str | None]:
         """The row, or why the model cannot read it."""
@@ -72,11 +75,12 @@ class Texts:
         try:
             if self.joined:
                 names = [name for _, name in self.joined]
-                first = joined_text([line.cells.get(column) for column, _ in self.joined], names)
+                first = joined_text([cell_of(line.cells, column, self.opened) for column, _ in self.joined], names)
             else:
-                first = text_of(line.cells.get(self.text), self.text, blank=self.blank)
+                first = text_of(cell_of(line.cells, self.text, self.opened), self.text, blank=self.blank)
             if self.text_pair is None:
                 return first, None
-            return (first, text_of(line.cells.get(self.text_pair), self.text_pair, blank=self.blank)), None
+            second = cell_of(line.cells, self.text_pair, self.opened)
+            return (first, text_of(second, self.text_pair, blank=self.blank)), None
         except CellError as error:
             return "", str(error)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from liftune.data.readers.nested import Nesting, Opened
 from liftune.data.readers.streams import Record, Stream
 from liftune.errors import DataError
 from liftune.json_text import parse_json
@@ -48,7 +49,22 @@ def columnar_stream(
         return [cell for batch in batches((name,)) for cell in cells_of(batch.column(name))]
 
     names = declared_names(schema.metadata or {})
-    return Stream(where, columns, rows, records, column, lines=False, class_names=names)
+    opened = _opened(schema, columns, column)
+    return Stream(where, columns, rows, records, column, lines=False, class_names=names, opened=opened)
+
+
+def _opened(schema: Any, columns: tuple[str, ...], column: Callable[[str], list[Any]]) -> Opened:
+    """What is in the columns of structures."""
+    from pyarrow import types
+
+    nesting = Nesting()
+    for name in columns:
+        kind = schema.field(name).type
+        kind = kind.value_type if types.is_list(kind) or types.is_large_list(kind) else kind
+        if types.is_struct(kind):
+            for cell in column(name):
+                nesting.add({name: cell})
+    return nesting.opened(columns)
 
 
 def cells_of(array: Any) -> list[Any]:

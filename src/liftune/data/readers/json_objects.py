@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from liftune.data.readers.json_rows import names_a_text
 from liftune.data.readers.json_shapes import kind_of, rows_of
+from liftune.data.readers.nested import Nesting
 from liftune.data.readers.streams import Problem, Record, Stream, repeatable
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError
@@ -25,7 +27,7 @@ def open_json(file: RawFile) -> Stream:
         DataError: no rows, or not JSON.
     """
     first, more = _first_line(file)
-    if first[:1] == "{" and (more or _has_text(first)):
+    if first[:1] == "{" and (more or _is_row(first, file.filename)):
         try:
             whole = not isinstance(parse_json(first), dict)
         except JsonError:
@@ -48,13 +50,17 @@ def _first_line(file: RawFile) -> tuple[str, bool]:
     return next(lines, ""), next(lines, None) is not None
 
 
-def _has_text(line: str) -> bool:
-    """Whether a line is an object with a plain value under a usual name, so that it is a row."""
+def _is_row(line: str, filename: str) -> bool:
+    """Whether the only line is a row: an object of plain values, or in a file of lines one with a text."""
     try:
         value = parse_json(line)
     except JsonError:
         return False
-    return isinstance(value, dict) and bool(value) and not any(isinstance(each, list | dict) for each in value.values())
+    if not isinstance(value, dict) or not value:
+        return False
+    plain = [key for key, each in value.items() if not isinstance(each, list | dict)]
+    of_lines = any(each in filename.lower() for each in (".jsonl", ".ndjson"))
+    return len(plain) == len(value) or (of_lines and any(names_a_text({key: ""}) for key in plain))
 
 
 def _values(file: RawFile, *, strict: bool = False) -> list[Any] | None:
@@ -78,6 +84,9 @@ def _values(file: RawFile, *, strict: bool = False) -> list[Any] | None:
 def _of_values(file: RawFile, values: list[Any]) -> Stream:
     objects, notes = rows_of(values[0] if len(values) == 1 else values, file.where, file.options.columns)
     columns = tuple(dict.fromkeys(key for each in objects for key in each))
+    nesting = Nesting()
+    for each in objects:
+        nesting.add(each)
     return Stream(
         file.where,
         columns,
@@ -86,6 +95,7 @@ def _of_values(file: RawFile, values: list[Any]) -> Stream:
         lambda column: [each.get(column) for each in objects],
         lines=False,
         notes=(*file.decoding.notes, *notes),
+        opened=nesting.opened(columns),
         flawed=file.decoding.flawed,
     )
 
@@ -107,10 +117,12 @@ def _open_lines(file: RawFile) -> Stream:
 
     records = repeatable(parse, file)
     columns: dict[str, Any] = {}  # a dict for the order of its keys
+    nesting = Nesting()
     rows = faults = 0
     for cells, _, problem in records():
         rows += 1
         columns.update(cells)
+        nesting.add(cells)
         if problem:
             faults += 1
     if faults == rows:
@@ -124,6 +136,7 @@ def _open_lines(file: RawFile) -> Stream:
         records,
         lambda column: [cells.get(column) for cells, _, _ in records()],
         notes=file.decoding.notes,
+        opened=nesting.opened(tuple(columns)),
         flawed=file.decoding.flawed,
     )
 

@@ -6,16 +6,16 @@ Not here: reading JSON (json_objects.py), which column is what (columns.py).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from liftune.data.column_names import LABELS, PAIRS, TEXTS
+from liftune.data.readers.json_rows import are_rows, found_in, holds_texts, is_table, known
 from liftune.data.readers.part_names import role_of
 from liftune.errors import DataError
 from liftune.json_text import JsonError, parse_json
 
 Rows: TypeAlias = list[dict[str, Any]]
-_NAMES = frozenset((*TEXTS, *LABELS, *(name for pair in PAIRS for name in pair), "id", "split"))
 #: Keys under which services put each row: the hub's viewer, Elasticsearch.
 _WITHIN = ("row", "_source")
 _PLAIN = 'write one JSON object per row, such as {"text": "...", "label": "..."}, one per line in a .jsonl file'
@@ -73,7 +73,7 @@ def _of_list(values: list[Any], where: str, columns: Sequence[str]) -> tuple[Row
 def _of_lists(values: list[Any], where: str, columns: Sequence[str]) -> tuple[Rows, tuple[str, ...]]:
     """Rows without names: those of --columns, or of a first row that holds names."""
     first, notes = values[0], ()
-    if not columns and all(isinstance(each, str) for each in first) and any(_known(each) for each in first):
+    if not columns and all(isinstance(each, str) for each in first) and any(known(each) for each in first):
         columns, values = first, values[1:]
     if not columns:
         names = ",".join(("text", "label", *(f"column{i + 1}" for i in range(2, len(first))))[: len(first)])
@@ -102,15 +102,23 @@ def _of_object(value: dict[str, Any], where: str, columns: Sequence[str]) -> tup
         return _of_parts(value, where, columns)
     nested: dict[str, Any] = {key: each for key, each in value.items() if isinstance(each, list | dict) and each}
     scalars = [key for key, each in value.items() if not isinstance(each, list | dict)]
-    if value and (not nested or any(_known(key) for key in scalars)):
+    if is_table(nested) and not any(map(known, scalars)):
+        rows, notes = _of_columns(nested, where)
+        left = ", ".join(map(repr, (each for each in value if each not in nested)))
+        return rows, (*((f"{where}: not read, as they are no columns: {left}",) if left else ()), *notes)
+    found = found_in(value) if nested and not are_rows(value) else []
+    if any(known(key) for key in scalars):  # else it is one row
+        found = [key for key in found if holds_texts(value[key])]
+    if len(found) > 1:
+        found = [key for key in found if holds_texts(value[key])] or found
+    if value and not found and (not nested or any(known(key) for key in scalars)):
         return _of_list([value], where, columns)
-    of_rows = [key for key, each in nested.items() if isinstance(each, list) and isinstance(each[0], dict)]
-    if len(of_rows) == 1 or (len(nested) == 1 and (scalars or not _columns_like(nested))):
-        key = of_rows[0] if len(of_rows) == 1 else next(iter(nested))
+    if len(found) == 1 or (not found and len(nested) == 1 and (scalars or not _columns_like(nested))):
+        key = found[0] if found else next(iter(nested))
         rows, notes = rows_of(nested[key], where, columns)
         others = ", ".join(map(repr, (each for each in value if each != key)))
         return rows, (f"{where}: the rows are those of {key!r}{f'; not read: {others}' if others else ''}", *notes)
-    if not of_rows and not scalars and len(nested) == len(value) > 0:
+    if not found and not scalars and len(nested) == len(value) > 0:
         if all(isinstance(each, list) for each in nested.values()):
             return _of_columns(nested, where)
         if all(isinstance(each, dict) for each in nested.values()):
@@ -118,8 +126,15 @@ def _of_object(value: dict[str, Any], where: str, columns: Sequence[str]) -> tup
     raise DataError(
         f"a JSON object whose keys are {', '.join(map(repr, list(value)[:8]))}: which of them holds rows is unclear",
         where=where,
-        hint=_PLAIN,
+        hint=_taken_out(where, found) if found else _PLAIN,
     )
+
+
+def _taken_out(where: str, keys: Sequence[str]) -> str:
+    """How to write what one key holds into a file of its own."""
+    code = f"import json; json.dump(json.load(open({where!r}))[{keys[0]!r}], open('rows.json', 'w'))"
+    others = ", ".join(map(repr, keys[1:4]))
+    return f"write the rows into a file of their own: python -c {shlex.quote(code)}" + (f", or {others}" * bool(others))
 
 
 def _of_parts(value: dict[str, Any], where: str, columns: Sequence[str]) -> tuple[Rows, tuple[str, ...]]:
@@ -140,7 +155,7 @@ def _of_parts(value: dict[str, Any], where: str, columns: Sequence[str]) -> tupl
 
 
 def _columns_like(nested: dict[str, Any]) -> bool:
-    return any(_known(key) for key in nested)
+    return any(known(key) for key in nested)
 
 
 def _of_columns(value: dict[str, list[Any]], where: str) -> tuple[Rows, tuple[str, ...]]:
@@ -162,7 +177,7 @@ def _of_columns(value: dict[str, list[Any]], where: str) -> tuple[Rows, tuple[st
 def _of_mappings(value: dict[str, dict[str, Any]], where: str) -> tuple[Rows, tuple[str, ...]]:
     """Columns of values by row (DataFrame.to_json), or rows by id."""
     keys = list(dict.fromkeys(key for each in value.values() for key in each))
-    outer, inner = any(map(_known, value)), any(map(_known, keys))
+    outer, inner = any(map(known, value)), any(map(known, keys))
     if outer == inner:
         outer, inner = all(key.isdecimal() for key in keys), all(key.isdecimal() for key in value)
     if outer == inner:
@@ -172,7 +187,3 @@ def _of_mappings(value: dict[str, dict[str, Any]], where: str) -> tuple[Rows, tu
     own = any("id" in each for each in value.values())
     note = f"{where}: {len(value):,} rows by their id" + ("" if own else ", which is read as the column 'id'")
     return [each if own else {"id": key, **each} for key, each in value.items()], (note,)
-
-
-def _known(name: str) -> bool:
-    return str(name).strip().casefold() in _NAMES

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from liftune.data.readers.compression import decompressing
+from liftune.data.readers.nested import Opened, with_opened
 from liftune.data.readers.table import Fault, Table, lone_surrogate, place
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError
@@ -62,13 +63,20 @@ class Stream:
     """As a Table's."""
     notes: tuple[str, ...] = ()
     """As a Table's."""
+    opened: Opened = field(default_factory=dict)
+    """Names of what is in columns that hold objects."""
     flawed: bool = False
     """Whether a row may hold a byte that is no text, or a NUL: such a row is a fault."""
 
     @property
     def head(self) -> Table:
         """Columns without rows, to look for the text among them."""
-        return Table("rows", self.where, self.columns, 0, lambda column: [])
+        return Table("rows", self.where, with_opened(self.columns, self.opened), 0, lambda column: [])
+
+    def _read(self, name: str) -> list[Any]:
+        """The cells of a column, or of what is in one."""
+        place = self.opened.get(name)
+        return [place.value(cell) for cell in self.column(place.column)] if place else self.column(name)
 
     def blocks(self, count: int) -> Iterator[list[Line]]:
         """The rows, `count` at a time."""
@@ -88,9 +96,9 @@ class Stream:
         table = Table(
             name,
             self.where,
-            self.columns,
+            with_opened(self.columns, self.opened),
             self.rows,
-            self.column,
+            self._read,
             class_names=self.class_names,
             typed=self.typed,
             notes=self.notes,
