@@ -39,7 +39,7 @@ NESTED: dict[str, tuple[str, str, list[dict[str, Any]]]] = {
         "data.text",
         "annotations.result.value.choices",
         [
-            {"id": i, "data": {"text": t}, "annotations": [{"result": [{"value": {"choices": [y]}}]}], "predictions": []}
+            {"id": i, "data": {"text": t}, "annotations": [{"result": [{"value": {"choices": [y]}}]}], "gold": []}
             for i, (t, y) in BOTH
         ],
     ),

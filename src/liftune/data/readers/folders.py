@@ -20,7 +20,7 @@ from pathlib import Path
 
 from liftune.data.readers.class_folders import left_out, read_class_folders, takes_class_folders
 from liftune.data.readers.foreign import kind_of, not_read
-from liftune.data.readers.formats import OPENERS, extension, read_bytes, read_file, stem
+from liftune.data.readers.formats import OPENERS, extension, is_data, read_bytes, read_file, stem
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.part_names import role_of
 from liftune.data.readers.saved_sets import read_saved
@@ -28,6 +28,8 @@ from liftune.data.readers.table import NotedParts, Parts, Table, joined
 from liftune.errors import DataError, first_of
 
 #: `-00000-of-00002`, and what the hub adds to it; Spark's and pandas' names of parts.
+#: Of more files, those whose name says nothing are not looked into: they are texts, one a file.
+_FEW = 50
 _SHARD = re.compile(r"[-_.](\d{5})-of-(\d{5})(-[0-9a-f]{16})?$")
 _NUMBERED = re.compile(r"^part[-._]?\d+([-.].*)?$")
 #: Of programs, and no data: they are passed over in silence.
@@ -178,7 +180,9 @@ def _one_part(folder: Path, options: FileOptions, depth: int) -> tuple[Callable[
 
 def _listed(folder: Path | Traversable) -> _Listing:
     listing = _Listing([], [], [])
-    for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    few = len(entries) <= _FEW
+    for each in entries:
         if _JUNK.fullmatch(each.name):
             continue
         if each.is_dir():
@@ -186,7 +190,7 @@ def _listed(folder: Path | Traversable) -> _Listing:
                 listing.folders.append(each)
         elif _ABOUT.fullmatch(each.name):
             continue
-        elif extension(each.name) in OPENERS:
+        elif extension(each.name) in OPENERS or (few and is_data(each)):
             listing.data.append(each)
         else:
             listing.others.append(each.name)

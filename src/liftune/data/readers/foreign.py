@@ -49,7 +49,8 @@ _KINDS: dict[str, tuple[str, str]] = {
     ".txt": (
         "a text file without columns",
         "with a tab or comma between text and label, name it .tsv or .csv; else put "
-        "each text into a folder named by its label: LABEL/1.txt",
+        "each text into a folder named by its label: LABEL/1.txt; to predict a text a line: liftune predict RUN --in - "
+        "< {quoted}",
     ),
     ".zip": ("a zip archive", _UNPACK.format(command="unzip {quoted} -d {folder}")),
     ".tar": ("a tar archive", _UNPACK.format(command="mkdir {folder}; tar xf {quoted} -C {folder}")),

@@ -1,4 +1,4 @@
-"""The file formats that liftune reads, in one table: CSV, TSV, JSON lines, JSON, Parquet, Arrow, workbooks.
+"""The file formats that liftune reads, in one table: CSV, TSV, JSON lines, JSON, fastText, Parquet, Arrow, workbooks.
 
 In: a path, or bytes and a name.  Out: a Stream, or a Table: the stream collected.
 Not here: how each format is read (delimited.py, json_objects.py, parquet.py), folders and hub sets (sources.py,
@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
 from liftune.data.readers.arrow import open_arrow
 from liftune.data.readers.compression import decompressing, without_ending, zipped_name
 from liftune.data.readers.delimited import open_delimited
+from liftune.data.readers.fasttext import EXTENSIONS as FASTTEXT
+from liftune.data.readers.fasttext import is_fasttext, open_fasttext
 from liftune.data.readers.foreign import not_read
 from liftune.data.readers.json_objects import open_json, open_json_lines
 from liftune.data.readers.kinds import refuse_stand_in
@@ -57,6 +60,12 @@ FORMATS = (
         {".jsonl": open_json_lines, ".ndjson": open_json_lines, ".json": open_json},
         frozenset({"--encoding", "--columns"}),
     ),
+    Format(
+        "fasttext",
+        "fastText's lines, such as __label__good The meal was fine, in a file of any name.",
+        dict.fromkeys(FASTTEXT, open_fasttext),
+        frozenset({"--encoding"}),
+    ),
     Format("parquet", "An Apache Parquet file.", dict.fromkeys((".parquet", ".pq", ".parq"), open_parquet)),
     Format(
         "arrow",
@@ -70,6 +79,10 @@ FORMATS = (
         _TEXT - {"--encoding"},
     ),
 )
+#: Files under these names may hold fastText's lines.
+_ANY_TEXT = frozenset({".csv", ".tsv", ".tab"})
+#: Extensions of text files that say nothing of what is in them.
+_PLAIN = frozenset({".txt", ".train", ".valid", ".test", ".text"})
 #: Bytes of a file of an unknown kind that are looked at, to say what it is.
 _HEAD = 4_096
 OPENERS = {extension: opener for each in FORMATS for extension, opener in each.openers.items()}
@@ -163,6 +176,8 @@ def _opened(file: RawFile) -> Stream:
     kind = extension(file.filename)
     if not kind and file.filename.lower().endswith(".zip"):
         kind = extension(zipped_name(file.data) or "")
+    if (kind not in OPENERS or kind in _ANY_TEXT) and _is_fasttext(file):
+        kind = FASTTEXT[0]
     if kind in OPENERS:
         _refuse_options(kind, file)
         refuse_stand_in(file.first, file.where)
@@ -215,3 +230,17 @@ def beside(path: Path) -> str:
         return ""
     kind = extension(path.name)
     return nearest(path.name, (name for name in names if kind not in OPENERS or extension(name) in OPENERS))
+
+
+def is_data(path: Path | Traversable) -> bool:
+    """Whether a file holds data that liftune reads: by its extension, or as fastText's lines, which have none."""
+    kind = extension(path.name)
+    plain = kind in _PLAIN and isinstance(path, Path)
+    return kind in OPENERS or (plain and _is_fasttext(RawFile(path.name, str(path), Path(str(path)))))
+
+
+def _is_fasttext(file: RawFile) -> bool:
+    try:
+        return is_fasttext(file.first)
+    except (OSError, DataError):  # reading it says why
+        return False
