@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from liftune.errors import EXTRAS, SpecError, need
+from liftune import arguments
+from liftune.errors import EXTRAS, SpecError, choose, need, shown
 from liftune.records.run import ComparisonRecord, EvaluationRecord, TuneRecord
-from liftune.spec import IN_MEMORY, OPTIONS, RunSpec
+from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 
 if TYPE_CHECKING:
     from liftune.data.inspect import Inspection
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def tune(
-    data: str | Path | BecomesSplits | None = None,
+    data: str | os.PathLike[str] | BecomesSplits | None = None,
     *,
-    model: str | None = None,
+    model: str | os.PathLike[str] | None = None,
     method: str | None = None,
     set: Mapping[str, Any] | Sequence[str] | None = None,
     task: str | None = None,
@@ -39,8 +39,8 @@ def tune(
     merge_labels: Sequence[str] | str | None = None,
     train_rows: int | None = None,
     test_rows: int | None = None,
-    validation: str | None = None,
-    test: str | None = None,
+    validation: str | os.PathLike[str] | None = None,
+    test: str | os.PathLike[str] | None = None,
     split: Mapping[str, str] | str | None = None,
     split_column: str | None = None,
     skip_bad_rows: bool | None = None,
@@ -72,7 +72,7 @@ def tune(
     margin: float | None = None,
     folds: int | Literal["auto", "none"] | None = None,
     curve: bool | None = None,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     quiet: bool = True,
     listeners: Sequence[Listener] = (),
 ) -> TuneRecord:
@@ -100,14 +100,43 @@ def tune(
     from liftune.progress import listeners as on_stderr
     from liftune.workflows.tune import tune as run_tune
 
-    if out is not None:
-        options["out"] = str(out)
     spec, rows = _with_rows(data, options)
-    return run_tune(spec, rows, listeners=(*on_stderr(Progress(quiet=quiet)), *listeners))
+    heard = (*on_stderr(Progress(quiet=arguments.switch(quiet, "quiet"))), *_listeners(listeners))
+    return run_tune(spec, rows, listeners=heard)
+
+
+def _listeners(given: object) -> tuple[Listener, ...]:
+    """What listens to a run.
+
+    Raises:
+        SpecError: something in it cannot.
+    """
+    from liftune.events import Listener
+
+    found = tuple(given) if isinstance(given, list | tuple) else (given,)
+    for each in found:
+        if not isinstance(each, Listener):
+            raise SpecError(
+                f"listeners must be listeners, not {shown(each)}",
+                where="listeners",
+                hint="give a list of objects of a subclass of liftune.Listener",
+            )
+    return found
+
+
+def _spec(verb: str, data: object, options: Mapping[str, Any]) -> RunSpec:
+    """A spec of a path and of options that the verb takes.
+
+    Raises:
+        SpecError: the verb has no such option, or one has a wrong value.
+    """
+    for name in options:
+        choose(name, options_of(verb), f"option of {verb}")
+    return RunSpec.of(data=arguments.path_or_none(data, "data"), **options)
 
 
 def _with_rows(
-    data: str | Path | BecomesSplits | None, options: Mapping[str, Any]
+    data: str | os.PathLike[str] | BecomesSplits | None, options: Mapping[str, Any]
 ) -> tuple[RunSpec, BecomesSplits | None]:
     """A spec, and the rows where they are in memory.
 
@@ -115,10 +144,10 @@ def _with_rows(
         SpecError: rows in memory, and options that say how to read a source; or neither a path nor rows.
     """
     if data is None or isinstance(data, str | os.PathLike):
-        return RunSpec.of(data=None if data is None else os.fspath(data), **options), None
+        return RunSpec.of(data=arguments.path_or_none(data, "data"), **options), None
     if not hasattr(data, "to_splits"):
         raise SpecError(
-            f"a value of type {type(data).__name__} is no data set",
+            f"data must be a path or rows: {shown(data)}, a value of type {type(data).__name__}, is no data set",
             where="data",
             hint='give a path, or rows as liftune.data.load_data returns them; a table: table.to_csv("data.csv")',
         )
@@ -134,10 +163,10 @@ def _with_rows(
 
 
 def load(
-    run: str | Path,
+    run: str | os.PathLike[str],
     *,
     use: str | None = None,
-    base: str | Path | None = None,
+    base: str | os.PathLike[str] | None = None,
     device: str | None = None,
     with_base: bool = False,
     precision: str | None = None,
@@ -159,24 +188,25 @@ def load(
     from liftune.inference.predictor import load_predictor
     from liftune.models.moved_bases import look_in
 
-    look_in(None if base is None else str(base))
-    return load_predictor(
-        run,
-        use=use,
-        device=device,
-        with_base=with_base,
-        precision=precision,
-        min_precision=min_precision,
-        trust_remote_code=trust_remote_code,
-    )
+    place = arguments.path(run, "run")
+    options: dict[str, Any] = {
+        "use": arguments.text_or_none(use, "use"),
+        "device": arguments.text_or_none(device, "device"),
+        "with_base": arguments.switch(with_base, "with_base"),
+        "precision": arguments.text_or_none(precision, "precision"),
+        "min_precision": arguments.number_or_none(min_precision, "min_precision"),
+        "trust_remote_code": arguments.switch(trust_remote_code, "trust_remote_code"),
+    }
+    look_in(arguments.path_or_none(base, "base"))
+    return load_predictor(place, **options)
 
 
 def evaluate(
-    data: str | Path | BecomesSplits,
+    data: str | os.PathLike[str] | BecomesSplits,
     *,
-    model: str | Path,
+    model: str | os.PathLike[str],
     use: str | None = None,
-    base: str | Path | None = None,
+    base: str | os.PathLike[str] | None = None,
     metric: str | None = None,
     **options: Any,
 ) -> EvaluationRecord:
@@ -192,14 +222,19 @@ def evaluate(
     from liftune.models.moved_bases import look_in
     from liftune.workflows.evaluate import evaluate_model
 
-    look_in(None if base is None else str(base))
-    spec, rows = _with_rows(data, {"model": str(model), **options})
+    for name in options:
+        choose(name, options_of("evaluate"), "option of evaluate")
+    use, metric = arguments.text_or_none(use, "use"), arguments.text_or_none(metric, "metric")
+    if data is None:
+        arguments.path(data, "data")
+    spec, rows = _with_rows(data, {"model": arguments.path(model, "model"), **options})
+    look_in(arguments.path_or_none(base, "base"))
     return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric)
 
 
 def compare(
-    a: str | Path,
-    b: str | Path,
+    a: str | os.PathLike[str],
+    b: str | os.PathLike[str],
     *,
     metric: str | None = None,
     margin: float | None = None,
@@ -213,18 +248,24 @@ def compare(
     """
     from liftune.workflows.compare import compare_runs
 
-    return compare_runs(str(a), str(b), metric=metric, margin=margin, use=use)
+    return compare_runs(
+        arguments.path(a, "a"),
+        arguments.path(b, "b"),
+        metric=arguments.text_or_none(metric, "metric"),
+        margin=arguments.number_or_none(margin, "margin"),
+        use=arguments.text_or_none(use, "use"),
+    )
 
 
 def sweep(
-    data: str | None = None,
+    data: str | os.PathLike[str] | None = None,
     *,
     methods: Sequence[str] | str,
-    models: Sequence[str] | str | None = None,
+    models: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     seeds: Sequence[int] | int | str | None = None,
     jobs: int = 1,
-    out: str | Path | None = None,
-    picture: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
+    picture: str | os.PathLike[str] | None = None,
     quiet: bool = True,
     **options: Any,
 ) -> SweepRecord:
@@ -243,21 +284,23 @@ def sweep(
     from liftune.sweeps.plot import check_picture, draw
     from liftune.sweeps.run import sweep as run_sweep
 
-    run = RunSpec.of(data=data, seeds=seeds, out=None if out is None else str(out), **options)
-    if picture is not None:
-        check_picture(str(picture))
-    record = run_sweep(SweepSpec.of(run, methods, models), jobs=jobs, progress=Progress(quiet=quiet))
-    if picture is not None:
-        draw(record, str(picture))
+    spec = SweepSpec.of(_spec("sweep", data, {"seeds": seeds, "out": out, **options}), methods, models)
+    jobs, progress = arguments.count(jobs, "jobs"), Progress(quiet=arguments.switch(quiet, "quiet"))
+    drawing = arguments.path_or_none(picture, "picture")
+    if drawing is not None:
+        check_picture(drawing)
+    record = run_sweep(spec, jobs=jobs, progress=progress)
+    if drawing is not None:
+        draw(record, drawing)
     return record
 
 
 def inspect(
-    data: str,
+    data: str | os.PathLike[str],
     *,
-    model: str | None = "minilm",
+    model: str | os.PathLike[str] | None = "minilm",
     max_length: int | None = None,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     drop: Sequence[str] = (),
     **options: Any,
 ) -> Inspection:
@@ -271,12 +314,22 @@ def inspect(
     """
     from liftune.workflows.inspect import inspect_data
 
-    place = None if out is None else str(out)
-    return inspect_data(RunSpec.of(data=data, **options).data, model=model, max_length=max_length, out=place, drop=drop)
+    spec = _spec("inspect", arguments.path(data, "data"), {"max_length": max_length, **options})
+    return inspect_data(
+        spec.data,
+        model=arguments.path_or_none(model, "model"),
+        max_length=spec.model.max_length,
+        out=arguments.path_or_none(out, "out"),
+        drop=arguments.texts(drop, "drop"),
+    )
 
 
 def doctor(
-    data: str | None = None, *, model: str | Path | None = None, remeasure: bool = False, **options: Any
+    data: str | os.PathLike[str] | None = None,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    remeasure: bool = False,
+    **options: Any,
 ) -> Checkup:
     """What was measured on this machine and what the plan would be, for a model and data: `liftune doctor`.
 
@@ -289,12 +342,11 @@ def doctor(
     need(*EXTRAS["tune"])
     from liftune.workflows.doctor import run_doctor
 
-    return run_doctor(
-        RunSpec.of(data=data, model=None if model is None else str(model), **options), remeasure=remeasure
-    )
+    remeasure = arguments.switch(remeasure, "remeasure")
+    return run_doctor(_spec("doctor", data, {"model": model, **options}), remeasure=remeasure)
 
 
-def render(run: str | Path, *, format: str = "md") -> str:
+def render(run: str | os.PathLike[str], *, format: str = "md") -> str:
     """The report of a run as Markdown, HTML or JSON: `liftune report`. In Python `liftune.report` is a package.
 
     Args:
@@ -303,5 +355,5 @@ def render(run: str | Path, *, format: str = "md") -> str:
     from liftune.run_folder import RunFolder
     from liftune.workflows.report import FORMATS, format_of, read_run
 
-    to_text = FORMATS[format_of(format, None) or "md"]
-    return to_text(*read_run(RunFolder.open(run)))
+    to_text = FORMATS[format_of(arguments.text(format, "format"), None) or "md"]
+    return to_text(*read_run(RunFolder.open(arguments.path(run, "run"), where="run")))

@@ -96,6 +96,18 @@ def need(*modules: str) -> None:
             )
 
 
+#: Kinds of pydantic's faults -> what must be given, as a person says it.
+_WORDS = {
+    **dict.fromkeys(("string_type", "string_unicode"), "a text"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("tuple_type", "list_type", "set_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type"), "a mapping"),
+}
+
+
 def faults(error: ValidationError, named: Callable[[tuple[str, ...]], str] = ".".join) -> list[str]:
     """Every fault of a validation: which field, what is wrong, what was given.
 
@@ -105,10 +117,21 @@ def faults(error: ValidationError, named: Callable[[tuple[str, ...]], str] = "."
     lines = []
     for fault in error.errors():
         field = named(tuple(str(part) for part in fault["loc"])) or "value"
-        message = fault["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
-        given = "" if fault["type"] in ("missing", "value_error") else f", got {fault['input']!r}"
-        lines.append(f"{field}: {message[:1].lower()}{message[1:]}{given}")
+        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        message = _WORDS.get(fault["type"], f"{message[:1].lower()}{message[1:]}")
+        own = fault["type"] in ("missing", "value_error", "extra_forbidden")
+        lines.append(f"{field}: {message}" if own else f"{field}: must be {message}, not {shown(fault['input'])}")
     return lines
+
+
+def shown(value: object) -> str:
+    """A value in a message, short.
+
+    >>> shown(5), shown(b"x" * 100)[-6:]
+    ('5', 'xxx...')
+    """
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def choose(

@@ -7,6 +7,7 @@ Not here: the options themselves (spec.py).
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,16 @@ AUTO_FOLDS: Literal["auto"] = "auto"
 MOST_FOLDS = 50
 #: In which respects labels may be spelt differently and still be one: --merge-labels.
 MERGES = ("case", "space", "unicode", "truth")
+
+
+def place(value: Any) -> Any:
+    """An os.PathLike as its path; anything else passes.
+
+    >>> from pathlib import PurePosixPath
+    >>> place(PurePosixPath("data/rows.csv"))
+    'data/rows.csv'
+    """
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def pairs(value: Any) -> Any:
@@ -54,10 +65,11 @@ def names(value: Any) -> Any:
     >>> names("packing, bfloat16"), names("none")
     (('packing', 'bfloat16'), ())
     """
+    value = place(value)
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",")]
     if isinstance(value, list | tuple | set | frozenset):
-        value = tuple(value)
+        value = tuple(place(each) for each in value)
         if "none" in value and len(value) > 1:
             raise ValueError("give either none or names, not both")
         return () if value == ("none",) else value
@@ -153,5 +165,6 @@ def similarity(value: float) -> float:
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
+Place = Annotated[str, BeforeValidator(place)]
 Columns = Annotated[str | None, BeforeValidator(one_text)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]

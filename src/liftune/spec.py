@@ -12,15 +12,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from liftune.errors import SpecError, choose, faults
+from liftune.errors import SpecError, choose, faults, shown
 from liftune.json_text import JsonError, parse_json
 from liftune.option_values import (
     AUTO_FOLDS,
     Columns,
     Names,
     Pairs,
+    Place,
     Positive,
     Seed,
     automatic,
@@ -49,6 +50,14 @@ class Spec(BaseModel):
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bytes(cls, value: Any) -> Any:
+        """Refuse bytes, which pydantic would decode."""
+        if isinstance(value, bytes | bytearray):
+            raise ValueError(f"must be a text, not {shown(value)}")
+        return value
+
     @classmethod
     def checked(cls, values: dict[str, Any], *, where: str | None = None) -> Self:
         """A spec of these values.
@@ -73,7 +82,7 @@ def _option(path: tuple[str, ...]) -> str:
 class DataSpec(Spec):
     """The data, and how to read them."""
 
-    source: str = DEFAULT_DATA
+    source: Place = DEFAULT_DATA
     """A file, a folder, a hub id ID[:CONFIG][@REVISION], or sample:NAME."""
     task: Annotated[
         TaskKind | None,
@@ -99,9 +108,9 @@ class DataSpec(Spec):
     """Train on a stratified sample of this many rows. The report marks such a run as partial."""
     test_rows: Positive | None = None
     """Test on a stratified sample of this many rows. The report marks such a run as partial."""
-    validation: str | None = None
+    validation: Place | None = None
     """File with the validation rows."""
-    test: str | None = None
+    test: Place | None = None
     """File with the test rows."""
     split: Pairs = {}
     """Which part of the data has which role: train=NAME,validation=NAME,test=NAME,unused=NAME. NAME+OTHER joins two
@@ -131,7 +140,7 @@ class DataSpec(Spec):
 class ModelSpec(Spec):
     """The pretrained model."""
 
-    name: str = DEFAULT_MODEL
+    name: Place = DEFAULT_MODEL
     """minilm, a hub id ID[@REVISION], or a local folder."""
     label_map: Pairs = {}
     """Your labels and the names that the model has for them: neg=NEGATIVE,pos=POSITIVE."""
@@ -209,7 +218,7 @@ class RunSpec(Spec):
     method: MethodSpec = Field(default_factory=MethodSpec)
     train: TrainSpec = Field(default_factory=TrainSpec)
     evaluation: EvalSpec = Field(default_factory=EvalSpec)
-    out: str | None = None
+    out: Place | None = None
     """Folder for the run. Default: a new one under runs/."""
 
     @classmethod
@@ -263,6 +272,31 @@ def _options() -> dict[str, tuple[str, ...]]:
 
 #: Every option of `tune` -> its place in a RunSpec. The command line and `liftune.tune` share these names.
 OPTIONS = _options()
+
+
+#: Command -> the sections and fields of a RunSpec that it takes, on the command line and in Python.
+TAKEN: dict[str, tuple[str, ...]] = {
+    "tune": ("data", "model", "method", "train", "evaluation", "out"),
+    "inspect": ("data", "model.name", "model.max_length"),
+    "evaluate": ("data", "model", "evaluation.metric"),
+    "sweep": (
+        "data",
+        "model.label_map",
+        "model.max_length",
+        "model.device",
+        "model.trust_remote_code",
+        "method.options",
+        "train",
+        "evaluation.metric",
+        "out",
+    ),
+    "doctor": ("data", "model", "train.batch_size", "train.accelerations"),
+}
+
+
+def options_of(command: str) -> list[str]:
+    """The options of a RunSpec that a command takes."""
+    return [name for name, home in OPTIONS.items() if home[0] in TAKEN[command] or ".".join(home) in TAKEN[command]]
 
 
 def command_line(spec: RunSpec) -> str:

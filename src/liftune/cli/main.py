@@ -26,7 +26,7 @@ from liftune.cli.printing import (
 from liftune.cli.streams import prepare_streams, silence_broken_pipe, unwritable
 from liftune.errors import EXTRAS, LiftuneError, choose, need
 from liftune.option_values import names
-from liftune.spec import RunSpec
+from liftune.spec import TAKEN, RunSpec
 from liftune.stopping import Signalled, ending_tidily
 
 app = typer.Typer(
@@ -57,7 +57,7 @@ def start(
 
 
 @app.command()
-@takes_spec("data", "model", "method", "train", "evaluation", "out")
+@takes_spec(*TAKEN["tune"])
 def tune(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
     """Score a model before and after tuning on the same test rows, and report whether tuning helped."""
     from liftune.progress import Progress, listeners
@@ -67,7 +67,7 @@ def tune(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
 
 
 @app.command()
-@takes_spec("data", "model.name", "model.max_length")
+@takes_spec(*TAKEN["inspect"])
 def inspect(
     spec: RunSpec,
     out: Annotated[
@@ -103,9 +103,7 @@ app.command()(export)
 
 @app.command()
 @takes_spec(
-    "data",
-    "model",
-    "evaluation.metric",
+    *TAKEN["evaluate"],
     required={"model": "A run folder, an adapter folder, a hub id, or a local model folder."},
 )
 def evaluate(spec: RunSpec, use: Use = None, base: Base = None, as_json: Json = False, quiet: Quiet = False) -> None:
@@ -139,15 +137,7 @@ def compare(
 
 @app.command()
 @takes_spec(
-    "data",
-    "model.label_map",
-    "model.max_length",
-    "model.device",
-    "model.trust_remote_code",
-    "method.options",
-    "train",
-    "evaluation.metric",
-    "out",
+    *TAKEN["sweep"],
     help_texts={
         "set": "Option of one method, METHOD.KEY=VALUE, such as lora.rank=16; may be repeated.",
         "seeds": "Tune once per model, method and seed: 0,1,2. [default: 0]",
@@ -219,10 +209,7 @@ def report(
 
 @app.command()
 @takes_spec(
-    "data",
-    "model",
-    "train.batch_size",
-    "train.accelerations",
+    *TAKEN["doctor"],
     help_texts={
         "data": "Dataset to plan for; none if not given.",
         "model": "minilm, a hub id, or a local folder.",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from liftune.arguments import number
 from liftune.errors import SpecError
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.clustered import agreement, effective_rows
@@ -61,6 +62,7 @@ def cutoff_for(table: Sequence[Cutoff], precision: float) -> Cutoff:
         SpecError: no share of the rows reaches it, with the highest that one does; or there is no table; or it is no
             share between 0 and 1, both excluded.
     """
+    precision = number(precision, "min_precision")
     if not 0.0 < precision < 1.0:
         raise SpecError(
             f"a precision of {precision:g} cannot be asked for",

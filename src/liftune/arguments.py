@@ -1,0 +1,109 @@
+"""Arguments of Python calls that are no options of a RunSpec: of the right type, or refused by name.
+
+In: a value, the argument's name.  Out: the value as the rest of liftune takes it, or a SpecError.
+Not here: options of a RunSpec (spec.py checks them in the same words), what a path leads to (wrong_path.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+from liftune.errors import SpecError, shown
+
+
+def path(value: object, name: str) -> str:
+    """A str, or an os.PathLike of one.
+
+    Raises:
+        SpecError: it is neither.
+
+    >>> path("runs/a", "run")
+    'runs/a'
+    >>> path(5, "run")
+    Traceback (most recent call last):
+    liftune.errors.SpecError: run must be a path, not 5
+      where: run
+      hint:  give a str or a pathlib.Path
+    """
+    found = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(found, str):
+        raise _wrong(value, name, "a path", "a str or a pathlib.Path")
+    return found
+
+
+def path_or_none(value: object, name: str) -> str | None:
+    """The same, where it may be left out."""
+    return None if value is None else path(value, name)
+
+
+def text(value: object, name: str) -> str:
+    """A str.
+
+    Raises:
+        SpecError: it is none.
+    """
+    if not isinstance(value, str):
+        raise _wrong(value, name, "a text", "a str")
+    return value
+
+
+def text_or_none(value: object, name: str) -> str | None:
+    """The same, where it may be left out."""
+    return None if value is None else text(value, name)
+
+
+def texts(value: object, name: str) -> tuple[str, ...]:
+    """Several names; one text holds them between commas.
+
+    Raises:
+        SpecError: it is no str, nor an iterable of them.
+    """
+    if isinstance(value, str):
+        return tuple(each.strip() for each in value.split(",") if each.strip())
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
+        raise _wrong(value, name, "names", "a list of str")
+    return tuple(text(each, name) for each in value)
+
+
+def switch(value: object, name: str) -> bool:
+    """True or False.
+
+    Raises:
+        SpecError: it is neither.
+    """
+    if type(value).__name__ not in ("bool", "bool_"):  # numpy's too
+        raise _wrong(value, name, "True or False", "True or False")
+    return bool(value)
+
+
+def number(value: object, name: str) -> float:
+    """A number that is finite.
+
+    Raises:
+        SpecError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not abs(float(value)) < float("inf"):
+        raise _wrong(value, name, "a number", "a float, such as 0.95")
+    return float(value)
+
+
+def number_or_none(value: object, name: str) -> float | None:
+    """The same, where it may be left out."""
+    return None if value is None else number(value, name)
+
+
+def count(value: object, name: str) -> int:
+    """A whole number from 1 on.
+
+    Raises:
+        SpecError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise _wrong(value, name, "a whole number from 1 on", "an int")
+    return int(value)
+
+
+def _wrong(value: object, name: str, wanted: str, give: str) -> SpecError:
+    return SpecError(f"{name} must be {wanted}, not {shown(value)}", where=name, hint=f"give {give}")
