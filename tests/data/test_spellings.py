@@ -29,6 +29,8 @@ SPELLINGS = {
     "two blanks": (["very good", "neg", "very  good", "neg"], "space", "'very  good'"),
     "another script": (["pos", "neg", "p\u043es", "neg"], "unicode", "U+043E CYRILLIC SMALL LETTER O"),
     "full width": (["A", "B", "\uff21", "B"], "unicode", "U+FF21"),
+    "zeros": (["7", "neg", "007", "neg"], "number", "'007'"),
+    "decimals": (["1.1", "neg", "1.10", "neg"], "number", "'1.10'"),
     "true and True": ([True, False, "True", "False"], "case", "'True'"),
     "true and 1": ([True, False, 1, 0], "truth", "'1'"),
     "yes and 1": (["yes", "no", "1", "0"], "truth", "'1'"),
@@ -101,5 +103,25 @@ def test_other_labels_are_not_alike():
 
 
 def test_a_respect_that_is_not_known_is_refused():
-    with pytest.raises(SpecError, match="'accent' is none of case, space, unicode, truth"):
+    with pytest.raises(SpecError, match="'accent' is none of case, space, unicode, truth, number"):
         RunSpec.of(data="x.csv", merge_labels="accent")
+
+
+def test_codes_in_csv_are_counted_as_they_are_kept_apart(tmp_path):
+    labels = ["0", "1", "007", "7"] * 12
+    rows = "".join(f"text number {i},{label}\n" for i, label in enumerate(labels))
+    (tmp_path / "x.csv").write_text(f"text,label\n{rows}")
+    spec = DataSpec(source=str(tmp_path / "x.csv"))
+    seen = inspect_data(spec)
+    assert seen.labels == ("0", "007", "1", "7")
+    assert seen.task_reason == "whole numbers of 4 values"
+    assert any("'007'" in note and "--merge-labels number" in note for note in seen.audit.notes)
+    merged = load_data(spec.model_copy(update={"merge_labels": ("number",)}))
+    assert merged.labels in (("0", "007", "1"), ("0", "1", "7"))
+
+
+def test_numbers_are_alike_to_the_last_digit():
+    long = "1234567890123456789012345678901234567890"
+    assert spelt_alike({long: 1, long[:-1] + "1": 1}) == []
+    assert spelt_alike({"-7": 1, "7": 1, "1e1": 1, "10": 1, "1,000": 1, "1": 1}) == []
+    assert spelt_alike({"0,50": 1, "0.5": 2, "+.5": 1}) == [("0.5", "+.5", "0,50")]

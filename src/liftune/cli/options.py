@@ -64,7 +64,7 @@ _METAVARS = {int: "N", float: "X", str: "TEXT"}
 _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME,...", "seeds": "N,N,..."} | {
     "validation": "FILE",
     "label_names": "NAME,...",
-    "merge_labels": "case,space,unicode,truth",
+    "merge_labels": "case,space,unicode,truth,number",
     "accelerations": "none|NAME,...",
     "near_duplicates": "none|X",
     "folds": "auto|none|N",

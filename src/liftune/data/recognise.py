@@ -254,6 +254,8 @@ def _by_numbers(present: Sequence[Any], *, typed: bool, where: str | None) -> Re
     decimals = any(not value.is_integer() for value in values)
     if not (mostly and (decimals or kinds > MOST_NUMBERED_CLASSES)):
         if present and len(values) == len(present):
+            as_written = Reading(TaskKind.SINGLE_LABEL, "", as_written=_are_codes(present, typed=typed))
+            kinds = len({as_written.label(cell) for cell in present})  # 7 and 007 are two
             return Reading(TaskKind.SINGLE_LABEL, f"whole numbers of {kinds} values")
         return Reading(TaskKind.SINGLE_LABEL, "text labels")
     codes = _codes(present, texts, typed=typed, decimals=decimals)

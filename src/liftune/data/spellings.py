@@ -8,6 +8,7 @@ Nothing is merged unasked: to the eye two labels may be one, to their author the
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,10 +16,12 @@ from dataclasses import replace
 from typing import Any
 
 from liftune.data.splits import Split
+from liftune.data.targets import number
 from liftune.option_values import MERGES
 
 #: Words for yes and no as labels. Single letters are left out: T, F and N may be true, false and neither.
 _SAYING = dict.fromkeys(("true", "yes", "1", "1.0"), "true") | dict.fromkeys(("false", "no", "0", "0.0"), "false")
+_DIGITS = re.compile(r"([+-]?)([0-9]*)(?:[.,]([0-9]*))?")
 #: Groups of spellings that one note shows; more are counted.
 _MOST_SHOWN = 8
 #: Letters of other scripts that look like Latin ones, as they are read in a label that is otherwise Latin.
@@ -45,10 +48,21 @@ def _truth(label: str) -> str:
     return _SAYING.get(label.casefold(), label)
 
 
+def _number(label: str) -> str:
+    """A number without what makes no difference: 7 for 007, +7 and 7.0."""
+    match = _DIGITS.fullmatch(label.strip())
+    if match is None or number(label) is None:
+        return label
+    sign, whole, decimals = match[1], match[2].lstrip("0") or "0", (match[3] or "").rstrip("0")
+    value = f"{whole}.{decimals}" if decimals else whole
+    return f"-{value}" if sign == "-" and value != "0" else value
+
+
 _FOLDED: dict[str, Callable[[str], str]] = {
     "unicode": _unicode,
     "space": _space,
     "case": str.casefold,
+    "number": _number,
     "truth": _truth,
 }
 
