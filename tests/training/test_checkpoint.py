@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_models import FAMILIES, save_tiny
+from tiny_models import FAMILIES, HIDDEN, save_tiny
 from torch import Tensor
 
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Split, Splits
-from liftune.errors import Stopped
+from liftune.errors import ArtifactError, Stopped
 from liftune.events import Events, Listener, Note
 from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
@@ -29,8 +30,10 @@ from liftune.records.data import Audit
 from liftune.records.training import TrainLog
 from liftune.spec import ModelSpec, TrainSpec
 from liftune.tasks import TaskKind
-from liftune.training.checkpoint import Checkpoints
+from liftune.training import checkpoint
+from liftune.training.checkpoint import Checkpoints, Keeper
 from liftune.training.loop import train
+from liftune.training.nested import read_nested, write_nested
 from liftune.training.schedule import Schedule
 
 BATCH, EPOCHS, STEPS = 4, 2, 3
@@ -43,12 +46,13 @@ ALONE = Plan(accelerations=frozenset(PACKED) - {"parallel-passes"})
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Any:
     threads = torch.get_num_threads()
-    pool = dropout.POOL_SIZE
+    pool, seconds = dropout.POOL_SIZE, checkpoint.EPOCH_SECONDS
     torch.set_num_threads(1)
+    checkpoint.EPOCH_SECONDS = 1e9  # however busy the machine is
     dropout.POOL_SIZE = 2**15  # drawing as much as a real model needs would take most of the time
     yield
     torch.set_num_threads(threads)
-    dropout.POOL_SIZE = pool
+    dropout.POOL_SIZE, checkpoint.EPOCH_SECONDS = pool, seconds
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +127,16 @@ class Work:
     patience: int = 5
     seed: int = 3
     head: str = "fitted"
+    batch_norm: bool = False
+    """Before the last layer; its running means are buffers."""
 
     def classifier(self, splits: Splits, schedule: Schedule) -> Classifier:
         method = METHODS[self.method]
         spec = ModelSpec(name=str(self.model))
         backbone = load_backbone(spec, task=splits.task, labels=splits.labels, seed=self.seed, plan=self.plan)
+        if self.batch_norm:
+            body: Any = backbone.model
+            body.dropout = torch.nn.BatchNorm1d(HIDDEN)
         options = parse_options(method, dict(self.options))
         return attach(backbone, method, options, plan=self.plan, seed=self.seed, total_steps=schedule.steps)
 
@@ -230,3 +239,244 @@ def test_every_method_that_was_stopped_ends_in_the_same_bits(
     """Within the second epoch, with moments in the optimizer; dropout of model and method draws on."""
     work = Work(model(family_of(method)), method, plan, DROPOUTS.get(method, ()), head="random")
     assert_same(work.run(), work.stopped(tmp_path / "seed-3", STEPS + 2))
+
+
+def test_no_generator_that_an_earlier_stage_left_counts(model: Callable[[str], Path]) -> None:
+    """`run` scrambles them all before training begins."""
+    work = Work(model("distilbert"), plan=FAST)
+    assert_same(work.run(), work.run())
+
+
+def test_saving_changes_nothing(model: Callable[[str], Path], tmp_path: Path) -> None:
+    work = Work(model("distilbert"), "adalora", FAST)
+    assert_same(work.run(), work.run(Checkpoints(tmp_path / "each", minutes=0)))
+
+
+@pytest.mark.parametrize("plan", [PLAIN, ALONE, FAST], ids=["plain", "alone", "fast"])
+@pytest.mark.parametrize("step", [1, STEPS, STEPS + 1, EPOCHS * (STEPS + 1) - 1])
+def test_training_may_stop_after_any_step(plan: Plan, step: int, model: Callable[[str], Path], tmp_path: Path) -> None:
+    """The first, an epoch's last, between two epochs, the last of all; by one worker and by two."""
+    work = Work(model("distilbert"), plan=plan, options=(("dropout", 0.1),))
+    assert_same(work.run(), work.stopped(tmp_path / "seed-3", step))
+
+
+def test_adalora_goes_on_across_its_allocations(model: Callable[[str], Path], tmp_path: Path) -> None:
+    """In its warm-up, while ranks are pruned, and after: the importance summed up decides what is pruned next."""
+    work = Work(model("distilbert"), "adalora", FAST, (("initial_rank", 4), ("rank", 2)), epochs=8)
+    whole = work.run()
+    assert any(not all(alive) for alive in whole.pattern.values())
+    assert_same(whole, work.stopped(tmp_path / "seed-3", 2, 9, 9, 8))
+
+
+@pytest.mark.parametrize(("score", "taught"), [(0.3, 1), (2.0, EPOCHS)])
+def test_soft_labels_are_listened_to_as_long_as_without_a_stop(
+    score: float, taught: int, model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Stopped before and after the epoch in which the classifier became as good as its teacher."""
+    work = Work(model("distilbert"), soft=score, head="random")
+    whole = work.run()
+    assert whole.log.taught_epochs == taught
+    assert_same(whole, work.stopped(tmp_path / "seed-3", 2, STEPS))
+
+
+def test_a_regression_keeps_its_scale(model: Callable[[str], Path], tmp_path: Path) -> None:
+    work = Work(model("distilbert"), task=TaskKind.REGRESSION)
+    assert_same(work.run(), work.stopped(tmp_path / "seed-3", STEPS + 2))
+
+
+def test_bfloat16_ends_in_the_same_bits(model: Callable[[str], Path], tmp_path: Path) -> None:
+    plan = Plan(dtype="bfloat16", accelerations=frozenset({*PACKED, "bfloat16"}))
+    work = Work(model("distilbert"), plan=plan)
+    assert_same(work.run(), work.stopped(tmp_path / "seed-3", STEPS + 2))
+
+
+def test_a_norm_of_batches_goes_on_from_its_means(model: Callable[[str], Path], tmp_path: Path) -> None:
+    """What training changes besides parameters, in a buffer or in a frozen tensor."""
+    work = Work(model("distilbert"), "full", PLAIN, batch_norm=True, head="random")
+    whole = work.run()
+    assert any("running_mean" in name and each.abs().max() > 0 for name, each in whole.weights.items())
+    assert_same(whole, work.stopped(tmp_path / "seed-3", STEPS + 2))
+
+
+def test_patience_counts_on(model: Callable[[str], Path], tmp_path: Path) -> None:
+    work = Work(model("distilbert"), epochs=12, patience=1, lr=5e-2)
+    whole = work.run()
+    assert "did not improve" in whole.log.stopped
+    assert_same(whole, work.stopped(tmp_path / "seed-3", STEPS + 2))
+
+
+def test_the_end_is_kept_so_that_nothing_is_trained_again(model: Callable[[str], Path], tmp_path: Path) -> None:
+    work = Work(model("distilbert"), "adalora", FAST)
+    whole, again = work.run(Checkpoints(tmp_path)), work.run(Checkpoints(tmp_path))
+    assert_same(whole, again)
+    assert again.log == whole.log, "the seconds too are those of the training"
+    assert "trained before" in again.notes[0]
+
+
+def test_a_stop_after_the_last_epoch_is_a_stop_all_the_same(model: Callable[[str], Path], tmp_path: Path) -> None:
+    """What follows training in a run, such as predicting, is not begun."""
+    work = Work(model("distilbert"))
+    with pytest.raises(Stopped, match="over"):
+        work.run(Checkpoints(tmp_path, stop_wanted=after(EPOCHS * (STEPS + 1))))
+    assert "trained before" in work.run(Checkpoints(tmp_path)).notes[0]
+
+
+def saved(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_newest_two_are_kept(model: Callable[[str], Path], tmp_path: Path) -> None:
+    work = Work(model("distilbert"))
+    with pytest.raises(Stopped, match="after step 4"):
+        work.run(Checkpoints(tmp_path, minutes=0, stop_wanted=after(STEPS + 2)))
+    assert saved(tmp_path) == ["000004.safetensors", "000005.safetensors"]
+    work.run(Checkpoints(tmp_path, minutes=0))
+    assert saved(tmp_path)[-1] == "done.safetensors"
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], Any]] = {
+    "flipped": flip,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"0"),
+    "empty": lambda path: path.write_bytes(b""),
+    "no tensors": lambda path: path.write_text("not a checkpoint", encoding="utf-8"),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    damage: str, model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    work = Work(model("distilbert"), head="random")
+    with pytest.raises(Stopped):
+        work.run(Checkpoints(tmp_path, minutes=0, stop_wanted=after(3)))
+    DAMAGES[damage](tmp_path / "000003.safetensors")
+    (tmp_path / "000004.safetensors.new").write_bytes(b"half")
+    again = work.run(Checkpoints(tmp_path))
+    assert "000003.safetensors is damaged" in again.notes[0]
+    assert "after step 2" in again.notes[1]
+    assert saved(tmp_path) == ["000002.safetensors", "done.safetensors"]
+    assert_same(work.run(), again)
+
+
+def test_with_no_checkpoint_whole_training_begins_anew(model: Callable[[str], Path], tmp_path: Path) -> None:
+    work = Work(model("distilbert"), head="random")
+    whole = work.run(Checkpoints(tmp_path, minutes=0))
+    for path in tmp_path.iterdir():
+        flip(path)
+    again = work.run(Checkpoints(tmp_path))
+    assert len(again.notes) == 2
+    assert_same(whole, again)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"lr": 1e-4}, "options, schedule"),
+        ({"seed": 4}, "seed, model"),
+        ({"method": "rslora"}, "method, schedule"),
+        ({"plan": ALONE}, "plan"),
+        ({"soft": 0.5}, "soft labels"),
+        ({"options": (("rank", 4),)}, "method, model"),
+        ({"task": TaskKind.REGRESSION}, "metric, rows, model"),
+    ],
+)
+def test_a_checkpoint_of_another_request_is_not_used(
+    changed: dict[str, Any], named: str, model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    work = Work(model("distilbert"), head="random")
+    with pytest.raises(Stopped):
+        work.run(Checkpoints(tmp_path, stop_wanted=after(2)))
+    other = replace(work, **changed)
+    again = other.run(Checkpoints(tmp_path))
+    assert f"({named} differ)" in again.notes[0]
+    assert saved(tmp_path) == ["done.safetensors"]
+    assert_same(other.run(), again)
+
+
+def test_other_threads_are_said_and_no_reason_to_begin_anew(model: Callable[[str], Path], tmp_path: Path) -> None:
+    work = Work(model("distilbert"))
+    with pytest.raises(Stopped):
+        work.run(Checkpoints(tmp_path, stop_wanted=after(2)))
+    torch.set_num_threads(2)
+    try:
+        notes = work.run(Checkpoints(tmp_path)).notes
+    finally:
+        torch.set_num_threads(1)
+    assert "last digits may differ" in notes[0]
+    assert "after step 2" in notes[1]
+
+
+def test_a_checkpoint_of_another_layout_is_refused_and_deleting_it_helps(
+    model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    work = Work(model("distilbert"))
+    with pytest.raises(Stopped):
+        work.run(Checkpoints(tmp_path, stop_wanted=after(2)))
+    path = tmp_path / "000001.safetensors"
+    content = read_nested(path)
+    del content["state"]["optimizer"]
+    write_nested(path, content)
+    with pytest.raises(ArtifactError, match="does not fit") as caught:
+        work.run(Checkpoints(tmp_path))
+    assert "delete" in (caught.value.hint or "")
+    shutil.rmtree(tmp_path)
+    work.run(Checkpoints(tmp_path))
+
+
+def test_when_it_is_time_to_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No epoch's end right after a save, no save while the last one's cost is above its share."""
+    now = 0.0
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
+    monkeypatch.setattr(checkpoint, "EPOCH_SECONDS", 5.0)
+    keeper = Keeper(Checkpoints(tmp_path, minutes=1), {}, Events())
+    written: list[int] = []
+
+    def at(seconds: float, *, epoch_ended: bool = False, cost: float = 0.0) -> bool:
+        def read() -> dict[str, Any]:
+            nonlocal now
+            now += cost
+            return {}
+
+        nonlocal now
+        now = seconds
+        before = saved(tmp_path) if tmp_path.exists() else []
+        keeper.offer(read, step=len(written), epoch_ended=epoch_ended)
+        return saved(tmp_path) != before
+
+    assert not at(4, epoch_ended=True)
+    assert at(6, epoch_ended=True)
+    assert not at(60)
+    assert at(67)
+    assert not at(71, epoch_ended=True)
+    assert at(73, epoch_ended=True, cost=2)
+    assert not at(140)
+    assert not at(140, epoch_ended=True)
+    assert at(176)
+
+
+def test_a_full_disk_ends_training_and_leaves_what_was_saved(
+    model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour later it could not be saved either."""
+    work = Work(model("distilbert"))
+    with pytest.raises(Stopped):
+        work.run(Checkpoints(tmp_path, minutes=0, stop_wanted=after(3)))
+    before = saved(tmp_path)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("liftune.training.nested.os.fsync", full)
+        with pytest.raises(ArtifactError, match="no space left"):
+            work.run(Checkpoints(tmp_path, minutes=0))
+    assert set(saved(tmp_path)) <= set(before)
+    assert_same(work.run(), work.run(Checkpoints(tmp_path)))

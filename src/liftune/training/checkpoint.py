@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -78,8 +79,6 @@ class Keeper:
         self._whole: list[Path] = []
         """Those that can be gone on from, the newest last."""
         self._last, self._cost = time.monotonic(), 0.0
-        self.seconds = 0.0
-        """Spent on saving so far."""
 
     def done(self) -> Nested | None:
         """What `finish` wrote, where training had ended."""
@@ -87,6 +86,8 @@ class Keeper:
 
     def newest(self) -> Nested | None:
         """The newest state that is whole and of this request; None where there is none."""
+        for half in self._checkpoints.folder.glob("*.safetensors.new"):
+            half.unlink(missing_ok=True)
         for path in reversed(self._numbered()):
             state = self._read(path)
             if state is not None:
@@ -107,18 +108,18 @@ class Keeper:
                 saved later either.
         """
         if self._checkpoints.stop_wanted():
-            self._save(self._next(), read())
+            self._save(self._next(), read)
             raise Stopped(f"training was saved after step {step}")
         if self._due(epoch_ended=epoch_ended):
-            self._save(self._next(), read())
+            self._save(self._next(), read)
 
-    def finish(self, state: Nested) -> None:
+    def finish(self, read: Callable[[], Nested]) -> None:
         """Save the end of training.
 
         Raises:
             Stopped: a stop is wanted; nothing is left to train.
         """
-        self._save(self._checkpoints.folder / DONE, state)
+        self._save(self._checkpoints.folder / DONE, read)
         if self._checkpoints.stop_wanted():
             raise Stopped("training was over, and was saved")
 
@@ -128,17 +129,16 @@ class Keeper:
         least = EPOCH_SECONDS if epoch_ended else 60 * self._checkpoints.minutes
         return time.monotonic() - self._last >= max(least, SHARE * self._cost)
 
-    def _save(self, path: Path, state: Nested) -> None:
+    def _save(self, path: Path, read: Callable[[], Nested]) -> None:
         """Write; then keep the newest two. Room for a third is only taken where the older one could not be read."""
         started = time.monotonic()
         self._remove_all_but(self._whole[-1:] or self._numbered())
-        write_nested(path, {"request": self._request, "state": state})
+        write_nested(path, {"request": self._request, "state": read()})
         if path.name != DONE:
             self._whole = [*self._whole[-1:], path]
         self._remove_all_but(self._whole)
         self._last = time.monotonic()
         self._cost = self._last - started
-        self.seconds += self._cost
 
     def _next(self) -> Path:
         number = max((int(path.stem) for path in self._numbered()), default=0) + 1
@@ -149,7 +149,11 @@ class Keeper:
 
     def _remove_all_but(self, kept: list[Path]) -> None:
         for path in self._numbered():
-            if path not in kept:
+            if path in kept:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
                 path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> Nested | None:

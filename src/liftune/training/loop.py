@@ -119,7 +119,7 @@ def train(
     classifier.fold_target_scale()
     log = _log(loop, best, place, schedule, soft_labels, seed)
     if keeper:
-        keeper.finish({"log": log.model_dump(), **state.trained()})
+        keeper.finish(lambda: {"log": log.model_dump(), **state.trained()})
     return log
 
 
