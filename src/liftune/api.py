@@ -185,8 +185,8 @@ def load(
         trust_remote_code: run Python code that comes with the model, where it was tuned with such code: read it first.
             Nothing that lies in a folder allows it.
     """
+    from liftune.inference.bases import use_base
     from liftune.inference.predictor import load_predictor
-    from liftune.models.moved_bases import look_in
 
     place = arguments.path(run, "run")
     options: dict[str, Any] = {
@@ -197,7 +197,7 @@ def load(
         "min_precision": arguments.number_or_none(min_precision, "min_precision"),
         "trust_remote_code": arguments.switch(trust_remote_code, "trust_remote_code"),
     }
-    look_in(arguments.path_or_none(base, "base"))
+    use_base(arguments.path_or_none(base, "base"), place, use=options["use"], with_base=options["with_base"])
     return load_predictor(place, **options)
 
 
@@ -219,7 +219,7 @@ def evaluate(
         options: data and model options of `tune`: text, label, task, test_rows, label_map, device, ...
     """
     need(*EXTRAS["tune"])
-    from liftune.models.moved_bases import look_in
+    from liftune.inference.bases import use_base_of_scored
     from liftune.workflows.evaluate import evaluate_model
 
     for name in options:
@@ -228,7 +228,7 @@ def evaluate(
     if data is None:
         arguments.path(data, "data")
     spec, rows = _with_rows(data, {"model": arguments.path(model, "model"), **options})
-    look_in(arguments.path_or_none(base, "base"))
+    use_base_of_scored(arguments.path_or_none(base, "base"), spec.model.name, use)
     return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric)
 
 

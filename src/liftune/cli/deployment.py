@@ -72,12 +72,11 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Classify texts with a tuned model; --json prints one object per line."""
+    from liftune.inference.bases import use_base
     from liftune.inference.files import PIPE
-    from liftune.models.moved_bases import look_in
     from liftune.progress import Progress
     from liftune.workflows.predict import PredictOptions, predict
 
-    look_in(base)
     options = PredictOptions(
         run=run,
         texts=texts or (),
@@ -98,6 +97,8 @@ def predict(
         precision=precision,
         trust_remote_code=trust_remote_code,
     )
+    options.check()
+    use_base(base, run, use=use, with_base=with_base)
     print_predictions(predict(options, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
 
 
@@ -124,10 +125,10 @@ def export(
     """Export a tuned model, and check its predictions against the run's."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.export.run import export as write_export
-    from liftune.models.moved_bases import look_in
+    from liftune.inference.bases import use_base
     from liftune.progress import Progress
 
-    look_in(base)
+    use_base(base, run, use=use)
     parity = write_export(
         run,
         to,
@@ -186,13 +187,22 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Serve models over HTTP, with a web page; models that share a base model are batched together."""
-    from liftune.models.moved_bases import look_in
     from liftune.progress import Progress
     from liftune.serve.server import ServeOptions
     from liftune.serve.server import serve as run_server
 
-    look_in(*base or ())
     options = ServeOptions(
-        models, host, port, token, admin_token, insecure, device, precision, limit or (), use, trust_remote_code
+        models,
+        host,
+        port,
+        token,
+        admin_token,
+        insecure,
+        device,
+        precision,
+        limit or (),
+        use,
+        trust_remote_code,
+        base or (),
     )
     run_server(options, log=Progress(quiet=quiet).log)

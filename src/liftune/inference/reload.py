@@ -62,7 +62,8 @@ def reload(origin: Origin) -> Any:
     from liftune.inference.predictor import load_predictor
     from liftune.models.moved_bases import look_in
 
-    look_in(*origin.bases)
+    for base in origin.bases:
+        look_in(base)
     if locate_model(origin.path, use=origin.options["use"]).files != origin.files:
         raise ArtifactError(
             "the model has changed on the disk since it was loaded, so that its copy would be another model",

@@ -50,6 +50,12 @@ class Texts:
         Raises:
             DataError: they are unclear, or a named one is missing.
         """
+        if text_pair and not pairs:
+            raise DataError(
+                "this model was tuned on single texts, and has no use for a second one",
+                where="--text-pair",
+                hint="leave --text-pair out",
+            )
         head = source.head
         before = None if text or text_pair else remembered(head, known)
         first, second = before or find_texts(head, text=text, text_pair=text_pair)

@@ -15,16 +15,19 @@ from liftune.models.checkpoint import locate, weight_files
 _PLACES: dict[str, str] = {}
 
 
-def look_in(*bases: str | None) -> None:
-    """Use these models wherever an adapter asks for one with their weights; None is skipped.
+def look_in(base: str) -> str:
+    """Use this model wherever an adapter asks for one with its weights.
+
+    Returns:
+        their sha256.
 
     Raises:
         ModelError: there is no model.
     """
-    for base in bases:
-        if base is not None:
-            checkpoint = locate(base, option="--base")
-            _PLACES[sha256_of_files(*weight_files(checkpoint))] = checkpoint.name
+    checkpoint = locate(base, option="--base")
+    sha256 = sha256_of_files(*weight_files(checkpoint))
+    _PLACES[sha256] = checkpoint.name
+    return sha256
 
 
 def place_of(sha256: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -54,6 +55,8 @@ class ServeOptions:
     use: str | None = None
     """Which contender of each run."""
     trust_remote_code: bool = False
+    bases: Sequence[str] = ()
+    """Base models that are no longer where they were."""
     """Whether the models named here may run Python code of their own; those loaded over HTTP never may."""
 
 
@@ -74,6 +77,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
     limits = limits_of(options.limits)
     with _listen(options.host, options.port) as listener:
         open_model = model_opener(options, limits.batch_tokens)
+        check_models(options)
         models = ModelRegistry(open_model)
         named = partial(open_model, trust_remote_code=options.trust_remote_code)
         for argument in options.models:
@@ -111,6 +115,25 @@ def check(options: ServeOptions) -> None:
             where="--host",
             hint="set LIFTUNE_TOKEN or --token; or give --insecure if something else restricts access",
         )
+
+
+def check_models(options: ServeOptions) -> None:
+    """Refuse options that no model follows, before any is loaded.
+
+    Raises:
+        SpecError: a base that none was tuned on; a device or precision where all models are bundles.
+        ArtifactError: a path leads to no model.
+    """
+    from liftune.inference.bases import use_bases
+    from liftune.inference.onnx_bundle import refuse_options
+    from liftune.serve.registry import split_name
+
+    paths = (os.path.expanduser(split_name(argument)[1]) for argument in options.models)
+    models = [locate_model(path, use=options.use, where="path") for path in paths]
+    if all(each.kind == "bundle" for each in models):
+        precision = None if options.precision == "float32" else options.precision
+        refuse_options(device=options.device, with_base=False, precision=precision)
+    use_bases(options.bases, models, with_base=True)
 
 
 def is_loopback(host: str) -> bool:

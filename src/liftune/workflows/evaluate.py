@@ -20,9 +20,9 @@ from liftune.evaluation.evaluate import evaluate
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
-from liftune.inference.contenders import open_contender
+from liftune.inference.contenders import open_contender, read_contender_card, refuse_torch_options
 from liftune.inference.locate import SavedModel, find_model
-from liftune.inference.onnx_bundle import Bundle
+from liftune.inference.onnx_bundle import Bundle, refuse_options
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
@@ -146,6 +146,7 @@ def _model_and_rows(
         opened = _Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, backbone.head)
     else:
         _refuse_settled(model)
+        _refuse_device(model, saved)
         opened = _saved(saved, plan, model.trust_remote_code)
         splits = load_test(data, task=opened.task, rows=rows, known=opened.columns)
         if splits.pairs != opened.pairs:
@@ -192,6 +193,14 @@ def _other_rows(opened: _Opened, name: str) -> DataError:
         where="--text-pair",
         hint="leave --text-pair out, or name the one column of the text with --text",
     )
+
+
+def _refuse_device(model: ModelSpec, saved: SavedModel) -> None:
+    """Refuse a device for a model that cannot choose one."""
+    if saved.kind == "bundle":
+        refuse_options(device=model.device, with_base=False, precision=None)
+    elif saved.kind == "contender" and read_contender_card(saved.folder).base is None:
+        refuse_torch_options(saved.contender, device=model.device)
 
 
 def _refuse_settled(model: ModelSpec) -> None:

@@ -61,6 +61,13 @@ class PredictOptions:
             raise SpecError(
                 f"{' and '.join(self.reading.given)} says how to read a file", hint="name the file with --in FILE"
             )
+        named = [f"--{name}" for name, value in (("text", self.text), ("text-pair", self.text_pair)) if value]
+        if named and self.source in (None, PIPE):
+            raise SpecError(
+                f"{' and '.join(named)} names a column of a file",
+                where=", ".join(named),
+                hint="give the file with --in FILE; texts are given as they are, the second of a pair with --pair",
+            )
         if self.pairs and len(self.pairs) != len(self.texts):
             raise SpecError(
                 f"{len(self.texts)} texts but {len(self.pairs)} --pair", hint="give one --pair per text, in order"
