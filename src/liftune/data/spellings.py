@@ -40,8 +40,13 @@ def _space(label: str) -> str:
 
 def _unicode(label: str) -> str:
     """In the compatible composed form, without characters that are not seen, look-alikes of Latin letters as these."""
-    seen = "".join(each for each in label if unicodedata.category(each) not in ("Cf", "Cc") or each.isspace())
+    seen = "".join(each for each in label if not _is_unseen(each))
     return unicodedata.normalize("NFKC", seen).translate(_LOOK_ALIKES)
+
+
+def _is_unseen(each: str) -> bool:
+    """Whether a character shows nothing of its own: also a selector that makes an emoji of a sign."""
+    return "\ufe00" <= each <= "\ufe0f" or (unicodedata.category(each) in ("Cf", "Cc") and not each.isspace())
 
 
 def _truth(label: str) -> str:

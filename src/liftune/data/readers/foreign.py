@@ -63,8 +63,8 @@ _SAME = {
     ".pickle": ".pkl", ".joblib": ".pkl", ".npz": ".npy", ".pth": ".pt", ".bin": ".pt", ".safetensors": ".pt",
     ".hdf5": ".h5", ".hdf": ".h5", ".rdata": ".rda", ".tfrecords": ".tfrecord", ".yml": ".yaml", ".sqlite": ".db",
     ".sqlite3": ".db", ".db3": ".db", ".doc": ".docx", ".odt": ".docx", ".rtf": ".docx", ".ppt": ".pptx",
-    ".odp": ".pptx", ".htm": ".html", ".text": ".txt", ".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar", ".jpg": ".png",
-    ".jpeg": ".png", ".gif": ".png", ".ipynb": ".py", ".zsav": ".sav",
+    ".odp": ".pptx", ".htm": ".html", ".text": ".txt", ".log": ".txt", ".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar",
+    ".jpg": ".png", ".jpeg": ".png", ".gif": ".png", ".ipynb": ".py", ".zsav": ".sav",
 }  # fmt: skip
 #: Kinds that liftune reads under their own name.
 _READ = {".parquet": "a Parquet", ".arrow": "an Arrow", ".xls": "an old Excel"}
@@ -114,6 +114,9 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
         return DataError(f"unknown kind of file {given!r}{nearest(given, known)}", where=where, hint=hint)
     what, how = _KINDS[kind]
     hint = _filled(how, kind, where, filename)
+    if kind == ".txt" and _begins_with_labels(head):
+        command = f"sed -E 's/:? +/\\t/' {shlex.quote(where)} > rows.tsv"
+        hint = f"if each line begins with its label, put a tab behind it: {command}; {hint}"
     return DataError(f"liftune does not read this file: it is {what}", where=where, hint=hint)
 
 
@@ -175,9 +178,20 @@ def _looks(head: bytes) -> str:
         return ".html"
     lines = [line for line in head.splitlines()[:_LINES] if line.strip()]
     for mark, extension in ((b"\t", ".tsv"), (b";", ".csv"), (b",", ".csv")):
-        if len(lines) > 1 and all(mark in line for line in lines):
+        same = len({line.count(mark) for line in lines}) == 1
+        # In prose a blank comes after a comma or a semicolon.
+        every, before_blanks = (sum(line.count(each) for line in lines) for each in (mark, mark + b" "))
+        prose = mark != b"\t" and 2 * before_blanks > every
+        if len(lines) > 1 and all(mark in line for line in lines) and (same or mark == b"\t") and not prose:
             return extension
     return ".txt"
+
+
+def _begins_with_labels(head: bytes) -> bool:
+    """Whether the first words of lines are few."""
+    lines = [line.split(None, 1) for line in head.splitlines()[:-1]]
+    words = [line[0] for line in lines if len(line) > 1]
+    return len(words) >= _LINES and 2 * len(set(words)) <= len(words) and len(set(words)) > 1
 
 
 def _of_database(where: str, plain: str) -> str:

@@ -20,6 +20,7 @@ from liftune.data.column_names import LABELS, PAIRS, TEXTS
 from liftune.data.readers.options import FileOptions
 from liftune.data.targets import number
 from liftune.errors import DataError
+from liftune.option_values import joined_fields
 
 _OTHER_NAMES: tuple[str, ...] = (
     "id",
@@ -52,6 +53,8 @@ _OTHER_NAMES += (
 )
 KNOWN = frozenset((*TEXTS, *LABELS, *(name for pair in PAIRS for name in pair), *_OTHER_NAMES))
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2})?")
+#: Characters at the ends of a name that nobody sees and no tool strips.
+_UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 #: Words from which on a field is a sentence.
 _SENTENCE = 4
@@ -152,15 +155,26 @@ def _headerless(line: int, fields: Sequence[str], where: str, options: FileOptio
 
 def _named(line: int, fields: Sequence[str], where: str) -> tuple[str, ...]:
     # pandas writes its index under an empty name.
-    names = tuple(field.strip() or f"column {i + 1}" for i, field in enumerate(fields))
+    names = tuple(field.strip().strip(_UNSEEN) or f"column {i + 1}" for i, field in enumerate(fields))
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(
             f"two columns are named {twice[0]!r}",
             where=f"{where}, line {line}",
-            hint="give every column its own name in that line; or give all names with --columns, where it is a row",
+            hint=f"give every column its own name in that line; or leave it out, and name them: --skip-lines {line} "
+            f"--columns {joined_fields(_apart(names))}; where it is a row, --columns alone",
         )
     return names
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """The names, with a number behind those that come again."""
+    counts: Counter[str] = Counter()
+    apart = []
+    for name in names:
+        counts[name] += 1
+        apart.append(f"{name}_{counts[name]}" if counts[name] > 1 else name)
+    return apart
 
 
 def signs_of(fields: Sequence[str], sample: Sequence[Sequence[str]], options: FileOptions) -> Signs:

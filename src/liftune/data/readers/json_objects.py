@@ -6,9 +6,12 @@ Not here: shapes (json_shapes.py), bytes to text (text_encoding.py).
 
 from __future__ import annotations
 
+import ast
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from liftune.data.label_lists import MOST_CHARACTERS
 from liftune.data.readers.json_rows import names_a_text
 from liftune.data.readers.json_shapes import kind_of, rows_of
 from liftune.data.readers.nested import Nesting
@@ -77,8 +80,20 @@ def _values(file: RawFile, *, strict: bool = False) -> list[Any] | None:
         raise DataError(
             f"not JSON that can be read: {error.message}",
             where=f"{file.where}, line {error.line}, character {error.column}" if error.line else file.where,
-            hint="give a list of objects, or one JSON object per line",
+            hint=_comma_hint(file.text, error) or "give a list of objects, or one JSON object per line",
         ) from None
+
+
+def _comma_hint(text: str, error: JsonError) -> str | None:
+    """What to do about a comma before the bracket at which reading failed."""
+    if not (error.line and error.column):
+        return None
+    lines = text.splitlines()
+    before = "".join(lines[: error.line - 1]) + lines[error.line - 1][: error.column - 1]
+    here = lines[error.line - 1][error.column - 1 :].lstrip()[:1]
+    return (
+        f"take out the comma before the last {here}" if here in ("]", "}") and before.rstrip().endswith(",") else None
+    )
 
 
 def _of_values(file: RawFile, values: list[Any]) -> Stream:
@@ -113,7 +128,7 @@ def _open_lines(file: RawFile) -> Stream:
                 value = parse_json(line)
             except JsonError:
                 value = None
-            yield (value, number, None) if isinstance(value, dict) else ({}, number, _problem(line, number))
+            yield (value, number, None) if isinstance(value, dict) else ({}, number, _problem(line, number, file.where))
 
     records = repeatable(parse, file)
     columns: dict[str, Any] = {}  # a dict for the order of its keys
@@ -141,13 +156,40 @@ def _open_lines(file: RawFile) -> Stream:
     )
 
 
-def _problem(line: str, number: int) -> Problem:
+def _problem(line: str, number: int, where: str) -> Problem:
     """Why a line holds no object."""
     try:
         value = parse_json(line.rstrip("\n"))
     except JsonError as error:
+        if known := _otherwise(line.strip(" \t\r\n"), where):
+            return f"line {number} {known[0]}", known[1]
         if error.column:
             return f"line {number} is not JSON: {error.message} at character {error.column}", _ONE_PER_LINE
         return f"line {number} is not JSON that can be read: {error.message}", _ONE_PER_LINE
     hint = f'{_ONE_PER_LINE}, such as {{"text": "...", "label": "..."}}'
     return f"line {number} is {kind_of(value)}, not a JSON object", hint
+
+
+def _otherwise(line: str, where: str) -> Problem | None:
+    """What a line is that all but is an object, and the command that writes the file anew."""
+    into = f"{shlex.quote(where)} > rows.jsonl"
+    if line.endswith(",") and _is_object(line[:-1]):
+        return "ends in a comma", f"take the commas at the ends of the lines out: sed 's/,[[:space:]]*$//' {into}"
+    if line.startswith("\x1e") and _is_object(line[1:]):
+        return "begins with a record separator (U+001E)", f"take them out: tr -d '\\036' < {into}"
+    if line.startswith("{"):
+        try:
+            value = ast.literal_eval(line) if len(line) <= MOST_CHARACTERS else None
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return None
+        if isinstance(value, dict):
+            code = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin]"
+            return "is an object as Python prints it, not JSON", f"write it as JSON: python -c '{code}' < {into}"
+    return None
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(parse_json(text), dict)
+    except JsonError:
+        return False

@@ -39,6 +39,8 @@ _FOOTER = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[\d.,%]*")
+#: The line below the header of a table in Markdown.
+_RULE = re.compile(r":?[-=]{2,}:?")
 #: The second header line of SurveyMonkey.
 _KINDS_OF_ANSWER = frozenset({"response", "open-ended response", "other (please specify)"})
 
@@ -180,19 +182,22 @@ def doubtful_titles(first: int, line: int, where: str) -> DataError:
 
 
 def lines_of_header(rows: Sequence[Sequence[Any]]) -> int:
-    """How many of the first rows below a header belong to it: Qualtrics' questions and ids, SurveyMonkey's kinds."""
+    """How many of the first rows below a header belong to it: Qualtrics' questions and ids, SurveyMonkey's kinds,
+    the line of a table in Markdown."""
     texts = [[_text(cell) for cell in row] for row in rows[:2]]
     for i, row in enumerate(texts):
         if any(cell.replace(" ", "").startswith('{"ImportId":') for cell in row):
             return i + 1
     held = [cell.casefold() for cell in texts[0] if cell] if texts else []
+    if len(held) > 1 and all(_RULE.fullmatch(cell) for cell in held):
+        return 1
     return int(bool(held) and set(held) <= _KINDS_OF_ANSWER and len(held) < len(texts[0]))
 
 
 def said_more(rows: Sequence[Sequence[Any]], where: str) -> str:
     """A note on the lines of a header below its first one."""
     shown = "; ".join(_short(", ".join(filter(None, map(_text, row)))) for row in rows)
-    return f"{where}: left out below the header, as it explains the columns: {shown}"
+    return f"{where}: left out below the header, as it belongs to it: {shown}"
 
 
 def no_row(

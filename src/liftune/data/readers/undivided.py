@@ -1,0 +1,51 @@
+"""Text that seems to have one column, and has several: whole lines in quotes, or characters between that no tool shows.
+
+In: the only field of each line.  Out: a DataError with the command that writes the file anew.
+Not here: what usually divides fields (dialect.py).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from liftune.data.readers.header import KNOWN, folded
+from liftune.errors import DataError
+
+_DELIMITERS = ("\t", ";", ",", "|")
+_MOST_WORDS = 3
+
+
+def refuse_undivided(first: str, sample: Sequence[str], where: str) -> None:
+    """Refuse lines that something else divides.
+
+    Args:
+        first: the first line's only field.
+        sample: those of rows below it.
+
+    Raises:
+        DataError: fields are divided by a control character, or quotes stand around whole lines.
+    """
+    if not sample:
+        return
+    odd = next((each for each in first if each < " " and each not in "\t\r\n"), None)
+    if odd and all(odd in each for each in sample[:20]):
+        raise DataError(
+            f"fields are divided by the character U+{ord(odd):04X}",
+            where=where,
+            hint=f"put tabs in their place: tr '\\{ord(odd):03o}' '\\t' < {shlex.quote(where)} > rows.tsv",
+        )
+    for mark in _DELIMITERS:
+        names = [each.strip() for each in first.split(mark)]
+        short = (
+            any(folded(each) in KNOWN for each in names)
+            and len(names) > 1
+            and all(each and len(each.split()) <= _MOST_WORDS for each in names)
+        )
+        if short and len(set(names)) == len(names) and all(each.count(mark) >= len(names) - 1 for each in sample):
+            script = 's/^"//; s/"[[:space:]]*$//; s/""/"/g'
+            raise DataError(
+                f"quotes stand around whole lines, so that the only column is {first!r}",
+                where=where,
+                hint=f"take them out: sed {shlex.quote(script)} {shlex.quote(where)} > rows.csv",
+            )

@@ -1,0 +1,110 @@
+"""Files of survey tools, databases, crawlers and scripts: read as meant, or refused with a command that works."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from liftune.data import load_data
+from liftune.data.load import load
+from liftune.data.readers.formats import read_bytes, read_file
+from liftune.errors import DataError
+from liftune.spec import DataSpec
+
+THINGS = ("printer", "mailbox", "screen", "router", "phone")
+TEXTS = [f"The {THINGS[i % 5]} of room {i} is slow, sadly, since {i}" for i in range(40)]
+LABELS = ["pos" if i % 3 else "neg" for i in range(40)]
+ROWS = [{"text": text, "label": label} for text, label in zip(TEXTS, LABELS, strict=True)]
+LINES = list(map(json.dumps, ROWS))
+
+
+def both(pattern: str, head: str = "", **replaced: str) -> str:
+    texts = [each.replace(",", replaced.get("comma", ",")) for each in TEXTS]
+    return head + "".join(pattern.format(text=t, label=y) for t, y in zip(texts, LABELS, strict=True))
+
+
+COMMANDS = {
+    "commas at the ends": ("x.jsonl", "".join(f"{line},\n" for line in LINES), "ends in a comma"),
+    "Python's objects": ("x.jsonl", "\n".join(map(repr, ROWS)), "as Python prints it"),
+    "record separators": ("x.jsonl", "".join(f"\x1e{line}\n" for line in LINES), "U+001E"),
+    "a character that is not shown": ("x.csv", both("{text}\x01{label}\n", "text\x01label\n"), "U+0001"),
+    "lines in quotes": ("x.csv", both('"{text},{label}"\n', '"text,label"\n', comma=" "), "whole lines"),
+    "labels at the start": ("x.txt", both("{label}: {text}\n", comma=" "), "without columns"),
+}
+
+
+@pytest.mark.skipif(not shutil.which("sed"), reason="the commands are those of a Unix shell")
+@pytest.mark.parametrize("case", COMMANDS)
+def test_the_command_of_a_refusal_writes_a_file_that_is_read(case, tmp_path: Path):
+    name, content, said = COMMANDS[case]
+    (tmp_path / name).write_text(content, newline="")
+    with pytest.raises(DataError) as caught:
+        load_data(DataSpec(source=str(tmp_path / name)))
+    assert said in caught.value.message
+    assert ": " in (caught.value.hint or "")
+    command = (caught.value.hint or "").split(": ", 1)[1].split("; with a tab")[0]
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    [made] = tmp_path.glob("rows.*")
+    columns = {} if case != "labels at the start" else {"columns": ("label", "text")}
+    loaded = load(DataSpec(source=str(made), **columns), skip_bad_rows=False)  # type: ignore[arg-type]
+    assert loaded.splits.labels == ("neg", "pos")
+    assert sum(loaded.splits.counts.model_dump().values()) == 40
+
+
+def test_a_comma_before_the_last_bracket_is_named():
+    with pytest.raises(DataError) as caught:
+        read_bytes(("[" + ",\n".join(LINES) + ",\n]").encode(), "x.json", "x.json")
+    assert caught.value.hint == "take out the comma before the last ]"
+
+
+def test_texts_with_commas_under_a_name_with_one_are_a_column():
+    data = '"Comments, ideas"\n' + "".join(f'"{text}"\n' for text in TEXTS)
+    assert read_bytes(data.encode(), "x.csv", "x.csv").read("Comments, ideas") == TEXTS
+
+
+def test_prose_is_no_csv(tmp_path):
+    (tmp_path / "x.txt").write_text("\n".join(TEXTS))
+    with pytest.raises(DataError) as caught:
+        read_file(tmp_path / "x.txt")
+    assert "a text file without columns" in caught.value.message
+
+
+def test_a_table_in_markdown_has_a_line_below_its_header():
+    table = read_bytes(
+        both("| {text} | {label} |\n", "| text | label |\n|:-----|-------|\n").encode(), "x.csv", "x.csv"
+    )
+    assert table.rows == 40
+    assert {cell.strip() for cell in table.read("label")} == {"neg", "pos"}
+    assert any("left out below the header" in note for note in table.notes)
+
+
+def test_columns_of_one_name_are_refused_and_the_hint_reads_them(tmp_path):
+    data = both('{label},"{text}",x\n', "label,text,text\n")
+    with pytest.raises(DataError) as caught:
+        read_bytes(data.encode(), "x.csv", "x.csv")
+    assert "--skip-lines 1 --columns label,text,text_2" in (caught.value.hint or "")
+    (tmp_path / "x.csv").write_text(data)
+    spec = DataSpec(source=str(tmp_path / "x.csv"), skip_lines=1, columns="label,text,text_2")
+    assert load_data(spec).labels == ("neg", "pos")
+
+
+def test_words_for_an_empty_cell_are_said(tmp_path):
+    labels = ["nan", "N/A", "pos", "neg"] * 10
+    rows = "".join(f'"{text}",{label}\n' for text, label in zip(TEXTS, labels, strict=True))
+    (tmp_path / "x.csv").write_text(f"text,label\n{rows}")
+    notes = load_data(DataSpec(source=str(tmp_path / "x.csv"))).audit.notes
+    assert any("'nan' (10 rows), 'N/A' (10 rows) are read as classes" in note for note in notes)
+
+
+def test_an_emoji_and_its_sign_are_alike(tmp_path):
+    labels = ["\u2764", "\u2764\ufe0f", "\U0001f44d", "\U0001f44e"] * 10
+    rows = "".join(f'"{text}",{label}\n' for text, label in zip(TEXTS, labels, strict=True))
+    (tmp_path / "x.csv").write_text(f"text,label\n{rows}")
+    splits = load_data(DataSpec(source=str(tmp_path / "x.csv")))
+    assert len(splits.labels) == 4
+    assert any("U+FE0F" in note and "--merge-labels unicode" in note for note in splits.audit.notes)
+    assert len(load_data(DataSpec(source=str(tmp_path / "x.csv"), merge_labels="unicode")).labels) == 3
