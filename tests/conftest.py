@@ -26,13 +26,38 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["LIFTUNE_CACHE"] = before
 
 
+#: Where charts are laid out and printed as matplotlib does it: the pages themselves, and runs of every kind of task.
+PRINTED = ("report", "cli/test_commands.py")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _charts_are_drawn_but_not_printed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Elsewhere every chart of a run is drawn, and stays unprinted: that takes a third of a small run's time."""
+    if any(request.path.is_relative_to(Path(__file__).parent / place) for place in PRINTED):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("liftune.report.render.svg._printed", lambda figure: '<svg viewBox="0 0 4 3"></svg>')
+        yield
+
+
 @pytest.fixture
 def emotions(tmp_path: Path) -> Path:
     """A folder of a few rows that words alone decide, train, validation and test."""
+    return _emotions(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def kept_emotions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same rows, for runs that several tests look at: nobody changes them."""
+    return _emotions(tmp_path_factory.mktemp("kept"))
+
+
+def _emotions(place: Path) -> Path:
     import json
 
     words = {"joy": ("sunny", "laugh", "dance", "smile"), "anger": ("shout", "slam", "rage", "glare")}
-    folder = tmp_path / "emotions"
+    folder = place / "emotions"
     folder.mkdir()
     for part, each in (("train", 24), ("validation", 8), ("test", 10)):
         rows = [

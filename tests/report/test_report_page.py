@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -63,13 +65,28 @@ def page_of(folder: RunFolder) -> str:
     return to_html(*read_run(folder))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TaskKind], RunFolder]:
+    """A run of each task, made once, that tests read and leave as it is."""
+    root = tmp_path_factory.mktemp("made")
+    return cache(lambda task: made_run(root / task.value, task))
+
+
+@pytest.fixture(scope="module")
+def pages(made: Callable[[TaskKind], RunFolder]) -> Callable[[TaskKind], str]:
+    """The page of each of these, drawn once."""
+    return cache(lambda task: page_of(made(task)))
+
+
 @pytest.mark.parametrize("task", TASKS)
-def test_every_section_is_told_in_every_format(task: TaskKind, tmp_path: Path) -> None:
+def test_every_section_is_told_in_every_format(
+    task: TaskKind, made: Callable[[TaskKind], RunFolder], pages: Callable[[TaskKind], str]
+) -> None:
     """A section is one function; no format may forget one."""
-    record, details = read_run(made_run(tmp_path / "run", task))
+    record, details = read_run(made(task))
     titles = [each.section.title for each in named_sections(record, details)]
     assert {"Summary", "Flips", "Length", "Cost", "The command"} <= set(titles)
-    page, text = to_html(record, details), to_markdown(record, details)
+    page, text = pages(task), to_markdown(record, details)
     for each in named_sections(record, details):
         assert each.chapter in CHAPTERS
         assert f"## {each.section.title}\n" in text
@@ -80,9 +97,9 @@ def test_every_section_is_told_in_every_format(task: TaskKind, tmp_path: Path) -
     assert json.loads(to_json(record, details))["details"]["against"] == "probe"
 
 
-def test_every_registered_section_speaks_for_some_run(tmp_path: Path) -> None:
+def test_every_registered_section_speaks_for_some_run(made: Callable[[TaskKind], RunFolder]) -> None:
     """Those that no made-up run has a say for are named here, and tested on a record by themselves (test_report.py)."""
-    spoken = {each.name for task in TASKS for each in named_sections(*read_run(made_run(tmp_path / task.value, task)))}
+    spoken = {each.name for task in TASKS for each in named_sections(*read_run(made(task)))}
     assert set(SECTIONS) - spoken == {
         "clean",
         "calibration",
@@ -97,8 +114,8 @@ def test_every_registered_section_speaks_for_some_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_page_needs_nothing_else(task: TaskKind, tmp_path: Path) -> None:
-    text = page_of(made_run(tmp_path / "run", task))
+def test_the_page_needs_nothing_else(task: TaskKind, pages: Callable[[TaskKind], str]) -> None:
+    text = pages(task)
     page = Page(text)
     assert not [tag for tag, _ in page.tags if tag in ("link", "img", "iframe", "object", "base")]
     assert not [each for _, each in page.tags if "src" in each or "onclick" in each]
@@ -109,8 +126,8 @@ def test_the_page_needs_nothing_else(task: TaskKind, tmp_path: Path) -> None:
     assert (policy["content"] or "").startswith("default-src 'none'")
 
 
-def test_the_page_can_be_read_without_eyes(tmp_path: Path) -> None:
-    page = Page(page_of(made_run(tmp_path / "run")))
+def test_the_page_can_be_read_without_eyes(pages: Callable[[TaskKind], str]) -> None:
+    page = Page(pages(TaskKind.SINGLE_LABEL))
     assert page.every("html") == [{"lang": "en"}]
     assert page.every("svg")
     assert all(each["role"] == "img" and each["aria-label"] for each in page.every("svg"))
@@ -124,9 +141,9 @@ def test_the_page_can_be_read_without_eyes(tmp_path: Path) -> None:
     assert all(str(link)[1:] in ids for link in links)
 
 
-def test_charts_take_their_colours_and_type_from_the_page(tmp_path: Path) -> None:
+def test_charts_take_their_colours_and_type_from_the_page(pages: Callable[[TaskKind], str]) -> None:
     """A colour of matplotlib's own would be unreadable in one of the two themes, and its paths of glyphs huge."""
-    text = page_of(made_run(tmp_path / "run"))
+    text = pages(TaskKind.SINGLE_LABEL)
     charts = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
     assert "<text" in charts
     assert "DejaVu" not in charts
@@ -139,13 +156,14 @@ def test_charts_take_their_colours_and_type_from_the_page(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_same_run_gives_the_same_bytes(task: TaskKind, tmp_path: Path) -> None:
-    folder = made_run(tmp_path / "run", task)
-    assert page_of(folder) == page_of(folder)
+def test_the_same_run_gives_the_same_bytes(
+    task: TaskKind, made: Callable[[TaskKind], RunFolder], pages: Callable[[TaskKind], str]
+) -> None:
+    assert page_of(made(task)) == pages(task)
 
 
-def test_the_first_screen_holds_verdict_chart_and_caveats(tmp_path: Path) -> None:
-    text = page_of(made_run(tmp_path / "run"))
+def test_the_first_screen_holds_verdict_chart_and_caveats(pages: Callable[[TaskKind], str]) -> None:
+    text = pages(TaskKind.SINGLE_LABEL)
     first = text.split('id="short"')[1].split('id="verdict"')[0]
     assert "Tuning helped: 86.7% of test texts right, against 57.5% for the strongest other model" in first
     assert "randomly initialised" in first

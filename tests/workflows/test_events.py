@@ -45,13 +45,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_tiny("distilbert", tmp_path_factory.mktemp("model")))
 
 
-@pytest.fixture
-def heard(model: str, emotions: Path, tmp_path: Path) -> tuple[Recorder, TuneRecord]:
+@pytest.fixture(scope="module")
+def heard(model: str, kept_emotions: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Recorder, TuneRecord]:
     recorder = Recorder()
     record = liftune.tune(
-        str(emotions),
+        str(kept_emotions),
         model=model,
-        out=tmp_path / "run",
+        out=tmp_path_factory.mktemp("heard") / "run",
         epochs=2,
         batch_size=16,
         lr=1e-2,

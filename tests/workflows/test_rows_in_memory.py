@@ -11,6 +11,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.data import Splits, load_data
 from liftune.errors import DataError, SpecError
+from liftune.records.run import TuneRecord
 from liftune.spec import DataSpec, RunSpec
 from liftune.workflows.evaluate import evaluate_model
 from liftune.workflows.tune import tune
@@ -35,14 +36,23 @@ def settled(value: Any) -> Any:
     return [settled(each) for each in value] if isinstance(value, list) else value
 
 
-def test_rows_in_memory_give_the_record_that_the_path_gives(model: str, emotions: Path, tmp_path: Path) -> None:
-    rows = load_data(DataSpec(source=str(emotions)))
-    from_path = liftune.tune(str(emotions), model=model, out=tmp_path / "path", **FAST)
-    from_memory = liftune.tune(rows, model=model, out=tmp_path / "memory", **FAST)
+@pytest.fixture(scope="module")
+def from_memory(model: str, kept_emotions: Path, tmp_path_factory: pytest.TempPathFactory) -> TuneRecord:
+    """A run on rows in memory, in a folder that nobody named."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("memory"))
+        record = liftune.tune(load_data(DataSpec(source=str(kept_emotions))), model=model, **FAST)
+        return record.model_copy(update={"run": str(Path(record.run).resolve())})
+
+
+def test_rows_in_memory_give_the_record_that_the_path_gives(
+    model: str, from_memory: TuneRecord, kept_emotions: Path, tmp_path: Path
+) -> None:
+    from_path = liftune.tune(str(kept_emotions), model=model, out=tmp_path / "path", **FAST)
     assert settled(from_memory.to_json()) == settled(from_path.to_json())
     assert from_memory.data == "(rows in memory)"
     for name in ("test", "validation"):
-        written = [(tmp_path / run / "rows" / f"{name}.jsonl").read_text() for run in ("path", "memory")]
+        written = [(Path(each.run) / "rows" / f"{name}.jsonl").read_text() for each in (from_path, from_memory)]
         assert written[0] == written[1]
 
 
@@ -61,12 +71,8 @@ def test_folds_of_rows_in_memory_hold_every_row_once(model: str, emotions: Path,
     assert record.rows.test == len(rows.train) + len(rows.validation) + len(rows.test)
 
 
-def test_a_folder_of_rows_in_memory_has_a_plain_name(
-    model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    record = liftune.tune(load_data(DataSpec(source=str(emotions))), model=model, **FAST)
-    assert Path(record.run).name.startswith("memory-")
+def test_a_folder_of_rows_in_memory_has_a_plain_name(from_memory: TuneRecord) -> None:
+    assert Path(from_memory.run).name.startswith("memory-")
 
 
 def test_evaluating_on_rows_in_memory_scores_their_test_rows(model: str, emotions: Path) -> None:

@@ -33,11 +33,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_tiny("distilbert", tmp_path_factory.mktemp("model")))
 
 
-def test_a_run_holds_the_spec_the_rows_the_logits_the_adapter_and_the_record(
-    model: str, emotions: Path, tmp_path: Path
-) -> None:
-    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
-    folder = RunFolder.open(tmp_path / "run")
+@pytest.fixture(scope="module")
+def ran(model: str, kept_emotions: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TuneRecord, Path]:
+    """A run by LoRA, that tests read and leave as it is."""
+    run = tmp_path_factory.mktemp("ran") / "run"
+    return tune(RunSpec.of(data=str(kept_emotions), model=model, out=str(run), **FAST)), run
+
+
+def test_a_run_holds_the_spec_the_rows_the_logits_the_adapter_and_the_record(ran: tuple[TuneRecord, Path]) -> None:
+    record, run = ran
+    folder = RunFolder.open(run)
     assert folder.record() == record
     assert folder.spec().train.epochs == 2
     assert len(folder.split("test")) == record.rows.test == 20
@@ -48,15 +53,14 @@ def test_a_run_holds_the_spec_the_rows_the_logits_the_adapter_and_the_record(
     assert [each.name for each in record.contenders] == ["majority", "tfidf", "base", "probe", "tuned"]
 
 
-def test_a_run_ends_with_a_page_its_flips_and_a_card(model: str, emotions: Path, tmp_path: Path) -> None:
+def test_a_run_ends_with_a_page_its_flips_and_a_card(ran: tuple[TuneRecord, Path]) -> None:
     """The card replaces PEFT's own, which names folders of this disk and knows no score."""
-    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
-    run = tmp_path / "run"
+    record, run = ran
     assert (run / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert (run / "flips.jsonl").is_file()
     card = (run / "adapter" / "README.md").read_text(encoding="utf-8")
     assert "`lora` adapter for" in card
-    assert str(tmp_path) not in card
+    assert str(run.parent) not in card
     tuned = record.contenders[-1]
     assert tuned.saved_bytes == (run / "adapter" / "adapter_model.safetensors").stat().st_size
     assert all(each.saved_bytes for each in record.contenders)  # each is kept: any may be recommended
@@ -126,18 +130,17 @@ def test_two_seeds_and_one_test_row_end_in_a_comparison_without_interval(
     assert "one test row" in liftune.render(tmp_path / "run")
 
 
-def test_the_same_command_gives_the_same_numbers(model: str, emotions: Path, tmp_path: Path) -> None:
-    runs = [
-        tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / name), **FAST)) for name in ("one", "two")
-    ]
+def test_the_same_command_gives_the_same_numbers(
+    ran: tuple[TuneRecord, Path], model: str, kept_emotions: Path, tmp_path: Path
+) -> None:
+    runs = [ran[0], tune(RunSpec.of(data=str(kept_emotions), model=model, out=str(tmp_path / "again"), **FAST))]
     assert runs[0].comparisons == runs[1].comparisons
     assert [each.metrics for each in runs[0].contenders] == [each.metrics for each in runs[1].contenders]
 
 
-def test_what_predict_answers_is_what_the_run_recorded(model: str, emotions: Path, tmp_path: Path) -> None:
-    tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
-    folder = RunFolder.open(tmp_path / "run")
-    predictor = liftune.load(tmp_path / "run", use="tuned")
+def test_what_predict_answers_is_what_the_run_recorded(ran: tuple[TuneRecord, Path]) -> None:
+    folder = RunFolder.open(ran[1])
+    predictor = liftune.load(ran[1], use="tuned")
     again = predictor.logits(folder.split("test").rows)
     assert np.abs(again - folder.logits("tuned")).max() < 1e-4
     answer = predictor.predict(["sunny laugh"])[0]
@@ -180,8 +183,8 @@ def test_full_fine_tuning_saves_a_model_folder_that_predicts(model: str, emotion
     assert liftune.load(tmp_path / "run").predict(["sunny"])[0].label in ("anger", "joy")
 
 
-def test_the_record_survives_json(model: str, emotions: Path, tmp_path: Path) -> None:
-    record = tune(RunSpec.of(data=str(emotions), model=model, out=str(tmp_path / "run"), **FAST))
+def test_the_record_survives_json(ran: tuple[TuneRecord, Path]) -> None:
+    record, _ = ran
     values = json.loads(json.dumps(record.to_json()))
     assert next(iter(values)) == "schema"
     assert TuneRecord.model_validate(values) == record

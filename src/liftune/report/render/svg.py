@@ -65,7 +65,6 @@ def svg(chart: Chart) -> str:
     """
     need("matplotlib")
     from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with rc_context(_STYLE), warnings.catch_warnings():
@@ -75,12 +74,20 @@ def svg(chart: Chart) -> str:
         axes = figure.add_subplot()
         axes.patch.set_alpha(0)
         _DRAW[type(chart)](axes, chart)
-        file = io.BytesIO()
-        # No date, no version: the same record gives the same bytes.
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        canvas: Any = FigureCanvasSVG(figure)
-        canvas.print_svg(file, metadata=nothing)
-    return _for_the_page(file.getvalue().decode(), chart.alt)
+        drawn = _printed(figure)
+    return _for_the_page(drawn, chart.alt)
+
+
+def _printed(figure: Any) -> str:
+    """The figure as an SVG file, laid out by matplotlib."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    file = io.BytesIO()
+    # No date, no version: the same record gives the same bytes.
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(file, metadata=nothing)
+    return file.getvalue().decode()
 
 
 def _for_the_page(text: str, alt: str) -> str:
