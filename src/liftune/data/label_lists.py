@@ -47,6 +47,8 @@ def listed(text: str) -> list[Any] | dict[Any, Any] | None:
         return None
     for read in (_numpy, _json, _literal):
         value = read(text)
+        if isinstance(value, dict) and list(value) == ["choices"] and isinstance(value["choices"], list):
+            return value["choices"]  # as Label Studio writes several in CSV
         if value is not None:
             return value
     return None

@@ -23,7 +23,7 @@ _DIGITS = re.compile(r"\d+")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 #: What may separate labels in a text, the likeliest first. Those after the first three also stand in many names of one
 #: class, and are named only where the pieces are labels themselves.
-_SEPARATORS = (";", ",", BAR, "/", "+", "&", "\n", " ")
+_SEPARATORS = (";", ",", BAR, "/", "+", "&", "#", "\n", " ")
 _TELLING = 3
 
 

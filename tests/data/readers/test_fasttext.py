@@ -7,6 +7,7 @@ import bz2
 import pytest
 
 from liftune.data import load_data
+from liftune.data.readers.fasttext import is_fasttext
 from liftune.data.readers.formats import open_stream, read_bytes
 from liftune.errors import DataError
 from liftune.inference.row_texts import Texts
@@ -26,6 +27,7 @@ SEVERAL = "".join(
 @pytest.mark.parametrize("name", ["x.txt", "x.ft", "x.csv", "x.tsv", "cooking.train", "noname", "x.TXT"])
 def test_one_label_a_line_is_a_class(name, tmp_path):
     (tmp_path / name).write_text(ONE)
+    assert is_fasttext(b"# made by hand\n" + ONE.encode())
     splits = load_data(DataSpec(source=str(tmp_path / name)))
     assert splits.task is TaskKind.SINGLE_LABEL
     assert splits.labels == ("neg", "pos")

@@ -108,3 +108,45 @@ def test_an_emoji_and_its_sign_are_alike(tmp_path):
     assert len(splits.labels) == 4
     assert any("U+FE0F" in note and "--merge-labels unicode" in note for note in splits.audit.notes)
     assert len(load_data(DataSpec(source=str(tmp_path / "x.csv"), merge_labels="unicode")).labels) == 3
+
+
+def test_rows_below_a_blank_line_are_said():
+    data = "text,label\n" + both('"{text}",{label}\n')
+    assert not read_bytes(data.encode(), "x.csv", "x.csv").notes
+    [note] = read_bytes(f"{data}\nname,count\npos,20\nneg,10\n".encode(), "x.csv", "x.csv").notes
+    assert "a blank line stands above line 43, and 3 rows from there on" in note
+    spaced = data.replace("\n", "\n\n")
+    assert not read_bytes(spaced.encode(), "x.csv", "x.csv").notes
+    assert not read_bytes((data + "\n\n").encode(), "x.csv", "x.csv").notes
+
+
+def test_labels_of_doccano_and_label_studio_are_said_to_be_lists(tmp_path):
+    for several, option in (
+        ("pos#neg", {"label_separator": "#"}),
+        ('{"choices": ["pos", "neg"]}', {"task": "multi_label"}),
+    ):
+        cells = [several if i % 7 == 0 else y for i, y in enumerate(LABELS)]
+        rows = [{"text": t, "label": y} for t, y in zip(TEXTS, cells, strict=True)]
+        (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        spec = DataSpec(source=str(tmp_path / "x.jsonl"))
+        loaded = load(spec, skip_bad_rows=False).splits
+        assert loaded.labels == ("neg", "pos") or any('--label-separator "#"' in note for note in loaded.audit.notes)
+        assert load_data(spec.model_validate({**spec.model_dump(), **option})).labels == ("neg", "pos")
+
+
+def test_lists_of_objects_below_their_labels_are_rows():
+    value = {"PlayMusic": [{"text": t} for t in TEXTS[:20]], "GetWeather": [{"text": t} for t in TEXTS[20:]]}
+    table = read_bytes(json.dumps(value).encode(), "x.json", "x.json")
+    assert table.read("text") == TEXTS
+    assert table.read("label") == ["PlayMusic"] * 20 + ["GetWeather"] * 20
+    assert "each key is taken as a label" in table.notes[0]
+
+
+def test_categories_of_spacy_are_a_mapping_of_labels(tmp_path):
+    rows = [
+        [t, {"cats": {"POS": float(y == "pos"), "NEG": float(y == "neg")}}] for t, y in zip(TEXTS, LABELS, strict=True)
+    ]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    with pytest.raises(DataError, match="--columns text,label"):
+        load_data(DataSpec(source=str(tmp_path / "x.json")))
+    assert load_data(DataSpec(source=str(tmp_path / "x.json"), columns="text,label")).labels == ("NEG", "POS")

@@ -28,6 +28,9 @@ _DELIMITERS = ("\t", ";", ",", "|")
 _SNIFFED_RECORDS = 50
 _SAMPLE_RECORDS = 1_000
 _BLOCK = 4_096
+_MOST_GAPS = 3
+#: With fewer rows above a blank line than this, what is below it is no second table.
+_LEAST_ROWS = 5
 _FIELD_LIMIT = threading.Lock()
 _REPAIR = 'write the field in "double quotes" and each quote inside it as "", or save the file as JSON lines'
 
@@ -109,6 +112,8 @@ class Shape:
     """On which the first rows start, as many as the sample has, and one more."""
     filled: Counter[int] = field(default_factory=Counter)
     """Fields up to the last one that is not empty -> rows that have so many."""
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """Line and 0-based row below each blank line, the first few."""
     above: int = 0
     """Lines above the header that were left out unasked."""
     notes: tuple[str, ...] = ()
@@ -232,13 +237,35 @@ def _said(shape: Shape, spans: Spans, doubtful: Sequence[Span], where: str) -> t
     elif doubtful:
         what, start = f"lines {doubtful[0].start} to {doubtful[0].end} are one row", doubtful[0].start
     else:
-        return ()
+        return _said_gap(shape, where)
     return (f"{where}: {what}, as a quote opens in line {start}; where each line is a row, take that quote out",)
+
+
+def _said_gap(shape: Shape, where: str) -> tuple[str, ...]:
+    """Rows below the only blank line, which may be another table."""
+    below = [(line, row) for line, row in shape.gaps if row >= _LEAST_ROWS]
+    if len(shape.gaps) == _MOST_GAPS or len(below) != 1:
+        return ()
+    [(line, row)] = below
+    count = shape.records - row
+    return (
+        f"{where}: a blank line stands above line {line}, and {count:,} row{'s' * (count != 1)} from there on are read "
+        "as the others; if they are another table, take them out",
+    )
 
 
 def _shape(parsed: Iterator[Parsed]) -> Shape:
     shape = Shape()
+    due, last = 0, [""]
     for block in blocks_of(parsed):
+        for number, (line, fields) in enumerate(block, shape.records):
+            if (
+                line > due > 0
+                and len(shape.gaps) < _MOST_GAPS
+                and not any("\n" in each or "\r" in each for each in last)
+            ):
+                shape.gaps.append((line, number))
+            due, last = line + 1, fields
         if not shape.records:
             shape.first = block[0]
         for number, (line, fields) in enumerate(block[: _SAMPLE_RECORDS + 1], shape.records):

@@ -18,6 +18,7 @@ EXTENSIONS = (".ft", ".fasttext")
 #: Not where a comma, semicolon or quote ends the label: such a line has fields.
 _FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*__label__[^\s,;|\"]+(?=[ \t\r\n]|$)")
 _LABEL = re.compile(r"(?<!\S)__label__(\S*)")
+_LOOKED_AT = 4_096
 _COLUMNS = ("label", "text")
 
 
@@ -27,7 +28,8 @@ def is_fasttext(first: bytes) -> bool:
     >>> is_fasttext(b"__label__pos A fine meal"), is_fasttext(b"__label__pos,A fine meal"), is_fasttext(b"A fine meal")
     (True, False, False)
     """
-    return _FIRST.match(first) is not None
+    lines = [line for line in first[:_LOOKED_AT].splitlines() if line.strip()]
+    return bool(lines) and 2 * sum(_FIRST.match(line) is not None for line in lines) > len(lines)
 
 
 def open_fasttext(file: RawFile) -> Stream:

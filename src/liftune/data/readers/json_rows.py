@@ -47,6 +47,16 @@ def are_rows(value: Mapping[str, Any]) -> bool:
     return any(map(known, shared))
 
 
+def by_label(value: Mapping[str, Any]) -> bool:
+    """Whether each key is the label of the rows in its list: they have a text, and no label of their own."""
+    rows = [row for each in value.values() if isinstance(each, list) for row in each]
+    labels = {*LABELS, "split"}
+    return all(isinstance(each, list) for each in value.values()) and all(
+        isinstance(row, dict) and names_a_text(row) and not any(str(key).casefold() in labels for key in row)
+        for row in rows
+    )
+
+
 def holds_texts(value: Any, depth: int = 0) -> bool:
     """Whether rows in a value have a column that is named as a text, at any depth; one row alone is none."""
     if depth > _DEEPEST:

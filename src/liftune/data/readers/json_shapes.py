@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from liftune.data.readers.json_rows import are_rows, found_in, holds_texts, is_table, known
+from liftune.data.readers.json_rows import are_rows, by_label, found_in, holds_texts, is_table, known
 from liftune.data.readers.part_names import role_of
 from liftune.errors import DataError
 from liftune.json_text import JsonError, parse_json
@@ -109,6 +109,9 @@ def _of_object(value: dict[str, Any], where: str, columns: Sequence[str]) -> tup
     found = found_in(value) if nested and not are_rows(value) else []
     if any(known(key) for key in scalars):  # else it is one row
         found = [key for key in found if holds_texts(value[key])]
+    if len(found) == len(value) > 1 and by_label(value):
+        rows = [{**row, "label": key} for key, each in value.items() for row in each]
+        return rows, (f"{where}: each key is taken as a label, and what its list holds as rows: {', '.join(value)}",)
     if len(found) > 1:
         found = [key for key in found if holds_texts(value[key])] or found
     if value and not found and (not nested or any(known(key) for key in scalars)):

@@ -118,7 +118,7 @@ def _leaves(cell: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
     if isinstance(cell, list) and cell and all(isinstance(each, dict) for each in cell) and len(keys) < _DEEPEST:
         for each in cell:
             yield from _leaves(_said(each), keys)
-    elif isinstance(cell, dict) and len(keys) < _DEEPEST:
+    elif isinstance(cell, dict) and len(keys) < _DEEPEST and not (keys and _says_of_each(cell)):
         for key, value in cell.items():
             yield from _leaves(value, (*keys, str(key)))
     elif cell is not None and keys:
@@ -131,6 +131,13 @@ def _said(message: dict[str, Any]) -> dict[str, Any]:
         if isinstance(message.get(role), str) and isinstance(message.get(content), str):
             return {message[role]: message[content]}
     return message
+
+
+def _says_of_each(cell: dict[str, Any]) -> bool:
+    """Whether it only says of each of several labels whether a row has it, or how surely."""
+    return (
+        len(cell) > 1 and all(map(_is_share, cell.values())) and not any(str(key).casefold() in _KNOWN for key in cell)
+    )
 
 
 def _is_share(value: Any) -> bool:
