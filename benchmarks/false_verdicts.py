@@ -110,14 +110,15 @@ def oracle(rows: Rows, base: NDArray[np.bool_], tuned: NDArray[np.bool_]) -> boo
 
     Of texts with as many copies each it takes one, and tests as liftune tests independent rows. Otherwise and of one
     seed it is a t test over the clusters' parts in the gain; of several, the t test over both without any caution for
-    rows that all agree, where `rank` counts a row's own dependence on the seed once more, as it does for all rows.
+    rows that all agree. Where both sides have several seeds it knows more than the clusters: that both spread alike
+    over seeds, so that their degrees of freedom add up. Where they do not, it tells equal contenders apart too often.
     """
     sizes = np.bincount(rows.clusters)
-    if rows.copies and np.ptp(sizes) == 0:
+    if rows.copies and np.ptp(sizes) == 0 and min(len(base), len(tuned)) == 1:
         first = np.unique(rows.clusters, return_index=True)[1]
         single = Rows(rows.clusters[first], copies=True)
         sides = [evaluations(name, single, hits[:, first]) for name, hits in (("base", base), ("tuned", tuned))]
-        rule = by_compare if len(tuned) == 1 else by_compare_seeds if len(base) == 1 else by_rank
+        rule = by_compare if len(tuned) == 1 else by_compare_seeds
         return rule(*sides)
     gains = tuned.mean(axis=0) - base.mean(axis=0)
     parts = cluster_means(gains, rows.clusters)[0]
@@ -125,7 +126,7 @@ def oracle(rows: Rows, base: NDArray[np.bool_], tuned: NDArray[np.bool_]) -> boo
     several = [side for side in (base, tuned) if len(side) > 1]
     of_seeds = sum(_of_seeds(side, rows) if len(several) == 1 else _of_seeds_with_rows(side) for side in several)
     middle = float(gains.mean())
-    freedom = min((len(side) - 1 for side in several), default=1)
+    freedom = sum(len(side) - 1 for side in several) or 1
     return Spread(middle, middle, of_rows, of_seeds, len(parts), len(tuned), freedom).p_value() <= ALPHA
 
 

@@ -159,13 +159,37 @@ def spread_of_rows(gains: NDArray[np.float64], clusters: Ints | None = None) -> 
     seeds, rows = gains.shape
     by_row, by_seed = gains.mean(axis=0), gains.mean(axis=1)
     value = float(gains.mean())
-    apart = gains - by_row - by_seed[:, None] + value
-    own = float((apart**2).sum()) / ((seeds - 1) * (rows - 1)) / (seeds * rows)
+    own = own_variance(gains)
     counted = rows + 2 * weight
     centre = float(by_row.sum()) / counted
     of_rows = ((float((by_row**2).sum()) + 2.0 * weight**2) / counted - centre**2) / counted
     of_seeds = float(by_seed.var(ddof=1)) / seeds
     return Spread(value, centre, of_rows, max(of_seeds - own, 0.0), rows, seeds)
+
+
+def own_variance(parts: Floats) -> float:
+    """What rows' own dependence on the seed adds to the variance of a mean over rows and seeds.
+
+    Both the variance over rows and that over seeds hold it.
+
+    Args:
+        parts: (S, N) of each seed on each row, or cluster of rows, S and N two at least.
+
+    Source: the interaction of a two-way layout without replication.
+    """
+    seeds, rows = parts.shape
+    apart = parts - parts.mean(axis=0) - parts.mean(axis=1)[:, None] + parts.mean()
+    return float((apart**2).sum()) / ((seeds - 1) * (rows - 1)) / (seeds * rows)
+
+
+def own_resampled_variance(whole: Floats, drawn: Floats) -> float:
+    """The same for a metric that is no mean of rows.
+
+    Args:
+        whole: (S,) its value under each seed; drawn: (R, S) on resamples of the rows.
+    """
+    apart = (drawn - drawn.mean(axis=1)[:, None]) - (whole - whole.mean())
+    return float((apart**2).sum(axis=1).mean()) / (len(whole) - 1) / len(whole)
 
 
 def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread | None:
@@ -179,9 +203,7 @@ def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) ->
     gains: Floats = metric.sign * (whole[1:] - whole[0])
     moved: Floats = metric.sign * (drawn[:, 1:] - drawn[:, :1])
     seeds = len(gains)
-    mean = moved.mean(axis=1)
-    apart = (moved - mean[:, None]) - (gains - gains.mean())
-    own = float((apart**2).sum(axis=1).mean()) / (seeds - 1) / seeds
+    mean, own = moved.mean(axis=1), own_resampled_variance(gains, moved)
     of_seeds = max(float(gains.var(ddof=1)) / seeds - own, 0.0)
     value = float(gains.mean())
     # A bootstrap's variance is too small by (n - 1) / n, which matters where clusters are few.

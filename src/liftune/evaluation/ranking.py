@@ -4,9 +4,12 @@ In: each contender's evaluations, one a seed.  Out: Places, best first.
 Not here: two contenders (compare.py), what a metric is (metrics/).
 
 With one evaluation on each side, the one rule of compare.py gives a pair's p-value: it speaks of these two models.
-With several seeds, rows and seeds both vary: the variance of the difference is that of resampled rows plus that of
-each side's mean over seeds, shrunk towards that of all entrants (statistics/shrinkage.py), each with its own t quantile
-(compare_seeds.py). It speaks of the methods. All pairs are corrected together by Holm.
+With several seeds, rows and seeds both vary: the variance of the difference is that of rows plus that of each side's
+mean over seeds, shrunk towards that of all entrants (statistics/shrinkage.py), each with its own t quantile
+(compare_seeds.py). Both hold what rows' own dependence on the seed does; it is taken off that of rows, which is known
+well, and not off that of two or three seeds, which may be too small by chance. The seeds' degrees of freedom are
+Welch's, as two methods need not spread alike. It speaks of the methods. All pairs are corrected together by Holm. False
+claims and power by simulation are in docs/log.md.
 
 "Not told apart" does not carry over: of three, the first and the third may be told apart from each other and neither
 from the second. So a rank says where a score stands and nothing else, and letters say which pairs are told apart.
@@ -24,9 +27,10 @@ import numpy as np
 
 from liftune.errors import DataError
 from liftune.evaluation.compare import LEAST_GROUPS, paired_p_value
-from liftune.evaluation.compare_seeds import Spread
+from liftune.evaluation.compare_seeds import Spread, own_resampled_variance, own_variance
 from liftune.evaluation.evaluate import Evaluation, score_interval, within_bounds
-from liftune.evaluation.statistics.clustered import bootstrap, cluster_means
+from liftune.evaluation.statistics.bootstrap import resampled_values
+from liftune.evaluation.statistics.clustered import by_group, cluster_means
 from liftune.evaluation.statistics.intervals import ALPHA, CONFIDENCE
 from liftune.evaluation.statistics.multiple_tests import holm
 from liftune.evaluation.statistics.shrinkage import shrunk_variances
@@ -142,7 +146,8 @@ def _letter(number: int) -> str:
 def _separated(sides: dict[str, _Side], metric: Metric, alpha: float) -> set[tuple[str, str]]:
     """Pairs, the better first as `sides` are sorted, whose difference is significant after correction for all pairs."""
     pairs = list(combinations(sides, 2))
-    p_values = np.array([_p_value(sides[a], sides[b], metric) for a, b in pairs])
+    most = sum(len(side.values) - 1 for side in sides.values())
+    p_values = np.array([_p_value(sides[a], sides[b], metric, most) for a, b in pairs])
     return {pair for pair, p_value in zip(pairs, holm(p_values), strict=True) if p_value <= alpha}
 
 
@@ -210,8 +215,12 @@ def with_seeds(over_rows: Interval, variance: float, freedom: float) -> Interval
     return over_rows.model_copy(update={"low": middle - low, "high": middle + high})
 
 
-def _p_value(a: _Side, b: _Side, metric: Metric) -> float:
-    """Two-sided, that the two are alike."""
+def _p_value(a: _Side, b: _Side, metric: Metric, most: int) -> float:
+    """Two-sided, that the two are alike.
+
+    Args:
+        most: degrees of freedom that the seeds of all entrants have together.
+    """
     if len(a.values) == len(b.values) == 1:
         return paired_p_value(metric, a.evaluations[0], b.evaluations[0])
     rows = a.evaluations[0].independent_rows
@@ -223,22 +232,55 @@ def _p_value(a: _Side, b: _Side, metric: Metric) -> float:
     if over_rows + over_seeds <= 0.0:
         return 1.0 if difference == 0.0 else 0.0
     seeds = max(len(a.values), len(b.values))
-    freedom = min(a.freedom, b.freedom)
-    return Spread(difference, difference, over_rows, over_seeds, rows, seeds, freedom).p_value()
+    return Spread(difference, difference, over_rows, over_seeds, rows, seeds, _freedom(a, b, most)).p_value()
+
+
+def _freedom(a: _Side, b: _Side, most: int) -> float:
+    """Degrees of freedom of the sum of two sides' variances over seeds. Source: Welch (1938)."""
+    if a.seed_variance + b.seed_variance <= 0.0:
+        return min(a.freedom, b.freedom)
+    squares = a.seed_variance**2 / a.freedom + b.seed_variance**2 / b.freedom
+    return min((a.seed_variance + b.seed_variance) ** 2 / squares, most)
 
 
 def _row_variance(a: _Side, b: _Side, metric: Metric) -> float:
-    """Of the difference of the two means over seeds, as other rows (or clusters of rows) would change it."""
-    clusters = a.evaluations[0].clusters
+    """Of the difference of the two means over seeds, as other rows (or clusters of rows) would change it.
+
+    Without what rows' own dependence on the seed adds: a side's variance over seeds holds it, unless that is smaller.
+    """
     if metric.proportion:
-        means = [np.mean([one.hits(metric) for one in side.evaluations], axis=0) for side in (a, b)]
-        rows = means[0] - means[1] if clusters is None else cluster_means(means[0] - means[1], clusters)[0]
-        return float(rows.var(ddof=1)) / len(rows) if len(rows) > 1 else 0.0
+        whole, own = _of_proportion(a, b, metric)
+    else:
+        whole, own = _of_resamples(a, b, metric)
+    twice = sum(min(each, side.seed_variance) for each, side in zip(own, (a, b), strict=True))
+    return max(whole - twice, 0.0)
+
+
+def _of_proportion(a: _Side, b: _Side, metric: Metric) -> tuple[float, list[float]]:
+    """The variance by rows, and what of it is each side's rows' own dependence on the seed."""
+    clusters = a.evaluations[0].clusters
+    hits = [np.stack([one.hits(metric) for one in side.evaluations]).astype(np.float64) for side in (a, b)]
+    gain = hits[0].mean(axis=0) - hits[1].mean(axis=0)
+    if clusters is not None:
+        hits, gain = [cluster_means(each, clusters) for each in hits], cluster_means(gain, clusters)[0]
+    if len(gain) < 2:
+        return 0.0, [0.0, 0.0]
+    return float(gain.var(ddof=1)) / len(gain), [own_variance(each) if len(each) > 1 else 0.0 for each in hits]
+
+
+def _of_resamples(a: _Side, b: _Side, metric: Metric) -> tuple[float, list[float]]:
+    """The same for a metric that is no mean of rows."""
+    clusters, rows = a.evaluations[0].clusters, a.evaluations[0].independent_rows
     statistics = [each.statistics(metric) for side in (a, b) for each in side.evaluations]
+    whole, drawn = resampled_values(
+        statistics if clusters is None else [by_group(each, clusters) for each in statistics]
+    )
+    if len(drawn) < 2:
+        return 0.0, [0.0, 0.0]
     count = len(a.evaluations)
-
-    def difference(values: list[Floats]) -> Floats:
-        return np.asarray(np.mean(values[:count], axis=0) - np.mean(values[count:], axis=0))
-
-    error = bootstrap(statistics, difference, clusters).standard_error
-    return 0.0 if error is None else error**2
+    sides = [slice(count), slice(count, None)]
+    gain: Floats = drawn[:, :count].mean(axis=1) - drawn[:, count:].mean(axis=1)
+    # A bootstrap's variance is too small by (n - 1) / n, which matters where clusters are few.
+    known = float(gain.var(ddof=1)) * (1.0 if clusters is None else rows / (rows - 1))
+    own = [own_resampled_variance(whole[one], drawn[:, one]) if len(whole[one]) > 1 else 0.0 for one in sides]
+    return known, own
