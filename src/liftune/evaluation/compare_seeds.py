@@ -189,7 +189,7 @@ def own_resampled_variance(whole: Floats, drawn: Floats) -> float:
         whole: (S,) its value under each seed; drawn: (R, S) on resamples of the rows.
     """
     apart = (drawn - drawn.mean(axis=1)[:, None]) - (whole - whole.mean())
-    return float((apart**2).sum(axis=1).mean()) / (len(whole) - 1) / len(whole)
+    return float((apart**2).sum(axis=1).mean() / (len(whole) - 1) / len(whole))
 
 
 def _spread_of(a: Evaluation, attempts: Sequence[Evaluation], metric: Metric) -> Spread | None:
