@@ -179,7 +179,7 @@ def own_variance(parts: Floats) -> float:
     """
     seeds, rows = parts.shape
     apart = parts - parts.mean(axis=0) - parts.mean(axis=1)[:, None] + parts.mean()
-    return float((apart**2).sum()) / ((seeds - 1) * (rows - 1)) / (seeds * rows)
+    return float((apart**2).sum() / ((seeds - 1) * (rows - 1)) / (seeds * rows))
 
 
 def own_resampled_variance(whole: Floats, drawn: Floats) -> float:
