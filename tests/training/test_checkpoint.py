@@ -414,21 +414,52 @@ def test_other_threads_are_said_and_no_reason_to_begin_anew(model: Callable[[str
     assert "after step 2" in notes[1]
 
 
-def test_a_checkpoint_of_another_layout_is_refused_and_deleting_it_helps(
-    model: Callable[[str], Path], tmp_path: Path
+def lacks_optimizer(state: dict[str, Any]) -> None:
+    del state["optimizer"]
+
+
+def other_device(state: dict[str, Any]) -> None:
+    state["plan"]["device"] = "cuda"
+
+
+def best_of_another(state: dict[str, Any]) -> None:
+    state["best"]["state"].popitem()
+
+
+def endless_masks(state: dict[str, Any]) -> None:
+    state["masks"][0][3]["size"] = 10**15
+
+
+@pytest.mark.parametrize("change", [lacks_optimizer, other_device, best_of_another, endless_masks])
+def test_a_sealed_checkpoint_that_does_not_fit_is_refused_and_deleting_it_helps(
+    change: Callable[[dict[str, Any]], None], model: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    work = Work(model("distilbert"))
+    """As somebody might make one; what it asks for is not done."""
+    work = Work(model("distilbert"), plan=FAST)
     with pytest.raises(Stopped):
         work.run(Checkpoints(tmp_path, stop_wanted=after(2)))
     path = tmp_path / "000001.safetensors"
     content = read_nested(path)
-    del content["state"]["optimizer"]
+    change(content["state"])
     write_nested(path, content)
     with pytest.raises(ArtifactError, match="does not fit") as caught:
         work.run(Checkpoints(tmp_path))
     assert "delete" in (caught.value.hint or "")
     shutil.rmtree(tmp_path)
     work.run(Checkpoints(tmp_path))
+
+
+def test_a_state_that_no_file_can_hold_trains_on_without_checkpoints(
+    model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a plug-in's method may have."""
+    work = Work(model("distilbert"))
+    monkeypatch.setattr("liftune.training.state.random_states", lambda device: object())
+    trained = work.run(Checkpoints(tmp_path, minutes=0))
+    assert [note for note in trained.notes if "cannot be saved" in note] == trained.notes
+    assert len(trained.notes) == 1
+    with pytest.raises(Stopped, match="cannot be saved"):
+        work.run(Checkpoints(tmp_path / "other", stop_wanted=after(2)))
 
 
 def test_when_it_is_time_to_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,11 @@ class Plan:
         return self.micro_batch_rows, self.micro_batch_tokens
 
     @property
+    def computing(self) -> tuple[object, ...]:
+        """All but the size of a pass, and what is there to be read."""
+        return self.device, self.dtype, self.inference_dtype, self.attention, self.accelerations
+
+    @property
     def workers(self) -> int:
         """How many passes run side by side."""
         return WORKERS if "parallel-passes" in self.accelerations else 1

@@ -79,6 +79,8 @@ class Keeper:
         self._whole: list[Path] = []
         """Those that can be gone on from, the newest last."""
         self._last, self._cost = time.monotonic(), 0.0
+        self._cannot = False
+        """Whether a method of somebody else's keeps what no file of tensors and JSON can hold."""
 
     def done(self) -> Nested | None:
         """What `finish` wrote, where training had ended."""
@@ -107,11 +109,12 @@ class Keeper:
             ArtifactError: the disk is full or read-only. Training ends here, where little is lost: it could not be
                 saved later either.
         """
-        if self._checkpoints.stop_wanted():
+        stop = self._checkpoints.stop_wanted()
+        if stop or self._due(epoch_ended=epoch_ended):
             self._save(self._next(), read)
-            raise Stopped(f"training was saved after step {step}")
-        if self._due(epoch_ended=epoch_ended):
-            self._save(self._next(), read)
+        if stop:
+            saved = "training cannot be saved" if self._cannot else f"training was saved after step {step}"
+            raise Stopped(saved)
 
     def finish(self, read: Callable[[], Nested]) -> None:
         """Save the end of training.
@@ -131,9 +134,16 @@ class Keeper:
 
     def _save(self, path: Path, read: Callable[[], Nested]) -> None:
         """Write; then keep the newest two. Room for a third is only taken where the older one could not be read."""
+        if self._cannot:
+            return
         started = time.monotonic()
         self._remove_all_but(self._whole[-1:] or self._numbered())
-        write_nested(path, {"request": self._request, "state": read()})
+        try:
+            write_nested(path, {"request": self._request, "state": read()})
+        except TypeError as error:
+            self._cannot = True
+            self._events.note(f"training cannot be saved, and goes on without: {error}")
+            return
         if path.name != DONE:
             self._whole = [*self._whole[-1:], path]
         self._remove_all_but(self._whole)

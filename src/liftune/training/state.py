@@ -103,12 +103,17 @@ class TrainingState:
         if self.classifier.packed_encoder:
             self.classifier.packed_encoder.restore_masks(saved["masks"])
         self.best.restore(saved["best"])
+        shapes = {name: each.shape for name, each in self.classifier.trainable()}
+        if self.best.state is not None and {name: each.shape for name, each in self.best.state.items()} != shapes:
+            raise ValueError("its best epoch has other parameters")
 
 
 def restore_trained(classifier: Classifier, saved: Nested) -> None:
     """Put back what `TrainingState.trained` gave, into a classifier that was made anew by the same request."""
-    method = classifier.method
-    classifier.plan = Plan.from_json(saved["plan"])
+    method, plan = classifier.method, Plan.from_json(saved["plan"])
+    if plan.computing != classifier.plan.computing:
+        raise ValueError("its plan is another")
+    classifier.plan = plan
     classifier.restore(saved["weights"])
     with torch.no_grad():
         for name, tensor in _not_trained(classifier):

@@ -55,6 +55,8 @@ class MaskPool:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
+        if not 0 < state["size"] <= 8 * len(state["bits"]):
+            raise ValueError(f"{len(state['bits'])} bytes do not hold {state['size']} numbers")
         kept = torch.from_numpy(np.unpackbits(state["bits"].numpy(), count=state["size"]))
         self._pool, self._uses = _scaled(kept.float(), self._rate, self._dtype), state["uses"]
 
