@@ -119,7 +119,7 @@ OPTIONS: dict[str, tuple[list[str], list[str]]] = {
     "rank below one": (["--set", "rank=-3"], ["rank", "greater than 0", "-3"]),
     "rank that is no number": (["--set", "rank=many"], ["rank", "many"]),
     "no epochs": (["--epochs", "0"], ["--epochs", "greater than 0", "'0'"]),
-    "epochs in words": (["--epochs", "two"], ["--epochs", "integer", "'two'"]),
+    "epochs in words": (["--epochs", "two"], ["--epochs", "a whole number", "'two'"]),
     "learning rate in words": (["--lr", "abc"], ["--lr", "number", "'abc'"]),
     "learning rate nan": (["--lr", "nan"], ["--lr"]),
     "weight decay nan": (["--weight-decay", "nan"], ["--weight-decay"]),
