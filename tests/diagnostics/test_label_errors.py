@@ -116,6 +116,22 @@ def test_as_many_are_flagged_as_planted_flips_say_are_wrong(share: float):
     assert np.mean(others <= found.bound) == pytest.approx(share, abs=0.25 * share + 0.002)
 
 
+def test_the_precision_that_is_said_is_not_above_the_true_one_on_average():
+    """Wrong labels are drawn as planted ones are, and many right labels are as unlikely. It was 10 points above."""
+    rng, said, true = np.random.default_rng(0), [], []
+    for share in (0.02, 0.05, 0.1) * 10:
+        wrong, right = drawn(rng, round(4000 * share), -0.5), drawn(rng, round(4000 * (1 - share)), 2)
+        others = np.concatenate([drawn(rng, round(3800 * share), -0.5), drawn(rng, round(3800 * (1 - share)), 2)])
+        found = judge(drawn(rng, 400, -0.5), others, 4000)
+        if found.precision is not None:
+            said.append(found.precision)
+            flagged = np.sum(wrong <= found.bound), np.sum(right <= found.bound)
+            true.append(flagged[0] / sum(flagged))
+    print(f"said {np.mean(said):.3f}, true {np.mean(true):.3f}, of {len(said)}")
+    assert len(said) > 20
+    assert np.mean(true) - 0.1 < np.mean(said) < np.mean(true) + 0.02
+
+
 def test_scores_that_do_not_tell_flag_nothing():
     rng = np.random.default_rng(0)
     assert not judge(drawn(rng, 300, 0), drawn(rng, 3000, 0.3), 3000).known

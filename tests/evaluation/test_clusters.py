@@ -49,6 +49,18 @@ def test_twenty_copies_of_one_text_are_one_text():
     assert scores([tuned])["accuracy"].low is None
 
 
+def test_of_few_texts_or_groups_the_intervals_reader_is_told_that_it_is_narrow():
+    """Over ten texts three times each it covers 87%, over twenty groups 92%."""
+    rng = np.random.default_rng(0)
+    for count, told in ((12, True), (29, True), (60, False)):
+        sides = [
+            answering(name, np.repeat(rng.random(count) < share, 3), texts=tuple(map(str, np.repeat(np.arange(count), 3))))
+            for name, share in (("a", 0.3), ("b", 0.8))
+        ]
+        note = compare(*sides).note or ""
+        assert ("often narrower than 95%" in note) == told, note
+
+
 def test_texts_that_all_differ_change_nothing():
     rng = np.random.default_rng(0)
     hits = rng.random((2, 80)) < 0.7
