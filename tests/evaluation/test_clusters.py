@@ -54,7 +54,9 @@ def test_of_few_texts_or_groups_the_intervals_reader_is_told_that_it_is_narrow()
     rng = np.random.default_rng(0)
     for count, told in ((12, True), (29, True), (60, False)):
         sides = [
-            answering(name, np.repeat(rng.random(count) < share, 3), texts=tuple(map(str, np.repeat(np.arange(count), 3))))
+            answering(
+                name, np.repeat(rng.random(count) < share, 3), texts=tuple(map(str, np.repeat(np.arange(count), 3)))
+            )
             for name, share in (("a", 0.3), ("b", 0.8))
         ]
         note = compare(*sides).note or ""
