@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check docs bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults check docs bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -16,6 +16,10 @@ test: .venv/dev
 
 test-all: .venv/dev
 	$(BIN)/python -m pytest -n auto -m "slow or not slow"
+
+# Kills runs at random moments, and compares what they end in with undisturbed ones.
+test-faults: .venv/dev
+	$(BIN)/python -m pytest tests/faults -m "slow or not slow"
 
 check: .venv/dev
 	$(BIN)/ruff check .

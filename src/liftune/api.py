@@ -73,6 +73,9 @@ def tune(
     folds: int | Literal["auto", "none"] | None = None,
     curve: bool | None = None,
     out: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    checkpoint_minutes: float = 5.0,
+    keep_checkpoints: bool = False,
     quiet: bool = True,
     listeners: Sequence[Listener] = (),
 ) -> TuneRecord:
@@ -84,10 +87,14 @@ def tune(
         model: minilm, a hub id, or a local folder.
         method: one of `liftune list methods`.
         set: options of the method, {"rank": 16} or ["rank=16"].
+        resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.
+        checkpoint_minutes: between two checkpoints within an epoch.
+        keep_checkpoints: keep the folder checkpoint when the run has ended.
         quiet: show no progress on stderr.
         listeners: are sent what happens, as it happens: subclasses of `liftune.Listener`.
 
-    The others are those of `liftune tune --help`; None takes the default.
+    The others are those of `liftune tune --help`; None takes the default. The same call goes on with a run that was
+    interrupted.
 
     Returns:
         the record of the run; `record.run` is its folder, for `liftune.load`.
@@ -95,14 +102,20 @@ def tune(
     Raises:
         LiftuneError: anything that you can fix, with message, where and hint.
     """
-    options = {name: value for name, value in locals().items() if name not in ("data", "quiet", "listeners")}
+    switches = ("data", "quiet", "listeners", "resume", "checkpoint_minutes", "keep_checkpoints")
+    options = {name: value for name, value in locals().items() if name not in (*switches, "switches")}
     from liftune.progress import Progress
     from liftune.progress import listeners as on_stderr
+    from liftune.workflows.tune import Keeping, again
     from liftune.workflows.tune import tune as run_tune
 
     spec, rows = _with_rows(data, options)
+    if resume is not None:
+        spec = again(arguments.path(resume, "resume"), spec)
+    minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")
+    keeping = Keeping(minutes, arguments.switch(keep_checkpoints, "keep_checkpoints"))
     heard = (*on_stderr(Progress(quiet=arguments.switch(quiet, "quiet"))), *_listeners(listeners))
-    return run_tune(spec, rows, listeners=heard)
+    return run_tune(spec, rows, keeping=keeping, listeners=heard)
 
 
 def _listeners(given: object) -> tuple[Listener, ...]:

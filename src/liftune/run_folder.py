@@ -9,6 +9,7 @@
     RUN/README.md            what was found, the command for the recommended contender, what is kept
     RUN/flips.jsonl          rows that tuning fixed and broke; made from the above, as report.html is
     RUN/record.json          the results; written last, atomically: a folder without it is an unfinished run
+    RUN/checkpoint/          until the end: what was worked out so far (workflows/memo.py), and for which request
 
 In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter_io.py).
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import shutil
 import zipfile
 import zlib
@@ -42,6 +44,7 @@ from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
 from liftune.tasks import task_of
 from liftune.types import Row
+from liftune.unfinished import Unfinished
 from liftune.wrong_path import is_file_in, refusal
 
 #: Every contender that a run can have, in the order of joining; `tuned` is the adapter.
@@ -76,10 +79,10 @@ class RunFolder:
             Held: another process writes to the folder.
             ArtifactError: the folder holds another run or other files, or cannot be written.
         """
-        path = Path(out) if out else next(unused(name))
+        path = Path(out) if out else next(path for path in numbered(name) if not path.exists())
         if out:
             refuse_held(path)
-        if path.exists() and (not path.is_dir() or not is_empty(path)):
+        if path.exists() and (not path.is_dir() or not (is_empty(path) or Unfinished(path).can_go_on)):
             raise ArtifactError(
                 f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
                 where="--out",
@@ -120,6 +123,8 @@ class RunFolder:
             contenders = self.finished_contenders()
             if contenders:
                 error.add_note(f"kept: the logits of {', '.join(contenders)}, in {self.path / 'logits'}")
+            if contenders or self.unfinished.has_outcomes:
+                error.add_note(f"to go on: liftune tune --resume {shlex.quote(str(self.path))}")
             else:
                 self._remove()
             raise
@@ -132,11 +137,25 @@ class RunFolder:
     def _remove(self) -> None:
         """Remove everything that the run has written, and the folders that it made on the way."""
         with contextlib.suppress(OSError):  # a disk that cannot be written cannot be cleaned up either
-            for part in (self.path / "rows", self.path / "logits", self.path / "contenders", self.adapter):
+            for part in (
+                *(self.path / name for name in ("rows", "logits", "contenders")),
+                self.adapter,
+                self.unfinished.folder,
+            ):
                 shutil.rmtree(part, ignore_errors=True)
             for name in ("spec.json", "suspects.jsonl"):
                 (self.path / name).unlink(missing_ok=True)
             remove_empty(self.path, below=self._existing or self.path)
+
+    @property
+    def unfinished(self) -> Unfinished:
+        """What a run keeps until it ends."""
+        return Unfinished(self.path)
+
+    @property
+    def has_record(self) -> bool:
+        """Whether all but the report is there."""
+        return (self.path / RUN_RECORD).is_file()
 
     @property
     def adapter(self) -> Path:
@@ -165,8 +184,8 @@ class RunFolder:
             (self.path / "rows").mkdir(parents=True, exist_ok=True)
             write_text(self.path / "spec.json", spec.model_dump_json(indent=2) + "\n")
             for name, split in (("test", splits.test), ("validation", splits.validation)):
-                with (self.path / "rows" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-                    file.writelines(_lines(split))
+                with atomic_write(self.path / "rows" / f"{name}.jsonl") as file:
+                    file.writelines(line.encode() for line in _lines(split))
 
     def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
         """One contender's logits: (N, C) on test, (M, C) on validation."""
@@ -284,12 +303,11 @@ def _contents(folder: Path) -> str:
     return "an unfinished run" if (folder / "spec.json").exists() else "other files"
 
 
-def unused(name: str) -> Iterator[Path]:
-    """Folders for a run that was given none: `runs/NAME`, then numbered, as far as nothing is in them."""
+def numbered(name: str) -> Iterator[Path]:
+    """Folders for a run that was given none: `runs/NAME`, `runs/NAME-2`, ..."""
     path = Path("runs") / name
-    for each in (path, *(path.with_name(f"{name}-{i}") for i in range(2, 10_000))):
-        if not each.exists() or (each.is_dir() and is_empty(each)):
-            yield each
+    yield path
+    yield from (path.with_name(f"{name}-{i}") for i in range(2, 10_000))
 
 
 def _lines(split: Split) -> Iterator[str]:

@@ -18,6 +18,7 @@ from liftune.data.readers.folders import data_files
 from liftune.data.readers.formats import OPENERS, extension
 from liftune.errors import first_of, nearest
 from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD, CONTENDER_CARD, RUN_RECORD
+from liftune.unfinished import Unfinished
 
 #: What a command wants: a tuned model; a finished run; a pretrained model; any of the models, to be scored; the
 #: pretrained model that an adapter was tuned on.
@@ -169,9 +170,12 @@ def _run(folder: Folder) -> _Found:
 def _unfinished(folder: Folder) -> _Found:
     if not folder.has(_SPEC):
         return None
+    can_go_on = Unfinished(folder.path).can_go_on
     return (
         f"{folder.given} is an unfinished run: there is no {RUN_RECORD}",
-        "run `liftune tune` again, with another --out or without this folder",
+        f"finish it: liftune tune --resume {folder.given}"
+        if can_go_on
+        else "run `liftune tune` again, with another --out or without this folder",
     )
 
 

@@ -58,12 +58,33 @@ def start(
 
 @app.command()
 @takes_spec(*TAKEN["tune"])
-def tune(spec: RunSpec, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Score a model before and after tuning on the same test rows, and report whether tuning helped."""
+def tune(
+    spec: RunSpec,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with this unfinished run, as it was asked."),
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float,
+        typer.Option("--checkpoint-minutes", metavar="X", help="Minutes between two checkpoints within an epoch."),
+    ] = 5.0,
+    keep_checkpoints: Annotated[
+        bool, typer.Option("--keep-checkpoints", help="Keep RUN/checkpoint when the run has ended.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a model before and after tuning on the same test rows, and report whether tuning helped.
+
+    The same command goes on with a run that was interrupted.
+    """
     from liftune.progress import Progress, listeners
+    from liftune.workflows.tune import Keeping, again
     from liftune.workflows.tune import tune as run_tune
 
-    print_record(run_tune(spec, listeners=listeners(Progress(quiet=quiet))), as_json=as_json)
+    spec = spec if resume is None else again(resume, spec)
+    keeping = Keeping(checkpoint_minutes, keep_checkpoints)
+    print_record(run_tune(spec, keeping=keeping, listeners=listeners(Progress(quiet=quiet))), as_json=as_json)
 
 
 @app.command()

@@ -15,7 +15,8 @@ from liftune.inference.chosen import choose_contender
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.onnx_bundle import is_bundle
 from liftune.models.checkpoint import ALIASES
-from liftune.run_folder import CONTENDER_CARD, adapter_folder
+from liftune.records.reading import CONTENDER_CARD, RUN_RECORD
+from liftune.run_folder import adapter_folder, run_around
 from liftune.wrong_path import is_file_in, refusal
 
 
@@ -52,6 +53,8 @@ def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
     """
     path = Path(path)
     folder = adapter_folder(path)
+    if folder is not None or is_file_in(path, CONTENDER_CARD):
+        _refuse_unfinished(path if folder not in (None, path) else run_around(path), path)
     if folder is not None and folder != path:
         chosen = choose_contender(path, use)
         kind: Literal["adapter", "contender"] = "contender" if (chosen.folder / CONTENDER_CARD).is_file() else "adapter"
@@ -68,6 +71,13 @@ def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
             f"{path} is one model by itself, not a run with several", where="--use", hint="give the run's own folder"
         )
     return found
+
+
+def _refuse_unfinished(run: Path, path: Path) -> None:
+    """Refuse a model of a run whose record is not written yet: that of a better seed may still replace it."""
+    if is_file_in(run, "spec.json") and not is_file_in(run, RUN_RECORD):
+        message, hint = refusal(run, "tuned")
+        raise ArtifactError(message, where=str(path), hint=hint)
 
 
 def locate_model(path: str | Path, *, use: str | None = None, where: str = "RUN") -> SavedModel:

@@ -6,7 +6,8 @@ Not here: the run folder around it (run_folder.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -110,7 +111,18 @@ def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
         else:
             # Embeddings are never resized here; "auto" would ask the hub whether they were.
             model.save_pretrained(folder, save_embedding_layers=False)
+            _sort_sets(model.peft_config.values(), folder)
     (folder / CARD).write_text(card.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+
+
+def _sort_sets(configs: Iterable[Any], folder: Path) -> None:
+    """PEFT writes sets, such as the names of target modules, in an order that differs from process to process."""
+    path = folder / "adapter_config.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    for config in configs:
+        sets = {name: sorted(each) for name, each in vars(config).items() if isinstance(each, set | frozenset)}
+        values.update({name: each for name, each in sets.items() if name in values})
+    path.write_text(json.dumps(values, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def read_card(folder: Path) -> AdapterCard:

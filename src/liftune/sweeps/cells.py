@@ -7,6 +7,7 @@ Not here: the order of cells, what a failure means for the sweep (run.py).
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,9 +32,12 @@ from liftune.models.methods.registry import find_method, parse_options
 from liftune.records.sweep import BaselinesRecord, CellRecord
 from liftune.run_folder import RunFolder
 from liftune.sweeps.grid import Cell, SweepSpec
+from liftune.workflows.asked import Request
 from liftune.workflows.baselines import run_base_and_probe, run_baselines, with_soft_labels
 from liftune.workflows.context import RunContext, same_length
 from liftune.workflows.finetune import logits_of, tune_once
+from liftune.workflows.memo import Memo
+from liftune.workflows.stages import rows_fingerprint
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,18 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
     method = find_method(first.method)
     options = parse_options(method, run.method.options)
     metric = check_metric(run.evaluation.metric, splits.task).name
-    context = RunContext(run, method, options, splits, metric, plan, folder, Events(), shapes, notes=notes)
+    memo = Memo(folder.unfinished.folder, Request.of(run, rows_fingerprint(splits)).key + backbone.sha256)
+    context = RunContext(run, method, options, splits, metric, plan, folder, Events(), shapes, notes=notes, memo=memo)
     return Stage(spec, model, context, unfit)
+
+
+def forget(stage: Stage, cell: Cell | None = None) -> None:
+    """Remove what was kept of a cell, once its record is on disk; of all of a model where no cell is named."""
+    memo = stage.context.memo
+    if cell is not None:
+        memo.forget(cell.name)
+    elif memo.folder is not None:
+        shutil.rmtree(memo.folder, ignore_errors=True)
 
 
 def run_shared_baselines(stage: Stage) -> BaselinesRecord:
@@ -116,7 +130,7 @@ def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
         stage.context, spec=spec, method=method, options=options, soft_labels=_load_soft_labels(stage.context)
     )
     held = restart_peak()
-    classifier, _, log = tune_once(context, method, options, cell.seed)
+    classifier, _, log = tune_once(context, method, options, cell.seed, name=cell.name)
     parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
     answers = logits_of(context, classifier, log)
     peak = peak_mib()

@@ -28,6 +28,7 @@ from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.records.upgrade import earlier_name, upgrade
 from liftune.run_folder import RunFolder
 from liftune.sweeps.grid import Cell, SweepSpec
+from liftune.workflows.asked import differing_options, refuse_others
 
 #: What to do about a file of the sweep that is damaged.
 _HINT = "remove it and run `liftune sweep` again"
@@ -49,7 +50,8 @@ class SweepFolder:
         """
         path = Path(spec.run.out) if spec.run.out else Path("runs") / spec.folder_name()
         if (path / "spec.json").is_file():
-            _refuse_others(_asked(spec), _asked_before(path), path)
+            lines = differing_options(_asked(spec), _asked_before(path))
+            refuse_others(path, lines, what="a sweep", hint="name another folder, or ask as before to go on")
             check_writable(path)
         else:
             RunFolder.create(str(path), name="")
@@ -125,35 +127,6 @@ def _asked_before(path: Path) -> dict[str, Any]:
     if "methods" not in values:
         raise ArtifactError(f"{path} holds no sweep", where="--out", hint="name another folder")
     return _asked(SweepSpec.checked(upgrade(values, "sweep-spec"), where=str(path / "spec.json")))
-
-
-def _refuse_others(asked: dict[str, Any], there: dict[str, Any], path: Path) -> None:
-    now, before = _flat(asked), _flat(there)
-    differing = [key for key in {**before, **now} if now.get(key) != before.get(key)]
-    if differing:
-        lines = (f"  {key}: {_shown(before.get(key))} there, {_shown(now.get(key))} asked" for key in differing)
-        raise ArtifactError(
-            "\n".join((f"{path} holds a sweep that was asked otherwise", *lines)),
-            where="--out",
-            hint="name another folder, or ask as before to go on",
-        )
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested objects as dotted keys, named as a user knows them."""
-    if not isinstance(values, dict):
-        return {prefix: values}
-    if not values:
-        return {prefix: {}}
-    return {
-        key: value
-        for name, each in values.items()
-        for key, value in _flat(each, f"{prefix}.{name}" if prefix and prefix != "run" else name).items()
-    }
-
-
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else "not given" if value is None else str(value)
 
 
 def _write(path: Path, record: Record) -> None:

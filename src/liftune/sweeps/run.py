@@ -30,7 +30,7 @@ from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.report.sections.power import power_before
 from liftune.run_folder import RunFolder
 from liftune.stopping import follow
-from liftune.sweeps.cells import Stage, run_shared_baselines, set_stage, tune_cell
+from liftune.sweeps.cells import Stage, forget, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.folder import SweepFolder
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.sweeps.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
@@ -72,6 +72,8 @@ def _sweep(spec: SweepSpec, folder: SweepFolder, jobs: int, progress: Progress) 
         run_cells(stages, folder, left, jobs, progress)
     record = build_record(stages, folder, splits)
     folder.save_record(record)
+    for stage in stages.values():
+        forget(stage)
     return record
 
 
@@ -119,6 +121,7 @@ def run_cells(
     with closing(records), progress.bar("cells", len(left), speed=False) as advance:
         for number, cell in enumerate(records, start=1):
             folder.save_cell(cell)
+            forget(stages[cell.model], Cell(cell.model, cell.method, cell.seed))
             progress.log(line(cell, number, len(left), stages[cell.model].context.metric))
             advance(1, note=f"{cell.method} seed {cell.seed}")
 

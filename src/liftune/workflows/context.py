@@ -13,10 +13,11 @@ from typing import Any
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.folds import Folds
 from liftune.data.splits import Splits
+from liftune.errors import ArtifactError
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.events import ContenderScored, Events, RunPrepared
 from liftune.hardware.flops import Shapes
-from liftune.hardware.measure import measure_machine
+from liftune.hardware.measure import measure_machine, processor_name
 from liftune.hardware.plan import Plan, make_plan
 from liftune.models.attach import attach, check_method
 from liftune.models.backbone import Backbone, load_backbone
@@ -27,6 +28,7 @@ from liftune.models.methods.registry import Method, virtual_tokens
 from liftune.records.run import Contender
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
+from liftune.workflows.memo import NO_MEMO, Memo, Outcome
 from liftune.workflows.request import TuneRequest
 
 
@@ -50,6 +52,8 @@ class RunContext:
     """With cross-validation: `splits` is then the whole, every row of it test."""
     folds_fit: bool = False
     """Whether cross-validation would be worth its time and accepted."""
+    memo: Memo = NO_MEMO
+    """What was worked out before, perhaps by an earlier process."""
     soft_labels: SoftLabels | None = None
     """Of train's rows; known once the baselines are fitted."""
     base_model: str = ""
@@ -61,15 +65,21 @@ class RunContext:
         self.folder.save_logits(name, test=logits.test, validation=logits.validation)
 
 
-def prepare(request: TuneRequest, events: Events) -> tuple[RunContext, Classifier]:
+def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple[RunContext, Classifier]:
     """Measure the machine and load the model, for a request whose options and rows were checked.
 
     Raises:
         LiftuneError: device, model or method do not fit; nothing has been computed or written yet.
+        ArtifactError: the run was begun with another base model.
     """
     spec, method, options, splits = request.spec, request.method, request.options, request.splits
-    plan = make_plan(measure_machine(), device=spec.model.device, accelerations=spec.train.accelerations)
+    kept = memo.get("plan")
+    plan = Plan.from_json(kept.values["plan"]) if kept else _make_plan(spec)
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
+    if kept:
+        _check_same(kept, backbone, events)
+    else:
+        memo.put("plan", Outcome({"plan": plan.to_json(), "base": backbone.sha256, "processor": processor_name()}))
     check_method(backbone, method, options)
     spec, backbone = same_length(spec, backbone, options)
     folds = request.folds.for_labels(backbone.labels) if request.folds else None
@@ -90,8 +100,25 @@ def prepare(request: TuneRequest, events: Events) -> tuple[RunContext, Classifie
         folds_fit=request.folds_fit,
         base_model="" if Path(backbone.base).is_dir() else backbone.base,
         base_license=backbone.license,
+        memo=memo,
     )
     return context, attach(backbone, None, None, plan=plan.for_inference)
+
+
+def _make_plan(spec: RunSpec) -> Plan:
+    return make_plan(measure_machine(), device=spec.model.device, accelerations=spec.train.accelerations)
+
+
+def _check_same(kept: Outcome, backbone: Backbone, events: Events) -> None:
+    """Refuse to go on with another base model; on another machine say so."""
+    if kept.values["base"] != backbone.sha256:
+        raise ArtifactError(
+            "the base model has changed since the run began: its weights are others",
+            where=backbone.name,
+            hint="restore them, or name another folder with --out",
+        )
+    if kept.values["processor"] != processor_name():
+        events.note(f"the run was begun on another processor, {kept.values['processor']}: last digits may differ")
 
 
 def _prepared(spec: RunSpec, splits: Splits, folds: Folds | None, backbone: Backbone, plan: Plan) -> RunPrepared:

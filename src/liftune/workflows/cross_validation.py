@@ -18,11 +18,11 @@ from liftune.data.splits import Splits
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.models.classifier import Classifier
 from liftune.workflows.baselines import fit_and_keep_baselines, run_base_and_probe, run_baselines, with_soft_labels
-from liftune.workflows.contenders import keep_full
 from liftune.workflows.context import RunContext, log_contender
 from liftune.workflows.finetune import (
     FinetuneResult,
     add_tuned,
+    keep_fully_tuned,
     run_full_finetuning,
     tune_and_save,
     tune_fully,
@@ -40,17 +40,17 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
     ladders = []
     for number, splits in enumerate(folds.parts, 1):
         context.events.note(f"fold {number} of {len(folds.parts)}")
-        ladders.append(run_fold(replace(context, splits=splits), base))
+        ladders.append(run_fold(replace(context, splits=splits, memo=context.memo.within(f"fold {number}")), base))
     context.events.note("all folds together")
     for name in ladders[0].results:
         add_combined(context, ladder, name, [each.results[name] for each in ladders], folds)
     context.events.note("the models that are kept, on all rows")
-    final = replace(context, splits=folds.final)
+    final = replace(context, splits=folds.final, memo=context.memo.within("all rows"))
     fits, base_logits = fit_and_keep_baselines(final, base)
     final = with_soft_labels(final, fits)
     _, tuned = tune_and_save(final, ladder_of(folds.final, context.metric), base_logits)
     if context.spec.evaluation.with_full:
-        keep_full(final, *tune_fully(final), base_logits)
+        keep_fully_tuned(final, tune_fully(final), base_logits)
     return tuned
 
 
@@ -58,9 +58,14 @@ def run_fold(context: RunContext, base: Classifier) -> Ladder:
     """The ladder of one fold; its models are not kept."""
     ladder = ladder_of(context.splits, context.metric)
     context = with_soft_labels(context, [run_baselines(context, ladder), run_base_and_probe(context, ladder, base)])
-    add_tuned(context, ladder, [attempt for _, attempt in tune_seeds(context)])
+    runs = []
+    for seed, tuned in tune_seeds(context):
+        runs.append(tuned.run)
+        context.memo.forget(f"seed {seed}")
+    add_tuned(context, ladder, runs)
     if context.spec.evaluation.with_full:
         run_full_finetuning(context, ladder)
+        context.memo.forget("full")
     return ladder
 
 

@@ -7,7 +7,7 @@ Not here: what is settled before (context.py), the baselines (baselines.py), the
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,12 +26,14 @@ from liftune.models.classifier import Classifier
 from liftune.models.fold_calibration import fold_calibration
 from liftune.models.methods.registry import METHODS, Method, parse_options
 from liftune.records.base import Head
+from liftune.records.calibration import Calibration
 from liftune.records.training import RoundTripCheck, TrainLog
 from liftune.tasks import task_of
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
 from liftune.workflows.contenders import keep_full, learned_by_tuning
 from liftune.workflows.context import RunContext, load_for, log_contender
+from liftune.workflows.memo import Outcome
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,33 @@ class SeedRun:
     trainable_parameters: int
     max_length: int
 
+    def pack(self) -> Outcome:
+        """All of it but the thresholds, which follow from the rest."""
+        logits = self.logits
+        values = {
+            "seconds": [logits.evaluate_seconds, logits.train_seconds],
+            "seed": logits.seed,
+            "calibration": logits.calibration.model_dump(mode="json") if logits.calibration else None,
+            "log": self.log.model_dump(mode="json"),
+            "plan": self.plan.to_json(),
+            "model": [self.head, self.trainable_parameters, self.max_length],
+        }
+        return Outcome(values, {"validation": logits.validation, "test": logits.test})
+
+    @classmethod
+    def unpack(cls, kept: Outcome, context: RunContext) -> SeedRun:
+        """The same again."""
+        values = kept.values
+        logits = ContenderLogits(
+            kept["validation"],
+            kept["test"],
+            values["seconds"][0],
+            values["seconds"][1],
+            values["seed"],
+            Calibration.model_validate(values["calibration"]) if values["calibration"] else None,
+        ).with_thresholds(context.splits, context.metric)
+        return cls(logits, TrainLog.model_validate(values["log"]), Plan.from_json(values["plan"]), *values["model"])
+
 
 def run_finetuning(context: RunContext, ladder: Ladder) -> FinetuneResult:
     """Tune once a seed, and score the tuned model; the best adapter on validation is saved and verified."""
@@ -79,23 +108,67 @@ def tune_and_save(
         base: the untuned model's logits.
     """
     attempts: list[SeedRun] = []
-    for classifier, attempt in tune_seeds(context):
-        attempts.append(attempt)
-        if ladder.best([each.logits for each in attempts]) is attempt.logits:
-            with atomic_folder(context.folder.adapter) as folder:
-                learned = learned_by_tuning(context, attempt.logits, base)
-                save_adapter(classifier, folder, pairs=context.splits.pairs, learnt=learned)
-                integrity = verify_saved_adapter(classifier, folder, context.splits.validation.rows)
+    for seed, tuned in tune_seeds(context):
+        attempts.append(tuned.run)
+        if ladder.best([each.logits for each in attempts]) is tuned.run.logits:
+            integrity = _keep_adapter(context, tuned, base, f"adapter {seed}")
+        context.memo.forget(f"seed {seed}")  # its weights: they are kept, or not the best
     return attempts, FinetuneResult(tuple(each.log for each in attempts), integrity, attempts[-1].plan, context.splits)
 
 
-def tune_seeds(context: RunContext) -> Iterator[tuple[Classifier, SeedRun]]:
-    """The tuned model of each seed, with its logits."""
+def _keep_adapter(context: RunContext, tuned: Tuned, base: ContenderLogits | None, name: str) -> RoundTripCheck:
+    """Save and verify an adapter, unless an earlier process did."""
+    kept = context.memo.get(name)
+    if kept is not None and "tuned" in context.folder.saved_contenders:
+        return RoundTripCheck.model_validate(kept.values)
+    classifier = tuned.model()
+    with atomic_folder(context.folder.adapter) as folder:
+        learned = learned_by_tuning(context, tuned.run.logits, base)
+        save_adapter(classifier, folder, pairs=context.splits.pairs, learnt=learned)
+        integrity = verify_saved_adapter(classifier, folder, context.splits.validation.rows)
+    context.memo.put(name, Outcome(integrity.model_dump(mode="json")))
+    return integrity
+
+
+@dataclass
+class Tuned:
+    """A tuned model: what it scored, and the model itself, which is made again only where it is wanted."""
+
+    run: SeedRun
+    make: Callable[[], tuple[Classifier, SeedRun]]
+    classifier: Classifier | None = None
+    """Where this process has tuned it."""
+
+    def model(self) -> Classifier:
+        """Calibrated; from its training's last checkpoint where an earlier process tuned it."""
+        return self.classifier or self.make()[0]
+
+
+def tune_seeds(context: RunContext) -> Iterator[tuple[int, Tuned]]:
+    """Each seed, and what was tuned under it."""
     for seed in context.spec.train.seeds:
-        classifier, plan, log = tune_once(context, context.method, context.options, seed)
+        yield seed, tune(context, context.method, context.options, seed, name=f"seed {seed}")
+
+
+def tune(context: RunContext, method: Method, options: Any, seed: int, *, name: str) -> Tuned:
+    """Tune a fresh base by a method under a seed and predict with it; or what an earlier process kept of that.
+
+    Args:
+        name: of the outcome.
+    """
+
+    def make() -> tuple[Classifier, SeedRun]:
+        classifier, plan, log = tune_once(context, method, options, seed, name=name)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
         logits = logits_of(context, classifier, log)
-        yield classifier, SeedRun(logits, log, plan, classifier.backbone.head, parameters, classifier.max_length)
+        return classifier, SeedRun(logits, log, plan, classifier.backbone.head, parameters, classifier.max_length)
+
+    kept = context.memo.get(name)
+    if kept is not None:
+        return Tuned(SeedRun.unpack(kept, context), make)
+    classifier, run = make()
+    context.memo.put(name, run.pack())
+    return Tuned(run, make, classifier)
 
 
 def add_tuned(context: RunContext, ladder: Ladder, attempts: Sequence[SeedRun]) -> None:
@@ -118,29 +191,42 @@ def run_full_finetuning(context: RunContext, ladder: Ladder, *, keep: bool = Fal
     Args:
         keep: save the model.
     """
-    classifier, logits = tune_fully(context)
+    tuned = tune_fully(context)
     if keep:
-        keep_full(context, classifier, logits, logits_on(ladder, "base"))
+        keep_fully_tuned(context, tuned, logits_on(ladder, "base"))
+    run = tuned.run
     contender = ladder.add(
         "full",
-        [logits],
-        head=classifier.backbone.head,
-        trainable_parameters=classifier.trainable_parameters(),
-        max_length=classifier.max_length,
+        [run.logits],
+        head=run.head,
+        trainable_parameters=run.trainable_parameters,
+        max_length=run.max_length,
         saved_bytes=context.folder.saved_bytes("full"),
     )
     log_contender(context, contender)
 
 
-def tune_fully(context: RunContext) -> tuple[Classifier, ContenderLogits]:
+def tune_fully(context: RunContext) -> Tuned:
     """Every parameter tuned under the first seed, by the method's own options."""
     method = METHODS["full"]
-    classifier, _, log = tune_once(context, method, parse_options(method, {}), context.spec.train.seeds[0])
-    return classifier, logits_of(context, classifier, log)
+    return tune(context, method, parse_options(method, {}), context.spec.train.seeds[0], name="full")
 
 
-def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> tuple[Classifier, Plan, TrainLog]:
-    """Tune a fresh base by a method under a seed.
+def keep_fully_tuned(context: RunContext, tuned: Tuned, base: ContenderLogits | None) -> None:
+    """Save and verify the model, unless an earlier process did."""
+    if context.memo.get("full kept") is None or "full" not in context.folder.saved_contenders:
+        keep_full(context, tuned.model(), tuned.run.logits, base)
+        context.memo.put("full kept", Outcome())
+    context.memo.forget("full")
+
+
+def tune_once(
+    context: RunContext, method: Method, options: Any, seed: int, *, name: str
+) -> tuple[Classifier, Plan, TrainLog]:
+    """Tune a fresh base by a method under a seed, or go on where an earlier process stopped.
+
+    Args:
+        name: of the folder of its checkpoints.
 
     Returns:
         the tuned model, the plan by which it was trained, and the log.
@@ -156,16 +242,18 @@ def tune_once(context: RunContext, method: Method, options: Any, seed: int) -> t
     schedule = Schedule.of(train_spec, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
     trained_by = classifier.plan
-    log = train(
-        classifier,
-        splits,
-        train_spec,
-        schedule,
-        metric=context.metric,
-        seed=seed,
-        events=context.events,
-        soft_labels=context.soft_labels,
-    )
+    with context.memo.trained(name) as checkpoints:
+        log = train(
+            classifier,
+            splits,
+            train_spec,
+            schedule,
+            metric=context.metric,
+            seed=seed,
+            events=context.events,
+            soft_labels=context.soft_labels,
+            checkpoints=checkpoints,
+        )
     restore_full_precision(classifier, load_for(context, seed))
     return classifier, trained_by, log
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 
 from liftune.baselines.linear_probe import fit_linear_probe
 from liftune.baselines.soft_labels import BaselineFit
-from liftune.baselines.tfidf import majority, tfidf
+from liftune.baselines.tfidf import majority
 from liftune.data.clusters import clusters_of
 from liftune.data.sampling import sample
 from liftune.data.splits import Split, Splits
@@ -31,9 +32,10 @@ from liftune.models.attach import attach
 from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook, CurvePoint, NextStep
 from liftune.types import FloatArray
-from liftune.workflows.baselines import with_soft_labels
+from liftune.workflows.baselines import fit_tfidf, read_part, with_soft_labels
 from liftune.workflows.context import RunContext, load_for
 from liftune.workflows.finetune import tune_once
+from liftune.workflows.memo import Outcome
 
 #: Shares of train below all of it.
 SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
@@ -71,18 +73,15 @@ def run_learning_curve(context: RunContext) -> Curve:
     if context.folds:
         every = context.splits
         parts.append(CurveSample(every, tuple(range(len(every.train))), tuple(range(len(every.validation)))))
-    features = _features(context) if parts else {}
+    base = _Frozen(context)
     for part in parts:
         rows = len(part.train)
         context.events.note(f"learning curve: {rows:,} train rows")
-        words = tfidf(part.splits, context.metric)
-        logits["tfidf"][rows] = words.logits(context.splits.validation.rows)
-        logits["probe"][rows], probe = _probed(features, part, context.metric)
-        fits = [words.baseline_fit(part.splits.train.rows), probe]
-        smaller = with_soft_labels(replace(context, splits=part.splits), fits)
-        classifier, _, log = tune_once(smaller, context.method, context.options, context.spec.train.seeds[0])
-        logits["tuned"][rows] = classifier.logits(context.splits.validation.rows)
-        seconds["tuned", rows] = log.seconds
+        point = context.memo.once(f"curve {rows}", partial(_point, context, part, base), _pack, _unpack)
+        for name in CONTENDERS:
+            logits[name][rows] = point.logits[name]
+        seconds["tuned", rows] = point.seconds
+        context.memo.within(f"curve {rows} parts").forget("tuned")
     if context.folds:
         guess = majority(context.splits).logits(context.splits.validation.rows)
     else:
@@ -90,6 +89,34 @@ def run_learning_curve(context: RunContext) -> Curve:
         for name in CONTENDERS:
             logits[name][len(context.splits.train)] = context.folder.logits(name, "validation")
     return curve_of(logits, context.splits, context.metric, guess=guess, seconds=seconds)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One size, scored: (M, C) logits on all of validation by contender, and the seconds of tuning."""
+
+    logits: Mapping[str, FloatArray]
+    seconds: float
+
+
+def _point(context: RunContext, part: CurveSample, base: _Frozen) -> _Point:
+    memo = context.memo.within(f"curve {len(part.train)} parts")
+    smaller = replace(context, splits=part.splits, memo=memo)
+    validation = context.splits.validation.rows
+    words, _ = fit_tfidf(smaller)
+    probed, probe = _probed(base.features, part, context.metric)
+    smaller = with_soft_labels(smaller, [words.baseline_fit(part.splits.train.rows), probe])
+    classifier, _, log = tune_once(smaller, context.method, context.options, context.spec.train.seeds[0], name="tuned")
+    logits = {"tfidf": words.logits(validation), "probe": probed, "tuned": classifier.logits(validation)}
+    return _Point(logits, log.seconds)
+
+
+def _pack(point: _Point) -> Outcome:
+    return Outcome({"seconds": point.seconds}, point.logits)
+
+
+def _unpack(kept: Outcome) -> _Point:
+    return _Point(kept.arrays, kept.values["seconds"])
 
 
 def nested(splits: Splits, seed: int) -> Iterator[CurveSample]:
@@ -118,11 +145,22 @@ def _within(
     return tuple(positions[i] for i in chosen)
 
 
-def _features(context: RunContext) -> dict[str, Mapping[str, FloatArray]]:
-    """The frozen base's features of train and validation."""
-    base = attach(load_for(context, context.spec.train.seeds[0]), None, None, plan=context.plan)
-    train = base.features(context.splits.train.rows, context.events.rows("base reads train", len(context.splits.train)))
-    return {"train": train, "validation": base.features(context.splits.validation.rows)}
+class _Frozen:
+    """The frozen base's features of train and validation, read once some size asks for them."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+
+    @cached_property
+    def features(self) -> dict[str, Mapping[str, FloatArray]]:
+        """Part -> pooling -> (N, D)."""
+        context, splits = self._context, self._context.splits
+        base = attach(load_for(context, context.spec.train.seeds[0]), None, None, plan=context.plan)
+        of_curve = replace(context, memo=context.memo.within("curve base"))
+        return {
+            name: read_part(of_curve, base, name, split)[1]
+            for name, split in (("train", splits.train), ("validation", splits.validation))
+        }
 
 
 def _probed(

@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from liftune.errors import EXTRAS, ArtifactError, SpecError, need
+from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, need
 from liftune.evaluation.error_analysis import details, set_against
+from liftune.events import Events
 from liftune.files import atomic_write, write_text
 from liftune.records.details import Details
 from liftune.records.run import TuneRecord
@@ -116,3 +117,11 @@ def publish(folder: RunFolder, record: TuneRecord) -> Path:
     write_text(folder.adapter / CARD, to_card(record))
     write_text(folder.path / CARD, to_readme(record))
     return write_report(folder, "html")
+
+
+def publish_or_say(folder: RunFolder, record: TuneRecord, events: Events) -> None:
+    """The same; the run is whole without the page."""
+    try:
+        events.note(f"report: {publish(folder, record)}")
+    except MissingExtra as error:
+        events.note(f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html")

@@ -35,7 +35,7 @@ class TuneRequest:
     options: Any
     """Of the method, parsed."""
     folder: RunFolder
-    """Nothing is in it yet."""
+    """Nothing is in it yet, or an unfinished run."""
     splits: Splits
     folds: Folds | None
     """With cross-validation: `splits` is then the whole, every row of it test."""

@@ -3,7 +3,7 @@
 In: a RunContext.  Out: a fingerprint for each stage.
 Not here: the stages of `tune` (tune_stages.py), carrying them out (tune.py).
 
-A stage whose outputs are on disk and whose fingerprint agrees need not run again. Nothing skips a stage yet.
+Every stage of a run that goes on runs again; what is slow in it is read back (memo.py).
 """
 
 from __future__ import annotations

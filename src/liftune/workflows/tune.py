@@ -6,20 +6,73 @@ Not here: any step's own work: each stage is a call into another module (tune_st
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from liftune.data.splits import BecomesSplits
-from liftune.errors import EXTRAS, need
+from liftune.errors import EXTRAS, SpecError, need
 from liftune.events import Events, Listener
 from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
-from liftune.workflows.claiming import claimed
-from liftune.workflows.request import TuneRequest, check_request
+from liftune.workflows.asked import contradicting
+from liftune.workflows.claiming import Claimed, claimed, refuse_other_spec, spec_of_unfinished
+from liftune.workflows.request import check_request
 
 
-def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequence[Listener] = ()) -> TuneRecord:
+@dataclass(frozen=True)
+class Keeping:
+    """How what was worked out is kept until the run ends; none of it changes the result.
+
+    Args:
+        minutes: between two checkpoints within an epoch.
+        to_the_end: keep all of it when the run has ended, too.
+    """
+
+    minutes: float = 5.0
+    to_the_end: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.minutes < math.inf:
+            raise SpecError(
+                f"{self.minutes:g} is no number of minutes",
+                where="--checkpoint-minutes",
+                hint="give 5, or 0 to save after every step",
+            )
+
+
+def again(run: str, given: RunSpec | None = None) -> RunSpec:
+    """What the unfinished run in a folder was asked.
+
+    Args:
+        given: options that were named beside it: they must be those of the run.
+
+    Raises:
+        ArtifactError: there is no unfinished run.
+        SpecError: an option is another than the run's.
+    """
+    spec = spec_of_unfinished(run)
+    others = contradicting(given, spec) if given else []
+    if others:
+        raise SpecError(
+            "\n".join((f"{run} was asked otherwise", *(f"  {line}" for line in others))),
+            where="--resume",
+            hint="give --resume alone, or leave it out to begin another run",
+        )
+    return spec
+
+
+def tune(
+    spec: RunSpec,
+    rows: BecomesSplits | None = None,
+    *,
+    keeping: Keeping = Keeping(),
+    listeners: Sequence[Listener] = (),
+) -> TuneRecord:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save.
+
+    An unfinished run of the same request goes on, and ends in the same bytes as one that nothing disturbed.
 
     Args:
         rows: those to work on, as `load_data` returns them; None reads what `spec.data` names.
@@ -34,24 +87,40 @@ def tune(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequenc
     """
     need(*EXTRAS["tune"])
     started, events = time.time(), Events(listeners)
+    refuse_other_spec(spec)
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         request = check_request(spec, rows)
     for note in request.notes:
         events.note(f"  {note}")
     with claimed(request) as ours:
-        return _tuned(ours, started, events)
+        folder = ours.request.folder
+        if ours.goes_on:
+            events.note(f"going on with the unfinished run {folder.path}")
+        if folder.has_record:  # only the report was left to write
+            from liftune.workflows.report import publish_or_say
+
+            record = folder.record()
+            with events.stage("report"):
+                publish_or_say(folder, record, events)
+        else:
+            record = _carry_out(ours, started, events, keeping)
+        folder.unfinished.end(keep=keeping.to_the_end)
+    return record
 
 
-def _tuned(request: TuneRequest, started: float, events: Events) -> TuneRecord:
+def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) -> TuneRecord:
     """All that follows the rows."""
-    with events.stage("model", f"loading torch and {request.spec.model.name}"):
-        # Torch takes seconds to import: what can be checked without it has been checked by now.
-        from liftune.workflows.context import prepare
-        from liftune.workflows.tune_stages import RunState, stages_of
+    request, folder = ours.request, ours.request.folder
+    with folder.cleanup_on_error():
+        with events.stage("model", f"loading torch and {request.spec.model.name}"):
+            # Torch takes seconds to import: what can be checked without it has been checked by now.
+            from liftune.workflows.context import prepare
+            from liftune.workflows.memo import Memo
+            from liftune.workflows.tune_stages import RunState, stages_of
 
-        state = RunState.begin(request.spec, started, *prepare(request, events))
-    *computed, report = stages_of(state.context)
-    with state.context.folder.cleanup_on_error():
+            memo = Memo(folder.unfinished.folder, ours.key, keeping.minutes)
+            state = RunState.begin(request.spec, started, *prepare(request, events, memo))
+        *computed, report = stages_of(state.context)
         for stage in computed:
             with events.stage(stage.name):
                 state = stage.run(state)

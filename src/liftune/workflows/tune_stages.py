@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 
 from liftune.baselines.soft_labels import BaselineFit
 from liftune.data.audit import labels_of
-from liftune.errors import MissingExtra
 from liftune.evaluation.ladder import Ladder
 from liftune.metrics.registry import METRICS, margin_in_own_unit
 from liftune.models.classifier import Classifier
@@ -36,7 +35,7 @@ from liftune.workflows.context import RunContext
 from liftune.workflows.cross_validation import run_cross_validation
 from liftune.workflows.finetune import FinetuneResult, run_finetuning, run_full_finetuning
 from liftune.workflows.learning_curve import run_learning_curve
-from liftune.workflows.report import CARD, FLIPS, PAGE, publish
+from liftune.workflows.report import CARD, FLIPS, PAGE, publish_or_say
 from liftune.workflows.stages import Stage
 
 #: What contenders that need no pretrained model depend on; those that need one; those that are tuned; what was asked
@@ -169,9 +168,9 @@ def cross_validate(state: RunState) -> RunState:
 def diagnose_every_row(state: RunState) -> RunState:
     """Label errors of all rows; no part of them is test, whose rows might differ."""
     assert state.base is not None
-    rows = state.context.splits.test
-    features = standardised(state.base.features(rows.rows))
-    return replace(state, label_errors=find_suspects(state.context, rows, features), base=None)
+    rows, base = state.context.splits.test, state.base
+    found = find_suspects(state.context, rows, lambda: standardised(base.features(rows.rows)))
+    return replace(state, label_errors=found, base=None)
 
 
 def draw_curve(state: RunState) -> RunState:
@@ -190,12 +189,7 @@ def publish_report(state: RunState) -> RunState:
     """The adapter's card and the page; the run is whole without the page."""
     context, record = state.context, state.record
     assert record is not None
-    try:
-        context.events.note(f"report: {publish(context.folder, record)}")
-    except MissingExtra as error:
-        context.events.note(
-            f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html"
-        )
+    publish_or_say(context.folder, record, context.events)
     return state
 
 

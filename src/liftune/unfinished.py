@@ -1,0 +1,73 @@
+"""What lies in the folder of a run that has not ended, and how that is cleared away.
+
+    RUN/checkpoint/request.json      what was asked; there first, and removed last
+    RUN/checkpoint/...               what was worked out so far (workflows/memo.py)
+    RUN/checkpoint/kept              with --keep-checkpoints: the run has ended all the same
+
+In: a run's folder.  Out: whether it can be gone on with; a folder without it.
+Not here: whether the request is the same (workflows/asked.py).
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+#: In the checkpoint: what was asked; the plan; that the run has ended.
+REQUEST, PLAN, KEPT = "request.json", "plan.npz", "kept"
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The part of a run's folder that is there until the run ends."""
+
+    run: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where a run keeps what it has worked out."""
+        return self.run / "checkpoint"
+
+    @property
+    def request(self) -> Path:
+        """What was asked."""
+        return self.folder / REQUEST
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a run is there that has not ended."""
+        return self.request.is_file() and not (self.folder / KEPT).is_file()
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether anything was worked out that took long."""
+        return any(each.is_file() and each.name not in (REQUEST, PLAN) for each in self.folder.rglob("*"))
+
+    def remove_leftovers(self) -> None:
+        """Remove what a process that was killed had not put in place."""
+        for pattern in ("*.new", ".*.partial"):
+            for each in sorted(self.run.rglob(pattern)):
+                _remove(each)
+
+    def end(self, *, keep: bool) -> None:
+        """What was worked out is not needed any more.
+
+        Args:
+            keep: it stays, to be looked at.
+        """
+        if keep:
+            (self.folder / KEPT).touch()
+            return
+        for each in self.folder.iterdir():
+            if each != self.request:
+                _remove(each)
+        self.request.unlink(missing_ok=True)
+        self.folder.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
