@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults check docs bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults check check-deps docs bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -17,9 +17,14 @@ test: .venv/dev
 test-all: .venv/dev
 	$(BIN)/python -m pytest -n auto -m "slow or not slow"
 
-# Kills runs at random moments, and compares what they end in with undisturbed ones.
+# Kills runs at random moments and compares what they end in with undisturbed ones; damages files in every way.
 test-faults: .venv/dev
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow"
+
+# Licences of all dependencies, and known vulnerabilities where there is a network and pip-audit.
+check-deps: .venv/dev
+	-$(BIN)/python -m pip install --quiet pip-audit || echo "pip-audit cannot be installed: no network?"
+	$(BIN)/python tools/check_deps.py
 
 check: .venv/dev
 	$(BIN)/ruff check .

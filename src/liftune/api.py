@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from liftune.data.splits import BecomesSplits
     from liftune.events import Listener
     from liftune.inference.predictor import Predictor
+    from liftune.records.check import CheckRecord
     from liftune.records.sweep import SweepRecord
     from liftune.workflows.doctor import Checkup
 
@@ -357,6 +358,21 @@ def doctor(
 
     remeasure = arguments.switch(remeasure, "remeasure")
     return run_doctor(_spec("doctor", data, {"model": model, **options}), remeasure=remeasure)
+
+
+def check(path: str | os.PathLike[str], *, seal: bool = False) -> CheckRecord:
+    """Whether every file of a run, one of its models, an adapter, a bundle or a sweep is as it was written:
+    `liftune check`.
+
+    Args:
+        seal: give seals to what an earlier liftune wrote without, if nothing is wrong that can be seen.
+
+    Returns:
+        the state of each file; `damaged` names those that are not whole.
+    """
+    from liftune.sweeps.check import check as run_check
+
+    return run_check(arguments.path(path, "path"), seal=arguments.switch(seal, "seal"))
 
 
 def render(run: str | os.PathLike[str], *, format: str = "md") -> str:

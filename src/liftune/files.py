@@ -96,6 +96,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         with disk_errors(path):
             fresh.mkdir(parents=True)
             yield fresh
+            _usual_modes(fresh)
             if path.exists():
                 shutil.rmtree(path)
             fresh.rename(path)
@@ -104,6 +105,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             remove_empty(path.parent, below=existing)
         raise
+
+
+def _usual_modes(folder: Path) -> None:
+    """Give files the mode that any new file gets: safetensors writes by a temporary file, which its owner alone may
+    read, so that a service under another account could not load a model."""
+    probe = folder / ".mode"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(path.stat().st_mode & 0o777 | mode)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -136,7 +149,7 @@ def read_json_object(path: Path, *, hint: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise ArtifactError(f"{path.name} is missing", where=str(path), hint=hint) from None
     except OSError as error:
-        raise ArtifactError(f"cannot read {path.name}: {error.strerror}", where=str(path), hint=hint) from None
+        raise unreadable(path, error) from None
     except JsonError as error:
         raise damaged(path, error.message, hint=hint) from None
     if not isinstance(values, dict):
@@ -147,6 +160,25 @@ def read_json_object(path: Path, *, hint: str) -> dict[str, Any]:
 def damaged(path: Path, reason: str, *, hint: str) -> ArtifactError:
     """The error for a file that is there and cannot be understood."""
     return ArtifactError(f"{path.name} is damaged: {reason}", where=str(path), hint=hint)
+
+
+def unreadable(path: Path, error: OSError) -> ArtifactError:
+    """The error for a file that is there and cannot be read: whose it is, and who may read it."""
+    reason = error.strerror.lower() if error.strerror else str(error)
+    hint = "check the disk, and that it is the path of a file"
+    if isinstance(error, PermissionError):
+        hint = f"let this user read it: chmod a+r {path}"
+        with contextlib.suppress(OSError):
+            reason = f"{reason} (it is of {_owner(path)}, mode {path.stat().st_mode & 0o7777:04o})"
+    return ArtifactError(f"cannot read {path.name}: {reason}", where=str(path), hint=hint)
+
+
+def _owner(path: Path) -> str:
+    """The name of a file's owner, or the number where the system knows none."""
+    try:
+        return path.owner()
+    except (KeyError, NotImplementedError):
+        return f"user {path.stat().st_uid}"
 
 
 def check_writable(path: Path) -> Path:

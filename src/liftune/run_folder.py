@@ -8,7 +8,8 @@
     RUN/contenders/NAME/     every other contender, as it was scored: majority, tfidf, base, probe, full
     RUN/README.md            what was found, the command for the recommended contender, what is kept
     RUN/flips.jsonl          rows that tuning fixed and broke; made from the above, as report.html is
-    RUN/record.json          the results; written last, atomically: a folder without it is an unfinished run
+    RUN/record.json          the results, and the seals of the files above but README.md and flips.jsonl; written last,
+                             atomically: a folder without it is an unfinished run
     RUN/checkpoint/          until the end: what was worked out so far (workflows/memo.py), and for which request
 
 In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter_io.py).
@@ -17,33 +18,33 @@ In: values.  Out: files, and the values again.  Not here: the adapter's own file
 from __future__ import annotations
 
 import contextlib
-import json
+import io
 import shlex
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftune.claims import is_empty, refuse_held
-from liftune.data.audit import labels_of
+from liftune.data.audit import fingerprint, labels_of
+from liftune.data.row_lines import lines_of, split_of
 from liftune.data.splits import Split, Splits
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, LiftuneError
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
-from liftune.files import atomic_write, check_writable, disk_errors, remove_empty, write_json, write_text
-from liftune.json_text import parse_json
+from liftune.files import atomic_write, check_writable, damaged, disk_errors, remove_empty, write_json, write_text
 from liftune.records.data import LabelError
 from liftune.records.reading import ADAPTER_CARD as ADAPTER_CARD
 from liftune.records.reading import CONTENDER_CARD as CONTENDER_CARD
 from liftune.records.reading import RUN_RECORD, read_record
 from liftune.records.run import TuneRecord
+from liftune.seals import hash_matching, read_sealed
 from liftune.spec import RunSpec
 from liftune.tasks import task_of
-from liftune.types import Row
 from liftune.unfinished import Unfinished
 from liftune.wrong_path import is_file_in, refusal
 
@@ -51,6 +52,13 @@ from liftune.wrong_path import is_file_in, refusal
 CONTENDERS = ("majority", "tfidf", "base", "probe", "tuned", "full")
 #: Contenders that read all of a row, however long.
 READ_WHOLE_ROWS = ("majority", "tfidf")
+#: What record.json seals. Cards seal the files beside them.
+SEALED = (
+    *("spec.json", "suspects.jsonl", "rows/*.jsonl", "logits/*.npz"),
+    *(f"{folder}/{card}" for folder in ("adapter", "contenders/*") for card in (ADAPTER_CARD, CONTENDER_CARD)),
+)
+#: What to do about a damaged run.
+_RESTORE = "restore the files, or run `liftune tune` again"
 #: With less free disk space than this, liftune refuses to start a run.
 LEAST_FREE_BYTES = 64 * 2**20
 
@@ -64,9 +72,16 @@ def card_of(name: str) -> str:
 class RunFolder:
     """One run on disk."""
 
-    def __init__(self, path: Path, *, existing: Path | None = None) -> None:
-        """`existing` is the folder, at or above `path`, that was there before the run."""
-        self.path, self._existing = path, existing
+    def __init__(
+        self, path: Path, *, existing: Path | None = None, seals: Callable[[], Mapping[str, str]] | None = None
+    ) -> None:
+        """A folder by its path.
+
+        Args:
+            existing: the folder, at or above `path`, that was there before the run.
+            seals: name -> sha256 of the files in it; None takes those of record.json, where there is one.
+        """
+        self.path, self._existing, self._seals_of = path, existing, seals
 
     @classmethod
     def create(cls, out: str | None, *, name: str) -> RunFolder:
@@ -185,7 +200,7 @@ class RunFolder:
             write_text(self.path / "spec.json", spec.model_dump_json(indent=2) + "\n")
             for name, split in (("test", splits.test), ("validation", splits.validation)):
                 with atomic_write(self.path / "rows" / f"{name}.jsonl") as file:
-                    file.writelines(line.encode() for line in _lines(split))
+                    file.writelines(line.encode() for line in lines_of(split))
 
     def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
         """One contender's logits: (N, C) on test, (M, C) on validation."""
@@ -197,9 +212,16 @@ class RunFolder:
         with atomic_write(self.path / "suspects.jsonl") as file:
             file.writelines((each.model_dump_json() + "\n").encode() for each in listed)
 
-    def save_record(self, record: TuneRecord) -> None:
-        """The end of a run: all of record.json or nothing of it."""
+    def save_record(self, record: TuneRecord) -> TuneRecord:
+        """The end of a run: all of record.json or nothing of it, as it is returned.
+
+        Raises:
+            ArtifactError: the disk is full or read-only.
+        """
+        with disk_errors(self.path):
+            record = record.model_copy(update={"files": hash_matching(self.path, *SEALED)})
         write_json(self.path / "record.json", record.to_json())
+        return record
 
     def record(self) -> TuneRecord:
         """The results.
@@ -211,25 +233,43 @@ class RunFolder:
 
     def spec(self) -> RunSpec:
         """The options of the run."""
+        self.read("spec.json")
         return RunSpec.read(self.path / "spec.json")
 
     def split(self, name: str) -> Split:
         """The test or validation rows."""
         path = self.path / "rows" / f"{name}.jsonl"
-        with _reading(path), path.open(encoding="utf-8") as file:
-            rows = [parse_json(line) for line in file]
-            return Split(
-                tuple(row["id"] for row in rows),
-                tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in rows),
-                tuple(tuple(row["target"]) if isinstance(row["target"], list) else row["target"] for row in rows),
-                tuple(row["group"] for row in rows) if rows and "group" in rows[0] else None,
-            )
+        with _reading(path):
+            return split_of(self.read(f"rows/{name}.jsonl"))
 
     def logits(self, name: str, split: str = "test") -> NDArray[np.float32]:
         """A contender's logits on the test or validation rows, (N, C)."""
         path = self.path / "logits" / f"{name}.npz"
-        with _reading(path), np.load(path) as file:
-            return np.asarray(file[split], dtype=np.float32)
+        with _reading(path), np.load(io.BytesIO(self.read(f"logits/{name}.npz"))) as file:
+            logits = np.asarray(file[split], dtype=np.float32)
+            if not np.isfinite(logits).all():
+                raise ValueError(f"logits of the {split} rows are not all finite")
+            return logits
+
+    def check_card(self, name: str) -> None:
+        """Refuse a saved contender that is not the one that the run wrote: another run's may be whole in itself."""
+        if (self.path / "record.json").is_file():
+            self.read(card_of(name))
+
+    def read(self, name: str) -> bytes:
+        """A file of the folder, held against its seal where it has one.
+
+        Raises:
+            ArtifactError: it is missing or not as it was written, or the record is damaged.
+        """
+        card = "the record beside it" if self._seals_of else RUN_RECORD
+        return read_sealed(self.path, name, self.seals(), card=card, every=self._seals_of is None, hint=_RESTORE)
+
+    def seals(self) -> Mapping[str, str]:
+        """Name -> sha256 of the files that decide what is reported; none before the run is done, or of schema 3."""
+        if self._seals_of is not None:
+            return self._seals_of()
+        return self.record().files if (self.path / "record.json").is_file() else {}
 
     def evaluation(self, contender: str, *, name: str | None = None) -> Evaluation:
         """A finished run's contender on the test rows: the one way from disk to what is scored, compared and shown.
@@ -258,6 +298,8 @@ class RunFolder:
         unknown = sorted(labels_of(test) - {*record.labels, *unseen}) if task_of(record.task).outputs_labels else ()
         if unknown:
             raise self._mismatch(f"test.jsonl holds labels that record.json does not know, the first is {unknown[0]!r}")
+        if not record.files and fingerprint(test) != record.data_fingerprint:  # with seals it is these bytes
+            raise self._mismatch("test.jsonl holds other rows than record.json was made of: their fingerprint differs")
         return Evaluation(
             name=name or contender,
             task=record.task,
@@ -285,7 +327,7 @@ class RunFolder:
         return Evaluation.of(contender, logits.test, splits, thresholds=thresholds)
 
     def _mismatch(self, what: str) -> ArtifactError:
-        return ArtifactError(what, where=str(self.path), hint="restore the files, or run `liftune tune` again")
+        return ArtifactError(what, where=str(self.path), hint=_RESTORE)
 
 
 @contextlib.contextmanager
@@ -293,8 +335,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged: {error}"
-        raise ArtifactError(f"{path.name} {reason}", where=str(path), hint="run `liftune tune` again") from None
+        reason = error.message if isinstance(error, LiftuneError) else str(error)
+        raise damaged(path, reason or type(error).__name__, hint=_RESTORE) from None
 
 
 def _contents(folder: Path) -> str:
@@ -308,17 +350,6 @@ def numbered(name: str) -> Iterator[Path]:
     path = Path("runs") / name
     yield path
     yield from (path.with_name(f"{name}-{i}") for i in range(2, 10_000))
-
-
-def _lines(split: Split) -> Iterator[str]:
-    for i, (row_id, row, target) in enumerate(zip(split.ids, split.rows, split.targets, strict=True)):
-        group = {} if split.groups is None else {"group": split.groups[i]}
-        yield json.dumps({"id": row_id, **as_columns(row), "target": target, **group}, ensure_ascii=False) + "\n"
-
-
-def as_columns(row: Row) -> dict[str, str]:
-    """A row as named columns."""
-    return {"text": row} if isinstance(row, str) else {"text": row[0], "text_pair": row[1]}
 
 
 def run_around(folder: Path) -> Path:

@@ -23,6 +23,8 @@ from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.models.moved_bases import look_in
+from liftune.records.reading import write_sealed
+from liftune.seals import with_seal
 from liftune.spec import ModelSpec
 from liftune.tasks import TaskKind
 
@@ -95,6 +97,9 @@ def test_the_proof_fails_where_a_trained_part_is_not_in_the_folder(base: Path, f
     weights = load_file(path)
     weights["base_model.model.classifier.weight"] += 0.01
     save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(ArtifactError, match=r"adapter_model\.safetensors is damaged"):
+        verify_saved_adapter(tuned(base), folder, ROWS)
+    write_sealed(folder / "liftune.json", read_card(folder))  # as if it had been saved so
     with pytest.raises(ArtifactError, match="does not predict what the trained model does"):
         verify_saved_adapter(tuned(base), folder, ROWS)
 
@@ -143,7 +148,7 @@ def test_a_damaged_adapter_is_refused(damage: str, folder: Path) -> None:
 
 def test_a_card_of_an_unknown_method_is_refused(folder: Path) -> None:
     card = json.loads((folder / "liftune.json").read_text())
-    (folder / "liftune.json").write_text(json.dumps({**card, "method": "a-plugin's"}))
+    (folder / "liftune.json").write_text(json.dumps(with_seal({**card, "method": "a-plugin's"})))
     with pytest.raises(ArtifactError, match="a-plugin's"):
         open_adapter(folder)
 

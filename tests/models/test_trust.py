@@ -25,7 +25,9 @@ from liftune.models.backbone import load_backbone
 from liftune.models.frozen import save_head
 from liftune.models.methods.registry import METHODS, parse_options
 from liftune.records.contender import ContenderCard
+from liftune.records.reading import write_sealed
 from liftune.run_folder import CONTENDER_CARD
+from liftune.seals import with_seal
 from liftune.serve.app import make_app
 from liftune.serve.auth import Credentials
 from liftune.serve.registry import ModelRegistry
@@ -74,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             labels=LABELS,
             base=describe(plain, "base", pairs=False),
         )
-        (kept / CONTENDER_CARD).write_text(card.model_dump_json(by_alias=True))
+        write_sealed(kept / CONTENDER_CARD, card)
         data = root / "data.csv"
         lines = [f"{'sunny' if i % 2 else 'GRRR'} {i},{LABELS[i % 2]}" for i in range(40)]
         data.write_text("\n".join(("text,label", *lines)) + "\n")
@@ -175,7 +177,7 @@ def test_the_option_adds_no_code_to_a_model_that_was_tuned_without(place: Place,
     shutil.copytree(place.full, folder)
     card = json.loads((folder / "liftune.json").read_text())
     card["trust_remote_code"] = False
-    (folder / "liftune.json").write_text(json.dumps(card))
+    (folder / "liftune.json").write_text(json.dumps(with_seal(card)))
     with pytest.raises(LiftuneError):
         open_adapter(folder, trust_remote_code=True)
     assert not place.trace.exists()

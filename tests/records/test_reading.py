@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,13 @@ from made_runs import made_run
 from liftune.errors import ArtifactError
 from liftune.inference.onnx_bundle import BundleCard, read_bundle_card
 from liftune.models.adapter_io import read_card
-from liftune.records.base import SCHEMA, Interval, Record, RowCounts
+from liftune.records.base import SCHEMA, Interval, Record, RowCounts, SealedRecord
 from liftune.records.data import Audit
 from liftune.records.reading import read_record
 from liftune.records.sweep import BaselinesRecord, CellRecord, LeaderboardRow, SweepRecord
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder
+from liftune.seals import with_seal
 from liftune.spec import RunSpec
 from liftune.sweeps.folder import SweepFolder
 from liftune.sweeps.grid import SweepSpec
@@ -63,7 +65,8 @@ class Stored:
 def written(record: Record, file: str, save: Callable[[Path], None] | None = None) -> Callable[[Path], Record]:
     def write(folder: Path) -> Record:
         if save is None:
-            (folder / file).write_text(record.model_dump_json(by_alias=True))
+            assert isinstance(record, SealedRecord)
+            (folder / file).write_text(json.dumps(record.to_json()))
         else:
             save(folder)
         return record
@@ -102,8 +105,10 @@ STORED = {
 KINDS = pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
 
 
-def change(path: Path, **values: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+def change(path: Path, *, seal: bool = True, **values: Any) -> None:
+    """As a liftune would have written it, with its seal; or as a fault would have changed it."""
+    changed = {**json.loads(path.read_text()), **values}
+    path.write_text(json.dumps(with_seal(changed) if seal else changed))
 
 
 @KINDS
@@ -132,11 +137,25 @@ def test_a_record_of_a_newer_liftune_is_refused(stored: Stored, tmp_path: Path) 
         (lambda path: path.write_bytes(b"\xff"), "is damaged"),
         (lambda path: path.write_text("[]"), "holds a list, not an object"),
         (lambda path: path.write_text("{}"), "field required"),
+        (lambda path: change(path, files={"a": "b"}, seal=False), "its seal differs"),
+        (lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "seal": 5})), "its seal differs"),
+        (lambda path: path.write_text(re.sub(r',\s*"seal": *"\w+"', "", path.read_text())), "it has no seal"),
         (lambda path: change(path, schema="two"), "its schema is 'two'"),
         (lambda path: change(path, schema=0), "its schema is 0"),
         (lambda path: change(path, unheard_of=True), "unheard_of: extra inputs are not permitted"),
     ],
-    ids=["cut short", "bytes", "a list", "empty", "schema of words", "schema too low", "unknown field"],
+    ids=[
+        "cut short",
+        "bytes",
+        "a list",
+        "empty",
+        "another file",
+        "a number as seal",
+        "no seal",
+        "schema of words",
+        "schema too low",
+        "unknown field",
+    ],
 )
 def test_a_damaged_record_is_refused(
     stored: Stored, damage: Callable[[Path], object], says: str, tmp_path: Path

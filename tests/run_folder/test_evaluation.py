@@ -39,6 +39,7 @@ def in_groups(folder: RunFolder, size: int) -> None:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     lines = (json.dumps({**row, "group": f"g{i // size}"}) + "\n" for i, row in enumerate(rows))
     path.write_text("".join(lines), encoding="utf-8")
+    folder.save_record(folder.record())  # with the seals of these files
 
 
 def test_an_evaluation_from_disk_has_the_thresholds_and_groups_that_the_run_was_scored_by(multi: RunFolder) -> None:
@@ -73,9 +74,13 @@ def test_the_reports_intervals_resample_whole_groups(tmp_path: Path) -> None:
 def test_what_does_not_belong_together_is_named(tmp_path: Path) -> None:
     folder = made_run(tmp_path / "run")
     folder.save_logits("lora", test=folder.logits("tuned"), validation=folder.logits("tuned", "validation"))
+    with pytest.raises(ArtifactError, match=r"lora.npz is no file of this run"):
+        folder.evaluation("lora")
+    folder.save_record(folder.record())  # with the seals of these files
     with pytest.raises(ArtifactError, match="no contender 'lora'"):
         folder.evaluation("lora")
     folder.save_logits("tuned", test=folder.logits("tuned")[:7], validation=folder.logits("tuned", "validation"))
+    folder.save_record(folder.record())
     with pytest.raises(ArtifactError, match=r"logits of shape \(7, 3\)"):
         folder.evaluation("tuned")
     record = folder.record()

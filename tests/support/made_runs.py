@@ -6,11 +6,13 @@ Not here: assertions.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from liftune.data.audit import fingerprint
 from liftune.data.splits import Split, Splits
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, score_interval
@@ -45,13 +47,14 @@ def made_run(
     targets = task_of(task).encode(test.targets, names)
     logits = {name: _logits(rng, targets, task, len(labels), strength) for name, strength in STRENGTHS.items()}
     folder = RunFolder(path)
-    splits = Splits(task, names, (), test, test.take(range(4)), test, Audit(), False, pairs, "abc")
+    splits = Splits(task, names, (), test, test.take(range(4)), test, Audit(), False, pairs, fingerprint(test))
     folder.save_inputs(RunSpec.of(data="rows.csv", epochs=2, out=str(path)), splits)
     for name, each in logits.items():
         folder.save_logits(name, test=each, validation=each[:4])
     metric = task_of(task).group_metric
     evaluations = {
-        name: Evaluation(name, task, names, (), test.ids, each, targets, "abc") for name, each in logits.items()
+        name: Evaluation(name, task, names, (), test.ids, each, targets, fingerprint(test))
+        for name, each in logits.items()
     }
     record = TuneRecord(
         run=str(path),
@@ -73,6 +76,7 @@ def made_run(
         comparisons=tuple(compare(evaluations[name], evaluations["tuned"], metric) for name in ("base", "probe")),
         metric=metric,
         strongest="probe",
+        data_fingerprint=fingerprint(test),
         data="rows.csv",
         model="minilm",
         method="lora",
@@ -82,6 +86,13 @@ def made_run(
     )
     folder.save_record(record)
     return folder
+
+
+def unseal(card: Path) -> None:
+    """Make a card of it that an earlier liftune could have written, before there were seals."""
+    values = json.loads(card.read_text(encoding="utf-8"))
+    del values["seal"], values["files"]
+    card.write_text(json.dumps({**values, "schema": 3}), encoding="utf-8")
 
 
 def _split(

@@ -91,4 +91,8 @@ def read_probe(settings: dict[str, Any], folder: Path) -> LinearProbe:
 def _arrays(folder: Path) -> dict[str, Any]:
     from safetensors.numpy import load_file
 
-    return dict(load_file(folder / WEIGHTS))
+    arrays = dict(load_file(folder / WEIGHTS))
+    broken = next((name for name, each in arrays.items() if not np.isfinite(each).all()), None)
+    if broken is not None:
+        raise ValueError(f"{broken} in {WEIGHTS} is not finite")
+    return arrays

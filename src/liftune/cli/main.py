@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from liftune import __version__
+from liftune.cli.checking import check, say_unsealed
 from liftune.cli.deployment import export, predict, serve
 from liftune.cli.listing import KINDS
 from liftune.cli.options import Base, Json, Margin, Metric, Quiet, Run, UsageError, Use, takes_spec, usage_fault
@@ -153,6 +154,7 @@ def compare(
     """Compare the tuned models of two runs on the test rows that they share."""
     from liftune.workflows.compare import compare_runs
 
+    say_unsealed(a, b)
     print_record(compare_runs(a, b, metric=metric, margin=margin, use=use), as_json=as_json)
 
 
@@ -220,6 +222,7 @@ def report(
 
     chosen = format_of(form or ("json" if as_json and not out else None), out)
     folder = RunFolder.open(run)
+    say_unsealed(run)
     if out or chosen == "html":
         print(f"liftune: report written: {write_report(folder, chosen or 'html', out)}", file=sys.stderr)
     elif chosen:
@@ -250,6 +253,7 @@ def doctor(
 
 
 app.command()(serve)
+app.command()(check)
 
 
 @app.command("list")

@@ -12,14 +12,16 @@ from typing import Any
 
 from liftune.errors import ModelError
 from liftune.export.parity import Parity
-from liftune.files import sha256_of_files
+from liftune.files import write_json
 from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, card_tokens
 from liftune.models.adapter_io import CARD as ADAPTER_CARD
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.models.pretrained import quiet
 from liftune.models.tokens.encoder import RowEncoder
+from liftune.records.reading import write_sealed
 from liftune.records.training import AdapterCard
+from liftune.seals import hash_files
 from liftune.tasks import task_of
 
 README = "README.md"
@@ -71,9 +73,9 @@ def write_card(
         thresholds=card.thresholds,
         cutoffs=card.cutoffs,
         scheme=scheme,
-        files={name: sha256_of_files(folder / name) for name in (MODEL, TOKENIZER)},
+        files=hash_files(folder, (MODEL, TOKENIZER)),
     )
-    (folder / CARD).write_text(bundle.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / CARD, bundle.to_json())
     return bundle
 
 
@@ -83,8 +85,7 @@ def write_merged(classifier: Classifier, card: AdapterCard, folder: Path) -> Non
     with quiet():
         model.save_pretrained(folder)
         classifier.backbone.tokenizer.save_pretrained(folder)
-    full = card.model_copy(update={"method": "full"})
-    (folder / ADAPTER_CARD).write_text(full.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+    write_sealed(folder / ADAPTER_CARD, card.model_copy(update={"method": "full"}))
 
 
 def _made(card: AdapterCard) -> str:

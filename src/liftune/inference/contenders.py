@@ -18,6 +18,7 @@ from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
 from liftune.records.contender import ContenderCard
 from liftune.records.reading import read_record
 from liftune.run_folder import CONTENDER_CARD
+from liftune.seals import checked, unreadable_in
 from liftune.tasks import TaskKind
 from liftune.types import Row, Scorer
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
     from liftune.hardware.plan import Plan
     from liftune.models.classifier import Classifier
+
+
+#: What to do about a damaged contender.
+_RESTORE = "restore the folder, or tune again; or give --use tuned"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +90,7 @@ def open_contender(
     """
     card = read_contender_card(folder)
     if card.base is None:
-        with _damage(card, folder):
+        with _sound(card, folder):
             words = read_majority(card.settings) if card.name == "majority" else read_tfidf(card.settings, folder)
         return SavedContender(card, words, None)
     need(*EXTRAS["tune"])
@@ -94,7 +99,7 @@ def open_contender(
     from liftune.models.trust import check_code
 
     check_code(card.base, allowed=trust_remote_code or base is not None, asked_by=folder / CONTENDER_CARD)
-    with _damage(card, folder):
+    with _sound(card, folder):
         head = folder if card.name == "base" else None
         base = base or open_frozen(card.base, head, plan=plan or Plan(), seed=seed, trust_remote_code=trust_remote_code)
         if card.name == "base":
@@ -119,6 +124,13 @@ def refuse_torch_options(name: str, **options: object) -> None:
 
 
 @contextmanager
+def _sound(card: ContenderCard, folder: Path) -> Iterator[None]:
+    """The files are those that were saved, or the block's work is for nothing."""
+    with checked(folder, card.files, card=CONTENDER_CARD, hint=_RESTORE), _damage(card, folder):
+        yield
+
+
+@contextmanager
 def _damage(card: ContenderCard, folder: Path) -> Iterator[None]:
     """Turn what the file readers raise over a bad folder into an ArtifactError."""
     from safetensors import SafetensorError
@@ -129,8 +141,6 @@ def _damage(card: ContenderCard, folder: Path) -> Iterator[None]:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         message = str(error).strip() or type(error).__name__
-        raise ArtifactError(
-            f"the saved contender {card.name} is damaged: {message.splitlines()[0]}",
-            where=str(folder),
-            hint="restore the folder, or tune again; or give --use tuned",
+        raise unreadable_in(folder) or ArtifactError(
+            f"the saved contender {card.name} is damaged: {message.splitlines()[0]}", where=str(folder), hint=_RESTORE
         ) from None

@@ -6,7 +6,7 @@ Not here: which contender a run's commands use (chosen.py), loading (predictor.p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +15,9 @@ from liftune.inference.chosen import choose_contender
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.onnx_bundle import is_bundle
 from liftune.models.checkpoint import ALIASES
-from liftune.records.reading import CONTENDER_CARD, RUN_RECORD
-from liftune.run_folder import adapter_folder, run_around
+from liftune.records.reading import ADAPTER_CARD, CONTENDER_CARD, RUN_RECORD
+from liftune.run_folder import RunFolder, adapter_folder, card_of, run_around
+from liftune.seals import is_sealed, unsealed_note
 from liftune.wrong_path import is_file_in, refusal
 
 
@@ -31,7 +32,7 @@ class SavedModel:
     contender: str = "tuned"
     """Which one of its run."""
     note: str = ""
-    """What to say of the choice, each time; empty where it is the tuned model."""
+    """What to say of it each time: why it is not the tuned model, or that it has no seal; else empty."""
 
     @property
     def files(self) -> list[list[str | int]]:
@@ -57,8 +58,7 @@ def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
         _refuse_unfinished(path if folder not in (None, path) else run_around(path), path)
     if folder is not None and folder != path:
         chosen = choose_contender(path, use)
-        kind: Literal["adapter", "contender"] = "contender" if (chosen.folder / CONTENDER_CARD).is_file() else "adapter"
-        return SavedModel(kind, chosen.folder, chosen.name, chosen.note)
+        return SavedModel(_kind(chosen.folder), chosen.folder, chosen.name, chosen.note)
     found = None
     if is_bundle(path):
         found = SavedModel("bundle", path)
@@ -80,6 +80,27 @@ def _refuse_unfinished(run: Path, path: Path) -> None:
         raise ArtifactError(message, where=str(path), hint=hint)
 
 
+def _kind(folder: Path) -> Literal["adapter", "contender"]:
+    return "contender" if (folder / CONTENDER_CARD).is_file() else "adapter"
+
+
+def held_to_its_run(model: SavedModel) -> SavedModel:
+    """The model, if it is the one that the run around it wrote; with a note where it has no seal.
+
+    Raises:
+        ArtifactError: it is another run's, or the record is damaged.
+    """
+    if model.kind == "bundle":
+        return model
+    run = run_around(model.folder)
+    card = model.folder / (CONTENDER_CARD if model.kind == "contender" else ADAPTER_CARD)
+    if card == run / card_of(model.contender):
+        RunFolder(run).check_card(model.contender)
+    if is_sealed(card):
+        return model
+    return replace(model, note="; ".join(filter(None, (model.note, unsealed_note(model.folder)))))
+
+
 def locate_model(path: str | Path, *, use: str | None = None, where: str = "RUN") -> SavedModel:
     """The same, or why the path leads to no tuned model.
 
@@ -93,7 +114,7 @@ def locate_model(path: str | Path, *, use: str | None = None, where: str = "RUN"
     model = find_model(path, use)
     if model is None:
         raise _no_model(str(path), where)
-    return model
+    return held_to_its_run(model)
 
 
 def _no_model(path: str, where: str) -> ArtifactError:

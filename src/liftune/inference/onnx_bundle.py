@@ -15,21 +15,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from liftune.data.batching import length_batches
 from liftune.data.token_rules import TokenRules
 from liftune.errors import ArtifactError, SpecError, need
-from liftune.files import damaged, sha256_of_files
+from liftune.files import damaged
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Reloadable
 from liftune.inference.rows import Given, rows_of
-from liftune.records.base import StoredRecord, TextColumns
-from liftune.records.calibration import Cutoff
+from liftune.records.base import SealedRecord, TextColumns
+from liftune.records.calibration import Cutoff, Thresholds, check_thresholds
 from liftune.records.reading import BUNDLE_CARD, read_record
+from liftune.seals import checked
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 from liftune.wrong_path import is_file_in
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CARD, MODEL, TOKENIZER = BUNDLE_CARD, "model.onnx", "tokenizer.json"
+#: What to do about a damaged bundle.
+_RESTORE = "restore the file, or export the run again"
 #: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` also
 #: checks so many rows at a time, because the predictions of a dynamically quantised model depend on it.
 ROWS, TOKENS = 32, 512
@@ -46,7 +50,7 @@ ROWS, TOKENS = 32, 512
 SLOWER = ["SkipLayerNormFusion"]
 
 
-class BundleCard(StoredRecord):
+class BundleCard(SealedRecord):
     """bundle.json: all that is needed to predict with the model beside it."""
 
     liftune: str
@@ -64,16 +68,21 @@ class BundleCard(StoredRecord):
     """Names of the model's inputs, (B, L) int64 each: input_ids, attention_mask, token_type_ids."""
     tokens: dict[str, Any]
     """The fields of TokenRules; max_length and pad are among them."""
-    temperature: float = 1.0
+    temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
     """By which logits were divided after training; the head has it folded in."""
-    thresholds: tuple[float, ...] | None = None
+    thresholds: Thresholds | None = None
     """Multi-label: the probability from which on each label is predicted; null is one half."""
     cutoffs: tuple[Cutoff, ...] = ()
     """By which it abstains, as in the adapter's card."""
     scheme: str | None = None
     """int8: which weights are 8 bits wide."""
     files: dict[str, str]
-    """Name -> sha256."""
+    """sha256 of each file, by its name: in every schema."""
+
+    @model_validator(mode="after")
+    def _one_threshold_a_label(self) -> Self:
+        check_thresholds(self.labels, self.thresholds)
+        return self
 
 
 def is_bundle(path: str | Path) -> bool:
@@ -118,10 +127,8 @@ class Bundle(Reloadable):
         card = read_bundle_card(folder)
         if min_precision is not None:
             _above(card, min_precision)  # refused before the model is loaded
-        with ThreadPoolExecutor(1) as executor:  # hashing takes as long as loading, and does not block it
-            hashes = executor.submit(_check_files, folder, card)
+        with checked(folder, card.files, card=CARD, hint=_RESTORE):
             session, error = _session(folder / MODEL)
-            hashes.result()
         if session is None:
             raise _damaged(folder / MODEL, error)
         threads = threads or usable_cpus()
@@ -273,15 +280,6 @@ def _above(card: BundleCard, min_precision: float) -> float:
     return cutoff_for(card.cutoffs, min_precision).above
 
 
-def _check_files(folder: Path, card: BundleCard) -> None:
-    for name, expected in card.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise ArtifactError(f"{name} is missing", where=str(folder), hint="restore the file, or export again")
-        if sha256_of_files(path) != expected:
-            raise _damaged(path, "it is not the file that was exported (its sha256 differs from bundle.json's)")
-
-
 def _session(path: Path) -> tuple[InferenceSession | None, str]:
     """A session whose calls take one thread each, or why there is none."""
     import onnxruntime
@@ -309,4 +307,4 @@ def _tokenizer(path: Path) -> Tokenizer:
 
 
 def _damaged(path: Path, reason: str) -> ArtifactError:
-    return damaged(path, reason, hint="restore the file, or export the run again")
+    return damaged(path, reason, hint=_RESTORE)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from liftune.run_folder import as_columns
+from liftune.data.row_lines import as_columns
+from liftune.errors import ModelError
 from liftune.tasks import TaskKind, ThresholdValues, task_of
 from liftune.types import Row, Target
 
@@ -98,7 +99,18 @@ def predictions_of_logits(
         labels: names of the C columns; not read for a regression.
         thresholds: as of `Task.decide`.
         above: where the task `has_confidence`: the probability above which a row gets a label; None labels every row.
+
+    Raises:
+        ModelError: a logit is not finite.
     """
+    import numpy as np  # a quarter of what `liftune --help` would take
+
+    if not np.isfinite(logits).all():
+        first = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
+        raise ModelError(
+            f"the model gives no number for row {first + 1}: its weights, or what it computes of them, are not finite",
+            hint="check it with `liftune check`, or predict in float32",
+        )
     kind = task_of(task)
     targets = kind.decode(kind.decide(logits, thresholds), labels)
     if not kind.has_probabilities:

@@ -18,10 +18,10 @@ from typing import IO, Any, Protocol, TypeAlias
 
 from liftune.data.readers.compression import promised
 from liftune.data.readers.formats import extension
+from liftune.data.row_lines import as_columns
 from liftune.errors import ArtifactError, DataError, SpecError
 from liftune.files import atomic_write, check_writable
 from liftune.inference.prediction import Prediction
-from liftune.run_folder import as_columns
 
 Records: TypeAlias = list[dict[str, Any]]
 #: Extensions of files that can be written, plain or with .gz.

@@ -25,15 +25,19 @@ from liftune.models.attach import rebuild
 from liftune.models.backbone import Backbone, reload_backbone, reload_whole
 from liftune.models.base_identity import changed_fields
 from liftune.models.classifier import Classifier
+from liftune.models.finite import check_finite, first_not_finite
 from liftune.models.methods.registry import METHODS, Method
 from liftune.models.pretrained import quiet
 from liftune.models.trust import CodeRefusedError, check_code
-from liftune.records.reading import ADAPTER_CARD, read_record
+from liftune.records.reading import ADAPTER_CARD, read_record, write_sealed
 from liftune.records.training import AdapterCard, RoundTripCheck
+from liftune.seals import checked, unreadable_in
 from liftune.types import Row
 
 CARD = ADAPTER_CARD
 _WEIGHTS = "adapter_model.safetensors"
+#: What to do about a damaged adapter.
+RESTORE = "restore the folder, or tune again"
 #: Far from the seeds that people give.
 OTHER_SEED = 0x5EED_0DD5
 #: On so many rows at most a saved model is compared with the live one.
@@ -55,6 +59,7 @@ def save_adapter(
 
     Raises:
         ArtifactError: the disk is full or read-only.
+        ModelError: weights are not finite.
         ValueError: the classifier has no method, or its target scale is not folded yet.
     """
     method = classifier.method
@@ -64,10 +69,16 @@ def save_adapter(
         raise ValueError("fold_target_scale() first: the saved model must predict in the target's unit")
     if method.before_save is not None:
         method.before_save(classifier.model)
+    broken = first_not_finite(classifier.trainable())
+    if broken is not None:
+        raise ModelError(
+            f"the tuned weights are not finite numbers, the first is {broken}: training has diverged",
+            where=str(folder),
+            hint="tune again with a lower --lr",
+        )
     card = describe(classifier, method.name, pairs=pairs, learnt=learnt)
     with atomic_folder(folder) as fresh, safetensor_errors():
-        _write(classifier, card, fresh)
-    return card
+        return _write(classifier, card, fresh)
 
 
 def describe(
@@ -102,7 +113,7 @@ def describe(
     )
 
 
-def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
+def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> AdapterCard:
     model: Any = classifier.model
     with quiet():
         if classifier.method is not None and classifier.method.kind == "full":
@@ -112,7 +123,7 @@ def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
             # Embeddings are never resized here; "auto" would ask the hub whether they were.
             model.save_pretrained(folder, save_embedding_layers=False)
             _sort_sets(model.peft_config.values(), folder)
-    (folder / CARD).write_text(card.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+    return write_sealed(folder / CARD, card)
 
 
 def _sort_sets(configs: Iterable[Any], folder: Path) -> None:
@@ -152,13 +163,13 @@ def open_adapter(
     method = _method(card, folder)
     plan = plan or Plan()
     if method.kind == "full":
-        with _damage(folder):
+        with _sound(card, folder):
             whole = reload_whole(card, folder, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
             if whole.fresh:
                 raise _incomplete(whole.fresh, folder)
             return rebuild(whole, method, lambda: whole.model, plan=plan, max_length=card.max_length)
     backbone = reload_unchanged(card, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
-    with _damage(folder):
+    with _sound(card, folder):
         return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
 
 
@@ -260,8 +271,17 @@ def _incomplete(lacking: Sequence[str], folder: Path) -> ArtifactError:
     return ArtifactError(
         f"the adapter's weights are incomplete: {len(lacking)} are missing, the first is {lacking[0]}",
         where=str(folder),
-        hint="restore the folder, or tune again",
+        hint=RESTORE,
     )
+
+
+@contextmanager
+def _sound(card: AdapterCard, folder: Path) -> Iterator[None]:
+    """The files are those that were saved, or the block's work is for nothing."""
+    with checked(folder, card.files, card=CARD, hint=RESTORE), _damage(folder):
+        if not card.files:  # what is sealed was looked at when it was saved
+            check_finite(folder)
+        yield
 
 
 @contextmanager
@@ -273,8 +293,6 @@ def _damage(folder: Path) -> Iterator[None]:
         raise
     except (ModelError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         message = str(error).strip() or type(error).__name__
-        raise ArtifactError(
-            f"the adapter is damaged: {message.splitlines()[0]}",
-            where=str(folder),
-            hint="restore the folder, or tune again",
+        raise unreadable_in(folder) or ArtifactError(
+            f"the adapter is damaged: {message.splitlines()[0]}", where=str(folder), hint=RESTORE
         ) from None

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from liftune.seals import FILES, with_seal
+
 #: Of every file below. It rises when a key or a name in one of them changes, and upgrade.py says how.
 SCHEMA = 4
 
@@ -33,6 +35,18 @@ class StoredRecord(Record):
     def to_json(self) -> dict[str, Any]:
         """A plain object, schema first."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+class SealedRecord(StoredRecord):
+    """Base of a file that seals itself and the files beside it: see seals.py."""
+
+    files: dict[str, str] = Field(default_factory=dict)
+    """sha256 of each file that decides answers, by its name; empty before schema 4."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object, schema first, files and seal last."""
+        values = super().to_json()
+        return with_seal({**{key: value for key, value in values.items() if key != FILES}, FILES: values[FILES]})
 
 
 class TextColumns(Record):

@@ -5,11 +5,27 @@ Not here: how they are computed (evaluation/calibration.py, evaluation/threshold
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sized
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from liftune.records.base import Comparison, Interval, Record
+
+#: A probability from which on something is predicted.
+Probability: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Thresholds: TypeAlias = tuple[Probability, ...]
+
+
+def check_thresholds(labels: Sized, *thresholds: Thresholds | None) -> None:
+    """Refuse thresholds that are not one a label.
+
+    Raises:
+        ValueError: naming both counts.
+    """
+    for each in thresholds:
+        if each is not None and len(each) != len(labels):
+            raise ValueError(f"{len(each)} thresholds for {len(labels)} labels")
 
 
 class ReliabilityBin(Record):
@@ -74,7 +90,7 @@ class Decisions(Record):
     """The probability that each label of a multi-label prediction must reach, and why."""
 
     kind: Literal["half", "shared", "per label", "stored"] = "half"
-    thresholds: tuple[float, ...] | None = None
+    thresholds: Thresholds | None = None
     """One a label; null is one half for all. `stored` are those of an adapter."""
     reason: str
     validation_before: float | None = None
@@ -86,7 +102,7 @@ class Decisions(Record):
 class Cutoff(Record):
     """What predicting only the rows above a confidence gave on validation."""
 
-    above: float
+    above: Probability
     """A row gets a label where its predicted label's probability is larger."""
     rows: int
     share: float

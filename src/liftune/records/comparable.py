@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from liftune.records.base import Record
+from liftune.seals import FILES, SEAL
 
 #: Fields that tell when a run was, and how long a part of it took, or follow from that.
 TIME = (
@@ -19,6 +20,8 @@ TIME = (
 PLACE = ("run", "sweep")
 #: Fields that tell what a process has held.
 MEMORY = ("peak_mib", "memory_mib")
+#: Hashes of files, some of which hold times too: these are compared themselves.
+SEALS = (FILES, SEAL)
 
 
 def comparable(record: Record | dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def comparable(record: Record | dict[str, Any]) -> dict[str, Any]:
     {'contenders': [{'name': 'tuned'}]}
     """
     values = record.model_dump(mode="json", by_alias=True) if isinstance(record, Record) else record
-    return {name: _comparable(value) for name, value in values.items() if name not in (*TIME, *PLACE, *MEMORY)}
+    return {name: _comparable(value) for name, value in values.items() if name not in (*TIME, *PLACE, *MEMORY, *SEALS)}
 
 
 def _comparable(value: Any) -> Any:

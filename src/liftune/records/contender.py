@@ -6,17 +6,17 @@ Not here: its arrays (baselines/saved.py, models/frozen.py), a tuned model's car
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from liftune.records.base import StoredRecord, TextColumns
-from liftune.records.calibration import Cutoff
+from liftune.records.base import SealedRecord, TextColumns
+from liftune.records.calibration import Cutoff, Thresholds, check_thresholds
 from liftune.records.training import AdapterCard
 from liftune.tasks import TaskKind
 
 
-class ContenderCard(StoredRecord):
+class ContenderCard(SealedRecord):
     """contender.json: with the files beside it, all that is needed to predict as the run scored this contender."""
 
     liftune: str
@@ -32,12 +32,17 @@ class ContenderCard(StoredRecord):
     base: AdapterCard | None = None
     """The pretrained model that it reads texts with, described as an adapter's card does; null for one that reads words
     alone."""
-    thresholds: tuple[float, ...] | None = None
+    thresholds: Thresholds | None = None
     """Multi-label: its own, as it was scored; null is one half for all."""
-    base_thresholds: tuple[float, ...] | None = None
+    base_thresholds: Thresholds | None = None
     """The same of the base, with --with-base."""
     cutoffs: tuple[Cutoff, ...] = ()
     """Single-label: what abstaining below each confidence gave on validation."""
+
+    @model_validator(mode="after")
+    def _one_threshold_a_label(self) -> Self:
+        check_thresholds(self.labels, self.thresholds, self.base_thresholds)
+        return self
 
     @property
     def method(self) -> str:

@@ -1,4 +1,4 @@
-"""A record from its file: the one reader of all kinds.
+"""A record from its file, and a card into one: the one reader of all kinds, which checks their seals.
 
 In: a path, the record's class, what the file holds.  Out: the record, brought up to today's schema.
 Not here: how an older schema differs (upgrade.py).
@@ -12,14 +12,17 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from liftune.errors import ArtifactError, faults
-from liftune.files import damaged, read_json_object
-from liftune.records.base import SCHEMA, Record
+from liftune.files import damaged, disk_errors, read_json_object, write_json
+from liftune.records.base import SCHEMA, Record, SealedRecord
 from liftune.records.upgrade import Kind, upgrade
+from liftune.seals import SEAL, check_own_seal, hash_folder
 
 R = TypeVar("R", bound=Record)
 
 #: The results of a run; what describes a saved model: an adapter or a whole model; any other contender; a bundle.
 RUN_RECORD, ADAPTER_CARD, CONTENDER_CARD, BUNDLE_CARD = "record.json", "liftune.json", "contender.json", "bundle.json"
+#: The first schema whose files have a seal.
+FIRST_SEALED = 4
 
 #: Kind -> what a folder without such a file lacks, and the command that writes one.
 _WRITTEN: dict[Kind, tuple[str, str]] = {
@@ -61,6 +64,10 @@ def read_record(path: Path, model: type[R], kind: Kind) -> R:
             where=str(path),
             hint="pip install --upgrade liftune",
         )
+    if SEAL not in values and schema >= FIRST_SEALED:
+        again = "" if kind in ("baselines", "cell") else f"; or seal it as it is: liftune check --seal {path.parent}"
+        raise damaged(path, "it has no seal", hint=f"{hint}{again}")
+    values = check_own_seal(values, path, hint=hint)
     try:
         values = upgrade(values, kind)
         if "schema_version" not in model.model_fields:  # it is the file's, as the class is part of other records too
@@ -71,3 +78,21 @@ def read_record(path: Path, model: type[R], kind: Kind) -> R:
     except (AttributeError, KeyError, TypeError) as error:  # an earlier schema's value of another type
         reason = str(error)
     raise damaged(path, reason, hint=hint)
+
+
+S = TypeVar("S", bound=SealedRecord)
+
+
+def write_sealed(path: Path, card: S) -> S:
+    """Write a card into the folder of what it describes, as the last file there: it seals all others.
+
+    Returns:
+        the card as it was written.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    with disk_errors(path):
+        card = card.model_copy(update={"files": hash_folder(path.parent, card=path.name)})
+    write_json(path, card.to_json())
+    return card

@@ -5,12 +5,22 @@ Not here: what they are made of (the files beside this one), how it is computed 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from liftune.records.base import Choice, Comparison, Head, Interval, Record, RowCounts, Seconds, StoredRecord
-from liftune.records.calibration import Calibration, Decisions
+from liftune.records.base import (
+    Choice,
+    Comparison,
+    Head,
+    Interval,
+    Record,
+    RowCounts,
+    SealedRecord,
+    Seconds,
+    StoredRecord,
+)
+from liftune.records.calibration import Calibration, Decisions, check_thresholds
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.training import RoundTripCheck, Speed, TrainLog
@@ -89,6 +99,13 @@ class RunRecord(StoredRecord):
     started: str = ""
     seconds: float = 0.0
 
+    @model_validator(mode="after")
+    def _one_threshold_a_label(self) -> Self:
+        decided = [each.decisions for each in self.contenders]
+        decided += [seed.decisions for each in self.contenders for seed in each.seeds or ()]
+        check_thresholds(self.labels, *(each.thresholds for each in decided if each))
+        return self
+
 
 class EvaluationRecord(RunRecord):
     """What `evaluate` reports: the scores of one model."""
@@ -119,7 +136,7 @@ class ComparisonRecord(VerdictRecord):
     """What `compare` reports: the tuned models of two runs. What is not in both contenders is of the second run."""
 
 
-class TuneRecord(VerdictRecord):
+class TuneRecord(VerdictRecord, SealedRecord):
     """record.json: one run of `tune`, whole."""
 
     strongest: str | None = None

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from liftune.records.base import Choice, Interval, Record, RowCounts, StoredRecord
+from liftune.records.base import Choice, Interval, Record, RowCounts, SealedRecord
 from liftune.records.data import Audit
 from liftune.records.run import Contender
 from liftune.records.training import TrainLog
@@ -31,6 +31,8 @@ class BaselinesRecord(Record):
     plan: tuple[Choice, ...]
     contenders: tuple[Contender, ...]
     notes: tuple[str, ...] = ()
+    files: dict[str, str] = Field(default_factory=dict)
+    """sha256 of the files that were written with it, by their names in the model's folder; empty before schema 4."""
 
 
 class CellRecord(Record):
@@ -53,6 +55,8 @@ class CellRecord(Record):
     """The most memory that the process held while this cell was tuned, less what it held before; null where the system
     cannot say. It is what the cell adds: libraries, and what they keep from earlier cells, are not in it."""
     log: TrainLog | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    """As of a BaselinesRecord."""
 
 
 class LeaderboardRow(Record):
@@ -84,7 +88,7 @@ class LeaderboardRow(Record):
     """The costs at which no other contender is both cheaper and better."""
 
 
-class SweepRecord(StoredRecord):
+class SweepRecord(SealedRecord):
     """sweep.json: one sweep, whole."""
 
     sweep: str

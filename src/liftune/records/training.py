@@ -5,10 +5,12 @@ Not here: how it is tuned (training/loop.py), how the adapter is saved (models/a
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from liftune.records.base import Choice, Head, Record, StoredRecord, TextColumns
-from liftune.records.calibration import Cutoff
+from pydantic import Field, model_validator
+
+from liftune.records.base import Choice, Head, Record, SealedRecord, TextColumns
+from liftune.records.calibration import Cutoff, Thresholds, check_thresholds
 from liftune.tasks import TaskKind
 
 
@@ -58,7 +60,7 @@ class RoundTripCheck(Record):
     tolerance: float
 
 
-class AdapterCard(StoredRecord):
+class AdapterCard(SealedRecord):
     """liftune.json in the adapter folder: all that is needed to predict with it."""
 
     liftune: str
@@ -76,7 +78,7 @@ class AdapterCard(StoredRecord):
     """The fields of the base's config.json that decide its answers; null in cards before schema 3."""
     family: str
     head: Head
-    max_length: int
+    max_length: Annotated[int, Field(ge=1)]
     pad_token_id: int
     truncation_side: Literal["right", "left"] = "right"
     """Where a text that is too long is cut: as the base's tokenizer says; always right before schema 3."""
@@ -86,14 +88,19 @@ class AdapterCard(StoredRecord):
     columns: TextColumns | None = None
     """Where its texts were read from; null where they were in memory, or nobody kept it."""
     trust_remote_code: bool = False
-    temperature: float = 1.0
+    temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
     """By which the logits were divided after training; the saved head has it folded in, so it is for information."""
-    thresholds: tuple[float, ...] | None = None
+    thresholds: Thresholds | None = None
     """Multi-label: the probability that each label must reach to be predicted; null is one half for all."""
-    base_thresholds: tuple[float, ...] | None = None
+    base_thresholds: Thresholds | None = None
     """The same for the untuned model, with --with-base."""
     cutoffs: tuple[Cutoff, ...] = ()
     """Single-label: what abstaining below each confidence gave on validation."""
+
+    @model_validator(mode="after")
+    def _one_threshold_a_label(self) -> Self:
+        check_thresholds(self.labels, self.thresholds, self.base_thresholds)
+        return self
 
 
 class Speed(Record):

@@ -6,6 +6,7 @@ Not here: the order of cells, what a failure means for the sweep (run.py).
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import tempfile
@@ -179,7 +180,8 @@ def _load_soft_labels(context: RunContext) -> SoftLabels | None:
     hint = "remove it and run `liftune sweep` again"
     values = read_json_object(facts, hint=hint)
     try:
-        targets = np.load(facts.with_suffix(".npy"))
+        context.folder.read(facts.name)
+        targets = np.load(io.BytesIO(context.folder.read("teacher.npy")))
         return SoftLabels(str(values["name"]), targets, float(values["score"]), float(values["temperature"]))
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise damaged(facts, str(error), hint=hint) from None

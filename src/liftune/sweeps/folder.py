@@ -13,7 +13,8 @@ Not here: one model's logits (run_folder.py), how a record is read (records/read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,17 @@ from liftune.data.splits import Splits
 from liftune.errors import ArtifactError
 from liftune.files import check_writable, read_json_object, write_json
 from liftune.json_text import parse_json
-from liftune.records.base import SCHEMA, Record
+from liftune.records.base import SCHEMA
 from liftune.records.reading import read_record
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.records.upgrade import earlier_name, upgrade
 from liftune.run_folder import RunFolder
+from liftune.seals import check_own_seal, hash_matching, with_seal
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.workflows.asked import differing_options, refuse_others
 
 #: What to do about a file of the sweep that is damaged.
-_HINT = "remove it and run `liftune sweep` again"
+RESTORE = "remove it and run `liftune sweep` again"
 
 
 class SweepFolder:
@@ -66,18 +68,18 @@ class SweepFolder:
         path = self.path / "rows.json"
         now = {name: fingerprint(getattr(splits, name)) for name in ("train", "validation", "test")}
         if not path.is_file():
-            write_json(path, now)
-        elif changed := [name for name, value in read_json_object(path, hint=_HINT).items() if now.get(name) != value]:
+            write_json(path, with_seal(now))
+        elif changed := [name for name, value in check_object(path).items() if now.get(name) != value]:
             raise ArtifactError(
                 f"the rows of {' and '.join(changed)} have changed since the sweep began",
                 where=str(self.path),
                 hint="restore the data, or begin a new sweep with another --out",
             )
-        write_json(self.path / "spec.json", _asked(spec))
+        write_json(self.path / "spec.json", with_seal(_asked(spec)))
 
     def of_model(self, model: str) -> RunFolder:
-        """Where a model's cells and logits lie."""
-        return RunFolder(self.path / self._names[model])
+        """Where a model's cells and logits lie, the latter sealed by the records beside them."""
+        return model_folder(self.path / self._names[model])
 
     def save_baselines(self, record: BaselinesRecord) -> None:
         """A model's contenders that are not tuned."""
@@ -87,15 +89,13 @@ class SweepFolder:
         """One cell, whatever became of it."""
         _write(self._cell(Cell(record.model, record.method, record.seed)), record)
 
-    def save_record(self, record: SweepRecord) -> None:
-        """The end of a sweep."""
-        write_json(self.path / "sweep.json", record.to_json())
+    def save_record(self, record: SweepRecord) -> SweepRecord:
+        """The end of a sweep: the record as it was written."""
+        return save_sweep(self.path, record)
 
     def baselines(self, model: str) -> BaselinesRecord | None:
         """A model's contenders that are not tuned; None where they are still to be computed."""
-        path = self._baselines(model)
-        path = path if path.is_file() else earlier_name(path)
-        return read_record(path, BaselinesRecord, "baselines") if path.is_file() else None
+        return _read_baselines(self._baselines(model))
 
     def cell(self, cell: Cell) -> CellRecord | None:
         """What became of a cell; None where it is still to be tuned."""
@@ -114,6 +114,63 @@ class SweepFolder:
         return self.of_model(cell.model).path / f"{cell.name}.json"
 
 
+def model_folder(path: Path) -> RunFolder:
+    """A model's part of a sweep, whose records seal the other files."""
+
+    known: dict[tuple[str, int, int], dict[str, str]] = {}
+
+    def seals() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, read in model_records(path):
+            stat = (path / name).stat()
+            key = (name, stat.st_mtime_ns, stat.st_size)  # there are as many records as cells, and as many questions
+            if key not in known:
+                known[key] = read().files
+            found |= known[key]
+        return found
+
+    return RunFolder(path, seals=seals)
+
+
+def model_records(path: Path) -> Iterator[tuple[str, Callable[[], BaselinesRecord | CellRecord]]]:
+    """A model's records by their file names, each with what reads it."""
+    baselines = path / "baselines.json"
+    baselines = baselines if baselines.is_file() else earlier_name(baselines)
+    if baselines.is_file():
+        yield baselines.name, partial(read_record, baselines, BaselinesRecord, "baselines")
+    for each in sorted(path.glob("*-*.json")):
+        yield each.name, partial(read_record, each, CellRecord, "cell")
+
+
+def seal_model(path: Path) -> None:
+    """Write a model's records again, with seals."""
+    for name, read in list(model_records(path)):
+        record = read()
+        _write(path / ("baselines.json" if isinstance(record, BaselinesRecord) else name), record)
+        if earlier_name(path / "baselines.json").name == name != "baselines.json":
+            (path / name).unlink()
+
+
+def save_sweep(path: Path, record: SweepRecord) -> SweepRecord:
+    """sweep.json, and the files of what was asked, with their seals.
+
+    Returns:
+        the record as it was written.
+    """
+    for name in ("spec.json", "rows.json"):
+        if (path / name).is_file():
+            write_json(path / name, with_seal(check_object(path / name)))
+    files = hash_matching(path, "spec.json", "rows.json", "*/*.json")
+    record = record.model_copy(update={"files": files})
+    write_json(path / "sweep.json", record.to_json())
+    return record
+
+
+def _read_baselines(path: Path) -> BaselinesRecord | None:
+    path = path if path.is_file() else earlier_name(path)
+    return read_record(path, BaselinesRecord, "baselines") if path.is_file() else None
+
+
 def _asked(spec: SweepSpec) -> dict[str, Any]:
     """The spec as it is compared and kept: without the folder that it lies in, and folds, which a sweep has none of."""
     values: dict[str, Any] = parse_json(spec.model_dump_json())
@@ -123,12 +180,26 @@ def _asked(spec: SweepSpec) -> dict[str, Any]:
 
 def _asked_before(path: Path) -> dict[str, Any]:
     """What the sweep in a folder was asked, with today's names; an option that came later had its default."""
-    values = read_json_object(path / "spec.json", hint=_HINT)
+    values = check_object(path / "spec.json")
     if "methods" not in values:
         raise ArtifactError(f"{path} holds no sweep", where="--out", hint="name another folder")
     return _asked(SweepSpec.checked(upgrade(values, "sweep-spec"), where=str(path / "spec.json")))
 
 
-def _write(path: Path, record: Record) -> None:
-    """A record that is part of another one too, with the schema that the file needs."""
-    write_json(path, {"schema": SCHEMA, **record.model_dump(mode="json")})
+def check_object(path: Path) -> dict[str, Any]:
+    """An object that has no schema, held against its seal.
+
+    Raises:
+        ArtifactError: it is missing or damaged.
+    """
+    return check_own_seal(read_json_object(path, hint=RESTORE), path, hint=RESTORE)
+
+
+def _write(path: Path, record: BaselinesRecord | CellRecord) -> None:
+    """A record that is part of another one too, with the schema that the file needs, and seals of what it is about."""
+    if isinstance(record, CellRecord):
+        sealed = [f"logits/{record.method}-{record.seed}.npz"]
+    else:
+        sealed = [*(f"logits/{each.name}.npz" for each in record.contenders), "teacher.*"]
+    record = record.model_copy(update={"files": hash_matching(path.parent, *sealed)})
+    write_json(path, with_seal({"schema": SCHEMA, **record.model_dump(mode="json")}))

@@ -28,10 +28,9 @@ from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.report.sections.power import power_before
-from liftune.run_folder import RunFolder
 from liftune.stopping import follow
 from liftune.sweeps.cells import Stage, forget, run_shared_baselines, set_stage, tune_cell
-from liftune.sweeps.folder import SweepFolder
+from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.sweeps.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
 from liftune.versions import versions
@@ -70,8 +69,7 @@ def _sweep(spec: SweepSpec, folder: SweepFolder, jobs: int, progress: Progress) 
     log_start(spec, left, progress)
     with note_on_error(folder, spec):
         run_cells(stages, folder, left, jobs, progress)
-    record = build_record(stages, folder, splits)
-    folder.save_record(record)
+    record = folder.save_record(build_record(stages, folder, splits))
     for stage in stages.values():
         forget(stage)
     return record
@@ -190,7 +188,7 @@ def _attempt_in_process(asked: str, cell: Cell, place: str) -> CellRecord:
 @lru_cache(maxsize=1)
 def _stage(asked: str, model: str, place: str) -> Stage:
     spec = SweepSpec.model_validate_json(asked)
-    return set_stage(spec, model, load_data(spec.run.data), RunFolder(Path(place)))
+    return set_stage(spec, model, load_data(spec.run.data), model_folder(Path(place)))
 
 
 def build_record(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> SweepRecord:

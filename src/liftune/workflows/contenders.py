@@ -29,6 +29,7 @@ from liftune.models.adapter_io import (
 from liftune.models.classifier import Classifier
 from liftune.models.frozen import save_head
 from liftune.records.contender import ContenderCard
+from liftune.records.reading import write_sealed
 from liftune.records.training import AdapterCard
 from liftune.run_folder import CONTENDER_CARD
 from liftune.workflows.context import RunContext
@@ -132,7 +133,7 @@ def _write_card(
         base=base,
         **learned_on_validation(context, logits, base_logits),
     )
-    (folder / CONTENDER_CARD).write_text(card.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+    write_sealed(folder / CONTENDER_CARD, card)
 
 
 def _check(context: RunContext, again: SavedContender, logits: ContenderLogits, folder: Path) -> None:

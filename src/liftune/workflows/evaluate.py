@@ -21,7 +21,7 @@ from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
 from liftune.inference.contenders import open_contender, read_contender_card, refuse_torch_options
-from liftune.inference.locate import SavedModel, find_model
+from liftune.inference.locate import SavedModel, find_model, held_to_its_run
 from liftune.inference.onnx_bundle import Bundle, refuse_options
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
@@ -72,6 +72,7 @@ def evaluate_model(
     if saved is None and is_folder(model.name) and not is_file_in(model.name, "config.json"):
         message, hint = refusal(model.name, "scored")
         raise ModelError(message, where="--model", hint=hint)
+    saved = saved and held_to_its_run(saved)
     if saved is not None and saved.note:
         events.note(saved.note)
     opened, splits = _model_and_rows(data, model, rows, saved, plan)

@@ -180,9 +180,7 @@ def draw_curve(state: RunState) -> RunState:
 
 def save_record(state: RunState) -> RunState:
     """The end of a run."""
-    record = build_record(state)
-    state.context.folder.save_record(record)
-    return replace(state, record=record)
+    return replace(state, record=state.context.folder.save_record(build_record(state)))
 
 
 def publish_report(state: RunState) -> RunState:

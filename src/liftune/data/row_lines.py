@@ -1,0 +1,41 @@
+"""Rows as JSON lines: id, text, target, and the group where rows have one.
+
+In: a Split.  Out: lines; the Split again.
+Not here: the files of a run (run_folder.py), data of users (readers/).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from liftune.data.splits import Split
+from liftune.json_text import parse_json
+from liftune.types import Row
+
+
+def lines_of(split: Split) -> Iterator[str]:
+    """One line a row, with its end."""
+    for i, (row_id, row, target) in enumerate(zip(split.ids, split.rows, split.targets, strict=True)):
+        group = {} if split.groups is None else {"group": split.groups[i]}
+        yield json.dumps({"id": row_id, **as_columns(row), "target": target, **group}, ensure_ascii=False) + "\n"
+
+
+def split_of(lines: bytes) -> Split:
+    """The same again.
+
+    Raises:
+        ValueError, KeyError, TypeError: the lines are damaged.
+    """
+    rows = [parse_json(line) for line in lines.split(b"\n") if line]
+    return Split(
+        tuple(row["id"] for row in rows),
+        tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in rows),
+        tuple(tuple(row["target"]) if isinstance(row["target"], list) else row["target"] for row in rows),
+        tuple(row["group"] for row in rows) if rows and "group" in rows[0] else None,
+    )
+
+
+def as_columns(row: Row) -> dict[str, str]:
+    """A row as named columns."""
+    return {"text": row} if isinstance(row, str) else {"text": row[0], "text_pair": row[1]}

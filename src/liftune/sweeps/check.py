@@ -1,0 +1,99 @@
+"""`liftune check`: a sweep's files against their seals, and seals for those that have none; any other path too.
+
+In: a path.  Out: a CheckRecord; with seals, changed records.
+Not here: runs, models and bundles (workflows/check.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from liftune.errors import LiftuneError
+from liftune.files import read_json_object
+from liftune.records.check import CheckRecord, FileState
+from liftune.records.reading import read_record
+from liftune.records.sweep import SweepRecord
+from liftune.seals import fault_of, files_in, is_sealed
+from liftune.sweeps.folder import RESTORE, check_object, model_records, save_sweep, seal_model
+from liftune.workflows.check import check_path, each_once, refuse_damaged, state_of
+
+#: Objects of a sweep that seal themselves.
+_ASKED = ("spec.json", "rows.json")
+
+
+def check(path: str | Path, *, seal: bool = False) -> CheckRecord:
+    """The state of every file of a run, one of its models, an adapter, a bundle or a sweep.
+
+    Args:
+        seal: give seals to what has none, if nothing is wrong that can be seen.
+
+    Raises:
+        ArtifactError: the path is none of these; or it is to be sealed and is damaged.
+    """
+    path = Path(path)
+    if not ((path / "sweep.json").is_file() or (path / "rows.json").is_file()):
+        return check_path(path, seal=seal)
+    record = _look(path)
+    if not seal:
+        return record
+    refuse_damaged(record)
+    if record.sealed:
+        return record.model_copy(update={"notes": (*record.notes, "it has seals already: nothing was changed")})
+    for folder in _models(path):
+        seal_model(folder)
+    if (path / "sweep.json").is_file():
+        save_sweep(path, read_record(path / "sweep.json", SweepRecord, "sweep"))
+    return _look(path).model_copy(update={"notes": ("sealed as it was found",)})
+
+
+def _models(path: Path) -> list[Path]:
+    return sorted(each for each in path.iterdir() if each.is_dir() and any(each.glob("*.json")))
+
+
+def _look(path: Path) -> CheckRecord:
+    return CheckRecord(path=str(path), kind="sweep", files=each_once(_states(path)))
+
+
+def _states(path: Path) -> Iterator[FileState]:
+    for name in _ASKED:
+        if (path / name).is_file():
+            yield _own(path, name)
+    if (path / "sweep.json").is_file():
+        try:
+            record = read_record(path / "sweep.json", SweepRecord, "sweep")
+            yield FileState(name="sweep.json", state="whole" if is_sealed(path / "sweep.json") else "unsealed")
+            yield from (
+                state_of(name, fault_of(path / name, sha, card="sweep.json", hint=RESTORE))
+                for name, sha in record.files.items()
+            )
+        except LiftuneError as error:
+            yield state_of("sweep.json", error)
+    for folder in _models(path):
+        yield from _model(folder)
+
+
+def _own(path: Path, name: str) -> FileState:
+    try:
+        check_object(path / name)
+    except LiftuneError as error:
+        return state_of(name, error)
+    sealed = "seal" in read_json_object(path / name, hint=RESTORE)
+    return FileState(name=name, state="whole" if sealed else "unsealed")
+
+
+def _model(folder: Path) -> Iterator[FileState]:
+    """A model's records, the files that they seal, and those that none does."""
+    prefix, known = f"{folder.name}/", set()
+    for name, read in model_records(folder):
+        known.add(name)
+        try:
+            record = read()
+        except LiftuneError as error:
+            yield state_of(prefix + name, error)
+            continue
+        yield FileState(name=prefix + name, state="whole" if is_sealed(folder / name) else "unsealed")
+        for file, sha256 in record.files.items():
+            known.add(file)
+            yield state_of(prefix + file, fault_of(folder / file, sha256, card=name, hint=RESTORE))
+    yield from (FileState(name=prefix + each, state="unsealed") for each in files_in(folder) if each not in known)
