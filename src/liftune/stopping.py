@@ -131,15 +131,16 @@ def follow(parent: Any) -> None:
     """
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda signum, frame: stop(_leave, signum))
+    signal.signal(signal.SIGTERM, lambda signum, frame: stop(leave, signum))
 
     def wait() -> None:
         with contextlib.suppress(EOFError, OSError):
             parent.recv()
-        stop(_leave)
+        stop(leave)
 
     threading.Thread(target=wait, name="follow the parent", daemon=True).start()
 
 
-def _leave(signum: int) -> None:
+def leave(signum: int) -> None:
+    """End a worker process, whatever it still has to do."""
     os._exit(128 + signum)

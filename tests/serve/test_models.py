@@ -144,7 +144,8 @@ def test_fewer_kernels_are_kept_unless_the_user_says_how_many(
     assert os.environ[name] == (asked or fewer)
 
 
-def test_a_stopped_process_answers_what_it_took(ground: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.slow)])
+def test_a_stopped_process_answers_what_it_took(ground: Path, name: str) -> None:
     """The signal comes when half of a request is there: the whole gets its answer, and the exit code is 0."""
     command = [sys.executable, "-m", "liftune", "serve", f"mine={ground / 'two'}", "--port", "0"]
     secret = {"LIFTUNE_TOKEN": "not-to-be-seen"}
@@ -161,7 +162,7 @@ def test_a_stopped_process_answers_what_it_took(ground: Path) -> None:
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
             connection.sendall(head.encode() + body[:5])
             assert b"100 Continue" in connection.recv(1024)  # the app has begun to read
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(getattr(signal, name))
             connection.sendall(body[5:])
             answer = b""
             while part := connection.recv(65536):

@@ -11,6 +11,7 @@ run is a process of its own, whose order of sets differs.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -22,6 +23,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+#: What a run imports as it goes, and each fork would import anew.
+IMPORTED = (
+    "liftune.workflows.tune_stages",
+    *("accelerate", "peft", "transformers.models.distilbert.modeling_distilbert", "transformers.loss.loss_utils"),
+    *("scipy.stats", "scipy.optimize", "sklearn.feature_extraction.text", "sklearn.metrics", "sklearn.linear_model"),
+    *("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.pyplot"),
+)
 #: Rendered from the record, with times in them.
 RENDERED = {"README.md", "report.html"}
 
@@ -77,8 +85,8 @@ def differences(expected: dict[str, Any], got: dict[str, Any]) -> list[str]:
 
 
 def main(place: Path, kills: int, options: dict[str, Any], seed: int) -> None:
-    import liftune.workflows.tune_stages  # noqa: F401 - torch and all, once
-
+    for module in IMPORTED:
+        importlib.import_module(module)
     undisturbed, stages = place / "undisturbed", place / "stage"
     command = [sys.executable, __file__, str(place), "0", *(f"{k}={json.dumps(v)}" for k, v in options.items())]
     if not undisturbed.exists():

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import signal
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +22,11 @@ from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError, MethodError, SpecError
 from liftune.evaluation.evaluate import Evaluation
 from liftune.records.base import Interval
+from liftune.records.comparable import comparable
 from liftune.records.reading import read_record
 from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
 from liftune.spec import RunSpec
+from liftune.stopping import Signalled, ending_tidily
 from liftune.sweeps import run as sweeping
 from liftune.sweeps.cells import Stage
 from liftune.sweeps.grid import Cell, SweepSpec
@@ -30,6 +35,7 @@ from liftune.sweeps.plot import draw
 from liftune.sweeps.run import sweep
 from liftune.sweeps.sections import leaderboard_sentences, sweep_sections
 from liftune.tasks import TaskKind
+from liftune.training.loop import Loop
 
 FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
 Tune = Callable[[Stage, Cell], CellRecord]
@@ -180,6 +186,64 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(
     third = spy(monkeypatch, lambda cell: None)
     assert sweep(ask()).leaderboard == whole.leaderboard
     assert third == []
+
+
+def test_a_signal_inside_a_cell_saves_its_training_and_a_rerun_goes_on(
+    ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real, steps = Loop.backward, []
+
+    def step(*arguments: Any) -> float:
+        steps.append(1)
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return real(*arguments)
+
+    def stopped() -> None:
+        with ending_tidily():
+            sweep(ask("lora", seeds="0"))
+
+    monkeypatch.setattr(Loop, "backward", step)
+    with pytest.raises(Signalled):
+        stopped()
+    checkpoints = tmp_path / "sweep" / "distilbert" / "checkpoint"
+    assert len(steps) == 3
+    assert list((checkpoints / "lora-0").glob("*.safetensors"))
+    resumed = sweep(ask("lora", seeds="0"))
+    assert len(steps) == 6  # 48 rows, 8 a step: each step once
+    assert not checkpoints.exists()
+    whole = sweep(ask("lora", seeds="0", out=str(tmp_path / "whole")))
+    assert comparable(whole) == comparable(resumed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads Linux's list of children")
+def test_the_workers_of_a_sweep_save_and_end_with_it(models: dict[str, str], emotions: Path, tmp_path: Path) -> None:
+    """Before, SIGTERM to the parent left them alive."""
+    out = tmp_path / "sweep"
+    command = [sys.executable, "-m", "liftune", "sweep", str(emotions), "--methods", "lora", "--seeds", "0,1"]
+    command += ["--models", models["distilbert"], "--epochs", "100000", "--patience", "100000", "--jobs", "2"]
+    process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True)
+    try:
+        while len({each.parent for each in out.glob("*/checkpoint/lora-*/*.safetensors")}) != 2:
+            assert process.poll() is None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        workers = [
+            each
+            for each in (Path("/proc", pid) for pid in children)
+            if b"spawn_main" in (each / "cmdline").read_bytes()
+        ]
+        assert len(workers) >= 2
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait() == 143
+        assert "the same command continues" in said
+        assert "Traceback" not in said
+        assert not [each for each in workers if each.exists()]
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_cell_that_was_being_written_is_tuned_again(

@@ -28,7 +28,7 @@ from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.report.sections.power import power_before
-from liftune.stopping import follow
+from liftune.stopping import Signalled, follow, leave
 from liftune.sweeps.cells import Stage, forget, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec
@@ -119,7 +119,8 @@ def run_cells(
     with closing(records), progress.bar("cells", len(left), speed=False) as advance:
         for number, cell in enumerate(records, start=1):
             folder.save_cell(cell)
-            forget(stages[cell.model], Cell(cell.model, cell.method, cell.seed))
+            if cell.state != "failed":  # a rerun tries that again, from where it was
+                forget(stages[cell.model], Cell(cell.model, cell.method, cell.seed))
             progress.log(line(cell, number, len(left), stages[cell.model].context.metric))
             advance(1, note=f"{cell.method} seed {cell.seed}")
 
@@ -181,7 +182,11 @@ def _start_worker(threads: int, parent: Connection) -> None:
 
 
 def _attempt_in_process(asked: str, cell: Cell, place: str) -> CellRecord:
-    return attempt(_stage(asked, cell.model, place), cell)
+    try:
+        return attempt(_stage(asked, cell.model, place), cell)
+    except Signalled as signalled:  # training is saved; the next cell must not begin
+        leave(signalled.signum)
+        raise
 
 
 # A process gets one cell after the other: what a model's cells share is made once in it.
