@@ -179,6 +179,10 @@ def first_of(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
+#: Characters of a name that may be a typing error of another.
+_LONGEST_GUESSED = 500
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """', did you mean X?' for the closest known name, or nothing.
 
@@ -188,6 +192,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     ''
     """
     known = list(known)
+    if len(name) > _LONGEST_GUESSED:
+        return ""  # a second for some megabytes
     matches = get_close_matches(name, known, cutoff=0.5) or get_close_matches(
         name.casefold(), [each.casefold() for each in known], cutoff=0.5
     )

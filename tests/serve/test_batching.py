@@ -86,29 +86,74 @@ def test_a_client_that_has_gone_leaves_the_queue() -> None:
     queue.add(gone)
     queue.add(stays)
     batch = queue.next(0.0)  # begun before its asker went
+    assert taken(batch) == [30, 7]
     queue.drop(gone)
-    assert (queue.rows, queue.tokens) == (1, 7)
+    assert (queue.rows, queue.tokens) == (0, 0)
     assert isinstance(batch, Batch)
     deliver(batch, [np.zeros(1)] * len(batch.entries))
-    assert done == []
-    assert taken(queue.next(1.0)) == [7]
+    assert done == [stays]
     queue.drop(stays)
 
 
 def test_answers_go_to_their_rows_and_a_ticket_is_done_with_its_last() -> None:
     queue, executor, done = RequestQueue(LIMITS), FakeExecutor(), []
-    long, short = ticket(executor, 60, 30, 20, done=done), ticket(executor, 5, done=done)
+    long, other = ticket(executor, 60, 45, 20, done=done), ticket(executor, 50, 5, done=done)
     queue.add(long)
-    queue.add(short)
-    first = queue.next(0.0)
-    assert isinstance(first, Batch)
-    deliver(first, ["a", "b"])
-    assert done == []
-    second = queue.next(1.0)
-    assert isinstance(second, Batch)
-    deliver(second, ["c", "d"])
-    assert done == [long, short]
-    assert (long.logits, short.logits) == (["a", "b", "c"], ["d"])
+    queue.add(other)
+    for now, tokens, logits in ((0.0, [60], "a"), (1.0, [50, 45, 5], "bcd"), (2.0, [20], "e")):
+        batch = queue.next(now)
+        assert taken(batch) == tokens
+        assert isinstance(batch, Batch)
+        deliver(batch, list(logits))
+    assert done == [other, long]
+    assert (long.logits, other.logits) == (["a", "c", "e"], ["b", "d"])
+
+
+def test_a_small_request_takes_its_turn_beside_a_giant_one() -> None:
+    """It waits for one batch, which the giant one may not fill while small ones come."""
+    queue, executor, done = RequestQueue(Limits(batch_tokens=800)), FakeExecutor(), []
+    giant = ticket(executor, *[50] * 1000, done=done)
+    queue.add(giant)
+    assert len(taken(queue.next(10.0))) == 16
+    small = ticket(executor, 10, 20, at=11.0, done=done)
+    queue.add(small)
+    batch = queue.next(11.0)
+    assert taken(batch) == [50, 50, 10, 20]
+    assert isinstance(batch, Batch)
+    deliver(batch, [0] * 4)
+    assert done == [small]
+    assert taken(queue.next(11.5)) == [50, 50]
+    assert len(taken(queue.next(12.0))) == 16
+
+
+def test_rows_of_several_requests_are_taken_in_turn() -> None:
+    queue, executor = RequestQueue(Limits(batch_tokens=400)), FakeExecutor()
+    queue.add(ticket(executor, *[101] * 9))
+    queue.add(ticket(executor, *[102] * 9))
+    assert taken(queue.next(1.0)) == [101, 102, 101]
+    assert taken(queue.next(1.0)) == [102, 101, 102]
+
+
+@pytest.mark.parametrize("limits", [Limits(batch_rows=1), Limits(batch_tokens=40)], ids=["rows", "tokens"])
+def test_neither_small_nor_giant_requests_starve_where_a_batch_has_room_for_one(limits: Limits) -> None:
+    queue, executor = RequestQueue(limits), FakeExecutor()
+    queue.add(ticket(executor, *[900] * 9))
+    found = []
+    for now in range(6):
+        queue.add(ticket(executor, 10, at=now))
+        found += taken(queue.next(now + 0.5))
+    assert found.count(900) == 3
+    assert found.count(10) >= 3
+
+
+def test_a_model_with_a_giant_request_does_not_hold_up_another_model() -> None:
+    queue, one, other = RequestQueue(Limits(batch_tokens=800)), FakeExecutor(), FakeExecutor()
+    queue.add(ticket(one, *[50] * 1000))
+    assert taken(queue.next(0.0))
+    for now in (0.5, 0.6, 0.7):
+        queue.add(ticket(other, 7, at=now))
+        assert taken(queue.next(now + 0.01)) == [7]
+        assert taken(queue.next(now + 0.02)) == [50, 50]
 
 
 def test_a_batch_that_fails_fails_its_own_tickets_once() -> None:
@@ -134,7 +179,7 @@ def test_requests_share_a_batch_and_get_their_own_answers() -> None:
         found = await asyncio.gather(
             batcher.compute(executor, two.prepare(["a", "ab"])), batcher.compute(executor, five.prepare(["abcd"]))
         )
-        assert executor.batches == [["a", "ab", "abcd"]]
+        assert executor.batches == [["a", "abcd", "ab"]]
         assert [[each.tolist() for each in rows] for rows in found] == [[[0, 1], [1, 0]], [[0, 0, 0, 0, 1]]]
         await batcher.close()
 

@@ -5,6 +5,7 @@ Not here: assertions.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import uvicorn
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ from liftune.errors import ArtifactError
 from liftune.serve.app import make_app
 from liftune.serve.auth import Credentials
 from liftune.serve.engine import Engine, ModelInfo, Work
+from liftune.serve.http_server import make_server
 from liftune.serve.limits import Limits
 from liftune.serve.registry import ModelRegistry
 from liftune.tasks import TaskKind, task_of
@@ -97,10 +98,11 @@ def fake_app(
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI, limits: Limits | None = None) -> Iterator[str]:
     """The app on a socket of its own; its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=5))
-    thread = threading.Thread(target=server.run, daemon=True)
+    server = make_server(app, limits or Limits())
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     ready = threading.Event()
     startup = server.startup
 
@@ -112,7 +114,7 @@ def serving(app: FastAPI) -> Iterator[str]:
     thread.start()
     assert ready.wait(PATIENCE)
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(PATIENCE)

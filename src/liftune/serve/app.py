@@ -22,7 +22,7 @@ from starlette.responses import Response
 from liftune import __version__
 from liftune.errors import ArtifactError
 from liftune.evaluation.selective import cutoff_for
-from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.prediction import predictions_of_logits
 from liftune.serve import errors, pages
 from liftune.serve.auth import AuthMiddleware, Credentials
 from liftune.serve.batcher import DynamicBatcher
@@ -30,6 +30,7 @@ from liftune.serve.engine import Engine, ServedModel
 from liftune.serve.errors import CLIENT_CLOSED_REQUEST, Problem, RequestError
 from liftune.serve.limits import Limits
 from liftune.serve.metrics import ServerMetrics
+from liftune.serve.preparing import Preparer
 from liftune.serve.registry import ModelRegistry
 from liftune.serve.run_info import report_of, run_info
 from liftune.serve.schemas import (
@@ -44,8 +45,6 @@ from liftune.serve.schemas import (
 from liftune.serve.validation import rows_of
 from liftune.types import Row
 
-#: Characters of a request that are tokenised in the event loop, while others wait; more go to a thread.
-_TOKENISED_AT_ONCE = 20_000
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "A token is needed."},
     403: {"model": Problem, "description": "Not allowed from that host, or without an admin token."},
@@ -63,18 +62,20 @@ class Services:
     limits: Limits
     metrics: ServerMetrics
     batcher: DynamicBatcher
+    preparer: Preparer
 
 
 def make_app(models: ModelRegistry, *, credentials: Credentials | None = None, limits: Limits | None = None) -> FastAPI:
     """The app; its batcher runs for as long as the app does."""
     limits, metrics = limits or Limits(), ServerMetrics()
-    services = Services(models, limits, metrics, DynamicBatcher(limits, on_batch=metrics.batch))
+    services = Services(models, limits, metrics, DynamicBatcher(limits, on_batch=metrics.batch), Preparer())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services.batcher.start()
         yield
         await services.batcher.close()
+        services.preparer.close()
 
     app = FastAPI(
         title="liftune",
@@ -95,7 +96,7 @@ def make_app(models: ModelRegistry, *, credentials: Credentials | None = None, l
 
 
 def _add_classify(app: FastAPI, services: Services) -> None:
-    limits, batcher = services.limits, services.batcher
+    limits = services.limits
 
     @app.post("/v1/classify", response_model=ClassifyResponse, response_model_exclude_none=True)
     async def classify(body: ClassifyRequest, request: Request) -> Response:
@@ -105,37 +106,37 @@ def _add_classify(app: FastAPI, services: Services) -> None:
         above = None if body.min_precision is None else cutoff_for(info.cutoffs, body.min_precision).above
         predict = partial(predictions_of_logits, rows, labels=info.labels, task=info.task)
 
-        async def predictions() -> list[Prediction]:
-            if not body.with_base:
-                logits = await _logits(model.engine, rows, batcher)
-                return predict(logits, thresholds=info.thresholds, above=above)
-            base = await asyncio.to_thread(model.engine.base)
-            logits, base_logits = await asyncio.gather(
-                _logits(model.engine, rows, batcher), _logits(base, rows, batcher)
-            )
-            tuned = predict(logits, thresholds=info.thresholds, above=above)
-            bases = predict(base_logits, thresholds=info.base_thresholds)
-            return [replace(each, base=other) for each, other in zip(tuned, bases, strict=True)]
+        def answer(logits: NDArray[np.float32], base_logits: NDArray[np.float32] | None = None) -> bytes:
+            found = predict(logits, thresholds=info.thresholds, above=above)
+            if base_logits is not None:
+                bases = predict(base_logits, thresholds=info.base_thresholds)
+                found = [replace(each, base=other) for each, other in zip(found, bases, strict=True)]
+            results = [each.to_json() for each in found]
+            told = {"model": model.name, "contender": info.contender, "results": results}
+            return json.dumps(told, ensure_ascii=False).encode()
 
-        results = await _in_time(predictions(), request, limits.seconds)
+        async def answered() -> bytes:
+            engines = [model.engine]
+            if body.with_base:
+                engines.append(await asyncio.to_thread(model.engine.base))
+            logits = await asyncio.gather(*(_logits(each, rows, services) for each in engines))
+            return await services.preparer.finish(len(rows), partial(answer, *logits))
+
+        content = await _in_time(answered(), request, limits.seconds)
         services.metrics.texts(model.name, len(rows))
-        return _json(
-            {"model": model.name, "contender": info.contender, "results": [each.to_json() for each in results]}
-        )
+        return Response(content, media_type="application/json")
 
 
-async def _logits(engine: Engine, rows: list[Row], batcher: DynamicBatcher) -> NDArray[np.float32]:
+async def _logits(engine: Engine, rows: list[Row], services: Services) -> NDArray[np.float32]:
     """(N, C) of one engine; rows of the same executor, of any request, are computed together."""
-    long = sum(map(len, rows)) > _TOKENISED_AT_ONCE
-    works = await asyncio.to_thread(engine.prepare, rows) if long else engine.prepare(rows)
-    return np.stack(await batcher.compute(engine.executor, works))
+    services.batcher.check_room(len(rows))
+    works = await services.preparer.prepare(engine, rows)
+    return np.stack(await services.batcher.compute(engine.executor, works))
 
 
-async def _in_time(
-    predictions: Coroutine[Any, Any, list[Prediction]], request: Request, seconds: float
-) -> list[Prediction]:
-    """The predictions, unless they take too long or the client has gone; then their rows leave the queue."""
-    work, gone = asyncio.ensure_future(predictions), asyncio.ensure_future(_disconnected(request))
+async def _in_time(answer: Coroutine[Any, Any, bytes], request: Request, seconds: float) -> bytes:
+    """The answer, unless it takes too long or the client has gone; then its rows leave the queue."""
+    work, gone = asyncio.ensure_future(answer), asyncio.ensure_future(_disconnected(request))
     try:
         await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
@@ -243,7 +244,3 @@ def _summary(model: ServedModel) -> ModelSummary:
         base_head=info.base_head,
         shared=info.shared,
     )
-
-
-def _json(body: dict[str, Any]) -> Response:
-    return Response(json.dumps(body, ensure_ascii=False), media_type="application/json")

@@ -1,12 +1,11 @@
-"""Who may send a request, and how large it may be: the middleware before the app.
+"""Who may send a request: the middleware before the app.
 
 In: ASGI messages.  Out: the same to the app, or a problem; a count of each request.
-Not here: what the app does with a request (app.py).
+Not here: what the app does with a request (app.py), its body (bodies.py), its connection (connections.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import time
 from collections.abc import Callable
@@ -14,7 +13,9 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from liftune.serve.bodies import BodyRoom, RequestBody
 from liftune.serve.errors import RequestError, problem_response
+from liftune.serve.heads import FULL, HEADER_BYTES, PATH_BYTES, headers_too_long, path_too_long, too_many_connections
 from liftune.serve.limits import Limits
 
 #: Pages without a token: they show nothing of the models.
@@ -93,7 +94,8 @@ class AuthMiddleware:
     """
 
     def __init__(self, app: ASGIApp, *, credentials: Credentials, limits: Limits, count: Count) -> None:
-        self._app, self._credentials, self._limits, self._count = app, credentials, limits, count
+        self._app, self._credentials, self._count = app, credentials, count
+        self._room = BodyRoom(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -101,6 +103,8 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         started, status = time.monotonic(), 500
+        body = RequestBody(scope, receive, self._room)
+        send = body.sending(send)
 
         async def send_counted(message: Message) -> None:
             nonlocal status
@@ -109,44 +113,27 @@ class AuthMiddleware:
             await send(message)
 
         try:
+            _check_head(scope)
             self._credentials.check(scope)
-            if scope["method"] in _CHANGES:
-                receive = await self._read_body(scope, receive)
+            receive = await body.read() if scope["method"] in _CHANGES else body.receive
             await self._app(scope, receive, send_counted)
         except RequestError as error:
             await problem_response(error)(scope, receive, send_counted)
         finally:
+            body.release()
             route = getattr(scope.get("route"), "path", "other")
             self._count(route, status, time.monotonic() - started)
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> Receive:
-        """The whole body, within its limits, to be received again by the app.
 
-        Raises:
-            RequestError: it is too large (413) or too slow (408).
-        """
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._limits.body_bytes:
-            raise self._too_large()
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                while True:
-                    message = await receive()
-                    body += message.get("body", b"")
-                    if len(body) > self._limits.body_bytes:
-                        raise self._too_large()
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            raise RequestError(408, "the body did not arrive in time", hint="send it again, or a smaller one") from None
-        messages = [message if message["type"] == "http.disconnect" else {"type": "http.request", "body": bytes(body)}]
+def _check_head(scope: Scope) -> None:
+    """Refuse a request that finds the server full, or whose path or headers are too long.
 
-        async def receive_again() -> Message:
-            return messages.pop() if messages else await receive()
-
-        return receive_again
-
-    def _too_large(self) -> RequestError:
-        mib = self._limits.body_bytes / 2**20
-        return RequestError(413, f"the body has more than {mib:g} MiB", where="body", hint="send fewer texts at a time")
+    Raises:
+        RequestError: 503, 414 or 431.
+    """
+    if scope.get("state", {}).get(FULL):
+        raise too_many_connections()
+    if len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"") > PATH_BYTES:
+        raise path_too_long()
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+        raise headers_too_long()

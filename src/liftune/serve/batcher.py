@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from liftune.serve.engine import BatchExecutor, Work
 from liftune.serve.errors import RequestError
 from liftune.serve.limits import Limits
-from liftune.serve.queue import Batch, QueueFullError, RequestQueue, Ticket, deliver
+from liftune.serve.queue import Batch, RequestQueue, Ticket, deliver
+
+#: What a giant request adds to a batch that others wait for, where a machine is so fast.
+_BULK_SECONDS = 0.005
 
 OnBatch = Callable[[Batch, float], None]
 """Called with each batch and the seconds that it took."""
@@ -52,8 +55,8 @@ class DynamicBatcher:
         """Whether it accepts rows."""
         return self._loop is not None and not self._loop.done() and not self._closing
 
-    async def compute(self, executor: BatchExecutor, works: Sequence[Work]) -> list[NDArray[np.float32]]:
-        """(C,) logits of each row, in order. Cancelling this call takes its rows out of the queue.
+    def check_room(self, rows: int) -> None:
+        """Refuse rows before any work is spent on them.
 
         Raises:
             RequestError: the queue is full (503), or the server is stopping.
@@ -62,6 +65,16 @@ class DynamicBatcher:
             raise RequestError(
                 503, "the server is stopping", hint="send the request again in a moment", headers={"Retry-After": "5"}
             )
+        if not self.queue.has_room(rows):
+            raise self._full(rows)
+
+    async def compute(self, executor: BatchExecutor, works: Sequence[Work]) -> list[NDArray[np.float32]]:
+        """(C,) logits of each row, in order. Cancelling this call takes its rows out of the queue.
+
+        Raises:
+            RequestError: the queue is full (503), or the server is stopping.
+        """
+        self.check_room(len(works))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done(ticket: Ticket) -> None:
@@ -69,10 +82,7 @@ class DynamicBatcher:
                 future.set_result(None)
 
         ticket = Ticket(executor, works, self._clock(), done)
-        try:
-            self.queue.add(ticket)
-        except QueueFullError:
-            raise self._full(len(works)) from None
+        self.queue.add(ticket)
         self._changed.set()
         try:
             await future
@@ -131,6 +141,7 @@ class DynamicBatcher:
         seconds = time.monotonic() - started
         rate = batch.tokens / max(seconds, 1e-6)
         self._tokens_per_second = 0.8 * (self._tokens_per_second or rate) + 0.2 * rate
+        self.queue.bulk_tokens = max(self.queue.least_bulk_tokens, int(_BULK_SECONDS * self._tokens_per_second))
         deliver(batch, logits)
         if self._on_batch is not None:
             self._on_batch(batch, seconds)

@@ -63,19 +63,43 @@ class RequestError(LiftuneError):
         super().__init__(message, where=where, hint=hint)
         self.status, self.headers = status, dict(headers or {})
 
+    @property
+    def phrase(self) -> str:
+        """The status in words."""
+        return "Client Closed Request" if self.status == CLIENT_CLOSED_REQUEST else HTTPStatus(self.status).phrase
+
+
+#: Characters of a client's own that a message repeats, and of a message.
+_REPEATED, _TOLD = 80, 2_000
+
+
+def cut(text: str) -> str:
+    """What a client sent, in quotes and short enough to repeat.
+
+    >>> cut("mood"), len(cut("a" * 4_000_000))
+    ("'mood'", 83)
+    """
+    return repr(text) if len(text) <= _REPEATED else repr(text[:_REPEATED] + "…")
+
+
+def shortened(message: str) -> str:
+    """A message that may quote what a client sent."""
+    return message if len(message) <= _TOLD else message[:_TOLD] + "…"
+
 
 def problem_response(error: LiftuneError) -> Response:
     """The response to a request that an error ended: with its own status, or 422."""
-    status, headers = (error.status, error.headers) if isinstance(error, RequestError) else (422, {})
+    if not isinstance(error, RequestError):
+        error = RequestError(422, error.message, where=error.where, hint=error.hint)
     problem = Problem(
-        title="Client Closed Request" if status == CLIENT_CLOSED_REQUEST else HTTPStatus(status).phrase,
-        status=status,
-        detail=error.message,
-        where=error.where,
-        hint=error.hint,
+        title=error.phrase,
+        status=error.status,
+        detail=shortened(error.message),
+        where=None if error.where is None else shortened(error.where),
+        hint=None if error.hint is None else shortened(error.hint),
     )
     # ASCII, as a message may quote half of a surrogate pair.
-    return Response(json.dumps(problem.model_dump()), status, headers, MEDIA_TYPE)
+    return Response(json.dumps(problem.model_dump()), error.status, error.headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -95,7 +119,7 @@ def install(app: FastAPI) -> None:
             RequestError(
                 error.status_code,
                 str(error.detail).lower(),
-                where=f"{request.method} {request.url.path}",
+                where=_route(request),
                 hint="see /docs",
                 headers=error.headers,
             )
@@ -104,7 +128,7 @@ def install(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> Response:
         message = f"an error inside liftune: {type(error).__name__}"
         return problem_response(
-            RequestError(500, message, where=f"{request.method} {request.url.path}", hint="see the server's log")
+            RequestError(500, message, where=_route(request), hint="see the server's log")
         )
 
     app.add_exception_handler(LiftuneError, of_liftune)
@@ -136,7 +160,11 @@ def validation_error(errors: Any) -> RequestError:
     return RequestError(422, "; ".join(messages[:5]), where=first, hint="see /docs for what is expected")
 
 
+def _route(request: Request) -> str:
+    return f"{request.method[:_REPEATED]} {request.url.path[:_REPEATED]}"
+
+
 def _place(location: Any) -> str:
     """`texts.3` of the body; what was sent may be any text at all, so it is not repeated."""
-    names = [str(each) for each in location if each not in ("body", "query", "path")]
-    return ".".join(names).encode("ascii", "replace").decode() or "body"
+    names = [str(each)[:_REPEATED] for each in location if each not in ("body", "query", "path")]
+    return ".".join(names)[:_REPEATED].encode("ascii", "replace").decode() or "body"

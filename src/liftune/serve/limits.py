@@ -12,9 +12,13 @@ from dataclasses import dataclass, fields
 from liftune.errors import SpecError, choose
 
 
+#: Of one request, whatever the limit: each is looked at before the limit is known.
+MOST_TEXTS = 65_536
+
+
 @dataclass(frozen=True)
 class Limits:
-    """The most that one request, the queue and one batch may hold."""
+    """The most that one request, the queue, one batch and the server may hold."""
 
     texts: int = 1_024
     """Of one request."""
@@ -30,7 +34,16 @@ class Limits:
     wait_seconds: float = 0.003
     """How long a row waits at most for others to share its batch, while nothing else is computed."""
     seconds: float = 30.0
-    """From a request's arrival to its response; a request that takes longer gets a 504."""
+    """From a request's body to its response; a request that takes longer gets a 504. A client that takes longer to read
+    its response is cut off."""
+    body_seconds: float = 30.0
+    """In which the whole body of a request must arrive; a slower one gets a 408."""
+    header_seconds: float = 10.0
+    """In which a connection must send the head of a request; a slower one gets a 408."""
+    idle_seconds: float = 75.0
+    """How long a connection is kept open between requests."""
+    connections: int = 512
+    """Open at a time, and never more than half of the files that the process may open; further ones get a 503."""
 
 
 def limits_of(assignments: Sequence[str]) -> Limits:
@@ -55,4 +68,8 @@ def limits_of(assignments: Sequence[str]) -> Limits:
         if not 0 < values[name] < float("inf"):
             kind = "a whole number" if types[name] is int else "a number"
             raise SpecError(f"{each}: {value!r} is not {kind} above zero", where="--limit", hint=f"{name}=10")
+    if values.get("texts", 0) > MOST_TEXTS:
+        raise SpecError(
+            f"a request may have at most {MOST_TEXTS:,} texts", where="--limit", hint=f"texts={MOST_TEXTS}"
+        )
     return Limits(**values)  # type: ignore[arg-type]  # each value is of its field's own type

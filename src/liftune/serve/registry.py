@@ -14,7 +14,7 @@ from typing import Protocol
 
 from liftune.errors import ArtifactError, SpecError, nearest
 from liftune.serve.engine import Engine, ModelInfo, ServedModel
-from liftune.serve.errors import RequestError
+from liftune.serve.errors import RequestError, cut
 from liftune.wrong_path import refusal
 
 
@@ -27,7 +27,10 @@ class OpenModel(Protocol):
 
 
 #: Safe in a URL's path and in a file's name.
-_NAME = re.compile(r"\w[\w.@+-]{0,99}")
+LONGEST_NAME = 100
+_NAME = re.compile(rf"\w[\w.@+-]{{0,{LONGEST_NAME - 1}}}")
+#: Characters of a path; operating systems allow less.
+_LONGEST_PATH = 4_096
 
 
 class ModelRegistry:
@@ -42,7 +45,7 @@ class ModelRegistry:
     def __init__(self, open_model: OpenModel) -> None:
         self._open = open_model
         self._models: dict[str, ServedModel] = {}
-        self._changing = Lock()
+        self._loading, self._changing = Lock(), Lock()  # one load at a time, which does not hold up an unload
 
     def __len__(self) -> int:
         return len(self._models)
@@ -63,6 +66,8 @@ class ModelRegistry:
         if name is None:
             message = "several models are loaded, and the request names none" if models else "no model is loaded"
             raise RequestError(422, message, where="model", hint=known)
+        if len(name) > LONGEST_NAME:
+            raise RequestError(404, f"no model is named {cut(name)}", where="model", hint=known)
         if name not in models:
             raise RequestError(
                 404,
@@ -94,7 +99,7 @@ class ModelRegistry:
         """
         folder = _folder(path)
         named = _check_name(name if name is not None else folder.name)
-        with self._changing:
+        with self._loading:
             if named in self._models and not replace:
                 raise RequestError(
                     409,
@@ -105,7 +110,8 @@ class ModelRegistry:
             open_model = open_model or self._open
             engine, info = open_model(folder, use) if use else open_model(folder)
             model = ServedModel(named, folder, info, engine)
-            self._models = {**self._models, named: model}
+            with self._changing:
+                self._models = {**self._models, named: model}
         return model
 
     def unload(self, name: str) -> None:
@@ -120,6 +126,9 @@ class ModelRegistry:
 
 
 def _folder(path: str) -> Path:
+    if len(path) > _LONGEST_PATH:
+        hint = "give a run folder or a bundle"
+        raise ArtifactError(f"a path of {len(path):,} characters is none: {cut(path)}", where="path", hint=hint)
     try:
         folder = Path(path).expanduser()
         if folder.is_dir():
@@ -133,7 +142,7 @@ def _folder(path: str) -> Path:
 def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise SpecError(
-            f"{name!r} is not allowed as a model's name",
+            f"{cut(name)} is not allowed as a model's name",
             where="name",
             hint="use letters, digits and . _ - + @, beginning with a letter or digit: NAME=PATH",
         )

@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from liftune.inference.rows import plain_text
 from liftune.records.base import Head
+from liftune.serve.errors import RequestError
+from liftune.serve.limits import MOST_TEXTS
 from liftune.tasks import TaskKind
 
 
@@ -25,9 +27,14 @@ def _texts(given: Any, info: ValidationInfo) -> Any:
 
     Raises:
         DataError: one is no text.
+        RequestError: there are far too many.
     """
     if not isinstance(given, list):
         return given
+    if len(given) > MOST_TEXTS:
+        raise RequestError(
+            413, f"the request has {len(given):,} texts", where=info.field_name, hint="send fewer at a time"
+        )
     objects = dict if info.field_name == "texts" else ()
     return [
         each if isinstance(each, objects) else plain_text(each, f"{info.field_name}.{i}")

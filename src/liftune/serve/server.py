@@ -24,16 +24,14 @@ from liftune.inference.locate import locate_model
 from liftune.inference.predictor import check_precision
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from liftune.serve.engine import Engine, ModelInfo
 
-#: Seconds that a stop waits for accepted requests.
-_FINISH_SECONDS = 30
 #: How long one thread may hold the interpreter while another waits for it: the model's thread releases and takes it at
 #: every matrix product, and may wait this long each time.
 _SWITCH_SECONDS = 0.0005
 
-#: Connections that the operating system keeps waiting.
-_BACKLOG = 1_024
 _LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -71,6 +69,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
     check(options)
     from liftune.serve.app import make_app
     from liftune.serve.auth import Credentials
+    from liftune.serve.http_server import make_server
     from liftune.serve.limits import limits_of
     from liftune.serve.registry import ModelRegistry, split_name
 
@@ -89,9 +88,12 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
         hosts = None if options.token or options.insecure else _allowed_hosts(options.host)
         credentials = Credentials(options.token, options.admin_token, hosts)
         app = make_app(models, credentials=credentials, limits=limits)
+        server = make_server(app, limits)
         host, port = listener.getsockname()[:2]
-        log(f"serving {len(models)} models at http://{f'[{host}]' if ':' in host else host}:{port}")
-        _run(app, listener)
+        most = server.config.connections
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        log(f"serving {len(models)} models, over at most {most:,} connections at a time, at {address}")
+        _run(server, listener)
         log("stopped")
 
 
@@ -202,7 +204,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
+        listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
         raise SpecError(
@@ -211,18 +213,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _run(app: object, listener: socket.socket) -> None:
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then finish the accepted requests."""
-    import uvicorn
+    from liftune.serve.http_server import short_log
 
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        log_level="warning",
-        access_log=False,  # it would log whole paths, and /metrics counts requests
-        timeout_graceful_shutdown=_FINISH_SECONDS,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
     # uvicorn raises the signal again once it has stopped; by then there is nothing left to stop.
@@ -232,7 +226,8 @@ def _run(app: object, listener: socket.socket) -> None:
     ):  # of which uvicorn knows nothing
         handlers[signal.SIGHUP] = signal.signal(signal.SIGHUP, server.handle_exit)
     try:
-        asyncio.run(server.serve(sockets=[listener]))
+        with short_log():
+            asyncio.run(server.serve(sockets=[listener]))
     finally:
         sys.setswitchinterval(interval)
         for each, handler in handlers.items():
