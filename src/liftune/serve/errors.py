@@ -127,9 +127,7 @@ def install(app: FastAPI) -> None:
 
     async def unexpected(request: Request, error: Exception) -> Response:
         message = f"an error inside liftune: {type(error).__name__}"
-        return problem_response(
-            RequestError(500, message, where=_route(request), hint="see the server's log")
-        )
+        return problem_response(RequestError(500, message, where=_route(request), hint="see the server's log"))
 
     app.add_exception_handler(LiftuneError, of_liftune)
     app.add_exception_handler(RequestValidationError, of_validation)

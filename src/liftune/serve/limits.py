@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 
 from liftune.errors import SpecError, choose
 
-
 #: Of one request, whatever the limit: each is looked at before the limit is known.
 MOST_TEXTS = 65_536
 
@@ -69,7 +68,5 @@ def limits_of(assignments: Sequence[str]) -> Limits:
             kind = "a whole number" if types[name] is int else "a number"
             raise SpecError(f"{each}: {value!r} is not {kind} above zero", where="--limit", hint=f"{name}=10")
     if values.get("texts", 0) > MOST_TEXTS:
-        raise SpecError(
-            f"a request may have at most {MOST_TEXTS:,} texts", where="--limit", hint=f"texts={MOST_TEXTS}"
-        )
+        raise SpecError(f"a request may have at most {MOST_TEXTS:,} texts", where="--limit", hint=f"texts={MOST_TEXTS}")
     return Limits(**values)  # type: ignore[arg-type]  # each value is of its field's own type
