@@ -5,7 +5,9 @@ Every entry point shows the same three fields: Python as an exception, the comma
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -75,11 +77,45 @@ class MissingExtra(LiftuneError):  # noqa: N818 - "missing" says that it is an e
     """A part of liftune that is not installed."""
 
 
+class OutOfMemory(LiftuneError):  # noqa: N818 - as Python and torch call it
+    """There is not enough memory for what was asked, however small the passes are."""
+
+
 class Stopped(KeyboardInterrupt):
     """Work was stopped by request, at a moment when all of it was saved: the same command goes on from there.
 
     No LiftuneError: nothing is at fault, and what handles faults must not take it for one.
     """
+
+
+#: What libraries say when memory is short. "Could not create a primitive" is oneDNN's; a thread needs room for its
+#: stack, and a library that is loaded needs room for its segments.
+_SHORT_OF_MEMORY = re.compile(
+    r"could not (create|execute) a (primitive|memory)|can(no|')t allocate memory|not enough memory|out of memory"
+    r"|bad_?alloc|bad_array_new_length|(unable|failed) to allocate|allocation fail|insufficient memory"
+    r"|can(no|')t start new thread|failed to map segment|cannot create memory",
+    re.IGNORECASE,
+)
+#: Errors of Python's own whose messages may hold a user's text, which says nothing about memory.
+_OF_VALUES = (ValueError, TypeError, LookupError, AttributeError, SyntaxError, NameError)
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that memory is short, in whatever spelling.
+
+    >>> lacks_memory(RuntimeError("could not create a primitive")), lacks_memory(ValueError("out of memory"))
+    (True, False)
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, MemoryError | OutOfMemory) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        own = isinstance(error, (LiftuneError, KeyboardInterrupt, *_OF_VALUES))
+        if not own and _SHORT_OF_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return False
 
 
 def need(*modules: str) -> None:

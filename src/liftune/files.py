@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, lacks_memory
 from liftune.json_text import JsonError, parse_json
 
 
@@ -26,6 +26,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if lacks_memory(error):
+            raise
         raise ArtifactError(
             f"cannot write: {error.strerror.lower() if error.strerror else error}",
             where=str(path),

@@ -48,7 +48,7 @@ def parse_json(text: str | bytes) -> Any:
     """
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError, MemoryError) as error:
+    except (ValueError, RecursionError) as error:
         raise _fault(error) from None
     if len(text) > DEEPEST:  # a shorter one holds neither
         _check([value])
@@ -69,7 +69,7 @@ def parse_json_values(text: str) -> list[Any]:
         while (at := _end_of_space(text, at)) < len(text):
             value, at = decoder.raw_decode(text, at)
             values.append(value)
-    except (ValueError, RecursionError, MemoryError) as error:
+    except (ValueError, RecursionError) as error:
         raise _fault(error) from None
     _check(values)
     return values

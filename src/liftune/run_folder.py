@@ -33,7 +33,7 @@ from liftune.claims import is_empty, refuse_held
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.row_lines import lines_of, split_of
 from liftune.data.splits import Split, Splits
-from liftune.errors import ArtifactError, LiftuneError
+from liftune.errors import ArtifactError, LiftuneError, lacks_memory
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.files import atomic_write, check_writable, damaged, disk_errors, remove_empty, write_json, write_text
@@ -335,6 +335,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if lacks_memory(error):
+            raise
         reason = error.message if isinstance(error, LiftuneError) else str(error)
         raise damaged(path, reason or type(error).__name__, hint=_RESTORE) from None
 

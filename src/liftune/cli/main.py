@@ -25,7 +25,7 @@ from liftune.cli.printing import (
     print_sections,
 )
 from liftune.cli.streams import prepare_streams, silence_broken_pipe, unwritable
-from liftune.errors import EXTRAS, LiftuneError, choose, need
+from liftune.errors import EXTRAS, LiftuneError, choose, lacks_memory, need
 from liftune.option_values import names
 from liftune.spec import TAKEN, RunSpec
 from liftune.stopping import Signalled, ending_tidily
@@ -302,9 +302,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         refused = unwritable(error)
         if refused is None:
-            raise
+            return _without_memory(error)
         return _refuse(refused)
+    except Exception as error:
+        return _without_memory(error)
     return 0
+
+
+def _without_memory(error: Exception) -> int:
+    """The end of a command for which there was not enough memory; any other error is a defect, and is raised."""
+    if not lacks_memory(error):
+        raise error
+    from liftune.hardware.memory import short_of_memory
+
+    return _refuse(short_of_memory(error))
 
 
 def _refuse(error: LiftuneError) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
+from liftune.errors import lacks_memory
 from liftune.models.packed.layouts import EncoderModules, LayerModules, find_encoder
 
 #: Largest gap of a logit, relative to the largest logit, between the model's own encoder and this one.
@@ -55,7 +56,9 @@ def _alike(model: PreTrainedModel, batch: dict[str, Tensor], before: Tensor) -> 
         with torch.no_grad():
             after = model(**batch).logits
     # An encoder that is called in another way, or a head that reads states which are not there.
-    except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+    except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        if lacks_memory(error):
+            raise
         return False
     if after.shape != before.shape:
         return False

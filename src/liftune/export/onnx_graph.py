@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-from liftune.errors import ModelError
+from liftune.errors import ModelError, lacks_memory
 from liftune.export.onnx_encoder import first_states_only
 from liftune.models import families
 from liftune.models.classifier import Classifier
@@ -92,6 +92,8 @@ def write_graph(classifier: Classifier, path: Path) -> tuple[str, ...]:
                 dynamic_axes={**axes, "logits": {0: "batch"}},
             )
     except (RuntimeError, ValueError, TypeError, NotImplementedError, torch.onnx.errors.OnnxExporterError) as error:
+        if lacks_memory(error):
+            raise
         raise ModelError(
             f"{model.config.model_type} models cannot be exported to ONNX: {str(error).strip().splitlines()[0]}",
             where="--format",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftune.baselines.saved import read_majority, read_probe, read_tfidf
-from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
+from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, lacks_memory, need
 from liftune.records.contender import ContenderCard
 from liftune.records.reading import read_record
 from liftune.run_folder import CONTENDER_CARD
@@ -140,6 +140,8 @@ def _damage(card: ContenderCard, folder: Path) -> Iterator[None]:
     except LiftuneError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        if lacks_memory(error):
+            raise
         message = str(error).strip() or type(error).__name__
         raise unreadable_in(folder) or ArtifactError(
             f"the saved contender {card.name} is damaged: {message.splitlines()[0]}", where=str(folder), hint=_RESTORE

@@ -23,8 +23,9 @@ from pydantic import Field, model_validator
 
 from liftune.data.batching import length_batches
 from liftune.data.token_rules import TokenRules
-from liftune.errors import ArtifactError, SpecError, need
+from liftune.errors import ArtifactError, SpecError, lacks_memory, need
 from liftune.files import damaged
+from liftune.hardware.memory import Passes
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Reloadable
 from liftune.inference.rows import Given, rows_of
@@ -109,6 +110,7 @@ class Bundle(Reloadable):
         self._session, self._threads = session, threads
         self._rules = TokenRules(**{**card.tokens, "endings": tuple(card.tokens["endings"])})
         self._call = self._rules.calls(tokenizer)
+        self._passes = Passes()
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int | None = None, min_precision: float | None = None) -> Bundle:
@@ -197,17 +199,20 @@ class Bundle(Reloadable):
         outputs = task_of(self.task).outputs(self.labels)
         logits = np.zeros((len(ids), outputs), dtype=np.float32)
 
+        def one(positions: NDArray[np.intp]) -> None:
+            self._passes(compute, positions, lambda chosen: len(chosen) * max(len(ids[i]) for i in chosen))
+
         def compute(positions: NDArray[np.intp]) -> None:
             inputs = self._collate([ids[i] for i in positions], [types[i] for i in positions])
             logits[positions] = self._session.run(None, inputs)[0]
 
         if self._threads == 1 or len(batches) == 1:
             for positions in batches:
-                compute(positions)
+                one(positions)
         else:
             # One session whose calls take one thread each: faster than as many threads in one call, as none waits.
             with ThreadPoolExecutor(self._threads) as pool:
-                list(pool.map(compute, batches))
+                list(pool.map(one, batches))
         return logits
 
     def _collate(self, ids: list[list[int]], types: list[list[int]]) -> dict[str, NDArray[np.int64]]:
@@ -294,6 +299,8 @@ def _session(path: Path) -> tuple[InferenceSession | None, str]:
         )
         return session, ""
     except Exception as error:  # onnxruntime raises classes of its own, straight from Exception
+        if lacks_memory(error):
+            raise
         return None, str(error).splitlines()[0]
 
 
@@ -303,6 +310,8 @@ def _tokenizer(path: Path) -> Tokenizer:
     try:
         return tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception for every fault of a file
+        if lacks_memory(error):
+            raise
         raise _damaged(path, str(error)) from None
 
 

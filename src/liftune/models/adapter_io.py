@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from liftune.errors import ArtifactError, ModelError
+from liftune.errors import ArtifactError, ModelError, lacks_memory
 from liftune.files import atomic_folder, safetensor_errors
 from liftune.hardware.plan import Plan, Precision
 from liftune.models.attach import rebuild
@@ -292,6 +292,8 @@ def _damage(folder: Path) -> Iterator[None]:
     except (ArtifactError, CodeRefusedError):
         raise
     except (ModelError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        if lacks_memory(error):
+            raise
         message = str(error).strip() or type(error).__name__
         raise unreadable_in(folder) or ArtifactError(
             f"the adapter is damaged: {message.splitlines()[0]}", where=str(folder), hint=RESTORE

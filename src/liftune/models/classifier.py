@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from liftune.data.batching import length_batches
+from liftune.hardware.memory import Passes
 from liftune.hardware.plan import Plan
 from liftune.hardware.workers import current_worker, open_workers
 from liftune.models import families
@@ -74,6 +75,7 @@ class Classifier:
         self.rounded: dict[int, nn.Parameter] = {}
         self.packed_encoder: PackedEncoder | None = None
         self.max_length = max_length
+        self._passes = Passes()
         self._target_scale = (0.0, 1.0)
         on_disk = "token-cache" in plan.accelerations
         self._collator = Collator(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
@@ -226,23 +228,28 @@ class Classifier:
         # With dropout on, what is prepared on the way is kept for training: it must hold no inference tensors.
         without_gradients = torch.no_grad if random else torch.inference_mode
 
-        def one(item: tuple[NDArray[np.intp], dict[str, Tensor]]) -> None:
+        encoded = self.encode(rows)
+
+        def tokens(positions: NDArray[np.intp]) -> int:
+            return len(positions) * int(encoded.lengths[positions].max())
+
+        def forward(positions: NDArray[np.intp]) -> None:
             with without_gradients():  # it holds for one thread
-                compute(*item)
+                compute(positions, self.collate([encoded[i] for i in positions]))
+
+        def one(positions: NDArray[np.intp]) -> None:
+            self._passes(forward, positions, tokens)
 
         with open_workers(self.plan.workers if len(rows) > _FEW else 1, random=random) as workers:
-            (workers.in_turn if random else workers.each)(one, self._batches(rows, progress))
+            (workers.in_turn if random else workers.each)(one, self._batches(encoded, progress))
 
-    def _batches(
-        self, rows: Sequence[Row], progress: Progress | None
-    ) -> Iterator[tuple[NDArray[np.intp], dict[str, Tensor]]]:
-        """Positions and batch of every forward pass, rows of like length together."""
-        encoded = self.encode(rows)
+    def _batches(self, encoded: Tokens, progress: Progress | None) -> Iterator[NDArray[np.intp]]:
+        """Positions of the rows of every forward pass, those of like length together."""
         budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
         for positions in length_batches(
             encoded.lengths, rows=_ROWS, tokens=budget, kinds=encoded.pairs, exact=self._unpadded
         ):
-            yield positions, self.collate([encoded[i] for i in positions])
+            yield positions
             if progress is not None:
                 progress(len(positions))
 

@@ -23,7 +23,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from liftune.errors import ModelError
+from liftune.errors import ModelError, lacks_memory
+from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import Plan
 from liftune.models.checkpoint import Checkpoint, refuse_pickle
 from liftune.models.trust import refuse_code
@@ -131,12 +132,19 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turn what transformers, the hub and the file readers raise over a bad model into a ModelError."""
+    """Turn what transformers, the hub and the file readers raise over a bad model into a ModelError.
+
+    Raises:
+        OutOfMemory: the model may be whole, but memory is short.
+    """
     from safetensors import SafetensorError
 
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, SafetensorError, MemoryError) as error:
+        if lacks_memory(error):
+            hint = "free some memory, raise its limit, or take a smaller model"
+            raise short_of_memory(error, f"loading model {checkpoint.name}", hint) from None
         message = str(error).strip()
         first = message.splitlines()[0] if message else type(error).__name__
         if "trust_remote_code" in message:

@@ -18,11 +18,12 @@ from typing import cast
 from liftune.claims import claim_folder
 from liftune.data import load_data
 from liftune.data.splits import Splits
-from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, need
+from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, lacks_memory, need
 from liftune.evaluation.clean_rows import LEAST_CLEAN, Leaks
 from liftune.evaluation.evaluate import Evaluation
 from liftune.formatting import interval
 from liftune.hardware.measure import measure_machine, set_threads
+from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
@@ -146,7 +147,7 @@ def attempt(stage: Stage, cell: Cell) -> CellRecord:
     except LiftuneError as error:
         reason = error.message
     except Exception as error:  # whatever a library raises is this cell's reason, stored and shown
-        reason = f"{type(error).__name__}: {error}"
+        reason = short_of_memory(error).message if lacks_memory(error) else f"{type(error).__name__}: {error}"
     return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
 
 

@@ -26,7 +26,7 @@ import torch
 
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
-from liftune.errors import ArtifactError, Stopped
+from liftune.errors import ArtifactError, Stopped, lacks_memory
 from liftune.events import Events
 from liftune.models.classifier import Classifier
 from liftune.records.training import TrainLog
@@ -197,6 +197,8 @@ def fits(path: Path, restore: Callable[[], None]) -> None:
     try:
         restore()
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        if lacks_memory(error):
+            raise
         raise ArtifactError(
             f"the checkpoint does not fit this training: {type(error).__name__}: {error}",
             where=str(path),

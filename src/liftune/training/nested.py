@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from liftune.errors import lacks_memory
 from liftune.files import disk_errors, safetensor_errors, sync_folder
 
 Nested: TypeAlias = Any
@@ -76,10 +77,16 @@ def read_nested(path: Path) -> Nested:
             raise DamagedError("its seal is broken")
         return _nested(json.loads(text), tensors)
     except SafetensorError as error:
+        if lacks_memory(error):
+            raise
         raise DamagedError(str(error)) from None
     except OSError as error:
+        if lacks_memory(error):
+            raise
         raise DamagedError(error.strerror or str(error)) from None
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError, RecursionError) as error:
+        if lacks_memory(error):
+            raise
         raise DamagedError(f"{type(error).__name__}: {error}") from None
 
 

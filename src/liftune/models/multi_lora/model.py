@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from liftune.hardware.memory import Passes
 from liftune.hardware.workers import open_workers
 from liftune.models.classifier import Classifier
 from liftune.models.multi_lora.low_rank import AdapterWeights
@@ -45,6 +46,7 @@ class MixedModel:
     def __init__(self, base: Classifier, *, tokens: int = 2048) -> None:
         self.base, self._tokens = base, tokens
         self._layout = BatchLayout()
+        self._passes = Passes()
         self._updates = _LoraUpdates(self._layout)
         self._hooked: set[str] = set()
         self._wrapped: set[str] = set()
@@ -102,7 +104,8 @@ class MixedModel:
         """
         logits: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
 
-        def forward(positions: list[int]) -> None:
+        def forward(chosen: NDArray[np.intp]) -> None:
+            positions = chosen.tolist()
             encoded = [rows[i].encoded for i in positions]
             # The model computes windows; a row has one or more.
             windows = [
@@ -115,13 +118,16 @@ class MixedModel:
             for i, each in zip(positions, batch_logits, strict=True):
                 logits[i] = each[: rows[i].model.outputs]
 
+        def one(positions: list[int]) -> None:
+            self._passes(forward, np.array(positions), lambda chosen: sum(sizes[i] for i in chosen))
+
         sizes = [len(each.encoded) for each in rows]
         tokens, longest = sum(sizes), max(sizes, default=0)
         count = min(self.base.plan.workers, max(1, tokens // WORKER_TOKENS))
         with self._lock, open_workers(count) as workers:
             self._updates.store.hold(each.model for each in rows)
             try:
-                workers.each(forward, self._batches(rows, min(self._tokens, tokens // count + longest)))
+                workers.each(one, self._batches(rows, min(self._tokens, tokens // count + longest)))
             finally:
                 self._layout.clear()
         return logits

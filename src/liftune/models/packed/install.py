@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from liftune.errors import ModelError
+from liftune.errors import ModelError, lacks_memory
 from liftune.hardware.plan import Plan
 from liftune.hardware.workers import open_workers
 from liftune.models.methods.hooks import ADAPTER
@@ -147,7 +147,9 @@ def _trial(encoder: PackedEncoder, forward: Forward, batch: Batch, tolerance: fl
             with torch.inference_mode():
                 after = forward(batch)
         # An encoder that is called otherwise, a head that wants states which are not there.
-        except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            if lacks_memory(error):
+                raise
             return False
         finally:
             encoder.first_only = False

@@ -1,0 +1,187 @@
+"""How much memory there is, and what is done where it is not enough.
+
+In: the system's own files and limits; work on rows.  Out: bytes; the same work in smaller passes; an OutOfMemory.
+Not here: what an error of memory looks like (errors.lacks_memory), how much training takes (training/).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftune.errors import OutOfMemory, lacks_memory
+
+LOG = logging.getLogger(__name__)
+MIB = 2**20
+#: At or above this, a cgroup of version 1 has no limit.
+_NO_LIMIT = 2**60
+
+
+@dataclass(frozen=True, order=True)
+class Room:
+    """Memory that this process may still take."""
+
+    bytes: int
+    limit: str = "of the machine"
+    """What bounds it, in words that follow "MiB free"."""
+
+    def __str__(self) -> str:
+        return f"{max(0, self.bytes) / MIB:,.0f} MiB {self.limit}"
+
+
+def room(root: Path = Path("/")) -> Room | None:
+    """The least of what the machine has free and of what each limit leaves; None where no system file says.
+
+    Args:
+        root: of the system's files.
+    """
+    return min([*_machine(root), *_control_groups(root), *_process_limits(root)], default=None)
+
+
+def _machine(root: Path) -> Iterator[Room]:
+    free = _numbers(root / "proc/meminfo").get("MemAvailable:")
+    if free is not None:
+        yield Room(free * 1024, "free on the machine")
+    elif root == Path("/"):
+        with suppress(ImportError):
+            import psutil  # type: ignore[import-untyped]  # it has no stubs
+
+            yield Room(int(psutil.virtual_memory().available), "free on the machine")
+
+
+def _control_groups(root: Path) -> Iterator[Room]:
+    """What the process's cgroup and those above it leave, of either version."""
+    for line in _lines(root / "proc/self/cgroup"):
+        number, controllers, path = (*line.strip().split(":", 2), "", "")[:3]
+        if number == "0" and not controllers:
+            mount, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            mount, names = root / "sys/fs/cgroup/memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        # In a container its own group is often mounted as the root, under whatever path the line has.
+        parts = [part for part in path.split("/") if part]
+        for depth in range(len(parts), -1, -1):
+            group = mount.joinpath(*parts[:depth])
+            limit, used = (_number(group / name) for name in names)
+            if limit is not None and used is not None and limit < _NO_LIMIT:
+                # Pages of files that nobody uses are dropped before the limit is enforced.
+                cached = _numbers(group / "memory.stat").get("inactive_file", 0)
+                yield Room(limit - used + cached, f"left of the {limit / MIB:,.0f} MiB of its control group")
+
+
+def _process_limits(root: Path) -> Iterator[Room]:
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return
+    held = _numbers(root / "proc/self/status")
+    for limit, name, option in ((resource.RLIMIT_AS, "VmSize:", "-v"), (resource.RLIMIT_DATA, "VmData:", "-d")):
+        most = resource.getrlimit(limit)[0]
+        if most != resource.RLIM_INFINITY and name in held:
+            yield Room(most - 1024 * held[name], f"left of the {most / MIB:,.0f} MiB of ulimit {option}")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """First word of each line -> the number after it."""
+    words = (line.split() for line in _lines(path))
+    return {each[0]: int(each[1]) for each in words if len(each) > 1 and each[1].isdecimal()}
+
+
+def _number(path: Path) -> int | None:
+    text = "".join(_lines(path)).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def short_of_memory(error: BaseException, doing: str = "", hint: str = "") -> OutOfMemory:
+    """What to raise in the place of a library's error of memory.
+
+    Args:
+        doing: what it was wanted for, in words that follow "while".
+        hint: None says what helps in every command.
+    """
+    if isinstance(error, OutOfMemory):
+        return error
+    free = room()
+    there = f": {free}" if free else ""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return OutOfMemory(
+        f"memory ran short{f' while {doing}' if doing else ''}{there}",
+        where=said if len(said) <= 120 else f"{said[:117]}...",
+        hint=hint or "close other programs, raise the limit, or take a smaller model or fewer rows",
+    )
+
+
+@contextmanager
+def memory_errors(doing: str = "", hint: str = "") -> Iterator[None]:
+    """Raise OutOfMemory in the place of a library's own error of memory; every other error passes.
+
+    Raises:
+        OutOfMemory: memory is short.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        raise short_of_memory(error, doing, hint) from None
+
+
+Rows: TypeAlias = NDArray[np.intp]
+"""Positions of the rows of a pass."""
+
+
+class Passes:
+    """Work on rows in passes, the size of which is halved where memory is short, and stays so."""
+
+    def __init__(self) -> None:
+        self.most = sys.maxsize
+        """The largest pass that is tried."""
+
+    def __call__(self, compute: Callable[[Rows], None], rows: Rows, size: Callable[[Rows], int]) -> None:
+        """Compute rows together; where memory is short, each half by itself, and so on.
+
+        Args:
+            size: of a pass, such as its tokens; of more rows it is larger.
+
+        Raises:
+            OutOfMemory: there is not enough for a single row.
+        """
+        if len(rows) > 1 and size(rows) > self.most:
+            self._each_half(compute, rows, size)
+            return
+        try:
+            compute(rows)
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            if len(rows) == 1:
+                raise short_of_memory(error, "computing one row by itself") from None
+            failed = str(error)
+        else:
+            return
+        # Out of the handler: the error holds the frames that hold the memory.
+        if self.most == sys.maxsize:
+            LOG.warning("memory ran short (%s): rows are computed in smaller passes", failed.partition("\n")[0][:100])
+        self.most = min(self.most, max(1, size(rows) // 2))
+        self._each_half(compute, rows, size)
+
+    def _each_half(self, compute: Callable[[Rows], None], rows: Rows, size: Callable[[Rows], int]) -> None:
+        middle = len(rows) // 2
+        self(compute, rows[:middle], size)
+        self(compute, rows[middle:], size)
