@@ -30,6 +30,8 @@ Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 #: As many rows or tokens as there are.
 UNCUT = sys.maxsize
+#: The choice that says that memory ran short.
+PASS_SIZE = "pass size"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Plan:
     """Most rows in one forward pass of training; an optimizer step is cut into such passes by length."""
     micro_batch_tokens: int = 1024
     """Most tokens, padding included, in one forward pass of training."""
+    most_tokens: int = UNCUT
+    """Most tokens of any pass of training, since memory ran short in a larger one."""
     choices: tuple[Choice, ...] = ()
     accelerations: frozenset[str] = frozenset()
     """Names of those that are on."""
@@ -57,8 +61,16 @@ class Plan:
     def pass_limits(self) -> tuple[int, int]:
         """Most rows and most tokens of one forward pass of training; of packed rows, which have no padding, more."""
         if "packing" in self.accelerations and "length-batches" in self.accelerations:
-            return PACKED_PASS
-        return self.micro_batch_rows, self.micro_batch_tokens
+            rows, tokens = PACKED_PASS
+        else:
+            rows, tokens = self.micro_batch_rows, self.micro_batch_tokens
+        return rows, min(tokens, self.most_tokens)
+
+    def in_passes_of(self, tokens: int, reason: str) -> Plan:
+        """The plan with no pass of more tokens than these; the choices say why."""
+        choice = Choice(choice=PASS_SIZE, value=f"at most {tokens:,} tokens", reason=reason)
+        others = tuple(each for each in self.choices if each.choice != PASS_SIZE)
+        return replace(self, most_tokens=tokens, choices=(*others, choice))
 
     @property
     def computing(self) -> tuple[object, ...]:

@@ -55,6 +55,11 @@ class Workers:
         """Of each worker's own generator, while none works; empty where they have none."""
         return [generator.get_state() for generator in self._generators]
 
+    def restore_random(self, states: Sequence[torch.Tensor]) -> None:
+        """Put back what `random_states` gave, while none works."""
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state)
+
     def __len__(self) -> int:
         return max(1, len(self._pools))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
@@ -21,8 +21,10 @@ from torch import Tensor
 
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
+from liftune.errors import lacks_memory
 from liftune.evaluation.evaluate import Evaluation, selection_scores
 from liftune.events import EpochStarted, Events, Step
+from liftune.hardware.measure import release_memory
 from liftune.hardware.workers import ONE_WORKER, Workers, open_workers
 from liftune.models.classifier import Classifier
 from liftune.models.tokens.collator import Tokens
@@ -32,9 +34,11 @@ from liftune.training.checkpoint import Checkpoints, Keeper, fits, log_of, reque
 from liftune.training.early_stopping import BestCheckpoint
 from liftune.training.head_init import init_head
 from liftune.training.loss import Objective
-from liftune.training.micro_batches import assign_to_workers
+from liftune.training.micro_batches import assign_to_workers, batches
 from liftune.training.nested import Nested
+from liftune.training.optimizer import make_optimizer
 from liftune.training.schedule import Schedule, default_patience
+from liftune.training.smaller_passes import hold_step, smaller_passes
 from liftune.training.state import Place, TrainingState, restore_trained
 from liftune.types import IntArray
 
@@ -240,7 +244,7 @@ class Loop:
         with open_workers(self.classifier.plan.workers, random=True, random_states=workers_before) as workers:
             for batch in list(batches(order, self.batch_size))[len(losses) :]:
                 started = time.perf_counter()
-                losses.append(self.backward(assign_to_workers(batch, lengths, self.classifier.plan), workers))
+                losses.append(self.gradients(batch, lengths, workers, events))
                 if not math.isfinite(losses[-1]):
                     break
                 step = place.steps + len(losses)
@@ -261,6 +265,32 @@ class Loop:
     def parameters(self) -> list[torch.nn.Parameter]:
         """Those that training changes."""
         return [parameter for _, parameter in self.classifier.trainable()]
+
+    def gradients(
+        self, batch: IntArray, lengths: Sequence[int], workers: Workers = ONE_WORKER, events: Events = NOBODY_LISTENS
+    ) -> float:
+        """Those of one step's mean loss; returns that loss. Where memory is short, in passes of half the size.
+
+        The plan keeps the size that fitted. The step draws what it would have drawn in such passes.
+
+        Raises:
+            OutOfMemory: there is not enough for passes of one row.
+        """
+        put_back = hold_step(self.classifier, workers)
+        while True:
+            shares = assign_to_workers(batch, lengths, self.classifier.plan)
+            try:
+                return self.backward(shares, workers)
+            except Exception as error:
+                if not lacks_memory(error):
+                    raise
+                plan = smaller_passes(self.classifier.plan, shares, lengths, error)
+            # Out of the handler: the error holds frames that hold the memory.
+            self.optimizer.zero_grad()
+            put_back()
+            release_memory()
+            self.classifier.plan = plan
+            events.note(f"  memory ran short in a pass: from here on, {plan.most_tokens:,} tokens a pass at most")
 
     def backward(self, shares: list[list[list[int]]], workers: Workers = ONE_WORKER) -> float:
         """Gradients of one step's mean loss, summed over its passes; returns that loss.
@@ -316,20 +346,3 @@ def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
     if one is None or other is None:
         return other if one is None else one
     return one + other
-
-
-def make_optimizer(classifier: Classifier, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """The method's own optimizer, or AdamW with no decay on biases and norms."""
-    method = classifier.method
-    if method and method.optimizer:
-        return method.optimizer(classifier.model, classifier.options, learning_rate, weight_decay)
-    matrices = [parameter for _, parameter in classifier.trainable() if parameter.ndim > 1]
-    vectors = [parameter for _, parameter in classifier.trainable() if parameter.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, fused=True)
-
-
-def batches(order: IntArray, size: int) -> Iterator[IntArray]:
-    """The rows of each optimizer step."""
-    for start in range(0, len(order), size):
-        yield order[start : start + size]

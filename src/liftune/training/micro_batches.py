@@ -6,12 +6,18 @@ Not here: running the passes (loop.py), passes of an evaluation (data/batching.p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from liftune.hardware.plan import Plan
 from liftune.types import IntArray
+
+
+def batches(order: IntArray, size: int) -> Iterator[IntArray]:
+    """The rows of each optimizer step."""
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 def micro_batches(batch: IntArray, lengths: Sequence[int], plan: Plan) -> list[list[int]]:

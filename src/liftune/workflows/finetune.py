@@ -113,7 +113,13 @@ def tune_and_save(
         if ladder.best([each.logits for each in attempts]) is tuned.run.logits:
             integrity = _keep_adapter(context, tuned, base, f"adapter {seed}")
         context.memo.forget(f"seed {seed}")  # its weights: they are kept, or not the best
-    return attempts, FinetuneResult(tuple(each.log for each in attempts), integrity, attempts[-1].plan, context.splits)
+    logs = tuple(each.log for each in attempts)
+    return attempts, FinetuneResult(logs, integrity, smallest_passes(attempts), context.splits)
+
+
+def smallest_passes(attempts: Sequence[SeedRun]) -> Plan:
+    """The plan of the seed for which memory was shortest; they differ in nothing else."""
+    return min((each.plan for each in attempts), key=lambda plan: plan.most_tokens)
 
 
 def _keep_adapter(context: RunContext, tuned: Tuned, base: ContenderLogits | None, name: str) -> RoundTripCheck:
@@ -241,7 +247,6 @@ def tune_once(
         train_spec, plan = train_spec.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
     schedule = Schedule.of(train_spec, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
-    trained_by = classifier.plan
     with context.memo.trained(name) as checkpoints:
         log = train(
             classifier,
@@ -254,6 +259,7 @@ def tune_once(
             soft_labels=context.soft_labels,
             checkpoints=checkpoints,
         )
+    trained_by = classifier.plan  # its passes may have become smaller
     restore_full_precision(classifier, load_for(context, seed))
     return classifier, trained_by, log
 

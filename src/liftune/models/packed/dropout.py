@@ -22,6 +22,9 @@ from liftune.hardware.workers import current_worker
 DrawMask: TypeAlias = Callable[[int, int, torch.dtype], Tensor]
 """(rows, columns, dtype) -> a mask of that shape, at some rate."""
 
+HeldPool: TypeAlias = tuple[Tensor | None, int]
+"""A pool and its uses so far."""
+
 #: Numbers in the pool; in bfloat16 8 MiB, which fits into a CPU's last-level cache.
 POOL_SIZE = 2**22
 #: Masks cut from a pool before it is drawn anew.
@@ -45,6 +48,14 @@ class MaskPool:
         self._uses += 1
         start = int(torch.randint(len(self._pool) - size + 1, (), generator=current_worker().generator))
         return self._pool[start : start + size].view(rows, columns)
+
+    def held(self) -> HeldPool:
+        """What `put_back` takes, in this process; nothing is copied."""
+        return self._pool, self._uses
+
+    def put_back(self, held: HeldPool) -> None:
+        """Have the pool of an earlier moment again: no pool is changed in place."""
+        self._pool, self._uses = held
 
     def state(self) -> dict[str, Any] | None:
         """All that later masks depend on besides the generator; None before the first. A bit stands for a number."""

@@ -6,7 +6,7 @@ Not here: which modules these are (layouts.py), a layer's computation (layer.py,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -88,6 +88,17 @@ class PackedEncoder:
             dtype = _FLOATS[name]
             self._pools[worker, rate, dtype] = MaskPool(rate, dtype)
             self._pools[worker, rate, dtype].restore(state)
+
+    def hold_masks(self) -> Callable[[], None]:
+        """What puts all pools back as they are now, in this process; nothing is copied."""
+        held = {key: pool.held() for key, pool in self._pools.items()}
+
+        def put_back() -> None:
+            self._pools = {key: self._pools[key] for key in held}
+            for key, each in held.items():
+                self._pools[key].put_back(each)
+
+        return put_back
 
     @contextmanager
     def every_position(self) -> Iterator[None]:
