@@ -37,7 +37,7 @@ from liftune.training.state import bits
 from liftune.versions import versions
 
 #: An epoch's end so soon after the last save is not saved.
-EPOCH_SECONDS = 5.0
+EPOCH_SECONDS = 10.0
 #: How many times as long as the last save took must pass before the next.
 SHARE = 50
 #: Packages by whose version the same request may give other numbers.
