@@ -27,7 +27,7 @@ from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
 from liftune.inference.row_texts import Texts
 from liftune.inference.source_file import identity, unchanged
-from liftune.inference.writers import JsonLines, Records, check_out, writer_for
+from liftune.inference.writers import JsonLines, Records, check_out, flat, writer_for
 from liftune.option_values import fields
 from liftune.progress import Advance, Progress
 from liftune.tasks import task_of
@@ -85,7 +85,7 @@ def predict_file(
             settings["read as"] = [options.encoding, options.no_header, options.columns]
             if options.skip_lines is not None:
                 settings["skip lines"] = options.skip_lines
-        partial = PartialFile(Path(out), settings, writer_for(out, builder.template, builder.schema))
+        partial = PartialFile(Path(out), settings, writer_for(out, lambda: builder.columns, builder.schema))
         with progress.bar("predict", rows.count) as advance:
             done, errors = _to_file(builder, rows, partial, advance, resume=resume)
     partial.finish()
@@ -200,22 +200,20 @@ class RecordBuilder:
     def _named(self, name: str) -> str:
         return self.renamed.get(name, name)
 
-    @property
-    def template(self) -> dict[str, Any]:
-        """Every column, in order; the keys of mappings in cells are found by reading the file once more."""
-        cells = {column: self._mappings.get(column, "") for column in self._rows.columns}
-        return {**cells, **{self._named(name): cell for name, cell in self._blank.items()}, self._named(ERROR): ""}
-
     @cached_property
-    def _mappings(self) -> dict[str, Any]:
-        """Column -> all keys of the mappings that it holds, for tables, where each becomes a column."""
-        keys: dict[str, Any] = {}
+    def columns(self) -> list[str]:
+        """Every column of a table, in order; the keys of mappings in cells are found by reading the file once more."""
+        names: dict[str, dict[str, None]] = {column: {} for column in self._rows.columns}
         if self._rows.nested:
             for line in (line for block in self._rows.blocks() for line in block):
                 for column, cell in line.cells.items():
                     if isinstance(cell, dict):
-                        merge(keys.setdefault(column, {}), cell)
-        return keys
+                        names[column].update(dict.fromkeys(name for name, _ in flat({column: cell})))
+                    elif cell is not None:
+                        names[column][column] = None
+        own = [name for column, found in names.items() for name in found or (column,)]
+        added = {self._named(name): cell for name, cell in self._blank.items()}
+        return [*own, *(name for name, _ in flat(added)), self._named(ERROR)]
 
     def schema(self) -> Any:
         """The same as a pyarrow.Schema, by reading the file once more."""
@@ -239,23 +237,6 @@ class RecordBuilder:
             added = {ERROR: fault} if fault else next(predictions).to_json(with_row=False)
             records.append({**line.cells, **{self._named(name): cell for name, cell in added.items()}})
         return records, sum(fault is not None for _, fault in read)
-
-
-def merge(keys: dict[str, Any], cell: Mapping[str, Any]) -> None:
-    """Add a mapping's keys, at every depth.
-
-    >>> keys = {"a": {"b": ""}}
-    >>> merge(keys, {"a": {"c": 1}, "d": 2})
-    >>> keys
-    {'a': {'b': '', 'c': ''}, 'd': ''}
-    """
-    for name, value in cell.items():
-        if isinstance(value, dict):
-            inner = keys.get(name)
-            keys[name] = inner if isinstance(inner, dict) else {}
-            merge(keys[name], value)
-        else:
-            keys.setdefault(name, "")
 
 
 def _to_file(

@@ -93,7 +93,7 @@ class Delimited:
     needs_finalize = False
 
     def __init__(self, columns: Sequence[str], delimiter: str) -> None:
-        self._columns, self._delimiter = list(columns), delimiter
+        self._columns, self._known, self._delimiter = list(columns), frozenset(columns), delimiter
 
     def _writer(self, text: io.StringIO) -> csv.DictWriter[str]:
         return csv.DictWriter(text, self._columns, delimiter=self._delimiter)
@@ -107,8 +107,12 @@ class Delimited:
     def block(self, records: Records) -> bytes:
         """One line per record."""
         text = io.StringIO(newline="")
-        self._writer(text).writerows(dict(flat(each)) for each in records)
+        self._writer(text).writerows(self._cells(each) for each in records)
         return text.getvalue().encode()
+
+    def _cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Without what is null where other rows have a mapping, whose keys are the columns."""
+        return {name: cell for name, cell in flat(dict(record)) if cell is not None or name in self._known}
 
     def finalize(self, partial: IO[bytes], file: IO[bytes]) -> None:
         """The appended bytes are the file."""
@@ -172,11 +176,11 @@ class Parquet:
             target.close()
 
 
-def writer_for(out: str, template: Mapping[str, Any], schema: Callable[[], Any]) -> Writer:
+def writer_for(out: str, columns: Callable[[], Sequence[str]], schema: Callable[[], Any]) -> Writer:
     """The writer of a file, by its extension.
 
     Args:
-        template: a record with every column, in order.
+        columns: gives the columns of a table, in order, where they are needed.
         schema: gives the pyarrow.Schema, where it is needed.
     """
     kind, compressed = extension(out), out.lower().endswith(".gz")
@@ -185,13 +189,13 @@ def writer_for(out: str, template: Mapping[str, Any], schema: Callable[[], Any])
             return Parquet(schema(), compressed=compressed)
     writer: Writer = JsonLines()
     if kind != ".jsonl":
-        columns = [name for name, _ in flat(dict(template))]
-        twice = next((name for name, count in Counter(columns).items() if count > 1), None)
+        names = columns()
+        twice = next((name for name, count in Counter(names).items() if count > 1), None)
         if twice is not None:
             raise DataError(
                 f"two columns would be named {twice!r} in a {kind} file", where="--out", hint="use .jsonl or .parquet"
             )
-        writer = Delimited(columns, "\t" if kind == ".tsv" else ",")
+        writer = Delimited(names, "\t" if kind == ".tsv" else ",")
     return Gzipped(writer) if compressed else writer
 
 
@@ -201,7 +205,9 @@ def write(out: str, predictions: Sequence[Prediction]) -> None:
 
     check_out(out)
     records = [{**as_columns(each.row), **each.to_json(with_row=False)} for each in predictions]
-    writer = writer_for(out, records[0] if records else {}, lambda: pa.Table.from_pylist(records).schema)
+    writer = writer_for(
+        out, lambda: list(dict(flat(records[0]))) if records else [], lambda: pa.Table.from_pylist(records).schema
+    )
     data = writer.start() + writer.block(records)
     with atomic_write(Path(out)) as file:
         if writer.needs_finalize:

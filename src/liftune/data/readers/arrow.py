@@ -48,15 +48,35 @@ def open_arrow(file: RawFile) -> Stream:
         with damage(file.where, "Arrow"):
             content = opened()
             if hasattr(content, "to_batches"):
-                yield from content.to_batches()
+                found = iter(content.to_batches())
             elif hasattr(content, "num_record_batches"):
-                yield from (content.get_batch(i) for i in range(content.num_record_batches))
+                found = (content.get_batch(i) for i in range(content.num_record_batches))
             else:
-                yield from content
+                found = iter(content)
+            for batch in found:
+                batch.validate()
+                yield batch
 
     def batches(columns: tuple[str, ...]) -> Iterator[Any]:
-        return (batch.select(list(columns)) for batch in every())
+        for batch in every():
+            chosen = batch.select(list(columns))
+            with damage(file.where, "Arrow"):
+                _check(chosen)
+            yield chosen
 
     with damage(file.where, "Arrow"):
         schema = opened().schema
     return columnar_stream(file.where, schema, sum(batch.num_rows for batch in every()), batches)
+
+
+def _check(batch: Any) -> None:
+    """Refuse damage by which reading the cells would leave the file's memory; a text that is not UTF-8 is a bad row."""
+    import pyarrow as pa
+
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):
+                raise
+            column.cast(pa.binary() if pa.types.is_string(column.type) else pa.large_binary()).validate(full=True)

@@ -79,9 +79,22 @@ def cells_of(array: Any) -> list[Any]:
         array = array.cast(pa.duration("us"), safe=False)
     elif types.is_time64(kind) and kind.unit == "ns":
         array = array.cast(pa.time64("us"), safe=False)
-    cells: list[Any] = array.to_pylist()
+    try:
+        cells: list[Any] = array.to_pylist()
+    except (ValueError, OverflowError):  # a text that is not UTF-8, a day in the year 50,000
+        return [_cell_of(each) for each in array]
     plain = types.is_integer(kind) or types.is_boolean(kind) or types.is_string(kind) or types.is_large_string(kind)
     return cells if plain else [plain_cell(cell) for cell in cells]
+
+
+def _cell_of(scalar: Any) -> Any:
+    """A pyarrow scalar's cell: bytes where a text is not UTF-8, nothing where Python has no such time."""
+    try:
+        return plain_cell(scalar.as_py())
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes() if hasattr(scalar, "as_buffer") else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def plain_cell(cell: Any) -> Any:

@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -117,7 +118,7 @@ def open_contents(file: Path | bytes, filename: str, where: str) -> IO[bytes]:
         return cast(IO[bytes], found.opened(file if isinstance(file, Path) else io.BytesIO(file)))
     except DataError as error:
         raise DataError(error.message, where=where, hint=error.hint) from None
-    except DAMAGE as error:
+    except (*DAMAGE, ValueError, NotImplementedError, RuntimeError, struct.error) as error:  # zipfile's, over headers
         raise _damaged(error, where) from None
 
 
@@ -160,6 +161,6 @@ def zipped_name(data: Path | bytes) -> str | None:
     try:
         with zipfile.ZipFile(data if isinstance(data, Path) else io.BytesIO(data)) as archive:
             names = members(archive)
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, struct.error):
         return None
     return PurePath(names[0]).name if len(names) == 1 else None

@@ -164,7 +164,7 @@ def _columns_like(nested: dict[str, Any]) -> bool:
 def _of_columns(value: dict[str, list[Any]], where: str) -> tuple[Rows, tuple[str, ...]]:
     """A list per column; or, where keys are no such names, the texts of each label."""
     texts = all(isinstance(each, str) for cells in value.values() for each in cells)
-    repeated = any(2 * len(set(cells)) <= len(cells) for cells in value.values())
+    repeated = texts and any(2 * len(set(cells)) <= len(cells) for cells in value.values())
     if texts and not repeated and len(value) > 1 and not _columns_like(value):
         rows = [{"text": each, "label": key} for key, cells in value.items() for each in cells]
         return rows, (f"{where}: each key is taken as a label, and its list as texts: {', '.join(value)}",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from liftune.data.readers.options import FileOptions
@@ -57,6 +58,11 @@ def open_sheet(file: RawFile) -> Stream:
         DataError: no workbook, no such sheet, or several.
         MissingExtra: python-calamine is not installed.
     """
+    with _damage(file):
+        return _open_sheet(file)
+
+
+def _open_sheet(file: RawFile) -> Stream:
     book = _opened(file)
     name = file_and_sheet(file.filename)[1]
     with_rows = _with_rows(book)
@@ -83,7 +89,24 @@ def open_sheet(file: RawFile) -> Stream:
 
 def sheets_with_rows(file: RawFile) -> list[str]:
     """The visible sheets that hold a header and rows. Raises as `open_sheet`."""
-    return list(_with_rows(_opened(file)))
+    with _damage(file):
+        return list(_with_rows(_opened(file)))
+
+
+@contextmanager
+def _damage(file: RawFile) -> Iterator[None]:
+    """Turn what python-calamine raises over a damaged workbook or sheet into a DataError."""
+    need("python_calamine")
+    import python_calamine
+
+    try:
+        yield
+    except python_calamine.PasswordError:
+        raise DataError("the workbook has a password", where=file.where, hint="save it without one") from None
+    except (python_calamine.CalamineError, ValueError, OSError) as error:
+        raise DataError(
+            f"the workbook cannot be read: {error}", where=file.where, hint="save it again as .xlsx, or as CSV (UTF-8)"
+        ) from None
 
 
 def _which(with_rows: dict[str, int], path: str) -> DataError:
@@ -97,7 +120,6 @@ def _which(with_rows: dict[str, int], path: str) -> DataError:
 
 
 def _opened(file: RawFile) -> CalamineWorkbook:
-    need("python_calamine")
     import python_calamine
 
     data = file.read()
@@ -109,14 +131,7 @@ def _opened(file: RawFile) -> CalamineWorkbook:
             where=file.where,
             hint="name it by what it is (.csv, .tsv), or save it from the spreadsheet program again",
         )
-    try:
-        return python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
-    except python_calamine.PasswordError:
-        raise DataError("the workbook has a password", where=file.where, hint="save it without one") from None
-    except (python_calamine.CalamineError, ValueError, OSError) as error:
-        raise DataError(
-            f"the workbook cannot be read: {error}", where=file.where, hint="save it again as .xlsx, or as CSV (UTF-8)"
-        ) from None
+    return python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
 
 
 def _with_rows(book: CalamineWorkbook) -> dict[str, int]:
