@@ -91,7 +91,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         ArtifactError: the disk is full or read-only.
     """
-    existing = nearest_existing(path)
+    with disk_errors(path):
+        existing = nearest_existing(path)
     fresh = path.with_name(f".{path.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
@@ -128,7 +129,7 @@ def write_text(path: str | Path, text: str) -> None:
         ArtifactError: the disk is full or read-only.
     """
     with atomic_write(Path(path)) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf-8", "backslashreplace"))  # of a file name that is not UTF-8, as JSON writes it
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -192,10 +193,16 @@ def check_writable(path: Path) -> Path:
     Raises:
         ArtifactError: the disk is full or read-only.
     """
-    existing = nearest_existing(path)
+    with disk_errors(path):
+        existing = nearest_existing(path)
     with disk_errors(path), tempfile.TemporaryFile(dir=existing) as trial:
         trial.write(b"\0")
     return existing
+
+
+def expanded(path: str | Path) -> Path:
+    """With the home folder for `~`; as it is where that is unknown."""
+    return Path(os.path.expanduser(path))
 
 
 def nearest_existing(path: Path) -> Path:

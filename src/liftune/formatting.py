@@ -6,10 +6,24 @@ Not here: sentences (report/), the numbers themselves.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
 from liftune.records.base import Interval
+
+#: What a terminal obeys instead of showing it: control characters but tab and line end, and what turns the direction of
+#: writing, by which a text can look like another one.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    r"""The text as a terminal may be given it; JSON stays the same JSON.
+
+    >>> print(visible("\x1b[31mred\u202e"))
+    \u001b[31mred\u202e
+    """
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def number(value: float | None, digits: int = 4) -> str:

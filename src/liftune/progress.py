@@ -28,7 +28,7 @@ from liftune.events import (
     Step,
     TuningStarted,
 )
-from liftune.formatting import interval, target
+from liftune.formatting import interval, target, visible
 
 
 class Advance(Protocol):
@@ -57,7 +57,7 @@ class Progress:
 
     def log(self, text: str) -> None:
         """One line."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(visible(text), markup=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, what: str, rows: int | None, *, speed: bool = True) -> Iterator[Advance]:
@@ -73,10 +73,10 @@ class Progress:
         )
         live = self._console.is_terminal
         with RichProgress(*columns, console=self._console, transient=True, disable=not live) as progress:
-            task = progress.add_task(what, total=rows, note="")
+            task = progress.add_task(visible(what), total=rows, note="")
 
             def advance(rows: int = 1, *, note: str | None = None) -> None:
-                fields: dict[str, Any] = {} if note is None else {"note": note}
+                fields: dict[str, Any] = {} if note is None else {"note": visible(note)}
                 progress.update(task, advance=rows, **fields)
 
             yield advance

@@ -15,6 +15,9 @@ from liftune.cli.printing import print_parity, print_predictions
 from liftune.errors import EXTRAS, need
 from liftune.option_values import names
 
+_TOKEN_HELP = "Token that every request must send. ps shows it to others on this machine: better set the variable."
+_ADMIN_HELP = "Token for loading and unloading models; as --token, better set as the variable."
+
 
 def predict(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote, or its adapter folder.")],
@@ -36,6 +39,10 @@ def predict(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted --out.")] = False,
+    csv_safe: Annotated[
+        bool,
+        typer.Option("--csv-safe", help="Put ' before cells of a CSV or TSV file that a spreadsheet would compute."),
+    ] = False,
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the text.")] = None,
     text_pair: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Column of --in that holds the second text.")
@@ -84,6 +91,7 @@ def predict(
         source=source,
         out=out,
         resume=resume,
+        csv_safe=csv_safe,
         text=text,
         text_pair=text_pair,
         encoding=encoding,
@@ -161,11 +169,20 @@ def serve(
         str, typer.Option(metavar="TEXT", help="Address to listen on; any but this machine's own needs a token.")
     ] = "127.0.0.1",
     token: Annotated[
-        str | None, typer.Option(metavar="TEXT", envvar="LIFTUNE_TOKEN", help="Token that every request must send.")
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            envvar="LIFTUNE_TOKEN",
+            help=_TOKEN_HELP,
+        ),
     ] = None,
     admin_token: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", envvar="LIFTUNE_ADMIN_TOKEN", help="Token for loading and unloading models."),
+        typer.Option(
+            metavar="TEXT",
+            envvar="LIFTUNE_ADMIN_TOKEN",
+            help=_ADMIN_HELP,
+        ),
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Allow other machines without a token.")] = False,
     device: Device = None,

@@ -23,8 +23,9 @@ from liftune.cli.printing import (
     print_or_json,
     print_record,
     print_sections,
+    say,
 )
-from liftune.cli.streams import prepare_streams, silence_broken_pipe, unwritable
+from liftune.cli.streams import prepare_streams, silence_broken_pipe, system_fault, unwritable
 from liftune.errors import EXTRAS, LiftuneError, choose, lacks_memory, need
 from liftune.option_values import names
 from liftune.spec import TAKEN, RunSpec
@@ -224,9 +225,9 @@ def report(
     folder = RunFolder.open(run)
     say_unsealed(run)
     if out or chosen == "html":
-        print(f"liftune: report written: {write_report(folder, chosen or 'html', out)}", file=sys.stderr)
+        say(f"liftune: report written: {write_report(folder, chosen or 'html', out)}", error=True)
     elif chosen:
-        print(FORMATS[chosen](*read_run(folder)), end="")
+        say(FORMATS[chosen](*read_run(folder)), end="")
     else:
         print_sections(sections(*read_run(folder)))
 
@@ -295,15 +296,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(error)
     except KeyboardInterrupt as error:
         with contextlib.suppress(OSError):  # of SIGHUP, the terminal is gone
-            print("; ".join(("liftune: stopped", *getattr(error, "__notes__", ()))), file=sys.stderr)
+            say("; ".join(("liftune: stopped", *getattr(error, "__notes__", ()))), error=True)
         return error.exit_code if isinstance(error, Signalled) else STOPPED
     except BrokenPipeError:
         silence_broken_pipe()
     except OSError as error:
-        refused = unwritable(error)
-        if refused is None:
+        if lacks_memory(error):
             return _without_memory(error)
-        return _refuse(refused)
+        return _refuse(unwritable(error) or system_fault(error))
     except Exception as error:
         return _without_memory(error)
     return 0
@@ -319,10 +319,7 @@ def _without_memory(error: Exception) -> int:
 
 
 def _refuse(error: LiftuneError) -> int:
-    print(
-        "\n".join((f"liftune: {error}", *(f"  {note}" for note in getattr(error, "__notes__", ())))),
-        file=sys.stderr,
-    )
+    say("\n".join((f"liftune: {error}", *(f"  {note}" for note in getattr(error, "__notes__", ())))), error=True)
     return error.exit_code
 
 

@@ -7,8 +7,11 @@ Not here: the commands (main.py), how a section looks (report/render/text.py).
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from liftune.formatting import visible
 
 if TYPE_CHECKING:
     from liftune.export.parity import Parity
@@ -20,9 +23,14 @@ if TYPE_CHECKING:
 PRINTED = ("ladder", "clean", "verdict", "curve", "audit", "use")
 
 
+def say(text: str, *, end: str = "\n", error: bool = False) -> None:
+    """The one way to standard output and error by which what users and files hold cannot command a terminal."""
+    print(visible(text), end=end, file=sys.stderr if error else sys.stdout)
+
+
 def print_json(value: Any) -> None:
     """One JSON value, indented."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    say(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def print_sections(sections: Iterable[Section]) -> None:
@@ -47,7 +55,7 @@ def print_record(record: RunRecord, *, as_json: bool) -> None:
 def print_predictions(predictions: Iterable[Prediction], *, as_json: bool) -> None:
     """One JSON object a line, or one line of text for each prediction."""
     for prediction in predictions:
-        print(json.dumps(prediction.to_json(), ensure_ascii=False) if as_json else prediction.line())
+        say(json.dumps(prediction.to_json(), ensure_ascii=False) if as_json else prediction.line())
 
 
 def print_parity(parity: Parity, to: str, *, as_json: bool) -> None:
@@ -56,7 +64,7 @@ def print_parity(parity: Parity, to: str, *, as_json: bool) -> None:
         print_json(parity.model_dump(mode="json"))
     else:
         accepted = (f"  accepted: {each}" for each in parity.excesses)
-        print("\n".join((*parity.lines(), *accepted, f"written: {to}")))
+        say("\n".join((*parity.lines(), *accepted, f"written: {to}")))
 
 
 def print_or_json(value: Any, sections: Iterable[Section], *, as_json: bool) -> None:

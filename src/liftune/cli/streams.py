@@ -13,7 +13,7 @@ import json
 import os
 import sys
 
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, LiftuneError
 
 _ESCAPED = "liftune.escaped"
 #: Of a disk or pipe behind standard output that takes no more.
@@ -50,6 +50,16 @@ def unwritable(error: OSError) -> ArtifactError | None:
     silence_broken_pipe()
     return ArtifactError(
         f"cannot write to standard output: {error.strerror}", hint="free some space, or write to another place"
+    )
+
+
+def system_fault(error: OSError) -> LiftuneError:
+    """What the operating system refused, where nothing nearer knew what it meant: a name that is too long, a device."""
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    return LiftuneError(
+        f"the system refused: {reason}",
+        where=None if error.filename is None else os.fsdecode(str(error.filename)),
+        hint="check the path, its permissions and the free space",
     )
 
 

@@ -22,6 +22,7 @@ from liftune.data.near_duplicates import find_near
 from liftune.data.split_names import SPLIT_COLUMN
 from liftune.data.splits import Split
 from liftune.errors import DataError, SpecError, choose
+from liftune.files import expanded
 from liftune.records.base import Record
 from liftune.types import Row, Target
 
@@ -76,7 +77,7 @@ def check_target(out: str, sources: Collection[str]) -> Path:
     Raises:
         SpecError: another kind of file, a folder that is not empty, or the input itself.
     """
-    path = Path(out).expanduser()
+    path = expanded(out)
     hint = "name a new folder, or a file that ends in .jsonl"
     if path.suffix == ".jsonl" and not path.is_dir():
         if any(path.exists() and Path(each).exists() and path.samefile(each) for each in sources):

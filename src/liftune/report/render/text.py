@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from liftune.formatting import visible
 from liftune.records.details import Details
 from liftune.records.run import TuneRecord
 from liftune.report.base import ReportTable, Section
@@ -37,27 +38,31 @@ def to_markdown(record: TuneRecord, details: Details | None = None) -> str:
 def print_sections(chosen: Iterable[Section], console: Console) -> None:
     """Sections on a terminal, as wide as it is."""
     for section in chosen:
-        console.print(Text(section.title, style="bold"))
+        console.print(_text(section.title, style="bold"))
         parts: list[RenderableType] = []
         for table in section.tables:
-            parts += [Text(table.caption, style="dim")] if table.caption else []
+            parts += [_text(table.caption, style="dim")] if table.caption else []
             parts.append(_rich_table(table))
-        parts += [Text(sentence) for sentence in section.sentences]
-        parts += [Text(f"! {caveat}") for caveat in section.caveats]
-        parts += [Text(f"$ {command}") for command in section.commands]
+        parts += [_text(sentence) for sentence in section.sentences]
+        parts += [_text(f"! {caveat}") for caveat in section.caveats]
+        parts += [_text(f"$ {command}") for command in section.commands]
         console.print(Padding(Group(*parts), (0, 0, 1, 2)))
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(visible(text), style=style)
 
 
 def _rich_table(table: ReportTable) -> RichTable:
     rich = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for position, heading in enumerate(table.headings):
-        rich.add_column(heading, justify="right" if position in table.right else "left", overflow="fold")
+        rich.add_column(visible(heading), justify="right" if position in table.right else "left", overflow="fold")
     rows, left = table.cut()
     for row in rows:
         # A value above its interval: the ladder then fits a terminal of 80 columns.
-        rich.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
+        rich.add_row(*(_text(cell.replace(" [", "\n[")) for cell in row))
     if left:
-        rich.caption, rich.caption_justify = left, "left"
+        rich.caption, rich.caption_justify = visible(left), "left"
     return rich
 
 
