@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults check check-deps docs bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults check fuzz check-deps docs bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -25,6 +25,9 @@ test-faults: .venv/dev
 check-deps: .venv/dev
 	-$(BIN)/python -m pip install --quiet pip-audit || echo "pip-audit cannot be installed: no network?"
 	$(BIN)/python tools/check_deps.py
+# Broken input for all that reads, for FUZZ_SECONDS; what shows a defect lies in fuzz-found/, made small.
+fuzz: .venv/dev
+	$(BIN)/python -m fuzz --seconds $(or $(FUZZ_SECONDS),300)
 
 check: .venv/dev
 	$(BIN)/ruff check .

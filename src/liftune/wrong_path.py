@@ -6,7 +6,6 @@ Not here: finding a saved model (inference/locate.py), a pretrained one (models/
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Literal, TypeAlias
 from liftune.data.readers.folders import data_files
 from liftune.data.readers.formats import OPENERS, extension
 from liftune.errors import first_of, nearest
+from liftune.json_text import parse_json
 from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD, CONTENDER_CARD, RUN_RECORD
 from liftune.unfinished import Unfinished
 
@@ -147,7 +147,7 @@ def _is_sweep(folder: Path) -> bool:
     if (folder / _SWEEP).is_file():
         return True
     try:
-        return "methods" in json.loads((folder / _SPEC).read_text(encoding="utf-8"))
+        return "methods" in parse_json((folder / _SPEC).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return False
 
@@ -212,7 +212,7 @@ def _peft(folder: Folder) -> _Found:
     if not folder.has("adapter_config.json"):
         return None
     try:
-        base = json.loads((folder.path / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+        base = parse_json((folder.path / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError):
         base = None
     then = "give DIR" if folder.wanted in ("scored", "pretrained") else "score it: liftune evaluate DATA --model DIR"

@@ -162,3 +162,23 @@ def test_the_cache_lies_where_it_always_did_on_linux(monkeypatch: pytest.MonkeyP
     for name in ("LIFTUNE_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, "")  # set to nothing is not set
     assert cache_folder() == tmp_path / ".cache" / "liftune"
+
+
+def test_without_a_home_caches_are_kept_for_the_process_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Usual in containers: HOME is not set, and the user has no entry in passwd."""
+    monkeypatch.setenv("LIFTUNE_CACHE", "")
+
+    def unknown(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(probing.platformdirs, "user_cache_path", unknown)
+    probing._without_home.cache_clear()
+    found = cache_folder()
+    assert found.is_dir()
+    assert found.stat().st_mode & 0o077 == 0, "of this user alone"
+    assert cache_folder() == found
+    said = capsys.readouterr().err
+    assert str(found) in said
+    assert "LIFTUNE_CACHE" in said

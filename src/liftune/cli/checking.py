@@ -64,4 +64,4 @@ def say_unsealed(*runs: str) -> None:
     for run in dict.fromkeys(runs):
         card = Path(run) / "record.json"
         if card.is_file() and not is_sealed(card):
-            print(f"liftune: {run}: {unsealed_note(Path(run))}", file=sys.stderr)
+            say(f"liftune: {run}: {unsealed_note(Path(run))}", error=True)

@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _DIGITS = re.compile(r"\d+")
+_MOST_DIGITS = 300
 #: Words for having a label and for not having it, in columns and positions that say so for one label.
 YES = frozenset({"1", "1.0", "true", "t", "yes", "y", "on"})
 NO = frozenset({"0", "0.0", "false", "f", "no", "n", "off"})
@@ -173,7 +174,8 @@ class Reading:
         if isinstance(cell, Decimal | float) and math.isfinite(cell) and cell == int(cell):
             cell = int(cell)
         if self.names and isinstance(cell, str) and _DIGITS.fullmatch(cell.strip()):
-            cell = int(cell)
+            # Python reads no number of thousands of digits, and so many names there are not.
+            cell = int(cell) if len(cell) < _MOST_DIGITS else len(self.names)
         if isinstance(cell, int):
             if not names:
                 return str(cell)

@@ -21,6 +21,7 @@ from torch import nn
 from liftune.errors import ArtifactError, ModelError, lacks_memory
 from liftune.files import atomic_folder, safetensor_errors
 from liftune.hardware.plan import Plan, Precision
+from liftune.json_text import parse_json
 from liftune.models.attach import rebuild
 from liftune.models.backbone import Backbone, reload_backbone, reload_whole
 from liftune.models.base_identity import changed_fields
@@ -129,7 +130,7 @@ def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> AdapterCa
 def _sort_sets(configs: Iterable[Any], folder: Path) -> None:
     """PEFT writes sets, such as the names of target modules, in an order that differs from process to process."""
     path = folder / "adapter_config.json"
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = parse_json(path.read_text(encoding="utf-8"))
     for config in configs:
         sets = {name: sorted(each) for name, each in vars(config).items() if isinstance(each, set | frozenset)}
         values.update({name: each for name, each in sets.items() if name in values})

@@ -28,6 +28,7 @@ from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError, Stopped, lacks_memory
 from liftune.events import Events
+from liftune.json_text import parse_json
 from liftune.models.classifier import Classifier
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
@@ -232,7 +233,7 @@ def request_of(
         "versions": versions(COMPUTING),
         "threads": torch.get_num_threads(),
     }
-    return dict(json.loads(json.dumps(facts)))
+    return dict(parse_json(json.dumps(facts)))
 
 
 def _rows(splits: Splits) -> str:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from liftune.errors import lacks_memory
 from liftune.files import disk_errors, safetensor_errors, sync_folder
+from liftune.json_text import parse_json
 
 Nested: TypeAlias = Any
 """Tensors, numbers, texts, None, and lists, tuples and dicts of them."""
@@ -75,7 +76,7 @@ def read_nested(path: Path) -> Nested:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
         if metadata[_SEAL] != _seal(text, tensors):
             raise DamagedError("its seal is broken")
-        return _nested(json.loads(text), tensors)
+        return _nested(parse_json(text), tensors)
     except SafetensorError as error:
         if lacks_memory(error):
             raise

@@ -15,6 +15,7 @@ from typing import Any
 
 from liftune.errors import ArtifactError, LiftuneError
 from liftune.files import read_json_object, write_json
+from liftune.json_text import parse_json
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.versions import versions
@@ -56,7 +57,7 @@ class Request:
 
     def save(self, folder: RunFolder) -> None:
         """For a later process."""
-        values = {"spec": json.loads(self.spec.model_dump_json()), "rows": self.rows, "versions": self.versions}
+        values = {"spec": parse_json(self.spec.model_dump_json()), "rows": self.rows, "versions": self.versions}
         write_json(folder.unfinished.request, values)
 
     @property
@@ -74,7 +75,7 @@ class Request:
 
 def as_asked(spec: RunSpec) -> dict[str, Any]:
     """A spec as it is compared: without the folder that it lies in."""
-    values: dict[str, Any] = json.loads(spec.model_dump_json())
+    values: dict[str, Any] = parse_json(spec.model_dump_json())
     del values["out"]
     return values
 

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.files import atomic_write
+from liftune.json_text import parse_json
 from liftune.stopping import saving_first
 from liftune.training.checkpoint import Checkpoints
 
@@ -76,7 +77,7 @@ class Memo:
         try:
             with np.load(self._file(name), allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
-            kept = json.loads(arrays.pop(_VALUES).tobytes())
+            kept = parse_json(arrays.pop(_VALUES).tobytes())
             return Outcome(kept["values"], arrays) if kept["request"] == self.request else None
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
             return None

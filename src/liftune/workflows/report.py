@@ -125,3 +125,9 @@ def publish_or_say(folder: RunFolder, record: TuneRecord, events: Events) -> Non
         events.note(f"report: {publish(folder, record)}")
     except MissingExtra as error:
         events.note(f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html")
+    except (ArtifactError, OSError) as error:  # the record is on the disk already: nothing of the run is missing
+        reason = f"{error.where}: {error.message}" if isinstance(error, ArtifactError) else str(error)
+        events.note(
+            f"the run is whole, but for what can be made again ({reason}): "
+            f"free some space, then liftune report {record.run} --format html"
+        )

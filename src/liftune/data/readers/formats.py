@@ -157,8 +157,22 @@ def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN) -> Stream:
 
 
 def path_of(name: str | Path) -> Path:
-    """The path of a file, without the sheet that may be named after it."""
+    """The path of a file, without the sheet that may be named after it.
+
+    Raises:
+        DataError: the name is not UTF-8, which no file of results could hold.
+    """
+    if not _is_text(str(name)):
+        raise DataError(f"the name of the file is not UTF-8: {str(name)!r}", hint="rename the file")
     return expanded(file_and_sheet(str(name))[0])
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def sheet_of(name: str | Path) -> str | None:

@@ -161,7 +161,7 @@ def _problem(line: str, number: int, where: str) -> Problem:
     try:
         value = parse_json(line.rstrip("\n"))
     except JsonError as error:
-        if known := _otherwise(line.strip(" \t\r\n"), where):
+        if error.column and (known := _otherwise(line.strip(" \t\r\n"), where)):
             return f"line {number} {known[0]}", known[1]
         if error.column:
             return f"line {number} is not JSON: {error.message} at character {error.column}", _ONE_PER_LINE

@@ -56,6 +56,7 @@ def find_parts(source: str, options: FileOptions = NONE_GIVEN) -> Parts:
     Raises:
         DataError: nothing of that name, or of a kind that liftune does not read.
     """
+    path_of(source)  # refuses a name that no record could hold
     for entry in reversed(SOURCES.entries()):
         if entry.takes(source):
             if entry.reads_files:
