@@ -25,6 +25,7 @@ test-faults: .venv/dev
 check-deps: .venv/dev
 	-$(BIN)/python -m pip install --quiet pip-audit || echo "pip-audit cannot be installed: no network?"
 	$(BIN)/python tools/check_deps.py
+
 # Broken input for all that reads, for FUZZ_SECONDS; what shows a defect lies in fuzz-found/, made small.
 fuzz: .venv/dev
 	$(BIN)/python -m fuzz --seconds $(or $(FUZZ_SECONDS),300)

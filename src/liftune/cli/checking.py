@@ -6,7 +6,6 @@ Not here: registering the command (main.py), any work.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ from typing import Annotated
 import typer
 
 from liftune.cli.options import Json
-from liftune.cli.printing import print_or_json
+from liftune.cli.printing import print_or_json, say
 from liftune.records.check import State
 
 #: State -> what it means.
