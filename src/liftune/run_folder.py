@@ -73,13 +73,17 @@ class RunFolder:
     """One run on disk."""
 
     def __init__(
-        self, path: Path, *, existing: Path | None = None, seals: Callable[[], Mapping[str, str]] | None = None
+        self,
+        path: Path,
+        *,
+        existing: Path | None = None,
+        seals: Callable[[], Mapping[str, tuple[str, str]]] | None = None,
     ) -> None:
         """A folder by its path.
 
         Args:
             existing: the folder, at or above `path`, that was there before the run.
-            seals: name -> sha256 of the files in it; None takes those of record.json, where there is one.
+            seals: name -> sha256 of the files in it, and what says so; None takes those of record.json.
         """
         self.path, self._existing, self._seals_of = path, existing, seals
 
@@ -262,13 +266,14 @@ class RunFolder:
         Raises:
             ArtifactError: it is missing or not as it was written, or the record is damaged.
         """
-        card = "the record beside it" if self._seals_of else RUN_RECORD
-        return read_sealed(self.path, name, self.seals(), card=card, every=self._seals_of is None, hint=_RESTORE)
+        if self._seals_of is not None:
+            sha256, card = self._seals_of().get(name, (None, ""))
+            return read_sealed(self.path / name, sha256, card=card, hint=_RESTORE)
+        files = self.seals()
+        return read_sealed(self.path / name, files.get(name), card=RUN_RECORD, needed=bool(files), hint=_RESTORE)
 
     def seals(self) -> Mapping[str, str]:
         """Name -> sha256 of the files that decide what is reported; none before the run is done, or of schema 3."""
-        if self._seals_of is not None:
-            return self._seals_of()
         return self.record().files if (self.path / "record.json").is_file() else {}
 
     def evaluation(self, contender: str, *, name: str | None = None) -> Evaluation:

@@ -118,20 +118,17 @@ def _not_as_written(path: Path, card: str, hint: str) -> ArtifactError:
     return damaged(path, f"it is not the file that was written (its sha256 is not the one in {card})", hint=hint)
 
 
-def read_sealed(
-    folder: Path, name: str, files: Mapping[str, str], *, card: str, every: bool = False, hint: str
-) -> bytes:
+def read_sealed(path: Path, sha256: str | None, *, card: str, needed: bool = False, hint: str) -> bytes:
     """A file's bytes, as they were sealed.
 
     Args:
-        files: relative name -> sha256; a file that is not in it is taken as it is.
+        sha256: None takes the file as it is.
         card: the file that says so, for messages.
-        every: refuse a file that is not in it, but where none is.
+        needed: refuse a file without a seal.
 
     Raises:
         ArtifactError: it is missing, cannot be read or is another.
     """
-    path, sha256 = folder / name, files.get(name)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -140,8 +137,8 @@ def read_sealed(
         raise unreadable(path, error) from None
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise _not_as_written(path, card, hint)
-    if every and files and sha256 is None:
-        raise ArtifactError(f"{name} is no file of this run: {card} has no seal of it", where=str(path), hint=hint)
+    if needed and sha256 is None:
+        raise ArtifactError(f"{path.name} is no file of this run: {card} has no seal of it", where=str(path), hint=hint)
     return content
 
 

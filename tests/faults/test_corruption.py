@@ -78,10 +78,12 @@ def try_doors(what: str, name: str, how: str, answers: Callable[[tuple[str, ...]
     answers_before = {door: answers(door) for door in doors}
     with damaged(Path(what) / name, how, draw):
         code, _, said = called(("check", what))
-        assert (code, name in said) == (2, True), (what, name, how, said)
+        # Without its card a folder is no place of liftune, and a contender is none of its run.
+        no_card = how == "gone" and Path(name).name in ("liftune.json", "contender.json", "bundle.json", "record.json")
+        assert (code, name in said or no_card) == (2, True), (what, name, how, said)
         for door in doors:
             code, answer, said = called(door)
-            told = code == 2 and Path(name).name in said and "hint:" in said
+            told = code == 2 and (Path(name).name in said or no_card) and "hint:" in said
             assert told or (code == 0 and answer == answers_before[door]), (what, name, how, door, code, said, answer)
             assert "Traceback" not in said
 

@@ -26,14 +26,16 @@ from liftune.models.frozen import save_head
 from liftune.models.methods.registry import METHODS, parse_options
 from liftune.records.contender import ContenderCard
 from liftune.records.reading import write_sealed
-from liftune.run_folder import CONTENDER_CARD
+from liftune.run_folder import CONTENDER_CARD, RunFolder
 from liftune.seals import with_seal
 from liftune.serve.app import make_app
 from liftune.serve.auth import Credentials
 from liftune.serve.registry import ModelRegistry
 from liftune.serve.server import ServeOptions, model_opener
-from liftune.spec import ModelSpec
+from liftune.spec import ModelSpec, RunSpec
 from liftune.tasks import TaskKind
+from liftune.workflows.asked import Request
+from liftune.workflows.tune import again
 
 LABELS = ("anger", "joy")
 
@@ -189,3 +191,15 @@ def test_a_damaged_folder_that_may_run_code_is_still_called_damaged(place: Place
     (folder / "model.safetensors").write_bytes(b"")
     with pytest.raises(ArtifactError, match="damaged"):
         open_adapter(folder, trust_remote_code=True)
+
+
+def test_an_unfinished_run_does_not_allow_code_to_whoever_goes_on_with_it(place: Place, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    asked = RunSpec.of(data=str(place.data), model=str(place.base), trust_remote_code=True)
+    folder.unfinished.folder.mkdir(parents=True)
+    Request.of(asked, "rows").save(folder)
+    error = refused(place, lambda: again(str(folder.path)))
+    assert "request.json: trust_remote_code" in (error.where or "")
+    assert called("tune", "--resume", str(folder.path))[0] == 2
+    assert not place.trace.exists()
+    assert again(str(folder.path), RunSpec.of(trust_remote_code=True)).model.trust_remote_code

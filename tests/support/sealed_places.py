@@ -24,6 +24,7 @@ def sealed_places(folder: Path) -> Path:
     """`run`, `bundle`, `sweep`, and `adapter` by itself, with their base and rows: to be the working folder."""
     place = lay_out(folder)
     shutil.rmtree(place / "run")
+    (place / "spec.json").unlink()  # no run begins here
     shutil.copytree(HERE.parent / "schema_3" / "run", place / "run")
     for name in ("run", "bundle", "sweep"):
         check(place / name, seal=True)

@@ -119,14 +119,14 @@ def model_folder(path: Path) -> RunFolder:
 
     known: dict[tuple[str, int, int], dict[str, str]] = {}
 
-    def seals() -> dict[str, str]:
-        found: dict[str, str] = {}
+    def seals() -> dict[str, tuple[str, str]]:
+        found: dict[str, tuple[str, str]] = {}
         for name, read in model_records(path):
             stat = (path / name).stat()
             key = (name, stat.st_mtime_ns, stat.st_size)  # there are as many records as cells, and as many questions
             if key not in known:
                 known[key] = read().files
-            found |= known[key]
+            found |= {file: (sha256, name) for file, sha256 in known[key].items()}
         return found
 
     return RunFolder(path, seals=seals)

@@ -10,12 +10,15 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from liftune.data.splits import BecomesSplits
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.events import Events, Listener
+from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
 from liftune.spec import RunSpec
+from liftune.unfinished import Unfinished
 from liftune.workflows.asked import contradicting
 from liftune.workflows.claiming import Claimed, claimed, refuse_other_spec, spec_of_unfinished
 from liftune.workflows.request import check_request
@@ -50,6 +53,7 @@ def again(run: str, given: RunSpec | None = None) -> RunSpec:
 
     Raises:
         ArtifactError: there is no unfinished run.
+        ModelError: it needs code of its own model's, and that is not allowed beside it.
         SpecError: an option is another than the run's.
     """
     spec = spec_of_unfinished(run)
@@ -60,6 +64,9 @@ def again(run: str, given: RunSpec | None = None) -> RunSpec:
             where="--resume",
             hint="give --resume alone, or leave it out to begin another run",
         )
+    if spec.model.trust_remote_code and not (given and given.model.trust_remote_code):
+        # What lies in the folder may be anyone's.
+        raise refuse_code(spec.model.name, Path(spec.model.name), f"{Unfinished(Path(run)).request}: trust_remote_code")
     return spec
 
 
