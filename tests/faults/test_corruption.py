@@ -22,10 +22,11 @@ from liftune.sweeps.check import check
 #: Commands that answer from a place, by the beginning of the files that they may read.
 DOORS: dict[str, dict[str, tuple[str, ...]]] = {
     "run": {
-        "": ("report", "run", "--format", "md"),
         "record": ("compare", "run", "run"),
-        "rows/": ("compare", "run", "run"),
-        "logits/": ("compare", "run", "run"),
+        "spec": ("report", "run", "--format", "md"),
+        "rows/": ("report", "run", "--format", "md"),
+        "logits/": ("report", "run", "--format", "md"),
+        "suspects": ("report", "run", "--format", "md"),
         "adapter/": ("predict", "run", "sunny laugh", "--use", "tuned"),
         **{
             f"contenders/{name}/": ("predict", "run", "sunny laugh", "--use", name)
