@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any
 
@@ -121,6 +122,20 @@ def _raise(signum: int) -> None:
     raise Signalled(signum)
 
 
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """A block in which signals wait, where the system lets them; a process begun in it holds them until `follow`."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # multiprocessing starts it with the first process, and lets signals through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def follow(parent: Any) -> None:
     """In a worker process: save and end when its parent says so or is gone, or at SIGTERM.
 
@@ -132,6 +147,8 @@ def follow(parent: Any) -> None:
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda signum, frame: stop(leave, signum))
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def wait() -> None:
         with contextlib.suppress(EOFError, OSError):

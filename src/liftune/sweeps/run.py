@@ -1,17 +1,14 @@
 """A sweep: every cell of a grid, one after the other or in several processes, then one leaderboard.
 
 In: a SweepSpec.  Out: a SweepRecord, and a folder that a rerun continues.
-Not here: one cell (cells.py), the disk (folder.py), the ranking (leaderboard.py).
+Not here: one cell (cells.py), worker processes (workers.py), the disk (folder.py), the ranking (leaderboard.py).
 """
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import lru_cache
-from multiprocessing.connection import Connection
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -29,11 +26,11 @@ from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.report.sections.power import power_before
-from liftune.stopping import Signalled, follow, leave
 from liftune.sweeps.cells import Stage, forget, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.sweeps.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
+from liftune.sweeps.workers import Work, in_processes
 from liftune.versions import versions
 
 
@@ -116,7 +113,8 @@ def run_cells(
     stages: dict[str, Stage], folder: SweepFolder, left: Sequence[Cell], jobs: int, progress: Progress
 ) -> None:
     """Every cell that is left, each on disk as soon as it is done."""
-    records = _here(stages, left) if jobs == 1 else _in_processes(stages, left, jobs)
+    threads = max(1, measure_machine().threads // jobs)
+    records = _here(stages, left) if jobs == 1 else in_processes(left, work_on(stages, threads), jobs, progress.log)
     with closing(records), progress.bar("cells", len(left), speed=False) as advance:
         for number, cell in enumerate(records, start=1):
             folder.save_cell(cell)
@@ -124,6 +122,9 @@ def run_cells(
                 forget(stages[cell.model], Cell(cell.model, cell.method, cell.seed))
             progress.log(line(cell, number, len(left), stages[cell.model].context.metric))
             advance(1, note=f"{cell.method} seed {cell.seed}")
+    if failed := [cell for cell in left if not folder.settled(cell)]:
+        names = ", ".join(f"{cell.model} {cell.method} seed {cell.seed}" for cell in failed)
+        progress.log(f"{len(failed)} of {len(left)} cells failed: {names}; the same command tries them again")
 
 
 def line(cell: CellRecord, number: int, of: int, metric: str) -> str:
@@ -134,18 +135,23 @@ def line(cell: CellRecord, number: int, of: int, metric: str) -> str:
     return f"{what}: {metric} {interval(cell.metrics[metric])}, {cell.train_seconds or 0.0:.1f} s of training"
 
 
-def attempt(stage: Stage, cell: Cell) -> CellRecord:
+def attempt(stage: Callable[[], Stage], cell: Cell) -> CellRecord:
     """The cell, done or not: an error in one must not end the others.
 
     Raises:
         ArtifactError: the disk cannot be written, which no other cell would survive either.
+        LiftuneError: what `stage` raises of them.
     """
     try:
-        return tune_cell(stage, cell)
-    except ArtifactError:
+        found = stage()
+        try:
+            return tune_cell(found, cell)
+        except ArtifactError:
+            raise
+        except LiftuneError as error:
+            reason = error.message
+    except LiftuneError:
         raise
-    except LiftuneError as error:
-        reason = error.message
     except Exception as error:  # whatever a library raises is this cell's reason, stored and shown
         reason = short_of_memory(error).message if lacks_memory(error) else f"{type(error).__name__}: {error}"
     return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
@@ -153,46 +159,24 @@ def attempt(stage: Stage, cell: Cell) -> CellRecord:
 
 def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Generator[CellRecord, None, None]:
     for cell in left:
-        yield attempt(stages[cell.model], cell)
+        yield attempt(partial(stages.__getitem__, cell.model), cell)
 
 
-def _in_processes(stages: dict[str, Stage], left: Sequence[Cell], jobs: int) -> Generator[CellRecord, None, None]:
-    """Cells in so many new processes, in the order in which they finish."""
-    threads = max(1, measure_machine().threads // jobs)
-    first = next(iter(stages.values()))
+def work_on(stages: dict[str, Stage], threads: int) -> Work:
+    """What a worker process does with a cell."""
     places = {model: str(stage.context.folder.path) for model, stage in stages.items()}
-    asked = first.spec.model_dump_json()
-    processes = multiprocessing.get_context("spawn")
-    heard, said = processes.Pipe(duplex=False)  # closed when the sweep ends, or is killed: workers follow
-    pool = ProcessPoolExecutor(jobs, mp_context=processes, initializer=_start_worker, initargs=(threads, heard))
-    with said, pool:
-        futures = [pool.submit(_attempt_in_process, asked, cell, places[cell.model]) for cell in left]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            said.close()
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    asked = next(iter(stages.values())).spec.model_dump_json()
+    return partial(_attempt_in_process, asked, places, threads)
 
 
-def _start_worker(threads: int, parent: Connection) -> None:
-    follow(parent)
-    set_threads(threads)
-
-
-def _attempt_in_process(asked: str, cell: Cell, place: str) -> CellRecord:
-    try:
-        return attempt(_stage(asked, cell.model, place), cell)
-    except Signalled as signalled:  # training is saved; the next cell must not begin
-        leave(signalled.signum)
-        raise
+def _attempt_in_process(asked: str, places: dict[str, str], threads: int, cell: Cell) -> CellRecord:
+    return attempt(partial(_stage, asked, cell.model, places[cell.model], threads), cell)
 
 
 # A process gets one cell after the other: what a model's cells share is made once in it.
 @lru_cache(maxsize=1)
-def _stage(asked: str, model: str, place: str) -> Stage:
+def _stage(asked: str, model: str, place: str, threads: int) -> Stage:
+    set_threads(threads)
     spec = SweepSpec.model_validate_json(asked)
     return set_stage(spec, model, load_data(spec.run.data), model_folder(Path(place)))
 
