@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tiny_models import FAMILIES, save_tiny
 from trainings import (
     ALONE,
@@ -211,6 +213,36 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert_same(work.run(), again)
 
 
+SEALED = {
+    "no fields": "[1, 2]",
+    "numbers for fields": '{"request": 5, "state": 3}',
+    "a tensor that is not there": '{"request": {}, "state": {"$": "tensor", "name": "nowhere"}}',
+    "too deep": "[" * 100_000,
+    "a huge number": f'{{"request": {{"seed": {"9" * 5000}}}, "state": {{}}}}',
+}
+
+
+@pytest.mark.parametrize("kind", SEALED)
+def test_a_file_that_means_nothing_is_as_good_as_none_whatever_its_seal_says(
+    kind: str, model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    text = SEALED[kind]
+    seal = {"liftune": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    save_file({}, tmp_path / "000001.safetensors", seal)
+    save_file({}, tmp_path / "done.safetensors", seal)
+    notes = Work(model("distilbert"), head="random", epochs=1).run(Checkpoints(tmp_path)).notes
+    assert [" is damaged " in note for note in notes] == [True, True]
+
+
+def test_a_step_is_not_taken_for_the_end(model: Callable[[str], Path], tmp_path: Path) -> None:
+    work = Work(model("distilbert"))
+    with pytest.raises(Stopped):
+        work.run(Checkpoints(tmp_path, stop_wanted=after(2)))
+    shutil.copy(tmp_path / "000001.safetensors", tmp_path / "done.safetensors")
+    with pytest.raises(ArtifactError, match="does not fit"):
+        work.run(Checkpoints(tmp_path))
+
+
 def test_with_no_checkpoint_whole_training_begins_anew(model: Callable[[str], Path], tmp_path: Path) -> None:
     work = Work(model("distilbert"), head="random")
     whole = work.run(Checkpoints(tmp_path, minutes=0))
@@ -275,7 +307,13 @@ def endless_masks(state: dict[str, Any]) -> None:
     state["masks"][0][3]["size"] = 10**15
 
 
-@pytest.mark.parametrize("change", [lacks_optimizer, other_device, best_of_another, endless_masks])
+def after_the_last_epoch(state: dict[str, Any]) -> None:
+    state["place"]["epoch"] = 99
+
+
+@pytest.mark.parametrize(
+    "change", [lacks_optimizer, other_device, best_of_another, endless_masks, after_the_last_epoch]
+)
 def test_a_sealed_checkpoint_that_does_not_fit_is_refused_and_deleting_it_helps(
     change: Callable[[dict[str, Any]], None], model: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -313,6 +351,7 @@ def test_when_it_is_time_to_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
     monkeypatch.setattr(checkpoint, "EPOCH_SECONDS", 10.0)
     keeper = Keeper(Checkpoints(tmp_path, minutes=1), {}, Events())
+    large = Keeper(Checkpoints(tmp_path, minutes=1), {}, Events(), size=1_000_000_000)
     written: list[int] = []
 
     def at(seconds: float, *, epoch_ended: bool = False, cost: float = 0.0) -> bool:
@@ -329,6 +368,7 @@ def test_when_it_is_time_to_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert not at(9, epoch_ended=True)
     assert at(11, epoch_ended=True)
+    large.offer(lambda: pytest.fail("a gigabyte after 11 seconds"), step=1, epoch_ended=True)
     assert not at(70)
     assert at(72)
     assert not at(81, epoch_ended=True)

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -37,12 +37,15 @@ from liftune.training.schedule import Schedule
 from liftune.training.state import bits
 from liftune.versions import versions
 
+Value = TypeVar("Value")
 #: An epoch's end so soon after the last save is not saved.
 EPOCH_SECONDS = 10.0
 #: How many times as long as the last save took must pass before the next.
 SHARE = 50
 #: Packages by whose version the same request may give other numbers.
 COMPUTING = ("liftune", "torch", "transformers", "peft", "accelerate", "numpy")
+#: How fast a state is written, by a modest guess.
+BYTES_PER_SECOND = 200e6
 DONE = "done.safetensors"
 
 
@@ -73,13 +76,14 @@ class Keeper:
     Args:
         request: facts that decide what training computes: a checkpoint of another request is not gone on from.
         events: are told what was found.
+        size: of a state, in bytes, about: what the first save costs is guessed from it.
     """
 
-    def __init__(self, checkpoints: Checkpoints, request: dict[str, Any], events: Events) -> None:
+    def __init__(self, checkpoints: Checkpoints, request: dict[str, Any], events: Events, *, size: int = 0) -> None:
         self._checkpoints, self._request, self._events = checkpoints, request, events
         self._whole: list[Path] = []
         """Those that can be gone on from, the newest last."""
-        self._last, self._cost = time.monotonic(), 0.0
+        self._last, self._cost = time.monotonic(), size / BYTES_PER_SECOND
         self._cannot = False
         """Whether a method of somebody else's keeps what no file of tensors and JSON can hold."""
 
@@ -173,8 +177,8 @@ class Keeper:
             return None
         try:
             saved = read_nested(path)
-            request, state = saved["request"], saved["state"]
-        except (DamagedError, KeyError, TypeError) as error:
+            request, state = dict(saved["request"]), dict(saved["state"])
+        except (DamagedError, KeyError, TypeError, ValueError) as error:
             self._events.note(f"the checkpoint {path} is damaged ({error}): the one before it counts")
             return None
         differs = [name for name, value in self._request.items() if request.get(name) != value]
@@ -189,14 +193,14 @@ class Keeper:
         return state
 
 
-def fits(path: Path, restore: Callable[[], None]) -> None:
-    """Put a state back.
+def fits(path: Path, restore: Callable[[], Value]) -> Value:
+    """Put a state back, or a part of it.
 
     Raises:
         ArtifactError: it is whole, and yet not one of this model.
     """
     try:
-        restore()
+        return restore()
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         if lacks_memory(error):
             raise

@@ -42,6 +42,8 @@ from liftune.training.smaller_passes import hold_step, smaller_passes
 from liftune.training.state import Place, TrainingState, restore_trained
 from liftune.types import IntArray
 
+#: Of a trained number: itself, two moments and the best so far, in float32.
+STATE_BYTES = 16
 #: For callers who have no listeners.
 NOBODY_LISTENS = Events()
 
@@ -77,7 +79,10 @@ def train(
     """
     set_seed(seed)
     asked = (classifier, splits, spec, schedule, soft_labels)
-    keeper = Keeper(checkpoints, request_of(*asked, metric=metric, seed=seed), events) if checkpoints else None
+    keeper = None
+    if checkpoints:
+        size = STATE_BYTES * classifier.trainable_parameters()
+        keeper = Keeper(checkpoints, request_of(*asked, metric=metric, seed=seed), events, size=size)
     done = keeper.done() if keeper else None
     if done and checkpoints:
         return _finished_before(classifier, checkpoints, done, events)
@@ -129,9 +134,10 @@ def train(
 
 def _finished_before(classifier: Classifier, checkpoints: Checkpoints, done: Nested, events: Events) -> TrainLog:
     """The classifier as an earlier process left it, which had trained it to the end."""
+    log = fits(checkpoints.folder, lambda: log_of(done))
     fits(checkpoints.folder, lambda: restore_trained(classifier, done))
     events.note("  trained before: going on after its last step")
-    return log_of(done)
+    return log
 
 
 def _begin(loop: Loop, splits: Splits, best: BestCheckpoint, events: Events, seed: int) -> None:

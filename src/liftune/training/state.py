@@ -104,6 +104,8 @@ class TrainingState:
             self.classifier.packed_encoder.restore_masks(saved["masks"])
         self.best.restore(saved["best"])
         shapes = {name: each.shape for name, each in self.classifier.trainable()}
+        if not 1 <= self.place.epoch <= self.best.epochs:
+            raise ValueError(f"it stands in epoch {self.place.epoch} of {self.best.epochs}")
         if self.best.state is not None and {name: each.shape for name, each in self.best.state.items()} != shapes:
             raise ValueError("its best epoch has other parameters")
 
