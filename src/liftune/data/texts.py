@@ -14,6 +14,8 @@ from typing import Any
 from liftune.data.readers.table import lone_surrogate
 from liftune.data.targets import CellError, is_missing
 
+#: A model reads some hundreds of words; its tokenizer would take forty times the memory of all of them.
+MOST_CHARACTERS = 2_000_000
 _KINDS = {
     bool: "true or false",
     list: "a list",
@@ -50,6 +52,8 @@ def text_of(cell: Any, column: str, *, blank: bool = False) -> str:
         raise CellError(f"column {column!r} holds {kind}, not a text", "write a text")
     if not (blank or cell.strip()):
         raise CellError(f"no text in column {column!r}")
+    if len(cell) > MOST_CHARACTERS:
+        raise CellError(f"column {column!r} holds {too_long(cell)}", "cut it, or make a row of each part")
     if "\0" in cell:
         raise CellError(f"column {column!r} holds a NUL character", "take it out")
     if not cell.isascii():
@@ -58,6 +62,11 @@ def text_of(cell: Any, column: str, *, blank: bool = False) -> str:
         except UnicodeEncodeError as error:  # "\ud83d" alone in JSON: no tokenizer takes it
             raise CellError(f"column {column!r} holds {lone_surrogate(error)}") from None
     return cell
+
+
+def too_long(text: str) -> str:
+    """What a message says of such a text."""
+    return f"a text of {len(text):,} characters: more than {MOST_CHARACTERS:,}"
 
 
 def joined_text(cells: Sequence[Any], names: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from liftune.data.column_names import known_name
 from liftune.data.readers.table import lone_surrogate
 from liftune.data.targets import CellError
-from liftune.data.texts import joined_text, text_of
+from liftune.data.texts import MOST_CHARACTERS, joined_text, text_of, too_long
 from liftune.errors import DataError
 from liftune.records.base import TextColumns
 from liftune.types import Row
@@ -104,6 +104,8 @@ def plain_text(value: object, where: str) -> str:
         what, hint = _no_text(value)
         raise DataError(f"{what}, not a text", where=where, hint=hint)
     text = str.__str__(value)  # of numpy's strings too; str() of an Enum's member would be its name
+    if len(text) > MOST_CHARACTERS:
+        raise DataError(too_long(text), where=where, hint="cut it, or give each part as a text")
     if not text.isascii():
         try:
             text.encode()

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import IO, Any, cast
+from typing import IO, Any
 
+from liftune.data.readers.unpacked import limited
 from liftune.errors import DataError, first_of
 
 #: What decompressing damaged bytes raises, besides an OSError without a number.
@@ -115,7 +116,8 @@ def open_contents(file: Path | bytes, filename: str, where: str) -> IO[bytes]:
             )
         return file.open("rb") if isinstance(file, Path) else io.BytesIO(file)
     try:
-        return cast(IO[bytes], found.opened(file if isinstance(file, Path) else io.BytesIO(file)))
+        packed = file.stat().st_size if isinstance(file, Path) else len(file)
+        return limited(found.opened(file if isinstance(file, Path) else io.BytesIO(file)), packed, where)
     except DataError as error:
         raise DataError(error.message, where=where, hint=error.hint) from None
     except (*DAMAGE, ValueError, NotImplementedError, RuntimeError, struct.error) as error:  # zipfile's, over headers

@@ -14,10 +14,13 @@ from typing import Any
 from liftune.data.readers.columnar import columnar_stream
 from liftune.data.readers.streams import Stream
 from liftune.data.readers.text_encoding import RawFile
+from liftune.data.readers.unpacked import check_unpacked
 from liftune.errors import DataError
 
 #: Rows decoded at once.
 _BATCH = 4_096
+#: A row takes at least so much memory, although it may take no byte of the file.
+_BYTES_OF_A_ROW = 16
 
 
 def open_parquet(file: RawFile) -> Stream:
@@ -43,6 +46,8 @@ def open_parquet(file: RawFile) -> Stream:
             yield from content.iter_batches(batch_size=_BATCH, columns=list(columns))
 
     with opened() as content:
+        size = path.stat().st_size if path else len(data)
+        check_unpacked(content.metadata.num_rows * _BYTES_OF_A_ROW, size, file.where)
         return columnar_stream(file.where, content.schema_arrow, content.metadata.num_rows, batches)
 
 

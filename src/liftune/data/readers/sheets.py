@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -25,6 +26,7 @@ from liftune.data.readers.preamble import (
 )
 from liftune.data.readers.streams import Record, Stream
 from liftune.data.readers.text_encoding import RawFile
+from liftune.data.readers.unpacked import check_unpacked
 from liftune.errors import DataError, choose, need
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ def _damage(file: RawFile) -> Iterator[None]:
         yield
     except python_calamine.PasswordError:
         raise DataError("the workbook has a password", where=file.where, hint="save it without one") from None
-    except (python_calamine.CalamineError, ValueError, OSError) as error:
+    except (python_calamine.CalamineError, zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise DataError(
             f"the workbook cannot be read: {error}", where=file.where, hint="save it again as .xlsx, or as CSV (UTF-8)"
         ) from None
@@ -131,6 +133,9 @@ def _opened(file: RawFile) -> CalamineWorkbook:
             where=file.where,
             hint="name it by what it is (.csv, .tsv), or save it from the spreadsheet program again",
         )
+    if data.startswith(_ZIP):
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            check_unpacked(sum(each.file_size for each in packed.infolist()), len(data), file.where)
     return python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
 
 
