@@ -109,7 +109,7 @@ def _spec(values: Values) -> Values:
     if not isinstance(train, dict) or not isinstance(train.get("accelerations"), list):
         return values
     names = _names()["accelerations"]
-    accelerations = [names.get(each, each) for each in train["accelerations"]]
+    accelerations = [names.get(each, each) if isinstance(each, str) else each for each in train["accelerations"]]
     return {**values, "train": {**train, "accelerations": accelerations}}
 
 

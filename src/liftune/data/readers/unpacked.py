@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from liftune.errors import DataError
 
-#: Texts and tables are packed to a third or a twentieth, the most uniform to a hundredth; gzip can pack to a thousandth.
+#: Texts and tables are packed to a third or a twentieth, the most uniform to a hundredth; gzip can go to a thousandth.
 MOST_TIMES = 100
 #: Up to here, whatever the ratio.
 ALWAYS_BYTES = 256 << 20
