@@ -28,6 +28,7 @@ from typing import Any
 import platformdirs
 import torch
 
+from liftune.hardware.memory import Room, room
 from liftune.json_text import parse_json
 
 #: Rises when what is measured changes, so that an old cache is not believed.
@@ -149,6 +150,13 @@ def peak_mib() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+
+
+def device_room(device: str) -> Room | None:
+    """Memory that may still be taken where a model computes; None where nothing says how much."""
+    if not device.startswith("cuda"):
+        return room()  # mps shares the machine's
+    return Room(torch.cuda.mem_get_info(device)[0], f"free on {device}")
 
 
 def release_memory() -> None:

@@ -17,11 +17,11 @@ import numpy as np
 
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
-from liftune.errors import MethodError
+from liftune.errors import MethodError, OutOfMemory
 from liftune.evaluation.ladder import Ladder
 from liftune.events import Events
 from liftune.files import atomic_write, damaged, read_json_object
-from liftune.hardware.measure import measure_machine, peak_mib, restart_peak
+from liftune.hardware.measure import device_room, measure_machine, peak_mib, restart_peak
 from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import save_adapter
@@ -29,6 +29,7 @@ from liftune.models.attach import attach, check_method
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.linear_shapes import shapes_of
+from liftune.models.memory_needs import check_memory
 from liftune.models.methods.registry import find_method, parse_options
 from liftune.records.sweep import BaselinesRecord, CellRecord
 from liftune.run_folder import RunFolder
@@ -66,7 +67,8 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
         options = parse_options(method, spec.options_of(name))
         try:
             check_method(backbone, method, options)
-        except MethodError as error:
+            check_memory(backbone, method, options, shapes, device_room(plan.device))
+        except (MethodError, OutOfMemory) as error:
             unfit[name] = error.message
             continue
         run, backbone = same_length(run, backbone, options)

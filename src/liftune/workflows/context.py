@@ -17,17 +17,19 @@ from liftune.errors import ArtifactError
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.events import ContenderScored, Events, RunPrepared
 from liftune.hardware.flops import Shapes
-from liftune.hardware.measure import measure_machine, processor_name
+from liftune.hardware.measure import device_room, measure_machine, processor_name
 from liftune.hardware.plan import Plan, make_plan
 from liftune.models.attach import attach, check_method
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.linear_shapes import shapes_of
-from liftune.models.methods.registry import Method, virtual_tokens
+from liftune.models.memory_needs import check_memory, fit_passes
+from liftune.models.methods.registry import METHODS, Method, parse_options, virtual_tokens
 from liftune.records.run import Contender
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
+from liftune.training.schedule import step_rows
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
 from liftune.workflows.request import TuneRequest
 
@@ -76,11 +78,18 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
     kept = memo.get("plan")
     plan = Plan.from_json(kept.values["plan"]) if kept else _make_plan(spec)
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
+    check_method(backbone, method, options)
+    shapes = shapes_of(backbone)
+    free = device_room(plan.device)
+    size = check_memory(backbone, method, options, shapes, free)
+    if spec.evaluation.with_full and method is not METHODS["full"]:
+        check_memory(backbone, METHODS["full"], parse_options(METHODS["full"], {}), shapes, free)
     if kept:
         _check_same(kept, backbone, events)
     else:
+        most = step_rows(spec.train, len(splits.train)) * backbone.max_length
+        plan = fit_passes(plan, shapes, size, free, most=most)
         memo.put("plan", Outcome({"plan": plan.to_json(), "base": backbone.sha256, "processor": processor_name()}))
-    check_method(backbone, method, options)
     spec, backbone = same_length(spec, backbone, options)
     folds = request.folds.for_labels(backbone.labels) if request.folds else None
     splits = folds.whole if folds else splits.for_labels(backbone.labels)
@@ -94,7 +103,7 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
         plan,
         request.folder,
         events,
-        shapes_of(backbone),
+        shapes,
         notes=backbone.notes,
         folds=folds,
         folds_fit=request.folds_fit,
