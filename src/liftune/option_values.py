@@ -82,7 +82,10 @@ def fields(text: str) -> tuple[str, ...]:
     >>> fields('subject, body'), fields('"Toxic, severe",obscene')
     (('subject', 'body'), ('Toxic, severe', 'obscene'))
     """
-    found = next(csv.reader([text], skipinitialspace=True), [])
+    try:
+        found = next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error as error:  # a line end, a NUL, a name of 131,072 characters
+        raise ValueError(f"not names separated by commas: {error}") from None
     return tuple(name.strip() for name in found if name.strip())
 
 

@@ -114,7 +114,7 @@ def _spec(values: Values) -> Values:
 
 
 def _sweep_spec(values: Values) -> Values:
-    return {**values, "run": _spec(values["run"])} if "run" in values else values
+    return {**values, "run": _spec(values["run"])} if isinstance(values.get("run"), dict) else values
 
 
 def _ranked_by_score(values: Values) -> Values:
