@@ -34,7 +34,7 @@ from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
 from liftune.training.nested import DamagedError, Nested, read_nested, write_nested
 from liftune.training.schedule import Schedule
-from liftune.training.state import bits
+from liftune.training.state import bits, restore_trained
 from liftune.versions import versions
 
 Value = TypeVar("Value")
@@ -44,6 +44,8 @@ EPOCH_SECONDS = 10.0
 SHARE = 50
 #: Packages by whose version the same request may give other numbers.
 COMPUTING = ("liftune", "torch", "transformers", "peft", "accelerate", "numpy")
+#: Of a trained number: itself, two moments and the best so far, in float32.
+STATE_BYTES = 16
 #: How fast a state is written, by a modest guess.
 BYTES_PER_SECOND = 200e6
 DONE = "done.safetensors"
@@ -87,9 +89,15 @@ class Keeper:
         self._cannot = False
         """Whether a method of somebody else's keeps what no file of tensors and JSON can hold."""
 
-    def done(self) -> Nested | None:
-        """What `finish` wrote, where training had ended."""
-        return self._read(self._checkpoints.folder / DONE)
+    def finished_before(self, classifier: Classifier) -> TrainLog | None:
+        """Leave the classifier as an earlier process did that trained it to the end; None where none did."""
+        done = self._read(self._checkpoints.folder / DONE)
+        if not done:
+            return None
+        log = fits(self._checkpoints.folder, lambda: TrainLog.model_validate(done["log"]))
+        fits(self._checkpoints.folder, lambda: restore_trained(classifier, done))
+        self._events.note("  trained before: going on after its last step")
+        return log
 
     def newest(self) -> Nested | None:
         """The newest state that is whole and of this request; None where there is none."""
@@ -211,6 +219,23 @@ def fits(path: Path, restore: Callable[[], Value]) -> Value:
         ) from None
 
 
+def open_keeper(
+    checkpoints: Checkpoints,
+    classifier: Classifier,
+    splits: Splits,
+    spec: TrainSpec,
+    schedule: Schedule,
+    soft_labels: SoftLabels | None,
+    *,
+    metric: str,
+    seed: int,
+    events: Events,
+) -> Keeper:
+    """The keeper of this training, before its first step."""
+    request = request_of(classifier, splits, spec, schedule, soft_labels, metric=metric, seed=seed)
+    return Keeper(checkpoints, request, events, size=STATE_BYTES * classifier.trainable_parameters())
+
+
 def request_of(
     classifier: Classifier,
     splits: Splits,
@@ -262,8 +287,3 @@ def _model(classifier: Classifier) -> str:
     sums = {name: [list(each.shape), str(each.dtype), bits(each)] for name, each in model.named_parameters()}
     sums |= {f"buffer {name}": [list(each.shape), str(each.dtype), bits(each)] for name, each in model.named_buffers()}
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
-
-
-def log_of(done: Nested) -> TrainLog:
-    """The log in what `finish` wrote."""
-    return TrainLog.model_validate(done["log"])

@@ -30,20 +30,17 @@ from liftune.models.classifier import Classifier
 from liftune.models.tokens.collator import Tokens
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
-from liftune.training.checkpoint import Checkpoints, Keeper, fits, log_of, request_of
+from liftune.training.checkpoint import Checkpoints, fits, open_keeper
 from liftune.training.early_stopping import BestCheckpoint
 from liftune.training.head_init import init_head
 from liftune.training.loss import Objective
 from liftune.training.micro_batches import assign_to_workers, batches
-from liftune.training.nested import Nested
 from liftune.training.optimizer import make_optimizer
 from liftune.training.schedule import Schedule, default_patience
 from liftune.training.smaller_passes import hold_step, smaller_passes
-from liftune.training.state import Place, TrainingState, restore_trained
+from liftune.training.state import Place, TrainingState
 from liftune.types import IntArray
 
-#: Of a trained number: itself, two moments and the best so far, in float32.
-STATE_BYTES = 16
 #: For callers who have no listeners.
 NOBODY_LISTENS = Events()
 
@@ -79,13 +76,10 @@ def train(
     """
     set_seed(seed)
     asked = (classifier, splits, spec, schedule, soft_labels)
-    keeper = None
-    if checkpoints:
-        size = STATE_BYTES * classifier.trainable_parameters()
-        keeper = Keeper(checkpoints, request_of(*asked, metric=metric, seed=seed), events, size=size)
-    done = keeper.done() if keeper else None
-    if done and checkpoints:
-        return _finished_before(classifier, checkpoints, done, events)
+    keeper = open_keeper(checkpoints, *asked, metric=metric, seed=seed, events=events) if checkpoints else None
+    before = keeper.finished_before(classifier) if keeper else None
+    if before:
+        return before
     loop = Loop.of(*asked)
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
     order = np.random.default_rng(seed)
@@ -129,14 +123,6 @@ def train(
     log = _log(loop, best, place, schedule, soft_labels, seed)
     if keeper:
         keeper.finish(lambda: {"log": log.model_dump(), **state.trained()})
-    return log
-
-
-def _finished_before(classifier: Classifier, checkpoints: Checkpoints, done: Nested, events: Events) -> TrainLog:
-    """The classifier as an earlier process left it, which had trained it to the end."""
-    log = fits(checkpoints.folder, lambda: log_of(done))
-    fits(checkpoints.folder, lambda: restore_trained(classifier, done))
-    events.note("  trained before: going on after its last step")
     return log
 
 
