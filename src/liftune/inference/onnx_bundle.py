@@ -244,9 +244,11 @@ def read_bundle_card(folder: Path) -> BundleCard:
     """
     card = read_record(folder / CARD, BundleCard, "bundle")
     try:
-        TokenRules(**card.tokens)
+        length = TokenRules(**card.tokens).max_length
     except TypeError as error:
         raise _damaged(folder / CARD, str(error)) from None
+    if not isinstance(length, int) or not 1 <= length < 1 << 31:
+        raise _damaged(folder / CARD, f"its max_length is {length!r}, not a number of tokens")
     return card
 
 
