@@ -93,9 +93,9 @@ def refuse_held(folder: Path, *, where: str = "--out") -> None:
     probe.release()
 
 
-def is_empty(folder: Path) -> bool:
-    """Whether nothing is in a folder but what a claim leaves there."""
-    return all(each.name in (LOCK, HOLDER) for each in folder.iterdir())
+def is_empty(folder: Path, *besides: str) -> bool:
+    """Whether nothing is in a folder but what a claim leaves there, and these names."""
+    return all(each.name in (LOCK, HOLDER, *besides) for each in folder.iterdir())
 
 
 @contextlib.contextmanager

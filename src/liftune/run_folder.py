@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shlex
 import shutil
 import zipfile
 import zlib
@@ -29,14 +28,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.claims import is_empty, refuse_held
+from liftune.claims import refuse_held
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.row_lines import lines_of, split_of
 from liftune.data.splits import Split, Splits
 from liftune.errors import ArtifactError, LiftuneError, lacks_memory
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
-from liftune.files import atomic_write, check_writable, damaged, disk_errors, remove_empty, write_json, write_text
+from liftune.files import atomic_write, check_writable, damaged, disk_errors, write_json, write_text
 from liftune.records.data import LabelError
 from liftune.records.reading import ADAPTER_CARD as ADAPTER_CARD
 from liftune.records.reading import CONTENDER_CARD as CONTENDER_CARD
@@ -72,20 +71,13 @@ def card_of(name: str) -> str:
 class RunFolder:
     """One run on disk."""
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        existing: Path | None = None,
-        seals: Callable[[], Mapping[str, tuple[str, str]]] | None = None,
-    ) -> None:
+    def __init__(self, path: Path, *, seals: Callable[[], Mapping[str, tuple[str, str]]] | None = None) -> None:
         """A folder by its path.
 
         Args:
-            existing: the folder, at or above `path`, that was there before the run.
             seals: name -> sha256 of the files in it, and what says so; None takes those of record.json.
         """
-        self.path, self._existing, self._seals_of = path, existing, seals
+        self.path, self._seals_of = path, seals
 
     @classmethod
     def create(cls, out: str | None, *, name: str) -> RunFolder:
@@ -101,7 +93,7 @@ class RunFolder:
         path = Path(out) if out else next(path for path in numbered(name) if not path.exists())
         if out:
             refuse_held(path)
-        if path.exists() and (not path.is_dir() or not (is_empty(path) or Unfinished(path).can_go_on)):
+        if path.exists() and (not path.is_dir() or not (Unfinished(path).is_blank or Unfinished(path).can_go_on)):
             raise ArtifactError(
                 f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
                 where="--out",
@@ -116,7 +108,7 @@ class RunFolder:
                 where=str(path),
                 hint="free some space, or name a folder on another disk with --out",
             )
-        return cls(path, existing=existing)
+        return cls(path)
 
     @classmethod
     def open(cls, path: str | Path, *, where: str = "RUN") -> RunFolder:
@@ -132,39 +124,6 @@ class RunFolder:
             message, hint = refusal(path, "run")
             raise ArtifactError(message, where=where, hint=hint)
         return cls(Path(path))
-
-    @contextlib.contextmanager
-    def cleanup_on_error(self) -> Iterator[None]:
-        """An error notes which results stay on disk; where no contender has any yet, nothing stays."""
-        try:
-            yield
-        except BaseException as error:  # Ctrl-C and defects of liftune too
-            contenders = self.finished_contenders()
-            if contenders:
-                error.add_note(f"kept: the logits of {', '.join(contenders)}, in {self.path / 'logits'}")
-            if contenders or self.unfinished.has_outcomes:
-                error.add_note(f"to go on: liftune tune --resume {shlex.quote(str(self.path))}")
-            else:
-                self._remove()
-            raise
-
-    def finished_contenders(self) -> list[str]:
-        """Contenders whose logits are on disk, the oldest first."""
-        files = sorted((self.path / "logits").glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
-        return [path.stem for path in files]
-
-    def _remove(self) -> None:
-        """Remove everything that the run has written, and the folders that it made on the way."""
-        with contextlib.suppress(OSError):  # a disk that cannot be written cannot be cleaned up either
-            for part in (
-                *(self.path / name for name in ("rows", "logits", "contenders")),
-                self.adapter,
-                self.unfinished.folder,
-            ):
-                shutil.rmtree(part, ignore_errors=True)
-            for name in ("spec.json", "suspects.jsonl"):
-                (self.path / name).unlink(missing_ok=True)
-            remove_empty(self.path, below=self._existing or self.path)
 
     @property
     def unfinished(self) -> Unfinished:

@@ -10,12 +10,20 @@ Not here: whether the request is the same (workflows/asked.py).
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from liftune.claims import is_empty
+
 #: In the checkpoint: what was asked; the plan; that the run has ended.
 REQUEST, PLAN, KEPT = "request.json", "plan.npz", "kept"
+#: What a run writes before its record.
+WRITTEN = ("rows", "logits", "contenders", "adapter", "checkpoint", "spec.json", "suspects.jsonl")
+#: Names of files and folders that are not in place yet.
+_BEING_WRITTEN = ("*.new", ".*.partial")
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,45 @@ class Unfinished:
         return self.request.is_file() and not (self.folder / KEPT).is_file()
 
     @property
+    def is_blank(self) -> bool:
+        """Whether nothing is there but what a process left that ended before it had begun."""
+        return is_empty(self.run, self.folder.name) and not any(
+            each.is_file() and not each.match(_BEING_WRITTEN[0]) for each in self.folder.rglob("*")
+        )
+
+    @property
     def has_outcomes(self) -> bool:
         """Whether anything was worked out that took long."""
         return any(each.is_file() and each.name not in (REQUEST, PLAN) for each in self.folder.rglob("*"))
 
+    def finished_contenders(self) -> list[str]:
+        """Contenders whose logits are on disk, the oldest first."""
+        files = sorted((self.run / "logits").glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
+        return [path.stem for path in files]
+
+    @contextlib.contextmanager
+    def cleanup_on_error(self, again: str) -> Iterator[None]:
+        """An error notes which results stay on disk, and how to go on; where there are none yet, nothing stays.
+
+        Args:
+            again: what goes on with the run.
+        """
+        try:
+            yield
+        except BaseException as error:  # Ctrl-C and defects of liftune too
+            contenders = self.finished_contenders()
+            if contenders:
+                error.add_note(f"kept: the logits of {', '.join(contenders)}, in {self.run / 'logits'}")
+            if contenders or self.has_outcomes:
+                error.add_note(f"to go on: {again}")
+            else:
+                for name in WRITTEN:
+                    _remove(self.run / name)
+            raise
+
     def remove_leftovers(self) -> None:
         """Remove what a process that was killed had not put in place."""
-        for pattern in ("*.new", ".*.partial"):
+        for pattern in _BEING_WRITTEN:
             for each in sorted(self.run.rglob(pattern)):
                 _remove(each)
 
@@ -67,7 +107,8 @@ class Unfinished:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a disk that cannot be written cannot be cleaned up either
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

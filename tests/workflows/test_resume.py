@@ -25,8 +25,9 @@ from liftune.run_folder import RunFolder
 from liftune.spec import DataSpec
 from liftune.workflows import asked
 
+FAST = {"epochs": 1, "batch_size": 16, "lr": 1e-2}
 #: Two seeds, of which the second may replace the first one's adapter.
-FAST = {"epochs": 2, "batch_size": 16, "lr": 1e-2, "seeds": (0, 1)}
+TWO_SEEDS = {"epochs": 2, "seeds": (0, 1)}
 
 
 class Interrupt(Listener):
@@ -67,7 +68,7 @@ def interrupted(out: Path, stage: str = "", step: int = 0, **options: Any) -> No
 def test_a_run_that_was_interrupted_again_and_again_ends_as_an_undisturbed_one(
     more: dict[str, Any], options: dict[str, Any], tmp_path: Path
 ) -> None:
-    options |= more
+    options |= TWO_SEEDS | more
     liftune.tune(out=tmp_path / "whole", **options)
     if "folds" not in more:
         interrupted(tmp_path / "run", "data diagnosis", **options)
@@ -120,7 +121,7 @@ def test_another_request_is_refused_with_what_differs(
         assert f"liftune tune --resume {tmp_path / 'run'}" in (error.value.hint or "")
         return error.value.message
 
-    assert "train.epochs: 2 there, 3 asked" in refused(epochs=3)
+    assert "train.epochs: 1 there, 3 asked" in refused(epochs=3)
     assert "method.name: lora there, ia3 asked" in refused(method="ia3", epochs=3)
     with monkeypatch.context() as patched:
         patched.setattr(asked, "versions", lambda: {"torch": "0.1"})
@@ -150,10 +151,9 @@ def test_without_out_the_same_command_takes_up_what_it_left_and_another_gets_a_n
     with pytest.raises(KeyboardInterrupt):
         liftune.tune(listeners=[Interrupt("fine-tuning")], **options)
     begun = next((tmp_path / "runs").iterdir())
-    other = liftune.tune(**{**options, "epochs": 1})
+    other = liftune.tune(**{**options, "epochs": 2})
     assert Path(other.run).name == f"{begun.name}-2"
     assert liftune.tune(**options).run == str(Path("runs") / begun.name)
-    assert Path(liftune.tune(**options).run).name == f"{begun.name}-3"
 
 
 def test_a_run_without_record_is_used_by_nothing_and_the_hint_finishes_it(
@@ -191,9 +191,9 @@ def test_resume_takes_no_other_options(
     interrupted(tmp_path / "run", "fine-tuning", **options)
     assert main(["tune", "--resume", run, "--epochs", "5", "--out", "elsewhere"]) == 2
     said = capsys.readouterr().err
-    assert "train.epochs: 2 there, 5 asked" in said
+    assert "train.epochs: 1 there, 5 asked" in said
     assert "elsewhere" in said
-    assert main(["tune", "--resume", run, "--epochs", "2", "--quiet"]) == 0
+    assert main(["tune", "--resume", run, "--epochs", "1", "--quiet"]) == 0
     assert main(["tune", "--resume", str(tmp_path / "nothing")]) == 2
     with pytest.raises(LiftuneError, match="minutes"):
         liftune.tune(out=tmp_path / "other", checkpoint_minutes=-1, **options)
@@ -260,10 +260,26 @@ def test_a_damaged_outcome_is_computed_again(options: dict[str, Any], tmp_path: 
 
 
 def test_rows_in_memory_go_on_too(options: dict[str, Any], tmp_path: Path) -> None:
+    """Where they are given again: they are not on the disk."""
     rows = load_data(DataSpec(source=options.pop("data")))
-    interrupted(tmp_path / "run", "record", data=rows, **options)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        liftune.tune(rows, out=tmp_path / "run", listeners=[Interrupt("record")], **options)
+    hint = f"liftune.tune(rows, resume={str(tmp_path / 'run')!r})"
+    assert stopped.value.__notes__[-1] == f"to go on: {hint}"
+    with pytest.raises(LiftuneError) as refused:
+        liftune.tune(resume=tmp_path / "run")
+    assert hint in (refused.value.hint or "")
     liftune.tune(rows, resume=tmp_path / "run")
     assert RunFolder(tmp_path / "run").has_record
+
+
+def test_a_process_that_ended_before_it_had_begun_is_in_nobodys_way(options: dict[str, Any], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoint").mkdir(parents=True)
+    for name in (".liftune.lock", ".liftune.holder.json", "checkpoint/request.json.new"):
+        (run / name).touch()
+    liftune.tune(out=run, **options)
+    assert not [each for each in run.iterdir() if each.name.startswith(".") or each.name == "checkpoint"]
 
 
 def test_a_request_that_cannot_be_read_is_refused(options: dict[str, Any], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liftune.claims import Held, claim_folder, is_empty
+from liftune.claims import Held, claim_folder
 from liftune.errors import ArtifactError
 from liftune.run_folder import RunFolder, numbered
 from liftune.spec import RunSpec
@@ -53,16 +53,16 @@ def claimed(request: TuneRequest) -> Iterator[Claimed]:
 
 def _take(request: TuneRequest, wanted: Request, claim: ExitStack) -> RunFolder:
     if request.spec.out:
-        folder = RunFolder(request.folder.path, existing=request.folder.path)
+        folder = RunFolder(request.folder.path)
         claim.enter_context(claim_folder(folder.path))
-        if not is_empty(folder.path):
+        if not folder.unfinished.is_blank:
             before = Request.read(folder) if folder.unfinished.can_go_on else None
             if before is None:  # another run was quicker, and has ended
                 raise ArtifactError(f"{folder.path} was written to just now", where="--out", hint="name another folder")
             _refuse(folder, before.differences(wanted))
         return folder
     for path in numbered(run_name(request.spec)):
-        folder = RunFolder(path, existing=path)
+        folder = RunFolder(path)
         if path.exists() and not (path.is_dir() and _suits(folder, wanted)):
             continue
         with ExitStack() as trial:
@@ -78,7 +78,7 @@ def _take(request: TuneRequest, wanted: Request, claim: ExitStack) -> RunFolder:
 
 def _suits(folder: RunFolder, wanted: Request) -> bool:
     """Whether a folder of a default name is empty, or holds an unfinished run of the same request."""
-    if is_empty(folder.path):
+    if folder.unfinished.is_blank:
         return True
     if not folder.unfinished.can_go_on:
         return False

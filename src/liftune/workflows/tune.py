@@ -7,6 +7,7 @@ Not here: any step's own work: each stage is a call into another module (tune_st
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from liftune.errors import EXTRAS, SpecError, need
 from liftune.events import Events, Listener
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
-from liftune.spec import RunSpec
+from liftune.spec import IN_MEMORY, RunSpec
 from liftune.unfinished import Unfinished
 from liftune.workflows.asked import contradicting
 from liftune.workflows.claiming import Claimed, claimed, refuse_other_spec, spec_of_unfinished
@@ -93,6 +94,12 @@ def tune(
             after it, what was computed stays.
     """
     need(*EXTRAS["tune"])
+    if rows is None and spec.data.source == IN_MEMORY:
+        raise SpecError(
+            "the rows of this run were in memory, and are not kept",
+            where="data",
+            hint=f"give them again: liftune.tune(rows, resume={spec.out!r})",
+        )
     started, events = time.time(), Events(listeners)
     refuse_other_spec(spec)
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
@@ -115,10 +122,18 @@ def tune(
     return record
 
 
+def _going_on(spec: RunSpec, folder: Path) -> str:
+    """What goes on with a run."""
+    if spec.data.source == IN_MEMORY:
+        return f"liftune.tune(rows, resume={str(folder)!r})"
+    trust = " --trust-remote-code" if spec.model.trust_remote_code else ""
+    return f"liftune tune --resume {shlex.quote(str(folder))}{trust}"
+
+
 def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) -> TuneRecord:
     """All that follows the rows."""
     request, folder = ours.request, ours.request.folder
-    with folder.cleanup_on_error():
+    with folder.unfinished.cleanup_on_error(_going_on(request.spec, folder.path)):
         with events.stage("model", f"loading torch and {request.spec.model.name}"):
             # Torch takes seconds to import: what can be checked without it has been checked by now.
             from liftune.workflows.context import prepare
