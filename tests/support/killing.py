@@ -84,6 +84,19 @@ def differences(expected: dict[str, Any], got: dict[str, Any]) -> list[str]:
     return sorted(name for name in {*expected, *got} if expected.get(name) != got.get(name))
 
 
+def killed(options: dict[str, Any], out: Path, stages: Path, draw: random.Random, longest: float) -> float:
+    """Begin a run and kill it, and begin again where it had ended by then; when it was killed, in seconds."""
+    while True:
+        child = fork(options, out, stages)
+        moment = draw.uniform(0, longest)
+        time.sleep(moment)
+        if os.waitpid(child, os.WNOHANG)[0] == 0:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return moment
+        shutil.rmtree(out)
+
+
 def main(place: Path, kills: int, options: dict[str, Any], seed: int) -> None:
     for module in IMPORTED:
         importlib.import_module(module)
@@ -99,11 +112,7 @@ def main(place: Path, kills: int, options: dict[str, Any], seed: int) -> None:
     print(json.dumps({"undisturbed": longest, "differ": differences(expected, files_of(place / "timed"))}), flush=True)
     for number in range(kills):
         out = place / f"run-{number}"
-        child = fork(options, out, stages)
-        moment = draw.uniform(0, longest)
-        time.sleep(moment)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        moment = killed(options, out, stages, draw, longest)
         stage = stages.read_text()
         kept = sorted(each.relative_to(out).as_posix() for each in out.rglob("*") if each.is_file())
         ended = os.waitpid(fork(options, out, stages), 0)[1]
