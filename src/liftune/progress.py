@@ -125,9 +125,9 @@ class LogLines(Listener):
         """Its score, with an interval."""
         score = event.contender.metrics[event.metric]
         answer = event.contender.only_answer
-        same = (
-            "" if answer is None or event.contender.name == "majority" else f", {target(answer)!r} for every test row"
-        )
+        learned = event.contender.name not in ("majority", "base")
+        same = "" if answer is None else f", {'collapsed: ' if learned else ''}{target(answer)!r} for every test row"
+        same = "" if event.contender.name == "majority" else same
         self._log(f"  {event.contender.name:9}{event.metric} {interval(score)}{same}")
 
     def on_note(self, event: Note) -> None:

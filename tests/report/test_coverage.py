@@ -70,7 +70,7 @@ def test_a_contender_that_always_answers_alike_is_named() -> None:
     ]
     base, tuned = constant_answers(ladder, "accuracy")
     assert base == "base answers 'spam' for every test example"
-    assert tuned.startswith("tuned answers 'ham' for every test example, as majority does")
+    assert tuned.startswith("tuned has collapsed: it answers 'ham' for every test example, as majority does")
     assert "--metric macro_f1 --class-weights" in tuned
     assert "--metric" not in constant_answers(ladder, "macro_f1")[1]
 
@@ -111,7 +111,7 @@ def test_a_run_says_it_before_and_after(
     assert "'ham' is the label of 93.3% of train" in before
     assert "1 of 2 labels has fewer than 10 test examples" in before
     assert "'ham' for every test row" in err
-    assert "tuned answers 'ham' for every test example, as majority does" in " ".join(out.split())
+    assert "tuned has collapsed: it answers 'ham' for every test example, as majority does" in " ".join(out.split())
     scored = liftune.evaluate(str(skewed), model=ground / "run")
     assert scored.contenders[0].only_answer == "ham"
     assert main([*argv[:-1], str(ground / "again"), "--metric", "macro_f1", "--class-weights", "--quiet"]) == 0

@@ -167,7 +167,7 @@ def test_a_later_loss_that_is_no_number_keeps_the_best_epoch(model: Path, emotio
     classifier = tiny(model, load_data(DataSpec(source=str(emotions))))
     best = BestCheckpoint("accuracy", patience=2, epochs=3)
     best.update(1, {"accuracy": 0.5}, 1.0, 1.0, 8, classifier)
-    best.diverged(2, 1e-3)
+    best.diverged(2, 9, 1e-3)
     assert "epoch 2" in best.stopped
 
 

@@ -15,6 +15,9 @@ from liftune.metrics.registry import METRICS
 from liftune.models.classifier import Classifier
 from liftune.records.training import Epoch
 
+#: Where the loss stops being a number, training goes on once at a rate divided by this.
+SLOWER = 5
+
 
 class BestCheckpoint:
     """The best epoch on validation so far, the start counting as epoch 0; says when to stop."""
@@ -78,18 +81,23 @@ class BestCheckpoint:
         value = scores.get(self.metric)
         return -math.inf if value is None else self.sign * value
 
-    def diverged(self, epoch: int, learning_rate: float) -> None:
-        """The loss is not a finite number: keep the best epoch.
+    def diverged(self, epoch: int, step: int, learning_rate: float) -> None:
+        """The loss is not a finite number, at a fifth of the rate too: keep the best epoch.
+
+        Args:
+            step: over all epochs.
+            learning_rate: the peak that was asked for.
 
         Raises:
             LiftuneError: no epoch was finished.
         """
-        self.stopped = f"the loss stopped being a number in epoch {epoch}"
+        slower = learning_rate / SLOWER
+        self.stopped = f"the loss stopped being a number in epoch {epoch}, at a learning rate of {slower:g} too"
         if not self.log:
             raise LiftuneError(
-                f"{self.stopped}, at a learning rate of {learning_rate:g}",
-                where="--lr",
-                hint=f"try --lr {learning_rate / 5:g}",
+                f"{self.stopped}, after {learning_rate:g}",
+                where=f"step {step:,}",
+                hint=f"try --lr {slower / SLOWER:g}, a smaller --max-grad-norm, or --accelerations none",
             )
 
     def summary(self) -> EpochEnded:

@@ -31,6 +31,7 @@ from liftune.models.tokens.collator import Tokens
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
 from liftune.training.checkpoint import Checkpoints, fits, open_keeper
+from liftune.training.divergence import Retreat, is_finite
 from liftune.training.early_stopping import BestCheckpoint
 from liftune.training.head_init import init_head
 from liftune.training.loss import Objective
@@ -39,6 +40,7 @@ from liftune.training.optimizer import make_optimizer
 from liftune.training.schedule import Schedule, default_patience
 from liftune.training.smaller_passes import hold_step, smaller_passes
 from liftune.training.state import Place, TrainingState
+from liftune.training.train_log import train_log
 from liftune.types import IntArray
 
 #: For callers who have no listeners.
@@ -71,7 +73,7 @@ def train(
             to the last bit, but for the seconds.
 
     Raises:
-        LiftuneError: the loss stopped being a number before an epoch was finished.
+        LiftuneError: the loss stopped being a number before an epoch was finished, at a fifth of the rate too.
         Stopped: checkpoints say that a stop is wanted, and training is saved.
     """
     set_seed(seed)
@@ -85,6 +87,7 @@ def train(
     order = np.random.default_rng(seed)
     place = Place(with_soft_labels=bool(soft_labels), order=dict(order.bit_generator.state))
     state = TrainingState(classifier, loop.optimizer, loop.scheduler, best, place)
+    retreat = Retreat(classifier, loop.optimizer, loop.scheduler, schedule, events)
     saved = keeper.newest() if keeper else None
     if saved and checkpoints:
         fits(checkpoints.folder, lambda: state.restore(saved))
@@ -104,8 +107,12 @@ def train(
         done_rows = min(len(place.losses) * schedule.batch_size, len(loop.rows))
         events.send(EpochStarted(place.epoch, schedule.epochs, len(loop.rows), done_rows))
         losses = loop.epoch(place, order.permutation(len(loop.rows)), events, save)
-        if not math.isfinite(losses[-1]):
-            best.diverged(place.epoch, schedule.learning_rate)
+        if not math.isfinite(losses[-1]) or not is_finite(classifier):
+            if not place.slowed:
+                retreat.go_back(place, best)
+                order.bit_generator.state = place.order
+                continue
+            best.diverged(place.epoch, place.steps + len(losses), schedule.learning_rate)
             place.next_epoch({})
             break
         scores = scored(classifier, splits)
@@ -120,7 +127,7 @@ def train(
             keeper.offer(state.read, step=place.steps, epoch_ended=True)
     classifier.restore(best.state)
     classifier.fold_target_scale()
-    log = _log(loop, best, place, schedule, soft_labels, seed)
+    log = train_log(best, place, schedule, spec, loop.rows, soft_labels, seed)
     if keeper:
         keeper.finish(lambda: {"log": log.model_dump(), **state.trained()})
     return log
@@ -134,27 +141,6 @@ def _begin(loop: Loop, splits: Splits, best: BestCheckpoint, events: Events, see
     if classifier.backbone.head == "trained" or loop.spec.head == "fitted":  # a random head has nothing to lose
         best.set_baseline(scored(classifier, splits), classifier)
         events.send(best.summary())
-
-
-def _log(
-    loop: Loop, best: BestCheckpoint, place: Place, schedule: Schedule, soft_labels: SoftLabels | None, seed: int
-) -> TrainLog:
-    return TrainLog(
-        seed=seed,
-        teacher=soft_labels.name if soft_labels else None,
-        teacher_share=loop.spec.teacher_share if soft_labels else 0.0,
-        taught_epochs=place.soft_epochs,
-        learning_rate=schedule.learning_rate,
-        batch_size=schedule.batch_size,
-        steps=place.steps,
-        best_epoch=best.epoch,
-        start=best.before,
-        epochs=tuple(best.log),
-        seconds=sum(epoch.seconds for epoch in best.log),
-        stopped=best.stopped or "all epochs ran",
-        tokens=len(best.log) * loop.rows.total,
-        token_pairs=len(best.log) * loop.rows.token_pairs,
-    )
 
 
 def scored(classifier: Classifier, splits: Splits) -> dict[str, float | None]:

@@ -42,6 +42,9 @@ class Place:
     workers: list[Tensor] = field(default_factory=list)
     """Of each worker's own generator; empty where an epoch begins, or where they have none."""
 
+    slowed: str = ""
+    """Why it went back once, and goes on more slowly; empty where it did not."""
+
     def next_epoch(self, order: dict[str, Any]) -> None:
         """The epoch is over; the next one's order is drawn from a generator in this state."""
         self.soft_epochs += self.with_soft_labels

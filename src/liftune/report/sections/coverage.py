@@ -102,7 +102,8 @@ def constant_answers(contenders: Sequence[Contender], metric: str) -> tuple[str,
         if each.only_answer is None or each.name == "majority":
             continue
         like = ", as majority does" if each.only_answer == majority else ""
-        text = f"{each.name} answers {target(each.only_answer)!r} for every test example{like}"
+        collapsed = "" if each.name == "base" else " has collapsed: it"
+        text = f"{each.name}{collapsed} answers {target(each.only_answer)!r} for every test example{like}"
         if each.name != "base":
             text += ": its answers do not depend on the text"
         if each.name != "base" and metric in _SWAYED:
