@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults check fuzz check-deps docs bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults test-load fuzz check check-deps docs bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -20,6 +20,10 @@ test-all: .venv/dev
 # Kills runs at random moments and compares what they end in with undisturbed ones; damages files in every way.
 test-faults: .venv/dev
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow"
+
+# The server beyond its limits, some minutes; LOAD="--seconds 10" is shorter.
+test-load: .venv/bench
+	$(BIN)/python -m tests.load $(LOAD)
 
 # Licences of all dependencies, and known vulnerabilities where there is a network and pip-audit.
 check-deps: .venv/dev

@@ -259,3 +259,24 @@ def test_an_executor_that_fails_does_not_stop_the_server() -> None:
         await batcher.close()
 
     run(scenario())
+
+
+def test_more_rows_than_can_be_computed_in_time_are_refused_at_once() -> None:
+    """Requests take turns: all of those in a queue that is too long would be late."""
+
+    async def scenario() -> None:
+        batcher = DynamicBatcher(Limits(seconds=10, wait_seconds=1e6))
+        batcher.start()
+        batcher._tokens_per_second = 100.0
+        executor = FakeExecutor()
+        giant = asyncio.create_task(batcher.compute(executor, [Work(501, 2, "a")]))
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refused:
+            batcher.check_room(1)
+        assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "6")
+        giant.cancel()
+        await asyncio.sleep(0)
+        batcher.check_room(1)
+        await batcher.close()
+
+    run(scenario())

@@ -142,7 +142,7 @@ def test_who_asks_before_sending_a_large_body_is_told_at_once(tmp_path: Path) ->
         assert answer_of(connection)[0] == 413
 
 
-def test_a_connection_too_many_is_refused_and_idle_ones_make_room(tmp_path: Path) -> None:
+def test_a_connection_too_many_is_refused_and_more_wait(tmp_path: Path) -> None:
     limits = Limits(connections=4, wait_seconds=0)
     executor = FakeExecutor(hold=True)
     with connected(tmp_path, limits, executor=executor) as connect:
@@ -150,19 +150,34 @@ def test_a_connection_too_many_is_refused_and_idle_ones_make_room(tmp_path: Path
         for each in working:
             each.sendall(post(b'{"texts": ["a"]}'))
         assert executor.started.wait(PATIENCE)
-        refused, problem = asked(connect())
-        assert (refused, problem["detail"]) == (503, "too many connections are open")
+        for _ in range(6):
+            refused, problem = asked(connect())
+            assert (refused, problem["detail"]) == (503, "too many connections are open")
         executor.go.set()
         assert [answer_of(each)[0] for each in working] == [200] * 4
+        assert asked(working[0])[0] == 200
 
 
-def test_idle_connections_shut_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("liftune.serve.connections._SETTLED_SECONDS", 0.0)
+@pytest.mark.parametrize("sent", [b"", b"GET / HT"])
+def test_idle_connections_shut_nobody_out(sent: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that never asked make room first; who has asked keeps its connection for a while."""
+    monkeypatch.setattr("liftune.serve.connections._UNUSED_SECONDS", 0.0)
     with connected(tmp_path, Limits(connections=4, wait_seconds=0)) as connect:
-        idle = [connect() for _ in range(8)]
+        used = connect()
+        assert asked(used)[0] == 200
+        idle = [connect() for _ in range(40)]
+        for each in idle:
+            each.sendall(sent)
         for _ in range(3):
+            assert asked(used)[0] == 200
             assert asked(connect())[0] == 200
-        assert sum(each.fileno() > 0 for each in idle) == 8
+
+
+def test_used_connections_make_room_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("liftune.serve.connections._USED_SECONDS", 0.0)
+    with connected(tmp_path, Limits(connections=4, wait_seconds=0)) as connect:
+        for _ in range(12):
+            assert asked(connect())[0] == 200
 
 
 class Unread(asyncio.Transport):
@@ -229,34 +244,38 @@ def test_connections_leave_half_of_the_files_for_everything_else(monkeypatch: py
         most_connections(Limits())
 
 
-def test_accept_failures_wait_and_are_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a limit, asyncio tries and logs a whole backlog of times at each turn of the loop."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def test_accept_failures_wait_and_are_logged_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio itself tries and logs a whole queue of times at each turn of its loop."""
+    monkeypatch.setattr("liftune.serve.http_server._RETRY_SECONDS", 0.01)
     tries = []
 
     class Exhausted(socket.socket):
         def accept(self) -> Any:
             tries.append(1)
-            raise OSError(errno.EMFILE, "Too many open files")
+            if len(tries) < 5:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().accept()
 
     async def story() -> None:
         server = make_server(fake_app(tmp_path), Limits())
-        exhausted = Exhausted(fileno=listener.detach())
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            exhausted = Exhausted(fileno=listener.detach())
         serving = asyncio.create_task(server.serve([exhausted]))
         while not server.started:
-            await asyncio.sleep(0)
-        _, writer = await asyncio.open_connection(*exhausted.getsockname())
-        while not tries:
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
-        server.should_exit = True
+        reader, writer = await asyncio.open_connection(*exhausted.getsockname())
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in await reader.readline()
         writer.close()
+        server.should_exit = True
         await serving
 
-    with short_log(), caplog.at_level(logging.ERROR, "asyncio"):
+    with short_log():
         asyncio.run(asyncio.wait_for(story(), PATIENCE))
-    assert len(tries) == 1
-    assert len(caplog.records) == 1
+    assert len(tries) >= 5
+    assert capsys.readouterr().err.count("cannot accept connections, which wait: Too many open files") == 1
 
 
 def test_a_kind_of_message_is_logged_once_a_minute() -> None:

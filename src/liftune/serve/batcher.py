@@ -22,6 +22,8 @@ from liftune.serve.queue import Batch, RequestQueue, Ticket, deliver
 
 #: What a giant request adds to a batch that others wait for, where a machine is so fast.
 _BULK_SECONDS = 0.005
+#: Of the seconds that a request may take: what the queue may hold.
+_LONGEST_WAIT = 0.5
 
 OnBatch = Callable[[Batch, float], None]
 """Called with each batch and the seconds that it took."""
@@ -39,7 +41,7 @@ class DynamicBatcher:
         self, limits: Limits, *, clock: Callable[[], float] = time.monotonic, on_batch: OnBatch | None = None
     ) -> None:
         self.queue = RequestQueue(limits)
-        self._clock, self._on_batch = clock, on_batch
+        self._clock, self._on_batch, self._seconds = clock, on_batch, limits.seconds
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="liftune")
         self._changed = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -65,7 +67,8 @@ class DynamicBatcher:
             raise RequestError(
                 503, "the server is stopping", hint="send the request again in a moment", headers={"Retry-After": "5"}
             )
-        if not self.queue.has_room(rows):
+        # As requests take turns, all of those in a queue that is too long would be late.
+        if not self.queue.has_room(rows) or self._wait_for_all > _LONGEST_WAIT * self._seconds:
             raise self._full(rows)
 
     async def compute(self, executor: BatchExecutor, works: Sequence[Work]) -> list[NDArray[np.float32]]:
@@ -102,8 +105,13 @@ class DynamicBatcher:
             await self._loop
         self._worker.shutdown()
 
+    @property
+    def _wait_for_all(self) -> float:
+        """Seconds that the rows in the queue will take, or about; 0 where nothing was computed yet."""
+        return self.queue.tokens / self._tokens_per_second if self._tokens_per_second else 0.0
+
     def _full(self, rows: int) -> RequestError:
-        seconds = math.ceil(self.queue.tokens / self._tokens_per_second) if self._tokens_per_second else 1
+        seconds = math.ceil(self._wait_for_all)
         return RequestError(
             503,
             f"the queue is full: {self.queue.rows:,} rows wait, and there is no room for {rows:,} more",

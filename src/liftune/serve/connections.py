@@ -1,7 +1,7 @@
 """Connections: how many at a time, and how long each may take over what it sends and reads.
 
 In: what uvicorn gives its protocol.  Out: the same protocol, with these limits.
-Not here: HTTP (uvicorn and h11), the limits of a request (auth.py, bodies.py), the server (http_server.py).
+Not here: HTTP (uvicorn and h11), the limits of a request (auth.py, bodies.py), accepting (http_server.py).
 
 What uvicorn has is used: its time limit between requests, h11's limit of an incomplete head. Its limit_concurrency is
 not: it counts a connection, but answers it only once a request has come, so that idle ones keep everyone else out and
@@ -23,8 +23,9 @@ from liftune.serve.limits import Limits
 if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
-#: Seconds that a connection must have sent nothing before it may be closed in favour of a new one.
-_SETTLED_SECONDS = 1.0
+#: Seconds without a request after which a connection may be closed in favour of a new one: one that has never sent a
+#: whole head, and one that has, as its client may be about to send the next.
+_UNUSED_SECONDS, _USED_SECONDS = 0.5, 5.0
 #: Seconds that a refused connection is kept, so that its client can read why.
 _REFUSED_SECONDS = 2.0
 
@@ -44,8 +45,6 @@ class ConnectionConfig(Config):
             h11_max_incomplete_event_size=heads.HEAD_BYTES,
             # A stop finishes accepted requests; none takes longer than its limit.
             timeout_graceful_shutdown=int(limits.seconds) + 5,
-            # Connections accepted in one turn of the loop: asyncio tries, and logs, so many times where one fails.
-            backlog=1,
         )
         self.limits, self.connections = limits, connections
 
@@ -79,25 +78,22 @@ class LimitedConnection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Accept, or make room, or mark it as one too many: its request gets a 503."""
+        """Mark it where it is one too many: its request gets a 503."""
         super().connection_made(transport)
-        beyond = len(self.connections) - self.config.connections
-        if beyond > spare(self.config.connections):
-            transport.abort()
-        elif beyond > 0 and not self._make_room():
+        if len(self.connections) > self.config.connections:
             self.app_state = {**self.app_state, heads.FULL: True}
 
-    def _make_room(self) -> bool:
-        """Close the connection that has been without a request for longest, if there is one."""
-        settled = self.loop.time() - _SETTLED_SECONDS
-        others = (each for each in self.connections if isinstance(each, LimitedConnection) and each is not self)
-        idle = [each for each in others if each._may_close(settled)]
-        if idle:
-            min(idle, key=lambda each: each._since).transport.close()
-        return bool(idle)
+    @property
+    def in_vain_since(self) -> float | None:
+        """Since when it has been open without a request, so long that it may be closed; None if it may not."""
+        settled = _UNUSED_SECONDS if self.cycle is None else _USED_SECONDS
+        if self._in_request or self.transport.is_closing() or self.loop.time() - self._since < settled:
+            return None
+        return self._since
 
-    def _may_close(self, settled: float) -> bool:
-        return not self._in_request and self._since < settled and not self.transport.is_closing()
+    def make_room(self) -> None:
+        """Close, in favour of another."""
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client; what a refused one still sends is thrown away."""

@@ -6,6 +6,7 @@ Not here: one connection (connections.py), what is served and when it stops (ser
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
@@ -22,6 +23,9 @@ from liftune.serve.limits import Limits
 BACKLOG = 1_024
 #: Turns of uvicorn's own clock, a tenth of a second each, from one look at the connections to the next.
 _TURNS = 2
+#: Until accepting is tried again: after a failure, and where there is no room.
+_RETRY_SECONDS, _ROOM_SECONDS = 1.0, 0.02
+_LOG = logging.getLogger("uvicorn.error")
 #: Fewer connections are no server.
 _LEAST_CONNECTIONS = 4
 #: A message is logged once in so many seconds.
@@ -31,23 +35,77 @@ _KINDS = 1_000
 
 
 class LimitedServer(uvicorn.Server):
-    """Looks at the time limits of its connections."""
+    """Accepts no more connections than it may, and looks at their time limits.
+
+    asyncio's own accepting cannot be paused; and where no file can be opened it tries, and logs, as often in a row as
+    its queue is long.
+    """
 
     config: ConnectionConfig
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept; the queue in front of that is longer than what is accepted at a time."""
-        await super().startup(sockets)
-        for each in sockets or ():
-            each.listen(BACKLOG)
+        """Begin to accept."""
+        await super().startup([])
+        self._accepting = [asyncio.create_task(self._accept(each)) for each in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and finish what was accepted."""
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""
         if counter % _TURNS == 0:
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, LimitedConnection):
-                    connection.check_time()
+            for connection in self._connections():
+                connection.check_time()
         return await super().on_tick(counter)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        """One connection after the other; those that there is no room for wait in the operating system's queue."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        listener.listen(BACKLOG)
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listener)
+                with _closed_on_error(accepted):
+                    await self._room()
+                    await loop.connect_accepted_socket(self._protocol, accepted)
+            except ConnectionError:
+                continue  # it has gone already
+            except OSError as error:
+                _LOG.error("cannot accept connections, which wait: %s", error.strerror)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _room(self) -> None:
+        """Wait until one more connection may be open: others are closed for it if they have no request."""
+        most = self.config.connections
+        while (count := len(self.server_state.connections)) >= most:
+            vain = [(since, each) for each in self._connections() if (since := each.in_vain_since) is not None]
+            if vain:
+                min(vain, key=lambda each: each[0])[1].make_room()
+                await asyncio.sleep(0)
+                return
+            if count < most + spare(most):
+                return  # it gets a 503
+            await asyncio.sleep(_ROOM_SECONDS)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return LimitedConnection(self.config, self.server_state, self.lifespan.state)
+
+    def _connections(self) -> list[LimitedConnection]:
+        return [each for each in self.server_state.connections if isinstance(each, LimitedConnection)]
+
+
+@contextmanager
+def _closed_on_error(accepted: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:  # a cancelled task among them
+        accepted.close()
+        raise
 
 
 def make_server(app: object, limits: Limits) -> LimitedServer:
