@@ -21,7 +21,7 @@ from typing import Any
 from liftune.data.audit import fingerprint
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError
-from liftune.files import check_writable, read_json_object, write_json
+from liftune.files import check_writable, damaged, read_json_object, write_json
 from liftune.json_text import parse_json
 from liftune.records.base import SCHEMA
 from liftune.records.reading import read_record
@@ -100,7 +100,7 @@ class SweepFolder:
     def cell(self, cell: Cell) -> CellRecord | None:
         """What became of a cell; None where it is still to be tuned."""
         path = self._cell(cell)
-        return read_record(path, CellRecord, "cell") if path.is_file() else None
+        return _read_cell(path) if path.is_file() else None
 
     def settled(self, cell: Cell) -> bool:
         """Whether a rerun has nothing to do: the cell is done, or the method does not fit."""
@@ -139,7 +139,7 @@ def model_records(path: Path) -> Iterator[tuple[str, Callable[[], BaselinesRecor
     if baselines.is_file():
         yield baselines.name, partial(read_record, baselines, BaselinesRecord, "baselines")
     for each in sorted(path.glob("*-*.json")):
-        yield each.name, partial(read_record, each, CellRecord, "cell")
+        yield each.name, partial(_read_cell, each)
 
 
 def seal_model(path: Path) -> None:
@@ -163,6 +163,13 @@ def save_sweep(path: Path, record: SweepRecord) -> SweepRecord:
     files = hash_matching(path, "spec.json", "rows.json", "*/*.json")
     record = record.model_copy(update={"files": files})
     write_json(path / "sweep.json", record.to_json())
+    return record
+
+
+def _read_cell(path: Path) -> CellRecord:
+    record = read_record(path, CellRecord, "cell")
+    if path.stem != f"{record.method}-{record.seed}":
+        raise damaged(path, f"it is the record of {record.method} under seed {record.seed}", hint=RESTORE)
     return record
 
 
