@@ -47,7 +47,7 @@ def command_lines() -> Target:
         "-q",
     ]
     inputs = arguments(commands, options, _VALUES)
-    return Target("cli", inputs, _run_command)
+    return Target("cli", inputs, _run_command, dumped(["predict", "run", "--in", "rows.csv", "--out", "whole.csv"]))
 
 
 def _run_command(data: bytes) -> None:

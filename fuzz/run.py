@@ -24,8 +24,8 @@ from typing import Any
 from fuzz.mutations import Inputs
 
 ROOT = Path(__file__).parents[1]
-#: Without a word of a process for so long, it hangs.
-PATIENCE = 20.0
+#: So many seconds of computing over one input are a hang; of waiting, which other processes cause too, more.
+PATIENCE, PATIENCE_WAITING = 20.0, 240.0
 #: Address space that an input may add; what it may really use is less (verdict.py).
 _MOST_ADDRESSES = 3 << 29
 _BATCH = 200
@@ -100,16 +100,27 @@ def _in_a_process(name: str, until: float, inputs: int | None, seed: int, out: P
 
 
 def _watch(process: subprocess.Popen[bytes], current: Path) -> None:
-    """Wait for its end; end it where it hangs over one input."""
-    stamp, beaten = -1, time.monotonic()
+    """Wait for its end; end it where it hangs over one input. Until the first one it imports and prepares."""
+    stamp, beaten, computed = -1, time.monotonic(), 0.0
     while process.poll() is None:
         time.sleep(0.05)
         now = current.stat().st_mtime_ns if current.exists() else -1
         if now != stamp:
-            stamp, beaten = now, time.monotonic()
-        if time.monotonic() - beaten > (PATIENCE if stamp >= 0 else 6 * PATIENCE):
+            stamp, beaten, computed = now, time.monotonic(), _computed(process.pid)
+        most = 1 if stamp >= 0 else 6
+        computing, waiting = _computed(process.pid) - computed, time.monotonic() - beaten
+        if computing > most * PATIENCE or waiting > most * PATIENCE_WAITING:
             process.kill()
             process.wait()
+
+
+def _computed(pid: int) -> float:
+    """Seconds that a process has computed, all its threads together."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has just ended
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _add(tally: Tally, told: dict[str, Any]) -> None:
@@ -151,6 +162,7 @@ def main(given: str) -> None:
 
     os.chdir(lay_out(Path.cwd()))
     target = made(asked["target"])
+    target.warm()
     _limit_addresses()
     tally = Tally(asked["target"])
     try:
@@ -216,6 +228,7 @@ def _give(target: Any, data: bytes, tally: Tally, asked: dict[str, Any]) -> None
         return
 
     def still_fails(shorter: bytes) -> bool:
+        Path(asked["current"]).write_bytes(shorter)  # tells that it does not hang
         again = judge(target.reads, shorter).finding
         return again is not None and again.signature == signature
 

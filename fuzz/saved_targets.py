@@ -54,7 +54,7 @@ def _file_of(folder: str, names: Sequence[str], use: Callable[[Path], None]) -> 
         finally:
             shutil.copyfile(original / name, work / name)
 
-    return Target(folder, one_of(*kinds), read)
+    return Target(folder, one_of(*kinds), read, b"0:" + (original / names[0]).read_bytes())
 
 
 def _numbered(number: int, inputs: Inputs) -> Inputs:

@@ -22,6 +22,13 @@ class Target:
     inputs: Inputs
     reads: Reads
     """Raises only what a defect raises, or a LiftuneError."""
+    whole: bytes | None = None
+    """An unbroken input, read before the first one: what is imported for it counts for no input."""
+
+    def warm(self) -> None:
+        """Read the unbroken input."""
+        if self.whole is not None:
+            self.reads(self.whole)
 
 
 #: Name -> makes the target, in a working folder of its own with the files of liftune 0.1 (tests/support/v0_1.py).

@@ -8,18 +8,43 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from liftune.errors import nearest
+from liftune.errors import nearest, shown
 
 #: Of --folds: liftune decides whether to cross-validate.
 AUTO_FOLDS: Literal["auto"] = "auto"
 MOST_FOLDS = 50
 #: In which respects labels may be spelt differently and still be one: --merge-labels.
 MERGES = ("case", "space", "unicode", "truth", "number")
+
+
+def check_texts(value: Any) -> None:
+    """Refuse half of a character, which no file of results could hold, in a value and in what it holds.
+
+    Raises:
+        ValueError: a text is not Unicode.
+
+    >>> check_texts({"data": ["caf\\u00e9"]})
+    >>> check_texts({"data": ["caf\\udce9"]})
+    Traceback (most recent call last):
+    ValueError: must be Unicode, not 'caf\\udce9' (half a character, or a byte that is not UTF-8)
+    """
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"must be Unicode, not {shown(value)} (half a character, or a byte that is not UTF-8)"
+            ) from None
+    elif isinstance(value, Mapping):
+        check_texts([*value, *value.values()])
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            check_texts(each)
 
 
 def place(value: Any) -> Any:

@@ -32,7 +32,7 @@ from liftune.claims import refuse_held
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.row_lines import lines_of, split_of
 from liftune.data.splits import Split, Splits
-from liftune.errors import ArtifactError, LiftuneError, lacks_memory
+from liftune.errors import ArtifactError, LiftuneError, lacks_memory, shown
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.files import atomic_write, check_writable, damaged, disk_errors, write_json, write_text
@@ -252,6 +252,8 @@ class RunFolder:
         scored = next((each for each in record.contenders if each.name == contender), None)
         if scored is None:
             raise self._mismatch(f"record.json has no contender {contender!r}")
+        if odd := [each for each in test.targets if not task_of(record.task).is_target(each)]:
+            raise self._mismatch(f"test.jsonl holds a target that is none of {record.task}: {shown(odd[0])}")
         outputs = task_of(record.task).outputs(record.labels)
         if logits.shape != (len(test), outputs) or len(test) != record.rows.test:
             raise self._mismatch(

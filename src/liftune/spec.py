@@ -12,7 +12,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from liftune.errors import SpecError, choose, faults, shown
 from liftune.json_text import JsonError, parse_json
@@ -25,6 +34,7 @@ from liftune.option_values import (
     Positive,
     Seed,
     automatic,
+    check_texts,
     joined_fields,
     merges,
     numbers,
@@ -52,10 +62,13 @@ class Spec(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_bytes(cls, value: Any) -> Any:
-        """Refuse bytes, which pydantic would decode."""
+    def _texts(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse bytes, which pydantic would decode, and texts that no file can hold."""
         if isinstance(value, bytes | bytearray):
             raise ValueError(f"must be a text, not {shown(value)}")
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if not (isinstance(kind, type) and issubclass(kind, Spec)):  # which checks its own fields
+            check_texts(value)
         return value
 
     @classmethod

@@ -22,6 +22,7 @@ import pytest
 
 from liftune.data import load_data
 from liftune.data.readers.formats import open_stream, read_file
+from liftune.data.readers.nested import cell_of
 from liftune.errors import ArtifactError, DataError, SpecError
 from liftune.inference import files as bulk
 from liftune.inference.files import iter_predictions, predict_file
@@ -131,11 +132,11 @@ def test_what_is_streamed_is_what_is_read_at_once(name: str, tmp_path: Path) -> 
     path = tmp_path / name
     path.write_bytes(data[name])
     whole, stream = read_file(path), open_stream(path)
-    assert (stream.columns, stream.rows) == (whole.columns, whole.rows)
+    assert (stream.head.columns, stream.rows) == (whole.columns, whole.rows)
     for size in (1, 3):
         lines = [line for block in stream.blocks(size) for line in block]
         for column in whole.columns:
-            assert [line.cells.get(column) for line in lines] == whole.read(column)
+            assert [cell_of(line.cells, column, stream.opened) for line in lines] == whole.read(column)
         if whole.lines is not None:
             assert [line.place for line in lines] == [whole.place(i) for i in range(whole.rows)]
 

@@ -87,3 +87,26 @@ def test_what_does_not_belong_together_is_named(tmp_path: Path) -> None:
     folder.save_record(record.model_copy(update={"labels": ("anger", "joy", "fear")}))
     with pytest.raises(ArtifactError, match="'love'"):
         folder.evaluation("base")
+
+
+@pytest.mark.parametrize("kind", TaskKind)
+@pytest.mark.parametrize("target", [{"joy": 1}, None, [["joy"]], [1], True, float("nan")])
+def test_a_target_of_another_kind_is_damage(kind: TaskKind, target: object, tmp_path: Path) -> None:
+    folder = made_run(tmp_path / "run", kind)
+    first, *rest = [json.loads(line) for line in folder.read("rows/test.jsonl").splitlines()]
+    lines = "".join(json.dumps(each) + "\n" for each in ({**first, "target": target}, *rest))
+    (folder.path / "rows" / "test.jsonl").write_text(lines, encoding="utf-8")
+    folder.save_record(folder.record())
+    with pytest.raises(ArtifactError, match="holds a target that is"):
+        folder.evaluation("tuned")
+
+
+@pytest.mark.parametrize("name", ["id", "text", "group"])
+def test_a_row_whose_text_is_none_is_damage(name: str, tmp_path: Path) -> None:
+    folder = made_run(tmp_path / "run", TaskKind.SINGLE_LABEL)
+    first, *rest = [json.loads(line) for line in folder.read("rows/test.jsonl").splitlines()]
+    lines = "".join(json.dumps(each) + "\n" for each in ({**first, name: {"a": 1}}, *rest))
+    (folder.path / "rows" / "test.jsonl").write_text(lines, encoding="utf-8")
+    folder.save_record(folder.record())
+    with pytest.raises(ArtifactError, match=f"the {name} of a row"):
+        folder.split("test")

@@ -10,8 +10,12 @@ import json
 from collections.abc import Iterator
 
 from liftune.data.splits import Split
+from liftune.errors import shown
 from liftune.json_text import parse_json
 from liftune.types import Row
+
+#: What of a row is a text.
+_TEXTS = ("id", "text", "text_pair", "group")
 
 
 def lines_of(split: Split) -> Iterator[str]:
@@ -28,6 +32,9 @@ def split_of(lines: bytes) -> Split:
         ValueError, KeyError, TypeError: the lines are damaged.
     """
     rows = [parse_json(line) for line in lines.split(b"\n") if line]
+    for row in rows:
+        if odd := [name for name in _TEXTS if not isinstance(row.get(name, ""), str)]:
+            raise ValueError(f"the {odd[0]} of a row is {shown(row[odd[0]])}, not a text")
     return Split(
         tuple(row["id"] for row in rows),
         tuple((row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in rows),

@@ -204,7 +204,12 @@ class Bundle(Reloadable):
 
         def compute(positions: NDArray[np.intp]) -> None:
             inputs = self._collate([ids[i] for i in positions], [types[i] for i in positions])
-            logits[positions] = self._session.run(None, inputs)[0]
+            try:
+                logits[positions] = self._session.run(None, inputs)[0]
+            except Exception as error:  # onnxruntime raises classes of its own, straight from Exception
+                if lacks_memory(error):
+                    raise
+                raise _do_not_fit(str(error).splitlines()[0]) from None
 
         if self._threads == 1 or len(batches) == 1:
             for positions in batches:
@@ -315,6 +320,10 @@ def _tokenizer(path: Path) -> Tokenizer:
         if lacks_memory(error):
             raise
         raise _damaged(path, str(error)) from None
+
+
+def _do_not_fit(reason: str) -> ArtifactError:
+    return ArtifactError(f"{TOKENIZER} and {MODEL} do not fit together: {reason}", hint="export the run again")
 
 
 def _damaged(path: Path, reason: str) -> ArtifactError:

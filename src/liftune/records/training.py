@@ -80,7 +80,7 @@ class AdapterCard(SealedRecord):
     """The fields of the base's config.json that decide its answers; null in cards before schema 3."""
     family: str
     head: Head
-    max_length: Annotated[int, Field(ge=1)]
+    max_length: Annotated[int, Field(ge=1, lt=1 << 31)]
     pad_token_id: int
     truncation_side: Literal["right", "left"] = "right"
     """Where a text that is too long is cut: as the base's tokenizer says; always right before schema 3."""

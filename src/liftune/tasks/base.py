@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from enum import StrEnum
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from liftune.types import BoolArray, FloatArray, Target
@@ -82,6 +83,18 @@ class Task(ABC):
     """What the model does, for the model card: `predicts ...`."""
     reliability_names: ClassVar[tuple[str, str]] = ("predicted probability", "observed accuracy")
     """What a reliability diagram shows across and up."""
+
+    def is_target(self, value: object) -> bool:
+        """Whether a value that was read from a file is a target of this kind.
+
+        >>> from liftune.tasks import task_of
+        >>> [task_of(kind).is_target("joy") for kind in TaskKind]
+        [True, False, False]
+        """
+        if self.shape == "value":
+            return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        labels = value if self.shape == "labels" else (value,)
+        return isinstance(labels, tuple) and all(isinstance(each, str) for each in labels)
 
     def outputs(self, labels: Sequence[str]) -> int:
         """C, the columns of the logits of a model with these labels."""
