@@ -21,6 +21,7 @@ from liftune.errors import OutOfMemory, lacks_memory
 
 LOG = logging.getLogger(__name__)
 MIB = 2**20
+ADDRESS_SPACE = "ulimit -v"
 #: At or above this, a cgroup of version 1 has no limit.
 _NO_LIMIT = 2**60
 

@@ -16,7 +16,7 @@ import torch
 
 from liftune.errors import OutOfMemory
 from liftune.hardware.flops import Shapes
-from liftune.hardware.memory import MIB, Room
+from liftune.hardware.memory import ADDRESS_SPACE, MIB, Room
 from liftune.hardware.plan import Plan
 from liftune.models.backbone import Backbone
 from liftune.models.methods.options import Options
@@ -30,6 +30,10 @@ TRAINING = 3 * FLOAT
 #: Bytes that a layer keeps of a token for the way back, by its width, at least (Korthikanti et al. 2022, "Reducing
 #: Activation Recomputation in Large Transformer Models", without attention's products).
 KEPT = 34
+
+
+#: Under `ulimit -v` threads and allocators reserve so much address space that they never use.
+RESERVED = 900 * MIB
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def check_memory(
     size = size_of(backbone, method, options)
     if size is None or room is None:
         return size
-    one_row = pass_bytes(shapes, backbone.max_length)
+    one_row = pass_bytes(shapes, backbone.max_length) + (RESERVED if room.limit.endswith(ADDRESS_SPACE) else 0)
     if size.bytes + one_row <= room.bytes:
         return size
     frozen = size.numbers - size.trained
@@ -97,7 +101,7 @@ def check_memory(
     parts += [f"{frozen:,} others"] if frozen else []
     raise OutOfMemory(
         f"tuning by {method.name} needs {(size.bytes + one_row) / MIB:,.0f} MiB: {', '.join(parts)}, "
-        f"and a pass of one row; there are {room}",
+        f"a pass of one row, threads and libraries; there are {room}",
         where="--method",
         hint=_what_fits(backbone, method, options, room.bytes - one_row),
     )
