@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from liftune import arguments
 from liftune.errors import EXTRAS, SpecError, choose, need, shown
@@ -77,6 +77,7 @@ def tune(
     resume: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float = 5.0,
     keep_checkpoints: bool = False,
+    dry_run: bool = False,
     quiet: bool = True,
     listeners: Sequence[Listener] = (),
 ) -> TuneRecord:
@@ -91,6 +92,7 @@ def tune(
         resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.
         checkpoint_minutes: between two checkpoints within an epoch.
         keep_checkpoints: keep the folder checkpoint when the run has ended.
+        dry_run: check everything, time a few steps, write nothing.
         quiet: show no progress on stderr.
         listeners: are sent what happens, as it happens: subclasses of `liftune.Listener`.
 
@@ -98,12 +100,13 @@ def tune(
     interrupted.
 
     Returns:
-        the record of the run; `record.run` is its folder, for `liftune.load`.
+        the record of the run; `record.run` is its folder, for `liftune.load`. Of a dry run instead a `DryRun`, with
+        `would_run`, `faults`, `data`, `plan`, `memory`, `disk`, `stages` and `seconds`.
 
     Raises:
-        LiftuneError: anything that you can fix, with message, where and hint.
+        LiftuneError: anything that you can fix, with message, where and hint; a dry run has faults in its result.
     """
-    switches = ("data", "quiet", "listeners", "resume", "checkpoint_minutes", "keep_checkpoints")
+    switches = ("data", "quiet", "listeners", "resume", "checkpoint_minutes", "keep_checkpoints", "dry_run")
     options = {name: value for name, value in locals().items() if name not in (*switches, "switches")}
     from liftune.progress import Progress
     from liftune.progress import listeners as on_stderr
@@ -116,6 +119,10 @@ def tune(
     minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")
     keeping = Keeping(minutes, arguments.switch(keep_checkpoints, "keep_checkpoints"))
     heard = (*on_stderr(Progress(quiet=arguments.switch(quiet, "quiet"))), *_listeners(listeners))
+    if arguments.switch(dry_run, "dry_run"):
+        from liftune.workflows.dry_run import dry_run as try_run
+
+        return cast(TuneRecord, try_run(spec, rows, listeners=heard))  # a union would burden every other call
     return run_tune(spec, rows, keeping=keeping, listeners=heard)
 
 

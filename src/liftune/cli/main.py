@@ -73,6 +73,12 @@ def tune(
     keep_checkpoints: Annotated[
         bool, typer.Option("--keep-checkpoints", help="Keep RUN/checkpoint when the run has ended.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything, time a few steps, say how long it would take; write nothing."
+        ),
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -86,6 +92,13 @@ def tune(
 
     spec = spec if resume is None else again(resume, spec)
     keeping = Keeping(checkpoint_minutes, keep_checkpoints)
+    if dry_run:
+        from liftune.workflows.dry_run import dry_run as try_run
+        from liftune.workflows.dry_run_sections import dry_run_sections
+
+        found = try_run(spec, listeners=listeners(Progress(quiet=quiet)))
+        print_or_json(found.to_json(), dry_run_sections(found), as_json=as_json)
+        raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
     print_record(run_tune(spec, keeping=keeping, listeners=listeners(Progress(quiet=quiet))), as_json=as_json)
 
 

@@ -1,0 +1,127 @@
+"""How long a run takes and how much it writes, from what a trial took.
+
+In: a RunContext, times of a trial.  Out: seconds by stage; bytes on the disk.
+Not here: the trial (trial.py), what is said (dry_run_sections.py).
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from liftune.data.splits import Splits
+from liftune.files import nearest_existing
+from liftune.records.dry_run import DiskNeed, StageTime
+from liftune.training.head_init import MOST_ROWS as MOST_HEAD_ROWS
+from liftune.training.schedule import Schedule
+from liftune.workflows.context import RunContext
+from liftune.workflows.learning_curve import nested
+from liftune.workflows.trial import BaseTimes, TuningTimes, logit_bytes, text_bytes
+
+#: Seconds of scoring, of the record and of the page with its charts, about; bytes of the page and the record.
+REPORT_SECONDS, REPORT_BYTES = 6.0, 2**20
+#: Contenders of a run whose logits are kept, the requested method's among them.
+CONTENDERS = 5
+#: Copies of what is trained that a checkpoint has: weights, two moments, the best epoch; it is replaced by a new one.
+CHECKPOINT_COPIES = 2 * 4
+
+
+def stage_times(
+    context: RunContext, load: float, base: BaseTimes, tuning: TuningTimes, full: TuningTimes | None
+) -> tuple[StageTime, ...]:
+    """Every stage of the run, in its order, if no training stops early.
+
+    Args:
+        load: seconds of loading the model.
+        full: None where full fine-tuning is not wanted.
+    """
+    folds = context.folds
+    parts = [*folds.parts, folds.final] if folds else [context.splits]
+    seeds = len(context.spec.train.seeds)
+    fits = sum(_share(each, base) for each in parts)
+    read = sum(_rows(each) for each in parts) * base.read / base.rows
+    epochs = Schedule.of(context.spec.train, rows=len(parts[-1].train), learning_rate=1.0).epochs
+    what = f"{epochs} epochs x {seeds} seeds" + (f" x ({len(parts) - 1} folds and all rows)" if folds else "")
+    stages = [
+        StageTime(stage="model", seconds=load),
+        StageTime(stage="baselines", seconds=fits * base.words, counts="tf-idf"),
+        StageTime(stage="base model", seconds=read + fits * base.probe, counts="reads train, validation, test; probe"),
+        StageTime(stage="data diagnosis", seconds=_share(context.splits, base, folds=bool(folds)) * base.diagnosis),
+        StageTime(stage="soft labels", seconds=fits * base.soft_labels),
+        StageTime(
+            stage="fine-tuning", seconds=sum(seeds * _tuning(context, each, tuning) for each in parts), counts=what
+        ),
+    ]
+    if full:
+        seconds = sum(_tuning(context, each, full) for each in parts)
+        stages.append(StageTime(stage="full fine-tuning", seconds=seconds, counts=f"{epochs} epochs, one seed"))
+    if context.spec.evaluation.curve:
+        stages.append(_curve(context, base, tuning))
+    stages.append(StageTime(stage="record and report", seconds=REPORT_SECONDS))
+    return tuple(stages)
+
+
+def _rows(splits: Splits) -> int:
+    return len(splits.train) + len(splits.validation) + len(splits.test)
+
+
+def _share(splits: Splits, base: BaseTimes, *, folds: bool = False) -> float:
+    """How much longer a fit takes on all of train than on the rows that were tried."""
+    return (len(splits.test) if folds else len(splits.train)) / base.rows
+
+
+def _tuning(context: RunContext, splits: Splits, times: TuningTimes) -> float:
+    """Tuning once: the head, every epoch with its validation, the answers, the adapter."""
+    schedule = Schedule.of(context.spec.train, rows=len(splits.train), learning_rate=1.0)
+    head = min(len(splits.train), MOST_HEAD_ROWS) * times.head_row
+    validation = len(splits.validation) * times.row
+    answers = (len(splits.validation) + len(splits.test)) * times.answer_row
+    return (
+        2 * times.load + head + schedule.steps * times.step + (schedule.epochs + 1) * validation + answers + times.save
+    )
+
+
+def _curve(context: RunContext, base: BaseTimes, tuning: TuningTimes) -> StageTime:
+    splits = context.folds.final if context.folds else context.splits
+    parts = [each.splits for each in nested(splits, context.spec.data.seed)]
+    parts += [splits] if context.folds else []
+    seconds = (len(splits.train) + len(splits.validation)) * base.read / base.rows
+    for part in parts:
+        seconds += _share(part, base) * (base.words + base.probe + base.soft_labels) + _tuning(context, part, tuning)
+    return StageTime(stage="learning curve", seconds=seconds, counts=f"{len(parts)} sizes")
+
+
+def disk_need(context: RunContext, tuning: TuningTimes, full: TuningTimes | None) -> DiskNeed:
+    """What the run keeps and what it holds at most, against what is free where it would lie."""
+    splits = context.splits
+    kept = REPORT_BYTES + text_bytes(splits.test) + text_bytes(splits.validation) + sum(_saved(tuning, full))
+    kept += (CONTENDERS + bool(full)) * logit_bytes(splits)
+    trained = max(each.trainable_parameters for each in (tuning, full) if each)
+    features = 4 * 4 * context.shapes.width * _rows(splits)  # four poolings, kept until the run ends
+    place = nearest_existing(Path(context.folder.path).absolute())
+    free = shutil.disk_usage(place).free
+    return DiskNeed(kept_bytes=kept, peak_bytes=kept + 4 * CHECKPOINT_COPIES * trained + features, free_bytes=free)
+
+
+def _saved(tuning: TuningTimes, full: TuningTimes | None) -> Iterator[int]:
+    yield tuning.saved_bytes
+    if full:
+        yield full.saved_bytes
+
+
+def in_words(seconds: float) -> str:
+    """A time that is known to a factor.
+
+    >>> in_words(4.2), in_words(75), in_words(8000)
+    ('4 s', '1 min 15 s', '2 h 13 min')
+    """
+    whole = max(1, math.ceil(seconds) if seconds < 1 else round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

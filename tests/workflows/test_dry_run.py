@@ -1,0 +1,126 @@
+"""A dry run finds every fault at once, says what the run would take, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import save_tiny
+
+import liftune
+from liftune.cli.main import main
+from liftune.data.load import load_data
+from liftune.events import Events
+from liftune.records.dry_run import DiskNeed
+from liftune.spec import DataSpec, RunSpec
+from liftune.workflows import estimate, trial
+from liftune.workflows.context import prepare
+from liftune.workflows.estimate import _tuning
+from liftune.workflows.request import check_request
+from liftune.workflows.trial import TuningTimes
+
+FAST: dict[str, Any] = {"epochs": 1, "batch_size": 8}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_tiny("distilbert", tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command is given and temporary files lie: nothing may stay in it."""
+    place = tmp_path / "empty"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return place
+
+
+def test_it_says_what_the_run_would_be_and_leaves_nothing(emotions: Path, model: str, empty: Path) -> None:
+    found: Any = liftune.tune(emotions, model=model, dry_run=True, with_full=True, curve=True, out="run", **FAST)
+    assert found.would_run
+    assert found.faults == ()
+    assert (found.data.columns.text, found.data.labels) == ("text", ("anger", "joy"))
+    assert found.rows.train == len(load_data(DataSpec(source=str(emotions))).train)
+    names = [each.stage for each in found.stages]
+    assert names[-4:] == ["fine-tuning", "full fine-tuning", "learning curve", "record and report"]
+    assert all(each.seconds > 0 for each in found.stages if each.stage not in ("data diagnosis", "soft labels"))
+    assert found.seconds == pytest.approx(sum(each.seconds for each in found.stages))
+    assert 0 < found.disk.kept_bytes < found.disk.peak_bytes < found.disk.free_bytes
+    assert found.memory.training_bytes == 16 * found.memory.trainable_parameters > 0
+    assert found.plan
+    assert list(empty.iterdir()) == []
+
+
+def test_rows_in_memory_and_folds_are_tried_too(emotions: Path, model: str, empty: Path) -> None:
+    rows = load_data(DataSpec(source=str(emotions)))
+    found: Any = liftune.tune(rows, model=model, dry_run=True, folds=3, **FAST)
+    assert (found.would_run, found.folds, found.data) == (True, 3, None)
+    tuning = next(each for each in found.stages if each.stage == "fine-tuning")
+    assert tuning.counts == "1 epochs x 1 seeds x (3 folds and all rows)"
+    assert list(empty.iterdir()) == []
+
+
+def test_all_faults_are_found_at_once(
+    emotions: Path, model: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bad row, a metric of another task, an option out of range, a device and a folder: five stages, one answer."""
+    with (emotions / "train.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"text": "", "label": "joy"}\n')
+    (empty.parent / "busy").write_text("mine")
+    argv = ["tune", str(emotions), "--model", model, "--dry-run", "--quiet", "--epochs", "1", "--batch-size", "8"]
+    faulty = ["--metric", "rmse", "--set", "rank=-3", "--device", "cuda:7", "--accelerations", "nope"]
+    assert main([*argv, *faulty, "--out", str(empty.parent / "busy"), "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert {each["where"].partition(",")[0] for each in found["faults"]} == {
+        "--out", str(emotions / "train.jsonl"), "--metric", "--set", "--device", "--accelerations",
+    }  # fmt: skip
+    assert all(each["hint"] for each in found["faults"])
+    assert (found["would_run"], found["stages"], found["seconds"]) == (False, [], None)
+    assert (empty.parent / "busy").read_text() == "mine"
+    assert main([*argv, *faulty, "--skip-bad-rows"]) == 2
+    said = capsys.readouterr().out
+    assert "It would not run" in said
+    assert "4 faults" in said
+    assert list(empty.iterdir()) == []
+
+
+def test_without_rows_the_model_is_looked_at_all_the_same(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "nowhere.csv", "--model", str(empty / "no-model"), "--dry-run", "--quiet", "--json"]) == 2
+    assert [each["stage"] for each in json.loads(capsys.readouterr().out)["faults"]] == ["data", "model"]
+
+
+def test_a_disk_that_is_too_small_and_a_step_without_memory_are_faults(
+    emotions: Path, model: str, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = DiskNeed(kept_bytes=10, peak_bytes=2**36, free_bytes=2**30)
+    monkeypatch.setattr(estimate, "disk_need", lambda *given: small)
+    found: Any = liftune.tune(emotions, model=model, dry_run=True, **FAST)
+    assert [each.stage for each in found.faults] == ["disk"]
+    assert found.faults[0].message == "the run needs about 64 GiB on the disk, 1 GiB are free"
+
+    def short(*given: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(trial, "save_adapter", short)
+    found = liftune.tune(emotions, model=model, dry_run=True, **FAST)
+    assert [each.stage for each in found.faults] == ["fine-tuning"]
+    assert "memory ran short" in found.faults[0].message
+    assert list(empty.iterdir()) == []
+
+
+def test_tuning_is_as_long_as_its_steps_and_passes(emotions: Path, model: str) -> None:
+    spec = RunSpec.of(data=str(emotions), model=model, epochs=3, batch_size=8)
+    context, _ = prepare(check_request(spec), Events())
+    times = TuningTimes(
+        load=1.0, head_row=0.5, step=10.0, row=2.0, answer_row=3.0, save=7.0, saved_bytes=1, trainable_parameters=1,
+        step_mib=None, room=None,
+    )  # fmt: skip
+    counts = context.splits.counts
+    steps = 3 * -(-counts.train // 8)
+    passes = 2.0 * (3 + 1) * counts.validation + 3.0 * (counts.validation + counts.test)
+    assert _tuning(context, context.splits, times) == 2 + 0.5 * counts.train + 10 * steps + passes + 7
