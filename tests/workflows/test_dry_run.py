@@ -103,7 +103,7 @@ def test_a_disk_that_is_too_small_and_a_step_without_memory_are_faults(
     assert [each.stage for each in found.faults] == ["disk"]
     assert found.faults[0].message == "the run needs about 64 GiB on the disk, 1 GiB are free"
 
-    def short(*given: Any) -> None:
+    def short(*given: Any, pairs: bool) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     monkeypatch.setattr(trial, "save_adapter", short)
