@@ -87,6 +87,7 @@ def differences(expected: dict[str, Any], got: dict[str, Any]) -> list[str]:
 def killed(options: dict[str, Any], out: Path, stages: Path, draw: random.Random, longest: float) -> float:
     """Begin a run and kill it, and begin again where it had ended by then; when it was killed, in seconds."""
     while True:
+        stages.write_text("start")
         child = fork(options, out, stages)
         moment = draw.uniform(0, longest)
         time.sleep(moment)
