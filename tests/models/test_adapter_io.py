@@ -153,6 +153,34 @@ def test_a_card_of_an_unknown_method_is_refused(folder: Path) -> None:
         open_adapter(folder)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rank_pattern": {"[": 3}},
+        {"alpha_pattern": 5},
+        {"modules_to_save": {"a": 1}},
+        {"bias": 5},
+        {"init_lora_weights": [1]},
+        {"target_modules": ["query", 0.5]},
+    ],
+)
+def test_a_config_that_peft_stumbles_over_is_damage(values: dict[str, object], folder: Path) -> None:
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, **values}))
+    write_sealed(folder / "liftune.json", read_card(folder))  # whoever wrote it may have sealed it
+    with pytest.raises(ArtifactError, match="the adapter is damaged"):
+        open_adapter(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
+@pytest.mark.parametrize("text", ["null", "[]", "5", '"a"', "", '{"model": null}'])
+def test_a_base_whose_files_hold_something_else_is_refused(name: str, text: str, base: Path) -> None:
+    if not (name, text) == ("config.json", '{"model": null}'):
+        (base / name).write_text(text)
+        with pytest.raises(ModelError, match="cannot load model|config"):
+            load_backbone(ModelSpec(name=str(base)), task=TaskKind.SINGLE_LABEL, labels=("a", "b"), seed=0)
+
+
 def test_a_target_scale_that_is_not_folded_is_not_saved(base: Path, tmp_path: Path) -> None:
     classifier = tuned(base, task="regression")
     classifier.set_target_scale(3.0, 2.0)

@@ -13,6 +13,7 @@ from liftune.errors import ArtifactError
 from liftune.evaluation.evaluate import scores
 from liftune.records.calibration import Decisions
 from liftune.run_folder import RunFolder
+from liftune.seals import with_seal
 from liftune.tasks import TaskKind
 from liftune.workflows.report import read_run
 
@@ -110,3 +111,19 @@ def test_a_row_whose_text_is_none_is_damage(name: str, tmp_path: Path) -> None:
     folder.save_record(folder.record())
     with pytest.raises(ArtifactError, match=f"the {name} of a row"):
         folder.split("test")
+
+
+@pytest.mark.parametrize("taken", ["metrics", "compared", "contender"])
+def test_a_record_that_lacks_a_score_is_damage(taken: str, tmp_path: Path) -> None:
+    """Not a KeyError of whoever shows it: report, compare and predict read it by one door."""
+    folder = made_run(tmp_path / "run", TaskKind.SINGLE_LABEL)
+    values = json.loads((folder.path / "record.json").read_text(encoding="utf-8"))
+    if taken == "metrics":
+        del values["contenders"][-1]["metrics"][values["metric"]]
+    elif taken == "compared":
+        values["comparisons"][0]["metric"] = "pearson"
+    else:
+        values["comparisons"][0]["a"] = "nobody"
+    (folder.path / "record.json").write_text(json.dumps(with_seal(values)), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"record\.json is damaged"):
+        folder.record()

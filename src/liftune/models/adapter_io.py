@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import nn
 
-from liftune.errors import ArtifactError, ModelError, lacks_memory
+from liftune.errors import ArtifactError, LiftuneError, ModelError, lacks_memory
 from liftune.files import atomic_folder, safetensor_errors
 from liftune.hardware.plan import Plan, Precision
 from liftune.json_text import parse_json
@@ -292,8 +291,8 @@ def _damage(folder: Path) -> Iterator[None]:
         yield
     except (ArtifactError, CodeRefusedError):
         raise
-    except (ModelError, OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        if lacks_memory(error):
+    except Exception as error:  # PEFT takes a config's values as they are: any error may come of one of another type
+        if lacks_memory(error) or (isinstance(error, LiftuneError) and not isinstance(error, ModelError | ValueError)):
             raise
         message = str(error).strip() or type(error).__name__
         raise unreadable_in(folder) or ArtifactError(

@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from liftune.errors import ModelError, lacks_memory
+from liftune.errors import LiftuneError, ModelError, OutOfMemory, lacks_memory
 from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import Plan
 from liftune.models.checkpoint import Checkpoint, refuse_pickle
@@ -137,11 +137,11 @@ def as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
     Raises:
         OutOfMemory: the model may be whole, but memory is short.
     """
-    from safetensors import SafetensorError
-
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, SafetensorError, MemoryError) as error:
+    except Exception as error:  # transformers takes files' values as they are: any error may come of another type
+        if isinstance(error, LiftuneError) and not isinstance(error, ValueError | OutOfMemory):
+            raise
         if lacks_memory(error):
             hint = "free some memory, raise its limit, or take a smaller model"
             raise short_of_memory(error, f"loading model {checkpoint.name}", hint) from None

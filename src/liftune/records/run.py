@@ -106,6 +106,19 @@ class RunRecord(StoredRecord):
         check_thresholds(self.labels, *(each.thresholds for each in decided if each))
         return self
 
+    @model_validator(mode="after")
+    def _scores_of_every_metric(self) -> Self:
+        """Whoever shows a score finds it: of every contender, in the same metrics."""
+        shown = dict.fromkeys([*([self.metric] if self.metric else []), *(m for c in self.contenders for m in c.metrics)])
+        for each in self.contenders:
+            for scores in (each.metrics, *(seed.metrics for seed in each.seeds or ())):
+                if lacking := [name for name in shown if name not in scores]:
+                    raise ValueError(f"the contender {each.name!r} has no {lacking[0]}")
+            for clean in (each.clean, *(seed.clean for seed in each.seeds or ())):
+                if clean is not None and self.metric and self.metric not in clean:
+                    raise ValueError(f"the contender {each.name!r} has no {self.metric} of the rows that do not leak")
+        return self
+
 
 class EvaluationRecord(RunRecord):
     """What `evaluate` reports: the scores of one model."""
@@ -130,6 +143,18 @@ class VerdictRecord(RunRecord):
     method: str = ""
     suspects: LabelErrorSummary | None = None
     shift: Shift | None = None
+
+    @model_validator(mode="after")
+    def _contenders_that_are_compared(self) -> Self:
+        """Whoever shows a comparison finds both of its contenders, and their scores."""
+        known = {each.name: each for each in self.contenders}
+        for one in self.comparisons:
+            for name in (one.a, one.b):
+                if name not in known:
+                    raise ValueError(f"{name!r} is compared, and no contender")
+                if one.metric not in known[name].metrics:
+                    raise ValueError(f"the contender {name!r} has no {one.metric}, in which it is compared")
+        return self
 
 
 class ComparisonRecord(VerdictRecord):
