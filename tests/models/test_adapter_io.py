@@ -175,10 +175,9 @@ def test_a_config_that_peft_stumbles_over_is_damage(values: dict[str, object], f
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
 @pytest.mark.parametrize("text", ["null", "[]", "5", '"a"', "", '{"model": null}'])
 def test_a_base_whose_files_hold_something_else_is_refused(name: str, text: str, base: Path) -> None:
-    if not (name, text) == ("config.json", '{"model": null}'):
-        (base / name).write_text(text)
-        with pytest.raises(ModelError, match="cannot load model|config"):
-            load_backbone(ModelSpec(name=str(base)), task=TaskKind.SINGLE_LABEL, labels=("a", "b"), seed=0)
+    (base / name).write_text(text)
+    with pytest.raises(ModelError, match=r"cannot load model|config"):
+        load_backbone(ModelSpec(name=str(base)), task=TaskKind.SINGLE_LABEL, labels=("a", "b"), seed=0)
 
 
 def test_a_target_scale_that_is_not_folded_is_not_saved(base: Path, tmp_path: Path) -> None:

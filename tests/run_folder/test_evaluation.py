@@ -15,6 +15,7 @@ from liftune.records.calibration import Decisions
 from liftune.run_folder import RunFolder
 from liftune.seals import with_seal
 from liftune.tasks import TaskKind
+from liftune.workflows.compare import compare_runs
 from liftune.workflows.report import read_run
 
 THRESHOLDS = (0.25, 0.25, 0.25)
@@ -113,6 +114,14 @@ def test_a_row_whose_text_is_none_is_damage(name: str, tmp_path: Path) -> None:
         folder.split("test")
 
 
+def test_a_row_that_is_no_object_is_damage(tmp_path: Path) -> None:
+    folder = made_run(tmp_path / "run", TaskKind.SINGLE_LABEL)
+    (folder.path / "rows" / "test.jsonl").write_text('["a"]\n', encoding="utf-8")
+    folder.save_record(folder.record())
+    with pytest.raises(ArtifactError, match="a row is"):
+        folder.split("test")
+
+
 @pytest.mark.parametrize("taken", ["metrics", "compared", "contender"])
 def test_a_record_that_lacks_a_score_is_damage(taken: str, tmp_path: Path) -> None:
     """Not a KeyError of whoever shows it: report, compare and predict read it by one door."""
@@ -127,3 +136,15 @@ def test_a_record_that_lacks_a_score_is_damage(taken: str, tmp_path: Path) -> No
     (folder.path / "record.json").write_text(json.dumps(with_seal(values)), encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"record\.json is damaged"):
         folder.record()
+
+
+def test_runs_with_other_scores_are_compared_in_those_that_both_have(tmp_path: Path) -> None:
+    folders = [made_run(tmp_path / name, TaskKind.SINGLE_LABEL) for name in ("a", "b")]
+    before = folders[0].record()
+    values = json.loads((folders[0].path / "record.json").read_text(encoding="utf-8"))
+    for each in values["contenders"]:
+        for scored in (each, *(each["seeds"] or ())):
+            scored["metrics"]["a-plugins"] = scored["metrics"][before.metric]
+    (folders[0].path / "record.json").write_text(json.dumps(with_seal(values)), encoding="utf-8")
+    record = compare_runs(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert [set(each.metrics) for each in record.contenders] == [set(before.contenders[0].metrics)] * 2

@@ -33,6 +33,8 @@ def split_of(lines: bytes) -> Split:
     """
     rows = [parse_json(line) for line in lines.split(b"\n") if line]
     for row in rows:
+        if not isinstance(row, dict):
+            raise ValueError(f"a row is {shown(row)}, not an object")
         if odd := [name for name in _TEXTS if not isinstance(row.get(name, ""), str)]:
             raise ValueError(f"the {odd[0]} of a row is {shown(row[odd[0]])}, not a text")
     return Split(

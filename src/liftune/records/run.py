@@ -109,7 +109,9 @@ class RunRecord(StoredRecord):
     @model_validator(mode="after")
     def _scores_of_every_metric(self) -> Self:
         """Whoever shows a score finds it: of every contender, in the same metrics."""
-        shown = dict.fromkeys([*([self.metric] if self.metric else []), *(m for c in self.contenders for m in c.metrics)])
+        shown = dict.fromkeys(
+            [*([self.metric] if self.metric else []), *(m for c in self.contenders for m in c.metrics)]
+        )
         for each in self.contenders:
             for scores in (each.metrics, *(seed.metrics for seed in each.seeds or ())):
                 if lacking := [name for name in shown if name not in scores]:

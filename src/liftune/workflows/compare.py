@@ -7,7 +7,9 @@ Not here: the paired tests (liftune.evaluation.compare).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
+from liftune.errors import ArtifactError
 from liftune.evaluation.clean_rows import Leaks, on_clean_rows
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
@@ -16,6 +18,8 @@ from liftune.inference.chosen import choose_contender
 from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.records.run import ComparisonRecord, Contender, SeedResult
 from liftune.run_folder import RunFolder
+
+Scored = TypeVar("Scored", Contender, SeedResult)
 
 
 def compare_runs(
@@ -57,6 +61,7 @@ def compare_runs(
         _scored_on(each, next(scored for scored in record.contenders if scored.name == one.name), leaks)
         for each, record, one in zip((first, second), records, chosen, strict=True)
     )
+    contenders = _in_shared_metrics(contenders, comparison.metric)
     last = records[1]
     return ComparisonRecord(
         run=b,
@@ -94,6 +99,27 @@ def _scored_on(evaluation: Evaluation, contender: Contender, leaks: Leaks) -> Co
     rows = leaks.clean(evaluation)
     clean = scores([evaluation.take(rows)]) if 0 < len(rows) < len(evaluation) else None
     return contender.model_copy(update={"name": evaluation.name, "clean": clean, "seeds": _with_no_clean(contender)})
+
+
+def _in_shared_metrics(contenders: tuple[Contender, ...], decisive: str) -> tuple[Contender, ...]:
+    """The contenders with the scores that all have: runs of two versions, or with other plugins, may have more.
+
+    Raises:
+        ArtifactError: one lacks the score in which they are compared.
+    """
+    shared = set.intersection(*(set(each.metrics) for each in contenders))
+    if decisive not in shared:
+        lacking = next(each.name for each in contenders if decisive not in each.metrics)
+        raise ArtifactError(f"{lacking} was not scored in {decisive}", hint="tune it again with this liftune")
+
+    def kept(scored: Scored) -> Scored:
+        return scored.model_copy(
+            update={"metrics": {name: scored.metrics[name] for name in scored.metrics if name in shared}}
+        )
+
+    return tuple(
+        kept(each).model_copy(update={"seeds": each.seeds and tuple(map(kept, each.seeds))}) for each in contenders
+    )
 
 
 def _with_no_clean(contender: Contender) -> tuple[SeedResult, ...] | None:
