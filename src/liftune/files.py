@@ -37,18 +37,22 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def safetensor_errors() -> Iterator[None]:
-    """Turn an error of safetensors, which has no class of its own for a full disk, into one of the disk."""
+    """Turn an error of safetensors or tokenizers, which have no class for a full disk, into one of the disk."""
     from safetensors import SafetensorError
 
     try:
         yield
-    except SafetensorError as error:
-        raise OSError(str(error)) from None
+    except Exception as error:
+        if isinstance(error, SafetensorError) or (type(error) is Exception and "os error" in str(error)):
+            raise OSError(str(error)) from None
+        raise
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name when all of it is on the disk; until then, what was there stays.
+
+    A device or a pipe is written to: a file in its place would be no device.
 
     Raises:
         ArtifactError: the disk is full or read-only.
@@ -56,6 +60,10 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     fresh = path.with_name(f"{path.name}.new")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            with path.open("wb") as file:
+                yield file
+            return
         try:
             with fresh.open("wb") as file:
                 yield file

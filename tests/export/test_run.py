@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
+from safetensors import SafetensorError
 from tiny_models import FAMILIES, save_tiny
 
 import liftune
@@ -132,6 +134,29 @@ def test_every_method_that_claims_it_is_merged(method: str, tmp_path: Path) -> N
     family = next(each for each in ("distilbert", "bert", "llama") if each in METHODS[method].families)
     result = export(make_run(tmp_path, family, method=method), tmp_path / "to", format="merged")
     assert result.batches[0].largest_gap <= 1e-4
+
+
+FULL = "No space left on device (os error 28)"
+
+
+@pytest.mark.parametrize(
+    ("saves", "error"),
+    [
+        (transformers.PreTrainedModel, OSError(28, "No space left on device")),
+        (transformers.PreTrainedModel, SafetensorError(f"Error while serializing: I/O error: {FULL}")),
+        (transformers.PreTrainedTokenizerFast, Exception(FULL)),  # as tokenizers raises it
+    ],
+)
+def test_a_full_disk_is_named_and_leaves_nothing(
+    saves: Any, error: Exception, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(saves, "save_pretrained", full)
+    with pytest.raises(ArtifactError, match=r"cannot write: .*[nN]o space left on device"):
+        export(run, tmp_path / "merged", format="merged")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_merged_weights_are_a_plain_transformers_folder(run: Path, tmp_path: Path) -> None:

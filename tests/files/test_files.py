@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,16 @@ def test_the_hash_of_several_files_is_that_of_their_bytes(tmp_path: Path) -> Non
     assert sha256_of_files(tmp_path / "a") == hashlib.sha256(b"one").hexdigest()
     both = sha256_of_files(tmp_path / "a", tmp_path / "b")
     assert both == hashlib.sha256(b"one" + b"two" * 500_000).hexdigest()
+
+
+def test_a_pipe_or_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """Of `--out /dev/null` a superuser's process would make a file."""
+    os.mkfifo(tmp_path / "pipe")
+    end = os.open(tmp_path / "pipe", os.O_RDWR)
+    try:
+        write_text(tmp_path / "pipe", "told")
+        assert os.read(end, 10) == b"told"
+    finally:
+        os.close(end)
+    assert (tmp_path / "pipe").is_fifo()
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe"]

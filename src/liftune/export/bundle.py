@@ -12,7 +12,7 @@ from typing import Any
 
 from liftune.errors import ModelError
 from liftune.export.parity import Parity
-from liftune.files import write_json
+from liftune.files import safetensor_errors, write_json
 from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, card_tokens
 from liftune.models.adapter_io import CARD as ADAPTER_CARD
 from liftune.models.classifier import Classifier
@@ -82,7 +82,7 @@ def write_card(
 def write_merged(classifier: Classifier, card: AdapterCard, folder: Path) -> None:
     """A folder for `from_pretrained`; liftune reads it as a fully tuned model."""
     model: Any = classifier.backbone.model
-    with quiet():
+    with quiet(), safetensor_errors():
         model.save_pretrained(folder)
         classifier.backbone.tokenizer.save_pretrained(folder)
     write_sealed(folder / ADAPTER_CARD, card.model_copy(update={"method": "full"}))
