@@ -86,7 +86,9 @@ def try_doors(what: str, name: str, how: str, answers: Callable[[tuple[str, ...]
             return  # which is computed again
         for door in doors:
             code, answer, said = called(door)
-            told = code == 2 and (Path(name).name in said or no_card) and "hint:" in said
+            # Another sweep's options are named one by one.
+            named = Path(name).name in said or no_card or (name == "spec.json" and "asked otherwise" in said)
+            told = code == 2 and named and "hint:" in said
             assert told or (code == 0 and answer == answers_before[door]), (what, name, how, door, code, said, answer)
             assert "Traceback" not in said
 
@@ -123,6 +125,8 @@ def test_every_sealed_file_in_every_way(what: str, place: Path) -> None:
 
     for name in sealed_files(what):
         for how in DAMAGES:
+            if (name, how) == ("sweep.json", "gone"):
+                continue  # a sweep that has not ended has none
             try_doors(what, name, how, answers, draw)
             tried += 1
     print(f"{what}: {tried} damages")

@@ -14,9 +14,9 @@ from liftune.files import read_json_object
 from liftune.records.check import CheckRecord, FileState
 from liftune.records.reading import read_record
 from liftune.records.sweep import SweepRecord
-from liftune.seals import fault_of, files_in, is_sealed
+from liftune.seals import files_in, is_sealed
 from liftune.sweeps.folder import RESTORE, check_object, model_records, save_sweep, seal_model
-from liftune.workflows.check import check_path, each_once, refuse_damaged, state_of
+from liftune.workflows.check import against_card, check_path, each_once, refuse_damaged, state_of
 
 #: Objects of a sweep that seal themselves.
 _ASKED = ("spec.json", "rows.json")
@@ -52,7 +52,8 @@ def _models(path: Path) -> list[Path]:
 
 
 def _look(path: Path) -> CheckRecord:
-    return CheckRecord(path=str(path), kind="sweep", files=each_once(_states(path)))
+    notes = () if (path / "sweep.json").is_file() else ("the sweep has not ended: it has no sweep.json",)
+    return CheckRecord(path=str(path), kind="sweep", files=each_once(_states(path)), notes=notes)
 
 
 def _states(path: Path) -> Iterator[FileState]:
@@ -63,10 +64,7 @@ def _states(path: Path) -> Iterator[FileState]:
         try:
             record = read_record(path / "sweep.json", SweepRecord, "sweep")
             yield FileState(name="sweep.json", state="whole" if is_sealed(path / "sweep.json") else "unsealed")
-            yield from (
-                state_of(name, fault_of(path / name, sha, card="sweep.json", hint=RESTORE))
-                for name, sha in record.files.items()
-            )
+            yield from against_card(path, "sweep.json", record.files)
         except LiftuneError as error:
             yield state_of("sweep.json", error)
     for folder in _models(path):
@@ -93,7 +91,6 @@ def _model(folder: Path) -> Iterator[FileState]:
             yield state_of(prefix + name, error)
             continue
         yield FileState(name=prefix + name, state="whole" if is_sealed(folder / name) else "unsealed")
-        for file, sha256 in record.files.items():
-            known.add(file)
-            yield state_of(prefix + file, fault_of(folder / file, sha256, card=name, hint=RESTORE))
+        known |= set(record.files)
+        yield from against_card(folder, name, record.files, prefix=prefix)
     yield from (FileState(name=prefix + each, state="unsealed") for each in files_in(folder) if each not in known)

@@ -72,7 +72,7 @@ class SweepFolder:
         elif changed := [name for name, value in check_object(path).items() if now.get(name) != value]:
             raise ArtifactError(
                 f"the rows of {' and '.join(changed)} have changed since the sweep began",
-                where=str(self.path),
+                where=str(path),
                 hint="restore the data, or begin a new sweep with another --out",
             )
         write_json(self.path / "spec.json", with_seal(_asked(spec)))
@@ -189,7 +189,8 @@ def _asked_before(path: Path) -> dict[str, Any]:
     """What the sweep in a folder was asked, with today's names; an option that came later had its default."""
     values = check_object(path / "spec.json")
     if "methods" not in values:
-        raise ArtifactError(f"{path} holds no sweep", where="--out", hint="name another folder")
+        what = f"{path} holds no sweep: spec.json has no methods"
+        raise ArtifactError(what, where="--out", hint="name another folder")
     return _asked(SweepSpec.checked(upgrade(values, "sweep-spec"), where=str(path / "spec.json")))
 
 

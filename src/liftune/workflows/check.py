@@ -123,17 +123,22 @@ def described(
         yield state_of(prefix + card, error)
     if not files:
         yield from _weights(folder, prefix)
-    sealed_files = [
-        state_of(prefix + name, fault_of(folder / name, sha256, card=card, hint=_HINT))
-        for name, sha256 in files.items()
-    ]
-    if len(sealed_files) > 1 and all(each.state == "damaged" for each in sealed_files):
-        reason = f"not one of the {len(sealed_files)} files that it seals is what it says: it may be another's"
-        yield FileState(name=prefix + card, state="damaged", reason=reason)
-    yield from sealed_files
+    yield from against_card(folder, card, files, prefix=prefix)
     for name in files_in(folder):
         if name not in (card, *files) and (deep or "/" not in name or name.startswith(("rows/", "logits/"))):
             yield FileState(name=prefix + name, state="not sealed" if sealed or name in _FOR_READERS else "unsealed")
+
+
+def against_card(folder: Path, card: str, files: Mapping[str, str], *, prefix: str = "") -> Iterator[FileState]:
+    """The files that a card seals; where none is what it says, the card is more likely another's than all of them."""
+    found = [
+        state_of(prefix + name, fault_of(folder / name, sha256, card=card, hint=_HINT))
+        for name, sha256 in files.items()
+    ]
+    if len(found) > 1 and all(each.state == "damaged" for each in found):
+        reason = f"not one of the {len(found)} files that it seals is what it says: it may be another's"
+        yield FileState(name=prefix + card, state="damaged", reason=reason)
+    yield from found
 
 
 def _weights(folder: Path, prefix: str) -> Iterator[FileState]:
