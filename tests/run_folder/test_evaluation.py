@@ -122,7 +122,7 @@ def test_a_row_that_is_no_object_is_damage(tmp_path: Path) -> None:
         folder.split("test")
 
 
-@pytest.mark.parametrize("taken", ["metrics", "compared", "contender"])
+@pytest.mark.parametrize("taken", ["metrics", "compared", "contender", "strongest", "metric"])
 def test_a_record_that_lacks_a_score_is_damage(taken: str, tmp_path: Path) -> None:
     """Not a KeyError of whoever shows it: report, compare and predict read it by one door."""
     folder = made_run(tmp_path / "run", TaskKind.SINGLE_LABEL)
@@ -131,8 +131,10 @@ def test_a_record_that_lacks_a_score_is_damage(taken: str, tmp_path: Path) -> No
         del values["contenders"][-1]["metrics"][values["metric"]]
     elif taken == "compared":
         values["comparisons"][0]["metric"] = "pearson"
-    else:
+    elif taken == "contender":
         values["comparisons"][0]["a"] = "nobody"
+    else:
+        values[taken] = {"strongest": "nobody", "metric": ""}[taken]
     (folder.path / "record.json").write_text(json.dumps(with_seal(values)), encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"record\.json is damaged"):
         folder.record()

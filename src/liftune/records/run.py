@@ -185,6 +185,16 @@ class TuneRecord(VerdictRecord, SealedRecord):
     curve: Curve | None = None
     """With --curve."""
 
+    @model_validator(mode="after")
+    def _contenders_that_are_named(self) -> Self:
+        """Whoever shows the strongest or the recommended one finds it, and a score of it."""
+        for name in (self.strongest, self.recommended):
+            if name is not None and name not in {each.name for each in self.contenders}:
+                raise ValueError(f"it names {name!r}, and no contender is called so")
+        if self.contenders and not self.metric:
+            raise ValueError("it names no metric")
+        return self
+
     @property
     def default_contender(self) -> str:
         """The contender that predict, serve, export and evaluate use where none is asked for.
