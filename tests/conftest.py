@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# A shell starts what it puts into the background deaf to Ctrl-C, and so is all that tests start; nohup ignores SIGHUP.
+for name, default in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    signum = getattr(signal, name, None)
+    if signum is not None and signal.getsignal(signum) is signal.SIG_IGN:
+        signal.signal(signum, default)
 
 
 @pytest.fixture(autouse=True, scope="session")
