@@ -26,10 +26,12 @@ from liftune.models.families import position_limit
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.memory_needs import check_memory, fit_passes
 from liftune.models.methods.registry import METHODS, Method, parse_options, virtual_tokens
+from liftune.records.dry_run import DiskNeed
 from liftune.records.run import Contender
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.training.schedule import step_rows
+from liftune.workflows.disk_needs import disk_need
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
 from liftune.workflows.request import TuneRequest
 
@@ -56,6 +58,8 @@ class RunContext:
     """Whether cross-validation would be worth its time and accepted."""
     memo: Memo = NO_MEMO
     """What was worked out before, perhaps by an earlier process."""
+    disk: DiskNeed | None = None
+    """What the run writes; None where the size of what is trained is not known before."""
     soft_labels: SoftLabels | None = None
     """Of train's rows; known once the baselines are fitted."""
     base_model: str = ""
@@ -82,8 +86,9 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
     shapes = shapes_of(backbone)
     free = device_room(plan.device)
     size = check_memory(backbone, method, options, shapes, free)
+    sizes = [size]
     if spec.evaluation.with_full and method is not METHODS["full"]:
-        check_memory(backbone, METHODS["full"], parse_options(METHODS["full"], {}), shapes, free)
+        sizes.append(check_memory(backbone, METHODS["full"], parse_options(METHODS["full"], {}), shapes, free))
     if kept:
         _check_same(kept, backbone, events)
     else:
@@ -94,6 +99,7 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
     folds = request.folds.for_labels(backbone.labels) if request.folds else None
     splits = folds.whole if folds else splits.for_labels(backbone.labels)
     events.send(_prepared(spec, splits, folds, backbone, plan))
+    trained = [each.trained for each in sizes if each]
     context = RunContext(
         spec,
         method,
@@ -110,6 +116,7 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
         base_model="" if Path(backbone.base).is_dir() else backbone.base,
         base_license=backbone.license,
         memo=memo,
+        disk=disk_need(spec, splits, request.folder.path, width=shapes.width, trained=trained) if trained else None,
     )
     return context, attach(backbone, None, None, plan=plan.for_inference)
 

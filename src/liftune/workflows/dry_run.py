@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 from liftune.data.folds import Folds
 from liftune.data.inspect import Inspection, inspect
 from liftune.data.splits import BecomesSplits, Splits
-from liftune.errors import EXTRAS, ArtifactError, LiftuneError, lacks_memory, need
+from liftune.errors import EXTRAS, LiftuneError, lacks_memory, need
 from liftune.events import Events, Listener
-from liftune.formatting import size
 from liftune.hardware.accelerations import check_accelerations
 from liftune.hardware.memory import MIB, short_of_memory
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
@@ -203,7 +202,8 @@ def _look_at_model(spec: RunSpec, found: _Found) -> None:
 def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events) -> DryRun:
     """Passes and steps, and what follows for the whole."""
     from liftune.models.methods.registry import METHODS
-    from liftune.workflows.estimate import disk_need, stage_times
+    from liftune.workflows.disk_needs import check_disk
+    from liftune.workflows.estimate import stage_times
     from liftune.workflows.trial import time_base, time_tuning
 
     started = time.perf_counter()
@@ -224,8 +224,10 @@ def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events) ->
         full = found.trying(method.name, lambda: time_tuning(context, method, parse_options(method, {}), splits))
     if tuning is None or read is None or (with_full and full is None):
         return result
-    disk, memory = disk_need(context, tuning, full), _memory(full or tuning)
-    _check(disk, result, found)
+    disk = context.disk
+    memory = _memory(full or tuning)
+    if disk is not None:
+        found.trying("disk", lambda: check_disk(disk, result.out))
     stages = stage_times(context, load, read, tuning, full)
     return result.model_copy(update={"stages": stages, "disk": disk, "memory": memory})
 
@@ -239,13 +241,3 @@ def _memory(times: TuningTimes) -> MemoryNeed:
         available_mib=None if room is None else room.bytes / MIB,
         limit=None if room is None else room.limit,
     )
-
-
-def _check(disk: DiskNeed, result: DryRun, found: _Found) -> None:
-    if disk.peak_bytes > disk.free_bytes:
-        error = ArtifactError(
-            f"the run needs about {size(disk.peak_bytes)} on the disk, {size(disk.free_bytes)} are free",
-            where=result.out,
-            hint="free some space, or name a folder on another disk with --out",
-        )
-        found.add("disk", error)

@@ -1,31 +1,24 @@
-"""How long a run takes and how much it writes, from what a trial took.
+"""How long a run takes, from what a trial took.
 
-In: a RunContext, times of a trial.  Out: seconds by stage; bytes on the disk.
-Not here: the trial (trial.py), what is said (dry_run_sections.py).
+In: a RunContext, times of a trial.  Out: seconds by stage.
+Not here: the trial (trial.py), bytes on the disk (disk_needs.py), what is said
+(dry_run_sections.py).
 """
 
 from __future__ import annotations
 
 import math
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 from liftune.data.splits import Splits
-from liftune.files import nearest_existing
-from liftune.records.dry_run import DiskNeed, StageTime
+from liftune.records.dry_run import StageTime
 from liftune.training.head_init import MOST_ROWS as MOST_HEAD_ROWS
 from liftune.training.schedule import Schedule
 from liftune.workflows.context import RunContext
 from liftune.workflows.learning_curve import nested
-from liftune.workflows.trial import BaseTimes, TuningTimes, logit_bytes, text_bytes
+from liftune.workflows.trial import BaseTimes, TuningTimes
 
-#: Seconds of scoring, of the record and of the page with its charts, about; bytes of the page and the record.
-REPORT_SECONDS, REPORT_BYTES = 6.0, 2**20
-#: Contenders of a run whose logits are kept, the requested method's among them.
-CONTENDERS = 5
-#: Copies of what is trained that a checkpoint has: weights, two moments, the best epoch; it is replaced by a new one.
-CHECKPOINT_COPIES = 2 * 4
+#: Seconds of scoring, of the record and of the page with its charts, about.
+REPORT_SECONDS = 6.0
 
 
 def stage_times(
@@ -91,24 +84,6 @@ def _curve(context: RunContext, base: BaseTimes, tuning: TuningTimes) -> StageTi
     for part in parts:
         seconds += _share(part, base) * (base.words + base.probe + base.soft_labels) + _tuning(context, part, tuning)
     return StageTime(stage="learning curve", seconds=seconds, counts=f"{len(parts)} sizes")
-
-
-def disk_need(context: RunContext, tuning: TuningTimes, full: TuningTimes | None) -> DiskNeed:
-    """What the run keeps and what it holds at most, against what is free where it would lie."""
-    splits = context.splits
-    kept = REPORT_BYTES + text_bytes(splits.test) + text_bytes(splits.validation) + sum(_saved(tuning, full))
-    kept += (CONTENDERS + bool(full)) * logit_bytes(splits)
-    trained = max(each.trainable_parameters for each in (tuning, full) if each)
-    features = 4 * 4 * context.shapes.width * _rows(splits)  # four poolings, kept until the run ends
-    place = nearest_existing(Path(context.folder.path).absolute())
-    free = shutil.disk_usage(place).free
-    return DiskNeed(kept_bytes=kept, peak_bytes=kept + 4 * CHECKPOINT_COPIES * trained + features, free_bytes=free)
-
-
-def _saved(tuning: TuningTimes, full: TuningTimes | None) -> Iterator[int]:
-    yield tuning.saved_bytes
-    if full:
-        yield full.saved_bytes
 
 
 def in_words(seconds: float) -> str:

@@ -30,13 +30,12 @@ from liftune.files import atomic_write
 from liftune.json_text import parse_json
 from liftune.stopping import saving_first
 from liftune.training.checkpoint import Checkpoints
+from liftune.workflows.disk_needs import MOST_OF_DISK
 
 Value = TypeVar("Value")
 Arrays = Mapping[str, NDArray[Any]]
 #: Where the values of an outcome stand among its arrays.
 _VALUES = "__values__"
-#: An outcome that takes a larger share of the free disk is computed again rather than kept.
-_MOST_OF_DISK = 0.25
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Memo:
             return
         text = json.dumps({"request": self.request, "values": outcome.values}).encode()
         self.folder.mkdir(parents=True, exist_ok=True)
-        if sum(each.nbytes for each in outcome.arrays.values()) > _MOST_OF_DISK * shutil.disk_usage(self.folder).free:
+        if sum(each.nbytes for each in outcome.arrays.values()) > MOST_OF_DISK * shutil.disk_usage(self.folder).free:
             return
         with atomic_write(self._file(name)) as file:
             np.savez(file, **{_VALUES: np.frombuffer(text, dtype=np.uint8)}, **outcome.arrays)  # type: ignore[arg-type]

@@ -29,7 +29,6 @@ from liftune.models.adapter_io import save_adapter, verify_saved_adapter
 from liftune.models.attach import attach, restore_full_precision
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import Method
-from liftune.tasks import task_of
 from liftune.training.head_init import init_head
 from liftune.training.loop import Loop
 from liftune.training.schedule import Schedule
@@ -193,13 +192,3 @@ def _characters(split: Split, position: int) -> int:
 
 def _drawn(count: int) -> Sequence[int]:
     return [int(i) for i in np.random.default_rng(0).permutation(count)]
-
-
-def text_bytes(split: Split) -> int:
-    """That the rows take in a file, about."""
-    return sum(_characters(split, i) + 80 for i in range(len(split)))
-
-
-def logit_bytes(splits: Splits) -> int:
-    """One contender's, on test and validation."""
-    return 4 * task_of(splits.task).outputs(splits.labels) * (len(splits.test) + len(splits.validation))

@@ -137,12 +137,17 @@ def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) 
         with events.stage("model", f"loading torch and {request.spec.model.name}"):
             # Torch takes seconds to import: what can be checked without it has been checked by now.
             from liftune.workflows.context import prepare
+            from liftune.workflows.disk_needs import check_disk
             from liftune.workflows.memo import Memo
             from liftune.workflows.tune_stages import RunState, stages_of
 
             memo = Memo(folder.unfinished.folder, ours.key, keeping.minutes)
-            state = RunState.begin(request.spec, started, *prepare(request, events, memo))
-        *computed, report = stages_of(state.context)
+            context, base = prepare(request, events, memo)
+            if context.disk is not None:
+                check_disk(context.disk, folder.path)
+            state = RunState.begin(request.spec, started, context, base)
+        del base  # the state alone holds it, and lets go of it in time
+        *computed, report = stages_of(context)
         for stage in computed:
             with events.stage(stage.name):
                 state = stage.run(state)
