@@ -5,12 +5,13 @@ In: options.  Out: records, predictors, inspections.  Not here: any work; each v
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
 from liftune import arguments
-from liftune.errors import EXTRAS, SpecError, choose, need, shown
+from liftune.errors import EXTRAS, LiftuneError, SpecError, choose, lacks_memory, need, shown
 from liftune.records.run import ComparisonRecord, EvaluationRecord, TuneRecord
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 
@@ -23,7 +24,31 @@ if TYPE_CHECKING:
     from liftune.records.sweep import SweepRecord
     from liftune.workflows.doctor import Checkup
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
+
+def _verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """The function, which raises OutOfMemory in the place of a library's own error of memory."""
+
+    @functools.wraps(function)
+    def call(*given: Given.args, **named: Given.kwargs) -> Result:
+        try:
+            return function(*given, **named)
+        except Exception as error:
+            if isinstance(error, LiftuneError) or not lacks_memory(error):
+                raise
+            from liftune.hardware.memory import short_of_memory
+
+            short = short_of_memory(error)
+            for note in getattr(error, "__notes__", ()):  # what is kept, and how to go on
+                short.add_note(note)
+            raise short from None
+
+    return call
+
+
+@_verb
 def tune(
     data: str | os.PathLike[str] | BecomesSplits | None = None,
     *,
@@ -183,6 +208,7 @@ def _with_rows(
     return RunSpec.of(data=IN_MEMORY, **options), data
 
 
+@_verb
 def load(
     run: str | os.PathLike[str],
     *,
@@ -222,6 +248,7 @@ def load(
     return load_predictor(place, **options)
 
 
+@_verb
 def evaluate(
     data: str | os.PathLike[str] | BecomesSplits,
     *,
@@ -253,6 +280,7 @@ def evaluate(
     return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric)
 
 
+@_verb
 def compare(
     a: str | os.PathLike[str],
     b: str | os.PathLike[str],
@@ -278,6 +306,7 @@ def compare(
     )
 
 
+@_verb
 def sweep(
     data: str | os.PathLike[str] | None = None,
     *,
@@ -316,6 +345,7 @@ def sweep(
     return record
 
 
+@_verb
 def inspect(
     data: str | os.PathLike[str],
     *,
@@ -345,6 +375,7 @@ def inspect(
     )
 
 
+@_verb
 def doctor(
     data: str | os.PathLike[str] | None = None,
     *,
@@ -367,6 +398,7 @@ def doctor(
     return run_doctor(_spec("doctor", data, {"model": model, **options}), remeasure=remeasure)
 
 
+@_verb
 def check(path: str | os.PathLike[str], *, seal: bool = False) -> CheckRecord:
     """Whether every file of a run, one of its models, an adapter, a bundle or a sweep is as it was written:
     `liftune check`.
@@ -382,6 +414,7 @@ def check(path: str | os.PathLike[str], *, seal: bool = False) -> CheckRecord:
     return run_check(arguments.path(path, "path"), seal=arguments.switch(seal, "seal"))
 
 
+@_verb
 def render(run: str | os.PathLike[str], *, format: str = "md") -> str:
     """The report of a run as Markdown, HTML or JSON: `liftune report`. In Python `liftune.report` is a package.
 

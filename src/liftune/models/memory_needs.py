@@ -103,11 +103,11 @@ def check_memory(
         f"tuning by {method.name} needs {(size.bytes + one_row) / MIB:,.0f} MiB: {', '.join(parts)}, "
         f"a pass of one row, threads and libraries; there are {room}",
         where="--method",
-        hint=_what_fits(backbone, method, options, room.bytes - one_row),
+        hint=_what_fits(backbone, method, options, room.bytes - one_row, room.limit),
     )
 
 
-def _what_fits(backbone: Backbone, method: Method, options: Options, free: int) -> str:
+def _what_fits(backbone: Backbone, method: Method, options: Options, free: int, limit: str) -> str:
     """The largest rank that would fit, where the method has one and any would."""
     ranks = {name: value for name, value in options if name.endswith("rank") and isinstance(value, int)}
     if ranks:
@@ -125,7 +125,11 @@ def _what_fits(backbone: Backbone, method: Method, options: Options, free: int) 
             low, high = (middle, high) if fits(middle) else (low, middle)
         if low:
             return f"the largest that fits well is about --set {name}={low}"
-    return "take a method that trains less, such as --method lora, or a smaller --model, or free some memory"
+    less = (
+        "take a method that trains less, such as --method lora, or a smaller --model" if method.kind == "full" else ""
+    )
+    more = "free some memory" if limit.endswith("machine") else f"raise the limit that leaves so little: {limit}"
+    return f"{less}, or {more}" if less else f"{more}, or take a smaller --model"
 
 
 def pass_bytes(shapes: Shapes, tokens: int) -> int:
