@@ -74,9 +74,15 @@ def same_work(work: Work) -> Result:
     del base  # as a run does: its memory is wanted for tuning
     context = with_rows(context, work.rows)
     if work.warmup_steps:
-        tune_once(with_rows(context, work.warmup_steps * work.batch_size), context.method, context.options, work.seed)
+        tune_once(
+            with_rows(context, work.warmup_steps * work.batch_size),
+            context.method,
+            context.options,
+            work.seed,
+            name="warm-up",
+        )
         gc.collect()
-    classifier, plan, log = tune_once(context, context.method, context.options, work.seed)
+    classifier, plan, log = tune_once(context, context.method, context.options, work.seed, name="timed")
     encoded = classifier.encode(context.splits.train.rows)
     lora, trainable = parameters(classifier.model)
     correct = answer(classifier, context, work.score) if work.score else ()
@@ -172,4 +178,4 @@ def tune_only(spec: RunSpec, listener: Listener) -> Any:
     """The tuned model without the baselines."""
     context, base = prepare(check_request(spec), Events([listener]))
     del base
-    return tune_once(context, context.method, context.options, spec.train.seeds[0])
+    return tune_once(context, context.method, context.options, spec.train.seeds[0], name="timed")

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 #: extra of the install -> the modules that it brings and liftune imports by name.
 EXTRAS = {
-    "tune": ("torch", "transformers", "peft", "accelerate", "datasets", "sklearn", "threadpoolctl", "safetensors"),
+    "tune": (
+        *("torch", "transformers", "peft", "accelerate", "datasets", "sklearn", "threadpoolctl", "safetensors"),
+        "psutil",
+    ),
     "sheets": ("python_calamine",),
     "report": ("jinja2", "markupsafe", "matplotlib"),
     "runtime": ("onnxruntime",),

@@ -97,7 +97,7 @@ class RunFolder:
             raise ArtifactError(
                 f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
                 where="--out",
-                hint="name another folder, or remove this one first",
+                hint=_instead(path),
             )
         existing = check_writable(path)
         with disk_errors(path):
@@ -307,9 +307,15 @@ def _reading(path: Path) -> Iterator[None]:
         raise damaged(path, reason or type(error).__name__, hint=_RESTORE) from None
 
 
+def _instead(path: Path) -> str:
+    if path.is_dir() and (path / "record.json").exists():
+        return f"read it with `liftune report {path}`, or name another folder for a new run"
+    return "name another folder, or move away what this one holds" if path.is_dir() else "name a folder"
+
+
 def _contents(folder: Path) -> str:
     if (folder / "record.json").exists():
-        return "another run"
+        return "a finished run"
     return "an unfinished run" if (folder / "spec.json").exists() else "other files"
 
 

@@ -19,9 +19,17 @@ VERBS = [name for name in liftune.__all__ if inspect.isfunction(getattr(liftune,
 ODD: list[Any] = [None, 5, b"x", object(), [], float("nan")]
 NOWHERE = "nowhere.csv"
 #: What makes a call that ends before anything is computed.
-REQUIRED = {"data": NOWHERE, "run": "nowhere", "a": "nowhere", "b": "nowhere", "model": "minilm", "methods": "lora"}
+REQUIRED = {
+    "path": "nowhere",
+    "data": NOWHERE,
+    "run": "nowhere",
+    "a": "nowhere",
+    "b": "nowhere",
+    "model": "minilm",
+    "methods": "lora",
+}
 #: Paths, which may be os.PathLike too.
-PATHS = ("data", "run", "a", "b", "model", "base", "out", "picture", "validation", "test", "models")
+PATHS = ("path", "data", "run", "a", "b", "model", "base", "out", "picture", "validation", "test", "models")
 
 
 def arguments(verb: str) -> dict[str, str]:

@@ -287,7 +287,7 @@ def test_a_folder_that_holds_something_is_not_written_into(
     GOOD_ROWS(Path())
     finished_run(Path())
     argv = ("tune", "rows.csv", "--model", model, "--method", method)
-    assert "run exists and holds another run" in refused(capsys, *argv, "--out", "run")
+    assert "run exists and holds a finished run" in refused(capsys, *argv, "--out", "run")
     (Path("run") / "record.json").rename(Path("run") / "spec.json")
     assert "an unfinished run" in refused(capsys, *argv, "--out", "run")
     assert "rows.csv is a file" in refused(capsys, *argv, "--out", "rows.csv")
@@ -389,4 +389,6 @@ def test_a_stopped_run_ends_with_130_one_line_and_what_it_has(
 
     monkeypatch.setattr(RunContext, "save_logits", save_until_base)
     assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--quiet", *ONE_SPLIT)) == 130
-    assert capsys.readouterr().err == ("liftune: stopped; kept: the logits of majority, tfidf, in run/logits\n")
+    assert capsys.readouterr().err == (
+        "liftune: stopped; kept: the logits of majority, tfidf, in run/logits; to go on: liftune tune --resume run\n"
+    )

@@ -368,9 +368,13 @@ def test_tune_takes_parts_from_other_files_and_by_name(ground: Path, tmp_path: P
     assert (strict(named)["rows"], strict(named)["partial"]) == ({"train": 12, "validation": 8, "test": 4}, True)
 
 
+#: They change no result, and so are no options of a spec.
+SWITCHES = {"quiet", "listeners", "resume", "keep_checkpoints", "checkpoint_minutes", "dry_run"}
+
+
 def test_options_of_the_command_the_spec_and_python_are_the_same() -> None:
     assert {name.replace("-", "_") for name in ASKED} <= set(OPTIONS)
-    python = set(inspect.signature(liftune.tune).parameters) - {"quiet", "listeners"}
+    python = set(inspect.signature(liftune.tune).parameters) - SWITCHES
     assert python == set(OPTIONS)
     help_text = called("tune", "--help")[0]
     missing = [name for name in OPTIONS if name != "data" and f"--{name.replace('_', '-')} " not in help_text]

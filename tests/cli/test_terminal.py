@@ -19,7 +19,7 @@ import liftune.cli.main as command
 from liftune.cli.main import main
 from liftune.cli.printing import print_predictions, say
 from liftune.data import load_data
-from liftune.errors import DataError
+from liftune.errors import SpecError
 from liftune.formatting import visible
 from liftune.inference.prediction import Prediction
 from liftune.inference.writers import writer_for
@@ -127,5 +127,5 @@ def test_paths_that_nothing_can_be_at_are_refused(tmp_path: Path, capsys: pytest
 
 def test_a_name_that_is_not_utf8_is_refused_before_a_run_must_keep_it(tmp_path: Path) -> None:
     (tmp_path / "\udcff.csv").write_text("text,label\n" + "".join(f"row {i},{i % 2}\n" for i in range(12)))
-    with pytest.raises(DataError, match="not UTF-8"):
+    with pytest.raises(SpecError, match="not UTF-8"):
         load_data(RunSpec.of(data=f"{tmp_path}/\udcff.csv").data)

@@ -211,7 +211,7 @@ BROKEN = {
     "no classifier class": (lambda folder: _edit_config(folder, model_type="clip"), "no sequence classifier"),
     "remote code": (
         lambda folder: _edit_config(folder, model_type="own", auto_map={"AutoConfig": "own.Config"}),
-        "needs code of its own",
+        "needs Python code of its own",
     ),
     "weights of another model": (
         lambda folder: _edit_config(folder, model_type="distilbert"),

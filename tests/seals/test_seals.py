@@ -247,3 +247,13 @@ def test_check_tells_what_is_no_place_of_liftune(tmp_path: Path) -> None:
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "spec.json").write_text("{}")
     assert "unfinished" in called("check", str(tmp_path / "begun"))[2]
+
+
+def test_a_file_that_somebody_put_there_is_said_and_not_taken_for_one_of_the_run(tmp_path: Path) -> None:
+    """It was "for readers alone", as README.md is."""
+    run = made_run(tmp_path / "run")
+    assert liftune.check(run.path).sealed
+    (run.path / "logits" / "other.npz").write_bytes(b"x")
+    found = liftune.check(run.path)
+    assert {each.name for each in found.files if each.state == "unsealed"} == {"logits/other.npz"}
+    assert not found.sealed

@@ -319,12 +319,8 @@ def test_a_method_that_does_not_fit_and_a_cell_that_fails_end_nothing(
     }  # fmt: skip
     told = sweep_sections(record)[1]
     assert told.title == "Without a score"
-    assert list(told.tables[0].rows[0][1:]) == [
-        "ia3",
-        "0",
-        "failed",
-        "RuntimeError: DefaultCPUAllocator: can't allocate memory",
-    ]
+    assert list(told.tables[0].rows[0][1:4]) == ["ia3", "0", "failed"]
+    assert "memory ran short" in told.tables[0].rows[0][4]
     assert told.tables[0].rows[1][1:4] == ("prefix", "0, 1", "unfit")
     assert "does not fit distilbert" in told.tables[0].rows[1][4]
     assert next(each for each in record.leaderboard if each.contender == "ia3").seeds == 1

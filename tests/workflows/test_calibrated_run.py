@@ -23,6 +23,7 @@ from liftune.models.adapter_io import read_card
 from liftune.models.classifier import Classifier
 from liftune.records.base import Interval
 from liftune.records.calibration import Cutoff
+from liftune.records.reading import write_sealed
 from liftune.records.run import Contender, TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.tasks import TaskKind, task_of
@@ -222,7 +223,7 @@ def test_abstaining_leaves_unsure_rows_without_a_label(single: TuneRecord, tmp_p
     cutoff = Cutoff(above=float(ordered[middle : middle + 2].mean()), rows=50, share=0.5, accuracy=accuracy)
     adapter = shutil.copytree(folder.adapter, tmp_path / "adapter")
     card = read_card(adapter).model_copy(update={"cutoffs": (cutoff,)})
-    (adapter / "liftune.json").write_text(card.model_dump_json(by_alias=True), encoding="utf-8")
+    write_sealed(adapter / "liftune.json", card)
     answers = liftune.load(adapter, min_precision=0.9).predict(rows)
     assert [each.abstained for each in answers] == (shares <= cutoff.above).tolist()
     assert {each.abstained for each in answers} == {True, False}

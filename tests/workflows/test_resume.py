@@ -235,7 +235,7 @@ def test_checkpoints_stay_where_they_are_asked_to_and_left_overs_go(options: dic
     assert (run / "checkpoint" / "request.json").is_file()
     assert not list(run.rglob("*.new"))
     assert not (run / ".adapter.partial").exists()
-    with pytest.raises(ArtifactError, match="holds another run"):
+    with pytest.raises(ArtifactError, match="holds a finished run"):
         liftune.tune(out=run, **options)
 
 

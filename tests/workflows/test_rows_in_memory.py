@@ -21,6 +21,7 @@ FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
 MEASURED = {
     *("run", "data", "started", "seconds", "rows_per_second", "tokens_per_second", "gemm_fraction", "gemm_rate"),
     *("peak_mib", "train_seconds", "evaluate_seconds"),
+    *("files", "seal"),  # of files that hold times too
 }
 
 

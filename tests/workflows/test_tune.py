@@ -187,4 +187,5 @@ def test_the_record_survives_json(ran: tuple[TuneRecord, Path]) -> None:
     record, _ = ran
     values = json.loads(json.dumps(record.to_json()))
     assert next(iter(values)) == "schema"
+    del values["seal"]  # checked and taken off where a record is read
     assert TuneRecord.model_validate(values) == record

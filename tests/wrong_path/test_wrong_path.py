@@ -20,6 +20,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import liftune
 from liftune.cli.main import main
 from liftune.errors import LiftuneError
+from liftune.run_folder import RunFolder
 from liftune.wrong_path import Wanted, refusal
 
 LABELS = ("label0", "label1", "label2")
@@ -116,6 +117,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny("bert", real / "base")
     made_run(real / "runs" / "one", labels=LABELS)
     save_tuned(real / "base", real / "runs" / "one" / "adapter")
+    run = RunFolder.open(real / "runs" / "one")
+    run.save_record(run.record())  # it seals the adapter too
     (real / "data").mkdir()
     rows = [json.dumps({"text": f"row {i}", "label": LABELS[i % 3]}) + "\n" for i in range(12)]
     (real / "data" / "test.jsonl").write_text("".join(rows), encoding="utf-8")

@@ -28,6 +28,8 @@ _ROWS_OF_A_CODE = 10
 #: Words that stand for nothing in files that tools write.
 _BLANKS = frozenset({"nan", "null", "none", "n/a", "na", "#n/a", "<na>", "nat", "undefined"})
 _ZERO_LED = re.compile(r"[+-]?0\d+(\.\d*)?")
+#: A number with a dot between thousands.
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _SAID_OTHERWISE = "--task single_label makes them classes"
 
 
@@ -276,7 +278,25 @@ def _by_numbers(present: Sequence[Any], *, typed: bool, where: str | None) -> Re
     reason = "decimal numbers" if decimals else whole
     merged = (f"labels {twice} are read as one number; --task single_label keeps them apart",) if twice else ()
     note = f"labels are {reason}: the task is regression; {_SAID_OTHERWISE}"
-    return Reading(TaskKind.REGRESSION, f"{reason}; {_SAID_OTHERWISE}", notes=(note, *merged))
+    return Reading(TaskKind.REGRESSION, f"{reason}; {_SAID_OTHERWISE}", notes=(note, *merged, *_thousands_note(texts)))
+
+
+def _thousands_note(texts: Sequence[str]) -> tuple[str, ...]:
+    """Where each dot may set thousands apart, as in German: that is no decimal.
+
+    >>> _thousands_note(["950", "1.250", "2.400"])[0][:47]
+    "labels such as '1.250' may be thousands: they a"
+    >>> _thousands_note(["0.125", "1.250"]), _thousands_note(["1.25", "2.400"])
+    ((), ())
+    """
+    dotted = sorted({text.strip() for text in texts if "." in text})
+    if len(dotted) < 2 or not all(_GROUPED.fullmatch(each) for each in dotted):
+        return ()
+    value = number(dotted[0]) or 0.0
+    return (
+        f"labels such as {dotted[0]!r} may be thousands: they are read as {value:g}; if they are, write them without "
+        f"the dot ({dotted[0].replace('.', '')})",
+    )
 
 
 def _codes(present: Sequence[Any], texts: Sequence[str], *, typed: bool, decimals: bool) -> str | None:

@@ -14,12 +14,18 @@ from torch import Tensor
 
 from liftune.files import damaged
 
+#: Of a probe: what a feature is divided by, infinity where it is the same in every row.
+_MAY_BE_INFINITE = ("spread",)
+
 
 def first_not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
     """The name of the first tensor that holds a NaN or an infinity; None where none does."""
-    return next(
-        (name for name, each in tensors if each.is_floating_point() and not bool(torch.isfinite(each).all())), None
-    )
+
+    def broken(name: str, values: Tensor) -> bool:
+        fine = ~torch.isnan(values) if name in _MAY_BE_INFINITE else torch.isfinite(values)
+        return values.is_floating_point() and not bool(fine.all())
+
+    return next((name for name, each in tensors if broken(name, each)), None)
 
 
 def first_not_finite_in(path: Path) -> str | None:

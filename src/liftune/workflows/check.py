@@ -126,7 +126,8 @@ def described(
     yield from against_card(folder, card, files, prefix=prefix)
     for name in files_in(folder):
         if name not in (card, *files) and (deep or "/" not in name or name.startswith(("rows/", "logits/"))):
-            yield FileState(name=prefix + name, state="not sealed" if sealed or name in _FOR_READERS else "unsealed")
+            for_readers = name.rpartition("/")[2] in _FOR_READERS
+            yield FileState(name=prefix + name, state="not sealed" if for_readers else "unsealed")
 
 
 def against_card(folder: Path, card: str, files: Mapping[str, str], *, prefix: str = "") -> Iterator[FileState]:

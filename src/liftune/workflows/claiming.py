@@ -118,6 +118,10 @@ def spec_of_unfinished(run: str) -> RunSpec:
     before = Request.read(folder) if folder.unfinished.can_go_on else None
     if before is None:
         what = "a finished run" if folder.has_record else "no run that can be gone on with"
-        hint = "read it: liftune report " + run if folder.has_record else "give the folder that --out named"
+        hint = (
+            "read it: liftune report " + run
+            if folder.has_record
+            else "nothing was kept of it: give the whole command again"
+        )
         raise ArtifactError(f"{run} holds {what}", where="--resume", hint=hint)
     return before.spec.model_copy(update={"out": run})

@@ -7,6 +7,7 @@ Not here: the model (inference/predictor.py), files of any size (inference/files
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -78,6 +79,12 @@ class PredictOptions:
             raise SpecError("--resume continues a file", where="--resume", hint="give --in FILE and --out FILE")
         if self.out and self.out != PIPE:
             check_out(self.out)
+            if self.source not in (None, PIPE) and _is_same(self.source, self.out):
+                raise SpecError(
+                    f"--out would replace the file that is read, {self.source}",
+                    where="--out",
+                    hint="name another file: it gets every column of this one, and the answers",
+                )
         if self.csv_safe:
             check_csv_safe(self.out)
 
@@ -136,6 +143,11 @@ def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Predicti
         progress.log(f"predictions for {len(predictions):,} rows: {options.out}")
         return iter(())
     return iter(predictions)
+
+
+def _is_same(source: str | None, out: str) -> bool:
+    """Whether two paths are one file that exists."""
+    return bool(source) and os.path.exists(str(source)) and os.path.exists(out) and os.path.samefile(str(source), out)
 
 
 def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, out: str, progress: Progress) -> None:

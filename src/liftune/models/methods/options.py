@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from liftune.errors import MethodError, nearest
+from liftune.errors import MethodError, faults, nearest
 
 #: What stands for every linear layer of the model's repeated blocks.
 ALL_LINEAR = "all-linear"
@@ -309,18 +309,11 @@ def parse(options: type[Checked], raw: Mapping[str, Any], *, method: str) -> Che
     try:
         checked = options.model_validate({name: value for name, value in raw.items() if name in known})
     except ValidationError as error:
-        wrong.extend(_fault(fault) for fault in error.errors())
+        wrong.extend(fault.removeprefix("value: ") for fault in faults(error))
     if wrong:
         has = f"options of {method}: {', '.join(known)}" if known else f"{method} has no options"
         raise MethodError("\n".join(wrong), where="--set", hint=f"give values of the type and range named; {has}")
     return checked
-
-
-def _fault(fault: Any) -> str:  # one of pydantic's ErrorDetails
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if not fault["loc"]:
-        return message
-    return f"{fault['loc'][0]}: {message[:1].lower()}{message[1:]}, got {fault['input']!r}"
 
 
 def _meant(name: str, known: list[str]) -> str:
