@@ -28,7 +28,7 @@ def test_a_run_whose_disk_was_full_loses_nothing(moments: int, emotions: Path, t
     if not _can_mount(tmp_path):
         pytest.skip("a disk cannot be mounted here")
     options = {"data": str(emotions), "model": str(save_tiny("distilbert", tmp_path / "model"))}
-    options |= {"epochs": 2, "batch_size": 16}
+    options |= {"epochs": 1 if moments < 20 else 2, "batch_size": 16}
     given = [f"{name}={json.dumps(value)}" for name, value in options.items()]
     command = [*ALONE, sys.executable, full_disk.__file__, str(tmp_path), str(moments), *given]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -39,6 +39,6 @@ def test_a_run_whose_disk_was_full_loses_nothing(moments: int, emotions: Path, t
     for line in lines:
         assert line["full"], line
         assert line["code"] == 2 or line["stage"] == "report", line  # the run is whole without its report
-        assert line["code"] == 0 or ("no space left" in line["said"] and "hint:" in line["said"]), line
+        assert line["code"] == 0 or ("no space left" in line["said"].lower() and "hint:" in line["said"]), line
         assert line["halves"] == [], line
         assert line["differ"] == [], line
