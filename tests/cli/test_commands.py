@@ -211,9 +211,9 @@ def test_a_file_keeps_its_columns_beside_the_answers(ending: str, single: Ran, t
     assert [str(cell) for cell in table.read("id")] == ["7", "8"]
     assert table.read("text") == ["a, glad day", "two\nlines"]
     assert set(table.read("predicted_label")) <= {"glad", "sad"}
-    again = called("predict", single.run, "--in", out, "--out", out, "--quiet")
-    assert again == ("", "")
-    assert "predicted_predicted_label" in read_file(out).columns
+    again = str(tmp_path / f"again{ending}")
+    assert called("predict", single.run, "--in", out, "--out", again, "--quiet") == ("", "")
+    assert "predicted_predicted_label" in read_file(again).columns
 
 
 def test_rows_of_different_columns_can_be_written_as_a_table(single: Ran, tmp_path: Path) -> None:

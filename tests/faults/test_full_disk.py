@@ -23,7 +23,8 @@ def _can_mount(place: Path) -> bool:
     return subprocess.run([*ALONE, "mount", "-t", "tmpfs", "tmpfs", str(place)], capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("moments", [pytest.param(2, id="short"), pytest.param(20, marks=pytest.mark.slow, id="20")])
+@pytest.mark.slow
+@pytest.mark.parametrize("moments", [2, 20])
 def test_a_run_whose_disk_was_full_loses_nothing(moments: int, emotions: Path, tmp_path: Path) -> None:
     if not _can_mount(tmp_path):
         pytest.skip("a disk cannot be mounted here")

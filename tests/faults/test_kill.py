@@ -22,7 +22,7 @@ CASES: dict[str, dict[str, Any]] = {
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork")
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["lora", pytest.param("adalora in folds", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kills", [pytest.param(1, id="short"), pytest.param(30, marks=pytest.mark.slow, id="30")])
 def test_a_killed_run_ends_in_the_same_bytes(case: str, kills: int, emotions: Path, tmp_path: Path) -> None:
     options = {"data": str(emotions), "model": str(save_tiny("distilbert", tmp_path / "model")), **CASES[case]}

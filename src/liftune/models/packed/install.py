@@ -92,7 +92,11 @@ def _fit(
             encoder.first_only = True
         else:
             reasons[LAST] = "the head reads more than each row's first state"
-    if PARALLEL in wanted:
+    if PARALLEL in wanted and any(hasattr(module, "vblora_logits_A") for module in model.modules()):
+        # A thread that indexes a parameter waits for its lock with the interpreter's held; one that uses it first in a
+        # step waits in the other order (torch 2.13). PEFT's VB-LoRA does both in every layer.
+        reasons[PARALLEL] = "two of its passes at once can wait for each other for ever"
+    elif PARALLEL in wanted:
         draw_by_worker(model)
         if _draws_for_all(model, encoder, forward, _trial_batch(plain, pad)):
             reasons[PARALLEL] = "its dropout draws from one generator, in whatever order passes come"
