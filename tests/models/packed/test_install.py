@@ -47,7 +47,8 @@ def test_every_method_answers_and_learns_without_padding_as_with_it(
         assert packed.packed_encoder is not None
         assert packed.packed_encoder.first_only
         assert set(PACKED) - packed.plan.accelerations == set(reasons(packed))
-        assert set(reasons(packed)) == (set() if method in FUSED else {"fused-lora"})
+        waits = {"parallel-passes"} if method == "vblora" else set()  # its threads could wait for each other for ever
+        assert set(reasons(packed)) == (set() if method in FUSED else {"fused-lora"} | waits)
     assert_alike(learnt(packed), learnt(plain), 1e-4)
     expected = plain.logits(ROWS)
     assert np.abs(packed.logits(ROWS) - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
