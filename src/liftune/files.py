@@ -218,6 +218,11 @@ def nearest_existing(path: Path) -> Path:
     return next(each for each in (path, *path.absolute().parents) if each.exists())
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one file that exists."""
+    return one.exists() and other.exists() and one.samefile(other)
+
+
 def remove_empty(folder: Path, *, below: Path) -> None:
     """Remove a folder and those above it, as long as they are empty and lie below another."""
     while folder.absolute() != below.absolute() and folder.is_dir() and not any(folder.iterdir()):

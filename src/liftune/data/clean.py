@@ -22,7 +22,7 @@ from liftune.data.near_duplicates import find_near
 from liftune.data.split_names import SPLIT_COLUMN
 from liftune.data.splits import Split
 from liftune.errors import DataError, SpecError, choose
-from liftune.files import expanded
+from liftune.files import expanded, same_file
 from liftune.records.base import Record
 from liftune.types import Row, Target
 
@@ -80,7 +80,7 @@ def check_target(out: str, sources: Collection[str]) -> Path:
     path = expanded(out)
     hint = "name a new folder, or a file that ends in .jsonl"
     if path.suffix == ".jsonl" and not path.is_dir():
-        if any(path.exists() and Path(each).exists() and path.samefile(each) for each in sources):
+        if any(same_file(path, Path(each)) for each in sources):
             raise SpecError(f"{out} is the input itself", where="--out", hint=hint)
         return path
     if path.suffix and not path.is_dir():

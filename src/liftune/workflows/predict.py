@@ -7,7 +7,6 @@ Not here: the model (inference/predictor.py), files of any size (inference/files
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from liftune.claims import claim_file
 from liftune.data.readers.options import FileOptions
 from liftune.errors import SpecError
+from liftune.files import same_file
 from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.locate import locate_model
 from liftune.inference.prediction import Prediction
@@ -79,7 +79,7 @@ class PredictOptions:
             raise SpecError("--resume continues a file", where="--resume", hint="give --in FILE and --out FILE")
         if self.out and self.out != PIPE:
             check_out(self.out)
-            if self.source not in (None, PIPE) and _is_same(self.source, self.out):
+            if self.source and self.source != PIPE and same_file(Path(self.source), Path(self.out)):
                 raise SpecError(
                     f"--out would replace the file that is read, {self.source}",
                     where="--out",
@@ -143,11 +143,6 @@ def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Predicti
         progress.log(f"predictions for {len(predictions):,} rows: {options.out}")
         return iter(())
     return iter(predictions)
-
-
-def _is_same(source: str | None, out: str) -> bool:
-    """Whether two paths are one file that exists."""
-    return bool(source) and os.path.exists(str(source)) and os.path.exists(out) and os.path.samefile(str(source), out)
 
 
 def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, out: str, progress: Progress) -> None:
