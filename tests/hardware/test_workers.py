@@ -34,6 +34,7 @@ from liftune.training.schedule import Schedule
 SIDE_BY_SIDE = Plan(accelerations=frozenset({*PACKED, "length-batches"}))
 ONE_BY_ONE = SIDE_BY_SIDE.without({"parallel-passes": "left out"})
 FAMILY = "bert"
+ONE_WORKER = ("prefix", "vblora")  # prefix tuning is not packed; VB-LoRA's threads could wait for each other for ever
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_every_method_gets_the_gradients_of_passes_in_turn(
 ) -> None:
     side = attached(folder(0.0), splits, SIDE_BY_SIDE, method)
     turn = attached(folder(0.0), splits, ONE_BY_ONE, method)
-    assert (side.plan.workers, turn.plan.workers) == (1 if method == "prefix" else WORKERS, 1)
+    assert (side.plan.workers, turn.plan.workers) == (1 if method in ONE_WORKER else WORKERS, 1)
     loss, found = gradients(side, splits)
     expected_loss, expected = gradients(turn, splits)
     assert loss == pytest.approx(expected_loss, rel=1e-4)
