@@ -1,0 +1,11 @@
+"""The Python API: the commands of the command line as functions, with the same options by the same names.
+
+In: options.  Out: records, predictors, inspections.  Not here: any work; each verb builds a spec and makes one call.
+"""
+
+from liftune.api.before import doctor, inspect
+from liftune.api.folders import check, render
+from liftune.api.models import compare, evaluate, load
+from liftune.api.tuning import sweep, tune
+
+__all__ = ["check", "compare", "doctor", "evaluate", "inspect", "load", "render", "sweep", "tune"]

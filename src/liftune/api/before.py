@@ -1,0 +1,71 @@
+"""`inspect` and `doctor`: what to know before a run.
+
+In: options.  Out: what was found.  Not here: any work; each verb builds a spec and makes one call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from liftune import arguments
+from liftune.api.calls import spec_of, verb
+from liftune.errors import EXTRAS, need
+
+if TYPE_CHECKING:
+    from liftune.data.inspect import Inspection
+    from liftune.workflows.doctor import Checkup
+
+
+@verb
+def inspect(
+    data: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] | None = "minilm",
+    max_length: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    drop: Sequence[str] = (),
+    **options: Any,
+) -> Inspection:
+    """What is in a data set before any model sees it: `liftune inspect`.
+
+    Args:
+        model: whose tokens to count; None counts words.
+        out: where to write the cleaned data: a .jsonl file, or a folder of them.
+        drop: what `out` leaves out beyond bad, repeated, conflicting and leaked rows: near, suspects.
+        options: data options of `tune`: text, label, task, split, ...
+    """
+    from liftune.workflows.inspect import inspect_data
+
+    spec = spec_of("inspect", arguments.path(data, "data"), {"max_length": max_length, **options})
+    return inspect_data(
+        spec.data,
+        model=arguments.path_or_none(model, "model"),
+        max_length=spec.model.max_length,
+        out=arguments.path_or_none(out, "out"),
+        drop=arguments.texts(drop, "drop"),
+    )
+
+
+@verb
+def doctor(
+    data: str | os.PathLike[str] | None = None,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    remeasure: bool = False,
+    **options: Any,
+) -> Checkup:
+    """What was measured on this machine and what the plan would be, for a model and data: `liftune doctor`.
+
+    Args:
+        data: a data set to plan for; None plans for none.
+        model: None looks at the machine only, or with data at the default model.
+        remeasure: ignore earlier measurements.
+        options: data and model options of `tune`, batch_size and accelerations.
+    """
+    need(*EXTRAS["tune"])
+    from liftune.workflows.doctor import run_doctor
+
+    remeasure = arguments.switch(remeasure, "remeasure")
+    return run_doctor(spec_of("doctor", data, {"model": model, **options}), remeasure=remeasure)

@@ -1,0 +1,181 @@
+"""`tune` and `sweep`: what trains.
+
+In: options.  Out: records.  Not here: any work; each verb builds a spec and makes one call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from liftune import arguments
+from liftune.api.calls import spec_of, verb, with_rows
+from liftune.errors import EXTRAS, SpecError, need, shown
+from liftune.records.run import TuneRecord
+
+if TYPE_CHECKING:
+    from liftune.data.splits import BecomesSplits
+    from liftune.events import Listener
+    from liftune.records.sweep import SweepRecord
+
+
+@verb
+def tune(
+    data: str | os.PathLike[str] | BecomesSplits | None = None,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    method: str | None = None,
+    set: Mapping[str, Any] | Sequence[str] | None = None,
+    task: str | None = None,
+    text: str | Sequence[str] | None = None,
+    text_pair: str | None = None,
+    label: str | Sequence[str] | None = None,
+    label_separator: str | None = None,
+    label_threshold: float | None = None,
+    label_names: Sequence[str] | str | None = None,
+    merge_labels: Sequence[str] | str | None = None,
+    train_rows: int | None = None,
+    test_rows: int | None = None,
+    validation: str | os.PathLike[str] | None = None,
+    test: str | os.PathLike[str] | None = None,
+    split: Mapping[str, str] | str | None = None,
+    split_column: str | None = None,
+    skip_bad_rows: bool | None = None,
+    encoding: str | None = None,
+    no_header: bool | None = None,
+    columns: Sequence[str] | str | None = None,
+    skip_lines: int | None = None,
+    group: str | None = None,
+    near_duplicates: float | str | None = None,
+    split_seed: int | None = None,
+    label_map: Mapping[str, str] | str | None = None,
+    max_length: int | None = None,
+    device: str | None = None,
+    trust_remote_code: bool | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    warmup_fraction: float | None = None,
+    weight_decay: float | None = None,
+    max_grad_norm: float | None = None,
+    patience: int | None = None,
+    head: str | None = None,
+    teacher_share: float | None = None,
+    class_weights: bool | None = None,
+    seeds: Sequence[int] | int | str | None = None,
+    accelerations: Sequence[str] | str | None = None,
+    metric: str | None = None,
+    with_full: bool | None = None,
+    margin: float | None = None,
+    folds: int | Literal["auto", "none"] | None = None,
+    curve: bool | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    checkpoint_minutes: float = 5.0,
+    keep_checkpoints: bool = False,
+    dry_run: bool = False,
+    quiet: bool = True,
+    listeners: Sequence[Listener] = (),
+) -> TuneRecord:
+    """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save: `liftune tune`.
+
+    Args:
+        data: a file, a folder, a hub id, or `sample:NAME`; or rows in memory, as `liftune.data.load_data` returns
+            them. None takes sample:emotions.
+        model: minilm, a hub id, or a local folder.
+        method: one of `liftune list methods`.
+        set: options of the method, {"rank": 16} or ["rank=16"].
+        resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.
+        checkpoint_minutes: between two checkpoints within an epoch.
+        keep_checkpoints: keep the folder checkpoint when the run has ended.
+        dry_run: check everything, time a few steps, write nothing.
+        quiet: show no progress on stderr.
+        listeners: are sent what happens, as it happens: subclasses of `liftune.Listener`.
+
+    The others are those of `liftune tune --help`; None takes the default. The same call goes on with a run that was
+    interrupted.
+
+    Returns:
+        the record of the run; `record.run` is its folder, for `liftune.load`. Of a dry run instead a `DryRun`, with
+        `would_run`, `faults`, `data`, `plan`, `memory`, `disk`, `stages` and `seconds`.
+
+    Raises:
+        LiftuneError: anything that you can fix, with message, where and hint; a dry run has faults in its result.
+    """
+    switches = ("data", "quiet", "listeners", "resume", "checkpoint_minutes", "keep_checkpoints", "dry_run")
+    options = {name: value for name, value in locals().items() if name not in (*switches, "switches")}
+    from liftune.progress import Progress
+    from liftune.progress import listeners as on_stderr
+    from liftune.workflows.tune import Keeping, again
+    from liftune.workflows.tune import tune as run_tune
+
+    spec, rows = with_rows(data, options)
+    if resume is not None:
+        spec = again(arguments.path(resume, "resume"), spec)
+    minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")
+    keeping = Keeping(minutes, arguments.switch(keep_checkpoints, "keep_checkpoints"))
+    heard = (*on_stderr(Progress(quiet=arguments.switch(quiet, "quiet"))), *_listeners(listeners))
+    if arguments.switch(dry_run, "dry_run"):
+        from liftune.workflows.dry_run import dry_run as try_run
+
+        return cast(TuneRecord, try_run(spec, rows, listeners=heard))  # a union would burden every other call
+    return run_tune(spec, rows, keeping=keeping, listeners=heard)
+
+
+def _listeners(given: object) -> tuple[Listener, ...]:
+    """What listens to a run.
+
+    Raises:
+        SpecError: something in it cannot.
+    """
+    from liftune.events import Listener
+
+    found = tuple(given) if isinstance(given, list | tuple) else (given,)
+    for each in found:
+        if not isinstance(each, Listener):
+            raise SpecError(
+                f"listeners must be listeners, not {shown(each)}",
+                where="listeners",
+                hint="give a list of objects of a subclass of liftune.Listener",
+            )
+    return found
+
+
+@verb
+def sweep(
+    data: str | os.PathLike[str] | None = None,
+    *,
+    methods: Sequence[str] | str,
+    models: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
+    seeds: Sequence[int] | int | str | None = None,
+    jobs: int = 1,
+    out: str | os.PathLike[str] | None = None,
+    picture: str | os.PathLike[str] | None = None,
+    quiet: bool = True,
+    **options: Any,
+) -> SweepRecord:
+    """Every model tuned by every method under every seed on the same rows, and ranked: `liftune sweep`.
+
+    Args:
+        methods: names, or "all".
+        models: None takes minilm.
+        jobs: cells tuned at once. Above 1, call it under `if __name__ == "__main__":`, as each is a fresh process.
+        picture: a .svg or .png to draw scores against costs in.
+        options: data, model and train options of `tune`, metric, and set={"METHOD.KEY": VALUE}.
+    """
+    need(*EXTRAS["tune"])
+    from liftune.progress import Progress
+    from liftune.sweeps.grid import SweepSpec
+    from liftune.sweeps.plot import check_picture, draw
+    from liftune.sweeps.run import sweep as run_sweep
+
+    spec = SweepSpec.of(spec_of("sweep", data, {"seeds": seeds, "out": out, **options}), methods, models)
+    jobs, progress = arguments.count(jobs, "jobs"), Progress(quiet=arguments.switch(quiet, "quiet"))
+    drawing = arguments.path_or_none(picture, "picture")
+    if drawing is not None:
+        check_picture(drawing)
+    record = run_sweep(spec, jobs=jobs, progress=progress)
+    if drawing is not None:
+        draw(record, drawing)
+    return record
