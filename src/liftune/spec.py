@@ -112,6 +112,8 @@ class DataSpec(Spec):
     """What separates the labels in a cell, such as ; or a comma. Default: the bar of "joy|fear" alone."""
     label_threshold: float | None = None
     """A row has each label whose share or score is at least this."""
+    decimal: Literal[".", ","] | None = None
+    """Decimal mark of labels that are numbers: . reads 1,250.5 and , reads 1.250,5. Default: as the numbers show."""
     label_names: Annotated[tuple[str, ...], BeforeValidator(several)] = ()
     """Names of the labels that the data only number, from 0 on, or give as positions in a list of 0 and 1: joy,fear."""
     merge_labels: Annotated[Names, AfterValidator(merges)] = ()

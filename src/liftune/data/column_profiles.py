@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from liftune.data.label_lists import is_list, listed
-from liftune.data.targets import is_missing, number, truth
+from liftune.data.numbers import looks_written, number
+from liftune.data.targets import is_missing, truth
 
 #: Cells that are looked at one by one; different values are counted over all.
 _MOST_LOOKED_AT = 2_000
@@ -52,7 +53,7 @@ class Profile:
     words: float
     """Words in a cell, on average."""
     content: str
-    """dates, links, addresses, numbers, decimals, ids, yes or no, shares, lists, or words."""
+    """dates, links, addresses, numbers, decimals, amounts, ids, yes or no, shares, lists, or words."""
 
     @property
     def is_text(self) -> bool:
@@ -74,7 +75,7 @@ class Profile:
     @property
     def may_be_label(self) -> bool:
         """Whether nothing speaks against it."""
-        if self.rows < LEAST_ROWS or self.content in ("decimals", "shares", "lists", "yes or no"):
+        if self.rows < LEAST_ROWS or self.content in ("decimals", "amounts", "shares", "lists", "yes or no"):
             return True
         return self.content in ("words", "numbers") and not (self.different > 0.9 and self.rows >= 2 * LEAST_ROWS)
 
@@ -127,6 +128,8 @@ def _content(seen: Sequence[Any], kinds: int, different: float) -> str:
         if all(each.is_integer() for each in known):
             return "ids" if different > 0.95 and len(seen) >= LEAST_ROWS else "numbers"
         return "shares" if all(0 <= each <= 1 for each in known) else "decimals"
+    if mostly(lambda cell: number(cell) is not None or looks_written(cell)):
+        return "amounts"
     if mostly(lambda cell: isinstance(cell, datetime.date | datetime.time) or _fits(_DATE, cell)):
         return "dates"
     if mostly(lambda cell: _fits(_URL, cell)):

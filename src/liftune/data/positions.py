@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from liftune.data.targets import Reading, is_missing, number, truth
+from liftune.data.numbers import number
+from liftune.data.targets import Reading, is_missing, truth
 from liftune.errors import DataError
 from liftune.tasks import TaskKind, task_of
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from liftune.data.label_lists import bare, is_list, items, listed, looks_listed
+from liftune.data.numbers import marks_of, number
 from liftune.data.positions import recognise_columns, recognise_positions
 from liftune.data.separators import NUMBER_LIST, are_separated, find_separators, number_lists, separator_note
-from liftune.data.targets import Reading, is_missing, number
+from liftune.data.targets import Reading, is_missing
+from liftune.data.written_numbers import known_marks, number_notes
 from liftune.errors import DataError
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
@@ -28,8 +30,6 @@ _ROWS_OF_A_CODE = 10
 #: Words that stand for nothing in files that tools write.
 _BLANKS = frozenset({"nan", "null", "none", "n/a", "na", "#n/a", "<na>", "nat", "undefined"})
 _ZERO_LED = re.compile(r"[+-]?0\d+(\.\d*)?")
-#: A number with a dot between thousands.
-_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _SAID_OTHERWISE = "--task single_label makes them classes"
 
 
@@ -41,6 +41,7 @@ class Wanted:
     separator: str | None = None
     threshold: float | None = None
     names: tuple[str, ...] = ()
+    decimal: str | None = None
 
     @classmethod
     def of(cls, spec: DataSpec, task: TaskKind | None = None) -> Wanted:
@@ -49,7 +50,7 @@ class Wanted:
         Args:
             task: where the spec names none.
         """
-        return cls(spec.task or task, spec.label_separator, spec.label_threshold, spec.label_names)
+        return cls(spec.task or task, spec.label_separator, spec.label_threshold, spec.label_names, spec.decimal)
 
 
 def recognise(
@@ -186,9 +187,13 @@ def _scalars(
     texts = [cell for cell in present if isinstance(cell, str)]
     as_written = _are_codes(present, typed=typed)
     if wanted.threshold is not None:
-        return _by_threshold(wanted)
+        return _by_threshold(present, wanted, where)
     if wanted.task:
-        return _as_requested(present, texts, wanted, as_written=as_written)
+        return _as_requested(present, texts, wanted, as_written=as_written, where=where)
+    if wanted.decimal:
+        marks = known_marks(present, wanted.decimal, where)
+        reason = f"numbers, as --decimal says; {_SAID_OTHERWISE}"
+        return Reading(TaskKind.REGRESSION, reason, marks=marks, notes=number_notes(texts, marks, asked=True))
     if wanted.names:
         return _named(present, wanted.names, where)
     if names:
@@ -204,7 +209,7 @@ def _scalars(
         )
     if not typed and (reading := number_lists(present, where)):
         return reading
-    reading = _by_numbers(present, typed=typed, where=where)
+    reading = _by_numbers(present, wanted, typed=typed, where=where)
     if task_of(reading.task).shape == "label":
         notes = (*reading.notes, *separator_note(texts), *_list_note(texts), *_blank_note(texts))
         reading = replace(reading, as_written=as_written or reading.as_written, notes=notes)
@@ -220,14 +225,20 @@ def _are_codes(present: Sequence[Any], *, typed: bool) -> bool:
     )
 
 
-def _by_threshold(wanted: Wanted) -> Reading:
+def _by_threshold(present: Sequence[Any], wanted: Wanted, where: str | None) -> Reading:
     reason = f"true from {wanted.threshold:g} on, as told"
-    return Reading(wanted.task or TaskKind.SINGLE_LABEL, reason, threshold=wanted.threshold)
+    marks = known_marks(present, wanted.decimal, where)
+    return Reading(wanted.task or TaskKind.SINGLE_LABEL, reason, threshold=wanted.threshold, marks=marks)
 
 
-def _as_requested(present: Sequence[Any], texts: Sequence[str], wanted: Wanted, *, as_written: bool) -> Reading:
+def _as_requested(
+    present: Sequence[Any], texts: Sequence[str], wanted: Wanted, *, as_written: bool, where: str | None
+) -> Reading:
     assert wanted.task is not None
     reading = Reading(wanted.task, "requested", names=wanted.names, as_written=as_written)
+    if task_of(wanted.task).shape == "value":
+        marks = known_marks(present, wanted.decimal, where)
+        return replace(reading, marks=marks, notes=number_notes(texts, marks, asked=wanted.decimal is not None))
     if not _is_multi(wanted.task) or are_separated(texts):
         return reading
     ids = any(NUMBER_LIST.fullmatch(text.strip()) for text in texts)
@@ -251,9 +262,11 @@ def _named(present: Sequence[Any], names: tuple[str, ...], where: str | None) ->
     return Reading(TaskKind.SINGLE_LABEL, "whole numbers, named as told", names=names)
 
 
-def _by_numbers(present: Sequence[Any], *, typed: bool, where: str | None) -> Reading:
+def _by_numbers(present: Sequence[Any], wanted: Wanted, *, typed: bool, where: str | None) -> Reading:
     texts = [cell for cell in present if isinstance(cell, str)]
-    values = [value for value in (number(cell) for cell in present) if value is not None]
+    marks = marks_of(present)
+    readable = marks if marks.unclear is None else replace(marks, decimal=".")
+    values = [value for value in (readable.number(cell) for cell in present) if value is not None]
     mostly = 2 * len(values) > len(present)  # the others are bad rows
     kinds = len(set(values))
     decimals = any(not value.is_integer() for value in values)
@@ -273,29 +286,17 @@ def _by_numbers(present: Sequence[Any], *, typed: bool, where: str | None) -> Re
             )
         note = f"labels {codes}: each is a class as it is written; --task regression reads numbers"
         return Reading(TaskKind.SINGLE_LABEL, "codes", as_written=True, notes=(note,))
+    marks = known_marks(present, wanted.decimal, where)
     twice = _spelt_twice(texts)
     whole = f"whole numbers of {kinds} values, more than {MOST_NUMBERED_CLASSES}"
     reason = "decimal numbers" if decimals else whole
     merged = (f"labels {twice} are read as one number; --task single_label keeps them apart",) if twice else ()
     note = f"labels are {reason}: the task is regression; {_SAID_OTHERWISE}"
-    return Reading(TaskKind.REGRESSION, f"{reason}; {_SAID_OTHERWISE}", notes=(note, *merged, *_thousands_note(texts)))
-
-
-def _thousands_note(texts: Sequence[str]) -> tuple[str, ...]:
-    """Where each dot may set thousands apart, as in German: that is no decimal.
-
-    >>> _thousands_note(["950", "1.250", "2.400"])[0][:47]
-    "labels such as '1.250' may be thousands: they a"
-    >>> _thousands_note(["0.125", "1.250"]), _thousands_note(["1.25", "2.400"])
-    ((), ())
-    """
-    dotted = sorted({text.strip() for text in texts if "." in text})
-    if len(dotted) < 2 or not all(_GROUPED.fullmatch(each) for each in dotted):
-        return ()
-    value = number(dotted[0]) or 0.0
-    return (
-        f"labels such as {dotted[0]!r} may be thousands: they are read as {value:g}; if they are, write them without "
-        f"the dot ({dotted[0].replace('.', '')})",
+    return Reading(
+        TaskKind.REGRESSION,
+        f"{reason}; {_SAID_OTHERWISE}",
+        notes=(note, *merged, *number_notes(texts, marks)),
+        marks=marks,
     )
 
 

@@ -62,7 +62,9 @@ def number_lists(present: Sequence[Any], where: str | None) -> Reading | None:
     shown = joint[0]
     one, other = shown.split(",")[0].strip(), shown.split(",")[-1].strip()
     as_number = f"the number {shown.replace(',', '' if thousands else '.')}"
-    numbers = "" if thousands or any(" " in text for text in joint) else ", numbers with --task regression"
+    numbers = "" if any(" " in text for text in joint) else ", numbers with --task regression"
+    if thousands:
+        numbers = ", numbers with --decimal . (the comma divides thousands) or --decimal , (it is a decimal comma)"
     hint = f"take lists with --label-separator ','{numbers}, or classes with --task single_label"
     raise DataError(f"the label {shown!r} may be {as_number}, or two labels, {one} and {other}", where=where, hint=hint)
 

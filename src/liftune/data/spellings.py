@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from liftune.data.numbers import number
 from liftune.data.splits import Split
-from liftune.data.targets import number
 from liftune.option_values import MERGES
 
 #: Words for yes and no as labels. Single letters are left out: T, F and N may be true, false and neither.

@@ -14,12 +14,10 @@ from decimal import Decimal
 from typing import Any
 
 from liftune.data.label_lists import bare, is_list, items, looks_listed, pieces
+from liftune.data.numbers import AS_EACH_SHOWS, Marks, both_ways, number
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Target
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-#: A decimal comma, as Excel writes it in most of Europe. Not with three digits after it: they may be thousands.
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _DIGITS = re.compile(r"\d+")
 _MOST_DIGITS = 300
@@ -65,6 +63,8 @@ class Reading:
     """Of the column's whole numbers, where the user gave them."""
     as_written: bool = False
     """Whether a text is a label with its zeros: 007, 1.0 and 1.10 stay what they are."""
+    marks: Marks = AS_EACH_SHOWS
+    """How numbers are written."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What the user should know, with the option that says otherwise."""
 
@@ -82,11 +82,11 @@ class Reading:
             raise CellError("no label")
         shape = task_of(self.task).shape
         if shape == "value":
-            return _value(cell)
+            return self._value(cell)
         if self.positions:
             labels = self._held(cell)
         elif self.threshold is not None and shape == "label":
-            return "true" if _reaches(cell, self.threshold, None) else "false"
+            return "true" if self._reaches(cell, None) else "false"
         elif shape == "label":
             return self._only_label(cell, names)
         else:
@@ -120,7 +120,7 @@ class Reading:
 
     def _has(self, name: str, value: Any) -> bool:
         if self.threshold is not None:
-            return _reaches(value, self.threshold, name)
+            return self._reaches(value, name)
         said = truth(value, name)
         if said is None:
             what = f"{_shown(value)} for label {name!r} is neither 0 nor 1"
@@ -130,6 +130,28 @@ class Reading:
                 raise CellError(what, "say from which share on a row has the label: --label-threshold 0.5")
             raise CellError(what, "write 0 or 1")
         return said
+
+    def _reaches(self, cell: Any, name: str | None) -> bool:
+        value = float(cell) if isinstance(cell, bool) else self.marks.number(cell)
+        if value is None:
+            of = f" for label {name!r}" if name else ""
+            raise CellError(f"{_shown(cell)}{of} is not a finite number", "write a share or score")
+        return value >= (self.threshold or 0.0)
+
+    def _value(self, cell: Any) -> float:
+        value = self.marks.number(cell)
+        if value is not None:
+            return value
+        unit = self.marks.unit
+        if unit and number(cell) is not None:
+            raise CellError(f"the target {_shown(cell)} has no {unit}, as others have", "write all in one unit")
+        if self.marks.decimal and any(each is not None for each in both_ways(str(cell))):
+            what = f"the target {_shown(cell)} is no number with {self.marks.decimal!r} as its decimal mark"
+            raise CellError(what, "write all numbers in one way")
+        raise CellError(
+            f"the target {_shown(cell)} is not a finite number",
+            "write it as a number, or read the targets as classes with --task single_label",
+        )
 
     def _only_label(self, cell: Any, names: Sequence[str]) -> str:
         if self.separator is not None and isinstance(cell, str):
@@ -204,27 +226,6 @@ def is_missing(cell: Any) -> bool:
     )
 
 
-def number(cell: Any) -> float | None:
-    """The finite number that a cell holds, as a number or as text; None for anything else.
-
-    >>> [number(cell) for cell in (3, "2.5", "2,5", "1,000", "nan", True)]
-    [3.0, 2.5, 2.5, None, None, None]
-    """
-    if isinstance(cell, bool):
-        return None
-    if isinstance(cell, int | float | Decimal):
-        return float(cell) if math.isfinite(cell) else None
-    if not isinstance(cell, str):
-        return None
-    text = cell.strip()
-    if _DECIMAL_COMMA.fullmatch(text):
-        text = text.replace(",", ".")
-    if not _NUMBER.fullmatch(text):
-        return None
-    value = float(text)
-    return value if math.isfinite(value) else None
-
-
 def truth(cell: Any, name: str = "") -> bool | None:
     """Whether a cell says yes or no; None where it says neither.
 
@@ -242,24 +243,6 @@ def truth(cell: Any, name: str = "") -> bool | None:
     if word in TICKS or (word and word == name.strip().casefold()):
         return True
     return False if word in NO else None
-
-
-def _reaches(cell: Any, threshold: float, name: str | None) -> bool:
-    value = float(cell) if isinstance(cell, bool) else number(cell)
-    if value is None:
-        of = f" for label {name!r}" if name else ""
-        raise CellError(f"{_shown(cell)}{of} is not a finite number", "write a share or score")
-    return value >= threshold
-
-
-def _value(cell: Any) -> float:
-    value = number(cell)
-    if value is None:
-        raise CellError(
-            f"the target {_shown(cell)} is not a finite number",
-            "write it as a number, or read the targets as classes with --task single_label",
-        )
-    return value
 
 
 def _shown(cell: Any) -> str:

@@ -17,8 +17,8 @@ from statistics import median
 from typing import TypeAlias
 
 from liftune.data.column_names import LABELS, PAIRS, TEXTS
+from liftune.data.numbers import number
 from liftune.data.readers.options import FileOptions
-from liftune.data.targets import number
 from liftune.errors import DataError
 from liftune.option_values import joined_fields
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from liftune.data.column_names import LABELS, TEXTS
-from liftune.data.targets import is_missing, number, truth
+from liftune.data.numbers import number
+from liftune.data.targets import is_missing, truth
 
 _DEEPEST, _MOST_NAMES = 8, 60
 _KNOWN = frozenset((*TEXTS, *LABELS))

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from liftune.data.targets import number
+from liftune.data.numbers import number
 
 _MOST_KEPT = 1_000
 #: Without a column whose values are known, this many lines that all look like rows are rows.

@@ -1,0 +1,82 @@
+"""How the numbers of a label column are written: asked for where it is unclear, and said where it was taken.
+
+In: the cells of train, the decimal mark that the user gives.  Out: Marks, and notes.
+Not here: reading a number (numbers.py), whether a column holds numbers or classes (recognise.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from liftune.data.numbers import PERCENT, Marks, both_ways, marks_of
+from liftune.errors import DataError
+
+#: A number with a dot between thousands.
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
+
+
+def known_marks(present: Sequence[Any], decimal: str | None, where: str | None) -> Marks:
+    """How the numbers are written, where the labels are to be numbers.
+
+    Raises:
+        DataError: a comma may set thousands or decimals apart, and the user does not say which.
+    """
+    marks = marks_of(present, decimal)
+    if decimal and not any(marks.number(cell) is not None for cell in present):
+        raise DataError(
+            f"--decimal is given, and the labels are no numbers, such as {present[0] if present else ''!r}",
+            where=where,
+            hint="leave --decimal out, or name another column with --label",
+        )
+    if marks.unclear is None:
+        return marks
+    one, other = both_ways(marks.unclear)
+    raise DataError(
+        f"the label {marks.unclear!r} may be the number {one:g} or {other:g}",
+        where=where,
+        hint=f"say what its decimal mark is: --decimal . reads {one:g}, --decimal , reads {other:g}; "
+        "or take classes with --task single_label",
+    )
+
+
+def number_notes(texts: Sequence[str], marks: Marks, *, asked: bool = False) -> tuple[str, ...]:
+    """What was taken where numbers have thousands or a unit.
+
+    Args:
+        asked: whether the user said which mark is the decimal one.
+    """
+    notes: tuple[str, ...] = ()
+    if marks.unit:
+        shown = next((text for text in texts if marks.unit in text and marks.number(text) is not None), None)
+        what = "percentages" if marks.unit == PERCENT else f"amounts in {marks.unit}"
+        notes += (f"labels are {what}: {shown!r} is read as {marks.number(shown):g}",) if shown else ()
+    if asked:
+        return notes
+    if marks.decimal is None:
+        return notes + _thousands_note(texts)
+    # By itself, such a number would be another one, or none.
+    other_way = {"," if marks.decimal == "." else "."}
+    grouped = sorted(text.strip() for text in {*texts} if set(text) & other_way and marks.number(text) is not None)
+    if grouped:
+        notes += (
+            f"numbers are read with {marks.decimal!r} as their decimal mark: {grouped[0]!r} is "
+            f"{marks.number(grouped[0]):g}; --decimal {other_way.pop()} says otherwise",
+        )
+    return notes
+
+
+def _thousands_note(texts: Sequence[str]) -> tuple[str, ...]:
+    """Where each dot may set thousands apart, as in German: that is no decimal.
+
+    >>> _thousands_note(["950", "1.250", "2.400"])[0][:47]
+    "labels such as '1.250' may be thousands: they a"
+    >>> _thousands_note(["0.125", "1.250"]), _thousands_note(["1.25", "2.400"])
+    ((), ())
+    """
+    dotted = sorted({text.strip() for text in texts if "." in text})
+    if len(dotted) < 2 or not all(_GROUPED.fullmatch(each) for each in dotted):
+        return ()
+    value, other = both_ways(dotted[0])
+    return (f"labels such as {dotted[0]!r} may be thousands: they are read as {value:g}; --decimal , reads {other:g}",)
