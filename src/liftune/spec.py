@@ -319,12 +319,15 @@ def command_line(spec: RunSpec) -> str:
 
     >>> command_line(RunSpec.of(data="my rows.csv", seeds="0,1", set=["rank=4"], with_full=True))
     "liftune tune 'my rows.csv' --set rank=4 --seeds 0,1 --with-full"
+    >>> command_line(RunSpec.of(data="rows.csv", near_duplicates="none", folds="none"))
+    'liftune tune rows.csv --near-duplicates none --folds none'
     """
     words = ["liftune", "tune"]
     for name, (section, *fields) in OPTIONS.items():
         owner = getattr(spec, section) if fields else spec
         field = fields[0] if fields else section
-        value, default = getattr(owner, field), type(owner).model_fields[field].get_default(call_default_factory=True)
+        declared = type(owner).model_fields[field]
+        value, default = getattr(owner, field), declared.get_default(call_default_factory=True)
         option = f"--{name.replace('_', '-')}"
         if name == "data":
             words.append(str(value))
@@ -334,6 +337,8 @@ def command_line(spec: RunSpec) -> str:
             words.append(option)
         elif name == "set":
             words += [word for key, each in value.items() for word in (option, f"{key}={each}")]
+        elif value == 0 and any(getattr(each, "func", None) is switched_off for each in declared.metadata):
+            words += [option, "none"]
         else:
             words += [option, _as_text(value)]
     return shlex.join(words)

@@ -117,6 +117,8 @@ class Details(Record):
     lengths: tuple[LengthBin, ...] = ()
     clouds: dict[str, Scatter] = Field(default_factory=dict)
     flips: Flips
+    damaged: dict[str, str] = Field(default_factory=dict)
+    """Contender -> what is wrong with its files, so that it cannot be used; its scores are of before."""
 
     def to_json(self, *, most_flips: int) -> dict[str, Any]:
         """A plain object with the first flips each way; all of them are in flips.jsonl."""

@@ -61,6 +61,8 @@ class Contender(Record):
     """The one answer that it gives to every test row; null where answers differ, or test has one target only."""
     peak_mib: float | None = None
     """The process's peak memory when this contender was done, earlier contenders included."""
+    damaged: str | None = Field(default=None, exclude=True)
+    """What is wrong with its files now, as whoever looked found them; in no file."""
 
 
 class Recommendation(Record):

@@ -89,3 +89,9 @@ def is_random(contender: Contender) -> bool:
 def named(contender: Contender) -> str:
     """A contender's name in a table; that of a base with a random head says so."""
     return "base (random)" if is_random(contender) else contender.name
+
+
+def damage_of(record: TuneRecord) -> str:
+    """Which contenders cannot be used, and what is wrong with each; empty where nobody looked or none is damaged."""
+    named = [f"{each.name} ({each.damaged})" for each in record.contenders if each.damaged]
+    return f"Damaged since the run: {'; '.join(named)}." if named else ""

@@ -21,8 +21,9 @@ from liftune.report.render.html import to_html
 from liftune.report.render.text import to_markdown
 from liftune.report.run_readme import to_readme
 from liftune.report.sections.predictions import MOST_FLIPS
-from liftune.run_folder import RunFolder
+from liftune.run_folder import RunFolder, card_of
 from liftune.spec import command_line
+from liftune.workflows.check import described
 
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
 
@@ -62,23 +63,49 @@ def format_of(name: str | None, out: str | None) -> str | None:
     return _ENDINGS[ending]
 
 
-def read_run(folder: RunFolder) -> tuple[TuneRecord, Details]:
-    """The record, and what the folder's rows and logits say beyond it.
+def read_run(folder: RunFolder, *, look: bool = True) -> tuple[TuneRecord, Details]:
+    """The record, with the folder where it is now, and what the folder's rows and logits say beyond it.
+
+    Args:
+        look: hold the saved contenders against their seals: those that are damaged are named, and not recommended.
 
     Raises:
         ArtifactError: a file of the folder is missing or damaged; it says which.
     """
-    record = folder.record()
+    record = folder.record().model_copy(update={"run": str(folder.path)})
     if not any(each.name == "tuned" for each in record.contenders):
         raise ArtifactError(
             "the record has no tuned contender", where=str(folder.path), hint="give a run of `liftune tune`"
         )
     wanted = {"base", "tuned", set_against(record)[0], *(each.a for each in record.comparisons)}
     evaluations = {each.name: folder.evaluation(each.name) for each in record.contenders if each.name in wanted}
-    return record, details(record, command_line(folder.spec()), folder.split("test"), evaluations)
+    spec = folder.spec()
+    spec = spec.model_copy(update={"out": record.run}) if spec.out else spec
+    found = details(record, command_line(spec), folder.split("test"), evaluations)
+    damage = damaged_contenders(folder, record) if look else {}
+    contenders = tuple(each.model_copy(update={"damaged": damage.get(each.name)}) for each in record.contenders)
+    return record.model_copy(update={"contenders": contenders}), found.model_copy(update={"damaged": damage})
 
 
-def write_report(folder: RunFolder, form: str, out: str | None = None) -> Path:
+def damaged_contenders(folder: RunFolder, record: TuneRecord) -> dict[str, str]:
+    """Contender -> the first fault of its files; of a whole run nothing."""
+    found = {}
+    for each in record.contenders:
+        card = Path(card_of(each.name))
+        if each.saved_bytes is None and card.as_posix() not in record.files:
+            continue  # it was never kept, or nobody can say
+        states = described(folder.path / card.parent, card.name)
+        fault = next((state for state in states if state.state == "damaged"), None)
+        try:
+            folder.check_card(each.name)
+        except ArtifactError as error:
+            found[each.name] = error.message
+        if fault is not None:
+            found[each.name] = fault.reason
+    return found
+
+
+def write_report(folder: RunFolder, form: str, out: str | None = None, *, look: bool = True) -> Path:
     """A report in a file; with the page all flips go to flips.jsonl of the run folder.
 
     Args:
@@ -91,7 +118,7 @@ def write_report(folder: RunFolder, form: str, out: str | None = None) -> Path:
     if form == "html":
         need(*EXTRAS["report"])
     path = Path(out) if out else (folder.path / PAGE).with_suffix(f".{form}")
-    record, details = read_run(folder)
+    record, details = read_run(folder, look=look)
     text = FORMATS[form](record, details)
     if form == "html" and (out is None or not (folder.path / FLIPS).is_file()):
         write_flips(folder, details)
@@ -116,7 +143,7 @@ def publish(folder: RunFolder, record: TuneRecord) -> Path:
     """
     write_text(folder.adapter / CARD, to_card(record))
     write_text(folder.path / CARD, to_readme(record))
-    return write_report(folder, "html")
+    return write_report(folder, "html", look=False)
 
 
 def publish_or_say(folder: RunFolder, record: TuneRecord, events: Events) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from liftune.formatting import interval
 from liftune.records.run import TuneRecord
-from liftune.report.base import SECTIONS, Section, is_random
+from liftune.report.base import SECTIONS, Section, damage_of, is_random
 from liftune.report.charts import Dots
 from liftune.report.sections.claims import recommendation
 from liftune.report.sections.comparisons import sentence, telling
@@ -36,7 +36,7 @@ def short(record: TuneRecord) -> Section | None:
 
 def caveats(record: TuneRecord) -> tuple[str, ...]:
     """What a sceptic would ask first."""
-    said = []
+    said = [damage] if (damage := damage_of(record)) else []
     if record.partial:
         said.append(
             f"Partial: only a sample of the examples was used ({record.rows.train:,} train, {record.rows.test:,} "
