@@ -28,7 +28,9 @@ def recommendation(record: TuneRecord) -> tuple[str, ...]:
         return (_nothing_learnt(found),)
     if any(each.name == found.contender and each.damaged for each in record.contenders):
         model = _model(found.contender)
-        return (f"By the scores {model} is the one to use, but its files are damaged now. Of it: {_why(found, record)}.",)
+        return (
+            f"By the scores {model} is the one to use, but its files are damaged now. Of it: {_why(found, record)}.",
+        )
     if found.contender == "majority":
         return (f"Use no model yet, but the most frequent answer (majority): {_why(found, record)}.",)
     return (f"Use {_model(found.contender)}: {_why(found, record)}.",)

@@ -52,7 +52,7 @@ def use(record: TuneRecord) -> Section | None:
 
 
 def is_kept(record: TuneRecord, name: str) -> bool:
-    """Whether a contender is on disk, and whole as far as anybody looked: of runs of liftune 0.1 the tuned one alone."""
+    """Whether a contender is on disk, and whole as far as anybody knows: of runs of liftune 0.1 the tuned one alone."""
     found = next((each for each in record.contenders if each.name == name), None)
     if found is None or found.damaged:
         return found is None and name == "tuned"
