@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from xml.sax.saxutils import escape
 
 Rows = Sequence[Sequence[object]]
@@ -13,8 +14,18 @@ _REL = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 
 
-def write_xlsx(path: Path, sheets: Mapping[str, Rows], *, hidden: Sequence[str] = ()) -> None:
-    """An Excel workbook; None is a blank cell."""
+def write_xlsx(
+    path: Path,
+    sheets: Mapping[str, Rows],
+    *,
+    hidden: Sequence[str] = (),
+    merged: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """An Excel workbook; None is a blank cell.
+
+    Args:
+        merged: sheet -> its merged ranges, such as A2:A5.
+    """
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
     states = {name: ' state="hidden"' if name in hidden else "" for name in sheets}
     listed = "".join(
@@ -47,13 +58,16 @@ def write_xlsx(path: Path, sheets: Mapping[str, Rows], *, hidden: Sequence[str] 
         book.writestr(
             "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{_PACKAGE}/relationships">{links}</Relationships>'
         )
-        for i, rows in enumerate(sheets.values(), 1):
+        for i, (name, rows) in enumerate(sheets.items(), 1):
+            ranges = "".join(f'<mergeCell ref="{each}"/>' for each in merged.get(name, ()))
+            ranges = f"<mergeCells>{ranges}</mergeCells>" if ranges else ""
             body = "".join(
                 f'<row r="{r}">' + "".join(_xlsx_cell(r, c, cell) for c, cell in enumerate(row)) + "</row>"
                 for r, row in enumerate(rows, 1)
             )
             book.writestr(
-                f"xl/worksheets/sheet{i}.xml", f'<worksheet xmlns="{_MAIN}"><sheetData>{body}</sheetData></worksheet>'
+                f"xl/worksheets/sheet{i}.xml",
+                f'<worksheet xmlns="{_MAIN}"><sheetData>{body}</sheetData>{ranges}</worksheet>',
             )
 
 

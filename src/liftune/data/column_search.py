@@ -14,6 +14,7 @@ from liftune.data.column_guess import guess_label, guess_text, label_columns, lo
 from liftune.data.column_names import LABELS, NAME_ONE, PAIRS, TEXTS, as_one, known_name, named_column, named_columns
 from liftune.data.column_profiles import Profile, profile
 from liftune.data.columns import Columns
+from liftune.data.readers.part_names import SHEET
 from liftune.data.readers.table import Table
 from liftune.errors import DataError
 from liftune.option_values import joined_fields
@@ -188,6 +189,7 @@ class _Finder:
             DataError: none, or several.
         """
         left = self.left(*texts, text_pair)
+        left = [name for name in left if name != SHEET] or left  # which is added to what the file holds
         profiles = self._look(left)
         guess = guess_label(profiles, lone=True)
         if guess.column:

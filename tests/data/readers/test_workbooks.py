@@ -35,10 +35,11 @@ def test_one_of_several_sheets_is_asked_for_and_the_hint_works(tmp_path, name, w
     write(tmp_path / name, {"Old": sheet(50), "New one": sheet(100)})
     with pytest.raises(DataError, match=re.escape("Old (50 rows), New one (100 rows)")) as caught:
         counts(tmp_path / name)
-    first, second = re.findall(r"'([^']+)'", caught.value.hint or "")
+    first, second, both = re.findall(r"'([^']+)'", caught.value.hint or "")
     assert counts(first) == (40, 5, 5)
     assert counts(second) == (80, 10, 10)
     assert open_stream(second).rows == 100
+    assert open_stream(both).rows == 150
     with pytest.raises(DataError, match="unknown sheet 'Nw one', did you mean New one"):
         counts(tmp_path / f"{name}#Nw one")
 

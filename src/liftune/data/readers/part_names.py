@@ -17,6 +17,9 @@ ROLES: dict[str, tuple[str, ...]] = {
 #: Validation; but test where another part is validation and none is test.
 EITHER = ("eval", "evaluation", "evaluate")
 
+#: The column that names each row's sheet, where several are read together.
+SHEET = "sheet"
+
 _WORD_ROLES = {word: role for role, words in ROLES.items() for word in words} | dict.fromkeys(EITHER, EITHER[0])
 #: What names add to a word: testset, traindata, dev_split.
 _ENDINGS = ("set", "sets", "data", "split", "file", "rows", "s")

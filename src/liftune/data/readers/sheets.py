@@ -1,6 +1,7 @@
 """Excel and LibreOffice workbooks, sheet by sheet, through python-calamine (`[sheets]`).
 
-In: a RawFile; `book.xlsx#Sheet2` names a sheet.  Out: a Stream; the names of sheets that hold rows.
+In: a RawFile; `book.xlsx#Sheet2` names a sheet, `book.xlsx#Jan,Feb` and `book.xlsx#all` several.
+Out: a Stream; the names of sheets that hold rows.
 Not here: which sheet is train (readers/sources.py), files that are named .xls and hold text (delimited.py).
 """
 
@@ -8,11 +9,14 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from liftune.data.readers.merged_cells import filled_down, said_merged
 from liftune.data.readers.options import FileOptions
 from liftune.data.readers.preamble import (
     doubtful_titles,
@@ -26,14 +30,18 @@ from liftune.data.readers.preamble import (
 )
 from liftune.data.readers.streams import Record, Stream
 from liftune.data.readers.text_encoding import RawFile
+from liftune.data.readers.together import together
 from liftune.data.readers.unpacked import check_unpacked
 from liftune.errors import DataError, choose, need
+from liftune.option_values import fields, joined_fields
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 EXTENSIONS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _NAMED = re.compile(rf"(.+(?:{'|'.join(map(re.escape, EXTENSIONS))}))#(.+)", re.IGNORECASE)
+#: In the place of a sheet's name: every sheet that holds rows.
+ALL = "all"
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 #: What Excel shows where a formula has no value.
 _ERRORS = frozenset({"#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NULL!", "#NUM!"})
@@ -66,27 +74,58 @@ def open_sheet(file: RawFile) -> Stream:
 
 def _open_sheet(file: RawFile) -> Stream:
     book = _opened(file)
-    name = file_and_sheet(file.filename)[1]
+    given = file_and_sheet(file.filename)[1]
     with_rows = _with_rows(book)
     path = file_and_sheet(file.where)[0]
-    if name is not None:
-        folded = {each.casefold(): each for each in reversed(book.sheet_names)}
-        hint = f"name one of: {', '.join(f'{path}#{each}' for each in book.sheet_names)}"
-        name = folded.get(name.casefold()) or choose(
-            name, book.sheet_names, "sheet", file.where, error=DataError, hint=hint
-        )
-    elif len(with_rows) != 1:
-        raise _which(with_rows, path)
-    else:
-        [name] = with_rows
+    if given is None and len(with_rows) != 1:
+        raise _which(with_rows, path, _alike(file, book, with_rows))
+    names = list(with_rows) if given is None else _asked(given, book, list(with_rows), path)
+    if len(names) > 1:
+        streams = [_stream(file, book.get_sheet_by_name(each), f"{path}, sheet {each}", ()) for each in names]
+        return together(streams, names, path)
+    [name] = names
     left = [each for each in book.sheet_names if each != name and book.get_sheet_by_name(each).height]
     note = (
         f"{path}: sheet {name!r} is read; not read: {', '.join(left)} (name a sheet as {path}#{left[0]})"
         if left
         else ""
     )
-    asked = file_and_sheet(file.filename)[1] is not None
-    return _stream(file, book.get_sheet_by_name(name), f"{path}, sheet {name}", (note,) if note and not asked else ())
+    notes = (note,) if note and given is None else ()
+    return _stream(file, book.get_sheet_by_name(name), f"{path}, sheet {name}", notes)
+
+
+def _asked(given: str, book: CalamineWorkbook, with_rows: list[str], path: str) -> list[str]:
+    """The sheets that are named after a path: one, several with commas between them, or all that hold rows.
+
+    Raises:
+        DataError: there is no such sheet.
+    """
+    folded = {each.casefold(): each for each in reversed(book.sheet_names)}
+    if given.casefold() in folded:
+        return [folded[given.casefold()]]
+    if given.casefold() == ALL and with_rows:
+        return with_rows
+    hint = f"name one of: {', '.join(f'{path}#{each}' for each in book.sheet_names)}"
+    names = fields(given)
+    if len(names) < 2 or not any(each.casefold() in folded for each in names):
+        names = (given,)
+    found = [
+        folded.get(each.casefold()) or choose(each, book.sheet_names, "sheet", path, error=DataError, hint=hint)
+        for each in names
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _alike(file: RawFile, book: CalamineWorkbook, names: Iterable[str]) -> list[str]:
+    """The sheets that have the columns of most."""
+    columns: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        with suppress(DataError):
+            columns[name] = tuple(sorted(_stream(file, book.get_sheet_by_name(name), name, ()).columns))
+    if not columns:
+        return []
+    [(usual, count)] = Counter(columns.values()).most_common(1)
+    return [name for name, each in columns.items() if each == usual] if count > 1 else []
 
 
 def sheets_with_rows(file: RawFile) -> list[str]:
@@ -111,14 +150,18 @@ def _damage(file: RawFile) -> Iterator[None]:
         ) from None
 
 
-def _which(with_rows: dict[str, int], path: str) -> DataError:
+def _which(with_rows: dict[str, int], path: str, alike: Sequence[str]) -> DataError:
     if not with_rows:
         return DataError(
             "no sheet of the workbook holds a header and rows", where=path, hint="put the rows below a header"
         )
     each = ", ".join(f"{name} ({rows:,} rows)" for name, rows in with_rows.items())
-    names = " or ".join(f"'{path}#{name}'" for name in list(with_rows)[:3])
-    return DataError(f"the workbook has several sheets with rows: {each}", where=path, hint=f"name one: {names}")
+    names = " or ".join(shlex.quote(f"{path}#{name}") for name in list(with_rows)[:3])
+    hint = f"name one: {names}"
+    if alike:
+        every = ALL if len(alike) == len(with_rows) else joined_fields(alike)
+        hint += f"; those with the same columns together: {shlex.quote(f'{path}#{every}')}"
+    return DataError(f"the workbook has several sheets with rows: {each}", where=path, hint=hint)
 
 
 def _opened(file: RawFile) -> CalamineWorkbook:
@@ -146,12 +189,20 @@ def _with_rows(book: CalamineWorkbook) -> dict[str, int]:
     return {name: count for name, count in rows.items() if count > 0}
 
 
-def _filled(sheet: CalamineSheet) -> list[_Row]:
-    """The rows with something in them, each with its number in the sheet."""
-    first = (sheet.start or (0, 0))[0] + 1
+def _filled(sheet: CalamineSheet, merged: dict[int, int] | None = None) -> list[_Row]:
+    """The rows with something in them, each with its number in the sheet.
+
+    Args:
+        merged: takes column -> its cells that got the value of a merged one.
+    """
+    start = sheet.start or (0, 0)
+    rows: list[list[Any]] = sheet.to_python()
+    counts = filled_down(rows, sheet.merged_cell_ranges or (), start)
+    if merged is not None:
+        merged.update(counts)
     return [
-        (first + i, [_cell(each) for each in row])
-        for i, row in enumerate(sheet.to_python())
+        (start[0] + 1 + i, [_cell(each) for each in row])
+        for i, row in enumerate(rows)
         if any(not isinstance(each, str) or each.strip() for each in row)
     ]
 
@@ -182,7 +233,8 @@ def _cell(cell: Any) -> Any:
 
 
 def _stream(file: RawFile, sheet: CalamineSheet, where: str, notes: tuple[str, ...]) -> Stream:
-    rows, said = _without_titles(_filled(sheet), where, file.options)
+    merged: dict[int, int] = {}
+    rows, said = _without_titles(_filled(sheet, merged), where, file.options)
     notes += said
     if file.options.columns:
         header: list[Any] = list(file.options.columns)
@@ -193,6 +245,7 @@ def _stream(file: RawFile, sheet: CalamineSheet, where: str, notes: tuple[str, .
         if more := lines_of_header([row for _, row in rows[:2]]):
             notes += (said_more([row for _, row in rows[:more]], where),)
             rows = rows[more:]
+    notes += said_merged(merged, header, where)
     if not rows:
         raise DataError("no rows below the header", where=where, hint="give a sheet with rows")
     width = len(rows[0][1])

@@ -65,6 +65,8 @@ class Stream:
     """As a Table's."""
     opened: Opened = field(default_factory=dict)
     """Names of what is in columns that hold objects."""
+    parts: tuple[Stream, ...] = ()
+    """Those that it consists of, in order."""
     flawed: bool = False
     """Whether a row may hold a byte that is no text, or a NUL: such a row is a fault."""
 
@@ -102,6 +104,7 @@ class Stream:
             class_names=self.class_names,
             typed=self.typed,
             notes=self.notes,
+            shards=tuple(each.collected(name) for each in self.parts),
         )
         if not (self.lines or self.flawed):
             return table
