@@ -13,6 +13,7 @@ from liftune.errors import OutOfMemory
 WORK: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "tune": ("liftune.workflows.tune.tune", ("rows.csv",), {}),
     "load": ("liftune.inference.predictor.load_predictor", ("run",), {}),
+    "predict": ("liftune.inference.predictor.load_predictor", (["a text"],), {"model": "run"}),
     "evaluate": ("liftune.workflows.evaluate.evaluate_model", ("rows.csv",), {"model": "run"}),
     "compare": ("liftune.workflows.compare.compare_runs", ("a", "b"), {}),
     "sweep": ("liftune.sweeps.run.sweep", ("rows.csv",), {"methods": "lora"}),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from settled_records import FAST, settled
 from tiny_models import save_tiny
 
 import liftune
@@ -16,25 +17,10 @@ from liftune.spec import DataSpec, RunSpec
 from liftune.workflows.evaluate import evaluate_model
 from liftune.workflows.tune import tune
 
-FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
-#: What differs from run to run, anywhere in a record.
-MEASURED = {
-    *("run", "data", "started", "seconds", "rows_per_second", "tokens_per_second", "gemm_fraction", "gemm_rate"),
-    *("peak_mib", "train_seconds", "evaluate_seconds"),
-    *("files", "seal"),  # of files that hold times too
-}
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_tiny("distilbert", tmp_path_factory.mktemp("model")))
-
-
-def settled(value: Any) -> Any:
-    """A record without what is measured anew by each run."""
-    if isinstance(value, dict):
-        return {key: settled(each) for key, each in value.items() if key not in MEASURED}
-    return [settled(each) for each in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +84,6 @@ def test_options_that_read_a_source_are_refused_with_rows_in_memory(
     option: dict[str, Any], emotions: Path, tmp_path: Path
 ) -> None:
     rows = load_data(DataSpec(source=str(emotions)))
-    with pytest.raises(SpecError, match="rows in memory") as refused:
+    with pytest.raises(SpecError, match="parts in memory") as refused:
         liftune.tune(rows, out=tmp_path / "run", **option)
     assert refused.value.where == next(iter(option))

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune import arguments
-from liftune.api.calls import spec_of, verb
-from liftune.errors import EXTRAS, need
+from liftune.api.calls import Data, spec_of, verb, with_rows
+from liftune.errors import EXTRAS, choose, need
+from liftune.spec import options_of
 
 if TYPE_CHECKING:
     from liftune.data.inspect import Inspection
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @verb
 def inspect(
-    data: str | os.PathLike[str],
+    data: Data,
     *,
     model: str | os.PathLike[str] | None = "minilm",
     max_length: int | None = None,
@@ -31,6 +32,7 @@ def inspect(
     """What is in a data set before any model sees it: `liftune inspect`.
 
     Args:
+        data: as for `tune`, but parts that are cut already.
         model: whose tokens to count; None counts words.
         out: where to write the cleaned data: a .jsonl file, or a folder of them.
         drop: what `out` leaves out beyond bad, repeated, conflicting and leaked rows: near, suspects.
@@ -38,9 +40,14 @@ def inspect(
     """
     from liftune.workflows.inspect import inspect_data
 
-    spec = spec_of("inspect", arguments.path(data, "data"), {"max_length": max_length, **options})
+    for name in options:
+        choose(name, options_of("inspect"), "option of inspect")
+    if hasattr(data, "to_splits") or data is None:
+        arguments.path(data, "data")
+    spec, tables = with_rows(data, {"max_length": max_length, **options})
     return inspect_data(
         spec.data,
+        tables,  # type: ignore[arg-type] # no parts, as was made sure
         model=arguments.path_or_none(model, "model"),
         max_length=spec.model.max_length,
         out=arguments.path_or_none(out, "out"),

@@ -8,14 +8,18 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from liftune import arguments
-from liftune.errors import LiftuneError, SpecError, choose, lacks_memory, shown
+from liftune.errors import LiftuneError, SpecError, choose, lacks_memory
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 
 if TYPE_CHECKING:
+    from liftune.data.load import RowsInMemory
     from liftune.data.splits import BecomesSplits
+
+#: What verbs take as data: a path; a data frame, an Arrow table, a data set, lists of rows; or parts that are cut.
+Data: TypeAlias = "str | os.PathLike[str] | BecomesSplits | Any"
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -52,28 +56,53 @@ def spec_of(verb: str, data: object, options: Mapping[str, Any]) -> RunSpec:
     return RunSpec.of(data=arguments.path_or_none(data, "data"), **options)
 
 
-def with_rows(
-    data: str | os.PathLike[str] | BecomesSplits | None, options: Mapping[str, Any]
-) -> tuple[RunSpec, BecomesSplits | None]:
+def with_rows(data: object, options: Mapping[str, Any]) -> tuple[RunSpec, RowsInMemory | None]:
     """A spec, and the rows where they are in memory.
+
+    Args:
+        data: a path, None for the default, tables, or parts that are cut already; tables may stand in `options` too,
+            as those of `validation` and `test`.
 
     Raises:
         SpecError: rows in memory, and options that say how to read a source; or neither a path nor rows.
     """
+    from liftune.data.readers.memory import is_table
+
     if data is None or isinstance(data, str | os.PathLike):
+        beside = [name for name in ROLES_BESIDE if is_table(options.get(name))]
+        if beside:
+            raise SpecError(
+                "the data are a path, and these are rows in memory",
+                where=", ".join(beside),
+                hint="read all of them before, or give all of them as paths",
+            )
         return RunSpec.of(data=arguments.path_or_none(data, "data"), **options), None
     if not hasattr(data, "to_splits"):
-        raise SpecError(
-            f"data must be a path or rows: {shown(data)}, a value of type {type(data).__name__}, is no data set",
-            where="data",
-            hint='give a path, or rows as liftune.data.load_data returns them; a table: table.to_csv("data.csv")',
-        )
+        return _with_tables(data, options)
     reading = [name for name, value in options.items() if value is not None and OPTIONS.get(name, ("",))[0] == "data"]
     unused = [name for name in reading if name != "split_seed"]
     if unused:
         raise SpecError(
-            "rows in memory are taken as they are, and not read or sampled again",
+            "parts in memory are taken as they are, and not read or sampled again",
             where=", ".join(unused),
-            hint="leave the option out, or give a path",
+            hint="leave the option out, or give a table or a path",
         )
-    return RunSpec.of(data=IN_MEMORY, **options), data
+    return RunSpec.of(data=IN_MEMORY, **options), cast("BecomesSplits", data)
+
+
+#: Options that name more rows than `data` does.
+ROLES_BESIDE = ("validation", "test")
+
+
+def _with_tables(data: object, options: Mapping[str, Any]) -> tuple[RunSpec, RowsInMemory]:
+    from liftune.data.readers.memory import is_table, tables_of
+
+    tables = tables_of(data)
+    beside = {name: options[name] for name in ROLES_BESIDE if is_table(options.get(name))}
+    if beside:
+        first = {"train" if name == tables.only else name: each for name, each in tables.given.items()}
+        twice = [name for name in beside if name in first]
+        if twice:
+            raise SpecError(f"two tables are {twice[0]}", where=twice[0], hint="give it once")
+        tables = tables_of({**first, **beside})
+    return RunSpec.of(data=IN_MEMORY, **{name: each for name, each in options.items() if name not in beside}), tables

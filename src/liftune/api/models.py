@@ -1,4 +1,4 @@
-"""`load`, `evaluate` and `compare`: what opens models and their runs.
+"""`load`, `predict`, `evaluate` and `compare`: what opens models and their runs.
 
 In: paths, options.  Out: predictors, records.  Not here: any work; each verb builds a spec and makes one call.
 """
@@ -6,16 +6,18 @@ In: paths, options.  Out: predictors, records.  Not here: any work; each verb bu
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from liftune import arguments
-from liftune.api.calls import verb, with_rows
-from liftune.errors import EXTRAS, choose, need
+from liftune.api.calls import Data, verb, with_rows
+from liftune.errors import EXTRAS, DataError, SpecError, choose, need
+from liftune.files import same_file
 from liftune.records.run import ComparisonRecord, EvaluationRecord
 from liftune.spec import options_of
 
 if TYPE_CHECKING:
-    from liftune.data.splits import BecomesSplits
     from liftune.inference.predictor import Predictor
 
 
@@ -43,25 +45,148 @@ def load(
         trust_remote_code: run Python code that comes with the model, where it was tuned with such code: read it first.
             Nothing that lies in a folder allows it.
     """
-    from liftune.inference.bases import use_base
-    from liftune.inference.predictor import load_predictor
+    return _load(
+        arguments.path(run, "run"),
+        _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code),
+    )
 
-    place = arguments.path(run, "run")
-    options: dict[str, Any] = {
+
+def _load_options(
+    use: object,
+    base: object,
+    device: object,
+    with_base: object,
+    precision: object,
+    min_precision: object,
+    trust_remote_code: object,
+) -> dict[str, Any]:
+    """The options of `load`.
+
+    Raises:
+        SpecError: one is of a wrong type.
+    """
+    return {
         "use": arguments.text_or_none(use, "use"),
+        "base": arguments.path_or_none(base, "base"),
         "device": arguments.text_or_none(device, "device"),
         "with_base": arguments.switch(with_base, "with_base"),
         "precision": arguments.text_or_none(precision, "precision"),
         "min_precision": arguments.number_or_none(min_precision, "min_precision"),
         "trust_remote_code": arguments.switch(trust_remote_code, "trust_remote_code"),
     }
-    use_base(arguments.path_or_none(base, "base"), place, use=options["use"], with_base=options["with_base"])
-    return load_predictor(place, **options)
+
+
+def _load(run: str, options: Mapping[str, Any]) -> Predictor:
+    from liftune.inference.bases import use_base
+    from liftune.inference.predictor import load_predictor
+
+    use_base(options["base"], run, use=options["use"], with_base=options["with_base"])
+    return load_predictor(run, **{name: value for name, value in options.items() if name != "base"})
+
+
+@verb
+def predict(
+    data: Data,
+    *,
+    model: str | os.PathLike[str] | Predictor,
+    text: str | None = None,
+    text_pair: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    use: str | None = None,
+    base: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    with_base: bool = False,
+    precision: str | None = None,
+    min_precision: float | None = None,
+    trust_remote_code: bool = False,
+    quiet: bool = True,
+) -> Any:
+    """Predictions of rows, given back as what they were given: `liftune predict`.
+
+    Args:
+        data: a data frame, an Arrow table, a Dataset or DatasetDict, a list of dicts or a dict of columns: the same
+            comes back with columns for the prediction, `probabilities.LABEL` and `error`. Of a list of texts, or of
+            (text, text) tuples, a list of predictions. Of a file a list of predictions, or with `out` its path.
+        model: a run, an adapter or a bundle, or what `load` returned.
+        text: the column that holds the text, where that is not clear; "subject,body" joins two.
+        text_pair: the column of the second text.
+        out: the file that predictions are written to, for data that are a file; see `liftune predict --help`.
+        quiet: show no progress on stderr.
+
+    The others are those of `load`.
+
+    Raises:
+        LiftuneError: anything that you can fix.
+    """
+    from liftune.data.readers.memory import tables_of
+    from liftune.inference.tables import predict_tables
+
+    options = _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code)
+    text, text_pair = arguments.text_or_none(text, "text"), arguments.text_or_none(text_pair, "text_pair")
+    quiet, to = arguments.switch(quiet, "quiet"), arguments.path_or_none(out, "out")
+    opened = _opener(model, options)
+    if data is None or isinstance(data, str | os.PathLike):
+        return _predict_file(arguments.path(data, "data"), opened, to, text, text_pair, quiet)
+    if to is not None:
+        raise SpecError(
+            "only a file's predictions are written to a file",
+            where="out",
+            hint="leave it out, and write what comes back: table.to_csv(...)",
+        )
+    if isinstance(data, list | tuple) and not any(isinstance(each, Mapping) for each in data):
+        if text or text_pair:
+            raise SpecError("texts have no columns", where="text", hint="leave it out")
+        return opened().predict(data)
+    tables = tables_of(data)
+    return predict_tables(opened(), tables, text=text, text_pair=text_pair)
+
+
+def _opener(model: object, options: Mapping[str, Any]) -> Callable[[], Predictor]:
+    """What gives the model, once the data are known to be there."""
+    if isinstance(model, str | os.PathLike) or not (hasattr(model, "predict") and hasattr(model, "columns")):
+        path = arguments.path(model, "model")
+        return lambda: _load(path, options)
+    given = [name for name, value in options.items() if value is not None and value is not False]
+    if given:
+        raise SpecError(
+            "the model is loaded already", where=", ".join(given), hint="give them to load, or give the run's path"
+        )
+    return lambda: cast("Predictor", model)
+
+
+def _predict_file(
+    source: str,
+    opened: Callable[[], Predictor],
+    out: str | None,
+    text: str | None,
+    text_pair: str | None,
+    quiet: bool,
+) -> Any:
+    from liftune.claims import claim_file
+    from liftune.data.readers.formats import missing, path_of
+    from liftune.inference.files import iter_predictions, predict_file
+    from liftune.inference.writers import check_out
+    from liftune.progress import Progress
+
+    if not path_of(source).is_file():
+        error = missing(path_of(source))
+        raise DataError(
+            error.message, where="data", hint='a path is read as a file; texts come in a list: predict(["some text"])'
+        )
+    progress = Progress(quiet=quiet)
+    if out is None:
+        return list(iter_predictions(opened(), source, text=text, text_pair=text_pair, progress=progress))
+    check_out(out)
+    if same_file(Path(source), Path(out)):
+        raise SpecError("out would replace the file that is read", where="out", hint="name another file")
+    with claim_file(Path(out)):
+        predict_file(opened(), source, out, text=text, text_pair=text_pair, progress=progress)
+    return Path(out)
 
 
 @verb
 def evaluate(
-    data: str | os.PathLike[str] | BecomesSplits,
+    data: Data,
     *,
     model: str | os.PathLike[str],
     use: str | None = None,

@@ -10,19 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from liftune import arguments
-from liftune.api.calls import spec_of, verb, with_rows
+from liftune.api.calls import Data, spec_of, verb, with_rows
 from liftune.errors import EXTRAS, SpecError, need, shown
 from liftune.records.run import TuneRecord
 
 if TYPE_CHECKING:
-    from liftune.data.splits import BecomesSplits
     from liftune.events import Listener
     from liftune.records.sweep import SweepRecord
 
 
 @verb
 def tune(
-    data: str | os.PathLike[str] | BecomesSplits | None = None,
+    data: Data | None = None,
     *,
     model: str | os.PathLike[str] | None = None,
     method: str | None = None,
@@ -38,8 +37,8 @@ def tune(
     merge_labels: Sequence[str] | str | None = None,
     train_rows: int | None = None,
     test_rows: int | None = None,
-    validation: str | os.PathLike[str] | None = None,
-    test: str | os.PathLike[str] | None = None,
+    validation: Data | None = None,
+    test: Data | None = None,
     split: Mapping[str, str] | str | None = None,
     split_column: str | None = None,
     skip_bad_rows: bool | None = None,
@@ -82,8 +81,10 @@ def tune(
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save: `liftune tune`.
 
     Args:
-        data: a file, a folder, a hub id, or `sample:NAME`; or rows in memory, as `liftune.data.load_data` returns
-            them. None takes sample:emotions.
+        data: a file, a folder, a hub id, or `sample:NAME`. Or rows in memory: a data frame of pandas or polars, an
+            Arrow table, a Dataset or DatasetDict, a list of dicts, a dict of columns, `(texts, labels)`, or a dict
+            that names such tables train and test; what `liftune.data.load_data` returns is taken as it is cut.
+            None takes sample:emotions.
         model: minilm, a hub id, or a local folder.
         method: one of `liftune list methods`.
         set: options of the method, {"rank": 16} or ["rank=16"].

@@ -13,6 +13,7 @@ import numpy as np
 from liftune.data.clean import Cleaned
 from liftune.data.lengths import USUAL_LENGTHS, LengthMeter, Lengths, find_length_meter, measure
 from liftune.data.load import LoadedData, load
+from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Split
 from liftune.records.base import Record, RowCounts, StoredRecord
 from liftune.records.data import Audit, BadRow, LabelErrorSummary, Shift
@@ -76,17 +77,20 @@ class Inspection(StoredRecord):
     """What `--out` wrote."""
 
 
-def inspect(spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:
+def inspect(
+    spec: DataSpec, model: str | None = None, max_length: int | None = None, tables: TablesInMemory | None = None
+) -> Inspection:
     """Look at a data set as `load_data` would read it with bad rows dropped.
 
     Args:
+        tables: those in memory; None reads what the spec names.
         model: whose tokens to count (see `find_length_meter`); None counts words.
         max_length: the one length whose truncation is shown; None shows 128, 256 and 512.
 
     Raises:
         DataError: the source cannot be read, or no row of it can be used.
     """
-    return describe(load(spec, skip_bad_rows=True), spec, model, max_length)
+    return describe(load(spec, tables, skip_bad_rows=True), spec, model, max_length)
 
 
 def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.column_search import columns_of
 from liftune.data.columns import Columns, known_columns, same_columns
 from liftune.data.complete import VALIDATION_SHARE, Parts, complete, in_one_part, validation_rows
 from liftune.data.examples import Examples, read_examples, read_labels, refusal
+from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample
 from liftune.data.spellings import merge_spellings
@@ -30,6 +31,10 @@ from liftune.tasks import TaskKind, task_of
 
 if TYPE_CHECKING:
     from liftune.data.folds import Folds
+
+
+#: Rows that a caller has: parts that are cut already, or tables, which are read as a source is.
+RowsInMemory: TypeAlias = BecomesSplits | TablesInMemory
 
 
 @dataclass(frozen=True)
@@ -49,20 +54,26 @@ class LoadedData:
     """How many `--folds auto` takes; None where it takes none."""
 
 
-def load_data(spec: DataSpec) -> Splits:
+def load_data(spec: DataSpec, tables: TablesInMemory | None = None) -> Splits:
     """Train, validation and test of a source, audited.
+
+    Args:
+        tables: those in memory; None reads what the spec names.
 
     Raises:
         DataError: the source cannot be read, rows cannot be used and `skip_bad_rows` is off, or train has one class.
         MissingExtra: a hub id, and `datasets` is not installed.
     """
-    loaded = load(spec, skip_bad_rows=spec.skip_bad_rows)
+    loaded = load(spec, tables, skip_bad_rows=spec.skip_bad_rows)
     _refuse_one_class(loaded.splits, loaded.sources["train"])
     return loaded.splits
 
 
-def load_data_or_folds(spec: DataSpec) -> Splits | Folds:
+def load_data_or_folds(spec: DataSpec, tables: TablesInMemory | None = None) -> Splits | Folds:
     """Folds where rows are few and the spec and the data give no part of them as validation or test; else `load_data`.
+
+    Args:
+        tables: as for `load_data`.
 
     Raises:
         DataError: as `load_data`.
@@ -70,8 +81,8 @@ def load_data_or_folds(spec: DataSpec) -> Splits | Folds:
     from liftune.data.folds import in_folds
 
     if parts_asked(spec):
-        return load_data(spec)
-    loaded = load(spec, skip_bad_rows=spec.skip_bad_rows, in_one=None)
+        return load_data(spec, tables)
+    loaded = load(spec, tables, skip_bad_rows=spec.skip_bad_rows, in_one=None)
     _refuse_one_class(loaded.splits, loaded.sources["train"])
     if loaded.folds is None:
         return loaded.splits
@@ -83,7 +94,7 @@ def load_data_or_folds(spec: DataSpec) -> Splits | Folds:
             rows, loaded.folds, seed=spec.seed, validation_rows=_validation_of_fold(rows, loaded.folds, spec)
         )
     except DataError as error:  # as where one text is all but alone in its class
-        splits = load_data(spec)
+        splits = load_data(spec, tables)
         note = f"few rows, and no cross-validation of them: {error.message}"
         return replace(splits, audit=splits.audit.model_copy(update={"notes": (*splits.audit.notes, note)}))
 
@@ -95,7 +106,7 @@ def parts_asked(spec: DataSpec) -> tuple[str, ...]:
     return tuple(option for option, value in given.items() if value)
 
 
-def load_folds(spec: DataSpec, count: int, rows: BecomesSplits | None = None) -> Folds:
+def load_folds(spec: DataSpec, count: int, rows: RowsInMemory | None = None) -> Folds:
     """All labelled rows of a source, whatever their part, in `count` folds.
 
     Args:
@@ -114,8 +125,8 @@ def load_folds(spec: DataSpec, count: int, rows: BecomesSplits | None = None) ->
             where=f"--folds with {' and '.join(given)}",
             hint="leave one of them out",
         )
-    if rows is None:
-        loaded = load(spec, skip_bad_rows=spec.skip_bad_rows, in_one=True)
+    if rows is None or isinstance(rows, TablesInMemory):
+        loaded = load(spec, rows, skip_bad_rows=spec.skip_bad_rows, in_one=True)
         every, where = loaded.splits, loaded.sources["train"]
     else:
         every, where = _in_memory_in_one(rows.to_splits(), spec), spec.source
@@ -138,15 +149,18 @@ def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
     return replace(splits, pairs=rows.pairs)
 
 
-def load(spec: DataSpec, *, skip_bad_rows: bool, in_one: bool | None = False) -> LoadedData:
+def load(
+    spec: DataSpec, in_memory: TablesInMemory | None = None, *, skip_bad_rows: bool, in_one: bool | None = False
+) -> LoadedData:
     """As `load_data`, with how the parts were made; one class alone is accepted.
 
     Args:
+        in_memory: the tables; None reads what the spec names.
         in_one: all parts of the source become train, and none is split off; None does so where `--folds auto` applies.
     """
     from liftune.data.folds import folds_of_few
 
-    tables, given = read_roles(spec)
+    tables, given = read_roles(spec, in_memory)
     columns = columns_of(tables["train"], spec)
     tables, notes = with_labels(tables, columns)
     notes = (*given, *_said(tables), *columns.notes, *notes)
@@ -241,7 +255,7 @@ def load_test(
     spec: DataSpec,
     *,
     task: TaskKind | None = None,
-    rows: BecomesSplits | None = None,
+    rows: RowsInMemory | None = None,
     known: TextColumns | None = None,
 ) -> Splits:
     """Only rows to evaluate a model on: the test part, else validation, else all rows of a source that is one part.
@@ -252,11 +266,11 @@ def load_test(
         rows: those in memory, whose test rows are taken; None reads the source.
 
     Raises:
-        DataError: as `load_data`; rows in memory without test rows, or of another task than the model's.
+        DataError: as `load_data`; parts in memory without test rows, or of another task than the model's.
     """
-    if rows is not None:
+    if rows is not None and not isinstance(rows, TablesInMemory):
         return _test_in_memory(rows.to_splits(), task)
-    tables, given = read_roles(spec, train=False)
+    tables, given = read_roles(spec, rows, train=False)
     main = next(role for role in ("train", "validation", "test") if role in tables)
     columns = columns_of(tables[main], known_columns(tables[main], spec, known))
     columns = columns.named_as(known)

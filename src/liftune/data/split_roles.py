@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from liftune.data.readers.formats import read_file
+from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.options import FileOptions
 from liftune.data.readers.part_names import EITHER, ROLES, roles_of
 from liftune.data.readers.sources import find_parts
@@ -30,7 +31,7 @@ class Roles(NamedTuple):
     """What gave the roles, and what is not used."""
 
 
-def read_roles(spec: DataSpec, *, train: bool = True) -> Roles:
+def read_roles(spec: DataSpec, in_memory: TablesInMemory | None = None, *, train: bool = True) -> Roles:
     """The tables of a source by role: always train; validation and test where the data have them.
 
     `spec.split` names parts (an empty name leaves that role out); `spec.validation` and `spec.test` are files for a
@@ -38,13 +39,14 @@ def read_roles(spec: DataSpec, *, train: bool = True) -> Roles:
     speaks of the names in it.
 
     Args:
+        in_memory: the tables; None reads the source.
         train: whether data without train rows are refused.
 
     Raises:
         DataError: no part is train, no part has a given name, a row's part is unknown, or a file cannot be read.
     """
     options = FileOptions.of(spec)
-    parts = find_parts(spec.source, options)
+    parts = find_parts(spec.source, options) if in_memory is None else in_memory.parts(options)
     notes = list(getattr(parts, "notes", ()))
     if len(parts) == 1:
         tables = _one_part(parts, spec, notes)

@@ -236,13 +236,16 @@ class RecordBuilder:
 
     def records(self, block: Sequence[Line]) -> tuple[Records, int]:
         """A block's records, and how many of them have an error."""
+        added = self.added(block)
+        records = [{**line.cells, **more} for line, more in zip(block, added, strict=True)]
+        return records, sum(self._named(ERROR) in more for more in added)
+
+    def added(self, block: Sequence[Line]) -> Records:
+        """What is added to each row of a block."""
         read = [self._rows.texts.row(line) for line in block]
         predictions = iter(self._predictor.predict([row for row, fault in read if fault is None]))
-        records = []
-        for line, (_, fault) in zip(block, read, strict=True):
-            added = {ERROR: fault} if fault else next(predictions).to_json(with_row=False)
-            records.append({**line.cells, **{self._named(name): cell for name, cell in added.items()}})
-        return records, sum(fault is not None for _, fault in read)
+        added = [{ERROR: fault} if fault else next(predictions).to_json(with_row=False) for _, fault in read]
+        return [{self._named(name): cell for name, cell in each.items()} for each in added]
 
 
 def _to_file(

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from liftune.data.folds import Folds
 from liftune.data.inspect import Inspection, inspect
-from liftune.data.splits import BecomesSplits, Splits
+from liftune.data.load import RowsInMemory
+from liftune.data.readers.memory import TablesInMemory
+from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, LiftuneError, lacks_memory, need
 from liftune.events import Events, Listener
 from liftune.hardware.accelerations import check_accelerations
@@ -48,7 +50,7 @@ class DryRun(StoredRecord):
     would_run: bool
     faults: tuple[Fault, ...] = ()
     data: Inspection | None = None
-    """As `liftune inspect` finds them; null where they cannot be read, and for rows in memory."""
+    """As `liftune inspect` finds them; null where they cannot be read, and for rows that are cut into parts already."""
     rows: RowCounts | None = None
     folds: int | None = None
     out: str | None = None
@@ -88,7 +90,7 @@ class _Found:
             self.faults.append(fault)
 
 
-def dry_run(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequence[Listener] = ()) -> DryRun:
+def dry_run(spec: RunSpec, rows: RowsInMemory | None = None, *, listeners: Sequence[Listener] = ()) -> DryRun:
     """Check all that can be checked of a run, and time a little of it.
 
     Args:
@@ -101,9 +103,9 @@ def dry_run(spec: RunSpec, rows: BecomesSplits | None = None, *, listeners: Sequ
     found, events = _Found(), Events(listeners)
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         folder, out = _folder(spec, found), spec.out
-        data = (
-            None if rows else found.trying("data", lambda: inspect(spec.data, spec.model.name, spec.model.max_length))
-        )
+        tables, length = rows if isinstance(rows, TablesInMemory) else None, spec.model.max_length
+        cut = rows is not None and tables is None
+        data = None if cut else found.trying("data", lambda: inspect(spec.data, spec.model.name, length, tables))
         read = _read(spec, rows, found)
         request = _request(spec, read, folder, found)
     result = DryRun(would_run=False, data=data, out=str(folder.path) if folder else out)
@@ -128,10 +130,10 @@ def _folder(spec: RunSpec, found: _Found) -> RunFolder | None:
     return found.trying("folder", look)
 
 
-def _read(spec: RunSpec, rows: BecomesSplits | None, found: _Found) -> Splits | Folds | None:
+def _read(spec: RunSpec, rows: RowsInMemory | None, found: _Found) -> Splits | Folds | None:
     """The rows as the run would cut them; where it would refuse some, without those."""
     read = found.trying("data", lambda: read_for_tuning(spec, rows))
-    if read is not None or rows is not None:
+    if read is not None or not (rows is None or isinstance(rows, TablesInMemory)):
         return read
     lenient = spec.model_copy(
         update={

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from liftune.data.label_matching import match_labels
-from liftune.data.load import load_test
-from liftune.data.splits import BecomesSplits, Splits
+from liftune.data.load import RowsInMemory, load_test
+from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, DataError, ModelError, SpecError, need
 from liftune.evaluation.evaluate import evaluate
 from liftune.events import Events, Listener
@@ -42,7 +42,7 @@ _GUESSES = "its classification head is randomly initialised: this score is just 
 def evaluate_model(
     data: DataSpec,
     model: ModelSpec,
-    rows: BecomesSplits | None = None,
+    rows: RowsInMemory | None = None,
     *,
     use: str | None = None,
     metric: str | None = None,
@@ -133,7 +133,7 @@ class _Opened:
 
 
 def _model_and_rows(
-    data: DataSpec, model: ModelSpec, rows: BecomesSplits | None, saved: SavedModel | None, plan: Plan
+    data: DataSpec, model: ModelSpec, rows: RowsInMemory | None, saved: SavedModel | None, plan: Plan
 ) -> tuple[_Opened, Splits]:
     """The model, and its test rows in the order of its labels.
 

@@ -16,6 +16,7 @@ from liftune.claims import claim_file
 from liftune.data.clean import Cleaned, check_drops, check_target, find_dropped, split_clean_and_dropped
 from liftune.data.inspect import Inspection, describe
 from liftune.data.load import LoadedData, load
+from liftune.data.readers.memory import TablesInMemory
 from liftune.diagnostics.label_errors import MOST_ROWS, LabelErrors, find_label_errors
 from liftune.diagnostics.shift import shift
 from liftune.errors import DataError, SpecError, need
@@ -25,6 +26,7 @@ from liftune.spec import DataSpec
 
 def inspect_data(
     spec: DataSpec,
+    tables: TablesInMemory | None = None,
     *,
     model: str | None = None,
     max_length: int | None = None,
@@ -36,6 +38,7 @@ def inspect_data(
     Label errors are looked for by tf-idf alone here; a run adds the base model's features, and finds more.
 
     Args:
+        tables: those in memory; None reads what the spec names.
         model: whose tokens to count; None counts words.
         out: a .jsonl file, or a folder that is new or empty.
         drop: names from `data.clean.DROPS`, beyond what is dropped by default.
@@ -50,7 +53,7 @@ def inspect_data(
         raise SpecError("--drop says what --out leaves out, and there is no --out", hint="name a place with --out")
     if "suspects" in drops:
         need("sklearn")
-    loaded = load(spec, skip_bad_rows=True)
+    loaded = load(spec, tables, skip_bad_rows=True)
     target = None if out is None else check_target(out, [*loaded.sources.values(), spec.source])
     inspection = describe(loaded, spec, model, max_length)
     inspection, errors = with_label_errors(inspection, loaded, every_row="suspects" in drops)

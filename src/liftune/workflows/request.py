@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from liftune.data.folds import Folds
-from liftune.data.load import load_data, load_data_or_folds, load_folds, parts_asked
-from liftune.data.splits import BecomesSplits, Splits
+from liftune.data.load import RowsInMemory, load_data, load_data_or_folds, load_folds, parts_asked
+from liftune.data.readers.memory import TablesInMemory
+from liftune.data.splits import Splits
 from liftune.errors import DataError
 from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
@@ -65,7 +66,7 @@ class TuneRequest:
 _TRIED_ROWS = 2_000
 
 
-def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneRequest:
+def check_request(spec: RunSpec, rows: RowsInMemory | None = None) -> TuneRequest:
     """Check options and folder, then read and check the rows.
 
     Args:
@@ -87,7 +88,7 @@ def check_request(spec: RunSpec, rows: BecomesSplits | None = None) -> TuneReque
     return TuneRequest(spec, method, options, folder, splits, folds, metric, fit)
 
 
-def folds_would_fit(data: DataSpec, splits: Splits, rows: BecomesSplits | None) -> bool:
+def folds_would_fit(data: DataSpec, splits: Splits, rows: RowsInMemory | None) -> bool:
     """Whether test rows are few and `--folds` would be accepted: then it may be hinted at.
 
     Args:
@@ -105,8 +106,8 @@ def folds_would_fit(data: DataSpec, splits: Splits, rows: BecomesSplits | None) 
         return False
 
 
-def read_for_tuning(spec: RunSpec, rows: BecomesSplits | None) -> Splits | Folds:
-    """The rows, cut as --folds says; rows in memory come with a test part, and have folds only where asked for.
+def read_for_tuning(spec: RunSpec, rows: RowsInMemory | None) -> Splits | Folds:
+    """The rows, cut as --folds says; parts in memory come with a test part, and have folds only where asked for.
 
     Raises:
         DataError: as `load_data`, or folds were asked for that the rows do not fill.
@@ -114,18 +115,20 @@ def read_for_tuning(spec: RunSpec, rows: BecomesSplits | None) -> Splits | Folds
     count = spec.evaluation.folds
     if isinstance(count, int):
         return load_folds(spec.data, count, rows)
-    if count == AUTO_FOLDS and rows is None:
-        return load_data_or_folds(spec.data)
+    if count == AUTO_FOLDS and (rows is None or isinstance(rows, TablesInMemory)):
+        return load_data_or_folds(spec.data, rows)
     return read_rows(spec.data, rows)
 
 
-def read_rows(spec: DataSpec, rows: BecomesSplits | None = None) -> Splits:
+def read_rows(spec: DataSpec, rows: RowsInMemory | None = None) -> Splits:
     """Train, validation and test: those in memory, or what the spec names.
 
     Raises:
         DataError: as `load_data`.
     """
-    return load_data(spec) if rows is None else rows.to_splits()
+    if rows is None or isinstance(rows, TablesInMemory):
+        return load_data(spec, rows)
+    return rows.to_splits()
 
 
 def run_name(spec: RunSpec) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from liftune.data.splits import BecomesSplits
+from liftune.data.load import RowsInMemory
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.events import Events, Listener
 from liftune.models.trust import refuse_code
@@ -73,7 +73,7 @@ def again(run: str, given: RunSpec | None = None) -> RunSpec:
 
 def tune(
     spec: RunSpec,
-    rows: BecomesSplits | None = None,
+    rows: RowsInMemory | None = None,
     *,
     keeping: Keeping = Keeping(),
     listeners: Sequence[Listener] = (),
@@ -83,7 +83,7 @@ def tune(
     An unfinished run of the same request goes on, and ends in the same bytes as one that nothing disturbed.
 
     Args:
-        rows: those to work on, as `load_data` returns them; None reads what `spec.data` names.
+        rows: those to work on, tables or what `load_data` returns; None reads what `spec.data` names.
         listeners: are sent what happens, as it happens: see events.py.
 
     Returns:

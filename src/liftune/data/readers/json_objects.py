@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from liftune.data.label_lists import MOST_CHARACTERS
@@ -98,20 +98,37 @@ def _comma_hint(text: str, error: JsonError) -> str | None:
 
 def _of_values(file: RawFile, values: list[Any]) -> Stream:
     objects, notes = rows_of(values[0] if len(values) == 1 else values, file.where, file.options.columns)
-    columns = tuple(dict.fromkeys(key for each in objects for key in each))
+    return stream_of_objects(file.where, objects, (*file.decoding.notes, *notes), flawed=file.decoding.flawed)
+
+
+def stream_of_objects(
+    where: str,
+    objects: Sequence[dict[str, Any]],
+    notes: Sequence[str],
+    *,
+    columns: Sequence[str] | None = None,
+    flawed: bool = True,
+) -> Stream:
+    """Rows that are mappings.
+
+    Args:
+        columns: their keys, in order; None takes them as they come.
+        flawed: as a Stream's.
+    """
+    columns = tuple(dict.fromkeys(key for each in objects for key in each)) if columns is None else tuple(columns)
     nesting = Nesting()
     for each in objects:
         nesting.add(each)
     return Stream(
-        file.where,
+        where,
         columns,
         len(objects),
         lambda: (([each.get(column) for column in columns], None, None) for each in objects),
         lambda column: [each.get(column) for each in objects],
         lines=False,
-        notes=(*file.decoding.notes, *notes),
+        notes=tuple(notes),
         opened=nesting.opened(columns),
-        flawed=file.decoding.flawed,
+        flawed=flawed,
     )
 
 

@@ -1,0 +1,157 @@
+"""Tables in memory are read as the files that they would be written to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from liftune.data.load import LoadedData, load
+from liftune.data.readers.memory import tables_of
+from liftune.errors import DataError
+from liftune.spec import IN_MEMORY, DataSpec
+
+ROWS = [
+    {
+        "text": f"{'a good meal' if i % 2 else 'a dull film'}, number {i}",
+        "label": ("bad", "good")[i % 2],
+        "stars": i % 5,
+    }
+    for i in range(40)
+]
+TEXTS, LABELS = [row["text"] for row in ROWS], [row["label"] for row in ROWS]
+FRAME = pd.DataFrame(ROWS)
+#: Every kind of table that is taken.
+TABLES: dict[str, Any] = {
+    "pandas": FRAME,
+    "pandas, another index": FRAME.set_index(pd.Index(range(100, 140))),
+    "pandas, categories": FRAME.assign(label=FRAME.label.astype("category")),
+    "pandas, own strings": FRAME.convert_dtypes(),
+    "polars": pl.DataFrame(ROWS),
+    "Arrow table": pa.Table.from_pylist(ROWS),
+    "Arrow batch": pa.RecordBatch.from_pylist(ROWS),
+    "Dataset": datasets.Dataset.from_list(ROWS),
+    "rows of a Dataset": datasets.Dataset.from_list([*ROWS, *ROWS]).select(range(40)),
+    "list of dicts": ROWS,
+    "dict of columns": FRAME.to_dict("list"),
+    "dict of Series": {"text": FRAME.text, "label": FRAME.label},
+    "texts and labels": (TEXTS, LABELS),
+    "Series of both": (FRAME.text, FRAME.label),
+    "numpy's": (np.array(TEXTS), np.array(LABELS)),
+}
+
+
+def read(table: Any, **options: Any) -> LoadedData:
+    return load(DataSpec(source=IN_MEMORY, **options), tables_of(table), skip_bad_rows=True)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_of_any_kind_gives_the_rows_of_the_file(kind: str, tmp_path: Path) -> None:
+    FRAME.to_parquet(tmp_path / "rows.parquet")
+    FRAME.to_csv(tmp_path / "rows.csv", index=False)
+    found = read(TABLES[kind]).splits
+    for file in ("rows.parquet", "rows.csv"):
+        expected = load(DataSpec(source=str(tmp_path / file)), skip_bad_rows=True).splits
+        assert (found.train, found.validation, found.test) == (expected.train, expected.validation, expected.test)
+        assert found.fingerprint == expected.fingerprint
+
+
+ODD: dict[str, Any] = {
+    "whole numbers": [1, 2] * 10,
+    "codes as texts": ["007", "7"] * 10,
+    "decimals": [0.5, 1.25] * 10,
+    "a gap among numbers": [1, 0] * 9 + [None, 1],
+    "a gap among texts": ["a", "b"] * 9 + [None, "a"],
+    "true and false": [True, False] * 10,
+    "lists": [["a", "b"], []] * 10,
+    "a number among texts": ["a", "b"] * 9 + [3, "a"],
+    "bytes": [b"a", b"b"] * 10,
+    "days": [date(2026, 1, 1 + i) for i in range(20)],
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_cells_of_a_frame_mean_what_they_mean_in_its_parquet_file(kind: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": [f"text {i} {'x' * i}" for i in range(20)], "label": ODD[kind]})
+
+    def seen(read_it: Callable[[], LoadedData]) -> Any:
+        try:
+            found = read_it()
+            return found.splits.task, found.splits.labels, found.splits.train, [bad.reason for bad in found.bad_rows]
+        except DataError as error:
+            return error.message
+
+    ours = seen(lambda: read(frame))
+    try:
+        frame.to_parquet(tmp_path / "rows.parquet")
+    except pa.ArrowException:  # no file can hold it: as a list of dicts then
+        assert ours == seen(lambda: read(frame.to_dict("records")))
+        return
+    assert ours == seen(lambda: load(DataSpec(source=str(tmp_path / "rows.parquet")), skip_bad_rows=True))
+
+
+def test_parts_are_recognised_by_their_names_and_class_ids_have_names() -> None:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
+    each = datasets.Dataset.from_list([{**row, "label": i % 2} for i, row in enumerate(ROWS)]).select_columns(
+        ["text", "label"]
+    )
+    found = read(datasets.DatasetDict(train=each.cast(features), test=each.cast(features).select(range(10))))
+    assert found.splits.labels == ("bad", "good")
+    assert len(found.splits.test) == 10
+    assert read({"train": FRAME, "test": FRAME[:6], "dev": ROWS[:8]}).splits.counts == (
+        read({"train": ROWS, "test": (TEXTS[:6], LABELS[:6]), "dev": FRAME[:8]}).splits.counts
+    )
+
+
+def test_options_that_read_columns_apply_and_those_of_text_files_are_refused() -> None:
+    frame = FRAME.rename(columns={"text": "Body", "label": "Mood"})
+    assert read(frame, text="Body", label="stars").splits.labels == ("0", "1", "2", "3", "4")
+    assert read(list(zip(TEXTS, LABELS, strict=True)), columns=("text", "label")).splits.labels == ("bad", "good")
+    with pytest.raises(DataError, match="not read from a text file") as refused:
+        read(frame, encoding="latin-1", skip_lines=2)
+    assert refused.value.where == "--encoding, --skip-lines"
+
+
+def test_a_row_that_is_no_text_is_a_bad_row_of_its_own() -> None:
+    frame = pd.DataFrame(
+        {"text": [*TEXTS[:20], 5, None, "half \ud800 a character"], "label": [*LABELS[:20], "bad", "bad", "good"]}
+    )
+    reasons = [bad.reason for bad in read(frame).bad_rows]
+    assert len(reasons) >= 2
+    assert any("surrogate" in each for each in reasons)
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "a number": (5, "type int is no table"),
+    "bytes": (b"x", "type bytes is no table"),
+    "an iterator": (iter(ROWS), "no table"),
+    "a lazy frame": (pl.DataFrame(ROWS).lazy(), "no table"),
+    "a matrix": (np.zeros((3, 2)), "no table"),
+    "nothing": ([], "no rows"),
+    "a frame of nothing": (FRAME[:0], "without rows"),
+    "texts alone": (TEXTS, "texts without labels"),
+    "a Series": (FRAME.text, "one column"),
+    "too few labels": ((TEXTS, LABELS[:3]), "40 texts and 3 labels"),
+    "columns of several lengths": ({"text": TEXTS, "label": LABELS[:2]}, "several lengths"),
+    "a text as a column": ({"text": "abc", "label": ["a"]}, "no list of cells"),
+    "two columns of one name": (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "one name"),
+    "rows that are numbers": ([{"text": "a"}, 2], "row 2"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_is_no_table_is_refused_in_words(kind: str) -> None:
+    value, what = WRONG[kind]
+    with pytest.raises(DataError, match=what) as refused:
+        read(value)
+    assert refused.value.hint
