@@ -19,7 +19,7 @@ from liftune.errors import nearest, shown
 AUTO_FOLDS: Literal["auto"] = "auto"
 MOST_FOLDS = 50
 #: In which respects labels may be spelt differently and still be one: --merge-labels.
-MERGES = ("case", "space", "unicode", "truth", "number")
+MERGES = ("case", "space", "unicode", "punctuation", "notes", "truth", "number")
 
 
 def check_texts(value: Any) -> None:

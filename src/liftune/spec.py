@@ -118,7 +118,8 @@ class DataSpec(Spec):
     """Names of the labels that the data only number, from 0 on, or give as positions in a list of 0 and 1: joy,fear."""
     merge_labels: Annotated[Names, AfterValidator(merges)] = ()
     """Make one label of several spellings that differ in case, space, unicode (forms of one character, invisible ones),
-    truth (true, yes, 1) or number (7, 007, 7.0): any of case,space,unicode,truth,number."""
+    punctuation (neg, neg*, "neg."; not_ok, not-ok), notes (neg beside neg (unsure), neg - check), truth (true, yes, 1)
+    or number (7, 007, 7.0): any of case,space,unicode,punctuation,notes,truth,number."""
     train_rows: Positive | None = None
     """Train on a stratified sample of this many rows. The report marks such a run as partial."""
     test_rows: Positive | None = None

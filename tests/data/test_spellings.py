@@ -33,6 +33,14 @@ SPELLINGS = {
     "decimals": (["1.1", "neg", "1.10", "neg"], "number", "'1.10'"),
     "true and True": ([True, False, "True", "False"], "case", "'True'"),
     "true and 1": ([True, False, 1, 0], "truth", "'1'"),
+    "a star": (["pos", "neg", "neg*", "pos"], "punctuation", "'neg*'"),
+    "a question": (["pos", "neg", "neg (?)", "pos"], "punctuation", "'neg (?)'"),
+    "quotes": (["pos", "neg", '"neg"', "pos"], "punctuation", "'\"neg\"'"),
+    "a full stop": (["pos", "neg", "neg.", "pos"], "punctuation", "'neg.'"),
+    "a line below": (["pos", "not ok", "not_ok", "pos"], "punctuation", "'not_ok'"),
+    "a hyphen": (["pos", "not-ok", "not_ok", "pos"], "punctuation", "'not-ok'"),
+    "a doubt": (["pos", "neg", "neg [unsure]", "pos"], "notes", "'neg [unsure]'"),
+    "a note after a dash": (["pos", "neg", "neg - checked JL", "pos"], "notes", "'neg - checked JL'"),
     "yes and 1": (["yes", "no", "1", "0"], "truth", "'1'"),
 }
 
@@ -50,6 +58,28 @@ def test_spellings_are_kept_apart_with_a_warning_whose_option_works(tmp_path, ca
     assert len(merged.labels) == 2
     assert not any(note.startswith("warning: labels") for note in merged.audit.notes)
     assert any("spellings merged" in note for note in merged.audit.notes)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["C", "C++", "C#", "C*x"],
+        ["A", "A-", "A+", "B"],
+        ["Apple (fruit)", "Apple (firm)", "pear", "plum"],
+        ["billing", "billing - refund", "billing - invoice", "other"],
+        ["spam", "!spam", ":)", ":("],
+        ["1-2", "1 2", "12", "2-1"],
+    ],
+)
+def test_marks_and_words_that_belong_to_a_label_are_not_warned_of(tmp_path, labels):
+    splits = load_data(source(tmp_path / "x.jsonl", labels * 12))
+    assert not any(note.startswith("warning: labels") for note in splits.audit.notes)
+
+
+def test_a_note_is_merged_only_where_its_label_stands_without_it(tmp_path):
+    labels = ["neg", "neg (unsure)", "pos (unsure)", "other"]
+    splits = load_data(source(tmp_path / "x.jsonl", labels * 12, merge_labels="notes"))
+    assert splits.labels == ("neg", "other", "pos (unsure)")
 
 
 def test_the_spelling_of_most_train_rows_is_kept_in_every_part(tmp_path):
@@ -103,7 +133,7 @@ def test_other_labels_are_not_alike():
 
 
 def test_a_respect_that_is_not_known_is_refused():
-    with pytest.raises(SpecError, match="'accent' is none of case, space, unicode, truth, number"):
+    with pytest.raises(SpecError, match="'accent' is none of case, space, unicode, punctuation, notes, truth, number"):
         RunSpec.of(data="x.csv", merge_labels="accent")
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from liftune.errors import SpecError, nearest
+from liftune.option_values import MERGES
 from liftune.spec import OPTIONS, RunSpec
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -64,7 +65,7 @@ _METAVARS = {int: "N", float: "X", str: "TEXT"}
 _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME,...", "seeds": "N,N,..."} | {
     "validation": "FILE",
     "label_names": "NAME,...",
-    "merge_labels": "case,space,unicode,truth,number",
+    "merge_labels": ",".join(MERGES),
     "accelerations": "none|NAME,...",
     "near_duplicates": "none|X",
     "folds": "auto|none|N",

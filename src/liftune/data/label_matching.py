@@ -13,6 +13,7 @@ from liftune.data.audit import fingerprint, labels_of
 from liftune.data.spellings import relabelled, spelt_alike
 from liftune.data.splits import Splits
 from liftune.errors import DataError, SpecError, first_of, nearest
+from liftune.option_values import MERGES
 from liftune.tasks import task_of
 
 #: Labels that a message names; more are counted.
@@ -75,7 +76,8 @@ def _same_but_for_spelling(own: Sequence[str], labels: Sequence[str], label_map:
     left = [label for label in own if label not in labels and label not in label_map]
     taken = {label for label in own if label in labels} | set(label_map.values())
     found: dict[str, str] = {}
-    for group in spelt_alike(dict.fromkeys((*left, *labels), 1)):
+    merges = [each for each in MERGES if each != "notes"]  # which may say that a label is another one
+    for group in spelt_alike(dict.fromkeys((*left, *labels), 1), merges):
         ours, theirs = [each for each in group if each in left], [each for each in group if each in labels]
         if len(ours) == len(theirs) == 1 and theirs[0] not in taken:
             found[ours[0]] = theirs[0]

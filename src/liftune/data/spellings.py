@@ -1,4 +1,4 @@
-"""One label in several spellings: pos and POS, an accent as one character or two, a character that nobody sees.
+"""One label in several spellings: pos and POS, pos and pos*, an accent as one character or two, a character unseen.
 
 In: the targets of every part.  Out: the same with the spellings that the user merges, and what to say of the others.
 Not here: cells as labels (targets.py), the names of the merges (option_values.MERGES).
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from liftune.data.label_marks import has_remarks, space, without_marks, without_note
 from liftune.data.numbers import number
 from liftune.data.splits import Split
 from liftune.option_values import MERGES
@@ -31,11 +32,6 @@ _LOOK_ALIKES = str.maketrans(
     "\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bf",
     "ABEKMHOPCTYXaeopcyxijsABEZHIKMNOPTYXo",
 )
-
-
-def _space(label: str) -> str:
-    """Without blanks around it, and with one ordinary blank for each run of blanks of whatever kind."""
-    return " ".join("".join(" " if unicodedata.category(each) == "Zs" else each for each in label).split())
 
 
 def _unicode(label: str) -> str:
@@ -65,7 +61,9 @@ def _number(label: str) -> str:
 
 _FOLDED: dict[str, Callable[[str], str]] = {
     "unicode": _unicode,
-    "space": _space,
+    "space": space,
+    "notes": without_note,
+    "punctuation": without_marks,
     "case": str.casefold,
     "number": _number,
     "truth": _truth,
@@ -94,9 +92,13 @@ def spelt_alike(counts: Mapping[str, int], merges: Sequence[str] = MERGES) -> li
     """
     if not all(_truth(folded(label, ("space", "unicode"))) in ("true", "false") for label in counts):
         merges = [each for each in merges if each != "truth"]
+    without_notes = [each for each in merges if each != "notes"]
+    # Apple (fruit) and Apple (firm) are two; a note is one where the label stands without it, too.
+    alone = {folded(label, without_notes) for label in counts}
     groups: dict[str, list[str]] = defaultdict(list)
     for label in sorted(counts):
-        groups[folded(label, merges)].append(label)
+        key = folded(label, merges)
+        groups[key if key in alone else folded(label, without_notes)].append(label)
     found = [sorted(each, key=lambda label: (-counts[label], label)) for each in groups.values() if len(each) > 1]
     return [tuple(each) for each in found]
 
@@ -130,7 +132,8 @@ def merge_spellings(splits: Mapping[str, Split], merges: Sequence[str]) -> tuple
         notes = (f"spellings merged ({', '.join(merges)}), the first of each kept: {said}{_more(groups)}",)
     parts = {role: relabelled(split, merged) for role, split in splits.items()} if merged else dict(splits)
     left = {label: weight for label, weight in weights.items() if label not in merged}
-    return parts, notes + _warning(spelt_alike(left), counts, merges)
+    looked_for = [each for each in MERGES if each != "notes" or has_remarks(left)]
+    return parts, notes + _warning(spelt_alike(left, looked_for), counts, merges)
 
 
 def _warning(groups: Sequence[tuple[str, ...]], counts: Mapping[str, int], merges: Sequence[str]) -> tuple[str, ...]:
@@ -139,8 +142,9 @@ def _warning(groups: Sequence[tuple[str, ...]], counts: Mapping[str, int], merge
     needed = _needed(groups)
     said = "; ".join(_shown(each, counts) for each in groups[:_MOST_SHOWN])
     option = ",".join(name for name in MERGES if name in needed or name in merges)
+    what = "spelling or notes" if "notes" in needed else "spelling"
     return (
-        f"warning: labels that differ in spelling alone are kept apart: {said}{_more(groups)}; "
+        f"warning: labels that differ in {what} alone are kept apart: {said}{_more(groups)}; "
         f"--merge-labels {option} makes one label of each",
     )
 
@@ -162,7 +166,7 @@ def _more(groups: Sequence[tuple[str, ...]]) -> str:
 
 def _shown(group: Sequence[str], counts: Mapping[str, int]) -> str:
     """Spellings with their rows, and with the code points of what cannot be told apart by eye."""
-    plain = len({_unicode(_space(label)) for label in group}) == len(group)
+    plain = len({_unicode(space(label)) for label in group}) == len(group)
     return ", ".join(
         f"{label!r}{'' if plain else code_points(label, group)} ({counts[label]:,} rows)" for label in group
     )

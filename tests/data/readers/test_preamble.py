@@ -138,6 +138,17 @@ FOOTERS = [
     ["Grand total", "", "30"],
     ["30 rows"],
     ["Exported on 2024-05-01 by Ann"],
+    ["Source: survey of 2024, do not distribute", "confidential"],
+    ["Note: internal, see the wiki"],
+    ["Summe", "30"],
+    ["Gesamt: 30"],
+    ["Erstellt am 03.05.2024"],
+    ["Stand: 03.05.2024"],
+    ["Total g\u00e9n\u00e9ral", "30"],
+    ["Export\u00e9 le 03/05/2024"],
+    ["Seite 1 von 3"],
+    ["", "confidential"],
+    ["Streng vertraulich"],
 ]
 
 
@@ -152,6 +163,21 @@ def test_a_footer_is_a_bad_row(footer, padded, order, tmp_path):
     (tmp_path / "x.csv").write_bytes(data)
     *_, last = next(open_stream(tmp_path / "x.csv").blocks(100))
     assert last.fault
+
+
+def test_what_stands_below_a_footer_is_no_row_either():
+    rows = [[row[1], row[2]] for row in ROWS]
+    table = read(
+        written([["text", "label"], *rows, ["Total rows: 30", ""], ["Ann of the support team", "x"]], padded=True)
+    )
+    assert [fault.position for fault in table.faults] == [30, 31]
+
+
+def test_a_text_that_begins_like_a_remark_is_a_row():
+    rows = [[row[1], row[2]] for row in ROWS]
+    for label in ("mail", "3", "n/a"):
+        table = read(written([["text", "label"], *rows, ["Note: the printer burns", label]], padded=True))
+        assert not table.faults
 
 
 def test_a_text_that_begins_like_a_footer_is_a_row():

@@ -15,7 +15,7 @@ from itertools import chain, islice
 
 from liftune.data.readers.dialect import Dialect, Shape, blocks_of, find_dialect
 from liftune.data.readers.header import Header, find_header
-from liftune.data.readers.preamble import lines_of_header, no_row, said_more, texts_of
+from liftune.data.readers.preamble import is_footer, lines_of_header, no_row, said_more, texts_of
 from liftune.data.readers.streams import Problem, Record, Stream, repeatable
 from liftune.data.readers.text_encoding import Opened, RawFile
 from liftune.data.readers.undivided import refuse_undivided
@@ -104,12 +104,14 @@ def _rows(opened: Opened, layout: _Layout) -> Iterator[Record[list[str]]]:
     """The rows; blank lines are left out, and so are empty fields beyond the last column."""
     width = len(layout.columns)
     parsed = chain.from_iterable(blocks_of(layout.dialect.parsed(opened)))
+    below = False
     for position, (line, fields) in enumerate(islice(parsed, layout.header.lines, None)):
         if len(fields) > width and not any(fields[width:]):
             fields = fields[:width]
         if len(fields) != width:
             yield [], line, layout.problem(line, fields)
-        elif problem := no_row(fields, layout.names, line, position, layout.rows, layout.where):
+        elif problem := no_row(fields, layout.names, line, position, layout.rows, layout.where, below_footer=below):
+            below |= is_footer(fields)
             yield [], line, problem
         else:
             yield fields, line, None

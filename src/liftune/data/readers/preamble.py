@@ -28,17 +28,32 @@ _MOST_GAPS = 2
 _MOST_ABOVE_ONE = 5
 #: Rows at the end of a file that may be a footer.
 _MOST_BELOW = 5
-_THINGS = "rows|records|entries|responses|results|tickets|items"
+_THINGS = (
+    "rows|records|entries|responses|results|tickets|items"
+    "|zeilen|datens\u00e4tze|eintr\u00e4ge|antworten|lignes|r\u00e9ponses"
+)
+_TOTALS = "totals?|summen?|gesamt(summe|zahl)?|insgesamt|anzahl|somme|total g\u00e9n\u00e9ral|nombre"
+_MADE = "exported|generated|created|downloaded|printed|report(ed)?|extracted|last updated"
+_MADE_ELSEWHERE = "erstellt|exportiert|erzeugt|gedruckt|stand|export\u00e9|g\u00e9n\u00e9r\u00e9|imprim\u00e9|extrait"
 _FOOTER = re.compile(
-    rf"(grand |sub-?)?totals?( (number|count|of|{_THINGS}))*\s*[:=]?\s*[\d.,]*|totals?( \w+){{0,3}}\s*[:=]\s*[\d.,]+"
+    rf"(grand |sub-?)?({_TOTALS})( (number|count|of|{_THINGS}))*\s*[:=]?\s*[\d.,]*"
+    r"|totals?( \w+){0,3}\s*[:=]\s*[\d.,]+"
     rf"|((number|count|sum) of )?({_THINGS}|count|sum)( \w+)?\s*[:=]\s*[\d.,]*"
     rf"|\(?[\d.,]+ ({_THINGS})( \w+)*\)?\.?"
-    r"|(exported|generated|created|downloaded|printed|report(ed)?)( \w+)? (on|at|by|from)\b.*"
-    r"|end of (the )?(report|file|export|data|list)\W*"
-    r"|page \d+( (of|/) \d+)?|[-=*_#]{3,}|(©|\(c\)|copyright\b).*|confidential\W*",
+    rf"|({_MADE})( \w+)? (on|at|by|from)\b.*"
+    rf"|({_MADE_ELSEWHERE})( \w+)?( am| vom| von| le| du| par|:).*"
+    r"|end of (the )?(report|file|export|data|list)\W*|(ende (der|des) \w+|fin (du|de la) \w+)\W*"
+    r"|(page|seite) \d+( (of|/|von|sur) \d+)?|[-=*_#]{3,}|(\u00a9|\(c\)|copyright\b).*"
+    r"|(strictly |internal,? |company )?confidential\W*|(streng )?vertraulich\W*|confidentiel\W*"
+    r"|(for )?internal use only\W*|do not (distribute|share|copy)\W*|all rights reserved\W*",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[\d.,%]*")
+#: A remark to the file; with a number beside it, it may be a text.
+_REMARK = re.compile(
+    r"(sources?|notes?|disclaimer|legend|quellen?|hinweise?|anmerkung(en)?|remarques?|filters? applied|filter)\s*:.*",
+    re.IGNORECASE | re.DOTALL,
+)
 #: The line below the header of a table in Markdown.
 _RULE = re.compile(r":?[-=]{2,}:?")
 #: The second header line of SurveyMonkey.
@@ -201,7 +216,14 @@ def said_more(rows: Sequence[Sequence[Any]], where: str) -> str:
 
 
 def no_row(
-    row: Sequence[Any], names: tuple[str, ...], line: int, position: int, count: int, where: str
+    row: Sequence[Any],
+    names: tuple[str, ...],
+    line: int,
+    position: int,
+    count: int,
+    where: str,
+    *,
+    below_footer: bool = False,
 ) -> tuple[str, str] | None:
     """Why a row of the right width is none, and what to do: the header once more, or a footer.
 
@@ -209,6 +231,7 @@ def no_row(
         names: the header's cells, as `texts_of` gives them.
         position: of the row, from 0.
         count: rows of the file.
+        below_footer: whether a footer stands above it.
 
     Raises:
         DataError: it names the same columns in another order, so that the rows below it are to be read otherwise.
@@ -224,7 +247,7 @@ def no_row(
                 hint="write the lines from there on into a file of their own, and both into a folder: "
                 "train-00000-of-00002.csv, train-00001-of-00002.csv",
             )
-    if position >= max(1, count - _MOST_BELOW) and is_footer(row):
+    if position >= max(1, count - _MOST_BELOW) and (below_footer or is_footer(row)):
         return f"line {line} is no row, but a footer: {_short(', '.join(filter(None, map(_text, row))))}", "take it out"
     return None
 
@@ -243,7 +266,9 @@ def is_footer(row: Sequence[Any]) -> bool:
     first, *others = [cell for cell in map(_text, row) if cell] or [""]
     if len(row) < 2 or (len(others) > 1 and len(others) + 1 == len(row) > 2):
         return False
-    return bool(_FOOTER.fullmatch(first)) and all(_NUMBER.fullmatch(other) for other in others)
+    if _REMARK.fullmatch(first):
+        return all(_FOOTER.fullmatch(other) or _REMARK.fullmatch(other) for other in others)
+    return bool(_FOOTER.fullmatch(first)) and all(_NUMBER.fullmatch(each) or _FOOTER.fullmatch(each) for each in others)
 
 
 def _filled(row: Sequence[str]) -> frozenset[int]:

@@ -21,6 +21,7 @@ from liftune.data.readers.options import FileOptions
 from liftune.data.readers.preamble import (
     doubtful_titles,
     find_above,
+    is_footer,
     lines_of_header,
     no_row,
     said_above,
@@ -262,8 +263,10 @@ def _stream(file: RawFile, sheet: CalamineSheet, where: str, notes: tuple[str, .
     held = texts_of(header)
 
     def records() -> Iterator[Record[list[Any]]]:
+        below = False
         for position, (number, row) in enumerate(rows):
-            problem = no_row(row, held, number, position, len(rows), where)
+            problem = no_row(row, held, number, position, len(rows), where, below_footer=below)
+            below |= bool(problem) and is_footer(row)
             yield ([], number, problem) if problem else ([row[i] for i in kept], number, None)
 
     def column(name: str) -> list[Any]:

@@ -1,0 +1,66 @@
+"""Marks and notes around a label: neg*, neg (?), "neg", not_ok and not-ok, neg - check with Ann.
+
+In: a label.  Out: the label without them.  Not here: what is merged, and what is said of it (spellings.py).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+
+#: What people put before and after a label and do not mean as a part of it. Not + - # < $: of C++, A- and <3 they are
+#: one; nor ! before it, which may say not.
+_QUOTES = "'\"`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb()[]{}* "
+_BEFORE, _AFTER = f"{_QUOTES}\u00bf\u00a1", f"{_QUOTES}.,;:!?\u2026\u2020"
+_BETWEEN = re.compile(r"(?<=[^\W\d_])\s*[-_/\u2010-\u2015]\s*(?=[^\W\d_])")
+#: What is written after a label, in brackets, after a dash or a colon.
+_NOTE = re.compile(
+    r"(?P<label>.*?\w.*?)(?P<note>\s*[(\[{][^()\[\]{}]*[)\]}]\W*|\s+[-\u2013\u2014/|]+\s+\S.*|\s*[:;,]\s+\S.*)",
+    re.DOTALL,
+)
+_DOUBT = re.compile(
+    r"\?|\b(unsure|not sure|uncertain|check(ed)?|todo|tbc|tbd|may ?be|perhaps|probably|review(ed)?|see|unclear|prob"
+    r"|unsicher|unklar|pr\u00fcfen|gepr\u00fcft|evtl|\u00e0 v\u00e9rifier|pas s\u00fbr|incertain)\b",
+    re.IGNORECASE,
+)
+
+
+def space(label: str) -> str:
+    """Without blanks around it, and with one ordinary blank for each run of blanks of whatever kind."""
+    return " ".join("".join(" " if unicodedata.category(each) == "Zs" else each for each in label).split())
+
+
+def without_marks(label: str) -> str:
+    """Without marks around it, and with a blank for a line between words. A label of marks alone is what it is.
+
+    >>> [without_marks(each) for each in ("neg*", '"neg" (?)', "not_ok", "not - ok", "C++", "A-", ":)", "1-2")]
+    ['neg', 'neg', 'not ok', 'not ok', 'C++', 'A-', ':)', '1-2']
+    """
+    bare = label.lstrip(_BEFORE).rstrip(_AFTER)
+    return space(_BETWEEN.sub(" ", bare)) if any(map(str.isalnum, bare)) else label
+
+
+def without_note(label: str) -> str:
+    """Without what is written after it.
+
+    >>> [without_note(each) for each in ("neg (unsure)", "neg - check with Ann", "neg: see 12", "well-known", "(a)")]
+    ['neg', 'neg', 'neg', 'well-known', '(a)']
+    """
+    match = _NOTE.fullmatch(label)
+    return match["label"] if match else label
+
+
+def has_remarks(labels: Iterable[str]) -> bool:
+    """Whether what is written after some labels is a remark, and not the name of a label within another one.
+
+    It is where it says a doubt, or stands after several labels that occur without it.
+    """
+    labels = set(labels)
+    after: dict[str, set[str]] = defaultdict(set)
+    for label in labels:
+        bare = without_note(label)
+        if bare != label and bare in labels:
+            after[label[len(bare) :]].add(bare)
+    return any(len(bare) > 1 or _DOUBT.search(note) for note, bare in after.items())
