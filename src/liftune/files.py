@@ -118,6 +118,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def replaceable(folder: Path) -> bool:
+    """Whether another folder may take its name: not where a disk is mounted on it, or somebody's shell stands in it."""
+    return not folder.exists() or not (os.path.ismount(folder) or folder.samefile(Path.cwd()))
+
+
 def _usual_modes(folder: Path) -> None:
     """Give files the mode that any new file gets: safetensors writes by a temporary file, which its owner alone may
     read, so that a service under another account could not load a model."""

@@ -139,6 +139,17 @@ def test_every_method_that_claims_it_is_merged(method: str, tmp_path: Path) -> N
 FULL = "No space left on device (os error 28)"
 
 
+def test_a_folder_that_none_can_take_the_place_of_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--to .` was a traceback; a disk that is mounted there failed when all was computed."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match="folder that you are in") as caught:
+        export(run, ".", format="merged")
+    assert caught.value.hint == "name a folder in it: --to export"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("saves", "error"),
     [

@@ -188,6 +188,30 @@ def test_a_stop_between_the_last_row_and_the_end_repeats_no_row(
     assert (last.calls, len(objects(tmp_path / "out.jsonl"))) == (0, 25)
 
 
+@pytest.mark.parametrize(("ending", "before"), [("csv", "part.json"), ("parquet", "part.json"), ("parquet", "part")])
+def test_a_stop_between_the_last_steps_of_all_is_resumed_to_the_same_bytes(
+    ending: str, before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was in place, what said how far it was lay there still: resuming said that it was damaged."""
+    (tmp_path / "in.csv").write_text("text\n" + "a\n" * 25)
+    answered(tmp_path / "in.csv", tmp_path / f"whole.{ending}")
+    unlink = Path.unlink
+    placed = tmp_path / f"out.{ending}"
+
+    def stop(path: Path, missing_ok: bool = False) -> None:
+        if path.name == f"{placed.name}.{before}" and placed.exists():
+            raise KeyboardInterrupt
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", stop)
+        with pytest.raises(KeyboardInterrupt):
+            answered(tmp_path / "in.csv", placed)
+    assert answered(tmp_path / "in.csv", placed, resume=True) == (25, 0)
+    assert placed.read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["in.csv", placed.name, f"whole.{ending}"])
+
+
 def test_a_resumed_file_must_be_of_the_same_rows_and_options(tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text("text\n" + "a\n" * 30)

@@ -26,8 +26,6 @@ import killing
 #: Of the disk. A run is refused before its first write where much less is free.
 SIZE = "256m"
 FILLER = "filler"
-#: Written after the record: without them a run is whole, and `liftune report` writes them again.
-RENDERED = {"README.md", "report.html", "flips.jsonl", "adapter/README.md"}
 
 
 def mount(folder: Path) -> None:
@@ -146,9 +144,9 @@ def main(place: Path, moments: int, options: dict[str, Any]) -> None:
         line["full"] = (disk / FILLER).exists()
         line["halves"] = halves(disk / "run")
         (disk / FILLER).unlink(missing_ok=True)
-        again, left = (0, RENDERED) if code == 0 else (run(options, place)[0], set())
+        again, left = (0, killing.AFTERWARDS) if code == 0 else (run(options, place)[0], set())
         differ = killing.differences(expected, killing.files_of(disk / "run"))
-        line["differ"] = [each for each in differ if each not in left] if again == 0 else said.read_text()
+        line["differ"] = [each for each in differ if Path(each).name not in left] if again == 0 else said.read_text()
         unmount(disk)
         print(json.dumps(line), flush=True)
 

@@ -18,7 +18,7 @@ from liftune.export.bundle import write_readme
 from liftune.export.formats import EXPORT_FORMATS, ExportJob
 from liftune.export.originals import card_of, open_original
 from liftune.export.parity import Parity, Reference
-from liftune.files import atomic_folder, check_writable
+from liftune.files import atomic_folder, check_writable, replaceable
 from liftune.inference.locate import locate_model
 from liftune.models.classifier import Classifier
 from liftune.progress import Progress
@@ -134,5 +134,11 @@ def _check_unused(to: Path) -> None:
             f"{to} exists and is not empty" if to.is_dir() else f"{to} is a file",
             where="--to",
             hint="name another folder, or remove this one first",
+        )
+    if not replaceable(to):
+        raise ArtifactError(
+            f"{to} is the folder that you are in, or a disk: an export takes its name once it is whole",
+            where="--to",
+            hint=f"name a folder in it: --to {to / 'export'}",
         )
     check_writable(to)

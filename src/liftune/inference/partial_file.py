@@ -106,6 +106,8 @@ class PartialFile:
                 where="--resume",
                 hint="give the same options as before, or leave --resume out to begin again",
             )
+        if not self.path.is_file() and self._in_place(state):
+            os.replace(self._out, self.path)  # the last step is done again, whatever the format
         held = self.path.stat().st_size if self.path.is_file() else 0
         if held < state.bytes:
             raise ArtifactError(
@@ -123,6 +125,13 @@ class PartialFile:
             )
         os.truncate(self.path, state.bytes)
         return state.rows, state.errors
+
+    def _in_place(self, state: _State) -> bool:
+        """Whether the bytes that were written are the file already: the process ended between its last two steps."""
+        if state.sha256 is None or not self._out.is_file() or self._out.stat().st_size != state.bytes:
+            return False
+        with self._out.open("rb") as file:
+            return bool(_sha256_of_first(file, state.bytes).hexdigest() == state.sha256)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -155,7 +164,8 @@ class PartialFile:
             if self.writer.needs_finalize:
                 with atomic_write(self._out) as file, self.path.open("rb") as partial:
                     self.writer.finalize(partial, file)
+                self._state.unlink(missing_ok=True)  # first: without the bytes that it speaks of it would be refused
                 self.path.unlink()
             else:
                 os.replace(self.path, self._out)
-            self._state.unlink(missing_ok=True)
+                self._state.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from liftune.seals import FILES, SEAL
 TIME = (
     *("started", "seconds", "train_seconds", "evaluate_seconds"),
     *("rows_per_second", "tokens_per_second", "gemm_fraction", "gemm_rate"),
+    "fronts",
 )
 #: Fields that tell where a run is.
 PLACE = ("run", "sweep")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from liftune.data.readers.memory import TablesInMemory
 from liftune.diagnostics.label_errors import MOST_ROWS, LabelErrors, find_label_errors
 from liftune.diagnostics.shift import shift
 from liftune.errors import DataError, SpecError, need
-from liftune.files import atomic_write
+from liftune.files import atomic_folder, atomic_write, replaceable
 from liftune.spec import DataSpec
 
 
@@ -98,8 +99,10 @@ def clean(loaded: LoadedData, out: Path, drops: frozenset[str], errors: LabelErr
         suspects=errors.droppable if errors and "suspects" in drops else (),
     )
     cleaned, files = split_clean_and_dropped(out, loaded.examples, loaded.columns, dropped)
-    for path, lines in files.items():
-        _write(path, lines)
+    # A folder that lacks a part is a data set too: it takes its name when it is whole. A file comes after its list.
+    with atomic_folder(out) if out.suffix != ".jsonl" and replaceable(out) else nullcontext(None) as fresh:
+        for path, lines in reversed(files.items()):
+            _write(fresh / path.name if fresh else path, lines)
     return cleaned
 
 
