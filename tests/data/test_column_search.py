@@ -168,6 +168,51 @@ def test_what_is_unclear_is_refused_with_commands_that_work(tmp_path, case):
         assert load_data(following(typed)).counts.train
 
 
+AGREED = {
+    "majority": {"comment": "text", "annotator_1": "three", "annotator_2": "three", "majority": "three"},
+    "gold": {"text": "text", "label_1": "two", "label_2": "two", "label_gold": "two"},
+    "final": {"text": "text", "code_ann": "two", "code_bob": "two", "final code": "two"},
+    "consensus": {"Text": "text", "sentiment_a1": "two", "sentiment_a2": "two", "Consensus": "two"},
+}
+
+
+@pytest.mark.parametrize("case", AGREED)
+def test_what_annotators_agreed_on_is_the_label_and_this_is_said(tmp_path, case):
+    loaded = load(made(tmp_path / "x.csv", AGREED[case]), skip_bad_rows=False)
+    assert loaded.columns.label == list(AGREED[case])[-1]
+    assert any(f"label column {loaded.columns.label!r}, guessed" in note for note in loaded.splits.audit.notes)
+
+
+def test_each_column_that_may_be_the_label_is_shown_with_its_values_the_likeliest_first(tmp_path):
+    head = {"message": "text", "agent name": "two", "country": "two", "queue": "three", "status": "two"}
+    with pytest.raises(DataError) as caught:
+        load_data(made(tmp_path / "x.csv", head))
+    hint = caught.value.hint or ""
+    found = [following(typed).label for typed in typed_in(hint)]
+    assert set(found[:2]) == {"queue", "status"}
+    assert set(found[2:]) == {"agent name", "country"}
+    values = {str(VALUES["three"](i)) for i in range(3)}
+    assert all(repr(value) in hint for value in values)
+
+
+def test_a_label_in_another_language_is_known_by_its_name(tmp_path):
+    for name in ("Kategorie", "Cat\u00e9gorie"):
+        head = {"Nachricht": "text", "Kanal": "two", name: "three", "Datum": "date"}
+        assert load(made(tmp_path / "x.csv", head), skip_bad_rows=False).columns.label == name
+
+
+def test_columns_with_few_ticks_are_offered_with_the_others(tmp_path):
+    rows = [
+        f"Complaint {i} of a customer about it,{'x' * (i % 2)},{'x' * (i % 9 == 0)},{'X' * (i % 3 == 0)}"
+        for i in range(60)
+    ]
+    (tmp_path / "x.csv").write_text("\n".join(["Complaint,Billing,Staff,Product", *rows]))
+    with pytest.raises(DataError) as caught:
+        load_data(DataSpec(source=str(tmp_path / "x.csv")))
+    [typed] = typed_in(caught.value.hint or "")
+    assert load_data(following(typed)).labels == ("Billing", "Product", "Staff")
+
+
 def test_labels_in_columns_are_offered_as_they_are_typed(tmp_path):
     with pytest.raises(DataError) as caught:
         load_data(made(tmp_path / "x.csv", UNCLEAR["labels in columns"]))

@@ -22,8 +22,25 @@ review selftext sentence sms snippet statement story subject summary text title 
 _LABEL_WORDS = """
 annotation category class emotion intent label outcome polarity rating score sentiment similarity stance star
 tag target topic verdict
+kategorie klasse thema stimmung bewertung absicht etikett
+catégorie categorie classe thème étiquette émotion
+"""
+#: Words in the names of what several people agreed on, beside columns of what each of them said.
+_AGREED = """
+majority gold consensus final adjudicated adjudication agreed agreement aggregated aggregate resolved truth
+mehrheit konsens endgültig majorité
+"""
+#: Words in the names of columns that say of a row who, where, when or how: rarely its label.
+_BESIDE = """
+annotator coder rater labeler labeller reviewer user author agent owner assignee name person by who
+country region city state location language lang locale device browser platform source channel version
+date time day month year week created updated id uid index batch file split fold worker
+land sprache quelle kanal bearbeiter datum jahr monat pays langue auteur agence
 """
 TEXT_WORDS, LABEL_WORDS = frozenset(_TEXT_WORDS.split()), frozenset(_LABEL_WORDS.split())
+_AGREED_WORDS, _ASIDE = frozenset(_AGREED.split()), frozenset(_BESIDE.split())
+#: Label words that also name what rows are found by.
+_WEAK = frozenset({"tag"})
 #: Words at the end of a name that say nothing of what it names.
 _SILENT = frozenset({"name", "id", "value", "code", "column", "col", "field"})
 #: Longer by so much, a text is the text, and another one beside it a title.
@@ -95,13 +112,36 @@ def guess_label(profiles: Sequence[Profile], *, lone: bool) -> Guess:
     named = [each for each in profiles if names_a_label(each.name) and each.may_be_label and each.filled >= 0.9]
     named = [each for each in named if each.is_label] or named
     classes = [each for each in profiles if each.is_label]
+    agreed = [each for each in classes if set(words_of(each.name)) & _AGREED_WORDS]
+    if len(agreed) == 1 and len(classes) > 1 and len({each.name for each in named} - {agreed[0].name}) != 1:
+        word = next(word for word in words_of(agreed[0].name) if word in _AGREED_WORDS)
+        return Guess(agreed[0].name, _why(agreed[0], word))
+    if len(named) == 1 and names_a_label(named[0].name) in _WEAK:
+        named = [] if len(classes) > 1 else named
     if len(named) == 1 and named[0].rows:
         return Guess(named[0].name, _why(named[0], names_a_label(named[0].name)))
     if not named and len(classes) == 1:
         return Guess(classes[0].name, _why(classes[0], None))
     if lone and len(profiles) == 1 and profiles[0].may_be_label:
         return Guess(profiles[0].name)
-    return Guess(candidates=tuple(each.name for each in named or classes))
+    return Guess(candidates=tuple(each.name for each in sorted(named or classes, key=_aside)))
+
+
+def _aside(column: Profile) -> tuple[bool, ...]:
+    """For sorting: columns that are likely the label first."""
+    words = set(words_of(column.name))
+    return (
+        not words & _AGREED_WORDS,
+        bool(words & _ASIDE),
+        bool(names_a_text(column.name)),
+        names_a_label(column.name) in (None, *_WEAK),
+        column.different > 0.1,
+    )
+
+
+def likely_labels(profiles: Sequence[Profile]) -> list[Profile]:
+    """Columns that may be the label where none reads like classes, the likeliest first."""
+    return sorted(profiles, key=lambda each: (not each.may_be_label, *_aside(each)))
 
 
 def _why(found: Profile, word: str | None) -> str:
@@ -110,7 +150,9 @@ def _why(found: Profile, word: str | None) -> str:
 
 def label_columns(profiles: Sequence[Profile]) -> tuple[tuple[str, ...], bool]:
     """Columns that may each say of one label whether a row has it, and whether some hold shares."""
-    found = [each for each in profiles if each.content in ("yes or no", "shares") and each.filled >= 0.5]
+    found = [
+        each for each in profiles if each.content in ("yes or no", "shares") and (each.filled >= 0.5 or each.is_ticked)
+    ]
     if len(found) < 2 or not any(each.rows >= LEAST_ROWS for each in found):
         return (), False
     return tuple(each.name for each in found), any(each.content == "shares" for each in found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from liftune.data.targets import is_missing, truth
 
 #: Cells that are looked at one by one; different values are counted over all.
 _MOST_LOOKED_AT = 2_000
+#: Values that are named, and characters of each.
+_MOST_SHOWN, _LONGEST_SHOWN = 4, 24
 #: Share of the cells that make a column one of dates, of addresses, ...
 _MOST = 0.8
 #: Fewer rows than this show nothing.
@@ -54,6 +57,8 @@ class Profile:
     """Words in a cell, on average."""
     content: str
     """dates, links, addresses, numbers, decimals, amounts, ids, yes or no, shares, lists, or words."""
+    values: tuple[str, ...] = ()
+    """Those of most rows."""
 
     @property
     def is_text(self) -> bool:
@@ -80,6 +85,22 @@ class Profile:
         return self.content in ("words", "numbers") and not (self.different > 0.9 and self.rows >= 2 * LEAST_ROWS)
 
     @property
+    def shown(self) -> str:
+        """Its values, the usual ones first."""
+        if self.content not in ("words", "numbers", "yes or no"):
+            return self.said
+        more = ", ..." if self.kinds > len(self.values) else ""
+        held = ", ".join(
+            repr(each if len(each) <= _LONGEST_SHOWN else f"{each[: _LONGEST_SHOWN - 3]}...") for each in self.values
+        )
+        return f"{self.kinds:,} value{'s' * (self.kinds != 1)}: {held}{more}"
+
+    @property
+    def is_ticked(self) -> bool:
+        """Whether its cells tick a box or are blank."""
+        return self.content == "yes or no" and self.filled < 1 and all(truth(each, self.name) for each in self.values)
+
+    @property
     def said(self) -> str:
         """What it holds, in a few words."""
         if self.content != "words":
@@ -92,11 +113,13 @@ def profile(name: str, cells: Sequence[Any]) -> Profile:
     filled = [cell for cell in cells if not is_missing(cell)]
     step = max(1, len(filled) // _MOST_LOOKED_AT)
     seen = filled[::step]
-    kinds = len({cell if isinstance(cell, str | int | float) else repr(cell)[:200] for cell in filled})
+    counts = Counter(cell if isinstance(cell, str | int | float) else repr(cell)[:200] for cell in filled)
+    kinds = len(counts)
+    values = tuple(str(value) for value, _ in counts.most_common(_MOST_SHOWN))
     different = kinds / len(filled) if filled else 0.0
     words = sum(map(_words, seen)) / len(seen) if seen else 0.0
     share = len(filled) / len(cells) if cells else 0.0
-    return Profile(name, len(cells), share, kinds, different, words, _content(seen, kinds, different))
+    return Profile(name, len(cells), share, kinds, different, words, _content(seen, kinds, different), values)
 
 
 def _words(cell: Any) -> float:

@@ -10,7 +10,15 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from liftune.data.column_guess import guess_label, guess_text, label_columns, longer_text, names_a_text, words_of
+from liftune.data.column_guess import (
+    guess_label,
+    guess_text,
+    label_columns,
+    likely_labels,
+    longer_text,
+    names_a_text,
+    words_of,
+)
 from liftune.data.column_names import LABELS, NAME_ONE, PAIRS, TEXTS, as_one, known_name, named_column, named_columns
 from liftune.data.column_profiles import Profile, profile
 from liftune.data.columns import Columns
@@ -174,7 +182,10 @@ class _Finder:
         example = candidates[0] if candidates else None
         hint = "name the text column with --text"
         if example:
-            label = label or next(iter(self.left(text_pair, *candidates[:1])), None)
+            if label is None:
+                others = self.left(text_pair, *candidates)
+                label = known_name(LABELS, others) or guess_label(self._look(others), lone=True).column
+                label = label or (as_one(self.left(text_pair, example)) if len(self._table.columns) == 2 else None)
             hint += f", for example: {self._command(text=example, text_pair=text_pair, label=label)}"
             if len(candidates) > 1:
                 hint += f"; --text {shlex.quote(joined_fields(candidates))} joins them"
@@ -197,12 +208,7 @@ class _Finder:
             return guess.column
         binary, shares = label_columns(profiles)
         single = [name for name in guess.candidates if name not in binary]
-        hints = [
-            f"name the label column with --label, for example: "
-            f"{self._command(text=text, text_pair=text_pair, label=(single or left or ['NAME'])[0])}"
-        ]
-        if len(single) > 1:
-            hints.append(f"also possible: {', '.join(single[1 : _MOST_NAMED + 1])}")
+        hints = self._choices(single or [each.name for each in likely_labels(profiles)], text, text_pair)
         if binary:
             threshold = " --label-threshold 0.5" if shares else ""
             typed = self._command(text=text, text_pair=text_pair, label=joined_fields(binary)) + threshold
@@ -213,6 +219,17 @@ class _Finder:
             where=self._table.where,
             hint="; ".join(hints),
         )
+
+    def _choices(self, names: Sequence[str], text: str, text_pair: str | None) -> list[str]:
+        """What each column holds, with the command that takes it as the label."""
+        said = [
+            f"{each.name!r} ({each.shown}): {self._command(text=text, text_pair=text_pair, label=each.name)}"
+            for each in self._look(names[:_MOST_NAMED])
+        ]
+        if not said:
+            return ["give a file with a column of labels"]
+        more = [f"or another one: {', '.join(names[_MOST_NAMED:])}"] if len(names) > _MOST_NAMED else []
+        return [f"name the label column: {said[0]}", *(f"or {each}" for each in said[1:]), *more]
 
     def note_other_texts(self, text: str, label: str, labels: Sequence[str | None]) -> None:
         """Say which other column reads like a text, and how to join it."""
