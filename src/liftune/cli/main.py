@@ -20,7 +20,6 @@ from liftune.cli.listing import KINDS
 from liftune.cli.options import Base, Json, Margin, Metric, Quiet, Run, UsageError, Use, takes_spec, usage_fault
 from liftune.cli.printing import (
     print_json,
-    print_or_json,
     print_record,
     print_sections,
     say,
@@ -94,10 +93,9 @@ def tune(
     keeping = Keeping(checkpoint_minutes, keep_checkpoints)
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
-        from liftune.workflows.dry_run_sections import dry_run_sections
 
         found = try_run(spec, listeners=listeners(Progress(quiet=quiet)))
-        print_or_json(found.to_json(), dry_run_sections(found), as_json=as_json)
+        print_record(found, as_json=as_json)
         raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
     print_record(run_tune(spec, keeping=keeping, listeners=listeners(Progress(quiet=quiet))), as_json=as_json)
 
@@ -124,13 +122,12 @@ def inspect(
 
     --out writes a cleaned copy.
     """
-    from liftune.report.sections.inspection import inspection_sections
     from liftune.workflows.inspect import inspect_data
 
     inspection = inspect_data(
         spec.data, model=spec.model.name, max_length=spec.model.max_length, out=out, drop=names(drop or ())
     )
-    print_or_json(inspection.to_json(), inspection_sections(inspection), as_json=as_json)
+    print_record(inspection, as_json=as_json)
 
 
 app.command()(predict)
@@ -203,14 +200,13 @@ def sweep(
     from liftune.sweeps.grid import SweepSpec
     from liftune.sweeps.plot import check_picture, draw
     from liftune.sweeps.run import sweep as run_sweep
-    from liftune.sweeps.sections import sweep_sections
 
     if picture:
         check_picture(picture)
     record = run_sweep(SweepSpec.of(spec, methods, models), jobs=jobs, progress=Progress(quiet=quiet))
     if picture:
         draw(record, picture)
-    print_or_json(record.to_json(), sweep_sections(record), as_json=as_json)
+    print_record(record, as_json=as_json)
 
 
 @app.command()
@@ -260,10 +256,10 @@ def doctor(
 ) -> None:
     """Show this machine's measured speed and the training plan, for a model and dataset where given."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
-    from liftune.workflows.doctor import checkup_sections, run_doctor
+    from liftune.workflows.doctor import run_doctor
 
     checkup = run_doctor(spec, remeasure=remeasure)
-    print_or_json(checkup.to_json(), checkup_sections(checkup), as_json=as_json)
+    print_record(checkup, as_json=as_json)
 
 
 app.command()(serve)

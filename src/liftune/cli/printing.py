@@ -16,11 +16,8 @@ from liftune.formatting import visible
 if TYPE_CHECKING:
     from liftune.export.parity import Parity
     from liftune.inference.prediction import Prediction
-    from liftune.records.run import RunRecord
+    from liftune.records.base import StoredRecord
     from liftune.report.base import Section
-
-#: Sections of the report that are printed at the end of a run; the others are in `liftune report`.
-PRINTED = ("ladder", "clean", "verdict", "curve", "audit", "use")
 
 
 def say(text: str, *, end: str = "\n", error: bool = False) -> None:
@@ -42,14 +39,14 @@ def print_sections(sections: Iterable[Section]) -> None:
     print_text(sections, Console(highlight=False))
 
 
-def print_record(record: RunRecord, *, as_json: bool) -> None:
-    """The whole record as JSON; or the ladder and what follows from it, the rest being in `liftune report`."""
-    from liftune.report.document import named_sections
-
+def print_record(record: StoredRecord, *, as_json: bool) -> None:
+    """The whole record as JSON, or the sections that show it."""
     if as_json:
         print_json(record.to_json())
     else:
-        print_sections(each.section for each in named_sections(record) if each.name in PRINTED)
+        from liftune.display import sections_of
+
+        print_sections(sections_of(record))
 
 
 def print_predictions(predictions: Iterable[Prediction], *, as_json: bool) -> None:

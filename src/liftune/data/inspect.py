@@ -7,6 +7,7 @@ Not here: reading (load.py), label errors and shift (workflows/inspect.py), prin
 from __future__ import annotations
 
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,6 +44,8 @@ class TargetRange(Record):
 
 class Inspection(StoredRecord):
     """A data set as a run would use it. Parts are train, validation and test, split off where the data lack them."""
+
+    sections_from: ClassVar[str] = "liftune.report.sections.inspection:inspection_sections"
 
     source: str
     task: TaskKind

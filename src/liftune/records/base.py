@@ -6,7 +6,8 @@ Not here: records of one subject (the other files of this package).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from importlib import import_module
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,10 +32,26 @@ class StoredRecord(Record):
     """Base of a record that stands alone, in a file or as the output of `--json`."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
+    sections_from: ClassVar[str] = ""
+    """`module:function`: what makes the sections that show it, from the record."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain object, schema first."""
         return self.model_dump(mode="json", by_alias=True)
+
+    def __repr__(self) -> str:
+        return str(display().line(self))
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return str(display().html(self))
+
+
+def display() -> Any:
+    """What shows records lies above them, and is imported when one is shown."""
+    return import_module("liftune.display")
 
 
 class SealedRecord(StoredRecord):

@@ -5,7 +5,7 @@ Not here: what they are made of (the files beside this one), how it is computed 
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,7 @@ from liftune.records.base import (
     SealedRecord,
     Seconds,
     StoredRecord,
+    display,
 )
 from liftune.records.calibration import Calibration, Decisions, check_thresholds
 from liftune.records.data import Audit, LabelErrorSummary, Shift
@@ -83,6 +84,7 @@ class Recommendation(Record):
 class RunRecord(StoredRecord):
     """What `tune`, `evaluate` and `compare` report alike."""
 
+    sections_from: ClassVar[str] = "liftune.display:run_sections"
     run: str
     """The folder of the run, or the model that was evaluated."""
     task: TaskKind
@@ -122,6 +124,27 @@ class RunRecord(StoredRecord):
                 if clean is not None and self.metric and self.metric not in clean:
                     raise ValueError(f"the contender {each.name!r} has no {self.metric} of the rows that do not leak")
         return self
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame: a row a contender, with each metric's value, low and high.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return display().frame(self)
+
+    def plot(self, section: str | None = None) -> Any:
+        """A matplotlib Figure of one section of the report: `short` (all scores), `training`, `confusions`,
+        `reliability`, `curve`, ...
+
+        Args:
+            section: None takes the first that has charts.
+
+        Raises:
+            SpecError: that section has no charts; the hint names those that have.
+            MissingExtra: matplotlib is not installed.
+        """
+        return display().plot(self, section)
 
 
 class EvaluationRecord(RunRecord):

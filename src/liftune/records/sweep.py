@@ -6,11 +6,11 @@ sweeps/plot.py).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from liftune.records.base import Choice, Interval, Record, RowCounts, SealedRecord
+from liftune.records.base import Choice, Interval, Record, RowCounts, SealedRecord, display
 from liftune.records.data import Audit
 from liftune.records.run import Contender
 from liftune.records.training import TrainLog
@@ -91,6 +91,7 @@ class LeaderboardRow(Record):
 class SweepRecord(SealedRecord):
     """sweep.json: one sweep, whole."""
 
+    sections_from: ClassVar[str] = "liftune.sweeps.sections:sweep_sections"
     sweep: str
     data: str = ""
     task: TaskKind
@@ -109,3 +110,11 @@ class SweepRecord(SealedRecord):
     """The contender with the best validation score: the choice that the test rows had no part in."""
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
+
+    def to_frame(self) -> Any:
+        """The leaderboard as a pandas DataFrame.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return display().frame(self)

@@ -7,6 +7,7 @@ Not here: measuring (hardware/measure.py), deciding (hardware/plan.py), training
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from liftune.errors import EXTRAS, need
 from liftune.hardware.flops import SMALL_ENCODER, Shapes
@@ -52,6 +53,8 @@ class EpochCheck(Record):
 
 class Checkup(StoredRecord):
     """A machine, and the plan for it."""
+
+    sections_from: ClassVar[str] = "liftune.workflows.doctor:checkup_sections"
 
     devices: tuple[str, ...]
     processor: str

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from liftune.data.folds import Folds
 from liftune.data.inspect import Inspection, inspect
@@ -46,6 +46,8 @@ _TRAINING_BYTES = 16
 
 class DryRun(StoredRecord):
     """What a run would be."""
+
+    sections_from: ClassVar[str] = "liftune.workflows.dry_run_sections:dry_run_sections"
 
     would_run: bool
     faults: tuple[Fault, ...] = ()

@@ -1,0 +1,143 @@
+"""What a record shows of itself: sections for the terminal and a notebook, figures, a data frame, one line.
+
+In: a record.  Out: Sections, HTML, a matplotlib Figure, a pandas DataFrame, a str.
+Not here: what each section says (report/sections/), drawing (report/render/).
+
+Records lie below all of this. They name this module and import it when they are shown (records/base.py); each class
+names the function that makes its sections (`sections_from`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from typing import Any
+
+from liftune.errors import ArtifactError, SpecError, need
+from liftune.formatting import interval
+from liftune.records.base import Interval, StoredRecord
+from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
+from liftune.records.sweep import SweepRecord
+from liftune.report.base import Section
+from liftune.report.charts import Chart
+from liftune.report.document import named_sections
+from liftune.report.render.notebook import notebook_html
+
+#: Sections of the report that are shown at the end of a run; the others are in `liftune report`.
+SHOWN = ("ladder", "clean", "verdict", "curve", "audit", "use")
+
+
+def run_sections(record: RunRecord) -> list[Section]:
+    """The contenders and what follows from them, the rest being in `liftune report`."""
+    return [each.section for each in named_sections(record) if each.name in SHOWN]
+
+
+def sections_of(record: StoredRecord) -> Sequence[Section]:
+    """What the command that makes such a record prints; nothing for a record that no command prints."""
+    if not record.sections_from:
+        return ()
+    module, _, name = record.sections_from.partition(":")
+    make: Callable[[Any], Iterable[Section]] = getattr(import_module(module), name)
+    return tuple(make(record))
+
+
+def line(record: StoredRecord) -> str:
+    """A record in a few words, as `repr` shows it."""
+    return f"<{type(record).__name__} {' '.join(_words(record))}>".replace(" >", ">")
+
+
+def _words(record: StoredRecord) -> Iterable[str]:
+    """Where it is, and what came of it."""
+    for name in ("run", "sweep", "path", "source"):
+        if isinstance(place := getattr(record, name, None), str):
+            yield place
+            break
+    if isinstance(record, VerdictRecord) and record.comparisons:
+        from liftune.report.sections.headline import overall
+
+        yield f"({overall(record)})"
+    if isinstance(record, RunRecord):
+        scores = [f"{each.name} {interval(each.metrics[record.metric])}" for each in record.contenders if record.metric]
+        yield f"{record.metric}: {', '.join(scores)}" if scores else ""
+
+
+def html(record: StoredRecord) -> str:
+    """For a notebook's cell: the verdict in plain words, the tables, warnings."""
+    sections = list(sections_of(record))
+    if isinstance(record, TuneRecord) and record.comparisons:
+        from liftune.report.sections.summary import short
+
+        summary = short(record)
+        sections = [*([summary] if summary else ()), *sections]
+    place = next(
+        (str(getattr(record, name)) for name in ("run", "sweep", "path", "source") if hasattr(record, name)), ""
+    )
+    return notebook_html(f"{type(record).__name__}: {place}", sections)
+
+
+def plot(record: RunRecord, section: str | None) -> Any:
+    """A matplotlib Figure of the charts of one section of the report.
+
+    Args:
+        section: its name; None takes the first that has charts: the contenders' scores.
+
+    Raises:
+        SpecError: it has no charts, or there is no such section; the hint names those with charts.
+        MissingExtra: matplotlib is not installed.
+    """
+    from liftune.report.render.figures import figure_of
+
+    charts = _charts(record)
+    chosen = next(iter(charts), None) if section is None else section
+    if chosen is None or chosen not in charts:
+        have = ", ".join(charts) or "none of this record"
+        raise SpecError(f"no charts of {chosen or 'this record'}", where="section", hint=f"choose one of: {have}")
+    return figure_of(charts[chosen])
+
+
+def _charts(record: RunRecord) -> dict[str, tuple[Chart, ...]]:
+    """Section -> its charts. Those of single rows need the run's folder, and are left out where it is gone."""
+    details = None
+    if isinstance(record, TuneRecord):
+        from liftune.run_folder import RunFolder
+        from liftune.workflows.report import read_run
+
+        try:
+            details = read_run(RunFolder.open(record.run), look=False)[1]
+        except ArtifactError:
+            details = None
+    return {each.name: each.section.charts for each in named_sections(record, details) if each.section.charts}
+
+
+def frame(record: RunRecord | SweepRecord) -> Any:
+    """A pandas DataFrame: a row a contender, with each metric's value, low and high.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    need("pandas")
+    import pandas as pd
+
+    if isinstance(record, SweepRecord):
+        rows = [_flat(each.model_dump()) for each in record.leaderboard]
+        return pd.DataFrame(rows)
+    found = []
+    for each in record.contenders:
+        row: dict[str, Any] = {"contender": each.name}
+        for name, score in each.metrics.items():
+            row |= _cells(name, score)
+        more = {"trainable_parameters": each.trainable_parameters, "saved_bytes": each.saved_bytes}
+        found.append(row | more | {f"seconds.{name}": value for name, value in each.seconds.model_dump().items()})
+    return pd.DataFrame(found)
+
+
+def _cells(name: str, score: Interval) -> dict[str, float | None]:
+    return {name: score.value, f"{name}.low": score.low, f"{name}.high": score.high}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as names with dots."""
+    cells: dict[str, Any] = {}
+    for name, value in values.items():
+        cells |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return cells
