@@ -1,7 +1,7 @@
 """What a chart shows, not how it is drawn.
 
 In: numbers.  Out: frozen values that a Section carries; each has a caption, and says in words what it shows.
-Not here: drawing (render/figures.py). Text formats leave charts out: what a chart shows stands in sentences and tables too.
+Not here: drawing (render/figures.py). Text formats leave charts out: what a chart shows stands in sentences and tables.
 """
 
 from __future__ import annotations
