@@ -167,3 +167,20 @@ def test_other_errors_of_a_pass_are_not_repeated() -> None:
     with pytest.raises(RuntimeError, match="shapes"):
         Passes()(compute, np.arange(5), len)
     assert len(tried) == 1
+
+
+def test_a_limit_too_small_for_the_libraries_is_refused_before_they_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the address space ends, OpenBLAS hangs and torch aborts. Following the hint is accepted."""
+    limits = [300 * MIB]
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda which: (limits[0], -1) if which == resource.RLIMIT_AS else (-1, -1)
+    )
+    root = system(tmp_path, MEMINFO | {"proc/self/status": "VmSize:\t102400 kB\n"})
+    with pytest.raises(OutOfMemory, match="1,000 MiB of address space; there are 200 MiB left of the 300 MiB") as said:
+        memory.check_loading(memory.LOADING, root)
+    limits[0] = 1024 * int((said.value.hint or "").rpartition(" ")[2])
+    memory.check_loading(memory.LOADING, root)
+    limits[0] = resource.RLIM_INFINITY
+    memory.check_loading(memory.LOADING, root)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from tiny_models import save_tiny
 
-from liftune.errors import OutOfMemory
+from liftune.errors import MethodError, OutOfMemory
 from liftune.hardware.flops import Shapes
 from liftune.hardware.memory import MIB, Room
 from liftune.hardware.plan import PASS_SIZE, Plan
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.linear_shapes import shapes_of
-from liftune.models.memory_needs import check_memory, fit_passes, size_of
+from liftune.models.memory_needs import check_memory, check_rank, fit_passes, size_of
 from liftune.models.methods.registry import METHODS, parse_options
 from liftune.spec import ModelSpec
 from liftune.tasks import TaskKind
@@ -99,3 +99,22 @@ def test_passes_are_made_as_small_as_the_room_that_is_left(folder: Path) -> None
     assert plan.choices[0].choice == PASS_SIZE
     assert fit_passes(Plan(), shapes, size, Room(2**40), most=4096) == Plan()
     assert fit_passes(Plan(), replace(shapes, layers=0), size, Room(size.bytes), most=4096) == Plan()
+
+
+@pytest.mark.parametrize("name", ["lora", "pissa", "adalora", "loha", "vblora"])
+def test_a_rank_above_every_matrix_is_refused_before_it_is_built(name: str, folder: Path) -> None:
+    """It would take minutes and gigabytes. Following the hint is accepted."""
+    method, backbone = METHODS[name], load(folder)
+    options = parse_options(method, {})
+    rank = max((key for key, _ in options if key.endswith("rank")), key=lambda key: getattr(options, key) or 0)
+    with pytest.raises(MethodError, match=rf"{rank}=1,000,000 trains [\d,]+ parameters, the whole model has") as caught:
+        check_rank(backbone, method, options.model_copy(update={rank: 1_000_000}))
+    found = re.search(rf"--set {rank}=(\d+)", caught.value.hint or "")
+    assert found
+    check_rank(backbone, method, options.model_copy(update={rank: int(found[1])}))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_has_by_default_is_no_rank_too_many(name: str, folder: Path) -> None:
+    """Even of a tiny model: some ranks, such as VeRA's, are above every matrix's by design."""
+    check_rank(load(folder), METHODS[name], METHODS[name].options())

@@ -40,6 +40,8 @@ app = typer.Typer(
 )
 
 STOPPED = 130
+#: Commands that import torch, and those that import little.
+_WITH_TORCH, _LITTLE = ("tune", "evaluate", "export", "sweep", "doctor"), ("list",)
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,11 +52,17 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def start(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Take the options that belong to no command."""
+    """Take the options that belong to no command, and refuse a limit under which libraries abort or hang."""
+    from liftune.hardware.memory import LOADING, LOADING_LITTLE, check_loading
+
+    command = context.invoked_subcommand
+    if command not in _LITTLE and not {"-h", "--help"} & set(sys.argv):
+        check_loading(LOADING if command in _WITH_TORCH else LOADING_LITTLE)
 
 
 @app.command()

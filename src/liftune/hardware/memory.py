@@ -12,16 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from liftune.errors import OutOfMemory, lacks_memory
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LOG = logging.getLogger(__name__)
 MIB = 2**20
 ADDRESS_SPACE = "ulimit -v"
+#: That importing torch and what comes with it maps, about; and what a command without it does.
+LOADING, LOADING_LITTLE = 1_000 * MIB, 800 * MIB
 #: At or above this, a cgroup of version 1 has no limit.
 _NO_LIMIT = 2**60
 
@@ -45,6 +48,24 @@ def room(root: Path = Path("/")) -> Room | None:
         root: of the system's files.
     """
     return min([*_machine(root), *_control_groups(root), *_process_limits(root)], default=None)
+
+
+def check_loading(least: int, root: Path = Path("/")) -> None:
+    """Refuse to load libraries for which a limit leaves no address space: they abort, or hang, where it ends.
+
+    Args:
+        least: bytes that they map.
+
+    Raises:
+        OutOfMemory: it says which limit, and how far to raise it.
+    """
+    left = min((each for each in _process_limits(root) if each.limit.endswith(ADDRESS_SPACE)), default=None)
+    if left is not None and left.bytes < least:
+        raise OutOfMemory(
+            f"liftune and its libraries take about {least / MIB:,.0f} MiB of address space; there are {left}",
+            where=ADDRESS_SPACE,
+            hint=f"raise the limit: {ADDRESS_SPACE} unlimited, or at least {ADDRESS_SPACE} {4 * LOADING // 1024}",
+        )
 
 
 def _machine(root: Path) -> Iterator[Room]:
@@ -143,7 +164,7 @@ def memory_errors(doing: str = "", hint: str = "") -> Iterator[None]:
         raise short_of_memory(error, doing, hint) from None
 
 
-Rows: TypeAlias = NDArray[np.intp]
+Rows: TypeAlias = "NDArray[np.intp]"
 """Positions of the rows of a pass."""
 
 

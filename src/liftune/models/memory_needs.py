@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from liftune.errors import OutOfMemory
+from liftune.errors import MethodError, OutOfMemory
 from liftune.hardware.flops import Shapes
 from liftune.hardware.memory import ADDRESS_SPACE, MIB, Room
 from liftune.hardware.plan import Plan
@@ -77,6 +77,29 @@ def _with_method(model: Any, backbone: Backbone, method: Method, options: Option
     if method.after_attach is not None:
         method.after_attach(attached)
     return attached
+
+
+def check_rank(backbone: Backbone, method: Method, options: Options) -> None:
+    """Refuse a rank that is none, before the adapter is built: it could take minutes and gigabytes, and gain nothing.
+
+    Raises:
+        MethodError: the rank is above every matrix's, and the method trains more than the whole model has.
+    """
+    ranks = {name: value for name, value in options if name.endswith("rank") and isinstance(value, int)}
+    most = max((min(each.shape) for each in backbone.model.parameters() if each.ndim == 2), default=0)
+    name = max(ranks, key=lambda each: ranks[each], default="")
+    if not name or ranks[name] <= most:
+        return
+    size = size_of(backbone, method, options)
+    whole = sum(each.numel() for each in backbone.model.parameters())
+    if size is None or size.trained <= whole:
+        return
+    raise MethodError(
+        f"{name}={ranks[name]:,} trains {size.trained:,} parameters, the whole model has {whole:,}: "
+        f"no matrix in it has a rank above {most:,}",
+        where=f"--set {name}={ranks[name]}",
+        hint=f"give a rank of at most {most}, such as --set {name}={min(16, most)}; or train all of it: --method full",
+    )
 
 
 def check_memory(

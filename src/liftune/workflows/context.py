@@ -24,7 +24,7 @@ from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.families import position_limit
 from liftune.models.linear_shapes import shapes_of
-from liftune.models.memory_needs import check_memory, fit_passes
+from liftune.models.memory_needs import check_memory, check_rank, fit_passes
 from liftune.models.methods.registry import METHODS, Method, parse_options, virtual_tokens
 from liftune.records.dry_run import DiskNeed
 from liftune.records.run import Contender
@@ -83,6 +83,7 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
     plan = Plan.from_json(kept.values["plan"]) if kept else _make_plan(spec)
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
     check_method(backbone, method, options)
+    check_rank(backbone, method, options)
     shapes = shapes_of(backbone)
     free = device_room(plan.device)
     size = check_memory(backbone, method, options, shapes, free)

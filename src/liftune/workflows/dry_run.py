@@ -191,6 +191,7 @@ def _look_at_model(spec: RunSpec, found: _Found) -> None:
     from liftune.hardware.plan import make_plan
     from liftune.models.attach import check_method
     from liftune.models.backbone import load_backbone
+    from liftune.models.memory_needs import check_rank
 
     facts = measure_machine()
     plan = found.trying("model", lambda: make_plan(facts, device=spec.model.device)) or make_plan(facts)
@@ -201,6 +202,7 @@ def _look_at_model(spec: RunSpec, found: _Found) -> None:
         options = found.trying("options", lambda: parse_options(method, spec.method.options))
         if options is not None:
             found.trying("model", lambda: check_method(backbone, method, options))
+            found.trying("model", lambda: check_rank(backbone, method, options))
 
 
 def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events) -> DryRun:
