@@ -26,14 +26,25 @@ _MOST = 0.8
 #: Fewer rows than this show nothing.
 LEAST_ROWS = 10
 
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-_DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*"
+_MONTH = (
+    r"(?:jan(?:uary?|v(?:ier)?)?|feb(?:ruary?)?|f\u00e9v(?:r(?:ier)?)?|mar(?:ch|s)?|m\u00e4rz?|apr(?:il)?|avr(?:il)?|may|mai"
+    r"|jun[ei]?|juin|jul[yi]?|juil(?:let)?|aug(?:ust)?|ao\u00fbt|sept?(?:emb(?:er|re))?|o[ck]t(?:ob(?:er|re))?"
+    r"|nov(?:emb(?:er|re))?|d(?:e[cz]|\u00e9c)(?:emb(?:er|re))?)"
+)
+_DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?"
 _DATE = re.compile(
     rf"(?:\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ,]+{_CLOCK}.*)?"
     rf"|{_CLOCK}(?:\s*[ap]\.?m\.?)?"
     rf"|(?:{_DAY},?\s+)?(?:\d{{1,2}}\.?(?:st|nd|rd|th)?[\s-]+{_MONTH}|{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?)\b.{{0,24}}"
     rf"|{_DAY}|{_MONTH})",
+    re.IGNORECASE,
+)
+#: One day or time, as its year, its clock or its month's name shows: 1.2.10 may be the number of a section.
+_DAY_OR_TIME = re.compile(
+    rf"(?:(?:19|20)\d\d[-/.]\d{{1,2}}(?:[-/.]\d{{1,2}})?|\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:19|20)\d\d|\d{{1,2}}/\d{{1,2}}/\d\d)"
+    rf"(?:[T ,]+{_CLOCK}.{{0,12}})?|{_CLOCK}(?:\s*[ap]\.?m\.?)?"
+    rf"|(?:{_DAY},?\s+)?(?:\d{{1,2}}\.?(?:st|nd|rd|th)?[\s-]+{_MONTH}|{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?)\b.{{0,24}}",
     re.IGNORECASE,
 )
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
@@ -162,6 +173,15 @@ def _content(seen: Sequence[Any], kinds: int, different: float) -> str:
     if different > 0.5 and mostly(lambda cell: _fits(_ID, cell)):
         return "ids"
     return "words" if mostly(lambda cell: isinstance(cell, str)) else "values of other kinds"
+
+
+def is_day_or_time(cell: Any) -> bool:
+    """Whether a cell holds a day or a time, as such or as text.
+
+    >>> [is_day_or_time(each) for each in ("2024-03-01", "1. M\u00e4rz 2024", "03/04/24 10:15", "1.2.10", "March", 7)]
+    [True, True, True, False, False, False]
+    """
+    return isinstance(cell, datetime.date | datetime.time | datetime.timedelta) or _fits(_DAY_OR_TIME, cell)
 
 
 def _fits(pattern: re.Pattern[str], cell: Any) -> bool:

@@ -5,15 +5,15 @@ In: a Table, its Columns, the Reading of its labels.  Out: Examples.  Not here: 
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from liftune.data.column_profiles import is_day_or_time
 from liftune.data.columns import Columns
 from liftune.data.label_lists import is_list
 from liftune.data.readers.table import Fault, Table
-from liftune.data.recognise import Wanted, recognise
+from liftune.data.recognise import MOST_NUMBERED_CLASSES, Wanted, recognise
 from liftune.data.spellings import read_as_one
 from liftune.data.splits import Split
 from liftune.data.targets import CellError, Reading, is_missing
@@ -59,7 +59,7 @@ def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind |
         DataError: the labels are times, or can be read in two ways of which neither is the likelier.
     """
     cells, names = columns.label_cells(table), table.class_names.get(columns.label, ())
-    _refuse_times(cells, table, columns.label)
+    times = _refuse_times(cells, table, columns.label, spec.task or task)
     reading = recognise(
         cells,
         names,
@@ -68,6 +68,7 @@ def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind |
         columns=columns.labels,
         where=f"{table.where}, column {columns.label}",
     )
+    reading = replace(reading, notes=(*reading.notes, *times))
     if columns.labels or task_of(reading.task).shape == "value":
         return reading
     each = (one for cell in cells for one in (cell if is_list(cell) else (cell,)))
@@ -75,16 +76,27 @@ def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind |
     return replace(reading, notes=(*reading.notes, *twice))
 
 
-def _refuse_times(cells: Sequence[Any], table: Table, column: str) -> None:
-    """Not one bad row after the other: a column of times is another column than was meant."""
+def _refuse_times(cells: Sequence[Any], table: Table, column: str, task: TaskKind | None) -> tuple[str, ...]:
+    """Not one bad row after the other: a column of times is another column than was meant.
+
+    Returns:
+        A note where a few days or times, as texts, are read as classes.
+    """
     present = [cell for cell in cells if not is_missing(cell)]
-    times = sum(isinstance(cell, datetime.date | datetime.time | datetime.timedelta) for cell in present)
-    if 2 * times > len(present):
-        raise DataError(
-            f"column {column!r} holds times, not labels",
-            where=table.where,
-            hint=f"name another column with --label; there are: {', '.join(table.columns)}",
-        )
+    times = [cell for cell in present if is_day_or_time(cell)]
+    if 2 * len(times) <= len(present):
+        return ()
+    written = all(isinstance(cell, str) for cell in times)
+    kinds = len(set(times)) if written else len(times)
+    classes = task is not None and task_of(task).shape != "value"
+    if written and (classes or (task is None and kinds <= MOST_NUMBERED_CLASSES and 2 * kinds <= len(times))):
+        return (f"labels such as {times[0]!r} are days or times: each is read as a class",)
+    others = ", ".join(name for name in table.columns if name != column)
+    hint = f"name another column with --label{f'; there are: {others}' if others else ''}"
+    if written:
+        hint += "; or take each as a class with --task single_label"
+    what = f"column {column!r} holds times, not labels"
+    raise DataError(f"{what}: {kinds:,} different" if written else what, where=table.where, hint=hint)
 
 
 def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:

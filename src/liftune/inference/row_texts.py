@@ -6,9 +6,12 @@ Not here: reading the file (data/readers/streams.py), predicting it (files.py).
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 
+from liftune.data.column_guess import guess_text
 from liftune.data.column_names import named_columns
+from liftune.data.column_profiles import profile
 from liftune.data.columns import find_texts, remembered
 from liftune.data.readers.nested import Opened, cell_of
 from liftune.data.readers.streams import Line, Stream
@@ -17,6 +20,31 @@ from liftune.data.texts import joined_text, text_of
 from liftune.errors import DataError
 from liftune.records.base import TextColumns
 from liftune.types import Row
+
+#: Rows by which a column is looked for that nobody named.
+_LOOKED_AT = 200
+
+
+class UnclearColumnError(DataError):
+    """Nobody named a text column, and none has a name that is known."""
+
+    def __init__(self, option: str, column: str, message: str, *, where: str) -> None:
+        self.option, self.column = option, column
+        super().__init__(message, where=where, hint=f"name it with {option}, for example: {self.typed}")
+
+    @property
+    def typed(self) -> str:
+        """The option with the column that is the likeliest."""
+        return f"{self.option} {shlex.quote(self.column)}"
+
+
+def _likeliest(source: Stream, *taken: str) -> str:
+    """The column that reads most like texts, by the first rows."""
+    lines = next(source.blocks(_LOOKED_AT), [])
+    names = [name for name in source.head.columns if name not in taken] or list(source.head.columns)
+    profiles = [profile(name, [cell_of(line.cells, name, source.opened) for line in lines]) for name in names]
+    found = guess_text(profiles).column
+    return found or max(profiles, key=lambda each: (each.content == "words", each.words, each.different)).name
 
 
 @dataclass(frozen=True)
@@ -61,11 +89,12 @@ class Texts:
         first, second = before or find_texts(head, text=text, text_pair=text_pair)
         if first is None or (pairs and second is None):
             option = "--text" if first is None else "--text-pair"
-            raise DataError(
+            raise UnclearColumnError(
+                option,
+                _likeliest(source, *filter(None, (first,))),
                 f"which column holds the {'text' if first is None else 'second text'} is unclear; "
                 f"the file has: {', '.join(head.columns)}",
                 where=source.where,
-                hint=f"name it with {option}",
             )
         columns = named_columns(head, first, "--text")
         names = columns

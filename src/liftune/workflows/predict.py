@@ -7,20 +7,23 @@ Not here: the model (inference/predictor.py), files of any size (inference/files
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from liftune.claims import claim_file
 from liftune.data.readers.options import FileOptions
-from liftune.errors import SpecError
+from liftune.errors import DataError, SpecError
 from liftune.files import same_file
 from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.locate import locate_model
 from liftune.inference.prediction import Prediction
 from liftune.inference.predictor import AdapterPredictor, Predictor, load_predictor
+from liftune.inference.row_texts import UnclearColumnError
 from liftune.inference.writers import check_csv_safe, check_out, write
+from liftune.option_values import joined_fields
 from liftune.progress import Progress
 
 
@@ -125,17 +128,11 @@ def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Predicti
     if options.with_base and predictor.base_head == "fresh":
         progress.log("the base model's classification head is randomly initialised: its predictions are just guesses")
     if options.source and options.out:
-        _file_to_file(predictor, options, options.source, options.out, progress)
+        with _whole_command(options):
+            _file_to_file(predictor, options, options.source, options.out, progress)
         return iter(())
     if options.source:
-        return iter_predictions(
-            predictor,
-            options.source,
-            text=options.text,
-            text_pair=options.text_pair,
-            options=options.reading,
-            progress=progress,
-        )
+        return _of_file(predictor, options, options.source, progress)
     rows = list(zip(options.texts, options.pairs, strict=True)) if options.pairs else list(options.texts)
     predictions = predictor.predict(rows)
     if options.out and options.out != PIPE:
@@ -143,6 +140,34 @@ def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Predicti
         progress.log(f"predictions for {len(predictions):,} rows: {options.out}")
         return iter(())
     return iter(predictions)
+
+
+def _of_file(predictor: Predictor, options: PredictOptions, source: str, progress: Progress) -> Iterator[Prediction]:
+    with _whole_command(options):
+        yield from iter_predictions(
+            predictor,
+            source,
+            text=options.text,
+            text_pair=options.text_pair,
+            options=options.reading,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _whole_command(options: PredictOptions) -> Iterator[None]:
+    """A column that is unclear is named by the whole command that takes the likeliest."""
+    try:
+        yield
+    except UnclearColumnError as error:
+        given = {"--in": options.source, "--text": options.text, "--text-pair": options.text_pair, "--out": options.out}
+        given |= {"--encoding": options.encoding, "--columns": joined_fields(options.columns)}
+        given |= {"--skip-lines": None if options.skip_lines is None else str(options.skip_lines)}
+        words = [word for option, value in given.items() if value for word in (option, value)]
+        words += ["--no-header"] * options.no_header
+        command = shlex.join(["liftune", "predict", str(options.run), *words])
+        hint = f"name it, for example: {command} {error.typed}"
+        raise DataError(error.message, where=error.where, hint=hint) from None
 
 
 def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, out: str, progress: Progress) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from liftune.data.readers.folders import file_parts, find_folder_parts
 from liftune.data.readers.formats import FORMATS, OPENERS, extension, missing, path_of, read_file
+from liftune.data.readers.no_data import refuse_model
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.part_names import role_of
 from liftune.data.readers.table import Parts
@@ -56,7 +57,7 @@ def find_parts(source: str, options: FileOptions = NONE_GIVEN) -> Parts:
     Raises:
         DataError: nothing of that name, or of a kind that liftune does not read.
     """
-    path_of(source)  # refuses a name that no record could hold
+    refuse_model(source, path_of(source))  # and a name that no record could hold
     for entry in reversed(SOURCES.entries()):
         if entry.takes(source):
             if entry.reads_files:
