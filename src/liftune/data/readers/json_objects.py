@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from liftune.data.label_lists import MOST_CHARACTERS
+from liftune.data.readers.json_pages import page_key
 from liftune.data.readers.json_rows import names_a_text
 from liftune.data.readers.json_shapes import kind_of, rows_of
 from liftune.data.readers.nested import Nesting
@@ -31,11 +32,13 @@ def open_json(file: RawFile) -> Stream:
     """
     first, more = _first_line(file)
     if first[:1] == "{" and (more or _is_row(first, file.filename)):
+        pages = False
         try:
-            whole = not isinstance(parse_json(first), dict)
+            value = parse_json(first)
+            whole, pages = not isinstance(value, dict), page_key([value]) is not None
         except JsonError:
             whole = True  # an object of several lines, or a line that is broken
-        if whole and (values := _values(file)) is not None:
+        if (whole or pages) and (values := _values(file)) is not None and (whole or page_key(values) is not None):
             return _of_values(file, values)
         return _open_lines(file)
     if first[:1] in ("[", "{", '"'):

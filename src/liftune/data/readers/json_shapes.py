@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from liftune.data.readers.json_pages import beside_rows, page_key
 from liftune.data.readers.json_rows import are_rows, by_label, found_in, holds_texts, is_table, known
 from liftune.data.readers.part_names import role_of
 from liftune.errors import DataError
@@ -62,12 +63,30 @@ def _of_list(values: list[Any], where: str, columns: Sequence[str]) -> tuple[Row
             raise DataError(
                 f"row {position} is {kind_of(each)}, not a JSON object", where=where, hint="give a list of objects"
             )
+    if len(values) > 1 and (page := page_key(values)) is not None:
+        return _of_pages(values, page, where, columns)
     if columns:
         raise DataError("the rows name their columns themselves", where=where, hint="leave --columns out")
     for key in _WITHIN:
         if all(isinstance(each.get(key), dict) for each in values):
             return [each[key] for each in values], (f"{where}: each row is what its key {key!r} holds",)
     return values, ()
+
+
+def _of_pages(pages: list[Any], key: str, where: str, columns: Sequence[str]) -> tuple[Rows, tuple[str, ...]]:
+    """The rows of all pages; what a page says of its rows is a column of each."""
+    rows: Rows = []
+    notes: dict[str, None] = {}
+    for each in pages:
+        found, said = rows_of(each[key], where, columns) if each[key] else ([], ())
+        rows += [{**beside_rows(each, key), **row} for row in found]
+        notes |= dict.fromkeys(said)
+    left = dict.fromkeys(name for each in pages for name in each if name != key and name not in beside_rows(each, key))
+    others = ", ".join(map(repr, left))
+    said_first = (
+        f"{where}: {len(pages):,} pages, whose rows are under {key!r}{f'; not read: {others}' if others else ''}"
+    )
+    return rows, (said_first, *notes)
 
 
 def _of_lists(values: list[Any], where: str, columns: Sequence[str]) -> tuple[Rows, tuple[str, ...]]:
