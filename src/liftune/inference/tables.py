@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from liftune.data.readers.memory import TablesInMemory
+from liftune.errors import DataError
 from liftune.inference.files import CHUNK, InputRows, RecordBuilder
+from liftune.inference.prediction import Prediction
 from liftune.inference.predictor import Predictor
 from liftune.inference.row_texts import Texts
 from liftune.inference.writers import flat
@@ -30,6 +32,28 @@ def predict_tables(
     # A DatasetDict stays one.
     kind: Any = type(tables.original)
     return kind(found) if hasattr(tables.original, "map") else found
+
+
+def predictions_of(
+    predictor: Predictor, tables: TablesInMemory, *, text: str | None = None, text_pair: str | None = None
+) -> list[Prediction]:
+    """The predictions of one table, a row each.
+
+    Raises:
+        DataError: it is no table, its text column is unclear, or a row has no text.
+    """
+    stream = tables.stream(tables.only or next(iter(tables.given)))
+    texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=text_pair, known=predictor.columns)
+    found: list[Prediction] = []
+    for block in stream.blocks(CHUNK):
+        rows = []
+        for line in block:
+            row, fault = texts.row(line)
+            if fault:
+                raise DataError(fault, where=line.place, hint="leave the row out, or give it a text")
+            rows.append(row)
+        found += predictor.predict(rows)
+    return found
 
 
 def _predicted(predictor: Predictor, tables: TablesInMemory, name: str, text: str | None, second: str | None) -> Any:
