@@ -315,6 +315,26 @@ def options_of(command: str) -> list[str]:
     return [name for name, home in OPTIONS.items() if home[0] in TAKEN[command] or ".".join(home) in TAKEN[command]]
 
 
+def sound(options: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[SpecError, ...]]:
+    """The options that have a value of their type and range, and the fault of each other but the data.
+
+    >>> found, wrong = sound({"epochs": "x", "batch_size": -3, "lr": "0.1"})
+    >>> found, [each.message for each in wrong]
+    ({'lr': '0.1'}, ["--epochs: must be a whole number, not 'x'", '--batch-size: must be greater than 0, not -3'])
+    """
+    found, wrong = {}, []
+    for name, value in options.items():
+        try:
+            RunSpec.of(**{name: value})
+        except SpecError as error:
+            if name == "data":
+                raise  # with other data all that follows would mean something else
+            wrong.append(SpecError(error.message, where=f"--{name.replace('_', '-')}", hint=error.hint))
+        else:
+            found[name] = value
+    return found, tuple(wrong)
+
+
 def command_line(spec: RunSpec) -> str:
     """The `liftune tune` command of this spec; defaults are left out.
 

@@ -89,6 +89,19 @@ def test_all_faults_are_found_at_once(
     assert list(empty.iterdir()) == []
 
 
+def test_values_of_the_wrong_type_or_range_are_faults_beside_the_others(
+    emotions: Path, model: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They stopped it before anything else was looked at."""
+    argv = ["tune", str(emotions), "--model", model, "--dry-run", "--quiet", "--json", "--batch-size", "8"]
+    assert main([*argv, "--epochs", "x", "--folds", "1", "--metric", "rmse", "--set", "rank=1000000"]) == 2
+    wheres = [each["where"] for each in json.loads(capsys.readouterr().out)["faults"]]
+    assert wheres == ["--epochs", "--folds", "--metric", "--set rank=1000000"]
+    found: Any = liftune.tune(emotions, model=model, dry_run=True, epochs=-1, seeds="0,0", batch_size=8)
+    assert [each.where for each in found.faults] == ["--epochs", "--seeds"]
+    assert list(empty.iterdir()) == []
+
+
 def test_without_rows_the_model_is_looked_at_all_the_same(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tune", "nowhere.csv", "--model", str(empty / "no-model"), "--dry-run", "--quiet", "--json"]) == 2
     assert [each["stage"] for each in json.loads(capsys.readouterr().out)["faults"]] == ["data", "model"]

@@ -13,6 +13,7 @@ from liftune import arguments
 from liftune.api.calls import Data, spec_of, verb, with_rows
 from liftune.errors import EXTRAS, SpecError, need, shown
 from liftune.records.run import TuneRecord
+from liftune.spec import sound
 
 if TYPE_CHECKING:
     from liftune.events import Listener
@@ -112,16 +113,19 @@ def tune(
     from liftune.workflows.tune import Keeping, again
     from liftune.workflows.tune import tune as run_tune
 
+    wrong: tuple[SpecError, ...] = ()
+    if arguments.switch(dry_run, "dry_run"):
+        options, wrong = sound(options)
     spec, rows = with_rows(data, options)
     if resume is not None:
         spec = again(arguments.path(resume, "resume"), spec)
     minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")
     keeping = Keeping(minutes, arguments.switch(keep_checkpoints, "keep_checkpoints"))
     heard = (*on_stderr(Progress(quiet=arguments.switch(quiet, "quiet"))), *_listeners(listeners))
-    if arguments.switch(dry_run, "dry_run"):
+    if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 
-        return cast(TuneRecord, try_run(spec, rows, listeners=heard))  # a union would burden every other call
+        return cast(TuneRecord, try_run(spec, rows, wrong=wrong, listeners=heard))  # a union would burden every other call
     return run_tune(spec, rows, keeping=keeping, listeners=heard)
 
 

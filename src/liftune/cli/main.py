@@ -25,7 +25,7 @@ from liftune.cli.printing import (
     say,
 )
 from liftune.cli.streams import prepare_streams, silence_broken_pipe, system_fault, unwritable
-from liftune.errors import EXTRAS, LiftuneError, choose, lacks_memory, need
+from liftune.errors import EXTRAS, LiftuneError, SpecError, choose, lacks_memory, need
 from liftune.option_values import names
 from liftune.spec import TAKEN, RunSpec
 from liftune.stopping import Signalled, ending_tidily
@@ -66,7 +66,7 @@ def start(
 
 
 @app.command()
-@takes_spec(*TAKEN["tune"])
+@takes_spec(*TAKEN["tune"], wrong_with="dry_run")
 def tune(
     spec: RunSpec,
     resume: Annotated[
@@ -88,6 +88,7 @@ def tune(
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
+    wrong: tuple[SpecError, ...] = (),
 ) -> None:
     """Score a model before and after tuning on the same test rows, and report whether tuning helped.
 
@@ -102,7 +103,7 @@ def tune(
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 
-        found = try_run(spec, listeners=listeners(Progress(quiet=quiet)))
+        found = try_run(spec, wrong=wrong, listeners=listeners(Progress(quiet=quiet)))
         print_record(found, as_json=as_json)
         raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
     print_record(run_tune(spec, keeping=keeping, listeners=listeners(Progress(quiet=quiet))), as_json=as_json)

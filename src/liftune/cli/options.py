@@ -14,7 +14,7 @@ import typer
 
 from liftune.errors import SpecError, nearest
 from liftune.option_values import MERGES
-from liftune.spec import OPTIONS, RunSpec
+from liftune.spec import OPTIONS, RunSpec, sound
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -78,7 +78,10 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def takes_spec(
-    *wanted: str, required: Mapping[str, str] | None = None, help_texts: Mapping[str, str] | None = None
+    *wanted: str,
+    required: Mapping[str, str] | None = None,
+    help_texts: Mapping[str, str] | None = None,
+    wrong_with: str | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command options of a RunSpec, collected into its first argument.
 
@@ -86,17 +89,22 @@ def takes_spec(
         wanted: sections of the spec, such as `data`, or single fields, such as `model.max_length`.
         required: option -> its help text, for options that have no default here.
         help_texts: option -> its help text, for options whose absence means something else here.
+        wrong_with: the command's own switch with which options of a wrong value are left out of the spec, and their
+            faults given to it as `wrong`.
     """
     required, help_texts = required or {}, help_texts or {}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         chosen = [name for name, home in OPTIONS.items() if home[0] in wanted or ".".join(home) in wanted]
         own = list(signatures.signature(command, eval_str=True).parameters.values())[1:]
+        own = [each for each in own if wrong_with is None or each.name != "wrong"]
 
         def wrapped(**given: Any) -> None:
             values = {name: given.pop(name) for name in chosen}
-            spec = RunSpec.of(**{name: value for name, value in values.items() if value not in (None, False, [])})
-            command(spec, **given)
+            values = {name: value for name, value in values.items() if value not in (None, False, [])}
+            if wrong_with is not None and given[wrong_with]:
+                values, given["wrong"] = sound(values)
+            command(RunSpec.of(**values), **given)
 
         parameters = [parameter.replace(kind=signatures.Parameter.KEYWORD_ONLY) for parameter in own]
         declared = [_parameter(name, required.get(name), help_texts.get(name)) for name in chosen]

@@ -92,17 +92,26 @@ class _Found:
             self.faults.append(fault)
 
 
-def dry_run(spec: RunSpec, rows: RowsInMemory | None = None, *, listeners: Sequence[Listener] = ()) -> DryRun:
+def dry_run(
+    spec: RunSpec,
+    rows: RowsInMemory | None = None,
+    *,
+    wrong: Sequence[LiftuneError] = (),
+    listeners: Sequence[Listener] = (),
+) -> DryRun:
     """Check all that can be checked of a run, and time a little of it.
 
     Args:
         rows: as for `tune`.
+        wrong: faults of options that the spec was made without.
 
     Raises:
         MissingExtra: what tuning needs is not installed. Every other fault is in the result.
     """
     need(*EXTRAS["tune"])
     found, events = _Found(), Events(listeners)
+    for error in wrong:
+        found.add("options", error)
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         folder, out = _folder(spec, found), spec.out
         tables, length = rows if isinstance(rows, TablesInMemory) else None, spec.model.max_length
