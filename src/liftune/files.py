@@ -7,6 +7,7 @@ Not here: JSON from text (json_text.py), what a file holds (run_folder.py, recor
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,25 @@ from typing import IO, Any
 
 from liftune.errors import ArtifactError, lacks_memory
 from liftune.json_text import JsonError, parse_json
+
+_ANOTHER = "name another place with --out"
+#: What the system says -> what to do; it speaks of space in few cases.
+INSTEAD = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT), f"free some space or {_ANOTHER}; what was written before is still there"
+    ),
+    errno.ENAMETOOLONG: "give a shorter name: most disks take 255 bytes for one",
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EEXIST),
+        "a part of the path is a file or a device, not a folder: name another place",
+    ),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), f"this user may not write there: {_ANOTHER}, or change the rights"),
+    errno.EROFS: f"nothing can be written there: {_ANOTHER}",
+    errno.EISDIR: "it is a folder: name a file in it",
+    errno.ELOOP: f"a link in the path leads back to itself: {_ANOTHER}",
+    errno.ENOENT: f"it, or a folder above it, has vanished: {_ANOTHER}; what was written before is still there",
+}
+_ELSE = f"check the disk, or {_ANOTHER}; what was written before is still there"
 
 
 @contextlib.contextmanager
@@ -31,7 +51,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise ArtifactError(
             f"cannot write: {error.strerror.lower() if error.strerror else error}",
             where=str(path),
-            hint="free some space or name another place with --out; what was written before is still there",
+            hint=INSTEAD.get(error.errno or 0, _ELSE),
         ) from None
 
 

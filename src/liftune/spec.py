@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 

@@ -118,6 +118,17 @@ def ending_tidily() -> Iterator[None]:
         _WISH.signum = None
 
 
+@contextlib.contextmanager
+def saying_what_is_kept() -> Iterator[None]:
+    """An interruption of the block says that nothing was kept, unless whoever kept something has said so."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if not getattr(error, "__notes__", ()):
+            error.add_note("nothing was kept, as nothing was complete yet: the same command begins anew")
+        raise
+
+
 def _raise(signum: int) -> None:
     raise Signalled(signum)
 

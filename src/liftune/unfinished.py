@@ -77,12 +77,21 @@ class Unfinished:
             contenders = self.finished_contenders()
             if contenders:
                 error.add_note(f"kept: the logits of {', '.join(contenders)}, in {self.run / 'logits'}")
+            if self.has_outcomes:
+                error.add_note(f"kept: {self._worked_out()}, in {self.folder}")
             if contenders or self.has_outcomes:
                 error.add_note(f"to go on: {again}")
             else:
                 for name in WRITTEN:
                     _remove(self.run / name)
             raise
+
+    def _worked_out(self) -> str:
+        """What the checkpoint holds, in words."""
+        trained = any(self.folder.rglob("*.safetensors"))
+        return (
+            "what was worked out, the training up to its last checkpoint included" if trained else "what was worked out"
+        )
 
     def remove_leftovers(self) -> None:
         """Remove what a process that was killed had not put in place."""

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from liftune.errors import ArtifactError
-from liftune.files import atomic_folder, atomic_write, check_writable, read_json_object, sha256_of_files, write_text
+from liftune.files import (
+    atomic_folder,
+    atomic_write,
+    check_writable,
+    disk_errors,
+    read_json_object,
+    sha256_of_files,
+    write_text,
+)
 
 
 def interrupt(_: object) -> None:
@@ -112,3 +120,32 @@ def test_a_pipe_or_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> No
         os.close(end)
     assert (tmp_path / "pipe").is_fifo()
     assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.ENAMETOOLONG, "shorter name"),
+        (errno.ENOTDIR, "not a folder"),
+        (errno.EACCES, "may not write there"),
+        (errno.EROFS, "nothing can be written there"),
+        (errno.EIO, "check the disk"),
+    ],
+)
+def test_a_hint_fits_what_the_disk_says(number: int, said: str, tmp_path: Path) -> None:
+    """To free some space helps nobody whose name is too long."""
+    with pytest.raises(ArtifactError) as caught, disk_errors(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert said in (caught.value.hint or "")
+    assert ("space" in (caught.value.hint or "")) == (number == errno.ENOSPC)
+
+
+def test_a_place_below_a_file_or_with_a_long_name_gets_that_hint(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtifactError) as below:
+        check_writable(tmp_path / "file" / "x")
+    assert "not a folder" in (below.value.hint or "")
+    with pytest.raises(ArtifactError) as long:
+        check_writable(tmp_path / ("x" * 300))
+    assert "shorter name" in (long.value.hint or "")

@@ -28,7 +28,7 @@ from liftune.inference import files as bulk
 from liftune.inference.files import iter_predictions, predict_file
 from liftune.inference.partial_file import PartialFile
 from liftune.inference.prediction import Prediction, predictions_of_logits
-from liftune.inference.writers import write
+from liftune.inference.writers import write, writer_for
 from liftune.progress import Progress
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
@@ -423,3 +423,18 @@ def test_a_source_that_changes_while_it_is_read_is_refused(change: str, ending: 
         source.write_text("text\n" + "a\n" * 30)
         with pytest.raises(DataError, match="while its rows were predicted"):
             list(iter_predictions(Changing(), str(source), text=None, text_pair=None, progress=QUIET))
+
+
+def test_what_is_begun_anew_or_has_nothing_to_go_on_with_is_said(tmp_path: Path) -> None:
+    """Hours of predictions must not be thrown away in silence, nor be thought to have gone on."""
+    out = tmp_path / "out.csv"
+    partial = PartialFile(out, {}, writer_for(str(out), lambda: ["text"], lambda: None))
+    assert partial.note(resume=False) is None
+    assert "nothing to go on with" in (partial.note(resume=True) or "")
+    out.touch()
+    assert "replaces it once it is complete" in (partial.note(resume=True) or "")
+    partial.begin(resume=False)
+    with partial.open() as file:
+        partial.add(file, b"x", 1, 0)
+    assert partial.note(resume=True) is None
+    assert "--resume would have gone on with it" in (partial.note(resume=False) or "")

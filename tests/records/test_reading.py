@@ -123,10 +123,12 @@ def test_a_record_of_a_newer_liftune_is_refused(stored: Stored, tmp_path: Path) 
     """Even where it has fields that this liftune cannot know: the schema is looked at first."""
     stored.write(tmp_path)
     change(tmp_path / stored.file, schema=SCHEMA + 1, unheard_of=True)
-    with pytest.raises(ArtifactError, match=f"has schema {SCHEMA + 1}, this liftune reads up to {SCHEMA}") as error:
+    with pytest.raises(
+        ArtifactError, match=f"newer liftune: it has schema {SCHEMA + 1}, this one reads up to {SCHEMA}"
+    ) as error:
         stored.read(tmp_path)
     assert error.value.where == str(tmp_path / stored.file)
-    assert error.value.hint == "pip install --upgrade liftune"
+    assert error.value.hint == "pip install -U liftune"
 
 
 @KINDS

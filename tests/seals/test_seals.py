@@ -32,10 +32,14 @@ from liftune.models.adapter_io import open_adapter, read_card, save_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.methods.registry import METHODS, parse_options
+from liftune.records.base import SCHEMA
 from liftune.run_folder import RunFolder
 from liftune.seals import checked, hash_files, seal_of, with_seal
 from liftune.spec import ModelSpec
 from liftune.tasks import TaskKind
+from liftune.workflows.check import check_path, refuse_damaged
+
+SCHEMA_3 = Path(__file__).parents[1] / "fixtures" / "schema_3" / "run"
 
 
 @pytest.fixture(scope="module")
@@ -257,3 +261,29 @@ def test_a_file_that_somebody_put_there_is_said_and_not_taken_for_one_of_the_run
     found = liftune.check(run.path)
     assert {each.name for each in found.files if each.state == "unsealed"} == {"logits/other.npz"}
     assert not found.sealed
+
+
+def test_what_a_newer_liftune_wrote_is_said_to_be_that(tmp_path: Path) -> None:
+    """It is not damaged, and neither is what it seals: nobody can say."""
+    run = shutil.copytree(SCHEMA_3, tmp_path / "run")
+    for card, named in (("adapter/liftune.json", "adapter/adapter_model.safetensors"), ("record.json", "spec.json")):
+        values = json.loads((run / card).read_text(encoding="utf-8"))
+        (run / card).write_text(json.dumps({**values, "schema": SCHEMA + 1, "seal": "of the newer"}), encoding="utf-8")
+        states = {each.name: each.state for each in check_path(run).files}
+        assert states[card] == "newer"
+        assert states[named] == "not checked"
+        with pytest.raises(ArtifactError, match="was written by a newer liftune") as caught:
+            refuse_damaged(check_path(run))
+        assert caught.value.hint == "pip install -U liftune"
+        shutil.copy(SCHEMA_3 / card, run / card)
+
+
+def test_what_a_damaged_card_seals_cannot_be_checked(tmp_path: Path) -> None:
+    """To call it unsealed would be wrong, and a hint to seal it worse."""
+    run = shutil.copytree(SCHEMA_3, tmp_path / "run")
+    check_path(run, seal=True)
+    (run / "adapter" / "liftune.json").write_text("{", encoding="utf-8")
+    states = {each.name: each.state for each in check_path(run).files}
+    assert states["adapter/liftune.json"] == "damaged"
+    assert states["adapter/adapter_model.safetensors"] == "not checked"
+    assert "unsealed" not in states.values()

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from liftune.cli import main as cli
-from liftune.stopping import SIGNALS, Signalled, ending_tidily, saving_first, stop_wanted
+from liftune.stopping import SIGNALS, Signalled, ending_tidily, saving_first, saying_what_is_kept, stop_wanted
+from liftune.unfinished import Unfinished
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
@@ -102,3 +104,27 @@ def test_a_worker_saves_and_ends_when_its_parent_is_gone() -> None:
     code = code.replace("while not wanted()", "while True")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 143
+
+
+def test_a_stop_before_anything_is_complete_says_that_nothing_was_kept() -> None:
+    """Silence leaves it open."""
+    with pytest.raises(KeyboardInterrupt) as bare, saying_what_is_kept():
+        raise KeyboardInterrupt
+    assert bare.value.__notes__ == ["nothing was kept, as nothing was complete yet: the same command begins anew"]
+    kept = KeyboardInterrupt()
+    kept.add_note("kept: this")
+    with pytest.raises(KeyboardInterrupt) as told, saying_what_is_kept():
+        raise kept
+    assert told.value.__notes__ == ["kept: this"]
+
+
+def test_a_stop_names_the_checkpoint_of_the_training_too(tmp_path: Path) -> None:
+    """It is what took longest."""
+    unfinished = Unfinished(tmp_path)
+    (unfinished.folder / "tuned-0").mkdir(parents=True)
+    (unfinished.folder / "tuned-0" / "000001.safetensors").touch()
+    with pytest.raises(KeyboardInterrupt) as caught, unfinished.cleanup_on_error("liftune tune --resume x"):
+        raise KeyboardInterrupt
+    assert "the training up to its last checkpoint included" in caught.value.__notes__[0]
+    assert str(unfinished.folder) in caught.value.__notes__[0]
+    assert caught.value.__notes__[1] == "to go on: liftune tune --resume x"

@@ -125,7 +125,9 @@ def tune(
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 
-        return cast(TuneRecord, try_run(spec, rows, wrong=wrong, listeners=heard))  # a union would burden every other call
+        return cast(
+            TuneRecord, try_run(spec, rows, wrong=wrong, listeners=heard)
+        )  # a union would burden every other call
     return run_tune(spec, rows, keeping=keeping, listeners=heard)
 
 

@@ -19,6 +19,8 @@ from liftune.records.check import State
 #: State -> what it means.
 _MEANING: dict[State, str] = {
     "damaged": "damaged",
+    "newer": "written by a newer liftune",
+    "not checked": "not checked, as what seals them cannot be read",
     "not sealed": "for readers alone, without a seal",
     "unsealed": "without a seal; nothing is wrong with them that can be seen",
     "whole": "as they were written",
@@ -44,12 +46,12 @@ def check(
 
     record = run_check(path, seal=seal)
     counts = Counter(each.state for each in record.files)
-    notes = [f"{count:,} files: {_MEANING[state]}" for state, count in sorted(counts.items())]
+    notes = [f"{count:,} file{'s' * (count != 1)}: {_MEANING[state]}" for state, count in sorted(counts.items())]
     notes += record.notes
     if not record.sealed:
         notes.append(f"files without a seal are read as they are; `liftune check --seal {path}` gives them one")
     rows = tuple((each.name, each.state, each.reason) for each in record.files)
-    table = ReportTable(("file", "state", "what is wrong"), rows)
+    table = ReportTable(("file", "state", "what is wrong"), rows, whole=frozenset({0}))
     print_or_json(
         record.to_json(), (Section(f"{record.kind.capitalize()} {path}", tuple(notes), (table,)),), as_json=as_json
     )

@@ -14,6 +14,7 @@ import os
 import sys
 
 from liftune.errors import ArtifactError, LiftuneError
+from liftune.files import INSTEAD
 
 _ESCAPED = "liftune.escaped"
 #: Of a disk or pipe behind standard output that takes no more.
@@ -59,7 +60,7 @@ def system_fault(error: OSError) -> LiftuneError:
     return LiftuneError(
         f"the system refused: {reason}",
         where=None if error.filename is None else os.fsdecode(str(error.filename)),
-        hint="check the path, its permissions and the free space",
+        hint=INSTEAD.get(error.errno or 0, "check the path, its permissions and the free space"),
     )
 
 

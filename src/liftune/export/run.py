@@ -18,12 +18,13 @@ from liftune.export.bundle import write_readme
 from liftune.export.formats import EXPORT_FORMATS, ExportJob
 from liftune.export.originals import card_of, open_original
 from liftune.export.parity import Parity, Reference
-from liftune.files import atomic_folder, check_writable, replaceable
+from liftune.files import atomic_folder, check_writable, replaceable, write_json
 from liftune.inference.locate import locate_model
 from liftune.models.classifier import Classifier
 from liftune.progress import Progress
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder, run_around
+from liftune.seals import with_seal
 from liftune.spec import DataSpec
 from liftune.tasks import task_of
 
@@ -79,7 +80,7 @@ def export(
         parity = entry.write(ExportJob(entry, merged(), reference, fresh, progress))
         if parity.excesses and not accept_gap:
             raise _refused(parity, Path(to), entry.tolerance.rows_needed())
-        (fresh / PARITY).write_text(parity.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_json(fresh / PARITY, with_seal(parity.model_dump(mode="json")))
         write_readme(fresh, card, parity, usage=entry.usage, name=Path(to).name)
     return parity
 

@@ -92,6 +92,8 @@ def predict_file(
             settings["csv safe"] = True
         writer = writer_for(out, lambda: builder.columns, builder.schema, csv_safe=csv_safe)
         partial = PartialFile(Path(out), settings, writer)
+        if note := partial.note(resume=resume):
+            progress.log(note)
         with progress.bar("predict", rows.count) as advance:
             done, errors = _to_file(builder, rows, partial, advance, resume=resume)
     partial.finish()

@@ -15,7 +15,7 @@ from liftune.inference.chosen import choose_contender
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.onnx_bundle import is_bundle
 from liftune.models.checkpoint import ALIASES
-from liftune.records.reading import ADAPTER_CARD, CONTENDER_CARD, RUN_RECORD
+from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD, CONTENDER_CARD, RUN_RECORD
 from liftune.run_folder import RunFolder, adapter_folder, card_of, run_around
 from liftune.seals import is_sealed, unsealed_note
 from liftune.wrong_path import is_file_in, refusal
@@ -90,11 +90,10 @@ def held_to_its_run(model: SavedModel) -> SavedModel:
     Raises:
         ArtifactError: it is another run's, or the record is damaged.
     """
-    if model.kind == "bundle":
-        return model
     run = run_around(model.folder)
-    card = model.folder / (CONTENDER_CARD if model.kind == "contender" else ADAPTER_CARD)
-    if card == run / card_of(model.contender):
+    names = {"bundle": BUNDLE_CARD, "contender": CONTENDER_CARD}
+    card = model.folder / names.get(model.kind, ADAPTER_CARD)
+    if model.kind != "bundle" and card == run / card_of(model.contender):
         RunFolder(run).check_card(model.contender)
     if is_sealed(card):
         return model

@@ -95,7 +95,12 @@ class Bundle(Reloadable):
     """An exported model that is loaded: a Predictor that needs no torch. Threads may share it.
 
     Its session and tokenizer keep no state of a call, so that calls need not wait for each other.
+
+    Attributes:
+        note: what to say of it, such as that it has no seal.
     """
+
+    note = ""
 
     def __init__(
         self,

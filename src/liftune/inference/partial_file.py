@@ -80,6 +80,16 @@ class PartialFile:
         self._state = out.with_name(f"{out.name}.part.json")
         self._digest = hashlib.sha256()
 
+    def note(self, *, resume: bool) -> str | None:
+        """What to say before it begins, where that is not what whoever gave the command may think."""
+        there = self._state.is_file()
+        if there and not resume:
+            return f"{self.path} of an interrupted prediction is begun anew; --resume would have gone on with it"
+        if resume and not there:
+            also = ", and replaces it once it is complete" if self._out.is_file() else ""
+            return f"there is nothing to go on with ({self.path} is not there): {self._out} is begun anew{also}"
+        return None
+
     def begin(self, *, resume: bool) -> tuple[int, int]:
         """How many rows are written already, and how many of them have an error: none, unless it is resumed.
 

@@ -149,7 +149,8 @@ def load_predictor(
                 min_precision=min_precision,
                 trust_remote_code=trust_remote_code,
             )
-        predictor.contender, predictor.note = model.contender, model.note
+        predictor.contender = model.contender
+    predictor.note = model.note
     predictor.origin = Origin(str(Path(path).resolve()), {"use": use, **options}, model.files, places())
     return predictor
 

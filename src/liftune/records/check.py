@@ -10,8 +10,9 @@ from typing import Literal
 from liftune.records.base import Record, StoredRecord
 
 #: `whole`: as it was written. `unsealed`: written before there were seals, and nothing is wrong that can be seen.
-#: `not sealed`: for readers alone, and written again at any time.
-State = Literal["whole", "unsealed", "not sealed", "damaged"]
+#: `not sealed`: for readers alone, and written again at any time. `newer`: of a newer liftune. `not checked`: what
+#: holds its seal is damaged or newer.
+State = Literal["whole", "unsealed", "not sealed", "not checked", "newer", "damaged"]
 
 
 class FileState(Record):
@@ -36,6 +37,11 @@ class CheckRecord(StoredRecord):
     def damaged(self) -> tuple[FileState, ...]:
         """The files that are not as they were written."""
         return tuple(each for each in self.files if each.state == "damaged")
+
+    @property
+    def newer(self) -> tuple[FileState, ...]:
+        """The files that a newer liftune wrote."""
+        return tuple(each for each in self.files if each.state == "newer")
 
     @property
     def sealed(self) -> bool:

@@ -36,6 +36,17 @@ _WRITTEN: dict[Kind, tuple[str, str]] = {
 }
 
 
+class NewerSchema(ArtifactError):  # noqa: N818 - what the file has; it is not damaged
+    """A newer liftune wrote the file."""
+
+    def __init__(self, path: Path, schema: int) -> None:
+        super().__init__(
+            f"{path.name} was written by a newer liftune: it has schema {schema}, this one reads up to {SCHEMA}",
+            where=str(path),
+            hint="pip install -U liftune",
+        )
+
+
 def read_record(path: Path, model: type[R], kind: Kind) -> R:
     """A record of this or an earlier schema.
 
@@ -59,11 +70,7 @@ def read_record(path: Path, model: type[R], kind: Kind) -> R:
     if not isinstance(schema, int) or schema < 1:
         raise damaged(path, f"its schema is {schema!r}, not a number from 1", hint=hint)
     if schema > SCHEMA:
-        raise ArtifactError(
-            f"{path.name} has schema {schema}, this liftune reads up to {SCHEMA}",
-            where=str(path),
-            hint="pip install --upgrade liftune",
-        )
+        raise NewerSchema(path, schema)
     if SEAL not in values and schema >= FIRST_SEALED:
         again = "" if kind in ("baselines", "cell") else f"; or seal it as it is: liftune check --seal {path.parent}"
         raise damaged(path, "it has no seal", hint=f"{hint}{again}")

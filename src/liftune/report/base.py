@@ -28,11 +28,13 @@ FIRST_ROWS = 5
 
 @dataclass(frozen=True)
 class ReportTable:
-    """Rows under headings; every cell is text. `right` names the columns that hold numbers."""
+    """Rows under headings; every cell is text. `right` names the columns that hold numbers, `whole` those of names that
+    are to be copied, and so are not divided where a line would end."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: frozenset[int] = frozenset()
+    whole: frozenset[int] = frozenset()
     caption: str = ""
     long: bool = False
     """To be searched and sorted where that can be done; elsewhere its first rows are shown."""

@@ -82,15 +82,18 @@ def _own(path: Path, name: str) -> FileState:
 
 def _model(folder: Path) -> Iterator[FileState]:
     """A model's records, the files that they seal, and those that none does."""
-    prefix, known = f"{folder.name}/", set()
+    prefix, known, unreadable = f"{folder.name}/", set(), ""
     for name, read in model_records(folder):
         known.add(name)
         try:
             record = read()
         except LiftuneError as error:
             yield state_of(prefix + name, error)
+            unreadable = f"{name}, which may seal it, cannot be read"
             continue
         yield FileState(name=prefix + name, state="whole" if is_sealed(folder / name) else "unsealed")
         known |= set(record.files)
         yield from against_card(folder, name, record.files, prefix=prefix)
-    yield from (FileState(name=prefix + each, state="unsealed") for each in files_in(folder) if each not in known)
+    for each in files_in(folder):
+        if each not in known:
+            yield FileState(name=prefix + each, state="not checked" if unreadable else "unsealed", reason=unreadable)

@@ -17,6 +17,7 @@ from liftune.errors import ArtifactError, LiftuneError
 from liftune.files import read_json_object, write_json
 from liftune.json_text import parse_json
 from liftune.run_folder import RunFolder
+from liftune.seals import check_own_seal, with_seal
 from liftune.spec import RunSpec
 from liftune.versions import versions
 
@@ -43,6 +44,7 @@ class Request:
         if not folder.unfinished.request.is_file():
             return None
         values = read_json_object(folder.unfinished.request, hint=_HINT)
+        values = check_own_seal(values, folder.unfinished.request, hint=_HINT)
         try:
             spec = RunSpec.checked(values["spec"], where=str(folder.unfinished.request))
             return cls(spec, str(values["rows"]), {str(name): str(each) for name, each in values["versions"].items()})
@@ -58,7 +60,7 @@ class Request:
     def save(self, folder: RunFolder) -> None:
         """For a later process."""
         values = {"spec": parse_json(self.spec.model_dump_json()), "rows": self.rows, "versions": self.versions}
-        write_json(folder.unfinished.request, values)
+        write_json(folder.unfinished.request, with_seal(values))
 
     @property
     def key(self) -> str:

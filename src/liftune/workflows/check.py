@@ -13,23 +13,25 @@ from typing import Any
 
 from liftune.data.audit import fingerprint
 from liftune.errors import ArtifactError, LiftuneError, first_of
-from liftune.files import damaged, write_json
+from liftune.files import damaged, read_json_object, write_json
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.locate import locate_model
 from liftune.inference.onnx_bundle import CARD as BUNDLE_CARD
 from liftune.inference.onnx_bundle import read_bundle_card
 from liftune.records.base import SealedRecord
 from liftune.records.check import CheckRecord, FileState
-from liftune.records.reading import read_record, write_sealed
+from liftune.records.reading import NewerSchema, read_record, write_sealed
 from liftune.records.training import AdapterCard
 from liftune.run_folder import ADAPTER_CARD, CONTENDER_CARD, RunFolder, card_of
-from liftune.seals import fault_of, files_in, is_sealed
+from liftune.seals import SEAL, check_own_seal, fault_of, files_in, is_sealed
 
 _HINT = "restore it from a copy, or make it again"
 #: Files that a message names at most.
 _NAMED = 12
 #: Written after all others, and again at any time.
-_FOR_READERS = ("README.md", "report.html", "report.md", "report.json", "flips.jsonl", "parity.json")
+_FOR_READERS = ("README.md", "report.html", "report.md", "report.json", "flips.jsonl")
+#: Of a bundle; it seals itself.
+PARITY = "parity.json"
 #: Card -> how it is read.
 READERS: dict[str, Callable[[Path], SealedRecord]] = {
     ADAPTER_CARD: lambda folder: read_record(folder / ADAPTER_CARD, AdapterCard, "adapter"),
@@ -64,7 +66,9 @@ def refuse_damaged(record: CheckRecord) -> None:
     Raises:
         ArtifactError: naming the files.
     """
-    broken = record.damaged
+    broken, newer = record.damaged, record.newer
+    if newer and not broken:
+        raise ArtifactError(newer[0].reason, where=f"{record.path}/{newer[0].name}", hint="pip install -U liftune")
     if broken:
         names = first_of([each.name for each in broken], _NAMED)
         raise ArtifactError(
@@ -115,19 +119,38 @@ def described(
         deep: whether files in folders below are the card's too.
     """
     files: Mapping[str, str] = {}
-    sealed = is_sealed(folder / card)
+    sealed, unknown = is_sealed(folder / card), ""
     try:
         files = (read or READERS[card])(folder).files
         yield FileState(name=prefix + card, state="whole" if sealed else "unsealed")
     except LiftuneError as error:
         yield state_of(prefix + card, error)
+        unknown = f"{card}, which seals it, cannot be read"
     if not files:
         yield from _weights(folder, prefix)
     yield from against_card(folder, card, files, prefix=prefix)
     for name in files_in(folder):
         if name not in (card, *files) and (deep or "/" not in name or name.startswith(("rows/", "logits/"))):
-            for_readers = name.rpartition("/")[2] in _FOR_READERS
-            yield FileState(name=prefix + name, state="not sealed" if for_readers else "unsealed")
+            yield _beside(folder, name, prefix, unknown if sealed else "")
+
+
+def _beside(folder: Path, name: str, prefix: str, unknown: str) -> FileState:
+    """A file that no card is known to seal.
+
+    Args:
+        unknown: why that is not known; empty where it is.
+    """
+    last = name.rpartition("/")[2]
+    if last == PARITY:
+        try:
+            values = read_json_object(folder / name, hint=_HINT)
+            check_own_seal(values, folder / name, hint=_HINT)
+        except LiftuneError as error:
+            return state_of(prefix + name, error)
+        return FileState(name=prefix + name, state="whole" if SEAL in values else "not sealed")
+    if last in _FOR_READERS:
+        return FileState(name=prefix + name, state="not sealed")
+    return FileState(name=prefix + name, state="not checked" if unknown else "unsealed", reason=unknown)
 
 
 def against_card(folder: Path, card: str, files: Mapping[str, str], *, prefix: str = "") -> Iterator[FileState]:
@@ -160,14 +183,22 @@ def _weights(folder: Path, prefix: str) -> Iterator[FileState]:
 
 def state_of(name: str, fault: LiftuneError | None) -> FileState:
     """Whole, or what is wrong."""
-    return FileState(name=name, state="damaged" if fault else "whole", reason=fault.message if fault else "")
+    if fault is None:
+        return FileState(name=name, state="whole")
+    return FileState(name=name, state="newer" if isinstance(fault, NewerSchema) else "damaged", reason=fault.message)
 
 
 def each_once(states: Iterable[FileState]) -> tuple[FileState, ...]:
-    """Every file once, by name: a card seals itself, and may be sealed by its run too. Damage counts before all."""
+    """Every file once, by name: a card seals itself, and may be sealed by its run too. Damage counts before all, and
+    whatever is known before what is not."""
     found: dict[str, FileState] = {}
     for each in states:
-        if each.name not in found or (each.state == "damaged" and found[each.name].state != "damaged"):
+        known = found.get(each.name)
+        if (
+            known is None
+            or (each.state == "damaged" and known.state != "damaged")
+            or (known.state in ("unsealed", "not checked") and each.state not in ("unsealed", "not checked"))
+        ):
             found[each.name] = each
     return tuple(found[name] for name in sorted(found))
 

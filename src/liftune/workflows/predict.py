@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from liftune.files import same_file
 from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.locate import locate_model
 from liftune.inference.prediction import Prediction
-from liftune.inference.predictor import AdapterPredictor, Predictor, load_predictor
+from liftune.inference.predictor import Predictor, load_predictor
 from liftune.inference.row_texts import UnclearColumnError
 from liftune.inference.writers import check_csv_safe, check_out, write
 from liftune.option_values import joined_fields
 from liftune.progress import Progress
+from liftune.stopping import saying_what_is_kept
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,19 @@ def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]
     """
     options.check()
     to_file = options.out is not None and options.out != PIPE
-    with claim_file(Path(options.out)) if options.out and to_file else nullcontext():
+    if not (options.out and to_file):
+        return _predicted(options, progress)
+    parent = Path(options.out).absolute().parent
+    if not parent.is_dir():
+        progress.log(f"there is no folder {parent}: it is made")
+    with saying_what_is_kept(), claim_file(Path(options.out)):
         return _predicted(options, progress)
 
 
 def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Prediction]:
     predictor = options.load()
-    if isinstance(predictor, AdapterPredictor) and predictor.note:
-        progress.log(predictor.note)
+    if note := getattr(predictor, "note", ""):
+        progress.log(note)
     if options.with_base and predictor.base_head == "fresh":
         progress.log("the base model's classification head is randomly initialised: its predictions are just guesses")
     if options.source and options.out:

@@ -19,6 +19,7 @@ from liftune.events import Events, Listener
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
 from liftune.spec import IN_MEMORY, RunSpec
+from liftune.stopping import saying_what_is_kept
 from liftune.unfinished import Unfinished
 from liftune.workflows.asked import contradicting
 from liftune.workflows.claiming import Claimed, claimed, refuse_other_spec, spec_of_unfinished
@@ -102,6 +103,12 @@ def tune(
         )
     started, events = time.time(), Events(listeners)
     refuse_other_spec(spec)
+    with saying_what_is_kept():
+        return _tuned(spec, rows, started, events, keeping)
+
+
+def _tuned(spec: RunSpec, rows: RowsInMemory | None, started: float, events: Events, keeping: Keeping) -> TuneRecord:
+    """Read, check, claim and carry out."""
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         request = check_request(spec, rows)
     for note in request.notes:

@@ -17,6 +17,9 @@ from liftune.records.details import Details
 from liftune.records.run import TuneRecord
 from liftune.report.base import ReportTable, Section
 
+#: A longer name is divided all the same: a terminal may have 80 columns.
+_MOST_UNDIVIDED = 50
+
 
 def to_markdown(record: TuneRecord, details: Details | None = None) -> str:
     """The whole report as Markdown; without details, only what the record alone says."""
@@ -55,9 +58,15 @@ def _text(text: str, style: str = "") -> Text:
 
 def _rich_table(table: ReportTable) -> RichTable:
     rich = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
-    for position, heading in enumerate(table.headings):
-        rich.add_column(visible(heading), justify="right" if position in table.right else "left", overflow="fold")
     rows, left = table.cut()
+    for position, heading in enumerate(table.headings):
+        longest = max((len(row[position]) for row in rows), default=0)
+        rich.add_column(
+            visible(heading),
+            justify="right" if position in table.right else "left",
+            overflow="fold",
+            no_wrap=position in table.whole and longest <= _MOST_UNDIVIDED,
+        )
     for row in rows:
         # A value above its interval: the ladder then fits a terminal of 80 columns.
         rich.add_row(*(_text(cell.replace(" [", "\n[")) for cell in row))
