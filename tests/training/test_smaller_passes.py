@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from liftune.hardware.plan import PASS_SIZE, Plan
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.spec import TrainSpec
-from liftune.training.checkpoint import Checkpoints
+from liftune.training.checkpoint import PASSES, Checkpoints
 from liftune.training.loop import Loop
 from liftune.training.schedule import Schedule
 
@@ -140,6 +142,22 @@ def test_a_resumed_training_has_the_smaller_passes(base: Path, tmp_path: Path, m
         resumed = work.stopped(tmp_path / "seed-3", 2)
     assert allocator.failed <= 2
     assert_same(whole, resumed)
+
+
+def test_a_training_whose_process_died_in_a_pass_goes_on_in_half_of_it(base: Path, tmp_path: Path) -> None:
+    """Nothing is raised where the kernel ends a process: the same command would die at the same place for ever."""
+    work, folder = Work(base, plan=FAST), tmp_path / "seed-3"
+    folder.mkdir()
+    died = {"tried": 60, "fitted": 0, "kills": {}}
+    (folder / PASSES).write_text(json.dumps({**died, "deaths": 0}))
+    assert_same(work.run(Checkpoints(folder)), work.run())  # it may have been anybody
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / PASSES).write_text(json.dumps({**died, "deaths": 1}))
+    halved = work.run(Checkpoints(folder))
+    assert [note for note in halved.notes if "died in a pass of 60 tokens" in note]
+    small = replace(work, plan=replace(FAST, most_tokens=30)).run()
+    assert [name for name, each in halved.weights.items() if not torch.equal(each, small.weights[name])] == []
 
 
 def test_one_row_that_does_not_fit_is_refused_with_what_helps(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

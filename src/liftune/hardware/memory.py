@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from liftune.errors import OutOfMemory, lacks_memory
 
@@ -81,23 +81,29 @@ def _machine(root: Path) -> Iterator[Room]:
 
 def _control_groups(root: Path) -> Iterator[Room]:
     """What the process's cgroup and those above it leave, of either version."""
+    for group, version in _groups(root):
+        names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        limit, used = (_number(group / name) for name in names)
+        if limit is not None and used is not None and limit < _NO_LIMIT:
+            # Pages of files that nobody uses are dropped before the limit is enforced.
+            cached = _numbers(group / "memory.stat").get("inactive_file", 0)
+            yield Room(limit - used + cached, f"left of the {limit / MIB:,.0f} MiB of its control group")
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, int]]:
+    """The folders of the process's cgroup and of those above it, each with its version."""
     for line in _lines(root / "proc/self/cgroup"):
         number, controllers, path = (*line.strip().split(":", 2), "", "")[:3]
         if number == "0" and not controllers:
-            mount, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+            mount, version = root / "sys/fs/cgroup", 2
         elif "memory" in controllers.split(","):
-            mount, names = root / "sys/fs/cgroup/memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            mount, version = root / "sys/fs/cgroup/memory", 1
         else:
             continue
         # In a container its own group is often mounted as the root, under whatever path the line has.
         parts = [part for part in path.split("/") if part]
         for depth in range(len(parts), -1, -1):
-            group = mount.joinpath(*parts[:depth])
-            limit, used = (_number(group / name) for name in names)
-            if limit is not None and used is not None and limit < _NO_LIMIT:
-                # Pages of files that nobody uses are dropped before the limit is enforced.
-                cached = _numbers(group / "memory.stat").get("inactive_file", 0)
-                yield Room(limit - used + cached, f"left of the {limit / MIB:,.0f} MiB of its control group")
+            yield mount.joinpath(*parts[:depth]), version
 
 
 def _process_limits(root: Path) -> Iterator[Room]:
@@ -110,6 +116,29 @@ def _process_limits(root: Path) -> Iterator[Room]:
         most = resource.getrlimit(limit)[0]
         if most != resource.RLIM_INFINITY and name in held:
             yield Room(most - 1024 * held[name], f"left of the {most / MIB:,.0f} MiB of ulimit {option}")
+
+
+def has_process_limit() -> bool:
+    """Whether the memory of this process is limited, as `ulimit -v` does it: allocations fail, and nobody is killed."""
+    return any(True for _ in _process_limits(Path("/")))
+
+
+def memory_kills(root: Path = Path("/")) -> dict[str, int]:
+    """How many processes the system has ended for want of memory: of the machine, and of this process's control group.
+
+    Args:
+        root: of the system's files.
+    """
+    found = {}
+    machine = _numbers(root / "proc/vmstat").get("oom_kill")
+    if machine is not None:
+        found["machine"] = machine
+    for group, version in _groups(root):
+        counted = _numbers(group / ("memory.events" if version == 2 else "memory.oom_control")).get("oom_kill")
+        if counted is not None:
+            found[f"{group} {group.stat().st_ino}"] = counted  # another group may have its name later
+            break  # those above count the kills of others too
+    return found
 
 
 def _lines(path: Path) -> list[str]:
@@ -168,12 +197,31 @@ Rows: TypeAlias = "NDArray[np.intp]"
 """Positions of the rows of a pass."""
 
 
+class Attempts(Protocol):
+    """What is noted of a pass before it is computed (pass_notes.py)."""
+
+    @property
+    def most(self) -> int | None:
+        """The largest pass that may be tried; None: any."""
+        ...
+
+    def trying(self, tokens: int) -> AbstractContextManager[None]:
+        """A block that computes a pass of so many tokens."""
+        ...
+
+
 class Passes:
     """Work on rows in passes, the size of which is halved where memory is short, and stays so."""
 
     def __init__(self) -> None:
         self.most = sys.maxsize
         """The largest pass that is tried."""
+        self._attempts: Attempts | None = None
+
+    def note_in(self, attempts: Attempts) -> None:
+        """Have each pass noted before it is computed, and none tried that is too large by what was noted before."""
+        self._attempts = attempts
+        self.most = min(self.most, attempts.most or self.most)
 
     def __call__(self, compute: Callable[[Rows], None], rows: Rows, size: Callable[[Rows], int]) -> None:
         """Compute rows together; where memory is short, each half by itself, and so on.
@@ -188,7 +236,8 @@ class Passes:
             self._each_half(compute, rows, size)
             return
         try:
-            compute(rows)
+            with self._attempts.trying(size(rows)) if self._attempts else nullcontext():
+                compute(rows)
         except Exception as error:
             if not lacks_memory(error):
                 raise

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from liftune.hardware.memory import Attempts
     from liftune.hardware.plan import Plan
-    from liftune.models.classifier import Classifier
-
+from liftune.models.classifier import Classifier
 
 #: What to do about a damaged contender.
 _RESTORE = "restore the folder, or tune again; or give --use tuned"
@@ -52,6 +52,11 @@ class SavedContender:
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of `logits`."""
         return self.card.labels
+
+    def note_passes(self, note: Attempts) -> None:
+        """Of its pretrained model; what reads words alone has none."""
+        if self.base is not None:
+            self.base.note_passes(note)
 
     def logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(N, C) float32, in input order."""

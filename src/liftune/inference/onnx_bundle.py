@@ -25,7 +25,7 @@ from liftune.data.batching import length_batches
 from liftune.data.token_rules import TokenRules
 from liftune.errors import ArtifactError, SpecError, lacks_memory, need
 from liftune.files import damaged
-from liftune.hardware.memory import Passes
+from liftune.hardware.memory import Attempts, Passes
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Reloadable
 from liftune.inference.rows import Given, rows_of
@@ -140,6 +140,10 @@ class Bundle(Reloadable):
             raise _damaged(folder / MODEL, error)
         threads = threads or usable_cpus()
         return cls(card, session, _tokenizer(folder / TOKENIZER), threads=threads, min_precision=min_precision)
+
+    def note_passes(self, note: Attempts) -> None:
+        """As of Predictor."""
+        self._passes.note_in(note)
 
     @property
     def labels(self) -> tuple[str, ...]:

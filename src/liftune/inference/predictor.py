@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from liftune.errors import EXTRAS, choose, need
 from liftune.evaluation.selective import cutoff_for
+from liftune.hardware.memory import Attempts
 from liftune.hardware.plan import PRECISIONS
 from liftune.inference.contenders import SavedContender, open_contender, read_contender_card, refuse_torch_options
 from liftune.inference.locate import locate_model
@@ -75,6 +76,9 @@ class Predictor(Protocol):
     def min_precision(self) -> float | None:
         """The precision by which it abstains; None where it predicts every row."""
         ...
+
+    def note_passes(self, note: Attempts) -> None:
+        """Note each pass before it is computed; try none that an earlier process may have died of."""
 
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
@@ -275,6 +279,12 @@ class AdapterPredictor(Reloadable):
     def base_head(self) -> Head | None:
         """Whether the base model's head was trained by anyone: a randomly initialised one only guesses."""
         return self._base.backbone.head if self._base else None
+
+    def note_passes(self, note: Attempts) -> None:
+        """As of Predictor."""
+        self._classifier.note_passes(note)
+        if self._base is not None:
+            self._base.note_passes(note)
 
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from liftune.data.batching import length_batches
-from liftune.hardware.memory import Passes
+from liftune.hardware.memory import Attempts, Passes
 from liftune.hardware.plan import Plan
 from liftune.hardware.workers import current_worker, open_workers
 from liftune.models import families
@@ -81,6 +81,10 @@ class Classifier:
         self._collator = Collator(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
         # Prompts enter as embeddings, in which a last-token classifier cannot see padding: such batches have none.
         self._unpadded = families.pools_last_token(backbone.model) and _gives_embeddings(model)
+
+    def note_passes(self, note: Attempts) -> None:
+        """Have each pass noted before it is computed, and none tried that an earlier process may have died of."""
+        self._passes.note_in(note)
 
     @property
     def task(self) -> TaskKind:

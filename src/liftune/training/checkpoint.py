@@ -4,6 +4,7 @@ In: a folder, how often, and a state to save (state.py).  Out: files; the newest
 Not here: what the state is (state.py), the file format (nested.py), training (loop.py).
 
     FOLDER/000001.safetensors, ...   the newest two: where the last is damaged, training goes on from the one before
+    FOLDER/passes.json               which size of pass is being tried (hardware/pass_notes.py)
     FOLDER/done.safetensors          the trained weights and the log: nothing is left to train
 
 When: as soon as a stop is wanted; within an epoch when so many minutes have passed; and when an epoch ends, unless the
@@ -48,7 +49,7 @@ COMPUTING = ("liftune", "torch", "transformers", "peft", "accelerate", "numpy")
 STATE_BYTES = 16
 #: How fast a state is written, by a modest guess.
 BYTES_PER_SECOND = 200e6
-DONE = "done.safetensors"
+DONE, PASSES = "done.safetensors", "passes.json"
 
 
 def never() -> bool:

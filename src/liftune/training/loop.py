@@ -25,12 +25,13 @@ from liftune.errors import lacks_memory
 from liftune.evaluation.evaluate import Evaluation, selection_scores
 from liftune.events import EpochStarted, Events, Step
 from liftune.hardware.measure import release_memory
+from liftune.hardware.pass_notes import NO_NOTE, PassNote
 from liftune.hardware.workers import ONE_WORKER, Workers, open_workers
 from liftune.models.classifier import Classifier
 from liftune.models.tokens.collator import Tokens
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
-from liftune.training.checkpoint import Checkpoints, fits, open_keeper
+from liftune.training.checkpoint import PASSES, Checkpoints, fits, open_keeper
 from liftune.training.divergence import Retreat, is_finite
 from liftune.training.early_stopping import BestCheckpoint
 from liftune.training.head_init import init_head
@@ -38,7 +39,7 @@ from liftune.training.loss import Objective
 from liftune.training.micro_batches import assign_to_workers, batches
 from liftune.training.optimizer import make_optimizer
 from liftune.training.schedule import Schedule, default_patience
-from liftune.training.smaller_passes import hold_step, smaller_passes
+from liftune.training.smaller_passes import hold_step, largest_pass, smaller_passes
 from liftune.training.state import Place, TrainingState
 from liftune.training.train_log import train_log
 from liftune.types import IntArray
@@ -82,7 +83,8 @@ def train(
     before = keeper.finished_before(classifier) if keeper else None
     if before:
         return before
-    loop = Loop.of(*asked)
+    note = PassNote(checkpoints.folder / PASSES) if checkpoints else NO_NOTE
+    loop = replace(Loop.of(*asked), note=note)
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
     order = np.random.default_rng(seed)
     place = Place(with_soft_labels=bool(soft_labels), order=dict(order.bit_generator.state))
@@ -97,6 +99,7 @@ def train(
             loop = loop.on_labels_alone(splits)
     else:
         _begin(loop, splits, best, events, seed)
+    _heed(note, classifier, events)
 
     def save(workers: Workers) -> None:
         """Between two steps, where it is time to."""
@@ -143,6 +146,16 @@ def _begin(loop: Loop, splits: Splits, best: BestCheckpoint, events: Events, see
         events.send(best.summary())
 
 
+def _heed(note: PassNote, classifier: Classifier, events: Events) -> None:
+    """Compute in smaller passes where an earlier process died in a larger one."""
+    if note.most is None or note.most >= classifier.plan.most_tokens:
+        return
+    classifier.plan = classifier.plan.in_passes_of(note.most, note.said or "a process died in a larger pass")
+    events.note(
+        f"  {note.said}" if note.said else f"  {note.most:,} tokens a pass at most: a process died in a larger one"
+    )
+
+
 def scored(classifier: Classifier, splits: Splits) -> dict[str, float | None]:
     """Every metric of the task on validation."""
     logits = classifier.logits(splits.validation.rows)
@@ -163,6 +176,8 @@ class Loop:
     batch_size: int
     with_soft_labels: bool = False
     """Whether soft labels have a share of the targets."""
+    note: PassNote = NO_NOTE
+    """What a process knows that goes on after one that died in a pass."""
 
     @classmethod
     def of(
@@ -256,13 +271,15 @@ class Loop:
         """
         put_back = hold_step(self.classifier, workers)
         while True:
-            shares = assign_to_workers(batch, lengths, self.classifier.plan)
+            plan = self.classifier.plan
+            shares = assign_to_workers(batch, lengths, plan)
             try:
-                return self.backward(shares, workers)
+                with self.note.trying(largest_pass(shares, lengths, plan)):
+                    return self.backward(shares, workers)
             except Exception as error:
                 if not lacks_memory(error):
                     raise
-                plan = smaller_passes(self.classifier.plan, shares, lengths, error)
+                plan = smaller_passes(plan, shares, lengths, error)
             # Out of the handler: the error holds frames that hold the memory.
             self.optimizer.zero_grad()
             put_back()

@@ -56,6 +56,16 @@ def smaller_passes(plan: Plan, shares: list[list[list[int]]], lengths: Sequence[
     return plan.in_passes_of(max(1, largest // 2), f"memory ran short in a pass of {largest:,} tokens")
 
 
+def largest_pass(shares: list[list[list[int]]], lengths: Sequence[int], plan: Plan) -> int:
+    """Tokens of the largest pass of a step.
+
+    Args:
+        shares: the step's rows, by worker and pass.
+        lengths: tokens of each row.
+    """
+    return max(_tokens(rows, lengths, plan) for share in shares for rows in share)
+
+
 def _tokens(rows: Sequence[int], lengths: Sequence[int], plan: Plan) -> int:
     """Of a pass, with its padding where it has any."""
     sizes = [lengths[row] for row in rows]

@@ -119,7 +119,17 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
         memo=memo,
         disk=disk_need(spec, splits, request.folder.path, width=shapes.width, trained=trained) if trained else None,
     )
-    return context, attach(backbone, None, None, plan=plan.for_inference)
+    base = attach(backbone, None, None, plan=plan.for_inference)
+    note_passes(context, base)
+    return context, base
+
+
+def note_passes(context: RunContext, classifier: Classifier) -> None:
+    """Have it read rows in smaller passes where an earlier process of the run died in a larger one."""
+    note = context.memo.passes()
+    classifier.note_passes(note)
+    if note.said:
+        context.events.note(f"  {note.said}")
 
 
 def _make_plan(spec: RunSpec) -> Plan:

@@ -32,7 +32,7 @@ from liftune.tasks import task_of
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
 from liftune.workflows.contenders import keep_full, learned_by_tuning
-from liftune.workflows.context import RunContext, load_for, log_contender
+from liftune.workflows.context import RunContext, load_for, log_contender, note_passes
 from liftune.workflows.memo import Outcome
 
 
@@ -247,6 +247,7 @@ def tune_once(
         train_spec, plan = train_spec.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
     schedule = Schedule.of(train_spec, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
+    note_passes(context, classifier)
     with context.memo.trained(name) as checkpoints:
         log = train(
             classifier,

@@ -27,9 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftune.files import atomic_write
+from liftune.hardware.pass_notes import PassNote
 from liftune.json_text import parse_json
 from liftune.stopping import saving_first
-from liftune.training.checkpoint import Checkpoints
+from liftune.training.checkpoint import PASSES, Checkpoints
 from liftune.workflows.disk_needs import MOST_OF_DISK
 
 Value = TypeVar("Value")
@@ -115,6 +116,10 @@ class Memo:
         if self.folder is not None:
             self.put(name, pack(value))
         return value
+
+    def passes(self) -> PassNote:
+        """What is known of passes that read rows, from the processes before this one."""
+        return PassNote(self.folder / PASSES if self.folder else None)
 
     @contextmanager
     def trained(self, name: str) -> Iterator[Checkpoints | None]:

@@ -17,6 +17,7 @@ from liftune.claims import claim_file
 from liftune.data.readers.options import FileOptions
 from liftune.errors import DataError, SpecError
 from liftune.files import same_file
+from liftune.hardware.pass_notes import PassNote
 from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.locate import locate_model
 from liftune.inference.prediction import Prediction
@@ -184,6 +185,12 @@ def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, ou
         "with_base": options.with_base,
         "min_precision": options.min_precision,
     }
+    # A later process may have to know it, with --resume or without; it goes when the file is whole.
+    note = Path(f"{out}.part.passes.json") if out != PIPE else None
+    passes = PassNote(note)
+    predictor.note_passes(passes)
+    if passes.said:
+        progress.log(passes.said)
     rows, errors = predict_file(
         predictor,
         source,
@@ -196,5 +203,7 @@ def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, ou
         about=about,
         progress=progress,
     )
-    note = f"; {errors:,} rows have no prediction, see their column 'error'" if errors else ""
-    progress.log(f"predictions for {rows - errors:,} of {rows:,} rows: {out}{note}")
+    if note:
+        note.unlink(missing_ok=True)
+    failed = f"; {errors:,} rows have no prediction, see their column 'error'" if errors else ""
+    progress.log(f"predictions for {rows - errors:,} of {rows:,} rows: {out}{failed}")
