@@ -195,6 +195,12 @@ def test_each_column_that_may_be_the_label_is_shown_with_its_values_the_likelies
     assert all(repr(value) in hint for value in values)
 
 
+def test_tags_of_some_rows_are_no_label_where_another_column_is(tmp_path):
+    head = {"Description": "text", "Priority": "three", "Tags": "rare"}
+    loaded = load(made(tmp_path / "x.csv", head), skip_bad_rows=False)
+    assert loaded.columns.label == "Priority"
+
+
 def test_a_label_in_another_language_is_known_by_its_name(tmp_path):
     for name in ("Kategorie", "Cat\u00e9gorie"):
         head = {"Nachricht": "text", "Kanal": "two", name: "three", "Datum": "date"}

@@ -64,6 +64,8 @@ SHOWN = {
     "blanks alone": ([f"{i} 250" for i in range(1, 40)], 1250.0, None),
     "Swiss": ([f"{i}'250.50" for i in range(1, 40)], 1250.5, None),
     "Indian": ([f"{i},25,000.5" for i in range(1, 40)], 125000.5, "'.'"),
+    "accounts": (["(1,250.50)", *(f"{i}.5" for i in range(1, 40))], -1250.5, "'.'"),
+    "without cents": ([f"{i}'250.\u2013" for i in range(1, 40)], 1250.0, None),
     "minus": ([f"\u2212{i},5" for i in range(1, 40)], -1.5, None),
 }
 

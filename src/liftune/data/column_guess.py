@@ -22,7 +22,7 @@ review selftext sentence sms snippet statement story subject summary text title 
 _LABEL_WORDS = """
 annotation category class emotion intent label outcome polarity rating score sentiment similarity stance star
 tag target topic verdict
-kategorie klasse thema stimmung bewertung absicht etikett
+kategorie klasse thema stimmung bewertung zufriedenheit absicht etikett satisfaction
 catégorie categorie classe thème étiquette émotion
 """
 #: Words in the names of what several people agreed on, beside columns of what each of them said.
@@ -80,7 +80,8 @@ def names_a_text(name: str) -> str | None:
 
 def names_a_label(name: str) -> str | None:
     """The word by which a name says that it is of a label: its last one that says anything."""
-    words = [word for word in words_of(name) if word not in _SILENT and not word.isdigit()]
+    bare = re.sub(r"\s*\([^()]*\)\s*$", "", name) or name  # Satisfaction (1 to 5)
+    words = [word for word in words_of(bare) if word not in _SILENT and not word.isdigit()]
     return words[-1] if words and words[-1] in LABEL_WORDS else None
 
 
@@ -139,9 +140,10 @@ def _aside(column: Profile) -> tuple[bool, ...]:
     )
 
 
-def likely_labels(profiles: Sequence[Profile]) -> list[Profile]:
+def likely_labels(profiles: Sequence[Profile]) -> list[str]:
     """Columns that may be the label where none reads like classes, the likeliest first."""
-    return sorted(profiles, key=lambda each: (not each.may_be_label, *_aside(each)))
+    found = [each for each in profiles if each.content not in ("dates", "links", "addresses", "nothing")]
+    return [each.name for each in sorted(found, key=lambda each: (not each.may_be_label, *_aside(each)))]
 
 
 def _why(found: Profile, word: str | None) -> str:

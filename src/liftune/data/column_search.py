@@ -32,6 +32,8 @@ from liftune.spec import DataSpec, RunSpec, command_line
 _HEADINGS = ("title", "headline")
 _LONG_TEXTS = frozenset({"text", "review", "comment", "content", "body", "message", "article", "tweet", "post"})
 _MOST_NAMED = 5
+#: Labels by their names, which may as well be what rows are found by.
+_OFTEN_ASIDE = frozenset({"tag", "tags"})
 
 
 def columns_of(table: Table, spec: DataSpec) -> Columns:
@@ -164,7 +166,13 @@ class _Finder:
 
     def known_label(self, *taken: str | None) -> str | None:
         """The label column by names that are known; the group's last."""
-        return known_name(LABELS, self.left(*taken)) or (known_name(LABELS, [self._group]) if self._group else None)
+        left = self.left(*taken)
+        found = known_name(LABELS, left)
+        if found and found.strip().casefold() in _OFTEN_ASIDE:
+            own, *others = self._look([found, *(name for name in left if name != found)])
+            if not own.is_label and any(each.is_label for each in others):
+                return None  # a few tags beside a column of classes
+        return found or (known_name(LABELS, [self._group]) if self._group else None)
 
     def text(self, text_pair: str | None, label: str | None, labels: Sequence[str | None]) -> str:
         """The text column, guessed.
@@ -178,7 +186,8 @@ class _Finder:
             self._guessed.append(f"text column {guess.column!r}, guessed: {guess.why or 'the only one left'}")
             return guess.column
         said = {each.name: each.said for each in profiles}
-        candidates = guess.candidates
+        words = {each.name: each.words for each in profiles}
+        candidates = sorted(guess.candidates, key=lambda name: -words[name])  # the longest text first
         example = candidates[0] if candidates else None
         hint = "name the text column with --text"
         if example:
@@ -188,7 +197,7 @@ class _Finder:
                 label = label or (as_one(self.left(text_pair, example)) if len(self._table.columns) == 2 else None)
             hint += f", for example: {self._command(text=example, text_pair=text_pair, label=label)}"
             if len(candidates) > 1:
-                hint += f"; --text {shlex.quote(joined_fields(candidates))} joins them"
+                hint += f"; --text {shlex.quote(joined_fields(guess.candidates))} joins them"
         elif said:
             hint += "; " + "; ".join(f"{name!r} holds {what}" for name, what in list(said.items())[:_MOST_NAMED])
         raise DataError(f"no text column among: {', '.join(self._table.columns)}", where=self._table.where, hint=hint)
@@ -208,7 +217,7 @@ class _Finder:
             return guess.column
         binary, shares = label_columns(profiles)
         single = [name for name in guess.candidates if name not in binary]
-        hints = self._choices(single or [each.name for each in likely_labels(profiles)], text, text_pair)
+        hints = self._choices(single or likely_labels(profiles), text, text_pair)
         if binary:
             threshold = " --label-threshold 0.5" if shares else ""
             typed = self._command(text=text, text_pair=text_pair, label=joined_fields(binary)) + threshold
@@ -227,7 +236,8 @@ class _Finder:
             for each in self._look(names[:_MOST_NAMED])
         ]
         if not said:
-            return ["give a file with a column of labels"]
+            held = "; ".join(f"{each.name!r} holds {each.said}" for each in list(self._profiles.values())[:_MOST_NAMED])
+            return [f"give a file with a column of labels; {held}"]
         more = [f"or another one: {', '.join(names[_MOST_NAMED:])}"] if len(names) > _MOST_NAMED else []
         return [f"name the label column: {said[0]}", *(f"or {each}" for each in said[1:]), *more]
 

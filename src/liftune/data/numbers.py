@@ -26,6 +26,9 @@ _GROUPED = {
 _PLAIN = {".": re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)"), ",": re.compile(r"[+-]?(?:\d+,?\d*|,\d+)")}
 _CODES = "EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|Kr|kr"
 _UNIT = rf"[%\u2030$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba]|{_CODES}"
+#: A negative amount as accountants write it, and one without cents as they are written in German.
+_OWED = re.compile(rf"\(\s*((?:{_UNIT})?\s*\d[\d.,{_BLANKS}]*(?:{_UNIT})?)\s*\)")
+_WHOLE_AMOUNT = re.compile(r"(\d)[.,]\s?[-\u2013\u2014]{1,2}(?!\d)")
 _WITH_UNIT = re.compile(rf"([+-]?)(?:({_UNIT})\s*([+-]?[\d.,].*)|([\d.,].*?)\s*({_UNIT}))")
 PERCENT = "%"
 
@@ -112,10 +115,13 @@ AS_EACH_SHOWS = Marks()
 def unit_and_number(text: str) -> tuple[str | None, str]:
     """The unit that stands before or after a number, and the rest of a text.
 
-    >>> unit_and_number("57 %"), unit_and_number("-€1.250"), unit_and_number("12")
-    (('%', '57'), ('€', '-1.250'), (None, '12'))
+    >>> unit_and_number("57 %"), unit_and_number("-€1.250"), unit_and_number("(1,250)"), unit_and_number("12,-")
+    (('%', '57'), ('€', '-1.250'), (None, '-1,250'), (None, '12'))
     """
     text = text.strip().replace("\u2212", "-")
+    if owed := _OWED.fullmatch(text):
+        text = f"-{owed[1]}"
+    text = _WHOLE_AMOUNT.sub(r"\1", text)
     match = _WITH_UNIT.fullmatch(text) if len(text) < 60 else None
     if match is None:
         return None, text
@@ -129,7 +135,7 @@ def looks_written(cell: Any) -> bool:
         return False
     unit, text = unit_and_number(cell)
     values = [_read(text, decimal) for decimal in ".,"]
-    marked = unit is not None or any(_GROUPED[decimal].fullmatch(text) for decimal in ".,")
+    marked = unit is not None or text != cell.strip() or any(_GROUPED[decimal].fullmatch(text) for decimal in ".,")
     return marked and any(value is not None for value in values) and bool(unit or number(text) is None or "," in text)
 
 

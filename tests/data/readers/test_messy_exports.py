@@ -32,6 +32,8 @@ COMMANDS = {
     "Python's objects": ("x.jsonl", "\n".join(map(repr, ROWS)), "as Python prints it"),
     "record separators": ("x.jsonl", "".join(f"\x1e{line}\n" for line in LINES), "U+001E"),
     "a character that is not shown": ("x.csv", both("{text}\x01{label}\n", "text\x01label\n"), "U+0001"),
+    "a mark that divides nothing": ("x.csv", both("{text}~{label}\n", "text~label\n", comma=" "), "divided by '~'"),
+    "two bars": ("x.csv", both("{text}::{label}\n", "verbatim::outcome\n", comma=" "), "divided by '::'"),
     "lines in quotes": ("x.csv", both('"{text},{label}"\n', '"text,label"\n', comma=" "), "whole lines"),
     "labels at the start": ("x.txt", both("{label}: {text}\n", comma=" "), "without columns"),
 }
@@ -49,6 +51,10 @@ def test_the_command_of_a_refusal_writes_a_file_that_is_read(case, tmp_path: Pat
     command = (caught.value.hint or "").split(": ", 1)[1].split("; with a tab")[0]
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)
     [made] = tmp_path.glob("rows.*")
+    if case == "two bars":
+        columns = {"text": "verbatim", "label": "outcome"}
+        assert load_data(DataSpec(source=str(made), **columns)).labels == ("neg", "pos")  # type: ignore[arg-type]
+        return
     columns = {} if case != "labels at the start" else {"columns": ("label", "text")}
     loaded = load(DataSpec(source=str(made), **columns), skip_bad_rows=False)  # type: ignore[arg-type]
     assert loaded.splits.labels == ("neg", "pos")

@@ -177,7 +177,7 @@ def _looks(head: bytes) -> str:
     if first.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return ".html"
     lines = [line for line in head.splitlines()[:_LINES] if line.strip()]
-    for mark, extension in ((b"\t", ".tsv"), (b";", ".csv"), (b",", ".csv")):
+    for mark, extension in ((b"\t", ".tsv"), (b";", ".csv"), (b"|", ".csv"), (b",", ".csv")):
         same = len({line.count(mark) for line in lines}) == 1
         # In prose a blank comes after a comma or a semicolon.
         every, before_blanks = (sum(line.count(each) for line in lines) for each in (mark, mark + b" "))

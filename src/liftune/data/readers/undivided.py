@@ -13,7 +13,9 @@ from liftune.data.readers.header import KNOWN, folded
 from liftune.errors import DataError
 
 _DELIMITERS = ("\t", ";", ",", "|")
-_MOST_WORDS = 3
+#: What tools divide fields by where a comma, semicolon, tab or bar may be in a text.
+_ODD = ("||", "::", "@@", "~|~", "~", "^", "\u00a6", "\u00a7", "\u00ac", "#", "$", "@", "!")
+_MOST_WORDS, _LEAST_ROWS = 3, 5
 
 
 def refuse_undivided(first: str, sample: Sequence[str], where: str) -> None:
@@ -35,6 +37,7 @@ def refuse_undivided(first: str, sample: Sequence[str], where: str) -> None:
             where=where,
             hint=f"put tabs in their place: tr '\\{ord(odd):03o}' '\\t' < {shlex.quote(where)} > rows.tsv",
         )
+    _refuse_odd(first, sample, where)
     for mark in _DELIMITERS:
         names = [each.strip() for each in first.split(mark)]
         short = (
@@ -49,3 +52,19 @@ def refuse_undivided(first: str, sample: Sequence[str], where: str) -> None:
                 where=where,
                 hint=f"take them out: sed {shlex.quote(script)} {shlex.quote(where)} > rows.csv",
             )
+
+
+def _refuse_odd(first: str, sample: Sequence[str], where: str) -> None:
+    """Refuse lines that are divided by a mark which nothing takes for one."""
+    for mark in _ODD:
+        names = [each.strip() for each in first.split(mark)]
+        count = len(names) - 1
+        short = all(each and len(each.split()) <= _MOST_WORDS for each in names) and len(set(names)) == len(names)
+        if not (count and short) or len(sample) < _LEAST_ROWS or not all(each.count(mark) == count for each in sample):
+            continue
+        code = f"import sys; sys.stdout.write(sys.stdin.read().replace({mark!r}, chr(9)))"
+        raise DataError(
+            f"fields are divided by {mark!r}: {', '.join(names)}",
+            where=where,
+            hint=f"put tabs in their place: python -c {shlex.quote(code)} < {shlex.quote(where)} > rows.tsv",
+        )
