@@ -17,7 +17,8 @@ from fuzz.target import Target, each, target
 from fuzz.tokens import TOKENS, VALUES
 from liftune.cli.main import main
 from liftune.inference.predictor import load_predictor
-from liftune.spec import OPTIONS, RunSpec, command_line
+from liftune.spec import OPTIONS, RunSpec
+from liftune.spec_text import command_line
 
 _VALUES = [
     *(each.decode("utf-8", "surrogateescape").replace("\0", "") for each in TOKENS if len(each) < 3_000),

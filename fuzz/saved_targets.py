@@ -25,7 +25,8 @@ from liftune.progress import Progress
 from liftune.report.document import sections
 from liftune.report.render.text import print_sections
 from liftune.run_folder import RunFolder
-from liftune.spec import ModelSpec, RunSpec, command_line
+from liftune.spec import ModelSpec, RunSpec
+from liftune.spec_text import command_line
 from liftune.sweeps.folder import SweepFolder
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.tasks import TaskKind

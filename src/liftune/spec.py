@@ -7,7 +7,6 @@ Not here: what a typed value means (option_values.py), results (records/), defau
 
 from __future__ import annotations
 
-import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +35,6 @@ from liftune.option_values import (
     Seed,
     automatic,
     check_texts,
-    joined_fields,
     merges,
     numbers,
     once,
@@ -259,18 +257,25 @@ class RunSpec(Spec):
     @classmethod
     def read(cls, path: str | Path) -> RunSpec:
         """A spec from a TOML or JSON file, of this or an earlier version."""
-        from liftune.records.upgrade import upgrade  # `liftune --help` need not wait for it
+        return cls.checked(read_values(path), where=str(path))
 
-        path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
-        except (OSError, ValueError, RecursionError) as error:  # TOML that is nested too deeply
-            reason = error.message if isinstance(error, JsonError) else error
-            raise SpecError(
-                f"cannot read the spec: {reason}", where=str(path), hint="give a TOML or JSON file"
-            ) from None
-        return cls.checked(upgrade(values, "spec") if isinstance(values, dict) else values, where=str(path))
+
+def read_values(path: str | Path) -> Any:
+    """What a TOML or JSON file holds, under today's names; nothing of it is checked.
+
+    Raises:
+        SpecError: it cannot be read.
+    """
+    from liftune.records.upgrade import upgrade  # `liftune --help` need not wait for it
+
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
+    except (OSError, ValueError, RecursionError) as error:  # TOML that is nested too deeply
+        reason = error.message if isinstance(error, JsonError) else error
+        raise SpecError(f"cannot read the spec: {reason}", where=str(path), hint="give a TOML or JSON file") from None
+    return upgrade(values, "spec") if isinstance(values, dict) else values
 
 
 def _options() -> dict[str, tuple[str, ...]]:
@@ -334,42 +339,3 @@ def sound(options: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[SpecError, 
         else:
             found[name] = value
     return found, tuple(wrong)
-
-
-def command_line(spec: RunSpec) -> str:
-    """The `liftune tune` command of this spec; defaults are left out.
-
-    >>> command_line(RunSpec.of(data="my rows.csv", seeds="0,1", set=["rank=4"], with_full=True))
-    "liftune tune 'my rows.csv' --set rank=4 --seeds 0,1 --with-full"
-    >>> command_line(RunSpec.of(data="rows.csv", near_duplicates="none", folds="none"))
-    'liftune tune rows.csv --near-duplicates none --folds none'
-    """
-    words = ["liftune", "tune"]
-    for name, (section, *fields) in OPTIONS.items():
-        owner = getattr(spec, section) if fields else spec
-        field = fields[0] if fields else section
-        declared = type(owner).model_fields[field]
-        value, default = getattr(owner, field), declared.get_default(call_default_factory=True)
-        option = f"--{name.replace('_', '-')}"
-        if name == "data":
-            words.append(str(value))
-        elif value == default:
-            continue
-        elif isinstance(value, bool):
-            words.append(option)
-        elif name == "set":
-            words += [word for key, each in value.items() for word in (option, f"{key}={each}")]
-        elif value == 0 and any(getattr(each, "func", None) is switched_off for each in declared.metadata):
-            words += [option, "none"]
-        else:
-            words += [option, _as_text(value)]
-    return shlex.join(words)
-
-
-def _as_text(value: Any) -> str:
-    """An option's value as it is typed; None, where it is not the default, is none."""
-    if value is None:
-        return "none"
-    if isinstance(value, dict):
-        return ",".join(f"{key}={each}" for key, each in value.items())
-    return (joined_fields(map(str, value)) or "none") if isinstance(value, tuple) else str(value)

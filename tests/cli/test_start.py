@@ -8,7 +8,8 @@ import pytest
 import typer
 
 from liftune.cli.main import app
-from liftune.spec import OPTIONS, RunSpec, command_line
+from liftune.spec import OPTIONS, RunSpec
+from liftune.spec_text import command_line
 
 COMMANDS = typer.main.get_command(app)
 

@@ -22,7 +22,8 @@ from liftune.records.run import TuneRecord
 from liftune.report.render.text import to_markdown
 from liftune.report.sections.power import cost_of_folds, power_before, undetectable
 from liftune.run_folder import RunFolder
-from liftune.spec import IN_MEMORY, DataSpec, RunSpec, command_line
+from liftune.spec import IN_MEMORY, DataSpec, RunSpec
+from liftune.spec_text import command_line
 from liftune.tasks import TaskKind
 from liftune.workflows.request import check_request
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from liftune import arguments
 from liftune.api.calls import Data, spec_of, verb, with_rows
-from liftune.errors import EXTRAS, choose, need
-from liftune.spec import options_of
+from liftune.errors import EXTRAS, need
 
 if TYPE_CHECKING:
     from liftune.data.inspect import Inspection
@@ -36,15 +35,13 @@ def inspect(
         model: whose tokens to count; None counts words.
         out: where to write the cleaned data: a .jsonl file, or a folder of them.
         drop: what `out` leaves out beyond bad, repeated, conflicting and leaked rows: near, suspects.
-        options: data options of `tune`: text, label, task, split, ...
+        options: data options of `tune`, and config: text, label, task, split, ...
     """
     from liftune.workflows.inspect import inspect_data
 
-    for name in options:
-        choose(name, options_of("inspect"), "option of inspect")
     if hasattr(data, "to_splits") or data is None:
         arguments.path(data, "data")
-    spec, tables = with_rows(data, {"max_length": max_length, **options})
+    spec, tables = with_rows("inspect", data, {"max_length": max_length, **options})
     return inspect_data(
         spec.data,
         tables,  # type: ignore[arg-type] # no parts, as was made sure

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from liftune import arguments
 from liftune.errors import LiftuneError, SpecError, choose, lacks_memory
+from liftune.settings_file import spec_under
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 
 if TYPE_CHECKING:
@@ -51,12 +52,19 @@ def spec_of(verb: str, data: object, options: Mapping[str, Any]) -> RunSpec:
     Raises:
         SpecError: the verb has no such option, or one has a wrong value.
     """
+    return _spec(verb, {**options, "data": arguments.path_or_none(data, "data")})
+
+
+def _spec(verb: str, options: Mapping[str, Any]) -> RunSpec:
+    """A spec of options by name, and of those of the file that `config` names."""
+    known = options_of(verb)
     for name in options:
-        choose(name, options_of(verb), f"option of {verb}")
-    return RunSpec.of(data=arguments.path_or_none(data, "data"), **options)
+        choose(name, [*known, "data", "config"], f"option of {verb}")
+    given = dict(options)
+    return spec_under(arguments.path_or_none(given.pop("config", None), "config"), given, known)
 
 
-def with_rows(data: object, options: Mapping[str, Any]) -> tuple[RunSpec, RowsInMemory | None]:
+def with_rows(verb: str, data: object, options: Mapping[str, Any]) -> tuple[RunSpec, RowsInMemory | None]:
     """A spec, and the rows where they are in memory.
 
     Args:
@@ -76,9 +84,9 @@ def with_rows(data: object, options: Mapping[str, Any]) -> tuple[RunSpec, RowsIn
                 where=", ".join(beside),
                 hint="read all of them before, or give all of them as paths",
             )
-        return RunSpec.of(data=arguments.path_or_none(data, "data"), **options), None
+        return _spec(verb, {**options, "data": arguments.path_or_none(data, "data")}), None
     if not hasattr(data, "to_splits"):
-        return _with_tables(data, options)
+        return _with_tables(verb, data, options)
     reading = [name for name, value in options.items() if value is not None and OPTIONS.get(name, ("",))[0] == "data"]
     unused = [name for name in reading if name != "split_seed"]
     if unused:
@@ -87,14 +95,14 @@ def with_rows(data: object, options: Mapping[str, Any]) -> tuple[RunSpec, RowsIn
             where=", ".join(unused),
             hint="leave the option out, or give a table or a path",
         )
-    return RunSpec.of(data=IN_MEMORY, **options), cast("BecomesSplits", data)
+    return _spec(verb, {**options, "data": IN_MEMORY}), cast("BecomesSplits", data)
 
 
 #: Options that name more rows than `data` does.
 ROLES_BESIDE = ("validation", "test")
 
 
-def _with_tables(data: object, options: Mapping[str, Any]) -> tuple[RunSpec, RowsInMemory]:
+def _with_tables(verb: str, data: object, options: Mapping[str, Any]) -> tuple[RunSpec, RowsInMemory]:
     from liftune.data.readers.memory import is_table, tables_of
 
     tables = tables_of(data)
@@ -105,4 +113,5 @@ def _with_tables(data: object, options: Mapping[str, Any]) -> tuple[RunSpec, Row
         if twice:
             raise SpecError(f"two tables are {twice[0]}", where=twice[0], hint="give it once")
         tables = tables_of({**first, **beside})
-    return RunSpec.of(data=IN_MEMORY, **{name: each for name, each in options.items() if name not in beside}), tables
+    kept = {name: each for name, each in options.items() if name not in beside}
+    return _spec(verb, {**kept, "data": IN_MEMORY}), tables

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from liftune import arguments
 from liftune.api.calls import Data, verb, with_rows
-from liftune.errors import EXTRAS, DataError, SpecError, choose, need
+from liftune.errors import EXTRAS, DataError, SpecError, need
 from liftune.files import same_file
 from liftune.records.run import ComparisonRecord, EvaluationRecord
-from liftune.spec import options_of
 
 if TYPE_CHECKING:
     from liftune.inference.predictor import Predictor
@@ -200,18 +199,16 @@ def evaluate(
         data: as for `tune`; of rows in memory, the test rows are scored.
         use: which contender of a run; see `load`.
         base: the adapter's base model; see `load`.
-        options: data and model options of `tune`: text, label, task, test_rows, label_map, device, ...
+        options: data and model options of `tune`, and config: text, label, task, test_rows, label_map, device, ...
     """
     need(*EXTRAS["tune"])
     from liftune.inference.bases import use_base_of_scored
     from liftune.workflows.evaluate import evaluate_model
 
-    for name in options:
-        choose(name, options_of("evaluate"), "option of evaluate")
     use, metric = arguments.text_or_none(use, "use"), arguments.text_or_none(metric, "metric")
     if data is None:
         arguments.path(data, "data")
-    spec, rows = with_rows(data, {"model": arguments.path(model, "model"), **options})
+    spec, rows = with_rows("evaluate", data, {"model": arguments.path(model, "model"), **options})
     use_base_of_scored(arguments.path_or_none(base, "base"), spec.model.name, use)
     return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from liftune import arguments
-from liftune.api.calls import Data, spec_of, verb, with_rows
+from liftune.api.calls import ROLES_BESIDE, Data, spec_of, verb, with_rows
 from liftune.errors import EXTRAS, SpecError, need, shown
 from liftune.records.run import TuneRecord
 from liftune.spec import sound
@@ -72,6 +72,7 @@ def tune(
     folds: int | Literal["auto", "none"] | None = None,
     curve: bool | None = None,
     out: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float = 5.0,
     keep_checkpoints: bool = False,
@@ -89,6 +90,8 @@ def tune(
         model: minilm, a hub id, or a local folder.
         method: one of `liftune list methods`.
         set: options of the method, {"rank": 16} or ["rank=16"].
+        config: a TOML or JSON file of options, as `liftune init` writes it, or a run's spec.json; what is given here
+            overrides it.
         resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.
         checkpoint_minutes: between two checkpoints within an epoch.
         keep_checkpoints: keep the folder checkpoint when the run has ended.
@@ -115,8 +118,11 @@ def tune(
 
     wrong: tuple[SpecError, ...] = ()
     if arguments.switch(dry_run, "dry_run"):
-        options, wrong = sound(options)
-    spec, rows = with_rows(data, options)
+        checked, wrong = sound(
+            {name: value for name, value in options.items() if name not in ("config", *ROLES_BESIDE)}
+        )
+        options = {**checked, **{name: options[name] for name in ("config", *ROLES_BESIDE)}}
+    spec, rows = with_rows("tune", data, options)
     if resume is not None:
         spec = again(arguments.path(resume, "resume"), spec)
     minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")

@@ -28,6 +28,7 @@ from liftune.cli.streams import prepare_streams, silence_broken_pipe, system_fau
 from liftune.errors import EXTRAS, LiftuneError, SpecError, choose, lacks_memory, need
 from liftune.option_values import names
 from liftune.spec import TAKEN, RunSpec
+from liftune.spec_text import write_settings
 from liftune.stopping import Signalled, ending_tidily
 
 app = typer.Typer(
@@ -137,6 +138,17 @@ def inspect(
         spec.data, model=spec.model.name, max_length=spec.model.max_length, out=out, drop=names(drop or ())
     )
     print_record(inspection, as_json=as_json)
+
+
+@app.command()
+@takes_spec(*TAKEN["tune"])
+def init(
+    spec: RunSpec,
+    to: Annotated[str, typer.Option("--to", metavar="FILE", help="The file to write.")] = "liftune.toml",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Write a TOML file of all options and what they do, for `liftune tune --config`; those given here are set."""
+    say(f"liftune: options written: {write_settings(spec, to, overwrite=overwrite)}", error=True)
 
 
 app.command()(predict)

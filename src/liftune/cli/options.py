@@ -14,6 +14,7 @@ import typer
 
 from liftune.errors import SpecError, nearest
 from liftune.option_values import MERGES
+from liftune.settings_file import spec_under
 from liftune.spec import OPTIONS, RunSpec, sound
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -41,6 +42,16 @@ Use = Annotated[
         metavar="NAME",
         help="Contender of the run: tuned, recommended, probe, tfidf, ...; tuned if not given, unless test says that "
         "it is worse than the recommended one.",
+    ),
+]
+
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="TOML or JSON file of options, as liftune init writes it, or a run's spec.json; options given here "
+        "override it, and those of other commands in it are not read.",
     ),
 ]
 
@@ -73,6 +84,7 @@ _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME
     "columns": "NAME,...",
     "out": "DIR",
 }
+KEYWORD = signatures.Parameter.KEYWORD_ONLY
 #: Base class of what typer raises for wrong arguments, whether it brings click along or imports it.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -99,15 +111,16 @@ def takes_spec(
         own = list(signatures.signature(command, eval_str=True).parameters.values())[1:]
         own = [each for each in own if wrong_with is None or each.name != "wrong"]
 
-        def wrapped(**given: Any) -> None:
+        def wrapped(config: str | None, **given: Any) -> None:
             values = {name: given.pop(name) for name in chosen}
             values = {name: value for name, value in values.items() if value not in (None, False, [])}
             if wrong_with is not None and given[wrong_with]:
                 values, given["wrong"] = sound(values)
-            command(RunSpec.of(**values), **given)
+            command(spec_under(config, values, chosen), **given)
 
-        parameters = [parameter.replace(kind=signatures.Parameter.KEYWORD_ONLY) for parameter in own]
+        parameters = [parameter.replace(kind=KEYWORD) for parameter in own]
         declared = [_parameter(name, required.get(name), help_texts.get(name)) for name in chosen]
+        declared.append(signatures.Parameter("config", KEYWORD, default=None, annotation=Config))
         wrapped.__signature__ = signatures.Signature([*declared, *parameters])  # type: ignore[attr-defined]
         wrapped.__doc__, wrapped.__name__ = command.__doc__, command.__name__
         return wrapped
@@ -144,7 +157,7 @@ def _parameter(name: str, required: str | None, help_text: str | None) -> signat
     kind: Any = bool if bool in kinds else (list[str] if name == "set" else str) | None
     default = signatures.Parameter.empty if required else False if bool in kinds else None
     annotation: Any = Annotated[str if required else kind, declared]
-    return signatures.Parameter(name, signatures.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    return signatures.Parameter(name, KEYWORD, default=default, annotation=annotation)
 
 
 def _bare(kind: Any) -> Any:

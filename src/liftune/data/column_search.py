@@ -26,7 +26,8 @@ from liftune.data.readers.part_names import SHEET
 from liftune.data.readers.table import Table
 from liftune.errors import DataError
 from liftune.option_values import joined_fields
-from liftune.spec import DataSpec, RunSpec, command_line
+from liftune.spec import DataSpec, RunSpec
+from liftune.spec_text import command_line
 
 #: Columns with these names are headings where a longer text stands beside them, whose name has one of these words.
 _HEADINGS = ("title", "headline")

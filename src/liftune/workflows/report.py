@@ -22,7 +22,7 @@ from liftune.report.render.text import to_markdown
 from liftune.report.run_readme import to_readme
 from liftune.report.sections.predictions import MOST_FLIPS
 from liftune.run_folder import RunFolder, card_of
-from liftune.spec import command_line
+from liftune.spec_text import command_line
 from liftune.workflows.check import described
 
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"

@@ -1,0 +1,94 @@
+"""Files of options, read under the options of a command.
+
+In: a TOML or JSON file laid out as a run's spec.json, options that were given beside it.  Out: a RunSpec.
+Not here: what an option means (spec.py), which options a command takes (spec.TAKEN), writing them (spec_text.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from liftune.errors import SpecError, choose
+from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, read_values
+from liftune.spec_text import owner_of
+
+
+def spec_under(config: str | os.PathLike[str] | None, given: Mapping[str, Any], taken: Collection[str]) -> RunSpec:
+    """The spec of a command: its options, and those of a file where none is given.
+
+    Args:
+        config: None reads none. A run's own spec.json asks for another run: its `out` is not taken.
+        given: options by their flat names; None is none.
+        taken: the options that the command has; the file's others are for other commands.
+
+    Raises:
+        SpecError: the file cannot be read, has a wrong value or a name out of place, or allows code of a model's.
+    """
+    options = {name: value for name, value in given.items() if value is not None}
+    if config is None:
+        return RunSpec.of(**options)
+    path = Path(config)
+    found = {name: value for name, value in _options_in(path).items() if name in taken}
+    if path.name == "spec.json" and "out" in found and Path(found["out"]).resolve() == path.resolve().parent:
+        del found["out"]
+    if found.get("data") == IN_MEMORY and "data" not in options:
+        raise SpecError(
+            "the rows of that run were in memory, and are not kept", where=str(path), hint="name the data beside it"
+        )
+    if found.get("trust_remote_code") and not options.get("trust_remote_code"):
+        raise SpecError(
+            "a file cannot allow code that comes with a model",
+            where=f"{path}: model.trust_remote_code",
+            hint="give --trust-remote-code, once you have read the code",
+        )
+    if options.get("method", found.get("method")) != found.get("method"):
+        found.pop("set", None)  # options of the other method
+    elif "set" in options and "set" in found:
+        options["set"] = {**found["set"], **RunSpec.of(set=options["set"]).method.options}
+    return RunSpec.of(**{**found, **options})
+
+
+def _options_in(path: Path) -> dict[str, Any]:
+    """Option -> the file's value, where it is not the default.
+
+    Raises:
+        SpecError: as `RunSpec.read`; or a name stands outside its section.
+    """
+    if path.is_dir():
+        raise SpecError(f"{path} is a folder", where="--config", hint=f"name the file: {path / 'spec.json'}")
+    values = read_values(path)
+    if isinstance(values, dict):
+        _check_names(values, str(path))
+    spec = RunSpec.checked(values, where=str(path))
+    usual = _values(RunSpec())
+    # None where it is not the default is what is typed as none: switched off.
+    return {name: "none" if value is None else value for name, value in _values(spec).items() if value != usual[name]}
+
+
+def _check_names(values: Mapping[str, Any], where: str) -> None:
+    """Refuse names that no section has.
+
+    Raises:
+        SpecError: with the section that has it, or the nearest name.
+    """
+    for name, value in values.items():
+        home = OPTIONS.get(name, ())
+        if name not in RunSpec.model_fields or (len(home) > 1 and not isinstance(value, Mapping)):
+            if len(home) > 1:
+                hint = f"write {home[1]} = ... below the line [{home[0]}]"
+                raise SpecError(f"{name} stands outside its section", where=where, hint=hint)
+            choose(name, RunSpec.model_fields, "section", where)
+        fields = [each[1] for each in OPTIONS.values() if len(each) > 1 and each[0] == name]
+        for field in value if fields and isinstance(value, Mapping) else ():
+            elsewhere = OPTIONS.get(field, ())
+            if field not in fields and len(elsewhere) > 1 and elsewhere[0] != name:
+                hint = f"write {elsewhere[1]} = ... below the line [{elsewhere[0]}]"
+                raise SpecError(f"{field} stands in [{name}]", where=where, hint=hint)
+            choose(field, fields, f"option in [{name}]", where)
+
+
+def _values(spec: RunSpec) -> dict[str, Any]:
+    return {name: getattr(owner_of(spec, home), home[-1]) for name, home in OPTIONS.items()}
