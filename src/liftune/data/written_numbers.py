@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from liftune.data.numbers import PERCENT, Marks, both_ways, marks_of
+from liftune.data.numbers import PERCENT, Marks, both_ways, marks_of, unit_and_number
 from liftune.errors import DataError
 
 #: A number with a dot between thousands.
@@ -34,9 +34,9 @@ def known_marks(present: Sequence[Any], decimal: str | None, where: str | None) 
         return marks
     one, other = both_ways(marks.unclear)
     raise DataError(
-        f"the label {marks.unclear!r} may be the number {one:g} or {other:g}",
+        f"the label {marks.unclear!r} may be the number {one:.12g} or {other:.12g}",
         where=where,
-        hint=f"say what its decimal mark is: --decimal . reads {one:g}, --decimal , reads {other:g}; "
+        hint=f"say what its decimal mark is: --decimal . reads {one:.12g}, --decimal , reads {other:.12g}; "
         "or take classes with --task single_label",
     )
 
@@ -51,18 +51,18 @@ def number_notes(texts: Sequence[str], marks: Marks, *, asked: bool = False) -> 
     if marks.unit:
         shown = next((text for text in texts if marks.unit in text and marks.number(text) is not None), None)
         what = "percentages" if marks.unit == PERCENT else f"amounts in {marks.unit}"
-        notes += (f"labels are {what}: {shown!r} is read as {marks.number(shown):g}",) if shown else ()
+        notes += (f"labels are {what}: {shown!r} is read as {marks.number(shown):.12g}",) if shown else ()
     if asked:
         return notes
     if marks.decimal is None:
         return notes + _thousands_note(texts)
-    # By itself, such a number would be another one, or none.
-    other_way = {"," if marks.decimal == "." else "."}
-    grouped = sorted(text.strip() for text in {*texts} if set(text) & other_way and marks.number(text) is not None)
-    if grouped:
+    # By itself, such a number may be another one.
+    ways = {text: both_ways(unit_and_number(text)[1]) for text in {*texts}}
+    unclear = sorted(text for text, each in ways.items() if None not in each and each[0] != each[1])
+    if unclear:
         notes += (
-            f"numbers are read with {marks.decimal!r} as their decimal mark: {grouped[0]!r} is "
-            f"{marks.number(grouped[0]):g}; --decimal {other_way.pop()} says otherwise",
+            f"numbers are read with {marks.decimal!r} as their decimal mark, as others show: {unclear[0].strip()!r} "
+            f"is {marks.number(unclear[0]):.12g}; --decimal {',' if marks.decimal == '.' else '.'} says otherwise",
         )
     return notes
 
@@ -79,4 +79,6 @@ def _thousands_note(texts: Sequence[str]) -> tuple[str, ...]:
     if len(dotted) < 2 or not all(_GROUPED.fullmatch(each) for each in dotted):
         return ()
     value, other = both_ways(dotted[0])
-    return (f"labels such as {dotted[0]!r} may be thousands: they are read as {value:g}; --decimal , reads {other:g}",)
+    return (
+        f"labels such as {dotted[0]!r} may be thousands: they are read as {value:.12g}; --decimal , reads {other:.12g}",
+    )

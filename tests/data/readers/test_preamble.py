@@ -141,6 +141,8 @@ FOOTERS = [
     ["Source: survey of 2024, do not distribute", "confidential"],
     ["Note: internal, see the wiki"],
     ["Summe", "30"],
+    ["Summe", "1.234,50 \u20ac"],
+    ["Total", "\u00a36,123,456.00"],
     ["Gesamt: 30"],
     ["Erstellt am 03.05.2024"],
     ["Stand: 03.05.2024"],

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from liftune.data.column_names import TEXTS
+from liftune.data.numbers import unit_and_number
 from liftune.data.readers.header import KNOWN, folded, signs_of
 from liftune.data.readers.options import FileOptions
 from liftune.errors import DataError
@@ -268,7 +269,13 @@ def is_footer(row: Sequence[Any]) -> bool:
         return False
     if _REMARK.fullmatch(first):
         return all(_FOOTER.fullmatch(other) or _REMARK.fullmatch(other) for other in others)
-    return bool(_FOOTER.fullmatch(first)) and all(_NUMBER.fullmatch(each) or _FOOTER.fullmatch(each) for each in others)
+    return bool(_FOOTER.fullmatch(first)) and all(map(_is_beside, others))
+
+
+def _is_beside(text: str) -> bool:
+    """Whether a text may stand beside what makes a footer of a row: a number, also of money, or a footer."""
+    _, number = unit_and_number(text)
+    return bool(_NUMBER.fullmatch("".join(number.split()).lstrip("-")) or _FOOTER.fullmatch(text))
 
 
 def _filled(row: Sequence[str]) -> frozenset[int]:
