@@ -134,6 +134,8 @@ class DataSpec(Spec):
     """Column that names each row's part, or none. Default: found by its name and what it holds."""
     skip_bad_rows: bool = False
     """Drop rows without text or label, and report how many, instead of stopping."""
+    fill_down: Columns = None
+    """Columns in which a blank cell has the value of the row above it, as where merged cells were lost: Category."""
     encoding: str | None = None
     """Encoding of the files: utf-8, cp1252, utf-16, ... Default: UTF-8, or what the bytes show to be another one."""
     no_header: bool = False

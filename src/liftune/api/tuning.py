@@ -43,6 +43,7 @@ def tune(
     split: Mapping[str, str] | str | None = None,
     split_column: str | None = None,
     skip_bad_rows: bool | None = None,
+    fill_down: str | Sequence[str] | None = None,
     encoding: str | None = None,
     no_header: bool | None = None,
     columns: Sequence[str] | str | None = None,

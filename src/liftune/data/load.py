@@ -15,6 +15,7 @@ from liftune.data.column_search import columns_of
 from liftune.data.columns import Columns, known_columns, same_columns
 from liftune.data.complete import VALIDATION_SHARE, Parts, complete, in_one_part, validation_rows
 from liftune.data.examples import Examples, read_examples, read_labels, refusal
+from liftune.data.fill_down import refuse_blocks
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample
@@ -162,6 +163,7 @@ def load(
 
     tables, given = read_roles(spec, in_memory)
     columns = columns_of(tables["train"], spec)
+    refuse_blocks(tables["train"], columns, spec)
     tables, notes = with_labels(tables, columns)
     notes = (*given, *_said(tables), *columns.notes, *notes)
     reading = read_labels(tables["train"], columns, spec)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from liftune.data.fill_down import filled_down, parts_filled_down
 from liftune.data.readers.formats import read_file
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.options import FileOptions
@@ -47,6 +48,7 @@ def read_roles(spec: DataSpec, in_memory: TablesInMemory | None = None, *, train
     """
     options = FileOptions.of(spec)
     parts = find_parts(spec.source, options) if in_memory is None else in_memory.parts(options)
+    parts = parts_filled_down(parts, spec)
     notes = list(getattr(parts, "notes", ()))
     if len(parts) == 1:
         tables = _one_part(parts, spec, notes)
@@ -59,7 +61,7 @@ def read_roles(spec: DataSpec, in_memory: TablesInMemory | None = None, *, train
         if path is not None:
             if role in tables:
                 notes.append(f"{tables[role].where}: not used, as --{role} gives the {role} rows")
-            tables[role] = _read_extra(path, role, options)
+            tables[role] = filled_down(_read_extra(path, role, options), spec)
     if train and "train" not in tables:
         have = ", ".join(f"{role} ({table.rows} rows)" for role, table in tables.items())
         raise DataError(
