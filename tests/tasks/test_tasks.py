@@ -155,3 +155,15 @@ def test_thresholds_decide_only_where_the_task_has_them(task: Task, logits: NDAr
         assert task.decide(logits, [1e-9] * 3).all()
         assert not task.decide(logits, [1 - 1e-9] * 3).any()
     assert (task.decide(logits, None) == task.decide(logits)).all()
+
+
+def test_answers_are_alike_where_none_tells_rows_apart(task: Task) -> None:
+    """Of numbers, within a thousandth of the targets' spread: arithmetic rounds by the row's length."""
+    targets = task.encode(TARGETS[task.shape], LABELS)
+    same = np.repeat(targets[:1], 4, axis=0)
+    assert task.are_alike(same, targets)
+    assert task.are_alike(same[:0], targets[:0])
+    assert not task.are_alike(targets, targets)
+    if task.shape == "value":
+        assert task.are_alike(same + np.array([0.0, 1e-4, -1e-4, 1e-3]), targets)
+        assert not task.are_alike(same + np.array([0.0, 0.1, -0.1, 0.0]), targets)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.errors import lacks_memory
 from liftune.files import expanded
 from liftune.records.base import Record
 from liftune.types import Row
@@ -81,6 +82,8 @@ def find_length_meter(model: str | None) -> LengthMeter:
     try:
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception for every fault of a file
+        if lacks_memory(error):
+            raise
         return LengthMeter("words", "white space", _words, note=f"lengths are in words: {path} cannot be read: {error}")
     tokenizer.no_truncation()
     tokenizer.no_padding()

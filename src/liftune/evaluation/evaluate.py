@@ -123,7 +123,9 @@ class Evaluation:
     def only_answer(self) -> Target | None:
         """The one answer that every row gets; None where answers differ, or where all rows have one target."""
         decisions = self.decisions
-        if len(self) < 2 or len(np.unique(self.targets, axis=0)) < 2 or len(np.unique(decisions, axis=0)) > 1:
+        if len(self) < 2 or len(np.unique(self.targets, axis=0)) < 2:
+            return None
+        if not task_of(self.task).are_alike(decisions, self.targets):
             return None
         return task_of(self.task).decode(decisions[:1], self.labels)[0]
 

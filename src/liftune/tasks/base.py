@@ -124,6 +124,16 @@ class Task(ABC):
             thresholds: where `has_thresholds`, (C,), or (N, C) for thresholds of each row; None is one half for all.
         """
 
+    def are_alike(self, decisions: NDArray[Any], targets: Targets) -> bool:
+        """Whether N predictions are one and the same, whatever the row; without predictions they are.
+
+        Args:
+            targets: (N, ...) encoded, for the scale of what has one.
+        """
+        import numpy as np
+
+        return len(np.unique(decisions, axis=0)) <= 1
+
     @abstractmethod
     def is_right(self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None) -> BoolArray:
         """(N,) whether a row is predicted rightly, with all of its labels where it may have several."""

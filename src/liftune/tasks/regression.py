@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Strata of values at most, and rows of each at least.
 _BINS = 10
+#: Of the targets' standard deviation: values that vary by less are one answer.
+_ALIKE = 1e-3
 
 
 class Regression(Task):
@@ -52,6 +54,17 @@ class Regression(Task):
         import numpy as np
 
         return np.asarray(logits[:, 0], dtype=np.float64)
+
+    def are_alike(self, decisions: NDArray[Any], targets: Targets) -> bool:
+        """Whether values vary by less than a thousandth of the targets' standard deviation.
+
+        Equal to the last digit they hardly ever are, as arithmetic rounds by the row's length.
+        """
+        import numpy as np
+
+        if not len(decisions):
+            return True
+        return bool(np.std(decisions) <= _ALIKE * np.std(np.asarray(targets, dtype=np.float64)))
 
     def is_right(self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None) -> BoolArray:
         """(N,) whether the value is the target to the last digit."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ import pytest
 from workbooks import write_xlsx
 
 from liftune.data import load_data
+from liftune.data.readers.compression import decompressing
 from liftune.data.readers.formats import open_stream, read_bytes
+from liftune.data.readers.parquet import damage
 from liftune.errors import DataError
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind
@@ -144,3 +148,18 @@ def test_labels_of_any_length_are_read_or_refused(kind: str, task: TaskKind | No
         for more in ({}, {"label_names": ("a", "b", "c")}, {"label_threshold": 0.5}):
             with contextlib.suppress(DataError):
                 load_data(DataSpec(source=str(tmp_path / name), task=task, **more))
+
+
+@pytest.mark.parametrize(
+    ("guard", "error"),
+    [
+        (lambda: damage("x.parquet", "Parquet"), pa.lib.ArrowMemoryError("malloc of size 9 failed")),
+        (lambda: damage("x.arrow", "Arrow"), OSError(errno.ENOMEM, "Cannot allocate memory")),
+        (lambda: decompressing("x.gz"), OSError(errno.ENOMEM, "Cannot allocate memory")),
+        (lambda: decompressing("x.gz"), zlib.error("Error -4 while preparing to decompress data: insufficient memory")),
+    ],
+)
+def test_a_lack_of_memory_is_no_damage(guard: Any, error: Exception) -> None:
+    """To write a whole file again helps nobody."""
+    with pytest.raises(type(error)), guard():
+        raise error

@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 from typing import IO, Any
 
 from liftune.data.readers.unpacked import limited
-from liftune.errors import DataError, first_of
+from liftune.errors import DataError, first_of, lacks_memory
 
 #: What decompressing damaged bytes raises, besides an OSError without a number.
 DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
@@ -121,6 +121,8 @@ def open_contents(file: Path | bytes, filename: str, where: str) -> IO[bytes]:
     except DataError as error:
         raise DataError(error.message, where=where, hint=error.hint) from None
     except (*DAMAGE, ValueError, NotImplementedError, RuntimeError, struct.error) as error:  # zipfile's, over headers
+        if lacks_memory(error):
+            raise
         raise _damaged(error, where) from None
 
 
@@ -130,8 +132,12 @@ def decompressing(where: str) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
+        if lacks_memory(error):
+            raise
         raise _damaged(error, where) from None
     except OSError as error:
+        if lacks_memory(error):
+            raise
         if error.errno is None:  # what gzip, bz2 and pyarrow raise over damaged bytes
             raise _damaged(error, where) from None
         raise DataError(

@@ -15,7 +15,7 @@ from liftune.data.readers.columnar import plain_cell
 from liftune.data.readers.formats import beside
 from liftune.data.readers.network import offline_if_unreachable
 from liftune.data.readers.table import Parts, Table
-from liftune.errors import DataError, need
+from liftune.errors import DataError, lacks_memory, need
 
 _ID = re.compile(r"(?P<id>[^:@]+)(:(?P<config>[^@]+))?(@(?P<revision>.+))?")
 
@@ -36,6 +36,8 @@ def read_hub(source: str) -> Parts:
         with offline_if_unreachable():
             splits = datasets.load_dataset(match["id"], match["config"], revision=match["revision"])
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        if lacks_memory(error):
+            raise
         raise _explained(error, source, match["id"]) from error
     return {name: partial(_table, split, name, source) for name, split in splits.items()}
 

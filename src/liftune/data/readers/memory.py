@@ -20,7 +20,7 @@ from liftune.data.readers.json_shapes import rows_of
 from liftune.data.readers.options import FileOptions
 from liftune.data.readers.streams import Stream
 from liftune.data.readers.table import Parts
-from liftune.errors import DataError
+from liftune.errors import DataError, lacks_memory
 
 WHERE = "data in memory"
 _KINDS = (
@@ -174,7 +174,9 @@ def _of_frame(value: Any, where: str) -> Stream:
     frame = value.set_axis([str(name) for name in value.columns], axis="columns")
     try:
         return _of_arrow(pa.Table.from_pandas(frame, preserve_index=False), where)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):  # a column with cells of several kinds
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:  # a column with cells of several kinds
+        if lacks_memory(error):
+            raise
         names = list(frame.columns)
         cells = [[_plain(cell) for cell in frame.iloc[:, i].tolist()] for i in range(len(names))]
         _refuse_twins(names, where)

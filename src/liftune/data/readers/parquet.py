@@ -15,7 +15,7 @@ from liftune.data.readers.columnar import columnar_stream
 from liftune.data.readers.streams import Stream
 from liftune.data.readers.text_encoding import RawFile
 from liftune.data.readers.unpacked import check_unpacked
-from liftune.errors import DataError
+from liftune.errors import DataError, lacks_memory
 
 #: Rows decoded at once.
 _BATCH = 4_096
@@ -59,6 +59,8 @@ def damage(where: str, kind: str) -> Iterator[None]:
     try:
         yield
     except (pyarrow.ArrowException, OSError) as error:
+        if lacks_memory(error):
+            raise
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"not {'an' if kind[0] in 'AEIOU' else 'a'} {kind} file: {said}",

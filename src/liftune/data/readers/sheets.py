@@ -33,7 +33,7 @@ from liftune.data.readers.streams import Record, Stream
 from liftune.data.readers.text_encoding import RawFile
 from liftune.data.readers.together import together
 from liftune.data.readers.unpacked import check_unpacked
-from liftune.errors import DataError, choose, need
+from liftune.errors import DataError, choose, lacks_memory, need
 from liftune.option_values import fields, joined_fields
 
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ def _damage(file: RawFile) -> Iterator[None]:
     except python_calamine.PasswordError:
         raise DataError("the workbook has a password", where=file.where, hint="save it without one") from None
     except (python_calamine.CalamineError, zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        if lacks_memory(error):
+            raise
         raise DataError(
             f"the workbook cannot be read: {error}", where=file.where, hint="save it again as .xlsx, or as CSV (UTF-8)"
         ) from None
