@@ -18,6 +18,8 @@ from liftune.errors import nearest, shown
 #: Of --folds: liftune decides whether to cross-validate.
 AUTO_FOLDS: Literal["auto"] = "auto"
 MOST_FOLDS = 50
+#: What is wrong with a text that no file can hold.
+NOT_UNICODE = "half a character, or a byte that is not UTF-8"
 #: In which respects labels may be spelt differently and still be one: --merge-labels.
 MERGES = ("case", "space", "unicode", "punctuation", "notes", "truth", "number")
 
@@ -37,9 +39,7 @@ def check_texts(value: Any) -> None:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError(
-                f"must be Unicode, not {shown(value)} (half a character, or a byte that is not UTF-8)"
-            ) from None
+            raise ValueError(f"must be Unicode, not {shown(value)} ({NOT_UNICODE})") from None
     elif isinstance(value, Mapping):
         check_texts([*value, *value.values()])
     elif isinstance(value, list | tuple | set | frozenset):

@@ -27,6 +27,7 @@ from liftune.errors import SpecError, choose, faults, shown
 from liftune.json_text import JsonError, parse_json
 from liftune.option_values import (
     AUTO_FOLDS,
+    NOT_UNICODE,
     Columns,
     Names,
     Pairs,
@@ -80,14 +81,20 @@ class Spec(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise SpecError(
-                "\n".join(faults(error, _option)), where=where, hint="give a value of the type and range named above"
-            ) from None
+            said = "\n".join(faults(error, _option))
+            hint = _RENAME if NOT_UNICODE in said else "give a value of the type and range named above"
+            raise SpecError(said, where=where, hint=hint) from None
+
+
+#: Where a name of a file is given, its bytes are what is wrong.
+_RENAME = "if it names a file, rename the file so that its name is UTF-8, such as `mv OLD new-name.csv`"
 
 
 def _option(path: tuple[str, ...]) -> str:
     """The field at a path, by its name on the command line where it is an option."""
     option = next((name for name, place in OPTIONS.items() if path[:2] == place), None)
+    if option == "data":
+        return "DATA"
     return f"--{option.replace('_', '-')}" if option else ".".join(path)
 
 

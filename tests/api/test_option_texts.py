@@ -16,7 +16,7 @@ HALF = "a\udcff"
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"data": HALF}, "--data"),
+        ({"data": HALF}, "DATA"),
         ({"label_names": ["a", HALF]}, "--label-names"),
         ({"split": {"train": HALF}}, "--split"),
         ({"split": {HALF: "a"}}, "--split"),

@@ -15,6 +15,7 @@ from liftune.data import load_data
 from liftune.errors import ArtifactError
 from liftune.records.dry_run import DiskNeed
 from liftune.spec import DataSpec, RunSpec
+from liftune.workflows import context
 from liftune.workflows.disk_needs import check_disk, disk_need
 
 
@@ -32,6 +33,13 @@ def test_the_need_grows_by_what_is_trained_and_by_seeds(emotions: Path) -> None:
     full = need_of(emotions, 1000, 10**8)
     assert full.kept_bytes >= trained.kept_bytes + 4 * 10**8
     assert full.peak_bytes >= full.kept_bytes + 2 * 16 * 10**8
+
+
+def test_features_are_kept_once_for_each_fold_and_once_for_all_rows(emotions: Path) -> None:
+    spec, splits = RunSpec.of(data=str(emotions)), load_data(DataSpec(source=str(emotions)))
+    needs = [disk_need(spec, splits, emotions / "run", width=16, trained=(0,), passes=each) for each in (1, 6)]
+    rows = sum(len(each) for each in (splits.train, splits.validation, splits.test))
+    assert needs[1].peak_bytes - needs[0].peak_bytes == 5 * 4 * 4 * 16 * rows
 
 
 def test_what_an_interrupted_run_has_left_counts_as_room(emotions: Path) -> None:
@@ -56,6 +64,7 @@ def test_a_run_that_the_disk_is_too_small_for_leaves_nothing(
     """Found before anything is computed, and after the few bytes that any run needs."""
     model, free = save_tiny("distilbert", tmp_path / "model"), 70 * 2**20
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    monkeypatch.setattr(context, "check_rank", lambda *given: None)  # which would refuse so large a rank before
     with pytest.raises(ArtifactError, match=r"needs about [\d.,]+ GiB on the disk, 70 MiB are free") as caught:
         liftune.tune(emotions, model=model, out=tmp_path / "run", set={"rank": 50_000})
     assert "--out" in (caught.value.hint or "")

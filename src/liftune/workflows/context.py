@@ -117,7 +117,16 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
         base_model="" if Path(backbone.base).is_dir() else backbone.base,
         base_license=backbone.license,
         memo=memo,
-        disk=disk_need(spec, splits, request.folder.path, width=shapes.width, trained=trained) if trained else None,
+        disk=disk_need(
+            spec,
+            splits,
+            request.folder.path,
+            width=shapes.width,
+            trained=trained,
+            passes=len(folds.parts) + 1 if folds else 1,
+        )
+        if trained
+        else None,
     )
     base = attach(backbone, None, None, plan=plan.for_inference)
     note_passes(context, base)

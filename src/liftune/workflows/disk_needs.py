@@ -33,13 +33,16 @@ POOLINGS = 4
 MOST_OF_DISK = 0.25
 
 
-def disk_need(spec: RunSpec, splits: Splits, path: Path, *, width: int, trained: Sequence[int]) -> DiskNeed:
+def disk_need(
+    spec: RunSpec, splits: Splits, path: Path, *, width: int, trained: Sequence[int], passes: int = 1
+) -> DiskNeed:
     """What a run keeps and what it holds at most, against what is free where it would lie.
 
     Args:
         path: the run's folder, there or not. What an interrupted run has left there need not be written again.
         width: of the model's features.
         trained: numbers that the tuned model trains, and the fully tuned one where that is wanted beside it.
+        passes: in which the model's features are read and kept: with folds one for each and one for all rows.
     """
     place = nearest_existing(path.absolute())
     with disk_errors(path):
@@ -53,7 +56,7 @@ def disk_need(spec: RunSpec, splits: Splits, path: Path, *, width: int, trained:
     passing = (FLOAT * trained[0] if seeds > 1 else 0) + seeds * logits
     checkpoints = CHECKPOINTS * STATE_BYTES * max(trained)
     rows = len(splits.train) + len(splits.validation) + len(splits.test)
-    features = min(FLOAT * POOLINGS * width * rows, int(MOST_OF_DISK * free))
+    features = passes * min(FLOAT * POOLINGS * width * rows, int(MOST_OF_DISK * free))
     return DiskNeed(kept_bytes=kept, peak_bytes=kept + passing + checkpoints + features, free_bytes=free + there)
 
 
