@@ -84,9 +84,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
             model = models.load(path, name, use=options.use, open_model=named)
             log(f"{model.name}: {model.info.task}, {len(model.info.labels)} labels, {model.info.kind} {path}")
             if model.info.kind == "bundle" and (options.device or options.precision != "float32"):
-                log(
-                    f"{model.name}: --device and --precision are for the other models: a bundle stays as it was exported"
-                )
+                log(f"{model.name}: a bundle stays as it was exported; --device and --precision are for the others")
             if model.info.note:
                 log(f"{model.name}: {model.info.note}")
         hosts = None if options.token or options.insecure else _allowed_hosts(options.host)
