@@ -22,6 +22,7 @@ from liftune.models.packed.dropout import draw_by_worker, undo_draw_by_worker
 from liftune.models.packed.encoder import PackedEncoder, remove_packed
 from liftune.models.packed.fused_weights import unsupported_reason
 from liftune.models.packed.layouts import EncoderModules, find_encoder
+from liftune.models.packed.lock_order import may_wait_for_each_other
 
 Batch: TypeAlias = dict[str, Tensor]
 Forward: TypeAlias = Callable[[Batch], Tensor]
@@ -92,9 +93,7 @@ def _fit(
             encoder.first_only = True
         else:
             reasons[LAST] = "the head reads more than each row's first state"
-    if PARALLEL in wanted and any(hasattr(module, "vblora_logits_A") for module in model.modules()):
-        # A thread that indexes a parameter waits for its lock with the interpreter's held; one that uses it first in a
-        # step waits in the other order (torch 2.13). PEFT's VB-LoRA does both in every layer.
+    if PARALLEL in wanted and may_wait_for_each_other(model, lambda: forward(_trial_batch(plain, pad))):
         reasons[PARALLEL] = "two of its passes at once can wait for each other for ever"
     elif PARALLEL in wanted:
         draw_by_worker(model)
