@@ -118,6 +118,10 @@ def ending_tidily() -> Iterator[None]:
         _WISH.signum = None
 
 
+#: Of a stop before anything was complete.
+NOTHING_KEPT = "nothing was kept, as nothing was complete yet: the same command begins anew"
+
+
 @contextlib.contextmanager
 def saying_what_is_kept() -> Iterator[None]:
     """An interruption of the block says that nothing was kept, unless whoever kept something has said so."""
@@ -125,7 +129,7 @@ def saying_what_is_kept() -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         if not getattr(error, "__notes__", ()):
-            error.add_note("nothing was kept, as nothing was complete yet: the same command begins anew")
+            error.add_note(NOTHING_KEPT)
         raise
 
 

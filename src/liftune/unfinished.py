@@ -18,8 +18,8 @@ from pathlib import Path
 
 from liftune.claims import is_empty
 
-#: In the checkpoint: what was asked; the plan; that the run has ended.
-REQUEST, PLAN, KEPT = "request.json", "plan.npz", "kept"
+#: In the checkpoint: what was asked; the plan; when it began; that the run has ended.
+REQUEST, PLAN, CLOCK, KEPT = "request.json", "plan.npz", "clock.npz", "kept"
 #: What a run writes before its record.
 WRITTEN = ("rows", "logits", "contenders", "adapter", "checkpoint", "spec.json", "suspects.jsonl")
 #: Names of files and folders that are not in place yet.
@@ -57,7 +57,12 @@ class Unfinished:
     @property
     def has_outcomes(self) -> bool:
         """Whether anything was worked out that took long."""
-        return any(each.is_file() and each.name not in (REQUEST, PLAN) for each in self.folder.rglob("*"))
+        return any(each.is_file() and each.name not in (REQUEST, PLAN, CLOCK) for each in self.folder.rglob("*"))
+
+    def last_written(self) -> float | None:
+        """When a process last kept something, in seconds since 1970; None where none has."""
+        kept = [each for folder in (self.folder, self.run / "logits") for each in folder.rglob("*") if each.is_file()]
+        return max((each.stat().st_mtime for each in kept), default=None)
 
     def finished_contenders(self) -> list[str]:
         """Contenders whose logits are on disk, the oldest first."""

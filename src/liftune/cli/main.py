@@ -29,7 +29,7 @@ from liftune.errors import EXTRAS, LiftuneError, SpecError, choose, lacks_memory
 from liftune.option_values import names
 from liftune.spec import TAKEN, RunSpec
 from liftune.spec_text import write_settings
-from liftune.stopping import Signalled, ending_tidily
+from liftune.stopping import NOTHING_KEPT, Signalled, ending_tidily
 
 app = typer.Typer(
     name="liftune",
@@ -325,8 +325,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LiftuneError as error:
         return _refuse(error)
     except KeyboardInterrupt as error:
+        early = (NOTHING_KEPT,) if arguments[0] == "tune" else ()  # before the command itself could say so
         with contextlib.suppress(OSError):  # of SIGHUP, the terminal is gone
-            say("; ".join(("liftune: stopped", *getattr(error, "__notes__", ()))), error=True)
+            say("; ".join(("liftune: stopped", *(getattr(error, "__notes__", ()) or early))), error=True)
         return error.exit_code if isinstance(error, Signalled) else STOPPED
     except BrokenPipeError:
         silence_broken_pipe()

@@ -143,16 +143,18 @@ def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) 
     with folder.unfinished.cleanup_on_error(_going_on(request.spec, folder.path)):
         with events.stage("model", f"loading torch and {request.spec.model.name}"):
             # Torch takes seconds to import: what can be checked without it has been checked by now.
+            from liftune.workflows.clock import Clock
             from liftune.workflows.context import prepare
             from liftune.workflows.disk_needs import check_disk
             from liftune.workflows.memo import Memo
             from liftune.workflows.tune_stages import RunState, stages_of
 
             memo = Memo(folder.unfinished.folder, ours.key, keeping.minutes)
+            clock = Clock.going_on(memo, folder.unfinished.last_written(), started)
             context, base = prepare(request, events, memo)
             if context.disk is not None:
                 check_disk(context.disk, folder.path)
-            state = RunState.begin(request.spec, started, context, base)
+            state = RunState.begin(request.spec, clock, context, base)
         del base  # the state alone holds it, and lets go of it in time
         *computed, report = stages_of(context)
         for stage in computed:

@@ -6,7 +6,6 @@ Not here: any stage's own work, which other modules of workflows/ do; what comes
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -31,6 +30,7 @@ from liftune.workflows.baselines import (
     standardised,
     with_soft_labels,
 )
+from liftune.workflows.clock import Clock
 from liftune.workflows.context import RunContext
 from liftune.workflows.cross_validation import run_cross_validation
 from liftune.workflows.finetune import FinetuneResult, run_finetuning, run_full_finetuning
@@ -53,7 +53,7 @@ class RunState:
 
     spec: RunSpec
     """As it was asked for."""
-    started: float
+    clock: Clock
     """Seconds since the epoch of the system's clock."""
     context: RunContext
     ladder: Ladder
@@ -69,9 +69,9 @@ class RunState:
     record: TuneRecord | None = None
 
     @classmethod
-    def begin(cls, spec: RunSpec, started: float, context: RunContext, base: Classifier) -> RunState:
+    def begin(cls, spec: RunSpec, clock: Clock, context: RunContext, base: Classifier) -> RunState:
         """Before the first stage."""
-        return cls(spec, started, context, Ladder(context.splits, context.metric, context.save_logits), base)
+        return cls(spec, clock, context, Ladder(context.splits, context.metric, context.save_logits), base)
 
 
 def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
@@ -196,7 +196,7 @@ def build_record(state: RunState) -> TuneRecord:
     context, ladder, tuned = state.context, state.ladder, state.tuned
     assert tuned is not None
     splits, spec = context.splits, context.spec
-    took = time.time() - state.started
+    took = state.clock.seconds()
     margin = margin_in_own_unit(spec.evaluation.margin, METRICS[context.metric])
     verdicts = ladder.verdicts(margin)
     recommendation = ladder.recommended(verdicts)
@@ -237,6 +237,6 @@ def build_record(state: RunState) -> TuneRecord:
         suspects=state.label_errors,
         shift=state.shift,
         versions=versions(),
-        started=datetime.fromtimestamp(state.started, UTC).isoformat(timespec="seconds"),
+        started=datetime.fromtimestamp(state.clock.first, UTC).isoformat(timespec="seconds"),
         seconds=took,
     )
