@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ from liftune.records.base import SCHEMA
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder
 from liftune.spec import ModelSpec
-from liftune.tasks import TaskKind
+from liftune.tasks import TaskKind, task_of
 
 LABELS = ("anger", "joy", "love")
 ODD = [
@@ -181,6 +182,36 @@ def test_merged_weights_are_a_plain_transformers_folder(run: Path, tmp_path: Pat
     read = AutoTokenizer.from_pretrained(tmp_path / "merged")(ODD[0], return_tensors="pt")
     np.testing.assert_allclose(model(**read).logits.detach().numpy(), original(run, ODD[:1]), atol=1e-4)
     np.testing.assert_allclose(liftune.load(tmp_path / "merged").logits(ODD), original(run, ODD), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("family", "task", "pairs"),
+    [("bert", "single", False), ("bert", "single", True), ("llama", "multi", False), ("xlnet", "number", False)],
+)
+def test_a_merged_folder_is_what_pipelines_and_servers_expect(
+    family: str, task: str, pairs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain `pipeline(model=FOLDER)`, as its README prints it; a class, labels and a task in config.json, for servers."""
+    run = make_run(tmp_path, family, task=task, pairs=pairs)
+    export(run, tmp_path / "merged", format="merged")
+    config = json.loads((tmp_path / "merged" / "config.json").read_text())
+    kind, labels, _ = TASKS[task]
+    assert len(config["architectures"]) == 1
+    assert config["architectures"][0].endswith("ForSequenceClassification")
+    assert config["id2label"] == {str(i): label for i, label in enumerate(labels or ("value",))}
+    assert config["problem_type"] == task_of(kind).problem_type
+    tokenizer = json.loads((tmp_path / "merged" / "tokenizer.json").read_text())
+    assert tokenizer["truncation"] is None, "else servers cut at the limit of whatever was read last"
+    assert {oct(each.stat().st_mode & 0o777) for each in (tmp_path / "merged").iterdir()} == {"0o644"}
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```python\n(.*?)\n```", (tmp_path / "merged" / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    known: dict[str, Any] = {}
+    exec(code[1], known)
+    found = {each["label"]: each["score"] for each in known["answers"]}
+    logits = original(run, [("some text", "another text") if pairs else "some text"])
+    wanted = task_of(kind).probabilities(logits) if task_of(kind).has_probabilities else logits
+    np.testing.assert_allclose([found[label] for label in labels or ("value",)], wanted[0], atol=1e-5)
 
 
 def test_int8_is_refused_where_too_few_rows_could_show_it_and_nothing_is_left(run: Path, tmp_path: Path) -> None:

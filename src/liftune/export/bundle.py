@@ -19,8 +19,10 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.models.pretrained import quiet
 from liftune.models.tokens.encoder import RowEncoder
+from liftune.models.tokens.saving import save_tokenizer
 from liftune.records.reading import write_sealed
 from liftune.records.training import AdapterCard
+from liftune.report.snippets import pipeline_row
 from liftune.seals import hash_files
 from liftune.tasks import task_of
 
@@ -84,7 +86,7 @@ def write_merged(classifier: Classifier, card: AdapterCard, folder: Path) -> Non
     model: Any = classifier.backbone.model
     with quiet(), safetensor_errors():
         model.save_pretrained(folder)
-        classifier.backbone.tokenizer.save_pretrained(folder)
+        save_tokenizer(classifier.backbone.tokenizer, folder)
     write_sealed(folder / ADAPTER_CARD, card.model_copy(update={"method": "full"}))
 
 
@@ -109,7 +111,7 @@ def write_readme(folder: Path, card: AdapterCard, parity: Parity, *, usage: str,
         f"Input: {'text pairs' if card.pairs else 'texts'}. It {task_of(card.task).summary}"
         f"{f': {labels}' if labels else ''}.",
         "## Usage",
-        usage.format(name=name, max_length=card.max_length),
+        usage.format(name=name, max_length=card.max_length, row=pipeline_row(card)),
         "## Checked against the run",
         "```text\n" + "\n".join(parity.lines()) + "\n```",
         *(f"Exceeds the tolerance, and was accepted: {each}." for each in parity.excesses),

@@ -71,7 +71,7 @@ class ExportFormat:
     """Writes the folder, and compares what was written with the run."""
     tolerance: Tolerance
     usage: str
-    """Markdown for the README of an export; `{name}` and `{max_length}` are replaced."""
+    """Markdown for the README of an export; `{name}`, `{row}` (a row for a pipeline) and `{max_length}` are replaced."""
     extras: tuple[str, ...] = ()
     """Extras of liftune that it needs, besides `tune`."""
     check_config: Callable[[PretrainedConfig], None] | None = None
@@ -91,13 +91,14 @@ EXPORT_FORMATS: Registry[ExportFormat] = Registry("format", _export_format, grou
     tolerance=SameProbabilities(gap=1e-4),
     usage="""\
 ```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import pipeline
 
-model = AutoModelForSequenceClassification.from_pretrained("{name}")
-tokenizer = AutoTokenizer.from_pretrained("{name}")
+classify = pipeline("text-classification", model="{name}")
+answers = classify({row}, top_k=None, truncation=True, max_length={max_length})
 ```
 
-Keep {max_length} tokens of each text: `tokenizer(text, truncation=True, max_length={max_length})`.""",
+Its `config.json` names class, labels and task, as servers such as vLLM and text-embeddings-inference read them. Keep {max_length} tokens
+of each text there too.""",
 )
 def _write_merged(job: ExportJob) -> Parity:
     from liftune.export import bundle

@@ -28,6 +28,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.finite import check_finite, first_not_finite
 from liftune.models.methods.registry import METHODS, Method
 from liftune.models.pretrained import quiet
+from liftune.models.tokens.saving import is_data, save_tokenizer
 from liftune.models.trust import CodeRefusedError, check_code
 from liftune.records.reading import ADAPTER_CARD, read_record, write_sealed
 from liftune.records.training import AdapterCard, RoundTripCheck
@@ -50,7 +51,7 @@ TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
 def save_adapter(
     classifier: Classifier, folder: Path, *, pairs: bool = False, learnt: Mapping[str, Any] | None = None
 ) -> AdapterCard:
-    """Write the adapter (for `full` the whole model and its tokenizer) and liftune.json; return what the latter holds.
+    """Write the adapter (for `full` the whole model), its tokenizer and liftune.json; return what the latter holds.
 
     What was in the folder is replaced only once all of the new adapter is written.
 
@@ -101,6 +102,7 @@ def describe(
         base_sha256=backbone.sha256,
         base_tokenizer=backbone.tokenizer_sha256,
         base_config=dict(backbone.config_fields),
+        config_changes=dict(backbone.config_changes),
         family=backbone.family,
         head=backbone.head,
         max_length=classifier.max_length,
@@ -115,14 +117,16 @@ def describe(
 
 def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> AdapterCard:
     model: Any = classifier.model
+    whole = classifier.method is not None and classifier.method.kind == "full"
     with quiet():
-        if classifier.method is not None and classifier.method.kind == "full":
+        if whole:
             model.save_pretrained(folder)
-            classifier.backbone.tokenizer.save_pretrained(folder)
         else:
             # Embeddings are never resized here; "auto" would ask the hub whether they were.
             model.save_pretrained(folder, save_embedding_layers=False)
             _sort_sets(model.peft_config.values(), folder)
+        if whole or is_data(classifier.backbone.tokenizer):  # without the base's code the files would be of no use
+            save_tokenizer(classifier.backbone.tokenizer, folder)
     return write_sealed(folder / CARD, card)
 
 

@@ -26,6 +26,7 @@ from liftune.models.checkpoint import (
     config_file,
     license_of,
     locate,
+    stored_precision,
     weight_files,
 )
 from liftune.models.labels import kept_order
@@ -69,6 +70,8 @@ class Backbone:
     """As the model's own card names it."""
     config_fields: Mapping[str, Any] = field(default_factory=dict)
     """Of config.json as it is on disk: those that decide answers."""
+    config_changes: Mapping[str, Any] = field(default_factory=dict)
+    """What was loaded otherwise than config.json and weights say, besides labels and task: pad token, precision."""
     tokenizer_sha256: str = ""
     """See `base_identity.tokenizer_identity`."""
 
@@ -172,14 +175,8 @@ def _build(
     *,
     keep_head: bool,
 ) -> Backbone:
-    names = labels if task_of(task).outputs_labels else ("value",)
-    overrides = {
-        "num_labels": len(names),
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: i for i, name in enumerate(names)},
-        "problem_type": task_of(task).problem_type,
-        "return_dict": True,  # outputs are read by name
-    }
+    outputs = task_of(task).outputs(labels)
+    overrides = {**task_of(task).config_fields(labels), "return_dict": True}  # outputs are read by name
     model: PreTrainedModel
     with quiet(), as_model_error(checkpoint):
         tokenizer = tokenizer_of(checkpoint, spec.trust_remote_code)
@@ -191,13 +188,15 @@ def _build(
     families.check_vocabulary(model, tokenizer)
     head = families.head_modules(model, fresh)
     if not keep_head:
-        drawn = _redraw_final_layer(model, head, fresh, len(names), seed)
+        drawn = _redraw_final_layer(model, head, fresh, outputs, seed)
         if drawn != fresh:
             notes = (*notes, "head: fresh, because the model's own has other labels or another task (see --label-map)")
         fresh, head = drawn, families.head_modules(model, drawn)
     model.train(False)
     # What has been read is not read again: a cache would only take memory.
     model.config.use_cache = False
+    own_pad = model.config.get_text_config().pad_token_id
+    pad = families.fix_padding(model, tokenizer)
     untrained = any(name.startswith(tuple(f"{module}." for module in head)) for name in fresh)
     return Backbone(
         name=checkpoint.name,
@@ -212,12 +211,16 @@ def _build(
         head_modules=head,
         labels=labels if task_of(task).outputs_labels else (),
         task=task,
-        pad_token_id=families.fix_padding(model, tokenizer),
+        pad_token_id=pad,
         max_length=families.length_limit(model, tokenizer, spec.max_length),
         trust_remote_code=spec.trust_remote_code,
         notes=notes,
         license=license_of(checkpoint),
         config_fields=deciding_fields(config_file(checkpoint)),
+        config_changes={
+            **({} if own_pad == pad else {"pad_token_id": pad}),
+            **({} if stored_precision(checkpoint) == "float32" else {"dtype": "float32"}),
+        },
         tokenizer_sha256=identity,
     )
 

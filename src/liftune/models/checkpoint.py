@@ -213,6 +213,21 @@ def weight_files(checkpoint: Checkpoint) -> list[Path]:
     return [path for path in paths if path is not None]
 
 
+def stored_precision(checkpoint: Checkpoint) -> str:
+    """The precision in which transformers loads the weights where it is not told: config.json's, else that of the first
+    number in the files."""
+    from safetensors import safe_open
+
+    config = config_file(checkpoint)
+    named = config.get("dtype") or config.get("torch_dtype")
+    if isinstance(named, str):
+        return named
+    with safe_open(weight_files(checkpoint)[0], framework="np") as file:
+        kinds = (file.get_slice(name).get_dtype() for name in file.keys())  # noqa: SIM118 - it is no dict
+        kind = next((kind for kind in kinds if kind.startswith(("F", "BF"))), "F32")
+    return {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}.get(kind, kind)
+
+
 def _find(checkpoint: Checkpoint, name: str) -> Path | None:
     """A file of the checkpoint, in its folder or in the hub's cache; loading has already brought it there."""
     if checkpoint.folder is not None:

@@ -78,6 +78,9 @@ class AdapterCard(SealedRecord):
     """Of the base's tokenizer (`models/base_identity.py`); null in cards before schema 3."""
     base_config: dict[str, Any] | None = None
     """The fields of the base's config.json that decide its answers; null in cards before schema 3."""
+    config_changes: dict[str, Any] = Field(default_factory=dict)
+    """What the base was loaded with otherwise than its own files say, besides labels and task: `pad_token_id`, `dtype`.
+    transformers must be told it to give the same answers."""
     family: str
     head: Head
     max_length: Annotated[int, Field(ge=1, lt=1 << 31)]

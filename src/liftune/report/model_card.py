@@ -1,6 +1,6 @@
 """The model card: README.md of the adapter folder, with the metadata that model hubs read.
 
-In: a TuneRecord, nothing else.  Out: Markdown with YAML before it.
+In: a TuneRecord, and the card in the folder.  Out: Markdown with YAML before it.
 Not here: writing it (workflows/report.py).
 """
 
@@ -11,6 +11,8 @@ from typing import Any
 
 from liftune.formatting import interval, plain_name
 from liftune.records.run import Contender, TuneRecord
+from liftune.records.training import AdapterCard
+from liftune.report import snippets
 from liftune.report.base import named
 from liftune.report.sections.claims import recommendation
 from liftune.report.sections.comparisons import sentence
@@ -24,8 +26,12 @@ _HUB_NAMES = {"macro_f1": "f1", "micro_f1": "f1", "pearson": "pearsonr", "spearm
 _KNOWN = {"accuracy", "macro_f1", "micro_f1", "pearson", "spearman"}
 
 
-def to_card(record: TuneRecord) -> str:
+def to_card(record: TuneRecord, adapter: AdapterCard | None = None, place: str = "adapter") -> str:
     """The card of the tuned model.
+
+    Args:
+        adapter: what liftune.json holds, for the code that uses the model elsewhere; None leaves that out.
+        place: of the model, for that code: its folder as seen from the run's, or a hub id.
 
     YAML's flow style is JSON, so that no name of a label or a file needs other quoting than JSON's.
     """
@@ -33,7 +39,7 @@ def to_card(record: TuneRecord) -> str:
     front = "\n".join(
         f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in metadata(record, tuned).items()
     )
-    return f"---\n{front}\n---\n\n{_body(record, tuned)}"
+    return f"---\n{front}\n---\n\n{_body(record, tuned, adapter, place)}"
 
 
 def metadata(record: TuneRecord, tuned: Contender) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def _name(record: TuneRecord) -> str:
     return f"{model}-{record.method}-{data or 'data'}"
 
 
-def _body(record: TuneRecord, tuned: Contender) -> str:
+def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, place: str) -> str:
     base = record.base_model or plain_name(record.model)
     made = f"`{record.method}` adapter for `{_code(base)}`,"
     if record.method == "full":
@@ -104,9 +110,9 @@ def _body(record: TuneRecord, tuned: Contender) -> str:
         lines += ["## Labels", ", ".join(f"`{_code(label)}`" for label in record.labels)]
     lines += [
         "## Use",
-        '```console\n$ liftune predict FOLDER "some text"\n```',
-        f"The folder also loads in plain {'transformers' if record.method == 'full' else 'PEFT'}; `liftune.json` in it "
-        "names the base model, the labels in order and the length limit.",
+        f'```console\n$ liftune predict {place} "some text"\n```',
+        *(snippets.usage(adapter, place) if adapter is not None else ()),
+        "`liftune.json` names the base model, the labels in order and the length limit.",
         "## Training",
         f"{record.rows.train:,} train and {record.rows.validation:,} validation examples of "
         f"`{_code(plain_name(record.data) or 'data')}`, at most {record.max_length} tokens per text, "

@@ -100,6 +100,21 @@ class Task(ABC):
         """C, the columns of the logits of a model with these labels."""
         return len(labels) if self.outputs_labels else 1
 
+    def config_fields(self, labels: Sequence[str]) -> dict[str, Any]:
+        """What transformers must be told to load a base as a model of this kind with these labels.
+
+        >>> from liftune.tasks import task_of
+        >>> task_of(TaskKind.REGRESSION).config_fields(())["id2label"]
+        {0: 'value'}
+        """
+        names = tuple(labels) if self.outputs_labels else ("value",)
+        return {
+            "num_labels": len(names),
+            "id2label": dict(enumerate(names)),
+            "label2id": {name: i for i, name in enumerate(names)},
+            "problem_type": self.problem_type,
+        }
+
     @abstractmethod
     def encode(self, targets: Sequence[Target], labels: Sequence[str]) -> Targets:
         """Targets as numbers, in an array of N rows.

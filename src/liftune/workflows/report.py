@@ -15,7 +15,9 @@ from liftune.evaluation.error_analysis import details, set_against
 from liftune.events import Events
 from liftune.files import atomic_write, write_text
 from liftune.records.details import Details
+from liftune.records.reading import ADAPTER_CARD, read_record
 from liftune.records.run import TuneRecord
+from liftune.records.training import AdapterCard
 from liftune.report.model_card import to_card
 from liftune.report.render.html import to_html
 from liftune.report.render.text import to_markdown
@@ -141,7 +143,9 @@ def publish(folder: RunFolder, record: TuneRecord) -> Path:
     Raises:
         MissingExtra: what the page is drawn with is not installed; the card is then written all the same.
     """
-    write_text(folder.adapter / CARD, to_card(record))
+    card = folder.adapter / ADAPTER_CARD
+    adapter = read_record(card, AdapterCard, "adapter") if card.is_file() else None
+    write_text(folder.adapter / CARD, to_card(record, adapter))
     write_text(folder.path / CARD, to_readme(record))
     return write_report(folder, "html", look=False)
 

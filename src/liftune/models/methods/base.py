@@ -98,6 +98,9 @@ class Method:
     mergeable: bool = False
     """Whether the tuned weights can be folded into the model's own, leaving its architecture as it was."""
     kind: Literal["peft", "probe", "full"] = "peft"
+    pipelines: bool = True
+    """Whether transformers reads its adapters without PEFT's own loader, as `pipeline` does: not the prompts, nor what
+    is shared by layers; and of DoRA it leaves out the magnitudes, with a warning alone (5.23)."""
     after_attach: Callable[[nn.Module], None] | None = None
     optimizer: Callable[[nn.Module, Any, float, float], Optimizer] | None = None
     penalty: Callable[[nn.Module], Tensor] | None = None

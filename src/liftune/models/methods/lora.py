@@ -58,6 +58,7 @@ def rslora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     options=options.LoraOptions,
     learning_rate=1e-3,
     mergeable=True,
+    pipelines=False,
 )
 def dora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     """Liu et al. 2024. Rate: LoRA's, as in the paper."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     options=options.VeraOptions,
     learning_rate=3e-2,
     mergeable=True,
+    pipelines=False,
 )
 def vera(chosen: options.VeraOptions, shape: BackboneShape) -> PeftConfig:
     """Kopiczko et al. 2024. Rate: measured (docs/log.md); the paper has 4e-3 for RoBERTa-base on SST-2."""
@@ -81,6 +82,7 @@ def lokr(chosen: options.LycorisOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=1e-2,
     mergeable=True,
     optimizer=hooks.vblora_optimizer,
+    pipelines=False,
 )
 def vblora(chosen: options.VectorBankOptions, shape: BackboneShape) -> PeftConfig:
     """Li et al. 2024 (VB-LoRA). Rate: the bank's, measured (docs/log.md); the choice of vectors has 10 times it, as the

@@ -55,6 +55,7 @@ def _positions(shape: BackboneShape) -> dict[str, Any]:
     learning_rate=1e-1,
     families=only(*ENCODERS, *DECODERS),
     optimizer=hooks.prompt_optimizer,
+    pipelines=False,
 )
 def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
     """Lester et al. 2021. Rate: the head's, as measured (docs/log.md); the prompt's is 10 times it."""
@@ -69,6 +70,7 @@ def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
     options=options.PTuningOptions,
     learning_rate=3e-3,
     families=only(*ENCODERS, *DECODERS),
+    pipelines=False,
 )
 def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig:
     """Liu et al. 2021 (GPT Understands, Too). Rate: measured (docs/log.md); PEFT's example has 1e-3."""
@@ -86,6 +88,7 @@ def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig
     learning_rate=1e-2,
     families=only(*ENCODERS_WITH_CACHE, *DECODERS),
     optimizer=hooks.prompt_optimizer,
+    pipelines=False,
 )
 def prefix(chosen: options.PrefixOptions, shape: BackboneShape) -> PeftConfig:
     """Li & Liang 2021. Rate: the head's; the prefix's is 10 times it. Measured (docs/log.md)."""

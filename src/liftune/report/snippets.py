@@ -1,0 +1,124 @@
+"""How to use a tuned model without liftune: in transformers' pipelines and in PEFT, as code that is filled in.
+
+In: the card of an adapter or of a whole model, where it is.  Out: Markdown with Python that runs as it is printed.
+Not here: the rest of the model card (model_card.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from liftune.models.methods.registry import METHODS
+from liftune.records.training import AdapterCard
+from liftune.tasks import task_of
+
+_TEXT, _SECOND = "some text", "another text"
+#: What transformers calls a kind's outputs -> how probabilities are made of logits; of others they are the answer.
+_FUNCTIONS = {
+    "single_label_classification": ".softmax(-1)",
+    "multi_label_classification": ".sigmoid()",
+}
+#: transformers guesses it for several labels, of which one is right.
+_GUESSED = "single_label_classification"
+
+
+def usage(card: AdapterCard, place: str) -> list[str]:
+    """Paragraphs and blocks of code.
+
+    Args:
+        place: the folder as seen from where the code runs, or its hub id.
+    """
+    if card.method not in METHODS:
+        return []
+    whole, pipelines = METHODS[card.method].kind == "full", METHODS[card.method].pipelines
+    said = ["A plain transformers model:" if whole else "A plain PEFT adapter with its tokenizer. In transformers:"]
+    if pipelines:
+        said.append(_python(_pipeline(card, place, whole=whole)))
+    else:
+        said = [
+            f"A plain PEFT adapter with its tokenizer. transformers' `pipeline` cannot read adapters of {card.method} "
+            "rightly; with PEFT:"
+        ]
+    if not whole:
+        said += ["With PEFT:"] if pipelines else []
+        said.append(_python(_with_peft(card, place)))
+    if card.thresholds is not None:
+        from_on = ", ".join(f"{_code(name)} {each:.4g}" for name, each in zip(card.labels, card.thresholds, strict=True))
+        said.append(f"liftune predicts a label from this probability on: {from_on}.")
+    return said
+
+
+def _pipeline(card: AdapterCard, place: str, *, whole: bool) -> list[str]:
+    arguments = [f"model={place!r},", *_trust(card)]
+    settings = {} if whole else _settings(card)
+    if settings:
+        arguments += ["model_kwargs={", *(f"    {name!r}: {value}," for name, value in settings.items()), "},"]
+    return [
+        "from transformers import pipeline",
+        "",
+        *_labels(card, settings),
+        "classify = pipeline(",
+        '    "text-classification",',
+        *(f"    {each}" for each in arguments),
+        ")",
+        f"answers = classify({pipeline_row(card)}, top_k=None, truncation=True, max_length={card.max_length})",
+    ]
+
+
+def pipeline_row(card: AdapterCard) -> str:
+    """A row, as code, in the form in which a pipeline takes it."""
+    return f'{{"text": {_TEXT!r}, "text_pair": {_SECOND!r}}}' if card.pairs else repr(_TEXT)
+
+
+def _with_peft(card: AdapterCard, place: str) -> list[str]:
+    settings = _settings(card)
+    texts = f"{_TEXT!r}, {_SECOND!r}" if card.pairs else repr(_TEXT)
+    function = _FUNCTIONS.get(task_of(card.task).problem_type, "")
+    return [
+        "import torch",
+        "from peft import AutoPeftModelForSequenceClassification",
+        "from transformers import AutoTokenizer",
+        "",
+        *_labels(card, settings),
+        "model = AutoPeftModelForSequenceClassification.from_pretrained(",
+        f"    {place!r},",
+        *(f"    {each}" for each in _trust(card)),
+        *(f"    {name}={value}," for name, value in settings.items()),
+        ")",
+        f"tokenizer = AutoTokenizer.from_pretrained({place!r})",
+        f'tokens = tokenizer({texts}, truncation=True, max_length={card.max_length}, return_tensors="pt")',
+        "with torch.inference_mode():",
+        f"    answers = model(**tokens).logits{function}[0].tolist()",
+    ]
+
+
+def _settings(card: AdapterCard) -> dict[str, str]:
+    """Keyword -> its value as code: labels and task, and what else the base's own files say otherwise."""
+    fields: dict[str, Any] = task_of(card.task).config_fields(card.labels)
+    if fields["problem_type"] == _GUESSED and fields["num_labels"] > 1:
+        del fields["problem_type"]
+    settings = {name: repr(value) for name, value in {**fields, **card.config_changes}.items()}
+    if card.labels:
+        settings |= {
+            "num_labels": "len(labels)",
+            "id2label": "dict(enumerate(labels))",
+            "label2id": "{label: i for i, label in enumerate(labels)}",
+        }
+    return settings
+
+
+def _labels(card: AdapterCard, settings: dict[str, str]) -> Sequence[str]:
+    return [f"labels = {list(card.labels)!r}"] if card.labels and settings else []
+
+
+def _trust(card: AdapterCard) -> Sequence[str]:
+    return ["trust_remote_code=True,"] if card.trust_remote_code else []
+
+
+def _python(lines: Sequence[str]) -> str:
+    return "\n".join(("```python", *lines, "```"))
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("`", "'").replace("\n", " ") + "`"
