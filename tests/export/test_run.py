@@ -191,7 +191,7 @@ def test_merged_weights_are_a_plain_transformers_folder(run: Path, tmp_path: Pat
 def test_a_merged_folder_is_what_pipelines_and_servers_expect(
     family: str, task: str, pairs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Plain `pipeline(model=FOLDER)`, as its README prints it; a class, labels and a task in config.json, for servers."""
+    """Plain `pipeline(model=FOLDER)`, as its README prints it; class, labels and task in config.json, for servers."""
     run = make_run(tmp_path, family, task=task, pairs=pairs)
     export(run, tmp_path / "merged", format="merged")
     config = json.loads((tmp_path / "merged" / "config.json").read_text())

@@ -27,7 +27,7 @@ from liftune.spec import ModelSpec
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
-LABELS = ("an`ger", "joy", 'lo"ve\'s')
+LABELS = ("an`ger", "joy", "lo\"ve's")
 CLOSE = 1e-5
 
 

@@ -71,7 +71,7 @@ class ExportFormat:
     """Writes the folder, and compares what was written with the run."""
     tolerance: Tolerance
     usage: str
-    """Markdown for the README of an export; `{name}`, `{row}` (a row for a pipeline) and `{max_length}` are replaced."""
+    """Markdown for the README of an export; `{name}`, `{max_length}` and `{row}`, a row as code, are replaced."""
     extras: tuple[str, ...] = ()
     """Extras of liftune that it needs, besides `tune`."""
     check_config: Callable[[PretrainedConfig], None] | None = None
@@ -97,8 +97,8 @@ classify = pipeline("text-classification", model="{name}")
 answers = classify({row}, top_k=None, truncation=True, max_length={max_length})
 ```
 
-Its `config.json` names class, labels and task, as servers such as vLLM and text-embeddings-inference read them. Keep {max_length} tokens
-of each text there too.""",
+Its `config.json` names class, labels and task, as servers such as vLLM and text-embeddings-inference read them. Keep
+{max_length} tokens of each text there too.""",
 )
 def _write_merged(job: ExportJob) -> Parity:
     from liftune.export import bundle

@@ -44,7 +44,9 @@ def usage(card: AdapterCard, place: str) -> list[str]:
         said += ["With PEFT:"] if pipelines else []
         said.append(_python(_with_peft(card, place)))
     if card.thresholds is not None:
-        from_on = ", ".join(f"{_code(name)} {each:.4g}" for name, each in zip(card.labels, card.thresholds, strict=True))
+        from_on = ", ".join(
+            f"{_code(name)} {each:.4g}" for name, each in zip(card.labels, card.thresholds, strict=True)
+        )
         said.append(f"liftune predicts a label from this probability on: {from_on}.")
     return said
 
