@@ -121,6 +121,20 @@ def seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
+def duration(value: float) -> str:
+    """A time as a person says it.
+
+    >>> duration(0.4), duration(41), duration(95), duration(7_900)
+    ('1 s', '41 s', '2 min', '2 h 12 min')
+    """
+    whole = max(1, round(value))
+    if whole < 90:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{minutes} min" if not hours else f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
 def clipped(text: str, most: int) -> str:
     """At most so many characters."""
     return text if len(text) <= most else f"{text[: most - 3]}..."

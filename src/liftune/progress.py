@@ -29,6 +29,7 @@ from liftune.events import (
     TuningStarted,
 )
 from liftune.formatting import interval, target, visible
+from liftune.time_left import TimeLeft
 
 
 class Advance(Protocol):
@@ -200,4 +201,4 @@ class Bars(Listener):
 
 def listeners(progress: Progress) -> tuple[Listener, ...]:
     """Those of the command line: lines and bars on stderr."""
-    return LogLines(progress), Bars(progress)
+    return LogLines(progress), Bars(progress), TimeLeft(progress.log)

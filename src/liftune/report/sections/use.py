@@ -7,6 +7,7 @@ Not here: which contender is recommended and why (claims.py).
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from liftune.records.run import TuneRecord
 from liftune.report.base import SECTIONS, Section, damage_of
@@ -45,6 +46,8 @@ def use(record: TuneRecord) -> Section | None:
             f"{damage_of(record)} Restore the files from a copy, or tune again; `liftune check "
             f"{shlex.quote(record.run)}` looks at every file."
         )
+    place = Path(record.run)
+    said.append(f"Report: {place / 'report.html'}; adapter: {place / 'adapter'}.")
     chosen = next((name for name in (recommended, "tuned") if name is not None and is_kept(record, name)), None)
     if chosen is None:
         said.append("No model can be used before that.")

@@ -26,7 +26,19 @@ def verdict(record: RunRecord) -> Section | None:
         return Section("Verdict", (*headline(record), *(sentence(each, record) for each in record.comparisons)))
     compared = (*record.comparisons, *record.method_comparisons)
     said = (*headline(record), *method_headline(record), *(sentence(each, record) for each in compared))
-    return Section("Verdict", (*said, *claims(record)))
+    return Section("Verdict", (*kept_start(record), *said, *claims(record)))
+
+
+def kept_start(record: TuneRecord) -> tuple[str, ...]:
+    """Where no epoch was better on validation than the state before the first step: that this is what was kept."""
+    kept = [log for log in record.logs if not log.best_epoch]
+    if not kept:
+        return ()
+    which = "" if len(record.logs) == 1 else f" under {len(kept)} of {len(record.logs)} seeds"
+    state = (
+        "the base model's body with a head fitted to its frozen features" if kept[0].start else "the untrained model"
+    )
+    return (f"The start was kept{which}: training did not help. No epoch was better on validation than {state}.",)
 
 
 @SECTIONS.entry("seeds", summary="Each seed's own scores.", chapter="verdict")
