@@ -207,19 +207,31 @@ def _from_tuned(folder: Folder) -> str:
     return f"{use}; or make a model of it: liftune export {folder.given} --format merged --to DIR, and give DIR"
 
 
+def merge_hint(base: object, then: str) -> str:
+    """What to do with an adapter of PEFT that liftune cannot take as it is.
+
+    Args:
+        base: its base model, as far as it is known.
+        then: what to do with the merged model, DIR.
+    """
+    return _MERGE.format(then=then, base=base or "BASE")
+
+
 def _peft(folder: Folder) -> _Found:
-    """Its labels, task and token limit are nowhere on disk, so that every prediction would rest on a guess."""
+    """An adapter of PEFT that liftune did not write, where no model that predicts is wanted."""
     if not folder.has("adapter_config.json"):
         return None
-    try:
-        base = parse_json((folder.path / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError):
-        base = None
-    then = "give DIR" if folder.wanted in ("scored", "pretrained") else "score it: liftune evaluate DATA --model DIR"
+    if folder.wanted == "run":
+        return f"{folder.given} is a plain PEFT adapter: it holds no test rows and no scores", _scores_it(folder)
     return (
-        f"{folder.given} is a PEFT adapter without {ADAPTER_CARD}: liftune did not write it, and does not read it",
-        _MERGE.format(then=then, base=base or "BASE"),
+        f"{folder.given} is a plain PEFT adapter, not a pretrained model",
+        f"use it as it is: liftune predict {folder.given} TEXT; or make a model of it: liftune export {folder.given} "
+        "--format merged --rows FILE --to DIR, and give DIR",
     )
+
+
+def _scores_it(folder: Folder) -> str:
+    return f"give a folder that `liftune tune` wrote; or score it: liftune evaluate DATA --model {folder.given}"
 
 
 def _pretrained(folder: Folder) -> tuple[str, str]:
@@ -248,7 +260,7 @@ def _above(folder: Folder) -> _Found:
     inside = (
         [RUN_RECORD]
         if folder.wanted == "run"
-        else [RUN_RECORD, *_CARDS]
+        else [RUN_RECORD, *_CARDS, "adapter_config.json"]
         if folder.wanted in ("tuned", "scored")
         else []
     )

@@ -32,7 +32,6 @@ def test_a_run_its_adapter_a_merged_folder_and_a_bundle_are_models(tmp_path: Pat
     ("names", "message", "hint"),
     [
         (("config.json",), "a pretrained model", "liftune tune"),
-        (("adapter_config.json", "adapter_model.safetensors"), "without liftune.json", "merge_and_unload"),
         (("spec.json",), "an unfinished run", "again"),
         (("other.txt",), "holds no run", "liftune tune"),
         ((), "there is no run folder", "liftune tune"),
@@ -41,7 +40,7 @@ def test_a_run_its_adapter_a_merged_folder_and_a_bundle_are_models(tmp_path: Pat
 def test_any_other_path_is_refused_with_what_it_is(
     names: tuple[str, ...], message: str, hint: str, tmp_path: Path
 ) -> None:
-    """A plain PEFT adapter too: which labels its outputs have is nowhere on disk."""
+    """An adapter of plain PEFT is a model: see tests/models/foreign."""
     folder = put(tmp_path / "x", *names)
     assert find_model(folder) is None
     with pytest.raises(ArtifactError, match=message) as refused:

@@ -15,11 +15,10 @@ from made_runs import made_run
 from peft import LoraConfig, get_peft_model
 from tiny_adapters import save_tuned
 from tiny_models import save_tiny
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
 import liftune
 from liftune.cli.main import main
-from liftune.errors import LiftuneError
 from liftune.run_folder import RunFolder
 from liftune.wrong_path import Wanted, refusal
 
@@ -74,9 +73,10 @@ def put(folder: Path, *names: str) -> None:
         ("trainer", "scored", "checkpoints of a Trainer: checkpoint-50, checkpoint-500", "trainer/checkpoint-500"),
         ("trainer", "tuned", "checkpoints of a Trainer", "liftune tune DATA --model trainer/checkpoint-500"),
         ("trainer/checkpoint-500", "run", "a pretrained model, not a run", "liftune evaluate DATA --model"),
-        ("petrainer", "scored", "checkpoints of a Trainer", "merge_and_unload"),
-        ("peft", "pretrained", "a PEFT adapter without liftune.json", "give DIR"),
-        ("peft", "tuned", "a PEFT adapter", "liftune evaluate DATA --model DIR"),
+        ("petrainer", "run", "checkpoints of a Trainer", "liftune evaluate DATA --model petrainer/checkpoint-9"),
+        ("peft", "pretrained", "a plain PEFT adapter, not a pretrained model", "--format merged"),
+        ("peft", "run", "it holds no test rows and no scores", "liftune evaluate DATA --model peft"),
+        ("petrainer/checkpoint-9", "base", "a plain PEFT adapter", "that the adapter was tuned on"),
         ("bundle", "run", "an exported bundle", "liftune evaluate DATA --model bundle"),
         ("alone", "run", "a tuned model by itself", "liftune evaluate DATA --model alone"),
         ("alone", "pretrained", "a tuned model by itself, not a pretrained model", "--format merged"),
@@ -125,22 +125,25 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return real
 
 
-def test_an_adapter_of_peft_can_be_scored_as_the_hint_says(real: Path) -> None:
-    """The hint was `liftune predict`, which refuses it too."""
+def test_an_adapter_of_peft_is_a_model_to_tune_once_exported_as_the_hint_says(
+    real: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is scored as it is now; only what wants a pretrained model needs it merged."""
+    monkeypatch.chdir(real)
     names = dict(enumerate(LABELS))
-    model = AutoModelForSequenceClassification.from_pretrained(real / "base", num_labels=3, id2label=names)
-    tuned = get_peft_model(model, LoraConfig(task_type="SEQ_CLS"))
-    tuned.save_pretrained(real / "peft")
-    tuned.merge_and_unload().save_pretrained(real / "DIR")
-    AutoTokenizer.from_pretrained(real / "base").save_pretrained(real / "DIR")
-    with pytest.raises(LiftuneError, match="a PEFT adapter") as refused:
-        liftune.evaluate(real / "data", model=real / "peft")
-    assert "model.merge_and_unload().save_pretrained(DIR)" in str(refused.value.hint)
-    assert str(real / "base") in str(refused.value.hint)
-    assert liftune.evaluate(real / "data", model=real / "DIR").contenders[0].head == "trained"
-    with pytest.raises(LiftuneError, match="a PEFT adapter") as refused:
-        liftune.load(real / "peft")
-    assert "liftune evaluate DATA --model DIR" in str(refused.value.hint)
+    model = AutoModelForSequenceClassification.from_pretrained("base", num_labels=3, id2label=names)
+    get_peft_model(model, LoraConfig(task_type="SEQ_CLS", modules_to_save=["classifier", "pooler"])).save_pretrained(
+        "peft"
+    )
+    assert main(["report", "peft"]) == 2
+    assert "score it: liftune evaluate DATA --model peft" in capsys.readouterr().err
+    named = ["--label-names", ",".join(LABELS), "-q"]
+    assert main(["evaluate", "data", "--model", "peft", *named]) == 0
+    assert main(["doctor", "data", "--model", "peft"]) == 2
+    assert "liftune export peft --format merged --rows FILE --to DIR" in capsys.readouterr().err
+    rows = ["--rows", "data/test.jsonl", "--accept-gap"]
+    assert main(["export", "peft", "--format", "merged", "--to", "DIR", *rows, *named]) == 0
+    assert liftune.evaluate("data", model="DIR").contenders[0].head == "trained"
 
 
 FOLLOWED: dict[str, Callable[[str], list[str]]] = {

@@ -6,7 +6,8 @@ In: paths, options.  Out: predictors, records.  Not here: any work; each verb bu
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,7 @@ from liftune.records.run import ComparisonRecord, EvaluationRecord
 
 if TYPE_CHECKING:
     from liftune.inference.predictor import Predictor
+    from liftune.models.foreign.said import Said
 
 
 @verb
@@ -31,8 +33,12 @@ def load(
     precision: str | None = None,
     min_precision: float | None = None,
     trust_remote_code: bool = False,
+    label_names: Sequence[str] | str | None = None,
+    task: str | None = None,
+    pairs: bool = False,
 ) -> Predictor:
-    """A run's tuned model, or a bundle that was exported from one, ready to `predict(["some text"])`.
+    """A run's tuned model, or a bundle that was exported from one, ready to `predict(["some text"])`; or an adapter of
+    plain PEFT, or a fully tuned model of others.
 
     Args:
         use: which contender of the run: majority, tfidf, base, probe, tuned, full, or recommended. None takes the tuned
@@ -43,11 +49,23 @@ def load(
             be right; see `liftune predict --help`.
         trust_remote_code: run Python code that comes with the model, where it was tuned with such code: read it first.
             Nothing that lies in a folder allows it.
+        label_names: of the outputs, in order, of a model that others saved; None takes those of its config.
+        task: what such a model predicts; None takes it from its config or head.
+        pairs: whether such a model is to read pairs of texts.
     """
     return _load(
         arguments.path(run, "run"),
         _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code),
+        _said(label_names, task, pairs),
     )
+
+
+def _said(label_names: object, task: object, pairs: object) -> Said:
+    """What is said of a model that others saved."""
+    from liftune.models.foreign.said import said_of
+
+    names = None if label_names is None else arguments.texts(label_names, "label_names")
+    return replace(said_of(names, arguments.text_or_none(task, "task")), pairs=arguments.switch(pairs, "pairs"))
 
 
 def _load_options(
@@ -75,12 +93,12 @@ def _load_options(
     }
 
 
-def _load(run: str, options: Mapping[str, Any]) -> Predictor:
+def _load(run: str, options: Mapping[str, Any], said: Said) -> Predictor:
     from liftune.inference.bases import use_base
     from liftune.inference.predictor import load_predictor
 
-    use_base(options["base"], run, use=options["use"], with_base=options["with_base"])
-    return load_predictor(run, **{name: value for name, value in options.items() if name != "base"})
+    said = use_base(options["base"], run, use=options["use"], with_base=options["with_base"], said=said)
+    return load_predictor(run, **{name: value for name, value in options.items() if name != "base"}, said=said)
 
 
 @verb
@@ -98,6 +116,8 @@ def predict(
     precision: str | None = None,
     min_precision: float | None = None,
     trust_remote_code: bool = False,
+    label_names: Sequence[str] | str | None = None,
+    task: str | None = None,
     quiet: bool = True,
 ) -> Any:
     """Predictions of rows, given back as what they were given: `liftune predict`.
@@ -123,7 +143,8 @@ def predict(
     options = _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code)
     text, text_pair = arguments.text_or_none(text, "text"), arguments.text_or_none(text_pair, "text_pair")
     quiet, to = arguments.switch(quiet, "quiet"), arguments.path_or_none(out, "out")
-    opened = _opener(model, options)
+    pairs = bool(text_pair) or (isinstance(data, list | tuple) and isinstance(next(iter(data), None), tuple))
+    opened = _opener(model, options, _said(label_names, task, pairs))
     if data is None or isinstance(data, str | os.PathLike):
         return _predict_file(arguments.path(data, "data"), opened, to, text, text_pair, quiet)
     if to is not None:
@@ -140,12 +161,13 @@ def predict(
     return predict_tables(opened(), tables, text=text, text_pair=text_pair)
 
 
-def _opener(model: object, options: Mapping[str, Any]) -> Callable[[], Predictor]:
+def _opener(model: object, options: Mapping[str, Any], said: Said) -> Callable[[], Predictor]:
     """What gives the model, once the data are known to be there."""
     if isinstance(model, str | os.PathLike) or not (hasattr(model, "predict") and hasattr(model, "columns")):
         path = arguments.path(model, "model")
-        return lambda: _load(path, options)
+        return lambda: _load(path, options, said)
     given = [name for name, value in options.items() if value is not None and value is not False]
+    given += [name for name, value in (("label_names", said.label_names), ("task", said.task)) if value]
     if given:
         raise SpecError(
             "the model is loaded already", where=", ".join(given), hint="give them to load, or give the run's path"
@@ -202,15 +224,14 @@ def evaluate(
         options: data and model options of `tune`, and config: text, label, task, test_rows, label_map, device, ...
     """
     need(*EXTRAS["tune"])
-    from liftune.inference.bases import use_base_of_scored
     from liftune.workflows.evaluate import evaluate_model
 
     use, metric = arguments.text_or_none(use, "use"), arguments.text_or_none(metric, "metric")
     if data is None:
         arguments.path(data, "data")
     spec, rows = with_rows("evaluate", data, {"model": arguments.path(model, "model"), **options})
-    use_base_of_scored(arguments.path_or_none(base, "base"), spec.model.name, use)
-    return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric)
+    base = arguments.path_or_none(base, "base")
+    return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric, base=base)
 
 
 @verb

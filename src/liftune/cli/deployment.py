@@ -6,11 +6,12 @@ Not here: registering commands (main.py), any work.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from liftune.cli.options import Base, Device, Json, Quiet, Run, Trust, Use
+from liftune.cli.options import Base, Device, Json, LabelNames, Quiet, Run, Task, Trust, Use
 from liftune.cli.printing import print_parity, print_predictions
 from liftune.errors import EXTRAS, need
 from liftune.option_values import names
@@ -20,7 +21,13 @@ _ADMIN_HELP = "Token for loading and unloading models; as --token, better set as
 
 
 def predict(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A folder that liftune tune wrote, or its adapter folder.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A folder that liftune tune wrote, or an adapter folder; also a PEFT adapter or model of others.",
+        ),
+    ],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to classify.")] = None,
     pair: Annotated[
         list[str] | None,
@@ -61,6 +68,8 @@ def predict(
     ] = None,
     use: Use = None,
     base: Base = None,
+    label_names: LabelNames = None,
+    task: Task = None,
     with_base: Annotated[bool, typer.Option("--with-base", help="Add the untuned model's prediction.")] = False,
     min_precision: Annotated[
         float | None,
@@ -81,6 +90,7 @@ def predict(
     """Classify texts with a tuned model; --json prints one object per line."""
     from liftune.inference.bases import use_base
     from liftune.inference.files import PIPE
+    from liftune.models.foreign.said import said_of
     from liftune.progress import Progress
     from liftune.workflows.predict import PredictOptions, predict
 
@@ -104,9 +114,10 @@ def predict(
         device=device,
         precision=precision,
         trust_remote_code=trust_remote_code,
+        said=said_of(label_names, task),
     )
     options.check()
-    use_base(base, run, use=use, with_base=with_base)
+    options = replace(options, said=use_base(base, run, use=use, with_base=with_base, said=options.said))
     print_predictions(predict(options, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
 
 
@@ -119,6 +130,8 @@ def export(
     ] = "onnx",
     use: Use = None,
     base: Base = None,
+    label_names: LabelNames = None,
+    task: Task = None,
     rows: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Labelled rows to check on; the run's validation rows if not given."),
@@ -134,9 +147,10 @@ def export(
     need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.export.run import export as write_export
     from liftune.inference.bases import use_base
+    from liftune.models.foreign.said import said_of
     from liftune.progress import Progress
 
-    use_base(base, run, use=use)
+    said = use_base(base, run, use=use, said=said_of(label_names, task))
     parity = write_export(
         run,
         to,
@@ -145,6 +159,7 @@ def export(
         rows=rows,
         accept_gap=accept_gap,
         trust_remote_code=trust_remote_code,
+        said=said,
         progress=Progress(quiet=quiet),
     )
     print_parity(parity, to, as_json=as_json)
@@ -164,6 +179,8 @@ def serve(
             help="Folder or hub id of a base model that is no longer where it was; may be repeated.",
         ),
     ] = None,
+    label_names: LabelNames = None,
+    task: Task = None,
     port: Annotated[int, typer.Option(metavar="N", help="Port; 0 takes a free one.")] = 8000,
     host: Annotated[
         str, typer.Option(metavar="TEXT", help="Address to listen on; any but this machine's own needs a token.")
@@ -204,10 +221,12 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Serve models over HTTP, with a web page; models that share a base model are batched together."""
+    from liftune.models.foreign.said import said_of
     from liftune.progress import Progress
     from liftune.serve.server import ServeOptions
     from liftune.serve.server import serve as run_server
 
+    said = said_of(label_names, task)
     options = ServeOptions(
         models,
         host,
@@ -221,5 +240,7 @@ def serve(
         use,
         trust_remote_code,
         base or (),
+        said.label_names,
+        said.task,
     )
     run_server(options, log=Progress(quiet=quiet).log)

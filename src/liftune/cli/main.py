@@ -163,14 +163,11 @@ app.command()(export)
 def evaluate(spec: RunSpec, use: Use = None, base: Base = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Score a model on the test rows of a dataset, with confidence intervals; a single file is all test rows."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
-    from liftune.inference.bases import use_base_of_scored
     from liftune.progress import Progress, listeners
     from liftune.workflows.evaluate import evaluate_model
 
-    use_base_of_scored(base, spec.model.name, use)
-    record = evaluate_model(
-        spec.data, spec.model, use=use, metric=spec.evaluation.metric, listeners=listeners(Progress(quiet=quiet))
-    )
+    heard = listeners(Progress(quiet=quiet))
+    record = evaluate_model(spec.data, spec.model, use=use, metric=spec.evaluation.metric, base=base, listeners=heard)
     print_record(record, as_json=as_json)
 
 

@@ -16,6 +16,7 @@ from liftune.errors import SpecError, nearest
 from liftune.option_values import MERGES
 from liftune.settings_file import spec_under
 from liftune.spec import OPTIONS, RunSpec, sound
+from liftune.tasks import TaskKind
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -61,6 +62,24 @@ Base = Annotated[
         "--base",
         metavar="PATH",
         help="Folder or hub id of the adapter's base model, where it is no longer where it was when it was tuned on.",
+    ),
+]
+
+LabelNames = Annotated[
+    str | None,
+    typer.Option(
+        "--label-names",
+        metavar="NAME,...",
+        help="Names of the outputs, in order, of a model that others saved; by its config if not given.",
+    ),
+]
+
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="TEXT",
+        help=f"What a model that others saved predicts: {', '.join(TaskKind)}; by its config or head if not given.",
     ),
 ]
 

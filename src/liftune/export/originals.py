@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from liftune.errors import SpecError
 from liftune.hardware.plan import Plan
@@ -30,7 +31,7 @@ def card_of(model: SavedModel) -> AdapterCard:
         SpecError: it is a contender that no format can hold.
     """
     if model.kind == "adapter":
-        card = read_card(model.folder)
+        card = model.card or read_card(model.folder)
         check_mergeable(card.method)
         return card
     kept = read_contender_card(model.folder)
@@ -50,9 +51,21 @@ def open_original(model: SavedModel, *, trust_remote_code: bool = False) -> tupl
         ArtifactError, ModelError: as `open_adapter`.
     """
     if model.kind == "adapter":
-        opened = open_adapter(model.folder, plan=Plan(), trust_remote_code=trust_remote_code)
-        return opened, partial(open_merged, model.folder, plan=_EXPORTED, trust_remote_code=trust_remote_code)
+        opened = open_adapter(model.folder, card=model.card, plan=Plan(), trust_remote_code=trust_remote_code)
+        merged = partial(open_merged, model.folder, card=model.card, plan=_EXPORTED)
+        return opened, partial(merged, trust_remote_code=trust_remote_code)
     return _frozen(model, Plan(), trust_remote_code), partial(_frozen, model, _EXPORTED, trust_remote_code)
+
+
+def as_loaded(original: Classifier) -> dict[str, Any]:
+    """Fields of a card that are known once the model is loaded; of liftune's own cards they are the same already."""
+    backbone = original.backbone
+    return {
+        "base_sha256": backbone.sha256,
+        "family": backbone.family,
+        "max_length": original.max_length,
+        "pad_token_id": backbone.pad_token_id,
+    }
 
 
 def _frozen(model: SavedModel, plan: Plan, trust_remote_code: bool) -> Classifier:

@@ -6,6 +6,7 @@ Not here: how a format is written (formats.py), how far its predictions may be f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ from liftune.data.splits import Split
 from liftune.errors import EXTRAS, ArtifactError, need
 from liftune.export.bundle import write_readme
 from liftune.export.formats import EXPORT_FORMATS, ExportJob
-from liftune.export.originals import card_of, open_original
+from liftune.export.originals import as_loaded, card_of, open_original
 from liftune.export.parity import Parity, Reference
 from liftune.files import atomic_folder, check_writable, replaceable, write_json
 from liftune.inference.locate import locate_model
 from liftune.models.classifier import Classifier
+from liftune.models.foreign.said import NOTHING, Said
 from liftune.progress import Progress
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder, run_around
@@ -42,6 +44,7 @@ def export(
     rows: str | None = None,
     accept_gap: bool = False,
     trust_remote_code: bool = False,
+    said: Said = NOTHING,
     progress: Progress | None = None,
 ) -> Parity:
     """Write a run's model for use elsewhere, and check that it predicts as the run does.
@@ -54,6 +57,7 @@ def export(
         rows: a file of labelled rows to check on; None takes the run's validation rows.
         accept_gap: keep the export even if its predictions differ from the run's by more than the format allows.
         trust_remote_code: run Python code of the model's own, where it needs some.
+        said: what the user says of a model that others saved.
 
     Raises:
         Held: another process exports to the folder.
@@ -64,7 +68,7 @@ def export(
     """
     entry, progress = EXPORT_FORMATS[format], progress or Progress(quiet=True)
     need(*(module for extra in ("tune", *entry.extras) for module in EXTRAS[extra]))
-    model = locate_model(run, use=use)
+    model = locate_model(run, use=use, said=replace(said, trust_remote_code=trust_remote_code))
     if model.kind == "bundle":
         raise ArtifactError(f"{run} was exported already", where="RUN", hint="give the run that it was exported from")
     if model.note:
@@ -75,6 +79,7 @@ def export(
         original, merged = open_original(model, trust_remote_code=trust_remote_code)
         if entry.check_config is not None:
             entry.check_config(original.backbone.model.config)
+        card = card.model_copy(update=as_loaded(original))
         reference = _reference(original, model.folder, card, rows)
         progress.log(f"checking on {len(reference.rows):,} rows ({reference.source})")
         parity = entry.write(ExportJob(entry, merged(), reference, fresh, progress))

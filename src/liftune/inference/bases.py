@@ -7,10 +7,14 @@ Not here: where a base is looked for (models/moved_bases.py), loading.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from liftune.errors import SpecError
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.locate import SavedModel, find_model, locate_model
+from liftune.models.checkpoint import locate
+from liftune.models.foreign.card import ForeignCard
+from liftune.models.foreign.said import NOTHING, Said
 from liftune.models.methods.registry import METHODS
 from liftune.models.moved_bases import look_in
 from liftune.records.reading import ADAPTER_CARD, read_record
@@ -19,34 +23,45 @@ from liftune.records.training import AdapterCard
 _LEAVE = "leave --base out"
 
 
-def use_base(base: str | None, path: str, *, use: str | None = None, with_base: bool = False) -> None:
+def use_base(
+    base: str | None, path: str, *, use: str | None = None, with_base: bool = False, said: Said = NOTHING
+) -> Said:
     """Let the model that a path leads to find its base model in another place.
 
     Args:
         base: a folder or hub id; None leaves everything as it is.
         use: which contender of a run.
         with_base: whether the base model predicts too, so that a whole model needs it as well.
+        said: what else the user says of a model that others saved.
+
+    Returns:
+        the same, with the base.
 
     Raises:
         SpecError: the model needs no base model, or was tuned on other weights.
         LiftuneError: there is no such base, or no such model.
     """
-    if base is not None:
-        use_bases([base], [locate_model(path, use=use)], with_base=with_base)
+    if base is None:
+        return said
+    said = replace(said, bases=(base,))
+    use_bases([base], [locate_model(path, use=use, said=said)], with_base=with_base)
+    return said
 
 
-def use_base_of_scored(base: str | None, name: str, use: str | None = None) -> None:
+def use_base_of_scored(base: str | None, name: str, use: str | None = None, *, said: Said = NOTHING) -> Said:
     """The same of what is to be scored, which may be a pretrained model.
 
     Raises:
         SpecError: as `use_base`, or it is a pretrained model.
     """
     if base is None:
-        return
-    model = find_model(name, use)
+        return said
+    said = replace(said, bases=(base,))
+    model = find_model(name, use, said=said)
     if model is None:
         raise SpecError(f"{name} is a pretrained model itself: it has no base model", where="--base", hint=_LEAVE)
     use_bases([base], [model])
+    return said
 
 
 def use_bases(bases: Sequence[str], models: Sequence[SavedModel], *, with_base: bool = False) -> None:
@@ -65,8 +80,11 @@ def use_bases(bases: Sequence[str], models: Sequence[SavedModel], *, with_base: 
     if not cards:
         reasons = (f"{folder} {why}" for folder, why in needed.items())
         raise SpecError(f"{'; '.join(reasons)}: it has no base model to look for", where="--base", hint=_LEAVE)
+    named = {each.base for each in cards if isinstance(each, ForeignCard)}
     for base in bases:
         sha256 = look_in(base)
+        if locate(base).base in named:  # nobody kept which weights it had
+            continue
         if sha256 not in {each.base_sha256 for each in cards}:
             tuned_on = " or ".join(dict.fromkeys(each.base for each in cards))
             raise SpecError(
@@ -82,6 +100,6 @@ def _base_of(model: SavedModel, *, with_base: bool) -> AdapterCard | str:
         return "is a bundle, which holds all of its model"
     if model.kind == "contender":
         return read_contender_card(model.folder).base or "reads words alone"
-    card = read_record(model.folder / ADAPTER_CARD, AdapterCard, "adapter")
+    card = model.card or read_record(model.folder / ADAPTER_CARD, AdapterCard, "adapter")
     whole = card.method in METHODS and METHODS[card.method].kind == "full"
     return "is a whole model" if whole and not with_base else card

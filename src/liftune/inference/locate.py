@@ -15,6 +15,10 @@ from liftune.inference.chosen import choose_contender
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.onnx_bundle import is_bundle
 from liftune.models.checkpoint import ALIASES
+from liftune.models.foreign.card import ForeignCard
+from liftune.models.foreign.card import card_of as card_of_foreign
+from liftune.models.foreign.folders import find_foreign
+from liftune.models.foreign.said import NOTHING, Said
 from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD, CONTENDER_CARD, RUN_RECORD
 from liftune.run_folder import RunFolder, adapter_folder, card_of, run_around
 from liftune.seals import is_sealed, unsealed_note
@@ -33,6 +37,8 @@ class SavedModel:
     """Which one of its run."""
     note: str = ""
     """What to say of it each time: why it is not the tuned model, or that it has no seal; else empty."""
+    card: ForeignCard | None = None
+    """Of a model that others saved: what liftune.json would say; None where a card is in the folder."""
 
     @property
     def files(self) -> list[list[str | int]]:
@@ -41,16 +47,19 @@ class SavedModel:
         return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 
-def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
+def find_model(path: str | Path, use: str | None = None, *, said: Said = NOTHING) -> SavedModel | None:
     """What a path leads to: a run, its adapter folder or that of another contender, a folder that `liftune export`
-    wrote; None where it is none.
+    wrote, an adapter of plain PEFT or a fully tuned model of others, also as a Trainer's checkpoint; None where it is
+    none.
 
     Args:
         use: which contender of a run; see `choose_contender`.
+        said: what the user says of a model that others saved.
 
     Raises:
-        SpecError: the run has no such contender, or the path is that of one model.
-        ArtifactError: the run's record is damaged.
+        SpecError: the run has no such contender, or the path is that of one model; what was said does not fit it.
+        ArtifactError: the run's record or a file of the model is damaged.
+        ModelError: the base of another's adapter is not at hand.
     """
     path = Path(path)
     folder = adapter_folder(path)
@@ -66,11 +75,24 @@ def find_model(path: str | Path, use: str | None = None) -> SavedModel | None:
         found = SavedModel("contender", path, read_contender_card(path).name)
     elif folder is not None:
         found = SavedModel("adapter", folder, "full" if path.parent.name == "contenders" else "tuned")
+    else:
+        found = _of_others(path, said)
     if found is not None and use not in (None, found.contender):
         raise SpecError(
             f"{path} is one model by itself, not a run with several", where="--use", hint="give the run's own folder"
         )
     return found
+
+
+def _of_others(path: Path, said: Said) -> SavedModel | None:
+    """A model that liftune did not write; one within a run has lost its card, and is damaged."""
+    if any(is_file_in(each, name) for each in (path, run_around(path)) for name in (RUN_RECORD, "spec.json")):
+        return None
+    foreign = find_foreign(path)
+    if foreign is None:
+        return None
+    card = card_of_foreign(foreign, said)
+    return SavedModel("adapter", foreign.folder, note=card.note, card=card)
 
 
 def _refuse_unfinished(run: Path, path: Path) -> None:
@@ -90,6 +112,8 @@ def held_to_its_run(model: SavedModel) -> SavedModel:
     Raises:
         ArtifactError: it is another run's, or the record is damaged.
     """
+    if model.card is not None:
+        return model
     run = run_around(model.folder)
     names = {"bundle": BUNDLE_CARD, "contender": CONTENDER_CARD}
     card = model.folder / names.get(model.kind, ADAPTER_CARD)
@@ -100,17 +124,18 @@ def held_to_its_run(model: SavedModel) -> SavedModel:
     return replace(model, note="; ".join(filter(None, (model.note, unsealed_note(model.folder)))))
 
 
-def locate_model(path: str | Path, *, use: str | None = None, where: str = "RUN") -> SavedModel:
+def locate_model(path: str | Path, *, use: str | None = None, said: Said = NOTHING, where: str = "RUN") -> SavedModel:
     """The same, or why the path leads to no tuned model.
 
     Args:
+        said: as of `find_model`.
         where: the name of the argument, for the message.
 
     Raises:
         ArtifactError: there is none.
-        SpecError: as `find_model`.
+        ModelError, SpecError: as `find_model`.
     """
-    model = find_model(path, use)
+    model = find_model(path, use, said=said)
     if model is None:
         raise _no_model(str(path), where)
     return held_to_its_run(model)

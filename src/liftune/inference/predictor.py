@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from liftune.errors import EXTRAS, choose, need
 from liftune.evaluation.selective import cutoff_for
@@ -24,6 +25,7 @@ from liftune.inference.onnx_bundle import Bundle, refuse_options
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Origin, Reloadable
 from liftune.inference.rows import Given, rows_of
+from liftune.models.foreign.said import NOTHING, Said
 from liftune.models.moved_bases import places
 from liftune.records.base import Head, TextColumns
 from liftune.records.contender import ContenderCard
@@ -109,6 +111,7 @@ def load_predictor(
     precision: str | None = None,
     min_precision: float | None = None,
     trust_remote_code: bool = False,
+    said: Said = NOTHING,
 ) -> Predictor:
     """Load the model that a path leads to: a bundle, which needs no torch, an adapter on its base model, or another
     contender of a run.
@@ -122,28 +125,31 @@ def load_predictor(
         precision: one of PRECISIONS, or FASTEST; None takes float32 on a CPU, and the precision of training on a GPU.
         min_precision: the share of predictions that must be right; rows of which the model is too unsure get no label.
         trust_remote_code: run Python code of the model's own, where it needs some: read it first.
+        said: what the user says of a model that others saved: see `find_model`.
 
     Raises:
-        ModelError: the model needs code of its own, and it was not allowed.
+        ModelError: the model needs code of its own, and it was not allowed; or another's base is not at hand.
         ArtifactError: the path leads to no tuned model, or it is damaged, or its base model has changed.
         SpecError: an unknown precision, an unknown contender, an option that the model cannot follow, or a
             min_precision that validation data cannot support.
     """
-    options = {
+    options: dict[str, Any] = {
         "device": device,
         "with_base": with_base,
         "precision": precision,
         "min_precision": min_precision,
         "trust_remote_code": trust_remote_code,
+        "said": replace(said, trust_remote_code=trust_remote_code),
     }
     check_precision(precision, (*PRECISIONS, FASTEST))
-    model = locate_model(path, use=use)
+    model = locate_model(path, use=use, said=options["said"])
     predictor: Bundle | AdapterPredictor
     if model.kind == "bundle":
         refuse_options(device=device, with_base=with_base, precision=precision)
         predictor = Bundle.open(model.folder, min_precision=min_precision)
     else:
-        opener = AdapterPredictor.open if model.kind == "adapter" else AdapterPredictor.open_contender
+        adapter, other = partial(AdapterPredictor.open, card=model.card), AdapterPredictor.open_contender
+        opener = adapter if model.kind == "adapter" else other
         with _LOADING:
             predictor = opener(
                 model.folder,
@@ -155,6 +161,8 @@ def load_predictor(
             )
         predictor.contender = model.contender
     predictor.note = model.note
+    if model.card is not None and Path(model.card.base).is_dir():  # which may have been named from where we are
+        options["said"] = replace(options["said"], bases=(model.card.base,))
     predictor.origin = Origin(str(Path(path).resolve()), {"use": use, **options}, model.files, places())
     return predictor
 
@@ -192,6 +200,7 @@ class AdapterPredictor(Reloadable):
         cls,
         folder: Path,
         *,
+        card: AdapterCard | None = None,
         device: str | None = None,
         with_base: bool = False,
         precision: str | None = None,
@@ -201,7 +210,8 @@ class AdapterPredictor(Reloadable):
         """Load an adapter onto its base model, and merge it into the base model's weights where the method allows.
 
         Args:
-            folder: where liftune.json is; the others as of `load_predictor`.
+            folder: where its files are.
+            card: what describes it; None reads liftune.json. The others are those of `load_predictor`.
 
         Raises:
             ArtifactError: the adapter is damaged, or its base model has changed.
@@ -212,7 +222,7 @@ class AdapterPredictor(Reloadable):
         from liftune.models.backbone import reload_backbone
         from liftune.models.trust import check_code
 
-        card = read_card(folder)
+        card = card or read_card(folder)
         check_code(card, allowed=trust_remote_code, asked_by=folder / CARD)
         if min_precision is not None:
             cutoff_for(card.cutoffs, min_precision)  # refused before the model is loaded
@@ -222,7 +232,7 @@ class AdapterPredictor(Reloadable):
             # With the head that it had before tuning, its outputs in the adapter's order of labels.
             backbone = reload_backbone(card, seed=0, plan=plan, trust_remote_code=trust_remote_code)
             base = attach(backbone, None, plan=plan)
-        opened = _load(folder, card.method, plan, trust_remote_code)
+        opened = _load(folder, card, plan, trust_remote_code)
         return cls(opened, card, base=base, min_precision=min_precision)
 
     @classmethod
@@ -345,12 +355,12 @@ def _plan(device: str | None, precision: str | None) -> Plan:
     return replace(plan, dtype=dtype, accelerations=plan.accelerations - {"token-cache"})
 
 
-def _load(folder: Path, method: str, plan: Plan, trust_remote_code: bool) -> Classifier:
+def _load(folder: Path, card: AdapterCard, plan: Plan, trust_remote_code: bool) -> Classifier:
     """Merged on a CPU, where the logits stay the same to 1e-5; on a GPU as it was tuned."""
     from liftune.models.adapter_io import open_adapter
     from liftune.models.merge import open_merged
     from liftune.models.methods.registry import METHODS
 
-    if plan.device == "cpu" and method in METHODS and METHODS[method].mergeable:
-        return open_merged(folder, plan=plan, trust_remote_code=trust_remote_code)
-    return open_adapter(folder, plan=plan, trust_remote_code=trust_remote_code)
+    if plan.device == "cpu" and card.method in METHODS and METHODS[card.method].mergeable:
+        return open_merged(folder, card=card, plan=plan, trust_remote_code=trust_remote_code)
+    return open_adapter(folder, card=card, plan=plan, trust_remote_code=trust_remote_code)

@@ -64,7 +64,7 @@ def reload(origin: Origin) -> Any:
 
     for base in origin.bases:
         look_in(base)
-    if locate_model(origin.path, use=origin.options["use"]).files != origin.files:
+    if locate_model(origin.path, use=origin.options["use"], said=origin.options["said"]).files != origin.files:
         raise ArtifactError(
             "the model has changed on the disk since it was loaded, so that its copy would be another model",
             where=origin.path,

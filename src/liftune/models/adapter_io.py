@@ -26,6 +26,8 @@ from liftune.models.backbone import Backbone, reload_backbone, reload_whole
 from liftune.models.base_identity import changed_fields
 from liftune.models.classifier import Classifier
 from liftune.models.finite import check_finite, first_not_finite
+from liftune.models.foreign.card import ForeignCard
+from liftune.models.foreign.opening import length_with, load_foreign, refuse_random
 from liftune.models.methods.registry import METHODS, Method
 from liftune.models.pretrained import quiet
 from liftune.models.tokens.saving import is_data, save_tokenizer
@@ -150,11 +152,17 @@ def read_card(folder: Path) -> AdapterCard:
 
 
 def open_adapter(
-    folder: Path, *, plan: Plan | None = None, seed: int = 0, trust_remote_code: bool = False
+    folder: Path,
+    *,
+    card: AdapterCard | None = None,
+    plan: Plan | None = None,
+    seed: int = 0,
+    trust_remote_code: bool = False,
 ) -> Classifier:
     """Rebuild the classifier from what is on disk.
 
     Args:
+        card: what describes it; None reads liftune.json.
         seed: of the parameters that loading the base makes up; it cannot matter where the adapter holds them all.
         trust_remote_code: whether the user allows Python code of the model's own, where the card says it needs some.
 
@@ -162,10 +170,12 @@ def open_adapter(
         ArtifactError: the folder is missing or damaged, or the base is not the one that the adapter was trained on.
         ModelError: the base model cannot be loaded, or needs code that was not allowed.
     """
-    card = read_card(folder)
+    card = card or read_card(folder)
     check_code(card, allowed=trust_remote_code, asked_by=folder / CARD)
     method = _method(card, folder)
     plan = plan or Plan()
+    if isinstance(card, ForeignCard):
+        return _open_foreign(card, folder, method, plan=plan, seed=seed)
     if method.kind == "full":
         with _sound(card, folder):
             whole = reload_whole(card, folder, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
@@ -175,6 +185,20 @@ def open_adapter(
     backbone = reload_unchanged(card, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
     with _sound(card, folder):
         return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
+
+
+def _open_foreign(card: ForeignCard, folder: Path, method: Method, *, plan: Plan, seed: int) -> Classifier:
+    """What others saved; `reload_backbone` and `reload_whole` hold its need of code against what the user allowed."""
+    allowed = card.trust_remote_code
+    if method.kind == "full":
+        whole = reload_whole(card, folder, seed=seed, plan=plan, trust_remote_code=allowed)
+        with _damage(folder):
+            check_finite(folder)
+        refuse_random(whole, whole.fresh, folder)
+        return rebuild(whole, method, lambda: whole.model, plan=plan, max_length=whole.max_length)
+    backbone = reload_backbone(card, seed=seed, plan=plan, trust_remote_code=allowed)
+    length = length_with(backbone, card.virtual_tokens)
+    return rebuild(backbone, method, lambda: load_foreign(backbone, folder), plan=plan, max_length=length)
 
 
 def reload_unchanged(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_code: bool = False) -> Backbone:

@@ -29,6 +29,7 @@ from liftune.models.checkpoint import (
     stored_precision,
     weight_files,
 )
+from liftune.models.foreign.card import ForeignCard
 from liftune.models.labels import kept_order
 from liftune.models.moved_bases import place_of, places
 from liftune.models.pretrained import as_model_error, classifies_rows, config_of, model_of, quiet, tokenizer_of
@@ -122,7 +123,9 @@ def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_co
         trust_remote_code=card.trust_remote_code,
     )
     checkpoint = _base_of(card, spec)
-    return _cut_as(card, _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True))
+    own = card.tokenizer_folder if isinstance(card, ForeignCard) else None
+    built = _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True, tokenizer_folder=own)
+    return _cut_as(card, built)
 
 
 def reload_whole(
@@ -174,12 +177,14 @@ def _build(
     plan: Plan,
     *,
     keep_head: bool,
+    tokenizer_folder: str | None = None,
 ) -> Backbone:
     outputs = task_of(task).outputs(labels)
     overrides = {**task_of(task).config_fields(labels), "return_dict": True}  # outputs are read by name
     model: PreTrainedModel
     with quiet(), as_model_error(checkpoint):
-        tokenizer = tokenizer_of(checkpoint, spec.trust_remote_code)
+        beside = checkpoint if tokenizer_folder is None else replace(checkpoint, source=tokenizer_folder, revision=None)
+        tokenizer = tokenizer_of(beside, spec.trust_remote_code)
         identity = tokenizer_identity(tokenizer)
         model, info, notes = model_of(checkpoint, overrides, spec.trust_remote_code, seed, plan)
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]

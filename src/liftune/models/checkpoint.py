@@ -173,19 +173,19 @@ def commit_of(checkpoint: Checkpoint) -> str | None:
     """The hub's commit that was loaded; None for a folder of one's own."""
     if checkpoint.folder is not None:
         return checkpoint.revision
-    config = _find(checkpoint, "config.json")
+    config = find_file(checkpoint, "config.json")
     return config.parent.name if config is not None else None
 
 
 def config_file(checkpoint: Checkpoint) -> dict[str, Any]:
     """config.json as it is on disk; empty where it is not at hand."""
-    path = _find(checkpoint, "config.json")
+    path = find_file(checkpoint, "config.json")
     return read_json_object(path, hint=_WHOLE) if path is not None else {}
 
 
 def license_of(checkpoint: Checkpoint) -> str | None:
     """The licence that the model's own card names in its metadata, where the card is at hand."""
-    card = _find(checkpoint, "README.md")
+    card = find_file(checkpoint, "README.md")
     if card is None:
         return None
     front = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
@@ -200,8 +200,8 @@ def weight_files(checkpoint: Checkpoint) -> list[Path]:
         ModelError: there are none.
     """
     names = [_WEIGHTS]
-    if _find(checkpoint, _WEIGHTS) is None:
-        index = _find(checkpoint, _INDEX)
+    if find_file(checkpoint, _WEIGHTS) is None:
+        index = find_file(checkpoint, _INDEX)
         if index is None:
             refuse_pickle(checkpoint.name, pickled=True)
         assert index is not None
@@ -209,7 +209,7 @@ def weight_files(checkpoint: Checkpoint) -> list[Path]:
         if not isinstance(held, dict) or not all(isinstance(each, str) for each in held.values()):
             raise damaged(index, "it does not say which file holds which weight", hint=_WHOLE)
         names = sorted(set(held.values()))
-    paths = [_find(checkpoint, name) for name in names]
+    paths = [find_file(checkpoint, name) for name in names]
     return [path for path in paths if path is not None]
 
 
@@ -228,12 +228,34 @@ def stored_precision(checkpoint: Checkpoint) -> str:
     return {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}.get(kind, kind)
 
 
-def _find(checkpoint: Checkpoint, name: str) -> Path | None:
-    """A file of the checkpoint, in its folder or in the hub's cache; loading has already brought it there."""
+def find_file(checkpoint: Checkpoint, name: str, *, fetch: bool = False) -> Path | None:
+    """A file of the checkpoint, in its folder or in the hub's cache; None where it has none.
+
+    Args:
+        fetch: bring it from the hub; else loading has already brought it.
+    """
     if checkpoint.folder is not None:
         path = checkpoint.folder / name
         return path if path.is_file() else None
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache(checkpoint.source, name, revision=checkpoint.revision)
-    return Path(cached) if isinstance(cached, str) else None
+    if isinstance(cached, str) or not fetch:
+        return Path(cached) if isinstance(cached, str) else None
+    return _fetched(checkpoint, name)
+
+
+def _fetched(checkpoint: Checkpoint, name: str) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    try:
+        return Path(hf_hub_download(checkpoint.source, name, revision=checkpoint.revision))
+    except EntryNotFoundError:
+        return None
+    except (HfHubHTTPError, OSError) as error:
+        raise ModelError(
+            f"cannot read {name} of {checkpoint.name}: {str(error).strip().splitlines()[0]}",
+            where=checkpoint.name,
+            hint="check the id at https://huggingface.co, or give a local folder",
+        ) from None

@@ -18,19 +18,25 @@ from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
+from liftune.records.training import AdapterCard
 
 
-def open_merged(folder: Path, *, plan: Plan, trust_remote_code: bool = False) -> Classifier:
+def open_merged(
+    folder: Path, *, plan: Plan, card: AdapterCard | None = None, trust_remote_code: bool = False
+) -> Classifier:
     """The adapter's classifier with all tuned weights merged into the model's in float32, then in the plan's precision.
+
+    Args:
+        card: as of `open_adapter`.
 
     Raises:
         ArtifactError, ModelError: as `open_adapter`.
         MethodError: the method changes more than weights, so that no plain model gives its logits.
     """
-    card = read_card(folder)
+    card = card or read_card(folder)
     check_mergeable(card.method)
     bare = replace(plan, dtype="float32", accelerations=frozenset(), requested=frozenset())
-    opened = open_adapter(folder, plan=bare, trust_remote_code=trust_remote_code)
+    opened = open_adapter(folder, card=card, plan=bare, trust_remote_code=trust_remote_code)
     model: Any = opened.model
     if opened.method is not None and opened.method.kind != "full":
         model = _unwrapped(model.merge_and_unload())

@@ -19,6 +19,7 @@ from liftune.types import Row
 if TYPE_CHECKING:
     from liftune.hardware.plan import Precision
     from liftune.models.multi_lora.shared_base import AdapterPool, PooledAdapter
+    from liftune.records.training import AdapterCard
 
 #: Tokenizers keep their truncation as state, and models of one base have one tokenizer.
 _TOKENISING = Lock()
@@ -59,10 +60,13 @@ class AdapterLoader:
         self._pool: AdapterPool | None = None
         self._loading = Lock()
 
-    def open(self, folder: Path, *, trust_remote_code: bool = False) -> tuple[Engine, ModelInfo]:
+    def open(
+        self, folder: Path, *, card: AdapterCard | None = None, trust_remote_code: bool = False
+    ) -> tuple[Engine, ModelInfo]:
         """The model, and its description.
 
         Args:
+            card: what describes it; None reads liftune.json.
             trust_remote_code: whether Python code of the model's own may run.
 
         Raises:
@@ -70,7 +74,7 @@ class AdapterLoader:
         """
         need(*EXTRAS["tune"])
         with self._loading:
-            adapter = self._adapters().open(folder, trust_remote_code=trust_remote_code)
+            adapter = self._adapters().open(folder, card=card, trust_remote_code=trust_remote_code)
         card = adapter.card
         info = ModelInfo(
             task=card.task,

@@ -22,6 +22,8 @@ from liftune.errors import EXTRAS, SpecError, need
 from liftune.hardware.plan import PRECISIONS
 from liftune.inference.locate import locate_model
 from liftune.inference.predictor import check_precision
+from liftune.models.foreign.said import NOTHING, Said
+from liftune.tasks import TaskKind
 
 if TYPE_CHECKING:
     import uvicorn
@@ -53,9 +55,18 @@ class ServeOptions:
     use: str | None = None
     """Which contender of each run."""
     trust_remote_code: bool = False
+    """Whether the models named here may run Python code of their own; those loaded over HTTP never may."""
     bases: Sequence[str] = ()
     """Base models that are no longer where they were."""
-    """Whether the models named here may run Python code of their own; those loaded over HTTP never may."""
+    label_names: tuple[str, ...] = ()
+    """Of the outputs of models that others saved."""
+    task: TaskKind | None = None
+    """What these predict."""
+
+    @property
+    def said(self) -> Said:
+        """What is said of models that others saved and that are named here."""
+        return Said(self.label_names, self.task, tuple(self.bases), sole=len(self.models) == 1)
 
 
 def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
@@ -78,7 +89,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
         open_model = model_opener(options, limits.batch_tokens)
         check_models(options)
         models = ModelRegistry(open_model)
-        named = partial(open_model, trust_remote_code=options.trust_remote_code)
+        named = partial(open_model, trust_remote_code=options.trust_remote_code, said=options.said)
         for argument in options.models:
             name, path = split_name(argument)
             model = models.load(path, name, use=options.use, open_model=named)
@@ -133,7 +144,7 @@ def check_models(options: ServeOptions) -> None:
     from liftune.serve.registry import split_name
 
     paths = (os.path.expanduser(split_name(argument)[1]) for argument in options.models)
-    models = [locate_model(path, use=options.use, where="path") for path in paths]
+    models = [locate_model(path, use=options.use, said=options.said, where="path") for path in paths]
     if all(each.kind == "bundle" for each in models):
         precision = None if options.precision == "float32" else options.precision
         refuse_options(device=options.device, with_base=False, precision=precision)
@@ -158,7 +169,7 @@ class _Opener(Protocol):
     """An OpenModel that may be told to run a model's own code."""
 
     def __call__(
-        self, path: Path, use: str | None = None, *, trust_remote_code: bool = False
+        self, path: Path, use: str | None = None, *, trust_remote_code: bool = False, said: Said = NOTHING
     ) -> tuple[Engine, ModelInfo]: ...
 
 
@@ -175,8 +186,12 @@ def model_opener(options: ServeOptions, tokens: int) -> _Opener:
     precision = next(each for each in PRECISIONS if each == options.precision)
     adapters = AdapterLoader(device=options.device, precision=precision, tokens=tokens)
 
-    def open_model(path: Path, use: str | None = None, *, trust_remote_code: bool = False) -> tuple[Engine, ModelInfo]:
-        model = locate_model(path, use=use, where="path")
+    elsewhere = Said(bases=tuple(options.bases), sole=False)  # of what is loaded over HTTP
+
+    def open_model(
+        path: Path, use: str | None = None, *, trust_remote_code: bool = False, said: Said = elsewhere
+    ) -> tuple[Engine, ModelInfo]:
+        model = locate_model(path, use=use, said=replace(said, trust_remote_code=trust_remote_code), where="path")
         if model.kind == "bundle":
             return open_bundle(model.folder)
         if model.kind == "contender":
@@ -184,7 +199,7 @@ def model_opener(options: ServeOptions, tokens: int) -> _Opener:
                 model.folder, device=options.device, precision=precision, trust_remote_code=trust_remote_code
             )
         else:
-            engine, info = adapters.open(model.folder, trust_remote_code=trust_remote_code)
+            engine, info = adapters.open(model.folder, card=model.card, trust_remote_code=trust_remote_code)
         return engine, replace(info, contender=model.contender, note=model.note)
 
     return open_model

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from liftune.evaluation.evaluate import evaluate
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
+from liftune.inference.bases import use_base_of_scored
 from liftune.inference.contenders import open_contender, read_contender_card, refuse_torch_options
 from liftune.inference.locate import SavedModel, find_model, held_to_its_run
 from liftune.inference.onnx_bundle import Bundle, refuse_options
@@ -27,6 +28,7 @@ from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
+from liftune.models.foreign.said import Said
 from liftune.records.base import Head, Seconds, TextColumns
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, EvaluationRecord
@@ -46,6 +48,7 @@ def evaluate_model(
     *,
     use: str | None = None,
     metric: str | None = None,
+    base: str | None = None,
     listeners: Sequence[Listener] = (),
 ) -> EvaluationRecord:
     """Score one model on a data set's test rows: a run, an adapter, or a pretrained model with its own head.
@@ -56,13 +59,15 @@ def evaluate_model(
         rows: in memory, whose test rows are scored; None reads what `data` names.
         use: which contender of a run; None takes the tuned one, but where the verdict says that it is worse than the
             recommended one.
+        base: the adapter's base model, where it is no longer where it was.
         listeners: are sent what happens, as it happens: see events.py.
     """
     need(*EXTRAS["tune"])
     started = time.time()
     plan = make_plan(measure_machine(), device=model.device).for_inference
     events = Events(listeners)
-    saved = find_model(model.name, use)
+    said = use_base_of_scored(base, model.name, use, said=_said(data, model))
+    saved = find_model(model.name, use, said=said)
     if saved is None and use is not None:
         raise SpecError(
             f"{model.name} is no run: it has no contenders to choose from",
@@ -108,12 +113,17 @@ def evaluate_model(
         data_fingerprint=splits.fingerprint,
         max_length=opened.max_length,
         model=model.name,
-        contender=saved.contender if saved else None,
+        contender=saved.contender if saved and saved.card is None else None,
         plan=plan.choices,
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=time.time() - started,
     )
+
+
+def _said(data: DataSpec, model: ModelSpec) -> Said:
+    """What the options say of a model that others saved: they name the labels of the data, which are its own."""
+    return Said(data.label_names, data.task, max_length=model.max_length, trust_remote_code=model.trust_remote_code)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +156,13 @@ def _model_and_rows(
         as_it_is = attach(backbone, None, plan=plan)
         opened = _Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, backbone.head)
     else:
-        _refuse_settled(model)
+        if saved.card is None:
+            _refuse_settled(model)
         _refuse_device(model, saved)
         opened = _saved(saved, plan, model.trust_remote_code)
         splits = load_test(data, task=opened.task, rows=rows, known=opened.columns)
+        if saved.card is not None:  # nobody kept whether it reads pairs
+            opened = replace(opened, pairs=splits.pairs)
         if splits.pairs != opened.pairs:
             raise _other_rows(opened, model.name)
         splits = match_labels(splits, opened.labels, model.label_map, model=model.name)
@@ -163,7 +176,8 @@ def _saved(saved: SavedModel, plan: Plan, trusted: bool) -> _Opened:
         length, thresholds = int(bundle.card.tokens["max_length"]), bundle.card.thresholds
         return _Opened(bundle, bundle.task, bundle.labels, length, "trained", thresholds, bundle.columns, bundle.pairs)
     if saved.kind == "adapter":
-        tuned, adapter = open_adapter(saved.folder, plan=plan, trust_remote_code=trusted), read_card(saved.folder)
+        adapter = saved.card or read_card(saved.folder)
+        tuned = open_adapter(saved.folder, card=adapter, plan=plan, trust_remote_code=trusted)
         return _Opened(
             tuned,
             tuned.task,

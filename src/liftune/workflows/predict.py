@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liftune.claims import claim_file
@@ -24,6 +24,7 @@ from liftune.inference.prediction import Prediction
 from liftune.inference.predictor import Predictor, load_predictor
 from liftune.inference.row_texts import UnclearColumnError
 from liftune.inference.writers import check_csv_safe, check_out, write
+from liftune.models.foreign.said import NOTHING, Said
 from liftune.option_values import joined_fields
 from liftune.progress import Progress
 from liftune.stopping import saying_what_is_kept
@@ -56,6 +57,8 @@ class PredictOptions:
     device: str | None = None
     precision: str | None = None
     trust_remote_code: bool = False
+    said: Said = NOTHING
+    """Of a model that others saved."""
 
     def check(self) -> None:
         """Refuse options that contradict each other, before anything is loaded.
@@ -108,6 +111,7 @@ class PredictOptions:
             precision=self.precision,
             min_precision=self.min_precision,
             trust_remote_code=self.trust_remote_code,
+            said=replace(self.said, pairs=bool(self.pairs or self.text_pair)),
         )
 
 
@@ -179,11 +183,12 @@ def _whole_command(options: PredictOptions) -> Iterator[None]:
 
 def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, out: str, progress: Progress) -> None:
     about = {
-        "model": locate_model(options.run, use=options.use).files,
+        "model": locate_model(options.run, use=options.use, said=options.said).files,
         "device": options.device,
         "precision": options.precision,
         "with_base": options.with_base,
         "min_precision": options.min_precision,
+        **({"said": [list(options.said.label_names), options.said.task]} if options.said != NOTHING else {}),
     }
     # A later process may have to know it, with --resume or without; it goes when the file is whole.
     note = Path(f"{out}.part.passes.json") if out != PIPE else None

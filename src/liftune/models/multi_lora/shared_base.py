@@ -23,6 +23,7 @@ from liftune.models.adapter_io import TOLERANCE, open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, reload_backbone
 from liftune.models.classifier import Classifier
+from liftune.models.foreign.card import ForeignCard
 from liftune.models.multi_lora.low_rank import AdapterWeights, adapter_weights_of, tensors_of
 from liftune.models.multi_lora.model import MixedModel
 from liftune.models.multi_lora.segments import MixedRow, NotBatchableError
@@ -75,18 +76,19 @@ class AdapterPool:
         self._plan, self._tokens = plan, tokens
         self._bases: WeakValueDictionary[tuple[str, ...], SharedBase] = WeakValueDictionary()
 
-    def open(self, folder: Path, *, trust_remote_code: bool = False) -> PooledAdapter:
+    def open(self, folder: Path, *, card: AdapterCard | None = None, trust_remote_code: bool = False) -> PooledAdapter:
         """The tuned model of an adapter folder.
 
         Args:
+            card: as of `open_adapter`.
             trust_remote_code: as of `open_adapter`.
 
         Raises:
             ArtifactError, ModelError: as `open_adapter` does.
         """
-        card = read_card(folder)
-        opened = open_adapter(folder, plan=self._plan, trust_remote_code=trust_remote_code)
-        return self._pooled(card, opened, trust_remote_code)
+        card = card or read_card(folder)
+        opened = open_adapter(folder, card=card, plan=self._plan, trust_remote_code=trust_remote_code)
+        return self._pooled(card.model_copy(update={"max_length": opened.max_length}), opened, trust_remote_code)
 
     def load_base(self, card: AdapterCard, *, trust_remote_code: bool = False) -> PooledAdapter:
         """The untuned model with the labels of a tuned one; a random head is drawn as `predict` draws it."""
@@ -111,7 +113,9 @@ class AdapterPool:
         )
 
     def _base(self, card: AdapterCard, trusted: bool) -> SharedBase:
-        key = (card.base_sha256, card.base, card.base_revision or "", str(card.trust_remote_code), card.truncation_side)
+        own = card.tokenizer_folder if isinstance(card, ForeignCard) else None
+        which = (card.base_sha256, card.base, card.base_revision or "", str(card.trust_remote_code))
+        key = (*which, card.truncation_side, own or "")
         base = self._bases.get(key)
         if base is None:
             backbone = reload_backbone(card, seed=0, plan=self._plan, trust_remote_code=trusted)

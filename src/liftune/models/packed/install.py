@@ -166,9 +166,8 @@ def _trial(encoder: PackedEncoder, forward: Forward, batch: Batch, tolerance: fl
 def _trial_batch(plain: PreTrainedModel, pad: int) -> Batch:
     """A few rows of random tokens, of different lengths."""
     generator = torch.Generator().manual_seed(0)
-    embeddings = plain.get_input_embeddings()
-    assert isinstance(embeddings, nn.Embedding)
-    ids = torch.randint(embeddings.num_embeddings, (len(TRIAL), max(TRIAL)), generator=generator)
-    ids[ids == pad] = (pad + 1) % embeddings.num_embeddings
+    vocabulary = int(plain.config.get_text_config().vocab_size)  # the embeddings may be wrapped
+    ids = torch.randint(vocabulary, (len(TRIAL), max(TRIAL)), generator=generator)
+    ids[ids == pad] = (pad + 1) % vocabulary
     mask = (torch.arange(max(TRIAL))[None, :] < torch.tensor(TRIAL)[:, None]).long()
     return {"input_ids": ids.masked_fill(mask == 0, pad), "attention_mask": mask}

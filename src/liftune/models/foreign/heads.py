@@ -1,0 +1,65 @@
+"""The head that an adapter's file holds: how many outputs it has, read from the names and shapes of its weights.
+
+In: adapter_model.safetensors, adapter_config.json.  Out: a number of outputs.
+Not here: whether the head fits the base (opening.py holds every weight against the model).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from liftune.files import damaged
+from liftune.models.foreign.folders import RESTORE
+
+#: PEFT saves modules of these names with every adapter that classifies rows.
+_USUAL = ("classifier", "score")
+
+
+def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the weights in a file, by their names in the plain model; the weights themselves are not read.
+
+    Raises:
+        ArtifactError: the file is damaged, or cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            names = list(file.keys())
+            return {plain(name): tuple(file.get_slice(name).get_shape()) for name in names}
+    except (OSError, SafetensorError) as error:
+        raise damaged(path, str(error), hint=RESTORE) from None
+
+
+def plain(name: str) -> str:
+    """A weight's name in the plain model, without what PEFT puts before it.
+
+    >>> plain("base_model.model.classifier.weight"), plain("base_model.score.weight")
+    ('classifier.weight', 'score.weight')
+    """
+    return name.removeprefix("base_model.model.").removeprefix("base_model.")
+
+
+def outputs_in(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> set[int]:
+    """How many outputs the head in an adapter's file may have: no number where it holds none, one where that is clear.
+
+    The layer that gives the logits is the one whose output no other layer of the head reads.
+    """
+    saved = config.get("modules_to_save")
+    modules = {*_USUAL, *(str(each) for each in (saved if isinstance(saved, list) else ()))}
+    own = (f"{str(config.get('peft_type')).lower()}_", "lora_", "hada_")
+    layers = [
+        shape
+        for name, shape in shapes.items()
+        if len(shape) == 2
+        and name.endswith(".weight")
+        and "embed" not in name
+        and any(f".{module}." in f".{name}" for module in modules)
+        and not any(part.startswith(own) for part in name.split("."))
+    ]
+    last = {
+        out for at, (out, _) in enumerate(layers) if all(out != each for i, (_, each) in enumerate(layers) if i != at)
+    }
+    return last or {out for out, _ in layers}

@@ -1,0 +1,112 @@
+"""An adapter that others saved, put on its base by PEFT itself, and held against it weight by weight.
+
+In: the base, loaded; the adapter's folder.  Out: the PEFT model; or why it cannot answer as it did.
+Not here: the classifier around it (adapter_io.py), what describes it (card.py).
+
+PEFT only warns of what a file lacks, and leaves a head that was never saved as it was drawn (peft#577).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from liftune.errors import ArtifactError, LiftuneError, ModelError, lacks_memory
+from liftune.models import families
+from liftune.models.backbone import Backbone
+from liftune.models.finite import check_finite
+from liftune.models.foreign.folders import ADAPTER_WEIGHTS
+from liftune.models.foreign.heads import plain, shapes_of
+from liftune.models.pretrained import quiet
+from liftune.seals import unreadable_in
+
+_OTHER_BASE = "give the base that it was tuned on: --base PATH, or in Python liftune.load(PATH, base=PATH)"
+
+
+def load_foreign(backbone: Backbone, folder: Path) -> nn.Module:
+    """The PEFT model; the backbone's is changed in place.
+
+    Raises:
+        ArtifactError: the file is damaged, or the head was not saved with the adapter.
+        ModelError: the base is another one than the adapter was made for.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
+    saved = shapes_of(folder / ADAPTER_WEIGHTS)
+    check_finite(folder)
+    try:
+        with quiet():
+            model: Any = PeftModel.from_pretrained(backbone.model, folder, torch_device="cpu")
+            wanted = {plain(name) for name in get_peft_model_state_dict(model, save_embedding_layers=False)}
+    except Exception as error:  # PEFT takes a config's values as they are: any error may come of one of another type
+        if isinstance(error, LiftuneError) or lacks_memory(error):
+            raise
+        raise _fault(error, backbone, folder) from None
+    refuse_random(backbone, [name for name in backbone.fresh if name not in saved], folder)
+    lacking = sorted(wanted - set(saved))
+    if lacking:
+        raise ArtifactError(
+            f"the adapter's weights are incomplete: {len(lacking):,} are missing, the first is {lacking[0]}",
+            where=str(folder),
+            hint="restore the file, or save the adapter again",
+        )
+    strange = sorted(name for name in set(saved) - wanted if "embed" not in name)
+    if strange:
+        raise ModelError(
+            f"{len(strange):,} weights of the adapter are for modules that the base does not have: "
+            f"the first is {strange[0]}",
+            where=backbone.name,
+            hint=_OTHER_BASE,
+        )
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def refuse_random(backbone: Backbone, random: Sequence[str], folder: Path) -> None:
+    """Refuse a model of which some parameters are in no file: they were drawn when it was loaded.
+
+    Raises:
+        ArtifactError: naming the first.
+    """
+    if not random:
+        return
+    modules = ", ".join(f'"{each}"' for each in backbone.head_modules)
+    raise ArtifactError(
+        f"the head was not saved with the adapter: its answers would be random ({random[0]} is in no file)",
+        where=str(folder),
+        hint=f"save it where it was trained, with modules_to_save=[{modules}] in its PEFT config; or name a base that "
+        "has the trained head: --base PATH",
+    )
+
+
+def length_with(backbone: Backbone, virtual_tokens: int) -> int:
+    """Tokens that can be read of each text: a prompt takes positions of its own."""
+    limit = families.position_limit(backbone.model)
+    return backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens)
+
+
+def _fault(error: Exception, backbone: Backbone, folder: Path) -> LiftuneError:
+    lines = [each.strip() for each in str(error).strip().splitlines()] or [type(error).__name__]
+    sizes = next((each for each in lines if each.startswith("size mismatch")), None)
+    if sizes is not None:
+        return ModelError(
+            "the base model has other shapes than the adapter was made for: "
+            f"{sizes.removeprefix('size mismatch for ')}",
+            where=backbone.name,
+            hint=_OTHER_BASE,
+        )
+    if "not found in the base model" in lines[0]:
+        return ModelError(
+            f"the base model lacks the modules that the adapter changes: {lines[0]}",
+            where=backbone.name,
+            hint=_OTHER_BASE,
+        )
+    return unreadable_in(folder) or ArtifactError(
+        f"PEFT {version('peft')} cannot read the adapter: {lines[0]}",
+        where=str(folder),
+        hint="restore the folder, or save the adapter again; where a newer PEFT saved it: pip install --upgrade peft",
+    )

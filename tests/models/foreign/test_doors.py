@@ -1,0 +1,109 @@
+"""Adapters that plain PEFT saved answer through every door as PEFT's own code does."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from peft_adapters import KINDS, LABELS, TEXTS, peft_answers, save_base, save_plain
+
+import liftune
+import liftune.workflows.evaluate as scoring
+from liftune.errors import MethodError
+from liftune.evaluation.evaluate import evaluate
+from liftune.export.run import export
+from liftune.inference.locate import find_model
+from liftune.inference.predictor import load_predictor
+from liftune.models.foreign.said import Said
+from liftune.models.methods.registry import METHODS
+from liftune.serve.server import ServeOptions, model_opener
+
+NAMED = Said(LABELS)
+#: In the default suite; the others are slow.
+FIRST = ("lora", "regex", "dora", "rank_pattern", "modules_to_save", "ia3", "adalora", "prompt")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_base(tmp_path_factory.mktemp("base") / "base")
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    lines = [json.dumps({"text": text, "label": LABELS[i % 3]}) for i, text in enumerate(TEXTS)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def served(folder: Path, said: Said = NAMED, texts: Sequence[str] = TEXTS) -> NDArray[np.float32]:
+    """What the server computes for some texts."""
+    engine, _ = model_opener(ServeOptions([]), 2048)(folder, said=said)
+    return np.stack(engine.executor.logits(engine.prepare(list(texts))))
+
+
+def evaluated(folder: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.float32]:
+    """What is scored of some rows."""
+    caught: list[NDArray[np.float32]] = []
+    monkeypatch.setattr(
+        scoring,
+        "evaluate",
+        lambda _, logits, *given, **named: caught.append(logits) or evaluate(_, logits, *given, **named),
+    )
+    liftune.evaluate(rows, model=folder, label_names=LABELS)
+    return caught[0]
+
+
+def exported(folder: Path, to: Path, format: str, rows: Path) -> NDArray[np.float32]:
+    """What a model answers once it is exported."""
+    export(folder, to, format=format, rows=str(rows), accept_gap=True, said=NAMED)
+    return load_predictor(to).logits(TEXTS)
+
+
+@pytest.mark.parametrize("kind", FIRST)
+def test_an_adapter_of_peft_answers_as_peft_does(kind: str, base: Path, tmp_path: Path) -> None:
+    folder = save_plain(base, tmp_path / "adapter", KINDS[kind]())
+    expected = peft_answers(base, folder)
+    predictor = load_predictor(folder, said=NAMED)
+    assert np.abs(predictor.logits(TEXTS) - expected).max() <= 1e-5
+    assert [each.label for each in predictor.predict(TEXTS)] == [LABELS[i] for i in expected.argmax(1)]
+
+
+def test_every_door_gives_the_same_answers(
+    base: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_plain(base, tmp_path / "adapter", KINDS["lora"]())
+    expected = peft_answers(base, folder)
+    copied = pickle.loads(pickle.dumps(load_predictor(folder, said=NAMED)))
+    assert copied.labels == LABELS
+    assert np.abs(copied.logits(TEXTS) - expected).max() <= 1e-5
+    assert np.abs(served(folder) - expected).max() <= 1e-5
+    assert np.abs(evaluated(folder, rows, monkeypatch)[: len(TEXTS)] - expected).max() <= 1e-5
+    assert np.abs(exported(folder, tmp_path / "merged", "merged", rows) - expected).max() <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_adapter_goes_through_every_door(
+    kind: str, base: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_plain(base, tmp_path / "adapter", KINDS[kind]())
+    expected = peft_answers(base, folder)
+    found = {
+        "predict": load_predictor(folder, said=NAMED).logits(TEXTS),
+        "serve": served(folder),
+        "evaluate": evaluated(folder, rows, monkeypatch)[: len(TEXTS)],
+    }
+    if METHODS[find_model(folder, said=NAMED).card.method].mergeable:
+        found["merged"] = exported(folder, tmp_path / "merged", "merged", rows)
+        found["onnx"] = exported(folder, tmp_path / "onnx", "onnx", rows)
+    else:
+        with pytest.raises(MethodError, match="cannot be merged"):
+            exported(folder, tmp_path / "merged", "merged", rows)
+    gaps = {door: float(np.abs(logits - expected).max()) for door, logits in found.items()}
+    assert max(gaps.values()) <= 1e-5, gaps
