@@ -24,7 +24,7 @@ def test_a_run_its_adapter_a_merged_folder_and_a_bundle_are_models(tmp_path: Pat
     bundle = put(tmp_path / "bundle", "bundle.json")
     assert find_model(run) == find_model(str(run / "adapter")) == SavedModel("adapter", run / "adapter")
     assert find_model(merged) == SavedModel("adapter", merged)
-    assert locate_model(bundle) == SavedModel("bundle", bundle)
+    assert find_model(bundle) == SavedModel("bundle", bundle)
     assert [name for name, *_ in locate_model(merged).files] == ["config.json", "liftune.json"]
 
 

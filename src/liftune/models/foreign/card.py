@@ -22,7 +22,6 @@ from liftune.models.foreign.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONF
 from liftune.models.foreign.heads import outputs_in, shapes_of
 from liftune.models.foreign.outputs import Outputs, names_in, outputs_of
 from liftune.models.foreign.said import Said
-from liftune.models.methods.registry import find_method
 from liftune.records.training import AdapterCard
 from liftune.wrong_path import merge_hint
 
@@ -94,6 +93,8 @@ def card_of(foreign: Foreign, said: Said) -> ForeignCard:
 
 
 def _method_of(foreign: Foreign) -> str:
+    from liftune.models.methods.registry import find_method  # it imports torch, which a bundle does without
+
     config, where = foreign.config, str(foreign.folder / ADAPTER_CONFIG)
     task, kind = config.get("task_type"), config.get("peft_type")
     if not isinstance(kind, str):
