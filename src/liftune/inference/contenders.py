@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from liftune.hardware.memory import Attempts
     from liftune.hardware.plan import Plan
-from liftune.models.classifier import Classifier
+    from liftune.models.classifier import Classifier
+
 
 #: What to do about a damaged contender.
 _RESTORE = "restore the folder, or tune again; or give --use tuned"
