@@ -72,3 +72,38 @@ def test_predict_finishes_or_refuses(long_rows: tuple[Path, Path], tmp_path: Pat
     model, rows = long_rows
     liftune.tune(rows, model=model, epochs=1, batch_size=16, max_length=64, out=tmp_path / "run")
     assert_survives("predict", tmp_path, [str(tmp_path / "run"), "--use", "tuned", "--in", str(rows / "test.jsonl")])
+
+
+#: In the place of a kernel, which ends a process for a pass that takes too much; under a limit one death counts.
+DYING = """
+import os, resource, signal, sys
+from liftune.cli.main import main
+from liftune.models.classifier import Classifier
+call, room = Classifier._call, int(sys.argv.pop(1))
+def limited(classifier, batch):
+    if int(batch["attention_mask"].sum()) > room:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return call(classifier, batch)
+Classifier._call = limited
+resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_what_dies_in_a_pass_finishes_in_smaller_ones_by_the_same_command(emotions: Path, tmp_path: Path) -> None:
+    """Passes that read rows for the baselines, those of training, those of predictions: each is halved."""
+    model = save_tiny("distilbert", tmp_path / "model")
+    run = tmp_path / "run"
+    tune = ["tune", str(emotions), "--model", str(model), "--epochs", "1", "--batch-size", "16", "--out", str(run)]
+    rows = ["--in", str(emotions / "test.jsonl"), "--out", str(tmp_path / "answers.jsonl")]
+    for command in (tune, ["predict", str(run), "--use", "tuned", *rows]):
+        codes, said = [], ""
+        while len(codes) < 8 and (not codes or codes[-1] < 0):
+            argv = [sys.executable, "-c", DYING, "150", *command]
+            done = subprocess.run(argv, capture_output=True, text=True)
+            codes.append(done.returncode)
+            said += done.stderr
+        print(command[0], codes, file=sys.stderr)
+        assert codes[-1] == 0, said
+        assert len(codes) > 1
+        assert said.count("a process died in a pass of") == len(codes) - 1, said

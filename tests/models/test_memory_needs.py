@@ -75,10 +75,12 @@ def test_a_model_that_does_not_fit_itself_is_refused(folder: Path) -> None:
 
 def test_a_limit_is_what_to_raise_where_the_method_is_the_smallest(folder: Path) -> None:
     """To say "such as --method lora" to one who took lora helps nobody."""
-    backbone, limit = load(folder), "left of the 1,000 MiB of ulimit -v"
+    backbone, limit = load(folder), "the 1,000 MiB of ulimit -v"
     with pytest.raises(OutOfMemory) as caught:
-        check_memory(backbone, METHODS["lora"], METHODS["lora"].options(), shapes_of(backbone), Room(1000, limit))
-    assert caught.value.hint == f"raise the limit that leaves so little: {limit}, or take a smaller --model"
+        check_memory(
+            backbone, METHODS["lora"], METHODS["lora"].options(), shapes_of(backbone), Room(1000, f"left of {limit}")
+        )
+    assert caught.value.hint == f"raise the limit, {limit}, or take a smaller --model"
 
 
 def test_nothing_is_refused_where_nothing_says_what_is_free(folder: Path) -> None:

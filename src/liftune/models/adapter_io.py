@@ -252,8 +252,9 @@ def verify_saved_adapter(
     rows = rows[:most]
     live = classifier.logits(rows)
     allowed = classifier.backbone.trust_remote_code  # the live model runs that code already
-    again = open_adapter(folder, plan=classifier.plan, seed=OTHER_SEED, trust_remote_code=allowed).logits(rows)
-    return check_round_trip(live, again, folder, what="adapter", dtype=classifier.plan.dtype)
+    again = open_adapter(folder, plan=classifier.plan, seed=OTHER_SEED, trust_remote_code=allowed)
+    again.pass_sizes_of(classifier)
+    return check_round_trip(live, again.logits(rows), folder, what="adapter", dtype=classifier.plan.dtype)
 
 
 def check_round_trip(

@@ -151,7 +151,7 @@ def _what_fits(backbone: Backbone, method: Method, options: Options, free: int, 
     less = (
         "take a method that trains less, such as --method lora, or a smaller --model" if method.kind == "full" else ""
     )
-    more = "free some memory" if limit.endswith("machine") else f"raise the limit that leaves so little: {limit}"
+    more = "free some memory" if limit.endswith("machine") else f"raise the limit, {limit.removeprefix('left of ')}"
     return f"{less}, or {more}" if less else f"{more}, or take a smaller --model"
 
 

@@ -97,6 +97,8 @@ def keep_probe(
         base_folder = context.folder.contender("base")
         allowed = base.backbone.trust_remote_code
         again = open_contender(base_folder, plan=base.plan, seed=OTHER_SEED, trust_remote_code=allowed)
+        if again.base:
+            again.base.pass_sizes_of(base)
         _check(context, again, base_logits, base_folder)
         _check(context, open_contender(folder, base=again.base), logits, folder)
 

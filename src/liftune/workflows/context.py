@@ -129,16 +129,20 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
         else None,
     )
     base = attach(backbone, None, None, plan=plan.for_inference)
-    note_passes(context, base)
+    note_passes(memo, base, events)
     return context, base
 
 
-def note_passes(context: RunContext, classifier: Classifier) -> None:
-    """Have it read rows in smaller passes where an earlier process of the run died in a larger one."""
-    note = context.memo.passes()
+def note_passes(memo: Memo, classifier: Classifier, events: Events) -> None:
+    """Have it read rows in smaller passes where an earlier process of the run died in a larger one.
+
+    Args:
+        memo: of what the classifier is for: what fitted beside another model says little.
+    """
+    note = memo.passes()
     classifier.note_passes(note)
     if note.said:
-        context.events.note(f"  {note.said}")
+        events.note(f"  {note.said}")
 
 
 def _make_plan(spec: RunSpec) -> Plan:

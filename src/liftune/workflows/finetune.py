@@ -247,7 +247,7 @@ def tune_once(
         train_spec, plan = train_spec.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
     schedule = Schedule.of(train_spec, rows=len(splits.train), learning_rate=method.learning_rate)
     classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
-    note_passes(context, classifier)
+    note_passes(context.memo.within(name), classifier, context.events)
     with context.memo.trained(name) as checkpoints:
         log = train(
             classifier,

@@ -30,11 +30,13 @@ from liftune.files import atomic_write
 from liftune.hardware.pass_notes import PassNote
 from liftune.json_text import parse_json
 from liftune.stopping import saving_first
-from liftune.training.checkpoint import PASSES, Checkpoints
+from liftune.training.checkpoint import Checkpoints
 from liftune.workflows.disk_needs import MOST_OF_DISK
 
 Value = TypeVar("Value")
 Arrays = Mapping[str, NDArray[Any]]
+#: What is known of passes that read rows; those of training have a file of their own.
+READING = "reading.json"
 #: Where the values of an outcome stand among its arrays.
 _VALUES = "__values__"
 
@@ -119,7 +121,7 @@ class Memo:
 
     def passes(self) -> PassNote:
         """What is known of passes that read rows, from the processes before this one."""
-        return PassNote(self.folder / PASSES if self.folder else None)
+        return PassNote(self.folder / READING if self.folder else None)
 
     @contextmanager
     def trained(self, name: str) -> Iterator[Checkpoints | None]:
