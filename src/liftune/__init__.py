@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from liftune.api import check, compare, doctor, evaluate, inspect, load, predict, render, sweep, tune
+    from liftune.api import check, compare, doctor, evaluate, inspect, load, predict, push, render, sweep, tune
     from liftune.errors import LiftuneError
     from liftune.events import Listener
 
@@ -29,6 +29,7 @@ __all__ = [
     "inspect",
     "load",
     "predict",
+    "push",
     "render",
     "sweep",
     "tune",

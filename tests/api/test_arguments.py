@@ -23,6 +23,7 @@ REQUIRED = {
     "path": "nowhere",
     "data": NOWHERE,
     "run": "nowhere",
+    "to": "org/name",
     "a": "nowhere",
     "b": "nowhere",
     "model": "minilm",

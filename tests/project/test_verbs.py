@@ -19,6 +19,7 @@ WORK: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "sweep": ("liftune.sweeps.run.sweep", ("rows.csv",), {"methods": "lora"}),
     "inspect": ("liftune.workflows.inspect.inspect_data", ("rows.csv",), {}),
     "doctor": ("liftune.workflows.doctor.run_doctor", (), {}),
+    "push": ("liftune.export.push.push", ("run", "org/name"), {}),
     "check": ("liftune.sweeps.check.check", ("run",), {}),
     "render": ("liftune.run_folder.RunFolder.open", ("run",), {}),
 }

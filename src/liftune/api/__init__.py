@@ -5,7 +5,8 @@ In: options.  Out: records, predictors, inspections.  Not here: any work; each v
 
 from liftune.api.before import doctor, inspect
 from liftune.api.folders import check, render
+from liftune.api.hub import push
 from liftune.api.models import compare, evaluate, load, predict
 from liftune.api.tuning import sweep, tune
 
-__all__ = ["check", "compare", "doctor", "evaluate", "inspect", "load", "predict", "render", "sweep", "tune"]
+__all__ = ["check", "compare", "doctor", "evaluate", "inspect", "load", "predict", "push", "render", "sweep", "tune"]

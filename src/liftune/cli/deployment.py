@@ -1,4 +1,4 @@
-"""The commands that use a tuned model: predict, export, serve.
+"""The commands that use a tuned model: predict, export, push, serve.
 
 In: what typer read off the command line.  Out: predictions, an export or a running server.
 Not here: registering commands (main.py), any work.
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from liftune.cli.options import Base, Device, Json, LabelNames, Quiet, Run, Task, Trust, Use
-from liftune.cli.printing import print_parity, print_predictions
+from liftune.cli.printing import print_json, print_parity, print_predictions, say
 from liftune.errors import EXTRAS, need
 from liftune.option_values import names
 
@@ -163,6 +163,51 @@ def export(
         progress=Progress(quiet=quiet),
     )
     print_parity(parity, to, as_json=as_json)
+
+
+def push(
+    run: Run,
+    to: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Repository on the hub; made where there is none.")],
+    format: Annotated[
+        str, typer.Option(metavar="TEXT", help="adapter, merged (the whole model) or bundle (runs without torch).")
+    ] = "adapter",
+    public: Annotated[bool, typer.Option("--public", help="For everybody to see; private if not given.")] = False,
+    accept_license: Annotated[
+        bool,
+        typer.Option(
+            "--accept-license",
+            help="Go on where the base model's licence forbids changed copies, or is unknown; read it first.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the files and print the head of the card; send nothing.")
+    ] = False,
+    trust_remote_code: Trust = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Push a run's tuned model to the Hugging Face hub; never rows, texts or the report.
+
+    The token is that of `hf auth login` or HF_TOKEN.
+    """
+    need(*EXTRAS["tune"])  # as for export
+    from liftune.export.push import push as send
+    from liftune.progress import Progress
+
+    pushed = send(
+        run,
+        to,
+        format=format,
+        public=public,
+        accept_license=accept_license,
+        dry_run=dry_run,
+        trust_remote_code=trust_remote_code,
+        progress=Progress(quiet=quiet),
+    )
+    if as_json:
+        print_json(pushed.to_json())
+    else:
+        say("\n".join(pushed.lines()))
 
 
 def serve(

@@ -15,7 +15,7 @@ import typer
 
 from liftune import __version__
 from liftune.cli.checking import check, say_unsealed
-from liftune.cli.deployment import export, predict, serve
+from liftune.cli.deployment import export, predict, push, serve
 from liftune.cli.listing import KINDS
 from liftune.cli.options import Base, Json, Margin, Metric, Quiet, Run, UsageError, Use, takes_spec, usage_fault
 from liftune.cli.printing import (
@@ -153,6 +153,7 @@ def init(
 
 app.command()(predict)
 app.command()(export)
+app.command()(push)
 
 
 @app.command()

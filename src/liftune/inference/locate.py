@@ -19,6 +19,7 @@ from liftune.models.foreign.card import ForeignCard
 from liftune.models.foreign.card import card_of as card_of_foreign
 from liftune.models.foreign.folders import find_foreign
 from liftune.models.foreign.said import NOTHING, Said
+from liftune.models.hub import at_hand, find_on_hub
 from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD, CONTENDER_CARD, RUN_RECORD
 from liftune.run_folder import RunFolder, adapter_folder, card_of, run_around
 from liftune.seals import is_sealed, unsealed_note
@@ -49,10 +50,11 @@ class SavedModel:
 
 def find_model(path: str | Path, use: str | None = None, *, said: Said = NOTHING) -> SavedModel | None:
     """What a path leads to: a run, its adapter folder or that of another contender, a folder that `liftune export`
-    wrote, an adapter of plain PEFT or a fully tuned model of others, also as a Trainer's checkpoint; None where it is
-    none.
+    wrote, an adapter of plain PEFT or a fully tuned model of others, also as a Trainer's checkpoint, any of these on the
+    hub; None where it is none.
 
     Args:
+        path: a folder, or `ORG/NAME[@REVISION]` on the hub, which is downloaded.
         use: which contender of a run; see `choose_contender`.
         said: what the user says of a model that others saved.
 
@@ -61,7 +63,7 @@ def find_model(path: str | Path, use: str | None = None, *, said: Said = NOTHING
         ArtifactError: the run's record or a file of the model is damaged.
         ModelError: the base of another's adapter is not at hand.
     """
-    path = Path(path)
+    path = Path(at_hand(path))
     folder = adapter_folder(path)
     if folder is not None or is_file_in(path, CONTENDER_CARD):
         _refuse_unfinished(path if folder not in (None, path) else run_around(path), path)
@@ -137,7 +139,7 @@ def locate_model(path: str | Path, *, use: str | None = None, said: Said = NOTHI
     """
     model = find_model(path, use, said=said)
     if model is None:
-        raise _no_model(str(path), where)
+        raise find_on_hub(path).fault or _no_model(str(path), where)
     return held_to_its_run(model)
 
 

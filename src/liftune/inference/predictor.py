@@ -26,6 +26,7 @@ from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Origin, Reloadable
 from liftune.inference.rows import Given, rows_of
 from liftune.models.foreign.said import NOTHING, Said
+from liftune.models.hub import at_hand
 from liftune.models.moved_bases import places
 from liftune.records.base import Head, TextColumns
 from liftune.records.contender import ContenderCard
@@ -163,7 +164,7 @@ def load_predictor(
     predictor.note = model.note
     if model.card is not None and Path(model.card.base).is_dir():  # which may have been named from where we are
         options["said"] = replace(options["said"], bases=(model.card.base,))
-    predictor.origin = Origin(str(Path(path).resolve()), {"use": use, **options}, model.files, places())
+    predictor.origin = Origin(str(Path(at_hand(path)).resolve()), {"use": use, **options}, model.files, places())
     return predictor
 
 

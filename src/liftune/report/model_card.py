@@ -7,9 +7,10 @@ Not here: writing it (workflows/report.py).
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from liftune.formatting import interval, plain_name
+from liftune.records.base import Interval
 from liftune.records.run import Contender, TuneRecord
 from liftune.records.training import AdapterCard
 from liftune.report import snippets
@@ -26,42 +27,46 @@ _HUB_NAMES = {"macro_f1": "f1", "micro_f1": "f1", "pearson": "pearsonr", "spearm
 _KNOWN = {"accuracy", "macro_f1", "micro_f1", "pearson", "spearman"}
 
 
-def to_card(record: TuneRecord, adapter: AdapterCard | None = None, place: str = "adapter") -> str:
+#: What a card is for: the adapter; the whole model; a bundle that runs without torch.
+Form: TypeAlias = Literal["adapter", "merged", "bundle"]
+_LIBRARIES: dict[Form, str] = {"adapter": "peft", "merged": "transformers", "bundle": "onnx"}
+
+
+def to_card(
+    record: TuneRecord, adapter: AdapterCard | None = None, place: str = "adapter", *, form: Form = "adapter"
+) -> str:
     """The card of the tuned model.
 
     Args:
         adapter: what liftune.json holds, for the code that uses the model elsewhere; None leaves that out.
         place: of the model, for that code: its folder as seen from the run's, or a hub id.
+        form: of the model; an adapter of the method `full` is a whole model.
 
     YAML's flow style is JSON, so that no name of a label or a file needs other quoting than JSON's.
     """
     tuned = next(each for each in record.contenders if each.name == "tuned")
+    if form == "adapter" and record.method == "full":
+        form = "merged"
+    if adapter is not None and form == "merged":
+        adapter = adapter.model_copy(update={"method": "full"})
     front = "\n".join(
-        f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in metadata(record, tuned).items()
+        f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in metadata(record, tuned, form).items()
     )
-    return f"---\n{front}\n---\n\n{_body(record, tuned, adapter, place)}"
+    return f"---\n{front}\n---\n\n{_body(record, tuned, adapter, place, form)}"
 
 
-def metadata(record: TuneRecord, tuned: Contender) -> dict[str, Any]:
+def metadata(record: TuneRecord, tuned: Contender, form: Form) -> dict[str, Any]:
     """What a hub reads: base, library, task, metrics and results. Paths on a disk are left out."""
-    whole = record.method == "full"
-    values: dict[str, Any] = {
-        "library_name": "transformers" if whole else "peft",
-        "pipeline_tag": "text-classification",
-    }
+    values: dict[str, Any] = {"library_name": _LIBRARIES[form], "pipeline_tag": "text-classification"}
     if record.base_model:
         values["base_model"] = record.base_model
-        values["base_model_relation"] = "finetune" if whole else "adapter"
+        values["base_model_relation"] = "adapter" if form == "adapter" else "finetune"
     if record.base_license:
         values["license"] = record.base_license
     values["tags"] = ["liftune", record.method, record.task.value.replace("_", "-"), "text-classification"]
     values["metrics"] = sorted({_HUB_NAMES.get(name, name) for name in tuned.metrics if name in _KNOWN})
     data = plain_name(record.data) or "data"
-    results = [
-        {"type": _HUB_NAMES.get(name, name) if name in _KNOWN else name, "name": name, "value": round(each.value, 6)}
-        for name, each in tuned.metrics.items()
-        if each.value is not None
-    ]
+    results = [_result(name, each) for name, each in tuned.metrics.items() if each.value is not None]
     values["model-index"] = [
         {
             "name": _name(record),
@@ -77,16 +82,29 @@ def metadata(record: TuneRecord, tuned: Contender) -> dict[str, Any]:
     return values
 
 
+def _result(name: str, score: Interval) -> dict[str, Any]:
+    """A score in the form of `model-index`, which has no field for intervals: they are in its name and arguments."""
+    values: dict[str, Any] = {"type": _HUB_NAMES.get(name, name) if name in _KNOWN else name, "name": name}
+    values["value"] = round(score.value or 0.0, 6)
+    if score.low is not None and score.high is not None:
+        low, high = round(score.low, 6), round(score.high, 6)
+        values["name"] = f"{name} (95% interval {low:.4g} to {high:.4g})"
+        values["args"] = {"confidence": 0.95, "low": low, "high": high}
+    return values
+
+
 def _name(record: TuneRecord) -> str:
     model, data = (plain_name(each).rpartition("/")[2] for each in (record.model, record.data))
     return f"{model}-{record.method}-{data or 'data'}"
 
 
-def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, place: str) -> str:
+def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, place: str, form: Form) -> str:
     base = record.base_model or plain_name(record.model)
     made = f"`{record.method}` adapter for `{_code(base)}`,"
     if record.method == "full":
         made = f"`{_code(base)}`, fully"
+    elif form != "adapter":
+        made = f"`{_code(base)}` with its `{record.method}` adapter merged into the weights,"
     lines = [
         f"# {_plain(_name(record))}",
         f"{made} tuned with liftune. It {task_of(record.task).summary}.",
@@ -111,8 +129,10 @@ def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, pla
     lines += [
         "## Use",
         f'```console\n$ liftune predict {place} "some text"\n```',
-        *(snippets.usage(adapter, place) if adapter is not None else ()),
-        "`liftune.json` names the base model, the labels in order and the length limit.",
+        *(snippets.usage(adapter, place) if adapter is not None and form != "bundle" else ()),
+        "It runs without torch: `pip install 'liftune[runtime]'`." if form == "bundle" else "",
+        f"`{'bundle' if form == 'bundle' else 'liftune'}.json` names the base model, the labels in order and the "
+        "length limit.",
         "## Training",
         f"{record.rows.train:,} train and {record.rows.validation:,} validation examples of "
         f"`{_code(plain_name(record.data) or 'data')}`, at most {record.max_length} tokens per text, "

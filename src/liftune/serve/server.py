@@ -23,6 +23,7 @@ from liftune.hardware.plan import PRECISIONS
 from liftune.inference.locate import locate_model
 from liftune.inference.predictor import check_precision
 from liftune.models.foreign.said import NOTHING, Said
+from liftune.models.hub import at_hand, repository_of
 from liftune.tasks import TaskKind
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
         named = partial(open_model, trust_remote_code=options.trust_remote_code, said=options.said)
         for argument in options.models:
             name, path = split_name(argument)
+            if repository := repository_of(path):
+                name, path = name or repository[0].partition("/")[2], str(at_hand(path))
             model = models.load(path, name, use=options.use, open_model=named)
             log(f"{model.name}: {model.info.task}, {len(model.info.labels)} labels, {model.info.kind} {path}")
             if model.info.kind == "bundle" and (options.device or options.precision != "float32"):
