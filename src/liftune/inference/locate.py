@@ -50,8 +50,8 @@ class SavedModel:
 
 def find_model(path: str | Path, use: str | None = None, *, said: Said = NOTHING) -> SavedModel | None:
     """What a path leads to: a run, its adapter folder or that of another contender, a folder that `liftune export`
-    wrote, an adapter of plain PEFT or a fully tuned model of others, also as a Trainer's checkpoint, or one of liftune or
-    PEFT on the hub; None where it is none.
+    wrote, an adapter of plain PEFT or a fully tuned model of others, also as a Trainer's checkpoint, or one of
+    liftune or PEFT on the hub; None where it is none.
 
     Args:
         path: a folder, or `ORG/NAME[@REVISION]` on the hub, which is downloaded.
