@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def bundles(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, str], list[str]]:
     """The bundles that were given, or exports of the run, with what their gate said."""
-    from liftune.export.run import export
+    from liftune.exports.run import export
 
     places, notes = {}, []
     for name, given in (("onnx", arguments.onnx), ("onnx-int8", arguments.int8)):

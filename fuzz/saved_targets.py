@@ -22,8 +22,8 @@ from liftune.inference.files import predict_file
 from liftune.inference.predictor import load_predictor
 from liftune.models.backbone import load_backbone
 from liftune.progress import Progress
-from liftune.report.document import sections
-from liftune.report.render.text import print_sections
+from liftune.reports.document import sections
+from liftune.reports.render.text import print_sections
 from liftune.run_folder import RunFolder
 from liftune.spec import ModelSpec, RunSpec
 from liftune.spec_text import command_line

@@ -33,7 +33,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 #: Where charts are laid out and printed as matplotlib does it: the pages themselves, and runs of every kind of task.
-PRINTED = ("report", "cli/test_commands.py")
+PRINTED = ("reports", "cli/test_commands.py")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -43,7 +43,7 @@ def _charts_are_drawn_but_not_printed(request: pytest.FixtureRequest) -> Iterato
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("liftune.report.render.svg._printed", lambda figure: '<svg viewBox="0 0 4 3"></svg>')
+        patch.setattr("liftune.reports.render.svg._printed", lambda figure: '<svg viewBox="0 0 4 3"></svg>')
         yield
 
 

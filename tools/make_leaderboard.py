@@ -19,7 +19,7 @@ from liftune.formatting import count, size
 from liftune.models.methods.registry import METHODS
 from liftune.records.reading import read_record
 from liftune.records.sweep import LeaderboardRow, SweepRecord
-from liftune.report.render.text import markdown_table
+from liftune.reports.render.text import markdown_table
 from liftune.sweeps.plot import draw
 from liftune.sweeps.sections import leaderboard_section, leaderboard_sentences, not_run
 

@@ -13,7 +13,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from liftune.api import check, compare, doctor, evaluate, inspect, load, predict, push, render, sweep, tune
+    from liftune.api import (
+        check,
+        compare,
+        doctor,
+        evaluate,
+        export,
+        init,
+        inspect,
+        list_accelerations,
+        list_formats,
+        list_methods,
+        list_metrics,
+        list_sources,
+        load,
+        predict,
+        push,
+        report,
+        serve,
+        sweep,
+        tune,
+    )
     from liftune.errors import LiftuneError
     from liftune.events import Listener
 
@@ -26,11 +46,19 @@ __all__ = [
     "compare",
     "doctor",
     "evaluate",
+    "export",
+    "init",
     "inspect",
+    "list_accelerations",
+    "list_formats",
+    "list_methods",
+    "list_metrics",
+    "list_sources",
     "load",
     "predict",
     "push",
-    "render",
+    "report",
+    "serve",
     "sweep",
     "tune",
 ]
@@ -42,3 +70,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'api')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -38,6 +38,17 @@ def path_or_none(value: object, name: str) -> str | None:
     return None if value is None else path(value, name)
 
 
+def paths(value: object, name: str) -> tuple[str, ...]:
+    """One path, or several.
+
+    Raises:
+        SpecError: one of them is none.
+    """
+    if isinstance(value, list | tuple):
+        return tuple(path(each, name) for each in value)
+    return (path(value, name),)
+
+
 def text(value: object, name: str) -> str:
     """A str.
 
@@ -102,6 +113,17 @@ def count(value: object, name: str) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise _wrong(value, name, "a whole number from 1 on", "an int")
+    return int(value)
+
+
+def port(value: object, name: str) -> int:
+    """A port to listen on; 0 takes a free one.
+
+    Raises:
+        SpecError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 1 << 16:
+        raise _wrong(value, name, "a port from 0 to 65535", "an int, such as 8000")
     return int(value)
 
 

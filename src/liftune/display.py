@@ -1,7 +1,7 @@
 """What a record shows of itself: sections for the terminal and a notebook, figures, a data frame, one line.
 
 In: a record.  Out: Sections, HTML, a matplotlib Figure, a pandas DataFrame, a str.
-Not here: what each section says (report/sections/), drawing (report/render/).
+Not here: what each section says (reports/sections/), drawing (reports/render/).
 
 Records lie below all of this. They name this module and import it when they are shown (records/base.py); each class
 names the function that makes its sections (`sections_from`).
@@ -18,10 +18,10 @@ from liftune.formatting import interval
 from liftune.records.base import Interval, StoredRecord
 from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
 from liftune.records.sweep import SweepRecord
-from liftune.report.base import Section
-from liftune.report.charts import Chart
-from liftune.report.document import named_sections
-from liftune.report.render.notebook import notebook_html
+from liftune.reports.base import Section
+from liftune.reports.charts import Chart
+from liftune.reports.document import named_sections
+from liftune.reports.render.notebook import notebook_html
 
 #: Sections of the report that are shown at the end of a run; the others are in `liftune report`.
 SHOWN = ("ladder", "clean", "verdict", "curve", "audit", "use")
@@ -53,7 +53,7 @@ def _words(record: StoredRecord) -> Iterable[str]:
             yield place
             break
     if isinstance(record, VerdictRecord) and record.comparisons:
-        from liftune.report.sections.headline import overall
+        from liftune.reports.sections.headline import overall
 
         yield f"({overall(record)})"
     if isinstance(record, RunRecord):
@@ -65,7 +65,7 @@ def html(record: StoredRecord) -> str:
     """For a notebook's cell: the verdict in plain words, the tables, warnings."""
     sections = list(sections_of(record))
     if isinstance(record, TuneRecord) and record.comparisons:
-        from liftune.report.sections.summary import short
+        from liftune.reports.sections.summary import short
 
         summary = short(record)
         sections = [*([summary] if summary else ()), *sections]
@@ -85,7 +85,7 @@ def plot(record: RunRecord, section: str | None) -> Any:
         SpecError: it has no charts, or there is no such section; the hint names those with charts.
         MissingExtra: matplotlib is not installed.
     """
-    from liftune.report.render.figures import figure_of
+    from liftune.reports.render.figures import figure_of
 
     charts = _charts(record)
     chosen = next(iter(charts), None) if section is None else section

@@ -55,6 +55,10 @@ class LiftuneError(Exception):
             lines.append(f"  hint:  {self.hint}")
         return "\n".join(lines)
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and notebooks show: as much as the command line; %tb shows where it was raised."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class DataError(LiftuneError):
     """The rows, or the file that holds them."""

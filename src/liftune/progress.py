@@ -1,7 +1,7 @@
 """What a person sees while liftune works: short lines and bars on stderr, nothing on stdout.
 
 In: events, or what is being done.  Out: stderr.
-Not here: events themselves (events.py), results (report/render/text.py).
+Not here: events themselves (events.py), results (reports/render/text.py).
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ NOT_PARAMETERS = frozenset(
     }
 )
 #: Those whose default is another than that of `tune`: a search or a cross-validation around a classifier must not
-#: multiply by folds of its own.
-_DEFAULTS = {"folds": "none"}
+#: multiply by folds of its own, nor show the progress of each fit.
+_DEFAULTS = {"folds": "none", "quiet": True}
 
 
 def _parameters() -> dict[str, inspect.Parameter]:

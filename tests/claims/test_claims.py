@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from liftune.claims import Held, claim_file, claim_folder, is_empty, refuse_held
-from liftune.export.run import export
+from liftune.exports.run import export
 from liftune.progress import Progress
 from liftune.spec import RunSpec
 from liftune.sweeps.grid import SweepSpec

@@ -24,8 +24,8 @@ from liftune.formatting import visible
 from liftune.inference.prediction import Prediction
 from liftune.inference.writers import writer_for
 from liftune.progress import Progress
-from liftune.report.base import ReportTable, Section
-from liftune.report.render.text import print_sections
+from liftune.reports.base import ReportTable, Section
+from liftune.reports.render.text import print_sections
 from liftune.spec import RunSpec
 
 EVIL = "\x1b]0;title\x07\x1b[31mred\x9b2J\u202eback\x7f\r"

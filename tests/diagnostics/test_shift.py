@@ -122,7 +122,7 @@ def test_texts_and_targets_together_are_called_shifted_one_time_in_twenty(draws)
 def test_the_report_decides_by_the_corrected_p_values():
     from liftune.records.base import Interval
     from liftune.records.data import Shift
-    from liftune.report.sections.data_quality import shift_section
+    from liftune.reports.sections.data_quality import shift_section
 
     found = Shift(
         rows=60, auc=Interval(value=0.6), p_value=0.04, target_test="G-test", target_p_value=0.5,

@@ -23,7 +23,7 @@ from liftune.evaluation.statistics.clustered import agreement, cluster_means, ef
 from liftune.evaluation.statistics.ratio import share_interval
 from liftune.evaluation.thresholds import choose_thresholds
 from liftune.metrics.registry import METRICS
-from liftune.report.sections.comparisons import several
+from liftune.reports.sections.comparisons import several
 from liftune.tasks import TaskKind
 
 

@@ -21,7 +21,7 @@ from liftune.evaluation.statistics.intervals import tango_bounds, tango_score
 from liftune.evaluation.statistics.non_inferiority import not_worse_p, rows_to_show
 from liftune.metrics.registry import METRICS, margin_in_own_unit
 from liftune.records.base import Comparison, MarginVerdict
-from liftune.report.sections.comparisons import margin_sentence
+from liftune.reports.sections.comparisons import margin_sentence
 from liftune.tasks import TaskKind
 
 ACCURACY = METRICS["accuracy"]

@@ -14,7 +14,7 @@ import liftune
 from liftune.cli.main import main
 from liftune.errors import LiftuneError, SpecError
 from liftune.models import moved_bases
-from liftune.serve.server import ServeOptions, check_models
+from liftune.server.server import ServeOptions, check_models
 
 
 @pytest.fixture(scope="module")

@@ -22,14 +22,14 @@ from tiny_models import save_tiny
 
 import liftune
 from liftune.errors import ArtifactError, DataError, LiftuneError
-from liftune.export.run import export
+from liftune.exports.run import export
 from liftune.hardware.plan import Plan
 from liftune.inference.onnx_bundle import Bundle
 from liftune.inference.predictor import AdapterPredictor, Predictor, load_predictor
 from liftune.models import moved_bases
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.merge import open_merged
-from liftune.serve.adapter_engine import AdapterLoader
+from liftune.server.adapter_engine import AdapterLoader
 
 TEXTS = [f"The room number {i} was {'lovely' if i % 2 else 'cold'} " + "w " * (i % 17) for i in range(72)]
 THREADS = 4

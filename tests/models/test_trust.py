@@ -18,7 +18,7 @@ from own_code import save_marked
 import liftune
 from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError
-from liftune.export.run import export
+from liftune.exports.run import export
 from liftune.models.adapter_io import describe, open_adapter, save_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
@@ -28,10 +28,10 @@ from liftune.records.contender import ContenderCard
 from liftune.records.reading import write_sealed
 from liftune.run_folder import CONTENDER_CARD, RunFolder
 from liftune.seals import with_seal
-from liftune.serve.app import make_app
-from liftune.serve.auth import Credentials
-from liftune.serve.registry import ModelRegistry
-from liftune.serve.server import ServeOptions, model_opener
+from liftune.server.app import make_app
+from liftune.server.auth import Credentials
+from liftune.server.registry import ModelRegistry
+from liftune.server.server import ServeOptions, model_opener
 from liftune.spec import ModelSpec, RunSpec
 from liftune.tasks import TaskKind
 from liftune.workflows.asked import Request

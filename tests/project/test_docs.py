@@ -17,7 +17,7 @@ import liftune
 from liftune.cli.main import app
 from liftune.metrics.registry import METRICS
 from liftune.models.methods.registry import find_method, parse_options
-from liftune.report.base import SECTIONS
+from liftune.reports.base import SECTIONS
 from liftune.spec import OPTIONS, RunSpec
 
 ROOT = Path(__file__).parents[2]

@@ -19,9 +19,12 @@ WORK: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "sweep": ("liftune.sweeps.run.sweep", ("rows.csv",), {"methods": "lora"}),
     "inspect": ("liftune.workflows.inspect.inspect_data", ("rows.csv",), {}),
     "doctor": ("liftune.workflows.doctor.run_doctor", (), {}),
-    "push": ("liftune.export.push.push", ("run", "org/name"), {}),
+    "push": ("liftune.exports.push.push", ("run", "org/name"), {}),
     "check": ("liftune.sweeps.check.check", ("run",), {}),
-    "render": ("liftune.run_folder.RunFolder.open", ("run",), {}),
+    "report": ("liftune.run_folder.RunFolder.open", ("run",), {}),
+    "export": ("liftune.exports.run.export", ("run", "to"), {}),
+    "serve": ("liftune.server.server.serve", ("run",), {}),
+    "init": ("liftune.spec_text.write_settings", (), {}),
 }
 
 

@@ -31,11 +31,11 @@ from typing import Any
 
 #: What a command imports as it goes, and each fork would import anew.
 IMPORTED = (
-    *("liftune.workflows.tune_stages", "liftune.export.run", "liftune.workflows.predict", "liftune.workflows.inspect"),
+    *("liftune.workflows.tune_stages", "liftune.exports.run", "liftune.workflows.predict", "liftune.workflows.inspect"),
     *("accelerate", "peft", "transformers.models.distilbert.modeling_distilbert", "transformers.loss.loss_utils"),
     *("scipy.stats", "scipy.optimize", "sklearn.feature_extraction.text", "sklearn.metrics", "sklearn.linear_model"),
     *("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.pyplot"),
-    *("liftune.sweeps.run", "liftune.export.onnx_graph", "onnxruntime", "torch.onnx", "pyarrow.parquet"),
+    *("liftune.sweeps.run", "liftune.exports.onnx_graph", "onnxruntime", "torch.onnx", "pyarrow.parquet"),
 )
 #: Rendered from the record, with times in them.
 RENDERED = {"README.md", "report.html"}
@@ -64,7 +64,7 @@ def _sweep(options: Options, out: Path, stages: Path) -> None:
 
 
 def _export(options: Options, out: Path, stages: Path) -> None:
-    from liftune.export.run import export
+    from liftune.exports.run import export
 
     export(to=out / "exported", accept_gap=True, **options)
 

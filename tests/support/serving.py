@@ -17,12 +17,12 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from liftune.errors import ArtifactError
-from liftune.serve.app import make_app
-from liftune.serve.auth import Credentials
-from liftune.serve.engine import Engine, ModelInfo, Work
-from liftune.serve.http_server import make_server
-from liftune.serve.limits import Limits
-from liftune.serve.registry import ModelRegistry
+from liftune.server.app import make_app
+from liftune.server.auth import Credentials
+from liftune.server.engine import Engine, ModelInfo, Work
+from liftune.server.http_server import make_server
+from liftune.server.limits import Limits
+from liftune.server.registry import ModelRegistry
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 

@@ -284,9 +284,9 @@ def test_what_reads_words_refuses_options_of_pretrained_models(
 def test_a_server_answers_with_the_contender_that_was_asked_for(beaten: Path, runs: Callable[[str], Path]) -> None:
     from starlette.testclient import TestClient
 
-    from liftune.serve.app import make_app
-    from liftune.serve.registry import ModelRegistry
-    from liftune.serve.server import ServeOptions, model_opener
+    from liftune.server.app import make_app
+    from liftune.server.registry import ModelRegistry
+    from liftune.server.server import ServeOptions, model_opener
 
     models = ModelRegistry(model_opener(ServeOptions([]), 2048))
     models.load(str(beaten))

@@ -21,7 +21,7 @@ from liftune.data.splits import Split
 from liftune.errors import DataError, SpecError
 from liftune.evaluation.statistics.intervals import mcnemar_exact
 from liftune.records.run import TuneRecord
-from liftune.report.render.text import to_markdown
+from liftune.reports.render.text import to_markdown
 from liftune.run_folder import RunFolder
 from liftune.spec import DataSpec, RunSpec
 from liftune.tasks import TaskKind

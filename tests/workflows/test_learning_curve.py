@@ -15,8 +15,8 @@ from liftune.metrics.registry import METRICS
 from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook
 from liftune.records.run import TuneRecord
-from liftune.report.document import sections
-from liftune.report.sections.learning_curve import curve_sentences
+from liftune.reports.document import sections
+from liftune.reports.sections.learning_curve import curve_sentences
 from liftune.spec import RunSpec
 from liftune.workflows.learning_curve import curve_of, learnt, nested, next_step
 from liftune.workflows.tune import tune

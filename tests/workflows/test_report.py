@@ -12,7 +12,7 @@ from made_runs import made_run
 import liftune.workflows.report as report
 from liftune.errors import ArtifactError
 from liftune.events import Events, Listener, Note
-from liftune.report.document import sections
+from liftune.reports.document import sections
 from liftune.run_folder import RunFolder
 from liftune.workflows.report import publish_or_say, read_run, to_json
 

@@ -19,8 +19,8 @@ from liftune.errors import SpecError
 from liftune.events import EpochEnded, EpochStarted, Listener, Note, RunPrepared
 from liftune.records.base import RowCounts
 from liftune.records.run import TuneRecord
-from liftune.report.render.text import to_markdown
-from liftune.report.sections.power import cost_of_folds, power_before, undetectable
+from liftune.reports.render.text import to_markdown
+from liftune.reports.sections.power import cost_of_folds, power_before, undetectable
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 from liftune.spec_text import command_line

@@ -10,8 +10,8 @@ from tiny_models import save_tiny
 
 from liftune.records.data import Audit
 from liftune.records.run import TuneRecord
-from liftune.report.document import sections
-from liftune.report.sections.data_quality import audit_sentences
+from liftune.reports.document import sections
+from liftune.reports.sections.data_quality import audit_sentences
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.workflows.compare import compare_runs

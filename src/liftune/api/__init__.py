@@ -4,9 +4,30 @@ In: options.  Out: records, predictors, inspections.  Not here: any work; each v
 """
 
 from liftune.api.before import doctor, inspect
-from liftune.api.folders import check, render
+from liftune.api.folders import check, export, init, report, serve
 from liftune.api.hub import push
+from liftune.api.lists import list_accelerations, list_formats, list_methods, list_metrics, list_sources
 from liftune.api.models import compare, evaluate, load, predict
 from liftune.api.tuning import sweep, tune
 
-__all__ = ["check", "compare", "doctor", "evaluate", "inspect", "load", "predict", "push", "render", "sweep", "tune"]
+__all__ = [
+    "check",
+    "compare",
+    "doctor",
+    "evaluate",
+    "export",
+    "init",
+    "inspect",
+    "list_accelerations",
+    "list_formats",
+    "list_methods",
+    "list_metrics",
+    "list_sources",
+    "load",
+    "predict",
+    "push",
+    "report",
+    "serve",
+    "sweep",
+    "tune",
+]

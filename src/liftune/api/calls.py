@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
@@ -18,6 +19,7 @@ from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 if TYPE_CHECKING:
     from liftune.data.load import RowsInMemory
     from liftune.data.splits import BecomesSplits
+    from liftune.progress import Progress
 
 #: What verbs take as data: a path; a data frame, an Arrow table, a data set, lists of rows; or parts that are cut.
 Data: TypeAlias = "str | os.PathLike[str] | BecomesSplits | Any"
@@ -44,6 +46,23 @@ def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
             raise short from None
 
     return call
+
+
+def progress(quiet: object) -> Progress:
+    """Lines and bars on stderr.
+
+    Args:
+        quiet: None shows them to a person: in a terminal and in a notebook.
+    """
+    from liftune.progress import Progress
+
+    hidden = not _seen_by_a_person() if quiet is None else arguments.switch(quiet, "quiet")
+    return Progress(quiet=hidden)
+
+
+def _seen_by_a_person() -> bool:
+    """Whether stderr is a terminal, or the code runs in a notebook's kernel."""
+    return "ipykernel" in sys.modules or bool(getattr(sys.stderr, "isatty", bool)())
 
 
 def spec_of(verb: str, data: object, options: Mapping[str, Any]) -> RunSpec:

@@ -1,17 +1,20 @@
-"""`check` and `render`: what is made of folders that liftune wrote.
+"""`check`, `report`, `export` and `serve`: what is made of folders that liftune wrote; and `init`, which writes a file.
 
-In: a path.  Out: the state of its files, a report.  Not here: any work.
+In: paths, options.  Out: the state of files, a report, an export, a server.  Not here: any work.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from liftune import arguments
-from liftune.api.calls import verb
+from liftune.api.calls import progress, spec_of, verb
+from liftune.errors import EXTRAS, choose, need
 
 if TYPE_CHECKING:
+    from liftune.exports.parity import Parity
     from liftune.records.check import CheckRecord
 
 
@@ -32,14 +35,126 @@ def check(path: str | os.PathLike[str], *, seal: bool = False) -> CheckRecord:
 
 
 @verb
-def render(run: str | os.PathLike[str], *, format: str = "md") -> str:
-    """The report of a run as Markdown, HTML or JSON: `liftune report`. In Python `liftune.report` is a package.
+def report(run: str | os.PathLike[str], *, format: str | None = None, out: str | os.PathLike[str] | None = None) -> str:
+    """The full report of a run: `liftune report`.
 
     Args:
-        format: md, html or json.
+        format: md, html or json; None takes that of `out`, else md.
+        out: a file to write the report to.
+
+    Returns:
+        the report; with `out` the file's path.
     """
     from liftune.run_folder import RunFolder
-    from liftune.workflows.report import FORMATS, format_of, read_run
+    from liftune.workflows.report import FORMATS, format_of, read_run, write_report
 
-    to_text = FORMATS[format_of(arguments.text(format, "format"), None) or "md"]
-    return to_text(*read_run(RunFolder.open(arguments.path(run, "run"), where="run")))
+    to = arguments.path_or_none(out, "out")
+    form = format_of(arguments.text_or_none(format, "format"), to) or "md"
+    folder = RunFolder.open(arguments.path(run, "run"), where="run")
+    return str(write_report(folder, form, to)) if to else FORMATS[form](*read_run(folder))
+
+
+@verb
+def export(
+    run: str | os.PathLike[str],
+    to: str | os.PathLike[str],
+    *,
+    format: str = "onnx",
+    use: str | None = None,
+    base: str | os.PathLike[str] | None = None,
+    rows: str | os.PathLike[str] | None = None,
+    accept_gap: bool = False,
+    trust_remote_code: bool = False,
+    quiet: bool | None = None,
+) -> Parity:
+    """Write a run's model for use elsewhere, and check that it predicts as the run does: `liftune export`.
+
+    Args:
+        to: a folder that does not exist yet, or is empty.
+        format: one of `list_formats()`.
+        use: which contender of the run; see `load`.
+        base: the adapter's base model; see `load`.
+        rows: a file of labelled rows to check on; None takes the run's validation rows.
+        accept_gap: keep an export whose predictions differ from the run's.
+        trust_remote_code: see `load`.
+        quiet: show no progress on stderr; None shows it in a terminal and in a notebook.
+
+    Returns:
+        how far the export's predictions are from the run's.
+    """
+    need(*EXTRAS["tune"])
+    from liftune.exports.formats import EXPORT_FORMATS
+    from liftune.exports.run import export as write_export
+    from liftune.inference.bases import use_base
+
+    place, chosen = arguments.path(run, "run"), arguments.text_or_none(use, "use")
+    name = choose(arguments.text(format, "format"), EXPORT_FORMATS, "export format", "format")
+    options: dict[str, Any] = {
+        "rows": arguments.path_or_none(rows, "rows"),
+        "accept_gap": arguments.switch(accept_gap, "accept_gap"),
+        "trust_remote_code": arguments.switch(trust_remote_code, "trust_remote_code"),
+    }
+    folder, shown = arguments.path(to, "to"), progress(quiet)
+    use_base(arguments.path_or_none(base, "base"), place, use=chosen)
+    return write_export(place, folder, format=name, use=chosen, progress=shown, **options)
+
+
+@verb
+def serve(
+    models: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    use: str | None = None,
+    base: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    admin_token: str | None = None,
+    insecure: bool = False,
+    device: str | None = None,
+    precision: str = "float32",
+    limit: Sequence[str] = (),
+    trust_remote_code: bool = False,
+    quiet: bool | None = None,
+) -> None:
+    """Serve models over HTTP until Ctrl-C: `liftune serve`, whose help describes the arguments.
+
+    Args:
+        models: run folders or bundles, each as PATH or "NAME=PATH".
+    """
+    from liftune.server.server import ServeOptions
+    from liftune.server.server import serve as run_server
+
+    options = ServeOptions(
+        models=arguments.paths(models, "models"),
+        host=arguments.text(host, "host"),
+        port=arguments.port(port, "port"),
+        token=arguments.text_or_none(token, "token"),
+        admin_token=arguments.text_or_none(admin_token, "admin_token"),
+        insecure=arguments.switch(insecure, "insecure"),
+        device=arguments.text_or_none(device, "device"),
+        precision=arguments.text(precision, "precision"),
+        limits=arguments.texts(limit, "limit"),
+        use=arguments.text_or_none(use, "use"),
+        trust_remote_code=arguments.switch(trust_remote_code, "trust_remote_code"),
+        bases=arguments.paths(base, "base"),
+    )
+    run_server(options, log=progress(quiet).log)
+
+
+@verb
+def init(to: str | os.PathLike[str] = "liftune.toml", *, overwrite: bool = False, **options: Any) -> str:
+    """Write a TOML file of all options of `tune` with what they do: `liftune init`.
+
+    Args:
+        to: the file.
+        overwrite: replace it.
+        options: of `tune`; these are set in the file, the others are left out.
+
+    Returns:
+        the file's path.
+    """
+    from liftune.spec_text import write_settings
+
+    data = options.pop("data", None)
+    spec = spec_of("tune", data, options)
+    return str(write_settings(spec, arguments.path(to, "to"), overwrite=arguments.switch(overwrite, "overwrite")))

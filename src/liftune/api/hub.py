@@ -14,7 +14,7 @@ from liftune.api.calls import verb
 from liftune.errors import EXTRAS, need
 
 if TYPE_CHECKING:
-    from liftune.export.push import Pushed
+    from liftune.exports.push import Pushed
 
 
 @verb
@@ -44,7 +44,7 @@ def push(
         repository, url, commit, files with their bytes, the base's licence and what it means.
     """
     need(*EXTRAS["tune"])
-    from liftune.export.push import push as send
+    from liftune.exports.push import push as send
 
     return send(
         arguments.path(run, "run"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from liftune import arguments
-from liftune.api.calls import Data, verb, with_rows
+from liftune.api.calls import Data, progress, verb, with_rows
 from liftune.errors import EXTRAS, DataError, SpecError, need
 from liftune.files import same_file
 from liftune.records.run import ComparisonRecord, EvaluationRecord
@@ -20,6 +20,7 @@ from liftune.records.run import ComparisonRecord, EvaluationRecord
 if TYPE_CHECKING:
     from liftune.inference.predictor import Predictor
     from liftune.models.foreign.said import Said
+    from liftune.progress import Progress
 
 
 @verb
@@ -118,7 +119,7 @@ def predict(
     trust_remote_code: bool = False,
     label_names: Sequence[str] | str | None = None,
     task: str | None = None,
-    quiet: bool = True,
+    quiet: bool | None = None,
 ) -> Any:
     """Predictions of rows, given back as what they were given: `liftune predict`.
 
@@ -130,7 +131,7 @@ def predict(
         text: the column that holds the text, where that is not clear; "subject,body" joins two.
         text_pair: the column of the second text.
         out: the file that predictions are written to, for data that are a file; see `liftune predict --help`.
-        quiet: show no progress on stderr.
+        quiet: show no progress on stderr; None shows it in a terminal and in a notebook.
 
     The others are those of `load`.
 
@@ -142,11 +143,11 @@ def predict(
 
     options = _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code)
     text, text_pair = arguments.text_or_none(text, "text"), arguments.text_or_none(text_pair, "text_pair")
-    quiet, to = arguments.switch(quiet, "quiet"), arguments.path_or_none(out, "out")
+    shown, to = progress(quiet), arguments.path_or_none(out, "out")
     pairs = bool(text_pair) or (isinstance(data, list | tuple) and isinstance(next(iter(data), None), tuple))
     opened = _opener(model, options, _said(label_names, task, pairs))
     if data is None or isinstance(data, str | os.PathLike):
-        return _predict_file(arguments.path(data, "data"), opened, to, text, text_pair, quiet)
+        return _predict_file(arguments.path(data, "data"), opened, to, text, text_pair, shown)
     if to is not None:
         raise SpecError(
             "only a file's predictions are written to a file",
@@ -181,20 +182,18 @@ def _predict_file(
     out: str | None,
     text: str | None,
     text_pair: str | None,
-    quiet: bool,
+    progress: Progress,
 ) -> Any:
     from liftune.claims import claim_file
     from liftune.data.readers.formats import missing, path_of
     from liftune.inference.files import iter_predictions, predict_file
     from liftune.inference.writers import check_out
-    from liftune.progress import Progress
 
     if not path_of(source).is_file():
         error = missing(path_of(source))
         raise DataError(
             error.message, where="data", hint='a path is read as a file; texts come in a list: predict(["some text"])'
         )
-    progress = Progress(quiet=quiet)
     if out is None:
         return list(iter_predictions(opened(), source, text=text, text_pair=text_pair, progress=progress))
     check_out(out)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from liftune import arguments
-from liftune.api.calls import ROLES_BESIDE, Data, spec_of, verb, with_rows
+from liftune.api.calls import ROLES_BESIDE, Data, progress, spec_of, verb, with_rows
 from liftune.errors import EXTRAS, SpecError, need, shown
 from liftune.records.run import TuneRecord
 from liftune.spec import sound
@@ -78,7 +78,7 @@ def tune(
     checkpoint_minutes: float = 5.0,
     keep_checkpoints: bool = False,
     dry_run: bool = False,
-    quiet: bool = True,
+    quiet: bool | None = None,
     listeners: Sequence[Listener] = (),
 ) -> TuneRecord:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save: `liftune tune`.
@@ -97,7 +97,7 @@ def tune(
         checkpoint_minutes: between two checkpoints within an epoch.
         keep_checkpoints: keep the folder checkpoint when the run has ended.
         dry_run: check everything, time a few steps, write nothing.
-        quiet: show no progress on stderr.
+        quiet: show no progress on stderr; None shows it in a terminal and in a notebook.
         listeners: are sent what happens, as it happens: subclasses of `liftune.Listener`.
 
     The others are those of `liftune tune --help`; None takes the default. The same call goes on with a run that was
@@ -112,7 +112,6 @@ def tune(
     """
     switches = ("data", "quiet", "listeners", "resume", "checkpoint_minutes", "keep_checkpoints", "dry_run")
     options = {name: value for name, value in locals().items() if name not in (*switches, "switches")}
-    from liftune.progress import Progress
     from liftune.progress import listeners as on_stderr
     from liftune.workflows.tune import Keeping, again
     from liftune.workflows.tune import tune as run_tune
@@ -128,7 +127,7 @@ def tune(
         spec = again(arguments.path(resume, "resume"), spec)
     minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")
     keeping = Keeping(minutes, arguments.switch(keep_checkpoints, "keep_checkpoints"))
-    heard = (*on_stderr(Progress(quiet=arguments.switch(quiet, "quiet"))), *_listeners(listeners))
+    heard = (*on_stderr(progress(quiet)), *_listeners(listeners))
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 
@@ -167,7 +166,7 @@ def sweep(
     jobs: int = 1,
     out: str | os.PathLike[str] | None = None,
     picture: str | os.PathLike[str] | None = None,
-    quiet: bool = True,
+    quiet: bool | None = None,
     **options: Any,
 ) -> SweepRecord:
     """Every model tuned by every method under every seed on the same rows, and ranked: `liftune sweep`.
@@ -180,17 +179,16 @@ def sweep(
         options: data, model and train options of `tune`, metric, and set={"METHOD.KEY": VALUE}.
     """
     need(*EXTRAS["tune"])
-    from liftune.progress import Progress
     from liftune.sweeps.grid import SweepSpec
     from liftune.sweeps.plot import check_picture, draw
     from liftune.sweeps.run import sweep as run_sweep
 
     spec = SweepSpec.of(spec_of("sweep", data, {"seeds": seeds, "out": out, **options}), methods, models)
-    jobs, progress = arguments.count(jobs, "jobs"), Progress(quiet=arguments.switch(quiet, "quiet"))
+    jobs, shown = arguments.count(jobs, "jobs"), progress(quiet)
     drawing = arguments.path_or_none(picture, "picture")
     if drawing is not None:
         check_picture(drawing)
-    record = run_sweep(spec, jobs=jobs, progress=progress)
+    record = run_sweep(spec, jobs=jobs, progress=shown)
     if drawing is not None:
         draw(record, drawing)
     return record

@@ -40,7 +40,7 @@ def check(
 
     Ends with exit code 2 where a file is damaged.
     """
-    from liftune.report.base import ReportTable, Section
+    from liftune.reports.base import ReportTable, Section
     from liftune.sweeps.check import check as run_check
     from liftune.workflows.check import refuse_damaged
 

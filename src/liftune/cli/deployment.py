@@ -145,7 +145,7 @@ def export(
 ) -> None:
     """Export a tuned model, and check its predictions against the run's."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
-    from liftune.export.run import export as write_export
+    from liftune.exports.run import export as write_export
     from liftune.inference.bases import use_base
     from liftune.models.foreign.said import said_of
     from liftune.progress import Progress
@@ -191,7 +191,7 @@ def push(
     The token is that of `hf auth login` or HF_TOKEN.
     """
     need(*EXTRAS["tune"])  # as for export
-    from liftune.export.push import push as send
+    from liftune.exports.push import push as send
     from liftune.progress import Progress
 
     pushed = send(
@@ -268,8 +268,8 @@ def serve(
     """Serve models over HTTP, with a web page; models that share a base model are batched together."""
     from liftune.models.foreign.said import said_of
     from liftune.progress import Progress
-    from liftune.serve.server import ServeOptions
-    from liftune.serve.server import serve as run_server
+    from liftune.server.server import ServeOptions
+    from liftune.server.server import serve as run_server
 
     said = said_of(label_names, task)
     options = ServeOptions(

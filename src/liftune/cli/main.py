@@ -16,7 +16,6 @@ import typer
 from liftune import __version__
 from liftune.cli.checking import check, say_unsealed
 from liftune.cli.deployment import export, predict, push, serve
-from liftune.cli.listing import KINDS
 from liftune.cli.options import Base, Json, Margin, Metric, Quiet, Run, UsageError, Use, takes_spec, usage_fault
 from liftune.cli.printing import (
     print_json,
@@ -26,6 +25,7 @@ from liftune.cli.printing import (
 )
 from liftune.cli.streams import prepare_streams, silence_broken_pipe, system_fault, unwritable
 from liftune.errors import EXTRAS, LiftuneError, SpecError, choose, lacks_memory, need
+from liftune.listing import KINDS
 from liftune.option_values import names
 from liftune.spec import TAKEN, RunSpec
 from liftune.spec_text import write_settings
@@ -245,7 +245,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Print a run's full report, or write it as one self-contained HTML file, Markdown or JSON."""
-    from liftune.report.document import sections
+    from liftune.reports.document import sections
     from liftune.run_folder import RunFolder
     from liftune.workflows.report import FORMATS, format_of, read_run, write_report
 
@@ -295,7 +295,7 @@ def list_entries(
     if as_json:
         print_json([dict(zip(table.headings, row, strict=True)) for row in table.rows])
     else:
-        from liftune.report.base import Section
+        from liftune.reports.base import Section
 
         print_sections([Section(kind.capitalize(), (), (table,))])
 

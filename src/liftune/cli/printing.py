@@ -1,7 +1,7 @@
 """What commands print on stdout: JSON, records, report sections, predictions.
 
 In: what a command worked out.  Out: text on stdout.
-Not here: the commands (main.py), how a section looks (report/render/text.py).
+Not here: the commands (main.py), how a section looks (reports/render/text.py).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from liftune.formatting import visible
 
 if TYPE_CHECKING:
-    from liftune.export.parity import Parity
+    from liftune.exports.parity import Parity
     from liftune.inference.prediction import Prediction
     from liftune.records.base import StoredRecord
-    from liftune.report.base import Section
+    from liftune.reports.base import Section
 
 
 def say(text: str, *, end: str = "\n", error: bool = False) -> None:
@@ -34,7 +34,7 @@ def print_sections(sections: Iterable[Section]) -> None:
     """Sections as text, as wide as the terminal."""
     from rich.console import Console
 
-    from liftune.report.render.text import print_sections as print_text
+    from liftune.reports.render.text import print_sections as print_text
 
     print_text(sections, Console(highlight=False))
 

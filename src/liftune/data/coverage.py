@@ -1,7 +1,7 @@
 """What the rows cannot show: labels with too few of them, a part with one target only, an imbalance.
 
 In: the parts of a run.  Out: a Coverage.
-Not here: what it means for a metric, in words (report/sections/coverage.py), leaks and duplicates (audit.py).
+Not here: what it means for a metric, in words (reports/sections/coverage.py), leaks and duplicates (audit.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`liftune inspect`: what a data set holds and how liftune will read it, before anything is trained.
 
 In: a DataSpec, and a model whose tokens count.  Out: an Inspection; rows that cannot be used are listed.
-Not here: reading (load.py), label errors and shift (workflows/inspect.py), printing (report/sections/inspection.py).
+Not here: reading (load.py), label errors and shift (workflows/inspect.py), printing (reports/sections/inspection.py).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TargetRange(Record):
 class Inspection(StoredRecord):
     """A data set as a run would use it. Parts are train, validation and test, split off where the data lack them."""
 
-    sections_from: ClassVar[str] = "liftune.report.sections.inspection:inspection_sections"
+    sections_from: ClassVar[str] = "liftune.reports.sections.inspection:inspection_sections"
 
     source: str
     task: TaskKind

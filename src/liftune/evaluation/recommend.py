@@ -1,7 +1,7 @@
 """Which contender to recommend: the one rule. `Ladder.recommended` gives it what it needs.
 
 In: each contender's scores, the verdicts on the tuned one, evidence of validation.  Out: a Recommendation.
-Not here: the verdicts (compare.py), the words (report/sections/claims.py), which model commands use by default
+Not here: the verdicts (compare.py), the words (reports/sections/claims.py), which model commands use by default
 (records/run.py).
 """
 

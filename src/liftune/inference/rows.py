@@ -2,7 +2,7 @@
 
 In: whatever a caller passes.  Out: rows of plain str.  A mapping of the columns that the model was tuned on is one row,
 read and joined as a file's row is.
-Not here: cells of files, which may hold numbers (data/texts.py), limits of a request (serve/validation.py).
+Not here: cells of files, which may hold numbers (data/texts.py), limits of a request (server/validation.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tuned models on the hub: which repository a name means, its files in the cache, and the hub's faults in words.
 
 In: `ORG/NAME[@REVISION]`.  Out: a local folder with what liftune or PEFT wrote; LiftuneErrors with hints.
-Not here: what a folder holds (inference/locate.py), pretrained models (checkpoint.py), sending (export/push.py).
+Not here: what a folder holds (inference/locate.py), pretrained models (checkpoint.py), sending (exports/push.py).
 
 Only data are fetched: weights as safetensors or ONNX, JSON, and the files of tokenizers. No code, and no pickles.
 """

@@ -25,7 +25,7 @@ from liftune.hardware.plan import make_plan
 from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
-from liftune.report.sections.power import power_before
+from liftune.reports.sections.power import power_before
 from liftune.sweeps.cells import Stage, forget, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec

@@ -1,6 +1,6 @@
 """A sweep as sections: one table, what validation would choose, what did not run.
 
-In: a SweepRecord.  Out: Sections.  Not here: how they look (report/render/text.py), the plot (plot.py).
+In: a SweepRecord.  Out: Sections.  Not here: how they look (reports/render/text.py), the plot (plot.py).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from liftune.formatting import count, interval, size
 from liftune.records.base import Interval
 from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
-from liftune.report.base import ReportTable, Section
+from liftune.reports.base import ReportTable, Section
 from liftune.sweeps.leaderboard import COSTS
 
 #: How a table names the fronts.

@@ -18,8 +18,8 @@ from liftune.models.backbone import load_backbone
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.tokens.collator import Tokens
 from liftune.records.base import Choice, Record, StoredRecord
-from liftune.report.base import ReportTable, Section
-from liftune.report.sections.training import plan_table
+from liftune.reports.base import ReportTable, Section
+from liftune.reports.sections.training import plan_table
 from liftune.spec import RunSpec
 from liftune.tasks import TaskKind
 from liftune.training.schedule import step_rows

@@ -1,15 +1,15 @@
 """What a dry run found, as sections.
 
-In: a DryRun.  Out: Sections.  Not here: finding it (dry_run.py), how sections look (report/render/text.py).
+In: a DryRun.  Out: Sections.  Not here: finding it (dry_run.py), how sections look (reports/render/text.py).
 """
 
 from __future__ import annotations
 
 from liftune.formatting import size
 from liftune.records.dry_run import DiskNeed, MemoryNeed
-from liftune.report.base import ReportTable, Section
-from liftune.report.sections.inspection import inspection_sections
-from liftune.report.sections.training import plan_table
+from liftune.reports.base import ReportTable, Section
+from liftune.reports.sections.inspection import inspection_sections
+from liftune.reports.sections.training import plan_table
 from liftune.workflows.dry_run import DryRun
 from liftune.workflows.estimate import in_words
 

@@ -1,7 +1,7 @@
 """The learning curve: tuned, probe and tf-idf on ever more of train, and what more rows would bring.
 
 In: a RunContext whose contenders are scored.  Out: a Curve.
-Not here: the law and its range (evaluation/statistics/power_law.py), wording (report/sections/learning_curve.py).
+Not here: the law and its range (evaluation/statistics/power_law.py), wording (reports/sections/learning_curve.py).
 
 Samples of train are nested, stratified and seeded. At each size a sample of validation in the same proportion chooses
 epochs and settings, as a user with so few rows would have; the score is that on all of validation. Test has no part in

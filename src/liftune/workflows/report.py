@@ -18,11 +18,11 @@ from liftune.records.details import Details
 from liftune.records.reading import ADAPTER_CARD, read_record
 from liftune.records.run import TuneRecord
 from liftune.records.training import AdapterCard
-from liftune.report.model_card import to_card
-from liftune.report.render.html import to_html
-from liftune.report.render.text import to_markdown
-from liftune.report.run_readme import to_readme
-from liftune.report.sections.predictions import MOST_FLIPS
+from liftune.reports.model_card import to_card
+from liftune.reports.render.html import to_html
+from liftune.reports.render.text import to_markdown
+from liftune.reports.run_readme import to_readme
+from liftune.reports.sections.predictions import MOST_FLIPS
 from liftune.run_folder import RunFolder, card_of
 from liftune.spec_text import command_line
 from liftune.workflows.check import described

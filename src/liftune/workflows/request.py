@@ -21,8 +21,8 @@ from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
 from liftune.models.methods.registry import Method, find_method, parse_options
 from liftune.option_values import AUTO_FOLDS
-from liftune.report.sections.coverage import coverage_sentences
-from liftune.report.sections.power import HINTED_FOLDS, cost_of_folds, power_before, testing_all
+from liftune.reports.sections.coverage import coverage_sentences
+from liftune.reports.sections.power import HINTED_FOLDS, cost_of_folds, power_before, testing_all
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 

@@ -1,7 +1,7 @@
 """A tokenizer in a folder, beside the model that it belongs to.
 
 In: a tokenizer, a folder.  Out: its files, the same whatever was read with it before, and on whatever machine.
-Not here: tokenizer.json of a bundle (export/bundle.py).
+Not here: tokenizer.json of a bundle (exports/bundle.py).
 """
 
 from __future__ import annotations

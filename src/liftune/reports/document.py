@@ -1,0 +1,86 @@
+"""A report before it has a form: its title, its facts, and every section that has something to say.
+
+In: a TuneRecord, and its Details where the run folder is at hand.  Out: a Document.
+Not here: what each section says (sections/), how it looks (render/).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liftune.formatting import plain_name
+from liftune.records.base import Verdict
+from liftune.records.details import Details
+from liftune.records.run import RunRecord, TuneRecord
+from liftune.reports.base import CHAPTERS, SECTIONS, Section
+from liftune.reports.sections.headline import overall
+
+
+@dataclass(frozen=True)
+class NamedSection:
+    """A section with the name and chapter it is registered under."""
+
+    name: str
+    chapter: str
+    section: Section
+
+
+@dataclass(frozen=True)
+class Document:
+    """All that a form of the report shows."""
+
+    run: str
+    title: str
+    facts: tuple[str, ...]
+    """What the run was, at a glance."""
+    verdict: Verdict
+    """Of all comparisons that tell something; undecided where there are none."""
+    sections: tuple[NamedSection, ...]
+    """Chapter by chapter."""
+
+
+def document(record: TuneRecord, details: Details | None = None) -> Document:
+    """The report; without details, only what the record alone says."""
+    return Document(
+        run=record.run,
+        title=title(record),
+        facts=facts(record),
+        verdict=overall(record) if record.comparisons else "undecided",
+        sections=tuple(named_sections(record, details)),
+    )
+
+
+def named_sections(record: RunRecord, details: Details | None = None) -> list[NamedSection]:
+    """Every section that has something to say, chapter by chapter."""
+    order = list(CHAPTERS)
+    named = []
+    for entry in sorted(SECTIONS.entries(), key=lambda entry: order.index(entry.chapter)):
+        if not isinstance(record, entry.of):
+            continue
+        if entry.of_details:
+            section = entry.build(record, details) if details is not None else None
+        else:
+            section = entry.build(record)
+        if section is not None:
+            named.append(NamedSection(entry.name, entry.chapter, section))
+    return named
+
+
+def sections(record: RunRecord, details: Details | None = None) -> list[Section]:
+    """The same without names."""
+    return [each.section for each in named_sections(record, details)]
+
+
+def title(record: TuneRecord) -> str:
+    """What was tuned, how, on what."""
+    data = f" on {plain_name(record.data)}" if record.data else ""
+    return f"{plain_name(record.model)}, {record.method or 'as it is'}{data}"
+
+
+def facts(record: TuneRecord) -> tuple[str, ...]:
+    """What the run was, at a glance."""
+    rows = record.rows
+    labels = (f"{len(record.labels)} labels",) if record.labels else ()
+    counts = f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test examples"
+    started = (record.started[:10],) if record.started else ()
+    return (record.task.value.replace("_", " "), *labels, counts, *started)

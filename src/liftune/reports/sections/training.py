@@ -1,0 +1,144 @@
+"""How the model was tuned: epoch by epoch, its speed and plan, and the check of the saved adapter.
+
+In: a TuneRecord.  Out: Sections.
+Not here: what it cost compared with other models (cost.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from liftune.formatting import number, seconds
+from liftune.records.base import Choice
+from liftune.records.run import TuneRecord
+from liftune.records.training import Speed, TrainLog
+from liftune.reports.base import SECTIONS, ReportTable, Section
+from liftune.reports.charts import Lines, Series
+
+
+@SECTIONS.entry("training", summary="Epoch by epoch.", chapter="tuning")
+def training(record: TuneRecord) -> Section | None:
+    """Loss and validation score of each epoch, of each seed."""
+    if not record.logs:
+        return None
+    rows = tuple(row for log in record.logs for row in _epochs(log, record.metric))
+    headings = ("seed", "epoch", "train loss", f"validation {record.metric}", "seconds", "rows/s")
+    said = tuple(
+        f"seed {log.seed}: {log.steps:,} steps of {log.batch_size}, peak learning rate {log.learning_rate:g}; "
+        f"{log.stopped}; epoch {log.best_epoch} kept (*)"
+        f"{'' if log.best_epoch else ': no epoch was better than the start'}"
+        f"{f'; {log.slowed}' if log.slowed else ''}"
+        for log in record.logs
+    )
+    said = (*_soft_labels(record.logs[0]), *said)
+    return Section("Training", said, (ReportTable(headings, rows, frozenset(range(6))),), charts=_curves(record))
+
+
+def _epochs(log: TrainLog, metric: str) -> Iterator[tuple[str, ...]]:
+    def named(epoch: int) -> str:
+        return f"{epoch}{' *' if epoch == log.best_epoch else ''}"
+
+    if log.start is not None:
+        yield (str(log.seed), named(0), "-", number(log.start.get(metric)), "-", "-")
+    for epoch in log.epochs:
+        yield (
+            str(log.seed),
+            named(epoch.epoch),
+            f"{epoch.train_loss:.4f}",
+            number(epoch.validation.get(metric)),
+            seconds(epoch.seconds),
+            f"{epoch.rows_per_second:,.0f}",
+        )
+
+
+def _soft_labels(log: TrainLog) -> tuple[str, ...]:
+    if not log.teacher:
+        return ()
+    until = ""
+    if log.taught_epochs < len(log.epochs):
+        until = f", until the model was as good on validation, after epoch {log.taught_epochs}"
+    share = f"{log.teacher_share:.0%}"
+    return (f"distillation: {share} of each target is the out-of-fold prediction of {log.teacher}{until}",)
+
+
+def _curves(record: TuneRecord) -> tuple[Lines, ...]:
+    """Loss and validation score by epoch, a line a seed; one epoch makes no curve."""
+    logs = [log for log in record.logs if len(log.epochs) > 1]
+    if not logs:
+        return ()
+
+    def lines(what: str, values: list[list[tuple[int, float | None]]]) -> Lines:
+        series = tuple(
+            Series(
+                f"seed {log.seed}",
+                tuple(float(epoch) for epoch, value in scores if value is not None),
+                tuple(value for _, value in scores if value is not None),
+            )
+            for log, scores in zip(logs, values, strict=True)
+        )
+        ends = "; ".join(f"{each.name} from {each.y[0]:.3f} to {each.y[-1]:.3f}" for each in series if each.y)
+        return Lines(f"{what.capitalize()} by epoch", f"{what} by epoch: {ends}", series, "epoch", what, whole=True)
+
+    return (
+        lines("train loss", [[(epoch.epoch, epoch.train_loss) for epoch in log.epochs] for log in logs]),
+        lines(
+            f"validation {record.metric}",
+            [
+                [
+                    *([] if log.start is None else [(0, log.start.get(record.metric))]),
+                    *((epoch.epoch, epoch.validation.get(record.metric)) for epoch in log.epochs),
+                ]
+                for log in logs
+            ],
+        ),
+    )
+
+
+@SECTIONS.entry("proof", summary="Whether the saved adapter predicts what the tuned model did.", chapter="tuning")
+def proof(record: TuneRecord) -> Section | None:
+    """The check of the saved adapter."""
+    if record.integrity is None:
+        return None
+    check = record.integrity
+    return Section(
+        "Saved adapter",
+        (
+            f"Reloaded from disk under another seed, it predicts as the tuned model did: on {check.rows} examples "
+            f"their logits differ by at most {check.largest_gap:.1e} (tolerance {check.tolerance:.0e}).",
+        ),
+    )
+
+
+@SECTIONS.entry("speed", summary="How fast it was tuned, how it was computed, and why so.", chapter="tuning")
+def speed(record: TuneRecord) -> Section | None:
+    """Training speed compared with the machine's own, and the plan with reasons."""
+    if record.speed is None and not record.plan:
+        return None
+    title = "Speed" if record.speed else "Hardware plan"
+    return Section(title, speed_sentences(record.speed), (plan_table(record.plan),))
+
+
+def plan_table(choices: tuple[Choice, ...]) -> ReportTable:
+    """Each choice with its reason."""
+    return ReportTable(
+        ("choice", "value", "reason"), tuple((choice.choice, choice.value, choice.reason) for choice in choices)
+    )
+
+
+def speed_sentences(rates: Speed | None) -> tuple[str, ...]:
+    """Rates, the share of the machine's, memory."""
+    if rates is None:
+        return ()
+    done = (
+        f"Training alone ran at {rates.rows_per_second:,.1f} examples/s, {rates.tokens_per_second:,.0f} tokens/s, "
+        "padding not counted."
+    )
+    if rates.gemm_fraction is None or rates.gemm_rate is None:
+        share = f"Its share of the machine's matrix-product rate is unknown: {rates.note or 'it was not measured'}."
+    else:
+        share = (
+            f"The arithmetic of the task ran at {rates.gemm_fraction:.0%} of the rate of plain matrix products of the "
+            f"model's shapes, measured on this machine at {rates.gemm_rate / 1e9:,.0f} GFLOP/s."
+        )
+    peak = "is not reported by this system" if rates.peak_mib is None else f"was {rates.peak_mib:,.0f} MiB"
+    return done, share, f"Peak memory of the whole run {peak}."

@@ -1,0 +1,99 @@
+"""The pages for a browser: they load nothing else, and run no script but their own.
+
+In: page.html; the OpenAPI description.  Out: HTML, and the headers that make a browser enforce this.
+Not here: routes (app.py).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from liftune.server.errors import MEDIA_TYPE, Problem
+
+_NEVER = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+_PLAIN_STYLE = (
+    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
+    "padding:0 1rem}pre{overflow:auto;padding:.75rem;border:1px solid #8886;border-radius:.5rem}"
+    "h2{margin-top:2rem;font-size:1.1rem}code{font-size:.95em}"
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the package."""
+
+    name: str
+
+    @cached_property
+    def text(self) -> str:
+        """The whole page."""
+        return (files("liftune.server") / self.name).read_text(encoding="utf-8")
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """They allow the page's own style and script by their hashes, requests to this server, and nothing else."""
+        style, script = (
+            _hash(re.findall(rf"<{tag}>(.*?)</{tag}>", self.text, re.DOTALL)) for tag in ("style", "script")
+        )
+        policy = f"default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; {_NEVER}"
+        return {"Content-Security-Policy": policy, **_COMMON}
+
+
+def _hash(sources: list[str]) -> str:
+    digests = (base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in sources)
+    return " ".join(f"'sha256-{digest}'" for digest in digests)
+
+
+FRONT = Page("page.html")
+#: A report is the run's own file: its scripts may run, but cannot reach this server's pages.
+REPORT_HEADERS = {
+    "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; "
+    f"script-src 'unsafe-inline'; img-src data:; font-src data:; {_NEVER}",
+    **_COMMON,
+}
+DOCS_HEADERS = {
+    "Content-Security-Policy": f"default-src 'none'; style-src {_hash([_PLAIN_STYLE])}; {_NEVER}",
+    **_COMMON,
+}
+
+
+def docs_page(description: dict[str, Any]) -> str:
+    """The OpenAPI description as a page for people."""
+    parts = [f"<p>{html.escape(description['info'].get('description', ''))}</p>"]
+    parts.append('<p>As OpenAPI: <a href="/openapi.json">/openapi.json</a>.</p>')
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            parts.append(f"<h2><code>{method.upper()} {html.escape(path)}</code></h2>")
+            parts.append(f"<p>{html.escape(operation.get('description', ''))}</p>")
+            if "requestBody" in operation:
+                parts.append(_schema("Request", operation["requestBody"]["content"], description))
+            for status, response in operation["responses"].items():
+                if status.startswith("2"):
+                    parts.append(_schema(f"Response ({status})", response.get("content", {}), description))
+    parts.append(f"<h2>Errors</h2><p>Every error is one object after RFC 9457, as <code>{MEDIA_TYPE}</code>:</p>")
+    parts.append(_code(description["components"]["schemas"][Problem.__name__]["properties"]))
+    title = html.escape(f"{description['info']['title']} {description['info']['version']}")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_PLAIN_STYLE}</style></head>'
+        f"<body><main><h1>{title}</h1>{''.join(parts)}</main></body></html>"
+    )
+
+
+def _schema(title: str, content: dict[str, Any], description: dict[str, Any]) -> str:
+    schema = content.get("application/json", {}).get("schema", {})
+    named = description["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2])
+    return f"<p>{title}:</p>{_code(named['properties'])}" if named else ""
+
+
+def _code(value: Any) -> str:
+    return f"<pre><code>{html.escape(json.dumps(value, indent=2))}</code></pre>"

@@ -1,0 +1,68 @@
+"""The texts of a request as rows, within the limits.
+
+In: a ClassifyRequest and the model that it is for.  Out: rows, or what is wrong with them.
+Not here: what a text is (schemas.py, inference/rows.py), tokens (the engine).
+"""
+
+from __future__ import annotations
+
+from liftune.errors import DataError
+from liftune.inference.rows import row_of_columns
+from liftune.server.engine import ServedModel
+from liftune.server.errors import RequestError
+from liftune.server.limits import Limits
+from liftune.server.schemas import ClassifyRequest
+from liftune.types import Row
+
+
+def rows_of(body: ClassifyRequest, model: ServedModel, limits: Limits) -> list[Row]:
+    """The rows to classify.
+
+    Raises:
+        RequestError: too many texts (413), or a text that is too long (413).
+        DataError: single texts where the model was tuned on pairs, or the other way round; unequal numbers.
+    """
+    pairs = body.pairs
+    if len(body.texts) > limits.texts:
+        raise RequestError(
+            413,
+            f"the request has {len(body.texts):,} texts",
+            where="texts",
+            hint=f"send at most {limits.texts:,} at a time",
+        )
+    second = model.info.pairs and pairs is None
+    rows = [
+        row_of_columns(each, model.info.columns, f"texts.{position}", pairs=second) if isinstance(each, dict) else each
+        for position, each in enumerate(body.texts)
+    ]
+    for field, given in (("texts", rows), ("pairs", pairs or [])):
+        for position, row in enumerate(given):
+            for text in (row,) if isinstance(row, str) else row:
+                _check(text, f"{field}.{position}", limits)
+    if second and any(isinstance(each, str) for each in rows):
+        raise DataError(
+            "this model was tuned on text pairs, and single texts were given",
+            where="pairs",
+            hint="give the second text of each text in pairs",
+        )
+    if pairs is None:
+        return rows
+    if not model.info.pairs:
+        raise DataError(
+            "this model was tuned on single texts, and pairs were given", where="pairs", hint="leave them out"
+        )
+    if len(pairs) != len(rows):
+        raise DataError(
+            f"{len(rows):,} texts but {len(pairs):,} pairs", where="pairs", hint="give one per text, in order"
+        )
+    return [(str(first), each) for first, each in zip(rows, pairs, strict=True)]
+
+
+def _check(text: str, where: str, limits: Limits) -> None:
+    if len(text) > limits.characters:
+        raise RequestError(
+            413,
+            f"the text has {len(text):,} characters",
+            where=where,
+            hint=f"send at most {limits.characters:,} characters; hardly any model reads more",
+        )

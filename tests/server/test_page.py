@@ -1,0 +1,183 @@
+"""The page as a person meets it, in a real browser: type, classify, switch, upload, download, an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import FakeExecutor, fake_app, serving
+from starlette.testclient import TestClient
+
+from liftune.server.auth import Credentials
+from liftune.server.limits import Limits
+
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.skipif(not CHROMIUM.is_file(), reason="no Chromium here")
+ADMIN = {"Authorization": "Bearer admin"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Models `two` and `six`; texts of more than 40 characters are too long."""
+    app = fake_app(
+        tmp_path, executor=FakeExecutor(), credentials=Credentials(admin_token="admin"), limits=Limits(characters=40)
+    )
+    (tmp_path / "two" / "record.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "two" / "report.html").write_text("<p>found</p>", encoding="utf-8")
+    with serving(app) as found:
+        assert (
+            TestClient(app).post("/v1/models", json={"path": str(tmp_path / "six")}, headers=ADMIN).status_code == 201
+        )
+        yield found
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """At the page; whatever the browser complains of fails the test."""
+    context = browser.new_context(accept_downloads=True)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+    opened.on(
+        "request", lambda asked: complaints.append(asked.url) if not asked.url.startswith((address, "blob:")) else None
+    )
+    opened.goto(address)
+    playwright.expect(opened.locator("#model option")).to_have_count(2)
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def test_texts_are_classified_beside_the_base_model(page: Any) -> None:
+    page.get_by_label("Texts").fill("abc\n\n<b>ab</b>")
+    page.get_by_role("button", name="Classify", exact=True).click()
+    answers = page.locator("#predictions > li")
+    playwright.expect(answers).to_have_count(2)
+    playwright.expect(answers.nth(0)).to_contain_text("abc")
+    playwright.expect(answers.nth(0).locator(".tuned .summary")).to_have_text("label1")
+    playwright.expect(answers.nth(0).locator(".base .summary")).to_have_text("label1")
+    playwright.expect(answers.nth(0).locator(".tuned .chosen .share")).to_have_text("73.1%")
+    playwright.expect(answers.nth(1).locator(".text")).to_have_text("<b>ab</b>")
+    page.get_by_label("compare with the base model").uncheck()
+    page.get_by_label("Texts").press("Control+Enter")
+    playwright.expect(page.locator("#predictions .base")).to_have_count(0)
+
+
+def test_another_model_is_picked(page: Any) -> None:
+    page.get_by_label("Model", exact=True).select_option("six")
+    playwright.expect(page.locator("#facts")).to_contain_text("6 labels")
+    page.get_by_label("Texts").fill("abcde")
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(page.locator("#predictions .tuned .bars li")).to_have_count(6)
+    playwright.expect(page.locator("#predictions .tuned .summary")).to_have_text("label5")
+
+
+def test_the_runs_verdict_and_report_are_at_hand(page: Any, address: str) -> None:
+    playwright.expect(page.locator("#verdict")).to_contain_text("cannot be read")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Open the run's report").click()
+    playwright.expect(opened.value.locator("p")).to_have_text("found")
+    page.get_by_label("Model", exact=True).select_option("six")
+    playwright.expect(page.locator("#about")).to_be_hidden()
+
+
+def test_a_file_is_classified_and_its_predictions_downloaded(page: Any, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text('\ufeffid,review,label\n1,"a, ""b""",x\n2,"two\nlines",y\n3,abc,z\n', encoding="utf-8")
+    page.get_by_label("Choose a CSV file").set_input_files(rows)
+    playwright.expect(page.locator("#column")).to_have_value("1")
+    page.get_by_role("button", name="Classify every row").click()
+    playwright.expect(page.locator("#table tbody tr")).to_have_count(3)
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="Download the predictions").click()
+    assert downloaded.value.suggested_filename == "rows.predictions.csv"
+    lines = Path(downloaded.value.path()).read_bytes().decode().split("\r\n")
+    assert lines[0] == "id,review,label,predicted_label,probabilities.label0,probabilities.label1"
+    assert lines[1].startswith('1,"a, ""b""",x,label0,0.73')
+    assert lines[2].startswith('2,"two\nlines",y,label1,0.26')
+    assert len(lines) == 5
+
+
+def test_a_file_is_dropped(page: Any) -> None:
+    data = page.evaluate_handle(
+        "() => { const each = new DataTransfer();"
+        " each.items.add(new File(['text;n\\nabc;1\\nab;2\\n'], 'a.csv')); return each; }"
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": data})
+    page.get_by_role("button", name="Classify every row").click()
+    playwright.expect(page.locator("#table tbody tr").nth(1)).to_contain_text("label0")
+
+
+def test_errors_are_shown_and_go_away(page: Any, tmp_path: Path) -> None:
+    alert = page.get_by_role("alert")
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(alert).to_contain_text("There is no text yet")
+    page.get_by_label("Texts").fill("a" * 41)
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(alert).to_contain_text("Hint: send at most 40 characters")
+    page.get_by_label("Texts").fill("abc")
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(page.locator("#predictions > li")).to_have_count(1)
+    playwright.expect(alert).to_be_hidden()
+    for name, content, told in (
+        ("ragged.csv", b"text,label\na,b,c\n", "row 1 has 3 cells"),
+        ("empty.csv", b"text\n", "no rows"),
+        ("latin.csv", b"text\ncaf\xe9\n", "UTF-8"),
+        ("long.csv", b"text\nabc\n" + b"a" * 41 + b"\n", "rows from 1"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        page.get_by_label("Choose a CSV file").set_input_files(tmp_path / name)
+        if name == "long.csv":
+            page.get_by_role("button", name="Classify every row").click()
+        playwright.expect(alert).to_contain_text(told, ignore_case=True)
+
+
+def test_a_server_with_a_token_asks_for_it(browser: Any, tmp_path: Path) -> None:
+    with serving(fake_app(tmp_path, credentials=Credentials("secret"))) as address:
+        opened = browser.new_page()
+        opened.goto(address)
+        opened.get_by_role("textbox", name="Token").fill("secret")
+        opened.get_by_role("button", name="Enter").click()
+        playwright.expect(opened.locator("#model option")).to_have_count(1)
+        playwright.expect(opened.locator("#keys")).to_be_hidden()
+        opened.close()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_wider_than_the_screen(width: int, page: Any) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.get_by_label("Texts").fill("a" * 40)
+    page.get_by_role("button", name="Classify", exact=True).click()
+    playwright.expect(page.locator("#predictions > li")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_control_has_a_name_and_is_reached_by_keyboard(page: Any) -> None:
+    unnamed = page.evaluate(
+        "() => [...document.querySelectorAll('input, select, textarea, button, a')].filter((each) =>"
+        " !each.textContent.trim() && !(each.labels || []).length && !each.getAttribute('aria-label'))"
+        ".map((each) => each.outerHTML)"
+    )
+    assert unnamed == []
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id"))
+    assert {"model", "texts", "classify", "with-base", "file"} <= reached
