@@ -308,6 +308,7 @@ OPTIONS = _options()
 #: Command -> the sections and fields of a RunSpec that it takes, on the command line and in Python.
 TAKEN: dict[str, tuple[str, ...]] = {
     "tune": ("data", "model", "method", "train", "evaluation", "out"),
+    "init": ("data", "model", "method", "train", "evaluation", "out"),
     "inspect": ("data", "model.name", "model.max_length"),
     "evaluate": ("data", "model", "evaluation.metric"),
     "sweep": (

@@ -28,6 +28,8 @@ REQUIRED = {
     "b": "nowhere",
     "model": "minilm",
     "methods": "lora",
+    "to": "nowhere",
+    "models": "nowhere",
 }
 #: Paths, which may be os.PathLike too.
 PATHS = ("path", "data", "run", "a", "b", "model", "base", "out", "picture", "validation", "test", "models")
@@ -104,7 +106,7 @@ def test_a_path_may_be_a_pathlib_path(verb: str, name: str) -> None:
         ("sweep", {"jobs": 0}, "jobs must be a whole number from 1 on, not 0"),
         ("evaluate", {"epochs": 3}, "unknown option of evaluate 'epochs'"),
         ("inspect", {"lr": 0.1}, "unknown option of inspect 'lr'"),
-        ("render", {"format": "pdf"}, "pdf"),
+        ("report", {"format": "pdf"}, "pdf"),
     ],
 )
 def test_the_message_says_what_was_given_and_what_is_taken(verb: str, given: dict[str, Any], said: str) -> None:
@@ -113,9 +115,9 @@ def test_the_message_says_what_was_given_and_what_is_taken(verb: str, given: dic
     assert said in str(refused.value)
 
 
-def test_a_run_is_rendered_from_a_path_of_either_kind(tmp_path: Path) -> None:
+def test_a_run_is_reported_from_a_path_of_either_kind(tmp_path: Path) -> None:
     made_run(tmp_path / "run")
-    assert liftune.render(tmp_path / "run", format="json") == liftune.render(str(tmp_path / "run"), format="json")
+    assert liftune.report(tmp_path / "run", format="json") == liftune.report(str(tmp_path / "run"), format="json")
 
 
 def test_a_precision_that_is_no_number_is_refused_when_predicting_too() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from liftune import arguments
 from liftune.api.calls import progress, spec_of, verb
-from liftune.errors import EXTRAS, choose, need
+from liftune.errors import EXTRAS, SpecError, choose, need
 
 if TYPE_CHECKING:
     from liftune.exports.parity import Parity
@@ -124,8 +124,11 @@ def serve(
     from liftune.server.server import ServeOptions
     from liftune.server.server import serve as run_server
 
+    places = arguments.paths(models, "models")
+    if not places:
+        raise SpecError("no models to serve", where="models", hint="give a run's folder or a bundle")
     options = ServeOptions(
-        models=arguments.paths(models, "models"),
+        models=places,
         host=arguments.text(host, "host"),
         port=arguments.port(port, "port"),
         token=arguments.text_or_none(token, "token"),
@@ -156,5 +159,5 @@ def init(to: str | os.PathLike[str] = "liftune.toml", *, overwrite: bool = False
     from liftune.spec_text import write_settings
 
     data = options.pop("data", None)
-    spec = spec_of("tune", data, options)
+    spec = spec_of("init", data, options)
     return str(write_settings(spec, arguments.path(to, "to"), overwrite=arguments.switch(overwrite, "overwrite")))

@@ -141,7 +141,7 @@ def inspect(
 
 
 @app.command()
-@takes_spec(*TAKEN["tune"])
+@takes_spec(*TAKEN["init"])
 def init(
     spec: RunSpec,
     to: Annotated[str, typer.Option("--to", metavar="FILE", help="The file to write.")] = "liftune.toml",
