@@ -260,8 +260,8 @@ def test_a_precision_out_of_reach_ends_with_what_can_be_had(single: TuneRecord, 
 
 
 def test_the_report_tells_of_calibration_and_decisions(single: TuneRecord, multi: TuneRecord) -> None:
-    said = liftune.render(single.run)
+    said = liftune.report(single.run)
     assert "## Calibration" in said
     assert "| tuned | as trained |" in said
     assert "## Thresholds" not in said
-    assert "threshold for" in liftune.render(multi.run).split("## Thresholds")[1]
+    assert "threshold for" in liftune.report(multi.run).split("## Thresholds")[1]

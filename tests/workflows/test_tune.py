@@ -66,7 +66,7 @@ def test_a_run_ends_with_a_page_its_flips_and_a_card(ran: tuple[TuneRecord, Path
     assert all(each.saved_bytes for each in record.contenders)  # each is kept: any may be recommended
     peaks = [each.peak_mib or 0 for each in record.contenders]
     assert peaks == sorted(peaks)
-    assert liftune.render(run, format="html") == (run / "report.html").read_text(encoding="utf-8")
+    assert liftune.report(run, format="html") == (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_is_whole_without_what_the_page_is_drawn_with(
@@ -127,7 +127,7 @@ def test_two_seeds_and_one_test_row_end_in_a_comparison_without_interval(
     assert record.rows.test == 1
     assert [(each.verdict, each.low) for each in record.method_comparisons] == [("undecided", None)] * 2
     assert all("one test row" in (each.note or "") for each in record.method_comparisons)
-    assert "one test row" in liftune.render(tmp_path / "run")
+    assert "one test row" in liftune.report(tmp_path / "run")
 
 
 def test_the_same_command_gives_the_same_numbers(

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from liftune.exports.run import export
-from liftune.server.server import ServeOptions, model_opener
 from numpy.typing import NDArray
 from peft_adapters import KINDS, LABELS, TEXTS, peft_answers, save_base, save_plain
 
@@ -18,10 +16,12 @@ import liftune
 import liftune.workflows.evaluate as scoring
 from liftune.errors import MethodError
 from liftune.evaluation.evaluate import evaluate
+from liftune.exports.run import export
 from liftune.inference.locate import find_model
 from liftune.inference.predictor import load_predictor
 from liftune.models.foreign.said import Said
 from liftune.models.methods.registry import METHODS
+from liftune.server.server import ServeOptions, model_opener
 
 NAMED = Said(LABELS)
 #: In the default suite; the others are slow.
