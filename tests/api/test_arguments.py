@@ -28,7 +28,6 @@ REQUIRED = {
     "b": "nowhere",
     "model": "minilm",
     "methods": "lora",
-    "to": "nowhere",
     "models": "nowhere",
 }
 #: Paths, which may be os.PathLike too.
