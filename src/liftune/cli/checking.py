@@ -29,7 +29,11 @@ _MEANING: dict[State, str] = {
 
 def check(
     path: Annotated[
-        str, typer.Argument(metavar="RUN|BUNDLE|SWEEP", help="A run, one of its models, an adapter, a bundle, a sweep.")
+        str,
+        typer.Argument(
+            metavar="RUN|BUNDLE|SWEEP",
+            help="A run, one of its models, an adapter, a bundle, a sweep; also a model of others.",
+        ),
     ],
     seal: Annotated[
         bool, typer.Option("--seal", help="Give seals to files of an earlier liftune, once they are seen to be sound.")
@@ -48,7 +52,7 @@ def check(
     counts = Counter(each.state for each in record.files)
     notes = [f"{count:,} file{'s' * (count != 1)}: {_MEANING[state]}" for state, count in sorted(counts.items())]
     notes += record.notes
-    if not record.sealed:
+    if not record.sealed and record.kind != "foreign":
         notes.append(f"files without a seal are read as they are; `liftune check --seal {path}` gives them one")
     rows = tuple((each.name, each.state, each.reason) for each in record.files)
     table = ReportTable(("file", "state", "what is wrong"), rows, whole=frozenset({0}))

@@ -17,7 +17,7 @@ from liftune.inference.onnx_bundle import is_bundle
 from liftune.models.checkpoint import ALIASES
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.foreign.card import card_of as card_of_foreign
-from liftune.models.foreign.folders import find_foreign
+from liftune.models.foreign.folders import Foreign, find_foreign
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.models.hub import at_hand, find_on_hub
 from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD, CONTENDER_CARD, RUN_RECORD
@@ -86,11 +86,19 @@ def find_model(path: str | Path, use: str | None = None, *, said: Said = NOTHING
     return found
 
 
-def _of_others(path: Path, said: Said) -> SavedModel | None:
-    """A model that liftune did not write; one within a run has lost its card, and is damaged."""
+def find_of_others(path: Path) -> Foreign | None:
+    """A model that liftune did not write; one within a run has lost its card, and is damaged.
+
+    Raises:
+        ArtifactError: a file of it is damaged.
+    """
     if any(is_file_in(each, name) for each in (path, run_around(path)) for name in (RUN_RECORD, "spec.json")):
         return None
-    foreign = find_foreign(path)
+    return find_foreign(path)
+
+
+def _of_others(path: Path, said: Said) -> SavedModel | None:
+    foreign = find_of_others(path)
     if foreign is None:
         return None
     card = card_of_foreign(foreign, said)

@@ -29,7 +29,8 @@ class CheckRecord(StoredRecord):
     """The output of `liftune check --json`."""
 
     path: str
-    kind: Literal["run", "adapter", "contender", "bundle", "sweep"]
+    kind: Literal["run", "adapter", "contender", "bundle", "sweep", "foreign"]
+    """`foreign`: liftune did not write it."""
     files: tuple[FileState, ...]
     notes: tuple[str, ...] = ()
 

@@ -15,9 +15,12 @@ from liftune.data.audit import fingerprint
 from liftune.errors import ArtifactError, LiftuneError, first_of
 from liftune.files import damaged, read_json_object, write_json
 from liftune.inference.contenders import read_contender_card
-from liftune.inference.locate import locate_model
+from liftune.inference.locate import find_of_others, locate_model
 from liftune.inference.onnx_bundle import CARD as BUNDLE_CARD
 from liftune.inference.onnx_bundle import read_bundle_card
+from liftune.models.foreign.card import card_of as card_of_foreign
+from liftune.models.foreign.folders import Foreign
+from liftune.models.foreign.said import NOTHING
 from liftune.records.base import SealedRecord
 from liftune.records.check import CheckRecord, FileState
 from liftune.records.reading import NewerSchema, read_record, write_sealed
@@ -53,6 +56,12 @@ def check_path(path: Path, *, seal: bool = False) -> CheckRecord:
     record = _look(path)
     if not seal:
         return record
+    if record.kind == "foreign":
+        raise ArtifactError(
+            f"{path} has no card of liftune: there is nothing that a seal could stand in",
+            where="--seal",
+            hint=f"make a sealed model of it: liftune export {path} --format merged --rows FILE --to DIR",
+        )
     refuse_damaged(record)
     if record.sealed:
         return record.model_copy(update={"notes": (*record.notes, "it has seals already: nothing was changed")})
@@ -81,9 +90,33 @@ def refuse_damaged(record: CheckRecord) -> None:
 def _look(path: Path) -> CheckRecord:
     if (path / "record.json").is_file():
         return CheckRecord(path=str(path), kind="run", files=each_once(_run(path)))
+    foreign = None if any((path / each).is_file() for each in READERS) else find_of_others(path)
+    if foreign is not None:
+        return _of_others(path, foreign)
     card = _card_in(path)
     kinds: Mapping[str, Any] = {ADAPTER_CARD: "adapter", CONTENDER_CARD: "contender", BUNDLE_CARD: "bundle"}
     return CheckRecord(path=str(path), kind=kinds[card], files=each_once(described(path, card)))
+
+
+def _of_others(path: Path, foreign: Foreign) -> CheckRecord:
+    """What others saved: what it is taken for, and whether its weights can be read and are numbers."""
+    try:
+        note = card_of_foreign(foreign, NOTHING).note
+    except LiftuneError as error:
+        note = f"it cannot be opened as it is: {error.message}; {error.hint}"
+    states = (
+        FileState(
+            name=name, state="unsealed", reason="never read: reading it could run code" if _is_pickled(name) else ""
+        )
+        for name in files_in(foreign.folder)
+        if "/" not in name
+    )
+    files = each_once((*_weights(foreign.folder, ""), *states))
+    return CheckRecord(path=str(path), kind="foreign", files=files, notes=(note,))
+
+
+def _is_pickled(name: str) -> bool:
+    return name.endswith((".bin", ".pt", ".pth", ".pkl"))
 
 
 def _card_in(path: Path) -> str:

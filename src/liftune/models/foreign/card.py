@@ -19,7 +19,7 @@ from liftune.files import damaged, read_json_object
 from liftune.models.checkpoint import Checkpoint, locate
 from liftune.models.foreign.bases import base_of, json_of
 from liftune.models.foreign.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, RESTORE, Foreign, classifies
-from liftune.models.foreign.heads import outputs_in, shapes_of
+from liftune.models.foreign.heads import no_head, outputs_in, shapes_of
 from liftune.models.foreign.outputs import Outputs, names_in, outputs_of
 from liftune.models.foreign.said import Said
 from liftune.records.training import AdapterCard
@@ -126,6 +126,9 @@ def _number_of(foreign: Foreign, configs: Mapping[str, Mapping[str, Any]], said:
     found = outputs_in(shapes_of(foreign.folder / ADAPTER_WEIGHTS), foreign.config)
     if len(found) == 1:
         return next(iter(found))
+    base = list(configs.values())[-1]
+    if not found and base.get("architectures") and not classifies(base):
+        raise no_head("no file holds one", (), foreign.folder)
     named = [len(said.label_names), *(len(names_in(each)) for each in configs.values() if each)]
     fitting = [each for each in named if each and (not found or each in found)]
     if not fitting:

@@ -6,10 +6,11 @@ Not here: whether the head fits the base (opening.py holds every weight against 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from liftune.errors import ArtifactError
 from liftune.files import damaged
 from liftune.models.foreign.folders import RESTORE
 
@@ -56,10 +57,25 @@ def outputs_in(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any])
         if len(shape) == 2
         and name.endswith(".weight")
         and "embed" not in name
-        and any(f".{module}." in f".{name}" for module in modules)
+        and any(f"{module}." in name for module in modules)  # by its end, as PEFT does
         and not any(part.startswith(own) for part in name.split("."))
     ]
     last = {
         out for at, (out, _) in enumerate(layers) if all(out != each for i, (_, each) in enumerate(layers) if i != at)
     }
     return last or {out for out, _ in layers}
+
+
+def no_head(why: str, modules: Sequence[str], folder: Path) -> ArtifactError:
+    """The refusal of a model whose head is in no file.
+
+    Args:
+        modules: of the head; none where they are not known.
+    """
+    named = f"[{', '.join(repr(each) for each in modules)}]" if modules else "[...] naming the modules of its head,"
+    return ArtifactError(
+        f"the head was not saved with the adapter: its answers would be random ({why})",
+        where=str(folder),
+        hint=f"save it where it was trained, with modules_to_save={named} in its PEFT config; or name a base that has "
+        "the trained head: --base PATH",
+    )

@@ -20,7 +20,7 @@ from liftune.models import families
 from liftune.models.backbone import Backbone
 from liftune.models.finite import check_finite
 from liftune.models.foreign.folders import ADAPTER_WEIGHTS
-from liftune.models.foreign.heads import plain, shapes_of
+from liftune.models.foreign.heads import no_head, plain, shapes_of
 from liftune.models.pretrained import quiet
 from liftune.seals import unreadable_in
 
@@ -42,6 +42,10 @@ def load_foreign(backbone: Backbone, folder: Path) -> nn.Module:
         with quiet():
             model: Any = PeftModel.from_pretrained(backbone.model, folder, torch_device="cpu")
             wanted = {plain(name) for name in get_peft_model_state_dict(model, save_embedding_layers=False)}
+    except KeyError as error:  # PEFT looks for what its config says is saved
+        name = plain(str(error.args[0]) if error.args else "")
+        refuse_random(backbone, [name] if name in backbone.fresh else [], folder)
+        raise _incomplete([name], folder) from None
     except Exception as error:  # PEFT takes a config's values as they are: any error may come of one of another type
         if isinstance(error, LiftuneError) or lacks_memory(error):
             raise
@@ -49,11 +53,7 @@ def load_foreign(backbone: Backbone, folder: Path) -> nn.Module:
     refuse_random(backbone, [name for name in backbone.fresh if name not in saved], folder)
     lacking = sorted(wanted - set(saved))
     if lacking:
-        raise ArtifactError(
-            f"the adapter's weights are incomplete: {len(lacking):,} are missing, the first is {lacking[0]}",
-            where=str(folder),
-            hint="restore the file, or save the adapter again",
-        )
+        raise _incomplete(lacking, folder)
     strange = sorted(name for name in set(saved) - wanted if "embed" not in name)
     if strange:
         raise ModelError(
@@ -74,12 +74,14 @@ def refuse_random(backbone: Backbone, random: Sequence[str], folder: Path) -> No
     """
     if not random:
         return
-    modules = ", ".join(f'"{each}"' for each in backbone.head_modules)
-    raise ArtifactError(
-        f"the head was not saved with the adapter: its answers would be random ({random[0]} is in no file)",
+    raise no_head(f"{random[0]} is in no file", backbone.head_modules, folder)
+
+
+def _incomplete(lacking: Sequence[str], folder: Path) -> ArtifactError:
+    return ArtifactError(
+        f"the adapter's weights are incomplete: {len(lacking):,} are missing, the first is {lacking[0]}",
         where=str(folder),
-        hint=f"save it where it was trained, with modules_to_save=[{modules}] in its PEFT config; or name a base that "
-        "has the trained head: --base PATH",
+        hint="restore the file, or save the adapter again",
     )
 
 
@@ -99,7 +101,7 @@ def _fault(error: Exception, backbone: Backbone, folder: Path) -> LiftuneError:
             where=backbone.name,
             hint=_OTHER_BASE,
         )
-    if "not found in the base model" in lines[0]:
+    if "not found in the base model" in lines[0] or "No modules were targeted" in lines[0]:
         return ModelError(
             f"the base model lacks the modules that the adapter changes: {lines[0]}",
             where=backbone.name,
