@@ -42,6 +42,11 @@ class SavedModel:
     """Of a model that others saved: what liftune.json would say; None where a card is in the folder."""
 
     @property
+    def is_whole_of_others(self) -> bool:
+        """Whether it is a fully tuned model that liftune did not write: a pretrained model with a head, too."""
+        return self.card is not None and self.card.method == "full"
+
+    @property
     def files(self) -> list[list[str | int]]:
         """Name, size and time of each file: what tells this model from a later one in its place."""
         stats = ((each.name, each.stat()) for each in sorted(self.folder.iterdir()) if each.is_file())

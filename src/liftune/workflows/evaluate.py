@@ -148,14 +148,18 @@ def _model_and_rows(
     """The model, and its test rows in the order of its labels.
 
     Args:
-        saved: what liftune has written; None loads a pretrained model, whose task is that of the rows.
+        saved: what liftune or others have tuned; None loads a pretrained model, whose task is that of the rows.
     """
-    if saved is None:
+    head = None
+    if saved is None or (saved.is_whole_of_others and not data.label_names):
+        whole = model if saved is None else model.model_copy(update={"name": str(saved.folder)})
         splits = load_test(data, rows=rows)
-        backbone = load_backbone(model, task=splits.task, labels=splits.labels, seed=0, plan=plan)
+        backbone = load_backbone(whole, task=splits.task, labels=splits.labels, seed=0, plan=plan)
         as_it_is = attach(backbone, None, plan=plan)
-        opened = _Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, backbone.head)
-    else:
+        head = backbone.head
+        opened = _Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, head)
+    if saved is not None and head != "trained":
+        # Of a whole model, whose head has other labels than the data: they are matched as those of a tuned model are.
         if saved.card is None:
             _refuse_settled(model)
         _refuse_device(model, saved)
