@@ -9,6 +9,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from liftune import arguments
@@ -19,6 +20,7 @@ from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 if TYPE_CHECKING:
     from liftune.data.load import RowsInMemory
     from liftune.data.splits import BecomesSplits
+    from liftune.models.foreign.said import Said
     from liftune.progress import Progress
 
 #: What verbs take as data: a path; a data frame, an Arrow table, a data set, lists of rows; or parts that are cut.
@@ -63,6 +65,18 @@ def progress(quiet: object) -> Progress:
 def _seen_by_a_person() -> bool:
     """Whether stderr is a terminal, or the code runs in a notebook's kernel."""
     return "ipykernel" in sys.modules or bool(getattr(sys.stderr, "isatty", bool)())
+
+
+def said(label_names: object, task: object, *, pairs: object = False) -> Said:
+    """What is said of a model that others saved.
+
+    Raises:
+        SpecError: a value is of a wrong type, or there is no such kind of task.
+    """
+    from liftune.models.foreign.said import said_of
+
+    names = None if label_names is None else arguments.texts(label_names, "label_names")
+    return replace(said_of(names, arguments.text_or_none(task, "task")), pairs=arguments.switch(pairs, "pairs"))
 
 
 def spec_of(verb: str, data: object, options: Mapping[str, Any]) -> RunSpec:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune import arguments
-from liftune.api.calls import progress, spec_of, verb
+from liftune.api.calls import progress, said, spec_of, verb
 from liftune.errors import EXTRAS, SpecError, choose, need
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def export(
     rows: str | os.PathLike[str] | None = None,
     accept_gap: bool = False,
     trust_remote_code: bool = False,
+    label_names: Sequence[str] | str | None = None,
+    task: str | None = None,
     quiet: bool | None = None,
 ) -> Parity:
     """Write a run's model for use elsewhere, and check that it predicts as the run does: `liftune export`.
@@ -76,7 +78,7 @@ def export(
         base: the adapter's base model; see `load`.
         rows: a file of labelled rows to check on; None takes the run's validation rows.
         accept_gap: keep an export whose predictions differ from the run's.
-        trust_remote_code: see `load`.
+        trust_remote_code, label_names, task: see `load`.
         quiet: show no progress on stderr; None shows it in a terminal and in a notebook.
 
     Returns:
@@ -95,8 +97,8 @@ def export(
         "trust_remote_code": arguments.switch(trust_remote_code, "trust_remote_code"),
     }
     folder, shown = arguments.path(to, "to"), progress(quiet)
-    use_base(arguments.path_or_none(base, "base"), place, use=chosen)
-    return write_export(place, folder, format=name, use=chosen, progress=shown, **options)
+    told = use_base(arguments.path_or_none(base, "base"), place, use=chosen, said=said(label_names, task))
+    return write_export(place, folder, format=name, use=chosen, said=told, progress=shown, **options)
 
 
 @verb
@@ -114,6 +116,8 @@ def serve(
     precision: str = "float32",
     limit: Sequence[str] = (),
     trust_remote_code: bool = False,
+    label_names: Sequence[str] | str | None = None,
+    task: str | None = None,
     quiet: bool | None = None,
 ) -> None:
     """Serve models over HTTP until Ctrl-C: `liftune serve`, whose help describes the arguments.
@@ -127,6 +131,7 @@ def serve(
     places = arguments.paths(models, "models")
     if not places:
         raise SpecError("no models to serve", where="models", hint="give a run's folder or a bundle")
+    told = said(label_names, task)
     options = ServeOptions(
         models=places,
         host=arguments.text(host, "host"),
@@ -140,6 +145,8 @@ def serve(
         use=arguments.text_or_none(use, "use"),
         trust_remote_code=arguments.switch(trust_remote_code, "trust_remote_code"),
         bases=arguments.paths(base, "base"),
+        label_names=told.label_names,
+        task=told.task,
     )
     run_server(options, log=progress(quiet).log)
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from liftune import arguments
-from liftune.api.calls import Data, progress, verb, with_rows
+from liftune.api.calls import Data, progress, said, verb, with_rows
 from liftune.errors import EXTRAS, DataError, SpecError, need
 from liftune.files import same_file
 from liftune.records.run import ComparisonRecord, EvaluationRecord
@@ -57,16 +56,8 @@ def load(
     return _load(
         arguments.path(run, "run"),
         _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code),
-        _said(label_names, task, pairs),
+        said(label_names, task, pairs=pairs),
     )
-
-
-def _said(label_names: object, task: object, pairs: object) -> Said:
-    """What is said of a model that others saved."""
-    from liftune.models.foreign.said import said_of
-
-    names = None if label_names is None else arguments.texts(label_names, "label_names")
-    return replace(said_of(names, arguments.text_or_none(task, "task")), pairs=arguments.switch(pairs, "pairs"))
 
 
 def _load_options(
@@ -94,12 +85,12 @@ def _load_options(
     }
 
 
-def _load(run: str, options: Mapping[str, Any], said: Said) -> Predictor:
+def _load(run: str, options: Mapping[str, Any], told: Said) -> Predictor:
     from liftune.inference.bases import use_base
     from liftune.inference.predictor import load_predictor
 
-    said = use_base(options["base"], run, use=options["use"], with_base=options["with_base"], said=said)
-    return load_predictor(run, **{name: value for name, value in options.items() if name != "base"}, said=said)
+    told = use_base(options["base"], run, use=options["use"], with_base=options["with_base"], said=told)
+    return load_predictor(run, **{name: value for name, value in options.items() if name != "base"}, said=told)
 
 
 @verb
@@ -145,7 +136,7 @@ def predict(
     text, text_pair = arguments.text_or_none(text, "text"), arguments.text_or_none(text_pair, "text_pair")
     shown, to = progress(quiet), arguments.path_or_none(out, "out")
     pairs = bool(text_pair) or (isinstance(data, list | tuple) and isinstance(next(iter(data), None), tuple))
-    opened = _opener(model, options, _said(label_names, task, pairs))
+    opened = _opener(model, options, said(label_names, task, pairs=pairs))
     if data is None or isinstance(data, str | os.PathLike):
         return _predict_file(arguments.path(data, "data"), opened, to, text, text_pair, shown)
     if to is not None:
@@ -162,13 +153,13 @@ def predict(
     return predict_tables(opened(), tables, text=text, text_pair=text_pair)
 
 
-def _opener(model: object, options: Mapping[str, Any], said: Said) -> Callable[[], Predictor]:
+def _opener(model: object, options: Mapping[str, Any], told: Said) -> Callable[[], Predictor]:
     """What gives the model, once the data are known to be there."""
     if isinstance(model, str | os.PathLike) or not (hasattr(model, "predict") and hasattr(model, "columns")):
         path = arguments.path(model, "model")
-        return lambda: _load(path, options, said)
+        return lambda: _load(path, options, told)
     given = [name for name, value in options.items() if value is not None and value is not False]
-    given += [name for name, value in (("label_names", said.label_names), ("task", said.task)) if value]
+    given += [name for name, value in (("label_names", told.label_names), ("task", told.task)) if value]
     if given:
         raise SpecError(
             "the model is loaded already", where=", ".join(given), hint="give them to load, or give the run's path"
