@@ -95,6 +95,13 @@ def test_a_whole_model_that_was_pushed_opens_by_its_id(format: str, hub: FakeHub
     )
 
 
+def test_a_fully_tuned_model_is_pushed_without_its_bases_path(hub: FakeHub, tmp_path: Path) -> None:
+    run = run_of(None, tmp_path, method="full")
+    liftune.push(run, MINE)
+    assert str(tmp_path).encode() not in b"".join(contents(hub).values())
+    np.testing.assert_array_equal(liftune.load(MINE).logits(ROWS), liftune.load(run).logits(ROWS))
+
+
 def test_what_was_pushed_is_used_from_the_command_line(
     hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +113,8 @@ def test_what_was_pushed_is_used_from_the_command_line(
         assert main(["predict", name, "some text", "--json"]) == 0
         answers.append(capsys.readouterr().out)
     assert answers[0] == answers[1]
+    with pytest.raises(LiftuneError, match=f"{MINE} is a tuned model by itself, not a pretrained model"):
+        load_backbone(ModelSpec(name=MINE), task=TaskKind.SINGLE_LABEL, labels=("a", "b"), seed=0)
     rows = tmp_path / "rows.csv"
     rows.write_text("text,label\n" + "".join(f"a text {i},{each}\n" for i, each in enumerate(["joy", "love"] * 5)))
     assert main(["evaluate", str(rows), "--model", MINE, "--json"]) == 0
@@ -134,7 +143,7 @@ def test_a_dry_run_lists_the_files_and_sends_nothing(
     hub.requests.clear()
     assert main(["push", str(run), MINE, "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert hub.requests == []
+    assert [each for each in hub.requests if not each.startswith("GET /api/models/someone/base")] == []
     assert "nothing was sent" in shown
     assert "adapter_model.safetensors  " in shown
     assert "licence is unknown" in shown
@@ -153,7 +162,7 @@ def test_the_card_has_scores_with_their_intervals(hub: FakeHub, tmp_path: Path) 
     assert metric["args"]["high"] == pytest.approx(score.high, abs=1e-6)
     assert ModelCard(card).data.eval_results[0].metric_value == pytest.approx(score.value, abs=1e-6)
     assert f"liftune predict {MINE}" in card
-    assert f"model={MINE!r}" in card
+    assert f'model="{MINE}"' in card
 
 
 def test_a_later_push_replaces_all_of_the_earlier(hub: FakeHub, tmp_path: Path) -> None:
@@ -200,6 +209,15 @@ def test_a_licence_in_the_way_is_said_and_the_user_goes_on(
     assert "--accept-license" in str(caught.value.hint)
     assert MINE not in hub.repositories
     assert said in push(run, MINE, accept_license=True).terms
+
+
+def test_the_licence_is_read_off_the_bases_card_on_the_hub(hub: FakeHub, tmp_path: Path) -> None:
+    """Tuning loads no card of a model."""
+    run = run_of(hub, tmp_path, licence=None)
+    repository = hub.repositories[BASE]
+    repository.commit({**repository.files, "README.md": b"---\nlicense: mit\n---\n# Base\n"})
+    assert push(run, MINE).license == "mit"
+    assert ModelCard(contents(hub)["README.md"].decode()).data.license == "mit"
 
 
 def test_licences_are_known_by_their_names() -> None:
@@ -347,6 +365,21 @@ def test_without_a_network_what_was_fetched_before_opens(
     np.testing.assert_array_equal(liftune.load(MINE).logits(ROWS), expected)
     with pytest.raises(LiftuneError, match="and the hub cannot be reached"):
         liftune.load("someone/else")
+
+
+def test_a_hub_that_fails_is_no_reason_not_to_use_what_was_fetched(hub: FakeHub, tmp_path: Path) -> None:
+    push(run_of(hub, tmp_path), MINE)
+    expected = liftune.load(MINE).logits(ROWS)
+    reading._FETCHED.clear()
+    hub.failing["/api/models/"] = 503
+    np.testing.assert_array_equal(liftune.load(MINE).logits(ROWS), expected)
+
+
+def test_an_adapter_of_plain_peft_on_the_hub_opens(hub: FakeHub, tmp_path: Path) -> None:
+    run = run_of(hub, tmp_path)
+    (run / "adapter" / "liftune.json").unlink()
+    hub.add("someone/plain", run / "adapter")
+    assert reading.find_on_hub("someone/plain").folder is not None
 
 
 def test_the_server_takes_ids_on_its_command_line_alone(hub: FakeHub, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -197,9 +198,10 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 return self._json(entries)
             if action == "revision":
                 siblings = [{"rfilename": each} for each in sorted(files)]
-                return self._json(
-                    {"id": name, "modelId": name, "sha": commit, "private": repository.private, "siblings": siblings}
-                )
+                known = {"id": name, "modelId": name, "sha": commit, "private": repository.private}
+                licence = re.search(rb"^license: *(\S+)", files.get("README.md", b""), re.MULTILINE)
+                data = {"license": licence[1].decode()} if licence else {}
+                return self._json({**known, "siblings": siblings, "cardData": data})
             raise _Answer(404, message=f"no such action: {action}")
 
         def _commit(self, name: str, repository: Repository, body: bytes) -> None:

@@ -8,6 +8,7 @@ Never sent: rows, logits, suspects, flips, the report, texts of any kind, and pa
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -54,6 +55,8 @@ class Pushed:
     """Name and bytes of each."""
     card: str
     """The card, whole."""
+    note: str = ""
+    """What the verdict says against this model; else empty."""
     url: str | None = None
     commit: str | None = None
     """None where nothing was sent."""
@@ -69,16 +72,17 @@ class Pushed:
         seen = "private" if self.private else "public"
         total = sum(each for _, each in self.files)
         listed = [f"  {name}  {size(each)}" for name, each in self.files]
+        said = [f"licence: {self.terms}", *([f"note: {self.note}"] if self.note else ())]
         if self.commit is not None:
             return [
                 f"pushed: {self.url} ({seen}, {len(self.files)} files, {size(total)}, commit {self.commit[:12]})",
-                f"licence: {self.terms}",
+                *said,
                 f'next: liftune predict {self.repository} "some text"',
             ]
         return [
             f"would push to {self.repository} ({seen}, {len(self.files)} files, {size(total)}); nothing was sent:",
             *listed,
-            f"licence: {self.terms}",
+            *said,
             f"the head of {README}:",
             self.card.split("\n## ")[0].rstrip(),
         ]
@@ -120,6 +124,7 @@ def push(
     folder.check_card("tuned")
     adapter = read_record(folder.adapter / ADAPTER_CARD, AdapterCard, "adapter")
     _check_base(adapter, format)
+    record = record.model_copy(update={"base_license": record.base_license or _license_on_hub(record.base_model)})
     terms = terms_of(record.base_license)
     if not terms.allowed and not accept_license and not dry_run:
         raise _refused_license(terms, adapter)
@@ -132,12 +137,34 @@ def push(
         card = _card(record, adapter, format, to)
         files[README] = card.encode("utf-8", "backslashreplace")
         listed = tuple((name, _bytes_of(content)) for name, content in sorted(files.items()))
-        pushed = Pushed(to, format, not public, record.base_license, terms.said, listed, card)
+        pushed = Pushed(to, format, not public, record.base_license, terms.said, listed, card, _note(record))
         return pushed if dry_run else _send(pushed, files, progress)
 
 
 def _bytes_of(content: Content) -> int:
     return content.stat().st_size if isinstance(content, Path) else len(content)
+
+
+def _note(record: TuneRecord) -> str:
+    better = record.default_contender
+    return (
+        "" if better == "tuned" else f"the verdict says that the tuned model is worse than {better}; its card says so"
+    )
+
+
+def _license_on_hub(base: str) -> str | None:
+    """The licence that the base's card on the hub names: runs do not load that card."""
+    from huggingface_hub import HfApi
+
+    if not base or not hub_is_reachable():
+        return None
+    try:
+        with hub_errors(base):
+            data = HfApi().model_info(base).card_data
+    except ArtifactError:
+        return None
+    named = data.get("license") if data is not None else None
+    return named if isinstance(named, str) else None
 
 
 def _check_name(to: str) -> None:
@@ -196,7 +223,8 @@ def _adapter(folder: RunFolder, card: AdapterCard) -> dict[str, Content]:
             where=str(folder.adapter / left[0]),
             hint="push all of the model: --format merged",
         )
-    return {**files, ADAPTER_CARD: (folder.adapter / ADAPTER_CARD).read_bytes()}
+    named = card.model_copy(update={"base": _named(card.base)})  # of a whole model, which needs no base
+    return {**files, ADAPTER_CARD: json.dumps(named.to_json(), ensure_ascii=False, indent=2).encode()}
 
 
 def _exported(folder: RunFolder, to: Path, format: str, trusted: bool, progress: Progress) -> dict[str, Content]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from liftune.errors import ArtifactError, LiftuneError
 from liftune.models.checkpoint import hub_is_reachable
@@ -28,6 +30,10 @@ _ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(@(?P<revision>[\
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 #: What was found in this process: asked once, so that all of a command sees one revision.
 _FETCHED: dict[tuple[str, str | None], Path] = {}
+
+
+class HubUnreachable(ArtifactError):  # noqa: N818 - "unreachable" says that it is an error
+    """The hub does not answer, or only that it cannot."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,12 @@ def _fetch(repository: str, revision: str | None) -> Path:
     name = repository + (f"@{revision}" if revision else "")
     if not hub_is_reachable():
         return _cached(repository, revision, name)
-    with hub_errors(name):
-        info = HfApi().model_info(repository, revision=revision)
+    try:
+        with hub_errors(name):
+            info = HfApi().model_info(repository, revision=revision)
+    except HubUnreachable:
+        return _cached(repository, revision, name)
+    with hub_errors(name), _no_bars():
         files = {each.rfilename for each in info.siblings or ()}
         if not files & set(_CARDS):
             message, hint = refusal(name, "tuned", pretrained="config.json" in files)
@@ -107,6 +117,22 @@ def _cached(repository: str, revision: str | None, name: str) -> Path:
             hint=f"{hint}; or connect to the network (HF_HUB_OFFLINE, HTTPS_PROXY)",
         )
     return folder
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Bars of what is downloaded are for terminals."""
+    from huggingface_hub import utils
+
+    bars: Any = utils  # which names them in no __all__
+    if sys.stderr.isatty() or bars.are_progress_bars_disabled():
+        yield
+        return
+    bars.disable_progress_bars()
+    try:
+        yield
+    finally:
+        bars.enable_progress_bars()
 
 
 @contextmanager
@@ -147,7 +173,7 @@ def hub_errors(name: str) -> Iterator[None]:
         network = type(error).__module__.partition(".")[0].startswith(("httpx", "requests", "urllib3"))
         if not network and not isinstance(error, ConnectionError | TimeoutError | errors.LocalEntryNotFoundError):
             raise
-        raise ArtifactError(
+        raise HubUnreachable(
             f"the hub cannot be reached: {_first(error)}",
             where=constants.ENDPOINT,
             hint="check the network (HTTPS_PROXY, HF_ENDPOINT), and run the command again",
@@ -174,7 +200,8 @@ def _refused(error: Exception, name: str) -> ArtifactError:
         status,
         (f"the hub failed with status {status}", "see https://status.huggingface.co, and run the command again"),
     )
-    return ArtifactError(message, where=name, hint=hint)
+    kind = HubUnreachable if status == 429 or status >= 500 else ArtifactError
+    return kind(message, where=name, hint=hint)
 
 
 def _first(error: Exception) -> str:

@@ -27,7 +27,9 @@ from liftune.errors import LiftuneError, ModelError, OutOfMemory, lacks_memory
 from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import Plan
 from liftune.models.checkpoint import Checkpoint, refuse_pickle
+from liftune.models.hub import find_on_hub
 from liftune.models.trust import refuse_code
+from liftune.wrong_path import refusal
 
 
 def config_of(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
@@ -151,6 +153,12 @@ def as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
             raise refuse_code(checkpoint.name, Path(checkpoint.source)) from None
         if checkpoint.folder is None and "safetensors" in message:
             refuse_pickle(checkpoint.name, pickled=True)
+        if (tuned := find_on_hub(checkpoint.source).folder) is not None and checkpoint.folder is None:
+            what, hint = refusal(tuned, "pretrained")
+            given = str(tuned)
+            raise ModelError(
+                what.replace(given, checkpoint.name), where="--model", hint=hint.replace(given, checkpoint.name)
+            ) from None
         hint = "check that config, tokenizer and weights are whole and of one model"
         if checkpoint.folder is None:
             hint = "check the id at https://huggingface.co, or give a local folder or the alias minilm"

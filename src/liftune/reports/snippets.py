@@ -6,6 +6,7 @@ Not here: the rest of the model card (model_card.py).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ def usage(card: AdapterCard, place: str) -> list[str]:
     whole, pipelines = METHODS[card.method].kind == "full", METHODS[card.method].pipelines
     said = ["A plain transformers model:" if whole else "A plain PEFT adapter with its tokenizer. In transformers:"]
     if pipelines:
+        said[0] += "" if whole else " (It reports the head as missing in the base; the adapter brings it.)"
         said.append(_python(_pipeline(card, place, whole=whole)))
     else:
         said = [
@@ -52,10 +54,10 @@ def usage(card: AdapterCard, place: str) -> list[str]:
 
 
 def _pipeline(card: AdapterCard, place: str, *, whole: bool) -> list[str]:
-    arguments = [f"model={place!r},", *_trust(card)]
+    arguments = [f"model={_quoted(place)},", *_trust(card)]
     settings = {} if whole else _settings(card)
     if settings:
-        arguments += ["model_kwargs={", *(f"    {name!r}: {value}," for name, value in settings.items()), "},"]
+        arguments += ["model_kwargs={", *(f'    "{name}": {value},' for name, value in settings.items()), "},"]
     return [
         "from transformers import pipeline",
         "",
@@ -70,12 +72,12 @@ def _pipeline(card: AdapterCard, place: str, *, whole: bool) -> list[str]:
 
 def pipeline_row(card: AdapterCard) -> str:
     """A row, as code, in the form in which a pipeline takes it."""
-    return f'{{"text": {_TEXT!r}, "text_pair": {_SECOND!r}}}' if card.pairs else repr(_TEXT)
+    return f'{{"text": "{_TEXT}", "text_pair": "{_SECOND}"}}' if card.pairs else f'"{_TEXT}"'
 
 
 def _with_peft(card: AdapterCard, place: str) -> list[str]:
     settings = _settings(card)
-    texts = f"{_TEXT!r}, {_SECOND!r}" if card.pairs else repr(_TEXT)
+    texts = f'"{_TEXT}", "{_SECOND}"' if card.pairs else f'"{_TEXT}"'
     function = _FUNCTIONS.get(task_of(card.task).problem_type, "")
     return [
         "import torch",
@@ -84,11 +86,11 @@ def _with_peft(card: AdapterCard, place: str) -> list[str]:
         "",
         *_labels(card, settings),
         "model = AutoPeftModelForSequenceClassification.from_pretrained(",
-        f"    {place!r},",
+        f"    {_quoted(place)},",
         *(f"    {each}" for each in _trust(card)),
         *(f"    {name}={value}," for name, value in settings.items()),
         ")",
-        f"tokenizer = AutoTokenizer.from_pretrained({place!r})",
+        f"tokenizer = AutoTokenizer.from_pretrained({_quoted(place)})",
         f'tokens = tokenizer({texts}, truncation=True, max_length={card.max_length}, return_tensors="pt")',
         "with torch.inference_mode():",
         f"    answers = model(**tokens).logits{function}[0].tolist()",
@@ -100,7 +102,8 @@ def _settings(card: AdapterCard) -> dict[str, str]:
     fields: dict[str, Any] = task_of(card.task).config_fields(card.labels)
     if fields["problem_type"] == _GUESSED and fields["num_labels"] > 1:
         del fields["problem_type"]
-    settings = {name: repr(value) for name, value in {**fields, **card.config_changes}.items()}
+    fields |= card.config_changes
+    settings = {name: _quoted(value) if isinstance(value, str) else repr(value) for name, value in fields.items()}
     if card.labels:
         settings |= {
             "num_labels": "len(labels)",
@@ -111,11 +114,16 @@ def _settings(card: AdapterCard) -> dict[str, str]:
 
 
 def _labels(card: AdapterCard, settings: dict[str, str]) -> Sequence[str]:
-    return [f"labels = {list(card.labels)!r}"] if card.labels and settings else []
+    return [f"labels = [{', '.join(map(_quoted, card.labels))}]"] if card.labels and settings else []
 
 
 def _trust(card: AdapterCard) -> Sequence[str]:
     return ["trust_remote_code=True,"] if card.trust_remote_code else []
+
+
+def _quoted(text: str) -> str:
+    """A literal of Python, in double quotes where that can be."""
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else repr(text)
 
 
 def _python(lines: Sequence[str]) -> str:
