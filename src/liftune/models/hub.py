@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from liftune.errors import ArtifactError, LiftuneError
+from liftune.files import read_json_object
 from liftune.models.checkpoint import hub_is_reachable
+from liftune.models.foreign.folders import classifies
 from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD
 from liftune.wrong_path import refusal
 
 #: What is fetched, and what may be sent. `.model` files hold the pieces of a tokenizer.
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.onnx", "*.model")
-#: One of these makes a repository a tuned model.
+#: One of these makes a repository a tuned model, as a config.json does that names a trained head.
 _CARDS = (ADAPTER_CARD, BUNDLE_CARD, "adapter_config.json")
 _ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(@(?P<revision>[\w][\w./-]*))?")
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
@@ -95,12 +97,27 @@ def _fetch(repository: str, revision: str | None) -> Path:
         return _cached(repository, revision, name)
     with hub_errors(name), _no_bars():
         files = {each.rfilename for each in info.siblings or ()}
-        if not files & set(_CARDS):
+        if not files & set(_CARDS) and not ("config.json" in files and _is_classifier(repository, revision)):
             message, hint = refusal(name, "tuned", pretrained="config.json" in files)
             raise ArtifactError(
                 message if "config.json" in files else f"{name} on the hub holds no tuned model", where="RUN", hint=hint
             )
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(PATTERNS)))
+        # What a Trainer uploads beside its last model, and other forms of a model that is read as safetensors.
+        left = ["checkpoint-*/*", *(["*.onnx"] if not files & set(_CARDS) else [])]
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=list(PATTERNS), ignore_patterns=left)
+        )
+
+
+def _is_classifier(repository: str, revision: str | None) -> bool:
+    """Whether a pretrained model has a head that classifies rows, by its config.json."""
+    from huggingface_hub import hf_hub_download
+
+    return _says_classifier(Path(hf_hub_download(repository, "config.json", revision=revision)))
+
+
+def _says_classifier(config: Path) -> bool:
+    return classifies(read_json_object(config, hint="give another revision"))
 
 
 def _cached(repository: str, revision: str | None, name: str) -> Path:
@@ -109,6 +126,9 @@ def _cached(repository: str, revision: str | None, name: str) -> Path:
 
     found = (try_to_load_from_cache(repository, card, revision=revision) for card in _CARDS)
     folder = next((Path(each).parent for each in found if isinstance(each, str)), None)
+    config = None if folder else try_to_load_from_cache(repository, "config.json", revision=revision)
+    if isinstance(config, str) and _says_classifier(Path(config)):
+        folder = Path(config).parent
     if folder is None:
         message, hint = refusal(name, "tuned")
         raise ArtifactError(
