@@ -49,9 +49,9 @@ NESTED: dict[str, tuple[str, str, list[dict[str, Any]]]] = {
         [{"fields": {"text": t}, "responses": {"label": [{"value": y, "status": "submitted"}]}} for _, (t, y) in BOTH],
     ),
     "a chat": (
-        "messages.user",
-        "messages.assistant",
-        [{"messages": [{"role": "user", "content": t}, {"role": "assistant", "content": y}]} for _, (t, y) in BOTH],
+        "conversations.human",
+        "conversations.gpt",
+        [{"conversations": [{"from": "human", "value": t}, {"from": "gpt", "value": y}]} for _, (t, y) in BOTH],
     ),
 }  # fmt: skip
 

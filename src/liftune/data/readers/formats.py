@@ -27,6 +27,7 @@ from liftune.data.readers.json_objects import open_json, open_json_lines
 from liftune.data.readers.kinds import refuse_stand_in
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.parquet import open_parquet
+from liftune.data.readers.services import recognised
 from liftune.data.readers.sheets import EXTENSIONS as SHEETS
 from liftune.data.readers.sheets import file_and_sheet, open_sheet
 from liftune.data.readers.streams import Stream
@@ -196,7 +197,7 @@ def _opened(file: RawFile) -> Stream:
     if kind in OPENERS:
         _refuse_options(kind, file)
         refuse_stand_in(file.first, file.where)
-        return OPENERS[kind](file)
+        return recognised(OPENERS[kind](file))
     path = file.data if isinstance(file.data, Path) else None
     with path.open("rb") if path else io.BytesIO(file.data if isinstance(file.data, bytes) else b"") as content:
         head = content.read(_HEAD)

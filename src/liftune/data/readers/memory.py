@@ -18,6 +18,7 @@ from liftune.data.readers.columnar import columnar_stream, plain_cell
 from liftune.data.readers.json_objects import stream_of_objects
 from liftune.data.readers.json_shapes import rows_of
 from liftune.data.readers.options import FileOptions
+from liftune.data.readers.services import recognised
 from liftune.data.readers.streams import Stream
 from liftune.data.readers.table import Parts
 from liftune.errors import DataError, lacks_memory
@@ -66,7 +67,7 @@ class TablesInMemory:
             DataError: it is no table, or has no rows.
         """
         where = WHERE if len(self.given) == 1 else f"{WHERE}, {name}"
-        return stream_of(self.given[name], where, columns)
+        return recognised(stream_of(self.given[name], where, columns))
 
     def _table(self, name: str, columns: Sequence[str]) -> Any:
         return self.stream(name, columns).collected(name)

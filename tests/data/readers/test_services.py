@@ -1,0 +1,214 @@
+"""Training files of managed services are read as text and label, and what was taken is said."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from liftune.data import load_data
+from liftune.data.load import load
+from liftune.data.readers.formats import open_stream, read_bytes
+from liftune.data.readers.memory import stream_of, tables_of
+from liftune.data.readers.services import recognised
+from liftune.errors import DataError
+from liftune.inference.row_texts import Texts
+from liftune.spec import DataSpec
+
+TEXTS = [
+    f"The {('meal', 'room', 'bath')[i % 3]} of day {i} was {'fine' if i % 2 else 'cold'}, I find" for i in range(40)
+]
+LABELS = ["good" if i % 2 else "bad" for i in range(40)]
+LISTS = [["good", "brief"] if i % 2 else ["bad"] for i in range(40)]
+PARTS = ["test" if i % 5 == 0 else "validation" if i % 5 == 1 else "training" for i in range(40)]
+BOTH = list(zip(TEXTS, LABELS, strict=True))
+SYSTEM = {"role": "system", "content": "Answer good or bad."}
+
+
+def chat(user: Any, answer: Any, *before: dict[str, Any], names: tuple[str, str] = ("user", "assistant")) -> Any:
+    asked, answered = names
+    return [*before, {"role": asked, "content": user}, {"role": answered, "content": answer}]
+
+
+def gemini(text: str, label: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "parts": [{"text": text}]}, {"role": "model", "parts": [{"text": label}]}]
+
+
+def manifest(text: str, label: str, i: int, job: str = "review-mood") -> dict[str, Any]:
+    about = {"class-name": label, "job-name": "labeling-job/x", "confidence": 0.6, "human-annotated": "yes"}
+    return {"source": text, job: i % 2, f"{job}-metadata": about}
+
+
+ONE_LABEL: dict[str, list[dict[str, Any]]] = {
+    "OpenAI": [{"messages": chat(t, y, SYSTEM)} for t, y in BOTH],
+    "OpenAI, parts": [{"messages": chat([{"type": "text", "text": t}], y)} for t, y in BOTH],
+    "OpenAI, an answer with a line break": [{"messages": chat(t, f"{y}\n")} for t, y in BOTH],
+    "Bedrock": [{"system": [{"text": "Judge."}], "messages": chat([{"text": t}], [{"text": y}])} for t, y in BOTH],
+    "Cohere's chats": [{"messages": chat(t, y, names=("User", "Chatbot"))} for t, y in BOTH],
+    "prompts": [{"prompt": t, "completion": f" {y}"} for t, y in BOTH],
+    "prompts with marks": [{"prompt": f"{t}\n\n###\n\n", "completion": f" {y} END"} for t, y in BOTH],
+    "prompts with arrows": [{"prompt": f"{t} ->", "completion": f" {y}\n"} for t, y in BOTH],
+    "prompts that are chats": [{"prompt": chat(t, y)[:1], "completion": chat(t, y)[1:]} for t, y in BOTH],
+    "Gemini": [{"systemInstruction": {"parts": [{"text": "Judge."}]}, "contents": gemini(t, y)} for t, y in BOTH],
+    "Gemini alone": [{"contents": gemini(t, y)} for t, y in BOTH],
+    "PaLM": [{"input_text": t, "output_text": y} for t, y in BOTH],
+    "Vertex": [{"textContent": t, "classificationAnnotation": {"displayName": y}} for t, y in BOTH],
+    "Ground Truth": [manifest(t, y, i) for i, (t, y) in enumerate(BOTH)],
+    "a job that is named label": [manifest(t, y, i, "label") for i, (t, y) in enumerate(BOTH)],
+    "Cohere": [{"text": t, "label": y} for t, y in BOTH],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", [True, False])
+@pytest.mark.parametrize("service", ONE_LABEL)
+def test_rows_of_a_service_are_read_as_text_and_label(service, lines, tmp_path):
+    rows = ONE_LABEL[service]
+    path = tmp_path / ("x.jsonl" if lines else "x.json")
+    path.write_text("\n".join(map(json.dumps, rows)) if lines else json.dumps(rows))
+    loaded = load(DataSpec(source=str(path)), skip_bad_rows=False)
+    assert (loaded.columns.text, loaded.columns.label) == ("text", "label")
+    splits = loaded.splits
+    told = dict(BOTH)
+    assert sorted(row for part in (splits.train, splits.validation, splits.test) for row in part.rows) == sorted(TEXTS)
+    assert list(splits.test.targets) == [told[row] for row in splits.test.rows]
+    assert service == "Cohere" or any("read as" in note for note in splits.audit.notes)
+    stream = open_stream(path)
+    texts = Texts.of(stream, pairs=False, text=None)
+    assert [texts.row(line) for line in next(stream.blocks(100))] == [(each, None) for each in TEXTS]
+
+
+@pytest.mark.parametrize("service", ONE_LABEL)
+def test_rows_in_memory_are_read_the_same_way(service, tmp_path):
+    pd = pytest.importorskip("pandas")
+
+    rows = ONE_LABEL[service]
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    told = load_data(DataSpec(source=str(path))).fingerprint
+    for given in (rows, pd.DataFrame(rows)):
+        assert load_data(DataSpec(source="memory"), tables_of(given)).fingerprint == told
+
+
+SEVERAL_LABELS: dict[str, list[dict[str, Any]]] = {
+    "Vertex": [
+        {"textContent": t, "classificationAnnotations": [{"displayName": y} for y in each]}
+        for t, each in zip(TEXTS, LISTS, strict=True)
+    ],
+    "Ground Truth": [
+        {
+            "source": t,
+            "kinds": [i for i, _ in enumerate(each)],
+            "kinds-metadata": {"class-map": {str(i): y for i, y in enumerate(each)}, "type": "groundtruth/text-multi"},
+        }
+        for t, each in zip(TEXTS, LISTS, strict=True)
+    ],
+}
+
+
+@pytest.mark.parametrize("service", SEVERAL_LABELS)
+def test_several_labels_are_a_list(service, tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(map(json.dumps, SEVERAL_LABELS[service])))
+    splits = load_data(DataSpec(source=str(path)))
+    assert splits.task.value == "multi_label"
+    assert set(splits.labels) == {"good", "bad", "brief"}
+
+
+def read(rows: list[dict[str, Any]]) -> Any:
+    return read_bytes("\n".join(map(json.dumps, rows)).encode(), "x.jsonl", "x.jsonl")
+
+
+def test_vertex_rows_name_their_part(tmp_path):
+    key = "aiplatform.googleapis.com/ml_use"
+    path = tmp_path / "x.jsonl"
+    rows = [
+        {**row, "dataItemResourceLabels": {key: part}} for row, part in zip(ONE_LABEL["Vertex"], PARTS, strict=True)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    splits = load_data(DataSpec(source=str(path)))
+    for part, split in (("test", splits.test), ("validation", splits.validation), ("training", splits.train)):
+        assert set(split.rows) == {text for text, own in zip(TEXTS, PARTS, strict=True) if own == part}
+
+
+def test_a_chat_is_said_and_other_columns_can_be_named(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(map(json.dumps, ONE_LABEL["OpenAI"])))
+    loaded = load(DataSpec(source=str(path)), skip_bad_rows=False)
+    [note] = [each for each in loaded.splits.audit.notes if "read as" in each]
+    assert "the user's message is the text, the assistant's the label" in note
+    assert "system prompts are left out (40 rows)" in note
+    assert "messages.system, messages.user, messages.assistant" in note
+    spec = DataSpec(source=str(path), text="messages.user", label="messages.assistant")
+    assert load_data(spec).fingerprint == loaded.splits.fingerprint
+
+
+def test_of_several_turns_the_last_is_read_and_that_is_said():
+    rows = [{"messages": [*chat("Hello", "Hi"), *chat(t, y)]} for t, y in BOTH]
+    table = read(rows)
+    assert (table.read("text"), table.read("label")) == (TEXTS, LABELS)
+    assert "of several turns the last alone is read (40 rows)" in table.notes[-1]
+
+
+def test_texts_without_an_answer_have_no_label():
+    assert read([{"messages": chat(t, "")[:1]} for t in TEXTS]).read("label") == [None] * 40
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"messages": chat([IMAGE], "good")}, "holds image_url that is no text"),
+        ({"messages": [*chat("a", "b"), {"role": "tool", "content": "c"}]}, "the messages call tools"),
+    ],
+)
+def test_a_row_that_is_no_text_and_label_is_a_fault(row, reason):
+    table = read([*ONE_LABEL["OpenAI"], row])
+    [fault] = table.faults
+    assert fault.position == 40
+    assert reason in fault.reason
+    stream = recognised(stream_of([*ONE_LABEL["OpenAI"], row], "x"))
+    assert [each.position for each in stream.collected("x").faults] == [40]
+
+
+def test_a_row_of_another_form_below_is_a_fault():
+    table = read([*ONE_LABEL["Vertex"], *ONE_LABEL["Vertex"], {"textContent": 3}])
+    assert "the row is not in text classification of Vertex AI" in table.faults[0].reason
+
+
+@pytest.mark.parametrize(
+    ("row", "place", "command"),
+    [
+        (
+            {"textGcsUri": "gs://a-bucket/texts/1.txt", "classificationAnnotation": {"displayName": "good"}},
+            "Cloud Storage",
+            "gcloud storage cp gs://a-bucket/texts/*",
+        ),
+        ({**manifest("", "good", 0), "source": None, "source-ref": "s3://b/1.txt"}, "S3", "aws s3 cp s3://b/1.txt ."),
+    ],
+)
+def test_texts_that_lie_in_a_bucket_are_refused_with_what_to_do(row, place, command):
+    with pytest.raises(DataError, match=f"the text lies in {place}") as caught:
+        read([row] * 4)
+    assert command in (caught.value.hint or "")
+
+
+NONE_OF_THEM: list[list[dict[str, Any]]] = [
+    [{"messages": chat(t, "x"), "label": y} for t, y in BOTH],
+    [{"messages": [t], "topic": y} for t, y in BOTH],
+    [{"messages": [{"role": "narrator", "content": t}]} for t in TEXTS],
+    [{"prompt": t, "completion": "x", "label": y == "good"} for t, y in BOTH],
+    [{"contents": t, "class": y} for t, y in BOTH],
+    [{"source": "web", "body": t, "tag": y} for t, y in BOTH],
+    [{"source": "web", "text": t, "label": y, "web-metadata": {"lang": "en"}} for t, y in BOTH],
+]
+
+
+@pytest.mark.parametrize("rows", NONE_OF_THEM)
+def test_rows_of_no_service_stay_as_they_are(rows):
+    stream = stream_of(rows, "x")
+    assert recognised(stream) is stream
+    assert not any(re.search("read as", note) for note in read(rows).notes)
