@@ -1,7 +1,7 @@
 """Rows as managed services keep them -> the same rows, with text and label as columns of their own.
 
 In: a Stream.  Out: the same Stream, or one with the columns text and label, and split where the rows say it.
-Not here: how each service writes a row (service_rows.py), Azure's project files (azure.py).
+Not here: how each service writes a row (service_rows.py).
 
 A form is recognised by the columns and the first rows. A row that then is none is a fault. The columns as they stand
 stay beside the new ones, so that --text and --label can name others.
