@@ -142,7 +142,7 @@ def test_the_folder_holds_a_tokenizer_and_is_no_whole_model(tmp_path: Path) -> N
     assert {oct(each.stat().st_mode & 0o777) for each in adapter.iterdir()} == {"0o644"}
 
 
-def test_an_adapter_without_a_tokenizer_still_opens(tmp_path: Path) -> None:
+def test_an_adapter_without_a_tokenizer_still_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As liftune wrote them before."""
     from liftune.records.reading import ADAPTER_CARD, write_sealed
 
@@ -152,6 +152,7 @@ def test_an_adapter_without_a_tokenizer_still_opens(tmp_path: Path) -> None:
         each.unlink()
     write_sealed(adapter / ADAPTER_CARD, read_card(adapter))
     assert np.array_equal(liftunes(adapter), before)
+    check(adapter, monkeypatch, 2)  # with the base's
 
 
 def test_the_models_card_holds_the_snippets(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ from liftune.wrong_path import refusal
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.onnx", "*.model")
 #: One of these makes a repository a tuned model, as a config.json does that names a trained head.
 _CARDS = (ADAPTER_CARD, BUNDLE_CARD, "adapter_config.json")
-_ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(@(?P<revision>[\w][\w./-]*))?")
+_ID = re.compile(
+    r"(https://huggingface\.co/)?(?P<id>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})((@|/tree/)(?P<revision>[\w][\w./-]*))?"
+)
 _LOGIN = "log in with `hf auth login`, or set HF_TOKEN"
 #: What was found in this process: asked once, so that all of a command sees one revision.
 _FETCHED: dict[tuple[str, str | None], Path] = {}
@@ -55,11 +57,13 @@ def repository_of(path: str | Path) -> tuple[str, str | None] | None:
 
     >>> repository_of("org/name@v1"), repository_of("./org/name"), repository_of("a/b/c"), repository_of("name")
     (('org/name', 'v1'), None, None, None)
+    >>> repository_of("https://huggingface.co/org/name/tree/main")
+    ('org/name', 'main')
     """
     if not isinstance(path, str):
         return None
     match = _ID.fullmatch(path)
-    if match is None or os.path.lexists(path) or os.path.isdir(path.split("/")[0]):
+    if match is None or os.path.lexists(path) or os.path.isdir(match["id"].split("/")[0]):
         return None
     return match["id"], match["revision"]
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from liftune.models.checkpoint import ALIASES
 from liftune.models.methods.registry import METHODS
 from liftune.records.training import AdapterCard
 from liftune.tasks import task_of
@@ -56,6 +57,8 @@ def usage(card: AdapterCard, place: str) -> list[str]:
 def _pipeline(card: AdapterCard, place: str, *, whole: bool) -> list[str]:
     arguments = [f"model={_quoted(place)},", *_trust(card)]
     settings = {} if whole else _settings(card)
+    if (tokens := _tokenizer(card, place, whole=whole)) != place:
+        arguments.append(f"tokenizer={_quoted(tokens)},")
     if settings:
         arguments += ["model_kwargs={", *(f'    "{name}": {value},' for name, value in settings.items()), "},"]
     return [
@@ -78,6 +81,7 @@ def pipeline_row(card: AdapterCard) -> str:
 def _with_peft(card: AdapterCard, place: str) -> list[str]:
     settings = _settings(card)
     texts = f'"{_TEXT}", "{_SECOND}"' if card.pairs else f'"{_TEXT}"'
+    tokens = _quoted(_tokenizer(card, place, whole=False))
     function = _FUNCTIONS.get(task_of(card.task).problem_type, "")
     return [
         "import torch",
@@ -90,7 +94,7 @@ def _with_peft(card: AdapterCard, place: str) -> list[str]:
         *(f"    {each}" for each in _trust(card)),
         *(f"    {name}={value}," for name, value in settings.items()),
         ")",
-        f"tokenizer = AutoTokenizer.from_pretrained({_quoted(place)})",
+        f"tokenizer = AutoTokenizer.from_pretrained({', '.join([tokens, *_trusted(card)])})",
         f'tokens = tokenizer({texts}, truncation=True, max_length={card.max_length}, return_tensors="pt")',
         "with torch.inference_mode():",
         f"    answers = model(**tokens).logits{function}[0].tolist()",
@@ -117,8 +121,19 @@ def _labels(card: AdapterCard, settings: dict[str, str]) -> Sequence[str]:
     return [f"labels = [{', '.join(map(_quoted, card.labels))}]"] if card.labels and settings else []
 
 
+def _tokenizer(card: AdapterCard, place: str, *, whole: bool) -> str:
+    """Where it is: with the model, or with the base of an adapter that has none, as liftune wrote them at first."""
+    if whole or "tokenizer_config.json" in card.files:
+        return place
+    return ALIASES[card.base].hub_id if card.base in ALIASES else card.base
+
+
+def _trusted(card: AdapterCard) -> Sequence[str]:
+    return ["trust_remote_code=True"] if card.trust_remote_code else []
+
+
 def _trust(card: AdapterCard) -> Sequence[str]:
-    return ["trust_remote_code=True,"] if card.trust_remote_code else []
+    return [f"{each}," for each in _trusted(card)]
 
 
 def _quoted(text: str) -> str:
