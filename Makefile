@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults test-load fuzz check check-deps docs bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults test-load test-trackers fuzz check check-deps docs bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -20,6 +20,15 @@ test-all: .venv/dev
 # Kills runs at random moments and compares what they end in with undisturbed ones; damages files in every way.
 test-faults: .venv/dev
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow"
+
+# Experiment trackers, whose pins clash with the others', in an environment of their own.
+test-trackers: .venv-trackers/done
+	.venv-trackers/bin/python -m pytest tests/tracking
+
+.venv-trackers/done: pyproject.toml constraints-trackers.txt
+	$(PYTHON) -m venv .venv-trackers
+	.venv-trackers/bin/python -m pip install --quiet -c constraints-trackers.txt -e '.[demo,mlflow,tensorboard,trackio]' pytest
+	touch $@
 
 # The server beyond its limits, some minutes; LOAD="--seconds 10" is shorter.
 test-load: .venv/bench

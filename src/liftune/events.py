@@ -18,7 +18,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from liftune.records.run import Contender
+from liftune.records.run import Contender, TuneRecord
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The options and rows of a run are checked, and its folder is claimed."""
+
+    run: str
+    """The folder."""
+    settings: Mapping[str, object]
+    """Options of `tune` by name, those that are not the default."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_run(self)
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """The record and the report are written; or an error, or the user, ended the run."""
+
+    run: str
+    record: TuneRecord | None
+    """None where the run did not come to its end."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_run(self)
 
 
 @dataclass(frozen=True)
@@ -189,7 +216,9 @@ class Note:
 
 
 Event = (
-    StageStarted
+    RunStarted
+    | RunEnded
+    | StageStarted
     | StageEnded
     | RunPrepared
     | TuningStarted
@@ -207,6 +236,9 @@ class Listener:
 
     Calls come from the thread that computes, which waits for them. What a listener raises ends the run.
     """
+
+    def on_run(self, event: RunStarted | RunEnded) -> None:
+        """A run begins or is over."""
 
     def on_stage(self, event: StageStarted | StageEnded) -> None:
         """A stage of the workflow begins or is over."""
@@ -247,6 +279,16 @@ class Events:
     def note(self, text: str) -> None:
         """Send a line of text."""
         self.send(Note(text))
+
+    @contextmanager
+    def run(self, run: str, settings: Mapping[str, object]) -> Iterator[Callable[[TuneRecord], None]]:
+        """Send the begin of a run, and its end with the record that was given to what this yields."""
+        records: list[TuneRecord] = []
+        self.send(RunStarted(run, settings))
+        try:
+            yield records.append
+        finally:
+            self.send(RunEnded(run, records[-1] if records else None))
 
     @contextmanager
     def stage(self, name: str, doing: str = "") -> Iterator[None]:

@@ -61,6 +61,14 @@ def formats() -> ReportTable:
     return ReportTable(("name", "summary", "extras"), rows)
 
 
+def trackers() -> ReportTable:
+    """Experiment trackers."""
+    from liftune.reports.base import ReportTable
+    from liftune.tracking import TRACKERS
+
+    return ReportTable(("name", "summary"), tuple((each.name, each.summary) for each in TRACKERS.entries()))
+
+
 #: The kinds of things that `liftune list` prints.
 KINDS: dict[str, Callable[[], ReportTable]] = {
     "methods": methods,
@@ -68,4 +76,5 @@ KINDS: dict[str, Callable[[], ReportTable]] = {
     "sources": sources,
     "accelerations": accelerations,
     "formats": formats,
+    "trackers": trackers,
 }

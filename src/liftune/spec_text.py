@@ -60,6 +60,17 @@ def _as_text(value: Any) -> str:
     return (joined_fields(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
+def settings_of(spec: RunSpec) -> dict[str, Any]:
+    """Option -> its value, where that is not the default.
+
+    >>> settings_of(RunSpec.of(data="rows.csv", epochs=2))
+    {'data': 'rows.csv', 'epochs': 2}
+    """
+    usual = RunSpec()
+    found = {name: getattr(owner_of(spec, home), home[-1]) for name, home in OPTIONS.items()}
+    return {n: value for n, value in found.items() if value != getattr(owner_of(usual, OPTIONS[n]), OPTIONS[n][-1])}
+
+
 def owner_of(spec: RunSpec, home: tuple[str, ...]) -> Any:
     """The section that holds an option, by its place in OPTIONS."""
     return getattr(spec, home[0]) if len(home) > 1 else spec

@@ -36,3 +36,8 @@ def list_accelerations() -> list[dict[str, str]]:
 def list_formats() -> list[dict[str, str]]:
     """Export formats: name, summary, extras."""
     return _entries("formats")
+
+
+def list_trackers() -> list[dict[str, str]]:
+    """Experiment trackers: name, summary."""
+    return _entries("trackers")

@@ -78,6 +78,7 @@ def tune(
     checkpoint_minutes: float = 5.0,
     keep_checkpoints: bool = False,
     dry_run: bool = False,
+    track: Sequence[str] | str = (),
     quiet: bool | None = None,
     listeners: Sequence[Listener] = (),
 ) -> TuneRecord:
@@ -97,6 +98,7 @@ def tune(
         checkpoint_minutes: between two checkpoints within an epoch.
         keep_checkpoints: keep the folder checkpoint when the run has ended.
         dry_run: check everything, time a few steps, write nothing.
+        track: experiment trackers: mlflow, tensorboard, trackio; one that fails never fails the run.
         quiet: show no progress on stderr; None shows it in a terminal and in a notebook.
         listeners: are sent what happens, as it happens: subclasses of `liftune.Listener`.
 
@@ -110,9 +112,10 @@ def tune(
     Raises:
         LiftuneError: anything that you can fix, with message, where and hint; a dry run has faults in its result.
     """
-    switches = ("data", "quiet", "listeners", "resume", "checkpoint_minutes", "keep_checkpoints", "dry_run")
+    switches = ("data", "track", "quiet", "listeners", "resume", "checkpoint_minutes", "keep_checkpoints", "dry_run")
     options = {name: value for name, value in locals().items() if name not in (*switches, "switches")}
     from liftune.progress import listeners as on_stderr
+    from liftune.tracking import tracking
     from liftune.workflows.tune import Keeping, again
     from liftune.workflows.tune import tune as run_tune
 
@@ -127,7 +130,9 @@ def tune(
         spec = again(arguments.path(resume, "resume"), spec)
     minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")
     keeping = Keeping(minutes, arguments.switch(keep_checkpoints, "keep_checkpoints"))
-    heard = (*on_stderr(progress(quiet)), *_listeners(listeners))
+    shown = progress(quiet)
+    tracked = tracking(arguments.texts(track, "track"), shown.log)
+    heard = (*on_stderr(shown), *tracked, *_listeners(listeners))
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 

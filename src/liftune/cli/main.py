@@ -87,6 +87,14 @@ def tune(
             "--dry-run", help="Check everything, time a few steps, say how long it would take; write nothing."
         ),
     ] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track",
+            metavar="NAME",
+            help="Also tell an experiment tracker: mlflow, tensorboard or trackio; repeatable.",
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     wrong: tuple[SpecError, ...] = (),
@@ -96,6 +104,7 @@ def tune(
     The same command goes on with a run that was interrupted.
     """
     from liftune.progress import Progress, listeners
+    from liftune.tracking import tracking
     from liftune.workflows.tune import Keeping, again
     from liftune.workflows.tune import tune as run_tune
 
@@ -107,7 +116,9 @@ def tune(
         found = try_run(spec, wrong=wrong, listeners=listeners(Progress(quiet=quiet)))
         print_record(found, as_json=as_json)
         raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
-    print_record(run_tune(spec, keeping=keeping, listeners=listeners(Progress(quiet=quiet))), as_json=as_json)
+    progress = Progress(quiet=quiet)
+    heard = (*listeners(progress), *tracking(track or (), progress.log))
+    print_record(run_tune(spec, keeping=keeping, listeners=heard), as_json=as_json)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from liftune.events import Events, Listener
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
 from liftune.spec import IN_MEMORY, RunSpec
+from liftune.spec_text import settings_of
 from liftune.stopping import saying_what_is_kept
 from liftune.unfinished import Unfinished
 from liftune.workflows.asked import contradicting
@@ -113,7 +114,7 @@ def _tuned(spec: RunSpec, rows: RowsInMemory | None, started: float, events: Eve
         request = check_request(spec, rows)
     for note in request.notes:
         events.note(f"  {note}")
-    with claimed(request) as ours:
+    with claimed(request) as ours, events.run(str(ours.request.folder.path), settings_of(ours.request.spec)) as end:
         folder = ours.request.folder
         if ours.goes_on:
             events.note(f"going on with the unfinished run {folder.path}")
@@ -126,6 +127,7 @@ def _tuned(spec: RunSpec, rows: RowsInMemory | None, started: float, events: Eve
         else:
             record = _carry_out(ours, started, events, keeping)
         folder.unfinished.end(keep=keeping.to_the_end)
+        end(record)
     return record
 
 

@@ -72,6 +72,23 @@ def test_offsets_beyond_an_arrow_file_are_damage(tmp_path: Path) -> None:
         [line for block in open_stream(tmp_path / "x.arrow").blocks(2) for line in block]
 
 
+def test_a_length_that_no_file_can_fill_is_damage_and_no_lack_of_memory() -> None:
+    """A flipped bit in an Arrow file of 700 bytes asked for 2**50 bytes."""
+    for size, what in ((2**50, DataError), (2**20, pa.ArrowMemoryError)):
+        with pytest.raises(what), damage("x.arrow", "Arrow", 700):
+            raise pa.ArrowMemoryError(f"malloc of size {size} failed")
+    with pytest.raises(pa.ArrowMemoryError), damage("x.arrow", "Arrow", 2**50):
+        raise pa.ArrowMemoryError(f"malloc of size {2**50} failed")
+
+
+def test_a_parquet_file_with_names_that_are_not_utf8_is_damaged() -> None:
+    data = parquet(pa.table({"text": ["good"], "columnname": ["x"]}))
+    broken = data.replace(b"columnname", b"column\xffame")
+    assert broken != data
+    with pytest.raises(DataError):
+        read_bytes(broken, "x.parquet", "x").read("text")
+
+
 @pytest.mark.parametrize("member", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels"])
 def test_a_workbook_with_a_broken_sheet_is_refused(member: str, tmp_path: Path) -> None:
     write_xlsx(tmp_path / "x.xlsx", {"rows": [["text", "label"], ["a", "b"], ["c", "d"]]})
@@ -153,8 +170,8 @@ def test_labels_of_any_length_are_read_or_refused(kind: str, task: TaskKind | No
 @pytest.mark.parametrize(
     ("guard", "error"),
     [
-        (lambda: damage("x.parquet", "Parquet"), pa.lib.ArrowMemoryError("malloc of size 9 failed")),
-        (lambda: damage("x.arrow", "Arrow"), OSError(errno.ENOMEM, "Cannot allocate memory")),
+        (lambda: damage("x.parquet", "Parquet", 1_000), pa.lib.ArrowMemoryError("malloc of size 9 failed")),
+        (lambda: damage("x.arrow", "Arrow", 1_000), OSError(errno.ENOMEM, "Cannot allocate memory")),
         (lambda: decompressing("x.gz"), OSError(errno.ENOMEM, "Cannot allocate memory")),
         (lambda: decompressing("x.gz"), zlib.error("Error -4 while preparing to decompress data: insufficient memory")),
     ],

@@ -29,6 +29,7 @@ def open_arrow(file: RawFile) -> Stream:
 
     path = file.plain_path
     data = None if path else file.read()
+    size = path.stat().st_size if path else len(data or b"")
 
     def source() -> Any:
         return pa.memory_map(str(path)) if path and path.stat().st_size else pa.BufferReader(data or b"")
@@ -45,7 +46,7 @@ def open_arrow(file: RawFile) -> Stream:
         return pa.ipc.open_file(source()) if start == _FILE else pa.ipc.open_stream(source())
 
     def every() -> Iterator[Any]:
-        with damage(file.where, "Arrow"):
+        with damage(file.where, "Arrow", size):
             content = opened()
             if hasattr(content, "to_batches"):
                 found = iter(content.to_batches())
@@ -60,11 +61,11 @@ def open_arrow(file: RawFile) -> Stream:
     def batches(columns: tuple[str, ...]) -> Iterator[Any]:
         for batch in every():
             chosen = batch.select(list(columns))
-            with damage(file.where, "Arrow"):
+            with damage(file.where, "Arrow", size):
                 _check(chosen)
             yield chosen
 
-    with damage(file.where, "Arrow"):
+    with damage(file.where, "Arrow", size):
         schema = opened().schema
     return columnar_stream(file.where, schema, sum(batch.num_rows for batch in every()), batches)
 

@@ -7,6 +7,7 @@ Not here: what cells become (columnar.py), Parquet of predictions (inference/wri
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,13 +15,14 @@ from typing import Any
 from liftune.data.readers.columnar import columnar_stream
 from liftune.data.readers.streams import Stream
 from liftune.data.readers.text_encoding import RawFile
-from liftune.data.readers.unpacked import check_unpacked
+from liftune.data.readers.unpacked import check_unpacked, most_bytes
 from liftune.errors import DataError, lacks_memory
 
 #: Rows decoded at once.
 _BATCH = 4_096
 #: A row takes at least so much memory, although it may take no byte of the file.
 _BYTES_OF_A_ROW = 16
+_ASKED = re.compile(r"of size (\d+)")
 
 
 def open_parquet(file: RawFile) -> Stream:
@@ -33,12 +35,13 @@ def open_parquet(file: RawFile) -> Stream:
 
     path = file.plain_path
     data = b"" if path else file.read()
-    if not (path.stat().st_size if path else data):
+    size = path.stat().st_size if path else len(data)
+    if not size:
         raise DataError("the file is empty", where=file.where, hint="give a Parquet file with rows")
 
     @contextmanager
     def opened() -> Iterator[Any]:
-        with damage(file.where, "Parquet"), pyarrow.parquet.ParquetFile(path or io.BytesIO(data)) as content:
+        with damage(file.where, "Parquet", size), pyarrow.parquet.ParquetFile(path or io.BytesIO(data)) as content:
             yield content
 
     def batches(columns: tuple[str, ...]) -> Iterator[Any]:
@@ -46,20 +49,24 @@ def open_parquet(file: RawFile) -> Stream:
             yield from content.iter_batches(batch_size=_BATCH, columns=list(columns))
 
     with opened() as content:
-        size = path.stat().st_size if path else len(data)
         check_unpacked(content.metadata.num_rows * _BYTES_OF_A_ROW, size, file.where)
         return columnar_stream(file.where, content.schema_arrow, content.metadata.num_rows, batches)
 
 
 @contextmanager
-def damage(where: str, kind: str) -> Iterator[None]:
-    """Turn what pyarrow raises over a damaged file into a DataError."""
+def damage(where: str, kind: str, size: int) -> Iterator[None]:
+    """Turn what pyarrow raises over a damaged file into a DataError.
+
+    Args:
+        size: of the file, in bytes: where more memory was asked for than it could fill, a length in it is damaged.
+    """
     import pyarrow
 
     try:
         yield
-    except (pyarrow.ArrowException, OSError) as error:
-        if lacks_memory(error):
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        asked = _ASKED.search(str(error))
+        if lacks_memory(error) and not (asked and int(asked[1]) > most_bytes(size)):
             raise
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
