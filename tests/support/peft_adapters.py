@@ -113,7 +113,8 @@ def answers(model: Any, tokenizer: Any, texts: Sequence[Any] = TEXTS) -> NDArray
     rows = []
     with torch.inference_mode():
         for text in texts:
-            tokens = tokenizer(text, return_tensors="pt", truncation=True, max_length=100)
+            pair = text if isinstance(text, list) else [text]
+            tokens = tokenizer(*pair, return_tensors="pt", truncation=True, max_length=100)
             rows.append(model(**tokens).logits[0].float().numpy())
     return np.stack(rows)
 

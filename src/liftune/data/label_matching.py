@@ -6,6 +6,7 @@ Not here: whether a pretrained head fits the data of a run (models/labels.py), s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from liftune.errors import DataError, SpecError, first_of, nearest
 from liftune.option_values import MERGES
 from liftune.tasks import task_of
 
+#: What transformers calls an output that nobody named.
+_NO_NAME = re.compile(r"LABEL_\d+")
 #: Labels that a message names; more are counted.
 _MOST_NAMED = 8
 
@@ -45,9 +48,12 @@ def match_labels(splits: Splits, labels: Sequence[str], label_map: Mapping[str, 
     known = {label for label in own if partner.get(label, label) in labels}
     unknown = [label for label in own if label not in known]
     if own and not known:
+        hint = f"say which is which, such as --label-map {_suggested(own, labels)}, or give data with its labels"
+        if all(map(_NO_NAME.fullmatch, labels)):
+            hint = f"name the outputs of the model in their order, such as --label-names {','.join(own)}"
         raise DataError(
             f"no label of the data is one of {model}'s: the data have {_listed(own)}; the model has {_listed(labels)}",
-            hint=f"say which is which, such as --label-map {_suggested(own, labels)}, or give data with its labels",
+            hint=hint,
         )
     changed = {label: to for label, to in partner.items() if label != to}
     notes = []

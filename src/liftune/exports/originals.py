@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from liftune.errors import SpecError
 from liftune.hardware.plan import Plan
@@ -16,6 +15,7 @@ from liftune.inference.contenders import open_contender, read_contender_card
 from liftune.inference.locate import SavedModel
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.classifier import Classifier
+from liftune.models.foreign.card import ForeignCard
 from liftune.models.merge import check_mergeable, open_merged
 from liftune.records.training import AdapterCard
 
@@ -57,15 +57,17 @@ def open_original(model: SavedModel, *, trust_remote_code: bool = False) -> tupl
     return _frozen(model, Plan(), trust_remote_code), partial(_frozen, model, _EXPORTED, trust_remote_code)
 
 
-def as_loaded(original: Classifier) -> dict[str, Any]:
-    """Fields of a card that are known once the model is loaded; of liftune's own cards they are the same already."""
+def completed(card: AdapterCard, original: Classifier, *, pairs: bool) -> AdapterCard:
+    """The card of a model that others saved, with what is known once it is loaded; liftune's own are whole already.
+
+    Args:
+        pairs: whether the rows that it is checked on are pairs.
+    """
+    if not isinstance(card, ForeignCard):
+        return card
     backbone = original.backbone
-    return {
-        "base_sha256": backbone.sha256,
-        "family": backbone.family,
-        "max_length": original.max_length,
-        "pad_token_id": backbone.pad_token_id,
-    }
+    found = {"base_sha256": backbone.sha256, "family": backbone.family, "pad_token_id": backbone.pad_token_id}
+    return card.model_copy(update={**found, "max_length": original.max_length, "pairs": pairs})
 
 
 def _frozen(model: SavedModel, plan: Plan, trust_remote_code: bool) -> Classifier:

@@ -17,11 +17,12 @@ from liftune.data.splits import Split
 from liftune.errors import EXTRAS, ArtifactError, need
 from liftune.exports.bundle import write_readme
 from liftune.exports.formats import EXPORT_FORMATS, ExportJob
-from liftune.exports.originals import as_loaded, card_of, open_original
+from liftune.exports.originals import card_of, completed, open_original
 from liftune.exports.parity import Parity, Reference
 from liftune.files import atomic_folder, check_writable, replaceable, write_json
 from liftune.inference.locate import locate_model
 from liftune.models.classifier import Classifier
+from liftune.models.foreign.card import ForeignCard
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.progress import Progress
 from liftune.records.training import AdapterCard
@@ -79,21 +80,20 @@ def export(
         original, merged = open_original(model, trust_remote_code=trust_remote_code)
         if entry.check_config is not None:
             entry.check_config(original.backbone.model.config)
-        card = card.model_copy(update=as_loaded(original))
         reference = _reference(original, model.folder, card, rows)
         progress.log(f"checking on {len(reference.rows):,} rows ({reference.source})")
         parity = entry.write(ExportJob(entry, merged(), reference, fresh, progress))
         if parity.excesses and not accept_gap:
             raise _refused(parity, Path(to), entry.tolerance.rows_needed())
         write_json(fresh / PARITY, with_seal(parity.model_dump(mode="json")))
-        write_readme(fresh, card, parity, usage=entry.usage, name=Path(to).name)
+        write_readme(fresh, reference.card, parity, usage=entry.usage, name=Path(to).name)
     return parity
 
 
 def _reference(original: Classifier, folder: Path, card: AdapterCard, file: str | None) -> Reference:
     """The rows to check on, and the run's own logits of them, computed anew."""
     if file is None:
-        split, source = _validation(folder), "validation"
+        split, source = _validation(folder, card), "validation"
     else:
         split, source = load_test(DataSpec(source=file), task=card.task, known=card.columns).test, file
     if not len(split):
@@ -103,10 +103,17 @@ def _reference(original: Classifier, folder: Path, card: AdapterCard, file: str 
     labels = {label for target in split.targets for label in (target if isinstance(target, tuple) else (target,))}
     unseen = sorted(str(label) for label in labels - set(card.labels)) if task_of(card.task).outputs_labels else []
     targets = task_of(card.task).encode(split.targets, (*card.labels, *unseen))
+    card = completed(card, original, pairs=isinstance(split.rows[0], tuple))
     return Reference(split.rows, targets, original.logits(split.rows), source, card)
 
 
-def _validation(folder: Path) -> Split:
+def _validation(folder: Path, card: AdapterCard) -> Split:
+    if isinstance(card, ForeignCard):
+        raise ArtifactError(
+            "an export is checked on labelled rows, and none were saved with the model",
+            where=str(folder),
+            hint="give some with --rows FILE",
+        )
     run = run_around(folder)
     try:
         return RunFolder(run).split("validation")

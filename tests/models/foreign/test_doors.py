@@ -14,11 +14,12 @@ from peft_adapters import KINDS, LABELS, TEXTS, peft_answers, save_base, save_pl
 
 import liftune
 import liftune.workflows.evaluate as scoring
-from liftune.errors import MethodError
+from liftune.errors import ArtifactError, MethodError
 from liftune.evaluation.evaluate import evaluate
 from liftune.exports.run import export
 from liftune.inference.locate import find_model
 from liftune.inference.predictor import load_predictor
+from liftune.models.adapter_io import read_card
 from liftune.models.foreign.said import Said
 from liftune.models.methods.registry import METHODS
 from liftune.server.server import ServeOptions, model_opener
@@ -107,3 +108,22 @@ def test_every_kind_of_adapter_goes_through_every_door(
             exported(folder, tmp_path / "merged", "merged", rows)
     gaps = {door: float(np.abs(logits - expected).max()) for door, logits in found.items()}
     assert max(gaps.values()) <= 1e-5, gaps
+
+
+def test_an_export_reads_pairs_where_its_rows_are_pairs(base: Path, tmp_path: Path) -> None:
+    """Its card knows what the model's folder does not say, too: the base's weights, the tokens that are read."""
+    folder = save_plain(base, tmp_path / "adapter", KINDS["lora"]())
+    rows = tmp_path / "rows.jsonl"
+    lines = [
+        json.dumps({"sentence1": each, "sentence2": "joy", "label": LABELS[i % 3]}) for i, each in enumerate(TEXTS)
+    ]
+    rows.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="none were saved with the model") as refused:
+        export(folder, tmp_path / "none", format="merged", said=NAMED)
+    assert "--rows FILE" in str(refused.value.hint)
+    export(folder, tmp_path / "merged", format="merged", rows=str(rows), accept_gap=True, said=NAMED)
+    card = read_card(tmp_path / "merged")
+    assert (card.pairs, card.max_length, card.labels, len(card.base_sha256)) == (True, 128, LABELS, 64)
+    pairs = [(each, "joy") for each in TEXTS]
+    expected = peft_answers(base, folder, texts=[list(each) for each in pairs])
+    assert np.abs(load_predictor(tmp_path / "merged").logits(pairs) - expected).max() <= 1e-5

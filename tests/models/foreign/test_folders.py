@@ -55,8 +55,8 @@ def test_the_best_of_a_trainers_checkpoints_is_taken_else_the_last(name: str, tm
     found = find_foreign(checkpoints(tmp_path / "last", 50, 500, 1000, name=name))
     assert found is not None
     assert found.folder.name == "checkpoint-1000"
-    assert "the last: for another, give its folder, such as" in found.note
-    assert found.note.endswith("last/checkpoint-500")
+    assert "the last (for another, give its folder, such as" in found.note
+    assert found.note.endswith("last/checkpoint-500)")
     best = checkpoints(tmp_path / "best", 50, 500, 1000, name=name, best="/elsewhere/out/checkpoint-50")
     found = find_foreign(best)
     assert found is not None
@@ -107,8 +107,9 @@ def test_a_whole_model_without_names_is_scored_by_the_names_that_are_told(headed
     config["label2id"] = {f"LABEL_{i}": i for i in range(3)}
     (folder / "config.json").write_text(json.dumps(config))
     rows = [{"text": text, "label": LABELS[i % 3]} for i, text in enumerate(TEXTS)]
-    with pytest.raises(DataError, match="no label of the data is one of"):
+    with pytest.raises(DataError, match="no label of the data is one of") as refused:
         liftune.evaluate(rows, model=folder)
+    assert "--label-names anger,fear,joy" in str(refused.value.hint)
     told = liftune.evaluate(rows, model=folder, label_names=LABELS)
     assert told.contenders[0].head == "trained"
     assert told.contenders[0].metrics == liftune.evaluate(rows, model=headed).contenders[0].metrics
@@ -132,7 +133,7 @@ def test_other_kinds_of_task_are_read_from_the_config_or_told(task: str, tmp_pat
     assert found is not None
     assert found.card is not None
     assert found.card.task == ("regression" if task == "regression" else "single_label")
-    assert "--task says which it is" in found.note
+    assert "(--task says otherwise)" in found.note
     told = load_predictor(tmp_path / "plain", said=Said(task=TaskKind(task)))
     prediction = told.predict(["a"])[0]
     assert (prediction.value is not None) == (task == "regression")

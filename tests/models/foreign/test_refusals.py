@@ -263,7 +263,7 @@ def test_the_command_line_says_what_was_taken_for_what(folder: Path) -> None:
     out, err = called("predict", folder, "a", "--label-names", "anger,joy,fear", "--json")
     assert json.loads(out)["label"] in LABELS
     assert "a plain PEFT adapter (LORA) on" in err
-    assert "single_label as its head has 3 outputs" in err
+    assert "single_label, as its head has 3 outputs" in err
     assert "unsealed: liftune did not write it" in err
     out, err = called("predict", folder, "a", "--json")
     assert json.loads(out)["label"].startswith("LABEL_")

@@ -164,7 +164,7 @@ def _note(foreign: Foreign, base: Checkpoint, outputs: Outputs) -> str:
     """What is said of the model each time, as much of it is not in its files."""
     kind = str(foreign.config.get("peft_type"))
     what = "a model that others tuned in full" if foreign.whole else f"a plain PEFT adapter ({kind}) on {base.name}"
-    parts = [foreign.note, f"{what}; {outputs.task} {outputs.why_task}"]
+    parts = [foreign.note, f"{what}: {outputs.task}, {outputs.why_task}"]
     if outputs.labels and outputs.why_labels.startswith("nothing"):
         parts.append(outputs.why_labels)
     elif outputs.labels:

@@ -62,7 +62,7 @@ def find_foreign(path: Path) -> Foreign | None:
         return replace(found, note=f"{taken} is taken, the only checkpoint of {path}")
     other = next(each for each in reversed(checkpoints) if each != taken)
     names = first_of([each.name for each in checkpoints], _SHOWN)
-    return replace(found, note=f"of {names} {taken} is taken, {why}: for another, give its folder, such as {other}")
+    return replace(found, note=f"of {names}, {taken} is taken, {why} (for another, give its folder, such as {other})")
 
 
 def _in(folder: Path) -> Foreign | None:

@@ -83,9 +83,8 @@ def _task(number: int, configs: Mapping[str, Mapping[str, Any]], said: Said, whe
     elif problem is not None:
         task, why = kinds[problem], f"as its {source} says"
     else:
-        many = "1 output" if number == 1 else f"{number:,} outputs and nothing says otherwise"
         task = TaskKind.REGRESSION if number == 1 else TaskKind.SINGLE_LABEL
-        why = f"as its head has {many}; --task says which it is"
+        why = f"as its head has {number:,} output{'s' if number > 1 else ''} (--task says otherwise)"
     one = not task_of(task).outputs_labels
     if (one and number != 1) or (task is TaskKind.SINGLE_LABEL and number == 1):
         fault = f"the head has {number:,} output{'' if number == 1 else 's'}, which is no {task} model"
@@ -118,7 +117,7 @@ def _labels(
     last = f" to LABEL_{number - 1}" if number > 1 else ""
     return unnamed(
         number
-    ), f"nothing names its outputs, so that they are LABEL_0{last}: --label-names A,B,... names them"
+    ), f"nothing names its labels, so that they are LABEL_0{last} (--label-names A,B,... names them)"
 
 
 def _folded(names: Sequence[str]) -> frozenset[str]:
