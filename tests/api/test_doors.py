@@ -86,6 +86,15 @@ def test_an_error_in_a_notebook_is_as_short_as_on_the_command_line() -> None:
     assert len(shown.splitlines()) <= 3
 
 
+@pytest.mark.parametrize("verb", ["tune", "load", "compare", "check", "report", "export", "predict"])
+def test_a_misspelt_argument_is_refused_with_the_nearest_one(verb: str) -> None:
+    import inspect
+
+    name = list(inspect.signature(getattr(liftune, verb)).parameters)[-1]
+    with pytest.raises(SpecError, match=name):
+        getattr(liftune, verb)(**{f"{name[:-1]}": 3})
+
+
 def test_ipython_shows_it_so() -> None:
     shell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell.instance()
     import contextlib

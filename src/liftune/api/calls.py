@@ -6,6 +6,7 @@ In: the arguments of a verb.  Out: a spec, and rows in memory.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -31,10 +32,16 @@ Result = TypeVar("Result")
 
 
 def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """The function, which raises OutOfMemory in the place of a library's own error of memory."""
+    """The function, which refuses an unknown argument with the nearest one, and raises OutOfMemory in the place of a
+    library's own error of memory.
+    """
+    takes = inspect.signature(function).parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in takes.values())  # those are looked at where they are used
 
     @functools.wraps(function)
     def call(*given: Given.args, **named: Given.kwargs) -> Result:
+        for name in () if takes_any else named:
+            choose(name, takes, f"argument of {function.__name__}", name)
         try:
             return function(*given, **named)
         except Exception as error:
