@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from liftune.errors import ModelError, nearest, need
 from liftune.files import damaged, read_json_object, sha256_of_files
+from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD
 from liftune.wrong_path import is_file_in, is_folder, refusal
 
 _WEIGHTS = "model.safetensors"
@@ -211,6 +212,19 @@ def weight_files(checkpoint: Checkpoint) -> list[Path]:
         names = sorted(set(held.values()))
     paths = [find_file(checkpoint, name) for name in names]
     return [path for path in paths if path is not None]
+
+
+def holds_adapter(checkpoint: Checkpoint) -> bool:
+    """Whether a repository that is no pretrained model holds an adapter or a bundle, where the hub can be asked."""
+    if checkpoint.folder is not None or not hub_is_reachable():
+        return False
+    from huggingface_hub import HfApi
+
+    try:
+        found = HfApi().model_info(checkpoint.source, revision=checkpoint.revision).siblings or ()
+    except Exception:  # whatever it is: the model cannot be loaded, which is said anyway
+        return False
+    return bool({each.rfilename for each in found} & {"adapter_config.json", ADAPTER_CARD, BUNDLE_CARD})
 
 
 def stored_precision(checkpoint: Checkpoint) -> str:

@@ -26,10 +26,8 @@ from transformers.utils import logging as transformers_logging
 from liftune.errors import LiftuneError, ModelError, OutOfMemory, lacks_memory
 from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import Plan
-from liftune.models.checkpoint import Checkpoint, refuse_pickle
-from liftune.models.hub import find_on_hub
+from liftune.models.checkpoint import Checkpoint, holds_adapter, refuse_pickle
 from liftune.models.trust import refuse_code
-from liftune.wrong_path import refusal
 
 
 def config_of(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
@@ -153,11 +151,12 @@ def as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
             raise refuse_code(checkpoint.name, Path(checkpoint.source)) from None
         if checkpoint.folder is None and "safetensors" in message:
             refuse_pickle(checkpoint.name, pickled=True)
-        if (tuned := find_on_hub(checkpoint.source).folder) is not None and checkpoint.folder is None:
-            what, hint = refusal(tuned, "pretrained")
-            given = str(tuned)
+        if "config.json" in message and holds_adapter(checkpoint):
             raise ModelError(
-                what.replace(given, checkpoint.name), where="--model", hint=hint.replace(given, checkpoint.name)
+                f"{checkpoint.name} is a tuned model by itself, not a pretrained model",
+                where="--model",
+                hint=f"use it as it is: liftune predict {checkpoint.name} TEXT; or make a model of it: liftune export "
+                f"{checkpoint.name} --format merged --rows FILE --to DIR, and give DIR",
             ) from None
         hint = "check that config, tokenizer and weights are whole and of one model"
         if checkpoint.folder is None:
