@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from liftune.errors import ArtifactError, SpecError, need
@@ -22,9 +23,13 @@ from liftune.reports.base import Section
 from liftune.reports.charts import Chart
 from liftune.reports.document import named_sections
 from liftune.reports.render.notebook import notebook_html
+from liftune.run_folder import RunFolder
 
 #: Sections of the report that are shown at the end of a run; the others are in `liftune report`.
 SHOWN = ("ladder", "clean", "verdict", "curve", "audit", "use")
+
+#: Those of a cell in a notebook: the first says the verdict in plain words, with its warnings.
+IN_A_CELL = ("short", "ladder", "use")
 
 
 def run_sections(record: RunRecord) -> list[Section]:
@@ -63,12 +68,10 @@ def _words(record: StoredRecord) -> Iterable[str]:
 
 def html(record: StoredRecord) -> str:
     """For a notebook's cell: the verdict in plain words, the tables, warnings."""
-    sections = list(sections_of(record))
+    sections = sections_of(record)
     if isinstance(record, TuneRecord) and record.comparisons:
-        from liftune.reports.sections.summary import short
-
-        summary = short(record)
-        sections = [*([summary] if summary else ()), *sections]
+        found = {each.name: each.section for each in named_sections(record)}
+        sections = [found[name] for name in IN_A_CELL if name in found]
     place = next(
         (str(getattr(record, name)) for name in ("run", "sweep", "path", "source") if hasattr(record, name)), ""
     )
@@ -91,6 +94,8 @@ def plot(record: RunRecord, section: str | None) -> Any:
     chosen = next(iter(charts), None) if section is None else section
     if chosen is None or chosen not in charts:
         have = ", ".join(charts) or "none of this record"
+        if isinstance(record, TuneRecord) and not RunFolder(Path(record.run)).has_record:
+            have += f"; those of single rows need the run's folder, which is not at {record.run}"
         raise SpecError(f"no charts of {chosen or 'this record'}", where="section", hint=f"choose one of: {have}")
     return figure_of(charts[chosen])
 
@@ -99,7 +104,6 @@ def _charts(record: RunRecord) -> dict[str, tuple[Chart, ...]]:
     """Section -> its charts. Those of single rows need the run's folder, and are left out where it is gone."""
     details = None
     if isinstance(record, TuneRecord):
-        from liftune.run_folder import RunFolder
         from liftune.workflows.report import read_run
 
         try:

@@ -36,6 +36,14 @@ def test_what_there_is_to_choose_from_is_a_list_of_dicts(kind: str) -> None:
     assert all(each["name"] and each["summary"] for each in found)
 
 
+def test_a_record_is_read_where_the_run_is_now(tmp_path: Path) -> None:
+    made_run(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    record = liftune.read(tmp_path / "moved")
+    assert record.run == str(tmp_path / "moved")
+    assert record.plot("confusions")
+
+
 def test_a_report_is_text_or_a_file(tmp_path: Path) -> None:
     made_run(tmp_path / "run")
     text = liftune.report(tmp_path / "run")

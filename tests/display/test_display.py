@@ -89,8 +89,9 @@ def test_figures_are_drawn_by_section(record: TuneRecord, tmp_path: Path) -> Non
 def test_without_its_folder_a_record_draws_what_it_holds(record: TuneRecord) -> None:
     gone = record.model_copy(update={"run": "nowhere"})
     assert gone.plot("training")
-    with pytest.raises(SpecError, match="confusions"):
+    with pytest.raises(SpecError, match="confusions") as refused:
         gone.plot("confusions")
+    assert "not at nowhere" in str(refused.value)
 
 
 def test_a_regression_draws_its_values(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ WORK: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "doctor": ("liftune.workflows.doctor.run_doctor", (), {}),
     "push": ("liftune.exports.push.push", ("run", "org/name"), {}),
     "check": ("liftune.sweeps.check.check", ("run",), {}),
+    "read": ("liftune.run_folder.RunFolder.open", ("run",), {}),
     "report": ("liftune.run_folder.RunFolder.open", ("run",), {}),
     "export": ("liftune.exports.run.export", ("run", "to"), {}),
     "serve": ("liftune.server.server.serve", ("run",), {}),

@@ -4,7 +4,7 @@ In: options.  Out: records, predictors, inspections.  Not here: any work; each v
 """
 
 from liftune.api.before import doctor, inspect
-from liftune.api.folders import check, export, init, report, serve
+from liftune.api.folders import check, export, init, read, report, serve
 from liftune.api.hub import push
 from liftune.api.lists import list_accelerations, list_formats, list_methods, list_metrics, list_sources, list_trackers
 from liftune.api.models import compare, evaluate, load, predict
@@ -27,6 +27,7 @@ __all__ = [
     "load",
     "predict",
     "push",
+    "read",
     "report",
     "serve",
     "sweep",

@@ -1,4 +1,4 @@
-"""`check`, `report`, `export` and `serve`: what is made of folders that liftune wrote; and `init`, which writes a file.
+"""`read`, `check`, `report`, `export` and `serve`: what is made of folders that liftune wrote; and `init`, which writes a file.
 
 In: paths, options.  Out: the state of files, a report, an export, a server.  Not here: any work.
 """
@@ -16,6 +16,7 @@ from liftune.errors import EXTRAS, SpecError, choose, need
 if TYPE_CHECKING:
     from liftune.exports.parity import Parity
     from liftune.records.check import CheckRecord
+    from liftune.records.run import TuneRecord
 
 
 @verb
@@ -32,6 +33,15 @@ def check(path: str | os.PathLike[str], *, seal: bool = False) -> CheckRecord:
     from liftune.sweeps.check import check as run_check
 
     return run_check(arguments.path(path, "path"), seal=arguments.switch(seal, "seal"))
+
+
+@verb
+def read(run: str | os.PathLike[str]) -> TuneRecord:
+    """The record of a finished run, as `tune` returned it; `record.run` is the folder where it is now."""
+    from liftune.run_folder import RunFolder
+
+    folder = RunFolder.open(arguments.path(run, "run"), where="run")
+    return folder.record().model_copy(update={"run": str(folder.path)})
 
 
 @verb
