@@ -1,4 +1,4 @@
-"""`read`, `check`, `report`, `export`, `serve`: what is made of folders that liftune wrote; `init`, which writes a file.
+"""`read`, `check`, `report`, `export`, `serve`: what is made of folders that liftune wrote; `init` writes a file.
 
 In: paths, options.  Out: the state of files, a report, an export, a server.  Not here: any work.
 """
