@@ -41,6 +41,7 @@ from liftune.records.reading import ADAPTER_CARD as ADAPTER_CARD
 from liftune.records.reading import CONTENDER_CARD as CONTENDER_CARD
 from liftune.records.reading import RUN_RECORD, read_record
 from liftune.records.run import TuneRecord
+from liftune.replacing import holds_run
 from liftune.seals import hash_matching, read_sealed
 from liftune.spec import RunSpec
 from liftune.tasks import task_of
@@ -80,11 +81,12 @@ class RunFolder:
         self.path, self._seals_of = path, seals
 
     @classmethod
-    def create(cls, out: str | None, *, name: str) -> RunFolder:
+    def create(cls, out: str | None, *, name: str, overwrite: bool | None = None) -> RunFolder:
         """A folder for a new run; nothing is left on disk until the first result is saved.
 
         Args:
             out: as asked for; None takes `runs/NAME`, numbered where that exists.
+            overwrite: whether the folder may hold a run, which is to be replaced; None where nobody can ask for that.
 
         Raises:
             Held: another process writes to the folder.
@@ -93,11 +95,12 @@ class RunFolder:
         path = Path(out) if out else next(path for path in numbered(name) if not path.exists())
         if out:
             refuse_held(path)
-        if path.exists() and (not path.is_dir() or not (Unfinished(path).is_blank or Unfinished(path).can_go_on)):
+        is_free = path.is_dir() and (Unfinished(path).is_blank or Unfinished(path).can_go_on)
+        if path.exists() and not (is_free or (overwrite and holds_run(path))):
             raise ArtifactError(
                 f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
                 where="--out",
-                hint=_instead(path),
+                hint=_instead(path, offered=overwrite is False and holds_run(path)),
             )
         existing = check_writable(path)
         with disk_errors(path):
@@ -307,9 +310,12 @@ def _reading(path: Path) -> Iterator[None]:
         raise damaged(path, reason or type(error).__name__, hint=_RESTORE) from None
 
 
-def _instead(path: Path) -> str:
+def _instead(path: Path, *, offered: bool) -> str:
+    replaced = "replace it with --overwrite, " if offered else ""
     if path.is_dir() and (path / "record.json").exists():
-        return f"read it with `liftune report {path}`, or name another folder for a new run"
+        return f"read it with `liftune report {path}`, {replaced}or name another folder for a new run with --out"
+    if offered:
+        return f"{replaced}or name another folder with --out"
     return "name another folder, or move away what this one holds" if path.is_dir() else "name a folder"
 
 

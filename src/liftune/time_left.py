@@ -36,6 +36,7 @@ class TimeLeft(Listener):
         self._pass_began, self._pass_rows = 0.0, 0
         self._per_row: float | None = None
         self._begun, self._trained, self._said = 0.0, 0, 0.0
+        self._rows = self._epoch = self._epochs = self._done = 0
 
     def on_rows(self, event: RowsRead) -> None:
         """Time the base model's own passes."""
@@ -61,7 +62,9 @@ class TimeLeft(Listener):
                 self._say(self._left() * self._per_row * _STEP_OVER_PASS, "about", "by the speed of reading")
 
     def on_step(self, event: Step) -> None:
-        """Once steps have been timed, what was said is held against them."""
+        """Once steps have been timed, what was said is held against them; of a trial no epoch has started."""
+        if not self._epochs:
+            return
         self._trained, self._done = self._trained + event.rows, self._done + event.rows
         spent = self._clock() - self._begun
         if spent < _TIMED:

@@ -31,11 +31,12 @@ class Unfinished:
     """The part of a run's folder that is there until the run ends."""
 
     run: Path
+    name: str = "checkpoint"
 
     @property
     def folder(self) -> Path:
         """Where a run keeps what it has worked out."""
-        return self.run / "checkpoint"
+        return self.run / self.name
 
     @property
     def request(self) -> Path:

@@ -77,6 +77,7 @@ def tune(
     resume: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float = 5.0,
     keep_checkpoints: bool = False,
+    overwrite: bool = False,
     dry_run: bool = False,
     track: Sequence[str] | str = (),
     quiet: bool | None = None,
@@ -97,6 +98,7 @@ def tune(
         resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.
         checkpoint_minutes: between two checkpoints within an epoch.
         keep_checkpoints: keep the folder checkpoint when the run has ended.
+        overwrite: replace the run that `out` holds, once options, rows and model have been checked.
         dry_run: check everything, time a few steps, write nothing.
         track: experiment trackers: mlflow, tensorboard, trackio; one that fails never fails the run.
         quiet: show no progress on stderr; None shows it in a terminal and in a notebook.
@@ -112,11 +114,12 @@ def tune(
     Raises:
         LiftuneError: anything that you can fix, with message, where and hint; a dry run has faults in its result.
     """
-    switches = ("data", "track", "quiet", "listeners", "resume", "checkpoint_minutes", "keep_checkpoints", "dry_run")
+    also = ("resume", "checkpoint_minutes", "keep_checkpoints", "overwrite", "dry_run")
+    switches = ("data", "track", "quiet", "listeners", *also, "also")
     options = {name: value for name, value in locals().items() if name not in (*switches, "switches")}
     from liftune.progress import listeners as on_stderr
     from liftune.tracking import tracking
-    from liftune.workflows.tune import Keeping, again
+    from liftune.workflows.tune import Keeping, again, refuse_both
     from liftune.workflows.tune import tune as run_tune
 
     wrong: tuple[SpecError, ...] = ()
@@ -126,7 +129,9 @@ def tune(
         )
         options = {**checked, **{name: options[name] for name in ("config", *ROLES_BESIDE)}}
     spec, rows = with_rows("tune", data, options)
+    replaced = arguments.switch(overwrite, "overwrite")
     if resume is not None:
+        refuse_both(replaced)
         spec = again(arguments.path(resume, "resume"), spec)
     minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")
     keeping = Keeping(minutes, arguments.switch(keep_checkpoints, "keep_checkpoints"))
@@ -137,9 +142,9 @@ def tune(
         from liftune.workflows.dry_run import dry_run as try_run
 
         return cast(
-            TuneRecord, try_run(spec, rows, wrong=wrong, listeners=heard)
+            TuneRecord, try_run(spec, rows, wrong=wrong, overwrite=replaced, listeners=heard)
         )  # a union would burden every other call
-    return run_tune(spec, rows, keeping=keeping, listeners=heard)
+    return run_tune(spec, rows, keeping=keeping, overwrite=replaced, listeners=heard)
 
 
 def _listeners(given: object) -> tuple[Listener, ...]:

@@ -81,6 +81,10 @@ def tune(
     keep_checkpoints: Annotated[
         bool, typer.Option("--keep-checkpoints", help="Keep RUN/checkpoint when the run has ended.")
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the run in --out, once options, rows and model have been checked."),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -105,20 +109,22 @@ def tune(
     """
     from liftune.progress import Progress, listeners
     from liftune.tracking import tracking
-    from liftune.workflows.tune import Keeping, again
+    from liftune.workflows.tune import Keeping, again, refuse_both
     from liftune.workflows.tune import tune as run_tune
 
-    spec = spec if resume is None else again(resume, spec)
+    if resume is not None:
+        refuse_both(overwrite)
+        spec = again(resume, spec)
     keeping = Keeping(checkpoint_minutes, keep_checkpoints)
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 
-        found = try_run(spec, wrong=wrong, listeners=listeners(Progress(quiet=quiet)))
+        found = try_run(spec, wrong=wrong, overwrite=overwrite, listeners=listeners(Progress(quiet=quiet)))
         print_record(found, as_json=as_json)
         raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
     progress = Progress(quiet=quiet)
     heard = (*listeners(progress), *tracking(track or (), progress.log))
-    print_record(run_tune(spec, keeping=keeping, listeners=heard), as_json=as_json)
+    print_record(run_tune(spec, keeping=keeping, overwrite=overwrite, listeners=heard), as_json=as_json)
 
 
 @app.command()

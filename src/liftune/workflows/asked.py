@@ -19,6 +19,7 @@ from liftune.json_text import parse_json
 from liftune.run_folder import RunFolder
 from liftune.seals import check_own_seal, with_seal
 from liftune.spec import RunSpec
+from liftune.unfinished import Unfinished
 from liftune.versions import versions
 
 _HINT = "remove the folder, and run `liftune tune` again"
@@ -57,10 +58,10 @@ class Request:
                 ) from None
             raise ArtifactError("request.json is damaged", where=str(folder.unfinished.request), hint=_HINT) from None
 
-    def save(self, folder: RunFolder) -> None:
+    def save(self, unfinished: Unfinished) -> None:
         """For a later process."""
         values = {"spec": parse_json(self.spec.model_dump_json()), "rows": self.rows, "versions": self.versions}
-        write_json(folder.unfinished.request, with_seal(values))
+        write_json(unfinished.request, with_seal(values))
 
     @property
     def key(self) -> str:

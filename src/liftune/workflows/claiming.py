@@ -6,13 +6,16 @@ Not here: options and rows (request.py), the lock (claims.py), what differs betw
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from liftune.claims import Held, claim_folder
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, SpecError
+from liftune.replacing import holds_run, refuse_to_replace, staged
 from liftune.run_folder import RunFolder, numbered
 from liftune.spec import RunSpec
 from liftune.workflows.asked import Request, as_asked, differing_options, refuse_others
@@ -29,13 +32,15 @@ class Claimed:
     """Whether an earlier process has begun with it."""
     key: str
     """Names what all outcomes of the run follow from."""
+    replaces: bool = False
+    """Whether another run still lies in the folder, which goes once the model has been checked."""
 
 
 @contextmanager
-def claimed(request: TuneRequest) -> Iterator[Claimed]:
+def claimed(request: TuneRequest, *, overwrite: bool = False) -> Iterator[Claimed]:
     """The request with a folder that is this run's alone: what --out names, else the first that nobody has.
 
-    An unfinished run of the same request goes on.
+    An unfinished run of the same request goes on, unless it is to be replaced.
 
     Raises:
         Held: another process writes to what --out names.
@@ -43,18 +48,26 @@ def claimed(request: TuneRequest) -> Iterator[Claimed]:
     """
     with ExitStack() as claim:
         wanted = Request.of(request.spec, rows_fingerprint(request.splits))
-        folder = _take(request, wanted, claim)
-        before = Request.read(folder)
+        folder = _take(request, wanted, claim, overwrite=overwrite)
+        replaces = overwrite and not folder.unfinished.is_blank
+        before = None if replaces else Request.read(folder)
         folder.unfinished.remove_leftovers()
         if before is None:
-            wanted.save(folder)
-        yield Claimed(replace(request, folder=folder, spec=(before or wanted).spec), before is not None, wanted.key)
+            wanted.save(staged(folder.path) if replaces else folder.unfinished)
+        spec = (before or wanted).spec
+        try:
+            yield Claimed(replace(request, folder=folder, spec=spec), before is not None, wanted.key, replaces)
+        finally:
+            if replaces:  # it is there still where the new run was refused
+                shutil.rmtree(staged(folder.path).folder, ignore_errors=True)
 
 
-def _take(request: TuneRequest, wanted: Request, claim: ExitStack) -> RunFolder:
+def _take(request: TuneRequest, wanted: Request, claim: ExitStack, *, overwrite: bool) -> RunFolder:
     if request.spec.out:
         folder = RunFolder(request.folder.path)
         claim.enter_context(claim_folder(folder.path))
+        if overwrite and holds_run(folder.path):
+            return folder
         if not folder.unfinished.is_blank:
             before = Request.read(folder) if folder.unfinished.can_go_on else None
             if before is None:  # another run was quicker, and has ended
@@ -89,22 +102,44 @@ def _suits(folder: RunFolder, wanted: Request) -> bool:
     return before is not None and not before.differences(wanted)
 
 
-def refuse_other_spec(spec: RunSpec) -> None:
+def refuse_other_spec(spec: RunSpec, *, overwrite: bool = False) -> None:
     """Refuse options that an unfinished run in --out does not have, before rows are read.
 
+    Args:
+        overwrite: a run there is to be replaced, whatever it was asked.
+
     Raises:
-        ArtifactError: naming what differs.
+        SpecError: nothing names what is to be replaced.
+        ArtifactError: naming what differs, or what in the folder is not the run's.
     """
+    if overwrite and spec.out is None:
+        raise SpecError("nothing names the run to replace", where="--overwrite", hint="name its folder with --out")
     if spec.out is None:
         return
     folder = RunFolder(Path(spec.out))
+    if overwrite:
+        if holds_run(folder.path):
+            refuse_to_replace(folder.path, _texts(spec.model_dump(mode="json", exclude={"out"})))
+        return
     before = Request.read(folder) if folder.unfinished.can_go_on else None
     if before is not None:
         _refuse(folder, differing_options(as_asked(spec), as_asked(before.spec)))
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """Every text among the options."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+
+
 def _refuse(folder: RunFolder, lines: list[str]) -> None:
-    hint = f"name another folder, or finish that run: liftune tune --resume {folder.path}"
+    hint = (
+        f"finish that run: liftune tune --resume {folder.path}; or replace it with --overwrite, or name another folder "
+        "with --out"
+    )
     refuse_others(folder.path, lines, what="an unfinished run", hint=hint)
 
 

@@ -97,6 +97,7 @@ def dry_run(
     rows: RowsInMemory | None = None,
     *,
     wrong: Sequence[LiftuneError] = (),
+    overwrite: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> DryRun:
     """Check all that can be checked of a run, and time a little of it.
@@ -104,6 +105,7 @@ def dry_run(
     Args:
         rows: as for `tune`.
         wrong: faults of options that the spec was made without.
+        overwrite: a run in the folder would be replaced; nothing is removed.
 
     Raises:
         MissingExtra: what tuning needs is not installed. Every other fault is in the result.
@@ -113,7 +115,7 @@ def dry_run(
     for error in wrong:
         found.add("options", error)
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
-        folder, out = _folder(spec, found), spec.out
+        folder, out = _folder(spec, found, overwrite=overwrite), spec.out
         tables, length = rows if isinstance(rows, TablesInMemory) else None, spec.model.max_length
         cut = rows is not None and tables is None
         data = None if cut else found.trying("data", lambda: inspect(spec.data, spec.model.name, length, tables))
@@ -133,10 +135,10 @@ def dry_run(
     return result.model_copy(update={"would_run": not faults, "faults": faults, **update})
 
 
-def _folder(spec: RunSpec, found: _Found) -> RunFolder | None:
+def _folder(spec: RunSpec, found: _Found, *, overwrite: bool) -> RunFolder | None:
     def look() -> RunFolder:
-        refuse_other_spec(spec)
-        return RunFolder.create(spec.out, name=run_name(spec))
+        refuse_other_spec(spec, overwrite=overwrite)
+        return RunFolder.create(spec.out, name=run_name(spec), overwrite=overwrite)
 
     return found.trying("folder", look)
 

@@ -66,11 +66,12 @@ class TuneRequest:
 _TRIED_ROWS = 2_000
 
 
-def check_request(spec: RunSpec, rows: RowsInMemory | None = None) -> TuneRequest:
+def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite: bool = False) -> TuneRequest:
     """Check options and folder, then read and check the rows.
 
     Args:
         rows: those to tune on; None reads what `spec.data` names.
+        overwrite: a run in the folder is to be replaced.
 
     Raises:
         LiftuneError: what the user can fix, but for faults of model and device.
@@ -78,7 +79,7 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None) -> TuneReques
     method = find_method(spec.method.name)
     options = parse_options(method, spec.method.options)
     check_accelerations(spec.train.accelerations or ())
-    folder = RunFolder.create(spec.out, name=run_name(spec))
+    folder = RunFolder.create(spec.out, name=run_name(spec), overwrite=overwrite)
     found = read_for_tuning(spec, rows)
     folds = found if isinstance(found, Folds) else None
     splits = found.whole if isinstance(found, Folds) else found

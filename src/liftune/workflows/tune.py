@@ -10,14 +10,17 @@ import math
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liftune.data.load import RowsInMemory
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.events import Events, Listener
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
+from liftune.replacing import staged, take_place
 from liftune.spec import IN_MEMORY, RunSpec
 from liftune.spec_text import settings_of
 from liftune.stopping import saying_what_is_kept
@@ -25,6 +28,9 @@ from liftune.unfinished import Unfinished
 from liftune.workflows.asked import contradicting
 from liftune.workflows.claiming import Claimed, claimed, refuse_other_spec, spec_of_unfinished
 from liftune.workflows.request import check_request
+
+if TYPE_CHECKING:
+    from liftune.workflows.tune_stages import RunState
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,24 @@ def again(run: str, given: RunSpec | None = None) -> RunSpec:
     return spec
 
 
+def refuse_both(overwrite: bool) -> None:
+    """Refuse to replace a run that is to be gone on with.
+
+    Raises:
+        SpecError: both are asked for.
+    """
+    if overwrite:
+        raise SpecError(
+            "--resume goes on with a run, --overwrite replaces it", where="--overwrite", hint="give one of them"
+        )
+
+
 def tune(
     spec: RunSpec,
     rows: RowsInMemory | None = None,
     *,
     keeping: Keeping = Keeping(),
+    overwrite: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> TuneRecord:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save.
@@ -86,6 +105,7 @@ def tune(
 
     Args:
         rows: those to work on, tables or what `load_data` returns; None reads what `spec.data` names.
+        overwrite: a run in `spec.out` is replaced: removed once options, rows and model have been checked.
         listeners: are sent what happens, as it happens: see events.py.
 
     Returns:
@@ -103,22 +123,27 @@ def tune(
             hint=f"give them again: liftune.tune(rows, resume={spec.out!r})",
         )
     started, events = time.time(), Events(listeners)
-    refuse_other_spec(spec)
+    refuse_other_spec(spec, overwrite=overwrite)
     with saying_what_is_kept():
-        return _tuned(spec, rows, started, events, keeping)
+        return _tuned(spec, rows, started, events, keeping, overwrite=overwrite)
 
 
-def _tuned(spec: RunSpec, rows: RowsInMemory | None, started: float, events: Events, keeping: Keeping) -> TuneRecord:
+def _tuned(
+    spec: RunSpec, rows: RowsInMemory | None, started: float, events: Events, keeping: Keeping, *, overwrite: bool
+) -> TuneRecord:
     """Read, check, claim and carry out."""
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
-        request = check_request(spec, rows)
+        request = check_request(spec, rows, overwrite=overwrite)
     for note in request.notes:
         events.note(f"  {note}")
-    with claimed(request) as ours, events.run(str(ours.request.folder.path), settings_of(ours.request.spec)) as end:
+    with (
+        claimed(request, overwrite=overwrite) as ours,
+        events.run(str(ours.request.folder.path), settings_of(ours.request.spec)) as end,
+    ):
         folder = ours.request.folder
         if ours.goes_on:
             events.note(f"going on with the unfinished run {folder.path}")
-        if folder.has_record:  # only the report was left to write
+        if folder.has_record and not ours.replaces:  # only the report was left to write
             from liftune.workflows.report import publish_or_say
 
             record = folder.record()
@@ -141,24 +166,15 @@ def _going_on(spec: RunSpec, folder: Path) -> str:
 
 def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) -> TuneRecord:
     """All that follows the rows."""
-    request, folder = ours.request, ours.request.folder
-    with folder.unfinished.cleanup_on_error(_going_on(request.spec, folder.path)):
-        with events.stage("model", f"loading torch and {request.spec.model.name}"):
-            # Torch takes seconds to import: what can be checked without it has been checked by now.
-            from liftune.workflows.clock import Clock
-            from liftune.workflows.context import prepare
-            from liftune.workflows.disk_needs import check_disk
-            from liftune.workflows.memo import Memo
-            from liftune.workflows.tune_stages import RunState, stages_of
+    folder = ours.request.folder
+    again = _going_on(ours.request.spec, folder.path)
+    # Until its model is checked, a run that replaces another one has nothing in the folder that an error could undo.
+    with nullcontext() if ours.replaces else folder.unfinished.cleanup_on_error(again):
+        state = _begun(ours, started, events, keeping)
+    with folder.unfinished.cleanup_on_error(again):
+        from liftune.workflows.tune_stages import stages_of
 
-            memo = Memo(folder.unfinished.folder, ours.key, keeping.minutes)
-            clock = Clock.going_on(memo, folder.unfinished.last_written(), started)
-            context, base = prepare(request, events, memo)
-            if context.disk is not None:
-                check_disk(context.disk, folder.path)
-            state = RunState.begin(request.spec, clock, context, base)
-        del base  # the state alone holds it, and lets go of it in time
-        *computed, report = stages_of(context)
+        *computed, report = stages_of(state.context)
         for stage in computed:
             with events.stage(stage.name):
                 state = stage.run(state)
@@ -166,3 +182,28 @@ def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) 
         state = report.run(state)
     assert state.record is not None
     return state.record
+
+
+def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping) -> RunState:
+    """The model is loaded, and fits; a run that is replaced is removed."""
+    request, folder = ours.request, ours.request.folder
+    with events.stage("model", f"loading torch and {request.spec.model.name}"):
+        # Torch takes seconds to import: what can be checked without it has been checked by now.
+        from liftune.workflows.clock import Clock
+        from liftune.workflows.context import note_passes, prepare
+        from liftune.workflows.disk_needs import check_disk
+        from liftune.workflows.memo import Memo
+        from liftune.workflows.tune_stages import RunState
+
+        kept = staged(folder.path) if ours.replaces else folder.unfinished
+        memo = Memo(kept.folder, ours.key, keeping.minutes)
+        clock = Clock.going_on(memo, None if ours.replaces else kept.last_written(), started)
+        context, base = prepare(request, events, memo)
+        if context.disk is not None:
+            check_disk(context.disk, folder.path)
+        if ours.replaces:
+            take_place(folder.path)
+            events.note(f"  replaced: the run that was in {folder.path}")
+            context = replace(context, memo=replace(memo, folder=folder.unfinished.folder))
+            note_passes(context.memo, base, events)
+        return RunState.begin(request.spec, clock, context, base)
