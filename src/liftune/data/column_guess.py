@@ -33,6 +33,8 @@ mehrheit konsens endgültig majorité
 #: Words in the names of columns that say of a row who, where, when or how: rarely its label.
 _BESIDE = """
 annotator coder rater labeler labeller reviewer user author agent owner assignee name person by who
+account customer client company firm organisation organization vendor supplier
+kunde firma konto client compte fournisseur
 country region city state location language lang locale device browser platform source channel version
 date time day month year week created updated id uid index batch file split fold worker
 land sprache quelle kanal bearbeiter datum jahr monat pays langue auteur agence
@@ -43,6 +45,11 @@ _AGREED_WORDS, _ASIDE = frozenset(_AGREED.split()), frozenset(_BESIDE.split())
 _WEAK = frozenset({"tag"})
 #: Words at the end of a name that say nothing of what it names.
 _SILENT = frozenset({"name", "id", "value", "code", "column", "col", "field"})
+#: Keys of an object that name it, the likeliest first, and those that only lead to objects, as in GraphQL.
+_NAMING = ("name", "label", "title", "slug")
+_LEADING = frozenset({"node", "edge", "item", "element"})
+#: A column filled in fewer rows is not the text where another one, filled in nearly all, may be.
+_HARDLY, _NEARLY = 0.5, 0.9
 #: Longer by so much, a text is the text, and another one beside it a title.
 _LONGER = 3.0
 
@@ -81,13 +88,15 @@ def names_a_text(name: str) -> str | None:
 def names_a_label(name: str) -> str | None:
     """The word by which a name says that it is of a label: its last one that says anything."""
     bare = re.sub(r"\s*\([^()]*\)\s*$", "", name) or name  # Satisfaction (1 to 5)
-    words = [word for word in words_of(bare) if word not in _SILENT and not word.isdigit()]
+    silent = _SILENT | _LEADING if "." in bare else _SILENT
+    words = [word for word in words_of(bare) if word not in silent and not word.isdigit()]
     return words[-1] if words and words[-1] in LABEL_WORDS else None
 
 
 def guess_text(profiles: Sequence[Profile]) -> Guess:
     """The text column: it reads like texts, and its name says so, or it alone does or is by far the longest."""
-    texts = sorted((each for each in profiles if each.is_text), key=lambda each: -each.words)
+    texts = _filled_ones(sorted((each for each in profiles if each.is_text), key=lambda each: -each.words))
+    texts = [each for each in texts if not _names_who(each.name)] or texts
     named = [each for each in texts if names_a_text(each.name)]
     for candidates in (named, texts):
         if candidates and (len(candidates) == 1 or candidates[0].words >= _LONGER * candidates[1].words):
@@ -104,12 +113,52 @@ def guess_text(profiles: Sequence[Profile]) -> Guess:
     return Guess(candidates=tuple(each.name for each in profiles if each.may_be_text and each.rows))
 
 
+def _filled_ones(profiles: Sequence[Profile]) -> list[Profile]:
+    """Those that hold something in nearly every row, and others only where none does."""
+    full = any(each.filled >= _NEARLY for each in profiles)
+    return [each for each in profiles if not full or each.filled >= _HARDLY]
+
+
+def _names_who(name: str) -> bool:
+    """Whether a name says of a row who, where or when, and nothing of a text."""
+    return bool(set(words_of(name)) & _ASIDE) and not names_a_text(name)
+
+
+def fuller_texts(profiles: Sequence[Profile], filled: float) -> list[Profile]:
+    """Columns that may be the text rather than one of which so small a share is filled."""
+    full = [each for each in profiles if each.filled >= _NEARLY and not _names_who(each.name)]
+    return [each for each in full if each.is_text] if filled < _HARDLY else []
+
+
+def beside_names(names: Sequence[str]) -> dict[str, str]:
+    """What stands beside the name in objects that are labels: its color, its id, its address.
+
+    Returns:
+        Column -> the one that names the object.
+
+    >>> beside_names(["labels.color", "labels.name", "user.id", "user.name"])
+    {'labels.color': 'labels.name'}
+    """
+    below: dict[str, dict[str, str]] = {}
+    for name in names:
+        parent, dot, key = name.rpartition(".")
+        if dot and set(words_of(parent)) & LABEL_WORDS:
+            below.setdefault(parent, {})[key.strip().casefold()] = name
+    found: dict[str, str] = {}
+    for keys in below.values():
+        named = next((keys[each] for each in _NAMING if each in keys), None)
+        found |= {name: named for name in keys.values() if named and name != named}
+    return found
+
+
 def guess_label(profiles: Sequence[Profile], *, lone: bool) -> Guess:
     """The label column: it reads like classes, and its name says so, or it alone does.
 
     Args:
         lone: whether a single column is the label where nothing speaks against it.
     """
+    beside = beside_names([each.name for each in profiles])
+    profiles = [each for each in profiles if each.name not in beside and not each.is_row_id]
     named = [each for each in profiles if names_a_label(each.name) and each.may_be_label and each.filled >= 0.9]
     named = [each for each in named if each.is_label] or named
     classes = [each for each in profiles if each.is_label]
@@ -142,8 +191,14 @@ def _aside(column: Profile) -> tuple[bool, ...]:
 
 def likely_labels(profiles: Sequence[Profile]) -> list[str]:
     """Columns that may be the label where none reads like classes, the likeliest first."""
-    found = [each for each in profiles if each.content not in ("dates", "links", "addresses", "nothing")]
-    return [each.name for each in sorted(found, key=lambda each: (not each.may_be_label, *_aside(each)))]
+    no_label = ("dates", "links", "addresses", "nothing")
+    found = [each for each in profiles if each.content not in no_label and not each.is_row_id]
+    beside = beside_names([each.name for each in profiles])
+
+    def order(column: Profile) -> tuple[bool, ...]:
+        return (column.name in beside, column.is_text, not column.may_be_label, *_aside(column))
+
+    return [each.name for each in sorted(found, key=order)]
 
 
 def _why(found: Profile, word: str | None) -> str:

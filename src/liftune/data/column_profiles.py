@@ -89,6 +89,11 @@ class Profile:
         return self.rows >= LEAST_ROWS and few and kind and self.words <= 6 and self.filled >= 0.9
 
     @property
+    def is_row_id(self) -> bool:
+        """Whether its cells are names of rows: numbers or codes, no two alike."""
+        return self.content == "ids" and self.different > 0.95
+
+    @property
     def may_be_label(self) -> bool:
         """Whether nothing speaks against it."""
         if self.rows < LEAST_ROWS or self.content in ("decimals", "amounts", "shares", "lists", "yes or no"):
@@ -172,7 +177,8 @@ def _content(seen: Sequence[Any], kinds: int, different: float) -> str:
         return "addresses"
     if different > 0.5 and mostly(lambda cell: _fits(_ID, cell)):
         return "ids"
-    return "words" if mostly(lambda cell: isinstance(cell, str)) else "values of other kinds"
+    # A sheet's subtotals are numbers in a column of texts; in CSV the same cells are texts.
+    return "words" if 2 * sum(isinstance(cell, str) for cell in seen) > len(seen) else "values of other kinds"
 
 
 def is_day_or_time(cell: Any) -> bool:

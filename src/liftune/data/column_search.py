@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from liftune.data.column_guess import (
+    beside_names,
+    fuller_texts,
     guess_label,
     guess_text,
     label_columns,
@@ -24,6 +26,7 @@ from liftune.data.column_profiles import Profile, profile
 from liftune.data.columns import Columns
 from liftune.data.readers.part_names import SHEET
 from liftune.data.readers.table import Table
+from liftune.data.targets import is_missing
 from liftune.errors import DataError
 from liftune.option_values import joined_fields
 from liftune.spec import DataSpec, RunSpec
@@ -33,6 +36,8 @@ from liftune.spec_text import command_line
 _HEADINGS = ("title", "headline")
 _LONG_TEXTS = frozenset({"text", "review", "comment", "content", "body", "message", "article", "tweet", "post"})
 _MOST_NAMED = 5
+#: A text by its name is looked at twice where a smaller share of its cells is filled.
+_MOSTLY_BLANK = 0.5
 #: Labels by their names, which may as well be what rows are found by.
 _OFTEN_ASIDE = frozenset({"tag", "tags"})
 
@@ -109,6 +114,8 @@ class _Finder:
         self._profiles: dict[str, Profile] = {}
         self._guessed: list[str] = []
         self._notes: list[str] = []
+        self._blank: set[str] = set()
+        """Texts by their names that are blank in most rows, where others are not."""
 
     def _look(self, names: Iterable[str]) -> list[Profile]:
         names = list(names)
@@ -141,7 +148,7 @@ class _Finder:
                 self._refuse_third(one, other, labels)
             return one, other
         left = self.left(*labels)
-        text = known_name(TEXTS, left)
+        text = self._filled_text(known_name(TEXTS, left), left)
         if text and text.strip().casefold() in _HEADINGS and len(left) > 2:
             hinted = [name for name in left if name == text or set(words_of(name)) & _LONG_TEXTS]
             longer = longer_text(text, self._look(hinted), _LONG_TEXTS)
@@ -149,6 +156,25 @@ class _Finder:
                 self._guessed.append(f"text column {longer.name!r}, to which {text!r} is a heading: {longer.said}")
                 return longer.name, None
         return text, None
+
+    def _filled_text(self, text: str | None, left: Sequence[str]) -> str | None:
+        """The text by its name, or another one where it is blank in most rows and a text of them all stands beside."""
+        if text is None:
+            return None
+        cells = self._table.read(text)
+        filled = sum(not is_missing(cell) for cell in cells) / max(1, len(cells))
+        if filled >= _MOSTLY_BLANK:
+            return text
+        others = fuller_texts(self._look([name for name in left if name != text]), filled)
+        if not others:
+            return text
+        names = [each.name for each in others]
+        found = known_name(TEXTS, names) or guess_text(others).column
+        if found:
+            self._guessed.append(f"text column {found!r}, as {text!r} is blank in {1 - filled:.0%} of the rows")
+        else:
+            self._blank = {text}
+        return found
 
     def _refuse_third(self, one: str, other: str, labels: Sequence[str]) -> None:
         """Two columns are a pair only where no third one is a text."""
@@ -181,7 +207,7 @@ class _Finder:
         Raises:
             DataError: none, or several.
         """
-        profiles = self._look(self.left(text_pair, *labels))
+        profiles = self._look(self.left(text_pair, *labels, *self._blank))
         guess = guess_text(profiles)
         if guess.column:
             self._guessed.append(f"text column {guess.column!r}, guessed: {guess.why or 'the only one left'}")
@@ -214,11 +240,16 @@ class _Finder:
         profiles = self._look(left)
         guess = guess_label(profiles, lone=True)
         if guess.column:
-            self._guessed.append(f"label column {guess.column!r}, guessed: {guess.why or 'the only one left'}")
+            beside = [name for name, named in beside_names(left).items() if named == guess.column]
+            also = f"; beside it stands {', '.join(beside)}" if beside else ""
+            self._guessed.append(f"label column {guess.column!r}, guessed: {guess.why or 'the only one left'}{also}")
             return guess.column
         binary, shares = label_columns(profiles)
         single = [name for name in guess.candidates if name not in binary]
-        hints = self._choices(single or likely_labels(profiles), text, text_pair)
+        likely = likely_labels(profiles)
+        seen = [name for name in likely if name not in binary and not self._profiles[name].is_text]
+        more = [name for name in seen if name not in single] if single else []
+        hints = self._choices([*(single or likely), *more], text, text_pair)
         if binary:
             threshold = " --label-threshold 0.5" if shares else ""
             typed = self._command(text=text, text_pair=text_pair, label=joined_fields(binary)) + threshold

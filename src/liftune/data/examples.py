@@ -165,3 +165,19 @@ def refusal(examples: Mapping[str, Examples]) -> DataError:
         more = [f"and {len(bad) - len(named)} more"] * (len(bad) > len(named))
         what = "\n".join((f"{len(bad)} rows cannot be used", *(f"  {line}" for line in (*named, *more))))
     return DataError(what, where=place, hint=f"{fault.hint}, or drop such rows with --skip-bad-rows")
+
+
+def after_drops(error: DataError, examples: Mapping[str, Examples], columns: Columns) -> DataError:
+    """An error of the rows that are left, with how many were dropped before it, and the columns by which they were."""
+    dropped = sum(len(each.faults) for each in examples.values())
+    total = sum(each.table.rows for each in examples.values())
+    if not dropped:
+        return error
+    first, place = next((e.faults[0], e.table.place(e.faults[0].position)) for e in examples.values() if e.faults)
+    read = f"text from {columns.text!r}, labels from {columns.label!r}"
+    return DataError(
+        f"{error.message}; {dropped:,} of {total:,} rows were dropped, as they could not be used ({read}); "
+        f"the first is {place}: {first.reason}",
+        where=error.where,
+        hint=f"fix those rows, or name other columns with --text and --label; else {error.hint}",
+    )

@@ -14,7 +14,7 @@ from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.column_search import columns_of
 from liftune.data.columns import Columns, known_columns, same_columns
 from liftune.data.complete import VALIDATION_SHARE, Parts, complete, in_one_part, validation_rows
-from liftune.data.examples import Examples, read_examples, read_labels, refusal
+from liftune.data.examples import Examples, after_drops, read_examples, read_labels, refusal
 from liftune.data.fill_down import refuse_blocks
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.table import Table
@@ -174,7 +174,10 @@ def load(
     by_role = {role: each.split for role, each in examples.items()}
     folds = None if parts_asked(spec) else folds_of_few(by_role)
     in_one = folds is not None if in_one is None else in_one
-    parts = in_one_part(by_role) if in_one else complete(by_role, reading.task, spec, tables["train"].where)
+    try:
+        parts = in_one_part(by_role) if in_one else complete(by_role, reading.task, spec, tables["train"].where)
+    except DataError as error:
+        raise after_drops(error, examples, columns) from None
     splits = _sampled(parts, reading.task, spec, columns=columns.of_texts, skipped=len(bad_rows), notes=notes)
     where = {role: table.where for role, table in tables.items()}
     if parts.test_was_validation:

@@ -51,6 +51,8 @@ class _Column:
     """Whether a cell of it is no object."""
     most: dict[tuple[str, ...], int] = field(default_factory=dict)
     """Keys -> the most values that a row holds there."""
+    held: set[tuple[str, ...]] = field(default_factory=set)
+    """Keys at which some row holds more than an empty list."""
     says_yes_or_no: bool = True
     """Whether it only says of each key whether a row has it, or how surely."""
 
@@ -60,11 +62,19 @@ class _Column:
         counts: dict[tuple[str, ...], int] = {}
         for keys, value in _leaves(cell):
             counts[keys] = counts.get(keys, 0) + 1
+            if value != []:
+                self.held.add(keys)
             if self.says_yes_or_no and not (len(keys) == 1 and _is_share(value)):
                 self.says_yes_or_no = False
         for keys, count in counts.items():
             if count > self.most.get(keys, 0) and len(self.most) <= _MOST_NAMES:
                 self.most[keys] = count
+
+    @property
+    def places(self) -> dict[tuple[str, ...], int]:
+        """As `most`, without lists that are empty where they are no objects: names below stand for them."""
+        above = {keys[:i] for keys in self.most for i in range(1, len(keys))} - self.held
+        return {keys: most for keys, most in self.most.items() if keys not in above}
 
     @property
     def opens(self) -> bool:
@@ -95,7 +105,7 @@ class Nesting:
         for name in columns:
             column = self._columns.get(name)
             if column and name not in self._plain and column.opens:
-                for keys, most in column.most.items():
+                for keys, most in column.places.items():
                     found.setdefault(".".join((name, *keys)), Place(name, keys, most > 1))
         return {name: place for name, place in found.items() if name not in columns}
 

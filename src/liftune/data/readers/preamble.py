@@ -50,6 +50,20 @@ _FOOTER = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[\d.,%]*")
+#: What is worked out of columns, and stands below them: how far coders agree, and means of numbers.
+_AGREE = (
+    r"((inter|intra)[- ]?(coder|rater|annotator)[- ]?)?(percent(age)? |overall |observed |average |mean )?"
+    r"(agreement|reliability|(cohen|fleiss|krippendorff|scott)\W{0,2}s?( (kappa|alpha|pi|\u03ba|\u03b1))?"
+    r"|kappa|alpha|icc|\u03ba|\u03b1|\u00fcbereinstimmung|reliabilit\u00e4t"
+    r"|accord( inter-?(juges|codeurs|annotateurs))?|fiabilit\u00e9)"
+)
+_STATISTIC = re.compile(rf"{_AGREE}(\s*\([^()]*\))?\s*[:=]?\s*[-\d.,]*\s*%?|n\s*=\s*[\d.,]+", re.IGNORECASE)
+_MEAN = re.compile(
+    r"(mean|average|avg|median|std|sd|standard deviation|st\. ?dev\.?|mittelwert|durchschnitt|standardabweichung"
+    r"|moyenne|m\u00e9diane|\u00e9cart[- ]type)(\s*\([^()]*\))?\s*[:=]?",
+    re.IGNORECASE,
+)
+_DECIMAL = re.compile(r"-?\d*[.,]\d+\s*%?|-?\d+([.,]\d+)?\s*%")
 #: A remark to the file; with a number beside it, it may be a text.
 _REMARK = re.compile(
     r"(sources?|notes?|disclaimer|legend|quellen?|hinweise?|anmerkung(en)?|remarques?|filters? applied|filter)\s*:.*",
@@ -265,7 +279,13 @@ def is_footer(row: Sequence[Any]) -> bool:
     (True, False, True)
     """
     first, *others = [cell for cell in map(_text, row) if cell] or [""]
-    if len(row) < 2 or (len(others) > 1 and len(others) + 1 == len(row) > 2):
+    if len(row) < 2:
+        return False
+    if _STATISTIC.fullmatch(first) and (others or re.search(r"\d", first)):
+        return all(map(_is_beside, others))
+    if _MEAN.fullmatch(first) and others:
+        return all(map(_DECIMAL.fullmatch, others))
+    if len(others) > 1 and len(others) + 1 == len(row) > 2:
         return False
     if _REMARK.fullmatch(first):
         return all(_FOOTER.fullmatch(other) or _REMARK.fullmatch(other) for other in others)
