@@ -34,7 +34,7 @@ def refuse_model(given: str, path: Path) -> None:
     if any((path / each).is_file() for each in (ADAPTER_CARD, CONTENDER_CARD, BUNDLE_CARD)):
         raise DataError("this is a tuned model, not data", where=given, hint=_hint(path.parent, path))
     if (path / "adapter_config.json").is_file():
-        raise DataError("this is a PEFT adapter, not data", where=given, hint=_hint(path, None))
+        raise DataError("this is a PEFT adapter, not data", where=given, hint=_hint(path.parent, path))
     if (path / "config.json").is_file() and any((path / each).is_file() for each in _WEIGHTS):
         raise DataError("this is a pretrained model, not data", where=given, hint=_hint(path, path))
 

@@ -103,7 +103,7 @@ def _fault(error: Exception, backbone: Backbone, folder: Path) -> LiftuneError:
         )
     if "not found in the base model" in lines[0] or "No modules were targeted" in lines[0]:
         return ModelError(
-            f"the base model lacks the modules that the adapter changes: {lines[0]}",
+            f"the base model lacks the modules that the adapter changes: {lines[0].partition('. ')[0]}",
             where=backbone.name,
             hint=_OTHER_BASE,
         )

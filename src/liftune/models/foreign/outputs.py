@@ -87,7 +87,7 @@ def _task(number: int, configs: Mapping[str, Mapping[str, Any]], said: Said, whe
         why = f"as its head has {number:,} output{'s' if number > 1 else ''} (--task says otherwise)"
     one = not task_of(task).outputs_labels
     if (one and number != 1) or (task is TaskKind.SINGLE_LABEL and number == 1):
-        fault = f"the head has {number:,} output{'' if number == 1 else 's'}, which is no {task} model"
+        fault = f"the head has {number:,} output{'' if number == 1 else 's'}, as no {task} model has"
         if said.task is not None:
             raise SpecError(fault, where="--task", hint="leave --task out, or name another kind")
         raise ModelError(fault, where=where, hint="say what its outputs are with --task")
