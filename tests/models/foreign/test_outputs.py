@@ -91,7 +91,7 @@ def test_the_task_is_told_or_read_from_config_or_head(
 
 @pytest.mark.parametrize(("number", "task"), [(3, TaskKind.REGRESSION), (1, TaskKind.SINGLE_LABEL)])
 def test_a_task_that_the_head_cannot_be_of_is_refused(number: int, task: TaskKind) -> None:
-    with pytest.raises(SpecError, match="as no (regression|single_label) model has") as refused:
+    with pytest.raises(SpecError, match=r"as no (regression|single_label) model has") as refused:
         meaning(number, task=task)
     assert refused.value.where == "--task"
     with pytest.raises(ModelError, match="model has"):
