@@ -1,7 +1,7 @@
 """The head that an adapter's file holds: how many outputs it has, read from the names and shapes of its weights.
 
 In: adapter_model.safetensors, adapter_config.json.  Out: a number of outputs.
-Not here: whether the head fits the base (opening.py holds every weight against the model).
+Not here: whether the head fits the base (open_foreign.py holds every weight against the model).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An adapter that others saved, put on its base by PEFT itself, and held against it weight by weight.
 
 In: the base, loaded; the adapter's folder.  Out: the PEFT model; or why it cannot answer as it did.
-Not here: the classifier around it (adapter_io.py), what describes it (card.py).
+Not here: the classifier around it (adapter_io.py), what describes it (foreign/card.py).
 
 PEFT only warns of what a file lacks, and leaves a head that was never saved as it was drawn (peft#577).
 """
