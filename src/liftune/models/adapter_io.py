@@ -27,8 +27,8 @@ from liftune.models.base_identity import changed_fields
 from liftune.models.classifier import Classifier
 from liftune.models.finite import check_finite, first_not_finite
 from liftune.models.foreign.card import ForeignCard
-from liftune.models.open_foreign import length_with, load_foreign, refuse_random
 from liftune.models.methods.registry import METHODS, Method
+from liftune.models.open_foreign import length_with, load_foreign, refuse_random
 from liftune.models.pretrained import quiet
 from liftune.models.tokens.saving import is_data, save_tokenizer
 from liftune.models.trust import CodeRefusedError, check_code

@@ -2,7 +2,8 @@
 
 In: a Foreign, what the user says.  Out: a ForeignCard, by which every command opens the model as it opens liftune's
 own.
-Not here: finding the folder (folders.py), loading (open_foreign.py). Only JSON and the names and shapes of weights are read.
+Not here: finding the folder (folders.py), loading (open_foreign.py). Only JSON and the names and shapes of weights
+are read.
 """
 
 from __future__ import annotations
