@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,3 +213,55 @@ def test_rows_of_no_service_stay_as_they_are(rows):
     stream = stream_of(rows, "x")
     assert recognised(stream) is stream
     assert not any(re.search("read as", note) for note in read(rows).notes)
+
+
+def project(folder: Path, *, several: bool = False, parts: bool = True, locations: Any = None) -> Path:
+    """A project file of Azure's custom text classification, with its texts in the folder."""
+    documents = []
+    for i, (text, label) in enumerate(BOTH):
+        (folder / f"{i}.txt").write_text(text)
+        kinds = [{"category": each} for each in LISTS[i]]
+        named = {"classes": kinds} if several else {"class": {"category": label}}
+        part = {"dataset": "Test" if i % 5 == 0 else "Train"} if parts else {}
+        documents.append({"location": f"{i}.txt", "language": "en-us", **part, **named})
+    for i, location in (locations or {}).items():
+        documents[i]["location"] = location
+    kind = f"Custom{'Multi' if several else 'Single'}LabelClassification"
+    path = folder / "project.json"
+    about = {"projectKind": kind, "storageInputContainerName": "my-texts", "projectName": "x", "language": "en-us"}
+    assets = {"projectKind": kind, "classes": [{"category": "good"}, {"category": "bad"}], "documents": documents}
+    values = {"projectFileVersion": "2022-05-01", "stringIndexType": "Utf16CodeUnit", "metadata": about}
+    path.write_text(json.dumps({**values, "assets": assets}, indent=2))
+    return path
+
+
+def test_an_azure_project_is_read_with_its_texts_and_parts(tmp_path):
+    loaded = load(DataSpec(source=str(project(tmp_path))), skip_bad_rows=False)
+    splits = loaded.splits
+    assert set(splits.test.rows) == {text for i, text in enumerate(TEXTS) if i % 5 == 0}
+    assert list(splits.test.targets) == [dict(BOTH)[row] for row in splits.test.rows]
+    assert any("read as a project of Azure's custom text classification" in each for each in splits.audit.notes)
+    several = load_data(DataSpec(source=str(project(tmp_path, several=True, parts=False))))
+    assert several.task.value == "multi_label"
+    assert set(several.labels) == {"good", "bad", "brief"}
+
+
+@pytest.mark.parametrize(
+    "location", ["../secret.txt", "/etc/hostname", "C:\\secret.txt", "link.txt", "a/../../secret.txt"]
+)
+def test_an_azure_project_reads_nothing_outside_its_folder(location, tmp_path):
+    folder = tmp_path / "project"
+    (folder / "a").mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(DataError, match="outside its own folder"):
+        load_data(DataSpec(source=str(project(folder, locations={3: location}))))
+
+
+def test_an_azure_project_without_its_texts_is_refused_with_the_command_that_copies_them(tmp_path):
+    path = project(tmp_path, locations={3: "gone.txt"})
+    with pytest.raises(DataError, match=r"'gone\.txt' is not in") as caught:
+        load_data(DataSpec(source=str(path)))
+    assert "az storage blob download-batch -s my-texts" in (caught.value.hint or "")
+    with pytest.raises(DataError, match="texts lie in files beside it"):
+        read_bytes(path.read_bytes(), "x.json", "x.json")

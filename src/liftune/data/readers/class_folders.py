@@ -40,7 +40,7 @@ def left_out(folders: Sequence[Path]) -> list[str]:
 def read_class_folders(folders: Sequence[Path], where: Path, name: str, options: FileOptions) -> Table:
     """Every text, its folder's name as its label. A file that is no text is a fault."""
     paths = [(each.name, path) for each in folders if each.name.casefold() not in _UNLABELLED for path in _texts(each)]
-    texts, faults, notes = _decoded([path for _, path in paths], where, options)
+    texts, faults, notes = decoded_files([path for _, path in paths], where, options)
     files = [path.relative_to(where).as_posix() for _, path in paths]
     columns: dict[str, list[Any]] = {"text": texts, "label": [label for label, _ in paths], "file": files}
     return Table(
@@ -55,7 +55,7 @@ def read_class_folders(folders: Sequence[Path], where: Path, name: str, options:
     )
 
 
-def _decoded(
+def decoded_files(
     paths: Sequence[Path], where: Path, options: FileOptions
 ) -> tuple[list[str | None], list[Fault], tuple[str, ...]]:
     """Each file's text, or why it is none, and what is said of their encoding.

@@ -139,7 +139,7 @@ def read_file(
     where = named if where is None else where
     with _opening(path, where):
         data = path.read_bytes()
-    return read_bytes(data, filename, where, name=name, options=options)
+    return _opened(RawFile(filename, where, data, options, path.parent)).collected(name)
 
 
 def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN) -> Stream:
@@ -154,7 +154,7 @@ def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN) -> Stream:
     path, filename, where = _path_and_names(path)
     with _opening(path, where):
         data = path if path.is_file() else path.read_bytes()  # a named pipe can be read only once
-        return _opened(RawFile(filename, where, data, options))
+        return _opened(RawFile(filename, where, data, options, path.parent))
 
 
 def path_of(name: str | Path) -> Path:

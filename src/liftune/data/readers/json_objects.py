@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from liftune.data.label_lists import MOST_CHARACTERS
+from liftune.data.readers.azure import azure_rows, is_azure_project
 from liftune.data.readers.json_pages import page_key
 from liftune.data.readers.json_rows import names_a_text
 from liftune.data.readers.json_shapes import kind_of, rows_of
@@ -100,7 +101,11 @@ def _comma_hint(text: str, error: JsonError) -> str | None:
 
 
 def _of_values(file: RawFile, values: list[Any]) -> Stream:
-    objects, notes = rows_of(values[0] if len(values) == 1 else values, file.where, file.options.columns)
+    value = values[0] if len(values) == 1 else values
+    if is_azure_project(value):
+        objects, notes = azure_rows(value, file.folder, file.where, file.options)
+    else:
+        objects, notes = rows_of(value, file.where, file.options.columns)
     return stream_of_objects(file.where, objects, (*file.decoding.notes, *notes), flawed=file.decoding.flawed)
 
 

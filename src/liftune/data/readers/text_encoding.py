@@ -40,6 +40,8 @@ class RawFile:
     """What messages call it."""
     data: bytes | Path
     options: FileOptions = NONE_GIVEN
+    folder: Path | None = None
+    """In which it lies, if that may be looked into for files that it names."""
 
     def opened(self) -> IO[bytes]:
         """The bytes, decompressed, from their start.
