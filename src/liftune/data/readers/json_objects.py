@@ -102,7 +102,7 @@ def _comma_hint(text: str, error: JsonError) -> str | None:
 
 def _of_values(file: RawFile, values: list[Any]) -> Stream:
     value = values[0] if len(values) == 1 else values
-    if is_azure_project(value):
+    if isinstance(value, dict) and is_azure_project(value):
         objects, notes = azure_rows(value, file.folder, file.where, file.options)
     else:
         objects, notes = rows_of(value, file.where, file.options.columns)
