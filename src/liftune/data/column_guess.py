@@ -208,9 +208,11 @@ def _why(found: Profile, word: str | None) -> str:
 def label_columns(profiles: Sequence[Profile]) -> tuple[tuple[str, ...], bool]:
     """Columns that may each say of one label whether a row has it, and whether some hold shares."""
     found = [
-        each for each in profiles if each.content in ("yes or no", "shares") and (each.filled >= 0.5 or each.is_ticked)
+        each
+        for each in profiles
+        if each.content in ("yes or no", "shares") and (each.filled >= 0.5 or each.is_ticked) and not each.is_dashed
     ]
-    if len(found) < 2 or not any(each.rows >= LEAST_ROWS for each in found):
+    if len(found) < 2 or not (any(each.rows >= LEAST_ROWS for each in found) or all(each.is_marked for each in found)):
         return (), False
     return tuple(each.name for each in found), any(each.content == "shares" for each in found)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from liftune.data.label_lists import is_list, listed
 from liftune.data.numbers import looks_written, number
-from liftune.data.targets import is_missing, truth
+from liftune.data.targets import DASHES, is_missing, mark_of, truth
 
 #: Cells that are looked at one by one; different values are counted over all.
 _MOST_LOOKED_AT = 2_000
@@ -114,7 +114,19 @@ class Profile:
     @property
     def is_ticked(self) -> bool:
         """Whether its cells tick a box or are blank."""
-        return self.content == "yes or no" and self.filled < 1 and all(truth(each, self.name) for each in self.values)
+        said = [truth(each, self.name) or each in DASHES for each in self.values]
+        return self.content == "yes or no" and (self.filled < 1 or self.is_marked) and all(said) and not self.is_dashed
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether its cells are marks such as an x, or say that there is none: no names of classes."""
+        said = [mark_of(each) is not None or truth(each) is False for each in self.values]
+        return self.content == "yes or no" and all(said) and any(map(mark_of, self.values))
+
+    @property
+    def is_dashed(self) -> bool:
+        """Whether every cell that is not blank is a dash."""
+        return bool(self.values) and all(each.strip() in DASHES for each in self.values)
 
     @property
     def said(self) -> str:

@@ -18,12 +18,14 @@ from liftune.data.column_guess import (
     label_columns,
     likely_labels,
     longer_text,
+    names_a_label,
     names_a_text,
     words_of,
 )
 from liftune.data.column_names import LABELS, NAME_ONE, PAIRS, TEXTS, as_one, known_name, named_column, named_columns
 from liftune.data.column_profiles import Profile, profile
 from liftune.data.columns import Columns
+from liftune.data.label_families import Family, base_of, family_of
 from liftune.data.readers.part_names import SHEET
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
@@ -31,6 +33,7 @@ from liftune.errors import DataError
 from liftune.option_values import joined_fields
 from liftune.spec import DataSpec, RunSpec
 from liftune.spec_text import command_line
+from liftune.tasks import TaskKind, task_of
 
 #: Columns with these names are headings where a longer text stands beside them, whose name has one of these words.
 _HEADINGS = ("title", "headline")
@@ -42,14 +45,25 @@ _MOSTLY_BLANK = 0.5
 _OFTEN_ASIDE = frozenset({"tag", "tags"})
 
 
-def columns_of(table: Table, spec: DataSpec) -> Columns:
-    """The columns of a table, as far as a spec names them and otherwise as they are found: see `find_columns`."""
+def columns_of(table: Table, spec: DataSpec, task: TaskKind | None = None) -> Columns:
+    """The columns of a table, as far as a spec names them and otherwise as they are found: see `find_columns`.
+
+    Args:
+        task: where the spec names none.
+    """
 
     def command(**named: str | None) -> str:
         return command_line(RunSpec(data=spec.model_copy(update=named)))
 
+    kind = spec.task or task
     return find_columns(
-        table, text=spec.text, text_pair=spec.text_pair, label=spec.label, group=spec.group, command=command
+        table,
+        text=spec.text,
+        text_pair=spec.text_pair,
+        label=spec.label,
+        group=spec.group,
+        command=command,
+        sets=kind is None or task_of(kind).shape == "labels",
     )
 
 
@@ -61,6 +75,7 @@ def find_columns(
     label: str | None = None,
     group: str | None = None,
     command: Callable[..., str] | None = None,
+    sets: bool = True,
 ) -> Columns:
     """The named columns; the others by names that are known, ignoring case; then by words of the name and by content.
 
@@ -70,6 +85,7 @@ def find_columns(
 
     Args:
         command: what to type to name columns: keyword arguments `text`, `text_pair`, `label`.
+        sets: whether a row may have several labels.
 
     Raises:
         DataError: a named column is missing, or it is unclear which is the text or the label.
@@ -93,6 +109,9 @@ def find_columns(
         found = finder.label(first, texts or (first,), second)
         of_labels = (found,)
     of_texts = texts or (first,)
+    if not labels:
+        of_labels = labels = finder.together(found, (*of_texts, second), sets=sets)
+        found = as_one(labels) or found
     twice = {*of_labels} & {*of_texts, second, group} or {*of_texts} & {second}
     if twice:
         raise DataError(
@@ -239,12 +258,17 @@ class _Finder:
         left = [name for name in left if name != SHEET] or left  # which is added to what the file holds
         profiles = self._look(left)
         guess = guess_label(profiles, lone=True)
-        if guess.column:
+        binary, shares = label_columns(profiles)
+        marked = [each.name for each in profiles if each.is_marked]
+        if guess.column and not (guess.column in binary and guess.column in marked):
             beside = [name for name, named in beside_names(left).items() if named == guess.column]
             also = f"; beside it stands {', '.join(beside)}" if beside else ""
             self._guessed.append(f"label column {guess.column!r}, guessed: {guess.why or 'the only one left'}{also}")
             return guess.column
-        binary, shares = label_columns(profiles)
+        family = self._family(guess.candidates or likely_labels(profiles), (*texts, text_pair))
+        if family and family.are_sets and names_a_label(base_of(family.columns[0])):
+            self._guessed.append(f"label columns {', '.join(family.columns)}, guessed by their names")
+            return family.columns[0]
         single = [name for name in guess.candidates if name not in binary]
         likely = likely_labels(profiles)
         seen = [name for name in likely if name not in binary and not self._profiles[name].is_text]
@@ -253,8 +277,12 @@ class _Finder:
         if binary:
             threshold = " --label-threshold 0.5" if shares else ""
             typed = self._command(text=text, text_pair=text_pair, label=joined_fields(binary)) + threshold
-            said = f"columns of {'shares' if shares else '0 and 1'}, one a label: {typed}"
+            held = "shares" if shares else "marks" if set(binary) <= set(marked) else "0 and 1"
+            said = f"columns of {held}, one a label: {typed}"
             hints = [said, *hints] if single else [said]
+        if family:
+            typed = self._command(text=text, text_pair=text_pair, label=joined_fields(family.columns))
+            hints.append(f"or {', '.join(family.columns)} together, as sets of labels: {typed}")
         raise DataError(
             f"no label column among: {', '.join(self._table.columns)}",
             where=self._table.where,
@@ -272,6 +300,21 @@ class _Finder:
             return [f"give a file with a column of labels; {held}"]
         more = [f"or another one: {', '.join(names[_MOST_NAMED:])}"] if len(names) > _MOST_NAMED else []
         return [f"name the label column: {said[0]}", *(f"or {each}" for each in said[1:]), *more]
+
+    def _family(self, names: Sequence[str], taken: Sequence[str | None]) -> Family | None:
+        """The first columns of one name that hold labels."""
+        families = (family_of(self._table, name, (*taken, self._group)) for name in names[:_MOST_NAMED])
+        return next(filter(None, families), None)
+
+    def together(self, found: str, taken: Sequence[str | None], *, sets: bool) -> tuple[str, ...]:
+        """The label column, with others of its name where they hold labels of the same row."""
+        family = self._family((found,), taken)
+        if family is None or (family.are_sets and sets):
+            return family.columns if family else (found,)
+        others = ", ".join(repr(name) for name in family.columns if name != found)
+        typed = self._command(label=joined_fields(family.columns))
+        self._notes.append(f"not read, and labels too: {others}; to read them together, as sets of labels: {typed}")
+        return (found,)
 
     def note_other_texts(self, text: str, label: str, labels: Sequence[str | None]) -> None:
         """Say which other column reads like a text, and how to join it."""

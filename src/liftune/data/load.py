@@ -277,7 +277,7 @@ def load_test(
         return _test_in_memory(rows.to_splits(), task)
     tables, given = read_roles(spec, rows, train=False)
     main = next(role for role in ("train", "validation", "test") if role in tables)
-    columns = columns_of(tables[main], known_columns(tables[main], spec, known))
+    columns = columns_of(tables[main], known_columns(tables[main], spec, known), task)
     columns = columns.named_as(known)
     labelled, notes = with_labels(tables, columns, main)
     role = next(role for role in ("test", "validation", "train") if role in labelled)

@@ -82,7 +82,7 @@ def recognise(
     wanted = wanted or Wanted(requested)
     present = [cell for cell in cells if not is_missing(cell)]
     if columns:
-        return recognise_columns(present, columns, wanted.task, wanted.threshold, where)
+        return recognise_columns(present, columns, wanted.task, wanted.threshold, where, wanted.separator)
     return (
         _separated_as_told(present, wanted)
         or _lists(present, names, wanted, where)

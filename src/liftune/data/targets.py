@@ -23,9 +23,15 @@ _DIGITS = re.compile(r"\d+")
 _MOST_DIGITS = 300
 #: Words for having a label and for not having it, in columns and positions that say so for one label.
 YES = frozenset({"1", "1.0", "true", "t", "yes", "y", "on"})
-NO = frozenset({"0", "0.0", "false", "f", "no", "n", "off"})
+#: What is written into a box that is not ticked, besides leaving it blank.
+DASHES = frozenset({"-", "--", "\u2010", "\u2011", "\u2013", "\u2014", "\u2212", "[ ]", "\u2610"})
+NO = frozenset({"0", "0.0", "false", "f", "no", "n", "off"}) | DASHES
 #: What ticks a box where no word is written; the other cells of such a column are blank.
-TICKS = YES | {"x", "✓", "✔", "☑", "✗", "✘", "*"}
+CHECKS, CROSSES = frozenset("\u2713\u2714\u2611\u2705"), frozenset("\u2717\u2718\u2612\u274c\u2716")
+MARKS = CHECKS | CROSSES | {"x", "xx", "xxx", "*", "+", "\u2022", "\u25cf", "\u25a0"}
+TICKS = YES | MARKS
+#: What stands around a mark: (x), [x], x?, x!
+_AROUND = "()[]?!.:,~ \ufe0f"
 #: What separates labels where nothing else is said.
 BAR = "|"
 
@@ -57,6 +63,10 @@ class Reading:
     """A cell says of each of these labels whether the row has it: 0 and 1 in a list, a mapping or several columns."""
     ticked: tuple[bool, ...] = ()
     """Of each position: whether a blank cell says no."""
+    says_no: frozenset[str] = frozenset()
+    """Marks that say no in columns that hold other marks for yes: crosses beside check marks."""
+    together: bool = False
+    """Whether a cell is a tuple of several columns, each of which holds a label or nothing."""
     threshold: float | None = None
     """The share or score from which on a row has a label."""
     names: tuple[str, ...] = ()
@@ -78,6 +88,8 @@ class Reading:
             CellError: no label, or not one that fits the task.
         """
         names = self.names or names
+        if self.together:
+            return self._of_several(cell, names)
         if is_missing(cell) or (names and cell == -1 and not isinstance(cell, bool)):
             raise CellError("no label")
         shape = task_of(self.task).shape
@@ -100,6 +112,20 @@ class Reading:
             return labels[0]
         return labels
 
+    def _of_several(self, cells: Sequence[Any], names: Sequence[str]) -> Target:
+        """The labels that several columns hold together."""
+        labels = sorted({label for cell in cells if not is_missing(cell) for label in self._label_set(cell, names)})
+        if not labels:
+            raise CellError("no label")
+        if task_of(self.task).shape != "label":
+            return tuple(labels)
+        if len(labels) > 1:
+            raise CellError(
+                f"{len(labels)} labels instead of one: {', '.join(labels)}",
+                "fix the row, or read sets of labels with --task multi_label",
+            )
+        return labels[0]
+
     def _held(self, cell: Any) -> tuple[str, ...]:
         """The labels that a cell of 0 and 1 holds, sorted."""
         values = items(cell)
@@ -121,7 +147,7 @@ class Reading:
     def _has(self, name: str, value: Any) -> bool:
         if self.threshold is not None:
             return self._reaches(value, name)
-        said = truth(value, name)
+        said = truth(value, name, self.says_no)
         if said is None:
             what = f"{_shown(value)} for label {name!r} is neither 0 nor 1"
             if is_missing(value):
@@ -226,23 +252,37 @@ def is_missing(cell: Any) -> bool:
     )
 
 
-def truth(cell: Any, name: str = "") -> bool | None:
+def truth(cell: Any, name: str = "", says_no: frozenset[str] = frozenset()) -> bool | None:
     """Whether a cell says yes or no; None where it says neither.
 
     Args:
         name: of the label, which says yes as well: `toxic` in a column toxic.
+        says_no: marks that say no here.
 
-    >>> [truth(cell) for cell in (1, 0.0, True, "Yes", "n", 0.67, "maybe")]
-    [True, False, True, True, False, None, None]
+    >>> [truth(cell) for cell in (1, 0.0, True, "Yes", "n", "(x)", "-", 0.67, "maybe")]
+    [True, False, True, True, False, True, False, None, None]
     """
     if isinstance(cell, bool):
         return cell
     if isinstance(cell, int | float | Decimal):
         return bool(cell) if cell in (0, 1) else None
     word = cell.strip().casefold() if isinstance(cell, str) else ""
-    if word in TICKS or (word and word == name.strip().casefold()):
+    mark = mark_of(word)
+    if mark in says_no:
+        return False
+    if word in TICKS or mark or (word and word == name.strip().casefold()):
         return True
     return False if word in NO else None
+
+
+def mark_of(cell: Any) -> str | None:
+    """The mark that a cell holds, whatever stands around it.
+
+    >>> [mark_of(cell) for cell in ("X", "(x)", "x?", "[x]", "1", "yes", "xray", "")]
+    ['x', 'x', 'x', 'x', None, None, None, None]
+    """
+    word = cell.casefold().strip(_AROUND) if isinstance(cell, str) else ""
+    return word if word in MARKS else None
 
 
 def _shown(cell: Any) -> str:
