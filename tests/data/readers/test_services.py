@@ -265,3 +265,21 @@ def test_an_azure_project_without_its_texts_is_refused_with_the_command_that_cop
     assert "az storage blob download-batch -s my-texts" in (caught.value.hint or "")
     with pytest.raises(DataError, match="texts lie in files beside it"):
         read_bytes(path.read_bytes(), "x.json", "x.json")
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_csv_of_comprehend_has_no_header_and_that_is_said(several, tmp_path):
+    path = tmp_path / "x.csv"
+    labels = ["|".join(each).upper() if several else each[0].upper() for each in LISTS]
+    path.write_text("".join(f'{label},"{text}"\n' for label, text in zip(labels, TEXTS, strict=True)))
+    table = read_bytes(path.read_bytes(), "x.csv", "x.csv")
+    assert (table.read("label"), table.read("text")) == (labels, TEXTS)
+    assert "Amazon Comprehend's CSV" in table.notes[-1]
+    splits = load_data(DataSpec(source=str(path)))
+    assert splits.task.value == ("multi_label" if several else "single_label")
+    assert set(splits.labels) == ({"GOOD", "BAD", "BRIEF"} if several else {"GOOD", "BAD"})
+
+
+def test_a_header_above_labels_in_capitals_is_one():
+    rows = "".join(f'{label.upper()},"{text}"\n' for text, label in BOTH).encode()
+    assert read_bytes(b"CATEGORY,BODY\n" + rows, "x.csv", "x.csv").columns == ("CATEGORY", "BODY")

@@ -59,6 +59,9 @@ _NAME = re.compile(r"[^\W\d][\w.\-]*")
 #: Words from which on a field is a sentence.
 _SENTENCE = 4
 _MOST = 0.9
+#: A label as Amazon Comprehend's documentation writes it, and rows from which on they show.
+_CAPITALS = re.compile(r"[A-Z][A-Z0-9_\- ]*")
+_LEAST_ROWS = 4
 
 Kind: TypeAlias = Callable[[str], bool]
 
@@ -102,6 +105,12 @@ def find_header(
     line, fields = first
     if options.headerless:
         return _headerless(line, fields, where, options)
+    if _labels_first(fields, sample, options):
+        note = (
+            f"{where}: read as Amazon Comprehend's CSV, which has no header: the first field is the label, the second "
+            "the text. If line 1 is a header, name a column of it with --text or --label"
+        )
+        return Header(("label", "text"), lines=0, notes=(note,))
     signs = signs_of(fields, [each for each in sample if list(each) != list(fields)], options)
     if not signs.header and (signs.row or (signs.sentence and len(fields) == 1)):
         raise DataError(
@@ -117,6 +126,22 @@ def find_header(
         shown = ", ".join(map(_short, fields))
         notes = (f"{where}: line {line} is taken as the header ({shown}); {_said_otherwise(fields, sample, options)}",)
     return Header(columns, notes=notes)
+
+
+def _labels_first(fields: Sequence[str], sample: Sequence[Sequence[str]], options: FileOptions) -> bool:
+    """Whether all rows, the first too, are labels in capitals and a text, as Amazon Comprehend is trained with.
+
+    Source: "Preparing classifier training data" of Amazon Comprehend; several labels have a bar between them.
+    """
+    rows = [fields, *sample]
+    if options.named or len(rows) < _LEAST_ROWS or any(len(each) != 2 for each in rows):
+        return False
+    labels = [[piece.strip() for piece in each[0].split("|")] for each in rows]
+    kinds = Counter(piece for each in labels for piece in each)
+    capitals = all(_CAPITALS.fullmatch(piece) for piece in kinds)
+    first = all(kinds[piece] > 1 for piece in labels[0])
+    texts = len(fields[1].split()) >= _SENTENCE and _words([each[1] for each in sample]) >= _SENTENCE
+    return capitals and first and texts and 2 * len(kinds) <= len(rows)
 
 
 def _said_otherwise(fields: Sequence[str], sample: Sequence[Sequence[str]], options: FileOptions) -> str:
