@@ -43,7 +43,7 @@ def read(data: bytes, **options: object) -> Table:
         ((TEXTS, LABELS), "text,label"),
         ((LABELS, TEXTS), "label,text"),
         ((SCORES, TEXTS), "label,text"),
-        ((SCORES, WORDS, TEXTS), "column1,label,text"),
+        ((SCORES, WORDS, TEXTS), "column1,column2,text"),
         ((IDS, TEXTS), "label,text"),
         ((DATES, TEXTS, LABELS), "column1,text,label"),
         ((TEXTS,), "text"),

@@ -68,8 +68,9 @@ def test_lines_above_a_header_are_left_out_and_said_or_the_hint_works(titles, pa
         return
     table = read(data, name)
     check(table, header)
-    [note] = [note for note in table.notes if "left out above it" in note]
-    assert f"line {skipped + 1} is taken as the header" in note
+    said = "left out at the start, as comments" if titles == "a comment" else "left out above it"
+    [note] = [note for note in table.notes if said in note]
+    assert f"line {skipped + 1} is taken as the header" in note or titles == "a comment"
     assert TITLES[titles][0][0] in note
     assert "--skip-lines 0" in note
     assert not table.faults

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeAlias
 
+from liftune.data.readers.comments import comments_above, said_comments
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.preamble import doubtful_titles, find_above, said_above, said_nameless
 from liftune.data.readers.quotes import Span, Spans
@@ -138,7 +139,8 @@ def find_dialect(
     Raises:
         DataError: nothing in it, quotes that do not match, or first lines that may be titles or a header.
     """
-    above = options.skip_lines or 0
+    said = comments_above(opened, options, lambda above: _sniffed(opened, prefer, above))
+    above = len(said) if options.skip_lines is None else options.skip_lines
     with opened() as start:
         for _ in range(above):
             start.readline()
@@ -149,6 +151,8 @@ def find_dialect(
         dialect, shape = _quoting(opened, Dialect(_sniffed(opened, prefer, above), skipped_lines=above), where)
     if not shape.records:
         raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
+    if said:
+        shape = replace(shape, notes=(*shape.notes, said_comments(said, where)))
     return (dialect, shape) if options.skip_lines is not None else _below_titles(opened, dialect, shape, where, options)
 
 
@@ -166,6 +170,7 @@ def _below_titles(
     if found.doubtful:
         raise doubtful_titles(shape.first[0], line, where)
     dialect, below = _quoting(opened, replace(dialect, skipped_lines=line - 1), where)
+    below = replace(below, notes=tuple(dict.fromkeys((*shape.notes, *below.notes))))
     note = said_above([fields for _, fields in rows[:-1]], header, shape.first[0], line, where)
     return dialect, replace(below, above=line - 1, notes=(*below.notes, note))
 

@@ -151,9 +151,10 @@ def _said_otherwise(fields: Sequence[str], sample: Sequence[Sequence[str]], opti
         columns = [[each[i] for each in sample if i < len(each)] for i in range(len(fields))]
         words = [median([len(cell.split()) for cell in column] or [0]) for column in columns]
         text = words.index(max(words))
-        kinds = [len(set(column)) for column in columns]
-        kinds = [each if i != text and each > 1 else len(sample) + 1 for i, each in enumerate(kinds)]
-        label = kinds.index(min(kinds))
+        classes = [i for i, each in enumerate(columns) if i != text and 1 < len(set(each)) <= max(2, len(each) / 2)]
+        others = [i for i in range(len(fields)) if i != text]
+        # Where several may be the label, none is named so: the next answer shows what each of them holds.
+        label = next(iter(classes if len(classes) == 1 else others if len(others) == 1 else []), None)
         names = [("text" if i == text else "label" if i == label else f"column{i + 1}") for i in range(len(fields))]
     skipped = f"--skip-lines {options.skip_lines} " if options.skip_lines else ""
     return f"if it is a row, give the names: {skipped}--columns {','.join(names)}"
