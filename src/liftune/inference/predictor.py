@@ -20,6 +20,7 @@ from liftune.evaluation.selective import cutoff_for
 from liftune.hardware.memory import Attempts
 from liftune.hardware.plan import PRECISIONS
 from liftune.inference.contenders import SavedContender, open_contender, read_contender_card, refuse_torch_options
+from liftune.inference.loading import FASTEST, load_classifier, prediction_plan
 from liftune.inference.locate import locate_model
 from liftune.inference.onnx_bundle import Bundle, refuse_options
 from liftune.inference.prediction import Prediction, predictions_of_logits
@@ -38,13 +39,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from liftune.hardware.plan import Plan
     from liftune.models.classifier import Classifier
 
 #: Loading sets what all threads share: warnings, torch's default precision, the initialisation of modules.
 _LOADING = Lock()
-#: As a precision: the one that was measured to be faster on this machine.
-FASTEST = "fastest"
 
 
 class Predictor(Protocol):
@@ -227,13 +225,13 @@ class AdapterPredictor(Reloadable):
         check_code(card, allowed=trust_remote_code, asked_by=folder / CARD)
         if min_precision is not None:
             cutoff_for(card.cutoffs, min_precision)  # refused before the model is loaded
-        plan = _plan(device, precision)
+        plan = prediction_plan(device, precision)
         base = None
         if with_base:
             # With the head that it had before tuning, its outputs in the adapter's order of labels.
             backbone = reload_backbone(card, seed=0, plan=plan, trust_remote_code=trust_remote_code)
             base = attach(backbone, None, plan=plan)
-        opened = _load(folder, card, plan, trust_remote_code)
+        opened = load_classifier(folder, card, plan, trust_remote_code)
         return cls(opened, card, base=base, min_precision=min_precision)
 
     @classmethod
@@ -263,7 +261,7 @@ class AdapterPredictor(Reloadable):
             refuse_torch_options(card.name, device=device, with_base=with_base, precision=precision)
             return cls(open_contender(folder), card, min_precision=min_precision)
         need(*EXTRAS["tune"])
-        opened = open_contender(folder, plan=_plan(device, precision), trust_remote_code=trust_remote_code)
+        opened = open_contender(folder, plan=prediction_plan(device, precision), trust_remote_code=trust_remote_code)
         return cls(opened, card, base=opened.base if with_base else None, min_precision=min_precision)
 
     @property
@@ -343,25 +341,3 @@ def check_precision(name: str | None, known: Sequence[str]) -> None:
     """
     if name is not None:
         choose(name, known, "precision", "--precision")
-
-
-def _plan(device: str | None, precision: str | None) -> Plan:
-    """The plan for predicting; token ids of rows that are read once are not kept on the disk."""
-    from liftune.hardware.measure import measure_machine
-    from liftune.hardware.plan import make_plan
-
-    plan = make_plan(measure_machine(), device=device)
-    given = next((each for each in PRECISIONS if each == precision), None)
-    dtype = plan.dtype if precision == FASTEST else given or plan.inference_dtype
-    return replace(plan, dtype=dtype, accelerations=plan.accelerations - {"token-cache"})
-
-
-def _load(folder: Path, card: AdapterCard, plan: Plan, trust_remote_code: bool) -> Classifier:
-    """Merged on a CPU, where the logits stay the same to 1e-5; on a GPU as it was tuned."""
-    from liftune.models.adapter_io import open_adapter
-    from liftune.models.merge import open_merged
-    from liftune.models.methods.registry import METHODS
-
-    if plan.device == "cpu" and card.method in METHODS and METHODS[card.method].mergeable:
-        return open_merged(folder, card=card, plan=plan, trust_remote_code=trust_remote_code)
-    return open_adapter(folder, card=card, plan=plan, trust_remote_code=trust_remote_code)
