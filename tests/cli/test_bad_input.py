@@ -390,5 +390,6 @@ def test_a_stopped_run_ends_with_130_one_line_and_what_it_has(
     monkeypatch.setattr(RunContext, "save_logits", save_until_base)
     assert main(("tune", "rows.csv", "--model", model, "--out", "run", "--quiet", *ONE_SPLIT)) == 130
     assert capsys.readouterr().err == (
-        "liftune: stopped; kept: the logits of majority, tfidf, in run/logits; to go on: liftune tune --resume run\n"
+        "liftune: stopped; kept: the logits of majority, tfidf, in run/logits; kept: what was worked out, in "
+        "run/checkpoint; to go on: liftune tune --resume run\n"
     )
