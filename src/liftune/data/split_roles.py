@@ -13,6 +13,7 @@ from liftune.data.fill_down import filled_down, parts_filled_down
 from liftune.data.readers.formats import read_file
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.options import FileOptions
+from liftune.data.readers.parallel_files import pair_of, read_pair
 from liftune.data.readers.part_names import EITHER, ROLES, roles_of
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.table import Parts, Table, joined
@@ -129,6 +130,9 @@ def _read(parts: Parts, name: str, role: str) -> Table:
 def _read_extra(path: str, role: str, options: FileOptions) -> Table:
     """A file for a role; of a folder its only part, or the part of that role."""
     if not expanded(path).is_dir():
+        pair = pair_of(expanded(path)) if expanded(path).is_file() else None
+        if pair:
+            return read_pair(pair, role, options)
         return read_file(path, name=role, options=options)
     parts = find_parts(path, options)
     names = list(parts) if len(parts) == 1 else [name for name, each in roles_of(parts).items() if each == role]

@@ -4,7 +4,8 @@ In: a folder.  Out: Parts, and what was passed over.  Four layouts, the first th
 1. what `datasets.save_to_disk` wrote (saved_sets.py);
 2. files named train, validation and test, also as shards; or one file;
 3. folders named so, with files or with folders of texts in them;
-4. a folder of texts for each label (class_folders.py).
+4. a folder of texts for each label (class_folders.py);
+5. texts in one file and their labels in another (parallel_files.py), in the folder or in one of each part.
 A folder that holds nothing but another one is looked through.  Not here: reading files (formats.py).
 """
 
@@ -22,6 +23,7 @@ from liftune.data.readers.class_folders import left_out, read_class_folders, tak
 from liftune.data.readers.foreign import kind_of, not_read
 from liftune.data.readers.formats import OPENERS, extension, is_data, read_bytes, read_file, stem
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
+from liftune.data.readers.parallel_files import pairs_alone, parts_of_pairs, read_pair
 from liftune.data.readers.part_names import role_of
 from liftune.data.readers.saved_sets import read_saved
 from liftune.data.readers.table import NotedParts, Parts, Table, joined
@@ -99,6 +101,10 @@ def _parts(folder: Path, options: FileOptions, depth: int) -> NotedParts | None:
     if saved is not None:
         return saved
     listing = _listed(folder)
+    pairs = [] if takes_class_folders(listing.folders) else pairs_alone(folder, [each.name for each in listing.data])
+    if pairs:
+        both, of_pairs = parts_of_pairs(pairs, folder, options)
+        return NotedParts(both, notes=of_pairs)
     found = _of_files(listing.data, str(folder), options)
     roles = {role_of(name) for name in found} - {None}
     inside: dict[str, Callable[[], Table]] = {}
@@ -154,6 +160,9 @@ def _one_part(folder: Path, options: FileOptions, depth: int) -> tuple[Callable[
     if saved is not None and len(saved) == 1:
         return next(iter(saved.values())), list(saved.notes)
     listing = _listed(folder)
+    pairs = pairs_alone(folder, [each.name for each in listing.data])
+    if len(pairs) == 1:
+        return partial(read_pair, pairs[0], folder.name, options), [f"{folder}: {pairs[0].said}"]
     found = _of_files(listing.data, str(folder), options)
     if len(found) > 1:
         names = [path.name for path in listing.data]

@@ -21,8 +21,9 @@ from liftune.data.readers.folders import file_parts, find_folder_parts
 from liftune.data.readers.formats import FORMATS, OPENERS, extension, missing, path_of, read_file
 from liftune.data.readers.no_data import refuse_model
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
+from liftune.data.readers.parallel_files import pair_of, read_pair
 from liftune.data.readers.part_names import role_of
-from liftune.data.readers.table import Parts
+from liftune.data.readers.table import NotedParts, Parts
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError, choose
 from liftune.files import expanded
@@ -70,6 +71,9 @@ def find_parts(source: str, options: FileOptions = NONE_GIVEN) -> Parts:
                 )
             return entry.build(source)
     path = expanded(source)
+    pair = pair_of(path) if path.is_file() else None
+    if pair:
+        return NotedParts({"rows": partial(read_pair, pair, "rows", options)}, notes=[f"{path}: {pair.said}"])
     if path.exists():
         return _file(source, options)  # of an unknown kind: reading it says so
     raise missing(path)
