@@ -93,7 +93,7 @@ def parts_of_pairs(
 ) -> tuple[dict[str, Callable[[], Table]], list[str]]:
     """What reads each pair, by the name of its part, and what is said of them."""
     named = len(pairs) > 1
-    parts = {
+    parts: dict[str, Callable[[], Table]] = {
         pair.name if named else "rows": partial(read_pair, pair, pair.name if named else "rows", options)
         for pair in pairs
     }
