@@ -369,7 +369,17 @@ def test_tune_takes_parts_from_other_files_and_by_name(ground: Path, tmp_path: P
 
 
 #: They change no result, and so are no options of a spec.
-SWITCHES = {"config", "quiet", "listeners", "resume", "keep_checkpoints", "checkpoint_minutes", "dry_run"}
+SWITCHES = {
+    "config",
+    "track",
+    "overwrite",
+    "quiet",
+    "listeners",
+    "resume",
+    "keep_checkpoints",
+    "checkpoint_minutes",
+    "dry_run",
+}
 
 
 def test_options_of_the_command_the_spec_and_python_are_the_same() -> None:

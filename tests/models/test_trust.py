@@ -197,7 +197,7 @@ def test_an_unfinished_run_does_not_allow_code_to_whoever_goes_on_with_it(place:
     folder = RunFolder(tmp_path / "run")
     asked = RunSpec.of(data=str(place.data), model=str(place.base), trust_remote_code=True)
     folder.unfinished.folder.mkdir(parents=True)
-    Request.of(asked, "rows").save(folder)
+    Request.of(asked, "rows").save(folder.unfinished)
     error = refused(place, lambda: again(str(folder.path)))
     assert "request.json: trust_remote_code" in (error.where or "")
     assert called("tune", "--resume", str(folder.path))[0] == 2
