@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -121,6 +122,15 @@ def joined_fields(names: Iterable[str]) -> str:
     '"Toxic, severe",obscene'
     """
     return ",".join('"{}"'.format(name.replace('"', '""')) if set(name) & set(',"') else name for name in names)
+
+
+def typed(option: str, value: str) -> str:
+    """An option with its value as they are typed in a shell.
+
+    >>> typed("--columns", "id,Created by"), typed("--split", "test=b")
+    ("--columns 'id,Created by'", '--split test=b')
+    """
+    return f"{option} {shlex.quote(value)}"
 
 
 def one_text(value: Any) -> Any:

@@ -58,7 +58,7 @@ def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind |
     Raises:
         DataError: the labels are times, or can be read in two ways of which neither is the likelier.
     """
-    cells, names = columns.label_cells(table), table.class_names.get(columns.label, ())
+    cells, names = _with_text(table, columns), table.class_names.get(columns.label, ())
     times = _refuse_times(cells, table, columns.label, spec.task or task)
     reading = recognise(
         cells,
@@ -74,6 +74,13 @@ def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind |
     each = (one for cell in cells for one in (cell if is_list(cell) else (cell,)))
     twice = () if reading.positions else read_as_one(each, lambda cell: reading.label(cell, names))
     return replace(reading, notes=(*reading.notes, *twice))
+
+
+def _with_text(table: Table, columns: Columns) -> list[Any]:
+    """The label's cells of the rows that have a text: of the others nothing is read, and nothing said."""
+    cells, texts = columns.label_cells(table), columns.text_cells(table)
+    blank = [all(map(is_missing, text)) if columns.texts else is_missing(text) for text in texts]
+    return [cell for cell, without in zip(cells, blank, strict=True) if not without] or cells
 
 
 def _refuse_times(cells: Sequence[Any], table: Table, column: str, task: TaskKind | None) -> tuple[str, ...]:

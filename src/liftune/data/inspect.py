@@ -70,6 +70,8 @@ class Inspection(StoredRecord):
     lengths: dict[str, Lengths]
     """Part -> row lengths."""
     bad_rows: tuple[BadRow, ...]
+    skip_bad_rows: bool = False
+    """Whether they are dropped as `--skip-bad-rows` asks; else a run stops at them."""
     audit: Audit
     fingerprint: str
     notes: tuple[str, ...] = ()
@@ -120,6 +122,7 @@ def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_l
         length_of=meter.name,
         lengths={name: measure(meter.count(split.rows), limits) for name, split in parts.items()},
         bad_rows=loaded.bad_rows,
+        skip_bad_rows=spec.skip_bad_rows,
         audit=splits.audit,
         fingerprint=splits.fingerprint,
         notes=_notes(loaded, meter),

@@ -15,6 +15,7 @@ from liftune.json_text import JsonError, parse_json
 #: A longer cell is no list of labels, and Python's own reader must not be given it.
 MOST_CHARACTERS = 20_000
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
+_OPENING = _CLOSING | {'"': '"', "\u201c": "\u201d", "\u00ab": "\u00bb"}
 #: What Python and numpy write around a list: array([...], dtype=object), frozenset({...}).
 _CALL = re.compile(
     r"(?:\w+\.)?(?:array|set|frozenset|list|tuple|tensor|Series|Index)\((.*?)(?:,\s*dtype=[^()]*)?\)", re.S
@@ -129,9 +130,27 @@ def is_list(cell: Any) -> bool:
 
 
 def pieces(text: str, separator: str) -> Sequence[str]:
-    """What stands between separators, blanks stripped, nothing left empty.
+    """What stands between separators, blanks stripped, nothing left empty. Not in brackets or quotes.
 
-    >>> pieces(" joy; fear;", ";")
-    ['joy', 'fear']
+    >>> pieces(" joy; fear;", ";"), pieces("Bill, Parcel (home, shop)", ","), pieces("a :), b", ",")
+    (['joy', 'fear'], ['Bill', 'Parcel (home, shop)'], ['a :)', 'b'])
     """
-    return [piece.strip() for piece in text.split(separator) if piece.strip()]
+    inside = _enclosed(text) if separator in text else []
+    found, start = [], 0
+    for match in re.finditer(re.escape(separator), text):
+        if not any(begin < match.start() < end for begin, end in inside):
+            found.append(text[start : match.start()])
+            start = match.end()
+    return [piece.strip() for piece in (*found, text[start:]) if piece.strip()]
+
+
+def _enclosed(text: str) -> list[tuple[int, int]]:
+    """Where brackets and quotes open and close, those that do both."""
+    found: list[tuple[int, int]] = []
+    opened: list[tuple[int, str]] = []
+    for i, each in enumerate(text):
+        if opened and each == opened[-1][1]:
+            found.append((opened.pop()[0], i))
+        elif each in _OPENING:
+            opened.append((i, _OPENING[each]))
+    return found

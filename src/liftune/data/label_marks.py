@@ -20,6 +20,8 @@ _NOTE = re.compile(
     r"(?P<label>.*?\w.*?)(?P<note>\s*[(\[{][^()\[\]{}]*[)\]}]\W*|\s+[-\u2013\u2014/|]+\s+\S.*|\s*[:;,]\s+\S.*)",
     re.DOTALL,
 )
+#: What also stands between two labels.
+_LISTING = re.compile(r"\s*[;,/|]")
 _DOUBT = re.compile(
     r"\?|\b(unsure|not sure|uncertain|check(ed)?|todo|tbc|tbd|may ?be|perhaps|probably|review(ed)?|see|unclear|prob"
     r"|unsicher|unklar|pr\u00fcfen|gepr\u00fcft|evtl|\u00e0 v\u00e9rifier|pas s\u00fbr|incertain)\b",
@@ -49,7 +51,18 @@ def without_note(label: str) -> str:
     ['neg', 'neg', 'neg', 'well-known', '(a)']
     """
     match = _NOTE.fullmatch(label)
-    return match["label"] if match else label
+    if match is None or (_LISTING.match(match["note"]) and not _DOUBT.search(match["note"])):
+        return label  # neg, pos may be two labels
+    return match["label"]
+
+
+def note_of(label: str) -> str:
+    """What is written after a label, without what sets it off; empty where nothing is.
+
+    >>> [note_of(each) for each in ("neg (unsure)", "neg - see 12", "neg")]
+    ['unsure', 'see 12', '']
+    """
+    return label[len(without_note(label)) :].strip(" ()[]{}-\u2013\u2014/|:;,")
 
 
 def has_remarks(labels: Iterable[str]) -> bool:
@@ -58,9 +71,10 @@ def has_remarks(labels: Iterable[str]) -> bool:
     It is where it says a doubt, or stands after several labels that occur without it.
     """
     labels = set(labels)
+    names = {label.casefold() for label in labels}
     after: dict[str, set[str]] = defaultdict(set)
     for label in labels:
         bare = without_note(label)
-        if bare != label and bare in labels:
+        if bare != label and bare in labels and note_of(label).casefold() not in names:
             after[label[len(bare) :]].add(bare)
     return any(len(bare) > 1 or _DOUBT.search(note) for note, bare in after.items())

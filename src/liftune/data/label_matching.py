@@ -14,7 +14,7 @@ from liftune.data.audit import fingerprint, labels_of
 from liftune.data.spellings import relabelled, spelt_alike
 from liftune.data.splits import Splits
 from liftune.errors import DataError, SpecError, first_of, nearest
-from liftune.option_values import MERGES
+from liftune.option_values import MERGES, typed
 from liftune.tasks import task_of
 
 #: What transformers calls an output that nobody named.
@@ -48,9 +48,11 @@ def match_labels(splits: Splits, labels: Sequence[str], label_map: Mapping[str, 
     known = {label for label in own if partner.get(label, label) in labels}
     unknown = [label for label in own if label not in known]
     if own and not known:
-        hint = f"say which is which, such as --label-map {_suggested(own, labels)}, or give data with its labels"
+        hint = (
+            f"say which is which, such as {typed('--label-map', _suggested(own, labels))}, or give data with its labels"
+        )
         if all(map(_NO_NAME.fullmatch, labels)):
-            hint = f"name the outputs of the model in their order, such as --label-names {','.join(own)}"
+            hint = f"name the outputs of the model in their order, such as {typed('--label-names', joined_fields(own))}"
         raise DataError(
             f"no label of the data is one of {model}'s: the data have {_listed(own)}; the model has {_listed(labels)}",
             hint=hint,

@@ -16,7 +16,14 @@ from typing import Any
 from liftune.data.label_lists import bare, is_list, items, listed, looks_listed
 from liftune.data.numbers import marks_of, number
 from liftune.data.positions import recognise_columns, recognise_positions
-from liftune.data.separators import NUMBER_LIST, are_separated, find_separators, number_lists, separator_note
+from liftune.data.separators import (
+    NUMBER_LIST,
+    are_separated,
+    find_separators,
+    number_lists,
+    separator_note,
+    together_note,
+)
 from liftune.data.targets import Reading, is_missing
 from liftune.data.written_numbers import known_marks, number_notes
 from liftune.errors import DataError
@@ -96,6 +103,7 @@ def _separated_as_told(present: Sequence[Any], wanted: Wanted) -> Reading | None
     notes: tuple[str, ...] = ()
     if not any(isinstance(cell, str) and wanted.separator in cell for cell in present):
         notes = (f"no label in train holds {wanted.separator!r}, the separator: each cell is one label",)
+    notes += together_note([cell for cell in present if isinstance(cell, str)], wanted.separator)
     return Reading(
         wanted.task or TaskKind.MULTI_LABEL,
         f"labels separated by {wanted.separator!r}, as told",

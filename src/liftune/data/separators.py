@@ -6,6 +6,7 @@ Not here: lists in brackets (label_lists.py), what is made of it (recognise.py).
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 #: class, and are named only where the pieces are labels themselves.
 _SEPARATORS = (";", ",", BAR, "/", "+", "&", "#", "\n", " ")
 _TELLING = 3
+#: Rows from which on two labels that occur only side by side are said.
+_TOGETHER = 3
 
 
 def are_separated(texts: Sequence[str]) -> bool:
@@ -106,6 +109,21 @@ def separator_note(texts: Sequence[str]) -> tuple[str, ...]:
                 f"class; --label-separator {_typed(separator)} reads a list of labels",
             )
     return ()
+
+
+def together_note(texts: Sequence[str], separator: str) -> tuple[str, ...]:
+    """Where pieces of labels occur only side by side: the separator may stand within a name."""
+    rows = [tuple(dict.fromkeys(pieces(text, separator))) for text in texts]
+    counts = Counter(piece for row in rows for piece in row)
+    pairs = Counter(pair for row in rows for pair in itertools.pairwise(row))
+    found = [pair for pair, count in pairs.items() if count >= _TOGETHER and {counts[each] for each in pair} == {count}]
+    if not found:
+        return ()
+    said = "; ".join(f"{one!r} and {other!r}" for one, other in found[:4])
+    return (
+        f"labels that never occur apart: {said}; where they are one label whose name holds {separator!r}, write it "
+        "in quotes or brackets, or separate labels by another sign",
+    )
 
 
 def _typed(separator: str) -> str:

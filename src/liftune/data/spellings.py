@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from liftune.data.label_marks import has_remarks, space, without_marks, without_note
+from liftune.data.label_marks import has_remarks, note_of, space, without_marks, without_note
 from liftune.data.numbers import number
 from liftune.data.splits import Split
 from liftune.option_values import MERGES
@@ -95,9 +95,12 @@ def spelt_alike(counts: Mapping[str, int], merges: Sequence[str] = MERGES) -> li
     without_notes = [each for each in merges if each != "notes"]
     # Apple (fruit) and Apple (firm) are two; a note is one where the label stands without it, too.
     alone = {folded(label, without_notes) for label in counts}
+    names = {label.casefold() for label in counts}
     groups: dict[str, list[str]] = defaultdict(list)
     for label in sorted(counts):
-        key = folded(label, merges)
+        # Nor is it one where it is a label itself: Billing - Website.
+        of_two = "notes" in merges and note_of(label).casefold() in names
+        key = folded(label, without_notes if of_two else merges)
         groups[key if key in alone else folded(label, without_notes)].append(label)
     found = [sorted(each, key=lambda label: (-counts[label], label)) for each in groups.values() if len(each) > 1]
     return [tuple(each) for each in found]

@@ -13,6 +13,7 @@ from liftune.data.readers.part_names import ROLES, roles_of, words
 from liftune.data.readers.table import Table, subset
 from liftune.data.split_names import BLANK, PLUS, UNUSED, either_said, find_split_column, given_role, part_names, pieces
 from liftune.errors import DataError, choose
+from liftune.option_values import typed
 from liftune.spec import DataSpec
 
 _NONE = "none"
@@ -79,12 +80,12 @@ def _roles_in_column(
     count = sum(cell in unknown for cell in cells)
     more = f", and {count - 1} more such rows" if count > 1 else ""
     without = _spelled({**given, **dict.fromkeys(unknown, UNUSED)})
-    left_out = f"leave such rows out: --split {without}; " if known else ""
+    left_out = f"leave such rows out: {typed('--split', without)}; " if known else ""
     spelled = _spelled({**known, **_guessed(unknown, known)})
     raise DataError(
         f"{what}{more}; the column holds: {', '.join(each or BLANK for each in names[:_LISTED])}",
         where=table.place(cells.index(first)),
-        hint=f"say what it means: --split {spelled}; {left_out}or ignore the column: --split-column none",
+        hint=f"say what it means: {typed('--split', spelled)}; {left_out}or ignore the column: --split-column none",
     )
 
 
@@ -138,5 +139,5 @@ def _quality_or_part(table: Table, spec: DataSpec) -> list[str]:
     if len(values) != 2 or "" in values:
         return []
     no, yes = values
-    how = f"--split-column {found} --split train={no},validation={yes}"
+    how = f"{typed('--split-column', str(found))} {typed('--split', f'train={no},validation={yes}')}"
     return [f"column {found!r} is not used; if it marks the validation rows: {how}"]

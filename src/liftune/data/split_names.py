@@ -14,6 +14,7 @@ from liftune.data.readers.part_names import EITHER, ROLES, role_of, roles_of, wo
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
 from liftune.errors import DataError, choose
+from liftune.option_values import typed
 
 #: Role of `--split` for what is left out.
 UNUSED = "unused"
@@ -47,7 +48,7 @@ def either_said(found: Mapping[str, str], roles: Collection[str]) -> list[str]:
         return []
     other = {"validation": "test", "test": "validation"}
     return [
-        f"{name!r} is taken as {role}; if it is {other[role]}: --split {other[role]}={name}"
+        f"{name!r} is taken as {role}; if it is {other[role]}: {typed('--split', f'{other[role]}={name}')}"
         for name, role in found.items()
         if role in other and role_of(name) == EITHER[0]
     ]

@@ -21,6 +21,7 @@ from liftune.data.split_column import divided
 from liftune.data.split_names import PLUS, UNUSED, either_said, given_role, pieces
 from liftune.errors import DataError, choose
 from liftune.files import expanded
+from liftune.option_values import typed
 from liftune.spec import DataSpec
 
 
@@ -95,11 +96,11 @@ def assign_roles(parts: Parts, spec: DataSpec) -> dict[str, str]:
         chosen = {"train": next(iter(parts))}
     if "train" not in chosen:
         left = [name for name in left if name not in chosen.values()] or list(parts)
-        together = f", or several together: --split train={PLUS.join(left)}" if len(left) > 1 else ""
+        together = ", or several together: " + typed("--split", f"train={PLUS.join(left)}") if len(left) > 1 else ""
         raise DataError(
             f"no part is train; there are: {', '.join(parts)}",
             where=spec.source,
-            hint=f"name it: --split train={left[0]}{together}",
+            hint=f"name it: {typed('--split', f'train={left[0]}')}{together}",
         )
     return {role: name for role, name in chosen.items() if role == "train" or role not in replaced}
 
@@ -167,7 +168,8 @@ def _within_train(tables: dict[str, Table], spec: DataSpec, notes: list[str]) ->
         raise DataError(
             f"{tables[both[0]].where} is {both[0]}, and so are {found[both[0]].rows} rows of train, by a column of it",
             where=tables["train"].where,
-            hint=f"leave the file out with --split {both[0]}=, or ignore the column with --split-column none",
+            hint=f"leave the file out with {typed('--split', f'{both[0]}=')}, or ignore the column with "
+            "--split-column none",
         )
     return {**tables, **found}
 
@@ -201,6 +203,7 @@ def _only(names: list[str], role: str, spec: DataSpec) -> str:
         raise DataError(
             f"more than one part could be {role}: {', '.join(names)}",
             where=spec.source,
-            hint=f"name it: --split {role}={names[0]}, or take them together: --split {role}={PLUS.join(names)}",
+            hint=f"name it: {typed('--split', f'{role}={names[0]}')}, or take them together: "
+            + typed("--split", f"{role}={PLUS.join(names)}"),
         )
     return names[0]

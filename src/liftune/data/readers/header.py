@@ -20,7 +20,7 @@ from liftune.data.column_names import LABELS, PAIRS, TEXTS
 from liftune.data.numbers import number
 from liftune.data.readers.options import FileOptions
 from liftune.errors import DataError
-from liftune.option_values import joined_fields
+from liftune.option_values import joined_fields, typed
 
 _OTHER_NAMES: tuple[str, ...] = (
     "id",
@@ -157,7 +157,7 @@ def _said_otherwise(fields: Sequence[str], sample: Sequence[Sequence[str]], opti
         label = next(iter(classes if len(classes) == 1 else others if len(others) == 1 else []), None)
         names = [("text" if i == text else "label" if i == label else f"column{i + 1}") for i in range(len(fields))]
     skipped = f"--skip-lines {options.skip_lines} " if options.skip_lines else ""
-    return f"if it is a row, give the names: {skipped}--columns {','.join(names)}"
+    return f"if it is a row, give the names: {skipped}{typed('--columns', joined_fields(names))}"
 
 
 def _headerless(line: int, fields: Sequence[str], where: str, options: FileOptions) -> Header:
@@ -188,7 +188,7 @@ def _named(line: int, fields: Sequence[str], where: str) -> tuple[str, ...]:
             f"two columns are named {twice[0]!r}",
             where=f"{where}, line {line}",
             hint=f"give every column its own name in that line; or leave it out, and name them: --skip-lines {line} "
-            f"--columns {joined_fields(_apart(names))}; where it is a row, --columns alone",
+            f"{typed('--columns', joined_fields(_apart(names)))}; where it is a row, --columns alone",
         )
     return names
 

@@ -15,6 +15,7 @@ from liftune.data.readers.json_rows import are_rows, by_label, found_in, holds_t
 from liftune.data.readers.part_names import role_of
 from liftune.errors import DataError
 from liftune.json_text import JsonError, parse_json
+from liftune.option_values import typed
 
 Rows: TypeAlias = list[dict[str, Any]]
 #: Keys under which services put each row: the hub's viewer, Elasticsearch.
@@ -99,7 +100,7 @@ def _of_lists(values: list[Any], where: str, columns: Sequence[str]) -> tuple[Ro
         raise DataError(
             f"rows without names: each is a list of {len(first)} values",
             where=where,
-            hint=f"name them: --columns {names}",
+            hint=f"name them: {typed('--columns', names)}",
         )
     for position, each in enumerate(values, 1):
         if not isinstance(each, list) or len(each) != len(columns):

@@ -101,7 +101,9 @@ def _bad_rows(inspection: Inspection) -> list[Section]:
     rows = tuple((bad.split, str(bad.row), bad.reason) for bad in inspection.bad_rows[:MOST_LINES])
     left = len(inspection.bad_rows) - MOST_LINES
     count = len(inspection.bad_rows)
-    said = f"{count:,} rows cannot be used: `liftune tune` stops at them, or drops them with --skip-bad-rows"
+    dropped = "they are dropped, as --skip-bad-rows says"
+    stops = "`liftune tune` stops at them, or drops them with --skip-bad-rows"
+    said = f"{count:,} rows cannot be used: {dropped if inspection.skip_bad_rows else stops}"
     more = (f"and {left} more; --json has them all",) if left > 0 else ()
     return [Section("Bad rows", (said, *more), (ReportTable(("split", "row", "reason"), rows, frozenset({1})),))]
 
