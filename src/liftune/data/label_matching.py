@@ -14,7 +14,7 @@ from liftune.data.audit import fingerprint, labels_of
 from liftune.data.spellings import relabelled, spelt_alike
 from liftune.data.splits import Splits
 from liftune.errors import DataError, SpecError, first_of, nearest
-from liftune.option_values import joined_fields, typed
+from liftune.option_values import MERGES, joined_fields, typed
 from liftune.tasks import task_of
 
 #: What transformers calls an output that nobody named.
