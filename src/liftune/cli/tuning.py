@@ -1,0 +1,115 @@
+"""The commands that train: tune and sweep.
+
+In: a spec and switches.  Out: a record, printed.
+Not here: registering the commands (main.py), any work, and any import that `--help` does not need.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from liftune.cli.options import Json, Quiet, takes_spec
+from liftune.cli.printing import print_record
+from liftune.errors import EXTRAS, LiftuneError, SpecError, need
+from liftune.spec import TAKEN, RunSpec
+
+
+@takes_spec(*TAKEN["tune"], wrong_with="dry_run")
+def tune(
+    spec: RunSpec,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with this unfinished run, as it was asked."),
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float,
+        typer.Option("--checkpoint-minutes", metavar="X", help="Minutes between two checkpoints within an epoch."),
+    ] = 5.0,
+    keep_checkpoints: Annotated[
+        bool, typer.Option("--keep-checkpoints", help="Keep RUN/checkpoint when the run has ended.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the run in --out, once options, rows and model have been checked."),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check everything, time a few steps, say how long it would take; write nothing."
+        ),
+    ] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track",
+            metavar="NAME",
+            help="Also tell an experiment tracker: mlflow, tensorboard or trackio; repeatable.",
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    wrong: tuple[SpecError, ...] = (),
+) -> None:
+    """Score a model before and after tuning on the same test rows, and report whether tuning helped.
+
+    The same command goes on with a run that was interrupted.
+    """
+    from liftune.progress import Progress, listeners
+    from liftune.tracking import tracking
+    from liftune.workflows.tune import Keeping, again, refuse_both
+    from liftune.workflows.tune import tune as run_tune
+
+    if resume is not None:
+        refuse_both(overwrite)
+        spec = again(resume, spec)
+    keeping = Keeping(checkpoint_minutes, keep_checkpoints)
+    if dry_run:
+        from liftune.workflows.dry_run import dry_run as try_run
+
+        found = try_run(spec, wrong=wrong, overwrite=overwrite, listeners=listeners(Progress(quiet=quiet)))
+        print_record(found, as_json=as_json)
+        raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
+    progress = Progress(quiet=quiet)
+    heard = (*listeners(progress), *tracking(track or (), progress.log))
+    print_record(run_tune(spec, keeping=keeping, overwrite=overwrite, listeners=heard), as_json=as_json)
+
+
+@takes_spec(
+    *TAKEN["sweep"],
+    help_texts={
+        "set": "Option of one method, METHOD.KEY=VALUE, such as lora.rank=16; may be repeated.",
+        "seeds": "Tune once per model, method and seed: 0,1,2. [default: 0]",
+        "lr": "Peak learning rate of all methods; each method's own if not given.",
+        "out": "Folder of the sweep, runs/DATA-sweep if not given; the same command resumes it.",
+    },
+)
+def sweep(
+    spec: RunSpec,
+    methods: Annotated[str, typer.Option(metavar="NAME,...", help="Tuning methods to compare, or all.")],
+    models: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Pretrained models; minilm if not given.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Models tuned in parallel, each on its share of the CPU.")
+    ] = 1,
+    picture: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Plot scores against costs: .svg or .png.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare tuning methods and models over seeds on the same rows; resumable."""
+    need(*EXTRAS["tune"])  # before the import below fails for want of it
+    from liftune.progress import Progress
+    from liftune.sweeps.grid import SweepSpec
+    from liftune.sweeps.plot import check_picture, draw
+    from liftune.sweeps.run import sweep as run_sweep
+
+    if picture:
+        check_picture(picture)
+    record = run_sweep(SweepSpec.of(spec, methods, models), jobs=jobs, progress=Progress(quiet=quiet))
+    if picture:
+        draw(record, picture)
+    print_record(record, as_json=as_json)
