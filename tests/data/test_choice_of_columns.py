@@ -87,6 +87,7 @@ STATISTICS = [
     ["inter-rater agreement", "87 %", ""],
     ["\u00dcbereinstimmung", "0,71", ""],
     ["n = 12", "", ""],
+    ["% agreement", "83", ""],
     ["Mean", "0.5", "0.4"],
 ]
 

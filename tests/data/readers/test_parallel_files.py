@@ -50,8 +50,10 @@ def test_parts_of_two_files_are_read_and_said(tmp_path, texts, labels, mapping):
 @pytest.mark.parametrize(("texts", "labels"), [("sentences.txt", "labels.txt"), ("train_text.txt", "train_labels.txt")])
 def test_one_pair_is_one_part(tmp_path, texts, labels):
     write(tmp_path, texts, labels)
+    (tmp_path / "dev.docs").write_text("no labels\n")
     loaded = load(DataSpec(source=str(tmp_path)), skip_bad_rows=False)
     assert loaded.examples["train"].split.targets == tuple(LABELS)
+    assert any(note.endswith("not read: dev.docs") for note in loaded.splits.audit.notes)
 
 
 def test_one_file_of_a_pair_stands_for_both(tmp_path):

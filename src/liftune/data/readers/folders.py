@@ -104,7 +104,8 @@ def _parts(folder: Path, options: FileOptions, depth: int) -> NotedParts | None:
     pairs = [] if takes_class_folders(listing.folders) else pairs_alone(folder, [each.name for each in listing.data])
     if pairs:
         both, of_pairs = parts_of_pairs(pairs, folder, options)
-        return NotedParts(both, notes=of_pairs)
+        others = [name for name in listing.others if not any(name in pair.files for pair in pairs)]
+        return NotedParts(both, notes=[*of_pairs, *_passed_over(others, folder)])
     found = _of_files(listing.data, str(folder), options)
     roles = {role_of(name) for name in found} - {None}
     inside: dict[str, Callable[[], Table]] = {}

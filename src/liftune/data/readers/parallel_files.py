@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from liftune.data.readers.fasttext import is_fasttext
 from liftune.data.readers.options import FileOptions
 from liftune.data.readers.table import Table
 from liftune.data.readers.text_encoding import RawFile
@@ -28,7 +29,8 @@ _LABELS, _TEXTS, _NAMING = (frozenset(words.split()) for words in (_OF_LABELS, _
 _EXTENSIONS = frozenset({"", ".txt", ".text", ".label", ".labels", ".lab", ".in", ".texts", ".y", ".x", ".gold"})
 _NAMED = 10
 _PAIR = re.compile(r"\s*([^\s:,;=]+)\s*(?:[\t:,;=]|\s)\s*(\S.*?)\s*")
-_MOST_WORDS = 4
+#: Bytes that show what a file holds, and words of a label.
+_LOOKED_AT, _MOST_WORDS = 4_096, 4
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def find_pairs(folder: Path) -> list[Pair]:
             for each in plain
             if not _LABELS & {*words[each]} and [word for word in words[each] if word not in _TEXTS] == key
         ]
-        if len(texts) == 1 and labels != naming:
+        if len(texts) == 1 and labels != naming and _holds_labels(labels) and not is_fasttext(_head(texts[0])):
             pairs.append(Pair("_".join(key), texts[0], labels, naming))
     names = [pair.name for pair in pairs]
     return pairs if len(set(names)) == len(names) else []
@@ -81,6 +83,17 @@ def pairs_alone(folder: Path, data: Sequence[str]) -> list[Pair]:
     pairs = find_pairs(folder)
     of_pairs = {name for pair in pairs for name in pair.files}
     return pairs if pairs and {*data} <= of_pairs else []
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LOOKED_AT)
+
+
+def _holds_labels(path: Path) -> bool:
+    """Whether the first lines are short ones."""
+    lines = _head(path).splitlines()
+    return 2 * sum(len(line.split()) > _MOST_WORDS for line in lines) < len(lines)
 
 
 def pair_of(path: Path) -> Pair | None:
@@ -104,7 +117,7 @@ def read_pair(pair: Pair, name: str, options: FileOptions) -> Table:
     """Two files as columns text and label.
 
     Raises:
-        DataError: one of them has more lines than the other, or the labels are texts.
+        DataError: one of them has more lines than the other.
     """
     (texts, said), (labels, also) = (_lines(path, options) for path in (pair.texts, pair.labels))
     where = f"{pair.texts} and {pair.labels.name}"
@@ -114,12 +127,6 @@ def read_pair(pair: Pair, name: str, options: FileOptions) -> Table:
             "a line of one cannot be the label of a line of the other",
             where=where,
             hint="give each text one line, and its label the same line of the other file",
-        )
-    if sum(len(label.split()) > _MOST_WORDS for label in labels) > len(labels) / 2:
-        raise DataError(
-            f"{pair.labels.name} holds texts, not labels",
-            where=where,
-            hint=f"write texts and labels as one file: paste {pair.texts.name} LABELS > rows.tsv",
         )
     names, note = _names(pair.naming, labels, options)
     columns = {"text": texts, "label": [names.get(label.strip(), label) for label in labels]}

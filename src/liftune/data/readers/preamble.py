@@ -52,7 +52,7 @@ _FOOTER = re.compile(
 _NUMBER = re.compile(r"[\d.,%]*")
 #: What is worked out of columns, and stands below them: how far coders agree, and means of numbers.
 _AGREE = (
-    r"((inter|intra)[- ]?(coder|rater|annotator)[- ]?)?(percent(age)? |overall |observed |average |mean )?"
+    r"((inter|intra)[- ]?(coder|rater|annotator)[- ]?)?(percent(age)? |% ?|overall |observed |average |mean )?"
     r"(agreement|reliability|(cohen|fleiss|krippendorff|scott)\W{0,2}s?( (kappa|alpha|pi|\u03ba|\u03b1))?"
     r"|kappa|alpha|icc|\u03ba|\u03b1|\u00fcbereinstimmung|reliabilit\u00e4t"
     r"|accord( inter-?(juges|codeurs|annotateurs))?|fiabilit\u00e9)"
