@@ -138,3 +138,13 @@ def test_an_error_after_dropped_rows_names_the_columns_and_how_many_were_dropped
     message = caught.value.message
     assert all(each in message for each in ("20 of 30 rows were dropped", "'Comment'", "'Labels'"))
     assert "row 2 (line 3): no text in column 'Comment'" in message
+
+
+def test_who_did_the_work_is_no_clearer_a_label_than_columns_of_marks(tmp_path):
+    """The handler's name was guessed beside four columns of crosses."""
+    marks, names = ("x", "", "(x)", "-", "X", ""), ("Hr. Koç", "Fr. Maier")
+    rows = [(TEXTS[i], marks[i % 6], marks[i // 2 % 6], names[i % 2]) for i in range(30)]
+    spec = written(tmp_path / "marks.csv", ("Kundenaussage", "Preis", "Service", "Bearbeiter"), rows)
+    error, asked = refused(spec)
+    assert [each.label for each in asked] == ["Preis,Service", "Bearbeiter"], error
+    assert load(asked[0], skip_bad_rows=True).splits.labels == ("Preis", "Service")

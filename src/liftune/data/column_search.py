@@ -260,7 +260,9 @@ class _Finder:
         guess = guess_label(profiles, lone=True)
         binary, shares = label_columns(profiles)
         marked = [each.name for each in profiles if each.is_marked]
-        if guess.column and not (guess.column in binary and guess.column in marked):
+        # Columns of marks are labels as likely as one whose content alone speaks for it, such as who did the work.
+        unclear = len(marked) > 1 and guess.column is not None and not names_a_label(guess.column)
+        if guess.column and not unclear and not (guess.column in binary and guess.column in marked):
             beside = [name for name, named in beside_names(left).items() if named == guess.column]
             also = f"; beside it stands {', '.join(beside)}" if beside else ""
             self._guessed.append(f"label column {guess.column!r}, guessed: {guess.why or 'the only one left'}{also}")
@@ -269,7 +271,7 @@ class _Finder:
         if family and family.are_sets and names_a_label(base_of(family.columns[0])):
             self._guessed.append(f"label columns {', '.join(family.columns)}, guessed by their names")
             return family.columns[0]
-        single = [name for name in guess.candidates if name not in binary]
+        single = [name for name in (*guess.candidates, guess.column) if name is not None and name not in binary]
         likely = likely_labels(profiles)
         seen = [name for name in likely if name not in binary and not self._profiles[name].is_text]
         more = [name for name in seen if name not in single] if single else []
