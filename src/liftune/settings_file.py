@@ -13,7 +13,7 @@ from typing import Any
 
 from liftune.errors import SpecError, choose
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, read_values
-from liftune.spec_text import owner_of
+from liftune.spec_text import settings_of
 
 
 def spec_under(config: str | os.PathLike[str] | None, given: Mapping[str, Any], taken: Collection[str]) -> RunSpec:
@@ -63,9 +63,8 @@ def _options_in(path: Path) -> dict[str, Any]:
     if isinstance(values, dict):
         _check_names(values, str(path))
     spec = RunSpec.checked(values, where=str(path))
-    usual = _values(RunSpec())
     # None where it is not the default is what is typed as none: switched off.
-    return {name: "none" if value is None else value for name, value in _values(spec).items() if value != usual[name]}
+    return {name: "none" if value is None else value for name, value in settings_of(spec).items()}
 
 
 def _check_names(values: Mapping[str, Any], where: str) -> None:
@@ -88,7 +87,3 @@ def _check_names(values: Mapping[str, Any], where: str) -> None:
                 hint = f"write {elsewhere[1]} = ... below the line [{elsewhere[0]}]"
                 raise SpecError(f"{field} stands in [{name}]", where=where, hint=hint)
             choose(field, fields, f"option in [{name}]", where)
-
-
-def _values(spec: RunSpec) -> dict[str, Any]:
-    return {name: getattr(owner_of(spec, home), home[-1]) for name, home in OPTIONS.items()}
