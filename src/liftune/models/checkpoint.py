@@ -153,9 +153,8 @@ def refuse_pickle(where: str, pickled: bool) -> None:
     )
 
 
-@cache
 def hub_is_reachable() -> bool:
-    """Whether the hub's name resolves; looked up once, because the hub's own client retries for half a minute."""
+    """Whether the hub's name resolves: looked up first, because the hub's own client retries for half a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE or os.environ.get("TRANSFORMERS_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
@@ -163,8 +162,14 @@ def hub_is_reachable() -> bool:
     address = urlsplit(constants.ENDPOINT)
     if urllib.request.getproxies().get(address.scheme):
         return True  # the proxy resolves names
+    return _resolves(address.hostname, address.port or 443)
+
+
+@cache
+def _resolves(host: str | None, port: int) -> bool:
+    """Asked once for each address."""
     try:
-        socket.getaddrinfo(address.hostname, address.port or 443)
+        socket.getaddrinfo(host, port)
     except OSError:
         return False
     return True
