@@ -22,5 +22,6 @@ def test_a_name_that_does_not_resolve_is_no_hub(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "https://nowhere.invalid")
+    monkeypatch.setattr("urllib.request.getproxies", dict)
     monkeypatch.setattr("socket.getaddrinfo", unknown)
     assert not hub_is_reachable()
