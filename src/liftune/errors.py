@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib.util
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -179,6 +180,15 @@ def shown(value: object) -> str:
     """
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def pasted(name: object) -> str:
+    """A path or name as a command in a hint has it, so that the command can be pasted into a shell.
+
+    >>> pasted("my runs/one"), pasted("runs/one")
+    ("'my runs/one'", 'runs/one')
+    """
+    return shlex.quote(str(name))
 
 
 def choose(

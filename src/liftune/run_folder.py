@@ -124,8 +124,7 @@ class RunFolder:
             ArtifactError: it holds none.
         """
         if not is_file_in(path, RUN_RECORD):
-            message, hint = refusal(path, "run")
-            raise ArtifactError(message, where=where, hint=hint)
+            raise _no_run(path, where)
         return cls(Path(path))
 
     @property
@@ -297,6 +296,17 @@ class RunFolder:
 
     def _mismatch(self, what: str) -> ArtifactError:
         return ArtifactError(what, where=str(self.path), hint=_RESTORE)
+
+
+def _no_run(path: str | Path, where: str) -> LiftuneError:
+    """What a path is instead; what the hub has under a name is a model, and no run."""
+    from liftune.models.hub import find_on_hub
+
+    found = find_on_hub(path)
+    if found.fault is not None:
+        return found.fault
+    message, hint = refusal(path, "run", lies_in=found.folder)
+    return ArtifactError(message, where=where, hint=hint)
 
 
 @contextlib.contextmanager

@@ -71,12 +71,15 @@ class Folder:
         return os.path.normpath(os.path.join(self.given, os.path.relpath(path, self.path)))
 
 
-def refusal(given: str | Path, wanted: Wanted, *, pretrained: bool = False) -> tuple[str, str]:
+def refusal(
+    given: str | Path, wanted: Wanted, *, pretrained: bool = False, lies_in: Path | None = None
+) -> tuple[str, str]:
     """What a path is, as far as it can be seen, and what to do.
 
     Args:
         wanted: of the path.
         pretrained: it is the name of a pretrained model.
+        lies_in: the folder in which the files of a name on the hub are.
 
     Returns:
         message, hint.
@@ -84,7 +87,7 @@ def refusal(given: str | Path, wanted: Wanted, *, pretrained: bool = False) -> t
     shown = str(given) if len(str(given)) <= _LONGEST else f"{str(given)[:_LONGEST]}..."
     if not shown.strip():
         return "the path is empty", _TAKEN[wanted]
-    folder = Folder(Path(os.path.expanduser(given)).absolute(), shown, wanted)
+    folder = Folder(lies_in or Path(os.path.expanduser(given)).absolute(), shown, wanted)
     try:
         if pretrained or not folder.path.is_dir():
             message, hint = (_pretrained if pretrained else _file if folder.path.exists() else _missing)(folder)

@@ -255,6 +255,7 @@ def fake_hub(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[FakeHub]:
         cache: a folder for what is downloaded.
     """
     from huggingface_hub import constants, hf_api
+    from transformers.utils import hub as transformers_hub
 
     hub = FakeHub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
@@ -272,6 +273,7 @@ def fake_hub(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[FakeHub]:
     patch.setattr(constants, "HF_HUB_OFFLINE", False)
     patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     patch.setattr(hf_api.api, "endpoint", hub.endpoint)
+    patch.setattr(transformers_hub, "_hf_api", None, raising=False)  # it keeps the address of the first hub it asked
     try:
         yield hub
     finally:

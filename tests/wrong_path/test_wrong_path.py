@@ -135,8 +135,8 @@ def test_an_adapter_of_peft_is_a_model_to_tune_once_exported_as_the_hint_says(
     get_peft_model(model, LoraConfig(task_type="SEQ_CLS", modules_to_save=["classifier", "pooler"])).save_pretrained(
         "peft"
     )
-    assert main(["report", "peft"]) == 2
-    assert "score it: liftune evaluate DATA --model peft" in capsys.readouterr().err
+    assert main(["report", "peft"]) == 0
+    assert "liftune evaluate DATA --model peft" in capsys.readouterr().out
     named = ["--label-names", ",".join(LABELS), "-q"]
     assert main(["evaluate", "data", "--model", "peft", *named]) == 0
     assert main(["doctor", "data", "--model", "peft"]) == 2

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune import arguments
-from liftune.api.calls import Data, spec_of, verb, with_rows
+from liftune.api.calls import Data, verb, with_rows
 from liftune.errors import EXTRAS, need
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def inspect(
 
 @verb
 def doctor(
-    data: str | os.PathLike[str] | None = None,
+    data: Data = None,
     *,
     model: str | os.PathLike[str] | None = None,
     remeasure: bool = False,
@@ -63,7 +63,7 @@ def doctor(
     """What was measured on this machine and what the plan would be, for a model and data: `liftune doctor`.
 
     Args:
-        data: a data set to plan for; None plans for none.
+        data: what to plan for, as for `tune`; None plans for none.
         model: None looks at the machine only, or with data at the default model.
         remeasure: ignore earlier measurements.
         options: data and model options of `tune`, batch_size and accelerations.
@@ -72,4 +72,5 @@ def doctor(
     from liftune.workflows.doctor import run_doctor
 
     remeasure = arguments.switch(remeasure, "remeasure")
-    return run_doctor(spec_of("doctor", data, {"model": model, **options}), remeasure=remeasure)
+    spec, rows = with_rows("doctor", data, {"model": model, **options})
+    return run_doctor(spec, rows, remeasure=remeasure)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune import arguments
-from liftune.api.calls import progress, said, spec_of, verb
+from liftune.api.calls import Data, progress, said, spec_of, verb
 from liftune.errors import EXTRAS, SpecError, choose, need
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def check(path: str | os.PathLike[str], *, seal: bool = False) -> CheckRecord:
     `liftune check`.
 
     Args:
+        path: a folder, or `ORG/NAME` of a tuned model on the hub.
         seal: give seals to what an earlier liftune wrote without, if nothing is wrong that can be seen.
 
     Returns:
@@ -46,22 +47,21 @@ def read(run: str | os.PathLike[str]) -> TuneRecord:
 
 @verb
 def report(run: str | os.PathLike[str], *, format: str | None = None, out: str | os.PathLike[str] | None = None) -> str:
-    """The full report of a run: `liftune report`.
+    """The full report of a run: `liftune report`; of a model by itself what its card holds.
 
     Args:
+        run: a run's folder; or a model by itself: an adapter, a bundle, one of others, or `ORG/NAME` on the hub.
         format: md, html or json; None takes that of `out`, else md.
         out: a file to write the report to.
 
     Returns:
         the report; with `out` the file's path.
     """
-    from liftune.run_folder import RunFolder
-    from liftune.workflows.report import FORMATS, format_of, read_run, write_report
+    from liftune.workflows.report import FORMATS, format_of, read_report, write_report_of
 
-    to = arguments.path_or_none(out, "out")
+    to, path = arguments.path_or_none(out, "out"), arguments.path(run, "run")
     form = format_of(arguments.text_or_none(format, "format"), to) or "md"
-    folder = RunFolder.open(arguments.path(run, "run"), where="run")
-    return str(write_report(folder, form, to)) if to else FORMATS[form](*read_run(folder))
+    return str(write_report_of(path, form, to, where="run")) if to else FORMATS[form](*read_report(path, where="run"))
 
 
 @verb
@@ -72,7 +72,7 @@ def export(
     format: str = "onnx",
     use: str | None = None,
     base: str | os.PathLike[str] | None = None,
-    rows: str | os.PathLike[str] | None = None,
+    rows: Data = None,
     accept_gap: bool = False,
     trust_remote_code: bool = False,
     label_names: Sequence[str] | str | None = None,
@@ -86,7 +86,8 @@ def export(
         format: one of `list_formats()`.
         use: which contender of the run; see `load`.
         base: the adapter's base model; see `load`.
-        rows: a file of labelled rows to check on; None takes the run's validation rows.
+        rows: a file of labelled rows to check on, or a table in memory as `tune` takes it; None takes the run's
+            validation rows.
         accept_gap: keep an export whose predictions differ from the run's.
         trust_remote_code, label_names, task: see `load`.
         quiet: show no progress on stderr; None shows it in a terminal and in a notebook.
@@ -95,6 +96,7 @@ def export(
         how far the export's predictions are from the run's.
     """
     need(*EXTRAS["tune"])
+    from liftune.data.readers.memory import is_table, tables_of
     from liftune.exports.formats import EXPORT_FORMATS
     from liftune.exports.run import export as write_export
     from liftune.inference.bases import use_base
@@ -102,7 +104,7 @@ def export(
     place, chosen = arguments.path(run, "run"), arguments.text_or_none(use, "use")
     name = choose(arguments.text(format, "format"), EXPORT_FORMATS, "export format", "format")
     options: dict[str, Any] = {
-        "rows": arguments.path_or_none(rows, "rows"),
+        "rows": tables_of(rows) if is_table(rows) else arguments.path_or_none(rows, "rows"),
         "accept_gap": arguments.switch(accept_gap, "accept_gap"),
         "trust_remote_code": arguments.switch(trust_remote_code, "trust_remote_code"),
     }

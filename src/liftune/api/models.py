@@ -232,12 +232,17 @@ def compare(
     metric: str | None = None,
     margin: float | None = None,
     use: str | None = None,
+    base: str | os.PathLike[str] | None = None,
+    label_names: Sequence[str] | str | None = None,
+    task: str | None = None,
 ) -> ComparisonRecord:
     """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`.
 
     Args:
+        a, b: runs; one of them may be a model by itself, here or on the hub: it is scored on the other's test rows.
         margin: points of accuracy, else in the metric's own unit: also says whether b is not worse by as much.
         use: which contender of both; see `load`.
+        base, label_names, task: of the model by itself; see `load`.
     """
     from liftune.workflows.compare import compare_runs
 
@@ -247,4 +252,6 @@ def compare(
         metric=arguments.text_or_none(metric, "metric"),
         margin=arguments.number_or_none(margin, "margin"),
         use=arguments.text_or_none(use, "use"),
+        base=arguments.path_or_none(base, "base"),
+        said=said(label_names, task),
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from liftune import arguments
-from liftune.api.calls import ROLES_BESIDE, Data, progress, spec_of, verb, with_rows
+from liftune.api.calls import ROLES_BESIDE, Data, progress, verb, with_rows
 from liftune.errors import EXTRAS, SpecError, need, shown
 from liftune.records.run import TuneRecord
 from liftune.spec import sound
@@ -168,7 +168,7 @@ def _listeners(given: object) -> tuple[Listener, ...]:
 
 @verb
 def sweep(
-    data: str | os.PathLike[str] | None = None,
+    data: Data = None,
     *,
     methods: Sequence[str] | str,
     models: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
@@ -182,6 +182,7 @@ def sweep(
     """Every model tuned by every method under every seed on the same rows, and ranked: `liftune sweep`.
 
     Args:
+        data: as for `tune`; of rows in memory, a rerun needs the same ones to go on.
         methods: names, or "all".
         models: None takes minilm.
         jobs: cells tuned at once. Above 1, call it under `if __name__ == "__main__":`, as each is a fresh process.
@@ -193,12 +194,13 @@ def sweep(
     from liftune.sweeps.plot import check_picture, draw
     from liftune.sweeps.run import sweep as run_sweep
 
-    spec = SweepSpec.of(spec_of("sweep", data, {"seeds": seeds, "out": out, **options}), methods, models)
+    asked, rows = with_rows("sweep", data, {"seeds": seeds, "out": out, **options})
+    spec = SweepSpec.of(asked, methods, models)
     jobs, shown = arguments.count(jobs, "jobs"), progress(quiet)
     drawing = arguments.path_or_none(picture, "picture")
     if drawing is not None:
         check_picture(drawing)
-    record = run_sweep(spec, jobs=jobs, progress=shown)
+    record = run_sweep(spec, rows, jobs=jobs, progress=shown)
     if drawing is not None:
         draw(record, drawing)
     return record

@@ -14,6 +14,7 @@ import typer
 
 from liftune.cli.options import Json
 from liftune.cli.printing import print_or_json, say
+from liftune.errors import pasted
 from liftune.records.check import State
 
 #: State -> what it means.
@@ -32,7 +33,7 @@ def check(
         str,
         typer.Argument(
             metavar="RUN|BUNDLE|SWEEP",
-            help="A run, one of its models, an adapter, a bundle, a sweep; also a model of others.",
+            help="A run, one of its models, an adapter, a bundle, a sweep; also a model of others, or a hub id.",
         ),
     ],
     seal: Annotated[
@@ -52,8 +53,8 @@ def check(
     counts = Counter(each.state for each in record.files)
     notes = [f"{count:,} file{'s' * (count != 1)}: {_MEANING[state]}" for state, count in sorted(counts.items())]
     notes += record.notes
-    if not record.sealed and record.kind != "foreign":
-        notes.append(f"files without a seal are read as they are; `liftune check --seal {path}` gives them one")
+    if not record.sealed and record.kind != "foreign" and Path(path).exists():
+        notes.append(f"files without a seal are read as they are; `liftune check --seal {pasted(path)}` gives them one")
     rows = tuple((each.name, each.state, each.reason) for each in record.files)
     table = ReportTable(("file", "state", "what is wrong"), rows, whole=frozenset({0}))
     print_or_json(

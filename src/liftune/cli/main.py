@@ -16,7 +16,19 @@ import typer
 from liftune import __version__
 from liftune.cli.checking import check, say_unsealed
 from liftune.cli.deployment import export, predict, push, serve
-from liftune.cli.options import Base, Json, Margin, Metric, Quiet, Run, UsageError, Use, takes_spec, usage_fault
+from liftune.cli.options import (
+    Base,
+    Json,
+    LabelNames,
+    Margin,
+    Metric,
+    Quiet,
+    Task,
+    UsageError,
+    Use,
+    takes_spec,
+    usage_fault,
+)
 from liftune.cli.printing import (
     print_json,
     print_record,
@@ -134,18 +146,30 @@ def evaluate(spec: RunSpec, use: Use = None, base: Base = None, as_json: Json = 
 
 @app.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="RUN_A", help="The run to compare with.")],
-    b: Annotated[str, typer.Argument(metavar="RUN_B", help="The run that may be better.")],
+    a: Annotated[str, typer.Argument(metavar="RUN_A", help="The run to compare with; or a model by itself.")],
+    b: Annotated[
+        str, typer.Argument(metavar="RUN_B", help="The run that may be better; or such a model, if A is a run.")
+    ],
     metric: Metric = None,
     margin: Margin = None,
     use: Use = None,
+    base: Base = None,
+    label_names: LabelNames = None,
+    task: Task = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the tuned models of two runs on the test rows that they share."""
+    """Compare the tuned models of two runs on the test rows that they share.
+
+    One of them may be a model by itself: an adapter, a bundle, one of others, a hub id. It is scored on the test rows
+    of the run.
+    """
+    from liftune.models.foreign.said import said_of
     from liftune.workflows.compare import compare_runs
 
     say_unsealed(a, b)
-    print_record(compare_runs(a, b, metric=metric, margin=margin, use=use), as_json=as_json)
+    said = said_of(label_names, task)
+    found = compare_runs(a, b, metric=metric, margin=margin, use=use, base=base, said=said)
+    print_record(found, as_json=as_json)
 
 
 app.command()(sweep)
@@ -153,7 +177,10 @@ app.command()(sweep)
 
 @app.command()
 def report(
-    run: Run,
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Run folder written by liftune tune; also a model by itself, or a hub id."),
+    ],
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Write to this file, in the format of its extension.")
     ] = None,
@@ -167,20 +194,21 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print a run's full report, or write it as one self-contained HTML file, Markdown or JSON."""
-    from liftune.reports.document import sections
-    from liftune.run_folder import RunFolder
-    from liftune.workflows.report import FORMATS, format_of, read_run, write_report
+    """Print a run's full report, or write it as one self-contained HTML file, Markdown or JSON.
+
+    Of a model by itself, here or on the hub, it says what the model's card holds.
+    """
+    from liftune.reports.document import document
+    from liftune.workflows.report import FORMATS, format_of, read_report, write_report_of
 
     chosen = format_of(form or ("json" if as_json and not out else None), out)
-    folder = RunFolder.open(run)
     say_unsealed(run)
     if out or chosen == "html":
-        say(f"liftune: report written: {write_report(folder, chosen or 'html', out)}", error=True)
+        say(f"liftune: report written: {write_report_of(run, chosen or 'html', out)}", error=True)
     elif chosen:
-        say(FORMATS[chosen](*read_run(folder)), end="")
+        say(FORMATS[chosen](*read_report(run)), end="")
     else:
-        print_sections(sections(*read_run(folder)))
+        print_sections(each.section for each in document(*read_report(run)).sections)
 
 
 @app.command()

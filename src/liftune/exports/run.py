@@ -13,6 +13,7 @@ import numpy as np
 
 from liftune.claims import claim_file
 from liftune.data.load import load_test
+from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Split
 from liftune.errors import EXTRAS, ArtifactError, need
 from liftune.exports.bundle import write_readme
@@ -28,7 +29,7 @@ from liftune.progress import Progress
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder, run_around
 from liftune.seals import with_seal
-from liftune.spec import DataSpec
+from liftune.spec import IN_MEMORY, DataSpec
 from liftune.tasks import task_of
 
 PARITY = "parity.json"
@@ -42,7 +43,7 @@ def export(
     *,
     format: str = "onnx",
     use: str | None = None,
-    rows: str | None = None,
+    rows: str | TablesInMemory | None = None,
     accept_gap: bool = False,
     trust_remote_code: bool = False,
     said: Said = NOTHING,
@@ -55,7 +56,7 @@ def export(
         format: a name of EXPORT_FORMATS: `liftune list formats`.
         use: which contender of the run; None takes the tuned one, but where the verdict says that it is worse than the
             recommended one.
-        rows: a file of labelled rows to check on; None takes the run's validation rows.
+        rows: a file of labelled rows to check on, or such rows in memory; None takes the run's validation rows.
         accept_gap: keep the export even if its predictions differ from the run's by more than the format allows.
         trust_remote_code: run Python code of the model's own, where it needs some.
         said: what the user says of a model that others saved.
@@ -90,12 +91,13 @@ def export(
     return parity
 
 
-def _reference(original: Classifier, folder: Path, card: AdapterCard, file: str | None) -> Reference:
+def _reference(original: Classifier, folder: Path, card: AdapterCard, given: str | TablesInMemory | None) -> Reference:
     """The rows to check on, and the run's own logits of them, computed anew."""
-    if file is None:
+    if given is None:
         split, source = _validation(folder, card), "validation"
     else:
-        split, source = load_test(DataSpec(source=file), task=card.task, known=card.columns).test, file
+        source, tables = (given, None) if isinstance(given, str) else (IN_MEMORY, given)
+        split = load_test(DataSpec(source=source), task=card.task, rows=tables, known=card.columns).test
     if not len(split):
         raise ArtifactError("there are no rows to check on", where=source, hint="give labelled rows with --rows FILE")
     if len(split) > MOST_ROWS:

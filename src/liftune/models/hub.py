@@ -88,6 +88,37 @@ def at_hand(path: str | Path) -> str | Path:
     return find_on_hub(path).folder or path
 
 
+def readme_of(path: str | Path, folder: Path) -> str | None:
+    """The README.md of a tuned model, for its scores; None where there is none or it cannot be had.
+
+    Args:
+        path: as the user gave it.
+        folder: where the model lies; of one on the hub its files in the cache, to which the card is added.
+    """
+    readme = folder / "README.md"
+    if not readme.is_file() and repository_of(path) in _FETCHED and hub_is_reachable():
+        readme = _fetched_readme(str(path), folder) or readme
+    try:
+        return readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else None
+    except OSError:
+        return None
+
+
+def _fetched_readme(path: str, folder: Path) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    repository = (repository_of(path) or ("", None))[0]
+    try:
+        with hub_errors(path), _no_bars():
+            try:
+                return Path(hf_hub_download(repository, "README.md", revision=folder.name))
+            except EntryNotFoundError:
+                return None
+    except ArtifactError:
+        return None
+
+
 def _fetch(repository: str, revision: str | None) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 

@@ -1,19 +1,22 @@
 """A report before it has a form: its title, its facts, and every section that has something to say.
 
-In: a TuneRecord, and its Details where the run folder is at hand.  Out: a Document.
+In: a TuneRecord, and its Details where the run folder is at hand; or what a model by itself says.  Out: a Document.
 Not here: what each section says (sections/), how it looks (render/).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from liftune.formatting import plain_name
 from liftune.records.base import Verdict
 from liftune.records.details import Details
 from liftune.records.run import RunRecord, TuneRecord
+from liftune.records.saved_model import SavedModelRecord
 from liftune.reports.base import CHAPTERS, SECTIONS, Section
 from liftune.reports.sections.headline import overall
+from liftune.reports.sections.saved_model import saved_model_sections
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,16 @@ class Document:
     """Chapter by chapter."""
 
 
-def document(record: TuneRecord, details: Details | None = None) -> Document:
+#: What a report is of: a run; a model that lies by itself.
+Reported: TypeAlias = TuneRecord | SavedModelRecord
+
+
+def document(record: Reported, details: Details | None = None) -> Document:
     """The report; without details, only what the record alone says."""
+    if isinstance(record, SavedModelRecord):
+        first, *others = saved_model_sections(record)
+        named = [NamedSection("model", "short", each) for each in (first, *others)]
+        return Document(record.path, first.title, (record.by,), "undecided", tuple(named))
     return Document(
         run=record.run,
         title=title(record),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from liftune.errors import LiftuneError
+from liftune.errors import ArtifactError, LiftuneError
 from liftune.files import read_json_object
+from liftune.models.hub import find_on_hub
 from liftune.records.check import CheckRecord, FileState
 from liftune.records.reading import read_record
 from liftune.records.sweep import SweepRecord
@@ -26,11 +27,17 @@ def check(path: str | Path, *, seal: bool = False) -> CheckRecord:
     """The state of every file of a run, one of its models, an adapter, a bundle or a sweep.
 
     Args:
+        path: a folder, or `ORG/NAME[@REVISION]` on the hub, whose files are downloaded.
         seal: give seals to what has none, if nothing is wrong that can be seen.
 
     Raises:
-        ArtifactError: the path is none of these; or it is to be sealed and is damaged.
+        ArtifactError: the path is none of these; or it is to be sealed and is damaged, or lies on the hub.
     """
+    found = find_on_hub(path)
+    if found.fault is not None:
+        raise found.fault
+    if found.folder is not None:
+        return _on_hub(str(path), found.folder, seal=seal)
     path = Path(path)
     if not ((path / "sweep.json").is_file() or (path / "rows.json").is_file()):
         return check_path(path, seal=seal)
@@ -45,6 +52,19 @@ def check(path: str | Path, *, seal: bool = False) -> CheckRecord:
     if (path / "sweep.json").is_file():
         save_sweep(path, read_record(path / "sweep.json", SweepRecord, "sweep"))
     return _look(path).model_copy(update={"notes": ("sealed as it was found",)})
+
+
+def _on_hub(name: str, folder: Path, *, seal: bool) -> CheckRecord:
+    """The files of a tuned model on the hub, as they were downloaded."""
+    if seal:
+        raise ArtifactError(
+            f"{name} is on the hub, and what lies there is changed by its owner alone",
+            where="--seal",
+            hint=f"seal the run here, and push it: liftune push RUN {name.partition('@')[0]}",
+        )
+    record = check_path(folder)
+    note = f"on the hub; looked at as it was downloaded: {folder}. What no model is read from was not fetched"
+    return record.model_copy(update={"path": name, "notes": (*record.notes, note)})
 
 
 def _models(path: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 from liftune.errors import SpecError
 from liftune.models.methods.registry import METHODS, find_method, parse_options
 from liftune.option_values import Names
-from liftune.spec import DEFAULT_MODEL, MethodSpec, RunSpec, Spec
+from liftune.spec import DEFAULT_MODEL, IN_MEMORY, MethodSpec, RunSpec, Spec
 
 #: Means every registered method.
 EVERY = "all"
@@ -104,6 +104,7 @@ class SweepSpec(Spec):
     def folder_name(self) -> str:
         """Of the sweep, where none is asked for: the same for the same data, so that a rerun finds it."""
         source = self.run.data.source.removeprefix("sample:")
+        source = "memory" if source == IN_MEMORY else source
         return f"{Path(source).name.split('.')[0].split('@')[0].replace(':', '-') or 'data'}-sweep"
 
     def short_names(self) -> dict[str, str]:

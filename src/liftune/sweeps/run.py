@@ -1,6 +1,6 @@
 """A sweep: every cell of a grid, one after the other or in several processes, then one leaderboard.
 
-In: a SweepSpec.  Out: a SweepRecord, and a folder that a rerun continues.
+In: a SweepSpec, and rows where they are in memory.  Out: a SweepRecord, and a folder that a rerun continues.
 Not here: one cell (cells.py), worker processes (workers.py), the disk (folder.py), the ranking (leaderboard.py).
 """
 
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
 
 from liftune.claims import claim_folder
 from liftune.data import load_data
+from liftune.data.load import RowsInMemory
 from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, lacks_memory, need
 from liftune.evaluation.clean_rows import LEAST_CLEAN, Leaks
@@ -32,12 +34,16 @@ from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.sweeps.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
 from liftune.sweeps.workers import Work, in_processes
 from liftune.versions import versions
+from liftune.workflows.request import read_rows
 
 
-def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -> SweepRecord:
+def sweep(
+    spec: SweepSpec, rows: RowsInMemory | None = None, *, jobs: int = 1, progress: Progress | None = None
+) -> SweepRecord:
     """Tune every model by every method under every seed on the same rows, and rank what came of it.
 
     Args:
+        rows: those to tune on; None reads what the spec names. A rerun takes the same ones.
         jobs: processes at once, each with its share of the CPU's threads.
 
     Raises:
@@ -49,12 +55,14 @@ def sweep(spec: SweepSpec, *, jobs: int = 1, progress: Progress | None = None) -
     check_jobs(spec, jobs)
     folder = SweepFolder.create(spec)
     with claim_folder(folder.path):
-        return _sweep(spec, folder, jobs, progress)
+        return _sweep(spec, rows, folder, jobs, progress)
 
 
-def _sweep(spec: SweepSpec, folder: SweepFolder, jobs: int, progress: Progress) -> SweepRecord:
+def _sweep(
+    spec: SweepSpec, rows: RowsInMemory | None, folder: SweepFolder, jobs: int, progress: Progress
+) -> SweepRecord:
     """Once the folder is claimed."""
-    splits = load_data(spec.run.data)
+    splits = load_data(spec.run.data) if rows is None else read_rows(spec.run.data, rows)
     stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
     folder.begin(spec, splits)
     for note in power_before(splits.task, splits.counts, hint=False):
@@ -66,7 +74,7 @@ def _sweep(spec: SweepSpec, folder: SweepFolder, jobs: int, progress: Progress) 
     left = [cell for cell in spec.cells() if not folder.settled(cell)]
     log_start(spec, left, progress)
     with note_on_error(folder, spec):
-        run_cells(stages, folder, left, jobs, progress)
+        run_cells(stages, folder, left, jobs, progress, rows=None if rows is None else splits)
     record = folder.save_record(build_record(stages, folder, splits))
     for stage in stages.values():
         forget(stage)
@@ -110,11 +118,23 @@ def note_on_error(folder: SweepFolder, spec: SweepSpec) -> Iterator[None]:
 
 
 def run_cells(
-    stages: dict[str, Stage], folder: SweepFolder, left: Sequence[Cell], jobs: int, progress: Progress
+    stages: dict[str, Stage],
+    folder: SweepFolder,
+    left: Sequence[Cell],
+    jobs: int,
+    progress: Progress,
+    *,
+    rows: Splits | None = None,
 ) -> None:
-    """Every cell that is left, each on disk as soon as it is done."""
+    """Every cell that is left, each on disk as soon as it is done.
+
+    Args:
+        rows: those that are in memory alone, for other processes; None lets each read its source.
+    """
     threads = max(1, measure_machine().threads // jobs)
-    records = _here(stages, left) if jobs == 1 else in_processes(left, work_on(stages, threads), jobs, progress.log)
+    records = (
+        _here(stages, left) if jobs == 1 else in_processes(left, work_on(stages, threads, rows), jobs, progress.log)
+    )
     with closing(records), progress.bar("cells", len(left), speed=False) as advance:
         for number, cell in enumerate(records, start=1):
             folder.save_cell(cell)
@@ -162,23 +182,31 @@ def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Generator[CellRecor
         yield attempt(partial(stages.__getitem__, cell.model), cell)
 
 
-def work_on(stages: dict[str, Stage], threads: int) -> Work:
+@dataclass(frozen=True, eq=False)
+class _Handed:
+    """Rows that go to a worker process with its work: one and the same for all of its cells."""
+
+    splits: Splits | None
+
+
+def work_on(stages: dict[str, Stage], threads: int, rows: Splits | None = None) -> Work:
     """What a worker process does with a cell."""
     places = {model: str(stage.context.folder.path) for model, stage in stages.items()}
     asked = next(iter(stages.values())).spec.model_dump_json()
-    return partial(_attempt_in_process, asked, places, threads)
+    return partial(_attempt_in_process, asked, places, threads, _Handed(rows))
 
 
-def _attempt_in_process(asked: str, places: dict[str, str], threads: int, cell: Cell) -> CellRecord:
-    return attempt(partial(_stage, asked, cell.model, places[cell.model], threads), cell)
+def _attempt_in_process(asked: str, places: dict[str, str], threads: int, rows: _Handed, cell: Cell) -> CellRecord:
+    return attempt(partial(_stage, asked, cell.model, places[cell.model], threads, rows), cell)
 
 
 # A process gets one cell after the other: what a model's cells share is made once in it.
 @lru_cache(maxsize=1)
-def _stage(asked: str, model: str, place: str, threads: int) -> Stage:
+def _stage(asked: str, model: str, place: str, threads: int, rows: _Handed) -> Stage:
     set_threads(threads)
     spec = SweepSpec.model_validate_json(asked)
-    return set_stage(spec, model, load_data(spec.run.data), model_folder(Path(place)))
+    splits = load_data(spec.run.data) if rows.splits is None else rows.splits
+    return set_stage(spec, model, splits, model_folder(Path(place)))
 
 
 def build_record(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> SweepRecord:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from liftune.data.load import RowsInMemory
 from liftune.errors import EXTRAS, need
 from liftune.hardware.flops import SMALL_ENCODER, Shapes
 from liftune.hardware.measure import MachineFacts, gemm_rate, measure_machine
@@ -73,11 +74,12 @@ class Checkup(StoredRecord):
     epoch: EpochCheck | None = None
 
 
-def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
+def run_doctor(spec: RunSpec, rows: RowsInMemory | None = None, *, remeasure: bool = False) -> Checkup:
     """Measure the machine; look at the model and the data, where the spec names them itself.
 
     Args:
         spec: for data without a model, the default model is taken.
+        rows: the data, where they are in memory.
         remeasure: ignore earlier measurements.
 
     Raises:
@@ -89,13 +91,13 @@ def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
     with_data = "source" in spec.data.model_fields_set
     if not with_data and "name" not in spec.model.model_fields_set:
         return _checkup(facts, plan, SMALL_ENCODER, "a small encoder", remeasure)
-    rows: tuple[Row, ...] = ()
+    texts: tuple[Row, ...] = ()
     # Without data, the task with the smallest head.
     task: TaskKind = TaskKind.SINGLE_LABEL
     labels: tuple[str, ...] = ("0", "1")
     if with_data:
-        splits = read_rows(spec.data)
-        task, labels, rows = splits.task, splits.labels, tuple(splits.train.rows)
+        splits = read_rows(spec.data, rows)
+        task, labels, texts = splits.task, splits.labels, tuple(splits.train.rows)
     backbone = load_backbone(spec.model, task=task, labels=labels, seed=0, plan=plan)
     shapes = shapes_of(backbone)
     base = attach(backbone, None, plan=plan)
@@ -111,8 +113,8 @@ def run_doctor(spec: RunSpec, *, remeasure: bool = False) -> Checkup:
         note=shapes.unsupported_reason or None,
     )
     rate = checkup.gemm_rates.get(plan.dtype)
-    batch_size = step_rows(spec.train, len(rows))
-    epoch = _epoch(base.encode(rows), shapes, rate, batch_size) if with_data else None
+    batch_size = step_rows(spec.train, len(texts))
+    epoch = _epoch(base.encode(texts), shapes, rate, batch_size) if with_data else None
     return checkup.model_copy(update={"model": model, "epoch": epoch})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,21 +21,19 @@ from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
 from liftune.inference.bases import use_base_of_scored
-from liftune.inference.contenders import open_contender, read_contender_card, refuse_torch_options
+from liftune.inference.contenders import read_contender_card, refuse_torch_options
 from liftune.inference.locate import SavedModel, find_model, held_to_its_run
-from liftune.inference.onnx_bundle import Bundle, refuse_options
+from liftune.inference.onnx_bundle import refuse_options
 from liftune.metrics.registry import check_metric
-from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.foreign.said import Said
-from liftune.records.base import Head, Seconds, TextColumns
+from liftune.records.base import Seconds
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, EvaluationRecord
 from liftune.spec import DataSpec, ModelSpec
-from liftune.tasks import TaskKind
-from liftune.types import Scorer
 from liftune.versions import versions
+from liftune.workflows.opened import Opened, open_saved
 from liftune.wrong_path import is_file_in, is_folder, refusal
 
 _GUESSES = "its classification head is randomly initialised: this score is just guessing"
@@ -126,25 +124,9 @@ def _said(data: DataSpec, model: ModelSpec) -> Said:
     return Said(data.label_names, data.task, max_length=model.max_length, trust_remote_code=model.trust_remote_code)
 
 
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    """A model that is ready to be scored."""
-
-    scorer: Scorer
-    task: TaskKind
-    labels: tuple[str, ...]
-    max_length: int
-    """Tokens read of each text; 0 where all of it is read."""
-    head: Head | None
-    thresholds: tuple[float, ...] | None = None
-    columns: TextColumns | None = None
-    """Where its texts were read from."""
-    pairs: bool = False
-
-
 def _model_and_rows(
     data: DataSpec, model: ModelSpec, rows: RowsInMemory | None, saved: SavedModel | None, plan: Plan
-) -> tuple[_Opened, Splits]:
+) -> tuple[Opened, Splits]:
     """The model, and its test rows in the order of its labels.
 
     Args:
@@ -157,13 +139,13 @@ def _model_and_rows(
         backbone = load_backbone(whole, task=splits.task, labels=splits.labels, seed=0, plan=plan)
         as_it_is = attach(backbone, None, plan=plan)
         head = backbone.head
-        opened = _Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, head)
+        opened = Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, head)
     if saved is not None and head != "trained":
         # Of a whole model, whose head has other labels than the data: they are matched as those of a tuned model are.
         if saved.card is None:
             _refuse_settled(model)
         _refuse_device(model, saved)
-        opened = _saved(saved, plan, model.trust_remote_code)
+        opened = open_saved(saved, plan, model.trust_remote_code)
         splits = load_test(data, task=opened.task, rows=rows, known=opened.columns)
         if saved.card is not None:  # nobody kept whether it reads pairs
             opened = replace(opened, pairs=splits.pairs)
@@ -173,33 +155,7 @@ def _model_and_rows(
     return opened, splits.for_labels(opened.labels)
 
 
-def _saved(saved: SavedModel, plan: Plan, trusted: bool) -> _Opened:
-    """A tuned model, another contender of its run, or a bundle."""
-    if saved.kind == "bundle":
-        bundle = Bundle.open(saved.folder)
-        length, thresholds = int(bundle.card.tokens["max_length"]), bundle.card.thresholds
-        return _Opened(bundle, bundle.task, bundle.labels, length, "trained", thresholds, bundle.columns, bundle.pairs)
-    if saved.kind == "adapter":
-        adapter = saved.card or read_card(saved.folder)
-        tuned = open_adapter(saved.folder, card=adapter, plan=plan, trust_remote_code=trusted)
-        return _Opened(
-            tuned,
-            tuned.task,
-            tuned.labels,
-            tuned.max_length,
-            "trained",
-            adapter.thresholds,
-            adapter.columns,
-            adapter.pairs,
-        )
-    kept = open_contender(saved.folder, plan=plan, trust_remote_code=trusted)
-    card = kept.card
-    length = kept.base.max_length if kept.base else 0
-    head = card.base.head if card.base and card.name == "base" else None
-    return _Opened(kept, card.task, card.labels, length, head, card.thresholds, card.columns, card.pairs)
-
-
-def _other_rows(opened: _Opened, name: str) -> DataError:
+def _other_rows(opened: Opened, name: str) -> DataError:
     """The rows are pairs, and the model reads single texts; or the other way round."""
     if opened.pairs:
         return DataError(

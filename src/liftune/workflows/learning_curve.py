@@ -33,7 +33,7 @@ from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook, CurvePoint, NextStep
 from liftune.types import FloatArray
 from liftune.workflows.baselines import fit_tfidf, read_part, with_soft_labels
-from liftune.workflows.context import RunContext, load_for
+from liftune.workflows.context import RunContext, load_for, note_passes
 from liftune.workflows.finetune import tune_once
 from liftune.workflows.memo import Outcome
 
@@ -157,6 +157,7 @@ class _Frozen:
         context, splits = self._context, self._context.splits
         base = attach(load_for(context, context.spec.train.seeds[0]), None, None, plan=context.plan)
         of_curve = replace(context, memo=context.memo.within("curve base"))
+        note_passes(of_curve.memo, base, context.events)
         return {
             name: read_part(of_curve, base, name, split)[1]
             for name, split in (("train", splits.train), ("validation", splits.validation))

@@ -1,6 +1,6 @@
 """A run folder as a report: read, rendered in a format, written.
 
-In: a RunFolder.  Out: text in a format; report.html, flips.jsonl and the adapter's README.md.
+In: a RunFolder, or a path.  Out: text in a format; report.html, flips.jsonl and the adapter's README.md.
 Not here: the sections (report/), error analysis (evaluation/error_analysis.py), the folder's own files (run_folder.py).
 """
 
@@ -15,9 +15,10 @@ from liftune.evaluation.error_analysis import details, set_against
 from liftune.events import Events
 from liftune.files import atomic_write, write_text
 from liftune.records.details import Details
-from liftune.records.reading import ADAPTER_CARD, read_record
+from liftune.records.reading import ADAPTER_CARD, RUN_RECORD, read_record
 from liftune.records.run import TuneRecord
 from liftune.records.training import AdapterCard
+from liftune.reports.document import Reported
 from liftune.reports.model_card import to_card
 from liftune.reports.render.html import to_html
 from liftune.reports.render.text import to_markdown
@@ -26,11 +27,12 @@ from liftune.reports.sections.predictions import MOST_FLIPS
 from liftune.run_folder import RunFolder, card_of
 from liftune.spec_text import command_line
 from liftune.workflows.check import described
+from liftune.wrong_path import is_file_in
 
 PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
 
 
-def to_json(record: TuneRecord, details: Details | None = None) -> str:
+def to_json(record: Reported, details: Details | None = None) -> str:
     """The record as it is on disk, and beside it what the rows say."""
     values = record.to_json()
     if details is not None:
@@ -39,7 +41,7 @@ def to_json(record: TuneRecord, details: Details | None = None) -> str:
 
 
 #: Format -> how a report is rendered in it; a file's extension names its format.
-FORMATS: dict[str, Callable[[TuneRecord, Details | None], str]] = {"html": to_html, "md": to_markdown, "json": to_json}
+FORMATS: dict[str, Callable[[Reported, Details | None], str]] = {"html": to_html, "md": to_markdown, "json": to_json}
 _ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".json": "json"}
 
 
@@ -87,6 +89,39 @@ def read_run(folder: RunFolder, *, look: bool = True) -> tuple[TuneRecord, Detai
     damage = damaged_contenders(folder, record) if look else {}
     contenders = tuple(each.model_copy(update={"damaged": damage.get(each.name)}) for each in record.contenders)
     return record.model_copy(update={"contenders": contenders}), found.model_copy(update={"damaged": damage})
+
+
+def read_report(path: str, *, where: str = "RUN") -> tuple[Reported, Details | None]:
+    """What is reported of a path: a run, or a model by itself, here or on the hub.
+
+    Raises:
+        ArtifactError: it leads to neither, or a file is missing or damaged.
+    """
+    if is_file_in(path, RUN_RECORD):
+        return read_run(RunFolder.open(path, where=where))
+    from liftune.workflows.saved_report import saved_record  # it looks at models, which a run's report does not
+
+    return saved_record(path, where=where), None
+
+
+def write_report_of(path: str, form: str, out: str | None, *, where: str = "RUN") -> Path:
+    """The same in a file.
+
+    Raises:
+        ArtifactError: as `read_report`, or the report cannot be written.
+        SpecError: a model by itself, and no file is named: its folder is not the report's to be written in.
+    """
+    if is_file_in(path, RUN_RECORD):
+        return write_report(RunFolder.open(path, where=where), form, out)
+    record, details = read_report(path, where=where)
+    if out is None:
+        raise SpecError(
+            f"{path} is no run, in whose folder a report lies",
+            where="--format",
+            hint=f"name the file: --out report.{form}",
+        )
+    write_text(Path(out), FORMATS[form](record, details))
+    return Path(out)
 
 
 def damaged_contenders(folder: RunFolder, record: TuneRecord) -> dict[str, str]:

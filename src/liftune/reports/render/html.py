@@ -12,16 +12,15 @@ from typing import Any
 
 from liftune.errors import EXTRAS, need
 from liftune.records.details import Details
-from liftune.records.run import TuneRecord
 from liftune.reports.base import CHAPTERS
-from liftune.reports.document import document
+from liftune.reports.document import Reported, document
 from liftune.reports.render.svg import svg
 
 #: Rows of a long table that stand in the page before its script takes over.
 ROWS_AT_ONCE = 8
 
 
-def to_html(record: TuneRecord, details: Details | None = None) -> str:
+def to_html(record: Reported, details: Details | None = None) -> str:
     """The whole report; the same record gives the same bytes.
 
     Raises:

@@ -6,6 +6,7 @@ In: a record, or Sections.  Out: lines.  Not here: what they say (document.py, s
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -14,14 +15,16 @@ from rich.text import Text
 
 from liftune.formatting import visible
 from liftune.records.details import Details
-from liftune.records.run import TuneRecord
 from liftune.reports.base import ReportTable, Section
+
+if TYPE_CHECKING:
+    from liftune.reports.document import Reported
 
 #: A longer name is divided all the same: a terminal may have 80 columns.
 _MOST_UNDIVIDED = 50
 
 
-def to_markdown(record: TuneRecord, details: Details | None = None) -> str:
+def to_markdown(record: Reported, details: Details | None = None) -> str:
     """The whole report as Markdown; without details, only what the record alone says."""
     from liftune.reports.document import document  # not for a table alone, which needs no numpy
 
