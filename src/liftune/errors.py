@@ -23,6 +23,7 @@ EXTRAS = {
         "psutil",
     ),
     "sheets": ("python_calamine",),
+    "remote": ("fsspec", "aiohttp", "yarl", "s3fs", "gcsfs"),
     "report": ("jinja2", "markupsafe", "matplotlib"),
     "runtime": ("onnxruntime",),
     "export": ("onnx",),

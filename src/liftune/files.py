@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from liftune.addresses import refuse_as_output
 from liftune.errors import ArtifactError, lacks_memory
 from liftune.json_text import JsonError, parse_json
 
@@ -42,7 +43,8 @@ _ELSE = f"check the disk, or {_ANOTHER}; what was written before is still there"
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a message."""
+    """Turn a full or read-only disk into a message, and an address that is no place on it."""
+    refuse_as_output(path)
     try:
         yield
     except OSError as error:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WrapValidator
 
+from liftune.addresses import Address, addressed
 from liftune.errors import nearest, shown
 
 #: Of --folds: liftune decides whether to cross-validate.
@@ -56,6 +57,11 @@ def place(value: Any) -> Any:
     'data/rows.csv'
     """
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def source(value: Any, check: Callable[[Any], str]) -> str:
+    """A path or another name of data; an address shows no secret from here on, and keeps what was brought from it."""
+    return value if isinstance(value, Address) else addressed(check(place(value)))
 
 
 def pairs(value: Any) -> Any:
@@ -204,5 +210,6 @@ Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Place = Annotated[str, BeforeValidator(place)]
+Source = Annotated[str, WrapValidator(source)]
 Columns = Annotated[str | None, BeforeValidator(one_text)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]

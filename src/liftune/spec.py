@@ -23,6 +23,8 @@ from pydantic import (
     field_validator,
 )
 
+from liftune.addresses import is_address
+from liftune.addresses import shown as shown_address
 from liftune.errors import SpecError, choose, faults, shown
 from liftune.json_text import JsonError, parse_json
 from liftune.option_values import (
@@ -34,6 +36,7 @@ from liftune.option_values import (
     Place,
     Positive,
     Seed,
+    Source,
     automatic,
     check_texts,
     merges,
@@ -101,8 +104,8 @@ def _option(path: tuple[str, ...]) -> str:
 class DataSpec(Spec):
     """The data, and how to read them."""
 
-    source: Place = DEFAULT_DATA
-    """A file, a folder, a hub id ID[:CONFIG][@REVISION], or sample:NAME."""
+    source: Source = DEFAULT_DATA
+    """A file, a folder, a hub id ID[:CONFIG][@REVISION], sample:NAME, or an address: s3://, gs://, https://, hf://."""
     task: Annotated[
         TaskKind | None,
         Field(description=f"Kind of task: {', '.join(TaskKind)}. Default: inferred from the labels."),
@@ -130,9 +133,9 @@ class DataSpec(Spec):
     """Train on a stratified sample of this many rows. The report marks such a run as partial."""
     test_rows: Positive | None = None
     """Test on a stratified sample of this many rows. The report marks such a run as partial."""
-    validation: Place | None = None
+    validation: Source | None = None
     """File with the validation rows."""
-    test: Place | None = None
+    test: Source | None = None
     """File with the test rows."""
     split: Pairs = {}
     """Which part of the data has which role: train=NAME,validation=NAME,test=NAME,unused=NAME. NAME+OTHER joins two
@@ -277,6 +280,12 @@ def read_values(path: str | Path) -> Any:
     """
     from liftune.records.upgrade import upgrade  # `liftune --help` need not wait for it
 
+    if is_address(path):
+        raise SpecError(
+            "a file of options is read from a disk alone",
+            where=shown_address(path),
+            hint="bring it here, and give its path",
+        )
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")

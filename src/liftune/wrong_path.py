@@ -7,12 +7,14 @@ Not here: finding a saved model (inference/locate.py), a pretrained one (models/
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from liftune.addresses import BRING_FOLDER, is_address, shown
 from liftune.data.readers.folders import data_files
 from liftune.data.readers.formats import OPENERS, extension
 from liftune.errors import first_of, nearest
@@ -84,18 +86,29 @@ def refusal(
     Returns:
         message, hint.
     """
-    shown = str(given) if len(str(given)) <= _LONGEST else f"{str(given)[:_LONGEST]}..."
-    if not shown.strip():
+    named = shown(given)
+    named = named if len(named) <= _LONGEST else f"{named[:_LONGEST]}..."
+    if not named.strip():
         return "the path is empty", _TAKEN[wanted]
-    folder = Folder(lies_in or Path(os.path.expanduser(given)).absolute(), shown, wanted)
+    if is_address(given):
+        return f"{named} is an address: only data are read from one, and no model", _fetch_hint(named, wanted)
+    folder = Folder(lies_in or Path(os.path.expanduser(given)).absolute(), named, wanted)
     try:
         if pretrained or not folder.path.is_dir():
             message, hint = (_pretrained if pretrained else _file if folder.path.exists() else _missing)(folder)
         else:
             message, hint = next(found for found in (describe(folder) for describe in _KINDS) if found)
     except (OSError, ValueError) as error:  # too long, not to be read, a NUL character
-        return f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}", _TAKEN[wanted]
+        return f"{named} cannot be read: {getattr(error, 'strerror', None) or error}", _TAKEN[wanted]
     return message, hint if wanted != "base" or hint.startswith(_GIVE) else _TAKEN[wanted]
+
+
+def _fetch_hint(address: str, wanted: Wanted) -> str:
+    """How to come by a model at an address."""
+    on_hub = re.match(r"(?:https://huggingface\.co/|hf://(?:models/)?)([\w.-]+/[\w.-]+)", address)
+    if on_hub and not on_hub[1].startswith(("datasets/", "spaces/", "buckets/")):
+        return f"name it on the hub: {on_hub[1]}"
+    return f"{BRING_FOLDER}; {_TAKEN[wanted]}"
 
 
 def is_folder(path: str | Path) -> bool:

@@ -175,12 +175,16 @@ def _predict_file(
     text_pair: str | None,
     progress: Progress,
 ) -> Any:
+    from liftune.addresses import Address, addressed, refuse_unread
     from liftune.claims import claim_file
     from liftune.data.readers.formats import missing, path_of
     from liftune.inference.files import iter_predictions, predict_file
     from liftune.inference.writers import check_out
 
-    if not path_of(source).is_file():
+    source = addressed(source)
+    if isinstance(source, Address):
+        refuse_unread(source)
+    elif not path_of(source).is_file():
         error = missing(path_of(source))
         raise DataError(
             error.message, where="data", hint='a path is read as a file; texts come in a list: predict(["some text"])'

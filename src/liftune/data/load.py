@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from liftune.addresses import Address, said
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.column_search import columns_of
 from liftune.data.columns import Columns, known_columns, same_columns
@@ -26,7 +27,7 @@ from liftune.data.targets import Reading
 from liftune.data.withheld import with_labels
 from liftune.errors import DataError, SpecError
 from liftune.records.base import TextColumns
-from liftune.records.data import Audit, BadRow
+from liftune.records.data import Audit, BadRow, Fetched
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
 
@@ -182,6 +183,7 @@ def load(
     where = {role: table.where for role, table in tables.items()}
     if parts.test_was_validation:
         where["test"] = where.pop("validation")
+    splits = _with_fetched(splits, spec)
     return LoadedData(splits, columns, tables["train"].columns, reading, bad_rows, where, examples, folds)
 
 
@@ -305,7 +307,7 @@ def load_test(
         f"scored on {tables[role].where}",
     )
     nothing = test.take([])
-    return Splits(
+    splits = Splits(
         task=reading.task,
         labels=tuple(sorted(labels_of(test))),
         unseen=(),
@@ -323,6 +325,21 @@ def load_test(
         columns=columns.of_texts,
         fingerprint=fingerprint(test),
     )
+    return _with_fetched(splits, spec)
+
+
+def _with_fetched(splits: Splits, spec: DataSpec) -> Splits:
+    """With what was brought from elsewhere, in the audit."""
+    addresses = [each for each in (spec.source, spec.validation, spec.test) if isinstance(each, Address)]
+    found = [(each, each.copy) for each in addresses if each.copy is not None]
+    if not found:
+        return splits
+    fetched = tuple(
+        Fetched(address=str(address), bytes=copy.bytes, sha256=copy.sha256, version=copy.version)
+        for address, copy in found
+    )
+    notes = (*splits.audit.notes, *(said(*each) for each in found))
+    return replace(splits, audit=splits.audit.model_copy(update={"fetched": fetched, "notes": notes}))
 
 
 def _test_in_memory(rows: Splits, task: TaskKind | None) -> Splits:

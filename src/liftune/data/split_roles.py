@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from liftune.addresses import Address
 from liftune.data.fill_down import filled_down, parts_filled_down
 from liftune.data.readers.formats import read_file
 from liftune.data.readers.memory import TablesInMemory
@@ -130,6 +131,10 @@ def _read(parts: Parts, name: str, role: str) -> Table:
 
 def _read_extra(path: str, role: str, options: FileOptions) -> Table:
     """A file for a role; of a folder its only part, or the part of that role."""
+    if isinstance(path, Address):
+        from liftune.data.readers.remote import remote_table
+
+        return remote_table(path, lambda local: _read_extra(local, role, options))
     if not expanded(path).is_dir():
         pair = pair_of(expanded(path)) if expanded(path).is_file() else None
         if pair:

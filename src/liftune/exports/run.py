@@ -96,8 +96,9 @@ def _reference(original: Classifier, folder: Path, card: AdapterCard, given: str
     if given is None:
         split, source = _validation(folder, card), "validation"
     else:
-        source, tables = (given, None) if isinstance(given, str) else (IN_MEMORY, given)
-        split = load_test(DataSpec(source=source), task=card.task, rows=tables, known=card.columns).test
+        spec = DataSpec(source=given if isinstance(given, str) else IN_MEMORY)
+        tables, source = None if isinstance(given, str) else given, spec.source
+        split = load_test(spec, task=card.task, rows=tables, known=card.columns).test
     if not len(split):
         raise ArtifactError("there are no rows to check on", where=source, hint="give labelled rows with --rows FILE")
     if len(split) > MOST_ROWS:

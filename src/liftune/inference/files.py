@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from liftune.data.readers.formats import open_stream
+from liftune.addresses import addressed
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
+from liftune.data.readers.remote import open_rows
 from liftune.data.readers.streams import Line, piped
 from liftune.errors import DataError, SpecError
 from liftune.formatting import visible
@@ -56,7 +57,7 @@ def predict_file(
     """Write every row of a file with all its columns and its prediction, or its `error`.
 
     Args:
-        source: a file, or `-` for standard input: one text per line, or two separated by a tab.
+        source: a file, an address, or `-` for standard input: one text per line, or two separated by a tab.
         out: a file, or `-` for standard output: one JSON object per line.
         options: how to read the file, as far as the user says.
         csv_safe: as of writer_for.
@@ -74,6 +75,7 @@ def predict_file(
         raise SpecError("a pipe cannot be resumed", where="--resume", hint="give --in and --out a file")
     if out != PIPE:
         check_out(out)
+    source = addressed(source)
     with unchanged(source):
         rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
         builder = RecordBuilder(rows, predictor)
@@ -114,6 +116,7 @@ def iter_predictions(
     Raises:
         DataError: the file or a row of it cannot be read, or its text column is unclear.
     """
+    source = addressed(source)
     with unchanged(source):
         rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
         with progress.bar("predict", rows.count) as advance:
@@ -163,7 +166,7 @@ def _read(
         return InputRows(columns, Texts("text", second, blank=True), None, lambda: piped(CHUNK, pairs=predictor.pairs))
     given = [each for each in (text, text_pair) if each]
     named = options.named | {*given, *(name for each in given for name in fields(each))}
-    stream = open_stream(source, replace(options, named=named).checked())
+    stream = open_rows(source, replace(options, named=named).checked())
     for note in stream.notes:
         progress.log(note)
     texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=text_pair, known=predictor.columns)

@@ -10,12 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from liftune.addresses import Address
+from liftune.data.readers.fetching import fetched
 from liftune.data.readers.formats import path_of, sheet_of
 from liftune.errors import DataError
 
 
 def identity(source: str) -> dict[str, Any]:
-    """Which file: its path, its size and when it was last written."""
+    """Which file: its path, its size and when it was last written; of one elsewhere, which is brought anew each
+    time, what it holds."""
+    if isinstance(source, Address):
+        return {"in": source, "bytes": fetched(source).bytes, "sha256": fetched(source).sha256}
     path, sheet = path_of(source), sheet_of(source)
     stat = path.stat()
     return {
@@ -42,7 +47,10 @@ def unchanged(source: str) -> Iterator[None]:
 
 
 def _stamp(source: str) -> tuple[int, ...] | None:
-    """What changes with a file's contents; None for what is no file, such as a named pipe, or is not there."""
+    """What changes with a file's contents; None for what is no file, such as a named pipe, or is not there; and for a
+    file elsewhere, of which nobody but this process has the copy."""
+    if isinstance(source, Address):
+        return None
     path = path_of(source)
     try:
         stat = path.stat()

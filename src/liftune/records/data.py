@@ -44,6 +44,18 @@ class Coverage(Record):
     """Label -> train rows, of the labels with less than a tenth of the rows of the most frequent one."""
 
 
+class Fetched(Record):
+    """What was brought from elsewhere."""
+
+    address: str
+    """Without its query, which may be a secret."""
+    bytes: int
+    sha256: str
+    """Of the file; of a folder, over the names and hashes of its files."""
+    version: str = ""
+    """What the other side calls it: its ETag, generation or commit; empty where it has no name for it."""
+
+
 class Audit(Record):
     """Checks of the rows, before any model sees them."""
 
@@ -87,6 +99,8 @@ class Audit(Record):
     """Null where it was not worked out."""
     validation_leaked_ids: tuple[str, ...] = ()
     """Other test rows whose text is also in a validation part that was given: it chose the model by them."""
+    fetched: tuple[Fetched, ...] = ()
+    """The files that came from elsewhere."""
 
     @property
     def unclean(self) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from liftune.addresses import short_name
 from liftune.errors import SpecError
 from liftune.models.methods.registry import METHODS, find_method, parse_options
 from liftune.option_values import Names
@@ -104,8 +105,7 @@ class SweepSpec(Spec):
     def folder_name(self) -> str:
         """Of the sweep, where none is asked for: the same for the same data, so that a rerun finds it."""
         source = self.run.data.source.removeprefix("sample:")
-        source = "memory" if source == IN_MEMORY else source
-        return f"{Path(source).name.split('.')[0].split('@')[0].replace(':', '-') or 'data'}-sweep"
+        return "memory-sweep" if source == IN_MEMORY else f"{short_name(source)}-sweep"
 
     def short_names(self) -> dict[str, str]:
         """Model -> a name for folders and tables: the last part of its own, numbered where two would be the same."""

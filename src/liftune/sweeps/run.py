@@ -74,7 +74,8 @@ def _sweep(
     left = [cell for cell in spec.cells() if not folder.settled(cell)]
     log_start(spec, left, progress)
     with note_on_error(folder, spec):
-        run_cells(stages, folder, left, jobs, progress, rows=None if rows is None else splits)
+        here = rows is not None or splits.audit.fetched  # what came from elsewhere is not brought for each process
+        run_cells(stages, folder, left, jobs, progress, rows=splits if here else None)
     record = folder.save_record(build_record(stages, folder, splits))
     for stage in stages.values():
         forget(stage)
@@ -129,7 +130,7 @@ def run_cells(
     """Every cell that is left, each on disk as soon as it is done.
 
     Args:
-        rows: those that are in memory alone, for other processes; None lets each read its source.
+        rows: those that are in no file here, for other processes; None lets each read its source.
     """
     threads = max(1, measure_machine().threads // jobs)
     records = (

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from liftune.addresses import Address, addressed, refuse_unread
 from liftune.claims import claim_file
 from liftune.data.readers.options import FileOptions
 from liftune.errors import DataError, SpecError
@@ -60,6 +61,9 @@ class PredictOptions:
     said: Said = NOTHING
     """Of a model that others saved."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", None if self.source is None else addressed(self.source))
+
     def check(self) -> None:
         """Refuse options that contradict each other, before anything is loaded.
 
@@ -85,6 +89,8 @@ class PredictOptions:
             )
         if self.resume and not (self.source and self.out):
             raise SpecError("--resume continues a file", where="--resume", hint="give --in FILE and --out FILE")
+        if isinstance(self.source, Address):
+            refuse_unread(self.source)  # before a model is loaded
         if self.out and self.out != PIPE:
             check_out(self.out)
             if self.source and self.source != PIPE and same_file(Path(self.source), Path(self.out)):

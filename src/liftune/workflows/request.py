@@ -9,9 +9,9 @@ Torch takes seconds to import. Liftune refuses wrong options, folders and rows b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from liftune.addresses import short_name
 from liftune.data.folds import Folds
 from liftune.data.load import RowsInMemory, load_data, load_data_or_folds, load_folds, parts_asked
 from liftune.data.readers.memory import TablesInMemory
@@ -136,4 +136,4 @@ def run_name(spec: RunSpec) -> str:
     """A folder name that says what was run: `imdb-distilbert-base-uncased-lora`."""
     source = "memory" if spec.data.source == IN_MEMORY else spec.data.source.removeprefix("sample:")
     parts = (source, spec.model.name, spec.method.name)
-    return "-".join(Path(part).name.split(".")[0].split("@")[0].replace(":", "-") or "data" for part in parts)
+    return "-".join(short_name(part) for part in parts)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liftune.addresses import Address
 from liftune.data.load import RowsInMemory
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.events import Events, Listener
@@ -76,7 +77,17 @@ def again(run: str, given: RunSpec | None = None) -> RunSpec:
     if spec.model.trust_remote_code and not (given and given.model.trust_remote_code):
         # What lies in the folder may be anyone's.
         raise refuse_code(spec.model.name, Path(spec.model.name), f"{Unfinished(Path(run)).request}: trust_remote_code")
-    return spec
+    return with_addresses(spec, given) if given else spec
+
+
+def with_addresses(spec: RunSpec, given: RunSpec) -> RunSpec:
+    """The spec with the addresses that were given: what lies in a folder has no queries."""
+    same = {
+        name: value
+        for name in ("source", "validation", "test")
+        if isinstance(value := getattr(given.data, name), Address) and value == getattr(spec.data, name)
+    }
+    return spec.model_copy(update={"data": spec.data.model_copy(update=same)}) if same else spec
 
 
 def refuse_both(overwrite: bool) -> None:

@@ -142,16 +142,18 @@ def read_file(
     return _opened(RawFile(filename, where, data, options, path.parent)).collected(name)
 
 
-def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN) -> Stream:
+def open_stream(path: str | Path, options: FileOptions = NONE_GIVEN, *, where: str | None = None) -> Stream:
     """Look through a file on disk once, to read it in constant memory.
 
     Args:
         options: how to read it, as far as the user says.
+        where: what messages call it; None names the path.
 
     Raises:
         DataError: missing, unreadable, of an unknown kind, or without a row that can be read.
     """
-    path, filename, where = _path_and_names(path)
+    path, filename, named = _path_and_names(path)
+    where = named if where is None else where
     with _opening(path, where):
         data = path if path.is_file() else path.read_bytes()  # a named pipe can be read only once
         return _opened(RawFile(filename, where, data, options, path.parent))

@@ -5,7 +5,7 @@ Not here: which part is train (split_roles.py), folders (folders.py), how a file
 
 To add a kind, register a function that takes the source's name (and FileOptions, where it `reads_files`) and returns
 its Parts; `takes` says which names it accepts. The kind registered last is asked first, so that a third party's
-`s3://...` comes before the hub. A file format is added in formats.py instead.
+`az://...` comes before ours. A file format is added in formats.py instead.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+from liftune.addresses import Address, addressed, is_address
 from liftune.data.readers.folders import file_parts, find_folder_parts
 from liftune.data.readers.formats import FORMATS, OPENERS, extension, missing, path_of, read_file
 from liftune.data.readers.no_data import refuse_model
@@ -58,7 +59,9 @@ def find_parts(source: str, options: FileOptions = NONE_GIVEN) -> Parts:
     Raises:
         DataError: nothing of that name, or of a kind that liftune does not read.
     """
-    refuse_model(source, path_of(source))  # and a name that no record could hold
+    source = addressed(source)
+    if not isinstance(source, Address):
+        refuse_model(source, path_of(source))  # and a name that no record could hold
     for entry in reversed(SOURCES.entries()):
         if entry.takes(source):
             if entry.reads_files:
@@ -129,6 +132,20 @@ for _format in FORMATS:
 )
 def _folder(source: str, options: FileOptions) -> Parts:
     return find_folder_parts(expanded(source), options)
+
+
+@SOURCES.entry(
+    "remote",
+    summary="A file or small folder elsewhere: s3://, gs://, https://, hf://.",
+    takes=is_address,
+    reads_files=True,
+)
+def _remote(source: str, options: FileOptions) -> Parts:
+    from liftune.data.readers.remote import remote_parts
+
+    return remote_parts(
+        Address(source) if not isinstance(source, Address) else source, partial(find_parts, options=options)
+    )
 
 
 @SOURCES.entry(
