@@ -12,13 +12,43 @@ import json
 import shlex
 import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from liftune.errors import SpecError
 from liftune.files import write_text
 from liftune.option_values import joined_fields, switched_off
-from liftune.spec import OPTIONS, RunSpec
+from liftune.spec import IN_MEMORY, OPTIONS, DataSpec, RunSpec
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The verb by which data were asked for: hints name the same one.
+
+    >>> Asked("evaluate", {"model": "a run"}).with_data(RunSpec.of(data="b.csv", label="x,y").data)
+    "liftune evaluate b.csv --label x,y --model 'a run'"
+    >>> Asked("evaluate", {"model": "run"}).with_data(RunSpec.of(data=IN_MEMORY, label="x").data)
+    "liftune.evaluate(rows, label='x', model='run')"
+    """
+
+    verb: str = "tune"
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Options that it needs besides the data's."""
+
+    def with_data(self, data: DataSpec) -> str:
+        """The command, or the call of Python where the rows are in memory."""
+        spec = RunSpec(data=data)
+        if data.source == IN_MEMORY:
+            given = {**settings_of(spec), **self.more}
+            named = "".join(f", {name}={value!r}" for name, value in given.items() if name != "data")
+            return f"liftune.{self.verb}(rows{named})"
+        words = ["liftune", self.verb, *shlex.split(command_line(spec))[2:]]
+        return shlex.join([*words, *(word for name, value in self.more.items() for word in (f"--{name}", value))])
+
+
+#: What data are asked for where nothing else is said.
+TUNE = Asked()
 
 
 def command_line(spec: RunSpec) -> str:

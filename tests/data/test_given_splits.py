@@ -9,7 +9,7 @@ import pytest
 
 from liftune.data import load_data
 from liftune.data.inspect import inspect
-from liftune.data.load import load_test
+from liftune.data.test_part import load_test
 from liftune.errors import DataError
 from liftune.spec import RunSpec
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftune.data import load_data
-from liftune.data.load import load_test
 from liftune.data.sampling import split_off
 from liftune.data.splits import Split
+from liftune.data.test_part import load_test
 from liftune.errors import DataError
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind

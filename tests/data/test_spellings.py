@@ -7,8 +7,8 @@ import json
 import pytest
 
 from liftune.data import load_data
-from liftune.data.load import load_test
 from liftune.data.spellings import folded, spelt_alike
+from liftune.data.test_part import load_test
 from liftune.errors import SpecError
 from liftune.spec import DataSpec, RunSpec
 from liftune.workflows.inspect import inspect_data

@@ -6,8 +6,9 @@ import csv
 
 import pytest
 
-from liftune.data.load import load_data, load_test
+from liftune.data.load import load_data
 from liftune.data.readers.formats import open_stream
+from liftune.data.test_part import load_test
 from liftune.errors import DataError
 from liftune.inference.row_texts import Texts
 from liftune.records.base import TextColumns

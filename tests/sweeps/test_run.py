@@ -152,7 +152,7 @@ def test_the_base_and_the_test_rows_are_read_once_a_model(
     monkeypatch.setattr(sweeping, "run_shared_baselines", lambda stage: computed.append(stage.model) or real(stage))
     loaded = []
     load = sweeping.load_data
-    monkeypatch.setattr(sweeping, "load_data", lambda spec: loaded.append(spec) or load(spec))
+    monkeypatch.setattr(sweeping, "load_data", lambda spec, **more: loaded.append(spec) or load(spec, **more))
     spec = ask("lora", names="distilbert,bert", seeds="0,1")
     sweep(spec)
     assert computed == list(spec.models)

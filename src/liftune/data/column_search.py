@@ -31,8 +31,8 @@ from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
 from liftune.errors import DataError
 from liftune.option_values import joined_fields
-from liftune.spec import DataSpec, RunSpec
-from liftune.spec_text import command_line
+from liftune.spec import DataSpec
+from liftune.spec_text import TUNE, Asked
 from liftune.tasks import TaskKind, task_of
 
 #: Columns with these names are headings where a longer text stands beside them, whose name has one of these words.
@@ -45,15 +45,16 @@ _MOSTLY_BLANK = 0.5
 _OFTEN_ASIDE = frozenset({"tag", "tags"})
 
 
-def columns_of(table: Table, spec: DataSpec, task: TaskKind | None = None) -> Columns:
+def columns_of(table: Table, spec: DataSpec, task: TaskKind | None = None, asked: Asked = TUNE) -> Columns:
     """The columns of a table, as far as a spec names them and otherwise as they are found: see `find_columns`.
 
     Args:
         task: where the spec names none.
+        asked: the verb that hints are to name.
     """
 
     def command(**named: str | None) -> str:
-        return command_line(RunSpec(data=spec.model_copy(update=named)))
+        return asked.with_data(spec.model_copy(update=named))
 
     kind = spec.task or task
     return find_columns(

@@ -1,7 +1,8 @@
 """Loading data, from top to bottom: read, recognise, refuse or drop bad rows, complete the parts, sample, audit.
 
 In: a DataSpec.  Out: Splits, ready for a run; or LoadedData, which also says how they were made, for `inspect`.
-Not here: each step (readers/, split_roles.py, columns.py, targets.py, examples.py, complete.py, sampling.py, audit.py).
+Not here: rows to score on (test_part.py); each step (readers/, split_roles.py, columns.py, targets.py, examples.py,
+complete.py, sampling.py, audit.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from liftune.addresses import Address, said
 from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.column_search import columns_of
-from liftune.data.columns import Columns, known_columns, same_columns
+from liftune.data.columns import Columns, same_columns
 from liftune.data.complete import VALIDATION_SHARE, Parts, complete, in_one_part, validation_rows
 from liftune.data.examples import Examples, after_drops, read_examples, read_labels, refusal
 from liftune.data.fill_down import refuse_blocks
@@ -27,8 +28,9 @@ from liftune.data.targets import Reading
 from liftune.data.withheld import with_labels
 from liftune.errors import DataError, SpecError
 from liftune.records.base import TextColumns
-from liftune.records.data import Audit, BadRow, Fetched
+from liftune.records.data import BadRow, Fetched
 from liftune.spec import DataSpec
+from liftune.spec_text import TUNE, Asked
 from liftune.tasks import TaskKind, task_of
 
 if TYPE_CHECKING:
@@ -56,17 +58,18 @@ class LoadedData:
     """How many `--folds auto` takes; None where it takes none."""
 
 
-def load_data(spec: DataSpec, tables: TablesInMemory | None = None) -> Splits:
+def load_data(spec: DataSpec, tables: TablesInMemory | None = None, asked: Asked = TUNE) -> Splits:
     """Train, validation and test of a source, audited.
 
     Args:
         tables: those in memory; None reads what the spec names.
+        asked: the verb that hints are to name.
 
     Raises:
         DataError: the source cannot be read, rows cannot be used and `skip_bad_rows` is off, or train has one class.
         MissingExtra: a hub id, and `datasets` is not installed.
     """
-    loaded = load(spec, tables, skip_bad_rows=spec.skip_bad_rows)
+    loaded = load(spec, tables, skip_bad_rows=spec.skip_bad_rows, asked=asked)
     _refuse_one_class(loaded.splits, loaded.sources["train"])
     return loaded.splits
 
@@ -152,24 +155,30 @@ def _in_memory_in_one(rows: Splits, spec: DataSpec) -> Splits:
 
 
 def load(
-    spec: DataSpec, in_memory: TablesInMemory | None = None, *, skip_bad_rows: bool, in_one: bool | None = False
+    spec: DataSpec,
+    in_memory: TablesInMemory | None = None,
+    *,
+    skip_bad_rows: bool,
+    in_one: bool | None = False,
+    asked: Asked = TUNE,
 ) -> LoadedData:
     """As `load_data`, with how the parts were made; one class alone is accepted.
 
     Args:
         in_memory: the tables; None reads what the spec names.
         in_one: all parts of the source become train, and none is split off; None does so where `--folds auto` applies.
+        asked: the verb that hints are to name.
     """
     from liftune.data.folds import folds_of_few
 
     tables, given = read_roles(spec, in_memory)
-    columns = columns_of(tables["train"], spec)
+    columns = columns_of(tables["train"], spec, asked=asked)
     refuse_blocks(tables["train"], columns, spec)
     tables, notes = with_labels(tables, columns)
-    notes = (*given, *_said(tables), *columns.notes, *notes)
+    notes = (*given, *said_of(tables), *columns.notes, *notes)
     reading = read_labels(tables["train"], columns, spec)
-    examples = _examples(tables, columns, reading, skip_bad_rows=skip_bad_rows)
-    examples, spelling = _merged(examples, spec)
+    examples = examples_of(tables, columns, reading, skip_bad_rows=skip_bad_rows)
+    examples, spelling = merged(examples, spec)
     notes = (*notes, *reading.notes, *spelling)
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
     by_role = {role: each.split for role, each in examples.items()}
@@ -183,11 +192,11 @@ def load(
     where = {role: table.where for role, table in tables.items()}
     if parts.test_was_validation:
         where["test"] = where.pop("validation")
-    splits = _with_fetched(splits, spec)
+    splits = with_fetched(splits, spec)
     return LoadedData(splits, columns, tables["train"].columns, reading, bad_rows, where, examples, folds)
 
 
-def _examples(
+def examples_of(
     tables: Mapping[str, Table], columns: Columns, reading: Reading, *, skip_bad_rows: bool
 ) -> dict[str, Examples]:
     """Every part's usable rows. Refuses bad rows unless they are skipped, and a part without any usable row."""
@@ -202,13 +211,13 @@ def _examples(
     return examples
 
 
-def _merged(examples: dict[str, Examples], spec: DataSpec) -> tuple[dict[str, Examples], tuple[str, ...]]:
+def merged(examples: dict[str, Examples], spec: DataSpec) -> tuple[dict[str, Examples], tuple[str, ...]]:
     """With one label for the spellings that the spec merges, and notes on these and the others."""
     splits, notes = merge_spellings({role: each.split for role, each in examples.items()}, spec.merge_labels)
     return {role: replace(each, split=splits[role]) for role, each in examples.items()}, notes
 
 
-def _said(tables: Mapping[str, Table]) -> tuple[str, ...]:
+def said_of(tables: Mapping[str, Table]) -> tuple[str, ...]:
     """What the readers say of how they read, each once."""
     return tuple(dict.fromkeys(note for table in tables.values() for note in table.notes))
 
@@ -258,77 +267,7 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
     raise DataError(what, where=where, hint="add rows of another class, raise --train-rows, or name another --label")
 
 
-def load_test(
-    spec: DataSpec,
-    *,
-    task: TaskKind | None = None,
-    rows: RowsInMemory | None = None,
-    known: TextColumns | None = None,
-) -> Splits:
-    """Only rows to evaluate a model on: the test part, else validation, else all rows of a source that is one part.
-
-    Args:
-        task: what the model does; None recognises it from the labels.
-        known: the columns that the model's texts were read from; they are read where the spec names none.
-        rows: those in memory, whose test rows are taken; None reads the source.
-
-    Raises:
-        DataError: as `load_data`; parts in memory without test rows, or of another task than the model's.
-    """
-    if rows is not None and not isinstance(rows, TablesInMemory):
-        return _test_in_memory(rows.to_splits(), task)
-    tables, given = read_roles(spec, rows, train=False)
-    main = next(role for role in ("train", "validation", "test") if role in tables)
-    columns = columns_of(tables[main], known_columns(tables[main], spec, known), task)
-    columns = columns.named_as(known)
-    labelled, notes = with_labels(tables, columns, main)
-    role = next(role for role in ("test", "validation", "train") if role in labelled)
-    if role == "train" and len(tables) > 1:
-        raise DataError(
-            f"no part but train has labels: {'; '.join(notes)}",
-            where=spec.source,
-            hint="give the labels of the test rows, or name the file to score on alone, in place of the folder",
-        )
-    tables = labelled
-    reading = read_labels(tables[role], same_columns(tables[role], columns, role), spec, task)
-    every = _examples({role: tables[role]}, columns, reading, skip_bad_rows=spec.skip_bad_rows)
-    every, spelling = _merged(every, spec)
-    examples = every[role]
-    test = examples.split
-    if spec.test_rows is not None:
-        test = test.take(sample(test, spec.test_rows, reading.task, spec.seed, name="test", every_class=False))
-    notes = (
-        *given,
-        *_said({role: tables[role]}),
-        *columns.notes,
-        *notes,
-        *reading.notes,
-        *spelling,
-        f"scored on {tables[role].where}",
-    )
-    nothing = test.take([])
-    splits = Splits(
-        task=reading.task,
-        labels=tuple(sorted(labels_of(test))),
-        unseen=(),
-        train=nothing,
-        validation=nothing,
-        test=test,
-        audit=Audit(
-            skipped_rows=len(examples.faults),
-            notes=notes,
-            group=spec.group,
-            groups={} if test.groups is None else {"test": len(set(test.groups))},
-        ),
-        partial=len(test) < len(examples.split),
-        pairs=columns.text_pair is not None,
-        columns=columns.of_texts,
-        fingerprint=fingerprint(test),
-    )
-    return _with_fetched(splits, spec)
-
-
-def _with_fetched(splits: Splits, spec: DataSpec) -> Splits:
+def with_fetched(splits: Splits, spec: DataSpec) -> Splits:
     """With what was brought from elsewhere, in the audit."""
     addresses = [each for each in (spec.source, spec.validation, spec.test) if isinstance(each, Address)]
     found = [(each, each.copy) for each in addresses if each.copy is not None]
@@ -340,16 +279,3 @@ def _with_fetched(splits: Splits, spec: DataSpec) -> Splits:
     )
     notes = (*splits.audit.notes, *(said(*each) for each in found))
     return replace(splits, audit=splits.audit.model_copy(update={"fetched": fetched, "notes": notes}))
-
-
-def _test_in_memory(rows: Splits, task: TaskKind | None) -> Splits:
-    """The same without train and validation, and with the labels of its test rows."""
-    if not len(rows.test):
-        raise DataError("no test rows", hint="give rows whose `test` holds some")
-    if task is not None and rows.task is not task:
-        raise DataError(f"the rows are {rows.task.value}, the model is {task.value}", hint="give rows of that task")
-    nothing = rows.test.take([])
-    labels = tuple(sorted(labels_of(rows.test)))
-    groups = {} if rows.test.groups is None else {"test": len(set(rows.test.groups))}
-    seen = Audit(skipped_rows=rows.audit.skipped_rows, group=rows.audit.group, groups=groups)
-    return replace(rows, labels=labels, unseen=(), train=nothing, validation=nothing, audit=seen)

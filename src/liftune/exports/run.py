@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from liftune.claims import claim_file
-from liftune.data.load import load_test
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Split
-from liftune.errors import EXTRAS, ArtifactError, need
+from liftune.data.test_part import load_test
+from liftune.errors import EXTRAS, ArtifactError, DataError, need
 from liftune.exports.bundle import write_readme
 from liftune.exports.formats import EXPORT_FORMATS, ExportJob
 from liftune.exports.originals import card_of, completed, open_original
@@ -98,7 +98,7 @@ def _reference(original: Classifier, folder: Path, card: AdapterCard, given: str
     else:
         spec = DataSpec(source=given if isinstance(given, str) else IN_MEMORY)
         tables, source = None if isinstance(given, str) else given, spec.source
-        split = load_test(spec, task=card.task, rows=tables, known=card.columns).test
+        split = _labelled(spec, tables, card)
     if not len(split):
         raise ArtifactError("there are no rows to check on", where=source, hint="give labelled rows with --rows FILE")
     if len(split) > MOST_ROWS:
@@ -108,6 +108,17 @@ def _reference(original: Classifier, folder: Path, card: AdapterCard, given: str
     targets = task_of(card.task).encode(split.targets, (*card.labels, *unseen))
     card = completed(card, original, pairs=isinstance(split.rows[0], tuple))
     return Reference(split.rows, targets, original.logits(split.rows), source, card)
+
+
+def _labelled(spec: DataSpec, tables: TablesInMemory | None, card: AdapterCard) -> Split:
+    """Rows to check on that the user gives; no option says which column is which."""
+    try:
+        return load_test(spec, task=card.task, rows=tables, known=card.columns, labels=card.labels).test
+    except DataError as error:
+        if "liftune" not in (error.hint or ""):
+            raise
+        hint = "call its columns text and label, or as those are called that the model was tuned on"
+        raise DataError(error.message, where=error.where, hint=hint) from None
 
 
 def _validation(folder: Path, card: AdapterCard) -> Split:

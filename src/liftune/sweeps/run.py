@@ -28,6 +28,7 @@ from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.reports.sections.power import power_before
+from liftune.spec_text import Asked
 from liftune.sweeps.cells import Stage, forget, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec
@@ -62,7 +63,8 @@ def _sweep(
     spec: SweepSpec, rows: RowsInMemory | None, folder: SweepFolder, jobs: int, progress: Progress
 ) -> SweepRecord:
     """Once the folder is claimed."""
-    splits = load_data(spec.run.data) if rows is None else read_rows(spec.run.data, rows)
+    asked = Asked("sweep", {"methods": ",".join(spec.methods)})
+    splits = load_data(spec.run.data, asked=asked) if rows is None else read_rows(spec.run.data, rows, asked)
     stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
     folder.begin(spec, splits)
     for note in power_before(splits.task, splits.counts, hint=False):

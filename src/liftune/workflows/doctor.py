@@ -22,6 +22,7 @@ from liftune.records.base import Choice, Record, StoredRecord
 from liftune.reports.base import ReportTable, Section
 from liftune.reports.sections.training import plan_table
 from liftune.spec import RunSpec
+from liftune.spec_text import Asked
 from liftune.tasks import TaskKind
 from liftune.training.schedule import step_rows
 from liftune.types import Row
@@ -96,7 +97,7 @@ def run_doctor(spec: RunSpec, rows: RowsInMemory | None = None, *, remeasure: bo
     task: TaskKind = TaskKind.SINGLE_LABEL
     labels: tuple[str, ...] = ("0", "1")
     if with_data:
-        splits = read_rows(spec.data, rows)
+        splits = read_rows(spec.data, rows, Asked("doctor"))
         task, labels, texts = splits.task, splits.labels, tuple(splits.train.rows)
     backbone = load_backbone(spec.model, task=task, labels=labels, seed=0, plan=plan)
     shapes = shapes_of(backbone)

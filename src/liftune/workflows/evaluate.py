@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from liftune.data.label_matching import match_labels
-from liftune.data.load import RowsInMemory, load_test
+from liftune.data.load import RowsInMemory
 from liftune.data.splits import Splits
+from liftune.data.test_part import load_test
 from liftune.errors import EXTRAS, DataError, ModelError, SpecError, need
 from liftune.evaluation.evaluate import evaluate
 from liftune.events import Events, Listener
@@ -32,6 +33,7 @@ from liftune.records.base import Seconds
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, EvaluationRecord
 from liftune.spec import DataSpec, ModelSpec
+from liftune.spec_text import Asked
 from liftune.versions import versions
 from liftune.workflows.opened import Opened, open_saved
 from liftune.wrong_path import is_file_in, is_folder, refusal
@@ -132,10 +134,10 @@ def _model_and_rows(
     Args:
         saved: what liftune or others have tuned; None loads a pretrained model, whose task is that of the rows.
     """
-    head = None
+    head, asked = None, Asked("evaluate", {"model": model.name})
     if saved is None or (saved.is_whole_of_others and not data.label_names):
         whole = model if saved is None else model.model_copy(update={"name": str(saved.folder)})
-        splits = load_test(data, rows=rows)
+        splits = load_test(data, rows=rows, asked=asked)
         backbone = load_backbone(whole, task=splits.task, labels=splits.labels, seed=0, plan=plan)
         as_it_is = attach(backbone, None, plan=plan)
         head = backbone.head
@@ -146,7 +148,7 @@ def _model_and_rows(
             _refuse_settled(model)
         _refuse_device(model, saved)
         opened = open_saved(saved, plan, model.trust_remote_code)
-        splits = load_test(data, task=opened.task, rows=rows, known=opened.columns)
+        splits = load_test(data, task=opened.task, rows=rows, known=opened.columns, labels=opened.labels, asked=asked)
         if saved.card is not None:  # nobody kept whether it reads pairs
             opened = replace(opened, pairs=splits.pairs)
         if splits.pairs != opened.pairs:

@@ -23,6 +23,7 @@ from liftune.diagnostics.shift import shift
 from liftune.errors import DataError, SpecError, need
 from liftune.files import atomic_folder, atomic_write, replaceable
 from liftune.spec import DataSpec
+from liftune.spec_text import Asked
 
 
 def inspect_data(
@@ -54,7 +55,7 @@ def inspect_data(
         raise SpecError("--drop says what --out leaves out, and there is no --out", hint="name a place with --out")
     if "suspects" in drops:
         need("sklearn")
-    loaded = load(spec, tables, skip_bad_rows=True)
+    loaded = load(spec, tables, skip_bad_rows=True, asked=Asked("inspect"))
     target = None if out is None else check_target(out, [*loaded.sources.values(), spec.source])
     inspection = describe(loaded, spec, model, max_length)
     inspection, errors = with_label_errors(inspection, loaded, every_row="suspects" in drops)

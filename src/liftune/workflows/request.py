@@ -25,6 +25,7 @@ from liftune.reports.sections.coverage import coverage_sentences
 from liftune.reports.sections.power import HINTED_FOLDS, cost_of_folds, power_before, testing_all
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, DataSpec, RunSpec
+from liftune.spec_text import TUNE, Asked
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,14 @@ def read_for_tuning(spec: RunSpec, rows: RowsInMemory | None) -> Splits | Folds:
     return read_rows(spec.data, rows)
 
 
-def read_rows(spec: DataSpec, rows: RowsInMemory | None = None) -> Splits:
+def read_rows(spec: DataSpec, rows: RowsInMemory | None = None, asked: Asked = TUNE) -> Splits:
     """Train, validation and test: those in memory, or what the spec names.
 
     Raises:
         DataError: as `load_data`.
     """
     if rows is None or isinstance(rows, TablesInMemory):
-        return load_data(spec, rows)
+        return load_data(spec, rows, asked)
     return rows.to_splits()
 
 
