@@ -130,6 +130,7 @@ def serve(
     trust_remote_code: bool = False,
     label_names: Sequence[str] | str | None = None,
     task: str | None = None,
+    pairs: bool = False,
     quiet: bool | None = None,
 ) -> None:
     """Serve models over HTTP until Ctrl-C: `liftune serve`, whose help describes the arguments.
@@ -143,7 +144,7 @@ def serve(
     places = arguments.paths(models, "models")
     if not places:
         raise SpecError("no models to serve", where="models", hint="give a run's folder or a bundle")
-    told = said(label_names, task)
+    told = said(label_names, task, pairs=pairs)
     options = ServeOptions(
         models=places,
         host=arguments.text(host, "host"),
@@ -159,6 +160,7 @@ def serve(
         bases=arguments.paths(base, "base"),
         label_names=told.label_names,
         task=told.task,
+        pairs=told.pairs,
     )
     run_server(options, log=progress(quiet).log)
 

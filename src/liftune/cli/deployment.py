@@ -226,6 +226,9 @@ def serve(
     ] = None,
     label_names: LabelNames = None,
     task: Task = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Models that others saved read pairs of texts; no file says so.")
+    ] = False,
     port: Annotated[int, typer.Option(metavar="N", help="Port; 0 takes a free one.")] = 8000,
     host: Annotated[
         str, typer.Option(metavar="TEXT", help="Address to listen on; any but this machine's own needs a token.")
@@ -287,5 +290,6 @@ def serve(
         base or (),
         said.label_names,
         said.task,
+        pairs,
     )
     run_server(options, log=Progress(quiet=quiet).log)

@@ -6,7 +6,6 @@ Not here: reading the file (data/readers/streams.py), predicting it (files.py).
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 
 from liftune.data.column_guess import guess_text
@@ -17,7 +16,7 @@ from liftune.data.readers.nested import Opened, cell_of
 from liftune.data.readers.streams import Line, Stream
 from liftune.data.targets import CellError
 from liftune.data.texts import joined_text, text_of
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 from liftune.records.base import TextColumns
 from liftune.types import Row
 
@@ -35,7 +34,17 @@ class UnclearColumnError(DataError):
     @property
     def typed(self) -> str:
         """The option with the column that is the likeliest."""
-        return f"{self.option} {shlex.quote(self.column)}"
+        return f"{self.option} {pasted(self.column)}"
+
+
+def _half_read(first: str, second: str, where: str) -> DataError:
+    """The file has pairs by the names of its columns, and nobody said which part a model of single texts is to read."""
+    one = f"--text {pasted(first)}"
+    return DataError(
+        f"the columns {first!r} and {second!r} are a pair, and the model is taken to read single texts",
+        where=where,
+        hint=f"{one} reads that column alone; a model of others that reads pairs: {one} --text-pair {pasted(second)}",
+    )
 
 
 def _likeliest(source: Stream, *taken: str) -> str:
@@ -96,6 +105,8 @@ class Texts:
                 f"the file has: {', '.join(head.columns)}",
                 where=source.where,
             )
+        if second is not None and not pairs and before is None:
+            raise _half_read(first, second, source.where)
         columns = named_columns(head, first, "--text")
         names = columns
         if known and [each.casefold() for each in columns] == [each.casefold() for each in known.texts]:

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from liftune.errors import EXTRAS, need
+from liftune.models.foreign.card import ForeignCard
 from liftune.server.engine import BatchExecutor, Engine, ModelInfo, Work
 from liftune.types import Row
 
@@ -90,6 +91,7 @@ class AdapterLoader:
             thresholds=card.thresholds,
             base_thresholds=card.base_thresholds,
             cutoffs=card.cutoffs,
+            others=isinstance(card, ForeignCard),
         )
         return self._engine(adapter), info
 

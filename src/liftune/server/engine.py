@@ -97,6 +97,8 @@ class ModelInfo:
     """Multi-label: as of `Task.decide`, of the model and of its base."""
     cutoffs: tuple[Cutoff, ...] = ()
     """By which it abstains where a request asks for a precision."""
+    others: bool = False
+    """Whether others saved it, so that `pairs` is what the user says and not what it was tuned on."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,11 +63,13 @@ class ServeOptions:
     """Of the outputs of models that others saved."""
     task: TaskKind | None = None
     """What these predict."""
+    pairs: bool = False
+    """Whether these read pairs of texts: no file says so."""
 
     @property
     def said(self) -> Said:
         """What is said of models that others saved and that are named here."""
-        return Said(self.label_names, self.task, tuple(self.bases), sole=len(self.models) == 1)
+        return Said(self.label_names, self.task, tuple(self.bases), sole=len(self.models) == 1, pairs=self.pairs)
 
 
 def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:

@@ -40,22 +40,28 @@ def rows_of(body: ClassifyRequest, model: ServedModel, limits: Limits) -> list[R
             for text in (row,) if isinstance(row, str) else row:
                 _check(text, f"{field}.{position}", limits)
     if second and any(isinstance(each, str) for each in rows):
-        raise DataError(
-            "this model was tuned on text pairs, and single texts were given",
-            where="pairs",
-            hint="give the second text of each text in pairs",
-        )
+        raise _other_rows(model, "text pairs", "single texts were given", "give the second text of each text in pairs")
     if pairs is None:
         return rows
     if not model.info.pairs:
-        raise DataError(
-            "this model was tuned on single texts, and pairs were given", where="pairs", hint="leave them out"
-        )
+        raise _other_rows(model, "single texts", "pairs were given", "leave them out")
     if len(pairs) != len(rows):
         raise DataError(
             f"{len(rows):,} texts but {len(pairs):,} pairs", where="pairs", hint="give one per text, in order"
         )
     return [(str(first), each) for first, each in zip(rows, pairs, strict=True)]
+
+
+def _other_rows(model: ServedModel, reads: str, given: str, hint: str) -> DataError:
+    """Of a model that others saved nobody kept what it was tuned on: whoever serves it says so."""
+    if not model.info.others:
+        return DataError(f"this model was tuned on {reads}, and {given}", where="pairs", hint=hint)
+    start = "with --pairs" if reads == "single texts" else "without --pairs"
+    return DataError(
+        f"this model is served to read {reads}, and {given}",
+        where="pairs",
+        hint=f"{hint}; or start the server {start}, where that is what the model reads",
+    )
 
 
 def _check(text: str, where: str, limits: Limits) -> None:

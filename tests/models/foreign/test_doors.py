@@ -14,7 +14,7 @@ from peft_adapters import KINDS, LABELS, TEXTS, peft_answers, save_base, save_pl
 
 import liftune
 import liftune.workflows.evaluate as scoring
-from liftune.errors import ArtifactError, MethodError
+from liftune.errors import ArtifactError, DataError, MethodError
 from liftune.evaluation.evaluate import evaluate
 from liftune.exports.run import export
 from liftune.inference.locate import find_model
@@ -22,7 +22,11 @@ from liftune.inference.predictor import load_predictor
 from liftune.models.adapter_io import read_card
 from liftune.models.foreign.said import Said
 from liftune.models.methods.registry import METHODS
+from liftune.server.engine import ServedModel
+from liftune.server.limits import Limits
+from liftune.server.schemas import ClassifyRequest
 from liftune.server.server import ServeOptions, model_opener
+from liftune.server.validation import rows_of
 
 NAMED = Said(LABELS)
 #: In the default suite; the others are slow.
@@ -108,6 +112,43 @@ def test_every_kind_of_adapter_goes_through_every_door(
             exported(folder, tmp_path / "merged", "merged", rows)
     gaps = {door: float(np.abs(logits - expected).max()) for door, logits in found.items()}
     assert max(gaps.values()) <= 1e-5, gaps
+
+
+def test_a_pair_model_of_others_is_served_and_reads_files_of_pairs(base: Path, tmp_path: Path) -> None:
+    folder = save_plain(base, tmp_path / "adapter", KINDS["lora"]())
+    pairs = [(each, "joy") for each in TEXTS]
+    expected = peft_answers(base, folder, texts=[list(each) for each in pairs])
+    body = ClassifyRequest(texts=list(TEXTS), pairs=["joy"] * len(TEXTS))
+    for options in (ServeOptions(["x"], label_names=LABELS, pairs=True), ServeOptions(["x"], label_names=LABELS)):
+        engine, info = model_opener(options, 2048)(folder, said=options.said)
+        model = ServedModel("mine", folder, info, engine)
+        if options.pairs:
+            rows = rows_of(body, model, Limits())
+            assert np.abs(np.stack(engine.executor.logits(engine.prepare(rows))) - expected).max() <= 1e-5
+            body = body.model_copy(update={"pairs": None})
+            with pytest.raises(DataError, match="served to read text pairs") as refused:
+                rows_of(body, model, Limits())
+            assert "without --pairs" in str(refused.value.hint)
+            body = body.model_copy(update={"pairs": ["joy"] * len(TEXTS)})
+        else:
+            with pytest.raises(DataError, match="served to read single texts") as refused:
+                rows_of(body, model, Limits())
+            assert "with --pairs" in str(refused.value.hint)
+    table = tmp_path / "pairs.csv"
+    table.write_text("premise,hypothesis\n" + "".join(f'"{a}","{b}"\n' for a, b in pairs), encoding="utf-8")
+    found = liftune.predict(str(table), model=folder, label_names=LABELS, text="premise", text_pair="hypothesis")
+    assert [each.label for each in found] == [LABELS[i] for i in expected.argmax(1)]
+
+
+def test_a_file_of_pairs_is_not_read_by_half(base: Path, tmp_path: Path) -> None:
+    """Nobody said that the model reads pairs, nor that the second text is to be left out."""
+    folder = save_plain(base, tmp_path / "adapter", KINDS["lora"]())
+    table = tmp_path / "pairs.csv"
+    table.write_text("premise,hypothesis\na,b\nc,d\n", encoding="utf-8")
+    with pytest.raises(DataError) as refused:
+        liftune.predict(str(table), model=folder, label_names=LABELS)
+    assert "--text-pair hypothesis" in str(refused.value.hint)
+    assert len(liftune.predict(str(table), model=folder, label_names=LABELS, text="premise")) == 2
 
 
 def test_an_export_reads_pairs_where_its_rows_are_pairs(base: Path, tmp_path: Path) -> None:
