@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import tempfile
+import zlib
 from pathlib import Path
 from random import Random
 
@@ -96,8 +97,8 @@ def texts() -> Target:
 
     def read(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape" if len(data) % 2 else "replace")
-        for model in (adapter, bundle):
-            each(lambda model=model: [found.line() for found in model.predict([text, text[:9]])])
+        model = (adapter, bundle)[zlib.crc32(data) % 2]
+        each(lambda: [found.line() for found in model.predict([text, text[:9]])])
 
     return Target("texts", broken_bytes(samples), read)
 

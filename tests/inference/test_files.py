@@ -83,6 +83,17 @@ def test_rows_with_an_error_are_written_in_their_place_with_the_reason(tmp_path:
     assert [found[i].get("text") for i in (0, 6, 8)] == ["good", 7, "last"]
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_names_of_columns_that_are_no_text_are_written_as_far_as_they_are(tmp_path: Path, ending: str) -> None:
+    rows = ['{"text": "good", "x\\ud800": 1, "x\\ud801": 2}', '{"text": "good", "x\\ud800": 3}'] * 6
+    (tmp_path / "in.jsonl").write_text("\n".join(rows))
+    out = tmp_path / f"out.{ending}"
+    assert answered(tmp_path / "in.jsonl", out) == (12, 0)
+    table = read_file(out)
+    assert table.columns[:3] == ("text", "x\ufffd", "x\ufffd\ufffd")
+    assert [str(cell) for cell in table.read("x\ufffd")][:2] == ["1", "3"]
+
+
 def test_cells_that_are_no_text_are_errors_of_their_rows_as_for_tuning(tmp_path: Path) -> None:
     """str() of a cell would be answered as if it had been written."""
     cells = ["NaN", "true", "Infinity", "-Infinity", '{"a": 1}', '"  "', '"a\\u0000b"', "12", '"good"']

@@ -33,6 +33,8 @@ _MONTH = (
 )
 _DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?"
+#: A longer cell is none of these, and looking would take long.
+_LONGEST = 500
 _DATE = re.compile(
     rf"(?:\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ,]+{_CLOCK}.*)?"
     rf"|{_CLOCK}(?:\s*[ap]\.?m\.?)?"
@@ -203,4 +205,4 @@ def is_day_or_time(cell: Any) -> bool:
 
 
 def _fits(pattern: re.Pattern[str], cell: Any) -> bool:
-    return isinstance(cell, str) and len(cell) < 2_000 and pattern.fullmatch(cell.strip()) is not None
+    return isinstance(cell, str) and len(cell) < _LONGEST and pattern.fullmatch(cell.strip()) is not None

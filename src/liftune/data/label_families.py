@@ -18,6 +18,8 @@ from liftune.data.targets import is_missing, truth
 
 #: The number that tools put at the end of a name that a file has twice, and people at the end of each.
 _NUMBERED = re.compile(r"(?P<base>.*?[^\d\s._#()\[\]-])[\s._#-]*[(\[]?\d{1,3}[)\]]?", re.DOTALL)
+#: A longer name is no label's, and looking would take long.
+_LONGEST = 200
 #: Share of the cells of the later columns whose label the other ones have, too: of columns that each mean something
 #: else, such as a class and its part, nearly none have.
 _SHARED = 0.2
@@ -38,8 +40,9 @@ def base_of(name: str) -> str:
     >>> [base_of(each) for each in ("Labels", "Labels_2", "labels.1", "Tag (3)", "label1", "2024")]
     ['labels', 'labels', 'labels', 'tag', 'label', '2024']
     """
-    match = _NUMBERED.fullmatch(name.strip())
-    return (match["base"] if match else name.strip()).casefold()
+    name = name.strip()
+    match = _NUMBERED.fullmatch(name) if len(name) < _LONGEST else None
+    return (match["base"] if match else name).casefold()
 
 
 def family_of(table: Table, found: str, taken: Sequence[str | None]) -> Family | None:

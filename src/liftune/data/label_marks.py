@@ -8,18 +8,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 #: What people put before and after a label and do not mean as a part of it. Not + - # < $: of C++, A- and <3 they are
 #: one; nor ! before it, which may say not.
 _QUOTES = "'\"`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb()[]{}* "
 _BEFORE, _AFTER = f"{_QUOTES}\u00bf\u00a1", f"{_QUOTES}.,;:!?\u2026\u2020"
 _BETWEEN = re.compile(r"(?<=[^\W\d_])\s*[-_/\u2010-\u2015]\s*(?=[^\W\d_])")
-#: What is written after a label, in brackets, after a dash or a colon.
-_NOTE = re.compile(
-    r"(?P<label>.*?\w.*?)(?P<note>\s*[(\[{][^()\[\]{}]*[)\]}]\W*|\s+[-\u2013\u2014/|]+\s+\S.*|\s*[:;,]\s+\S.*)",
-    re.DOTALL,
-)
+#: What is written after a label: after a dash or a colon, or in brackets. No pattern may try one place from several
+#: others: a label can have any length.
+_SET_OFF = re.compile(r"(?<!\s)(?:\s+[-\u2013\u2014/|]+|\s*[:;,])\s+\S")
+_IN_BRACKETS = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
+_WORD = re.compile(r"\w")
+_BRACKETS = "()[]{}"
 #: What also stands between two labels.
 _LISTING = re.compile(r"\s*[;,/|]")
 _DOUBT = re.compile(
@@ -50,10 +51,32 @@ def without_note(label: str) -> str:
     >>> [without_note(each) for each in ("neg (unsure)", "neg - check with Ann", "neg: see 12", "well-known", "(a)")]
     ['neg', 'neg', 'neg', 'well-known', '(a)']
     """
-    match = _NOTE.fullmatch(label)
-    if match is None or (_LISTING.match(match["note"]) and not _DOUBT.search(match["note"])):
+    start = min(_starts(label), default=None)
+    if start is None or (_LISTING.match(label, start) and not _DOUBT.search(label, start)):
         return label  # neg, pos may be two labels
-    return match["label"]
+    return label[:start]
+
+
+def _starts(label: str) -> Iterator[int]:
+    """Where a note can begin, each time after a word."""
+    words = [match.start() for match in _WORD.finditer(label)]
+    if not words:
+        return
+    set_off = _SET_OFF.search(label, words[0] + 1)
+    if set_off:
+        yield set_off.start()
+    for first in (_bracket_around(label, words[-1]), words[-1] + 1):
+        match = _IN_BRACKETS.search(label, first) if first > words[0] else None
+        if match:  # nothing but marks follows
+            yield len(label[: match.start()].rstrip())
+            return
+
+
+def _bracket_around(label: str, place: int) -> int:
+    """The bracket that opens before a place and closes after it, without one between; -1 where there is none."""
+    before = max(label.rfind(each, 0, place) for each in _BRACKETS)
+    after = min((at for each in _BRACKETS if (at := label.find(each, place)) >= 0), default=-1)
+    return before if before >= 0 and label[before] in "([{" and after >= 0 and label[after] in ")]}" else -1
 
 
 def note_of(label: str) -> str:

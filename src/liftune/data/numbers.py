@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 #: A decimal comma, as Excel writes it in most of Europe. Not with three digits after it: they may be thousands.
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,})")
+#: A longer text is no amount, and looking for its marks would take long.
+_LONGEST = 60
 #: By decimal mark: a number with marks between thousands (in India between hundreds, too), and one without.
 _BLANKS = " \u00a0\u202f\u2009'\u2019"
 _GROUPED = {
     ".": re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:,\d{{3}})*(?:[,{_BLANKS}]\d{{2,3}})*[,{_BLANKS}]\d{{3}}(?:\.\d*)?"),
     ",": re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:[.{_BLANKS}]\d{{3}})+(?:,\d*)?"),
 }
-_PLAIN = {".": re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)"), ",": re.compile(r"[+-]?(?:\d+,?\d*|,\d+)")}
+_PLAIN = {".": re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"), ",": re.compile(r"[+-]?(?:\d+(?:,\d*)?|,\d+)")}
 _CODES = "EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|Kr|kr"
 _UNIT = rf"[%\u2030$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba]|{_CODES}"
 #: A negative amount as accountants write it, and one without cents as they are written in German.
@@ -67,11 +69,15 @@ def _read(text: str, decimal: str) -> float | None:
     if decimal == "." and _NUMBER.fullmatch(text):
         value = float(text)
         return value if math.isfinite(value) else None
-    if not (_PLAIN[decimal].fullmatch(text) or _GROUPED[decimal].fullmatch(text)):
+    if not (_PLAIN[decimal].fullmatch(text) or _is_grouped(text, decimal)):
         return None
     digits = "".join(each for each in text if each.isdigit() or each in f"{decimal}+-")
     value = float(digits.replace(",", "."))
     return value if math.isfinite(value) else None
+
+
+def _is_grouped(text: str, decimal: str) -> bool:
+    return len(text) <= _LONGEST and _GROUPED[decimal].fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -119,10 +125,12 @@ def unit_and_number(text: str) -> tuple[str | None, str]:
     (('%', '57'), ('€', '-1.250'), (None, '-1,250'), (None, '12'))
     """
     text = text.strip().replace("\u2212", "-")
+    if len(text) > _LONGEST:
+        return None, text
     if owed := _OWED.fullmatch(text):
         text = f"-{owed[1]}"
     text = _WHOLE_AMOUNT.sub(r"\1", text)
-    match = _WITH_UNIT.fullmatch(text) if len(text) < 60 else None
+    match = _WITH_UNIT.fullmatch(text)
     if match is None:
         return None, text
     sign, before, first, second, after = match.groups()
@@ -131,11 +139,11 @@ def unit_and_number(text: str) -> tuple[str | None, str]:
 
 def looks_written(cell: Any) -> bool:
     """Whether a text is a number that has thousands or a unit: an amount, and no id."""
-    if not isinstance(cell, str) or len(cell) > 60:
+    if not isinstance(cell, str) or len(cell) > _LONGEST:
         return False
     unit, text = unit_and_number(cell)
     values = [_read(text, decimal) for decimal in ".,"]
-    marked = unit is not None or text != cell.strip() or any(_GROUPED[decimal].fullmatch(text) for decimal in ".,")
+    marked = unit is not None or text != cell.strip() or any(_is_grouped(text, decimal) for decimal in ".,")
     return marked and any(value is not None for value in values) and bool(unit or number(text) is None or "," in text)
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from workbooks import write_xlsx
 
 from liftune.data import load_data
+from liftune.data.readers.columnar import columnar_stream
 from liftune.data.readers.compression import decompressing
 from liftune.data.readers.formats import open_stream, read_bytes
 from liftune.data.readers.parquet import damage
@@ -44,6 +46,27 @@ def test_a_text_that_is_not_utf8_is_a_cell_of_bytes(write: Any) -> None:
     data = write(pa.table({"text": ["good", "also good"]})).replace(b"also good", b"also \xffood")
     name = f"x.{write.__name__}"
     assert read_bytes(data, name, name).read("text") == ["good", b"also \xffood"]
+
+
+@pytest.mark.parametrize("write", [parquet, arrow])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_name_that_is_not_utf8_is_damage(write: Any, nested: bool) -> None:
+    names = pa.table({"text": ["a", "b"], "an old name": [{"x": 1}, None] if nested else [1, 2]})
+    data = write(names).replace(b"an old name", b"an \xa0ld name")
+    with pytest.raises(DataError, match="not an? (Parquet|Arrow) file"):
+        read_bytes(data, f"x.{write.__name__}", "x")
+
+
+def test_a_column_that_has_lost_cells_is_damage() -> None:
+    whole = pa.record_batch({"text": ["a", "b"], "label": ["x", "y"]})
+
+    def batches(names: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        yield (whole.slice(1) if names == ("text",) else whole).select(list(names))
+
+    table = columnar_stream("x", whole.schema, 2, batches).collected("rows")
+    assert table.read("label") == ["x", "y"]
+    with pytest.raises(DataError, match="1 cells, and the file has 2 rows"):
+        table.read("text")
 
 
 @pytest.mark.parametrize("write", [parquet, arrow])

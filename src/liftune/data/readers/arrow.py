@@ -67,7 +67,7 @@ def open_arrow(file: RawFile) -> Stream:
 
     with damage(file.where, "Arrow", size):
         schema = opened().schema
-    return columnar_stream(file.where, schema, sum(batch.num_rows for batch in every()), batches)
+        return columnar_stream(file.where, schema, sum(batch.num_rows for batch in every()), batches)
 
 
 def _check(batch: Any) -> None:

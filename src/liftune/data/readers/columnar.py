@@ -46,7 +46,14 @@ def columnar_stream(
                 yield {name: column[i] for name, column in cells.items()}, None, None
 
     def column(name: str) -> list[Any]:
-        return [cell for batch in batches((name,)) for cell in cells_of(batch.column(name))]
+        cells = [cell for batch in batches((name,)) for cell in cells_of(batch.column(name))]
+        if len(cells) != rows:
+            raise DataError(
+                f"damaged: column {name!r} has {len(cells):,} cells, and the file has {rows:,} rows",
+                where=where,
+                hint="write the file again",
+            )
+        return cells
 
     names = declared_names(schema.metadata or {})
     opened = _opened(schema, columns, column)

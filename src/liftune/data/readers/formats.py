@@ -30,7 +30,7 @@ from liftune.data.readers.parquet import open_parquet
 from liftune.data.readers.services import recognised
 from liftune.data.readers.sheets import EXTENSIONS as SHEETS
 from liftune.data.readers.sheets import file_and_sheet, open_sheet
-from liftune.data.readers.streams import Stream
+from liftune.data.readers.streams import Stream, named_in_text
 from liftune.data.readers.table import Table
 from liftune.data.readers.text_encoding import RawFile
 from liftune.errors import DataError, nearest
@@ -199,7 +199,7 @@ def _opened(file: RawFile) -> Stream:
     if kind in OPENERS:
         _refuse_options(kind, file)
         refuse_stand_in(file.first, file.where)
-        return recognised(OPENERS[kind](file))
+        return recognised(named_in_text(OPENERS[kind](file)))
     path = file.data if isinstance(file.data, Path) else None
     with path.open("rb") if path else io.BytesIO(file.data if isinstance(file.data, bytes) else b"") as content:
         head = content.read(_HEAD)

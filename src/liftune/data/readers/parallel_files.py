@@ -28,7 +28,7 @@ _OF_NAMES = "mapping map names label2id id2label label2idx idx2label classes"
 _LABELS, _TEXTS, _NAMING = (frozenset(words.split()) for words in (_OF_LABELS, _OF_TEXTS, _OF_NAMES))
 _EXTENSIONS = frozenset({"", ".txt", ".text", ".label", ".labels", ".lab", ".in", ".texts", ".y", ".x", ".gold"})
 _NAMED = 10
-_PAIR = re.compile(r"\s*([^\s:,;=]+)\s*(?:[\t:,;=]|\s)\s*(\S.*?)\s*")
+_PAIR = re.compile(r"([^\s:,;=]+)(?:\s*[:,;=]\s*|\s+)(\S.*)")
 #: Bytes that show what a file holds, and words of a label.
 _LOOKED_AT, _MOST_WORDS = 4_096, 4
 
@@ -161,7 +161,7 @@ def _names(path: Path | None, labels: Sequence[str], options: FileOptions) -> tu
         return {}, ()
     lines = [line for line in _lines(path, options)[0] if line.strip()]
     held = {label.strip() for label in labels}
-    matches = [_PAIR.fullmatch(line) for line in lines]
+    matches = [_PAIR.fullmatch(line.strip()) for line in lines]
     there = [(match[1], match[2]) for match in matches if match]
     numbered = [(str(i), line.strip()) for i, line in enumerate(lines)]
     for pairs in (there, [(name, number) for number, name in there], numbered):

@@ -10,7 +10,6 @@ Comprehend (augmented manifests).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -22,9 +21,8 @@ _SYSTEM, _USER = frozenset({"system", "developer"}), frozenset({"user", "human"}
 _ANSWER, _TOOL = frozenset({"assistant", "model", "chatbot"}), frozenset({"tool", "function"})
 _ROLES = _SYSTEM | _USER | _ANSWER | _TOOL
 _NO_SYSTEM, _LAST_TURN = "system prompts are left out", "of several turns the last alone is read"
-#: What ends a prompt and a completion where files for older models were made as was advised.
-_ENDS_PROMPT = re.compile(r"\s*(?:###|->|\n)\s*$")
-_ENDS_COMPLETION = re.compile(r"\s*(?:###|\bEND)?\s*$")
+#: What ends a prompt and a completion where files for older models were made as was advised; a line's end does, too.
+_PROMPT_ENDS, _COMPLETION_ENDS = ("###", "->"), ("###", "END")
 _ML_USE = "aiplatform.googleapis.com/ml_use"
 
 
@@ -142,10 +140,19 @@ def _prompt(row: Row) -> Taken:
     prompt, completion = row["prompt"], row.get("completion")
     if isinstance(prompt, list):
         return _of_turns([(_role(each), each.get("content")) for each in (*prompt, *(completion or ()))])
-    text = _ENDS_PROMPT.sub("", prompt)
+    text = _without_end(prompt, _PROMPT_ENDS)
     if completion and text != prompt:  # else END may be part of the label
-        completion = _ENDS_COMPLETION.sub("", completion)
+        completion = _without_end(completion, _COMPLETION_ENDS)
     return Taken({"text": text, "label": completion and completion.strip()})
+
+
+def _without_end(text: str, ends: Sequence[str]) -> str:
+    bare = text.rstrip()
+    for end in ends:
+        before = bare.removesuffix(end)
+        if before != bare and not (end.isalpha() and before[-1:].isalnum()):
+            return before.rstrip()
+    return bare if "\n" in text[len(bare) :] else text
 
 
 def _is_input_output(row: Row) -> bool:

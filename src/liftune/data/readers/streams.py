@@ -119,6 +119,36 @@ class Stream:
                 yield Fault(i, *problem)
 
 
+def named_in_text(stream: Stream) -> Stream:
+    """The same, with U+FFFD for what is no character in names of columns: no file of answers could hold it."""
+    fresh = {name: _without_surrogates(name) for name in stream.columns}
+    if all(name == written for name, written in fresh.items()):
+        return stream
+    names: dict[str, str] = {}  # as they are written -> as the file has them
+    for name, written in fresh.items():
+        while written in names:
+            written += "\ufffd"
+        names[written] = name
+    back = {name: written for written, name in names.items()}
+
+    def records() -> Iterator[Record[Cells]]:
+        for cells, line, problem in stream.records():
+            renamed = {back.get(name, name): cell for name, cell in cells.items()} if isinstance(cells, dict) else cells
+            yield renamed, line, problem
+
+    return replace(
+        stream,
+        columns=tuple(names),
+        records=records,
+        column=lambda written: stream.column(names.get(written, written)),
+        class_names={back.get(name, name): each for name, each in stream.class_names.items()},
+        opened={
+            back.get(name, name): replace(each, column=back.get(each.column, each.column))
+            for name, each in stream.opened.items()
+        },
+    )
+
+
 def repeatable(parse: Callable[[], Iterator[Record[C]]], file: RawFile) -> Callable[[], Iterable[Record[C]]]:
     """The records of a file from the first one each time: kept if it is in memory, parsed anew if it is on disk."""
     if isinstance(file.data, Path):
