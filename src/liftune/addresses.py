@@ -28,7 +28,7 @@ _CHAIN = re.compile(r"[a-z][a-z0-9+.-]+::", re.IGNORECASE)
 _LINK = re.compile(r"::[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _FILE = re.compile(r"file:", re.IGNORECASE)
 _WITHIN = re.compile(r"(?:^|/)(?P<address>(?P<scheme>s3|gs|gcs|https?|hf|file|ftp|az|abfss?):/.*)", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"://[^/?#]*@")
+_CREDENTIALS = re.compile(r"(:/+)[^/?#]*@")
 #: Of S3: which version of an object. It is no secret.
 _VERSION = re.compile(r"versionId=[\w.-]+")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
@@ -153,7 +153,7 @@ def said(address: Address, copy: Copy) -> str:
 
 
 def _shown(full: str) -> str:
-    text = _CREDENTIALS.sub(f"://{WITHHELD}@", full)
+    text = _CREDENTIALS.sub(rf"\1{WITHHELD}@", full)
     text, hash_, fragment = text.partition("#")
     head, mark, query = text.partition("?")
     if mark and not (_VERSION.fullmatch(query) and head.lower().startswith("s3:")):
@@ -206,14 +206,22 @@ def _of_chain(address: Address, text: str, scheme: str) -> tuple[str, str] | Non
 
 def _of_path(address: Address, text: str, scheme: str) -> tuple[str, str] | None:
     if scheme == "file":
-        path = unquote(re.sub(r"file:(//(localhost)?(?=/))?", "", text, count=1, flags=re.IGNORECASE))
-        return "a file of this machine is named by its path", f"give the path: {shlex.quote(path)}"
+        return "a file of this machine is named by its path", f"give the path: {shlex.quote(_path_in(text))}"
     if _ADDRESS.match(text):
         return None
     return (
         f"an address has two slashes, and here is one: {scheme}:/",
         "give the address as a text: a pathlib.Path joins the two",
     )
+
+
+def _path_in(text: str) -> str:
+    """The path of a file: address.
+
+    >>> _path_in("file:///tmp/a%20b.csv"), _path_in("file:a.csv"), _path_in("file:/tmp/a.csv")
+    ('/tmp/a b.csv', 'a.csv', '/tmp/a.csv')
+    """
+    return unquote(re.sub(r"file:(//(localhost)?(?=/))?", "", text, count=1, flags=re.IGNORECASE))
 
 
 def _of_scheme(address: Address, text: str, scheme: str) -> tuple[str, str] | None:
@@ -281,7 +289,7 @@ def refuse_as_output(path: str | Path, where: str = "--out") -> None:
         raise ArtifactError(
             "a place of this machine is named by its path",
             where=where,
-            hint=f"give the path: {shlex.quote(match['address'].partition(':')[2])}",
+            hint=f"give the path: {shlex.quote(_path_in(match['address']))}",
         )
     tool = _UPLOADS.get(_ALIASES.get(scheme, scheme))
     raise ArtifactError(

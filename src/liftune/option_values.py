@@ -59,8 +59,8 @@ def place(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def source(value: Any, check: Callable[[Any], str]) -> str:
-    """A path or another name of data; an address shows no secret from here on, and keeps what was brought from it."""
+def without_secrets(value: Any, check: Callable[[Any], str]) -> str:
+    """A path or a name; an address shows no secret from here on, and keeps what is brought from it."""
     return value if isinstance(value, Address) else addressed(check(place(value)))
 
 
@@ -209,7 +209,6 @@ def similarity(value: float) -> float:
 Positive = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
-Place = Annotated[str, BeforeValidator(place)]
-Source = Annotated[str, WrapValidator(source)]
+Place = Annotated[str, WrapValidator(without_secrets)]
 Columns = Annotated[str | None, BeforeValidator(one_text)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]

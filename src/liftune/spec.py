@@ -36,7 +36,6 @@ from liftune.option_values import (
     Place,
     Positive,
     Seed,
-    Source,
     automatic,
     check_texts,
     merges,
@@ -104,7 +103,7 @@ def _option(path: tuple[str, ...]) -> str:
 class DataSpec(Spec):
     """The data, and how to read them."""
 
-    source: Source = DEFAULT_DATA
+    source: Place = DEFAULT_DATA
     """A file, a folder, a hub id ID[:CONFIG][@REVISION], sample:NAME, or an address: s3://, gs://, https://, hf://."""
     task: Annotated[
         TaskKind | None,
@@ -133,9 +132,9 @@ class DataSpec(Spec):
     """Train on a stratified sample of this many rows. The report marks such a run as partial."""
     test_rows: Positive | None = None
     """Test on a stratified sample of this many rows. The report marks such a run as partial."""
-    validation: Source | None = None
+    validation: Place | None = None
     """File with the validation rows."""
-    test: Source | None = None
+    test: Place | None = None
     """File with the test rows."""
     split: Pairs = {}
     """Which part of the data has which role: train=NAME,validation=NAME,test=NAME,unused=NAME. NAME+OTHER joins two

@@ -132,6 +132,45 @@ def test_a_name_is_given_or_the_folders_own(ground: Path, models: ModelRegistry)
     assert models.find("six").path == (ground / "six").resolve()
 
 
+ADDRESSES = (
+    "s3://bucket/run",
+    "gs://bucket/run",
+    "https://me:SECRET@host/run?sig=SECRET",
+    "https://huggingface.co/org/name",
+    "hf://org/name",
+    "http://169.254.169.254/latest/meta-data",
+    "file:///etc",
+    "file:/etc",
+    "zip://run::https://host/run.zip?sig=SECRET",
+    "  https://host/run",
+    "HTTPS://host/run",
+    "https:/host/run",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_server_takes_no_addresses(address: str, models: ModelRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may load a model must not have the server ask other machines, or read files by another name."""
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a host was looked up")
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    monkeypatch.setattr("liftune.data.readers.fetching.fetched", never)
+    app = make_app(models, credentials=Credentials(admin_token="admin"), limits=Limits(wait_seconds=0))
+    with TestClient(app) as client:
+        for body in ({"path": address}, {"path": address, "name": "guest"}, {"path": address, "use": "tfidf"}):
+            answer = client.post("/v1/models", json=body, headers=ADMIN)
+            assert 400 <= answer.status_code < 500, answer.text
+            assert "SECRET" not in answer.text
+            assert "is an address" in answer.json()["detail"], answer.text
+        assert client.request("DELETE", "/v1/models", params={"name": address}, headers=ADMIN).status_code == 404
+        asked = client.post("/v1/classify", json={"model": address, "texts": TEXTS})
+        assert asked.status_code == 404
+        found = client.post("/v1/classify", json={"model": "two", "texts": [address]})  # a text as any other
+        assert found.json()["results"][0]["text"] == address
+
+
 @pytest.mark.parametrize("asked", [None, "64"])
 def test_fewer_kernels_are_kept_unless_the_user_says_how_many(
     asked: str | None, ground: Path, monkeypatch: pytest.MonkeyPatch

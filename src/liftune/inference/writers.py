@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
+from liftune.addresses import refuse_as_output
 from liftune.data.readers.compression import promised
 from liftune.data.readers.formats import extension
 from liftune.data.row_lines import as_columns
@@ -36,6 +37,7 @@ def check_out(out: str) -> None:
         SpecError: its extension names no format that can be written.
         ArtifactError: it is a folder, or the disk is full or read-only.
     """
+    refuse_as_output(out)
     if Path(out).is_dir():
         raise ArtifactError(f"{out} is a folder", where="--out", hint="name a file in it")
     packed = promised(out)

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+from liftune.addresses import is_address
 from liftune.errors import ArtifactError, SpecError, nearest
 from liftune.files import expanded
 from liftune.server.engine import Engine, ModelInfo, ServedModel
@@ -135,6 +136,8 @@ def _folder(path: str) -> Path:
         if folder.is_dir():
             return folder.resolve()
         message, hint = refusal(path, "tuned")
+        if is_address(path):
+            hint = "bring the model's folder to the disk of the server, and give its path"
     except (OSError, RuntimeError, ValueError) as error:  # a NUL character, a loop of links, an unknown home
         message, hint = f"not a path: {error}", "give a run folder or a bundle"
     raise ArtifactError(message, where="path", hint=hint)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from liftune.addresses import is_address
 from liftune.claims import Held, claim_folder
 from liftune.errors import ArtifactError, SpecError
 from liftune.replacing import holds_run, refuse_to_replace, staged
@@ -21,6 +22,7 @@ from liftune.spec import RunSpec
 from liftune.workflows.asked import Request, as_asked, differing_options, refuse_others
 from liftune.workflows.request import TuneRequest, run_name
 from liftune.workflows.stages import rows_fingerprint
+from liftune.wrong_path import refusal
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,9 @@ def spec_of_unfinished(run: str) -> RunSpec:
     Raises:
         ArtifactError: there is none, or it was begun by a liftune that kept nothing.
     """
+    if is_address(run):
+        message, hint = refusal(run, "run")
+        raise ArtifactError(message, where="--resume", hint=hint)
     folder = RunFolder(Path(run))
     before = Request.read(folder) if folder.unfinished.can_go_on else None
     if before is None:

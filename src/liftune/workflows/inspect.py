@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from liftune.addresses import refuse_as_output
 from liftune.claims import claim_file
 from liftune.data.clean import Cleaned, check_drops, check_target, find_dropped, split_clean_and_dropped
 from liftune.data.inspect import Inspection, describe
@@ -51,6 +52,7 @@ def inspect_data(
         MissingExtra: suspects are to be dropped, and scikit-learn is not installed.
     """
     drops = check_drops(drop)
+    refuse_as_output(out or "")
     if drops and out is None:
         raise SpecError("--drop says what --out leaves out, and there is no --out", hint="name a place with --out")
     if "suspects" in drops:
