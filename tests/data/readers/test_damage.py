@@ -53,7 +53,7 @@ def test_a_text_that_is_not_utf8_is_a_cell_of_bytes(write: Any) -> None:
 def test_a_name_that_is_not_utf8_is_damage(write: Any, nested: bool) -> None:
     names = pa.table({"text": ["a", "b"], "an old name": [{"x": 1}, None] if nested else [1, 2]})
     data = write(names).replace(b"an old name", b"an \xa0ld name")
-    with pytest.raises(DataError, match="not an? (Parquet|Arrow) file"):
+    with pytest.raises(DataError, match=r"not an? (Parquet|Arrow) file"):
         read_bytes(data, f"x.{write.__name__}", "x")
 
 
