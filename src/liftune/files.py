@@ -187,6 +187,8 @@ def read_json_object(path: Path, *, hint: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise ArtifactError(f"{path.name} is missing", where=str(path), hint=hint) from None
     except OSError as error:
+        if lacks_memory(error):
+            raise
         raise unreadable(path, error) from None
     except JsonError as error:
         raise damaged(path, error.message, hint=hint) from None

@@ -5,11 +5,11 @@ In: a text.  Out: its list (or mapping), or None.  Not here: whether a column is
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from liftune.data.python_literals import NoLiteral, literal
 from liftune.json_text import JsonError, parse_json
 
 #: A longer cell is no list of labels, and Python's own reader must not be given it.
@@ -103,8 +103,8 @@ def _json(text: str) -> list[Any] | dict[Any, Any] | None:
 def _literal(text: str) -> list[Any] | dict[Any, Any] | None:
     """Python's own literals and nothing else: no name is looked up, and nothing is called."""
     try:
-        value = ast.literal_eval(_SCALAR_CALL.sub(r"\1", text))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        value = literal(_SCALAR_CALL.sub(r"\1", text))
+    except NoLiteral:
         return None
     if isinstance(value, set):
         return sorted(value, key=str)

@@ -21,7 +21,7 @@ from liftune.addresses import refuse_as_output
 from liftune.data.readers.compression import promised
 from liftune.data.readers.formats import extension
 from liftune.data.row_lines import as_columns
-from liftune.errors import ArtifactError, DataError, SpecError
+from liftune.errors import ArtifactError, DataError, SpecError, lacks_memory
 from liftune.files import atomic_write, check_writable
 from liftune.inference.prediction import Prediction
 
@@ -261,6 +261,8 @@ def _fitting() -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OverflowError) as error:
+        if lacks_memory(error):
+            raise
         raise DataError(
             f"the rows do not fit into a Parquet file: {str(error).splitlines()[0]}",
             where="--out",

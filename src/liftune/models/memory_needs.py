@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from liftune.errors import MethodError, OutOfMemory
+from liftune.errors import MethodError, OutOfMemory, lacks_memory
 from liftune.hardware.flops import Shapes
 from liftune.hardware.memory import ADDRESS_SPACE, MIB, Room
 from liftune.hardware.plan import Plan
@@ -59,7 +59,9 @@ def size_of(backbone: Backbone, method: Method, options: Options) -> Size | None
                 model.requires_grad_(False)
                 model = _with_method(model, backbone, method, options)
         tensors = [*model.parameters(), *model.buffers()]
-    except Exception:  # whatever a method's own set-up makes of tensors without numbers: training will tell
+    except Exception as error:  # whatever a method's own set-up makes of tensors without numbers: training will tell
+        if lacks_memory(error):
+            raise
         return None
     return Size(sum(each.numel() for each in tensors), sum(p.numel() for p in model.parameters() if p.requires_grad))
 

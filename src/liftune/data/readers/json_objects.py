@@ -6,12 +6,12 @@ Not here: shapes (json_shapes.py), bytes to text (text_encoding.py).
 
 from __future__ import annotations
 
-import ast
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from liftune.data.label_lists import MOST_CHARACTERS
+from liftune.data.python_literals import NoLiteral, literal
 from liftune.data.readers.azure import azure_rows, is_azure_project
 from liftune.data.readers.json_pages import page_key
 from liftune.data.readers.json_rows import names_a_text
@@ -204,8 +204,8 @@ def _otherwise(line: str, where: str) -> Problem | None:
         return "begins with a record separator (U+001E)", f"take them out: tr -d '\\036' < {into}"
     if line.startswith("{"):
         try:
-            value = ast.literal_eval(line) if len(line) <= MOST_CHARACTERS else None
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            value = literal(line) if len(line) <= MOST_CHARACTERS else None
+        except NoLiteral:
             return None
         if isinstance(value, dict):
             code = "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin]"

@@ -11,7 +11,7 @@ from typing import Any
 
 from liftune.data.readers.formats import read_file
 from liftune.data.readers.table import NotedParts, Table, joined
-from liftune.errors import DataError
+from liftune.errors import DataError, lacks_memory
 from liftune.json_text import parse_json
 
 
@@ -61,6 +61,8 @@ def _object(path: Path) -> dict[str, Any]:
     """A file's JSON object; an empty one where there is none."""
     try:
         value = parse_json(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if lacks_memory(error):
+            raise
         return {}
     return value if isinstance(value, dict) else {}
