@@ -18,10 +18,20 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 
 def visible(text: str) -> str:
-    r"""The text as a terminal may be given it; JSON stays the same JSON.
+    r"""The text as a terminal may be given it: what it would obey is shown as in the quoted values of messages, which
+    are Python's own `repr`.
 
-    >>> print(visible("\x1b[31mred\u202e"))
-    \u001b[31mred\u202e
+    >>> print(visible("\x1b[31mred\u202e"), repr("\x1b[31mred\u202e"))
+    \x1b[31mred\u202e '\x1b[31mred\u202e'
+    """
+    return _OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def visible_json(text: str) -> str:
+    r"""JSON as a terminal may be given it: the same JSON.
+
+    >>> print(visible_json('"\x9b31mred"'))
+    "\u009b31mred"
     """
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

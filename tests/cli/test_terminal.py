@@ -20,7 +20,7 @@ from liftune.cli.main import main
 from liftune.cli.printing import print_predictions, say
 from liftune.data import load_data
 from liftune.errors import SpecError
-from liftune.formatting import visible
+from liftune.formatting import visible, visible_json
 from liftune.inference.prediction import Prediction
 from liftune.inference.writers import writer_for
 from liftune.progress import Progress
@@ -34,9 +34,10 @@ OBEYED = set("\x1b\x07\x9b\u202e\x7f\r")
 
 def test_what_is_shown_is_still_the_same_json() -> None:
     assert not OBEYED & set(visible(EVIL))
-    assert json.loads(visible(json.dumps(EVIL, ensure_ascii=False))) == EVIL
+    assert f"'{visible(EVIL)}'" == repr(EVIL), "messages quote values by repr: one way of showing what a terminal obeys"
+    assert json.loads(visible_json(json.dumps(EVIL, ensure_ascii=False))) == EVIL
     usual = "a\tb\nc é ☕ שלום \U0001f468\u200d\U0001f469"
-    assert visible(usual) == usual
+    assert visible(usual) == visible_json(usual) == usual
 
 
 def test_no_door_to_the_terminal_lets_it_through(
@@ -62,7 +63,8 @@ def test_no_door_to_the_terminal_lets_it_through(
     print_sections([Section(EVIL, (EVIL,), (table,), caveats=(EVIL,), commands=(EVIL,))], Console(file=shown))
     out = capsys.readouterr()
     text = out.out + out.err + shown.getvalue()
-    assert r"\u001b]0;title" in text
+    assert r"\x1b]0;title" in text
+    assert r"\u001b]0;title" in out.out, "in JSON, as JSON has it"
     assert not OBEYED & set(text)
 
 

@@ -206,7 +206,7 @@ def report(
     if out or chosen == "html":
         say(f"liftune: report written: {write_report_of(run, chosen or 'html', out)}", error=True)
     elif chosen:
-        say(FORMATS[chosen](*read_report(run)), end="")
+        say(FORMATS[chosen](*read_report(run)), end="", as_json=chosen == "json")
     else:
         print_sections(each.section for each in document(*read_report(run)).sections)
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from liftune.formatting import visible
+from liftune.formatting import visible, visible_json
 
 if TYPE_CHECKING:
     from liftune.exports.parity import Parity
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from liftune.reports.base import Section
 
 
-def say(text: str, *, end: str = "\n", error: bool = False) -> None:
+def say(text: str, *, end: str = "\n", error: bool = False, as_json: bool = False) -> None:
     """The one way to standard output and error by which what users and files hold cannot command a terminal."""
-    print(visible(text), end=end, file=sys.stderr if error else sys.stdout)
+    print(visible_json(text) if as_json else visible(text), end=end, file=sys.stderr if error else sys.stdout)
 
 
 def print_json(value: Any) -> None:
     """One JSON value, indented."""
-    say(json.dumps(value, ensure_ascii=False, indent=2))
+    say(json.dumps(value, ensure_ascii=False, indent=2), as_json=True)
 
 
 def print_sections(sections: Iterable[Section]) -> None:
@@ -52,7 +52,8 @@ def print_record(record: StoredRecord, *, as_json: bool) -> None:
 def print_predictions(predictions: Iterable[Prediction], *, as_json: bool) -> None:
     """One JSON object a line, or one line of text for each prediction."""
     for prediction in predictions:
-        say(json.dumps(prediction.to_json(), ensure_ascii=False) if as_json else prediction.line())
+        text = json.dumps(prediction.to_json(), ensure_ascii=False) if as_json else prediction.line()
+        say(text, as_json=as_json)
 
 
 def print_parity(parity: Parity, to: str, *, as_json: bool) -> None:

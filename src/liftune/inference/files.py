@@ -23,7 +23,7 @@ from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.remote import open_rows
 from liftune.data.readers.streams import Line, piped
 from liftune.errors import DataError, SpecError
-from liftune.formatting import visible
+from liftune.formatting import visible_json
 from liftune.inference.partial_file import PartialFile
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
@@ -273,7 +273,7 @@ def _to_pipe(builder: RecordBuilder, rows: InputRows, advance: Advance) -> tuple
     writer, done, errors = JsonLines(), 0, 0
     for block in rows.blocks():
         records, faulty = builder.records(block)
-        sys.stdout.write(visible(writer.block(records).decode()))
+        sys.stdout.write(visible_json(writer.block(records).decode()))
         sys.stdout.flush()
         done, errors = done + len(block), errors + faulty
         advance(len(block))
