@@ -14,11 +14,13 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -255,6 +257,7 @@ def fake_hub(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[FakeHub]:
         cache: a folder for what is downloaded.
     """
     from huggingface_hub import constants, hf_api
+    from huggingface_hub.utils import _http
     from transformers.utils import hub as transformers_hub
 
     hub = FakeHub()
@@ -273,6 +276,7 @@ def fake_hub(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[FakeHub]:
     patch.setattr(constants, "HF_HUB_OFFLINE", False)
     patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     patch.setattr(hf_api.api, "endpoint", hub.endpoint)
+    patch.setattr(_http, "time", SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None}))  # between tries
     patch.setattr(transformers_hub, "_hf_api", None, raising=False)  # it keeps the address of the first hub it asked
     try:
         yield hub
