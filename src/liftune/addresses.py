@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from liftune.errors import ArtifactError, DataError
+from liftune.errors import ArtifactError, DataError, pasted
 
 #: The schemes that are read.
 SCHEMES = ("s3", "gs", "https", "hf")
@@ -206,7 +205,7 @@ def _of_chain(address: Address, text: str, scheme: str) -> tuple[str, str] | Non
 
 def _of_path(address: Address, text: str, scheme: str) -> tuple[str, str] | None:
     if scheme == "file":
-        return "a file of this machine is named by its path", f"give the path: {shlex.quote(_path_in(text))}"
+        return "a file of this machine is named by its path", f"give the path: {pasted(_path_in(text))}"
     if _ADDRESS.match(text):
         return None
     return (
@@ -289,7 +288,7 @@ def refuse_as_output(path: str | Path, where: str = "--out") -> None:
         raise ArtifactError(
             "a place of this machine is named by its path",
             where=where,
-            hint=f"give the path: {shlex.quote(_path_in(match['address']))}",
+            hint=f"give the path: {pasted(_path_in(match['address']))}",
         )
     tool = _UPLOADS.get(_ALIASES.get(scheme, scheme))
     raise ArtifactError(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from liftune.addresses import refuse_as_output
-from liftune.errors import ArtifactError, lacks_memory
+from liftune.errors import ArtifactError, lacks_memory, pasted
 from liftune.json_text import JsonError, parse_json
 
 _ANOTHER = "name another place with --out"
@@ -207,7 +207,7 @@ def unreadable(path: Path, error: OSError) -> ArtifactError:
     reason = error.strerror.lower() if error.strerror else str(error)
     hint = "check the disk, and that it is the path of a file"
     if isinstance(error, PermissionError):
-        hint = f"let this user read it: chmod a+r {path}"
+        hint = f"let this user read it: chmod a+r {pasted(path)}"
         with contextlib.suppress(OSError):
             reason = f"{reason} (it is of {_owner(path)}, mode {path.stat().st_mode & 0o7777:04o})"
     return ArtifactError(f"cannot read {path.name}: {reason}", where=str(path), hint=hint)

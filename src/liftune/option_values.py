@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import csv
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WrapValidator
 
 from liftune.addresses import Address, addressed
-from liftune.errors import nearest, shown
+from liftune.errors import nearest, pasted, shown
 
 #: Of --folds: liftune decides whether to cross-validate.
 AUTO_FOLDS: Literal["auto"] = "auto"
@@ -136,7 +135,7 @@ def typed(option: str, value: str) -> str:
     >>> typed("--columns", "id,Created by"), typed("--split", "test=b")
     ("--columns 'id,Created by'", '--split test=b')
     """
-    return f"{option} {shlex.quote(value)}"
+    return f"{option} {pasted(value)}"
 
 
 def one_text(value: Any) -> Any:

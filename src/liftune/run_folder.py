@@ -32,7 +32,7 @@ from liftune.claims import refuse_held
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.row_lines import lines_of, split_of
 from liftune.data.splits import Split, Splits
-from liftune.errors import ArtifactError, LiftuneError, lacks_memory, shown
+from liftune.errors import ArtifactError, LiftuneError, lacks_memory, pasted, shown
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.files import atomic_write, check_writable, damaged, disk_errors, write_json, write_text
@@ -323,7 +323,9 @@ def _reading(path: Path) -> Iterator[None]:
 def _instead(path: Path, *, offered: bool) -> str:
     replaced = "replace it with --overwrite, " if offered else ""
     if path.is_dir() and (path / "record.json").exists():
-        return f"read it with `liftune report {path}`, {replaced}or name another folder for a new run with --out"
+        return (
+            f"read it with `liftune report {pasted(path)}`, {replaced}or name another folder for a new run with --out"
+        )
     if offered:
         return f"{replaced}or name another folder with --out"
     return "name another folder, or move away what this one holds" if path.is_dir() else "name a folder"

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, pasted
 from liftune.files import damaged, read_json_object, sha256_of_files, unreadable
 
 SEAL, FILES = "seal", "files"
@@ -65,9 +65,8 @@ def is_sealed(card: Path) -> bool:
 
 def unsealed_note(path: Path) -> str:
     """What to say of a run or adapter that has none."""
-    return (
-        f"unsealed: an earlier liftune wrote it, and damage to it may go unseen; `liftune check --seal {path}` seals it"
-    )
+    seal = f"liftune check --seal {pasted(path)}"
+    return f"unsealed: an earlier liftune wrote it, and damage to it may go unseen; `{seal}` seals it"
 
 
 def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:

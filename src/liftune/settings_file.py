@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from liftune.errors import SpecError, choose
+from liftune.errors import SpecError, choose, pasted
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, read_values
 from liftune.spec_text import settings_of
 
@@ -58,7 +58,7 @@ def _options_in(path: Path) -> dict[str, Any]:
         SpecError: as `RunSpec.read`; or a name stands outside its section.
     """
     if path.is_dir():
-        raise SpecError(f"{path} is a folder", where="--config", hint=f"name the file: {path / 'spec.json'}")
+        raise SpecError(f"{path} is a folder", where="--config", hint=f"name the file: {pasted(path / 'spec.json')}")
     values = read_values(path)
     if isinstance(values, dict):
         _check_names(values, str(path))

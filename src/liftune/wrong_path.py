@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 from liftune.addresses import BRING_FOLDER, is_address, shown
 from liftune.data.readers.folders import data_files
 from liftune.data.readers.formats import OPENERS, extension
-from liftune.errors import first_of, nearest
+from liftune.errors import first_of, nearest, pasted
 from liftune.json_text import parse_json
 from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD, CONTENDER_CARD, RUN_RECORD
 from liftune.unfinished import Unfinished
@@ -51,6 +51,11 @@ class Folder:
     path: Path
     given: str
     wanted: Wanted
+
+    @property
+    def typed(self) -> str:
+        """The path as it is typed in a command."""
+        return pasted(self.given)
 
     def has(self, *names: str) -> bool:
         """Whether one of these files is in it."""
@@ -142,8 +147,8 @@ def _file(folder: Folder) -> tuple[str, str]:
     above = Folder(folder.path.parent, folder.named(folder.path.parent), folder.wanted)
     known = above.has(*_CARDS, RUN_RECORD, "config.json")
     if not known and extension(folder.path.name) in OPENERS:
-        return f"{folder.given} is a file of data, not a model", _data_hint(folder, f"--in {folder.given}")
-    return f"{folder.given} is a file, not a folder", f"give its folder: {above.given}" if known else _TAKEN[
+        return f"{folder.given} is a file of data, not a model", _data_hint(folder, f"--in {folder.typed}")
+    return f"{folder.given} is a file, not a folder", f"give its folder: {above.typed}" if known else _TAKEN[
         folder.wanted
     ]
 
@@ -178,8 +183,8 @@ def _run(folder: Folder) -> _Found:
         for each in sorted((folder.path / "contenders").glob("*"))
         if any((each / card).is_file() for card in _CARDS)
     ]
-    hint = f"restore {folder.given}/adapter, or tune again"
-    others = f"; or give another model of it: {folder.named(saved[0])}" if saved else ""
+    hint = f"restore {pasted(f'{folder.given}/adapter')}, or tune again"
+    others = f"; or give another model of it: {pasted(folder.named(saved[0]))}" if saved else ""
     return f"{folder.given} is a run without its tuned model: there is no adapter/liftune.json", f"{hint}{others}"
 
 
@@ -189,7 +194,7 @@ def _unfinished(folder: Folder) -> _Found:
     can_go_on = Unfinished(folder.path).can_go_on
     return (
         f"{folder.given} is an unfinished run: there is no {RUN_RECORD}",
-        f"finish it: liftune tune --resume {folder.given}"
+        f"finish it: liftune tune --resume {folder.typed}"
         if can_go_on
         else "run `liftune tune` again, with another --out or without this folder",
     )
@@ -200,7 +205,7 @@ def _part(folder: Folder) -> _Found:
     if folder.around is None or (folder.has(*_CARDS) and folder.wanted != "run"):
         return None
     run = folder.named(folder.around)
-    return f"{folder.given} is a part of the run {run}", f"give the run: {run}"
+    return f"{folder.given} is a part of the run {run}", f"give the run: {pasted(run)}"
 
 
 def _saved(folder: Folder) -> _Found:
@@ -210,17 +215,17 @@ def _saved(folder: Folder) -> _Found:
     what = "an exported bundle" if bundle else "a tuned model by itself"
     if folder.wanted == "run":
         whose = "the run that it was exported from" if bundle else "the run that it came from"
-        hint = f"give the folder of {whose}; or score it anew: liftune evaluate DATA --model {folder.given}"
+        hint = f"give the folder of {whose}; or score it anew: liftune evaluate DATA --model {folder.typed}"
         return f"{folder.given} is {what}: it holds no test rows and no scores", hint
     return f"{folder.given} is {what}, not a pretrained model", _from_tuned(folder)
 
 
 def _from_tuned(folder: Folder) -> str:
     """How to go on from a tuned model where a pretrained one is wanted."""
-    use = f"use it as it is: liftune predict {folder.given} TEXT"
+    use = f"use it as it is: liftune predict {folder.typed} TEXT"
     if folder.has(BUNDLE_CARD):
         return f"{use}; or export its run with --format merged, and give that folder"
-    return f"{use}; or make a model of it: liftune export {folder.given} --format merged --to DIR, and give DIR"
+    return f"{use}; or make a model of it: liftune export {folder.typed} --format merged --to DIR, and give DIR"
 
 
 def merge_hint(base: object, then: str) -> str:
@@ -230,7 +235,7 @@ def merge_hint(base: object, then: str) -> str:
         base: its base model, as far as it is known.
         then: what to do with the merged model, DIR.
     """
-    return _MERGE.format(then=then, base=base or "BASE")
+    return _MERGE.format(then=then, base=pasted(base) if base else "BASE")
 
 
 def _peft(folder: Folder) -> _Found:
@@ -241,17 +246,17 @@ def _peft(folder: Folder) -> _Found:
         return f"{folder.given} is a plain PEFT adapter: it holds no test rows and no scores", _scores_it(folder)
     return (
         f"{folder.given} is a plain PEFT adapter, not a pretrained model",
-        f"use it as it is: liftune predict {folder.given} TEXT; or make a model of it: liftune export {folder.given} "
+        f"use it as it is: liftune predict {folder.typed} TEXT; or make a model of it: liftune export {folder.typed} "
         "--format merged --rows FILE --to DIR, and give DIR",
     )
 
 
 def _scores_it(folder: Folder) -> str:
-    return f"give a folder that `liftune tune` wrote; or score it: liftune evaluate DATA --model {folder.given}"
+    return f"give a folder that `liftune tune` wrote; or score it: liftune evaluate DATA --model {folder.typed}"
 
 
 def _pretrained(folder: Folder) -> tuple[str, str]:
-    tune, score = f"liftune tune DATA --model {folder.given}", f"liftune evaluate DATA --model {folder.given}"
+    tune, score = f"liftune tune DATA --model {folder.typed}", f"liftune evaluate DATA --model {folder.typed}"
     return f"{folder.given} is a pretrained model, not a run", f"tune it: {tune}; or score it as it is: {score}"
 
 
@@ -267,7 +272,7 @@ def _checkpoints(folder: Folder) -> _Found:
         return None
     inside = Folder(last, folder.named(last), folder.wanted)
     other = _peft(inside) or (_untuned(inside) if folder.wanted in ("tuned", "run") else None)
-    hint = other[1] if other else f"{_GIVE}: {inside.given}"
+    hint = other[1] if other else f"{_GIVE}: {inside.typed}"
     return f"{folder.given} holds checkpoints of a Trainer: {_few(found)}", hint
 
 
@@ -285,7 +290,7 @@ def _above(folder: Folder) -> _Found:
     if not found:
         return None
     what = "runs" if all((each / RUN_RECORD).is_file() for each in found) else "models"
-    return f"{folder.given} holds {what}: {_few(found)}", f"{_GIVE}: {folder.named(found[0])}"
+    return f"{folder.given} holds {what}: {_few(found)}", f"{_GIVE}: {pasted(folder.named(found[0]))}"
 
 
 def _data(folder: Folder) -> _Found:
@@ -299,9 +304,9 @@ def _data_hint(folder: Folder, source: str) -> str:
     """How to give data, where they stand in the place of a model."""
     if folder.wanted in ("tuned", "run"):
         predict = f"; or with a tuned model: liftune predict RUN {source}" if folder.wanted == "tuned" else ""
-        return f"tune on it first: liftune tune {folder.given}{predict}"
+        return f"tune on it first: liftune tune {folder.typed}{predict}"
     verb = "evaluate" if folder.wanted == "scored" else "tune"
-    return f"data come first, the model after: liftune {verb} {folder.given} --model minilm"
+    return f"data come first, the model after: liftune {verb} {folder.typed} --model minilm"
 
 
 def _other(folder: Folder) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,24 @@ def test_no_kind_is_without_an_answer_for_any_command(place: Path, monkeypatch: 
             assert message.startswith(path)
             named = re.fullmatch("give (?:one of them|the run|its folder): (.*)", hint)
             assert not named or os.path.isdir(named[1])
+
+
+@pytest.mark.parametrize("name", ["my runs", "it's", 'a "b"; c', "$HOME"])
+def test_a_hint_can_be_pasted_whatever_the_path_is_called(
+    name: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every path in it is one word of the shell, and is there."""
+    shutil.copytree(place, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    named = 0
+    for path in (f"{name}/{each.relative_to(place)}" for each in sorted(place.rglob("*"))):
+        for wanted in get_args(Wanted):
+            hint = refusal(path, wanted)[1]
+            for word in shlex.split(hint) if shlex.quote(f"{name}/")[:-2] in hint else ():
+                if name in word and "restore" not in hint:  # which names what is lost
+                    named += 1
+                    assert os.path.exists(word.rstrip(";,:")), hint
+    assert named > 50
 
 
 @pytest.fixture(scope="module")

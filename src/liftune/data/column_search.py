@@ -29,7 +29,7 @@ from liftune.data.label_families import Family, base_of, family_of
 from liftune.data.readers.part_names import SHEET
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 from liftune.option_values import joined_fields
 from liftune.spec import DataSpec
 from liftune.spec_text import TUNE, Asked
@@ -244,7 +244,7 @@ class _Finder:
                 label = label or (as_one(self.left(text_pair, example)) if len(self._table.columns) == 2 else None)
             hint += f", for example: {self._command(text=example, text_pair=text_pair, label=label)}"
             if len(candidates) > 1:
-                hint += f"; --text {shlex.quote(joined_fields(guess.candidates))} joins them"
+                hint += f"; --text {pasted(joined_fields(guess.candidates))} joins them"
         elif said:
             hint += "; " + "; ".join(f"{name!r} holds {what}" for name, what in list(said.items())[:_MOST_NAMED])
         raise DataError(f"no text column among: {', '.join(self._table.columns)}", where=self._table.where, hint=hint)

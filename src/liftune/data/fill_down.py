@@ -6,7 +6,6 @@ Not here: merged cells of workbooks (readers/merged_cells.py).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from liftune.data.column_names import named_columns
 from liftune.data.columns import Columns
 from liftune.data.readers.table import NotedParts, Parts, Table
 from liftune.data.targets import is_missing
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 from liftune.option_values import joined_fields
 from liftune.spec import DataSpec
 
@@ -78,6 +77,6 @@ def refuse_blocks(table: Table, columns: Columns, spec: DataSpec) -> None:
             f"column {columns.label!r} is blank in {sum(blank):,} of {len(cells):,} rows, as where a value stands for "
             "the rows below it",
             where=table.where,
-            hint=f"if it does: --fill-down {shlex.quote(joined_fields([columns.label]))}; else drop such rows with "
+            hint=f"if it does: --fill-down {pasted(joined_fields([columns.label]))}; else drop such rows with "
             "--skip-bad-rows",
         )

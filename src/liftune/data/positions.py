@@ -6,7 +6,6 @@ Not here: what a cell says (targets.py), other kinds of labels (recognise.py).
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from liftune.data.column_guess import words_of
 from liftune.data.numbers import number
 from liftune.data.targets import CHECKS, CROSSES, DASHES, Reading, is_missing, mark_of, truth
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 from liftune.option_values import joined_fields
 from liftune.tasks import TaskKind, task_of
 
@@ -199,8 +198,7 @@ def _words_together(
         as_written=True,
         separator=separator,
         notes=(
-            f"{said}; a blank cell adds none; "
-            f"--label {shlex.quote(joined_fields(columns[:1]))} reads that column alone",
+            f"{said}; a blank cell adds none; --label {pasted(joined_fields(columns[:1]))} reads that column alone",
         ),
     )
 

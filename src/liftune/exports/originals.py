@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from liftune.errors import SpecError
+from liftune.errors import SpecError, pasted
 from liftune.hardware.plan import Plan
 from liftune.inference.contenders import open_contender, read_contender_card
 from liftune.inference.locate import SavedModel
@@ -81,6 +81,6 @@ def _not_exportable(model: SavedModel) -> SpecError:
     return SpecError(
         f"{model.contender} {what}: it is no transformer with a head, and cannot be exported",
         where="--use" if model.note else "RUN",
-        hint=f'copy {model.folder} and predict with that: liftune predict {model.folder} "some text"; or export the '
-        "tuned model: --use tuned",
+        hint=f"copy {pasted(model.folder)} and predict with that: liftune predict COPY TEXT; or export the tuned "
+        "model: --use tuned",
     )

@@ -15,7 +15,7 @@ from liftune.claims import claim_file
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Split
 from liftune.data.test_part import load_test
-from liftune.errors import EXTRAS, ArtifactError, DataError, need
+from liftune.errors import EXTRAS, ArtifactError, DataError, need, pasted
 from liftune.exports.bundle import write_readme
 from liftune.exports.formats import EXPORT_FORMATS, ExportJob
 from liftune.exports.originals import card_of, completed, open_original
@@ -166,6 +166,6 @@ def _check_unused(to: Path) -> None:
         raise ArtifactError(
             f"{to} is the folder that you are in, or a disk: an export takes its name once it is whole",
             where="--to",
-            hint=f"name a folder in it: --to {to / 'export'}",
+            hint=f"name a folder in it: --to {pasted(to / 'export')}",
         )
     check_writable(to)

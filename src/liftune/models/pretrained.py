@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from liftune.errors import LiftuneError, ModelError, OutOfMemory, lacks_memory
+from liftune.errors import LiftuneError, ModelError, OutOfMemory, lacks_memory, pasted
 from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import Plan
 from liftune.models.checkpoint import Checkpoint, holds_adapter, refuse_pickle
@@ -155,8 +155,8 @@ def as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
             raise ModelError(
                 f"{checkpoint.name} is a tuned model by itself, not a pretrained model",
                 where="--model",
-                hint=f"use it as it is: liftune predict {checkpoint.name} TEXT; or make a model of it: liftune export "
-                f"{checkpoint.name} --format merged --rows FILE --to DIR, and give DIR",
+                hint=f"use it as it is: liftune predict {pasted(checkpoint.name)} TEXT; or make a model of it: "
+                f"liftune export {pasted(checkpoint.name)} --format merged --rows FILE --to DIR, and give DIR",
             ) from None
         hint = "check that config, tokenizer and weights are whole and of one model"
         if checkpoint.folder is None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from liftune.errors import ArtifactError, faults
+from liftune.errors import ArtifactError, faults, pasted
 from liftune.files import damaged, disk_errors, read_json_object, write_json
 from liftune.records.base import SCHEMA, Record, SealedRecord
 from liftune.records.upgrade import Kind, upgrade
@@ -72,7 +72,11 @@ def read_record(path: Path, model: type[R], kind: Kind) -> R:
     if schema > SCHEMA:
         raise NewerSchema(path, schema)
     if SEAL not in values and schema >= FIRST_SEALED:
-        again = "" if kind in ("baselines", "cell") else f"; or seal it as it is: liftune check --seal {path.parent}"
+        again = (
+            ""
+            if kind in ("baselines", "cell")
+            else f"; or seal it as it is: liftune check --seal {pasted(path.parent)}"
+        )
         raise damaged(path, "it has no seal", hint=f"{hint}{again}")
     values = check_own_seal(values, path, hint=hint)
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liftune.data.audit import fingerprint
-from liftune.errors import ArtifactError, LiftuneError, first_of
+from liftune.errors import ArtifactError, LiftuneError, first_of, pasted
 from liftune.files import damaged, read_json_object, write_json
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.locate import find_of_others, locate_model
@@ -60,7 +60,7 @@ def check_path(path: Path, *, seal: bool = False) -> CheckRecord:
         raise ArtifactError(
             f"{path} has no card of liftune: there is nothing that a seal could stand in",
             where="--seal",
-            hint=f"make a sealed model of it: liftune export {path} --format merged --rows FILE --to DIR",
+            hint=f"make a sealed model of it: liftune export {pasted(path)} --format merged --rows FILE --to DIR",
         )
     refuse_damaged(record)
     if record.sealed:

@@ -15,7 +15,7 @@ from typing import Any
 
 from liftune.addresses import is_address
 from liftune.claims import Held, claim_folder
-from liftune.errors import ArtifactError, SpecError
+from liftune.errors import ArtifactError, SpecError, pasted
 from liftune.replacing import holds_run, refuse_to_replace, staged
 from liftune.run_folder import RunFolder, numbered
 from liftune.spec import RunSpec
@@ -139,8 +139,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _refuse(folder: RunFolder, lines: list[str]) -> None:
     hint = (
-        f"finish that run: liftune tune --resume {folder.path}; or replace it with --overwrite, or name another folder "
-        "with --out"
+        f"finish that run: liftune tune --resume {pasted(folder.path)}; or replace it with --overwrite, or name "
+        "another folder with --out"
     )
     refuse_others(folder.path, lines, what="an unfinished run", hint=hint)
 
@@ -159,7 +159,7 @@ def spec_of_unfinished(run: str) -> RunSpec:
     if before is None:
         what = "a finished run" if folder.has_record else "no run that can be gone on with"
         hint = (
-            "read it: liftune report " + run
+            "read it: liftune report " + pasted(run)
             if folder.has_record
             else "nothing was kept of it: give the whole command again"
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from liftune.addresses import Address, addressed, refuse_unread
 from liftune.claims import claim_file
 from liftune.data.readers.options import FileOptions
-from liftune.errors import DataError, SpecError
+from liftune.errors import DataError, SpecError, pasted
 from liftune.files import same_file
 from liftune.hardware.pass_notes import PassNote
 from liftune.inference.files import PIPE, iter_predictions, predict_file
@@ -71,7 +71,7 @@ class PredictOptions:
             SpecError: which, and what to give instead.
         """
         if bool(self.texts) == bool(self.source):
-            raise SpecError("give either texts or --in FILE", hint=f'liftune predict {self.run} "some text"')
+            raise SpecError("give either texts or --in FILE", hint=f'liftune predict {pasted(self.run)} "some text"')
         if self.reading.given and not self.source:
             raise SpecError(
                 f"{' and '.join(self.reading.given)} says how to read a file", hint="name the file with --in FILE"

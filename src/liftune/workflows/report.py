@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, need
+from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, need, pasted
 from liftune.evaluation.error_analysis import details, set_against
 from liftune.events import Events
 from liftune.files import atomic_write, write_text
@@ -190,10 +190,12 @@ def publish_or_say(folder: RunFolder, record: TuneRecord, events: Events) -> Non
     try:
         events.note(f"report: {publish(folder, record)}")
     except MissingExtra as error:
-        events.note(f"no report.html: {error.message}; {error.hint}, then liftune report {record.run} --format html")
+        events.note(
+            f"no report.html: {error.message}; {error.hint}, then liftune report {pasted(record.run)} --format html"
+        )
     except (ArtifactError, OSError) as error:  # the record is on the disk already: nothing of the run is missing
         reason = f"{error.where}: {error.message}" if isinstance(error, ArtifactError) else str(error)
         events.note(
             f"the run is whole, but for what can be made again ({reason}): "
-            f"free some space, then liftune report {record.run} --format html"
+            f"free some space, then liftune report {pasted(record.run)} --format html"
         )

@@ -7,7 +7,6 @@ Not here: any step's own work: each stage is a call into another module (tune_st
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from liftune.addresses import Address
 from liftune.data.load import RowsInMemory
-from liftune.errors import EXTRAS, SpecError, need
+from liftune.errors import EXTRAS, SpecError, need, pasted
 from liftune.events import Events, Listener
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
@@ -172,7 +171,7 @@ def _going_on(spec: RunSpec, folder: Path) -> str:
     if spec.data.source == IN_MEMORY:
         return f"liftune.tune(rows, resume={str(folder)!r})"
     trust = " --trust-remote-code" if spec.model.trust_remote_code else ""
-    return f"liftune tune --resume {shlex.quote(str(folder))}{trust}"
+    return f"liftune tune --resume {pasted(folder)}{trust}"
 
 
 def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) -> TuneRecord:

@@ -10,14 +10,13 @@ Source: Azure AI Language, "Accepted data formats" of custom text classification
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from liftune.data.readers.class_folders import decoded_files
 from liftune.data.readers.options import FileOptions
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 
 
 def is_azure_project(value: Any) -> bool:
@@ -53,7 +52,7 @@ def azure_rows(
             hint="give the path of the project file, with the texts in its folder",
         )
     container = (value.get("metadata") or {}).get("storageInputContainerName") or "CONTAINER"
-    copied = f"copy the texts there: az storage blob download-batch -s {shlex.quote(str(container))} -d {folder}"
+    copied = f"copy the texts there: az storage blob download-batch -s {pasted(container)} -d {folder}"
     paths = [_path(str(each["location"]), folder, where, copied) for each in documents]
     texts, faults, said = decoded_files(paths, folder, options)
     if faults:

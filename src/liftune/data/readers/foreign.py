@@ -5,12 +5,11 @@ In: a file's name and first bytes.  Out: a DataError.  Not here: the kinds that 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path, PurePath
 
-from liftune.errors import DataError, nearest
+from liftune.errors import DataError, nearest, pasted
 
 _PANDAS = 'python -c "import pandas; pandas.{read}({name!r}).to_csv({csv!r}, index=False)"'
 _SHEET = "put texts and labels into a spreadsheet of two columns, and save it as CSV (UTF-8)"
@@ -115,7 +114,7 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
     what, how = _KINDS[kind]
     hint = _filled(how, kind, where, filename)
     if kind == ".txt" and _begins_with_labels(head):
-        command = f"sed -E 's/:? +/\\t/' {shlex.quote(where)} > rows.tsv"
+        command = f"sed -E 's/:? +/\\t/' {pasted(where)} > rows.tsv"
         hint = f"if each line begins with its label, put a tab behind it: {command}; {hint}"
     return DataError(f"liftune does not read this file: it is {what}", where=where, hint=hint)
 
@@ -126,8 +125,8 @@ def _filled(how: str, kind: str, where: str, filename: str) -> str:
     names = {
         "name": where,
         "csv": f"{plain}.csv",
-        "quoted": shlex.quote(where),
-        "folder": shlex.quote(plain),
+        "quoted": pasted(where),
+        "folder": pasted(plain),
         "sqlite": _of_database(where, plain) if kind == ".db" else "",
     }
     return how.format(**names)
@@ -207,6 +206,6 @@ def _of_database(where: str, plain: str) -> str:
                 tables = [name for (name,) in rows]
         except sqlite3.Error:
             tables = []
-    query = shlex.quote(f'select * from "{tables[0] if tables else "TABLE"}"')
+    query = pasted(f'select * from "{tables[0] if tables else "TABLE"}"')
     there = f" (its tables: {', '.join(tables)})" if tables else ""
-    return f"sqlite3 -header -csv {shlex.quote(where)} {query} > {shlex.quote(f'{plain}.csv')}{there}"
+    return f"sqlite3 -header -csv {pasted(where)} {query} > {pasted(f'{plain}.csv')}{there}"

@@ -6,7 +6,6 @@ Not here: shapes (json_shapes.py), bytes to text (text_encoding.py).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from liftune.data.readers.json_shapes import kind_of, rows_of
 from liftune.data.readers.nested import Nesting
 from liftune.data.readers.streams import Problem, Record, Stream, repeatable
 from liftune.data.readers.text_encoding import RawFile
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 from liftune.json_text import JsonError, parse_json, parse_json_values
 
 _ONE_PER_LINE = "write one JSON object per line"
@@ -197,7 +196,7 @@ def _problem(line: str, number: int, where: str) -> Problem:
 
 def _otherwise(line: str, where: str) -> Problem | None:
     """What a line is that all but is an object, and the command that writes the file anew."""
-    into = f"{shlex.quote(where)} > rows.jsonl"
+    into = f"{pasted(where)} > rows.jsonl"
     if line.endswith(",") and _is_object(line[:-1]):
         return "ends in a comma", f"take the commas at the ends of the lines out: sed 's/,[[:space:]]*$//' {into}"
     if line.startswith("\x1e") and _is_object(line[1:]):

@@ -6,14 +6,13 @@ Not here: reading JSON (json_objects.py), which column is what (columns.py).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from liftune.data.readers.json_pages import beside_rows, page_key
 from liftune.data.readers.json_rows import are_rows, by_label, found_in, holds_texts, is_table, known
 from liftune.data.readers.part_names import role_of
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 from liftune.json_text import JsonError, parse_json
 from liftune.option_values import typed
 
@@ -157,7 +156,7 @@ def _taken_out(where: str, keys: Sequence[str]) -> str:
     """How to write what one key holds into a file of its own."""
     code = f"import json; json.dump(json.load(open({where!r}))[{keys[0]!r}], open('rows.json', 'w'))"
     others = ", ".join(map(repr, keys[1:4]))
-    return f"write the rows into a file of their own: python -c {shlex.quote(code)}" + (f", or {others}" * bool(others))
+    return f"write the rows into a file of their own: python -c {pasted(code)}" + (f", or {others}" * bool(others))
 
 
 def _of_parts(value: dict[str, Any], where: str, columns: Sequence[str]) -> tuple[Rows, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 
 Row: TypeAlias = Mapping[str, Any]
 _SYSTEM, _USER = frozenset({"system", "developer"}), frozenset({"user", "human"})
@@ -175,11 +175,12 @@ def _vertex(row: Row) -> Taken:
     text, several = row.get("textContent"), row.get("classificationAnnotations")
     if text is None:
         bucket = str(row["textGcsUri"])
+        every = pasted((bucket.rpartition("/")[0] or bucket) + "/*")
         return Taken(
             problem=(
                 f"the text lies in Cloud Storage, {bucket}, which is not read",
-                f"copy the texts, gcloud storage cp {bucket.rpartition('/')[0] or bucket}/* ., and write each into its "
-                "row as textContent in the place of textGcsUri",
+                f"copy the texts, gcloud storage cp {every} ., and write each into its row "
+                "as textContent in the place of textGcsUri",
             )
         )
     label: Any = (row.get("classificationAnnotation") or {}).get("displayName")
@@ -211,8 +212,8 @@ def _manifest(row: Row) -> Taken:
         return Taken(
             problem=(
                 f"the text lies in S3, {row['source-ref']}, which is not read",
-                f"copy the texts, aws s3 cp {row['source-ref']} ., and write each into its row as source in the place "
-                "of source-ref",
+                f"copy the texts, aws s3 cp {pasted(row['source-ref'])} ., and write each into its row as source in "
+                "the place of source-ref",
             )
         )
     label, names = about.get("class-name"), about.get("class-map")

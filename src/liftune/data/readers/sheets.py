@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import re
-import shlex
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +32,7 @@ from liftune.data.readers.streams import Record, Stream
 from liftune.data.readers.text_encoding import RawFile
 from liftune.data.readers.together import together
 from liftune.data.readers.unpacked import check_unpacked
-from liftune.errors import DataError, choose, lacks_memory, need
+from liftune.errors import DataError, choose, lacks_memory, need, pasted
 from liftune.option_values import fields, joined_fields
 
 if TYPE_CHECKING:
@@ -159,11 +158,11 @@ def _which(with_rows: dict[str, int], path: str, alike: Sequence[str]) -> DataEr
             "no sheet of the workbook holds a header and rows", where=path, hint="put the rows below a header"
         )
     each = ", ".join(f"{name} ({rows:,} rows)" for name, rows in with_rows.items())
-    names = " or ".join(shlex.quote(f"{path}#{name}") for name in list(with_rows)[:3])
+    names = " or ".join(pasted(f"{path}#{name}") for name in list(with_rows)[:3])
     hint = f"name one: {names}"
     if alike:
         every = ALL if len(alike) == len(with_rows) else joined_fields(alike)
-        hint += f"; those with the same columns together: {shlex.quote(f'{path}#{every}')}"
+        hint += f"; those with the same columns together: {pasted(f'{path}#{every}')}"
     return DataError(f"the workbook has several sheets with rows: {each}", where=path, hint=hint)
 
 

@@ -6,11 +6,10 @@ Not here: what usually divides fields (dialect.py).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from liftune.data.readers.header import KNOWN, folded
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 
 _DELIMITERS = ("\t", ";", ",", "|")
 #: What tools divide fields by where a comma, semicolon, tab or bar may be in a text.
@@ -35,7 +34,7 @@ def refuse_undivided(first: str, sample: Sequence[str], where: str) -> None:
         raise DataError(
             f"fields are divided by the character U+{ord(odd):04X}",
             where=where,
-            hint=f"put tabs in their place: tr '\\{ord(odd):03o}' '\\t' < {shlex.quote(where)} > rows.tsv",
+            hint=f"put tabs in their place: tr '\\{ord(odd):03o}' '\\t' < {pasted(where)} > rows.tsv",
         )
     _refuse_odd(first, sample, where)
     for mark in _DELIMITERS:
@@ -50,7 +49,7 @@ def refuse_undivided(first: str, sample: Sequence[str], where: str) -> None:
             raise DataError(
                 f"quotes stand around whole lines, so that the only column is {first!r}",
                 where=where,
-                hint=f"take them out: sed {shlex.quote(script)} {shlex.quote(where)} > rows.csv",
+                hint=f"take them out: sed {pasted(script)} {pasted(where)} > rows.csv",
             )
 
 
@@ -66,5 +65,5 @@ def _refuse_odd(first: str, sample: Sequence[str], where: str) -> None:
         raise DataError(
             f"fields are divided by {mark!r}: {', '.join(names)}",
             where=where,
-            hint=f"put tabs in their place: python -c {shlex.quote(code)} < {shlex.quote(where)} > rows.tsv",
+            hint=f"put tabs in their place: python -c {pasted(code)} < {pasted(where)} > rows.tsv",
         )

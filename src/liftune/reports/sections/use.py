@@ -6,9 +6,9 @@ Not here: which contender is recommended and why (claims.py).
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
+from liftune.errors import pasted
 from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, Section, damage_of
 
@@ -44,7 +44,7 @@ def use(record: TuneRecord) -> Section | None:
     if damage:
         said.append(
             f"{damage_of(record)} Restore the files from a copy, or tune again; `liftune check "
-            f"{shlex.quote(record.run)}` looks at every file."
+            f"{pasted(record.run)}` looks at every file."
         )
     place = Path(record.run)
     said.append(f"Report: {place / 'report.html'}; adapter: {place / 'adapter'}.")
@@ -70,4 +70,4 @@ def predict_command(record: TuneRecord, name: str, run: str | None = None) -> st
     """
     option = "" if name == record.default_contender else f" --use {name}"
     pair = ' --pair "another"' if record.pairs else ""
-    return f'liftune predict {shlex.quote(run or record.run)}{option} "some text"{pair}'
+    return f'liftune predict {pasted(run or record.run)}{option} "some text"{pair}'
