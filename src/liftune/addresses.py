@@ -30,6 +30,7 @@ _WITHIN = re.compile(r"(?:^|/)(?P<address>(?P<scheme>s3|gs|gcs|https?|hf|file|ft
 _CREDENTIALS = re.compile(r"(:/+)[^/?#]*@")
 #: Of S3: which version of an object. It is no secret.
 _VERSION = re.compile(r"versionId=[\w.-]+")
+_ON_HUB = re.compile(r"hf://((datasets|models|spaces|buckets)/)?(?!(datasets|models|spaces|buckets)/)[^/@]+/[^/@]+")
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 #: Scheme -> what brings a file from there. No address is in it: it may be a secret.
 _TOOLS = {
@@ -256,6 +257,12 @@ def _refuse_malformed(address: Address) -> None:
         return
     if parts.query and not (address.scheme == "s3" and _VERSION.fullmatch(parts.query)):
         raise DataError(f"an address of {address.scheme}:// has no query (?)", where=str(address), hint="leave it out")
+    if address.scheme == "hf" and not _ON_HUB.match(address.location):
+        raise DataError(
+            "this names no repository of the hub",
+            where=str(address),
+            hint="write hf://datasets/ORG/NAME/FILE, with @REVISION after NAME if you want one",
+        )
     if "*" in path:
         raise DataError(
             "a pattern (*) is not read", where=str(address), hint="give the folder, with a slash at its end"

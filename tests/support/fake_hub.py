@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -31,7 +31,7 @@ TOKEN = "hf_" + "a" * 34
 
 @dataclass
 class Repository:
-    """One model's commits, the newest last."""
+    """One repository's commits, the newest last."""
 
     private: bool
     commits: list[tuple[str, dict[str, bytes]]] = field(default_factory=list)
@@ -64,6 +64,7 @@ class FakeHub:
     token: str = TOKEN
     user: str = "someone"
     repositories: dict[str, Repository] = field(default_factory=dict)
+    """Name -> a model; "datasets/" stands before the name of a data set."""
     requests: list[str] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     """The bodies of all requests."""
@@ -80,6 +81,15 @@ class FakeHub:
 
 def _sha1(content: bytes) -> str:
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+def _entries_at(files: dict[str, bytes], path: str) -> list[dict[str, Any]]:
+    """What the hub tells of a file or a folder; nothing where there is none."""
+    if path in files:
+        return [{"type": "file", "path": path, "size": len(files[path]), "oid": _sha1(files[path])}]
+    return (
+        [{"type": "directory", "path": path, "oid": ""}] if any(each.startswith(f"{path}/") for each in files) else []
+    )
 
 
 class _Answer(Exception):  # noqa: N818 - an answer that ends a request early
@@ -139,6 +149,10 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 return self._create(json.loads(body))
             if kinds[:2] == ["api", "models"]:
                 return self._model("/".join(kinds[2:4]), kinds[4:], body)
+            if kinds[:2] == ["api", "datasets"]:
+                return self._model("/".join(["datasets", *kinds[2:4]]), kinds[4:], body)
+            if kinds[0] == "datasets" and len(kinds) > 5 and kinds[3] == "resolve":
+                return self._file("/".join(kinds[:3]), kinds[4], "/".join(kinds[5:]))
             if len(kinds) > 4 and kinds[2] == "resolve":
                 return self._file("/".join(kinds[:2]), kinds[3], "/".join(kinds[4:]))
             raise _Answer(404, message=f"no such address: {path}")
@@ -192,6 +206,15 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if found is None:
                 raise _Answer(404, "RevisionNotFound", f"Invalid rev id: {revision}")
             commit, files = found
+            if action == "paths-info":
+                asked = parse_qs(body.decode()).get("paths", [])
+                return self._json([entry for path in asked for entry in _entries_at(files, path)])
+            if action == "tree" and "recursive=true" not in self.path.lower():
+                folder = "".join(f"{each}/" for each in rest[2:])
+                inside = [each.removeprefix(folder).split("/")[0] for each in files if each.startswith(folder)]
+                return self._json(
+                    [entry for each in sorted(set(inside)) for entry in _entries_at(files, folder + each)]
+                )
             if action == "tree":
                 entries = [
                     {"type": "file", "path": path, "size": len(each), "oid": _sha1(each)}

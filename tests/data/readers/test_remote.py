@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_hub import Repository, fake_hub
 from file_server import Bucket, FileServer, bucket, file_server
 from workbooks import write_xlsx
 
@@ -385,9 +386,36 @@ def test_every_error_on_the_way_is_in_words(store: Bucket, monkeypatch: pytest.M
 
     assert "temporary files is full" in fail(OSError(errno.ENOSPC, "x")).message
     assert "does not let you" in fail(PermissionError("Forbidden")).message
+    assert "does not let you" in fail(OSError("Forbidden: b/bucket/o")).message
     assert "nothing arrived" in fail(TimeoutError()).message
     odd = fail(RuntimeError("at https://host/a?token=SECRET now\nmore"))
     assert odd.message == "it cannot be brought: RuntimeError: at ADDRESS now"
     with pytest.raises(MemoryError):
         fail(MemoryError())
     assert issubclass(DataError, LiftuneError)
+
+
+def test_a_file_of_the_hub_is_that_of_one_commit(tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_hub(monkeypatch, tmp_path / "cache") as hub:
+        files = {"data/train.csv": ROWS.encode(), "data/test.csv": ROWS.encode(), "README.md": b"about"}
+        hub.repositories["datasets/org/name"] = repository = Repository(private=True)
+        first = repository.commit(files)
+        last = repository.commit({**files, "data/train.csv": ROWS.replace("good", "fine").encode()})
+        local = load_data(DataSpec(source=str(here)))
+        found = load_data(DataSpec(source="hf://datasets/org/name/data/train.csv"))
+        assert found.audit.fetched[0].version == f"commit {last}"
+        assert found.fingerprint != local.fingerprint
+        found = load_data(DataSpec(source=f"hf://datasets/org/name@{first}/data/train.csv"))
+        assert found.audit.fetched[0].version == f"commit {first}"
+        assert found.fingerprint == local.fingerprint
+        found = load_data(DataSpec(source="hf://datasets/org/name/data/"))
+        assert len(found.test) == 40
+        assert found.audit.fetched[0].version == f"commit {last}"
+        assert "no such file" in refused("hf://datasets/org/name/data/none.csv").message
+        assert "no such revision" in refused("hf://datasets/org/name@nowhere/data/train.csv").message
+        assert refused("hf://datasets/org/unknown/a.csv").message.startswith("there is no such file")
+        assert "names no repository of the hub" in refused("hf://datasets").message
+        hub.token = "hf_another"
+        error = refused("hf://datasets/org/name/data/train.csv")
+        assert "does not let you read it" in error.message or "no such file" in error.message
+        assert hub.token not in str(error)

@@ -8,6 +8,7 @@ Not here: what is brought (fetching.py).
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import socket
 import ssl
@@ -19,6 +20,8 @@ from liftune.data.readers.https import MOST_REDIRECTS, SILENT_SECONDS
 from liftune.errors import DataError, LiftuneError, lacks_memory
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+#: They log what they raise as well, with a traceback.
+_TALKERS = ("fsspec", "s3fs", "aiobotocore", "botocore", "gcsfs", "google", "aiohttp", "asyncio", "huggingface_hub")
 _NETWORK = "check the network, and HTTPS_PROXY if you are behind a proxy"
 
 _CUT = "the connection was cut after {:,} bytes"
@@ -26,9 +29,10 @@ _CUT = "the connection was cut after {:,} bytes"
 
 @contextmanager
 def in_words(address: Address) -> Iterator[None]:
-    """Turn whatever is raised on the way into a DataError."""
+    """Turn whatever is raised on the way into a DataError, and keep libraries from telling it in their own words."""
     try:
-        yield
+        with _silent():
+            yield
     except LiftuneError:
         raise
     except Exception as error:
@@ -36,6 +40,19 @@ def in_words(address: Address) -> Iterator[None]:
             raise
         message, hint = _explained(error, address)
         raise DataError(message, where=str(address), hint=hint) from None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """No lines of libraries that would stand before the message, unless somebody has asked for them."""
+    loggers = [each for each in map(logging.getLogger, _TALKERS) if each.level == logging.NOTSET]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for each in loggers:
+            each.setLevel(logging.NOTSET)
 
 
 def _explained(error: Exception, address: Address) -> tuple[str, str]:
@@ -56,12 +73,12 @@ def _explained(error: Exception, address: Address) -> tuple[str, str]:
         "IncompleteReadError",
     }:  # its cause has a status of 400
         return _CUT.format(getattr(error, "arrived", 0)), "run the command again"
-    if {"NoCredentialsError", "PartialCredentialsError", "GatedRepoError"} & names:
+    if names & {"NoCredentialsError", "PartialCredentialsError"}:
         return "the file is not public, and you are not logged in", f"a login is read from {LOGINS[address.scheme]}"
     status = next((found for found in map(_status, chain) if found), None)
     if status is None and "FileNotFoundError" in names:
         status = 404
-    if status is None and "PermissionError" in names:
+    if status is None and ("PermissionError" in names or str(error).startswith("Forbidden:")):  # as gcsfs has it
         status = 403
     if status is not None:
         return _answered(status, error, address)
@@ -95,6 +112,11 @@ _KINDS: tuple[tuple[frozenset[str], str, str], ...] = (
         "unset it, or bring the file here, and give its path",
     ),
     (
+        frozenset({"GatedRepoError"}),
+        "the repository is gated",
+        "accept its terms on its page, then log in: hf auth login",
+    ),
+    (
         frozenset({"RevisionNotFoundError"}),
         "the hub has no such revision",
         "check what follows @; a slash in it is written %2F",
@@ -110,12 +132,13 @@ _KINDS: tuple[tuple[frozenset[str], str, str], ...] = (
 def _answered(status: int, error: Exception, address: Address) -> tuple[str, str]:
     """What a status means."""
     if status in (401, 403, 407):
-        signed = (
-            "check that it is public, or that a signed address has not expired; " if address.scheme == "https" else ""
+        # Stores say so of a file that is not there, too, to whoever may not list the others.
+        check = (
+            "that it is public, or that its signature has not expired" if address.scheme == "https" else "the address"
         )
         return (
             f"the server does not let you read it (status {status})",
-            f"{signed}a login is read from {LOGINS[address.scheme]}",
+            f"check {check}; a login is read from {LOGINS[address.scheme]}",
         )
     if status in (404, 410):
         return (
