@@ -186,7 +186,7 @@ def test_a_row_of_another_form_below_is_a_fault():
         (
             {"textGcsUri": "gs://a-bucket/texts/1.txt", "classificationAnnotation": {"displayName": "good"}},
             "Cloud Storage",
-            "gcloud storage cp gs://a-bucket/texts/*",
+            "gcloud storage cp 'gs://a-bucket/texts/*'",
         ),
         ({**manifest("", "good", 0), "source": None, "source-ref": "s3://b/1.txt"}, "S3", "aws s3 cp s3://b/1.txt ."),
     ],
