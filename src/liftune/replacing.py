@@ -1,6 +1,7 @@
 """A run that another one takes the place of: what of its folder may go, and the moment at which it does.
 
-    RUN/checkpoint.new      what the new run keeps until its options, rows and model have been checked
+    RUN/checkpoint.new                what the new run keeps until its options, rows and model have been checked
+    RUN/checkpoint.new/replaces       from here on the folder is the new run's, and the old one is being removed
 
 In: a folder.  Out: whether a run alone lies in it; the folder of the new run, in the old one's place.
 Not here: which folder a run takes (workflows/claiming.py), what a run keeps (unfinished.py).
@@ -12,12 +13,11 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from liftune.claims import HOLDER, LOCK
+from liftune.claims import HOLDER, LOCK, claim_folder
 from liftune.errors import ArtifactError, LiftuneError
-from liftune.files import disk_errors, read_json_object
-from liftune.unfinished import REQUEST, WRITTEN, Unfinished
+from liftune.files import disk_errors, read_json_object, write_text
+from liftune.unfinished import DECIDED, REQUEST, STAGED, WRITTEN, Unfinished
 
-STAGED = "checkpoint.new"
 _RECORD, _SPEC = "record.json", "spec.json"
 #: All that a run and its reports leave in its folder.
 _OF_RUN = frozenset(
@@ -35,7 +35,9 @@ _SHOWS = {
 
 def holds_run(folder: Path) -> bool:
     """Whether a finished or unfinished run lies in a folder."""
-    return folder.is_dir() and any(_has_keys(folder / name, keys) for name, keys in _SHOWS.items())
+    return folder.is_dir() and (
+        is_decided(folder) or any(_has_keys(folder / name, keys) for name, keys in _SHOWS.items())
+    )
 
 
 def staged(folder: Path) -> Unfinished:
@@ -72,18 +74,41 @@ def refuse_to_replace(folder: Path, named: Iterable[str]) -> None:
 def take_place(folder: Path) -> None:
     """Remove the old run, and put what the new one has kept in its place.
 
-    What shows that the folder is a run's is there at every moment, so that a process that is killed here leaves a
-    folder which can be replaced or gone on with.
+    One file decides: before it is there, the folder holds the old run, whole; from then on the new one, of which as
+    much is worked out as it has kept. A process that is killed here leaves the rest of the work to `finish_taking`.
 
     Raises:
         ArtifactError: a file cannot be removed.
     """
     with disk_errors(folder):
-        _remove(folder / _RECORD)
-        for name in sorted(_OF_RUN - {_SPEC, STAGED, LOCK, HOLDER}):
-            _remove(folder / name)
-        (folder / STAGED).rename(folder / "checkpoint")
-        _remove(folder / _SPEC)
+        write_text(folder / STAGED / DECIDED, "")
+        _clear(folder)
+
+
+def is_decided(folder: Path) -> bool:
+    """Whether the new run counts, though files of the old one may still be there."""
+    return (folder / STAGED / DECIDED).is_file()
+
+
+def finish_taking(folder: Path) -> None:
+    """Remove what is left of a run that was being replaced when its process was killed; nothing where none was.
+
+    Raises:
+        Held: another process is about it.
+        ArtifactError: a file cannot be removed.
+    """
+    if is_decided(folder):
+        with claim_folder(folder), disk_errors(folder):
+            if is_decided(folder):
+                _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """The record goes first: a folder that has it is taken for a whole run by whoever only reads."""
+    _remove(folder / _RECORD)
+    for name in sorted(_OF_RUN - {STAGED, LOCK, HOLDER}):
+        _remove(folder / name)
+    (folder / STAGED).rename(folder / "checkpoint")
 
 
 def _remove(path: Path) -> None:

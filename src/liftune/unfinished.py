@@ -20,6 +20,9 @@ from liftune.claims import is_empty
 
 #: In the checkpoint: what was asked; the plan; when it began; that the run has ended.
 REQUEST, PLAN, CLOCK, KEPT = "request.json", "plan.npz", "clock.npz", "kept"
+#: In the folder of a run that is replaced, where the new one keeps what it works out; and in that folder, from when on
+#: the new run is the one that counts (replacing.py).
+STAGED, DECIDED = "checkpoint.new", "replaces"
 #: What a run writes before its record.
 WRITTEN = ("rows", "logits", "contenders", "adapter", "checkpoint", "spec.json", "suspects.jsonl")
 #: Names of files and folders that are not in place yet.
@@ -46,6 +49,8 @@ class Unfinished:
     @property
     def can_go_on(self) -> bool:
         """Whether a run is there that has not ended."""
+        if (self.run / STAGED / DECIDED).is_file():  # a process was killed while it removed the run before
+            return True
         return self.request.is_file() and not (self.folder / KEPT).is_file()
 
     @property
@@ -58,7 +63,9 @@ class Unfinished:
     @property
     def has_outcomes(self) -> bool:
         """Whether anything was worked out that took long."""
-        return any(each.is_file() and each.name not in (REQUEST, PLAN, CLOCK) for each in self.folder.rglob("*"))
+        return any(
+            each.is_file() and each.name not in (REQUEST, PLAN, CLOCK, DECIDED) for each in self.folder.rglob("*")
+        )
 
     def last_written(self) -> float | None:
         """When a process last kept something, in seconds since 1970; None where none has."""

@@ -189,9 +189,9 @@ def _run(folder: Folder) -> _Found:
 
 
 def _unfinished(folder: Folder) -> _Found:
-    if not folder.has(_SPEC):
-        return None
     can_go_on = Unfinished(folder.path).can_go_on
+    if not folder.has(_SPEC) and not can_go_on:
+        return None
     return (
         f"{folder.given} is an unfinished run: there is no {RUN_RECORD}",
         f"finish it: liftune tune --resume {folder.typed}"

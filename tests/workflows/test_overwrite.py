@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from killing import files_of
+from made_runs import made_run
 from tiny_models import save_tiny
 
 import liftune
+from liftune import replacing
 from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError
 from liftune.events import Listener, StageEnded, StageStarted
+from liftune.replacing import is_decided, staged, take_place
 from liftune.run_folder import RunFolder
+from liftune.spec import RunSpec
+from liftune.unfinished import Unfinished
+from liftune.workflows.asked import Request
+from liftune.workflows.claiming import spec_of_unfinished
+from liftune.wrong_path import refusal
 
 
 class Stop(Listener):
@@ -122,3 +131,97 @@ def test_other_files_and_what_the_new_run_reads_are_not_removed(options: dict[st
 def test_what_can_mean_nothing_is_refused(argv: tuple[str, ...], said: str, capsys: Any) -> None:
     assert main(["tune", "sample:emotions", "--overwrite", *argv]) == 2
     assert said in capsys.readouterr().err
+
+
+# Killed in between ----------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """What nothing handles: the process has gone."""
+
+
+def die() -> None:
+    raise Killed
+
+
+def kill_at(number: int, patch: pytest.MonkeyPatch) -> None:
+    """Die at the so-manieth change of the disk."""
+    done: list[str] = []
+    for name in ("unlink", "remove", "rmdir", "rename", "replace"):
+        real = getattr(os, name)
+
+        def change(*given: Any, _name: str = name, _real: Any = real, **more: Any) -> Any:
+            if len(done) == number:
+                raise Killed
+            done.append(f"{_name} {given[0]}")
+            return _real(*given, **more)
+
+        patch.setattr(os, name, change)
+
+
+def replaced_run(place: Path, *, finished: bool) -> tuple[Path, RunSpec]:
+    """A run, and another one that waits for its place."""
+    run = made_run(place / "run", rows=12).path
+    (run / "adapter").mkdir()
+    (run / "adapter" / "liftune.json").write_text("{}")
+    (run / "report.html").write_text("page")
+    old, new = (RunSpec.of(data="rows.csv", epochs=each, out=str(run)) for each in (2, 7))
+    if not finished:
+        (run / "record.json").unlink()
+        Request.of(old, "rows").save(Unfinished(run))
+    Request.of(new, "rows").save(staged(run))
+    return run, new
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_whoever_is_killed_while_the_old_run_goes_leaves_one_that_is_whole(
+    finished: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every change of the disk: the old run with all of its files, or the new one, which goes on."""
+    seen = set()
+    for number in range(100):
+        run, new = replaced_run(tmp_path / str(number), finished=finished)
+        before = files_of(run)
+        ended = False
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            kill_at(number, patch)
+            take_place(run)
+            ended = True
+        if is_decided(run) or ended:
+            assert Unfinished(run).can_go_on
+            assert "--resume" in refusal(run, "run")[1] or (run / "record.json").is_file()
+            assert spec_of_unfinished(str(run)) == new
+            assert sorted(each.name for each in run.iterdir()) == ["checkpoint"]
+            seen.add("new")
+        else:
+            now = files_of(run)
+            assert {name: now[name] for name in before} == before
+            assert not finished or RunFolder.open(run).record()
+            seen.add("old")
+        if ended:
+            break
+    assert ended
+    assert seen == {"old", "new"}
+    assert number > 8
+
+
+@pytest.mark.parametrize(("number", "overwrite"), [(4, False), pytest.param(1, True, marks=pytest.mark.slow)])
+def test_the_same_command_ends_well_after_a_kill(
+    number: int, overwrite: bool, options: dict[str, Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    stopped("data diagnosis", **options)
+    with pytest.MonkeyPatch.context() as patch:
+        left = iter(range(number - 1))
+        real = replacing._remove
+        patch.setattr(
+            replacing,
+            "_remove",
+            lambda path, left=left, real=real: real(path) if next(left, None) is not None else die(),
+        )
+        with pytest.raises(Killed):
+            liftune.tune(**options, overwrite=True, lr=1e-2)
+    assert is_decided(run)
+    assert liftune.tune(**options, overwrite=overwrite, lr=1e-2).run == str(run)
+    assert RunFolder(run).spec().train.lr == 1e-2
+    assert not list(run.rglob("checkpoint*"))

@@ -16,7 +16,7 @@ from typing import Any
 from liftune.addresses import is_address
 from liftune.claims import Held, claim_folder
 from liftune.errors import ArtifactError, SpecError, pasted
-from liftune.replacing import holds_run, refuse_to_replace, staged
+from liftune.replacing import finish_taking, holds_run, is_decided, refuse_to_replace, staged
 from liftune.run_folder import RunFolder, numbered
 from liftune.spec import RunSpec
 from liftune.workflows.asked import Request, as_asked, differing_options, refuse_others
@@ -60,7 +60,7 @@ def claimed(request: TuneRequest, *, overwrite: bool = False) -> Iterator[Claime
         try:
             yield Claimed(replace(request, folder=folder, spec=spec), before is not None, wanted.key, replaces)
         finally:
-            if replaces:  # it is there still where the new run was refused
+            if replaces and not is_decided(folder.path):  # it is there still where the new run was refused
                 shutil.rmtree(staged(folder.path).folder, ignore_errors=True)
 
 
@@ -155,6 +155,7 @@ def spec_of_unfinished(run: str) -> RunSpec:
         message, hint = refusal(run, "run")
         raise ArtifactError(message, where="--resume", hint=hint)
     folder = RunFolder(Path(run))
+    finish_taking(folder.path)
     before = Request.read(folder) if folder.unfinished.can_go_on else None
     if before is None:
         what = "a finished run" if folder.has_record else "no run that can be gone on with"

@@ -20,7 +20,7 @@ from liftune.errors import EXTRAS, SpecError, need, pasted
 from liftune.events import Events, Listener
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
-from liftune.replacing import staged, take_place
+from liftune.replacing import finish_taking, staged, take_place
 from liftune.spec import IN_MEMORY, RunSpec
 from liftune.spec_text import settings_of
 from liftune.stopping import saying_what_is_kept
@@ -133,6 +133,8 @@ def tune(
             hint=f"give them again: liftune.tune(rows, resume={spec.out!r})",
         )
     started, events = time.time(), Events(listeners)
+    if spec.out is not None:
+        finish_taking(Path(spec.out))
     refuse_other_spec(spec, overwrite=overwrite)
     with saying_what_is_kept():
         return _tuned(spec, rows, started, events, keeping, overwrite=overwrite)
