@@ -27,7 +27,7 @@ _CHAIN = re.compile(r"[a-z][a-z0-9+.-]+::", re.IGNORECASE)
 _LINK = re.compile(r"::[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _FILE = re.compile(r"file:", re.IGNORECASE)
 _WITHIN = re.compile(r"(?:^|/)(?P<address>(?P<scheme>s3|gs|gcs|https?|hf|file|ftp|az|abfss?):/.*)", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(:/+)[^/?#]*@")
+_CREDENTIALS = re.compile(r"((?:^|::)[a-z][a-z0-9+.-]*:/+)[^/?#]*@", re.IGNORECASE)
 #: Of S3: which version of an object. It is no secret.
 _VERSION = re.compile(r"versionId=[\w.-]+")
 _ON_HUB = re.compile(r"hf://((datasets|models|spaces|buckets)/)?(?!(datasets|models|spaces|buckets)/)[^/@]+/[^/@]+")
@@ -177,7 +177,7 @@ def refuse_unread(address: Address) -> None:
             where=str(address),
             hint=f"leave them out of it: they are read from {LOGINS[scheme]}",
         )
-    if f"?{WITHHELD}" in text:
+    if text.partition("#")[0].endswith(f"?{WITHHELD}"):
         raise DataError(
             f"?{WITHHELD} stands for a query that was kept nowhere, as it may be a secret",
             where=str(address),
@@ -244,16 +244,18 @@ def _of_scheme(address: Address, text: str, scheme: str) -> tuple[str, str] | No
 def _refuse_malformed(address: Address) -> None:
     try:
         parts = urlsplit(address.location)
-        host = parts.netloc if address.scheme != "https" else parts.hostname
-        _ = parts.port if address.scheme == "https" else None
+        host = parts.netloc
+        if address.scheme == "https":
+            host, _ = (parts.hostname or "").encode("idna"), parts.port
     except ValueError as error:
         raise DataError(f"no address: {error}", where=str(address), hint="check it, in a browser") from None
     path = parts.path.strip("/")
-    if not host:
+    if not host or any(each.isspace() for each in parts.netloc):
         raise DataError("the address names no host or bucket", where=str(address), hint="give all of it")
     if any(ord(each) < 32 or ord(each) == 127 for each in address.full):
         raise DataError("an address has no line ends", where=str(address), hint="give it as one line")
     if address.scheme == "https":
+        _refuse_page(address)
         return
     if parts.query and not (address.scheme == "s3" and _VERSION.fullmatch(parts.query)):
         raise DataError(f"an address of {address.scheme}:// has no query (?)", where=str(address), hint="leave it out")
@@ -278,6 +280,29 @@ def short_name(source: str) -> str:
     ('rows', 'reviews', 'name')
     """
     return Path(source.partition("?")[0]).name.split(".")[0].split("@")[0].replace(":", "-") or "data"
+
+
+#: Pages that show a file, or lead to it -> the address of the file, or the name of the data set.
+_PAGES = (
+    (r"https://huggingface\.co/datasets/([\w.-]+/[\w.-]+)/?", r"\1"),
+    (r"https://huggingface\.co/datasets/([\w.-]+/[\w.-]+)/blob/(.+)", r"https://huggingface.co/datasets/\1/resolve/\2"),
+    (r"https://github\.com/([\w.-]+/[\w.-]+)/blob/(.+)", r"https://github.com/\1/raw/\2"),
+    (
+        r"https://docs\.google\.com/spreadsheets/d/([\w-]+)(?:/(?:edit|view).*)?/?",
+        r"https://docs.google.com/spreadsheets/d/\1/export?format=csv",
+    ),
+)
+
+
+def _refuse_page(address: Address) -> None:
+    place = address.location.partition("?")[0]
+    for pattern, instead in _PAGES:
+        if match := re.fullmatch(pattern, place):
+            raise DataError(
+                "this is the address of a page that shows the data, not of the data",
+                where=str(address),
+                hint=f"give {pasted(match.expand(instead))}",
+            )
 
 
 def refuse_as_output(path: str | Path, where: str = "--out") -> None:

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_hub import Repository, fake_hub
@@ -419,3 +420,18 @@ def test_a_file_of_the_hub_is_that_of_one_commit(tmp_path: Path, here: Path, mon
         error = refused("hf://datasets/org/name/data/train.csv")
         assert "does not let you read it" in error.message or "no such file" in error.message
         assert hub.token not in str(error)
+
+
+def test_a_file_that_is_begun_again_counts_once(store: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gcsfs tries again after a failure, from the first byte on."""
+    store.pipe("/bucket/rows.csv", ROWS.encode())
+    get = Bucket.get_file
+
+    def get_file(self: Bucket, *args: object, callback: Any) -> None:
+        callback.set_size(len(ROWS))
+        callback.relative_update(len(ROWS) - 1)
+        get(self, *args, callback=callback)
+
+    monkeypatch.setattr(Bucket, "get_file", get_file)
+    monkeypatch.setenv(fetching.VARIABLE, str(len(ROWS) + 1))
+    assert load_data(DataSpec(source="gs://bucket/rows.csv")).audit.fetched[0].bytes == len(ROWS)

@@ -21,7 +21,7 @@ from typing import Any
 from liftune.addresses import BRING_FOLDER, Address, Copy, refuse_unread
 from liftune.data.readers.failures import in_words
 from liftune.data.readers.formats import OPENERS, extension
-from liftune.data.readers.https import MOST_REDIRECTS, Visit, quoted
+from liftune.data.readers.https import MOST_REDIRECTS, Visit, patience, quoted
 from liftune.data.readers.sheets import file_and_sheet
 from liftune.errors import DataError, need
 from liftune.files import sha256_of_files
@@ -115,10 +115,12 @@ def _counter(address: Address) -> Any:
     most = most_bytes()
 
     class Limit(Callback):  # type: ignore[misc] # fsspec has no types
-        arrived = 0
+        before = arrived = 0
+        """Bytes of earlier files, and of all."""
 
         def set_size(self, size: int | None) -> None:
-            """What the other side says that it will be."""
+            """A file begins, or begins again: what the other side says that it will be."""
+            self.arrived = self.before
             self.check(self.arrived + (size or 0))
 
         def relative_update(self, inc: int = 1) -> None:
@@ -196,6 +198,8 @@ def _from(address: Address, folder: Path, **settings: Any) -> Copy:
 
     if "?versionId=" in address.location:
         settings["version_aware"] = True
+    if address.scheme == "gs":  # it would end a file that takes five minutes
+        settings["requests_timeout"] = patience()
     system = fsspec.filesystem(address.scheme, skip_instance_cache=True, use_listings_cache=False, **settings)
     place = file_and_sheet(address.location)[0]
     commit = ""
@@ -215,10 +219,10 @@ def _file(system: Any, path: str, info: Mapping[str, Any], address: Address, fol
 
 def _bring(system: Any, path: str, info: Mapping[str, Any], local: Path, address: Address, counter: Any) -> None:
     """One file, the same from its first byte to its last."""
+    counter.before = counter.arrived
     counter.set_size(info.get("size"))
-    before = counter.arrived
     system.get_file(path, str(local), callback=counter)
-    counter.arrived = before + local.stat().st_size  # what a system did not report
+    counter.arrived = counter.before + local.stat().st_size  # what a system did not report
     counter.check(counter.arrived)
     system.invalidate_cache()
     after = system.info(path)

@@ -34,7 +34,7 @@ class Visit:
 
     def __init__(self, location: str, shown: str) -> None:
         self._shown = shown
-        self._named = (urlsplit(location).hostname or "").rstrip(".")
+        self._named = (urlsplit(quoted(location)).hostname or "").rstrip(".")
         self._named_is_private = False
         proxies = (urlsplit(each if "//" in each else f"//{each}").hostname for each in getproxies().values())
         self._proxies = frozenset(proxies)
@@ -60,7 +60,7 @@ class Visit:
             connector=aiohttp.TCPConnector(
                 ssl=ssl.create_default_context(), resolver=_resolver(self), use_dns_cache=False
             ),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS),
+            timeout=patience(),
             trace_configs=[tracing],
         )
 
@@ -105,6 +105,13 @@ class Visit:
             )
 
 
+def patience() -> Any:
+    """The aiohttp.ClientTimeout of a file: as long as it takes, if something arrives."""
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
+
+
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An IP address; of one that only wraps an IPv4 address, that."""
     try:
@@ -136,7 +143,8 @@ def _resolver(visit: Visit) -> Any:
 def quoted(location: str) -> str:
     """An address whose spaces and letters beyond ASCII are quoted, and all else is as it was written.
 
-    >>> quoted("https://host/my r\\u00f6ws.csv?sig=a%2Fb")
-    'https://host/my%20r%C3%B6ws.csv?sig=a%2Fb'
+    >>> quoted("https://b\\u00fccher.example:8000/my r\\u00f6ws.csv?sig=a%2Fb")
+    'https://xn--bcher-kva.example:8000/my%20r%C3%B6ws.csv?sig=a%2Fb'
     """
-    return quote(location, safe=_PLAIN)
+    host = urlsplit(location).netloc
+    return quote(location if host.isascii() else location.replace(host, host.encode("idna").decode(), 1), safe=_PLAIN)

@@ -68,10 +68,12 @@ class _Names:
 
     path: str
     address: str
+    held: Address
+    """Whose copy is there as long as this is."""
 
     @classmethod
     def of(cls, address: Address) -> _Names:
-        return cls(str(fetched(address).path), file_and_sheet(address.without_fragment)[0].rstrip("/"))
+        return cls(str(fetched(address).path), file_and_sheet(address.without_fragment)[0].rstrip("/"), address)
 
     def of_text(self, text: str) -> str:
         return text.replace(self.path, self.address)
