@@ -246,7 +246,7 @@ def _refuse_malformed(address: Address) -> None:
         parts = urlsplit(address.location)
         host = parts.netloc
         if address.scheme == "https":
-            host, _ = (parts.hostname or "").encode("idna"), parts.port
+            host, _ = (parts.hostname or "").encode("idna").decode(), parts.port
     except ValueError as error:
         raise DataError(f"no address: {error}", where=str(address), hint="check it, in a browser") from None
     path = parts.path.strip("/")
