@@ -9,7 +9,8 @@ import errno
 import importlib.util
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,21 @@ def lacks_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return False
+
+
+@contextmanager
+def panics_raised(as_error: Callable[[str], Exception] = RuntimeError) -> Iterator[None]:
+    """Raise a panic of a library in Rust as an error: it is no Exception, and nobody would handle it.
+
+    >>> with panics_raised():
+    ...     pass
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise as_error(str(error)) from None
 
 
 def need(*modules: str) -> None:

@@ -14,13 +14,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tiny_models import save_tiny
 
-from liftune.errors import ArtifactError, ModelError
+import liftune
+from liftune.errors import ArtifactError, MethodError, ModelError
 from liftune.hardware.plan import Plan
+from liftune.inference.predictor import load_predictor
 from liftune.models import moved_bases
 from liftune.models.adapter_io import open_adapter, read_card, save_adapter, verify_saved_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
+from liftune.models.merge import open_merged
 from liftune.models.methods.registry import METHODS
 from liftune.models.moved_bases import look_in
 from liftune.records.reading import write_sealed
@@ -170,6 +173,51 @@ def test_a_config_that_peft_stumbles_over_is_damage(values: dict[str, object], f
     write_sealed(folder / "liftune.json", read_card(folder))  # whoever wrote it may have sealed it
     with pytest.raises(ArtifactError, match="the adapter is damaged"):
         open_adapter(folder)
+
+
+@pytest.mark.parametrize("values", [{"r": 2**31}, {"rank_pattern": {"q": 2**31}}, {"r": 100_000}])
+@pytest.mark.parametrize("others", [False, True])
+def test_a_rank_that_no_saved_matrix_has_is_not_built(values: dict[str, object], others: bool, folder: Path) -> None:
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    write_sealed(folder / "liftune.json", read_card(folder))
+    if others:
+        (folder / "liftune.json").unlink()
+    with pytest.raises(ArtifactError, match="no matrix saved beside it is larger"):
+        liftune.load(folder, label_names=["cold", "hot", "mild"] if others else None)
+
+
+def test_a_variant_that_peft_cannot_merge_is_used_as_it_is(base: Path, folder: Path) -> None:
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "alora_invocation_tokens": [1]}))
+    write_sealed(folder / "liftune.json", read_card(folder))
+    with pytest.raises(MethodError, match="cannot be merged into its model's weights: aLoRA"):
+        open_merged(folder, plan=Plan())
+    assert load_predictor(folder, device="cpu").logits(["ab"]).shape == (1, 3)
+
+
+def test_more_layers_than_the_weights_can_be_of_are_not_built(base: Path) -> None:
+    path = base / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_hidden_layers": 10**9}))
+    with pytest.raises(ModelError, match="num_hidden_layers = 1,000,000,000, and the weights have"):
+        load_backbone(ModelSpec(name=str(base)), task=TaskKind.SINGLE_LABEL, labels=("a", "b"), seed=0)
+
+
+def test_a_tokenizer_that_panics_is_damage(base: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):  # what pyo3 raises for a panic in Rust
+        pass
+
+    def panic(*_: object) -> object:
+        raise PanicException("no entry found for key")
+
+    predictor = load_predictor(folder)
+    monkeypatch.setattr("liftune.models.backbone.tokenizer_identity", panic)
+    with pytest.raises(ModelError, match="no entry found for key"):
+        load_backbone(ModelSpec(name=str(base)), task=TaskKind.SINGLE_LABEL, labels=("a", "b"), seed=0)
+    monkeypatch.setattr("tokenizers.Tokenizer.encode_batch_fast", panic, raising=False)
+    monkeypatch.setattr("transformers.PreTrainedTokenizerFast._encode_plus", panic)
+    with pytest.raises(ArtifactError, match="the tokenizer is damaged: no entry"):
+        predictor.predict(["ab"])
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from liftune.errors import ArtifactError, panics_raised
 from liftune.types import Row
 
 if TYPE_CHECKING:
@@ -78,7 +79,13 @@ class TokenRules:
 
         def call(first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
             texts: list[Any] = first if second is None else list(zip(first, second, strict=True))
-            encoded = backend.encode_batch_fast(texts)
+            with panics_raised(unreadable_tokenizer):
+                encoded = backend.encode_batch_fast(texts)
             return [each.ids for each in encoded], [each.type_ids if self.reads_types else [] for each in encoded]
 
         return call
+
+
+def unreadable_tokenizer(reason: str) -> ArtifactError:
+    """A tokenizer that was read and ends over a text."""
+    return ArtifactError(f"the tokenizer is damaged: {reason}", where="tokenizer.json", hint="restore tokenizer.json")

@@ -5,10 +5,12 @@ In: options, a folder and its card.  Out: a Plan; a Classifier.  Not here: the p
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from liftune.errors import MethodError
 from liftune.hardware.plan import PRECISIONS
 from liftune.records.training import AdapterCard
 
@@ -38,5 +40,6 @@ def load_classifier(folder: Path, card: AdapterCard, plan: Plan, trust_remote_co
     from liftune.models.methods.registry import METHODS
 
     if plan.device == "cpu" and card.method in METHODS and METHODS[card.method].mergeable:
-        return open_merged(folder, card=card, plan=plan, trust_remote_code=trust_remote_code)
+        with suppress(MethodError):  # a variant of the method that PEFT cannot merge
+            return open_merged(folder, card=card, plan=plan, trust_remote_code=trust_remote_code)
     return open_adapter(folder, card=card, plan=plan, trust_remote_code=trust_remote_code)

@@ -28,7 +28,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.finite import check_finite, first_not_finite
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.methods.registry import METHODS, Method
-from liftune.models.open_foreign import length_with, load_foreign, refuse_random
+from liftune.models.open_foreign import check_saved_rank, length_with, load_foreign, refuse_random
 from liftune.models.pretrained import quiet
 from liftune.models.tokens.saving import is_data, save_tokenizer
 from liftune.models.trust import CodeRefusedError, check_code
@@ -286,6 +286,7 @@ def _load_peft(backbone: Backbone, folder: Path) -> nn.Module:
 
     with safe_open(folder / _WEIGHTS, framework="pt") as file:
         saved = set(file.keys())
+        check_saved_rank(folder, [file.get_slice(name).get_shape() for name in saved])
     with quiet():
         model: Any = PeftModel.from_pretrained(backbone.model, folder, torch_device="cpu")
         # PEFT only warns of what the file lacks.

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from liftune.errors import ModelError
+from liftune.errors import ModelError, panics_raised
 from liftune.files import sha256_of_files
 from liftune.hardware.plan import Plan
 from liftune.models import families
@@ -32,7 +32,15 @@ from liftune.models.checkpoint import (
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.labels import kept_order
 from liftune.models.moved_bases import place_of, places
-from liftune.models.pretrained import as_model_error, classifies_rows, config_of, model_of, quiet, tokenizer_of
+from liftune.models.pretrained import (
+    as_model_error,
+    check_layers,
+    classifies_rows,
+    config_of,
+    model_of,
+    quiet,
+    tokenizer_of,
+)
 from liftune.models.trust import check_code
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
@@ -95,7 +103,7 @@ def load_backbone(
         MissingExtra: an alias whose wheel is not installed.
     """
     checkpoint = locate(spec.name)
-    with quiet(), as_model_error(checkpoint):
+    with quiet(), as_model_error(checkpoint), panics_raised():
         config = config_of(checkpoint, spec.trust_remote_code)
     kept = kept_order(config, task, labels, spec.label_map)  # refuses a wrong label map, whatever the head
     if kept is not None and classifies_rows(config, spec.trust_remote_code):
@@ -182,10 +190,11 @@ def _build(
     outputs = task_of(task).outputs(labels)
     overrides = {**task_of(task).config_fields(labels), "return_dict": True}  # outputs are read by name
     model: PreTrainedModel
-    with quiet(), as_model_error(checkpoint):
+    with quiet(), as_model_error(checkpoint), panics_raised():
         beside = checkpoint if tokenizer_folder is None else replace(checkpoint, source=tokenizer_folder, revision=None)
         tokenizer = tokenizer_of(beside, spec.trust_remote_code)
         identity = tokenizer_identity(tokenizer)
+        check_layers(checkpoint)
         model, info, notes = model_of(checkpoint, overrides, spec.trust_remote_code, seed, plan)
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
     fresh = families.fresh_parameters(model, {*info["missing_keys"], *mismatched})

@@ -39,7 +39,14 @@ def open_merged(
     opened = open_adapter(folder, card=card, plan=bare, trust_remote_code=trust_remote_code)
     model: Any = opened.model
     if opened.method is not None and opened.method.kind != "full":
-        model = _unwrapped(model.merge_and_unload())
+        try:
+            model = _unwrapped(model.merge_and_unload())
+        except NotImplementedError as error:  # PEFT's, of a variant of the method
+            raise MethodError(
+                f"the adapter cannot be merged into its model's weights: {str(error).rstrip('.')}",
+                where=str(folder),
+                hint="use the adapter's folder itself",
+            ) from None
     plain = replace(opened.backbone, model=model)
     return attach(plain, None, plan=plan)
 

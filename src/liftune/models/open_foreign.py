@@ -8,7 +8,7 @@ PEFT only warns of what a file lacks, and leaves a head that was never saved as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,37 @@ from typing import Any
 from torch import nn
 
 from liftune.errors import ArtifactError, LiftuneError, ModelError, lacks_memory
+from liftune.files import damaged, read_json_object
 from liftune.models import families
 from liftune.models.backbone import Backbone
 from liftune.models.finite import check_finite
-from liftune.models.foreign.folders import ADAPTER_WEIGHTS
+from liftune.models.foreign.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, RESTORE
 from liftune.models.foreign.heads import no_head, plain, shapes_of
 from liftune.models.pretrained import quiet
 from liftune.seals import unreadable_in
 
 _OTHER_BASE = "give the base that it was tuned on: --base PATH, or in Python liftune.load(PATH, base=PATH)"
+
+
+def check_saved_rank(folder: Path, shapes: Iterable[Sequence[int]]) -> None:
+    """Refuse a rank in adapter_config.json that no matrix beside it has: it would be built first, and fill the memory.
+
+    Args:
+        shapes: of what is saved in the folder.
+
+    Raises:
+        ArtifactError: naming the rank.
+    """
+    config = read_json_object(folder / ADAPTER_CONFIG, hint=RESTORE)
+    pattern = config.get("rank_pattern")
+    ranks = {"r": config.get("r"), **(pattern if isinstance(pattern, dict) else {})}
+    if config.get("peft_type") != "LORA":  # others, such as LoKr, may have a rank above all sizes
+        return
+    most = max((size for shape in shapes for size in shape), default=0)
+    for name, rank in ranks.items():
+        if isinstance(rank, int) and rank > most:
+            reason = f"its rank ({name}) is {rank:,}, and no matrix saved beside it is larger than {most:,}"
+            raise damaged(folder / ADAPTER_CONFIG, reason, hint=RESTORE)
 
 
 def load_foreign(backbone: Backbone, folder: Path) -> nn.Module:
@@ -38,6 +60,7 @@ def load_foreign(backbone: Backbone, folder: Path) -> nn.Module:
 
     saved = shapes_of(folder / ADAPTER_WEIGHTS)
     check_finite(folder)
+    check_saved_rank(folder, saved.values())
     try:
         with quiet():
             model: Any = PeftModel.from_pretrained(backbone.model, folder, torch_device="cpu")

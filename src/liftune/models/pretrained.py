@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -26,7 +27,7 @@ from transformers.utils import logging as transformers_logging
 from liftune.errors import LiftuneError, ModelError, OutOfMemory, lacks_memory, pasted
 from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import Plan
-from liftune.models.checkpoint import Checkpoint, holds_adapter, refuse_pickle
+from liftune.models.checkpoint import Checkpoint, config_file, holds_adapter, refuse_pickle, weight_files
 from liftune.models.trust import refuse_code
 
 
@@ -80,6 +81,32 @@ def tokenizer_of(checkpoint: Checkpoint, trust_remote_code: bool) -> PreTrainedT
             hint="copy tokenizer.json and tokenizer_config.json of the pretrained model beside config.json",
         )
     return tokenizer
+
+
+#: No model that is used has as many: only then the weights are looked at.
+_MANY_LAYERS = 1_000
+
+
+def check_layers(checkpoint: Checkpoint) -> None:
+    """Refuse a config.json with far more layers than the weights can be of: they would be built for hours.
+
+    Raises:
+        ModelError: it has.
+    """
+    fields = config_file(checkpoint)
+    for name, count in fields.items():
+        if "layer" not in name or not isinstance(count, int) or count <= _MANY_LAYERS:
+            continue
+        held = 0
+        for path in weight_files(checkpoint):
+            with safe_open(path, framework="np") as file:
+                held += len(file.keys())
+        if count > held:
+            raise ModelError(
+                f"config.json has {name} = {count:,}, and the weights have {held:,} tensors in all",
+                where=checkpoint.name,
+                hint="give a folder whose config.json and weights belong together",
+            )
 
 
 def model_of(

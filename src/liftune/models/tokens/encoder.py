@@ -20,7 +20,8 @@ import transformers
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from liftune.data.token_rules import Lists, TokenRules
+from liftune.data.token_rules import Lists, TokenRules, unreadable_tokenizer
+from liftune.errors import panics_raised
 from liftune.json_text import parse_json
 from liftune.models import families
 from liftune.models.tokens.cache import Chunk
@@ -97,15 +98,16 @@ class RowEncoder:
         return self._tokenizer.backend_tokenizer
 
     def _call(self, first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
-        encoded = self._tokenizer(
-            first,
-            second,
-            truncation="longest_first",
-            max_length=self.rules.max_length,
-            padding=False,
-            return_attention_mask=False,
-            return_token_type_ids=self.reads_types,
-        )
+        with panics_raised(unreadable_tokenizer):
+            encoded = self._tokenizer(
+                first,
+                second,
+                truncation="longest_first",
+                max_length=self.rules.max_length,
+                padding=False,
+                return_attention_mask=False,
+                return_token_type_ids=self.reads_types,
+            )
         return encoded["input_ids"], encoded["token_type_ids"] if self.reads_types else [[]] * len(first)
 
     def _call_backend(self, first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
