@@ -11,11 +11,14 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+Value = TypeVar("Value")
 
 #: extra of the install -> the modules that it brings and liftune imports by name.
 EXTRAS = {
@@ -100,6 +103,34 @@ class Stopped(KeyboardInterrupt):
 
     No LiftuneError: nothing is at fault, and what handles faults must not take it for one.
     """
+
+
+@dataclass
+class Collected:
+    """Faults that are raised one by one; or, where all of them are wanted, kept.
+
+    >>> kept = Collected(every=True)
+    >>> kept.trying(lambda: choose("x", ["y"], "method"), "y"), [each.message for each in kept.faults]
+    ('y', ["unknown method 'x'"])
+    """
+
+    every: bool
+    """Whether all are wanted."""
+    faults: list[LiftuneError] = field(default_factory=list)
+
+    def trying(self, compute: Callable[[], Value], otherwise: Value) -> Value:
+        """The value; with a fault that is kept, the other one.
+
+        Raises:
+            LiftuneError: what `compute` raises, unless all are wanted.
+        """
+        try:
+            return compute()
+        except LiftuneError as error:
+            if not self.every:
+                raise
+            self.faults.append(error)
+            return otherwise
 
 
 #: What libraries say when memory is short. "Could not create a primitive" is oneDNN's; a thread needs room for its

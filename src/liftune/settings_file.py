@@ -51,6 +51,22 @@ def spec_under(config: str | os.PathLike[str] | None, given: Mapping[str, Any], 
     return RunSpec.of(**{**found, **options})
 
 
+def sound_under(
+    config: str | os.PathLike[str] | None, given: Mapping[str, Any], taken: Collection[str]
+) -> tuple[RunSpec, tuple[SpecError, ...]]:
+    """The same for a dry run, which names all faults: where the file has one, without the file.
+
+    Raises:
+        SpecError: the file has one, and only the file could name the data: all that follows would mean something else.
+    """
+    try:
+        return spec_under(config, given, taken), ()
+    except SpecError as error:
+        if config is None or given.get("data") is None:
+            raise
+        return spec_under(None, given, taken), (error,)
+
+
 def _options_in(path: Path) -> dict[str, Any]:
     """Option -> the file's value, where it is not the default.
 

@@ -137,3 +137,35 @@ def test_tuning_is_as_long_as_its_steps_and_passes(emotions: Path, model: str) -
     steps = 3 * -(-counts.train // 8)
     passes = 2.0 * (3 + 1) * counts.validation + 3.0 * (counts.validation + counts.test)
     assert _tuning(context, context.splits, times) == 2 + 0.5 * counts.train + 10 * steps + passes + 7
+
+
+def test_faults_beside_the_options_of_the_run_are_found_with_the_others(
+    emotions: Path, model: str, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each used to end the dry run by itself."""
+    (empty.parent / "wrong.toml").write_text("[train]\nepochs = 'many'\n")
+    config = str(empty.parent / "wrong.toml")
+    beside = ["--checkpoint-minutes", "soon", "--track", "nothing", "--resume", "none", "--overwrite"]
+    options = ["--config", config, "--batch-size", "x", "--method", "lroa", "--label", "no such"]
+    assert main(["tune", str(emotions), "--model", model, "--dry-run", "--json", *beside, *options]) == 2
+    found = json.loads(capsys.readouterr().out)
+    said = " ".join(f"{each['where']} {each['message']}" for each in found["faults"])
+    wanted = ("'soon' is no number of minutes", "'nothing'", "none", "--overwrite replaces", "many", "--batch-size")
+    for each in (*wanted, "lroa", "no such"):
+        assert each in said, each
+    more: Any = {"checkpoint_minutes": "soon", "track": "nothing", "resume": "none", "overwrite": True}
+    again: Any = liftune.tune(
+        emotions, model=model, dry_run=True, config=config, batch_size="x", method="lroa", label="no such", **more
+    )
+    assert {each.message for each in again.faults} == {each["message"] for each in found["faults"]}
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("minutes", ["soon", "-1", "nan", "inf", ""])
+def test_a_wrong_number_of_minutes_is_refused_in_words(
+    minutes: str, emotions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tune", str(emotions), "--checkpoint-minutes", minutes]) == 2
+    told = capsys.readouterr().err
+    assert "is no number of minutes" in told
+    assert "where: --checkpoint-minutes" in told

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from liftune import arguments
 from liftune.api.calls import ROLES_BESIDE, Data, progress, verb, with_rows
-from liftune.errors import EXTRAS, SpecError, need, shown
+from liftune.errors import EXTRAS, Collected, SpecError, need, shown
 from liftune.records.run import TuneRecord
 from liftune.spec import sound
 
@@ -122,27 +122,34 @@ def tune(
     from liftune.workflows.tune import Keeping, again, refuse_both
     from liftune.workflows.tune import tune as run_tune
 
-    wrong: tuple[SpecError, ...] = ()
-    if arguments.switch(dry_run, "dry_run"):
+    at_once = Collected(every=arguments.switch(dry_run, "dry_run"))
+    if at_once.every:
         checked, wrong = sound(
             {name: value for name, value in options.items() if name not in ("config", *ROLES_BESIDE)}
         )
         options = {**checked, **{name: options[name] for name in ("config", *ROLES_BESIDE)}}
+        at_once.faults += wrong
+        if options["config"] is not None and data is not None:  # else the file names the data
+            given = dict(options)
+            whole = at_once.trying(lambda: bool(with_rows("tune", data, given)), False)
+            options["config"] = options["config"] if whole else None
     spec, rows = with_rows("tune", data, options)
-    replaced = arguments.switch(overwrite, "overwrite")
+    replaced, asked = arguments.switch(overwrite, "overwrite"), spec
     if resume is not None:
-        refuse_both(replaced)
-        spec = again(arguments.path(resume, "resume"), spec)
-    minutes = arguments.number(checkpoint_minutes, "checkpoint_minutes")
-    keeping = Keeping(minutes, arguments.switch(keep_checkpoints, "keep_checkpoints"))
+        run = arguments.path(resume, "resume")
+        at_once.trying(lambda: refuse_both(replaced), None)
+        spec = at_once.trying(lambda: again(run, asked), asked)
+    to_the_end = arguments.switch(keep_checkpoints, "keep_checkpoints")
+    keeping = at_once.trying(lambda: Keeping.of(checkpoint_minutes, to_the_end), Keeping())
     shown = progress(quiet)
-    tracked = tracking(arguments.texts(track, "track"), shown.log)
-    heard = (*on_stderr(shown), *tracked, *_listeners(listeners))
+    untracked: tuple[Listener, ...] = ()
+    tracked = at_once.trying(lambda: tracking(arguments.texts(track, "track"), shown.log), untracked)
+    heard = (*on_stderr(shown), *(untracked if dry_run else tracked), *_listeners(listeners))
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 
         return cast(
-            TuneRecord, try_run(spec, rows, wrong=wrong, overwrite=replaced, listeners=heard)
+            TuneRecord, try_run(spec, rows, wrong=at_once.faults, overwrite=replaced, listeners=heard)
         )  # a union would burden every other call
     return run_tune(spec, rows, keeping=keeping, overwrite=replaced, listeners=heard)
 

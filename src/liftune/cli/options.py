@@ -14,7 +14,7 @@ import typer
 
 from liftune.errors import SpecError, nearest
 from liftune.option_values import MERGES
-from liftune.settings_file import spec_under
+from liftune.settings_file import sound_under, spec_under
 from liftune.spec import OPTIONS, RunSpec, sound
 from liftune.tasks import TaskKind
 
@@ -134,8 +134,11 @@ def takes_spec(
             values = {name: given.pop(name) for name in chosen}
             values = {name: value for name, value in values.items() if value not in (None, False, [])}
             if wrong_with is not None and given[wrong_with]:
-                values, given["wrong"] = sound(values)
-            command(spec_under(config, values, chosen), **given)
+                values, wrong = sound(values)
+                spec, beside = sound_under(config, values, chosen)
+                command(spec, **given, wrong=(*wrong, *beside))
+            else:
+                command(spec_under(config, values, chosen), **given)
 
         parameters = [parameter.replace(kind=KEYWORD) for parameter in own]
         declared = [_parameter(name, required.get(name), help_texts.get(name)) for name in chosen]

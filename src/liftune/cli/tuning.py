@@ -6,14 +6,17 @@ Not here: registering the commands (main.py), any work, and any import that `--h
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from liftune.cli.options import Json, Quiet, takes_spec
 from liftune.cli.printing import print_record
-from liftune.errors import EXTRAS, LiftuneError, SpecError, need
+from liftune.errors import EXTRAS, Collected, LiftuneError, need
 from liftune.spec import TAKEN, RunSpec
+
+if TYPE_CHECKING:
+    from liftune.events import Listener
 
 
 @takes_spec(*TAKEN["tune"], wrong_with="dry_run")
@@ -24,9 +27,9 @@ def tune(
         typer.Option("--resume", metavar="RUN", help="Go on with this unfinished run, as it was asked."),
     ] = None,
     checkpoint_minutes: Annotated[
-        float,
+        str,
         typer.Option("--checkpoint-minutes", metavar="X", help="Minutes between two checkpoints within an epoch."),
-    ] = 5.0,
+    ] = "5",
     keep_checkpoints: Annotated[
         bool, typer.Option("--keep-checkpoints", help="Keep RUN/checkpoint when the run has ended.")
     ] = False,
@@ -50,7 +53,7 @@ def tune(
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
-    wrong: tuple[SpecError, ...] = (),
+    wrong: tuple[LiftuneError, ...] = (),
 ) -> None:
     """Score a model before and after tuning on the same test rows, and report whether tuning helped.
 
@@ -61,18 +64,21 @@ def tune(
     from liftune.workflows.tune import Keeping, again, refuse_both
     from liftune.workflows.tune import tune as run_tune
 
+    at_once, progress = Collected(every=dry_run, faults=list(wrong)), Progress(quiet=quiet)
+    asked = spec
     if resume is not None:
-        refuse_both(overwrite)
-        spec = again(resume, spec)
-    keeping = Keeping(checkpoint_minutes, keep_checkpoints)
+        at_once.trying(lambda: refuse_both(overwrite), None)
+        spec = at_once.trying(lambda: again(resume, asked), asked)
+    keeping = at_once.trying(lambda: Keeping.of(checkpoint_minutes, keep_checkpoints), Keeping())
+    untracked: tuple[Listener, ...] = ()
+    tracked = at_once.trying(lambda: tracking(track or (), progress.log), untracked)
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 
-        found = try_run(spec, wrong=wrong, overwrite=overwrite, listeners=listeners(Progress(quiet=quiet)))
+        found = try_run(spec, wrong=at_once.faults, overwrite=overwrite, listeners=listeners(progress))
         print_record(found, as_json=as_json)
         raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
-    progress = Progress(quiet=quiet)
-    heard = (*listeners(progress), *tracking(track or (), progress.log))
+    heard = (*listeners(progress), *tracked)
     print_record(run_tune(spec, keeping=keeping, overwrite=overwrite, listeners=heard), as_json=as_json)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from liftune.addresses import Address
 from liftune.data.load import RowsInMemory
-from liftune.errors import EXTRAS, SpecError, need, pasted
+from liftune.errors import EXTRAS, SpecError, need, pasted, shown
 from liftune.events import Events, Listener
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
@@ -45,13 +45,24 @@ class Keeping:
     minutes: float = 5.0
     to_the_end: bool = False
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.minutes < math.inf:
+    @classmethod
+    def of(cls, minutes: object, to_the_end: bool) -> Keeping:
+        """Of what was typed, or given in Python.
+
+        Raises:
+            SpecError: it is no number of minutes.
+        """
+        try:
+            found = float(minutes) if isinstance(minutes, str | int | float) and minutes is not True else math.nan
+        except (ValueError, OverflowError):
+            found = math.nan
+        if not 0 <= found < math.inf:
             raise SpecError(
-                f"{self.minutes:g} is no number of minutes",
+                f"{shown(minutes)} is no number of minutes",
                 where="--checkpoint-minutes",
                 hint="give 5, or 0 to save after every step",
             )
+        return cls(found, to_the_end)
 
 
 def again(run: str, given: RunSpec | None = None) -> RunSpec:
