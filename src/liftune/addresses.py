@@ -40,6 +40,8 @@ _TOOLS = {
 }
 #: How to bring a folder from one of our schemes, in a hint.
 BRING_FOLDER = "bring the folder here (such as aws s3 sync, gcloud storage cp -r, hf download)"
+#: Characters; a disk takes 255 bytes for the name of a folder, which has more in it.
+_LONGEST_NAME = 100
 _UPLOADS = {"s3": "aws s3 cp", "gs": "gcloud storage cp", "hf": "hf upload"}
 
 
@@ -279,7 +281,8 @@ def short_name(source: str) -> str:
     >>> short_name("https://host/rows.csv?..."), short_name("s3://bucket/reviews/"), short_name("org/name@main")
     ('rows', 'reviews', 'name')
     """
-    return Path(source.partition("?")[0]).name.split(".")[0].split("@")[0].replace(":", "-") or "data"
+    last = Path(source.partition("?")[0]).name[:_LONGEST_NAME]
+    return last.split(".")[0].split("@")[0].replace(":", "-") or "data"
 
 
 #: Pages that show a file, or lead to it -> the address of the file, or the name of the data set.

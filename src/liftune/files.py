@@ -248,8 +248,11 @@ def nearest_existing(path: Path) -> Path:
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths are one file that exists."""
-    return one.exists() and other.exists() and one.samefile(other)
+    """Whether two paths are one file that exists; what is too long for a path is none."""
+    try:
+        return one.exists() and other.exists() and one.samefile(other)
+    except OSError:
+        return False
 
 
 def remove_empty(folder: Path, *, below: Path) -> None:

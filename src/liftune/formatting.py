@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from liftune.addresses import is_address
 from liftune.records.base import Interval
 
 #: What a terminal obeys instead of showing it: control characters but tab and line end, and what turns the direction of
@@ -151,9 +152,13 @@ def clipped(text: str, most: int) -> str:
 
 
 def plain_name(name: str) -> str:
-    """A hub id as it is; of a path on a disk only the last part, which says nothing of its owner.
+    """A hub id as it is; of a path on a disk or an address only the last part, which says nothing of its owner.
 
     >>> plain_name("~/someone/reviews.csv"), plain_name("stanfordnlp/imdb")
     ('reviews.csv', 'stanfordnlp/imdb')
+    >>> plain_name("s3://someone/reviews/"), plain_name("https://host/reviews.csv?...")
+    ('reviews', 'reviews.csv')
     """
+    if is_address(name):
+        return PurePath(name.partition("?")[0]).name
     return PurePath(name).name if PurePath(name).is_absolute() or name.startswith(("~", ".")) else name

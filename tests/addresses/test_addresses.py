@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from liftune.addresses import Address, addressed, is_address, refuse_as_output, refuse_unread, shown
+from liftune.addresses import Address, addressed, is_address, refuse_as_output, refuse_unread, short_name, shown
 from liftune.data.readers.hub import _ID
 from liftune.errors import ArtifactError, DataError
+from liftune.files import same_file
 from liftune.spec import DataSpec, RunSpec
 from liftune.spec_text import command_line, explained
 
@@ -140,3 +141,10 @@ def test_nothing_is_written_to_an_address(tmp_path: Path, monkeypatch: pytest.Mo
         refuse_as_output(path)
     Path("s3:").mkdir()
     refuse_as_output("s3:/b/x")  # somebody has such a folder
+
+
+def test_names_of_any_length_are_taken_for_a_name(tmp_path: Path) -> None:
+    long = f"https://h/{'a' * 5000}.csv?sig={'b' * 5000}"
+    assert short_name(addressed(long)) == "a" * 100
+    assert not same_file(Path(addressed(long)), tmp_path)
+    refuse_as_output(tmp_path / ("a" * 300))

@@ -34,6 +34,8 @@ class Answer:
     says_length: bool = True
     cut: bool = False
     """Whether the connection ends in the middle of a chunk."""
+    raw: bytes = b""
+    """What is sent in the place of an answer."""
     silent: bool = False
     """Whether nothing is answered until the client has gone."""
 
@@ -71,8 +73,10 @@ def file_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
             state.requests.append(self.path)
             state.seen.append(dict(self.headers.items()))
             answer = state.answers.get(self.path.partition("?")[0], Answer(b"no such file", 404))
-            if answer.silent:
-                self.rfile.read(1)
+            if answer.silent or answer.raw:
+                self.wfile.write(answer.raw)
+                self.close_connection = True
+                self.rfile.read(int(answer.silent))
                 return
             self.send_response(answer.status)
             for name, value in answer.headers.items():

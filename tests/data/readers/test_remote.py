@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import socket
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,12 +197,17 @@ def test_what_changes_while_it_is_brought_is_refused(store: Bucket, monkeypatch:
         ({"status": 429, "headers": {"Retry-After": "7"}}, "too many requests"),
         ({"status": 503}, "the server failed (status 503)"),
         ({"status": 418}, "status 418"),
+        ({"status": 204, "body": ""}, "status 204, which is no file"),
+        ({"status": 206}, "status 206, which is no file"),
+        ({"status": 304, "body": ""}, "status 304, which is no file"),
+        ({"status": 302}, "status 302, which is no file"),
+        ({"raw": b"220 ftp ready\r\n"}, "no HTTP"),
         ({"length": 10**6}, "the connection was cut after"),
         ({"says_length": False, "cut": True}, "the connection was cut after"),
     ],
 )
-def test_what_a_server_answers_is_said(facts: dict[str, object], said: str, server: FileServer) -> None:
-    error = refused(server.put("/rows.csv", ROWS, **facts) + "?" + SECRET)
+def test_what_a_server_answers_is_said(facts: dict[str, Any], said: str, server: FileServer) -> None:
+    error = refused(server.put("/rows.csv", **{"body": ROWS, **facts}) + "?" + SECRET)
     assert said in error.message
     assert error.hint
     assert error.where == f"{server.root}/rows.csv?..."
@@ -214,6 +221,9 @@ def test_hosts_that_are_not_there_or_not_trusted(server: FileServer, monkeypatch
     address = server.put("/rows.csv", ROWS)
     monkeypatch.delenv("SSL_CERT_FILE")
     assert "certificate is not trusted" in refused(address).message
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=lambda: other.accept()[0].sendall(b"220 ftp ready\r\n" * 9), daemon=True).start()
+        assert "does not speak https" in refused(f"https://localhost:{other.getsockname()[1]}/a.csv").message
 
 
 def test_a_silent_server_is_not_waited_for(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _TALKERS = ("fsspec", "s3fs", "aiobotocore", "botocore", "gcsfs", "google", "aiohttp", "asyncio", "huggingface_hub")
 _NETWORK = "check the network, and HTTPS_PROXY if you are behind a proxy"
 
+_CUTS = frozenset({"ClientPayloadError", "ServerDisconnectedError", "IncompleteReadError"})
 _CUT = "the connection was cut after {:,} bytes"
 
 
@@ -64,15 +65,11 @@ def _explained(error: Exception, address: Address) -> tuple[str, str]:
             "free some space, or name a folder on another disk: TMPDIR=FOLDER",
         )
     names = {kind.__name__ for each in chain for kind in type(each).__mro__}
+    if names & _CUTS:  # which have causes of other kinds
+        return _CUT.format(getattr(error, "arrived", 0)), "run the command again"
     for kinds, message, hint in _KINDS:
         if names & kinds:
             return message, hint
-    if names & {
-        "ClientPayloadError",
-        "ServerDisconnectedError",
-        "IncompleteReadError",
-    }:  # its cause has a status of 400
-        return _CUT.format(getattr(error, "arrived", 0)), "run the command again"
     if names & {"NoCredentialsError", "PartialCredentialsError"}:
         return "the file is not public, and you are not logged in", f"a login is read from {LOGINS[address.scheme]}"
     status = next((found for found in map(_status, chain) if found), None)
@@ -82,11 +79,13 @@ def _explained(error: Exception, address: Address) -> tuple[str, str]:
         status = 403
     if status is not None:
         return _answered(status, error, address)
-    if any(isinstance(each, ssl.SSLError) for each in chain) or "ClientConnectorCertificateError" in names:
+    if names & {"SSLCertVerificationError", "ClientConnectorCertificateError"}:
         return (
             f"the server's certificate is not trusted{_reason(chain)}",
             "if it is signed by an authority of your own, name its file: SSL_CERT_FILE=ca.pem",
         )
+    if any(isinstance(each, ssl.SSLError) for each in chain) or "ClientConnectorSSLError" in names:
+        return "the server does not speak https there", "check the host and the port of the address"
     if any(isinstance(each, socket.gaierror) for each in chain) or "ClientConnectorDNSError" in names:
         return "no host of that name is found", f"check the address; {_NETWORK}"
     if any(isinstance(each, TimeoutError) for each in chain) or any("Timeout" in each for each in names):
@@ -105,7 +104,8 @@ _KINDS: tuple[tuple[frozenset[str], str, str], ...] = (
         f"the server redirects {MOST_REDIRECTS} times or more",
         "look where it leads (curl -sSLI ADDRESS), and give the address of the file itself",
     ),
-    (frozenset({"InvalidURL"}), "this is no address", "check it, in a browser"),
+    (frozenset({"InvalidURL"}), "this is no address, or HTTPS_PROXY is none", "check both"),
+    (frozenset({"HttpProcessingError"}), "what the server answers is no HTTP", "check the host and the port"),
     (
         frozenset({"OfflineModeIsEnabled"}),
         "the hub is switched off by HF_HUB_OFFLINE",

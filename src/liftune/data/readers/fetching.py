@@ -47,6 +47,8 @@ _ENDINGS = {
 }
 #: What stores call a version of a file, the surest first.
 _VERSIONS = ("VersionId", "generation", "ETag", "etag", "LastModified", "updated")
+#: Of an answer that is the file, all of it.
+_WHOLE = (200, 203)
 _LONGEST_NAME, _LONGEST_VERSION = 120, 200
 
 
@@ -159,6 +161,12 @@ def _by_https(address: Address, folder: Path) -> Copy:
         error.arrived = counter.arrived  # type: ignore[attr-defined] # for the message
         error.headers_seen = visit.headers  # type: ignore[attr-defined]
         raise
+    if visit.status not in _WHOLE:
+        raise DataError(
+            f"the server answered with status {visit.status}, which is no file",
+            where=str(address),
+            hint="check the address, in a browser",
+        )
     version = visit.headers.get("ETag") or visit.headers.get("Last-Modified") or ""
     return _copy(arriving.rename(folder / _name(address, visit)), version)
 

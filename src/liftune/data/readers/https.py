@@ -40,6 +40,7 @@ class Visit:
         self._proxies = frozenset(proxies)
         self.headers: Mapping[str, str] = {}
         """Of the answer."""
+        self.status = 0
         self.last = ""
         """The address that answered, which may hold a secret."""
 
@@ -80,7 +81,8 @@ class Visit:
             self.meets(target.raw_host, [target.raw_host])
 
     async def _on_end(self, session: Any, context: Any, params: Any) -> None:
-        self.headers, self.last = params.response.headers, str(params.response.url)
+        answer = params.response
+        self.headers, self.last, self.status = answer.headers, str(answer.url), answer.status
 
     def meets(self, host: str, found: Sequence[str]) -> None:
         """Refuse a host on a private network that somebody else than the user named.
