@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from tiny_models import save_tiny
 
 import liftune
@@ -23,12 +25,15 @@ from liftune.errors import ArtifactError, LiftuneError, MethodError, SpecError
 from liftune.evaluation.evaluate import Evaluation
 from liftune.records.base import Interval
 from liftune.records.comparable import comparable
+from liftune.records.dry_run import DiskNeed
 from liftune.records.reading import read_record
 from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
 from liftune.spec import RunSpec
 from liftune.stopping import Signalled, ending_tidily
+from liftune.sweeps import cells
 from liftune.sweeps import run as sweeping
 from liftune.sweeps.cells import Stage
+from liftune.sweeps.disk import sweep_need
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.sweeps.leaderboard import LeaderboardEntry, front, leaderboard, pareto_fronts
 from liftune.sweeps.plot import draw
@@ -483,3 +488,102 @@ def test_the_baseline_and_the_method_of_one_name_are_both_listed(ask: Callable[.
     """The probe on frozen features and the model's own head tuned are two contenders."""
     record = sweep(ask("probe", seeds="0"))
     assert {("probe", False), ("probe (tuned)", True)} <= {(each.contender, each.tuned) for each in record.leaderboard}
+
+
+# What a run is checked for, and keeps ---------------------------------------------------------------------------------
+
+
+def stopped_in_training(spec: SweepSpec, monkeypatch: pytest.MonkeyPatch, *, at: int = 3) -> None:
+    real, steps = Loop.backward, []
+
+    def step(*arguments: Any) -> float:
+        steps.append(1)
+        if len(steps) == at:
+            signal.raise_signal(signal.SIGTERM)
+        return real(*arguments)
+
+    def tidily() -> None:
+        with ending_tidily():
+            sweep(spec)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "backward", step)
+        with pytest.raises(Signalled):
+            tidily()
+
+
+def test_a_cell_goes_on_by_the_plan_that_it_was_begun_with(
+    ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = ask("lora", seeds="0", accelerations="none")
+    stopped_in_training(spec, monkeypatch)
+    used = []
+    real = cells.tune_once
+
+    def tuning(context: Any, *given: Any, **more: Any) -> Any:
+        used.append(context.plan)
+        return real(context, *given, **more)
+
+    def measured(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the plan is measured again")
+
+    monkeypatch.setattr(cells, "tune_once", tuning)
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "make_plan", measured)
+        assert sweep(spec).cells[0].state == "done"
+    assert [each.accelerations for each in used] == [frozenset()]
+
+
+def test_a_sweep_does_not_go_on_with_another_base(
+    ask: Callable[..., SweepSpec], models: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(models["distilbert"], tmp_path / "base")
+    spec = ask("lora", seeds="0").model_copy(update={"models": (str(tmp_path / "base"),)})
+    stopped_in_training(spec, monkeypatch)
+    weights = tmp_path / "base" / "model.safetensors"
+    save_file({name: each + 0.1 for name, each in load_file(weights).items()}, weights, {"format": "pt"})
+    with pytest.raises(ArtifactError, match="base model has changed"):
+        sweep(spec)
+
+
+def test_a_rank_above_every_matrix_is_refused_before_it_is_built(ask: Callable[..., SweepSpec]) -> None:
+    record = sweep(ask("lora", seeds="0", set=["lora.rank=1000000"]))
+    assert record.cells[0].state == "unfit"
+    assert "no matrix in it has a rank above" in (record.cells[0].reason or "")
+
+
+def test_a_disk_that_is_too_small_for_a_sweep_is_refused_with_the_sum(
+    ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    needs = []
+
+    def need(stages: Any, path: Path, *, jobs: int) -> DiskNeed:
+        found = [sweep_need(stages, path, jobs=each) for each in (jobs, jobs + 1)]
+        needs.extend(found)
+        return found[0].model_copy(update={"free_bytes": found[0].peak_bytes - 1})
+
+    monkeypatch.setattr(sweeping, "sweep_need", need)
+    with pytest.raises(ArtifactError, match="the sweep needs about"):
+        sweep(ask("lora,ia3"))
+    assert not (tmp_path / "sweep").exists()
+    assert 0 < needs[0].kept_bytes < needs[0].peak_bytes < needs[1].peak_bytes
+    monkeypatch.setattr(sweeping, "sweep_need", sweep_need)
+    sweep(ask("ia3", seeds="0"))
+    whole = sum(each.stat().st_size for each in (tmp_path / "sweep").rglob("*") if each.is_file())
+    assert whole <= needs[0].kept_bytes
+
+
+def test_a_process_that_died_while_a_base_was_read_is_noted(ask: Callable[..., SweepSpec], tmp_path: Path) -> None:
+    place = tmp_path / "sweep" / "distilbert" / "checkpoint"
+    place.mkdir(parents=True)
+    note = {"tried": 4096, "fitted": 0, "most": 0, "deaths": 1}
+    (place / "reading.json").write_text(json.dumps({**note, "kills": {}}))
+    stage = cells.set_stage(ask("lora", seeds="0"), ask("lora").models[0], *_rows_and_folder(ask, tmp_path))
+    found = cells.run_shared_baselines(stage)
+    assert any("died in a pass of 4,096 tokens" in each for each in found.notes)
+
+
+def _rows_and_folder(ask: Callable[..., SweepSpec], tmp_path: Path) -> tuple[Any, Any]:
+    from liftune.sweeps.folder import model_folder
+
+    return sweeping.load_data(ask("lora").run.data), model_folder(tmp_path / "sweep" / "distilbert")

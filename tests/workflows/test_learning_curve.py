@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,3 +182,27 @@ def test_a_run_with_a_curve_keeps_it_and_shows_it(emotions: Path, tmp_path: Path
     assert section.tables[0].rows[0][0] == "24"
     assert "cannot tell whether" in section.sentences[-1], "two sizes are too few"
     assert TuneRecord.model_validate_json(record.model_dump_json(by_alias=True)) == record
+
+
+def test_a_process_that_died_while_the_base_of_a_curve_was_read_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for every other model that reads rows: the next one reads in smaller passes."""
+    from types import SimpleNamespace
+
+    from liftune.workflows import learning_curve
+    from liftune.workflows.memo import Memo
+
+    noted = []
+    context: Any = SimpleNamespace(
+        spec=SimpleNamespace(train=SimpleNamespace(seeds=(0,))),
+        splits=SimpleNamespace(train=None, validation=None),
+        plan=None,
+        memo=Memo(Path("kept")),
+        events=None,
+    )
+    monkeypatch.setattr(learning_curve, "replace", lambda context, **new: SimpleNamespace(**{**vars(context), **new}))
+    monkeypatch.setattr(learning_curve, "load_for", lambda *_: None)
+    monkeypatch.setattr(learning_curve, "attach", lambda *_, **__: "base")
+    monkeypatch.setattr(learning_curve, "read_part", lambda *_: (None, {}))
+    monkeypatch.setattr(learning_curve, "note_passes", lambda memo, model, events: noted.append((memo.folder, model)))
+    assert set(learning_curve._Frozen(context).features) == {"train", "validation"}
+    assert noted == [(Path("kept") / "curve base", "base")]

@@ -21,24 +21,25 @@ from liftune.errors import MethodError, OutOfMemory
 from liftune.evaluation.ladder import Ladder
 from liftune.events import Events
 from liftune.files import atomic_write, damaged, read_json_object
-from liftune.hardware.measure import device_room, measure_machine, peak_mib, restart_peak
-from liftune.hardware.plan import make_plan
+from liftune.hardware.measure import device_room, measure_machine, peak_mib, processor_name, restart_peak
+from liftune.hardware.plan import Plan, make_plan
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import save_adapter
 from liftune.models.attach import attach, check_method
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.linear_shapes import shapes_of
-from liftune.models.memory_needs import check_memory
+from liftune.models.memory_needs import Size, check_memory, check_rank, fit_passes
 from liftune.models.methods.registry import find_method, parse_options
 from liftune.records.sweep import BaselinesRecord, CellRecord
 from liftune.run_folder import RunFolder
 from liftune.sweeps.grid import Cell, SweepSpec
+from liftune.training.schedule import step_rows
 from liftune.workflows.asked import Request
 from liftune.workflows.baselines import run_base_and_probe, run_baselines, with_soft_labels
-from liftune.workflows.context import RunContext, same_length
+from liftune.workflows.context import RunContext, check_same, note_passes, same_length
 from liftune.workflows.finetune import logits_of, tune_once
-from liftune.workflows.memo import Memo
+from liftune.workflows.memo import Memo, Outcome
 from liftune.workflows.stages import rows_fingerprint
 
 
@@ -52,22 +53,45 @@ class Stage:
     """Of the baselines; a cell's differs in method, options and seed."""
     unfit: dict[str, str]
     """Method -> why it does not fit the model."""
+    sizes: dict[str, Size | None]
+    """Of the model with each method that fits it; None where that is not known before."""
+    asked: Memo
+    """What was settled before the base model was loaded: the plan."""
+    base_sha256: str = ""
 
 
-def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) -> Stage:
-    """Load the model once: its labels, which methods fit it, how many tokens of a row all contenders can read."""
+def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder, *, goes_on: bool = True) -> Stage:
+    """Load the model once: its labels, which methods fit it, how many tokens of a row all contenders can read.
+
+    Args:
+        goes_on: by the plan of the process that began the sweep; else by one for this process's share of the machine,
+            but for cells that were begun.
+
+    Raises:
+        ArtifactError: the sweep was begun with another base model.
+    """
     first = Cell(model, spec.methods[0], spec.run.train.seeds[0])
     run = spec.run_of(first)
-    plan = make_plan(measure_machine(), device=run.model.device, accelerations=run.train.accelerations)
+    asked = Memo(folder.unfinished.folder, Request.of(run, rows_fingerprint(splits)).key)
+    kept = asked.get("plan") if goes_on else None
+    plan = (
+        Plan.from_json(kept.values["plan"])
+        if kept
+        else make_plan(measure_machine(), device=run.model.device, accelerations=run.train.accelerations)
+    )
     backbone = load_backbone(run.model, task=splits.task, labels=splits.labels, seed=first.seed, plan=plan)
+    if kept:
+        check_same(kept, backbone, Events())
     shapes, notes, labels = shapes_of(backbone), backbone.notes, backbone.labels
-    unfit = {}
+    unfit: dict[str, str] = {}
+    sizes: dict[str, Size | None] = {}
     for name in spec.methods:
         method = find_method(name)
         options = parse_options(method, spec.options_of(name))
         try:
             check_method(backbone, method, options)
-            check_memory(backbone, method, options, shapes, device_room(plan.device))
+            check_rank(backbone, method, options)
+            sizes[name] = check_memory(backbone, method, options, shapes, device_room(plan.device))
         except (MethodError, OutOfMemory) as error:
             unfit[name] = error.message
             continue
@@ -78,7 +102,14 @@ def set_stage(spec: SweepSpec, model: str, splits: Splits, folder: RunFolder) ->
     metric = check_metric(run.evaluation.metric, splits.task).name
     memo = Memo(folder.unfinished.folder, Request.of(run, rows_fingerprint(splits)).key + backbone.sha256)
     context = RunContext(run, method, options, splits, metric, plan, folder, Events(), shapes, notes=notes, memo=memo)
-    return Stage(spec, model, context, unfit)
+    return Stage(spec, model, context, unfit, sizes, asked, backbone.sha256)
+
+
+def keep_plan(stage: Stage) -> None:
+    """Keep the plan for a process that goes on with the sweep: it is not measured again."""
+    if stage.asked.get("plan") is None:
+        values = {"plan": stage.context.plan.to_json(), "base": stage.base_sha256, "processor": processor_name()}
+        stage.asked.put("plan", Outcome(values))
 
 
 def forget(stage: Stage, cell: Cell | None = None) -> None:
@@ -86,6 +117,7 @@ def forget(stage: Stage, cell: Cell | None = None) -> None:
     memo = stage.context.memo
     if cell is not None:
         memo.forget(cell.name)
+        memo.drop(_plan_of(cell))
     elif memo.folder is not None:
         shutil.rmtree(memo.folder, ignore_errors=True)
 
@@ -103,6 +135,7 @@ def run_shared_baselines(stage: Stage) -> BaselinesRecord:
         plan=context.plan,
     )
     base = attach(backbone, None, None, plan=context.plan.for_inference)
+    said = note_passes(context.memo, base, context.events)
     context = with_soft_labels(context, [words, run_base_and_probe(context, ladder, base)])
     _save_soft_labels(context)
     return BaselinesRecord(
@@ -111,7 +144,7 @@ def run_shared_baselines(stage: Stage) -> BaselinesRecord:
         max_length=base.max_length,
         plan=base.plan.choices,
         contenders=ladder.contenders,
-        notes=context.notes,
+        notes=(*context.notes, *([said] if said else ())),
     )
 
 
@@ -132,6 +165,7 @@ def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
     context = replace(
         stage.context, spec=spec, method=method, options=options, soft_labels=_load_soft_labels(stage.context)
     )
+    context = replace(context, plan=_planned(stage, cell, context))
     held = restart_peak()
     classifier, _, log = tune_once(context, method, options, cell.seed, name=cell.name)
     parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
@@ -154,6 +188,25 @@ def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
         memory_mib=None if held is None or peak is None else peak - held,
         log=log,
     )
+
+
+def _planned(stage: Stage, cell: Cell, context: RunContext) -> Plan:
+    """The plan of a cell: as it was begun with, perhaps by a process with another share of the machine; of a new one
+    the stage's, in passes that fit, as `liftune tune` plans them.
+    """
+    name, memo = _plan_of(cell), context.memo
+    kept = memo.get(name)
+    if kept is not None:
+        return Plan.from_json(kept.values["plan"])
+    most = step_rows(context.spec.train, len(context.splits.train)) * (context.spec.model.max_length or 1)
+    room = device_room(context.plan.device)
+    plan = fit_passes(context.plan, context.shapes, stage.sizes.get(cell.method), room, most=most)
+    memo.put(name, Outcome({"plan": plan.to_json()}))
+    return plan
+
+
+def _plan_of(cell: Cell) -> str:
+    return f"plan {cell.name}"
 
 
 def saved_bytes(classifier: Classifier, *, pairs: bool) -> int:

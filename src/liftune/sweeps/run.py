@@ -29,12 +29,14 @@ from liftune.progress import Progress
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.reports.sections.power import power_before
 from liftune.spec_text import Asked
-from liftune.sweeps.cells import Stage, forget, run_shared_baselines, set_stage, tune_cell
+from liftune.sweeps.cells import Stage, forget, keep_plan, run_shared_baselines, set_stage, tune_cell
+from liftune.sweeps.disk import sweep_need
 from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.sweeps.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
 from liftune.sweeps.workers import Work, in_processes
 from liftune.versions import versions
+from liftune.workflows.disk_needs import check_disk
 from liftune.workflows.request import read_rows
 
 
@@ -66,7 +68,10 @@ def _sweep(
     asked = Asked("sweep", {"methods": ",".join(spec.methods)})
     splits = load_data(spec.run.data, asked=asked) if rows is None else read_rows(spec.run.data, rows, asked)
     stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
+    check_disk(sweep_need(stages, folder.path, jobs=jobs), folder.path, what="sweep")
     folder.begin(spec, splits)
+    for stage in stages.values():
+        keep_plan(stage)
     for note in power_before(splits.task, splits.counts, hint=False):
         progress.log(f"a sweep compares on one split of the rows: {note}")
     for stage in stages.values():
@@ -80,7 +85,8 @@ def _sweep(
         run_cells(stages, folder, left, jobs, progress, rows=splits if here else None)
     record = folder.save_record(build_record(stages, folder, splits))
     for stage in stages.values():
-        forget(stage)
+        if all(folder.settled(cell) for cell in spec.cells() if cell.model == stage.model):
+            forget(stage)  # else a rerun tries the failed cells again, from where they were
     return record
 
 
@@ -209,7 +215,7 @@ def _stage(asked: str, model: str, place: str, threads: int, rows: _Handed) -> S
     set_threads(threads)
     spec = SweepSpec.model_validate_json(asked)
     splits = load_data(spec.run.data) if rows.splits is None else rows.splits
-    return set_stage(spec, model, splits, model_folder(Path(place)))
+    return set_stage(spec, model, splits, model_folder(Path(place)), goes_on=False)
 
 
 def build_record(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> SweepRecord:

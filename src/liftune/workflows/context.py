@@ -91,7 +91,7 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
     if spec.evaluation.with_full and method is not METHODS["full"]:
         sizes.append(check_memory(backbone, METHODS["full"], parse_options(METHODS["full"], {}), shapes, free))
     if kept:
-        _check_same(kept, backbone, events)
+        check_same(kept, backbone, events)
     else:
         most = step_rows(spec.train, len(splits.train)) * backbone.max_length
         plan = fit_passes(plan, shapes, size, free, most=most)
@@ -133,23 +133,27 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
     return context, base
 
 
-def note_passes(memo: Memo, classifier: Classifier, events: Events) -> None:
+def note_passes(memo: Memo, classifier: Classifier, events: Events) -> str:
     """Have it read rows in smaller passes where an earlier process of the run died in a larger one.
 
     Args:
         memo: of what the classifier is for: what fitted beside another model says little.
+
+    Returns:
+        what was said of it; empty where none died.
     """
     note = memo.passes()
     classifier.note_passes(note)
     if note.said:
         events.note(f"  {note.said}")
+    return note.said
 
 
 def _make_plan(spec: RunSpec) -> Plan:
     return make_plan(measure_machine(), device=spec.model.device, accelerations=spec.train.accelerations)
 
 
-def _check_same(kept: Outcome, backbone: Backbone, events: Events) -> None:
+def check_same(kept: Outcome, backbone: Backbone, events: Events) -> None:
     """Refuse to go on with another base model; on another machine say so."""
     if kept.values["base"] != backbone.sha256:
         raise ArtifactError(

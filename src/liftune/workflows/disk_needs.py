@@ -44,20 +44,39 @@ def disk_need(
         trained: numbers that the tuned model trains, and the fully tuned one where that is wanted beside it.
         passes: in which the model's features are read and kept: with folds one for each and one for all rows.
     """
-    place = nearest_existing(path.absolute())
-    with disk_errors(path):
-        free = shutil.disk_usage(place).free
-        there = sum(each.stat().st_size for each in path.rglob("*") if each.is_file()) if path.is_dir() else 0
-    logits = FLOAT * task_of(splits.task).outputs(splits.labels) * (len(splits.test) + len(splits.validation))
+    free, there = room_at(path)
+    logits = logit_bytes(splits)
     kept = REPORT_BYTES + text_bytes(splits.test) + text_bytes(splits.validation) + FLOAT * sum(trained)
     kept += (CONTENDERS + len(trained) - 1) * logits
     # The best adapter so far is there until a better one is whole; each seed's logits until the run ends.
     seeds = len(spec.train.seeds)
     passing = (FLOAT * trained[0] if seeds > 1 else 0) + seeds * logits
     checkpoints = CHECKPOINTS * STATE_BYTES * max(trained)
-    rows = len(splits.train) + len(splits.validation) + len(splits.test)
-    features = passes * min(FLOAT * POOLINGS * width * rows, int(MOST_OF_DISK * free))
+    features = passes * feature_bytes(splits, width, free)
     return DiskNeed(kept_bytes=kept, peak_bytes=kept + passing + checkpoints + features, free_bytes=free + there)
+
+
+def room_at(path: Path) -> tuple[int, int]:
+    """Bytes that are free where a folder is or would be, and those that it holds already.
+
+    Raises:
+        ArtifactError: the disk cannot be asked.
+    """
+    with disk_errors(path):
+        free = shutil.disk_usage(nearest_existing(path.absolute())).free
+        there = sum(each.stat().st_size for each in path.rglob("*") if each.is_file()) if path.is_dir() else 0
+    return free, there
+
+
+def logit_bytes(splits: Splits) -> int:
+    """Of one contender's logits on test and validation."""
+    return FLOAT * task_of(splits.task).outputs(splits.labels) * (len(splits.test) + len(splits.validation))
+
+
+def feature_bytes(splits: Splits, width: int, free: int) -> int:
+    """Of a model's features of all rows, as far as they are kept."""
+    rows = len(splits.train) + len(splits.validation) + len(splits.test)
+    return min(FLOAT * POOLINGS * width * rows, int(MOST_OF_DISK * free))
 
 
 def text_bytes(split: Split) -> int:
@@ -69,15 +88,15 @@ def _characters(row: str | tuple[str, str]) -> int:
     return len(row) if isinstance(row, str) else sum(map(len, row))
 
 
-def check_disk(need: DiskNeed, path: str | Path | None) -> None:
-    """Refuse a run for which there is no room.
+def check_disk(need: DiskNeed, path: str | Path | None, *, what: str = "run") -> None:
+    """Refuse a run, or a sweep, for which there is no room.
 
     Raises:
         ArtifactError: the disk has less free than the run holds at most.
     """
     if need.peak_bytes > need.free_bytes:
         raise ArtifactError(
-            f"the run needs about {size(need.peak_bytes)} on the disk, {size(need.free_bytes)} are free: "
+            f"the {what} needs about {size(need.peak_bytes)} on the disk, {size(need.free_bytes)} are free: "
             f"{size(need.kept_bytes)} stay, the others are checkpoints and what is kept until it ends",
             where=None if path is None else str(path),
             hint="free some space, or name a folder on another disk with --out",

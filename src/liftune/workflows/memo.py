@@ -141,6 +141,11 @@ class Memo:
         if self.folder is not None:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
+    def drop(self, name: str) -> None:
+        """Remove an outcome that nothing needs any more."""
+        if self.folder is not None:
+            self._file(name).unlink(missing_ok=True)
+
     def _file(self, name: str) -> Path:
         assert self.folder is not None
         return self.folder / f"{name}.npz"
