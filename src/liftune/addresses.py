@@ -81,6 +81,10 @@ class Address(str):
         """For another process, which finds the copy of this one."""
         return Address, (self.full, self.copy)
 
+    def __deepcopy__(self, memo: object) -> Address:
+        """Itself: a text does not change, and it alone keeps the copy."""
+        return self
+
     @property
     def scheme(self) -> str:
         """In lower case."""

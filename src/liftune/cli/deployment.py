@@ -35,7 +35,9 @@ def predict(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--in", metavar="FILE", help="CSV, TSV, JSONL or Parquet; - reads a text a line."),
+        typer.Option(
+            "--in", metavar="FILE", help="CSV, TSV, JSONL, Parquet, ..., here or at an address; - reads a text a line."
+        ),
     ] = None,
     out: Annotated[
         str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import pickle
@@ -271,9 +272,22 @@ def test_names_are_seen_when_they_are_looked_up() -> None:
     visit = https.Visit("https://public.example/a.csv", "https://public.example/a.csv")
     visit.meets("public.example", ["93.184.216.34"])
     visit.meets("cdn.example", ["93.184.216.35"])
-    for found in (["192.168.1.1"], ["93.184.216.35", "127.0.0.1"], ["fe80::1%eth0"], ["64:ff9b::a00:1"], ["0.0.0.0"]):
+    for found in (
+        ["192.168.1.1"],
+        ["93.184.216.35", "127.0.0.1"],
+        ["fe80::1%eth0"],
+        ["64:ff9b::a00:1"],
+        ["2002:a00:1::"],
+        ["0.0.0.0"],
+    ):
         with pytest.raises(DataError, match="private network"):
             visit.meets("inner.example", found)
+    with pytest.raises(DataError, match="private network"):  # the name means another host now
+        visit.meets("public.example", ["10.0.0.1"])
+    half = https.Visit("https://half.example/a.csv", "")
+    half.meets("half.example", ["93.184.216.34", "10.0.0.1"])  # one private address makes no private host
+    with pytest.raises(DataError, match="private network"):
+        half.meets("inner.example", ["10.0.0.2"])
     own = https.Visit("https://intranet/a.csv", "https://intranet/a.csv")
     own.meets("intranet", ["10.0.0.5"])
     own.meets("files.intranet", ["10.0.0.6"])  # whoever names a private host is led on by it
@@ -327,6 +341,7 @@ def test_a_file_is_brought_once_and_goes(server: FileServer) -> None:
     worker = pickle.loads(pickle.dumps(spec.source))
     assert (worker.full, worker.copy) == (address, spec.source.copy)
     del spec
+    gc.collect()
     assert not path.exists()
     load_data(DataSpec(source=address))
     assert server.requests == ["/rows.csv"] * 2  # another command sees what is there then

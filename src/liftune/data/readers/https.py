@@ -35,7 +35,7 @@ class Visit:
     def __init__(self, location: str, shown: str) -> None:
         self._shown = shown
         self._named = (urlsplit(quoted(location)).hostname or "").rstrip(".")
-        self._named_is_private = False
+        self._named_is_private: bool | None = None
         proxies = (urlsplit(each if "//" in each else f"//{each}").hostname for each in getproxies().values())
         self._proxies = frozenset(proxies)
         self.headers: Mapping[str, str] = {}
@@ -96,10 +96,10 @@ class Visit:
         Raises:
             DataError: a redirect led to it.
         """
-        private = any(not each.is_global for each in map(_ip, found) if each is not None)
-        if host.rstrip(".") == self._named:
-            self._named_is_private = self._named_is_private or private
-        elif private and not self._named_is_private and host not in self._proxies:
+        known = [each.is_global for each in map(_ip, found) if each is not None]
+        if known and self._named_is_private is None and host.rstrip(".") == self._named:
+            self._named_is_private = not any(known)  # what it is later does not count
+        elif not all(known) and not self._named_is_private and host not in self._proxies:
             raise DataError(
                 f"the server redirects to {host}, which is on a private network",
                 where=self._shown,
@@ -124,6 +124,8 @@ def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         packed = found.packed
         if found.ipv4_mapped is not None:
             return found.ipv4_mapped
+        if found.sixtofour is not None:
+            return found.sixtofour
         if packed[:12] == bytes.fromhex("0064ff9b") + bytes(8):  # NAT64
             return ipaddress.IPv4Address(packed[12:])
     return found
