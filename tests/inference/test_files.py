@@ -366,7 +366,8 @@ def test_a_part_of_an_earlier_version_without_a_hash_is_continued(tmp_path: Path
 DAMAGES: dict[str, Any] = {
     "deep": "[" * 60_000, "null": "null", "list": "[]", "empty": "", "no count": {"rows": "7"},
     "negative": {"bytes": -1},
-    "huge": {"rows": 10**400}, "no settings": {"settings": None}, "hash": {"sha256": 7}, "float": {"errors": 0.5},
+    "huge": {"rows": 10**400}, "more than any file has": {"rows": 10**24}, "a truth": {"rows": True},
+    "no settings": {"settings": None}, "hash": {"sha256": 7}, "float": {"errors": 0.5},
 }  # fmt: skip
 
 

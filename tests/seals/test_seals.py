@@ -20,6 +20,7 @@ from sealed_places import sealed_places
 from tiny_adapters import save_tuned
 from tiny_models import save_tiny
 from transformers import AutoModelForSequenceClassification
+from v0_1 import lay_out
 
 import liftune
 from liftune import seals
@@ -287,3 +288,11 @@ def test_what_a_damaged_card_seals_cannot_be_checked(tmp_path: Path) -> None:
     assert states["adapter/liftune.json"] == "damaged"
     assert states["adapter/adapter_model.safetensors"] == "not checked"
     assert "unsealed" not in states.values()
+
+
+def test_without_torch_weights_are_said_not_to_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`liftune report` with the extra [report] alone ended in a traceback over a run that is not sealed."""
+    monkeypatch.setattr("liftune.workflows.check.find_spec", lambda name: None)
+    monkeypatch.chdir(lay_out(tmp_path))
+    (state,) = [each for each in check_path(Path("run")).files if each.name == "adapter/adapter_model.safetensors"]
+    assert (state.state, state.reason) == ("not checked", "reading weights takes the extra [tune]")

@@ -138,6 +138,13 @@ def test_archives_with_broken_heads_are_damaged() -> None:
                     read_bytes(changed, "x.csv.zip", "x.csv.zip")
 
 
+@pytest.mark.parametrize("data", [b'{"id": 0\r\n', b'[{"id": 0},\x0b\x0c\r\n', b'{"id": 0\r', b'{"id": 0\n\n'])
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_json_that_ends_within_a_value_is_refused(data: bytes, name: str) -> None:
+    with pytest.raises(DataError):
+        read_bytes(data, name, name)
+
+
 TEXTS: dict[str, bytes] = {
     "UTF-16 with an odd byte": "text,label\na,b\nc,d\n".encode("utf-16") + b"x",
     "UTF-16 without its mark, with an odd byte": "text,label\nab,b\nc,d\n".encode("utf-16-le") + b"x",

@@ -55,6 +55,7 @@ KNOWN = frozenset((*TEXTS, *LABELS, *(name for pair in PAIRS for name in pair), 
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2})?")
 #: Characters at the ends of a name that nobody sees and no tool strips.
 _UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"
+_LONGEST_NAME = 500
 _NAME = re.compile(r"[^\W\d][\w.\-]*")
 #: Words from which on a field is a sentence.
 _SENTENCE = 4
@@ -271,7 +272,8 @@ def folded(name: str) -> str:
     >>> folded(" Review Text"), folded("review-text")
     ('review_text', 'review_text')
     """
-    return re.sub(r"[\s\-]+", "_", name.strip().casefold())
+    # A longer name is a cell that stands first, and none that anybody looks for.
+    return re.sub(r"[\s\-]+", "_", name.strip().casefold()) if len(name) <= _LONGEST_NAME else name
 
 
 def _short(field: str) -> str:

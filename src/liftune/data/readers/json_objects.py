@@ -91,9 +91,8 @@ def _comma_hint(text: str, error: JsonError) -> str | None:
     """What to do about a comma before the bracket at which reading failed."""
     if not (error.line and error.column):
         return None
-    lines = text.splitlines()
-    before = "".join(lines[: error.line - 1]) + lines[error.line - 1][: error.column - 1]
-    here = lines[error.line - 1][error.column - 1 :].lstrip()[:1]
+    *above, last = text.split("\n", error.line)[: error.line]  # its lines end as json's do
+    before, here = "".join(above) + last[: error.column - 1], last[error.column - 1 :].lstrip()[:1]
     return (
         f"take out the comma before the last {here}" if here in ("]", "}") and before.rstrip().endswith(",") else None
     )
