@@ -46,7 +46,7 @@ def main() -> int:
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         wheel = _wheel(Path(folder))
-        print(f"| installed | packages | size | time | then |\n|---|---|---|---|---|")
+        print("| installed | packages | size | time | then |\n|---|---|---|---|---|")
         for extra in asked:
             failed += not _measure(extra, wheel, Path(folder) / "environment")
     return 1 if failed else 0
