@@ -372,6 +372,16 @@ def test_errors_in_the_rows_name_the_address(server: FileServer) -> None:
     assert page.where == f"{server.root}/page.csv"
 
 
+def test_a_command_in_a_hint_is_for_the_file_once_it_is_here(server: FileServer) -> None:
+    """unzip takes no address."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in ("a.csv", "b.csv"):
+            archive.writestr(name, ROWS)
+    hint = str(refused(server.put("/two.zip", data.getvalue())).hint)
+    assert hint.startswith("bring it here first; then: unpack it (unzip two.zip -d two)")
+
+
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for address in ("s3://b/a.csv", "gs://b/a.csv", "https://host/a.csv"):

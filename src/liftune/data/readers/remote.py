@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePath
 
 from liftune.addresses import Address, said
 from liftune.data.readers.fetching import fetched, local_name
@@ -85,8 +86,14 @@ class _Names:
         except LiftuneError as error:
             error.message = self.of_text(error.message)
             error.where = error.where and self.of_text(error.where)
-            error.hint = error.hint and self.of_text(error.hint)
+            error.hint = error.hint and self.of_hint(error.hint)
             raise
+
+    def of_hint(self, text: str) -> str:
+        """A command of the shell is for a file that is here; what liftune is to be given is an address."""
+        if self.path not in text or f"{self.path}#" in text:
+            return self.of_text(text)
+        return f"bring it here first; then: {text.replace(self.path, PurePath(self.path).name)}"
 
     def read(self, part: Callable[[], Table]) -> Table:
         with self.in_errors():
@@ -103,7 +110,7 @@ class _Names:
             read=cells,
             notes=tuple(map(self.of_text, table.notes)),
             faults=tuple(
-                Fault(each.position, self.of_text(each.reason), self.of_text(each.hint)) for each in table.faults
+                Fault(each.position, self.of_text(each.reason), self.of_hint(each.hint)) for each in table.faults
             ),
             shards=tuple(map(self._table, table.shards)),
         )
