@@ -54,7 +54,7 @@ def inspect(
 
 @verb
 def doctor(
-    data: Data = None,
+    data: Data | None = None,
     *,
     model: str | os.PathLike[str] | None = None,
     remeasure: bool = False,

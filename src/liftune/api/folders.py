@@ -72,7 +72,7 @@ def export(
     format: str = "onnx",
     use: str | None = None,
     base: str | os.PathLike[str] | None = None,
-    rows: Data = None,
+    rows: Data | None = None,
     accept_gap: bool = False,
     trust_remote_code: bool = False,
     label_names: Sequence[str] | str | None = None,

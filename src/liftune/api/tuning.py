@@ -175,7 +175,7 @@ def _listeners(given: object) -> tuple[Listener, ...]:
 
 @verb
 def sweep(
-    data: Data = None,
+    data: Data | None = None,
     *,
     methods: Sequence[str] | str,
     models: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
