@@ -8,11 +8,13 @@ Not here: which dependencies there are, and why (docs/dependencies.md).
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import Any
 
 #: Licences that ask nothing of who uses a package but to name its authors, or to publish changes of the package itself.
 FINE = re.compile(
@@ -75,6 +77,8 @@ def audit() -> int:
             "off",
             "--timeout",
             "10",
+            "--format",
+            "json",
         ],
         capture_output=True,
         text=True,
@@ -83,8 +87,30 @@ def audit() -> int:
     if done.returncode and re.search(r"ConnectionError|ServiceError|Max retries|resolve|timed out", done.stderr):
         print("vulnerabilities were not looked up: no network, or the service cannot be reached; try again with one")
         return OFFLINE
-    print((done.stdout + done.stderr).strip())
-    return 1 if done.returncode else 0
+    try:
+        said, code = found_in(json.loads(done.stdout))
+    except (ValueError, KeyError, TypeError):  # it ended before it found anything out
+        said, code = (done.stdout + done.stderr).strip(), 1
+    print(said)
+    return code
+
+
+def found_in(told: dict[str, Any]) -> tuple[str, int]:
+    """What pip-audit's JSON says, in words, and the exit code: a package that was not looked up is not fine."""
+    packages = told["dependencies"]
+    skipped = [each for each in packages if "skip_reason" in each]
+    bad = [(each, fault) for each in packages for fault in each.get("vulns", ())]
+    lines = [
+        f"{each['name']} {each['version']}: {fault['id']}; fixed in {', '.join(fault['fix_versions']) or 'no version'}"
+        for each, fault in bad
+    ]
+    if skipped:
+        shown = "; ".join(f"{each['name']} ({each['skip_reason']})" for each in skipped[:3])
+        more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+        lines.append(f"{len(skipped)} of {len(packages)} packages were not looked up: {shown}{more}")
+    if not bad and len(packages) > len(skipped):
+        lines.append(f"no known vulnerabilities in {len(packages) - len(skipped)} packages")
+    return "\n".join(lines), 1 if bad else OFFLINE if skipped else 0
 
 
 def main() -> int:
