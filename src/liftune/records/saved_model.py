@@ -1,6 +1,6 @@
 """What `liftune report` says of a model that lies by itself: an adapter, a whole model or a bundle, without its run.
 
-Not here: how it is found (workflows/saved_report.py), how it is shown (reports/sections/saved_model.py).
+Not here: how it is found (workflows/saved_report.py), how it is shown (reports/saved_model.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class CardScore(Record):
 class SavedModelRecord(StoredRecord):
     """What a model by itself holds: its card, and no rows."""
 
-    sections_from: ClassVar[str] = "liftune.reports.sections.saved_model:saved_model_sections"
+    sections_from: ClassVar[str] = "liftune.reports.saved_model:saved_model_sections"
 
     path: str
     """A folder or hub id, as it was given."""

@@ -15,8 +15,8 @@ from liftune.records.details import Details
 from liftune.records.run import RunRecord, TuneRecord
 from liftune.records.saved_model import SavedModelRecord
 from liftune.reports.base import CHAPTERS, SECTIONS, Section
+from liftune.reports.saved_model import saved_model_sections
 from liftune.reports.sections.headline import overall
-from liftune.reports.sections.saved_model import saved_model_sections
 
 
 @dataclass(frozen=True)

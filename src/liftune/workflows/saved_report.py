@@ -1,7 +1,7 @@
 """`liftune report` of a model that lies by itself, here or on the hub: what its cards say, as there is no record.
 
 In: a path or hub id.  Out: a SavedModelRecord.
-Not here: runs (report.py), finding models (inference/locate.py), wording (reports/sections/saved_model.py).
+Not here: runs (report.py), finding models (inference/locate.py), wording (reports/saved_model.py).
 """
 
 from __future__ import annotations
