@@ -21,6 +21,10 @@ Call: TypeAlias = Callable[[list[str], list[str] | None], tuple[Lists, Lists]]
 """First texts, and second ones for pairs -> ids and types of each row, truncated."""
 
 
+#: More tokens than any model makes of two letters, its special ones included.
+_MOST_OF_A_WORD = 100
+
+
 @dataclass(frozen=True)
 class TokenRules:
     """Everything but the tokenizer's own file that decides a row's ids."""
@@ -43,7 +47,11 @@ class TokenRules:
     """Whether a special token that is spelt out in a text is tokenized like other text."""
 
     def read(self, rows: Sequence[Row], call: Call) -> tuple[list[list[int]], list[list[int]]]:
-        """Ids and types of each row; a row without a single token becomes one pad token that is attended to."""
+        """Ids and types of each row; a row without a single token becomes one pad token that is attended to.
+
+        Raises:
+            ArtifactError: the tokenizer does not keep to `max_length`, or fails.
+        """
         ids: list[list[int]] = [[]] * len(rows)
         types: list[list[int]] = [[]] * len(rows)
         for pair in (False, True):
@@ -52,6 +60,8 @@ class TokenRules:
                 continue
             first, second = self._texts([rows[i] for i in chosen])
             for i, read, kinds in zip(chosen, *call(first, second), strict=True):
+                if len(read) > self.max_length:  # a step in tokenizer.json that multiplies, after the one that cuts
+                    raise unreadable_tokenizer(f"{len(read):,} tokens of a row, {self.max_length:,} at most")
                 ids[i] = self._one_ending(read, pair) if read else [self.pad]
                 types[i] = kinds if read else [0]
         return ids, types
@@ -89,3 +99,15 @@ class TokenRules:
 def unreadable_tokenizer(reason: str) -> ArtifactError:
     """A tokenizer that was read and ends over a text."""
     return ArtifactError(f"the tokenizer is damaged: {reason}", where="tokenizer.json", hint="restore tokenizer.json")
+
+
+def check_template(backend: Tokenizer) -> None:
+    """Refuse a tokenizer that adds far more to a text than the special tokens of a model: it would fill the memory.
+
+    Raises:
+        ArtifactError: it does.
+    """
+    with panics_raised(unreadable_tokenizer):
+        made = len(backend.encode("a b").ids)
+    if made > _MOST_OF_A_WORD:
+        raise unreadable_tokenizer(f"it makes {made:,} tokens of 'a b'")

@@ -10,6 +10,7 @@ Not here: making a bundle (export/).
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +20,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from liftune.data.batching import length_batches
-from liftune.data.token_rules import TokenRules
-from liftune.errors import ArtifactError, SpecError, lacks_memory, need
+from liftune.data.token_rules import TokenRules, check_template
+from liftune.errors import ArtifactError, SpecError, lacks_memory, need, panics_raised
 from liftune.files import damaged
 from liftune.hardware.memory import Attempts, Passes
 from liftune.inference.prediction import Prediction, predictions_of_logits
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CARD, MODEL, TOKENIZER = BUNDLE_CARD, "model.onnx", "tokenizer.json"
+_RULES = TypeAdapter(TokenRules)
 #: What to do about a damaged bundle.
 _RESTORE = "restore the file, or export the run again"
 #: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` also
@@ -258,11 +260,18 @@ def read_bundle_card(folder: Path) -> BundleCard:
     """
     card = read_record(folder / CARD, BundleCard, "bundle")
     try:
-        length = TokenRules(**card.tokens).max_length
+        TokenRules(**card.tokens)  # names that are none
+        length = _RULES.validate_json(json.dumps(card.tokens), strict=True).max_length
     except TypeError as error:
         raise _damaged(folder / CARD, str(error)) from None
-    if not isinstance(length, int) or not 1 <= length < 1 << 31:
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, ("tokens", *first["loc"])))
+        raise _damaged(folder / CARD, f"{place}: {first['msg']}") from None
+    if not 1 <= length < 1 << 31:
         raise _damaged(folder / CARD, f"its max_length is {length!r}, not a number of tokens")
+    if "input_ids" not in card.inputs:
+        raise _damaged(folder / CARD, f"the model's inputs are {', '.join(card.inputs) or 'none'}, without input_ids")
     return card
 
 
@@ -324,11 +333,14 @@ def _tokenizer(path: Path) -> Tokenizer:
     import tokenizers
 
     try:
-        return tokenizers.Tokenizer.from_file(str(path))
+        with panics_raised():
+            tokenizer = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception for every fault of a file
         if lacks_memory(error):
             raise
         raise _damaged(path, str(error)) from None
+    check_template(tokenizer)
+    return tokenizer
 
 
 def _do_not_fit(reason: str) -> ArtifactError:

@@ -14,7 +14,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from liftune.data.token_rules import check_template
 
 #: Fields of config.json that name, count or speed up things, or matter in training only.
 _UNIMPORTANT = frozenset(
@@ -35,8 +37,14 @@ _TEXTS = (
 
 
 def tokenizer_identity(tokenizer: PreTrainedTokenizerBase) -> str:
-    """sha256 of a tokenizer's vocabulary and of the ids that it gives some texts, alone and as a pair."""
+    """sha256 of a tokenizer's vocabulary and of the ids that it gives some texts, alone and as a pair.
+
+    Raises:
+        ArtifactError: it adds far more to a text than special tokens.
+    """
     calls: Any = tokenizer
+    if isinstance(tokenizer, PreTrainedTokenizerFast):
+        check_template(tokenizer.backend_tokenizer)
     read = [list(calls(text, truncation=False)["input_ids"]) for text in _TEXTS]
     read.append(list(calls(_TEXTS[0], _TEXTS[1], truncation=False)["input_ids"]))
     known = sorted(tokenizer.get_vocab().items())
