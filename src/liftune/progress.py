@@ -50,11 +50,18 @@ class Progress:
     """Lines and bars on stderr.
 
     Args:
-        quiet: show nothing at all.
+        quiet: show nothing, but for what is told.
+        mute: tell nothing either; None tells what is shown.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, mute: bool | None = None) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._mute = quiet if mute is None else mute
+
+    def tell(self, text: str) -> None:
+        """One line that changes what the answers mean: also where nobody looks, as in a script's log."""
+        if not self._mute:
+            Console(stderr=True, highlight=False).print(visible(text), markup=False, soft_wrap=True)
 
     def log(self, text: str) -> None:
         """One line."""

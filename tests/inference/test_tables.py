@@ -79,6 +79,123 @@ def test_parts_come_back_as_parts() -> None:
     assert [type(each) for each in plain.values()] == [pd.DataFrame, pl.DataFrame]
 
 
+def test_one_part_comes_back_as_one_part() -> None:
+    each = datasets.Dataset.from_list(ROWS)
+    found = predicted(datasets.DatasetDict(test=each))
+    assert isinstance(found, datasets.DatasetDict)
+    assert found["test"]["label"][:] == WANTED
+    plain = predicted({"test": pd.DataFrame(ROWS)})
+    assert [type(each) for each in plain.values()] == [pd.DataFrame]
+
+
+class Numbers(Fake):
+    """The same, tuned on 0 and 1."""
+
+    labels = ("0", "1")
+
+
+class Truths(Fake):
+    """The same, tuned on False and True."""
+
+    labels = ("false", "true")
+
+
+LABELLED = {
+    "ints": (Numbers, [0, 0, 1, 1]),
+    "floats": (Numbers, [0.0, 0.0, 1.0, 1.0]),
+    "bools": (Truths, [False, False, True, True]),
+    "texts": (Numbers, ["0", "0", "1", "1"]),
+    "names": (Fake, ["short", "short", "long", "long"]),
+}
+MADE = {
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "Arrow": pa.table,
+    "Dataset": datasets.Dataset.from_dict,
+    "columns": dict,
+    "dicts": lambda columns: [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+}
+
+
+def as_dicts(table: Any) -> list[dict[str, Any]]:
+    names = getattr(table, "column_names", None) or list(getattr(table, "columns", table))
+    cells = {name: table[name].to_pylist() if isinstance(table, pa.Table) else list(table[name]) for name in names}
+    return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
+
+
+@pytest.mark.parametrize("made", MADE)
+@pytest.mark.parametrize("kind", LABELLED)
+def test_predicted_labels_compare_with_the_tables_own(kind: str, made: str) -> None:
+    model, cells = LABELLED[kind]
+    found = liftune.predict(MADE[made]({"text": [row["text"] for row in ROWS], "label": cells}), model=model())  # type: ignore[arg-type]
+    rows = found if made == "dicts" else as_dicts(found)
+    assert [row["predicted_label"] for row in rows] == cells
+    assert {type(row["predicted_label"]) for row in rows} == {type(cells[0])}
+
+
+def test_a_label_that_no_row_of_the_table_has_is_of_its_type_too() -> None:
+    found = liftune.predict(pd.DataFrame({"text": ["a", "abcd", None], "label": [0, 0, 0]}), model=Numbers())  # type: ignore[arg-type]
+    assert found["predicted_label"].tolist()[:2] == [0, 1]
+    assert str(found["predicted_label"].dtype) == "Int64"
+
+
+def test_declared_classes_are_predicted_as_declared() -> None:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["long", "short"])}
+    )
+    rows = datasets.Dataset.from_list([{"text": row["text"], "label": int(row["n"] < 2)} for row in ROWS], features)
+    found = predicted(rows)
+    assert found["predicted_label"][:] == rows["label"][:]
+    assert found.features["predicted_label"] == features["label"]
+
+
+def test_labels_of_another_kind_than_the_tables_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.DataFrame({"text": ["a", "abcd"], "label": [3, 4]})
+    assert predicted(frame)["predicted_label"].tolist() == ["short", "long"]
+    assert "'label' holds 3, 4, and the model's labels are short, long" in capsys.readouterr().err
+    predicted(frame, quiet=True)
+    assert not capsys.readouterr().err
+
+
+def test_which_contender_answers_is_said_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    model = Fake()
+    model.note = "using tfidf: the tuned model is worse"  # type: ignore[attr-defined]
+    for data in (pd.DataFrame(ROWS), ["a"], ROWS):
+        liftune.predict(data, model=model)  # type: ignore[arg-type]
+        assert "using tfidf" in capsys.readouterr().err
+        liftune.predict(data, model=model, quiet=True)  # type: ignore[arg-type]
+        assert not capsys.readouterr().err
+
+
+def test_a_record_batch_comes_back_as_one() -> None:
+    found = predicted(pa.RecordBatch.from_pylist(ROWS))
+    assert isinstance(found, pa.RecordBatch)
+    assert found.column("label").to_pylist() == WANTED
+
+
+TEXTS = [row["text"] for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pd.Series(TEXTS),
+        pl.Series(TEXTS),
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object),
+        pa.array(TEXTS),
+        pa.chunked_array([TEXTS]),
+        tuple(TEXTS),
+        iter(TEXTS),
+        dict.fromkeys(TEXTS).keys(),
+        pd.Index(TEXTS),
+    ],
+    ids=lambda each: type(each).__module__.split(".")[0] + "." + type(each).__name__,
+)
+def test_texts_of_any_kind_are_answered_one_by_one(given: Any) -> None:
+    assert [each.label for each in predicted(given)] == WANTED
+
+
 def test_rows_as_dicts_get_keys_and_texts_become_predictions() -> None:
     assert [row["label"] for row in predicted(ROWS)] == WANTED
     assert list(ROWS[0]) == ["n", "text"]

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 from tiny_adapters import save_tuned
 from tiny_models import save_tiny
 
+from liftune.errors import SpecError
 from liftune.inference.predictor import load_predictor
 from liftune.server.adapter_engine import KERNELS
 from liftune.server.app import make_app
@@ -28,7 +29,7 @@ from liftune.server.batcher import DynamicBatcher
 from liftune.server.limits import Limits
 from liftune.server.queue import Batch
 from liftune.server.registry import ModelRegistry, split_name
-from liftune.server.server import ServeOptions, model_opener
+from liftune.server.server import ServeOptions, model_opener, serve
 
 LABELS = {"two": 2, "six": 6, "many": 77}
 TEXTS = ["ok", "a longer row of text", "the middle"]
@@ -215,6 +216,12 @@ def test_a_stopped_process_answers_what_it_took(ground: Path, name: str) -> None
         process.wait()
         if process.stderr is not None:
             process.stderr.close()
+
+
+@pytest.mark.parametrize("port", [99999, 65536, -1])
+def test_a_port_that_is_none_is_refused_and_not_wrapped(port: int) -> None:
+    with pytest.raises(SpecError, match="port"):
+        serve(ServeOptions(["no/such/run"], port=port), log=print)
 
 
 def test_a_taken_port_is_told_before_any_model_is_loaded() -> None:

@@ -66,7 +66,7 @@ def progress(quiet: object) -> Progress:
     from liftune.progress import Progress
 
     hidden = not _seen_by_a_person() if quiet is None else arguments.switch(quiet, "quiet")
-    return Progress(quiet=hidden)
+    return Progress(quiet=hidden, mute=quiet is not None and hidden)
 
 
 def _seen_by_a_person() -> bool:

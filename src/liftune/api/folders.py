@@ -162,7 +162,8 @@ def serve(
         task=told.task,
         pairs=told.pairs,
     )
-    run_server(options, log=progress(quiet).log)
+    shown = progress(quiet)
+    run_server(options, log=shown.log, tell=shown.tell)
 
 
 @verb

@@ -116,13 +116,16 @@ def predict(
 
     Args:
         data: a data frame, an Arrow table, a Dataset or DatasetDict, a list of dicts or a dict of columns: the same
-            comes back with columns for the prediction, `probabilities.LABEL` and `error`. Of a list of texts, or of
-            (text, text) tuples, a list of predictions. Of a file a list of predictions, or with `out` its path.
+            comes back with columns for the prediction, `probabilities.LABEL` and `error`, in parts where it has
+            parts. Predicted labels are of the type of the table's own label column: ints, bools, ClassLabel. Of
+            texts, or of (text, text) tuples, in a list, a Series, an array or a generator, a list of predictions.
+            Of a file a list of predictions, or with `out` its path.
         model: a run, an adapter or a bundle, or what `load` returned.
         text: the column that holds the text, where that is not clear; "subject,body" joins two.
         text_pair: the column of the second text.
         out: the file that predictions are written to, for data that are a file; see `liftune predict --help`.
-        quiet: show no progress on stderr; None shows it in a terminal and in a notebook.
+        quiet: show nothing on stderr; None shows progress in a terminal and in a notebook, and always says which
+            contender answers where it is not the tuned model.
 
     The others are those of `load`.
 
@@ -130,13 +133,15 @@ def predict(
         LiftuneError: anything that you can fix.
     """
     from liftune.data.readers.memory import tables_of
+    from liftune.inference.rows import texts_of
     from liftune.inference.tables import predict_tables
 
     options = _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code)
     text, text_pair = arguments.text_or_none(text, "text"), arguments.text_or_none(text_pair, "text_pair")
     shown, to = progress(quiet), arguments.path_or_none(out, "out")
+    data = texts_of(data)
     pairs = bool(text_pair) or (isinstance(data, list | tuple) and isinstance(next(iter(data), None), tuple))
-    opened = _opener(model, options, said(label_names, task, pairs=pairs))
+    opened = _opener(model, options, said(label_names, task, pairs=pairs), shown.tell)
     if data is None or isinstance(data, str | os.PathLike):
         return _predict_file(arguments.path(data, "data"), opened, to, text, text_pair, shown)
     if to is not None:
@@ -150,21 +155,29 @@ def predict(
             raise SpecError("texts have no columns", where="text", hint="leave it out")
         return opened().predict(data)
     tables = tables_of(data)
-    return predict_tables(opened(), tables, text=text, text_pair=text_pair)
+    return predict_tables(opened(), tables, text=text, text_pair=text_pair, tell=shown.tell)
 
 
-def _opener(model: object, options: Mapping[str, Any], told: Said) -> Callable[[], Predictor]:
-    """What gives the model, once the data are known to be there."""
+def _opener(
+    model: object, options: Mapping[str, Any], told: Said, tell: Callable[[str], None]
+) -> Callable[[], Predictor]:
+    """What gives the model, once the data are known to be there, and says what there is to say of it."""
+
+    def opened(predictor: Predictor) -> Predictor:
+        if note := getattr(predictor, "note", ""):
+            tell(note)
+        return predictor
+
     if isinstance(model, str | os.PathLike) or not (hasattr(model, "predict") and hasattr(model, "columns")):
         path = arguments.path(model, "model")
-        return lambda: _load(path, options, told)
+        return lambda: opened(_load(path, options, told))
     given = [name for name, value in options.items() if value is not None and value is not False]
     given += [name for name, value in (("label_names", told.label_names), ("task", told.task)) if value]
     if given:
         raise SpecError(
             "the model is loaded already", where=", ".join(given), hint="give them to load, or give the run's path"
         )
-    return lambda: cast("Predictor", model)
+    return lambda: opened(cast("Predictor", model))
 
 
 def _predict_file(

@@ -74,7 +74,7 @@ def export(
     if model.kind == "bundle":
         raise ArtifactError(f"{run} was exported already", where="RUN", hint="give the run that it was exported from")
     if model.note:
-        progress.log(model.note)
+        progress.tell(model.note)
     card = card_of(model)
     _check_unused(Path(to))
     with claim_file(Path(to), where="--to"), atomic_folder(Path(to)) as fresh:

@@ -208,6 +208,11 @@ class RecordBuilder:
             names[name] = fresh
         return {name: fresh for name, fresh in names.items() if fresh != name}
 
+    @property
+    def of_label(self) -> tuple[str, ...]:
+        """The columns that hold one predicted label: the model's, and the base's in a table."""
+        return tuple(self._named(name) for name in ("label",) if name in self._blank)
+
     def _named(self, name: str) -> str:
         return self.renamed.get(name, name)
 

@@ -159,6 +159,22 @@ def _each(given: Any, columns: TextColumns | None) -> Iterable[object]:
         raise DataError("a value that cannot be iterated over was given, not texts", hint=hint) from None
 
 
+def texts_of(data: Any) -> Any:
+    """The list of texts that is in a Series, an array or a generator; anything else as it is.
+
+    >>> texts_of(each for each in "ab"), texts_of({"text": ["a"]})
+    (['a', 'b'], {'text': ['a']})
+    """
+    if isinstance(data, str | bytes | bytearray | memoryview | Mapping | list) or not hasattr(data, "__iter__"):
+        return data
+    if hasattr(data, "columns") or hasattr(data, "column_names") or hasattr(data, "schema"):
+        return data  # a table
+    if hasattr(data, "features") or hasattr(data, "__fspath__") or getattr(data, "ndim", 1) != 1:
+        return data
+    cells = data.to_pylist() if hasattr(data, "to_pylist") else list(data)
+    return data if isinstance(data, tuple) else cells
+
+
 def _table_hint(table: Any, columns: TextColumns | None) -> str:
     """What to give instead of a table: its column of texts, or its rows where a text is of several columns."""
     if columns and (len(columns.texts) > 1 or columns.text_pair):

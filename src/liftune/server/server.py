@@ -72,8 +72,11 @@ class ServeOptions:
         return Said(self.label_names, self.task, tuple(self.bases), sole=len(self.models) == 1, pairs=self.pairs)
 
 
-def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
+def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[str], None] | None = None) -> None:
     """Load the models and serve them until SIGTERM or SIGINT.
+
+    Args:
+        tell: takes what is to be said also where nobody looks; None is `log`.
 
     Raises:
         SpecError: an address that needs a token, a port that is taken, an unknown precision.
@@ -102,7 +105,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None]) -> None:
             if model.info.kind == "bundle" and (options.device or options.precision != "float32"):
                 log(f"{model.name}: a bundle stays as it was exported; --device and --precision are for the others")
             if model.info.note:
-                log(f"{model.name}: {model.info.note}")
+                (tell or log)(f"{model.name}: {model.info.note}")
         hosts = None if options.token or options.insecure else _allowed_hosts(options.host)
         credentials = Credentials(options.token, options.admin_token, hosts)
         app = make_app(models, credentials=credentials, limits=limits)
@@ -122,6 +125,10 @@ def check(options: ServeOptions) -> None:
         SpecError: names the option.
     """
     check_precision(options.precision, PRECISIONS)
+    if not 0 <= options.port < 1 << 16:
+        raise SpecError(
+            f"there is no port {options.port}", where="--port", hint="give one from 0 to 65535; 0 takes a free one"
+        )
     for option, token in (("--token", options.token), ("--admin-token", options.admin_token)):
         if token is not None and (not token.strip() or not token.isascii() or not token.isprintable()):
             raise SpecError(

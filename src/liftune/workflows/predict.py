@@ -141,7 +141,7 @@ def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]
 def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Prediction]:
     predictor = options.load()
     if note := getattr(predictor, "note", ""):
-        progress.log(note)
+        progress.tell(note)
     if options.with_base and predictor.base_head == "fresh":
         progress.log("the base model's classification head is randomly initialised: its predictions are just guesses")
     if options.source and options.out:

@@ -155,3 +155,32 @@ def test_what_is_no_table_is_refused_in_words(kind: str) -> None:
     with pytest.raises(DataError, match=what) as refused:
         read(value)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("column", [pl.Series(TEXTS), pd.Series(TEXTS), pa.chunked_array([TEXTS])], ids=type)
+def test_one_column_is_refused_in_words(column: Any) -> None:
+    with pytest.raises(DataError, match="one column, not a table") as refused:
+        tables_of(column).stream("rows")
+    assert "(texts, labels)" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("made", [pa.array, lambda cells: pa.chunked_array([cells]), pl.Series, np.array])
+def test_texts_and_labels_may_be_arrays_of_any_library(made: Any) -> None:
+    for given in ((made(TEXTS), made(LABELS)), {"text": made(TEXTS), "label": made(LABELS)}):
+        stream = tables_of(given).stream("rows")
+        assert stream.column("text") == TEXTS
+        assert stream.column("label") == LABELS
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_the_hint_for_rows_that_are_only_iterated_over_keeps_the_names_of_classes(parts: bool) -> None:
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])})
+    held = datasets.Dataset.from_dict({"text": TEXTS, "label": [i % 2 for i in range(40)]}, features=features)
+    rows: Any = held.to_iterable_dataset()
+    rows = datasets.IterableDatasetDict(test=rows) if parts else rows
+    with pytest.raises(DataError, match="iterated") as refused:
+        tables_of(rows).stream("rows")
+    code = str(refused.value.hint).removesuffix(" holds it")
+    followed = eval(code, {"Dataset": datasets.Dataset, "DatasetDict": datasets.DatasetDict, "rows": rows})
+    stream = tables_of(followed).stream("test" if parts else "rows")
+    assert stream.class_names == {"label": ("neg", "pos")}

@@ -37,10 +37,12 @@ class TablesInMemory:
     Args:
         given: part -> a table of any kind; a single one is named "rows".
         original: what was passed.
+        has_parts: whether that names its parts, be it one.
     """
 
     given: Mapping[str, Any]
     original: Any = None
+    has_parts: bool = False
 
     def parts(self, options: FileOptions) -> Parts:
         """As of a source that was read.
@@ -90,7 +92,9 @@ def tables_of(value: object) -> TablesInMemory:
         DataError: it is no table.
     """
     if isinstance(value, Mapping) and value and all(is_table(each) for each in value.values()) and _are_parts(value):
-        return TablesInMemory({str(name): each for name, each in value.items()}, value)
+        if any(map(_only_iterated, value.values())):
+            raise _not_held(value, WHERE)
+        return TablesInMemory({str(name): each for name, each in value.items()}, value, has_parts=True)
     if not is_table(value):
         hint = "give what its collect() returns" if hasattr(value, "collect") else f"give {_KINDS}"
         raise DataError(f"a value of type {type(value).__name__} is no table", where=WHERE, hint=hint)
@@ -163,15 +167,20 @@ def _of_frame(value: Any, where: str) -> Stream:
     import pyarrow as pa
 
     if _is_dataset(value):
-        if not hasattr(value, "__len__"):
-            raise DataError(
-                "a data set that can only be iterated over", where=where, hint="Dataset.from_list(list(rows)) holds it"
-            )
+        if _only_iterated(value):
+            raise _not_held(value, where)
         return _of_arrow(value.with_format("arrow")[:], where)
+    one = DataError("one column, not a table", where=where, hint="give the table, or (texts, labels)")
     if not hasattr(value, "to_dict") or not hasattr(value, "iloc"):
-        return _of_arrow(pa.table(value), where)
-    if not hasattr(value, "columns"):  # of pandas, a Series
-        raise DataError("one column, not a table", where=where, hint="give the data frame, or (texts, labels)")
+        try:
+            table = pa.table(value)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            if hasattr(value, "columns") or hasattr(value, "schema") or lacks_memory(error):
+                raise
+            raise one from None  # a Series, an array
+        return _of_arrow(table, where)
+    if not hasattr(value, "columns"):  # of pandas
+        raise one
     frame = value.set_axis([str(name) for name in value.columns], axis="columns")
     try:
         return _of_arrow(pa.Table.from_pandas(frame, preserve_index=False), where)
@@ -183,6 +192,19 @@ def _of_frame(value: Any, where: str) -> Stream:
         _refuse_twins(names, where)
         objects = [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
         return stream_of_objects(where, objects, (), columns=names)
+
+
+def _only_iterated(value: Any) -> bool:
+    """Whether it is a data set without a length."""
+    return _is_dataset(value) and not hasattr(value, "__len__")
+
+
+def _not_held(rows: Any, where: str) -> DataError:
+    """Of a data set, or parts of one: its features go along, as they name the classes."""
+    one = "Dataset.from_list(list({0}), features={0}.features)"
+    parts = f"DatasetDict({{name: {one.format('part')} for name, part in rows.items()}})"
+    hint = f"{parts if isinstance(rows, Mapping) else one.format('rows')} holds it"
+    return DataError("a data set that can only be iterated over", where=where, hint=hint)
 
 
 def _of_arrow(table: Any, where: str) -> Stream:
@@ -236,6 +258,8 @@ def _plain(cell: Any) -> Any:
         return None if cell != cell else float(cell)
     if type(cell).__name__ in ("NAType", "NaTType"):
         return None
+    if hasattr(cell, "as_py"):  # of Arrow
+        return _plain(cell.as_py())
     if isinstance(cell, Mapping):
         return {str(name): _plain(each) for name, each in cell.items()}
     if isinstance(cell, list | tuple | set | frozenset) or hasattr(cell, "__array__"):
