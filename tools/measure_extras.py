@@ -24,7 +24,7 @@ COMMANDS = {
     "sheets": "liftune inspect rows.xlsx",
     "report": "liftune report run --format html",
     "runtime": "liftune predict bundle words",
-    "export": "liftune export run --format onnx-int8 --rows rows.csv --to exported",
+    "export": "liftune export run --format onnx --rows rows.csv --to exported",
     "serve": "python -c 'import liftune.server.app'",
     "frames": "python -c 'import pandas, liftune; print(liftune.inspect(pandas.read_csv(\"rows.csv\")))'",
     "remote": "python -c 'import liftune.data.readers.remote, s3fs, gcsfs, aiohttp'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -378,6 +379,10 @@ def test_a_hub_that_fails_is_no_reason_not_to_use_what_was_fetched(hub: FakeHub,
 def test_an_adapter_of_plain_peft_on_the_hub_opens(hub: FakeHub, tmp_path: Path) -> None:
     run = run_of(hub, tmp_path)
     (run / "adapter" / "liftune.json").unlink()
+    (run / "adapter" / "README.md").write_text('---\nlibrary_name: "peft"\ntags: ["liftune", "lora"]\n---\n')
+    with pytest.raises(LiftuneError, match=r"liftune\.json is missing"):
+        liftune.load(shutil.copytree(run / "adapter", tmp_path / "alone"))
+    (run / "adapter" / "README.md").unlink()
     hub.add("someone/plain", run / "adapter")
     assert reading.find_on_hub("someone/plain").folder is not None
 

@@ -165,3 +165,13 @@ def test_rows_are_read_in_passes_as_small_as_the_note_says(tmp_path: Path) -> No
 
 def test_this_system_counts_or_says_nothing() -> None:
     assert all(count >= 0 for count in memory_kills().values())
+
+
+def test_a_full_disk_keeps_no_note_and_no_half_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pass_notes.os, "replace", full)
+    with PassNote(tmp_path / "notes" / "passes.json").trying(100):
+        pass
+    assert not list((tmp_path / "notes").iterdir())

@@ -25,6 +25,7 @@ from v0_1 import lay_out
 import liftune
 from liftune import seals
 from liftune.cli.main import main
+from liftune.data import load_data
 from liftune.errors import ArtifactError, ModelError
 from liftune.files import atomic_folder, read_json_object
 from liftune.hardware.plan import Plan
@@ -34,9 +35,13 @@ from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.methods.registry import METHODS, parse_options
 from liftune.records.base import SCHEMA
+from liftune.records.reading import read_record
+from liftune.records.sweep import SweepRecord
 from liftune.run_folder import RunFolder
 from liftune.seals import checked, hash_files, seal_of, with_seal
-from liftune.spec import ModelSpec
+from liftune.spec import DataSpec, ModelSpec
+from liftune.sweeps.folder import SweepFolder, save_sweep
+from liftune.sweeps.grid import SweepSpec
 from liftune.tasks import TaskKind
 from liftune.workflows.check import check_path, refuse_damaged
 
@@ -296,3 +301,30 @@ def test_without_torch_weights_are_said_not_to_be_looked_at(tmp_path: Path, monk
     monkeypatch.chdir(lay_out(tmp_path))
     (state,) = [each for each in check_path(Path("run")).files if each.name == "adapter/adapter_model.safetensors"]
     assert (state.state, state.reason) == ("not checked", "reading weights takes the extra [tune]")
+
+
+def test_a_sweep_does_not_seal_what_was_damaged_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rerun with nothing left to do hashed every file as it lay there."""
+    folder = tmp_path / "sweep"
+    (folder / "base").mkdir(parents=True)
+    for name in ("spec.json", "rows.json"):
+        (folder / name).write_text("{}")
+    for name in ("baselines.json", "lora-0.json", "teacher.json"):
+        (folder / "base" / name).write_text("{}")
+    sealed: list[str] = []
+    monkeypatch.setattr("liftune.sweeps.folder.hash_matching", lambda path, *names: sealed.extend(names) or {})
+    record = read_record(lay_out(tmp_path) / "sweep" / "sweep.json", SweepRecord, "sweep")
+    save_sweep(folder, record)
+    matched = {each.name for name in sealed for each in folder.glob(name)}
+    assert matched == {"spec.json", "rows.json", "baselines.json", "lora-0.json"}
+
+
+def test_a_sweep_that_does_not_say_its_rows_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object of nothing differs from no rows, and was sealed as it was."""
+    monkeypatch.chdir(lay_out(tmp_path))
+    spec = SweepSpec.checked(json.loads(Path("sweep/spec.json").read_bytes()))
+    folder = SweepFolder(Path("sweep"), {})
+    splits = load_data(DataSpec(source="rows"))
+    Path("sweep/rows.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"rows\.json is damaged"):
+        folder.begin(spec, splits)

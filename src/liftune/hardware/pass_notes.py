@@ -120,10 +120,13 @@ class PassNote:
             return
         values = {"tried": self._tried, "fitted": self._fitted, "most": self.most, "deaths": self._deaths}
         fresh = self._path.with_name(f"{self._path.name}.new")
-        with contextlib.suppress(OSError):
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh.write_text(json.dumps({**values, "kills": kills}), encoding="utf-8")
             os.replace(fresh, self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                fresh.unlink()
 
 
 #: For callers who have no place for one.

@@ -69,7 +69,9 @@ class SweepFolder:
         now = {name: fingerprint(getattr(splits, name)) for name in ("train", "validation", "test")}
         if not path.is_file():
             write_json(path, with_seal(now))
-        elif changed := [name for name, value in check_object(path).items() if now.get(name) != value]:
+        elif not (before := check_object(path)).keys() >= now.keys():
+            raise damaged(path, "it does not say which rows the sweep began with", hint=RESTORE)
+        elif changed := [name for name, value in now.items() if before[name] != value]:
             raise ArtifactError(
                 f"the rows of {' and '.join(changed)} have changed since the sweep began",
                 where=str(path),
@@ -160,7 +162,8 @@ def save_sweep(path: Path, record: SweepRecord) -> SweepRecord:
     for name in ("spec.json", "rows.json"):
         if (path / name).is_file():
             write_json(path / name, with_seal(check_object(path / name)))
-    files = hash_matching(path, "spec.json", "rows.json", "*/*.json")
+    # Each is sealed by itself: what has been damaged since was not read, and would be sealed as it is now.
+    files = hash_matching(path, "spec.json", "rows.json", "*/baselines.json", "*/*-*.json")
     record = record.model_copy(update={"files": files})
     write_json(path / "sweep.json", record.to_json())
     return record

@@ -16,6 +16,7 @@ from typing import Any
 
 from liftune.errors import ArtifactError, first_of
 from liftune.files import read_json_object
+from liftune.records.reading import ADAPTER_CARD
 from liftune.wrong_path import is_file_in
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG = "adapter_config.json", "adapter_model.safetensors", "config.json"
@@ -25,6 +26,8 @@ _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _STATE = "trainer_state.json"
 RESTORE = "restore the file, or save the model again"
+#: Bytes of a README in which its tags stand.
+_HEAD = 4_096
 #: Checkpoints that a note names at most.
 _SHOWN = 3
 
@@ -67,6 +70,7 @@ def find_foreign(path: Path) -> Foreign | None:
 
 def _in(folder: Path) -> Foreign | None:
     if is_file_in(folder, ADAPTER_CONFIG):
+        _refuse_own(folder)
         _refuse_pickled(folder, (ADAPTER_WEIGHTS,), (_PICKLED_ADAPTER,), "adapter")
         return Foreign(folder, False, read_json_object(folder / ADAPTER_CONFIG, hint=RESTORE))
     if not is_file_in(folder, CONFIG):
@@ -76,6 +80,22 @@ def _in(folder: Path) -> Foreign | None:
         return None
     _refuse_pickled(folder, WEIGHTS, _PICKLED, "model")
     return Foreign(folder, True, config)
+
+
+def _refuse_own(folder: Path) -> None:
+    """Refuse an adapter of liftune that has lost its card: its thresholds and labels would be lost with it."""
+    readme = folder / "README.md"
+    if is_file_in(folder, ADAPTER_CARD) or not is_file_in(folder, readme.name):
+        return
+    with readme.open("rb") as file:
+        says_so = b'\ntags: ["liftune"' in file.read(_HEAD)
+    if says_so:
+        raise ArtifactError(
+            f"{ADAPTER_CARD} is missing, which says what liftune's adapter answers",
+            where=str(folder),
+            hint=f"{RESTORE}; or remove {readme.name} there, and it is opened as a plain PEFT adapter, without its "
+            "thresholds and calibration",
+        )
 
 
 def classifies(config: Mapping[str, Any]) -> bool:
