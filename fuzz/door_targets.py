@@ -59,6 +59,8 @@ def _run_command(data: bytes) -> None:
         return
     if not isinstance(argv, list) or not argv or not all(isinstance(each, str) for each in argv):
         return
+    if argv[0] == "inspect" and (len(argv) == 1 or argv[1].startswith("-")):  # the sample's 1,680 rows take seconds
+        argv.insert(1, "rows.csv")
     if argv[0] == "serve":  # it would serve
         argv += ["--port", "x"]
     if any(word.startswith(("/proc", "/dev/zero")) for word in argv):
