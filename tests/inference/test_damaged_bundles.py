@@ -63,6 +63,16 @@ def test_a_tokenizer_that_multiplies_texts_is_refused_before_it_fills_the_memory
         Bundle.open(bundle)
 
 
+def test_a_tokenizer_that_pads_is_none_that_multiplies(bundle: Path) -> None:
+    """As minilm's does, to 128 tokens."""
+    padding = {"strategy": {"Fixed": 128}, "direction": "Right", "pad_to_multiple_of": None}
+    padding |= {"pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"}
+    padded = changed(bundle / "tokenizer.json", lambda values: values.update(padding=padding))
+    sha256 = hashlib.sha256(padded.read_bytes()).hexdigest()
+    changed(bundle / "bundle.json", lambda card: card["files"].update({"tokenizer.json": sha256}))
+    assert len(Bundle.open(bundle).predict(["word"])) == 1
+
+
 def test_a_row_of_more_tokens_than_the_model_takes_is_refused(bundle: Path) -> None:
     broken = changed(bundle / "tokenizer.json", lambda values: values["post_processor"].update(single=SEVERAL))
     sha256 = hashlib.sha256(broken.read_bytes()).hexdigest()
