@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from liftune.errors import MethodError
+from liftune.errors import LiftuneError, MethodError, lacks_memory
 from liftune.hardware.plan import Plan
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.attach import attach
@@ -39,19 +39,32 @@ def open_merged(
     opened = open_adapter(folder, card=card, plan=bare, trust_remote_code=trust_remote_code)
     model: Any = opened.model
     if opened.method is not None and opened.method.kind != "full":
-        try:
-            model = _unwrapped(model.merge_and_unload())
-        except NotImplementedError as error:  # PEFT's, of a variant of the method
-            raise MethodError(
-                f"the adapter cannot be merged into its model's weights: {str(error).rstrip('.')}",
-                where=str(folder),
-                hint="use the adapter's folder itself",
-            ) from None
+        model = _merged(model, folder)
     plain = replace(opened.backbone, model=model)
     return attach(plain, None, plan=plan)
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
+def _merged(model: Any, folder: Path) -> nn.Module:
+    """The plain model.
+
+    Raises:
+        MethodError: PEFT cannot merge the adapter, with whatever error it says so.
+    """
+    try:
+        # PEFT takes a wrapper of trained modules for a layer in some methods, and looks for its weight.
+        return _unwrapped(_unwrapped(model).merge_and_unload())
+    except Exception as error:
+        if isinstance(error, LiftuneError) or lacks_memory(error):
+            raise
+        said = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
+        raise MethodError(
+            f"the adapter cannot be merged into its model's weights: {said}",
+            where=str(folder),
+            hint="use the adapter's folder itself",
+        ) from None
+
+
+def _unwrapped(model: Any) -> Any:
     """The model with trained modules in place of PEFT's wrappers, which some methods leave there (LN tuning)."""
     from peft.utils import ModulesToSaveWrapper
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import peft
 import pytest
 from numpy.typing import NDArray
 from peft_adapters import KINDS, LABELS, TEXTS, peft_answers, save_base, save_plain
@@ -17,9 +18,11 @@ import liftune.workflows.evaluate as scoring
 from liftune.errors import ArtifactError, DataError, MethodError
 from liftune.evaluation.evaluate import evaluate
 from liftune.exports.run import export
+from liftune.hardware.plan import Plan
 from liftune.inference.locate import find_model
 from liftune.inference.predictor import load_predictor
 from liftune.models.adapter_io import read_card
+from liftune.models.merge import open_merged
 from liftune.models.foreign.said import Said
 from liftune.models.methods.registry import METHODS
 from liftune.server.engine import ServedModel
@@ -77,6 +80,38 @@ def test_an_adapter_of_peft_answers_as_peft_does(kind: str, base: Path, tmp_path
     predictor = load_predictor(folder, said=NAMED)
     assert np.abs(predictor.logits(TEXTS) - expected).max() <= 1e-5
     assert [each.label for each in predictor.predict(TEXTS)] == [LABELS[i] for i in expected.argmax(1)]
+
+
+@pytest.mark.parametrize("modules", [["query", "value"], ["query", "dense"]])
+@pytest.mark.parametrize("kind", ["LoHaConfig", "VeraConfig", "LoraConfig"])
+def test_modules_that_are_saved_beside_targets_are_merged(kind: str, modules: list[str], tmp_path: Path) -> None:
+    """PEFT's own merging takes BERT's pooler for a layer, and fails; where it is tuned and saved, it is both."""
+    if kind == "VeraConfig":
+        modules = modules[:1]  # of one shape alone
+    base = save_base(tmp_path / "base", family="bert")
+    config = getattr(peft, kind)(
+        r=3, target_modules=modules, task_type="SEQ_CLS", modules_to_save=["bert.pooler", "classifier"]
+    )
+    folder = save_plain(base, tmp_path / "adapter", config)
+    expected = peft_answers(base, folder)
+    assert np.abs(load_predictor(folder, said=NAMED).logits(TEXTS) - expected).max() <= 1e-5
+    card = find_model(folder, said=NAMED).card
+    assert np.abs(open_merged(folder, card=card, plan=Plan()).logits(TEXTS) - expected).max() <= 1e-5
+
+
+@pytest.mark.parametrize("error", [AttributeError("no weight"), KeyError("x"), RuntimeError("shapes")])
+def test_whatever_peft_says_while_it_merges_the_adapter_answers_unmerged(
+    error: Exception, base: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    folder = save_plain(base, tmp_path / "adapter", KINDS["lora"]())
+    monkeypatch.setattr("peft.tuners.lora.LoraModel.merge_and_unload", fail)
+    expected = peft_answers(base, folder)
+    assert np.abs(load_predictor(folder, said=NAMED).logits(TEXTS) - expected).max() <= 1e-5
+    with pytest.raises(MethodError, match="cannot be merged"):
+        export(folder, tmp_path / "merged", format="merged", rows=str(rows), said=NAMED)
 
 
 def test_every_door_gives_the_same_answers(
