@@ -183,7 +183,7 @@ def read_json_object(path: Path, *, hint: str) -> dict[str, Any]:
         ArtifactError: the file is missing, cannot be read, is damaged or holds anything else.
     """
     try:
-        values = parse_json(path.read_bytes())
+        values = parse_json(path.read_bytes(), unique=True)
     except FileNotFoundError:
         raise ArtifactError(f"{path.name} is missing", where=str(path), hint=hint) from None
     except OSError as error:

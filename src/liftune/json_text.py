@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from liftune.errors import LiftuneError
+from liftune.errors import LiftuneError, shown
 
 #: A value that is nested more deeply is nobody's data, and code that looks into it would run out of stack.
 DEEPEST = 100
@@ -33,11 +33,15 @@ class JsonError(LiftuneError, ValueError):
         self.line, self.column = line, column
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, unique: bool = False) -> Any:
     """The value of a JSON text.
 
+    Args:
+        unique: whether a key that an object has twice is a fault; else the last counts, as in Python.
+
     Raises:
-        JsonError: it is not JSON or not UTF-8, is nested more than 100 deep, or holds a number of over 308 digits.
+        JsonError: it is not JSON or not UTF-8, is nested more than 100 deep, or holds a number of over 308 digits;
+            or a key twice.
 
     >>> parse_json('{"a": [1]}')
     {'a': [1]}
@@ -47,7 +51,9 @@ def parse_json(text: str | bytes) -> Any:
       hint:  write it again, as JSON
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_each_once if unique else None)
+    except JsonError:
+        raise
     except (ValueError, RecursionError) as error:
         raise _fault(error) from None
     if len(text) > DEEPEST:  # a shorter one holds neither
@@ -72,6 +78,15 @@ def parse_json_values(text: str) -> list[Any]:
     except (ValueError, RecursionError) as error:
         raise _fault(error) from None
     _check(values)
+    return values
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise JsonError(f"the key {shown(twice)} is there twice in one object")
     return values
 
 

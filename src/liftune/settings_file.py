@@ -7,11 +7,12 @@ Not here: what an option means (spec.py), which options a command takes (spec.TA
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from liftune.errors import SpecError, choose, pasted
+from liftune.option_files import is_toml
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, read_values
 from liftune.spec_text import settings_of
 
@@ -31,7 +32,7 @@ def spec_under(config: str | os.PathLike[str] | None, given: Mapping[str, Any], 
     if config is None:
         return RunSpec.of(**options)
     path = Path(config)
-    found = {name: value for name, value in _options_in(path).items() if name in taken}
+    found = {name: value for name, value in _options_in(config).items() if name in taken}
     if path.name == "spec.json" and "out" in found and Path(found["out"]).resolve() == path.resolve().parent:
         del found["out"]
     if found.get("data") == IN_MEMORY and "data" not in options:
@@ -67,39 +68,54 @@ def sound_under(
         return spec_under(None, given, taken), (error,)
 
 
-def _options_in(path: Path) -> dict[str, Any]:
+def _options_in(given: str | os.PathLike[str]) -> dict[str, Any]:
     """Option -> the file's value, where it is not the default.
 
     Raises:
-        SpecError: as `RunSpec.read`; or a name stands outside its section.
+        SpecError: as `RunSpec.read`; or a name stands outside its section, or the file sets nothing.
     """
+    path = Path(given)
     if path.is_dir():
         raise SpecError(f"{path} is a folder", where="--config", hint=f"name the file: {pasted(path / 'spec.json')}")
-    values = read_values(path)
+    values = read_values(given)
     if isinstance(values, dict):
-        _check_names(values, str(path))
+        _check_names(values, path)
+        if not any(values.values()):
+            hint = "write options into it, such as those that liftune init writes, or leave --config out"
+            raise SpecError("the file sets no option", where=str(path), hint=hint)
     spec = RunSpec.checked(values, where=str(path))
     # None where it is not the default is what is typed as none: switched off.
     return {name: "none" if value is None else value for name, value in settings_of(spec).items()}
 
 
-def _check_names(values: Mapping[str, Any], where: str) -> None:
+def _check_names(values: Mapping[str, Any], path: Path) -> None:
     """Refuse names that no section has.
 
     Raises:
         SpecError: with the section that has it, or the nearest name.
     """
+    where = str(path)
     for name, value in values.items():
-        home = OPTIONS.get(name, ())
-        if name not in RunSpec.model_fields or (len(home) > 1 and not isinstance(value, Mapping)):
-            if len(home) > 1:
-                hint = f"write {home[1]} = ... below the line [{home[0]}]"
-                raise SpecError(f"{name} stands outside its section", where=where, hint=hint)
+        homes = _homes(name)
+        if name not in RunSpec.model_fields or (homes and not isinstance(value, Mapping)):
+            if homes:
+                raise SpecError(f"{name} stands outside its section", where=where, hint=_place(homes, path))
             choose(name, RunSpec.model_fields, "section", where)
         fields = [each[1] for each in OPTIONS.values() if len(each) > 1 and each[0] == name]
         for field in value if fields and isinstance(value, Mapping) else ():
-            elsewhere = OPTIONS.get(field, ())
-            if field not in fields and len(elsewhere) > 1 and elsewhere[0] != name:
-                hint = f"write {elsewhere[1]} = ... below the line [{elsewhere[0]}]"
-                raise SpecError(f"{field} stands in [{name}]", where=where, hint=hint)
-            choose(field, fields, f"option in [{name}]", where)
+            if field not in fields:
+                if homes := _homes(field):
+                    raise SpecError(f"{field} stands in [{name}]", where=where, hint=_place(homes, path))
+                choose(field, fields, f"option in [{name}]", where)
+
+
+def _homes(name: str) -> list[tuple[str, ...]]:
+    """The places of an option in sections, by its name on the command line or in a file."""
+    return [home for option, home in OPTIONS.items() if len(home) > 1 and name in (option, home[1])]
+
+
+def _place(homes: Sequence[tuple[str, ...]], path: Path) -> str:
+    """How to write an option where it belongs, in the language of the file."""
+    if is_toml(path):
+        return "write " + ", or ".join(f"{field} = ... below the line [{section}]" for section, field in homes)
+    return "write " + ", or ".join(f'"{section}": {{"{field}": ...}}' for section, field in homes)

@@ -7,7 +7,6 @@ Not here: what a typed value means (option_values.py), results (records/), defau
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -26,7 +25,7 @@ from pydantic import (
 from liftune.addresses import is_address
 from liftune.addresses import shown as shown_address
 from liftune.errors import SpecError, choose, faults, shown
-from liftune.json_text import JsonError, parse_json
+from liftune.option_files import read_settings
 from liftune.option_values import (
     AUTO_FOLDS,
     NOT_UNICODE,
@@ -285,13 +284,7 @@ def read_values(path: str | Path) -> Any:
             where=shown_address(path),
             hint="bring it here, and give its path",
         )
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
-    except (OSError, ValueError, RecursionError) as error:  # TOML that is nested too deeply
-        reason = error.message if isinstance(error, JsonError) else error
-        raise SpecError(f"cannot read the spec: {reason}", where=str(path), hint="give a TOML or JSON file") from None
+    values = read_settings(Path(path))
     return upgrade(values, "spec") if isinstance(values, dict) else values
 
 

@@ -94,6 +94,13 @@ def test_rows_in_memory_and_code_need_more_than_a_file(tmp_path: Path) -> None:
 WRONG = {
     "epochs = 3": (r"\[train\]", "epochs = ..."),
     'model = "x"': (r"\[model\]", "name = ..."),
+    'source = "x"': (r"below the line \[data\]", "source = ..."),
+    'name = "x"': (r"\[method\]", "[model], or name"),
+    '[data]\ndata = "x"': ("data stands in", "source = ..."),
+    '[train]\nsource = "x"': ("source stands in", "[data]"),
+    "": ("sets no option", "--config"),
+    "[train]\n# epochs = 3": ("sets no option", "--config"),
+    "[train]\nepochs = \n": ("line 2, column 10", "TOML"),
     "[train]\nepoch = 3": ("epoch", "epochs"),
     "[data]\nepochs = 3": (r"\[train\]", "epochs"),
     "[trian]\nepochs = 3": ("trian", "train"),
@@ -112,6 +119,69 @@ def test_a_name_out_of_place_is_refused_with_its_place(text: str, tmp_path: Path
 
     assert re.search(what, str(refused.value))
     assert hint in str(refused.value)
+
+
+IN_JSON = {
+    "": ("sets no option", "--config"),
+    '{"train": {}}': ("sets no option", "--config"),
+    '{"train": {"epochs": 1, "epochs": 2}}': ("'epochs' is there twice", "write it there as JSON"),
+    '{"train": {"epochs": 1}, "train": {"lr": 2}}': ("'train' is there twice", "write it there as JSON"),
+    '{"data": "a.csv"}': ("data stands outside its section", '"data": {"source": ...}'),
+    '{"epochs": 3}': ("epochs stands outside", '"train": {"epochs": ...}'),
+    '{"train": {\n"epochs": }}': ("line 2, column 11", "write it there as JSON"),
+}
+
+
+@pytest.mark.parametrize("text", IN_JSON)
+def test_json_is_refused_in_the_words_of_json(text: str, tmp_path: Path) -> None:
+    what, hint = IN_JSON[text]
+    with pytest.raises(SpecError) as refused:
+        under(write(tmp_path / "a.json", text))
+    assert what in str(refused.value)
+    assert hint in str(refused.value.hint)
+    assert "below the line" not in str(refused.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", ["a.toml", "a.json", "A.TOML"])
+def test_a_byte_order_mark_is_no_part_of_the_text(name: str, encoding: str, tmp_path: Path) -> None:
+    text = '{"train": {"epochs": 3}}' if name.endswith("json") else "[train]\nepochs = 3"
+    (tmp_path / name).write_text(text, encoding=encoding)
+    assert under(tmp_path / name).train.epochs == 3
+
+
+def test_a_file_that_is_not_there_is_said_to_be_that(tmp_path: Path) -> None:
+    write(tmp_path / "liftune.toml", "[train]\nepochs = 3")
+    with pytest.raises(SpecError, match=r"there is no file .*liftun.toml, did you mean liftune.toml"):
+        under(tmp_path / "liftun.toml")
+    (tmp_path / "b.toml").write_bytes(b"[data]\nsource = '\xe9'")
+    with pytest.raises(SpecError, match=r"not UTF-8") as refused:
+        under(tmp_path / "b.toml")
+    assert str(refused.value.where).endswith("b.toml, line 2")
+    with pytest.raises(SpecError) as refused:
+        spec_under("https://host/a.toml", {}, OPTIONS)
+    assert refused.value.where == "https://host/a.toml"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["nope.csv"], "no such file or folder"),
+        (["sample:nope"], "unknown sample"),
+        (["sample:emotions", "--method", "lroa"], "did you mean lora"),
+        (["sample:emotions", "--set", "rnk=3"], "rnk"),
+        (["sample:emotions", "--metric", "acuracy"], "did you mean accuracy"),
+        (["sample:emotions", "--accelerations", "pakced"], "unknown acceleration"),
+        (["sample:emotions", "--test", "nope.csv"], "no such file or folder"),
+    ],
+)
+def test_init_writes_no_option_that_no_run_can_have(
+    options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "liftune.toml").exists()
 
 
 def test_the_command_line_writes_and_reads_it(

@@ -120,6 +120,9 @@ def init(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Write a TOML file of all options and what they do, for `liftune tune --config`; those given here are set."""
+    from liftune.workflows.init import check_settings
+
+    check_settings(spec)
     say(f"liftune: options written: {write_settings(spec, to, overwrite=overwrite)}", error=True)
 
 

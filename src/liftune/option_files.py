@@ -1,0 +1,67 @@
+"""TOML or JSON of a file of options, and what is wrong with the file where it has none.
+
+In: a path.  Out: what the file holds; a SpecError that says which line.
+Not here: what its names mean (spec.py), which are out of place (settings_file.py).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from pathlib import Path
+from typing import Any
+
+from liftune.errors import SpecError, nearest
+from liftune.json_text import JsonError, parse_json
+
+
+def is_toml(path: Path) -> bool:
+    """Whether a file is TOML, by its name; all others are JSON."""
+    return path.suffix.casefold() == ".toml"
+
+
+def read_settings(path: Path) -> Any:
+    """What the file holds; an empty one holds an empty mapping.
+
+    Raises:
+        SpecError: it is missing or cannot be read; it is no TOML or JSON, with line and column; it has a key twice.
+    """
+    return _parsed(path, _text_of(path))
+
+
+def _text_of(path: Path) -> str:
+    """The text, with or without a byte order mark, as Windows' editors and shells write it."""
+    hint = "give a TOML or JSON file; liftune init writes one"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise SpecError(f"there is no file {path}{nearest(path.name, beside)}", where=str(path), hint=hint) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpecError(f"cannot read {path.name}: {reason}", where=str(path), hint=hint) from None
+    try:
+        return data.decode("utf-16" if data[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SpecError(
+            f"cannot read {path.name}: it is not UTF-8", where=f"{path}, line {line}", hint="save it as UTF-8"
+        ) from None
+
+
+def _parsed(path: Path, text: str) -> Any:
+    """What the text holds: TOML where the name says so, else JSON."""
+    kind = "TOML" if is_toml(path) else "JSON"
+    where, reason = str(path), ""
+    if not text.strip():
+        return {}
+    try:
+        return tomllib.loads(text) if kind == "TOML" else parse_json(text, unique=True)
+    except JsonError as error:
+        reason, where = error.message, where + (f", line {error.line}, column {error.column}" if error.line else "")
+    except (ValueError, RecursionError) as error:  # TOML that is nested too deeply
+        reason, _, place = str(error).removesuffix(")").partition(" (at ")
+        where += f", {place}" if place else ""
+    known = is_toml(path) or path.suffix.casefold() == ".json"
+    hint = f"write it there as {kind}" if known else "give a TOML or JSON file, whose name ends in .toml or .json"
+    raise SpecError(f"cannot read {path.name} as {kind}: {reason}", where=where, hint=hint)
