@@ -20,11 +20,17 @@ def is_toml(path: Path) -> bool:
     return path.suffix.casefold() == ".toml"
 
 
+def nothing_set(path: Path) -> SpecError:
+    """The error for a file without an option."""
+    hint = "write options into it, such as those that liftune init writes, or leave --config out"
+    return SpecError("the file sets no option", where=str(path), hint=hint)
+
+
 def read_settings(path: Path) -> Any:
-    """What the file holds; an empty one holds an empty mapping.
+    """What the file holds.
 
     Raises:
-        SpecError: it is missing or cannot be read; it is no TOML or JSON, with line and column; it has a key twice.
+        SpecError: it is missing or empty, or cannot be read; it is no TOML or JSON, with line and column; it has a key twice.
     """
     return _parsed(path, _text_of(path))
 
@@ -54,7 +60,7 @@ def _parsed(path: Path, text: str) -> Any:
     kind = "TOML" if is_toml(path) else "JSON"
     where, reason = str(path), ""
     if not text.strip():
-        return {}
+        raise nothing_set(path)
     try:
         return tomllib.loads(text) if kind == "TOML" else parse_json(text, unique=True)
     except JsonError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liftune.errors import SpecError, choose, pasted
-from liftune.option_files import is_toml
+from liftune.option_files import is_toml, nothing_set
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, read_values
 from liftune.spec_text import settings_of
 
@@ -81,8 +81,7 @@ def _options_in(given: str | os.PathLike[str]) -> dict[str, Any]:
     if isinstance(values, dict):
         _check_names(values, path)
         if not any(values.values()):
-            hint = "write options into it, such as those that liftune init writes, or leave --config out"
-            raise SpecError("the file sets no option", where=str(path), hint=hint)
+            raise nothing_set(path)
     spec = RunSpec.checked(values, where=str(path))
     # None where it is not the default is what is typed as none: switched off.
     return {name: "none" if value is None else value for name, value in settings_of(spec).items()}

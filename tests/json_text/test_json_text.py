@@ -76,7 +76,7 @@ def test_a_row_that_cannot_be_used_is_a_fault_of_that_row():
 def test_toml_that_is_nested_too_deeply_is_refused(tmp_path: Path):
     path = tmp_path / "x.toml"
     path.write_text(f"a = {'[' * 5_000}")
-    with pytest.raises(SpecError, match="cannot read x.toml as TOML"):
+    with pytest.raises(SpecError, match=r"cannot read x\.toml as TOML"):
         RunSpec.read(path)
 
 

@@ -22,8 +22,8 @@ from liftune.hardware.plan import Plan
 from liftune.inference.locate import find_model
 from liftune.inference.predictor import load_predictor
 from liftune.models.adapter_io import read_card
-from liftune.models.merge import open_merged
 from liftune.models.foreign.said import Said
+from liftune.models.merge import open_merged
 from liftune.models.methods.registry import METHODS
 from liftune.server.engine import ServedModel
 from liftune.server.limits import Limits
