@@ -30,7 +30,7 @@ def read_settings(path: Path) -> Any:
     """What the file holds.
 
     Raises:
-        SpecError: it is missing or empty, cannot be read, or is no TOML or JSON (with line and column), or has a key twice.
+        SpecError: it is missing, empty or not readable, no TOML or JSON (with line and column), or has a key twice.
     """
     return _parsed(path, _text_of(path))
 
