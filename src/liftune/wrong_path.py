@@ -28,6 +28,10 @@ Wanted: TypeAlias = Literal["tuned", "run", "pretrained", "scored", "base"]
 
 _CARDS = (ADAPTER_CARD, CONTENDER_CARD, BUNDLE_CARD)
 _SPEC, _SWEEP = "spec.json", "sweep.json"
+_WEIGHTS = (
+    *("adapter_model.safetensors", "adapter_model.bin", "model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
 #: What is in the hint for a path that is nothing known.
 _TAKEN: dict[Wanted, str] = {
     "tuned": "give a folder that `liftune tune` or `liftune export` wrote",
@@ -315,6 +319,18 @@ def _other(folder: Folder) -> tuple[str, str]:
     return f"{folder.given} holds no run", _TAKEN[folder.wanted]
 
 
+def _weights(folder: Folder) -> _Found:
+    """Weights without what says what they are of."""
+    found = next((each for each in _WEIGHTS if folder.has(each)), None)
+    if found is None:
+        return None
+    config = "adapter_config.json" if found.startswith("adapter") else "config.json"
+    return (
+        f"{folder.given} holds {found} and no {config}, which says what the weights are of",
+        f"copy {config} beside it: save_pretrained wrote both",
+    )
+
+
 def _few(folders: Sequence[Path]) -> str:
     return first_of([each.name for each in folders], _SHOWN)
 
@@ -330,6 +346,7 @@ _KINDS: tuple[Callable[[Folder], _Found], ...] = (
     _untuned,
     _checkpoints,
     _above,
+    _weights,
     _data,
     _other,
 )

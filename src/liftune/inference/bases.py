@@ -83,7 +83,8 @@ def use_bases(bases: Sequence[str], models: Sequence[SavedModel], *, with_base: 
     named = {each.base for each in cards if isinstance(each, ForeignCard)}
     for base in bases:
         sha256 = look_in(base)
-        if locate(base).base in named:  # nobody kept which weights it had
+        found = locate(base)
+        if {found.base, found.name} & named:  # nobody kept which weights it had
             continue
         if sha256 not in {each.base_sha256 for each in cards}:
             tuned_on = " or ".join(dict.fromkeys(each.base for each in cards))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from liftune.errors import ArtifactError, LiftuneError, ModelError, lacks_memory
-from liftune.files import atomic_folder, safetensor_errors
+from liftune.files import atomic_folder, read_json_object, safetensor_errors
 from liftune.hardware.plan import Plan, Precision
 from liftune.json_text import parse_json
 from liftune.models.attach import rebuild
@@ -27,8 +27,10 @@ from liftune.models.base_identity import changed_fields
 from liftune.models.classifier import Classifier
 from liftune.models.finite import check_finite, first_not_finite
 from liftune.models.foreign.card import ForeignCard
+from liftune.models.foreign.folders import CONFIG
+from liftune.models.foreign.heads import unfit_weights
 from liftune.models.methods.registry import METHODS, Method
-from liftune.models.open_foreign import check_saved_rank, length_with, load_foreign, refuse_random
+from liftune.models.open_foreign import check_saved_rank, length_with, load_foreign
 from liftune.models.pretrained import quiet
 from liftune.models.tokens.saving import is_data, save_tokenizer
 from liftune.models.trust import CodeRefusedError, check_code
@@ -194,7 +196,8 @@ def _open_foreign(card: ForeignCard, folder: Path, method: Method, *, plan: Plan
         whole = reload_whole(card, folder, seed=seed, plan=plan, trust_remote_code=allowed)
         with _damage(folder):
             check_finite(folder)
-        refuse_random(whole, whole.fresh, folder)
+        if whole.fresh:
+            raise unfit_weights(whole.fresh, folder, read_json_object(folder / CONFIG, hint=RESTORE))
         return rebuild(whole, method, lambda: whole.model, plan=plan, max_length=whole.max_length)
     backbone = reload_backbone(card, seed=seed, plan=plan, trust_remote_code=allowed)
     length = length_with(backbone, card.virtual_tokens)

@@ -7,7 +7,8 @@ what differs between families (families.py), tuning (classifier.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from liftune.errors import ModelError, panics_raised
+from liftune.errors import ArtifactError, LiftuneError, ModelError, lacks_memory, panics_raised
 from liftune.files import sha256_of_files
 from liftune.hardware.plan import Plan
 from liftune.models import families
@@ -176,6 +177,23 @@ def _cut_as(card: AdapterCard, backbone: Backbone) -> Backbone:
     return backbone
 
 
+@contextmanager
+def _own_tokenizer(folder: str | None) -> Iterator[None]:
+    """Turn what is raised over a tokenizer that was saved with an adapter into an error of that folder."""
+    try:
+        with panics_raised():
+            yield
+    except Exception as error:  # tokenizers take a file's values as they are
+        if folder is None or isinstance(error, LiftuneError) or lacks_memory(error):
+            raise
+        said = (str(error).strip().splitlines() or [""])[0]
+        raise ArtifactError(
+            f"the tokenizer that was saved with the adapter cannot be read: {type(error).__name__}: {said}",
+            where=folder,
+            hint="restore its tokenizer files, or save the adapter again",
+        ) from None
+
+
 def _build(
     checkpoint: Checkpoint,
     spec: ModelSpec,
@@ -190,10 +208,11 @@ def _build(
     outputs = task_of(task).outputs(labels)
     overrides = {**task_of(task).config_fields(labels), "return_dict": True}  # outputs are read by name
     model: PreTrainedModel
-    with quiet(), as_model_error(checkpoint), panics_raised():
+    with quiet(), as_model_error(checkpoint), panics_raised(), _own_tokenizer(tokenizer_folder):
         beside = checkpoint if tokenizer_folder is None else replace(checkpoint, source=tokenizer_folder, revision=None)
         tokenizer = tokenizer_of(beside, spec.trust_remote_code)
         identity = tokenizer_identity(tokenizer)
+    with quiet(), as_model_error(checkpoint), panics_raised():
         check_layers(checkpoint)
         model, info, notes = model_of(checkpoint, overrides, spec.trust_remote_code, seed, plan)
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]

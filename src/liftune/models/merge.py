@@ -52,7 +52,7 @@ def _merged(model: Any, folder: Path) -> nn.Module:
     """
     try:
         # PEFT takes a wrapper of trained modules for a layer in some methods, and looks for its weight.
-        return _unwrapped(_unwrapped(model).merge_and_unload())
+        plain: nn.Module = _unwrapped(_unwrapped(model).merge_and_unload())
     except Exception as error:
         if isinstance(error, LiftuneError) or lacks_memory(error):
             raise
@@ -62,6 +62,7 @@ def _merged(model: Any, folder: Path) -> nn.Module:
             where=str(folder),
             hint="use the adapter's folder itself",
         ) from None
+    return plain
 
 
 def _unwrapped(model: Any) -> Any:

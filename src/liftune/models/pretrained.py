@@ -174,6 +174,8 @@ def as_model_error(checkpoint: Checkpoint) -> Iterator[None]:
             raise short_of_memory(error, f"loading model {checkpoint.name}", hint) from None
         message = str(error).strip()
         first = message.splitlines()[0] if message else type(error).__name__
+        if isinstance(error, KeyError):
+            first = f"its files lack {first}"
         if "trust_remote_code" in message:
             raise refuse_code(checkpoint.name, Path(checkpoint.source)) from None
         if checkpoint.folder is None and "safetensors" in message:

@@ -41,6 +41,15 @@ def test_labels_are_those_that_a_config_of_as_many_outputs_names(
     assert why in found.why_labels
 
 
+@pytest.mark.parametrize("keys", ["12", "02", "13"])
+def test_labels_that_are_not_numbered_from_0_are_not_read_by_their_place(keys: str) -> None:
+    config = {"id2label": {keys[0]: "a", keys[1]: "b, c"}}
+    with pytest.raises(ModelError, match=f"numbers its labels {keys[0]}, {keys[1]}, and outputs") as refused:
+        meaning(2, config)
+    assert "--label-names 'a,\"b, c\"'" in str(refused.value.hint)
+    assert meaning(2, config, label_names=("b", "a")).labels == ("b", "a")
+
+
 def test_names_that_are_told_count_in_their_order() -> None:
     assert meaning(2, NAMED, label_names=("bad", "good")).labels == ("bad", "good")
     assert meaning(2, WITHOUT_NAMES, label_names=("bad", "good")).labels == ("bad", "good")

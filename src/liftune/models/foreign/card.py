@@ -8,6 +8,7 @@ are read.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import Field
 
 from liftune.errors import MethodError, ModelError, first_of
 from liftune.files import damaged, read_json_object
-from liftune.models.checkpoint import Checkpoint, locate
+from liftune.models.checkpoint import ALIASES, Checkpoint, locate
 from liftune.models.foreign.bases import base_of, json_of
 from liftune.models.foreign.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, RESTORE, Foreign, classifies
 from liftune.models.foreign.heads import no_head, outputs_in, shapes_of
@@ -78,7 +79,7 @@ def card_of(foreign: Foreign, said: Said) -> ForeignCard:
         task=outputs.task,
         labels=outputs.labels,
         method=method,
-        base=checkpoint.base,
+        base=checkpoint.name if checkpoint.name in ALIASES else checkpoint.base,
         base_revision=checkpoint.revision,
         family=str(config.get("model_type", "")),
         head="trained" if classifies(config) and len(names_in(config)) == number else "fresh",
@@ -161,6 +162,28 @@ def _side_in(tokenizer: Mapping[str, Any]) -> Literal["left", "right"]:
     return "left" if tokenizer.get("truncation_side") == "left" else "right"
 
 
+def _unknown_fields(foreign: Foreign) -> str:
+    """What the adapter's config switches on that the PEFT that is installed does not know, and leaves out."""
+    if foreign.whole:
+        return ""
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    kinds: Mapping[str, Any] = {str(kind.value): each for kind, each in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    kind = kinds.get(str(foreign.config["peft_type"]))
+    if kind is None:
+        return ""
+    known = {each.name for each in dataclasses.fields(kind)}
+    unknown = sorted(name for name, value in foreign.config.items() if name not in known and value)
+    if not unknown:
+        return ""
+    wrote = foreign.config.get("peft_version")
+    by = f", written by PEFT {wrote}" if isinstance(wrote, str) else ""
+    return (
+        f"{ADAPTER_CONFIG}{by} says {first_of(unknown, _LABELS_SHOWN)}, which PEFT {version('peft')} does not know and "
+        "leaves out: its answers may be others (a newer PEFT may know it: pip install --upgrade peft)"
+    )
+
+
 def _note(foreign: Foreign, base: Checkpoint, outputs: Outputs) -> str:
     """What is said of the model each time, as much of it is not in its files."""
     kind = str(foreign.config.get("peft_type"))
@@ -170,5 +193,6 @@ def _note(foreign: Foreign, base: Checkpoint, outputs: Outputs) -> str:
         parts.append(outputs.why_labels)
     elif outputs.labels:
         parts.append(f"labels {first_of(outputs.labels, _LABELS_SHOWN)} {outputs.why_labels}")
+    parts.append(_unknown_fields(foreign))
     parts.append("unsealed: liftune did not write it, and damage to it may go unseen")
     return "; ".join(filter(None, parts))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from liftune.errors import ArtifactError, first_of
+from liftune.errors import ArtifactError, first_of, pasted
 from liftune.files import read_json_object
 from liftune.records.reading import ADAPTER_CARD
 from liftune.wrong_path import is_file_in
@@ -156,11 +156,11 @@ def _conversion(folder: Path, what: str) -> str:
     """A line of shell that writes the weights as safetensors; torch reads no objects with weights_only."""
     if what == "adapter":
         return (
-            f'cd {folder} && python -c "import torch, safetensors.torch as st; st.save_file('
+            f'cd {pasted(folder)} && python -c "import torch, safetensors.torch as st; st.save_file('
             f"{{k: v.clone().contiguous() for k, v in torch.load('{_PICKLED_ADAPTER}', map_location='cpu', "
             f"weights_only=True).items()}}, '{ADAPTER_WEIGHTS}')\""
         )
     return (
-        f'cd {folder} && python -c "from transformers import AutoModelForSequenceClassification as A; '
+        f'cd {pasted(folder)} && python -c "from transformers import AutoModelForSequenceClassification as A; '
         "A.from_pretrained('.').save_pretrained('.', safe_serialization=True)\""
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from liftune.errors import ArtifactError
 from liftune.files import damaged
-from liftune.models.foreign.folders import RESTORE
+from liftune.models.foreign.folders import CONFIG, RESTORE, WEIGHTS
 
 #: PEFT saves modules of these names with every adapter that classifies rows.
 _USUAL = ("classifier", "score")
@@ -64,6 +64,25 @@ def outputs_in(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any])
         out for at, (out, _) in enumerate(layers) if all(out != each for i, (_, each) in enumerate(layers) if i != at)
     }
     return last or {out for out, _ in layers}
+
+
+def unfit_weights(fresh: Sequence[str], folder: Path, config: Mapping[str, Any]) -> ArtifactError:
+    """The refusal of a whole model of which some parameters are not in its weights, or of another shape.
+
+    Args:
+        fresh: their names.
+        config: its config.json.
+    """
+    shapes = shapes_of(folder / WEIGHTS[0]) if (folder / WEIGHTS[0]).is_file() else {}
+    name = next((each for each in fresh if each in shapes), None)
+    if name is None:
+        reason = f"its weights are incomplete: {len(fresh):,} are missing, the first is {fresh[0]}"
+    else:
+        size = " x ".join(f"{each:,}" for each in shapes[name])
+        labels = config.get("id2label")
+        named = f" (it names {len(labels):,} labels)" if isinstance(labels, dict) else ""
+        reason = f"its weights have other shapes than its {CONFIG} says{named}: {name} is {size}"
+    return ArtifactError(reason, where=str(folder), hint=f"restore {CONFIG} and the weights of one model, or correct it")
 
 
 def no_head(why: str, modules: Sequence[str], folder: Path) -> ArtifactError:

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from liftune.errors import ModelError, SpecError, first_of
+from liftune.errors import ModelError, SpecError, first_of, pasted
 from liftune.models.foreign.said import Said
+from liftune.option_values import joined_fields
 from liftune.tasks import TaskKind, task_of
 
 _NO_NAME = re.compile(r"LABEL_\d+")
@@ -113,11 +114,30 @@ def _labels(
             return own[0], f"in the order of its {own[1]}"
         return said.label_names, "as told"
     if own is not None:
+        _check_numbers(configs[own[1]], own, where)
         return own[0], f"by its {own[1]}"
     last = f" to LABEL_{number - 1}" if number > 1 else ""
     return unnamed(
         number
     ), f"nothing names its labels, so that they are LABEL_0{last} (--label-names A,B,... names them)"
+
+
+def _check_numbers(config: Mapping[str, Any], own: tuple[tuple[str, ...], str], where: str) -> None:
+    """Refuse labels that are not numbered as outputs are, from 0: which is which is not said.
+
+    Raises:
+        ModelError: with the option that says it.
+    """
+    named = config.get("id2label")
+    numbers = sorted(map(int, named)) if isinstance(named, dict) and named else []
+    if numbers != list(range(len(numbers))):
+        raise ModelError(
+            f"its {own[1]} numbers its labels {first_of(list(map(str, numbers)), _SHOWN)}, and outputs are numbered "
+            "from 0: which label is which is not clear",
+            where=where,
+            hint=f"name them in the order of the outputs, such as --label-names {pasted(joined_fields(own[0]))}, or "
+            "correct id2label",
+        )
 
 
 def _folded(names: Sequence[str]) -> frozenset[str]:
