@@ -82,7 +82,9 @@ def unfit_weights(fresh: Sequence[str], folder: Path, config: Mapping[str, Any])
         labels = config.get("id2label")
         named = f" (it names {len(labels):,} labels)" if isinstance(labels, dict) else ""
         reason = f"its weights have other shapes than its {CONFIG} says{named}: {name} is {size}"
-    return ArtifactError(reason, where=str(folder), hint=f"restore {CONFIG} and the weights of one model, or correct it")
+    return ArtifactError(
+        reason, where=str(folder), hint=f"restore {CONFIG} and the weights of one model, or correct it"
+    )
 
 
 def no_head(why: str, modules: Sequence[str], folder: Path) -> ArtifactError:
