@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from liftune.addresses import is_address
 from liftune.errors import SpecError, choose, pasted
 from liftune.option_files import is_toml, nothing_set
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, read_values
@@ -78,7 +77,7 @@ def _options_in(given: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(given)
     if path.is_dir():
         raise SpecError(f"{path} is a folder", where="--config", hint=f"name the file: {pasted(path / 'spec.json')}")
-    values = read_values(given if is_address(given) else path)
+    values = read_values(os.fspath(given))
     if isinstance(values, dict):
         _check_names(values, path)
         if not any(values.values()):
