@@ -288,8 +288,11 @@ def first_of(names: Sequence[str], most: int) -> str:
 _LONGEST_GUESSED = 500
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], *, least: float = 0.5) -> str:
     """', did you mean X?' for the closest known name, or nothing.
+
+    Args:
+        least: how much alike they must be: of the characters of both, the share that match.
 
     >>> nearest("lroa", ["road", "lora", "ia3"])
     ', did you mean lora?'
@@ -299,8 +302,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     if len(name) > _LONGEST_GUESSED:
         return ""  # a second for some megabytes
-    matches = get_close_matches(name, known, cutoff=0.5) or get_close_matches(
-        name.casefold(), [each.casefold() for each in known], cutoff=0.5
+    matches = get_close_matches(name, known, cutoff=least) or get_close_matches(
+        name.casefold(), [each.casefold() for each in known], cutoff=least
     )
     if not matches:
         return ""

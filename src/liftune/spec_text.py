@@ -13,6 +13,7 @@ import shlex
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Asked:
         spec = RunSpec(data=data)
         if data.source == IN_MEMORY:
             given = {**settings_of(spec), **self.more}
-            named = "".join(f", {name}={value!r}" for name, value in given.items() if name != "data")
+            named = "".join(f", {name}={as_python(value)!r}" for name, value in given.items() if name != "data")
             return f"liftune.{self.verb}(rows{named})"
         words = ["liftune", self.verb, *shlex.split(command_line(spec))[2:]]
         return shlex.join([*words, *(word for name, value in self.more.items() for word in (f"--{name}", value))])
@@ -49,6 +50,19 @@ class Asked:
 
 #: What data are asked for where nothing else is said.
 TUNE = Asked()
+
+
+def as_python(value: Any) -> Any:
+    """An option's value as a call of Python would give it: no member of an enumeration, and a list for several.
+
+    >>> as_python(TaskKind.REGRESSION), as_python(("a", "b"))
+    ('regression', ['a', 'b'])
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {name: as_python(each) for name, each in value.items()}
+    return [as_python(each) for each in value] if isinstance(value, tuple | list) else value
 
 
 def command_line(spec: RunSpec) -> str:

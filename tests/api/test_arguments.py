@@ -103,8 +103,8 @@ def test_a_path_may_be_a_pathlib_path(verb: str, name: str) -> None:
         ("tune", {"epochs": "many"}, "--epochs: must be a whole number, not 'many'"),
         ("tune", {"listeners": print}, "listeners must be listeners"),
         ("sweep", {"jobs": 0}, "jobs must be a whole number from 1 on, not 0"),
-        ("evaluate", {"epochs": 3}, "unknown option of evaluate 'epochs'"),
-        ("inspect", {"lr": 0.1}, "unknown option of inspect 'lr'"),
+        ("evaluate", {"epochs": 3}, "unknown argument of evaluate 'epochs'"),
+        ("inspect", {"lr": 0.1}, "unknown argument of inspect 'lr'"),
         ("report", {"format": "pdf"}, "pdf"),
     ],
 )

@@ -9,7 +9,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
@@ -35,13 +35,19 @@ def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """The function, which refuses an unknown argument with the nearest one, and raises OutOfMemory in the place of a
     library's own error of memory.
     """
-    takes = inspect.signature(function).parameters
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in takes.values())  # those are looked at where they are used
+    signature = inspect.signature(function)
+    takes = [name for name, each in signature.parameters.items() if each.kind is not each.VAR_KEYWORD]
+    if len(takes) < len(signature.parameters):
+        takes = list(dict.fromkeys([*takes, *options_of(function.__name__), "config"]))
 
     @functools.wraps(function)
     def call(*given: Given.args, **named: Given.kwargs) -> Result:
-        for name in () if takes_any else named:
+        for name in named:
             choose(name, takes, f"argument of {function.__name__}", name)
+        try:
+            signature.bind(*given, **named)
+        except TypeError:
+            raise _wrong_call(function.__name__, signature, takes, given, named) from None
         try:
             return function(*given, **named)
         except Exception as error:
@@ -55,6 +61,44 @@ def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
             raise short from None
 
     return call
+
+
+def _wrong_call(
+    name: str, signature: inspect.Signature, takes: list[str], given: Sequence[Any], named: Mapping[str, Any]
+) -> SpecError:
+    """Of a call with an argument too few, twice, or without its name: which one, and the call to write."""
+    each_of = signature.parameters
+    first = [each for each, one in each_of.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    values = dict(zip(first, given, strict=False))
+    twice = [each for each in values if each in named]
+    if twice:
+        return SpecError(f"{name} is given {twice[0]} twice", where=twice[0], hint="give it once")
+    needed = [each for each, one in each_of.items() if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
+    lacking = [each for each in needed if each not in values and each not in named]
+    free = [each for each in (*lacking, "model", *takes) if each in takes and each not in (*first, *named)]
+    extra = list(zip(dict.fromkeys(free), given[len(first) :], strict=False))
+    if name == "predict" and extra and all(isinstance(each, str) for each in given[:2]):
+        values, extra = {"data": [given[1]]}, [("model", given[0]), *extra[1:]]  # the order of the command line
+    unnamed = dict(extra)
+    rest = [each for each in lacking if each not in unnamed]
+    words = [_written(each) for each in values.values()]
+    words += [each for each in rest if each in first]
+    words += [f"{each}={_written(value)}" for each, value in {**unnamed, **named}.items()]
+    words += [f"{each}={'RUN' if each == 'model' else '...'}" for each in rest if each not in first]
+    hint = f"write liftune.{name}({', '.join(words)})"
+    if rest:
+        return SpecError(f"{name} needs {' and '.join(rest)}", where=rest[0], hint=hint)
+    where = ", ".join(unnamed)
+    one = "the first argument" if len(first) == 1 else f"the first {len(first)} arguments"
+    return SpecError(f"{name} takes {one} alone without a name", where=where or name, hint=hint)
+
+
+def _written(value: object) -> str:
+    """A value in the call to write: as it is where it is short, else a name that stands for it."""
+    plain = isinstance(value, str | int | float | bool | None | os.PathLike)
+    plain = plain or (isinstance(value, list | tuple) and all(isinstance(each, str | int) for each in value))
+    text = repr(str(value) if isinstance(value, os.PathLike) else value) if plain else ""
+    return text if text and len(text) <= 60 else "rows"
 
 
 def progress(quiet: object) -> Progress:

@@ -103,6 +103,8 @@ _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME
     "columns": "NAME,...",
     "out": "DIR",
 }
+#: An option is offered for one that is at least so much alike, both with their dashes.
+_NEAR = 0.75
 KEYWORD = signatures.Parameter.KEYWORD_ONLY
 #: Base class of what typer raises for wrong arguments, whether it brings click along or imports it.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -187,6 +189,13 @@ def _bare(kind: Any) -> Any:
     return getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
 
 
+def _of_others(option: str, context: Any) -> str:
+    """Which other commands have an option."""
+    commands = getattr(context.find_root().command, "commands", {})
+    having = [name for name, each in commands.items() if any(option in one.opts for one in each.params)]
+    return f", which is one of {', '.join(having)}" if having else ""
+
+
 def usage_fault(error: Any) -> SpecError:
     """A usage error of typer as message, where and hint.
 
@@ -197,7 +206,8 @@ def usage_fault(error: Any) -> SpecError:
     unknown = getattr(error, "option_name", None) if "No such option" in error.format_message() else None
     if unknown:
         known = [name for each in context.command.params for name in each.opts if name.startswith("--")] + ["--help"]
-        what = f"unknown option {unknown!r}{nearest(unknown, known) if unknown.startswith('--') else ''}"
+        near = nearest(unknown, known, least=_NEAR) if unknown.startswith("--") else ""
+        what = f"unknown option {unknown!r}{near}{'' if near else _of_others(unknown, context)}"
     else:
         message = error.format_message().rstrip(".")
         what = f"{message[:1].lower()}{message[1:]}"

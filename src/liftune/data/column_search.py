@@ -26,6 +26,7 @@ from liftune.data.column_names import LABELS, NAME_ONE, PAIRS, TEXTS, as_one, kn
 from liftune.data.column_profiles import Profile, profile
 from liftune.data.columns import Columns
 from liftune.data.label_families import Family, base_of, family_of
+from liftune.data.readers.memory import WHERE
 from liftune.data.readers.part_names import SHEET
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
@@ -300,7 +301,8 @@ class _Finder:
         ]
         if not said:
             held = "; ".join(f"{each.name!r} holds {each.said}" for each in list(self._profiles.values())[:_MOST_NAMED])
-            return [f"give a file with a column of labels; {held}"]
+            what = "table" if self._table.where.startswith(WHERE) else "file"
+            return ["; ".join(filter(None, (f"give a {what} with a column of labels", held)))]
         more = [f"or another one: {', '.join(names[_MOST_NAMED:])}"] if len(names) > _MOST_NAMED else []
         return [f"name the label column: {said[0]}", *(f"or {each}" for each in said[1:]), *more]
 
@@ -322,7 +324,8 @@ class _Finder:
     def note_other_texts(self, text: str, label: str, labels: Sequence[str | None]) -> None:
         """Say which other column reads like a text, and how to join it."""
         names = [name for name in self.left(text, *labels) if name in self._profiles or names_a_text(name)]
-        others = [each for each in self._look(names) if each.is_text]
+        own = self._table.read(text) if text in self._table.columns else None
+        others = [each for each in self._look(names) if each.is_text and self._table.read(each.name) != own]
         if others:
             every = [name for name in self._table.columns if name == text or name in {each.name for each in others}]
             said = ", ".join(f"{each.name!r} ({each.said})" for each in others[:_MOST_NAMED])

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from liftune.errors import SpecError, need
+from liftune.errors import SpecError, nearest, need
 from liftune.metrics.metric import Metric, Targets
 from liftune.metrics.row_statistics import (
     F1Average,
@@ -58,6 +58,11 @@ def check_metric(name: str | None, task: TaskKind) -> Metric:
         SpecError: the name is unknown (with the nearest match), or the metric does not fit the task (with those that
             do).
     """
+    if name is not None and name not in METRICS:
+        fitting = [each.name for each in metrics_of(task)]
+        near = nearest(name, fitting) or next((f", did you mean {each}?" for each in fitting if name in each), "")
+        hint = f"choose one of: {', '.join(fitting)}"
+        raise SpecError(f"unknown metric {name!r}{near if name.strip() else ''}", where="--metric", hint=hint)
     metric = METRICS[default_metric(task) if name is None else name]
     if not metric.fits(task):
         raise SpecError(

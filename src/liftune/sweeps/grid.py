@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from liftune.addresses import short_name
-from liftune.errors import SpecError
+from liftune.errors import MethodError, SpecError
 from liftune.models.methods.registry import METHODS, find_method, parse_options
 from liftune.option_values import Names
 from liftune.spec import DEFAULT_MODEL, IN_MEMORY, MethodSpec, RunSpec, Spec
@@ -36,6 +36,18 @@ def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Grid = Annotated[Names, AfterValidator(distinct), Field(min_length=1)]
+
+
+def _found(method: str) -> str:
+    """A method's own name.
+
+    Raises:
+        MethodError: there is none.
+    """
+    try:
+        return find_method(method).name
+    except MethodError as error:
+        raise MethodError(error.message, where="--methods", hint=error.hint) from None
 
 
 class SweepSpec(Spec):
@@ -64,7 +76,7 @@ class SweepSpec(Spec):
             )
         values = {"run": run, "methods": methods} | ({"models": models} if models else {})
         spec = cls.checked(values, where="--methods, --models")
-        names = tuple(METHODS) if spec.methods == (EVERY,) else tuple(find_method(name).name for name in spec.methods)
+        names = tuple(METHODS) if spec.methods == (EVERY,) else tuple(_found(name) for name in spec.methods)
         spec = cls.checked({"run": spec.run, "methods": names, "models": spec.models}, where="--methods, --models")
         for name in names:
             parse_options(find_method(name), spec.options_of(name))

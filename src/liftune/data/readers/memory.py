@@ -95,10 +95,24 @@ def tables_of(value: object) -> TablesInMemory:
         if any(map(_only_iterated, value.values())):
             raise _not_held(value, WHERE)
         return TablesInMemory({str(name): each for name, each in value.items()}, value, has_parts=True)
+    if isinstance(value, Mapping):
+        _refuse_columns_beside_tables(value)
     if not is_table(value):
         hint = "give what its collect() returns" if hasattr(value, "collect") else f"give {_KINDS}"
         raise DataError(f"a value of type {type(value).__name__} is no table", where=WHERE, hint=hint)
     return TablesInMemory({"rows": value}, value)
+
+
+def _refuse_columns_beside_tables(value: Mapping[Any, Any]) -> None:
+    """Refuse a mapping of tables of which some are one column."""
+    tables = [name for name, each in value.items() if _is_frame(each) and _has_columns(each)]
+    columns = [name for name, each in value.items() if is_table(each) and not _has_columns(each)]
+    if tables and columns:
+        raise DataError(
+            f"{columns[0]} is one column, not a table, and {tables[0]} is a table",
+            where=str(columns[0]),
+            hint="give a table of the same columns",
+        )
 
 
 def _are_parts(value: Mapping[Any, Any]) -> bool:

@@ -18,7 +18,8 @@ SEVERE_SHARE = 0.8
 MOST_NAMED = 8
 #: Metrics that a frequent label decides alone.
 _SWAYED = ("accuracy", "micro_f1")
-_REMEDY = "`--metric macro_f1 --class-weights` counts every label alike"
+_REMEDY = "`{} --metric macro_f1 --class-weights` counts every label alike"
+_TUNE, _EVALUATE = "liftune tune", "`liftune evaluate --metric macro_f1` counts every label alike"
 
 
 def coverage_sentences(coverage: Coverage | None, metric: str) -> tuple[str, ...]:
@@ -41,14 +42,14 @@ def imbalance(coverage: Coverage | None, metric: str) -> tuple[str, ...]:
     if coverage.share >= SEVERE_SHARE and metric == "accuracy":
         return (
             f"{coverage.most_frequent!r} is the label of {coverage.share:.1%} of train: a model that always answers it "
-            f"is right about as often, so {metric} says little of the other labels; {_REMEDY}",
+            f"is right about as often, so {metric} says little of the other labels; {_REMEDY.format(_TUNE)}",
         )
     if coverage.rare:
         count = len(coverage.rare)
         return (
             f"{_labels(count)} in train {'has' if count == 1 else 'have'} less than a tenth of the rows of "
             f"{coverage.most_frequent!r} ({_named(coverage.rare)}): {metric} says little of "
-            f"{'it' if count == 1 else 'them'}; {_REMEDY}",
+            f"{'it' if count == 1 else 'them'}; {_REMEDY.format(_TUNE)}",
         )
     return ()
 
@@ -94,8 +95,12 @@ def _labels(count: int) -> str:
     return "1 label" if count == 1 else f"{count:,} labels"
 
 
-def constant_answers(contenders: Sequence[Contender], metric: str) -> tuple[str, ...]:
-    """The contenders that learned, and that give every test example one answer."""
+def constant_answers(contenders: Sequence[Contender], metric: str, *, trained: bool = True) -> tuple[str, ...]:
+    """The contenders that learned, and that give every test example one answer.
+
+    Args:
+        trained: whether the record is of a training, whose options could be others.
+    """
     majority = next((each.only_answer for each in contenders if each.name == "majority"), None)
     said = []
     for each in contenders:
@@ -107,6 +112,6 @@ def constant_answers(contenders: Sequence[Contender], metric: str) -> tuple[str,
         if each.name != "base":
             text += ": its answers do not depend on the text"
         if each.name != "base" and metric in _SWAYED:
-            text += f"; {_REMEDY}"
+            text += f"; {_REMEDY.format(_TUNE) if trained else _EVALUATE}"
         said.append(text)
     return tuple(said)

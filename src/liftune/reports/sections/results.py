@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from liftune.formatting import count, interval, seconds
-from liftune.records.run import RunRecord, VerdictRecord
+from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section, named
 from liftune.reports.sections.coverage import constant_answers
 
@@ -47,7 +47,7 @@ def ladder(record: RunRecord) -> Section:
                 lacking.setdefault((contender.name, score.note), []).append(metric)
     sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
     sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
-    sentences += constant_answers(record.contenders, record.metric)
+    sentences += constant_answers(record.contenders, record.metric, trained=isinstance(record, TuneRecord))
     return Section("Ladder", tuple(sentences), (ReportTable(headings, lines, frozenset(range(1, len(headings)))),))
 
 
