@@ -29,6 +29,8 @@ class RunStarted:
     """The folder."""
     settings: Mapping[str, object]
     """Options of `tune` by name, those that are not the default."""
+    goes_on: bool = False
+    """Whether an unfinished run is gone on with."""
 
     def deliver(self, listener: Listener) -> None:
         """Call the listener."""
@@ -281,10 +283,12 @@ class Events:
         self.send(Note(text))
 
     @contextmanager
-    def run(self, run: str, settings: Mapping[str, object]) -> Iterator[Callable[[TuneRecord], None]]:
+    def run(
+        self, run: str, settings: Mapping[str, object], *, goes_on: bool = False
+    ) -> Iterator[Callable[[TuneRecord], None]]:
         """Send the begin of a run, and its end with the record that was given to what this yields."""
         records: list[TuneRecord] = []
-        self.send(RunStarted(run, settings))
+        self.send(RunStarted(run, settings, goes_on))
         try:
             yield records.append
         finally:

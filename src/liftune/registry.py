@@ -45,9 +45,11 @@ class Registry(Generic[E]):
         *,
         error: type[LiftuneError] = SpecError,
         group: str | None = None,
+        option: str | None = None,
     ) -> None:
         self.kind = kind
         self._group = group or f"liftune.{kind}s"
+        self._option = option or kind
         self._record = record
         self._error = error
         self._entries: dict[str, E] = {}
@@ -75,7 +77,7 @@ class Registry(Generic[E]):
 
     def __getitem__(self, name: str) -> E:
         self._load_third_parties()
-        return self._entries[choose(name, self._entries, self.kind, f"--{self.kind}", error=self._error)]
+        return self._entries[choose(name, self._entries, self.kind, f"--{self._option}", error=self._error)]
 
     def __contains__(self, name: object) -> bool:
         self._load_third_parties()

@@ -10,6 +10,8 @@ tracker that fails says so once and is left out: it never fails a run.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +21,7 @@ from typing import Any
 
 from liftune.errors import need
 from liftune.events import ContenderScored, EpochEnded, EpochStarted, Listener, RunEnded, RunStarted, TuningStarted
+from liftune.option_values import several
 from liftune.registry import Registry
 
 #: What trackers call the project or experiment that holds all runs.
@@ -30,6 +33,11 @@ def _nowhere(tracker: Any, report: Path) -> None:
     """The tracker has no place for files."""
 
 
+def _nothing_kept(run: Path) -> str:
+    """The tracker itself keeps runs of one name apart."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Tracker:
     """A kind of tracker.
@@ -38,6 +46,7 @@ class Tracker:
         build: from the run's folder to a GeneralTracker of Accelerate's, not started yet.
         modules: what it needs, for the message where one is missing.
         keep_report: puts the report into the tracker's own place for files.
+        set_aside: moves away what an earlier run in the same folder left, and says where to; empty where nothing was.
     """
 
     name: str
@@ -45,9 +54,10 @@ class Tracker:
     build: Callable[[Path], Any] = field(repr=False)
     modules: tuple[str, ...]
     keep_report: Callable[[Any, Path], None] = field(default=_nowhere, repr=False)
+    set_aside: Callable[[Path], str] = field(default=_nothing_kept, repr=False)
 
 
-TRACKERS: Registry[Tracker] = Registry("tracker", Tracker)
+TRACKERS: Registry[Tracker] = Registry("tracker", Tracker, option="track")
 
 
 def _artifact_of_mlflow(tracker: Any, report: Path) -> None:
@@ -63,6 +73,9 @@ def _artifact_of_mlflow(tracker: Any, report: Path) -> None:
 def _mlflow(run: Path) -> Any:
     from accelerate.tracking import MLflowTracker
 
+    # MLflow's own are 7 retries of 120 seconds each, for which a run would wait where no server answers.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
     return MLflowTracker(experiment_name=PROJECT, run_name=run.name)
 
 
@@ -74,16 +87,31 @@ def _text_of_tensorboard(tracker: Any, report: Path) -> None:
     tracker.tracker.flush()
 
 
+def _events_set_aside(run: Path) -> str:
+    """TensorBoard draws all event files of a folder as one run: those of an earlier run would mix with the new ones."""
+    place = _events_of(run)
+    if not any(place.rglob("events.out.tfevents.*")):
+        return ""
+    aside = next(to for i in itertools.count(1) if not (to := place.with_name(f"{place.name}.{i}")).exists())
+    place.rename(aside)
+    return f"the curves of the run that was in {run} are now in {aside}"
+
+
+def _events_of(run: Path) -> Path:
+    return run.parent / "tensorboard" / run.name
+
+
 @TRACKERS.entry(
     "tensorboard",
     summary="TensorBoard, in the folder `tensorboard` beside the run; the report is a text.",
     modules=("tensorboard",),
     keep_report=_text_of_tensorboard,
+    set_aside=_events_set_aside,
 )
 def _tensorboard(run: Path) -> Any:
     from accelerate.tracking import TensorBoardTracker
 
-    return TensorBoardTracker(run_name=run.name, logging_dir=str(run.parent / "tensorboard"))
+    return TensorBoardTracker(run_name=run.name, logging_dir=str(_events_of(run).parent))
 
 
 def _file_of_trackio(tracker: Any, report: Path) -> None:
@@ -124,7 +152,7 @@ class Tracking(Listener):
     def on_run(self, event: RunStarted | RunEnded) -> None:
         """Settings at the begin; at the end the report."""
         if isinstance(event, RunStarted):
-            self._safely(lambda: self._begin(Path(event.run), _plain(event.settings)))
+            self._safely(lambda: self._begin(Path(event.run), _plain(event.settings), event.goes_on))
             return
         report = Path(event.run) / _PAGE
         if event.record is not None and report.is_file():
@@ -132,7 +160,9 @@ class Tracking(Listener):
         if self._tracker is not None:
             self._safely(lambda: self._tracker.finish())
 
-    def _begin(self, run: Path, settings: dict[str, Any]) -> None:
+    def _begin(self, run: Path, settings: dict[str, Any], goes_on: bool) -> None:
+        if not goes_on and (said := self._entry.set_aside(run)):
+            self._log(f"{self._entry.name}: {said}")
         self._tracker = self._entry.build(run)
         self._tracker.start()
         self._tracker.store_init_configuration(settings)
@@ -184,11 +214,14 @@ def _plain(settings: Mapping[str, object]) -> dict[str, Any]:
 def tracking(names: Iterable[str], log: Callable[[str], None]) -> tuple[Listener, ...]:
     """A listener for each tracker.
 
+    Args:
+        names: each may hold several, between commas.
+
     Raises:
         SpecError: there is no such tracker.
         MissingExtra: what it needs is not installed.
     """
-    found = [TRACKERS[name] for name in dict.fromkeys(names)]
+    found = [TRACKERS[name] for name in dict.fromkeys(each for given in names for each in several(given))]
     for each in found:
         need(*each.modules)
     return tuple(Tracking(each, log) for each in found)

@@ -116,3 +116,46 @@ def test_unknown_trackers_and_missing_ones_are_refused_before_anything_is_comput
     assert main(["tune", "nowhere.csv", "--track", "nothing"]) == 2
     assert "trackio" in capsys.readouterr().err
     assert set(TRACKERS) >= {"mlflow", "tensorboard", "trackio"}
+
+
+def test_several_trackers_are_a_list_and_a_wrong_one_names_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("liftune.tracking.need", lambda *_: None)
+    assert len(tracking(["mlflow, tensorboard", "mlflow"], print)) == 2
+    with pytest.raises(SpecError, match="wandb") as refused:
+        tracking(["tensorboard,wandb"], print)
+    assert refused.value.where == "--track"
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_curves_of_a_run_that_is_replaced_are_set_aside(goes_on: bool, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from liftune.events import Events
+
+    run, kept, lines = tmp_path / "run", Kept(), []
+    place = tmp_path / "tensorboard" / "run"
+    entry = replace(TRACKERS["tensorboard"], build=lambda _: kept, keep_report=lambda *_: None)
+    for earlier in range(2):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "events.out.tfevents.1").write_text(str(earlier))
+        with Events([Tracking(entry, lines.append)]).run(str(run), {}, goes_on=goes_on):
+            pass
+    if goes_on:
+        assert lines == []
+        assert (place / "events.out.tfevents.1").exists()
+    else:
+        assert not place.exists()
+        assert [(place.with_name(f"run.{i}") / "events.out.tfevents.1").read_text() for i in (1, 2)] == ["0", "1"]
+        assert [str(place.with_name(f"run.{i}")) in line for i, line in enumerate(lines, 1)] == [True, True]
+
+
+def test_a_server_of_mlflow_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "")  # so that it is put back
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "99")
+    monkeypatch.setattr("accelerate.tracking.MLflowTracker", lambda **_: Kept(), raising=False)
+    TRACKERS["mlflow"].build(Path("run"))
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99", "what the user says counts"

@@ -47,8 +47,8 @@ def tune(
         list[str] | None,
         typer.Option(
             "--track",
-            metavar="NAME",
-            help="Also tell an experiment tracker: mlflow, tensorboard or trackio; repeatable.",
+            metavar="NAME,...",
+            help="Also tell experiment trackers: mlflow, tensorboard, trackio; repeatable.",
         ),
     ] = None,
     as_json: Json = False,

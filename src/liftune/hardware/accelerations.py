@@ -66,7 +66,7 @@ def _acceleration(
     return Acceleration(name, summary, build, lacks)
 
 
-ACCELERATIONS: Registry[Acceleration] = Registry("acceleration", _acceleration)
+ACCELERATIONS: Registry[Acceleration] = Registry("acceleration", _acceleration, option="accelerations")
 
 
 def check_accelerations(names: Iterable[str]) -> frozenset[str]:
