@@ -161,9 +161,7 @@ def _tuned(
         events.note(f"  {note}")
     with (
         claimed(request, overwrite=overwrite) as ours,
-        events.run(
-            str(ours.request.folder.path), settings_of(ours.request.spec), goes_on=ours.goes_on
-        ) as end,
+        events.run(str(ours.request.folder.path), settings_of(ours.request.spec), goes_on=ours.goes_on) as end,
     ):
         folder = ours.request.folder
         if ours.goes_on:
