@@ -37,6 +37,8 @@ CARDS: dict[str, tuple[dict[str, Any], str]] = {
     "one ending": ({"endings": [0]}, "endings"),
     "no number": ({"pad": None}, "pad"),
     "a name that is none": ({"x": 1}, "x"),
+    "an id that is none": ({"pad": 2**64}, "pad is"),
+    "a negative id": ({"unknown": -1}, "unknown is"),
     "length": ({"max_length": 0}, "max_length"),
 }
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 CARD, MODEL, TOKENIZER = BUNDLE_CARD, "model.onnx", "tokenizer.json"
 _RULES = TypeAdapter(TokenRules)
+_NO_ID = 1 << 31
 #: What to do about a damaged bundle.
 _RESTORE = "restore the file, or export the run again"
 #: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` also
@@ -261,15 +262,18 @@ def read_bundle_card(folder: Path) -> BundleCard:
     card = read_record(folder / CARD, BundleCard, "bundle")
     try:
         TokenRules(**card.tokens)  # names that are none
-        length = _RULES.validate_json(json.dumps(card.tokens), strict=True).max_length
+        rules = _RULES.validate_json(json.dumps(card.tokens), strict=True)
     except TypeError as error:
         raise _damaged(folder / CARD, str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, ("tokens", *first["loc"])))
         raise _damaged(folder / CARD, f"{place}: {first['msg']}") from None
-    if not 1 <= length < 1 << 31:
-        raise _damaged(folder / CARD, f"its max_length is {length!r}, not a number of tokens")
+    if not 1 <= rules.max_length < _NO_ID:
+        raise _damaged(folder / CARD, f"its max_length is {rules.max_length!r}, not a number of tokens")
+    for name, number in (("pad", rules.pad), ("unknown", rules.unknown)):
+        if not 0 <= number < _NO_ID:
+            raise _damaged(folder / CARD, f"its {name} is {number!r}, no token's id")
     if "input_ids" not in card.inputs:
         raise _damaged(folder / CARD, f"the model's inputs are {', '.join(card.inputs) or 'none'}, without input_ids")
     return card
