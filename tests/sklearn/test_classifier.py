@@ -92,7 +92,7 @@ def test_parameters_are_options_of_tune() -> None:
 
     options = set(inspect.signature(liftune.tune).parameters)
     assert set(PARAMETERS) | NOT_PARAMETERS >= options
-    assert set(PARAMETERS) <= options
+    assert set(PARAMETERS) <= options | {"use"}  # of load
     assert set(LiftuneClassifier().get_params()) == set(PARAMETERS)
     with pytest.raises(TypeError, match="no parameter epoch"):
         LiftuneClassifier(epoch=2)
@@ -203,7 +203,8 @@ def test_a_search_over_a_pipeline_finds_a_rate(model: str) -> None:
         (TEXTS, [[0, 1]] * 48, "2 dimensions"),
         (TEXTS, ["same"] * 48, "one class"),
         ("one text", ["a"], "no list of texts"),
-        ([[1.0, 2.0, 3.0]] * 48, LABELS, "several texts"),
+        ([["a", "b", "c"]] * 48, LABELS, "several texts"),
+        ([[1.0, 2.0, 3.0]] * 48, LABELS, "numbers, not texts"),
         ([1.0] * 48, LABELS, "text"),
     ],
 )

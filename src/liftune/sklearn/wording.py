@@ -1,0 +1,93 @@
+"""Errors of `tune` and `load` in the words of LiftuneClassifier: its parameters in the place of options.
+
+In: a LiftuneError.  Out: the same, of which no line names what the classifier lacks.
+Not here: what is wrong (whoever raised it).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from liftune import api
+from liftune.data.readers.memory import WHERE
+from liftune.errors import LiftuneError
+from liftune.spec import IN_MEMORY
+
+_VERBS = (api.tune, api.load, api.evaluate, api.export, api.predict)
+#: Names of options anywhere; others, such as those of pip, stay as they are.
+_OPTIONS = frozenset(name for verb in _VERBS for name in inspect.signature(verb).parameters) | {"data", "in", "rows"}
+#: Options that are given alone.
+_SWITCHES = frozenset(
+    name for name, each in inspect.signature(api.tune).parameters.items() if "bool" in str(each.annotation)
+)
+_VALUE = r"""'[^']*'|"[^"]*"|none\b|tuned\b|full\b|cpu\b|auto\b|-?\d[\d.,e-]*\d|\d|[a-z_]+=[^\s,;]+"""
+_OPTION = re.compile(rf"(?P<leave>leave )?--(?P<name>[a-z][a-z-]*)(?:[ =](?P<value>{_VALUE}))?")
+#: Where a hint goes on with another thing to do.
+_PARTS = re.compile(r",? or (?=\S)|, (?=[a-z]+ )")
+_NOTHING_LEFT = "change what fit is given, or the parameters of LiftuneClassifier"
+
+
+@contextmanager
+def own_words(parameters: Collection[str]) -> Iterator[None]:
+    """Errors that leave the block name parameters.
+
+    Args:
+        parameters: of the classifier.
+    """
+    try:
+        yield
+    except LiftuneError as error:
+        error.message = _renamed(error.message, parameters)
+        error.args = (error.message,)
+        error.where = _renamed(error.where, parameters) if error.where else error.where
+        error.hint = hint_of(error.hint, parameters) if error.hint else error.hint
+        raise
+
+
+def hint_of(hint: str, parameters: Collection[str]) -> str:
+    """A hint without what the classifier cannot do.
+
+    >>> hint_of("add rows of another class, raise --train-rows, or name another --label", {"lr"})
+    'add rows of another class'
+    >>> hint_of("try --lr 0.001, or --accelerations none", {"lr", "accelerations"})
+    "try lr=0.001, or accelerations='none'"
+    >>> hint_of("finish it: liftune tune --resume x; or name another folder with --out", {"out"})
+    'name another folder with out'
+    """
+    kept = []
+    for clause in hint.split("; "):
+        if _is_possible(clause, parameters):
+            kept.append(clause)
+        else:
+            parts = [part for part in _PARTS.split(clause) if _is_possible(part, parameters)]
+            kept += [", or ".join(parts)] if parts else []
+    if not kept:
+        return _NOTHING_LEFT
+    return _renamed("; ".join(kept).removeprefix("or ").removeprefix("else "), parameters)
+
+
+def _is_possible(text: str, parameters: Collection[str]) -> bool:
+    named = {match["name"].replace("-", "_") for match in _OPTION.finditer(text)}
+    return not re.search(r"\bliftune [a-z]", text) and not (named & _OPTIONS) - set(parameters)
+
+
+def _renamed(text: str, parameters: Collection[str]) -> str:
+    def parameter(match: re.Match[str]) -> str:
+        name, value, leave = match["name"].replace("-", "_"), match["value"], match["leave"] or ""
+        if name not in _OPTIONS | set(parameters):
+            return match[0]
+        if value is None:
+            return f"{leave}{name}" if leave or name not in _SWITCHES else f"{name}=True"
+        bare = value.strip("'\"")
+        return f"{leave}{name}={_python(name, bare)}"
+
+    return _OPTION.sub(parameter, text).replace(WHERE, "X").replace(IN_MEMORY, "X")
+
+
+def _python(name: str, value: str) -> str:
+    if name == "set":
+        return repr([value])
+    return value if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value) else repr(value)
