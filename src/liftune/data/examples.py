@@ -34,6 +34,8 @@ class Examples:
     table: Table
     split: Split
     faults: tuple[Fault, ...]
+    passed_over: int = 0
+    """Rows that someone rejected, or passed over, in Prodigy."""
 
     def bad_rows(self, role: str) -> tuple[BadRow, ...]:
         """The unusable rows for a report."""
@@ -113,13 +115,16 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     labels = columns.label_cells(table)
     group_cells = table.read(columns.group) if columns.group else None
     names = table.class_names.get(columns.label, ())
-    broken = {**_rejected(table), **{fault.position: fault for fault in table.faults}}
+    broken = {fault.position: fault for fault in table.faults}
+    rejected = _rejected(table, columns)
     ids: list[str] = []
     rows: list[Row] = []
     targets: list[Target] = []
     groups: list[str] = []
     faults: list[Fault] = []
     for position in range(table.rows):
+        if position in rejected:
+            continue
         if position in broken:
             faults.append(broken[position])
             continue
@@ -137,19 +142,45 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
         targets.append(target)
         groups.append(group)
     split = Split(tuple(ids), tuple(rows), tuple(targets), None if group_cells is None else tuple(groups))
-    return Examples(table, split, tuple(faults))
+    return Examples(table, split, tuple(faults), len(rejected))
 
 
-def _rejected(table: Table) -> dict[int, Fault]:
-    """Rows whose label someone rejected, or passed over, in Prodigy."""
-    if "answer" not in table.columns or not {"_input_hash", "_task_hash"} & {*table.columns}:
-        return {}
-    said = {
-        "reject": "Prodigy's answer is 'reject': the label is not the row's",
-        "ignore": "Prodigy's answer is 'ignore'",
-    }
-    cells = enumerate(table.read("answer"))
-    return {i: Fault(i, said[cell], "take the row out") for i, cell in cells if isinstance(cell, str) and cell in said}
+#: What Prodigy lets people answer; of these the first alone says that the label is the row's.
+_ANSWERS = ("accept", "reject", "ignore")
+_ANSWER = "answer"
+
+
+def _rejected(table: Table, columns: Columns) -> frozenset[int]:
+    """Rows whose label someone rejected, or passed over, in Prodigy: by a column `answer` of such answers alone."""
+    used = {columns.text, columns.text_pair, columns.label, columns.group, *columns.texts, *columns.labels}
+    if _ANSWER not in table.columns or _ANSWER in used:
+        return frozenset()
+    cells = table.read(_ANSWER)
+    if not all(isinstance(each, str) and each in _ANSWERS for each in cells if not is_missing(each)):
+        return frozenset()
+    return frozenset(i for i, each in enumerate(cells) if isinstance(each, str) and each in _ANSWERS[1:])
+
+
+def no_rows(examples: Examples) -> DataError:
+    """The error for a part without rows."""
+    if not examples.passed_over:
+        return DataError("no rows", where=examples.table.where)
+    return DataError(
+        "no row is accepted: in Prodigy all were answered with reject or ignore",
+        where=examples.table.where,
+        hint="accept some; if the column answer is no answer of Prodigy's, rename it",
+    )
+
+
+def answers_said(examples: Mapping[str, Examples]) -> tuple[str, ...]:
+    """A note on the rows that were passed over, where there are any."""
+    number = sum(each.passed_over for each in examples.values())
+    if not number:
+        return ()
+    return (
+        f"{number:,} row{'s are' if number > 1 else ' is'} left out, whose Prodigy answer is reject or ignore: their "
+        "label is not theirs (if the column answer is no answer of Prodigy's, rename it)",
+    )
 
 
 def _group(cell: Any, column: str) -> str:

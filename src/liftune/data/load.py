@@ -16,7 +16,7 @@ from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.column_search import columns_of
 from liftune.data.columns import Columns, same_columns
 from liftune.data.complete import VALIDATION_SHARE, Parts, complete, in_one_part, validation_rows
-from liftune.data.examples import Examples, after_drops, read_examples, read_labels, refusal
+from liftune.data.examples import Examples, after_drops, answers_said, no_rows, read_examples, read_labels, refusal
 from liftune.data.fill_down import refuse_blocks
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.table import Table
@@ -179,7 +179,7 @@ def load(
     reading = read_labels(tables["train"], columns, spec)
     examples = examples_of(tables, columns, reading, skip_bad_rows=skip_bad_rows)
     examples, spelling = merged(examples, spec)
-    notes = (*notes, *reading.notes, *spelling)
+    notes = (*notes, *reading.notes, *spelling, *answers_said(examples))
     bad_rows = tuple(bad for role, each in examples.items() for bad in each.bad_rows(role))
     by_role = {role: each.split for role, each in examples.items()}
     folds = None if parts_asked(spec) else folds_of_few(by_role)
@@ -207,7 +207,7 @@ def examples_of(
         raise refusal(examples)
     for role, each in examples.items():
         if not len(each.split):
-            raise refusal({role: each}) if each.faults else DataError("no rows", where=each.table.where)
+            raise refusal({role: each}) if each.faults else no_rows(each)
     return examples
 
 

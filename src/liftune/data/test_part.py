@@ -12,7 +12,7 @@ from dataclasses import replace
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.column_search import columns_of
 from liftune.data.columns import known_columns, same_columns
-from liftune.data.examples import read_labels
+from liftune.data.examples import answers_said, read_labels
 from liftune.data.load import RowsInMemory, examples_of, merged, said_of, with_fetched
 from liftune.data.model_columns import as_marks, lacking_note, with_label_columns
 from liftune.data.readers.memory import TablesInMemory
@@ -81,6 +81,7 @@ def load_test(
         *notes,
         *reading.notes,
         *spelling,
+        *answers_said(every),
         f"scored on {tables[role].where}",
     )
     nothing = test.take([])

@@ -150,15 +150,60 @@ def test_where_it_is_unclear_the_hint_writes_the_rows(tmp_path):
     assert read_bytes((tmp_path / "rows.json").read_bytes(), "rows.json", "rows.json").rows == 40
 
 
-def test_labels_that_someone_rejected_are_no_labels(tmp_path):
+@pytest.mark.parametrize("marked", [True, False])
+def test_labels_that_someone_rejected_are_no_labels(marked, tmp_path):
+    """Prodigy writes such rows beside the accepted ones: they are left out and counted, and no fault of the file."""
     answers = ["accept", "reject", "ignore", "accept"] * 10
-    rows = [{**row, "_input_hash": i, "answer": answers[i]} for i, row in enumerate(ROWS)]
+    rows = [{**row, **({"_input_hash": i} if marked else {}), "answer": answers[i]} for i, row in enumerate(ROWS)]
     (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    with pytest.raises(DataError) as caught:
+    found = load_data(DataSpec(source=str(tmp_path / "x.jsonl")))
+    assert sum(found.counts.model_dump().values()) == 20
+    assert any("20 rows are left out, whose Prodigy answer is reject or ignore" in note for note in found.audit.notes)
+    kept = {row for split in (found.train, found.validation, found.test) for row in split.rows}
+    assert kept == {row["text"] for row, answer in zip(rows, answers, strict=True) if answer == "accept"}
+
+
+@pytest.mark.parametrize("other", ["yes", "Accept"])
+def test_an_answer_that_is_not_prodigys_says_nothing_of_the_row(other, tmp_path):
+    rows = [{**row, "answer": (other, "reject")[i % 2]} for i, row in enumerate(ROWS)]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert sum(load_data(DataSpec(source=str(tmp_path / "x.jsonl"))).counts.model_dump().values()) == len(ROWS)
+
+
+def test_an_answer_that_is_the_label_is_one(tmp_path):
+    rows = [{"text": row["text"], "answer": ("accept", "reject")[i % 2]} for i, row in enumerate(ROWS)]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = load_data(DataSpec(source=str(tmp_path / "x.jsonl"), label="answer"))
+    assert sum(found.counts.model_dump().values()) == len(ROWS)
+
+
+def test_a_file_of_rejected_rows_alone_is_said_to_be_that(tmp_path):
+    (tmp_path / "x.jsonl").write_text("\n".join(json.dumps({**row, "answer": "reject"}) for row in ROWS))
+    with pytest.raises(DataError, match="no row is accepted"):
         load_data(DataSpec(source=str(tmp_path / "x.jsonl")))
-    assert "20 rows cannot be used" in caught.value.message
-    assert "Prodigy's answer is 'reject'" in caught.value.message
-    assert (
-        sum(load_data(DataSpec(source=str(tmp_path / "x.jsonl"), skip_bad_rows=True)).counts.model_dump().values())
-        == 20
-    )
+
+
+def test_a_manifest_is_read_under_its_own_name(tmp_path):
+    """As SageMaker Ground Truth writes it."""
+    rows = [{"source": text, "job": 0, "job-metadata": {"class-name": label}} for _, (text, label) in BOTH]
+    (tmp_path / "output.manifest").write_text("\n".join(map(json.dumps, rows)))
+    assert load_data(DataSpec(source=str(tmp_path / "output.manifest"))).labels == ("neg", "pos")
+
+
+def test_the_hint_for_a_file_of_automl_without_header_reads_it(tmp_path):
+    path = tmp_path / "x.csv"
+    parts = ("TRAIN", "TEST", "VALIDATION", "TRAIN")
+    path.write_text("".join(f'{parts[i % 4]},"{text}",{label}\n' for i, (text, label) in BOTH))
+    with pytest.raises(DataError) as caught:
+        load_data(DataSpec(source=str(path)))
+    assert "--columns split,text,label" in str(caught.value.hint)
+    found = load_data(DataSpec(source=str(path), columns="split,text,label"))
+    assert found.counts.train == 20
+
+
+@pytest.mark.parametrize("name", ["www.host.de/data.csv", "www.host/data", "data.host.org/x/data.csv", "localhost:80/a.csv"])
+def test_an_address_without_its_scheme_is_said_to_lack_it(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="no such file") as caught:
+        load_data(DataSpec(source=name))
+    assert f"https://{name}" in str(caught.value.hint)

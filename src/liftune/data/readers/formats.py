@@ -10,6 +10,7 @@ A new format is one entry in FORMATS: `--data`, `--in`, `liftune list sources` a
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ FORMATS = (
     Format(
         "jsonl",
         "One JSON object per line.",
-        {".jsonl": open_json_lines, ".ndjson": open_json_lines, ".json": open_json},
+        {".jsonl": open_json_lines, ".ndjson": open_json_lines, ".manifest": open_json_lines, ".json": open_json},
         frozenset({"--encoding", "--columns"}),
     ),
     Format(
@@ -85,6 +86,8 @@ FORMATS = (
 _ANY_TEXT = frozenset({".csv", ".tsv", ".tab"})
 #: Extensions of text files that say nothing of what is in them.
 _PLAIN = frozenset({".txt", ".train", ".valid", ".test", ".text"})
+#: How an address begins whose scheme was left out.
+_HOST = re.compile(r"(www\.[\w.-]+|localhost|([\w-]+\.)+(com|org|net|io|co|edu|gov|ai|dev))(:\d+)?/", re.IGNORECASE)
 #: Bytes of a file of an unknown kind that are looked at, to say what it is.
 _HEAD = 4_096
 OPENERS = {extension: opener for each in FORMATS for extension, opener in each.openers.items()}
@@ -236,6 +239,8 @@ def missing(path: Path) -> DataError:
     hint = "check the path; a hub data set is named OWNER/NAME"
     if not folder.is_dir():
         hint = f"check the path: there is no folder {folder} either"
+        if _HOST.match(str(path)):
+            hint = f"if this is an address, begin it with https://, as in https://{path}; else {hint}"
     return DataError(f"no such file or folder: {path}{beside(path)}", where=str(path), hint=hint)
 
 

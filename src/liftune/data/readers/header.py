@@ -19,6 +19,7 @@ from typing import TypeAlias
 from liftune.data.column_names import LABELS, PAIRS, TEXTS
 from liftune.data.numbers import number
 from liftune.data.readers.options import FileOptions
+from liftune.data.readers.part_names import role_of
 from liftune.errors import DataError
 from liftune.option_values import joined_fields, typed
 
@@ -152,13 +153,20 @@ def _said_otherwise(fields: Sequence[str], sample: Sequence[Sequence[str]], opti
         columns = [[each[i] for each in sample if i < len(each)] for i in range(len(fields))]
         words = [median([len(cell.split()) for cell in column] or [0]) for column in columns]
         text = words.index(max(words))
-        classes = [i for i, each in enumerate(columns) if i != text and 1 < len(set(each)) <= max(2, len(each) / 2)]
-        others = [i for i in range(len(fields)) if i != text]
+        # ml_use of AutoML and Vertex AI, and whatever else names the part of a row.
+        parts = {i for i, each in enumerate(columns) if i != text and each and all(map(_is_part, each))}
+        classes = [i for i, each in enumerate(columns) if i not in {text, *parts} and 1 < len(set(each)) <= max(2, len(each) / 2)]
+        others = [i for i in range(len(fields)) if i not in {text, *parts}]
         # Where several may be the label, none is named so: the next answer shows what each of them holds.
         label = next(iter(classes if len(classes) == 1 else others if len(others) == 1 else []), None)
-        names = [("text" if i == text else "label" if i == label else f"column{i + 1}") for i in range(len(fields))]
+        known = {text: "text", label: "label"} | (dict.fromkeys(parts, "split") if len(parts) == 1 else {})
+        names = [known.get(i, f"column{i + 1}") for i in range(len(fields))]
     skipped = f"--skip-lines {options.skip_lines} " if options.skip_lines else ""
     return f"if it is a row, give the names: {skipped}{typed('--columns', joined_fields(names))}"
+
+
+def _is_part(cell: str) -> bool:
+    return len(cell.split()) == 1 and role_of(cell) is not None
 
 
 def _headerless(line: int, fields: Sequence[str], where: str, options: FileOptions) -> Header:

@@ -84,7 +84,7 @@ def find_parts(source: str, options: FileOptions = NONE_GIVEN) -> Parts:
 
 def _is_hub_id(source: str) -> bool:
     """Whether a name can be a hub data set: not a path, not a file's name, nothing local of that name."""
-    if not _HUB_ID.fullmatch(source) or source.startswith(".") or extension(source) in OPENERS:
+    if not _HUB_ID.fullmatch(source) or source.startswith((".", "www.")) or extension(source) in OPENERS:
         return False
     path = Path(source)
     return not path.exists() and not ("/" in source and path.parent.is_dir())
