@@ -201,7 +201,9 @@ def test_the_hint_for_a_file_of_automl_without_header_reads_it(tmp_path):
     assert found.counts.train == 20
 
 
-@pytest.mark.parametrize("name", ["www.host.de/data.csv", "www.host/data", "data.host.org/x/data.csv", "localhost:80/a.csv"])
+@pytest.mark.parametrize(
+    "name", ["www.host.de/data.csv", "www.host/data", "data.host.org/x/data.csv", "localhost:80/a.csv"]
+)
 def test_an_address_without_its_scheme_is_said_to_lack_it(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="no such file") as caught:

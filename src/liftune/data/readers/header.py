@@ -155,7 +155,11 @@ def _said_otherwise(fields: Sequence[str], sample: Sequence[Sequence[str]], opti
         text = words.index(max(words))
         # ml_use of AutoML and Vertex AI, and whatever else names the part of a row.
         parts = {i for i, each in enumerate(columns) if i != text and each and all(map(_is_part, each))}
-        classes = [i for i, each in enumerate(columns) if i not in {text, *parts} and 1 < len(set(each)) <= max(2, len(each) / 2)]
+        classes = [
+            i
+            for i, each in enumerate(columns)
+            if i not in {text, *parts} and 1 < len(set(each)) <= max(2, len(each) / 2)
+        ]
         others = [i for i in range(len(fields)) if i not in {text, *parts}]
         # Where several may be the label, none is named so: the next answer shows what each of them holds.
         label = next(iter(classes if len(classes) == 1 else others if len(others) == 1 else []), None)
