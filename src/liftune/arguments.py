@@ -7,10 +7,13 @@ Not here: options of a RunSpec (spec.py checks them in the same words), what a p
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
 from liftune.errors import SpecError, shown
+from liftune.option_values import numbered
+from liftune.records.base import StoredRecord
+from liftune.records.run import ComparisonRecord
 
 
 def path(value: object, name: str) -> str:
@@ -27,10 +30,25 @@ def path(value: object, name: str) -> str:
       where: run
       hint:  give a str or a pathlib.Path
     """
-    found = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    found = os.fspath(value) if isinstance(value, str | os.PathLike) else _place_of(value, name)
     if not isinstance(found, str):
+        loaded_from = getattr(getattr(value, "origin", None), "path", None)
+        if isinstance(loaded_from, str):
+            raise _wrong(value, name, "a path", f"the path that it was loaded from: {loaded_from!r}")
         raise _wrong(value, name, "a path", "a str or a pathlib.Path")
     return found
+
+
+#: Arguments that name a run or model, whose record says where it is.
+_OF_RUNS = frozenset({"run", "path", "a", "b", "model", "models"})
+
+
+def _place_of(value: object, name: str) -> str | None:
+    """The folder that a record is of; None where it is of none, or of two."""
+    if name not in _OF_RUNS or not isinstance(value, StoredRecord) or isinstance(value, ComparisonRecord):
+        return None
+    places = (getattr(value, each, None) for each in ("run", "sweep", "path"))
+    return next((each for each in places if isinstance(each, str)), None)
 
 
 def path_or_none(value: object, name: str) -> str | None:
@@ -56,7 +74,8 @@ def text(value: object, name: str) -> str:
         SpecError: it is none.
     """
     if not isinstance(value, str):
-        raise _wrong(value, name, "a text", "a str")
+        number = isinstance(value, Integral) and not isinstance(value, bool)
+        raise _wrong(value, name, "a text", f'a str: "{value}"' if number else "a str")
     return value
 
 
@@ -73,6 +92,11 @@ def texts(value: object, name: str) -> tuple[str, ...]:
     """
     if isinstance(value, str):
         return tuple(each.strip() for each in value.split(",") if each.strip())
+    if isinstance(value, Mapping):
+        try:
+            value = numbered(value)
+        except ValueError as error:
+            raise SpecError(f"{name}: {error}", where=name, hint='give {0: "neg", 1: "pos"}, or a list') from None
     if isinstance(value, bytes) or not isinstance(value, Iterable):
         raise _wrong(value, name, "names", "a list of str")
     return tuple(text(each, name) for each in value)

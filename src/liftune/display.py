@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from liftune.errors import ArtifactError, SpecError, need
 from liftune.formatting import interval
@@ -41,9 +41,13 @@ def sections_of(record: StoredRecord) -> Sequence[Section]:
     """What the command that makes such a record prints; nothing for a record that no command prints."""
     if not record.sections_from:
         return ()
-    module, _, name = record.sections_from.partition(":")
-    make: Callable[[Any], Iterable[Section]] = getattr(import_module(module), name)
-    return tuple(make(record))
+    return tuple(_made(record.sections_from)(record))
+
+
+def _made(by: str) -> Callable[[Any], Any]:
+    """The function at `module:name`."""
+    module, _, name = by.partition(":")
+    return cast("Callable[[Any], Any]", getattr(import_module(module), name))
 
 
 def line(record: StoredRecord) -> str:
@@ -57,6 +61,8 @@ def _words(record: StoredRecord) -> Iterable[str]:
         if isinstance(place := getattr(record, name, None), str):
             yield place
             break
+    if record.words_from:
+        yield f"({_made(record.words_from)(record)})"
     if isinstance(record, VerdictRecord) and record.comparisons:
         from liftune.reports.sections.headline import overall
 
@@ -72,10 +78,8 @@ def html(record: StoredRecord) -> str:
     if isinstance(record, TuneRecord) and record.comparisons:
         found = {each.name: each.section for each in named_sections(record)}
         sections = [found[name] for name in IN_A_CELL if name in found]
-    place = next(
-        (str(getattr(record, name)) for name in ("run", "sweep", "path", "source") if hasattr(record, name)), ""
-    )
-    return notebook_html(f"{type(record).__name__}: {place}", sections)
+    words = next(iter(_words(record)), "") if isinstance(record, RunRecord) else " ".join(_words(record))
+    return notebook_html(f"{type(record).__name__}: {words}".removesuffix(": "), sections)
 
 
 def plot(record: RunRecord, section: str | None) -> Any:
@@ -93,7 +97,13 @@ def plot(record: RunRecord, section: str | None) -> Any:
     charts = _charts(record)
     chosen = next(iter(charts), None) if section is None else section
     if chosen is None or chosen not in charts:
-        have = ", ".join(charts) or "none of this record"
+        have = ", ".join(charts)
+        if not charts:
+            raise SpecError(
+                f"a {type(record).__name__} has no charts",
+                where="section",
+                hint="the record of a whole run has some: liftune.read(run).plot()",
+            )
         if isinstance(record, TuneRecord) and not RunFolder(Path(record.run)).has_record:
             have += f"; those of single rows need the run's folder, which is not at {record.run}"
         raise SpecError(f"no charts of {chosen or 'this record'}", where="section", hint=f"choose one of: {have}")

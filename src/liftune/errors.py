@@ -215,6 +215,8 @@ def faults(error: ValidationError, named: Callable[[tuple[str, ...]], str] = "."
         field = named(tuple(str(part) for part in fault["loc"])) or "value"
         message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         message = _WORDS.get(fault["type"], f"{message[:1].lower()}{message[1:]}")
+        if message == "a text" and type(fault["input"]) is int:
+            message = f"a text, such as {str(fault['input'])!r}"
         own = fault["type"] in ("missing", "value_error", "extra_forbidden")
         lines.append(f"{field}: {message}" if own else f"{field}: must be {message}, not {shown(fault['input'])}")
     return lines

@@ -149,8 +149,23 @@ def one_text(value: Any) -> Any:
     return value
 
 
+def numbered(value: Mapping[Any, Any]) -> tuple[Any, ...]:
+    """The names of the numbers from 0 on, as `id2label` of transformers has them.
+
+    >>> numbered({1: "pos", "0": "neg"})
+    ('neg', 'pos')
+    """
+    names = {str(key).strip(): name for key, name in value.items()}
+    keys = [str(i) for i in range(len(value))]
+    if set(names) != set(keys):
+        raise ValueError(f"must name every number from 0 to {max(len(value) - 1, 0)}, not {', '.join(names)}")
+    return tuple(names[key] for key in keys)
+
+
 def several(value: Any) -> Any:
-    """'a,b' as a tuple of names; anything else passes."""
+    """'a,b' as a tuple of names, and names by their numbers; anything else passes."""
+    if isinstance(value, Mapping):
+        return numbered(value)
     return fields(value) if isinstance(value, str) else value
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from made_runs import made_run
 
 import liftune
 from liftune.cli.main import main
 from liftune.errors import LiftuneError
+from liftune.inference.reload import Origin
 from liftune.metrics.registry import check_metric
 from liftune.tasks import TaskKind
 
@@ -114,3 +116,39 @@ def test_a_chat_is_not_offered_its_own_text(tmp_path: Path) -> None:
     ]
     path.write_text("".join(json.dumps(each) + "\n" for each in chats))
     assert "a text too" not in str(liftune.inspect(path, model=None).to_json())
+
+
+def test_a_record_stands_for_its_run(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    record = liftune.read(run.path)
+    assert liftune.read(record).run == str(run.path)  # type: ignore[arg-type]
+    assert liftune.report(record) == liftune.report(run.path)  # type: ignore[arg-type]
+    assert liftune.check(record).path == liftune.check(run.path).path  # type: ignore[arg-type]
+
+
+def test_a_loaded_model_is_refused_with_its_path() -> None:
+    class Loaded:
+        origin = Origin("runs/a", {}, [])
+
+    with pytest.raises(LiftuneError) as refused:
+        liftune.evaluate(FRAME, model=Loaded())  # type: ignore[arg-type]
+    assert "'runs/a'" in str(refused.value.hint)
+
+
+def test_names_of_labels_may_be_by_number() -> None:
+    frame = FRAME.assign(label=[i % 2 for i in range(60)])
+    found = liftune.inspect(frame, label_names={1: "pos", 0: "neg"}, model=None)
+    assert found.labels == ("neg", "pos")
+    for wrong in ({1: "pos", 2: "neg"}, {"a": "pos"}):
+        with pytest.raises(LiftuneError, match="every number from 0"):
+            liftune.inspect(frame, label_names=wrong, model=None)
+        with pytest.raises(LiftuneError, match="every number from 0"):
+            liftune.load("nowhere", label_names=wrong)  # type: ignore[arg-type]
+
+
+def test_a_number_in_the_place_of_a_column_is_said_to_be_a_text() -> None:
+    with pytest.raises(LiftuneError, match="such as '0'"):
+        liftune.inspect(FRAME, text=0, model=None)
+    with pytest.raises(LiftuneError) as refused:
+        liftune.predict(FRAME, model="nowhere", text=0)  # type: ignore[arg-type]
+    assert '"0"' in str(refused.value.hint)

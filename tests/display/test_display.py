@@ -116,3 +116,64 @@ def test_a_record_that_nothing_shows_still_has_a_line() -> None:
     assert sections_of(Plain()) == ()
     assert repr(Plain()) == "<Plain here>"
     assert "here" in Plain()._repr_html_()
+
+
+def shown(record: Any) -> tuple[str, str]:
+    return repr(record), record._repr_html_()
+
+
+def test_a_check_says_whether_files_are_whole() -> None:
+    from liftune.records.check import CheckRecord, FileState
+
+    whole, damaged = FileState(name="a.json", state="whole"), FileState(name="b.json", state="damaged", reason="cut")
+    said, html = shown(CheckRecord(path="runs/a", kind="run", files=(whole,)))
+    assert said == "<CheckRecord runs/a (1 file, none damaged: 1 whole)>"
+    assert "a.json" in html
+    said, html = shown(CheckRecord(path="runs/a", kind="run", files=(whole, damaged)))
+    assert said == "<CheckRecord runs/a (1 of 2 files damaged: b.json)>"
+    assert "cut" in html
+    assert "1 of 2 files damaged" in html
+
+
+def test_a_dry_run_says_whether_it_would_run() -> None:
+    from liftune.workflows.dry_run import DryRun, Fault
+
+    said, html = shown(DryRun(would_run=True, out="runs/b", seconds=95.0))
+    assert re.fullmatch(r"<DryRun \(would run for about [^,]+, in runs/b\)>", said)
+    assert "would run" in html
+    said, html = shown(DryRun(would_run=False, faults=(Fault(stage="data", message="no rows", where=None, hint=None),)))
+    assert said == "<DryRun (would not run: no rows)>"
+    assert "would not run: no rows" in html
+
+
+def test_an_inspection_says_what_was_found() -> None:
+    import liftune
+
+    rows = [{"text": f"a good text, number {i}", "label": "ab"[i % 2]} for i in range(40)]
+    said, html = shown(liftune.inspect(rows, model=None))
+    assert re.fullmatch(
+        r"<Inspection \(rows in memory\) \(single_label, 2 labels: \d+ train, \d+ validation, \d+ test rows\)>", said
+    )
+    assert "single_label, 2 labels" in html
+
+
+def test_what_is_pushed_is_said_without_its_card() -> None:
+    from liftune.exports.push import Pushed
+
+    pushed = Pushed("a/b", "adapter", True, "mit", "free to hand on", (("x.json", 2048),), "the card\n## <more>\n" * 99)
+    said, html = shown(pushed)
+    assert re.fullmatch(r"<Pushed would push to a/b \(private, 1 files, [^)]+\)>", said)
+    assert "the card" not in said + html + str(pushed)
+    assert "x.json" in html
+
+
+def test_a_record_without_charts_says_which_has_some(record: TuneRecord) -> None:
+    from liftune.records.run import EvaluationRecord
+
+    fields = set(EvaluationRecord.model_fields)
+    evaluated = EvaluationRecord(
+        **{k: getattr(record, k) for k in fields if k in TuneRecord.model_fields and k != "schema_version"}
+    )
+    with pytest.raises(SpecError, match="no charts") as refused:
+        evaluated.plot()
+    assert "liftune.read" in str(refused.value.hint)

@@ -6,7 +6,7 @@ In: paths, options.  Out: the state of files, a report, an export, a server.  No
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune import arguments
@@ -75,7 +75,7 @@ def export(
     rows: Data | None = None,
     accept_gap: bool = False,
     trust_remote_code: bool = False,
-    label_names: Sequence[str] | str | None = None,
+    label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     task: str | None = None,
     quiet: bool | None = None,
 ) -> Parity:
@@ -128,7 +128,7 @@ def serve(
     precision: str = "float32",
     limit: Sequence[str] = (),
     trust_remote_code: bool = False,
-    label_names: Sequence[str] | str | None = None,
+    label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     task: str | None = None,
     pairs: bool = False,
     quiet: bool | None = None,

@@ -33,7 +33,7 @@ def load(
     precision: str | None = None,
     min_precision: float | None = None,
     trust_remote_code: bool = False,
-    label_names: Sequence[str] | str | None = None,
+    label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     task: str | None = None,
     pairs: bool = False,
 ) -> Predictor:
@@ -108,7 +108,7 @@ def predict(
     precision: str | None = None,
     min_precision: float | None = None,
     trust_remote_code: bool = False,
-    label_names: Sequence[str] | str | None = None,
+    label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     task: str | None = None,
     quiet: bool | None = None,
 ) -> Any:
@@ -250,7 +250,7 @@ def compare(
     margin: float | None = None,
     use: str | None = None,
     base: str | os.PathLike[str] | None = None,
-    label_names: Sequence[str] | str | None = None,
+    label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     task: str | None = None,
 ) -> ComparisonRecord:
     """The tuned models of two runs on the test rows that they share, b against a: `liftune compare`.

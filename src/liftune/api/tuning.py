@@ -33,7 +33,7 @@ def tune(
     label: str | Sequence[str] | None = None,
     label_separator: str | None = None,
     label_threshold: float | None = None,
-    label_names: Sequence[str] | str | None = None,
+    label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     decimal: str | None = None,
     merge_labels: Sequence[str] | str | None = None,
     train_rows: int | None = None,

@@ -46,6 +46,7 @@ class Inspection(StoredRecord):
     """A data set as a run would use it. Parts are train, validation and test, split off where the data lack them."""
 
     sections_from: ClassVar[str] = "liftune.reports.sections.inspection:inspection_sections"
+    words_from: ClassVar[str] = "liftune.reports.sections.inspection:briefly"
 
     source: str
     task: TaskKind

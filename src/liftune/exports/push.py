@@ -28,7 +28,9 @@ from liftune.progress import Progress
 from liftune.records.reading import ADAPTER_CARD, BUNDLE_CARD, read_record, write_sealed
 from liftune.records.run import TuneRecord
 from liftune.records.training import AdapterCard
+from liftune.reports.base import ReportTable, Section
 from liftune.reports.model_card import Form, to_card
+from liftune.reports.render.notebook import notebook_html
 from liftune.run_folder import RunFolder
 from liftune.seals import read_sealed
 
@@ -41,7 +43,7 @@ _LOGIN = "log in with `hf auth login`, or set HF_TOKEN, to a token with write ac
 _MESSAGE = "Push {format} with liftune"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pushed:
     """What was sent, or would be."""
 
@@ -60,6 +62,19 @@ class Pushed:
     url: str | None = None
     commit: str | None = None
     """None where nothing was sent."""
+
+    def __repr__(self) -> str:
+        return f"<Pushed {self.lines()[0].removesuffix('; nothing was sent:')}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        files = tuple((name, size(each)) for name, each in self.files)
+        said = [f"licence: {self.terms}", *([f"note: {self.note}"] if self.note else ())]
+        table = ReportTable(("file", "size"), files, whole=frozenset({0}))
+        title = "Sent" if self.commit is not None else "Nothing was sent"
+        return notebook_html(repr(self).strip("<>"), [Section(title, tuple(said), (table,))])
 
     def to_json(self) -> dict[str, Any]:
         """Without the card's text."""

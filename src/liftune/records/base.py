@@ -34,6 +34,8 @@ class StoredRecord(Record):
     schema_version: int = Field(default=SCHEMA, alias="schema")
     sections_from: ClassVar[str] = ""
     """`module:function`: what makes the sections that show it, from the record."""
+    words_from: ClassVar[str] = ""
+    """The same of what says its result in a few words."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain object, schema first."""

@@ -5,7 +5,7 @@ Not here: how it is found (workflows/check.py, sweeps/check.py), seals (seals.py
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from liftune.records.base import Record, StoredRecord
 
@@ -27,6 +27,9 @@ class FileState(Record):
 
 class CheckRecord(StoredRecord):
     """The output of `liftune check --json`."""
+
+    sections_from: ClassVar[str] = "liftune.reports.sections.checking:check_sections"
+    words_from: ClassVar[str] = "liftune.reports.sections.checking:briefly"
 
     path: str
     kind: Literal["run", "adapter", "contender", "bundle", "sweep", "foreign"]

@@ -57,6 +57,7 @@ class Checkup(StoredRecord):
     """A machine, and the plan for it."""
 
     sections_from: ClassVar[str] = "liftune.workflows.doctor:checkup_sections"
+    words_from: ClassVar[str] = "liftune.workflows.doctor:briefly"
 
     devices: tuple[str, ...]
     processor: str
@@ -73,6 +74,13 @@ class Checkup(StoredRecord):
     plan: tuple[Choice, ...]
     model: ModelCheck | None = None
     epoch: EpochCheck | None = None
+
+
+def briefly(checkup: Checkup) -> str:
+    """What the machine is and what the plan is for, in a few words."""
+    plan = ", ".join(f"{each.choice} {each.value}" for each in checkup.plan)
+    model = f"; {checkup.model.name}" if checkup.model else ""
+    return f"{checkup.processor}, {checkup.threads} threads; on {checkup.device}: {plan}{model}"
 
 
 def run_doctor(spec: RunSpec, rows: RowsInMemory | None = None, *, remeasure: bool = False) -> Checkup:

@@ -48,6 +48,7 @@ class DryRun(StoredRecord):
     """What a run would be."""
 
     sections_from: ClassVar[str] = "liftune.workflows.dry_run_sections:dry_run_sections"
+    words_from: ClassVar[str] = "liftune.workflows.dry_run_sections:briefly"
 
     would_run: bool
     faults: tuple[Fault, ...] = ()

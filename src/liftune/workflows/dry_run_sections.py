@@ -5,7 +5,7 @@ In: a DryRun.  Out: Sections.  Not here: finding it (dry_run.py), how sections l
 
 from __future__ import annotations
 
-from liftune.formatting import size
+from liftune.formatting import duration, size
 from liftune.records.dry_run import DiskNeed, MemoryNeed
 from liftune.reports.base import ReportTable, Section
 from liftune.reports.sections.inspection import inspection_sections
@@ -49,6 +49,15 @@ def _disk(need: DiskNeed | None) -> list[str]:
         return []
     kept, peak, free = size(need.kept_bytes), size(need.peak_bytes), size(need.free_bytes)
     return [f"on the disk: about {kept}, with checkpoints up to {peak} while it runs; {free} are free"]
+
+
+def briefly(found: DryRun) -> str:
+    """Whether it would run, and for how long; else its first fault."""
+    if found.would_run:
+        took = f" for about {duration(found.seconds)}" if found.seconds is not None else ""
+        return f"would run{took}{f', in {found.out}' if found.out else ''}"
+    more = f", and {len(found.faults) - 1} more" if len(found.faults) > 1 else ""
+    return f"would not run: {found.faults[0].message}{more}" if found.faults else "would not run"
 
 
 def _end(found: DryRun) -> Section:

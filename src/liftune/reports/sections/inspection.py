@@ -111,3 +111,12 @@ def _bad_rows(inspection: Inspection) -> list[Section]:
 def _audit(audit: Audit, inspection: Inspection) -> Section:
     covered = coverage_sentences(audit.coverage, task_of(inspection.task).default_metric)
     return Section("Data audit", (*audit_sentences(audit), *covered, *inspection.notes))
+
+
+def briefly(inspection: Inspection) -> str:
+    """The task and how many rows there are, in a few words."""
+    rows = inspection.rows
+    labels = f", {len(inspection.labels):,} labels" if inspection.labels else ""
+    wrong = f", {len(inspection.bad_rows):,} bad rows" if inspection.bad_rows else ""
+    counts = f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test rows"
+    return f"{inspection.task.value}{labels}: {counts}{wrong}"
