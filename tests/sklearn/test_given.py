@@ -134,13 +134,24 @@ def test_columns_of_a_table_are_found() -> None:
 
 def test_a_table_to_predict_has_the_columns_of_fit() -> None:
     known = texts_of({"a": TEXTS, "b": TEXTS}, text="a,b").columns
-    assert texts_of({"B": ["x"], "A": ["y"], "c": ["z"]}, known=known).rows() == ["a: y\nb: x"]
+    assert texts_of({"B": ["x"], "A": ["y"], "c": ["z"]}, known=known).rows()[0] == ["a: y\nb: x"]
     with pytest.raises(DataError, match="no column 'b', which fit read"):
         texts_of({"a": TEXTS}, known=known)
     single = texts_of({"a": TEXTS}).columns
-    assert texts_of(["x", None], known=single).rows() == ["x", ""]
-    with pytest.raises(DataError, match="single texts"):
+    assert texts_of(["x", None], known=single).rows() == (["x", ""], [1])
+    with pytest.raises(DataError, match="given single texts, and X holds pairs of texts"):
         texts_of([("x", "y")], known=single)
+    assert len(texts_of(pd.DataFrame({"a": []}), known=single)) == 0
+
+
+def test_a_row_that_no_model_can_read_is_refused_or_answered() -> None:
+    for texts in (["fine", "a\0b"], pd.DataFrame({"text": ["fine", "a\0b"]})):
+        with pytest.raises(DataError, match="NUL") as refused:
+            texts_of(texts).rows()
+        assert "skip_bad_rows=True" in str(refused.value.hint)
+        assert texts_of(texts).rows(skip=True) == (["fine", ""], [1])
+    pairs = texts_of([("a", "b"), ("c", "\ud83d")])
+    assert pairs.rows(skip=True) == ([("a", "b"), ("", "")], [1])
 
 
 # Rows ----------------------------------------------------------------------------------------------------------------
@@ -178,7 +189,7 @@ def test_other_values_are_no_texts(other: Any) -> None:
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, pa.array, lambda rows: np.array(rows)[:, None]])
 def test_texts_come_in_any_list(kind: Any) -> None:
-    assert texts_of(kind(TEXTS)).rows() == TEXTS
+    assert texts_of(kind(TEXTS)).rows() == (TEXTS, [])
 
 
 @pytest.mark.parametrize("blank", ["", "  ", None, float("nan")])
@@ -307,6 +318,7 @@ def test_hints_name_parameters() -> None:
     assert hint_of("pip install --force-reinstall --no-deps torch", PARAMETERS) == (
         "pip install --force-reinstall --no-deps torch"
     )
+    assert hint_of("add rows, or give a validation part of its own", PARAMETERS) == "add rows"
     assert hint_of("say where it is now: --base PATH", PARAMETERS)
     assert "--" not in hint_of("say where it is now: --base PATH", PARAMETERS)
 

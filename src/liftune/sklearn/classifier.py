@@ -70,7 +70,8 @@ class LiftuneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
     warns.
 
     `skip_bad_rows=True` leaves rows without a text or a label out of `fit`, with a warning; else they are refused.
-    `predict` answers every row: one without a text as an empty text, with a warning.
+    `predict` answers every row: one without a text as an empty text, with a warning, and then also one that no model
+    can read, which is refused otherwise.
 
     `out` names the folder of the run. No fit replaces a run: a further one, as in a search, takes `out-2`, `out-3`, ...
     `run_` says which.
@@ -133,9 +134,10 @@ class LiftuneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         check_is_fitted(self, "record_")
         with own_words(PARAMETERS):
             texts = texts_of(X, text=self.text, text_pair=self.text_pair, known=self._columns)
-            if texts.missing:
-                _warn(f"{_counted(texts.missing)} of X without a text: answered as an empty text")
-            predictions = self._model().predict(texts.rows())
+            rows, empty = texts.rows(skip=bool(self.skip_bad_rows))
+            if empty:
+                _warn(f"{_counted(empty)} of X without a text: answered as an empty text")
+            predictions = self._model().predict(rows)
         found = [each.probabilities or {} for each in predictions]
         return np.array([[each.get(name, 0.0) for name in self._names] for each in found]).reshape(-1, len(self._names))
 

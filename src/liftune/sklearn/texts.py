@@ -27,6 +27,7 @@ from liftune.types import Row
 
 #: Columns of rows that are no table.
 _SINGLE, _PAIR = TextColumns(texts=("text",)), TextColumns(texts=("text",), text_pair="text_pair")
+_SKIPS = "or LiftuneClassifier(skip_bad_rows=True) answers it as an empty text"
 
 
 @dataclass(frozen=True)
@@ -55,37 +56,39 @@ class Texts:
         kept = {name: [cell for i, cell in enumerate(cells) if i not in left_out] for name, cells in self.cells.items()}
         return Texts(kept, self.columns)
 
-    def rows(self) -> list[Row]:
-        """A row each, as a model reads it; nothing is an empty text.
+    def rows(self, *, skip: bool = False) -> tuple[list[Row], list[int]]:
+        """A row each, as a model reads it, and the 0-based rows of which it reads nothing: an empty text.
+
+        Args:
+            skip: whether rows that are no texts are such rows too.
 
         Raises:
-            DataError: a cell is no text.
+            DataError: a cell is no text, and is not to be skipped.
         """
-        firsts = zip(*(self.cells[name] for name in self.columns.texts), strict=True)
-        found: list[Row] = [self._first(cells, i) for i, cells in enumerate(firsts)]
-        if self.columns.text_pair is None:
-            return found
-        name = self.columns.text_pair
-        seconds = (_text(cell, name, i) for i, cell in enumerate(self.cells[name]))
-        return [(str(one), other) for one, other in zip(found, seconds, strict=True)]
+        found: list[Row] = []
+        empty = list(self.missing)
+        for i, cells in enumerate(zip(*self.cells.values(), strict=True)):
+            try:
+                found.append(self._row(cells))
+            except CellError as error:
+                if not skip:
+                    raise DataError(str(error), where=f"X, row {i + 1}", hint=f"{error.hint}; {_SKIPS}") from None
+                empty.append(i)
+                found.append(("", "") if self.columns.text_pair else "")
+        return found, sorted(empty)
 
-    def _first(self, cells: Sequence[Any], i: int) -> str:
+    def _row(self, cells: Sequence[Any]) -> Row:
         names = self.columns.texts
+        firsts = cells[: len(names)]
         if len(names) == 1:
-            return _text(cells[0], names[0], i)
-        if all(map(is_missing, cells)):
-            return ""
-        try:
-            return joined_text(cells, names)
-        except CellError as error:
-            raise DataError(str(error), where=f"X, row {i + 1}", hint="write a text") from None
+            first = _text(firsts[0], names[0])
+        else:
+            first = "" if all(map(is_missing, firsts)) else joined_text(firsts, names)
+        return (first, _text(cells[-1], self.columns.text_pair)) if self.columns.text_pair else first
 
 
-def _text(cell: Any, name: str, i: int) -> str:
-    try:
-        return "" if is_missing(cell) and not isinstance(cell, str) else text_of(cell, name, blank=True)
-    except CellError as error:
-        raise DataError(str(error), where=f"X, row {i + 1}", hint="write a text") from None
+def _text(cell: Any, name: str) -> str:
+    return "" if is_missing(cell) and not isinstance(cell, str) else text_of(cell, name, blank=True)
 
 
 def texts_of(
@@ -110,6 +113,8 @@ def texts_of(
                 "X is no table, so that it has no columns", where="text" if text else "text_pair", hint="leave it out"
             )
         return _as_known(_of_list(X), known)
+    if known and hasattr(X, "columns") and not len(X):
+        return Texts({name: [] for name in _names(known)}, known)
     table = tables_of(X).stream("rows").collected("rows")
     names = _known(table, known)
     if known and names:  # under the names of fit, which stand in joined texts
@@ -131,7 +136,8 @@ def _as_known(texts: Texts, known: TextColumns | None) -> Texts:
     if known and (bool(known.text_pair) != bool(texts.columns.text_pair) or len(known.texts) > 1):
         several = f"a table with the columns {', '.join(_names(known))}"
         wanted = several if len(known.texts) > 1 else "pairs of texts" if known.text_pair else "single texts"
-        raise DataError(f"fit was given {wanted}, and X is none", where="X", hint=f"give {wanted}, as in fit")
+        held = "pairs of texts" if texts.columns.text_pair else "single texts"
+        raise DataError(f"fit was given {wanted}, and X holds {held}", where="X", hint=f"give {wanted}, as in fit")
     return texts
 
 

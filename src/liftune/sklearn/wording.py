@@ -27,6 +27,8 @@ _VALUE = r"""'[^']*'|"[^"]*"|none\b|tuned\b|full\b|cpu\b|auto\b|-?\d[\d.,e-]*\d|
 _OPTION = re.compile(rf"(?P<leave>leave )?--(?P<name>[a-z][a-z-]*)(?:[ =](?P<value>{_VALUE}))?")
 #: Where a hint goes on with another thing to do.
 _PARTS = re.compile(r",? or (?=\S)|, (?=[a-z]+ )")
+#: What a file would have, and fit is not given.
+_OF_FILES = re.compile(r"\bliftune [a-z]|\bpart of its own\b|\blabel column\b|\bthe file\b")
 _NOTHING_LEFT = "change what fit is given, or the parameters of LiftuneClassifier"
 
 
@@ -44,6 +46,9 @@ def own_words(parameters: Collection[str]) -> Iterator[None]:
         error.args = (error.message,)
         error.where = _renamed(error.where, parameters) if error.where else error.where
         error.hint = hint_of(error.hint, parameters) if error.hint else error.hint
+        error.__notes__ = [
+            _renamed(each, parameters) for each in getattr(error, "__notes__", ()) if _is_possible(each, parameters)
+        ]
         raise
 
 
@@ -71,7 +76,7 @@ def hint_of(hint: str, parameters: Collection[str]) -> str:
 
 def _is_possible(text: str, parameters: Collection[str]) -> bool:
     named = {match["name"].replace("-", "_") for match in _OPTION.finditer(text)}
-    return not re.search(r"\bliftune [a-z]", text) and not (named & _OPTIONS) - set(parameters)
+    return not _OF_FILES.search(text) and not (named & _OPTIONS) - set(parameters)
 
 
 def _renamed(text: str, parameters: Collection[str]) -> str:
