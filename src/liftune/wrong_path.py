@@ -162,9 +162,11 @@ def _sweep(folder: Folder) -> _Found:
     if sweep is None:
         return None
     what = "a sweep" if sweep == folder.path else f"a part of the sweep {folder.named(sweep)}"
+    ranking = f"liftune report {pasted(folder.named(sweep))}" if (sweep / _SWEEP).is_file() else None
     return (
         f"{folder.given} is {what}: a sweep keeps the scores of its models, and no model",
-        "tune the one that you choose: liftune tune DATA --method NAME; for the ranking repeat the `liftune sweep`",
+        "tune the one that you choose: liftune tune DATA --method NAME; for the ranking: "
+        f"{ranking or 'repeat the `liftune sweep`, which is not finished'}",
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from made_runs import made_run
 
+import liftune
 import liftune.workflows.report as report
+from liftune.cli.main import main
 from liftune.errors import ArtifactError
 from liftune.events import Events, Listener, Note
 from liftune.reports.document import sections
@@ -87,3 +90,16 @@ def test_what_is_damaged_is_named_and_not_recommended(gone: str, tmp_path: Path)
     commands = [line for line in said.splitlines() if line.startswith("liftune predict")]
     assert all(f"--use {name}" not in line for line in commands)
     assert len(commands) == (0 if name == "tuned" else 1)
+
+
+def test_a_sweep_that_has_ended_shows_its_ranking_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    sweep = Path(__file__).parents[1] / "fixtures" / "schema_3" / "sweep"
+    assert main(["report", str(sweep)]) == 0
+    shown = capsys.readouterr().out
+    assert "Leaderboard" in shown
+    assert main(["report", str(sweep), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["leaderboard"]
+    assert "Leaderboard" in liftune.report(sweep)
+    assert liftune.report(sweep, out=tmp_path / "ranking.html") == str(tmp_path / "ranking.html")
+    assert main(["report", str(sweep), "--format", "html"]) == 2
+    assert "--out report.html" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def put(folder: Path, *names: str) -> None:
         ("without", "tuned", "without its tuned model", "without/contenders/probe"),
         ("unfinished", "tuned", "unfinished run: there is no record.json", "again"),
         ("sweep", "tuned", "sweep is a sweep", "liftune tune DATA --method NAME"),
-        ("sweep/tiny", "run", "a part of the sweep sweep", "liftune sweep"),
+        ("sweep/tiny", "run", "a part of the sweep sweep", "liftune report sweep"),
         ("begun", "scored", "begun is a sweep", "liftune sweep"),
         ("data", "tuned", "holds data, not a model: test.jsonl, train.jsonl", "liftune predict RUN --in FILE"),
         ("data", "scored", "holds data", "liftune evaluate data --model minilm"),

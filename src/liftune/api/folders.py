@@ -47,10 +47,11 @@ def read(run: str | os.PathLike[str]) -> TuneRecord:
 
 @verb
 def report(run: str | os.PathLike[str], *, format: str | None = None, out: str | os.PathLike[str] | None = None) -> str:
-    """The full report of a run: `liftune report`; of a model by itself what its card holds.
+    """The full report of a run: `liftune report`; of a model by itself what its card holds, of a sweep its
+    ranking.
 
     Args:
-        run: a run's folder; or a model by itself: an adapter, a bundle, one of others, or `ORG/NAME` on the hub.
+        run: a run's folder, or a sweep's; or a model by itself: an adapter, a bundle, one of others, or `ORG/NAME` on the hub.
         format: md, html or json; None takes that of `out`, else md.
         out: a file to write the report to.
 
@@ -179,7 +180,9 @@ def init(to: str | os.PathLike[str] = "liftune.toml", *, overwrite: bool = False
         the file's path.
     """
     from liftune.spec_text import write_settings
+    from liftune.workflows.init import check_settings
 
     data = options.pop("data", None)
     spec = spec_of("init", data, options)
+    check_settings(spec)
     return str(write_settings(spec, arguments.path(to, "to"), overwrite=arguments.switch(overwrite, "overwrite")))

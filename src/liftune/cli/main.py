@@ -182,7 +182,7 @@ app.command()(sweep)
 def report(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="Run folder written by liftune tune; also a model by itself, or a hub id."),
+        typer.Argument(metavar="RUN", help="Run folder written by liftune tune; also a sweep's, a model by itself, or a hub id."),
     ],
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Write to this file, in the format of its extension.")
@@ -199,7 +199,7 @@ def report(
 ) -> None:
     """Print a run's full report, or write it as one self-contained HTML file, Markdown or JSON.
 
-    Of a model by itself, here or on the hub, it says what the model's card holds.
+    Of a model by itself, here or on the hub, it says what the model's card holds; of a sweep its ranking.
     """
     from liftune.reports.document import document
     from liftune.workflows.report import FORMATS, format_of, read_report, write_report_of

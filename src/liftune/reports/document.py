@@ -1,19 +1,22 @@
 """A report before it has a form: its title, its facts, and every section that has something to say.
 
-In: a TuneRecord, and its Details where the run folder is at hand; or what a model by itself says.  Out: a Document.
+In: a TuneRecord, and its Details where the run folder is at hand; or what a model by itself says; a sweep's ranking.  Out: a Document.
 Not here: what each section says (sections/), how it looks (render/).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from importlib import import_module
+from typing import Any, TypeAlias
 
 from liftune.formatting import plain_name
 from liftune.records.base import Verdict
 from liftune.records.details import Details
 from liftune.records.run import RunRecord, TuneRecord
 from liftune.records.saved_model import SavedModelRecord
+from liftune.records.sweep import SweepRecord
 from liftune.reports.base import CHAPTERS, SECTIONS, Section
 from liftune.reports.saved_model import saved_model_sections
 from liftune.reports.sections.headline import overall
@@ -42,8 +45,8 @@ class Document:
     """Chapter by chapter."""
 
 
-#: What a report is of: a run; a model that lies by itself.
-Reported: TypeAlias = TuneRecord | SavedModelRecord
+#: What a report is of: a run; a model that lies by itself; a sweep.
+Reported: TypeAlias = TuneRecord | SavedModelRecord | SweepRecord
 
 
 def document(record: Reported, details: Details | None = None) -> Document:
@@ -52,6 +55,12 @@ def document(record: Reported, details: Details | None = None) -> Document:
         first, *others = saved_model_sections(record)
         named = [NamedSection("model", "short", each) for each in (first, *others)]
         return Document(record.path, first.title, (record.by,), "undecided", tuple(named))
+    if isinstance(record, SweepRecord):
+        module, _, name = record.sections_from.partition(":")  # above this layer, as all that knows sweeps
+        make: Callable[[Any], Iterable[Section]] = getattr(import_module(module), name)
+        named = [NamedSection("sweep", "short", each) for each in make(record)]
+        data = plain_name(record.data)
+        return Document(record.sweep, f"Sweep{f' on {data}' if data else ''}", (), "undecided", tuple(named))
     return Document(
         run=record.run,
         title=title(record),

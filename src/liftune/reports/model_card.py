@@ -128,7 +128,9 @@ def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, pla
         lines += ["## Labels", ", ".join(f"`{_code(label)}`" for label in record.labels)]
     lines += [
         "## Use",
-        "In the run's folder:" if place == "adapter" else "",
+        "In the run's folder, the one that holds `adapter`, for the command and the Python below:"
+        if place == "adapter"
+        else "",
         f'```console\n$ liftune predict {place} "some text"\n```',
         *(snippets.usage(adapter, place) if adapter is not None and form != "bundle" else ()),
         "It runs without torch: `pip install 'liftune[runtime]'`." if form == "bundle" else "",

@@ -17,6 +17,7 @@ from liftune.files import atomic_write, write_text
 from liftune.records.details import Details
 from liftune.records.reading import ADAPTER_CARD, RUN_RECORD, read_record
 from liftune.records.run import TuneRecord
+from liftune.records.sweep import SweepRecord
 from liftune.records.training import AdapterCard
 from liftune.reports.document import Reported
 from liftune.reports.model_card import to_card
@@ -29,7 +30,7 @@ from liftune.spec_text import command_line
 from liftune.workflows.check import described
 from liftune.wrong_path import is_file_in
 
-PAGE, FLIPS, CARD = "report.html", "flips.jsonl", "README.md"
+PAGE, FLIPS, CARD, SWEEP_RECORD = "report.html", "flips.jsonl", "README.md", "sweep.json"
 
 
 def to_json(record: Reported, details: Details | None = None) -> str:
@@ -92,13 +93,15 @@ def read_run(folder: RunFolder, *, look: bool = True) -> tuple[TuneRecord, Detai
 
 
 def read_report(path: str, *, where: str = "RUN") -> tuple[Reported, Details | None]:
-    """What is reported of a path: a run, or a model by itself, here or on the hub.
+    """What is reported of a path: a run; a model by itself, here or on the hub; a sweep.
 
     Raises:
         ArtifactError: it leads to neither, or a file is missing or damaged.
     """
     if is_file_in(path, RUN_RECORD):
         return read_run(RunFolder.open(path, where=where))
+    if is_file_in(path, SWEEP_RECORD):
+        return read_record(Path(path) / SWEEP_RECORD, SweepRecord, "sweep").model_copy(update={"sweep": path}), None
     from liftune.workflows.saved_report import saved_record  # it looks at models, which a run's report does not
 
     return saved_record(path, where=where), None
