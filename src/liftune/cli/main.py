@@ -182,7 +182,9 @@ app.command()(sweep)
 def report(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="Run folder written by liftune tune; also a sweep's, a model by itself, or a hub id."),
+        typer.Argument(
+            metavar="RUN", help="Run folder written by liftune tune; also a sweep's, a model by itself, or a hub id."
+        ),
     ],
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE", help="Write to this file, in the format of its extension.")

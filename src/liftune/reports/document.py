@@ -1,6 +1,7 @@
 """A report before it has a form: its title, its facts, and every section that has something to say.
 
-In: a TuneRecord, and its Details where the run folder is at hand; or what a model by itself says; a sweep's ranking.  Out: a Document.
+In: a TuneRecord, and its Details where the run folder is at hand; or what a model by itself says; or a sweep's record.
+Out: a Document.
 Not here: what each section says (sections/), how it looks (render/).
 """
 
