@@ -51,7 +51,8 @@ def report(run: str | os.PathLike[str], *, format: str | None = None, out: str |
     ranking.
 
     Args:
-        run: a run's folder, or a sweep's; or a model by itself: an adapter, a bundle, one of others, or `ORG/NAME` on the hub.
+        run: a run's folder, or a sweep's; or a model by itself: an adapter, a bundle, one of others, or `ORG/NAME`
+            on the hub.
         format: md, html or json; None takes that of `out`, else md.
         out: a file to write the report to.
 
