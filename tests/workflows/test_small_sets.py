@@ -291,7 +291,7 @@ def test_inspect_says_that_folds_will_be_used(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_sweep_has_no_folds_and_says_so(ran: tuple[TuneRecord, Path, Heard], tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="unknown option of sweep 'folds'"):
+    with pytest.raises(SpecError, match="unknown argument of sweep 'folds'"):
         liftune.sweep(ran[0].data, methods="lora", folds=5)
     record = liftune.sweep(
         ran[0].data, models=ran[0].model, methods="probe", epochs=1, out=tmp_path / "sweep", quiet=True
