@@ -55,7 +55,7 @@ def test_a_report_is_text_or_a_file(tmp_path: Path) -> None:
 
 
 def test_options_are_written_and_read(tmp_path: Path) -> None:
-    written = liftune.init(tmp_path / "mine.toml", data="rows.csv", epochs=2)
+    written = liftune.init(tmp_path / "mine.toml", data="sample:emotions", epochs=2)
     assert "epochs = 2" in Path(written).read_text(encoding="utf-8")
     with pytest.raises(SpecError, match="overwrite"):
         liftune.init(tmp_path / "mine.toml")
