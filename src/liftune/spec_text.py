@@ -55,6 +55,7 @@ TUNE = Asked()
 def as_python(value: Any) -> Any:
     """An option's value as a call of Python would give it: no member of an enumeration, and a list for several.
 
+    >>> from liftune.tasks import TaskKind
     >>> as_python(TaskKind.REGRESSION), as_python(("a", "b"))
     ('regression', ['a', 'b'])
     """

@@ -125,7 +125,7 @@ SAFE = {
 
 
 def test_hints_on_data_quote_what_they_take_from_the_data():
-    """An option followed by a value in an f-string: the value passes shlex.quote, or the option is one of SAFE."""
+    """An option followed by a value in an f-string: the value passes errors.pasted, or the option is one of SAFE."""
     found = []
     for path in sorted((Path(liftune.__file__).parent / "data").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -135,6 +135,6 @@ def test_hints_on_data_quote_what_they_take_from_the_data():
                 match = isinstance(before, ast.Constant) and re.search(r"(--[a-z-]+) (\w+=)?$", str(before.value))
                 if match and isinstance(value, ast.FormattedValue) and match[1] not in SAFE:
                     shown = ast.unparse(value.value)
-                    if shown != "role" and not shown.startswith(("shlex.quote(", "_typed(")):
+                    if shown != "role" and not shown.startswith(("pasted(", "shlex.quote(", "_typed(")):
                         found.append(f"{path.name}:{node.lineno} {match[1]} {shown}")
     assert not found, "\n".join(found)

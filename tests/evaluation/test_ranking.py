@@ -248,6 +248,7 @@ def drawn(
     return found
 
 
+@pytest.mark.slow
 def test_many_methods_that_are_alike_are_seldom_told_apart_though_some_are_wild() -> None:
     rng, draws = np.random.default_rng(1), 120
     names = "abcdefghijkl"

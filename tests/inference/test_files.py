@@ -257,6 +257,7 @@ def test_a_killed_process_leaves_the_old_file_and_can_be_resumed(tmp_path: Path)
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "CHUNK", 200)
     peaks = []

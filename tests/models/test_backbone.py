@@ -198,7 +198,7 @@ def _edit_config(folder: Path, **changes: object) -> None:
 
 
 BROKEN = {
-    "without config": (lambda folder: _lose(folder, "config.json"), "without config.json"),
+    "without config": (lambda folder: _lose(folder, "config.json"), "and no config.json"),
     "config is no JSON": (lambda folder: (folder / "config.json").write_text("{"), "not a valid JSON"),
     "without weights": (lambda folder: _lose(folder, "model.safetensors"), "no weights"),
     "pickled": (_pickle, "pickled weights"),
