@@ -280,3 +280,23 @@ def test_more_rows_than_can_be_computed_in_time_are_refused_at_once() -> None:
         await batcher.close()
 
     run(scenario())
+
+
+def test_a_giant_that_waits_keeps_no_small_request_out() -> None:
+    """Eight small clients beside one of 200 texts got 2,985 refusals for 815 answers, though rows take turns."""
+
+    async def scenario() -> None:
+        batcher = DynamicBatcher(Limits(seconds=10, wait_seconds=1e6))
+        batcher.start()
+        batcher._tokens_per_second = 100.0
+        giant = asyncio.create_task(batcher.compute(FakeExecutor(), [Work(10, 2, "a")] * 100))
+        await asyncio.sleep(0)
+        batcher.check_room(1)
+        with pytest.raises(RequestError) as refused:
+            batcher.check_room(60)
+        assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "6")
+        giant.cancel()
+        await asyncio.sleep(0)
+        await batcher.close()
+
+    run(scenario())

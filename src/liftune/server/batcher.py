@@ -67,8 +67,8 @@ class DynamicBatcher:
             raise RequestError(
                 503, "the server is stopping", hint="send the request again in a moment", headers={"Retry-After": "5"}
             )
-        # As requests take turns, all of those in a queue that is too long would be late.
-        if not self.queue.has_room(rows) or self._wait_for_all > _LONGEST_WAIT * self._seconds:
+        # As requests take turns, all of those in a queue that is too long would be late. A giant is in nobody's way.
+        if not self.queue.has_room(rows) or self._wait_of(rows) > _LONGEST_WAIT * self._seconds:
             raise self._full(rows)
 
     async def compute(self, executor: BatchExecutor, works: Sequence[Work]) -> list[NDArray[np.float32]]:
@@ -105,13 +105,12 @@ class DynamicBatcher:
             await self._loop
         self._worker.shutdown()
 
-    @property
-    def _wait_for_all(self) -> float:
-        """Seconds that the rows in the queue will take, or about; 0 where nothing was computed yet."""
-        return self.queue.tokens / self._tokens_per_second if self._tokens_per_second else 0.0
+    def _wait_of(self, rows: int) -> float:
+        """Seconds before a request of so many rows is computed, or about; 0 where nothing was computed yet."""
+        return self.queue.tokens_before(rows) / self._tokens_per_second if self._tokens_per_second else 0.0
 
     def _full(self, rows: int) -> RequestError:
-        seconds = math.ceil(self._wait_for_all)
+        seconds = math.ceil(self._wait_of(rows))
         return RequestError(
             503,
             f"the queue is full: {self.queue.rows:,} rows wait, and there is no room for {rows:,} more",

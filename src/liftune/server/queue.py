@@ -153,6 +153,15 @@ class RequestQueue:
         """Of all rows that wait."""
         return sum(each.tokens for each in self._waiting.values())
 
+    def tokens_before(self, rows: int) -> float:
+        """Tokens that are computed before a request of so many rows is done: of each other, as many rows at most, as
+        they take turns."""
+        return sum(
+            ticket.tokens * min(rows, len(left)) / len(ticket.works)
+            for waiting in self._waiting.values()
+            for ticket, left in waiting.tickets.items()
+        )
+
     def has_room(self, rows: int) -> bool:
         """Whether so many more rows fit."""
         return self.rows + rows <= self._limits.queue_rows
