@@ -15,9 +15,10 @@ import dying_cells
 import pytest
 
 from liftune.errors import ArtifactError
+from liftune.processes import cause_of_death
 from liftune.records.sweep import CellRecord
 from liftune.sweeps.grid import Cell
-from liftune.sweeps.workers import cause_of_death, in_processes
+from liftune.sweeps.workers import in_processes
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
