@@ -152,7 +152,13 @@ def test_what_is_streamed_is_what_is_read_at_once(name: str, tmp_path: Path) -> 
             assert [line.place for line in lines] == [whole.place(i) for i in range(whole.rows)]
 
 
-@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "csv.gz", "jsonl.gz", "parquet.gz"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        *("csv", "tsv", "jsonl", "parquet", "csv.gz", "jsonl.gz", "parquet.gz", "csv.bz2", "jsonl.xz", "tab.zst"),
+        *("ndjson.lz4", "pq.zst"),
+    ],
+)
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_a_resumed_file_is_the_uninterrupted_one_byte_for_byte(ending: str, kind: str, tmp_path: Path) -> None:
     rows = [{"id": i, "text": f"{'word ' * (i % 13)}row {i}", "label": "x"} for i in range(57)]

@@ -8,6 +8,7 @@ kept of an interrupted file (partial_file.py), predicting (predictor.py, onnx_bu
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -50,9 +51,11 @@ def predict_file(
     text_pair: str | None = None,
     options: FileOptions = NONE_GIVEN,
     resume: bool = False,
+    or_anew: bool = False,
     csv_safe: bool = False,
     about: Mapping[str, Any] | None = None,
     progress: Progress,
+    counts: Counter[str] | None = None,
 ) -> tuple[int, int]:
     """Write every row of a file with all its columns and its prediction, or its `error`.
 
@@ -62,7 +65,9 @@ def predict_file(
         options: how to read the file, as far as the user says.
         csv_safe: as of writer_for.
         resume: continue where an earlier call was interrupted.
+        or_anew: begin anew what cannot be continued, instead of refusing it.
         about: what the predictions depend on besides the input; a resumed call must have the same.
+        counts: gets the number of rows that were given each label, where they are written to a file.
 
     Returns:
         rows written, and how many of them have an error.
@@ -94,11 +99,13 @@ def predict_file(
             settings["csv safe"] = True
         writer = writer_for(out, lambda: builder.columns, builder.schema, csv_safe=csv_safe)
         partial = PartialFile(Path(out), settings, writer)
-        if note := partial.note(resume=resume):
+        if not or_anew and (note := partial.note(resume=resume)):
             progress.log(note)
         with progress.bar("predict", rows.count) as advance:
-            done, errors = _to_file(builder, rows, partial, advance, resume=resume)
+            done, errors = _to_file(builder, rows, partial, advance, resume=resume, or_anew=or_anew)
     partial.finish()
+    if counts is not None:
+        counts.update(partial.counts)
     return done, errors
 
 
@@ -250,6 +257,15 @@ class RecordBuilder:
         records = [{**line.cells, **more} for line, more in zip(block, added, strict=True)]
         return records, sum(self._named(ERROR) in more for more in added)
 
+    def labels(self, records: Records) -> Iterator[str]:
+        """The labels that records were given, one after the other."""
+        of_one, of_many = (self._named(name) if name in self._blank else None for name in ("label", "labels"))
+        for each in records:
+            if of_many and of_many in each and self._named(ERROR) not in each:
+                yield from each[of_many]
+            elif of_one and each.get(of_one) is not None and self._named(ERROR) not in each:
+                yield each[of_one]
+
     def added(self, block: Sequence[Line]) -> Records:
         """What is added to each row of a block."""
         read = [self._rows.texts.row(line) for line in block]
@@ -259,15 +275,16 @@ class RecordBuilder:
 
 
 def _to_file(
-    builder: RecordBuilder, rows: InputRows, partial: PartialFile, advance: Advance, *, resume: bool
+    builder: RecordBuilder, rows: InputRows, partial: PartialFile, advance: Advance, *, resume: bool, or_anew: bool
 ) -> tuple[int, int]:
     """What is missing of a partial file, a block at a time."""
-    done, errors = partial.begin(resume=resume)
+    done, errors = partial.begin(resume=resume, or_anew=or_anew)
     advance(done)
     with partial.open() as file:
         for block in islice(rows.blocks(), -(-done // CHUNK), None):
             records, faulty = builder.records(block)
             done, errors = done + len(block), errors + faulty
+            partial.counts.update(builder.labels(records))
             partial.add(file, partial.writer.block(records), done, errors)
             advance(len(block))
     return done, errors

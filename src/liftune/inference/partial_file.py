@@ -13,13 +13,14 @@ import hashlib
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from liftune.errors import ArtifactError, SpecError
+from liftune.errors import ArtifactError, LiftuneError, SpecError
 from liftune.files import atomic_write, damaged, disk_errors, read_json_object
 from liftune.inference.writers import Writer
 from liftune.json_text import parse_json
@@ -37,6 +38,8 @@ class _State:
     settings: dict[str, Any]
     sha256: str | None = None
     """Over these bytes; None in files begun by an earlier version."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many rows were given each label."""
 
     @classmethod
     def read(cls, path: Path) -> _State:
@@ -50,7 +53,10 @@ class _State:
         settings, sha256 = values.get("settings"), values.get("sha256")
         if not isinstance(settings, dict) or not isinstance(sha256, str | None):
             raise damaged(path, "it does not say what the rows were predicted by", hint=_AGAIN)
-        return cls(rows, errors, size, settings, sha256)
+        counts = values.get("counts", {})
+        if not isinstance(counts, dict):
+            raise damaged(path, "its counts of labels are none", hint=_AGAIN)
+        return cls(rows, errors, size, settings, sha256, {name: _count(each, path) for name, each in counts.items()})
 
 
 def _count(value: Any, path: Path) -> int:
@@ -73,6 +79,9 @@ class PartialFile:
 
     Args:
         settings: what its contents depend on, as JSON.
+
+    Attributes:
+        counts: how many of its rows were given each label.
     """
 
     def __init__(self, out: Path, settings: Mapping[str, Any], writer: Writer) -> None:
@@ -80,6 +89,7 @@ class PartialFile:
         self.path = out.with_name(f"{out.name}.part")
         self._state = out.with_name(f"{out.name}.part.json")
         self._digest = hashlib.sha256()
+        self.counts = Counter[str]()
 
     def note(self, *, resume: bool) -> str | None:
         """What to say before it begins, where that is not what whoever gave the command may think."""
@@ -91,8 +101,11 @@ class PartialFile:
             return f"there is nothing to go on with ({self.path} is not there): {self._out} is begun anew{also}"
         return None
 
-    def begin(self, *, resume: bool) -> tuple[int, int]:
+    def begin(self, *, resume: bool, or_anew: bool = False) -> tuple[int, int]:
         """How many rows are written already, and how many of them have an error: none, unless it is resumed.
+
+        Args:
+            or_anew: begin anew what cannot be resumed.
 
         Raises:
             SpecError: it was begun with other rows, another model or other options.
@@ -100,7 +113,11 @@ class PartialFile:
         """
         with disk_errors(self.path):
             if resume and self._state.is_file():
-                return self._resumed()
+                try:
+                    return self._resumed()
+                except LiftuneError:
+                    if not or_anew:
+                        raise
             self._state.unlink(missing_ok=True)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             start = self.writer.start()
@@ -135,6 +152,7 @@ class PartialFile:
                 hint=_AGAIN,
             )
         os.truncate(self.path, state.bytes)
+        self.counts = Counter(state.counts)
         return state.rows, state.errors
 
     def _in_place(self, state: _State) -> bool:
@@ -156,7 +174,7 @@ class PartialFile:
             raise
 
     def add(self, file: IO[bytes], data: bytes, rows: int, errors: int) -> None:
-        """Append a block.
+        """Append a block, once `counts` has its labels.
 
         Args:
             rows, errors: how many there are now, this block included.
@@ -165,7 +183,7 @@ class PartialFile:
         file.flush()
         os.fsync(file.fileno())
         self._digest.update(data)
-        state = _State(rows, errors, file.tell(), self._settings, self._digest.hexdigest())
+        state = _State(rows, errors, file.tell(), self._settings, self._digest.hexdigest(), dict(self.counts))
         with atomic_write(self._state) as target:
             target.write(json.dumps(asdict(state)).encode())
 

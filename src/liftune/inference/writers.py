@@ -7,7 +7,6 @@ Not here: what a record holds (files.py), how much of a file is written (partial
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import re
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
 from liftune.addresses import refuse_as_output
-from liftune.data.readers.compression import promised
+from liftune.data.readers.compression import COMPRESSIONS, promised
 from liftune.data.readers.formats import extension
 from liftune.data.row_lines import as_columns
 from liftune.errors import ArtifactError, DataError, SpecError, lacks_memory
@@ -26,8 +25,18 @@ from liftune.files import atomic_write, check_writable
 from liftune.inference.prediction import Prediction
 
 Records: TypeAlias = list[dict[str, Any]]
-#: Extensions of files that can be written, plain or with .gz.
-ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
+#: Extensions of files that can be written, plain or compressed -> that of their format.
+_FORMATS = {each: each for each in (".jsonl", ".csv", ".tsv", ".parquet")}
+_FORMATS |= {".ndjson": ".jsonl", ".tab": ".tsv", ".pq": ".parquet", ".parq": ".parquet"}
+_PACKED = tuple(each.ending for each in COMPRESSIONS if each.packed)
+
+
+def unwritable(name: str) -> str | None:
+    """What of a file's name says that it cannot be written; None where it can."""
+    packed = promised(name)
+    if packed and not packed.packed:
+        return packed.ending
+    return None if extension(name) in _FORMATS else extension(name) or "a file without an extension"
 
 
 def check_out(out: str) -> None:
@@ -40,12 +49,11 @@ def check_out(out: str) -> None:
     refuse_as_output(out)
     if Path(out).is_dir():
         raise ArtifactError(f"{out} is a folder", where="--out", hint="name a file in it")
-    packed = promised(out)
-    if extension(out) not in ENDINGS or (packed and packed.name != "gzip"):
+    if wrong := unwritable(out):
         raise SpecError(
-            f"cannot write {packed.ending if packed else extension(out) or 'a file without an extension'}",
+            f"cannot write {wrong}",
             where="--out",
-            hint=f"use one of: {', '.join(ENDINGS)}, plain or with .gz",
+            hint=f"use one of: {', '.join(dict.fromkeys(_FORMATS.values()))}, plain or with {', '.join(_PACKED)}",
         )
     check_writable(Path(out).absolute().parent)
 
@@ -134,22 +142,22 @@ class Delimited:
         """The appended bytes are the file."""
 
 
-class Gzipped:
-    """Another format, each block a gzip member of its own: concatenated members are a gzip file."""
+class Compressed:
+    """Another format, each block packed by itself: packed blocks that follow each other are one packed file."""
 
     needs_finalize = False
 
-    def __init__(self, inner: Writer) -> None:
-        self._inner = inner
+    def __init__(self, inner: Writer, packed: Callable[[bytes], bytes]) -> None:
+        self._inner, self._packed = inner, packed
 
     def start(self) -> bytes:
         """As inside."""
         data = self._inner.start()
-        return gzip.compress(data, mtime=0) if data else b""
+        return self._packed(data) if data else b""
 
     def block(self, records: Records) -> bytes:
         """As inside."""
-        return gzip.compress(self._inner.block(records), mtime=0)
+        return self._packed(self._inner.block(records))
 
     def finalize(self, partial: IO[bytes], file: IO[bytes]) -> None:
         """The appended bytes are the file."""
@@ -160,12 +168,13 @@ class Parquet:
 
     Args:
         schema: a pyarrow.Schema.
+        packing: as of Compression; None writes it as it is.
     """
 
     needs_finalize = True
 
-    def __init__(self, schema: Any, *, compressed: bool) -> None:
-        self._schema, self._compressed = schema, compressed
+    def __init__(self, schema: Any, *, packing: Callable[[Any], Any] | None) -> None:
+        self._schema, self._packing = schema, packing
 
     def start(self) -> bytes:
         """The stream's schema."""
@@ -184,11 +193,11 @@ class Parquet:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        target: Any = gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) if self._compressed else file
+        target: Any = self._packing(file) if self._packing else file
         with pq.ParquetWriter(target, self._schema) as writer:
             for batch in pa.ipc.open_stream(partial):
                 writer.write_batch(batch)
-        if self._compressed:
+        if self._packing:
             target.close()
 
 
@@ -202,10 +211,10 @@ def writer_for(
         csv_safe: in CSV and TSV, write no cell that a spreadsheet would compute.
         schema: gives the pyarrow.Schema, where it is needed.
     """
-    kind, compressed = extension(out), out.lower().endswith(".gz")
+    kind, packing = _FORMATS[extension(out)], promised(out)
     if kind == ".parquet":
         with _fitting():
-            return Parquet(schema(), compressed=compressed)
+            return Parquet(schema(), packing=packing.packing if packing else None)
     writer: Writer = JsonLines()
     if kind != ".jsonl":
         names = columns()
@@ -215,7 +224,7 @@ def writer_for(
                 f"two columns would be named {twice!r} in a {kind} file", where="--out", hint="use .jsonl or .parquet"
             )
         writer = Delimited(names, "\t" if kind == ".tsv" else ",", safe=csv_safe)
-    return Gzipped(writer) if compressed else writer
+    return Compressed(writer, packing.packed) if packing and packing.packed else writer
 
 
 def check_csv_safe(out: str | None) -> None:
@@ -224,7 +233,7 @@ def check_csv_safe(out: str | None) -> None:
     Raises:
         SpecError: the file is neither CSV nor TSV.
     """
-    if out is None or extension(out) not in (".csv", ".tsv"):
+    if out is None or _FORMATS.get(extension(out)) not in (".csv", ".tsv"):
         raise SpecError("--csv-safe is about cells of CSV and TSV", where="--csv-safe", hint="give --out FILE.csv")
 
 

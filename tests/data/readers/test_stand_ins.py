@@ -45,7 +45,7 @@ def test_compressed_files_are_read_at_once_and_in_a_stream(ending, tmp_path):
     with pytest.raises(DataError) as caught:
         read_bytes(TABLE, path.name, path.name)
     assert f"take {ending} off its name" in (caught.value.hint or "")
-    if ending != ".gz":
+    if ending == ".zip":  # the others are written too: packed blocks that follow each other are one file
         with pytest.raises(SpecError, match=f"cannot write {ending}"):
             check_out(str(tmp_path / f"out.csv{ending}"))
 

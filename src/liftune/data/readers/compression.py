@@ -1,6 +1,6 @@
 """Compressed files as their contents: .gz, .bz2, .xz, .zst, .lz4, and a .zip of one file.
 
-In: a path, or bytes.  Out: a binary stream of what is packed, decompressed as it is read.
+In: a path, or bytes.  Out: a binary stream of what is packed, decompressed as it is read; bytes and streams, packed.
 Not here: what the contents are (text_encoding.py, formats.py); archives of many files are only told apart (kinds.py).
 """
 
@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from typing import IO, Any
 
@@ -36,6 +37,10 @@ class Compression:
     """Its first bytes, by which it is recognised whatever its name."""
     opened: Callable[[Any], Any]
     """A path or a binary stream -> a binary stream of the contents."""
+    packed: Callable[[bytes], bytes] | None = None
+    """Contents -> a whole file of them; files that follow each other are one. None: it is only read."""
+    packing: Callable[[Any], Any] | None = None
+    """A binary stream -> a stream to write contents to, which packs them and is to be closed."""
 
 
 def _by_arrow(name: str) -> Callable[[Any], Any]:
@@ -46,6 +51,45 @@ def _by_arrow(name: str) -> Callable[[Any], Any]:
         return pyarrow.CompressedInputStream(source, name)
 
     return opened
+
+
+def _packed_by_arrow(name: str) -> Callable[[bytes], bytes]:
+    def packed(data: bytes) -> bytes:
+        import pyarrow
+
+        return bytes(pyarrow.Codec(name).compress(data, asbytes=True))
+
+    return packed
+
+
+class _LeftOpen(io.RawIOBase):
+    """A stream that whoever writes to it does not close."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return int(self._file.write(data))
+
+
+def _packing_by_arrow(name: str) -> Callable[[Any], Any]:
+    def packing(file: Any) -> Any:
+        import pyarrow
+
+        return pyarrow.CompressedOutputStream(pyarrow.PythonFile(_LeftOpen(file), mode="w"), name)
+
+    return packing
+
+
+def _gzip_member(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+def _into_gzip(file: Any) -> Any:
+    return gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0)
 
 
 def _only_member(file: Any) -> Any:
@@ -63,11 +107,15 @@ def _only_member(file: Any) -> Any:
 
 
 COMPRESSIONS = (
-    Compression("gzip", ".gz", b"\x1f\x8b", gzip.open),
-    Compression("bzip2", ".bz2", b"BZh", bz2.open),
-    Compression("xz", ".xz", b"\xfd7zXZ\x00", lzma.open),
-    Compression("zstd", ".zst", b"\x28\xb5\x2f\xfd", _by_arrow("zstd")),
-    Compression("lz4", ".lz4", b"\x04\x22\x4d\x18", _by_arrow("lz4")),
+    Compression("gzip", ".gz", b"\x1f\x8b", gzip.open, _gzip_member, _into_gzip),
+    Compression("bzip2", ".bz2", b"BZh", bz2.open, bz2.compress, partial(bz2.BZ2File, mode="wb")),
+    Compression("xz", ".xz", b"\xfd7zXZ\x00", lzma.open, lzma.compress, partial(lzma.LZMAFile, mode="wb")),
+    Compression(
+        "zstd", ".zst", b"\x28\xb5\x2f\xfd", _by_arrow("zstd"), _packed_by_arrow("zstd"), _packing_by_arrow("zstd")
+    ),
+    Compression(
+        "lz4", ".lz4", b"\x04\x22\x4d\x18", _by_arrow("lz4"), _packed_by_arrow("lz4"), _packing_by_arrow("lz4")
+    ),
     Compression("zip", ".zip", b"PK\x03\x04", _only_member),
 )
 ENDINGS = tuple(each.ending for each in COMPRESSIONS)
