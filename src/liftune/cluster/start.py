@@ -1,0 +1,154 @@
+"""Ray, started here or joined: the only module that imports it.
+
+In: an address.  Out: a Cluster, for a block; what liftune started ends with the block.
+Not here: which addresses there are (address.py), what the nodes must have (join.py).
+
+Ray runs any code that it is sent: what liftune starts listens on 127.0.0.1 alone, without a dashboard.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from liftune.cluster.address import fault_at, host_and_port, parse_address, reach
+from liftune.cluster.nodes import Cluster, first_line
+from liftune.errors import SpecError
+from liftune.stopping import SIGNALS
+
+#: Of a Ray that liftune starts, for what goes to workers and comes back; more than that goes to its disk.
+_STORE_BYTES = 200 * 2**20
+_HERE = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Cluster]:
+    """Connected to Ray, which is started where the address is `auto` and none is named."""
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        if address != "auto":
+            raise SpecError(
+                "this program is in a Ray cluster already",
+                where="--cluster",
+                hint="give auto to use that one, or call ray.shutdown() first",
+            )
+        yield Cluster(sys.modules["ray"], "the program's own", started=False)
+        return
+    named = os.environ.get("RAY_ADDRESS", "").strip()
+    if address == "auto" and named not in ("", "auto", "local"):
+        address = parse_address(named)
+    if address != "auto":
+        reach(address)
+    with _quiet(), contextlib.ExitStack() as stack:
+        if address == "auto":
+            folder = stack.enter_context(_short_folder())
+            ray = stack.enter_context(_on_loopback(True))
+            options = {"address": "local", "include_dashboard": False, "_node_ip_address": _HERE, "_temp_dir": folder}
+            options |= {"object_store_memory": _STORE_BYTES}
+        else:
+            ray = stack.enter_context(_on_loopback(_only_here(address)))
+            options = {"address": address}
+        stack.callback(ray.shutdown)
+        _init(ray, address, options)
+        cluster = Cluster(ray, address, started=address == "auto")
+        if cluster.started and any(node.host != _HERE for node in cluster.nodes()):
+            raise SpecError(
+                "this version of Ray opens ports to other machines where it is asked to open none",
+                where="--cluster auto",
+                hint="start one yourself, as you trust your network, with `ray start --head`, and give its HOST:PORT",
+            )
+        yield cluster
+
+
+def _init(ray: Any, address: str, options: dict[str, Any]) -> None:
+    """Ray's own start. It takes over signals, which liftune has its own plans for."""
+    main = threading.current_thread() is threading.main_thread()
+    before = {each: signal.getsignal(each) for each in SIGNALS} if main else {}
+    try:
+        ray.init(**options, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
+    except (Exception, SystemExit) as error:  # of its many kinds
+        what = "Ray does not start here" if address == "auto" else f"the Ray at {address} cannot be joined"
+        raise SpecError(
+            f"{what}: {first_line(error)}",
+            where="--cluster",
+            hint="nodes need the same versions of Ray and Python as this machine"
+            if address != "auto"
+            else "look whether the disk or the memory is short, or leave --cluster out",
+        ) from None
+    finally:
+        for each, handler in before.items():
+            if handler is not None:
+                signal.signal(each, handler)
+
+
+def _only_here(address: str) -> bool:
+    """Whether a Ray listens to this machine alone, as one that liftune started does."""
+    host, port = host_and_port(address)
+    if address.startswith("ray://") or host not in (_HERE, "localhost"):
+        return False
+    util: Any = importlib.import_module("ray.util")
+    return fault_at(f"{util.get_node_ip_address()}:{port}") is not None
+
+
+@contextlib.contextmanager
+def _on_loopback(wanted: bool) -> Iterator[Any]:
+    """Ray, which takes the address of a network card for 127.0.0.1 unless it is told that it has no cluster."""
+    import ray
+    import ray.util.scheduling_strategies  # which the name of the package alone does not bring
+    from ray._private import ray_constants
+
+    name = "ENABLE_RAY_CLUSTER"
+    before = getattr(ray_constants, name, None)
+    if wanted:
+        setattr(ray_constants, name, False)
+    try:
+        yield ray
+    finally:
+        setattr(ray_constants, name, before)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Ray's notes are not the user's, and what it sets in the environment goes again."""
+    said = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+    kept = {name: os.environ.get(name) for name in (*said, "RAY_AUTH_MODE")}
+    os.environ.update(said)
+    importlib.import_module("ray")  # which sets its logger's level
+    logger = logging.getLogger("ray")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for name, value in kept.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _short_folder() -> Iterator[str]:
+    """Where a Ray that is started keeps its sockets, whose paths must be short, and its logs."""
+    place = tempfile.gettempdir() if len(tempfile.gettempdir()) <= 20 or os.name != "posix" else "/tmp"
+    folder = tempfile.mkdtemp(prefix="liftune-ray-", dir=place)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def this_node() -> str:
+    """In a process of the cluster: its node's id."""
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
