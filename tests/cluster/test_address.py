@@ -31,7 +31,8 @@ def test_an_address_has_its_port(text, meant):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Auto", "local", "head", "head:", ":6379", "head:0", "head:65536", "head:x", "http://head:1", "ray://", "a b:1",
+    ["", "Auto", "local", "head", "head:", ":6379", "head:0", "head:65536", "head:x", "http://head:1", "ray://",
+     "a b:1",
      "ray://ray://head", "user@head:1", "head:²"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text):
