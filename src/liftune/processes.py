@@ -63,8 +63,8 @@ class Tries(Generic[Item]):
         self._waiting, self._most, self._again = deque(items), most, again
         self._failed: dict[Item, int] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def next(self) -> Item | None:
         """An item to begin with; None where none waits."""

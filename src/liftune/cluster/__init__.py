@@ -3,6 +3,6 @@
 from liftune.cluster.address import parse_address
 from liftune.cluster.join import joined
 from liftune.cluster.nodes import Cluster, Node, Share
-from liftune.cluster.pool import Lost, on_cluster
+from liftune.cluster.pool import on_cluster
 
-__all__ = ["Cluster", "Lost", "Node", "Share", "joined", "on_cluster", "parse_address"]
+__all__ = ["Cluster", "Node", "Share", "joined", "on_cluster", "parse_address"]

@@ -1,7 +1,7 @@
 """Work for the processes of a cluster: items one after the other, tried again where a node or a process is lost.
 
 In: a Cluster, items, what makes a worker.  Out: what came of each item, as it comes; no process is left.
-Not here: Ray's start and its nodes (start.py, nodes.py), what the work is (sweeps/, workflows/).
+Not here: Ray's start and its nodes (start.py, nodes.py), processes of this machine (processes.py), the work itself.
 
 A worker is made once in each process and does one item after the other, so what it holds, such as a model, is loaded
 once. Pieces of work are few and long: one at a time for a worker, the next when it is heard.
@@ -12,77 +12,67 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
-from liftune.cluster.nodes import Cluster, Share
+from liftune.cluster.nodes import Cluster, Share, first_line
 from liftune.cluster.start import this_node
 from liftune.errors import LiftuneError, SpecError
+from liftune.processes import Tries, Trouble
 from liftune.stopping import Signalled, leave, stop
 
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
 
+#: Workers in a row that may be lost before they could begin.
+_STILLBORN = 3
 #: Seconds between two looks at the nodes; without any that is large enough before the work is given up; that workers
 #: have to save and to end once they are told.
 _EVERY, _WITHOUT, _PATIENCE = 2.0, 60.0, 120.0
 
 
-@dataclass(frozen=True)
-class Lost:
-    """What came of an item whose process or node was lost each time that it was tried."""
-
-    reason: str
-
-
 def on_cluster(
     cluster: Cluster,
-    items: Sequence[T],
+    items: Iterable[T],
     make: Callable[..., Callable[[T], R]],
     *given: Any,
     share: Share,
     most: int | None = None,
     tries: int = 2,
-    tell: Callable[[T, str], None],
-) -> Generator[tuple[T, R | Lost], None, None]:
-    """Every item, done by one of many workers, in the order in which they finish.
+    again: Callable[[T, str], None],
+) -> Generator[tuple[T, R | Trouble], None, None]:
+    """Every item, done by one of many workers, in the order in which they finish: as `processes.in_processes`.
 
     Args:
-        make: a function of a module that nodes have; called in each worker's process, for what does its items.
+        make: a function of a module that nodes have; called in each worker's process, for what does its items, which
+            may give `Trouble` too.
         given: its arguments, each sent to the cluster once.
         share: what one worker asks of its node.
         most: workers at once; None takes as many as the cluster holds.
-        tries: how often an item is begun, at most, when its process or node is lost.
-        tell: is told of an item that is tried once more, and why.
+        tries: how often an item is begun, at most.
+        again: is told of an item that is tried again, and why.
 
     Raises:
         LiftuneError: what `make` or the work raised; or no node is left that is large enough.
     """
-    waiting, lost = deque(items), Counter[T]()
+    waiting = Tries(items, tries, again)
     with _Crew[T](cluster, make, given, share) as crew:
         while waiting or crew.members:
             crew.hire(len(waiting), most)
             for member in crew.heard():
                 item, outcome = member.item, member.outcome()
-                if isinstance(outcome, _Dead):
-                    reason = crew.bury(member, outcome)
-                    if item is None:
-                        continue  # it was lost before it had anything to do
-                    lost[item] += 1
-                    if lost[item] < tries:
-                        tell(item, reason)
-                        waiting.append(item)
-                    else:
-                        yield item, Lost(reason)
-                    continue
                 if isinstance(outcome, LiftuneError):
                     raise outcome
-                crew.give(member, waiting.popleft() if waiting else None)
-                if item is not None:
-                    yield item, cast(R, outcome[0])
+                lost = isinstance(outcome, _Dead)
+                if lost:
+                    outcome = Trouble(crew.bury(member, outcome), died=True)
+                settled = item is not None and waiting.settles(item, outcome)
+                if not lost:
+                    crew.give(member, waiting.next())
+                if item is not None and settled:
+                    yield item, outcome
 
 
 @dataclass(frozen=True)
@@ -104,7 +94,7 @@ class _Member(Generic[T]):
     """Where it is, once it has said so."""
 
     def outcome(self) -> Any:
-        """What it says, in a list of one; an error that it raised; or that it is no more."""
+        """What came of its item; an error that it raised; or that it is no more."""
         try:
             kind, said = self.ray.get(self.ref)
         except (self.ray.exceptions.RayActorError, self.ray.exceptions.ObjectLostError) as error:
@@ -115,7 +105,7 @@ class _Member(Generic[T]):
             return said
         if kind == "node":
             self.node = said
-        return [said]
+        return said
 
 
 class _Crew(Generic[T]):
@@ -127,6 +117,7 @@ class _Crew(Generic[T]):
         self._given = [cluster.ray.put(each) for each in given]
         self._make = make
         self._held, self._looked, self._none_since = cluster.holds(share), time.monotonic(), 0.0
+        self._stillborn = 0
         self.members: list[_Member[T]] = []
 
     def __enter__(self) -> _Crew[T]:
@@ -172,8 +163,19 @@ class _Crew(Generic[T]):
         self._ray.kill(member.actor)
 
     def bury(self, member: _Member[T], dead: _Dead) -> str:
-        """Why it is no more."""
+        """Why it is no more.
+
+        Raises:
+            SpecError: it never began, and others before it did not either.
+        """
         self.members.remove(member)
+        self._stillborn = 0 if member.node else self._stillborn + 1
+        if self._stillborn >= _STILLBORN:
+            raise SpecError(
+                f"no process of the cluster gets as far as to begin: {first_line(Exception(dead.said))}",
+                where="--cluster",
+                hint="look whether the nodes have enough memory, and the same liftune",
+            )
         self._looked = 0.0
         if member.node and member.node not in {node.id for node in self._cluster.nodes()}:
             return f"the node {member.node[:8]} was lost"
