@@ -19,18 +19,19 @@ from liftune.errors import ArtifactError, DataError, pasted
 SCHEMES = ("s3", "gs", "https", "hf")
 #: What stands for a part of an address that may be a secret, and is kept nowhere.
 WITHHELD = "..."
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# Patterns as text: `re` keeps them compiled once they are used, and help needs none of them.
+_ADDRESS = r"(?i)[a-z][a-z0-9+.-]+://"
 #: A path of Python's joins two slashes to one.
-_AS_PATH = re.compile(r"(s3|gs|gcs|https?|hf|ftp|az|abfss?):/(?!/)", re.IGNORECASE)
+_AS_PATH = r"(?i)(s3|gs|gcs|https?|hf|ftp|az|abfss?):/(?!/)"
 #: fsspec's chains. This, and `file:`, may as well begin the name of a file that is here.
-_CHAIN = re.compile(r"[a-z][a-z0-9+.-]+::", re.IGNORECASE)
-_LINK = re.compile(r"::[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_FILE = re.compile(r"file:", re.IGNORECASE)
-_WITHIN = re.compile(r"(?:^|/)(?P<address>(?P<scheme>s3|gs|gcs|https?|hf|file|ftp|az|abfss?):/.*)", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"((?:^|::)[a-z][a-z0-9+.-]*:/+)[^/?#]*@", re.IGNORECASE)
+_CHAIN = r"(?i)[a-z][a-z0-9+.-]+::"
+_LINK = r"(?i)::[a-z][a-z0-9+.-]+://"
+_FILE = r"(?i)file:"
+_WITHIN = r"(?i)(?:^|/)(?P<address>(?P<scheme>s3|gs|gcs|https?|hf|file|ftp|az|abfss?):/.*)"
+_CREDENTIALS = r"(?i)((?:^|::)[a-z][a-z0-9+.-]*:/+)[^/?#]*@"
 #: Of S3: which version of an object. It is no secret.
-_VERSION = re.compile(r"versionId=[\w.-]+")
-_ON_HUB = re.compile(r"hf://((datasets|models|spaces|buckets)/)?(?!(datasets|models|spaces|buckets)/)[^/@]+/[^/@]+")
+_VERSION = r"versionId=[\w.-]+"
+_ON_HUB = r"hf://((datasets|models|spaces|buckets)/)?(?!(datasets|models|spaces|buckets)/)[^/@]+/[^/@]+"
 _ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 #: Scheme -> what brings a file from there. No address is in it: it may be a secret.
 _TOOLS = {
@@ -133,9 +134,11 @@ def is_address(given: object) -> bool:
     if not isinstance(given, str | os.PathLike):
         return False
     text = str(given).strip()
-    if _ADDRESS.match(text):
+    if re.match(_ADDRESS, text):
         return True
-    return bool(_AS_PATH.match(text) or _CHAIN.match(text) or _FILE.match(text)) and not os.path.lexists(text[:255])
+    return bool(re.match(_AS_PATH, text) or re.match(_CHAIN, text) or re.match(_FILE, text)) and not os.path.lexists(
+        text[:255]
+    )
 
 
 def addressed(given: str) -> str:
@@ -159,10 +162,10 @@ def said(address: Address, copy: Copy) -> str:
 
 
 def _shown(full: str) -> str:
-    text = _CREDENTIALS.sub(rf"\1{WITHHELD}@", full)
+    text = re.sub(_CREDENTIALS, rf"\1{WITHHELD}@", full)
     text, hash_, fragment = text.partition("#")
     head, mark, query = text.partition("?")
-    if mark and not (_VERSION.fullmatch(query) and head.lower().startswith("s3:")):
+    if mark and not (re.fullmatch(_VERSION, query) and head.lower().startswith("s3:")):
         query = WITHHELD
     return f"{head}{mark}{query}{hash_}{WITHHELD if '=' in fragment else fragment}"
 
@@ -177,7 +180,7 @@ def refuse_unread(address: Address) -> None:
     for wrong in (_of_chain, _of_path, _of_scheme):
         if found := wrong(address, text, scheme):
             raise DataError(found[0], where=str(address), hint=found[1])
-    if _CREDENTIALS.search(text):
+    if re.search(_CREDENTIALS, text):
         raise DataError(
             "a name and password in an address would be seen by whoever lists the processes of this machine",
             where=str(address),
@@ -202,7 +205,7 @@ LOGINS = {
 
 
 def _of_chain(address: Address, text: str, scheme: str) -> tuple[str, str] | None:
-    if not _CHAIN.match(text) and not _LINK.search(text.partition("?")[0]):
+    if not re.match(_CHAIN, text) and not re.search(_LINK, text.partition("?")[0]):
         return None
     return (
         "a chain of addresses (::) is not read",
@@ -213,7 +216,7 @@ def _of_chain(address: Address, text: str, scheme: str) -> tuple[str, str] | Non
 def _of_path(address: Address, text: str, scheme: str) -> tuple[str, str] | None:
     if scheme == "file":
         return "a file of this machine is named by its path", f"give the path: {pasted(_path_in(text))}"
-    if _ADDRESS.match(text):
+    if re.match(_ADDRESS, text):
         return None
     return (
         f"an address has two slashes, and here is one: {scheme}:/",
@@ -263,9 +266,9 @@ def _refuse_malformed(address: Address) -> None:
     if address.scheme == "https":
         _refuse_page(address)
         return
-    if parts.query and not (address.scheme == "s3" and _VERSION.fullmatch(parts.query)):
+    if parts.query and not (address.scheme == "s3" and re.fullmatch(_VERSION, parts.query)):
         raise DataError(f"an address of {address.scheme}:// has no query (?)", where=str(address), hint="leave it out")
-    if address.scheme == "hf" and not _ON_HUB.match(address.location):
+    if address.scheme == "hf" and not re.match(_ON_HUB, address.location):
         raise DataError(
             "this names no repository of the hub",
             where=str(address),
@@ -318,7 +321,7 @@ def refuse_as_output(path: str | Path, where: str = "--out") -> None:
     Raises:
         ArtifactError: it is one, or lies below one.
     """
-    match = _WITHIN.search(str(path))
+    match = re.search(_WITHIN, str(path))
     if match is None or Path(str(path)[: match.start("address")] + f"{match['scheme']}:").exists():
         return
     scheme = match["scheme"].lower()

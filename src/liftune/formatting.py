@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from liftune.addresses import is_address
-from liftune.records.base import Interval
+
+if TYPE_CHECKING:
+    from liftune.records.base import Interval
 
 #: What a terminal obeys instead of showing it: control characters but tab and line end, and what turns the direction of
 #: writing, by which a text can look like another one.
@@ -80,6 +83,7 @@ def p_value(value: float) -> str:
 def interval(score: Interval) -> str:
     """Value and interval; shares as shares.
 
+    >>> from liftune.records.base import Interval
     >>> interval(Interval(value=0.5481, low=0.499, high=0.596)), interval(Interval(value=None))
     ('0.548 [0.499, 0.596]', 'undefined')
     """

@@ -6,7 +6,6 @@ Not here: what its names mean (spec.py), which are out of place (settings_file.p
 
 from __future__ import annotations
 
-import tomllib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import Any
@@ -57,6 +56,8 @@ def _text_of(path: Path) -> str:
 
 def _parsed(path: Path, text: str) -> Any:
     """What the text holds: TOML where the name says so, else JSON."""
+    import tomllib  # which compiles its patterns: `--help` need not wait for it
+
     kind = "TOML" if is_toml(path) else "JSON"
     where, reason = str(path), ""
     if not text.strip():

@@ -56,10 +56,8 @@ DEFAULT_MODEL = "minilm"
 class Spec(BaseModel):
     """Base of every spec: frozen, and strict about names."""
 
-    # Built when first checked, so that `liftune --help` does not wait for it.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, defer_build=True
-    )
+    # Built when first checked, so that `--help` does not wait for it; for docstrings: spec_text.description_of.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -8,19 +8,23 @@ TOML is written here, as no library writes a comment above each key that is left
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import shlex
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from liftune.errors import SpecError
 from liftune.files import write_text
 from liftune.option_values import joined_fields, switched_off
-from liftune.spec import IN_MEMORY, OPTIONS, DataSpec, RunSpec
+from liftune.spec import IN_MEMORY, OPTIONS, DataSpec, RunSpec, Spec
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,34 @@ def owner_of(spec: RunSpec, home: tuple[str, ...]) -> Any:
     return getattr(spec, home[0]) if len(home) > 1 else spec
 
 
+def description_of(section: type[Spec], field: str) -> str:
+    """What a field of a spec means: its description, else the text below it in the source.
+
+    >>> description_of(DataSpec, "text_pair")
+    'Column with the second text of a pair.'
+    """
+    return section.model_fields[field].description or _docstrings().get((section.__name__, field), "")
+
+
+@cache
+def _docstrings() -> dict[tuple[str, str], str]:
+    """Class and field -> the text below it. Read once, where pydantic would read the source once for each class."""
+    module = inspect.getmodule(DataSpec)
+    assert module is not None
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except OSError:  # installed without sources
+        return {}
+    return {
+        (owner.name, field.target.id): inspect.cleandoc(text.value.value)
+        for owner in tree.body
+        if isinstance(owner, ast.ClassDef)
+        for field, text in pairwise(owner.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+
+
 def explained(spec: RunSpec) -> str:
     """A TOML file with every option of `tune` and what it does: those of the spec are set, the others left out.
 
@@ -138,7 +170,7 @@ def explained(spec: RunSpec) -> str:
             lines += [f"[{section}]", ""]
             before = section
         owner = owner_of(spec, home)
-        description = type(owner).model_fields[home[-1]].description or ""
+        description = description_of(type(owner), home[-1])
         value, usual = getattr(owner, home[-1]), getattr(owner_of(default, home), home[-1])
         lines += textwrap.wrap(" ".join(description.split()), 110, initial_indent="# ", subsequent_indent="# ")
         if value != usual:

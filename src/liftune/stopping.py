@@ -13,7 +13,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any
 
@@ -143,6 +142,8 @@ def signals_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker  # `liftune --help` need not wait for it
+
     resource_tracker.ensure_running()  # multiprocessing starts it with the first process, and lets signals through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:

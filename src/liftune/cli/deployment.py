@@ -14,7 +14,6 @@ import typer
 from liftune.cli.options import Base, Device, Json, LabelNames, Quiet, Run, Task, Trust, Use
 from liftune.cli.printing import print_json, print_parity, print_predictions, say
 from liftune.errors import EXTRAS, need
-from liftune.option_values import names
 
 _TOKEN_HELP = "Token that every request must send. ps shows it to others on this machine: better set the variable."
 _ADMIN_HELP = "Token for loading and unloading models; as --token, better set as the variable."
@@ -93,6 +92,7 @@ def predict(
     from liftune.inference.bases import use_base
     from liftune.inference.files import PIPE
     from liftune.models.foreign.said import said_of
+    from liftune.option_values import names
     from liftune.progress import Progress
     from liftune.workflows.predict import PredictOptions, predict
 

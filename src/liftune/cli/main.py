@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from liftune import __version__
 from liftune.cli.checking import check, say_unsealed
+from liftune.cli.commands import COMMANDS, SETTINGS, Group
 from liftune.cli.deployment import export, predict, push, serve
 from liftune.cli.options import (
     Base,
@@ -39,18 +40,21 @@ from liftune.cli.streams import prepare_streams, silence_broken_pipe, system_fau
 from liftune.cli.tuning import sweep, tune
 from liftune.errors import EXTRAS, LiftuneError, choose, lacks_memory, need
 from liftune.listing import KINDS
-from liftune.option_values import names
-from liftune.spec import TAKEN, RunSpec
-from liftune.spec_text import write_settings
 from liftune.stopping import NOTHING_KEPT, Signalled, ending_tidily
 
+if TYPE_CHECKING:
+    from liftune.spec import RunSpec
+
+command = COMMANDS.command
 app = typer.Typer(
     name="liftune",
+    cls=Group,
     help="Fine-tune pretrained models for text classification with small adapters, and measure whether it helped.",
     epilog="Start with: liftune tune",
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
 )
 
 STOPPED = 130
@@ -72,18 +76,18 @@ def start(
     ] = False,
 ) -> None:
     """Take the options that belong to no command, and refuse a limit under which libraries abort or hang."""
-    from liftune.hardware.memory import LOADING, LOADING_LITTLE, check_loading
+    name = context.invoked_subcommand
+    if name not in _LITTLE and not {"-h", "--help"} & set(sys.argv):
+        from liftune.hardware.memory import LOADING, LOADING_LITTLE, check_loading
 
-    command = context.invoked_subcommand
-    if command not in _LITTLE and not {"-h", "--help"} & set(sys.argv):
-        check_loading(LOADING if command in _WITH_TORCH else LOADING_LITTLE)
-
-
-app.command()(tune)
+        check_loading(LOADING if name in _WITH_TORCH else LOADING_LITTLE)
 
 
-@app.command()
-@takes_spec(*TAKEN["inspect"])
+command()(tune)
+
+
+@command()
+@takes_spec("inspect")
 def inspect(
     spec: RunSpec,
     out: Annotated[
@@ -104,6 +108,7 @@ def inspect(
 
     --out writes a cleaned copy.
     """
+    from liftune.option_values import names
     from liftune.workflows.inspect import inspect_data
 
     inspection = inspect_data(
@@ -112,28 +117,29 @@ def inspect(
     print_record(inspection, as_json=as_json)
 
 
-@app.command()
-@takes_spec(*TAKEN["init"])
+@command()
+@takes_spec("init")
 def init(
     spec: RunSpec,
     to: Annotated[str, typer.Option("--to", metavar="FILE", help="The file to write.")] = "liftune.toml",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Write a TOML file of all options and what they do, for `liftune tune --config`; those given here are set."""
+    from liftune.spec_text import write_settings
     from liftune.workflows.init import check_settings
 
     check_settings(spec)
     say(f"liftune: options written: {write_settings(spec, to, overwrite=overwrite)}", error=True)
 
 
-app.command()(predict)
-app.command()(export)
-app.command()(push)
+command()(predict)
+command()(export)
+command()(push)
 
 
-@app.command()
+@command()
 @takes_spec(
-    *TAKEN["evaluate"],
+    "evaluate",
     required={"model": "A run folder, an adapter folder, a hub id, or a local model folder."},
 )
 def evaluate(spec: RunSpec, use: Use = None, base: Base = None, as_json: Json = False, quiet: Quiet = False) -> None:
@@ -147,7 +153,7 @@ def evaluate(spec: RunSpec, use: Use = None, base: Base = None, as_json: Json = 
     print_record(record, as_json=as_json)
 
 
-@app.command()
+@command()
 def compare(
     a: Annotated[str, typer.Argument(metavar="RUN_A", help="The run to compare with; or a model by itself.")],
     b: Annotated[
@@ -175,10 +181,10 @@ def compare(
     print_record(found, as_json=as_json)
 
 
-app.command()(sweep)
+command()(sweep)
 
 
-@app.command()
+@command()
 def report(
     run: Annotated[
         str,
@@ -216,9 +222,9 @@ def report(
         print_sections(each.section for each in document(*read_report(run)).sections)
 
 
-@app.command()
+@command()
 @takes_spec(
-    *TAKEN["doctor"],
+    "doctor",
     help_texts={
         "data": "Dataset to plan for; none if not given.",
         "model": "minilm, a hub id, or a local folder.",
@@ -237,11 +243,11 @@ def doctor(
     print_record(checkup, as_json=as_json)
 
 
-app.command()(serve)
-app.command()(check)
+command()(serve)
+command()(check)
 
 
-@app.command("list")
+@command("list")
 def list_entries(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {', '.join(KINDS)}.")] = "methods",
     as_json: Json = False,
@@ -268,9 +274,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     prepare_streams()
     try:
-        command = typer.main.get_command(app)
-        with ending_tidily(), command.make_context("liftune", arguments) as context:
-            command.invoke(context)
+        group = typer.main.get_command(app)
+        with ending_tidily(), group.make_context("liftune", arguments) as context:
+            group.invoke(context)
         sys.stdout.flush()
     except typer.Exit as done:
         return done.exit_code

@@ -13,13 +13,13 @@ import typer
 from liftune.cli.options import Json, Quiet, takes_spec
 from liftune.cli.printing import print_record
 from liftune.errors import EXTRAS, Collected, LiftuneError, need
-from liftune.spec import TAKEN, RunSpec
 
 if TYPE_CHECKING:
     from liftune.events import Listener
+    from liftune.spec import RunSpec
 
 
-@takes_spec(*TAKEN["tune"], wrong_with="dry_run")
+@takes_spec("tune", wrong_with="dry_run")
 def tune(
     spec: RunSpec,
     resume: Annotated[
@@ -83,7 +83,7 @@ def tune(
 
 
 @takes_spec(
-    *TAKEN["sweep"],
+    "sweep",
     help_texts={
         "set": "Option of one method, METHOD.KEY=VALUE, such as lora.rank=16; may be repeated.",
         "seeds": "Tune once per model, method and seed: 0,1,2. [default: 0]",
