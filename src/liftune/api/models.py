@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,7 @@ from liftune import arguments
 from liftune.api.calls import Data, progress, said, verb, with_rows
 from liftune.errors import EXTRAS, DataError, SpecError, need
 from liftune.files import same_file
+from liftune.records.predictions import FolderRecord
 from liftune.records.run import ComparisonRecord, EvaluationRecord
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ def predict(
     trust_remote_code: bool = False,
     label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     task: str | None = None,
+    jobs: int = 1,
     quiet: bool | None = None,
 ) -> Any:
     """Predictions of rows, given back as what they were given: `liftune predict`.
@@ -119,11 +122,14 @@ def predict(
             comes back with columns for the prediction, `probabilities.LABEL` and `error`, in parts where it has
             parts. Predicted labels are of the type of the table's own label column: ints, bools, ClassLabel. Of
             texts, or of (text, text) tuples, in a list, a Series, an array or a generator, a list of predictions.
-            Of a file a list of predictions, or with `out` its path.
+            Of a file a list of predictions, or with `out` its path. Of a folder of files, with `out` another folder, a
+            record of what came of each: the same call goes on where one was stopped.
         model: a run, an adapter or a bundle, or what `load` returned.
         text: the column that holds the text, where that is not clear; "subject,body" joins two.
         text_pair: the column of the second text.
-        out: the file that predictions are written to, for data that are a file; see `liftune predict --help`.
+        out: the file that predictions are written to, for data that are a file, or the folder, for a folder; see
+            `liftune predict --help`.
+        jobs: of a folder: processes that work at once, each with the model.
         quiet: show nothing on stderr; None shows progress in a terminal and in a notebook, and always says which
             contender answers where it is not the tuned model.
 
@@ -141,7 +147,11 @@ def predict(
     shown, to = progress(quiet), arguments.path_or_none(out, "out")
     data = texts_of(data)
     pairs = bool(text_pair) or (isinstance(data, list | tuple) and isinstance(next(iter(data), None), tuple))
-    opened = _opener(model, options, said(label_names, task, pairs=pairs), shown.tell)
+    opened = _opener(model, options, told := said(label_names, task, pairs=pairs), shown.tell)
+    if isinstance(data, str | os.PathLike) and _is_folder(data):
+        return _predict_folder(arguments.path(data, "data"), model, options, told, to, text, text_pair, jobs, shown)
+    if jobs != 1:
+        raise SpecError("jobs is for a folder of files", where="jobs", hint="leave it out, or give a folder")
     if data is None or isinstance(data, str | os.PathLike):
         return _predict_file(arguments.path(data, "data"), opened, to, text, text_pair, shown)
     if to is not None:
@@ -178,6 +188,48 @@ def _opener(
             "the model is loaded already", where=", ".join(given), hint="give them to load, or give the run's path"
         )
     return lambda: opened(cast("Predictor", model))
+
+
+def _is_folder(data: str | os.PathLike[str]) -> bool:
+    from liftune.addresses import addressed
+    from liftune.workflows.predicted_folders import takes_folder
+
+    return takes_folder(addressed(os.fspath(data)))
+
+
+def _predict_folder(
+    source: str,
+    model: object,
+    options: Mapping[str, Any],
+    told: Said,
+    out: str | None,
+    text: str | None,
+    text_pair: str | None,
+    jobs: object,
+    progress: Progress,
+) -> FolderRecord:
+    from liftune.bulk.run import predict_folder
+    from liftune.inference.bases import use_base
+    from liftune.workflows.predict import PredictOptions
+
+    origin = getattr(model, "origin", None)
+    if origin is not None:  # a model that is loaded: as it was loaded
+        model, options, told = origin.path, {**options, **origin.options}, origin.options["said"]
+    given = {name: value for name, value in options.items() if name not in ("base", "said")}
+    run = arguments.path(model, "model")
+    asked = PredictOptions(
+        run,
+        source=source,
+        out=out,
+        text=text,
+        text_pair=text_pair,
+        said=told,
+        jobs=arguments.count(jobs, "jobs"),
+        **given,
+    )
+    asked.check()
+    base = use_base(options["base"], run, use=asked.use, with_base=asked.with_base, said=told)
+    return predict_folder(replace(asked, said=base), progress)
 
 
 def _predict_file(

@@ -7,13 +7,16 @@ Not here: registering commands (main.py), any work.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from liftune.cli.options import Base, Device, Json, LabelNames, Quiet, Run, Task, Trust, Use
 from liftune.cli.printing import print_json, print_parity, print_predictions, say
 from liftune.errors import EXTRAS, need
+
+if TYPE_CHECKING:
+    from liftune.workflows.predict import PredictOptions
 
 _TOKEN_HELP = "Token that every request must send. ps shows it to others on this machine: better set the variable."
 _ADMIN_HELP = "Token for loading and unloading models; as --token, better set as the variable."
@@ -35,18 +38,26 @@ def predict(
     source: Annotated[
         str | None,
         typer.Option(
-            "--in", metavar="FILE", help="CSV, TSV, JSONL, Parquet, ..., here or at an address; - reads a text a line."
+            "--in",
+            metavar="FILE|DIR",
+            help="CSV, TSV, JSONL, Parquet, ..., or a folder of them, here or at an address; - reads a text a line.",
         ),
     ] = None,
     out: Annotated[
         str | None,
         typer.Option(
             "--out",
-            metavar="FILE",
-            help="Write the rows with predictions: CSV, TSV, JSONL or Parquet; - writes JSON lines.",
+            metavar="FILE|DIR",
+            help="Write the rows with predictions: CSV, TSV, JSONL or Parquet, of a folder into a folder, under the "
+            "same names; - writes JSON lines.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted --out; of a folder that is done without it.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", help="Of a folder: processes that work at once, each with the model.")
+    ] = 1,
     csv_safe: Annotated[
         bool,
         typer.Option("--csv-safe", help="Put ' before cells of a CSV or TSV file that a spreadsheet would compute."),
@@ -117,10 +128,24 @@ def predict(
         precision=precision,
         trust_remote_code=trust_remote_code,
         said=said_of(label_names, task),
+        jobs=jobs,
     )
     options.check()
     options = replace(options, said=use_base(base, run, use=use, with_base=with_base, said=options.said))
+    if options.takes_folder:
+        _predict_folder(options, as_json=as_json, quiet=quiet)
+        return
     print_predictions(predict(options, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
+
+
+def _predict_folder(options: PredictOptions, *, as_json: bool, quiet: bool) -> None:
+    from liftune.bulk.run import predict_folder, refuse_failed
+    from liftune.progress import Progress
+
+    record = predict_folder(options, Progress(quiet=quiet))
+    if as_json:
+        print_json(record.to_json())
+    refuse_failed(record)
 
 
 def export(

@@ -8,10 +8,12 @@ Not here: the model (inference/predictor.py), files of any size (inference/files
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from liftune.addresses import Address, addressed, refuse_unread
 from liftune.claims import claim_file
@@ -29,6 +31,9 @@ from liftune.models.foreign.said import NOTHING, Said
 from liftune.option_values import joined_fields
 from liftune.progress import Progress
 from liftune.stopping import saying_what_is_kept
+from liftune.workflows.predicted_folders import check_folders, takes_folder
+
+FRESH_BASE = "the base model's classification head is randomly initialised: its predictions are just guesses"
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class PredictOptions:
     trust_remote_code: bool = False
     said: Said = NOTHING
     """Of a model that others saved."""
+    jobs: int = 1
+    """Of a folder: processes at once, each with the model."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", None if self.source is None else addressed(self.source))
@@ -91,6 +98,15 @@ class PredictOptions:
             raise SpecError("--resume continues a file", where="--resume", hint="give --in FILE and --out FILE")
         if isinstance(self.source, Address):
             refuse_unread(self.source)  # before a model is loaded
+        if self.takes_folder:
+            self._check_folder()
+            return
+        if self.jobs != 1:
+            raise SpecError(
+                "--jobs is for a folder of files, each predicted by one process",
+                where="--jobs",
+                hint="leave it out, or give --in a folder",
+            )
         if self.out and self.out != PIPE:
             check_out(self.out)
             if self.source and self.source != PIPE and same_file(Path(self.source), Path(self.out)):
@@ -103,9 +119,31 @@ class PredictOptions:
             check_csv_safe(self.out)
 
     @property
+    def takes_folder(self) -> bool:
+        """Whether --in is a folder of files."""
+        return self.source != PIPE and takes_folder(self.source)
+
+    def _check_folder(self) -> None:
+        assert self.source is not None
+        check_folders(self.source, self.out)
+        if self.jobs < 1:
+            raise SpecError(f"{self.jobs} processes can do nothing", where="--jobs", hint="give 1 or more")
+
+    @property
     def reading(self) -> FileOptions:
         """How to read --in, as far as it was said."""
         return FileOptions(self.encoding, self.no_header, self.columns, skip_lines=self.skip_lines)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the predictions depend on besides the model and the rows."""
+        return {
+            "device": self.device,
+            "precision": self.precision,
+            "with_base": self.with_base,
+            "min_precision": self.min_precision,
+            **({"said": [list(self.said.label_names), self.said.task]} if self.said != NOTHING else {}),
+        }
 
     def load(self) -> Predictor:
         """The tuned model."""
@@ -143,10 +181,9 @@ def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Predicti
     if note := getattr(predictor, "note", ""):
         progress.tell(note)
     if options.with_base and predictor.base_head == "fresh":
-        progress.log("the base model's classification head is randomly initialised: its predictions are just guesses")
+        progress.log(FRESH_BASE)
     if options.source and options.out:
-        with _whole_command(options):
-            _file_to_file(predictor, options, options.source, options.out, progress)
+        _file_to_file(predictor, options, options.source, options.out, progress)
         return iter(())
     if options.source:
         return _of_file(predictor, options, options.source, progress)
@@ -188,33 +225,55 @@ def _whole_command(options: PredictOptions) -> Iterator[None]:
 
 
 def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, out: str, progress: Progress) -> None:
-    about = {
-        "model": locate_model(options.run, use=options.use, said=options.said).files,
-        "device": options.device,
-        "precision": options.precision,
-        "with_base": options.with_base,
-        "min_precision": options.min_precision,
-        **({"said": [list(options.said.label_names), options.said.task]} if options.said != NOTHING else {}),
-    }
+    model = locate_model(options.run, use=options.use, said=options.said).files
+    rows, errors = predict_to_file(predictor, options, source, out, {"model": model, **options.about}, progress)
+    failed = f"; {errors:,} rows have no prediction, see their column 'error'" if errors else ""
+    progress.log(f"predictions for {rows - errors:,} of {rows:,} rows: {out}{failed}")
+
+
+def predict_to_file(
+    predictor: Predictor,
+    options: PredictOptions,
+    source: str,
+    out: str,
+    about: Mapping[str, Any],
+    progress: Progress,
+    *,
+    or_anew: bool = False,
+    counts: Counter[str] | None = None,
+) -> tuple[int, int]:
+    """Write a file of predictions, and keep a note of what a process that dies of it has to say.
+
+    Args:
+        about, or_anew, counts: as of `predict_file`.
+
+    Returns:
+        rows, and how many of them have an error.
+
+    Raises:
+        LiftuneError: as of `predict_file`; a text column that is unclear is named by the whole command.
+    """
     # A later process may have to know it, with --resume or without; it goes when the file is whole.
     note = Path(f"{out}.part.passes.json") if out != PIPE else None
     passes = PassNote(note)
     predictor.note_passes(passes)
     if passes.said:
         progress.log(passes.said)
-    rows, errors = predict_file(
-        predictor,
-        source,
-        out,
-        text=options.text,
-        text_pair=options.text_pair,
-        options=options.reading,
-        resume=options.resume,
-        csv_safe=options.csv_safe,
-        about=about,
-        progress=progress,
-    )
+    with _whole_command(options):
+        rows, errors = predict_file(
+            predictor,
+            source,
+            out,
+            text=options.text,
+            text_pair=options.text_pair,
+            options=options.reading,
+            resume=options.resume or or_anew,
+            or_anew=or_anew,
+            csv_safe=options.csv_safe,
+            about=about,
+            progress=progress,
+            counts=counts,
+        )
     if note:
         note.unlink(missing_ok=True)
-    failed = f"; {errors:,} rows have no prediction, see their column 'error'" if errors else ""
-    progress.log(f"predictions for {rows - errors:,} of {rows:,} rows: {out}{failed}")
+    return rows, errors

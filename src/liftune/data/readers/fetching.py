@@ -13,10 +13,11 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.message import Message
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from liftune.addresses import BRING_FOLDER, Address, Copy, refuse_unread
 from liftune.data.readers.failures import in_words
@@ -26,6 +27,7 @@ from liftune.data.readers.sheets import file_and_sheet
 from liftune.errors import DataError, need
 from liftune.files import sha256_of_files
 
+T = TypeVar("T")
 #: Environment variable: how many bytes may be brought from one address.
 VARIABLE = "LIFTUNE_MAX_DOWNLOAD"
 _USUAL_BYTES = 2 << 30
@@ -197,24 +199,40 @@ def _safe(name: str) -> str:
     return "file" if name in ("", ".", "..") else name
 
 
-def _from_store(address: Address, folder: Path) -> Copy:
-    try:
-        return _from(address, folder)
-    except Exception as error:
-        if address.scheme != "s3" or type(error).__name__ != "NoCredentialsError":
-            raise
-        return _from(address, folder, anon=True)  # of a public bucket, as pandas does
+def in_store(address: Address, work: Callable[[Any], T]) -> T:
+    """What is done with the filesystem of a store, as fsspec has it.
+
+    Raises:
+        DataError: it cannot be reached, or does not let us.
+        MissingExtra: what reads its scheme is not installed.
+    """
+    refuse_unread(address)
+    need("fsspec", _MODULES[address.scheme])
+    with in_words(address):
+        try:
+            return work(_store(address))
+        except Exception as error:
+            if address.scheme != "s3" or type(error).__name__ != "NoCredentialsError":
+                raise
+            return work(_store(address, anon=True))  # of a public bucket, as pandas does
 
 
-def _from(address: Address, folder: Path, **settings: Any) -> Copy:
-    """A file or folder of a store."""
+def _store(address: Address, **settings: Any) -> Any:
     import fsspec
 
     if "?versionId=" in address.location:
         settings["version_aware"] = True
     if address.scheme == "gs":  # it would end a file that takes five minutes
         settings["requests_timeout"] = patience()
-    system = fsspec.filesystem(address.scheme, skip_instance_cache=True, use_listings_cache=False, **settings)
+    return fsspec.filesystem(address.scheme, skip_instance_cache=True, use_listings_cache=False, **settings)
+
+
+def _from_store(address: Address, folder: Path) -> Copy:
+    return in_store(address, partial(_from, address, folder))
+
+
+def _from(address: Address, folder: Path, system: Any) -> Copy:
+    """A file or folder of a store."""
     place = file_and_sheet(address.location)[0]
     commit = ""
     if address.scheme == "hf":
@@ -228,7 +246,7 @@ def _from(address: Address, folder: Path, **settings: Any) -> Copy:
 def _file(system: Any, path: str, info: Mapping[str, Any], address: Address, folder: Path, commit: str) -> Copy:
     local = folder / _safe(address.name.partition("#")[0] if _sheet(address) else address.name)
     _bring(system, path, info, local, address, _counter(address))
-    return _copy(local, commit or _version(info))
+    return _copy(local, commit or version_of(info))
 
 
 def _bring(system: Any, path: str, info: Mapping[str, Any], local: Path, address: Address, counter: Any) -> None:
@@ -308,7 +326,7 @@ def _pinned(system: Any, place: str) -> tuple[str, str]:
     return f"hf://{kind}{found.repo_id}@{commit}/{found.path_in_repo}", f"commit {commit}"
 
 
-def _version(info: Mapping[str, Any]) -> str:
+def version_of(info: Mapping[str, Any]) -> str:
     """What a store calls this version of a file."""
     return next((f"{name} {info[name]}" for name in _told(info)), "")
 

@@ -61,6 +61,11 @@ class _Listing:
     folders: list[Path]
 
 
+def is_junk(name: str) -> bool:
+    """Whether a name is one that programs give to what is theirs, and no data."""
+    return bool(_JUNK.fullmatch(name))
+
+
 def find_folder_parts(folder: Path, options: FileOptions = NONE_GIVEN) -> Parts:
     """The parts of a folder.
 
@@ -193,7 +198,7 @@ def _listed(folder: Path | Traversable) -> _Listing:
     entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     few = len(entries) <= _FEW
     for each in entries:
-        if _JUNK.fullmatch(each.name):
+        if is_junk(each.name):
             continue
         if each.is_dir():
             if isinstance(each, Path):

@@ -1,0 +1,50 @@
+"""What is said of a folder of predictions at the end.
+
+In: a FolderRecord.  Out: lines; Sections.
+Not here: predicting it (bulk/).
+"""
+
+from __future__ import annotations
+
+from liftune.errors import first_of
+from liftune.formatting import duration
+from liftune.records.predictions import FolderRecord
+from liftune.reports.base import ReportTable, Section
+
+#: Labels, and names of files, in a line.
+_NAMED = 10
+
+
+def summary(record: FolderRecord) -> list[str]:
+    """The result, a line each: rows and files, labels, rows without a prediction, files that were left out."""
+    before = f", {record.earlier:,} of them by an earlier call" if record.earlier else ""
+    rate = f", {record.rows_per_second:,.0f} rows/s" if record.rows_per_second else ""
+    lines = [
+        f"predictions for {record.rows - record.errors:,} of {record.rows:,} rows in {_files(record.files)}{before}: "
+        f"{record.path} ({duration(record.seconds)}{rate})"
+    ]
+    if record.labels:
+        lines.append("labels: " + first_of([f"{label} {count:,}" for label, count in record.labels.items()], _NAMED))
+    if record.errors:
+        lines.append(f"{record.errors:,} rows have no prediction, see their column 'error'")
+    if record.left_out:
+        named = first_of([f"{name} ({why})" for name, why in record.left_out.items()], _NAMED)
+        lines.append(f"not predicted: {named}")
+    return [*lines, *record.notes]
+
+
+def briefly(record: FolderRecord) -> str:
+    """The result in a few words: 12 files, 1,000 rows, 1 file failed."""
+    failed = f", {_files(len(record.failed))} failed" if record.failed else ""
+    return f"{_files(record.files)}, {record.rows:,} rows{failed}"
+
+
+def folder_sections(record: FolderRecord) -> tuple[Section, ...]:
+    """The summary, and the files that failed."""
+    rows = tuple(record.failed.items())
+    tables = (ReportTable(("file without predictions", "why"), rows, whole=frozenset({0})),) if rows else ()
+    return (Section("Predictions", tuple(summary(record)), tables),)
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' * (count != 1)}"
