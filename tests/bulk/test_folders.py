@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from folders_of_rows import Log, csv_of, options, outputs, predicted, rows_of
 from v0_1 import lay_out
 
 import liftune
@@ -21,35 +22,13 @@ from liftune.cli.main import main
 from liftune.errors import ArtifactError, DataError, LiftuneError, SpecError
 from liftune.inference import files
 from liftune.progress import Progress
-from liftune.records.predictions import FolderRecord
 from liftune.workflows.predict import PredictOptions, predict
-
-WORDS = ("sunny", "laugh", "dance", "shout", "slam", "rage")
-
-
-class Log(Progress):
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def log(self, text: str) -> None:
-        self.lines.append(text)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model that needs no torch."""
     return lay_out(tmp_path_factory.mktemp("model")) / "bundle"
-
-
-def rows_of(count: int, first: int = 0) -> list[dict[str, Any]]:
-    return [{"id": i, "text": f"{WORDS[i % 6]} {WORDS[i * 5 % 6]} {i}"} for i in range(first, first + count)]
-
-
-def csv_of(rows: list[dict[str, Any]]) -> str:
-    return "id,text\n" + "".join(f"{row['id']},{row['text']}\n" for row in rows)
 
 
 @pytest.fixture
@@ -67,22 +46,6 @@ def folder(tmp_path: Path) -> Path:
     (place / "_SUCCESS").write_text("")
     (place / ".git" / "x.csv").write_text("text\nhidden\n")
     return place
-
-
-def options(model: Path, source: Path, out: Path, **more: Any) -> PredictOptions:
-    return PredictOptions(str(model), source=str(source), out=str(out), **more)
-
-
-def predicted(model: Path, source: Path, out: Path, **more: Any) -> tuple[FolderRecord, list[str]]:
-    log = Log()
-    return predict_folder(options(model, source, out, **more), log), log.lines
-
-
-def outputs(folder: Path) -> dict[str, bytes]:
-    """The files that a reader of the folder sees."""
-    found = (each for each in folder.rglob("*") if each.is_file())
-    names = ((each.relative_to(folder).as_posix(), each) for each in found)
-    return {name: each.read_bytes() for name, each in names if not name.startswith(".")}
 
 
 def test_each_file_is_that_of_a_single_prediction(bundle: Path, folder: Path, tmp_path: Path) -> None:

@@ -136,6 +136,10 @@ class Bucket(MemoryFileSystem):
         found = [self._tagged(each) for each in super().ls(path, detail=True)]
         return found if detail else [each["name"] for each in found]
 
+    def find(self, path: str, detail: bool = False, **more: Any) -> Any:
+        found = super().find(path, detail=True, **more)
+        return {name: self._tagged(each) for name, each in found.items()} if detail else list(found)
+
     def _tagged(self, info: dict[str, Any]) -> dict[str, Any]:
         if info["type"] == "file":
             info["ETag"] = hashlib.md5(self.store[info["name"]].getvalue(), usedforsecurity=False).hexdigest()

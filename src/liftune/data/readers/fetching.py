@@ -246,7 +246,7 @@ def _from(address: Address, folder: Path, system: Any) -> Copy:
 def _file(system: Any, path: str, info: Mapping[str, Any], address: Address, folder: Path, commit: str) -> Copy:
     local = folder / _safe(address.name.partition("#")[0] if _sheet(address) else address.name)
     _bring(system, path, info, local, address, _counter(address))
-    return _copy(local, commit or version_of(info))
+    return _copy(local, commit or _version(info))
 
 
 def _bring(system: Any, path: str, info: Mapping[str, Any], local: Path, address: Address, counter: Any) -> None:
@@ -326,7 +326,7 @@ def _pinned(system: Any, place: str) -> tuple[str, str]:
     return f"hf://{kind}{found.repo_id}@{commit}/{found.path_in_repo}", f"commit {commit}"
 
 
-def version_of(info: Mapping[str, Any]) -> str:
+def _version(info: Mapping[str, Any]) -> str:
     """What a store calls this version of a file."""
     return next((f"{name} {info[name]}" for name in _told(info)), "")
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from liftune.addresses import Address
-from liftune.data.readers.fetching import in_store, version_of
+from liftune.data.readers.fetching import in_store
 from liftune.errors import DataError
 
 #: The schemes of stores that have folders, and that files are put into.
 STORES = ("s3", "gs")
+#: What stores call the contents of a file, the surest first.
+_TAGS = ("ETag", "etag", "generation", "LastModified", "updated")
 
 
 def listed(address: Address) -> dict[str, str]:
@@ -102,7 +104,9 @@ def _path(system: Any, address: Address) -> str:
 
 
 def _stamp(info: Mapping[str, Any]) -> str:
-    return f"{info.get('size')} bytes, {version_of(info)}".rstrip(", ")
+    """Size and version, by what both a listing and a look at a single file tell."""
+    tag = next((info[name] for name in _TAGS if info.get(name)), "")
+    return f"{info.get('size')} bytes, {tag}".rstrip(", ")
 
 
 @contextmanager
