@@ -112,7 +112,8 @@ def predict(
     trust_remote_code: bool = False,
     label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     task: str | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    cluster: str | None = None,
     quiet: bool | None = None,
 ) -> Any:
     """Predictions of rows, given back as what they were given: `liftune predict`.
@@ -129,7 +130,9 @@ def predict(
         text_pair: the column of the second text.
         out: the file that predictions are written to, for data that are a file, or the folder, for a folder; see
             `liftune predict --help`.
-        jobs: of a folder: processes that work at once, each with the model.
+        jobs: of a folder: processes that work at once, each with the model; None is one, on a cluster as many as it
+            holds.
+        cluster: of a folder: the address of a Ray cluster that does the work, or auto; see `liftune predict --help`.
         quiet: show nothing on stderr; None shows progress in a terminal and in a notebook, and always says which
             contender answers where it is not the tuned model.
 
@@ -149,9 +152,15 @@ def predict(
     pairs = bool(text_pair) or (isinstance(data, list | tuple) and isinstance(next(iter(data), None), tuple))
     opened = _opener(model, options, told := said(label_names, task, pairs=pairs), shown.tell)
     if isinstance(data, str | os.PathLike) and _is_folder(data):
-        return _predict_folder(arguments.path(data, "data"), model, options, told, to, text, text_pair, jobs, shown)
-    if jobs != 1:
-        raise SpecError("jobs is for a folder of files", where="jobs", hint="leave it out, or give a folder")
+        columns = {"text": text, "text_pair": text_pair}
+        by = {
+            "jobs": None if jobs is None else arguments.count(jobs, "jobs"),
+            "cluster": arguments.text_or_none(cluster, "cluster"),
+        }
+        return _predict_folder(arguments.path(data, "data"), model, options, told, to, {**columns, **by}, shown)
+    for name, value in (("jobs", jobs), ("cluster", cluster)):
+        if value is not None:
+            raise SpecError(f"{name} is for a folder of files", where=name, hint="leave it out, or give a folder")
     if data is None or isinstance(data, str | os.PathLike):
         return _predict_file(arguments.path(data, "data"), opened, to, text, text_pair, shown)
     if to is not None:
@@ -203,9 +212,7 @@ def _predict_folder(
     options: Mapping[str, Any],
     told: Said,
     out: str | None,
-    text: str | None,
-    text_pair: str | None,
-    jobs: object,
+    more: Mapping[str, Any],
     progress: Progress,
 ) -> FolderRecord:
     from liftune.bulk.run import predict_folder
@@ -217,16 +224,7 @@ def _predict_folder(
         model, options, told = origin.path, {**options, **origin.options}, origin.options["said"]
     given = {name: value for name, value in options.items() if name not in ("base", "said")}
     run = arguments.path(model, "model")
-    asked = PredictOptions(
-        run,
-        source=source,
-        out=out,
-        text=text,
-        text_pair=text_pair,
-        said=told,
-        jobs=arguments.count(jobs, "jobs"),
-        **given,
-    )
+    asked = PredictOptions(run, source=source, out=out, said=told, **more, **given)
     asked.check()
     base = use_base(options["base"], run, use=asked.use, with_base=asked.with_base, said=told)
     return predict_folder(replace(asked, said=base), progress)

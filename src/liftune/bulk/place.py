@@ -7,6 +7,7 @@ Not here: what is predicted (shard_work.py), what a note says (notes.py).
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -67,10 +68,14 @@ class Place(Protocol):
         ...
 
 
-def place_of(out: str) -> Place:
-    """The place at a path or an address."""
+def place_of(out: str, *, apart: bool = False) -> Place:
+    """The place at a path or an address.
+
+    Args:
+        apart: as of Here.
+    """
     out = addressed(out)
-    return InStore(out) if isinstance(out, Address) else Here(os.path.abspath(out))
+    return InStore(out) if isinstance(out, Address) else Here(os.path.abspath(out), apart)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,9 @@ class Here:
     """A folder of this machine, or one that all machines see at this path."""
 
     name: str
+    apart: bool = False
+    """Whether each process makes its files by itself, and goes on with none of another: a process of a machine that is
+    lost to a cluster may still be writing."""
 
     @property
     def _folder(self) -> Path:
@@ -127,7 +135,8 @@ class Here:
         folder = self._folder / WORK
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        yield folder / key(shard.name)
+        whose = f"{platform.node()}-{os.getpid()}." if self.apart else ""
+        yield folder / f"{whose}{key(shard.name)}"
 
     def deliver(self, file: Path, note: Note) -> Note:
         """As of Place."""

@@ -61,7 +61,7 @@ def predict_folder(options: PredictOptions, progress: Progress) -> FolderRecord:
         refuse_model(options.source, Path(options.source))
     model = locate_model(options.run, use=options.use, said=options.said)
     found = find_shards(options.source)
-    place = place_of(options.out)
+    place = place_of(options.out, apart=options.cluster is not None)
     with place.claimed():
         return _predict(options, model, found, place, progress)
 
@@ -100,8 +100,9 @@ def _predict(
         progress.tell(model.note)
     for line in (*_beginning(found, left), *notes):
         progress.log(line)
-    task = Task(options, place, digest, places(), max(1, usable_cpus() // options.jobs) if options.jobs > 1 else None)
-    fresh, failed = _all(task, left, place, progress)
+    jobs = min(options.jobs or 1, max(1, len(left)))
+    task = Task(options, place, digest, places(), max(1, usable_cpus() // jobs) if jobs > 1 else None)
+    fresh, failed = _all(task, model, left, jobs, progress)
     every = {**done, **fresh}
     if len(every) == len(found.shards):
         place.tidy()
@@ -184,15 +185,17 @@ def _counted(notes: Any) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def _all(task: Task, left: Sequence[Shard], place: Place, progress: Progress) -> tuple[dict[str, Note], dict[str, str]]:
+def _all(
+    task: Task, model: SavedModel, left: Sequence[Shard], jobs: int, progress: Progress
+) -> tuple[dict[str, Note], dict[str, str]]:
     """Every file that is left, each in its place as soon as it is whole; and why files failed."""
     fresh: dict[str, Note] = {}
     failed: dict[str, str] = {}
     if not left:
         return fresh, failed
-    with _saying_what_is_kept(fresh, place), progress.bar("predict", len(left), speed=False) as advance:
+    with _saying_what_is_kept(fresh, task.place), progress.bar("predict", len(left), speed=False) as advance:
         screen = _Screen(progress, advance)
-        with closing(_outcomes(task, left, screen)) as outcomes:
+        with closing(_outcomes(task, model, left, jobs, screen)) as outcomes:
             for shard, outcome in outcomes:
                 if isinstance(outcome, Note):
                     fresh[shard.name] = outcome
@@ -204,18 +207,18 @@ def _all(task: Task, left: Sequence[Shard], place: Place, progress: Progress) ->
     return fresh, failed
 
 
-def _outcomes(task: Task, left: Sequence[Shard], screen: _Screen) -> Generator[tuple[Shard, Outcome], None, None]:
+def _outcomes(
+    task: Task, model: SavedModel, left: Sequence[Shard], jobs: int, screen: _Screen
+) -> Generator[tuple[Shard, Outcome], None, None]:
     """Each file with what came of it, by the workers that were asked for."""
-    if task.options.jobs == 1:
+    if task.options.cluster is not None:
+        from liftune.bulk.on_cluster import outcomes_on_cluster
+
+        return outcomes_on_cluster(task, model, left, tries=TRIES, again=screen.again, hear=screen.hear)
+    if jobs == 1:
         return _here(task, left, screen)
     return in_processes(
-        left,
-        partial(work, task),
-        min(task.options.jobs, len(left)),
-        tries=TRIES,
-        again=screen.again,
-        heard=screen.hear,
-        call="liftune.predict",
+        left, partial(work, task), jobs, tries=TRIES, again=screen.again, heard=screen.hear, call="liftune.predict"
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from liftune.addresses import Address
 from liftune.bulk.notes import Note
-from liftune.bulk.place import Place
+from liftune.bulk.place import InStore, Place
 from liftune.bulk.shards import Shard, stamp_of
 from liftune.data.readers.fetching import fetched
 from liftune.errors import DataError, LiftuneError, ModelError, OutOfMemory, lacks_memory
@@ -28,6 +28,9 @@ from liftune.models.moved_bases import look_in
 from liftune.processes import Say, Trouble
 from liftune.progress import Advance, Progress
 from liftune.workflows.predict import FRESH_BASE, PredictOptions, predict_to_file
+
+#: What errors of one file say where they are of its rows: it alone fails.
+_OF_FILES = ("--in", "--out")
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,10 @@ def attempt(task: Task, predictor: Predictor, shard: Shard, say: Say) -> Note | 
         with _in_reading(shard):
             return _predicted(task, predictor, shard, say)
     except (DataError, ModelError) as error:
-        # A store or a network may answer the next time; a file here is read once.
+        if (error.where or "--in") not in _OF_FILES and (error.where or "").startswith("--"):
+            raise  # of an option, as for any other file
         reason = error.message + (f" ({error.hint})" if error.hint else "")
-        return Trouble(reason) if isinstance(shard.source, Address) else Failure(reason)
+        return Trouble(reason) if _may_pass(task, shard) else Failure(reason)
     except OutOfMemory as error:
         return Trouble(error.message)
     except LiftuneError:
@@ -102,6 +106,12 @@ def attempt(task: Task, predictor: Predictor, shard: Shard, say: Say) -> Note | 
     except Exception as error:  # whatever a library raises is this file's reason, kept and shown
         short = lacks_memory(error)
         return Trouble(short_of_memory(error).message if short else f"{type(error).__name__}: {error}")
+
+
+def _may_pass(task: Task, shard: Shard) -> bool:
+    """Whether another try may do: a store or a network may answer then, another machine see the file."""
+    elsewhere = isinstance(shard.source, Address) or isinstance(task.place, InStore)
+    return elsewhere or not os.path.exists(shard.source)
 
 
 def _predicted(task: Task, predictor: Predictor, shard: Shard, say: Say) -> Note:

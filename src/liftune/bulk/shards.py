@@ -79,7 +79,9 @@ def find_shards(source: str) -> Found:
     shards: list[Shard] = []
     left_out: dict[str, str] = {}
     unreadable: dict[str, str] = {}
-    for each in _elsewhere(source) if isinstance(source, Address) else _inside(Path(source), "", frozenset()):
+    for each in (
+        _elsewhere(source) if isinstance(source, Address) else _inside(Path(os.path.abspath(source)), "", frozenset())
+    ):
         why = each.fault or _why_not(each.name)
         if why is None:
             shards.append(Shard(each.name, each.place, each.stamp))
@@ -118,6 +120,11 @@ def _elsewhere(source: Address) -> Iterator[_Seen]:
     for name, stamp in listed(source).items():
         if not any(is_junk(part) for part in PurePosixPath(name).parts):
             yield _Seen(name, below(source, name), stamp)
+
+
+def _here(source: str) -> Iterator[_Seen]:
+    """With paths that processes understand which work in another folder."""
+    return _inside(Path(os.path.abspath(source)), "", frozenset())
 
 
 def _inside(folder: Path, prefix: str, above: frozenset[Path]) -> Iterator[_Seen]:

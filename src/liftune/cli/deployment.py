@@ -56,8 +56,20 @@ def predict(
         bool, typer.Option("--resume", help="Continue an interrupted --out; of a folder that is done without it.")
     ] = False,
     jobs: Annotated[
-        int, typer.Option(metavar="N", help="Of a folder: processes that work at once, each with the model.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of a folder: processes at once, each with the model; if not given 1, on a cluster all that it holds.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of a folder: work on a Ray cluster: ray://HOST or HOST:PORT; auto starts Ray here, or joins that of "
+            "RAY_ADDRESS.",
+        ),
+    ] = None,
     csv_safe: Annotated[
         bool,
         typer.Option("--csv-safe", help="Put ' before cells of a CSV or TSV file that a spreadsheet would compute."),
@@ -129,6 +141,7 @@ def predict(
         trust_remote_code=trust_remote_code,
         said=said_of(label_names, task),
         jobs=jobs,
+        cluster=cluster,
     )
     options.check()
     options = replace(options, said=use_base(base, run, use=use, with_base=with_base, said=options.said))

@@ -17,8 +17,9 @@ from typing import Any
 
 from liftune.addresses import Address, addressed, refuse_unread
 from liftune.claims import claim_file
+from liftune.cluster import parse_address
 from liftune.data.readers.options import FileOptions
-from liftune.errors import DataError, SpecError, pasted
+from liftune.errors import EXTRAS, DataError, SpecError, need, pasted
 from liftune.files import same_file
 from liftune.hardware.pass_notes import PassNote
 from liftune.inference.files import PIPE, iter_predictions, predict_file
@@ -65,8 +66,10 @@ class PredictOptions:
     trust_remote_code: bool = False
     said: Said = NOTHING
     """Of a model that others saved."""
-    jobs: int = 1
-    """Of a folder: processes at once, each with the model."""
+    jobs: int | None = None
+    """Of a folder: processes at once, each with the model; None is one, on a cluster as many as it holds."""
+    cluster: str | None = None
+    """Of a folder: the address of a Ray whose processes do the work."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", None if self.source is None else addressed(self.source))
@@ -101,12 +104,13 @@ class PredictOptions:
         if self.takes_folder:
             self._check_folder()
             return
-        if self.jobs != 1:
-            raise SpecError(
-                "--jobs is for a folder of files, each predicted by one process",
-                where="--jobs",
-                hint="leave it out, or give --in a folder",
-            )
+        for option, value in (("--jobs", self.jobs), ("--cluster", self.cluster)):
+            if value is not None:
+                raise SpecError(
+                    f"{option} is for a folder of files, each predicted by one process",
+                    where=option,
+                    hint="leave it out, or give --in a folder",
+                )
         if self.out and self.out != PIPE:
             check_out(self.out)
             if self.source and self.source != PIPE and same_file(Path(self.source), Path(self.out)):
@@ -126,8 +130,11 @@ class PredictOptions:
     def _check_folder(self) -> None:
         assert self.source is not None
         check_folders(self.source, self.out)
-        if self.jobs < 1:
+        if self.jobs is not None and self.jobs < 1:
             raise SpecError(f"{self.jobs} processes can do nothing", where="--jobs", hint="give 1 or more")
+        if self.cluster is not None:
+            parse_address(self.cluster)
+            need(*EXTRAS["scale"])
 
     @property
     def reading(self) -> FileOptions:
