@@ -180,7 +180,10 @@ def sweep(
     methods: Sequence[str] | str,
     models: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     seeds: Sequence[int] | int | str | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    cpus: float | None = None,
+    gpus: float | None = None,
     out: str | os.PathLike[str] | None = None,
     picture: str | os.PathLike[str] | None = None,
     quiet: bool | None = None,
@@ -192,22 +195,28 @@ def sweep(
         data: as for `tune`; of rows in memory, a rerun needs the same ones to go on.
         methods: names, or "all".
         models: None takes minilm.
-        jobs: cells tuned at once. Above 1, call it under `if __name__ == "__main__":`, as each is a fresh process.
+        jobs: cells tuned at once; None is one, on a cluster as many as it holds. Above 1, call it under
+            `if __name__ == "__main__":`, as each is a fresh process.
+        cluster: "auto", "ray://HOST" or "HOST:PORT" tunes cells on a Ray cluster; cpus, gpus: of it for each cell, 1
+            and 0 where None.
         picture: a .svg or .png to draw scores against costs in.
         options: data, model and train options of `tune`, metric, and set={"METHOD.KEY": VALUE}.
     """
     need(*EXTRAS["tune"])
     from liftune.sweeps.grid import SweepSpec
+    from liftune.sweeps.on_cluster import ClusterAsk
     from liftune.sweeps.plot import check_picture, draw
     from liftune.sweeps.run import sweep as run_sweep
 
     asked, rows = with_rows("sweep", data, {"seeds": seeds, "out": out, **options})
     spec = SweepSpec.of(asked, methods, models)
-    jobs, shown = arguments.count(jobs, "jobs"), progress(quiet)
+    parts = (arguments.number_or_none(each, name) for name, each in (("cpus", cpus), ("gpus", gpus)))
+    where, shown = ClusterAsk.of(arguments.text_or_none(cluster, "cluster"), *parts), progress(quiet)
+    jobs = None if jobs is None else arguments.count(jobs, "jobs")
     drawing = arguments.path_or_none(picture, "picture")
     if drawing is not None:
         check_picture(drawing)
-    record = run_sweep(spec, rows, jobs=jobs, progress=shown)
+    record = run_sweep(spec, rows, jobs=jobs, cluster=where, progress=shown)
     if drawing is not None:
         draw(record, drawing)
     return record

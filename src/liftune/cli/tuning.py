@@ -98,8 +98,26 @@ def sweep(
         str | None, typer.Option(metavar="NAME,...", help="Pretrained models; minilm if not given.")
     ] = None,
     jobs: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Models tuned in parallel, each on its share of the CPU.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Models tuned in parallel, each on its share of the CPU; 1 if not given, on a cluster as many as it "
+            "holds.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Tune on a Ray cluster: auto (started here, or the one of RAY_ADDRESS), ray://HOST or HOST:PORT. "
+            "Trusted networks only: Ray runs any code that it is sent.",
+        ),
+    ] = None,
+    cpus: Annotated[float | None, typer.Option(metavar="X", help="CPUs of the cluster for each model; 1.")] = None,
+    gpus: Annotated[
+        float | None, typer.Option(metavar="X", help="GPUs of the cluster for each model, or a part of one; 0.")
+    ] = None,
     picture: Annotated[
         str | None, typer.Option(metavar="FILE", help="Plot scores against costs: .svg or .png.")
     ] = None,
@@ -110,12 +128,14 @@ def sweep(
     need(*EXTRAS["tune"])  # before the import below fails for want of it
     from liftune.progress import Progress
     from liftune.sweeps.grid import SweepSpec
+    from liftune.sweeps.on_cluster import ClusterAsk
     from liftune.sweeps.plot import check_picture, draw
     from liftune.sweeps.run import sweep as run_sweep
 
     if picture:
         check_picture(picture)
-    record = run_sweep(SweepSpec.of(spec, methods, models), jobs=jobs, progress=Progress(quiet=quiet))
+    where = ClusterAsk.of(cluster, cpus, gpus)
+    record = run_sweep(SweepSpec.of(spec, methods, models), jobs=jobs, cluster=where, progress=Progress(quiet=quiet))
     if picture:
         draw(record, picture)
     print_record(record, as_json=as_json)

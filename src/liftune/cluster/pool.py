@@ -179,8 +179,9 @@ class _Crew(Generic[T]):
         self._looked = 0.0
         if member.node and member.node not in {node.id for node in self._cluster.nodes()}:
             return f"the node {member.node[:8]} was lost"
-        short = any(words in dead.said.lower() for words in ("memory pressure", "oom", "out of memory"))
-        return "its process ended" + (" (Ray ended it, as memory was short)" if short else "")
+        if "low on memory" in dead.said or "memory monitor" in dead.said:
+            return "Ray ended its process, as memory was short"
+        return "its process was ended (the system does that when memory is short)"
 
     def _look(self) -> None:
         """Count anew how much the cluster holds: nodes go and come.

@@ -105,35 +105,46 @@ def _on_loopback(wanted: bool) -> Iterator[Any]:
     import ray.util.scheduling_strategies  # which the name of the package alone does not bring
     from ray._private import ray_constants
 
-    name = "ENABLE_RAY_CLUSTER"
-    before = getattr(ray_constants, name, None)
-    if wanted:
-        setattr(ray_constants, name, False)
-    try:
+    with _set(ray_constants, "ENABLE_RAY_CLUSTER", False) if wanted else contextlib.nullcontext():
         yield ray
+
+
+@contextlib.contextmanager
+def _set(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """A part of Ray that is otherwise for a block, where this version of it has that part."""
+    if not hasattr(owner, name):
+        yield
+        return
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
     finally:
-        setattr(ray_constants, name, before)
+        setattr(owner, name, before)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Ray's notes are not the user's, and what it sets in the environment goes again."""
     said = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
-    kept = {name: os.environ.get(name) for name in (*said, "RAY_AUTH_MODE")}
+    before = dict(os.environ)
     os.environ.update(said)
     importlib.import_module("ray")  # which sets its logger's level
     logger = logging.getLogger("ray")
     level = logger.level
     logger.setLevel(logging.ERROR)
+    worker = importlib.import_module("ray._private.worker")
     try:
-        yield
+        # It prints on stdout that a process was lost, which is said here once it has been tried again.
+        with _set(worker, "print_to_stdstream", lambda *given, **more: None):
+            yield
     finally:
         logger.setLevel(level)
-        for name, value in kept.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in (each for each in {*os.environ, *before} if each.startswith(("RAY_", "PYTHONBREAKPOINT"))):
+            if name in before:
+                os.environ[name] = before[name]
             else:
-                os.environ[name] = value
+                del os.environ[name]
 
 
 @contextlib.contextmanager

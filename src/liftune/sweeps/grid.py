@@ -139,6 +139,11 @@ class Cell:
         """Within its model's folder."""
         return f"{self.method}-{self.seed}"
 
+    @property
+    def said(self) -> str:
+        """In a message."""
+        return f"{self.model} {self.method} seed {self.seed}"
+
 
 def _numbered(names: Sequence[str]) -> list[str]:
     """The names, with -2 appended to the second of equals, and so on."""

@@ -1,53 +1,59 @@
 """A sweep: every cell of a grid, one after the other or in several processes, then one leaderboard.
 
 In: a SweepSpec, and rows where they are in memory.  Out: a SweepRecord, and a folder that a rerun continues.
-Not here: one cell (cells.py), worker processes (workers.py), the disk (folder.py), the ranking (leaderboard.py).
+Not here: one cell (cells.py), worker processes (workers.py), the disk (folder.py), the record (build.py).
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import cast
 
 from liftune.claims import claim_folder
+from liftune.cluster import Cluster
 from liftune.data import load_data
 from liftune.data.load import RowsInMemory
 from liftune.data.splits import Splits
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, lacks_memory, need
-from liftune.evaluation.clean_rows import LEAST_CLEAN, Leaks
-from liftune.evaluation.evaluate import Evaluation
 from liftune.formatting import interval
 from liftune.hardware.measure import measure_machine, set_threads
 from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import make_plan
-from liftune.metrics.registry import check_metric
 from liftune.progress import Progress
-from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
+from liftune.records.sweep import CellRecord, SweepRecord
 from liftune.reports.sections.power import power_before
 from liftune.spec_text import Asked
+from liftune.sweeps.build import build_record
 from liftune.sweeps.cells import Stage, forget, keep_plan, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.disk import sweep_need
 from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec
-from liftune.sweeps.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
-from liftune.sweeps.workers import Work, in_processes
-from liftune.versions import versions
+from liftune.sweeps.on_cluster import ClusterAsk, cells_on_cluster, joined_for
+from liftune.sweeps.workers import Executor, in_processes
 from liftune.workflows.disk_needs import check_disk
 from liftune.workflows.request import read_rows
 
 
 def sweep(
-    spec: SweepSpec, rows: RowsInMemory | None = None, *, jobs: int = 1, progress: Progress | None = None
+    spec: SweepSpec,
+    rows: RowsInMemory | None = None,
+    *,
+    jobs: int | None = None,
+    cluster: ClusterAsk | None = None,
+    progress: Progress | None = None,
 ) -> SweepRecord:
     """Tune every model by every method under every seed on the same rows, and rank what came of it.
 
     Args:
         rows: those to tune on; None reads what the spec names. A rerun takes the same ones.
-        jobs: processes at once, each with its share of the CPU's threads.
+        jobs: processes at once, each with its share of the CPU's threads; None is one. On a cluster, cells at once;
+            None is as many as there is room for.
+        cluster: where cells are tuned; None is this machine. Neither changes what the sweep is: a rerun may go on
+            elsewhere.
 
     Raises:
         LiftuneError: the options or the data are wrong, before anything is tuned; or the disk cannot be written. A cell
@@ -55,20 +61,44 @@ def sweep(
     """
     need(*EXTRAS["tune"])
     progress = progress or Progress(quiet=True)
-    check_jobs(spec, jobs)
+    check_jobs(spec, jobs, cluster)
     folder = SweepFolder.create(spec)
     with claim_folder(folder.path):
-        return _sweep(spec, rows, folder, jobs, progress)
+        asked = Asked("sweep", {"methods": ",".join(spec.methods)})
+        splits = load_data(spec.run.data, asked=asked) if rows is None else read_rows(spec.run.data, rows, asked)
+        stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
+        if cluster is not None:
+            progress.log(f"cluster {cluster.address}: looking at its nodes")
+        with joined_for(cluster, spec.models) as nodes:
+            place = _Place(jobs, nodes, cluster, in_no_file=rows is not None or bool(splits.audit.fetched))
+            return _sweep(stages, splits, folder, place, progress)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where cells are tuned."""
+
+    jobs: int | None
+    cluster: Cluster | None
+    ask: ClusterAsk | None
+    in_no_file: bool
+    """Whether the rows are in no file of this machine: what came from elsewhere is not brought for each process."""
+
+    @property
+    def at_once(self) -> int:
+        """Cells on this machine at once; on a cluster, at all."""
+        if self.cluster is None or self.ask is None:
+            return self.jobs or 1
+        held = self.cluster.holds(self.ask.share)
+        return held if self.jobs is None else min(held, self.jobs)
 
 
 def _sweep(
-    spec: SweepSpec, rows: RowsInMemory | None, folder: SweepFolder, jobs: int, progress: Progress
+    stages: dict[str, Stage], splits: Splits, folder: SweepFolder, place: _Place, progress: Progress
 ) -> SweepRecord:
-    """Once the folder is claimed."""
-    asked = Asked("sweep", {"methods": ",".join(spec.methods)})
-    splits = load_data(spec.run.data, asked=asked) if rows is None else read_rows(spec.run.data, rows, asked)
-    stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
-    check_disk(sweep_need(stages, folder.path, jobs=jobs), folder.path, what="sweep")
+    """Once the folder is claimed, and the cluster is there."""
+    spec = next(iter(stages.values())).spec
+    check_disk(sweep_need(stages, folder.path, jobs=place.at_once), folder.path, what="sweep")
     folder.begin(spec, splits)
     for stage in stages.values():
         keep_plan(stage)
@@ -80,9 +110,12 @@ def _sweep(
             folder.save_baselines(run_shared_baselines(stage))
     left = [cell for cell in spec.cells() if not folder.settled(cell)]
     log_start(spec, left, progress)
-    with note_on_error(folder, spec):
-        here = rows is not None or splits.audit.fetched  # what came from elsewhere is not brought for each process
-        run_cells(stages, folder, left, jobs, progress, rows=splits if here else None)
+    if place.cluster is not None and left:
+        progress.log(
+            f"cluster {place.cluster.address}: {len(place.cluster.nodes())} nodes, {place.at_once} cells at once"
+        )
+    with note_on_error(folder, spec), executor(stages, place, splits, progress) as compute:
+        run_cells(stages, folder, left, compute, progress)
     record = folder.save_record(build_record(stages, folder, splits))
     for stage in stages.values():
         if all(folder.settled(cell) for cell in spec.cells() if cell.model == stage.model):
@@ -90,16 +123,25 @@ def _sweep(
     return record
 
 
-def check_jobs(spec: SweepSpec, jobs: int) -> None:
+def check_jobs(spec: SweepSpec, jobs: int | None, cluster: ClusterAsk | None = None) -> None:
     """Refuse processes that would get in each other's way.
 
     Raises:
-        SpecError: fewer than one, or several on one GPU.
+        SpecError: fewer than one, or several on one GPU; or cells on a cluster that want a GPU and ask for none.
     """
+    device = (spec.run.model.device or "cpu").partition(":")[0]
+    if cluster is not None and device != "cpu" and not cluster.share.gpus:
+        raise SpecError(
+            f"cells are to run on {device}, and ask for no GPU of the cluster",
+            where="--device",
+            hint="give --gpus, such as 1, or 0.5 for two cells on a GPU",
+        )
+    if jobs is None:
+        return
     if jobs < 1:
         raise SpecError(f"{jobs} processes can do nothing", where="--jobs", hint="give 1 or more")
     plan = make_plan(measure_machine(), device=spec.run.model.device)
-    if jobs > 1 and plan.device != "cpu":
+    if jobs > 1 and plan.device != "cpu" and cluster is None:
         raise SpecError(
             f"{jobs} processes would share {plan.device}, its memory and its speed",
             where="--jobs",
@@ -126,24 +168,27 @@ def note_on_error(folder: SweepFolder, spec: SweepSpec) -> Iterator[None]:
         raise
 
 
-def run_cells(
-    stages: dict[str, Stage],
-    folder: SweepFolder,
-    left: Sequence[Cell],
-    jobs: int,
-    progress: Progress,
-    *,
-    rows: Splits | None = None,
-) -> None:
-    """Every cell that is left, each on disk as soon as it is done.
+@contextmanager
+def executor(stages: dict[str, Stage], place: _Place, splits: Splits, progress: Progress) -> Iterator[Executor]:
+    """What tunes cells, where they are to be tuned."""
+    if place.cluster is not None and place.ask is not None:
+        share = place.ask.share
+        work = work_on(stages, max(1, int(share.cpus)), splits)
+        with cells_on_cluster(place.cluster, work, share, place.jobs, progress.log) as compute:
+            yield compute
+    elif place.at_once == 1:
+        yield partial(_here, stages)
+    else:
+        threads = max(1, measure_machine().threads // place.at_once)
+        work = work_on(stages, threads, splits if place.in_no_file else None)
+        yield lambda cells: in_processes(cells, work, place.at_once, progress.log)
 
-    Args:
-        rows: those that are in no file here, for other processes; None lets each read its source.
-    """
-    threads = max(1, measure_machine().threads // jobs)
-    records = (
-        _here(stages, left) if jobs == 1 else in_processes(left, work_on(stages, threads, rows), jobs, progress.log)
-    )
+
+def run_cells(
+    stages: dict[str, Stage], folder: SweepFolder, left: Sequence[Cell], compute: Executor, progress: Progress
+) -> None:
+    """Every cell that is left, each on disk as soon as it is done."""
+    records = compute(left)
     with closing(records), progress.bar("cells", len(left), speed=False) as advance:
         for number, cell in enumerate(records, start=1):
             folder.save_cell(cell)
@@ -198,15 +243,44 @@ class _Handed:
     splits: Splits | None
 
 
-def work_on(stages: dict[str, Stage], threads: int, rows: Splits | None = None) -> Work:
+def work_on(stages: dict[str, Stage], threads: int, rows: Splits | None = None) -> CellWork:
     """What a worker process does with a cell."""
+    first = next(iter(stages.values()))
     places = {model: str(stage.context.folder.path) for model, stage in stages.items()}
-    asked = next(iter(stages.values())).spec.model_dump_json()
-    return partial(_attempt_in_process, asked, places, threads, _Handed(rows))
+    bases = {model: stage.base_sha256 for model, stage in stages.items()}
+    return CellWork(first.spec.model_dump_json(), places, bases, threads, _Handed(rows))
 
 
-def _attempt_in_process(asked: str, places: dict[str, str], threads: int, rows: _Handed, cell: Cell) -> CellRecord:
-    return attempt(partial(_stage, asked, cell.model, places[cell.model], threads, rows), cell)
+@dataclass(frozen=True)
+class CellWork:
+    """What a worker process does with a cell, with all that it needs to know."""
+
+    asked: str
+    """The sweep's spec, as JSON."""
+    places: dict[str, str]
+    """Model -> its folder."""
+    bases: dict[str, str]
+    """Model -> the hash of its weights."""
+    threads: int
+    rows: _Handed
+
+    def at(self, places: dict[str, str]) -> CellWork:
+        """The same, in other folders."""
+        return replace(self, places=places)
+
+    def __call__(self, cell: Cell) -> CellRecord:
+        """The cell, done or not."""
+        return attempt(partial(self._stage, cell.model), cell)
+
+    def _stage(self, model: str) -> Stage:
+        stage = _stage(self.asked, model, self.places[model], self.threads, self.rows)
+        if stage.base_sha256 != self.bases[model]:
+            raise ArtifactError(
+                f"the weights of {model} are others on {platform.node()} than where the sweep was begun",
+                where=model,
+                hint="put the same files on every node",
+            )
+        return stage
 
 
 # A process gets one cell after the other: what a model's cells share is made once in it.
@@ -216,90 +290,3 @@ def _stage(asked: str, model: str, place: str, threads: int, rows: _Handed) -> S
     spec = SweepSpec.model_validate_json(asked)
     splits = load_data(spec.run.data) if rows.splits is None else rows.splits
     return set_stage(spec, model, splits, model_folder(Path(place)), goes_on=False)
-
-
-def build_record(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> SweepRecord:
-    """Everything that the sweep computed, as one record."""
-    first = next(iter(stages.values()))
-    spec, metric = first.spec, check_metric(first.spec.run.evaluation.metric, splits.task).name
-    cells = tuple(record for cell in spec.cells() if (record := folder.cell(cell)) is not None)
-    baselines = tuple(cast(BaselinesRecord, folder.baselines(model)) for model in spec.models)
-    entries = [
-        entry
-        for stage, record in zip(stages.values(), baselines, strict=True)
-        for entry in _entries(stage, record, cells)
-    ]
-    ranked = leaderboard(entries, metric)
-    best = chosen(ranked, metric)
-    return SweepRecord(
-        sweep=str(folder.path),
-        data=spec.run.data.source,
-        task=splits.task,
-        labels=splits.labels,
-        partial=splits.partial,
-        rows=splits.counts,
-        audit=splits.audit,
-        metric=metric,
-        data_fingerprint=splits.fingerprint,
-        baselines=baselines,
-        cells=cells,
-        leaderboard=ranked,
-        chosen=None if best is None else f"{best.contender} on {best.model}",
-        notes=(*notes(cells, baselines), *leaks(splits)),
-        versions=versions(),
-    )
-
-
-def notes(cells: Sequence[CellRecord], baselines: Sequence[BaselinesRecord]) -> tuple[str, ...]:
-    """What a reader of the numbers should know."""
-    lines = []
-    if any(cell.state == "done" and cell.memory_mib is None for cell in cells):
-        lines.append("memory of a cell is unknown: this system does not let a process count it anew")
-    if len({record.max_length for record in baselines}) > 1:
-        lines.append("the models read rows cut at different lengths: " + ", ".join(_lengths(baselines)))
-    return tuple(lines)
-
-
-def leaks(splits: Splits) -> tuple[str, ...]:
-    """On which test rows contenders are ranked, where some leak."""
-    leaked, every = len(splits.audit.unclean), len(splits.test)
-    if not leaked:
-        return ()
-    what = f"{leaked:,} of {every:,} test examples leak from train or validation"
-    if every - leaked < LEAST_CLEAN:
-        return (f"{what}, and too few are left without them: contenders are ranked on all",)
-    return (f"{what}: contenders are ranked on the other {every - leaked:,}",)
-
-
-def _lengths(baselines: Sequence[BaselinesRecord]) -> Iterator[str]:
-    return (f"{record.model} {record.max_length} tokens" for record in baselines)
-
-
-def _entries(stage: Stage, baselines: BaselinesRecord, cells: Sequence[CellRecord]) -> list[LeaderboardEntry]:
-    """A model's contenders with their logits, from disk."""
-    done = [cell for cell in cells if cell.model == stage.model and cell.state == "done"]
-    as_cells = {
-        contender.name: CellRecord(
-            model=stage.model,
-            method=contender.name,
-            seed=stage.spec.run.train.seeds[0],
-            state="done",
-            metrics=contender.metrics,
-            validation=contender.validation,
-            train_seconds=contender.seconds.train,
-            trainable_parameters=contender.trainable_parameters,
-        )
-        for contender in baselines.contenders
-    }
-
-    def evaluation(name: str) -> Evaluation:
-        splits = stage.context.splits
-        found = stage.context.folder.unrecorded_evaluation(name, splits, stage.context.metric)
-        clean = Leaks.of(splits.audit).clean(found)
-        return found if len(clean) < LEAST_CLEAN else found.take(clean)
-
-    return entries_of(
-        stage.model,
-        {name: (cell, evaluation(name)) for name, cell in as_cells.items()},
-        [(cell, evaluation(f"{cell.method}-{cell.seed}")) for cell in done],
-    )

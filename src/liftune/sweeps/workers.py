@@ -17,6 +17,8 @@ from liftune.sweeps.grid import Cell
 
 #: Done in the worker: it is pickled, with what it is given.
 Work = Callable[[Cell], CellRecord]
+#: Where cells are computed: gives their records, in the order in which they finish.
+Executor = Callable[[Sequence[Cell]], Generator[CellRecord, None, None]]
 #: How often a cell is begun, at most, when its process dies.
 TRIES = 2
 
@@ -34,20 +36,25 @@ def in_processes(
     """
 
     def again(cell: Cell, death: str) -> None:
-        tell(f"  {cell.model} {cell.method} seed {cell.seed}: {death}; it is tried once more")
+        tell(f"  {cell.said}: {death}; it is tried once more")
 
     found = processes.in_processes(
         cells, partial(_without_saying, work), jobs, tries=TRIES, again=again, call="liftune.sweep"
     )
     with closing(found):
         for cell, outcome in found:
-            yield _failed(cell, outcome.reason) if isinstance(outcome, Trouble) else outcome
+            yield failed(cell, outcome.reason, "with fewer --jobs") if isinstance(outcome, Trouble) else outcome
 
 
 def _without_saying(work: Work, cell: Cell, say: Say) -> CellRecord:
     return work(cell)
 
 
-def _failed(cell: Cell, death: str) -> CellRecord:
-    reason = f"{death}, twice; the same command tries it again, and needs less memory with fewer --jobs"
+def failed(cell: Cell, death: str, how: str) -> CellRecord:
+    """Of a cell that was lost each time.
+
+    Args:
+        how: it would need less memory, or get more.
+    """
+    reason = f"{death}, twice; the same command tries it again, and needs less memory {how}"
     return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
