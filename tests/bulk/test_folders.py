@@ -276,3 +276,23 @@ def test_the_command_line_says_what_failed_and_ends_with_1(
     said = capsys.readouterr()
     assert "4 files, 4 of them done before" in said.err
     assert said.out == ""
+
+
+def test_files_without_rows_give_files_without_rows(bundle: Path, tmp_path: Path) -> None:
+    """As programs write them where a part of a set is empty; of one that lost its header more may be lost."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    whole = pa.table({"id": pa.array([1, 2]), "text": ["sunny", None], "note": pa.array([None, None], pa.string())})
+    pq.write_table(whole, folder / "a.parquet")
+    pq.write_table(whole.slice(0, 0), folder / "b.parquet")
+    (folder / "c.csv").write_text("id,text\n")
+    (folder / "d.jsonl").write_bytes(b"")
+    (folder / "e.csv.gz").write_bytes(gzip.compress(b""))
+    record, _ = predicted(bundle, folder, tmp_path / "out")
+    assert (record.files, record.rows, record.errors) == (4, 2, 1)
+    assert record.failed == {"e.csv.gz": "the file is empty (give a file with a header and rows)"}
+    assert pq.read_schema(tmp_path / "out" / "b.parquet") == pq.read_schema(tmp_path / "out" / "a.parquet")
+    assert (tmp_path / "out" / "c.csv").read_text().startswith("id,text,label,probabilities.")
+    assert (tmp_path / "out" / "d.jsonl").read_bytes() == b""
+    with pytest.raises(DataError, match="and no rows"):
+        list(predict(options(bundle, folder / "c.csv", tmp_path / "c.csv"), Progress(quiet=True)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 
 from liftune.addresses import addressed
+from liftune.data.readers.formats import extension
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.remote import open_rows
 from liftune.data.readers.streams import Line, piped
+from liftune.data.readers.table import NoRows
 from liftune.errors import DataError, SpecError
 from liftune.formatting import visible_json
 from liftune.inference.partial_file import PartialFile
@@ -30,7 +32,7 @@ from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
 from liftune.inference.row_texts import Texts
 from liftune.inference.source_file import identity, unchanged
-from liftune.inference.writers import JsonLines, Records, check_out, flat, writer_for
+from liftune.inference.writers import TABLES, JsonLines, Records, check_out, flat, writer_for
 from liftune.option_values import fields
 from liftune.progress import Advance, Progress
 from liftune.tasks import task_of
@@ -52,6 +54,7 @@ def predict_file(
     options: FileOptions = NONE_GIVEN,
     resume: bool = False,
     or_anew: bool = False,
+    or_empty: bool = False,
     csv_safe: bool = False,
     about: Mapping[str, Any] | None = None,
     progress: Progress,
@@ -63,6 +66,7 @@ def predict_file(
         source: a file, an address, or `-` for standard input: one text per line, or two separated by a tab.
         out: a file, or `-` for standard output: one JSON object per line.
         options: how to read the file, as far as the user says.
+        or_empty: write a file without rows for one without, instead of refusing it.
         csv_safe: as of writer_for.
         resume: continue where an earlier call was interrupted.
         or_anew: begin anew what cannot be continued, instead of refusing it.
@@ -82,7 +86,12 @@ def predict_file(
         check_out(out)
     source = addressed(source)
     with unchanged(source):
-        rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
+        try:
+            rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
+        except NoRows as error:
+            if not or_empty or (not error.columns and extension(out) in TABLES):
+                raise  # of a table without even a header half may be missing
+            rows = InputRows(error.columns, Texts("", None), 0, lambda: iter(()), kinds=error.kinds)
         builder = RecordBuilder(rows, predictor)
         for name, fresh in builder.renamed.items():
             progress.log(f"{source} has a column {name!r} already: that of the prediction is {fresh!r}")
@@ -149,6 +158,8 @@ class InputRows:
     blocks: Callable[[], Iterator[list[Line]]]
     nested: bool = False
     """Whether cells may be mappings."""
+    kinds: Mapping[str, Any] = field(default_factory=dict)
+    """As of Stream."""
 
 
 def _read(
@@ -177,7 +188,7 @@ def _read(
     for note in stream.notes:
         progress.log(note)
     texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=text_pair, known=predictor.columns)
-    return InputRows(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), stream.nested)
+    return InputRows(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), stream.nested, stream.kinds)
 
 
 class RecordBuilder:
@@ -239,7 +250,7 @@ class RecordBuilder:
         return [*own, *(name for name, _ in flat(added)), self._named(ERROR)]
 
     def schema(self) -> Any:
-        """The same as a pyarrow.Schema, by reading the file once more."""
+        """The same as a pyarrow.Schema, by reading the file once more; a column of nulls is of the file's type."""
         import pyarrow as pa
 
         fields: dict[str, Any] = dict.fromkeys(self._rows.columns, pa.null())
@@ -248,6 +259,8 @@ class RecordBuilder:
                 kind = pa.array([line.cells.get(column) for line in block]).type
                 schemas = pa.schema([(column, fields[column])]), pa.schema([(column, kind)])
                 fields[column] = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+        known = self._rows.kinds
+        fields = {name: known.get(name, kind) if pa.types.is_null(kind) else kind for name, kind in fields.items()}
         predicted = pa.Table.from_pylist([{self._named(name): cell for name, cell in self._blank.items()}]).schema
         return pa.schema([*fields.items(), *predicted, (self._named(ERROR), pa.string())])
 

@@ -28,6 +28,8 @@ Records: TypeAlias = list[dict[str, Any]]
 #: Extensions of files that can be written, plain or compressed -> that of their format.
 _FORMATS = {each: each for each in (".jsonl", ".csv", ".tsv", ".parquet")}
 _FORMATS |= {".ndjson": ".jsonl", ".tab": ".tsv", ".pq": ".parquet", ".parq": ".parquet"}
+#: Those whose first line names the columns.
+TABLES = frozenset(each for each, form in _FORMATS.items() if form in (".csv", ".tsv"))
 _PACKED = tuple(each.ending for each in COMPRESSIONS if each.packed)
 
 
@@ -233,7 +235,7 @@ def check_csv_safe(out: str | None) -> None:
     Raises:
         SpecError: the file is neither CSV nor TSV.
     """
-    if out is None or _FORMATS.get(extension(out)) not in (".csv", ".tsv"):
+    if out is None or extension(out) not in TABLES:
         raise SpecError("--csv-safe is about cells of CSV and TSV", where="--csv-safe", hint="give --out FILE.csv")
 
 

@@ -276,6 +276,7 @@ def predict_to_file(
             options=options.reading,
             resume=options.resume or or_anew,
             or_anew=or_anew,
+            or_empty=or_anew,
             csv_safe=options.csv_safe,
             about=about,
             progress=progress,

@@ -14,6 +14,7 @@ from typing import Any
 
 from liftune.data.readers.nested import Nesting, Opened
 from liftune.data.readers.streams import Record, Stream
+from liftune.data.readers.table import NoRows
 from liftune.errors import DataError
 from liftune.json_text import parse_json
 
@@ -34,8 +35,10 @@ def columnar_stream(
         DataError: no rows, or two columns of one name.
     """
     columns = tuple(name for name in schema.names if not _is_index(name))
+    kinds = {name: schema.field(schema.get_field_index(name)).type for name in columns if columns.count(name) == 1}
     if not rows:
-        raise DataError(f"columns ({', '.join(columns)}) and no rows", where=where, hint="give a file with rows")
+        message = f"columns ({', '.join(columns)}) and no rows"
+        raise NoRows(message, where=where, hint="give a file with rows", columns=columns, kinds=kinds)
     if len(set(columns)) < len(columns):
         raise DataError("two columns have one name", where=where, hint="give every column its own name")
 
@@ -57,7 +60,7 @@ def columnar_stream(
 
     names = declared_names(schema.metadata or {})
     opened = _opened(schema, columns, column)
-    return Stream(where, columns, rows, records, column, lines=False, class_names=names, opened=opened)
+    return Stream(where, columns, rows, records, column, lines=False, class_names=names, opened=opened, kinds=kinds)
 
 
 def _opened(schema: Any, columns: tuple[str, ...], column: Callable[[str], list[Any]]) -> Opened:

@@ -17,6 +17,7 @@ from liftune.data.readers.dialect import Dialect, Shape, blocks_of, find_dialect
 from liftune.data.readers.header import Header, find_header
 from liftune.data.readers.preamble import is_footer, lines_of_header, no_row, said_more, texts_of
 from liftune.data.readers.streams import Problem, Record, Stream, repeatable
+from liftune.data.readers.table import NoRows
 from liftune.data.readers.text_encoding import Opened, RawFile
 from liftune.data.readers.undivided import refuse_undivided
 from liftune.errors import DataError
@@ -72,10 +73,11 @@ def open_delimited(file: RawFile, *, prefer: str = ",") -> Stream:
     layout = _layout(opened, dialect, shape, header, file.where)
     rows = layout.rows
     if not rows:
-        raise DataError(
+        raise NoRows(
             f"a header ({', '.join(header.columns)}) and no rows",
             where=file.where,
             hint="add rows below the header line, or say that it is a row with --no-header",
+            columns=header.columns,
         )
     records = repeatable(lambda: _rows(opened, layout), file)
     index = {column: i for i, column in enumerate(layout.columns)}

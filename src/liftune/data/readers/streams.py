@@ -67,6 +67,8 @@ class Stream:
     """Names of what is in columns that hold objects."""
     parts: tuple[Stream, ...] = ()
     """Those that it consists of, in order."""
+    kinds: Mapping[str, Any] = field(default_factory=dict)
+    """Column -> its pyarrow type, where the file says it."""
     flawed: bool = False
     """Whether a row may hold a byte that is no text, or a NUL: such a row is a fault."""
 

@@ -84,6 +84,25 @@ def lone_surrogate(error: UnicodeEncodeError) -> str:
     return "half a character (a lone surrogate)"
 
 
+class NoRows(DataError):  # noqa: N818 - what is wrong: no rows
+    """A file that is what its name says, and has no rows."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str,
+        hint: str,
+        columns: Sequence[str] = (),
+        kinds: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.columns = tuple(columns)
+        """Those that it names."""
+        self.kinds = dict(kinds or {})
+        """Column -> its pyarrow type, where the file says it."""
+
+
 #: Name of a part -> a function that reads it. Only the parts that a run needs are read.
 Parts: TypeAlias = Mapping[str, Callable[[], Table]]
 

@@ -18,7 +18,7 @@ from liftune.data.readers.compression import compression_of, decompressing, open
 from liftune.data.readers.encoding_of import Decoding, find_decoding
 from liftune.data.readers.kinds import refuse_renamed, refuse_stand_in
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
-from liftune.errors import DataError
+from liftune.data.readers.table import NoRows
 
 Opened: TypeAlias = Callable[[], IO[str]]
 """Opens a text from its start."""
@@ -86,7 +86,7 @@ class RawFile:
         refuse_renamed(self.first, self.data, self.where)
         with decompressing(self.where):
             if not self.first.strip() and not any(block.strip() for block in iter(self._blocks())):
-                raise DataError("the file is empty", where=self.where, hint="give a file with a header and rows")
+                raise NoRows("the file is empty", where=self.where, hint="give a file with a header and rows")
             return find_decoding(self.opened, self.where, self.options.encoding)
 
     def _blocks(self) -> Iterator[bytes]:
