@@ -133,6 +133,7 @@ def serve(
     label_names: Mapping[int, str] | Sequence[str] | str | None = None,
     task: str | None = None,
     pairs: bool = False,
+    workers: int = 1,
     quiet: bool | None = None,
 ) -> None:
     """Serve models over HTTP until Ctrl-C: `liftune serve`, whose help describes the arguments.
@@ -163,6 +164,7 @@ def serve(
         label_names=told.label_names,
         task=told.task,
         pairs=told.pairs,
+        workers=arguments.count(workers, "workers"),
     )
     shown = progress(quiet)
     run_server(options, log=shown.log, tell=shown.tell)

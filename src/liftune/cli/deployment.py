@@ -273,6 +273,9 @@ def serve(
     host: Annotated[
         str, typer.Option(metavar="TEXT", help="Address to listen on; any but this machine's own needs a token.")
     ] = "127.0.0.1",
+    workers: Annotated[
+        int, typer.Option(metavar="N", help="Processes that answer requests, each on its share of the CPUs.")
+    ] = 1,
     token: Annotated[
         str | None,
         typer.Option(
@@ -331,5 +334,6 @@ def serve(
         said.label_names,
         said.task,
         pairs,
+        workers,
     )
     run_server(options, log=Progress(quiet=quiet).log)

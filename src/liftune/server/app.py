@@ -43,6 +43,7 @@ from liftune.server.schemas import (
     RunInfo,
 )
 from liftune.server.validation import rows_of
+from liftune.server.whole import Alone, Wanted, Whole
 from liftune.types import Row
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -63,12 +64,26 @@ class Services:
     metrics: ServerMetrics
     batcher: DynamicBatcher
     preparer: Preparer
+    whole: Whole
 
 
-def make_app(models: ModelRegistry, *, credentials: Credentials | None = None, limits: Limits | None = None) -> FastAPI:
-    """The app; its batcher runs for as long as the app does."""
-    limits, metrics = limits or Limits(), ServerMetrics()
-    services = Services(models, limits, metrics, DynamicBatcher(limits, on_batch=metrics.batch), Preparer())
+def make_app(
+    models: ModelRegistry,
+    *,
+    credentials: Credentials | None = None,
+    limits: Limits | None = None,
+    metrics: ServerMetrics | None = None,
+    whole: Whole | None = None,
+) -> FastAPI:
+    """The app; its batcher runs for as long as the app does.
+
+    Args:
+        metrics: what counts; None is a new one.
+        whole: all processes of the server; None is this one alone.
+    """
+    limits, metrics = limits or Limits(), metrics or ServerMetrics()
+    batcher = DynamicBatcher(limits, on_batch=metrics.batch)
+    services = Services(models, limits, metrics, batcher, Preparer(), whole or Alone(models, metrics))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -157,7 +172,7 @@ async def _disconnected(request: Request) -> None:
 
 
 def _add_models(app: FastAPI, services: Services) -> None:
-    models = services.models
+    models, whole = services.models, services.whole
 
     @app.get("/v1/models", response_model=ModelList)
     async def list_models() -> ModelList:
@@ -167,19 +182,18 @@ def _add_models(app: FastAPI, services: Services) -> None:
     @app.post("/v1/models", response_model=ModelSummary, status_code=201)
     async def load(body: LoadRequest) -> ModelSummary:
         """Load a model while others serve; needs the admin token."""
-        return _summary(await asyncio.to_thread(models.load, body.path, body.name, use=body.use, replace=body.replace))
+        wanted = Wanted(body.path, body.name, body.use)
+        return _summary(models.find(await whole.load(wanted, replace=body.replace)))
 
     @app.delete("/v1/models", status_code=204)
     async def unload_named(name: str) -> None:
         """Unload a model; requests that were accepted before are still served. Needs the admin token."""
-        models.unload(name)
-        services.metrics.forget(name)
+        await whole.unload(name)
 
     @app.delete("/v1/models/{name}", status_code=204)
     async def unload(name: str) -> None:
         """Unload a model by its path; the same as DELETE /v1/models with its name."""
-        models.unload(name)
-        services.metrics.forget(name)
+        await whole.unload(name)
 
     @app.get("/v1/models/{name}", response_model=RunInfo)
     async def model_run(name: str) -> RunInfo:
@@ -202,8 +216,8 @@ def _add_models(app: FastAPI, services: Services) -> None:
 def _add_health_and_pages(app: FastAPI, services: Services) -> None:
     @app.get("/healthz", response_model=Health)
     async def healthz() -> Health:
-        """Whether the process runs."""
-        return Health(status="ok")
+        """Whether the process runs, and how many of its worker processes are ready."""
+        return _health("ok", services)
 
     @app.get("/readyz", response_model=Health)
     async def readyz() -> Health:
@@ -211,12 +225,12 @@ def _add_health_and_pages(app: FastAPI, services: Services) -> None:
         if not services.batcher.ready or not len(services.models):
             message = "not ready: no model is loaded, or the server is stopping"
             raise RequestError(503, message, headers={"Retry-After": "1"})
-        return Health(status="ready")
+        return _health("ready", services)
 
     @app.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
-        """Metrics for Prometheus."""
-        return Response(services.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        """Metrics for Prometheus, of all worker processes together."""
+        return Response(await services.whole.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/", include_in_schema=False)
     async def front() -> Response:
@@ -225,6 +239,11 @@ def _add_health_and_pages(app: FastAPI, services: Services) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         return Response(pages.docs_page(app.openapi()), media_type="text/html", headers=pages.DOCS_HEADERS)
+
+
+def _health(status: str, services: Services) -> Health:
+    ready, wanted = services.whole.processes
+    return Health(status=status, workers=wanted, workers_ready=ready)
 
 
 def _summary(model: ServedModel) -> ModelSummary:

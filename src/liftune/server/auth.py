@@ -15,7 +15,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liftune.server.bodies import BodyRoom, RequestBody
 from liftune.server.errors import RequestError, problem_response
-from liftune.server.heads import FULL, HEADER_BYTES, PATH_BYTES, headers_too_long, path_too_long, too_many_connections
+from liftune.server.heads import (
+    FULL,
+    HEADER_BYTES,
+    LAST,
+    PATH_BYTES,
+    headers_too_long,
+    path_too_long,
+    too_many_connections,
+)
 from liftune.server.limits import Limits
 
 #: Pages without a token: they show nothing of the models.
@@ -110,6 +118,8 @@ class AuthMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if scope.get("state", {}).get(LAST):
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
         try:

@@ -91,6 +91,11 @@ class LimitedConnection(H11Protocol):
             return None
         return self._since
 
+    def end_with_this(self) -> None:
+        """Close once the request that is being answered has its answer."""
+        if self._in_request:
+            self.cycle.keep_alive = False
+
     def make_room(self) -> None:
         """Close, in favour of another."""
         self.transport.close()

@@ -63,10 +63,20 @@ class RequestError(LiftuneError):
         super().__init__(message, where=where, hint=hint)
         self.status, self.headers = status, dict(headers or {})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: it goes from one process of the server to another."""
+        return _request_error, (self.status, self.message, self.where, self.hint, self.headers)
+
     @property
     def phrase(self) -> str:
         """The status in words."""
         return "Client Closed Request" if self.status == CLIENT_CLOSED_REQUEST else HTTPStatus(self.status).phrase
+
+
+def _request_error(
+    status: int, message: str, where: str | None, hint: str | None, headers: dict[str, str]
+) -> RequestError:
+    return RequestError(status, message, where=where, hint=hint, headers=headers)
 
 
 #: Characters of a client's own that a message repeats, and of a message.

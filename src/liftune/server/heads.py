@@ -12,6 +12,8 @@ from liftune.server.errors import RequestError
 PATH_BYTES, HEADER_BYTES, HEAD_BYTES = 8_192, 16_384, 24_576
 #: Name in a request's state: its connection is one too many.
 FULL = "liftune.full"
+#: ... and: the server is stopping, and its connection ends with the answer.
+LAST = "liftune.last"
 
 
 def path_too_long() -> RequestError:

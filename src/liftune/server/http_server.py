@@ -7,6 +7,7 @@ Not here: one connection (connections.py), what is served and when it stops (ser
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from liftune.errors import SpecError
+from liftune.server import heads
 from liftune.server.connections import ConnectionConfig, LimitedConnection, spare
 from liftune.server.limits import Limits
 
@@ -25,6 +27,8 @@ BACKLOG = 1_024
 _TURNS = 2
 #: Until accepting is tried again: after a failure, and where there is no room.
 _RETRY_SECONDS, _ROOM_SECONDS = 1.0, 0.02
+#: In which a request that is on its way when the server is stopped may still arrive over an open connection.
+_GRACE_SECONDS = 0.2
 _LOG = logging.getLogger("uvicorn.error")
 #: Fewer connections are no server.
 _LEAST_CONNECTIONS = 4
@@ -49,10 +53,19 @@ class LimitedServer(uvicorn.Server):
         self._accepting = [asyncio.create_task(self._accept(each)) for each in sockets or ()]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, and finish what was accepted."""
+        """Accept no more, and finish what was accepted: whoever has connected or has sent a request by now is answered,
+        and told that the connection ends."""
         for task in self._accepting:
             task.cancel()
         await asyncio.gather(*self._accepting, return_exceptions=True)
+        for listener in sockets or ():
+            await self._take_waiting(listener)
+            listener.close()
+        self.lifespan.state[heads.LAST] = True
+        for connection in self._connections():
+            connection.end_with_this()
+        if self.server_state.connections:
+            await asyncio.sleep(_GRACE_SECONDS)
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -78,6 +91,18 @@ class LimitedServer(uvicorn.Server):
             except OSError as error:
                 _LOG.error("cannot accept connections, which wait: %s", error.strerror)
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _take_waiting(self, listener: socket.socket) -> None:
+        """Accept those that wait in the operating system's queue: nobody else would answer them."""
+        loop = asyncio.get_running_loop()
+        for _ in range(BACKLOG):
+            try:
+                accepted, _ = listener.accept()
+            except OSError:  # BlockingIOError: none waits
+                return
+            with contextlib.suppress(OSError), _closed_on_error(accepted):
+                accepted.setblocking(False)
+                await loop.connect_accepted_socket(self._protocol, accepted)
 
     async def _room(self) -> None:
         """Wait until one more connection may be open: others are closed for it if they have no request."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from liftune.server.queue import Batch
+from liftune.server.sums import Snapshot, snapshot_of
 
 #: Upper ends of the histograms' buckets.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -69,6 +70,10 @@ class ServerMetrics:
             self._texts.remove(model)
         except KeyError:
             return
+
+    def snapshot(self) -> Snapshot:
+        """As it can be sent to another process."""
+        return snapshot_of(self._registry)
 
     def page(self) -> bytes:
         """In Prometheus' text format."""

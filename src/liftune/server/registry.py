@@ -99,22 +99,38 @@ class ModelRegistry:
             RequestError: another model has that name (409).
             LiftuneError: the name is not allowed, or the folder cannot be opened.
         """
+        with self._loading:
+            model = self.opened(path, name, use=use, replace=replace, open_model=open_model)
+            self.put(model)
+        return model
+
+    def opened(
+        self,
+        path: str,
+        name: str | None = None,
+        *,
+        use: str | None = None,
+        replace: bool = False,
+        open_model: OpenModel | None = None,
+    ) -> ServedModel:
+        """The first half of `load`: the model, which is not served yet."""
         folder = _folder(path)
         named = _check_name(name if name is not None else folder.name)
-        with self._loading:
-            if named in self._models and not replace:
-                raise RequestError(
-                    409,
-                    f"a model named {named} is loaded already",
-                    where="name",
-                    hint="give another name, or set replace",
-                )
-            open_model = open_model or self._open
-            engine, info = open_model(folder, use) if use else open_model(folder)
-            model = ServedModel(named, folder, info, engine)
-            with self._changing:
-                self._models = {**self._models, named: model}
-        return model
+        if named in self._models and not replace:
+            raise RequestError(
+                409,
+                f"a model named {named} is loaded already",
+                where="name",
+                hint="give another name, or set replace",
+            )
+        open_model = open_model or self._open
+        engine, info = open_model(folder, use) if use else open_model(folder)
+        return ServedModel(named, folder, info, engine)
+
+    def put(self, model: ServedModel) -> None:
+        """The second half of `load`: serve it, in place of another of its name."""
+        with self._changing:
+            self._models = {**self._models, model.name: model}
 
     def unload(self, name: str) -> None:
         """Remove a model; requests that hold it still get their predictions.

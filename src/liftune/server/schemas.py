@@ -143,3 +143,7 @@ class Health(BaseModel):
     """State of the server."""
 
     status: str
+    workers: int = 1
+    """Processes that answer requests, as asked for by --workers."""
+    workers_ready: int = 1
+    """How many of them do."""

@@ -8,33 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.hardware.plan import PRECISIONS
-from liftune.inference.locate import locate_model
+from liftune.inference.onnx_bundle import usable_cpus
 from liftune.inference.predictor import check_precision
-from liftune.models.foreign.said import NOTHING, Said
-from liftune.models.hub import at_hand, repository_of
+from liftune.models.foreign.said import Said
+from liftune.server.opening import check_models, load_wanted, model_opener, wanted_models
 from liftune.tasks import TaskKind
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
-    from liftune.server.engine import Engine, ModelInfo
+    from liftune.server.metrics import ServerMetrics
+    from liftune.server.registry import ModelRegistry
+    from liftune.server.whole import Whole
 
 #: How long one thread may hold the interpreter while another waits for it: the model's thread releases and takes it at
 #: every matrix product, and may wait this long each time.
-_SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0005
 
+#: Worker processes that may be asked for wherever there are fewer CPUs.
+_LEAST_ALLOWED = 4
 _LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -65,6 +67,8 @@ class ServeOptions:
     """What these predict."""
     pairs: bool = False
     """Whether these read pairs of texts: no file says so."""
+    workers: int = 1
+    """Processes that answer requests."""
 
     @property
     def said(self) -> Said:
@@ -84,38 +88,48 @@ def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[
     """
     need(*EXTRAS["serve"])
     check(options)
-    from liftune.server.app import make_app
-    from liftune.server.auth import Credentials
-    from liftune.server.http_server import make_server
     from liftune.server.limits import limits_of
-    from liftune.server.registry import ModelRegistry, split_name
 
     limits = limits_of(options.limits)
     with _listen(options.host, options.port) as listener:
-        open_model = model_opener(options, limits.batch_tokens)
         check_models(options)
+        if options.workers > 1:
+            from liftune.server.workers import serve_workers
+
+            serve_workers(options, listener, log=log, tell=tell or log)
+            return
+        from liftune.server.http_server import make_server
+        from liftune.server.registry import ModelRegistry
+
+        open_model = model_opener(options, limits.batch_tokens)
         models = ModelRegistry(open_model)
-        named = partial(open_model, trust_remote_code=options.trust_remote_code, said=options.said)
-        for argument in options.models:
-            name, path = split_name(argument)
-            if repository := repository_of(path):
-                name, path = name or repository[0].partition("/")[2], str(at_hand(path))
-            model = models.load(path, name, use=options.use, open_model=named)
-            log(f"{model.name}: {model.info.task}, {len(model.info.labels)} labels, {model.info.kind} {path}")
-            if model.info.kind == "bundle" and (options.device or options.precision != "float32"):
-                log(f"{model.name}: a bundle stays as it was exported; --device and --precision are for the others")
-            if model.info.note:
-                (tell or log)(f"{model.name}: {model.info.note}")
-        hosts = None if options.token or options.insecure else _allowed_hosts(options.host)
-        credentials = Credentials(options.token, options.admin_token, hosts)
-        app = make_app(models, credentials=credentials, limits=limits)
-        server = make_server(app, limits)
-        host, port = listener.getsockname()[:2]
+        for wanted in wanted_models(options):
+            load_wanted(models, wanted, options, open_model, log=log, tell=tell or log)
+        server = make_server(app_of(options, models), limits)
         most = server.config.connections
-        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        log(f"serving {len(models)} models, over at most {most:,} connections at a time, at {address}")
+        log(f"serving {len(models)} models, over at most {most:,} connections at a time, at {address_of(listener)}")
         _run(server, listener)
         log("stopped")
+
+
+def app_of(
+    options: ServeOptions, models: ModelRegistry, *, metrics: ServerMetrics | None = None, whole: Whole | None = None
+) -> FastAPI:
+    """The app with the tokens and limits of the options."""
+    from liftune.server.app import make_app
+    from liftune.server.auth import Credentials
+    from liftune.server.limits import limits_of
+
+    hosts = None if options.token or options.insecure else _allowed_hosts(options.host)
+    credentials = Credentials(options.token, options.admin_token, hosts)
+    limits = limits_of(options.limits)
+    return make_app(models, credentials=credentials, limits=limits, metrics=metrics, whole=whole)
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where a socket listens, as a browser takes it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def check(options: ServeOptions) -> None:
@@ -129,6 +143,7 @@ def check(options: ServeOptions) -> None:
         raise SpecError(
             f"there is no port {options.port}", where="--port", hint="give one from 0 to 65535; 0 takes a free one"
         )
+    check_workers(options.workers)
     for option, token in (("--token", options.token), ("--admin-token", options.admin_token)):
         if token is not None and (not token.strip() or not token.isascii() or not token.isprintable()):
             raise SpecError(
@@ -144,23 +159,28 @@ def check(options: ServeOptions) -> None:
         )
 
 
-def check_models(options: ServeOptions) -> None:
-    """Refuse options that no model follows, before any is loaded.
+def check_workers(count: int) -> None:
+    """Refuse a number of worker processes that cannot be meant.
 
     Raises:
-        SpecError: a base that none was tuned on; a device or precision where all models are bundles.
-        ArtifactError: a path leads to no model.
+        SpecError: it is none, or far above the CPUs of this process.
     """
-    from liftune.inference.bases import use_bases
-    from liftune.inference.onnx_bundle import refuse_options
-    from liftune.server.registry import split_name
-
-    paths = (os.path.expanduser(split_name(argument)[1]) for argument in options.models)
-    models = [locate_model(path, use=options.use, said=options.said, where="path") for path in paths]
-    if all(each.kind == "bundle" for each in models):
-        precision = None if options.precision == "float32" else options.precision
-        refuse_options(device=options.device, with_base=False, precision=precision)
-    use_bases(options.bases, models, with_base=True)
+    cpus = usable_cpus()
+    if count < 1:
+        raise SpecError(f"a server has at least one process, not {count}", where="--workers", hint="--workers 1")
+    if count > 1 and (sys.platform == "win32" or not hasattr(signal, "pthread_sigmask")):
+        raise SpecError(
+            "several processes cannot share one socket on this system",
+            where="--workers",
+            hint="leave it out; or serve on two ports, behind a proxy",
+        )
+    if count > max(_LEAST_ALLOWED, cpus):
+        raise SpecError(
+            f"{count:,} worker processes would share the {cpus} CPUs that this process may use, and each holds its "
+            "models' memory",
+            where="--workers",
+            hint=f"--workers {cpus}",
+        )
 
 
 def is_loopback(host: str) -> bool:
@@ -175,46 +195,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-class _Opener(Protocol):
-    """An OpenModel that may be told to run a model's own code."""
-
-    def __call__(
-        self, path: Path, use: str | None = None, *, trust_remote_code: bool = False, said: Said = NOTHING
-    ) -> tuple[Engine, ModelInfo]: ...
-
-
-def model_opener(options: ServeOptions, tokens: int) -> _Opener:
-    """What opens a model's folder; torch is imported for the first one that is not a bundle.
-
-    It runs no code of a model unless it is told so at each call, whatever the options say: the models that come over
-    HTTP are opened by it too.
-    """
-    from liftune.server.adapter_engine import AdapterLoader
-    from liftune.server.bundle_engine import open_bundle
-    from liftune.server.contender_engine import open_contender_engine
-
-    precision = next(each for each in PRECISIONS if each == options.precision)
-    adapters = AdapterLoader(device=options.device, precision=precision, tokens=tokens)
-
-    elsewhere = Said(bases=tuple(options.bases), sole=False)  # of what is loaded over HTTP
-
-    def open_model(
-        path: Path, use: str | None = None, *, trust_remote_code: bool = False, said: Said = elsewhere
-    ) -> tuple[Engine, ModelInfo]:
-        model = locate_model(path, use=use, said=replace(said, trust_remote_code=trust_remote_code), where="path")
-        if model.kind == "bundle":
-            return open_bundle(model.folder)
-        if model.kind == "contender":
-            engine, info = open_contender_engine(
-                model.folder, device=options.device, precision=precision, trust_remote_code=trust_remote_code
-            )
-        else:
-            engine, info = adapters.open(model.folder, card=model.card, trust_remote_code=trust_remote_code)
-        return engine, replace(info, contender=model.contender, note=model.note)
-
-    return open_model
 
 
 def _allowed_hosts(host: str) -> frozenset[str]:
@@ -247,7 +227,7 @@ def _run(server: uvicorn.Server, listener: socket.socket) -> None:
     from liftune.server.http_server import short_log
 
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     # uvicorn raises the signal again once it has stopped; by then there is nothing left to stop.
     handlers = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGTERM, signal.SIGINT)}
     if (
