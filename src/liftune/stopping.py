@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -90,9 +91,16 @@ def saving_first() -> Iterator[Callable[[], bool]]:
         raise Signalled(_WISH.signum)
 
 
+#: Within so many seconds a launcher passes on the signal that the terminal sent to every process already.
+ECHO = 3.0
+
+
 @contextlib.contextmanager
-def ending_tidily() -> Iterator[None]:
+def ending_tidily(*, echoes: bool = False) -> Iterator[None]:
     """Turn signals into `Signalled` inside the block; one that the caller ignores, as nohup does, stays ignored.
+
+    Args:
+        echoes: a launcher repeats signals: one that follows at once counts as the first.
 
     Outside the main thread, where Python sets no handlers, it does nothing.
     """
@@ -102,9 +110,19 @@ def ending_tidily() -> Iterator[None]:
     before: dict[int, Any] = {each: signal.getsignal(each) for each in SIGNALS}
     wanted = [each for each, handler in before.items() if handler not in (signal.SIG_IGN, None)]
 
+    heard = 0.0
+
     def handle(signum: int, frame: FrameType | None) -> None:
-        for each in wanted:
-            signal.signal(each, signal.SIG_DFL)
+        nonlocal heard
+        if heard and time.monotonic() - heard < ECHO:
+            return
+        if heard or not echoes:
+            for each in wanted:
+                signal.signal(each, signal.SIG_DFL)
+        if heard:
+            os.kill(os.getpid(), signum)
+            return
+        heard = time.monotonic()
         stop(_raise, signum)
 
     for each in wanted:

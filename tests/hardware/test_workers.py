@@ -74,7 +74,7 @@ def gradients(classifier: Classifier, splits: Splits) -> tuple[float, dict[str, 
     loop = loop_of(classifier, splits)
     classifier.model.train()
     with open_workers(classifier.plan.workers, random=True) as lanes:
-        loss = loop.backward(assign_to_workers(np.arange(16), loop.rows.lengths.tolist(), classifier.plan), lanes)
+        loss = loop.steps.backward(assign_to_workers(np.arange(16), loop.rows.lengths.tolist(), classifier.plan), lanes)
     found = {name: p.grad for name, p in classifier.trainable() if p.grad is not None}
     assert found
     return loss, found

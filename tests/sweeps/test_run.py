@@ -40,7 +40,7 @@ from liftune.sweeps.plot import draw
 from liftune.sweeps.run import sweep
 from liftune.sweeps.sections import leaderboard_sentences, sweep_sections
 from liftune.tasks import TaskKind
-from liftune.training.loop import Loop
+from liftune.training.gradients import StepGradients
 
 FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
 Tune = Callable[[Stage, Cell], CellRecord]
@@ -196,7 +196,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(
 def test_a_signal_inside_a_cell_saves_its_training_and_a_rerun_goes_on(
     ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    real, steps = Loop.backward, []
+    real, steps = StepGradients.backward, []
 
     def step(*arguments: Any) -> float:
         steps.append(1)
@@ -208,7 +208,7 @@ def test_a_signal_inside_a_cell_saves_its_training_and_a_rerun_goes_on(
         with ending_tidily():
             sweep(ask("lora", seeds="0"))
 
-    monkeypatch.setattr(Loop, "backward", step)
+    monkeypatch.setattr(StepGradients, "backward", step)
     with pytest.raises(Signalled):
         stopped()
     checkpoints = tmp_path / "sweep" / "distilbert" / "checkpoint"
@@ -494,7 +494,7 @@ def test_the_baseline_and_the_method_of_one_name_are_both_listed(ask: Callable[.
 
 
 def stopped_in_training(spec: SweepSpec, monkeypatch: pytest.MonkeyPatch, *, at: int = 3) -> None:
-    real, steps = Loop.backward, []
+    real, steps = StepGradients.backward, []
 
     def step(*arguments: Any) -> float:
         steps.append(1)
@@ -507,7 +507,7 @@ def stopped_in_training(spec: SweepSpec, monkeypatch: pytest.MonkeyPatch, *, at:
             sweep(spec)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Loop, "backward", step)
+        patch.setattr(StepGradients, "backward", step)
         with pytest.raises(Signalled):
             tidily()
 

@@ -72,7 +72,7 @@ def test_weights_that_are_no_numbers_after_an_epochs_last_step_count_too(
         calls.append(1)
         if len(calls) == 1:
             with torch.no_grad():
-                loop.parameters[0].fill_(float("inf"))
+                loop.steps.parameters[0].fill_(float("inf"))
         return losses
 
     monkeypatch.setattr(Loop, "epoch", epoch)

@@ -23,7 +23,8 @@ from liftune.records.data import Audit
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
 from liftune.tasks import TaskKind
 from liftune.training.early_stopping import BestCheckpoint
-from liftune.training.loop import Loop, scored, train
+from liftune.training.gradients import StepGradients
+from liftune.training.loop import scored, train
 from liftune.training.loss import Objective
 from liftune.training.micro_batches import micro_batches
 from liftune.training.schedule import Schedule
@@ -76,16 +77,11 @@ def test_a_step_cut_by_length_has_the_gradient_of_the_whole_step(model: Path, em
         cuts = micro_batches(np.arange(8), [len(row) for row in rows], classifier.plan)
         assert len(cuts) == -(-8 // cut)
         objective = Objective.of(classifier, splits, class_weights=False)
-        Loop(classifier, objective, _Plain(), None, None, rows, TrainSpec(), 8).backward([cuts])  # type: ignore[arg-type]
+        StepGradients(classifier, objective, rows).backward([cuts])
         gradients.append(torch.cat([p.grad.flatten() for _, p in classifier.trainable() if p.grad is not None]))
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
     assert torch.allclose(gradients[0], gradients[2], atol=1e-6)
     assert float(gradients[0].abs().max()) > 1e-4
-
-
-class _Plain:
-    def backward(self, loss: torch.Tensor) -> None:
-        loss.backward()
 
 
 def test_short_rows_are_cut_from_long_ones_within_a_budget_of_tokens() -> None:

@@ -77,8 +77,8 @@ def gradients(loop: Loop) -> list[torch.Tensor]:
     torch.manual_seed(5)
     with open_workers(loop.classifier.plan.workers, random=True) as workers:
         loop.classifier.model.train()
-        loop.gradients(np.arange(BATCH), loop.rows.lengths.tolist(), workers)
-    return [each.grad.clone() for each in loop.parameters if each.grad is not None]
+        loop.steps.gradients(np.arange(BATCH), loop.rows.lengths.tolist(), workers)
+    return [each.grad.clone() for each in loop.steps.parameters if each.grad is not None]
 
 
 @pytest.mark.parametrize("name", SPELLINGS)

@@ -36,9 +36,11 @@ from liftune.cli.printing import (
     print_sections,
     say,
 )
+from liftune.cli.ranks import help_first, letting_helpers_go
 from liftune.cli.streams import prepare_streams, silence_broken_pipe, system_fault, unwritable
 from liftune.cli.tuning import sweep, tune
 from liftune.errors import EXTRAS, LiftuneError, choose, lacks_memory, need
+from liftune.hardware.ranks import launch
 from liftune.listing import KINDS
 from liftune.stopping import NOTHING_KEPT, Signalled, ending_tidily
 
@@ -274,8 +276,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     prepare_streams()
     try:
+        here = launch()
+        if here and not here.leads:
+            return help_first(here, arguments)
         group = typer.main.get_command(app)
-        with ending_tidily(), group.make_context("liftune", arguments) as context:
+        with (
+            ending_tidily(echoes=here is not None),
+            letting_helpers_go(here, arguments),
+            group.make_context("liftune", arguments) as context,
+        ):
             group.invoke(context)
         sys.stdout.flush()
     except typer.Exit as done:

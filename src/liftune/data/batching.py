@@ -45,3 +45,18 @@ def length_batches(
                 continue
         yield order[start:i]
         start = i
+
+
+def dealt(costs: Sequence[int], hands: int) -> list[list[int]]:
+    """Positions by hand, the dearest first, each to whoever has the least: sums as even as that makes them.
+
+    >>> dealt([9, 1, 8, 2], 2)
+    [[0, 1], [2, 3]]
+    """
+    taken: list[list[int]] = [[] for _ in range(hands)]
+    sums = [0] * hands
+    for position in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        hand = sums.index(min(sums))
+        taken[hand].append(position)
+        sums[hand] += costs[position]
+    return taken

@@ -72,6 +72,10 @@ class Plan:
         others = tuple(each for each in self.choices if each.choice != PASS_SIZE)
         return replace(self, most_tokens=tokens, choices=(*others, choice))
 
+    def on(self, engine: Choice) -> Plan:
+        """The plan, which says what carries it out."""
+        return replace(self, choices=(*(each for each in self.choices if each.choice != engine.choice), engine))
+
     @property
     def computing(self) -> tuple[object, ...]:
         """All but the size of a pass, and what is there to be read."""

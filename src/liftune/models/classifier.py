@@ -26,6 +26,7 @@ from liftune.models.features import FeatureTap, read_by_head
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
 from liftune.models.packed.encoder import PackedEncoder
+from liftune.models.sharing import ALONE, Part, Share
 from liftune.models.tokens.collator import WINDOWS, Collator, Encoded, Tokens, equal_lengths, pool_windows
 from liftune.tasks import TaskKind
 from liftune.types import FloatArray, Row
@@ -54,6 +55,7 @@ class Classifier:
         options: the method's, for its optimizer; empty once the classifier was read from disk.
         max_length: tokens kept of each row.
         packed_encoder: the encoder that runs in place of the model's own, where one does (see `install_packed`).
+        share: what other processes do of an evaluation (see sharing.py).
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Classifier:
         self.rounded: dict[int, nn.Parameter] = {}
         self.packed_encoder: PackedEncoder | None = None
         self.max_length = max_length
+        self.share: Share = ALONE
         self._passes = Passes()
         self._target_scale = (0.0, 1.0)
         on_disk = "token-cache" in plan.accelerations
@@ -100,12 +103,12 @@ class Classifier:
         """Names of the outputs, in order; empty for regression."""
         return self.backbone.labels
 
-    def encode(self, rows: Sequence[Row]) -> Tokens:
+    def encode(self, rows: Sequence[Row] | Tokens) -> Tokens:
         """Token ids of each row, truncated to `max_length`; of a pair the longer text gives way first.
 
         Every row has one window today; all that follows takes rows of several (see `Encoded.windows`).
         """
-        return self._collator.encode(rows)
+        return rows if isinstance(rows, Tokens) else self._collator.encode(rows)
 
     def collate(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
         """A batch padded to its longest window: input_ids, attention_mask and, where the model reads them, token types.
@@ -140,7 +143,7 @@ class Classifier:
             return nullcontext()
         return torch.autocast(torch.device(self.plan.device).type, dtype=torch.bfloat16)
 
-    def logits(self, rows: Sequence[Row], progress: Progress | None = None) -> NDArray[np.float32]:
+    def logits(self, rows: Sequence[Row] | Tokens, progress: Progress | None = None) -> NDArray[np.float32]:
         """(N, C) float32, in input order; a row's logits do not depend on the other rows."""
         mean, scale = self._target_scale
         logits = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
@@ -149,7 +152,7 @@ class Classifier:
             logits[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
 
         with self._mode(dropout=False):
-            self._for_each_batch(rows, compute, progress)
+            self._for_each_batch(rows, compute, {"logits": logits}, progress, work="logits")
         return logits
 
     def features(self, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
@@ -165,26 +168,25 @@ class Classifier:
         return self.read(rows, progress)[1]
 
     def read(
-        self, rows: Sequence[Row], progress: Progress | None = None
+        self, rows: Sequence[Row] | Tokens, progress: Progress | None = None
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """What `logits` and `features` give, from one pass over the rows."""
         if self.method is not None:
             raise ValueError("features are taken from the base: attach(backbone, None)")
-        logits = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
-        features: dict[str, NDArray[np.float32]] = {}
+        found = {"logits": np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)}
         every = self.packed_encoder.every_position() if self.packed_encoder else nullcontext()
         with self._mode(dropout=False), every, FeatureTap(self.backbone) as tap:
 
             def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
-                logits[positions] = pool_windows(self._call(batch), batch).cpu().numpy()
+                found["logits"][positions] = pool_windows(self._call(batch), batch).cpu().numpy()
                 for key, values in tap.take(batch).items():
-                    of_all = features.setdefault(key, np.zeros((len(rows), values.shape[1]), dtype=np.float32))
+                    of_all = found.setdefault(key, np.zeros((len(rows), values.shape[1]), dtype=np.float32))
                     of_all[positions] = values
 
-            self._for_each_batch(rows, compute, progress)
-        return logits, features
+            self._for_each_batch(rows, compute, found, progress, work="read")
+        return found.pop("logits"), found
 
-    def final_inputs(self, rows: Sequence[Row], *, dropout: bool = False) -> NDArray[np.float32]:
+    def final_inputs(self, rows: Sequence[Row] | Tokens, *, dropout: bool = False) -> NDArray[np.float32]:
         """(N, D) float32, the input of the layer that gives the logits, the method's part included.
 
         Args:
@@ -205,7 +207,7 @@ class Classifier:
         handle = layer.register_forward_pre_hook(catch)
         try:
             with self._mode(dropout=dropout):
-                self._for_each_batch(rows, compute, random=dropout)
+                self._for_each_batch(rows, compute, {"inputs": final_inputs}, work="final_inputs", random=dropout)
         finally:
             handle.remove()
         return final_inputs
@@ -222,15 +224,19 @@ class Classifier:
 
     def _for_each_batch(
         self,
-        rows: Sequence[Row],
+        rows: Sequence[Row] | Tokens,
         compute: Callable[[NDArray[np.intp], dict[str, Tensor]], None],
+        found: dict[str, NDArray[np.float32]],
         progress: Progress | None = None,
         *,
+        work: str,
         random: bool = False,
     ) -> None:
         """Call `compute` with the positions and the batch of every forward pass over the rows, without gradients.
 
         Args:
+            found: what `compute` fills in, by position; other processes may have filled in a part of it.
+            work: the method that computes it.
             random: whether it draws random numbers: each worker then takes the same batches every time.
         """
         # With dropout on, what is prepared on the way is kept for training: it must hold no inference tensors.
@@ -248,18 +254,25 @@ class Classifier:
         def one(positions: NDArray[np.intp]) -> None:
             self._passes(forward, positions, tokens)
 
-        with open_workers(self.plan.workers if len(rows) > _FEW else 1, random=random) as workers:
-            (workers.in_turn if random else workers.each)(one, self._batches(encoded, progress))
-
-    def _batches(self, encoded: Tokens, progress: Progress | None) -> Iterator[NDArray[np.intp]]:
-        """Positions of the rows of every forward pass, those of like length together."""
-        budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
-        for positions in length_batches(
-            encoded.lengths, rows=_ROWS, tokens=budget, kinds=encoded.pairs, exact=self._unpadded
+        with (
+            self.share.of(self, encoded, work, random=random) if len(rows) > _FEW else nullcontext() as part,
+            open_workers(self.plan.workers if len(rows) > _FEW else 1, random=random) as workers,
         ):
+            (workers.in_turn if random else workers.each)(one, self._batches(encoded, progress, part))
+            if part:
+                part.complete(found)
+
+    def _batches(self, encoded: Tokens, progress: Progress | None, part: Part | None) -> Iterator[NDArray[np.intp]]:
+        """Positions of the rows of every forward pass, those of like length together; of a part, its own."""
+        budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
+        if part and budget == _TOKENS_ELSEWHERE:
+            budget = min(budget, -(-encoded.total // part.ranks))  # or one process would have all of few rows
+        batches = length_batches(encoded.lengths, rows=_ROWS, tokens=budget, kinds=encoded.pairs, exact=self._unpadded)
+        mine = part.mine(batches, encoded.lengths) if part else ((each, len(each)) for each in batches)
+        for positions, done in mine:
             yield positions
             if progress is not None:
-                progress(len(positions))
+                progress(done)
 
     def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that training changes."""
@@ -305,6 +318,10 @@ class Classifier:
     def target_scale(self) -> tuple[float, float]:
         """Mean and scale of the target while the model trains; 0 and 1 where it predicts the target itself."""
         return self._target_scale
+
+    @target_scale.setter
+    def target_scale(self, mean_and_scale: tuple[float, float]) -> None:
+        self._target_scale = mean_and_scale
 
     @property
     def has_target_scale(self) -> bool:

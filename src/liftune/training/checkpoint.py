@@ -29,13 +29,15 @@ from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError, Stopped, lacks_memory
 from liftune.events import Events
+from liftune.hardware.ranks import RankLost
 from liftune.json_text import parse_json
+from liftune.models.bits import bits
 from liftune.models.classifier import Classifier
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
 from liftune.training.nested import DamagedError, Nested, read_nested, write_nested
 from liftune.training.schedule import Schedule
-from liftune.training.state import bits, restore_trained
+from liftune.training.state import restore_trained
 from liftune.versions import versions
 
 Value = TypeVar("Value")
@@ -111,12 +113,15 @@ class Keeper:
                 return state
         return None
 
-    def offer(self, read: Callable[[], Nested], *, step: int, epoch_ended: bool = False) -> None:
+    def offer(
+        self, read: Callable[[], Nested], *, step: int, epoch_ended: bool = False, lost: RankLost | None = None
+    ) -> None:
         """Save the state, if it is time to.
 
         Args:
             read: gives the state.
             step: the last one taken, over all epochs.
+            lost: a process is gone without which there is no next step: save now, and have the error say so.
 
         Raises:
             Stopped: a stop is wanted.
@@ -124,10 +129,12 @@ class Keeper:
                 saved later either.
         """
         stop = self._checkpoints.stop_wanted()
-        if stop or self._due(epoch_ended=epoch_ended):
+        if stop or lost or self._due(epoch_ended=epoch_ended):
             self._save(self._next(), read)
-        if stop:
-            saved = "training cannot be saved" if self._cannot else f"training was saved after step {step}"
+        saved = "training cannot be saved" if self._cannot else f"training was saved after step {step}"
+        if lost:
+            lost.add_note(saved)
+        elif stop:
             raise Stopped(saved)
 
     def finish(self, read: Callable[[], Nested]) -> None:

@@ -1,8 +1,8 @@
 """The training loop, readable top to bottom.
 
 In: a Classifier, the rows, a Schedule.  Out: the same Classifier at its best epoch, and a TrainLog.
-Not here: how many steps (schedule.py), which epoch is kept (early_stopping.py), which parameters are trained (models/),
-the loss (loss.py), which rows go through the model together (micro_batches.py), what a run does around it (workflows/).
+Not here: how many steps (schedule.py), the gradients of one (gradients.py), which epoch is kept (early_stopping.py),
+which parameters are trained (models/), the loss (loss.py), what a run does around it (workflows/).
 """
 
 from __future__ import annotations
@@ -11,41 +11,35 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch import Tensor
 
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
-from liftune.errors import lacks_memory
 from liftune.evaluation.evaluate import Evaluation, selection_scores
 from liftune.events import EpochStarted, Events, Step
-from liftune.hardware.measure import release_memory
 from liftune.hardware.pass_notes import NO_NOTE, PassNote
-from liftune.hardware.workers import ONE_WORKER, Workers, open_workers
+from liftune.hardware.ranks import RankLost
+from liftune.hardware.workers import Workers, open_workers
 from liftune.models.classifier import Classifier
 from liftune.models.tokens.collator import Tokens
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
 from liftune.training.checkpoint import PASSES, Checkpoints, fits, open_keeper
+from liftune.training.crew_steps import shared
 from liftune.training.divergence import Retreat, is_finite
 from liftune.training.early_stopping import BestCheckpoint
+from liftune.training.gradients import NOBODY_LISTENS, StepGradients
 from liftune.training.head_init import init_head
 from liftune.training.loss import Objective
-from liftune.training.micro_batches import assign_to_workers, batches
+from liftune.training.micro_batches import batches
 from liftune.training.optimizer import make_optimizer
 from liftune.training.schedule import Schedule, default_patience
-from liftune.training.smaller_passes import hold_step, largest_pass, smaller_passes
 from liftune.training.state import Place, TrainingState
 from liftune.training.train_log import train_log
 from liftune.types import IntArray
-
-#: For callers who have no listeners.
-NOBODY_LISTENS = Events()
 
 
 def train(
@@ -84,7 +78,7 @@ def train(
     if before:
         return before
     note = PassNote(checkpoints.folder / PASSES) if checkpoints else NO_NOTE
-    loop = replace(Loop.of(*asked), note=note)
+    loop = Loop.of(*asked, note=note, seed=seed)
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
     order = np.random.default_rng(seed)
     place = Place(with_soft_labels=bool(soft_labels), order=dict(order.bit_generator.state))
@@ -101,10 +95,11 @@ def train(
         _begin(loop, splits, best, events, seed)
     _heed(note, classifier, events)
 
-    def save(workers: Workers) -> None:
-        """Between two steps, where it is time to."""
+    def save(workers: Workers, lost: RankLost | None = None) -> None:
+        """Between two steps, where it is time to; or at once."""
         if keeper:
-            keeper.offer(lambda: state.read(workers.random_states()), step=place.steps + len(place.losses))
+            step = place.steps + len(place.losses)
+            keeper.offer(lambda: state.read(workers.random_states()), step=step, lost=lost)
 
     while place.epoch <= schedule.epochs:
         done_rows = min(len(place.losses) * schedule.batch_size, len(loop.rows))
@@ -166,18 +161,23 @@ def scored(classifier: Classifier, splits: Splits) -> dict[str, float | None]:
 class Loop:
     """What every step needs."""
 
-    classifier: Classifier
-    objective: Objective
-    accelerator: Accelerator
+    steps: StepGradients
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
-    rows: Tokens
     spec: TrainSpec
     batch_size: int
     with_soft_labels: bool = False
     """Whether soft labels have a share of the targets."""
-    note: PassNote = NO_NOTE
-    """What a process knows that goes on after one that died in a pass."""
+
+    @property
+    def classifier(self) -> Classifier:
+        """What is trained."""
+        return self.steps.classifier
+
+    @property
+    def rows(self) -> Tokens:
+        """Train."""
+        return self.steps.rows
 
     @classmethod
     def of(
@@ -187,9 +187,16 @@ class Loop:
         spec: TrainSpec,
         schedule: Schedule,
         soft_labels: SoftLabels | None = None,
+        *,
+        note: PassNote = NO_NOTE,
+        seed: int = 0,
     ) -> Loop:
-        """Tokenise train, once, and make the objective and the optimizer."""
-        accelerator = Accelerator(cpu=classifier.plan.device == "cpu")
+        """Tokenise train, once, and make the objective and the optimizer.
+
+        Args:
+            note: what a process knows that goes on after one that died in a pass.
+            seed: of what other processes draw that take part in the steps.
+        """
         objective = Objective.of(
             classifier,
             splits,
@@ -200,32 +207,22 @@ class Loop:
         optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)
         rows = classifier.encode(splits.train.rows)
-        return cls(
-            classifier,
-            objective,
-            accelerator,
-            accelerator.prepare(optimizer),
-            scheduler,
-            rows,
-            spec,
-            schedule.batch_size,
-            with_soft_labels=bool(soft_labels),
-        )
+        steps = shared(StepGradients(classifier, objective, rows, note), seed=seed)
+        return cls(steps, optimizer, scheduler, spec, schedule.batch_size, with_soft_labels=bool(soft_labels))
 
     def on_labels_alone(self, splits: Splits) -> Loop:
         """The same, without soft labels from here on."""
         objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
-        return replace(self, objective=objective, with_soft_labels=False)
+        return replace(self, steps=replace(self.steps, objective=objective), with_soft_labels=False)
 
-    def epoch(
-        self, place: Place, order: IntArray, events: Events, after_step: Callable[[Workers], None]
-    ) -> list[float]:
+    def epoch(self, place: Place, order: IntArray, events: Events, after_step: Callable[..., None]) -> list[float]:
         """One pass over train, or the rest of one.
 
         Args:
             place: where it begins; goes along with the steps.
             order: (N,) positions of the rows, as they are visited.
-            after_step: is called after each step, while no worker works.
+            after_step: is called with the workers after each step, while none works; and with the error of a process
+                that was lost in one, when all is again as it was before that step.
 
         Returns:
             the loss of each step; the last one is not finite if training cannot go on.
@@ -237,11 +234,15 @@ class Loop:
         with open_workers(self.classifier.plan.workers, random=True, random_states=workers_before) as workers:
             for batch in list(batches(order, self.batch_size))[len(losses) :]:
                 started = time.perf_counter()
-                losses.append(self.gradients(batch, lengths, workers, events))
+                try:
+                    losses.append(self.gradients(batch, lengths, workers, events))
+                except RankLost as lost:
+                    after_step(workers, lost)
+                    raise
                 if not math.isfinite(losses[-1]):
                     break
                 step = place.steps + len(losses)
-                self.accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm)
+                torch.nn.utils.clip_grad_norm_(self.steps.parameters, self.spec.max_grad_norm)
                 rate = float(self.scheduler.get_last_lr()[0])
                 self.optimizer.step()
                 self.scheduler.step()
@@ -254,90 +255,6 @@ class Loop:
         self.classifier.model.eval()
         return losses
 
-    @cached_property
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """Those that training changes."""
-        return [parameter for _, parameter in self.classifier.trainable()]
-
-    def gradients(
-        self, batch: IntArray, lengths: Sequence[int], workers: Workers = ONE_WORKER, events: Events = NOBODY_LISTENS
-    ) -> float:
-        """Those of one step's mean loss; returns that loss. Where memory is short, in passes of half the size.
-
-        The plan keeps the size that fitted. The step draws what it would have drawn in such passes.
-
-        Raises:
-            OutOfMemory: there is not enough for passes of one row.
-        """
-        put_back = hold_step(self.classifier, workers)
-        while True:
-            plan = self.classifier.plan
-            shares = assign_to_workers(batch, lengths, plan)
-            try:
-                with self.note.trying(largest_pass(shares, lengths, plan)):
-                    return self.backward(shares, workers)
-            except Exception as error:
-                if not lacks_memory(error):
-                    raise
-                plan = smaller_passes(plan, shares, lengths, error)
-            # Out of the handler: the error holds frames that hold the memory.
-            self.optimizer.zero_grad()
-            put_back()
-            release_memory()
-            self.classifier.plan = plan
-            events.note(f"  memory ran short in a pass: from here on, {plan.most_tokens:,} tokens a pass at most")
-
-    def backward(self, shares: list[list[list[int]]], workers: Workers = ONE_WORKER) -> float:
-        """Gradients of one step's mean loss, summed over its passes; returns that loss.
-
-        Args:
-            shares: rows, by worker and pass.
-        """
-        passes = [rows for share in shares for rows in share]
-        weight = self.objective.weight([row for rows in passes for row in rows])
-        if len(workers) == 1:
-            total = 0.0
-            for rows in passes:
-                loss = self.loss(rows, weight, len(passes))
-                self.accelerator.backward(loss)
-                total += float(loss.detach())
-            return total
-
-        def gradients(share: list[list[int]]) -> tuple[float, list[Tensor | None]]:
-            total = 0.0
-            summed: list[Tensor | None] = [None] * len(self.parameters)
-            for rows in share:
-                loss = self.loss(rows, weight, len(passes))
-                summed = list(map(_sum, summed, torch.autograd.grad(loss, self.parameters, allow_unused=True)))
-                total += float(loss.detach())
-            return total, summed
-
-        # Added up here, not as each worker ends: the order, and with it the rounding, would be random.
-        done = workers.map(gradients, shares)
-        for parameter, each in zip(self.parameters, zip(*(summed for _, summed in done), strict=True), strict=True):
-            gradient = reduce(_sum, each)
-            shared = gradient is not None and any(gradient is one for one in each)
-            # Autograd may give one tensor to two parameters; what is clipped in place must be the parameter's own.
-            parameter.grad = gradient.clone() if shared else gradient
-        return sum(loss for loss, _ in done)
-
-    def loss(self, rows: list[int], weight: float, passes: int) -> Tensor:
-        """One pass's part of the step's mean loss.
-
-        Args:
-            weight: of all of the step's rows.
-            passes: of the step.
-        """
-        logits = self.classifier.forward(self.classifier.collate([self.rows[i] for i in rows]))
-        loss = self.objective.loss(logits, rows) / weight
-        method = self.classifier.method
-        if method and method.penalty:
-            loss = loss + method.penalty(self.classifier.model) / passes
-        return loss
-
-
-def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    """Of two gradients; None is none."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other
+    def gradients(self, batch: IntArray, lengths: Sequence[int], workers: Workers, events: Events) -> float:
+        """Those of one step's mean loss; returns that loss."""
+        return self.steps.gradients(batch, lengths, workers, events)

@@ -1,4 +1,4 @@
-"""Which of a step's rows go through the model together, and on which worker.
+"""Which of a step's rows go through the model together, on which worker, and in which process.
 
 In: the rows of one optimizer step, their lengths in tokens, a Plan.  Out: their positions by worker and pass.
 Not here: running the passes (loop.py), passes of an evaluation (data/batching.py).
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from liftune.data.batching import dealt
 from liftune.hardware.plan import Plan
 from liftune.types import IntArray
 
@@ -64,10 +65,15 @@ def assign_to_workers(batch: IntArray, lengths: Sequence[int], plan: Plan) -> li
     >>> assign_to_workers(np.array([0, 1, 2, 3]), [9, 1, 8, 2], Plan(accelerations=frozenset({"parallel-passes"})))
     [[[1, 0]], [[3, 2]]]
     """
-    taken: list[list[int]] = [[] for _ in range(plan.workers)]
-    tokens = [0] * plan.workers
-    for row in sorted(batch.tolist(), key=lambda row: -lengths[row]):
-        worker = tokens.index(min(tokens))
-        taken[worker].append(row)
-        tokens[worker] += lengths[row]
-    return [micro_batches(np.array(rows), lengths, plan) for rows in taken if rows]
+    rows = batch.tolist()
+    taken = dealt([lengths[row] for row in rows], plan.workers)
+    return [micro_batches(np.array([rows[i] for i in hand]), lengths, plan) for hand in taken if hand]
+
+
+def deal_to_ranks(batch: IntArray, lengths: Sequence[int], ranks: int) -> list[IntArray]:
+    """One step's rows by rank, as even in tokens as can be; a rank may have none.
+
+    >>> [rows.tolist() for rows in deal_to_ranks(np.array([0, 1, 2, 3]), [9, 1, 8, 2], 2)]
+    [[0, 1], [2, 3]]
+    """
+    return [batch[hand] for hand in dealt([lengths[row] for row in batch.tolist()], ranks)]

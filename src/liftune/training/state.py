@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from liftune.hardware.plan import Plan
+from liftune.models.bits import bits
 from liftune.models.classifier import Classifier
 from liftune.training.early_stopping import BestCheckpoint
 from liftune.training.nested import Nested
@@ -135,18 +136,6 @@ def _not_trained(classifier: Classifier) -> Iterator[tuple[str, Tensor]]:
         if not parameter.requires_grad:
             yield name, parameter
     yield from classifier.model.named_buffers()
-
-
-def bits(tensor: Tensor) -> int:
-    """The sum of a tensor's bytes, eight by eight, as integers: another value nearly always has another.
-
-    Memory is read once, at its full speed; a hash that no one can forge would take ten times as long.
-    """
-    if not tensor.numel():
-        return 0
-    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    whole = len(flat) // 8 * 8
-    return int(flat[:whole].view(np.int64).sum()) + int(flat[whole:].sum())
 
 
 def random_states(device: str) -> Nested:

@@ -19,10 +19,12 @@ from liftune.events import ContenderScored, Events, RunPrepared
 from liftune.hardware.flops import Shapes
 from liftune.hardware.measure import device_room, measure_machine, processor_name
 from liftune.hardware.plan import Plan, make_plan
-from liftune.models.attach import attach, check_method
+from liftune.models.attach import check_method
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
+from liftune.models.crew import NO_CREW, Crew
 from liftune.models.families import position_limit
+from liftune.models.helper import Recipe
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.memory_needs import check_memory, check_rank, fit_passes
 from liftune.models.methods.registry import METHODS, Method, parse_options, virtual_tokens
@@ -31,6 +33,7 @@ from liftune.records.run import Contender
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.training.schedule import step_rows
+from liftune.workflows.crewed import engine, join
 from liftune.workflows.disk_needs import disk_need
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
 from liftune.workflows.request import TuneRequest
@@ -65,14 +68,21 @@ class RunContext:
     base_model: str = ""
     """Its hub id, empty for a local folder."""
     base_license: str | None = None
+    crew: Crew = NO_CREW
+    """Other processes that compute a part of what takes long."""
 
     def save_logits(self, name: str, logits: ContenderLogits) -> None:
         """Write a contender's logits to disk as soon as they are known."""
         self.folder.save_logits(name, test=logits.test, validation=logits.validation)
 
 
-def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple[RunContext, Classifier]:
+def prepare(
+    request: TuneRequest, events: Events, memo: Memo = NO_MEMO, crew: Crew = NO_CREW
+) -> tuple[RunContext, Classifier]:
     """Measure the machine and load the model, for a request whose options and rows were checked.
+
+    Args:
+        crew: other processes of the command.
 
     Raises:
         LiftuneError: device, model or method do not fit; nothing has been computed or written yet.
@@ -81,6 +91,7 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
     spec, method, options, splits = request.spec, request.method, request.options, request.splits
     kept = memo.get("plan")
     plan = Plan.from_json(kept.values["plan"]) if kept else _make_plan(spec)
+    join(crew, plan, asked=spec.model.device)
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
     check_method(backbone, method, options)
     check_rank(backbone, method, options)
@@ -96,6 +107,7 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
         most = step_rows(spec.train, len(splits.train)) * backbone.max_length
         plan = fit_passes(plan, shapes, size, free, most=most)
         memo.put("plan", Outcome({"plan": plan.to_json(), "base": backbone.sha256, "processor": processor_name()}))
+    plan = plan.on(engine(crew, plan)) if crew.size > 1 else plan
     spec, backbone = same_length(spec, backbone, options)
     folds = request.folds.for_labels(backbone.labels) if request.folds else None
     splits = folds.whole if folds else splits.for_labels(backbone.labels)
@@ -127,8 +139,9 @@ def prepare(request: TuneRequest, events: Events, memo: Memo = NO_MEMO) -> tuple
         )
         if trained
         else None,
+        crew=crew,
     )
-    base = attach(backbone, None, None, plan=plan.for_inference)
+    base = crew.make(recipe_for(context, spec.train.seeds[0], plan=plan.for_inference), backbone)
     note_passes(memo, base, events)
     return context, base
 
@@ -191,6 +204,23 @@ def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpe
     tokens = backbone.max_length if positions is None else min(backbone.max_length, positions - virtual_tokens(options))
     model = spec.model.model_copy(update={"max_length": tokens})
     return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
+
+
+def recipe_for(
+    context: RunContext,
+    seed: int,
+    method: Method | None = None,
+    options: Any = None,
+    *,
+    plan: Plan | None = None,
+    steps: int = 1,
+) -> Recipe:
+    """Of a classifier that is attached to what `load_for` loads; without a method the base as it is."""
+    splits = context.splits
+    name = method.name if method else None
+    return Recipe(
+        context.spec.model, splits.task, tuple(splits.labels), seed, plan or context.plan, name, options, steps
+    )
 
 
 def load_for(context: RunContext, seed: int) -> Backbone:

@@ -21,7 +21,6 @@ from liftune.files import atomic_folder
 from liftune.hardware.plan import Plan
 from liftune.metrics.registry import METRICS
 from liftune.models.adapter_io import save_adapter, verify_saved_adapter
-from liftune.models.attach import attach, restore_full_precision
 from liftune.models.classifier import Classifier
 from liftune.models.fold_calibration import fold_calibration
 from liftune.models.methods.registry import METHODS, Method, parse_options
@@ -32,7 +31,7 @@ from liftune.tasks import task_of
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
 from liftune.workflows.contenders import keep_full, learned_by_tuning
-from liftune.workflows.context import RunContext, load_for, log_contender, note_passes
+from liftune.workflows.context import RunContext, load_for, log_contender, note_passes, recipe_for
 from liftune.workflows.memo import Outcome
 
 
@@ -239,14 +238,13 @@ def tune_once(
     """
     spec, splits = context.spec, context.splits
     context.events.send(TuningStarted(method.name, seed, context.soft_labels.name if context.soft_labels else None))
-    backbone = load_for(context, seed)
     # --lr and --accelerations are for the requested method: full fine-tuning, for comparison, keeps its own rate, and
     # of the accelerations what fits it.
     train_spec, plan = spec.train, context.plan
     if method is not context.method:
         train_spec, plan = train_spec.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
     schedule = Schedule.of(train_spec, rows=len(splits.train), learning_rate=method.learning_rate)
-    classifier = attach(backbone, method, options, plan=plan, seed=seed, total_steps=schedule.steps)
+    classifier = context.crew.make(recipe_for(context, seed, method, options, plan=plan, steps=schedule.steps))
     note_passes(context.memo.within(name), classifier, context.events)
     with context.memo.trained(name) as checkpoints:
         log = train(
@@ -261,7 +259,7 @@ def tune_once(
             checkpoints=checkpoints,
         )
     trained_by = classifier.plan  # its passes may have become smaller
-    restore_full_precision(classifier, load_for(context, seed))
+    context.crew.restore_full_precision(classifier, lambda: load_for(context, seed))
     return classifier, trained_by, log
 
 

@@ -28,12 +28,11 @@ from liftune.evaluation.statistics.clustered import by_group
 from liftune.evaluation.statistics.power_law import outlook
 from liftune.metrics.metric import Metric
 from liftune.metrics.registry import METRICS
-from liftune.models.attach import attach
 from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook, CurvePoint, NextStep
 from liftune.types import FloatArray
 from liftune.workflows.baselines import fit_tfidf, read_part, with_soft_labels
-from liftune.workflows.context import RunContext, load_for, note_passes
+from liftune.workflows.context import RunContext, note_passes, recipe_for
 from liftune.workflows.finetune import tune_once
 from liftune.workflows.memo import Outcome
 
@@ -155,7 +154,7 @@ class _Frozen:
     def features(self) -> dict[str, Mapping[str, FloatArray]]:
         """Part -> pooling -> (N, D)."""
         context, splits = self._context, self._context.splits
-        base = attach(load_for(context, context.spec.train.seeds[0]), None, None, plan=context.plan)
+        base = context.crew.make(recipe_for(context, context.spec.train.seeds[0]))
         of_curve = replace(context, memo=context.memo.within("curve base"))
         note_passes(of_curve.memo, base, context.events)
         return {

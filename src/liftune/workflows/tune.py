@@ -18,6 +18,7 @@ from liftune.addresses import Address
 from liftune.data.load import RowsInMemory
 from liftune.errors import EXTRAS, SpecError, need, pasted, shown
 from liftune.events import Events, Listener
+from liftune.hardware.ranks import launch
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
 from liftune.replacing import finish_taking, staged, take_place
@@ -130,13 +131,29 @@ def tune(
         listeners: are sent what happens, as it happens: see events.py.
 
     Returns:
-        the record, which is also in record.json of the run folder.
+        the record, which is also in record.json of the run folder; of several processes each returns it.
 
     Raises:
         LiftuneError: anything that the user can fix. Before the first contender is scored nothing is left on disk;
             after it, what was computed stays.
     """
     need(*EXTRAS["tune"])
+    here = launch()
+
+    def run() -> TuneRecord:
+        return _claimed_and_tuned(spec, rows, listeners, keeping, overwrite=overwrite)
+
+    if here is None:
+        return run()
+    from liftune.workflows.crewed import as_one
+
+    return as_one(here, run)
+
+
+def _claimed_and_tuned(
+    spec: RunSpec, rows: RowsInMemory | None, listeners: Sequence[Listener], keeping: Keeping, *, overwrite: bool
+) -> TuneRecord:
+    """See `tune`; in the process that leads."""
     if rows is None and spec.data.source == IN_MEMORY:
         raise SpecError(
             "the rows of this run were in memory, and are not kept",
@@ -214,6 +231,7 @@ def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping) -> R
         # Torch takes seconds to import: what can be checked without it has been checked by now.
         from liftune.workflows.clock import Clock
         from liftune.workflows.context import note_passes, prepare
+        from liftune.workflows.crewed import open_crew
         from liftune.workflows.disk_needs import check_disk
         from liftune.workflows.memo import Memo
         from liftune.workflows.tune_stages import RunState
@@ -221,7 +239,7 @@ def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping) -> R
         kept = staged(folder.path) if ours.replaces else folder.unfinished
         memo = Memo(kept.folder, ours.key, keeping.minutes)
         clock = Clock.going_on(memo, None if ours.replaces else kept.last_written(), started)
-        context, base = prepare(request, events, memo)
+        context, base = prepare(request, events, memo, open_crew())
         if context.disk is not None:
             check_disk(context.disk, folder.path)
         if ours.replaces:

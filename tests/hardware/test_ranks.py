@@ -1,0 +1,67 @@
+"""What a launcher says, and what is refused of it; nothing is started."""
+
+from __future__ import annotations
+
+import pytest
+
+from liftune.cli.main import main
+from liftune.errors import LiftuneError
+from liftune.hardware.ranks import Launch, launch
+
+SAID = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+
+
+def test_a_launcher_says_which_process_this_is() -> None:
+    assert launch(SAID) == Launch(1, 4, 1)
+    assert launch({**SAID, "RANK": "0"}) == Launch(0, 4, 1)
+
+
+@pytest.mark.parametrize("said", [{}, {"WORLD_SIZE": "1", "RANK": "0"}, {"WORLD_SIZE": ""}])
+def test_without_others_a_process_is_alone(said: dict[str, str]) -> None:
+    assert launch(said) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"RANK": ""}, "RANK is missing"),
+        ({"MASTER_ADDR": ""}, "MASTER_ADDR is missing"),
+        ({"RANK": "two"}, "RANK is 'two'"),
+        ({"WORLD_SIZE": "-2"}, "WORLD_SIZE is '-2'"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is 0"),
+        ({"RANK": "4"}, "RANK is 4"),
+        ({"ACCELERATE_USE_FSDP": "true"}, "--use_fsdp"),
+        ({"ACCELERATE_USE_DEEPSPEED": "true"}, "--use_deepspeed"),
+    ],
+)
+def test_half_a_launch_is_refused(change: dict[str, str], named: str) -> None:
+    with pytest.raises(LiftuneError, match=named) as caught:
+        launch({**SAID, **change})
+    assert caught.value.hint
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in SAID.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_other_commands_are_one_processs_work(launched: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    launched.setenv("RANK", "0")
+    assert main(["report", "nowhere"]) == LiftuneError.exit_code
+    assert "report is the work of one process, and 4 were started" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["report", "nowhere"], ["tune", "--help"], ["tune", "--dry-run"], ["--version"]])
+def test_the_others_are_silent(
+    arguments: list[str], launched: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_wrong_launch_is_said(launched: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    launched.setenv("RANK", "first")
+    assert main(["tune"]) == LiftuneError.exit_code
+    assert "RANK is 'first'" in capsys.readouterr().err
