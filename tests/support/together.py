@@ -22,7 +22,8 @@ import torch
 from liftune.data.splits import Split, Splits
 from liftune.events import Events, Listener, Step
 from liftune.hardware.plan import Plan
-from liftune.hardware.ranks import Group, Launch, RankLost
+from liftune.hardware.ranks import Group
+from liftune.launch import Launch, RankLost
 from liftune.models.crew import NO_CREW, Crew
 from liftune.models.helper import Helper, Recipe
 from liftune.models.methods.registry import METHODS, parse_options

@@ -40,7 +40,7 @@ from liftune.cli.ranks import help_first, letting_helpers_go
 from liftune.cli.streams import prepare_streams, silence_broken_pipe, system_fault, unwritable
 from liftune.cli.tuning import sweep, tune
 from liftune.errors import EXTRAS, LiftuneError, choose, lacks_memory, need
-from liftune.hardware.ranks import launch
+from liftune.launch import launch
 from liftune.listing import KINDS
 from liftune.stopping import NOTHING_KEPT, Signalled, ending_tidily
 

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from liftune.errors import LiftuneError
-from liftune.hardware.ranks import Launch, RankLost
+from liftune.launch import Launch, RankLost
 
 #: With these, tune is over before there is anything to share.
 _SHORT = frozenset({"--help", "-h", "--dry-run"})

@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from liftune.errors import LiftuneError
-from liftune.hardware.ranks import Failure, Group, RankLost
+from liftune.hardware.ranks import Failure, Group
+from liftune.launch import RankLost
 from liftune.models.attach import restore_full_precision
 from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier

@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from liftune.hardware.plan import Plan
-from liftune.hardware.ranks import Failure, Group, RankLost
+from liftune.hardware.ranks import Failure, Group
+from liftune.launch import RankLost
 from liftune.models.attach import attach, restore_full_precision
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.bits import bits

@@ -29,8 +29,8 @@ from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError, Stopped, lacks_memory
 from liftune.events import Events
-from liftune.hardware.ranks import RankLost
 from liftune.json_text import parse_json
+from liftune.launch import RankLost
 from liftune.models.bits import bits
 from liftune.models.classifier import Classifier
 from liftune.records.training import TrainLog

@@ -18,8 +18,9 @@ from functools import cached_property
 import torch
 
 from liftune.events import Events
-from liftune.hardware.ranks import Failure, RankLost
+from liftune.hardware.ranks import Failure
 from liftune.hardware.workers import ONE_WORKER, Workers, open_workers
+from liftune.launch import RankLost
 from liftune.models.crew import Crew, leading
 from liftune.models.helper import Helper, as_failure, moving, seed_of
 from liftune.training.gradients import NOBODY_LISTENS, Step, StepGradients

@@ -21,8 +21,8 @@ from liftune.data.splits import Splits
 from liftune.evaluation.evaluate import Evaluation, selection_scores
 from liftune.events import EpochStarted, Events, Step
 from liftune.hardware.pass_notes import NO_NOTE, PassNote
-from liftune.hardware.ranks import RankLost
 from liftune.hardware.workers import Workers, open_workers
+from liftune.launch import RankLost
 from liftune.models.classifier import Classifier
 from liftune.models.tokens.collator import Tokens
 from liftune.records.training import TrainLog

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from liftune.errors import LiftuneError, SpecError
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan
-from liftune.hardware.ranks import Failure, Group, Launch, launch
+from liftune.hardware.ranks import Failure, Group
+from liftune.launch import Launch, launch
 from liftune.models.crew import NO_CREW, Crew
 from liftune.models.helper import End, Helper, as_failure
 from liftune.records.base import Choice

@@ -18,7 +18,7 @@ from liftune.addresses import Address
 from liftune.data.load import RowsInMemory
 from liftune.errors import EXTRAS, SpecError, need, pasted, shown
 from liftune.events import Events, Listener
-from liftune.hardware.ranks import launch
+from liftune.launch import launch
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
 from liftune.replacing import finish_taking, staged, take_place

@@ -6,7 +6,7 @@ import pytest
 
 from liftune.cli.main import main
 from liftune.errors import LiftuneError
-from liftune.hardware.ranks import Launch, launch
+from liftune.launch import Launch, launch
 
 SAID = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
