@@ -25,6 +25,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "onnx export": ("export", {"format": "onnx"}),
     "predictions in csv": ("predict", {"to": "answers.csv"}),
     "predictions in parquet": ("predict", {"to": "answers.parquet"}),
+    "predictions of a folder": ("predict_folder", {"to": "answers"}),
     "cleaned folder": ("inspect", {"to": "cleaned"}),
     "cleaned file": ("inspect", {"to": "cleaned.jsonl"}),
 }
@@ -48,6 +49,12 @@ def options_of(case: str, emotions: Path, place: Path) -> tuple[str, dict[str, A
         rows = "".join(f"{i},row {i} sunny {'and so on ' * (i % 7)}\n" for i in range(1_000))
         (place / "rows.csv").write_text(f"id,text\n{rows}", encoding="utf-8")
         given["source"] = str(place / "rows.csv")
+    if command == "predict_folder":
+        for number in range(4):
+            rows = "".join(f"{i},row {i} sunny {'and so on ' * (i % 7)}\n" for i in range(200 + number))
+            (place / "rows" / f"{number % 2}").mkdir(parents=True, exist_ok=True)
+            (place / "rows" / f"{number % 2}" / f"{number}.csv").write_text(f"id,text\n{rows}", encoding="utf-8")
+        given["source"] = str(place / "rows")
     return command, given
 
 
@@ -76,7 +83,7 @@ def test_a_killed_run_ends_in_the_same_bytes(case: str, kills: int, emotions: Pa
 @pytest.mark.parametrize("case", [case for case in CASES if case not in RUNS])
 def test_every_other_command_does_too(case: str, emotions: Path, tmp_path: Path) -> None:
     """At random moments of its life; predictions go on with --resume, and begin again without."""
-    kills = 20 if CASES[case][0] == "predict" else 10
+    kills = 20 if CASES[case][0].startswith("predict") else 10
     assert len(kill(case, "time", kills, emotions, tmp_path)) == kills
 
 

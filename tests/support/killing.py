@@ -31,7 +31,13 @@ from typing import Any
 
 #: What a command imports as it goes, and each fork would import anew.
 IMPORTED = (
-    *("liftune.workflows.tune_stages", "liftune.exports.run", "liftune.workflows.predict", "liftune.workflows.inspect"),
+    *(
+        "liftune.workflows.tune_stages",
+        "liftune.exports.run",
+        "liftune.workflows.predict",
+        "liftune.bulk.run",
+        "liftune.workflows.inspect",
+    ),
     *("accelerate", "peft", "transformers.models.distilbert.modeling_distilbert", "transformers.loss.loss_utils"),
     *("scipy.stats", "scipy.optimize", "sklearn.feature_extraction.text", "sklearn.metrics", "sklearn.linear_model"),
     *("jinja2", "matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.pyplot"),
@@ -79,6 +85,17 @@ def _predict(options: Options, out: Path, stages: Path) -> None:
     list(predict(PredictOptions(out=str(out / named.pop("to")), **named), Progress(quiet=True)))
 
 
+def _predict_folder(options: Options, out: Path, stages: Path) -> None:
+    from liftune.bulk import run
+    from liftune.inference import files
+    from liftune.progress import Progress
+    from liftune.workflows.predict import PredictOptions
+
+    files.CHUNK = run.CHUNK = 64
+    named = dict(options)
+    run.predict_folder(PredictOptions(out=str(out / named.pop("to")), **named), Progress(quiet=True))
+
+
 def _inspect(options: Options, out: Path, stages: Path) -> None:
     import liftune
 
@@ -97,6 +114,17 @@ def _read_rows(out: Path) -> None:
     from liftune.spec import DataSpec
 
     load_data(DataSpec(source=str(out)))
+
+
+def _read_answers(out: Path) -> None:
+    """Files of a folder that are there are whole; it says itself that others are not."""
+    from liftune import LiftuneError
+    from liftune.data.readers.formats import read_file
+
+    for path in out.rglob("*.csv"):
+        read_file(path)
+    if (out / ".liftune" / "work").exists() or not (out / ".liftune" / "done").exists():
+        raise LiftuneError("not complete")
 
 
 def _read_sweep(out: Path) -> None:
@@ -131,6 +159,7 @@ COMMANDS = {
     "sweep": Command(_sweep, _read_sweep),
     "export": Command(_export, _load, "exported", once=True),
     "predict": Command(_predict, lambda path: path.read_bytes(), "to", again=({"resume": True}, {})),
+    "predict_folder": Command(_predict_folder, _read_answers, "to"),
     "inspect": Command(_inspect, _read_rows, "to", once=True),
 }
 
@@ -168,7 +197,7 @@ def files_of(folder: Path) -> dict[str, Any]:
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         name = path.relative_to(folder).as_posix()
         contents: Any = path.read_bytes()
-        if path.name in RENDERED:
+        if path.name in RENDERED or ".liftune" in path.parts:  # notes of a folder of predictions, with times in them
             contents = b""
         elif TIMED.fullmatch(path.name):
             contents = comparable(json.loads(contents))
