@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import warnings
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
@@ -135,13 +137,63 @@ def test_columns_of_a_table_are_found() -> None:
 def test_a_table_to_predict_has_the_columns_of_fit() -> None:
     known = texts_of({"a": TEXTS, "b": TEXTS}, text="a,b").columns
     assert texts_of({"B": ["x"], "A": ["y"], "c": ["z"]}, known=known).rows()[0] == ["a: y\nb: x"]
-    with pytest.raises(DataError, match="no column 'b', which fit read"):
+    with pytest.raises(DataError, match="yet now missing:\n- b\n") as refused:
         texts_of({"a": TEXTS}, known=known)
+    assert "give the columns a, b, which fit read; there are: a" in str(refused.value.hint)
     single = texts_of({"a": TEXTS}).columns
     assert texts_of(["x", None], known=single).rows() == (["x", ""], [1])
     with pytest.raises(DataError, match="given single texts, and X holds pairs of texts"):
         texts_of([("x", "y")], known=single)
     assert len(texts_of(pd.DataFrame({"a": []}), known=single)) == 0
+
+
+@pytest.mark.parametrize(
+    "kind", [pd.DataFrame, pa.table, lambda cells: cells, pl.DataFrame, lambda cells: pd.DataFrame(cells).head(0)]
+)
+def test_a_column_of_another_name_is_never_read_as_the_text(kind: Any) -> None:
+    """The wrong column of a frame would be answered, and nothing would say so."""
+    fitted = texts_of({"text": TEXTS, "n": [1] * 48})
+    known: dict[str, Any] = {"known": fitted.columns, "features": fitted.features}
+    for other in ("label", "foo"):
+        with pytest.raises(ValueError, match="The feature names should match those that were passed during fit") as no:
+            texts_of(kind({other: ["sunny", "rage"]}), **known)
+        said = str(no.value)
+        assert f"Feature names unseen at fit time:\n- {other}\n" in said
+        assert "Feature names seen at fit time, yet now missing:\n- text\n" in said
+        assert "n, " not in said
+        assert isinstance(no.value, DataError)
+    assert len(texts_of(kind({"n": [2, 3], "text": ["sunny", "rage"], "more": [1, 1]}), **known)) in (0, 2)
+
+
+def test_features_are_named_as_scikit_learn_names_them(by_words: LiftuneClassifier) -> None:
+    fit = clone(by_words)
+    assert not hasattr(by_words, "feature_names_in_")
+    assert not hasattr(by_words, "n_features_in_")
+    fit.fit(pd.DataFrame({"n": range(48), "text": TEXTS}), LABELS)
+    assert fit.feature_names_in_.tolist() == ["n", "text"]
+    assert fit.n_features_in_ == 2
+    answers = fit.predict(TEXTS[:4]).tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what has the column, or is no table, is taken without a word
+        for taken in (pd.DataFrame({"text": TEXTS[:4]}), pd.Series(TEXTS[:4], name="other"), np.array(TEXTS[:4])):
+            assert fit.predict(taken).tolist() == answers
+    with pytest.raises(ValueError, match="The feature names should match"):
+        fit.predict(pd.DataFrame({"label": LABELS[:4]}))
+    with pytest.raises(ValueError, match="The feature names should match"):
+        pickle.loads(pickle.dumps(fit)).predict_proba(pd.DataFrame({"label": LABELS[:4]}))
+    with pytest.warns(UserWarning, match="X does not have valid feature names, but LiftuneClassifier was fitted with"):
+        fit.predict(np.array(TEXTS[:4])[:, None])
+    with pytest.warns(UserWarning, match="X has feature names, but LiftuneClassifier was fitted without feature names"):
+        by_words.predict(pd.DataFrame({"label": LABELS[:4]}))
+    fit.fit(TEXTS, LABELS)
+    assert not hasattr(fit, "feature_names_in_")
+    assert not hasattr(fit, "n_features_in_")
+
+
+def test_columns_whose_names_are_numbers_are_held_to_them() -> None:
+    fitted = texts_of(pd.DataFrame({0: TEXTS}))
+    with pytest.raises(ValueError, match="yet now missing:\n- 0\n"):
+        texts_of(pd.DataFrame({1: TEXTS}), known=fitted.columns, features=fitted.features)
 
 
 def test_a_row_that_no_model_can_read_is_refused_or_answered() -> None:

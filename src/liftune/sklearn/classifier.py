@@ -30,7 +30,7 @@ from liftune.records.run import TuneRecord
 from liftune.replacing import holds_run
 from liftune.run_folder import RunFolder
 from liftune.sklearn.labels import classes_of, labels_of, names_of, refuse_missing
-from liftune.sklearn.texts import Texts, option_of, texts_of
+from liftune.sklearn.texts import Texts, feature_names, option_of, texts_of
 from liftune.sklearn.wording import own_words
 
 #: What `fit` decides, or what is for files alone: these options of `tune` are no parameters.
@@ -79,6 +79,9 @@ class LiftuneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
     Attributes:
         classes_: (C,) the labels, sorted, as they were given.
         contender_: the name of the contender that answers.
+        feature_names_in_: (F,) the columns of X, where it was a table; `predict` then needs those of text by name, in
+            any order, and raises ValueError where one is missing. Texts without a table are taken as well.
+        n_features_in_: F; not set where X was a list of texts.
         record_: the record of the run: contenders, verdict, intervals.
         run_: the run's folder: `out`, or a temporary one that goes with the classifier. A pickled or copied classifier
             holds the model itself.
@@ -108,7 +111,8 @@ class LiftuneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             texts, labels = self._usable(texts_of(X, text=self.text, text_pair=self.text_pair), y)
             self.classes_, codes = classes_of(labels, getattr(y, "dtype", None))
             self._names = names_of(self.classes_)
-            self._columns = texts.columns
+            self._columns, self._features = texts.columns, texts.features
+            self._set_features(X, texts)
             self._loaded: Any = None
             label = next(name for name in _LABELS if name not in {each.casefold() for each in texts.cells})
             data = {**texts.cells, label: [self._names[code] for code in codes]}
@@ -133,13 +137,37 @@ class LiftuneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         """(N, C) probabilities, in the order of `classes_`."""
         check_is_fitted(self, "record_")
         with own_words(PARAMETERS):
-            texts = texts_of(X, text=self.text, text_pair=self.text_pair, known=self._columns)
+            texts = self._texts_to_answer(X)
             rows, empty = texts.rows(skip=bool(self.skip_bad_rows))
             if empty:
                 _warn(f"{_counted(empty)} of X without a text: answered as an empty text")
             predictions = self._model().predict(rows)
         found = [each.probabilities or {} for each in predictions]
         return np.array([[each.get(name, 0.0) for name in self._names] for each in found]).reshape(-1, len(self._names))
+
+    def _set_features(self, X: Any, texts: Texts) -> None:  # noqa: N803
+        """`feature_names_in_` and `n_features_in_`, where X has columns; texts by themselves have neither."""
+        names = feature_names(X, texts)
+        found = {
+            "feature_names_in_": None if names is None else np.asarray(names, dtype=object),
+            "n_features_in_": texts.width,
+        }
+        for name, value in found.items():
+            if value is not None:
+                setattr(self, name, value)
+            elif hasattr(self, name):  # of an earlier fit
+                delattr(self, name)
+
+    def _texts_to_answer(self, X: Any) -> Texts:  # noqa: N803
+        """The texts of X by the columns that `fit` read; a warning where nothing says that they are the same ones."""
+        features = getattr(self, "_features", None)
+        texts = texts_of(X, text=self.text, text_pair=self.text_pair, known=self._columns, features=features)
+        name = type(self).__name__
+        if texts.features and features is None:
+            _warn(f"X has feature names, but {name} was fitted without feature names")
+        elif features and texts.width is not None and not texts.features:
+            _warn(f"X does not have valid feature names, but {name} was fitted with feature names")
+        return texts
 
     def _check_use(self) -> None:
         """Refuse a contender that the run will not have, before it is tuned."""

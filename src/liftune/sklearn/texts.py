@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -27,7 +27,12 @@ from liftune.types import Row
 
 #: Columns of rows that are no table.
 _SINGLE, _PAIR = TextColumns(texts=("text",)), TextColumns(texts=("text",), text_pair="text_pair")
+_READ_BY_NAME = "columns are read by name, in any order"
 _SKIPS = "or LiftuneClassifier(skip_bad_rows=True) answers it as an empty text"
+
+
+class FeatureNamesError(DataError, ValueError):
+    """X lacks a column that `fit` read: scikit-learn raises ValueError then, in these words."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,10 @@ class Texts:
 
     cells: Mapping[str, Sequence[Any]]
     columns: TextColumns
+    features: tuple[str, ...] | None = None
+    """Every column of the table; None of a list."""
+    width: int | None = None
+    """Columns of a table or of rows that are lists; None of single texts."""
 
     def __len__(self) -> int:
         return len(next(iter(self.cells.values())))
@@ -54,7 +63,7 @@ class Texts:
         """The others."""
         left_out = set(rows)
         kept = {name: [cell for i, cell in enumerate(cells) if i not in left_out] for name, cells in self.cells.items()}
-        return Texts(kept, self.columns)
+        return replace(self, cells=kept)
 
     def rows(self, *, skip: bool = False) -> tuple[list[Row], list[int]]:
         """A row each, as a model reads it, and the 0-based rows of which it reads nothing: an empty text.
@@ -97,15 +106,18 @@ def texts_of(
     text: Any = None,
     text_pair: Any = None,
     known: TextColumns | None = None,
+    features: Sequence[str] | None = None,
 ) -> Texts:
     """The texts of X.
 
     Args:
         text, text_pair: the columns that were named.
         known: those that `fit` read.
+        features: every column of the table that `fit` was given; None where it was given no table.
 
     Raises:
         DataError: it holds no texts, or several columns of a table may be the text.
+        FeatureNamesError: `fit` read a column of a table that this one lacks.
     """
     if not _is_table(X):
         if (text or text_pair) and known is None:
@@ -114,13 +126,23 @@ def texts_of(
             )
         return _as_known(_of_list(X), known)
     if known and hasattr(X, "columns") and not len(X):
-        return Texts({name: [] for name in _names(known)}, known)
+        columns = tuple(map(str, getattr(X, "column_names", X.columns)))
+        _spelt(columns, known, features)
+        return Texts({name: [] for name in _names(known)}, known, columns, len(columns))
     table = tables_of(X).stream("rows").collected("rows")
-    names = _known(table, known)
+    names = _spelt(table.columns, known, features) if known else None
     if known and names:  # under the names of fit, which stand in joined texts
-        return Texts({name: table.read(names[name]) for name in _names(known)}, known)
-    columns = _named(table, text, text_pair) or _found(table)
-    return _as_known(Texts({name: table.read(name) for name in _names(columns)}, columns), known)
+        cells = {name: table.read(names[name]) for name in _names(known)}
+        return Texts(cells, known, tuple(table.columns), len(table.columns))
+    read = _named(table, text, text_pair) or _found(table)
+    cells = {name: table.read(name) for name in _names(read)}
+    return _as_known(Texts(cells, read, tuple(table.columns), len(table.columns)), known)
+
+
+def feature_names(X: Any, texts: Texts) -> tuple[str, ...] | None:  # noqa: N803
+    """The columns of X for `feature_names_in_`; None where it has no names, or such that are no texts."""
+    names = X.columns if hasattr(X, "iloc") and hasattr(X, "columns") else ()
+    return texts.features if all(isinstance(each, str) for each in names) else None
 
 
 def _names(columns: TextColumns) -> tuple[str, ...]:
@@ -164,9 +186,10 @@ def _of_list(X: Any) -> Texts:  # noqa: N803
     if widths <= {None}:
         return Texts({"text": list(map(_plain, rows))}, _SINGLE)
     if widths == {1}:
-        return Texts({"text": [_plain(each[0]) for each in rows]}, _SINGLE)
+        return Texts({"text": [_plain(each[0]) for each in rows]}, _SINGLE, width=1)
     if widths == {2}:
-        return Texts({name: [_plain(each[i]) for each in rows] for i, name in enumerate(("text", "text_pair"))}, _PAIR)
+        cells = {name: [_plain(each[i]) for each in rows] for i, name in enumerate(("text", "text_pair"))}
+        return Texts(cells, _PAIR, width=2)
     raise DataError(
         "X has rows of several texts", where="X", hint="give (N,) texts, (N, 2) for pairs, or a data frame and text="
     )
@@ -196,23 +219,40 @@ def _refuse_numbers(where: str = "X") -> NoReturn:
 # Tables --------------------------------------------------------------------------------------------------------------
 
 
-def _known(table: Table, known: TextColumns | None) -> dict[str, str] | None:
-    """The columns that `fit` read -> as this table spells them; None where it lacks the only one.
+def _spelt(columns: Sequence[str], known: TextColumns, features: Sequence[str] | None) -> dict[str, str] | None:
+    """The columns that `fit` read -> as this table spells them; None where it lacks them, and they never had names.
 
     Raises:
-        DataError: `fit` read several, and one is missing.
+        FeatureNamesError: `fit` read a column of a table that this one lacks.
     """
-    if known is None:
-        return None
-    found = {name: known_name((name,), table.columns) for name in _names(known)}
+    found = {name: known_name((name,), columns) for name in _names(known)}
     lacking = [name for name, column in found.items() if column is None]
-    if lacking and len(found) > 1 and known != _PAIR:
-        raise DataError(
-            f"X has no column {lacking[0]!r}, which fit read",
-            where="X",
-            hint=f"give the columns {', '.join(found)}; there are: {', '.join(table.columns)}",
-        )
-    return None if lacking else {name: str(column) for name, column in found.items()}
+    if lacking and features is None:
+        if known in (_SINGLE, _PAIR):
+            return None
+        features = tuple(found)
+    if lacking and features is not None:
+        folded = {each.strip().casefold() for each in features}
+        unseen = [name for name in columns if name.strip().casefold() not in folded]
+        message = "The feature names should match those that were passed during fit."
+        for title, names in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", lacking)):
+            message += f"\nFeature names {title}:\n{_listed(names)}" if names else ""
+        hint = f"give the columns {', '.join(found)}, which fit read; there are: {', '.join(columns)}; {_READ_BY_NAME}"
+        raise FeatureNamesError(message, where="X", hint=hint if len(found) > 1 else _one(lacking[0], columns))
+    return {name: str(column) for name, column in found.items()}
+
+
+def _one(name: str, columns: Sequence[str]) -> str:
+    """What to do about the only column that was read."""
+    if len(columns) == 1:
+        return f"rename it: X.rename(columns={{{columns[0]!r}: {name!r}}}); or give the texts alone: X[{columns[0]!r}]"
+    return f"give the column {name!r}, which fit read; there are: {', '.join(columns)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """As scikit-learn lists names of features: the first five, sorted."""
+    shown = sorted(names)[:5]
+    return "".join(f"- {name}\n" for name in shown) + ("- ...\n" if len(names) > len(shown) else "")
 
 
 def _named(table: Table, text: Any, text_pair: Any) -> TextColumns | None:
