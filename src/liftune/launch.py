@@ -1,7 +1,8 @@
-"""Which of several processes of one command this is.
+"""Which of several processes of one command this is, and how many shall be started.
 
-In: what a launcher put into the environment: torchrun, accelerate launch.  Out: a Launch; None for a process alone.
-Not here: how the processes speak (hardware/ranks.py).
+In: what a launcher put into the environment: torchrun, accelerate launch; what `--devices` says.  Out: a Launch, None
+for a process alone; a Division.
+Not here: starting them (workflows/crewed.py), how the processes speak (hardware/ranks.py).
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from liftune.errors import LiftuneError
+from liftune.errors import LiftuneError, SpecError, shown
 
 #: What launchers set, and what of it is a number.
 _NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
+#: What liftune itself sets for processes that it starts.
+MEETING = "LIFTUNE_MEETING"
 _NEEDED = (*_NUMBERS, "MASTER_ADDR")
 #: What `accelerate launch` sets for engines that would take over loading the model.
 _OTHER_ENGINES = {
@@ -36,6 +39,8 @@ class Launch:
     size: int
     local: int
     """Among those of this machine: the number of its GPU."""
+    meeting: str | None = None
+    """Where they meet, as HOST:PORT; None: where the environment says, by torch's own rule."""
 
     @property
     def leads(self) -> bool:
@@ -47,7 +52,7 @@ def launch(environment: Mapping[str, str] | None = None) -> Launch | None:
     """What a launcher said; None where this process is alone.
 
     >>> launch({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"})
-    Launch(rank=1, size=2, local=1)
+    Launch(rank=1, size=2, local=1, meeting=None)
     >>> launch({"RANK": "0", "WORLD_SIZE": "1"})
 
     Raises:
@@ -67,7 +72,7 @@ def launch(environment: Mapping[str, str] | None = None) -> Launch | None:
             where="environment",
             hint="start them with `torchrun --nproc-per-node N -m liftune tune ...`, or unset WORLD_SIZE",
         )
-    found = Launch(int(said["RANK"]), int(said["WORLD_SIZE"]), int(said["LOCAL_RANK"]))
+    found = Launch(int(said["RANK"]), int(said["WORLD_SIZE"]), int(said["LOCAL_RANK"]), said.get(MEETING))
     if not found.rank < found.size:
         raise LiftuneError(
             f"RANK is {found.rank}, and WORLD_SIZE is {found.size}",
@@ -82,3 +87,46 @@ def launch(environment: Mapping[str, str] | None = None) -> Launch | None:
                 hint=f"leave out {option}; for a model that no device holds, add --shard to liftune tune",
             )
     return found
+
+
+#: One process for each device.
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Division:
+    """How one run is divided over processes that it starts itself.
+
+    Args:
+        devices: so many processes; 0: one for each GPU.
+    """
+
+    devices: int = 1
+
+    @classmethod
+    def of(cls, devices: object) -> Division:
+        """Of what was typed, or given in Python; None is one process.
+
+        >>> Division.of("2"), Division.of("auto").devices
+        (Division(devices=2), 0)
+
+        Raises:
+            SpecError: it is neither a number of processes nor auto.
+        """
+        if devices is None:
+            return cls()
+        said = str(devices).strip() if isinstance(devices, str | int) and devices is not True else ""
+        if said == AUTO:
+            return cls(0)
+        if not (said.isascii() and said.isdecimal() and 0 < int(said) < _MOST):
+            raise SpecError(
+                f"{shown(devices)} is no number of devices",
+                where="--devices",
+                hint="give 2, or auto for all GPUs of this machine",
+            )
+        return cls(int(said))
+
+
+ONE_PROCESS = Division()
+#: Nobody has so many on one machine.
+_MOST = 1_000

@@ -378,6 +378,7 @@ SWITCHES = {
     "resume",
     "keep_checkpoints",
     "checkpoint_minutes",
+    "devices",
     "dry_run",
 }
 

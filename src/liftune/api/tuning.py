@@ -77,6 +77,7 @@ def tune(
     resume: str | os.PathLike[str] | None = None,
     checkpoint_minutes: float = 5.0,
     keep_checkpoints: bool = False,
+    devices: int | str | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     track: Sequence[str] | str = (),
@@ -98,6 +99,7 @@ def tune(
         resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.
         checkpoint_minutes: between two checkpoints within an epoch.
         keep_checkpoints: keep the folder checkpoint when the run has ended.
+        devices: so many processes share the work, each on a GPU of its own where there are any; "auto": on all GPUs.
         overwrite: replace the run that `out` holds, once options, rows and model have been checked.
         dry_run: check everything, time a few steps, write nothing.
         track: experiment trackers: mlflow, tensorboard, trackio; one that fails never fails the run.
@@ -114,9 +116,10 @@ def tune(
     Raises:
         LiftuneError: anything that you can fix, with message, where and hint; a dry run has faults in its result.
     """
-    also = ("resume", "checkpoint_minutes", "keep_checkpoints", "overwrite", "dry_run")
+    also = ("resume", "checkpoint_minutes", "keep_checkpoints", "devices", "overwrite", "dry_run")
     switches = ("data", "track", "quiet", "listeners", *also, "also")
     options = {name: value for name, value in locals().items() if name not in (*switches, "switches")}
+    from liftune.launch import ONE_PROCESS, Division
     from liftune.progress import listeners as on_stderr
     from liftune.tracking import tracking
     from liftune.workflows.tune import Keeping, again, refuse_both
@@ -141,6 +144,7 @@ def tune(
         spec = at_once.trying(lambda: again(run, asked), asked)
     to_the_end = arguments.switch(keep_checkpoints, "keep_checkpoints")
     keeping = at_once.trying(lambda: Keeping.of(checkpoint_minutes, to_the_end), Keeping())
+    division = at_once.trying(lambda: Division.of(devices), ONE_PROCESS)
     shown = progress(quiet)
     untracked: tuple[Listener, ...] = ()
     tracked = at_once.trying(lambda: tracking(arguments.texts(track, "track"), shown.log), untracked)
@@ -149,9 +153,10 @@ def tune(
         from liftune.workflows.dry_run import dry_run as try_run
 
         return cast(
-            TuneRecord, try_run(spec, rows, wrong=at_once.faults, overwrite=replaced, listeners=heard)
+            TuneRecord,
+            try_run(spec, rows, wrong=at_once.faults, overwrite=replaced, listeners=heard, division=division),
         )  # a union would burden every other call
-    return run_tune(spec, rows, keeping=keeping, overwrite=replaced, listeners=heard)
+    return run_tune(spec, rows, keeping=keeping, overwrite=replaced, listeners=heard, division=division)
 
 
 def _listeners(given: object) -> tuple[Listener, ...]:

@@ -37,6 +37,14 @@ def tune(
         bool,
         typer.Option("--overwrite", help="Replace the run in --out, once options, rows and model have been checked."),
     ] = False,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            "--devices",
+            metavar="auto|N",
+            help="Start so many processes that share the work, each on a GPU of its own; auto: on all GPUs.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -59,6 +67,7 @@ def tune(
 
     The same command goes on with a run that was interrupted.
     """
+    from liftune.launch import ONE_PROCESS, Division
     from liftune.progress import Progress, listeners
     from liftune.tracking import tracking
     from liftune.workflows.tune import Keeping, again, refuse_both
@@ -70,16 +79,19 @@ def tune(
         at_once.trying(lambda: refuse_both(overwrite), None)
         spec = at_once.trying(lambda: again(resume, asked), asked)
     keeping = at_once.trying(lambda: Keeping.of(checkpoint_minutes, keep_checkpoints), Keeping())
+    division = at_once.trying(lambda: Division.of(devices), ONE_PROCESS)
     untracked: tuple[Listener, ...] = ()
     tracked = at_once.trying(lambda: tracking(track or (), progress.log), untracked)
     if dry_run:
         from liftune.workflows.dry_run import dry_run as try_run
 
-        found = try_run(spec, wrong=at_once.faults, overwrite=overwrite, listeners=listeners(progress))
+        said = listeners(progress)
+        found = try_run(spec, wrong=at_once.faults, overwrite=overwrite, listeners=said, division=division)
         print_record(found, as_json=as_json)
         raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
     heard = (*listeners(progress), *tracked)
-    print_record(run_tune(spec, keeping=keeping, overwrite=overwrite, listeners=heard), as_json=as_json)
+    done = run_tune(spec, keeping=keeping, overwrite=overwrite, listeners=heard, division=division)
+    print_record(done, as_json=as_json)
 
 
 @takes_spec(

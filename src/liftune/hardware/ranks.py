@@ -55,11 +55,15 @@ class Group:
 
     def __init__(self, here: Launch, store: Any = None) -> None:
         import torch.distributed as dist
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         self._dist, self.here = dist, here
         self._device = "cpu"
-        where = {"store": store, "rank": here.rank, "world_size": here.size} if store is not None else {}
         try:
+            if store is None and here.meeting:
+                host, _, port = here.meeting.rpartition(":")
+                store = TCPStore(host, int(port), here.size, is_master=False)
+            where = {"store": store, "rank": here.rank, "world_size": here.size} if store is not None else {}
             dist.init_process_group("gloo", timeout=PATIENCE, **where)
             self._asking = dist.new_group(backend="gloo", timeout=_FOREVER)
         except Exception as error:

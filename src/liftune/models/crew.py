@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from liftune.errors import LiftuneError
+from liftune.hardware.memory import Room
 from liftune.hardware.ranks import Failure, Group
 from liftune.launch import RankLost
 from liftune.models.attach import restore_full_precision
@@ -64,6 +65,12 @@ class Crew:
     def size(self) -> int:
         """Processes, this one included."""
         return self.group.here.size if self.group else 1
+
+    def share_of_memory(self, free: Room | None, device: str) -> Room | None:
+        """What each process may take: of a GPU, which is its own, all of it."""
+        if free is None or self.size == 1 or device.startswith("cuda"):
+            return free
+        return Room(free.bytes // self.size, f"{free.limit} for each of {self.size} processes")
 
     def use_device(self, device: str) -> None:
         """Compute there in every process: on CUDA each on a GPU of its own."""

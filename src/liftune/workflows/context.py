@@ -96,7 +96,7 @@ def prepare(
     check_method(backbone, method, options)
     check_rank(backbone, method, options)
     shapes = shapes_of(backbone)
-    free = device_room(plan.device)
+    free = crew.share_of_memory(device_room(plan.device), plan.device)
     size = check_memory(backbone, method, options, shapes, free)
     sizes = [size]
     if spec.evaluation.with_full and method is not METHODS["full"]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import atexit
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from liftune.errors import LiftuneError, SpecError
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan
 from liftune.hardware.ranks import Failure, Group
-from liftune.launch import Launch, launch
+from liftune.launch import ONE_PROCESS, Division, Launch, RankLost, launch
 from liftune.models.crew import NO_CREW, Crew
 from liftune.models.helper import End, Helper, as_failure
 from liftune.records.base import Choice
 from liftune.records.run import TuneRecord
+from liftune.workflows.helpers_started import Helpers, count_of
 
 #: Of the plan.
 ENGINE = "processes"
@@ -30,30 +32,55 @@ class _Open:
     group: Group | None = None
     told: bool = False
     """Whether the helpers know the end of the last run."""
+    helpers: Helpers | None = None
+    """Those that this process has started."""
 
 
-def open_group(here: Launch) -> Group:
+def open_group(here: Launch, store: Any = None) -> Group:
     """The group of this process, connected at the first call."""
     if _Open.group is None:
-        _Open.group = Group(here)
+        _Open.group = Group(here, store)
         atexit.register(_Open.group.close)
     return _Open.group
 
 
-def open_crew() -> Crew:
-    """That of the first process; of one that is alone, nobody."""
+def open_crew(division: Division, device: str | None) -> Crew:
+    """That of the first process; of one that is alone, nobody.
+
+    Args:
+        division: the helpers that are started, where no launcher has.
+        device: asked for by name.
+
+    Raises:
+        SpecError: the launcher has started as many as it was told to, or there are not so many devices.
+    """
     here = launch()
-    return NO_CREW if here is None else Crew(open_group(here))
+    if here is not None:
+        if division != ONE_PROCESS:
+            raise SpecError(
+                f"{here.size} processes were started by a launcher already",
+                where="--devices",
+                hint="leave out --devices, or start liftune without torchrun or accelerate launch",
+            )
+        return Crew(open_group(here))
+    count = count_of(division, device)
+    if count == 1:
+        return NO_CREW
+    _Open.helpers = Helpers(count)
+    return Crew(open_group(_Open.helpers.here, _Open.helpers.store))
 
 
-def as_one(here: Launch, run: Callable[[], TuneRecord]) -> TuneRecord:
+def as_one(here: Launch | None, run: Callable[[], TuneRecord]) -> TuneRecord:
     """A run in the first process, and help with it in the others; its record in all of them.
+
+    Args:
+        here: what a launcher said; None: this process starts its helpers, if any.
 
     Raises:
         LiftuneError: what ended the run, in all of them.
         RankLost: a process is gone.
     """
-    if not here.leads:
+    if here is not None and not here.leads:
         outcome = Helper(open_group(here)).serve()
         if isinstance(outcome, Failure):
             raise outcome.error
@@ -61,16 +88,35 @@ def as_one(here: Launch, run: Callable[[], TuneRecord]) -> TuneRecord:
         return outcome
     _Open.told = False
     try:
-        record = run()
-    except Exception as error:
-        dismiss(here, as_failure(error))
-        raise
-    except BaseException as error:  # stopped: whatever started the processes ends the others
-        if _Open.group is not None:
-            dismiss(here, as_failure(LiftuneError(f"the run was stopped: {error}")))
-        raise
-    dismiss(here, record)
+        try:
+            record = run()
+        except RankLost:  # whoever is left may wait for the one that is gone: its launcher ends it
+            raise
+        except Exception as error:
+            dismiss(here, as_failure(error))
+            raise
+        dismiss(here, record)
+    finally:
+        if _Open.helpers is not None:
+            _Open.helpers.end(told=_Open.told)
+            if _Open.group is not None:
+                _Open.group.close()
+            _Open.helpers = _Open.group = None
     return record
+
+
+def dismiss(here: Launch | None, outcome: TuneRecord | Failure | None = None) -> None:
+    """Let the helpers go, unless they have been; those that are gone already are not missed.
+
+    Args:
+        outcome: what they are to know of the run.
+    """
+    if not _Open.told and (here is not None or _Open.group is not None):
+        _Open.told = True
+        with contextlib.suppress(LiftuneError):
+            group = open_group(here) if here else _Open.group
+            assert group is not None
+            group.tell(([], End(outcome)), careless=True)
 
 
 def help_until_told(here: Launch) -> None:
@@ -80,18 +126,6 @@ def help_until_told(here: Launch) -> None:
         RankLost: it is gone.
     """
     Helper(open_group(here)).serve()
-
-
-def dismiss(here: Launch, outcome: TuneRecord | Failure | None = None) -> None:
-    """Let the helpers go, unless they have been; those that are gone already are not missed.
-
-    Args:
-        outcome: what they are to know of the run.
-    """
-    if not _Open.told:
-        _Open.told = True
-        with contextlib.suppress(LiftuneError):
-            open_group(here).tell(([], End(outcome)), careless=True)
 
 
 def join(crew: Crew, plan: Plan, *, asked: str | None) -> None:
@@ -121,14 +155,26 @@ def join(crew: Crew, plan: Plan, *, asked: str | None) -> None:
         )
 
 
-def engine(crew: Crew, plan: Plan) -> Choice:
-    """What carries a run out, and why."""
+def engine(crew: Crew, plan: Plan, division: Division = ONE_PROCESS) -> Choice:
+    """What carries a run out, and why.
+
+    Args:
+        division: what is asked for, where nothing has been started yet.
+    """
     if crew.group is not None:
-        carried = f"{crew.size}, gradients summed by {crew.group.engine}"
-        return Choice(
-            choice=ENGINE, value=carried, reason="started as so many: each step's rows are dealt out by tokens"
-        )
-    kind, gpus = plan.device.partition(":")[0], measure_machine().accelerators
-    if kind == "cuda" and gpus > 1 and plan.device == "cuda":
-        return Choice(choice=ENGINE, value="1", reason=f"there are {gpus} GPUs: --devices {gpus} trains on all of them")
-    return Choice(choice=ENGINE, value="1", reason="one device, which one process fills")
+        return _several(crew.size, crew.group.engine, "started by a launcher, or by --devices")
+    cuda = plan.device.startswith("cuda")
+    count = count_of(division, plan.device)
+    if count > 1:
+        return _several(count, "nccl" if cuda else "gloo", "as many as --devices says")
+    gpus = measure_machine().accelerators if cuda else 0
+    why = f"{gpus} GPUs are here, and --devices {gpus} trains on all of them" if gpus > 1 else "there is one device"
+    return Choice(choice=ENGINE, value="1", reason=why)
+
+
+def _several(count: int, carrier: str, why: str) -> Choice:
+    return Choice(
+        choice=ENGINE,
+        value=f"{count} ({carrier})",
+        reason=f"{why}: each step's rows are dealt out by tokens, and the gradients summed",
+    )

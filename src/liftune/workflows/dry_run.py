@@ -23,6 +23,7 @@ from liftune.errors import EXTRAS, LiftuneError, lacks_memory, need
 from liftune.events import Events, Listener
 from liftune.hardware.accelerations import check_accelerations
 from liftune.hardware.memory import MIB, short_of_memory
+from liftune.launch import ONE_PROCESS, Division
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
 from liftune.models.methods.registry import find_method, parse_options
 from liftune.option_values import AUTO_FOLDS
@@ -100,6 +101,7 @@ def dry_run(
     wrong: Sequence[LiftuneError] = (),
     overwrite: bool = False,
     listeners: Sequence[Listener] = (),
+    division: Division = ONE_PROCESS,
 ) -> DryRun:
     """Check all that can be checked of a run, and time a little of it.
 
@@ -107,6 +109,7 @@ def dry_run(
         rows: as for `tune`.
         wrong: faults of options that the spec was made without.
         overwrite: a run in the folder would be replaced; nothing is removed.
+        division: processes that the run would start; here all is timed in one.
 
     Raises:
         MissingExtra: what tuning needs is not installed. Every other fault is in the result.
@@ -130,7 +133,7 @@ def dry_run(
             counts = request.splits.counts
             folds = len(request.folds.parts) if request.folds else None
             result = result.model_copy(update={"rows": counts, "folds": folds, "notes": request.notes})
-            result = _try(request, result, found, events)
+            result = _try(request, result, found, events, division)
     faults = tuple(found.faults)
     update = {"stages": ()} if faults else {"seconds": sum(each.seconds for each in result.stages)}
     return result.model_copy(update={"would_run": not faults, "faults": faults, **update})
@@ -217,9 +220,11 @@ def _look_at_model(spec: RunSpec, found: _Found) -> None:
             found.trying("model", lambda: check_rank(backbone, method, options))
 
 
-def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events) -> DryRun:
+def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events, division: Division) -> DryRun:
     """Passes and steps, and what follows for the whole."""
+    from liftune.models.crew import NO_CREW
     from liftune.models.methods.registry import METHODS
+    from liftune.workflows.crewed import engine
     from liftune.workflows.disk_needs import check_disk
     from liftune.workflows.estimate import stage_times
     from liftune.workflows.trial import time_base, time_tuning
@@ -231,7 +236,9 @@ def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events) ->
         return result
     context, base = prepared
     del prepared
-    result = result.model_copy(update={"plan": base.plan.choices, "notes": (*result.notes, *context.notes)})
+    carried = found.trying("model", lambda: engine(NO_CREW, base.plan, division))
+    plan = base.plan.on(carried) if carried else base.plan
+    result = result.model_copy(update={"plan": plan.choices, "notes": (*result.notes, *context.notes)})
     splits = context.folds.parts[0] if context.folds else context.splits
     events.note("  trying a few passes and steps")
     read = found.trying("base model", lambda: time_base(context, base, splits))

@@ -18,7 +18,7 @@ from liftune.addresses import Address
 from liftune.data.load import RowsInMemory
 from liftune.errors import EXTRAS, SpecError, need, pasted, shown
 from liftune.events import Events, Listener
-from liftune.launch import launch
+from liftune.launch import ONE_PROCESS, Division, launch
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
 from liftune.replacing import finish_taking, staged, take_place
@@ -120,6 +120,7 @@ def tune(
     keeping: Keeping = Keeping(),
     overwrite: bool = False,
     listeners: Sequence[Listener] = (),
+    division: Division = ONE_PROCESS,
 ) -> TuneRecord:
     """Evaluate a model as it is, tune it, evaluate again on the same rows, compare, save.
 
@@ -129,6 +130,7 @@ def tune(
         rows: those to work on, tables or what `load_data` returns; None reads what `spec.data` names.
         overwrite: a run in `spec.out` is replaced: removed once options, rows and model have been checked.
         listeners: are sent what happens, as it happens: see events.py.
+        division: processes to start that compute a part of it; the result is the same, but for rounding.
 
     Returns:
         the record, which is also in record.json of the run folder; of several processes each returns it.
@@ -141,9 +143,9 @@ def tune(
     here = launch()
 
     def run() -> TuneRecord:
-        return _claimed_and_tuned(spec, rows, listeners, keeping, overwrite=overwrite)
+        return _claimed_and_tuned(spec, rows, listeners, keeping, division, overwrite=overwrite)
 
-    if here is None:
+    if here is None and division == ONE_PROCESS:
         return run()
     from liftune.workflows.crewed import as_one
 
@@ -151,7 +153,13 @@ def tune(
 
 
 def _claimed_and_tuned(
-    spec: RunSpec, rows: RowsInMemory | None, listeners: Sequence[Listener], keeping: Keeping, *, overwrite: bool
+    spec: RunSpec,
+    rows: RowsInMemory | None,
+    listeners: Sequence[Listener],
+    keeping: Keeping,
+    division: Division,
+    *,
+    overwrite: bool,
 ) -> TuneRecord:
     """See `tune`; in the process that leads."""
     if rows is None and spec.data.source == IN_MEMORY:
@@ -165,11 +173,18 @@ def _claimed_and_tuned(
         finish_taking(Path(spec.out))
     refuse_other_spec(spec, overwrite=overwrite)
     with saying_what_is_kept():
-        return _tuned(spec, rows, started, events, keeping, overwrite=overwrite)
+        return _tuned(spec, rows, started, events, keeping, division, overwrite=overwrite)
 
 
 def _tuned(
-    spec: RunSpec, rows: RowsInMemory | None, started: float, events: Events, keeping: Keeping, *, overwrite: bool
+    spec: RunSpec,
+    rows: RowsInMemory | None,
+    started: float,
+    events: Events,
+    keeping: Keeping,
+    division: Division,
+    *,
+    overwrite: bool,
 ) -> TuneRecord:
     """Read, check, claim and carry out."""
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
@@ -190,7 +205,7 @@ def _tuned(
             with events.stage("report"):
                 publish_or_say(folder, record, events)
         else:
-            record = _carry_out(ours, started, events, keeping)
+            record = _carry_out(ours, started, events, keeping, division)
         folder.unfinished.end(keep=keeping.to_the_end)
         end(record)
     return record
@@ -204,13 +219,13 @@ def _going_on(spec: RunSpec, folder: Path) -> str:
     return f"liftune tune --resume {pasted(folder)}{trust}"
 
 
-def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) -> TuneRecord:
+def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping, division: Division) -> TuneRecord:
     """All that follows the rows."""
     folder = ours.request.folder
     again = _going_on(ours.request.spec, folder.path)
     # Until its model is checked, a run that replaces another one has nothing in the folder that an error could undo.
     with nullcontext() if ours.replaces else folder.unfinished.cleanup_on_error(again):
-        state = _begun(ours, started, events, keeping)
+        state = _begun(ours, started, events, keeping, division)
     with folder.unfinished.cleanup_on_error(again):
         from liftune.workflows.tune_stages import stages_of
 
@@ -224,7 +239,7 @@ def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping) 
     return state.record
 
 
-def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping) -> RunState:
+def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping, division: Division) -> RunState:
     """The model is loaded, and fits; a run that is replaced is removed."""
     request, folder = ours.request, ours.request.folder
     with events.stage("model", f"loading torch and {request.spec.model.name}"):
@@ -239,7 +254,7 @@ def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping) -> R
         kept = staged(folder.path) if ours.replaces else folder.unfinished
         memo = Memo(kept.folder, ours.key, keeping.minutes)
         clock = Clock.going_on(memo, None if ours.replaces else kept.last_written(), started)
-        context, base = prepare(request, events, memo, open_crew())
+        context, base = prepare(request, events, memo, open_crew(division, request.spec.model.device))
         if context.disk is not None:
             check_disk(context.disk, folder.path)
         if ours.replaces:
