@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults test-load test-trackers fuzz check check-deps docs bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults test-load test-quant test-trackers fuzz check check-deps docs bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -20,6 +20,14 @@ test-all: .venv/dev
 # Kills runs at random moments and compares what they end in with undisturbed ones; damages files in every way.
 test-faults: .venv/dev
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow"
+
+# Weights in four bits. bitsandbytes lies apart: where it is installed, importing PEFT takes four seconds more.
+test-quant: .venv-quant/done
+	PYTHONPATH=.venv-quant $(BIN)/python -m pytest tests/models/test_quantised.py
+
+.venv-quant/done: .venv/dev
+	$(BIN)/python -m pip install --quiet --no-deps --target .venv-quant --constraint constraints.txt bitsandbytes
+	touch $@
 
 # Experiment trackers, whose pins clash with the others', in an environment of their own.
 test-trackers: .venv-trackers/done

@@ -20,10 +20,10 @@ OTHER = RunSpec.of(
     label_names="x,y", merge_labels="case", train_rows=5, test_rows=6, validation="v.csv", test="t.csv",
     split="train=x", split_column="s", skip_bad_rows=True, encoding="cp1252", no_header=True, columns="a,b",
     skip_lines=2, fill_down="h", group="g", decimal=",", near_duplicates="none", split_seed=3, model="m",
-    label_map="a=b", max_length=7, device="cpu", trust_remote_code=True, method="vera", set=["rank=4"],
-    epochs=2, batch_size=4, lr=1e-3, warmup_fraction=0.2, weight_decay=0.5, max_grad_norm=2, patience=4, head="random",
-    teacher_share=0.25, class_weights=True, seeds="1,2", accelerations="none", metric="macro_f1", with_full=True,
-    margin=1.5, folds="none", curve=True, out='o "ut" \\ é😀',
+    label_map="a=b", max_length=7, device="cpu", base_precision="4bit", trust_remote_code=True, method="vera",
+    set=["rank=4"], epochs=2, batch_size=4, lr=1e-3, warmup_fraction=0.2, weight_decay=0.5, max_grad_norm=2, patience=4,
+    head="random", teacher_share=0.25, class_weights=True, seeds="1,2", accelerations="none", metric="macro_f1",
+    with_full=True, margin=1.5, folds="none", curve=True, out='o "ut" \\ é😀',
 )  # fmt: skip
 
 

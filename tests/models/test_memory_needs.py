@@ -12,7 +12,7 @@ from tiny_models import save_tiny
 from liftune.errors import MethodError, OutOfMemory
 from liftune.hardware.flops import Shapes
 from liftune.hardware.memory import MIB, Room
-from liftune.hardware.plan import PASS_SIZE, Plan
+from liftune.hardware.plan import PASS_SIZE, RECOMPUTE, Plan
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.linear_shapes import shapes_of
@@ -96,11 +96,29 @@ def test_passes_are_made_as_small_as_the_room_that_is_left(folder: Path) -> None
     size = size_of(backbone, METHODS["lora"], METHODS["lora"].options())
     assert size is not None
     shapes = Shapes(linears=(), width=384, layers=6)
-    plan = fit_passes(Plan(), shapes, size, Room(size.bytes + 100 * 34 * 6 * 384), most=4096)
+    plan = fit_passes(Plan(), shapes, size, Room(size.bytes + 100 * 34 * 6 * 384), most=4096, longest=64)
     assert plan.pass_limits[1] == 100
     assert plan.choices[0].choice == PASS_SIZE
-    assert fit_passes(Plan(), shapes, size, Room(2**40), most=4096) == Plan()
-    assert fit_passes(Plan(), replace(shapes, layers=0), size, Room(size.bytes), most=4096) == Plan()
+    assert fit_passes(Plan(), shapes, size, Room(2**40), most=4096, longest=64) == Plan()
+    assert fit_passes(Plan(), replace(shapes, layers=0), size, Room(size.bytes), most=4096, longest=64) == Plan()
+
+
+def test_a_row_that_does_not_fit_is_computed_twice(folder: Path) -> None:
+    """Where the model can: each of six layers keeps 4 bytes of a token, not 34."""
+    backbone = load(folder)
+    size = size_of(backbone, METHODS["lora"], METHODS["lora"].options())
+    assert size is not None
+    assert size.recomputes
+    shapes, room = Shapes(linears=(), width=384, layers=6), Room(size.bytes + 100 * 34 * 6 * 384)
+    plan = fit_passes(Plan(), shapes, size, room, most=4096, longest=200)
+    assert plan.recompute
+    assert plan.pass_limits[1] == 100 * 34 * 6 // (4 * 6 + 34)
+    assert [each.choice for each in plan.choices] == [RECOMPUTE, PASS_SIZE]
+    assert not plan.for_inference.recompute
+    unable = fit_passes(Plan(), shapes, replace(size, recomputes=False), room, most=4096, longest=200)
+    assert not unable.recompute
+    assert unable.pass_limits[1] == 100
+    assert Plan.from_json(plan.to_json()) == plan
 
 
 @pytest.mark.parametrize("name", ["lora", "pissa", "adalora", "loha", "vblora"])

@@ -54,6 +54,7 @@ def tune(
     label_map: Mapping[str, str] | str | None = None,
     max_length: int | None = None,
     device: str | None = None,
+    base_precision: Literal["4bit"] | None = None,
     trust_remote_code: bool | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,

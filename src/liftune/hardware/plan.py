@@ -32,6 +32,8 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 UNCUT = sys.maxsize
 #: The choice that says that memory ran short.
 PASS_SIZE = "pass size"
+#: The choice that says that a pass is computed twice, since there is no room to keep it.
+RECOMPUTE = "gradient checkpointing"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Plan:
     """Most tokens, padding included, in one forward pass of training."""
     most_tokens: int = UNCUT
     """Most tokens of any pass of training, since memory ran short in a larger one."""
+    recompute: bool = False
+    """Keep only each block's input of a pass in training, and compute the block again on the way back (gradient
+    checkpointing): the numbers are the same, for a third more time and a fraction of the memory."""
     choices: tuple[Choice, ...] = ()
     accelerations: frozenset[str] = frozenset()
     """Names of those that are on."""
@@ -76,6 +81,11 @@ class Plan:
         """The plan, which says what carries it out."""
         return replace(self, choices=(*(each for each in self.choices if each.choice != engine.choice), engine))
 
+    def recomputing(self, reason: str) -> Plan:
+        """The plan with blocks computed again on the way back; the choices say why."""
+        choice = Choice(choice=RECOMPUTE, value="on", reason=reason)
+        return replace(self, recompute=True, choices=(*self.choices, choice))
+
     @property
     def computing(self) -> tuple[object, ...]:
         """All but the size of a pass, and what is there to be read."""
@@ -87,9 +97,17 @@ class Plan:
         return WORKERS if "parallel-passes" in self.accelerations else 1
 
     @property
+    def keeps_four_bits(self) -> bool:
+        """Whether a model that was tuned on weights in four bits also predicts with them: where memory is what counts.
+
+        Elsewhere the same rounded numbers are held in the plan's precision, which is faster.
+        """
+        return self.device != "cpu" and self.dtype == "bfloat16"
+
+    @property
     def for_inference(self) -> Plan:
         """The plan by which a tuned model predicts."""
-        return replace(self, dtype=self.inference_dtype)
+        return replace(self, dtype=self.inference_dtype, recompute=False)
 
     def to_json(self) -> dict[str, Any]:
         """All of it, as JSON holds it."""

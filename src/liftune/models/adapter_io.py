@@ -113,6 +113,8 @@ def describe(
         pad_token_id=backbone.pad_token_id,
         truncation_side=backbone.tokenizer.truncation_side,
         dtype=classifier.trained_in,
+        base_precision=backbone.base_precision,
+        base_kept=backbone.base_kept,
         pairs=pairs,
         trust_remote_code=backbone.trust_remote_code,
         **(learnt or {}),

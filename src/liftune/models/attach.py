@@ -19,9 +19,10 @@ from liftune.models import families
 from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.options import NoOptions, Options
-from liftune.models.methods.registry import BackboneShape, Method, check_family, virtual_tokens
+from liftune.models.methods.registry import BackboneShape, Method, check_family, check_four_bits, virtual_tokens
 from liftune.models.packed import install_packed
 from liftune.models.pretrained import quiet
+from liftune.models.quantised import compute_in, is_four_bits
 
 
 def attach(
@@ -53,6 +54,7 @@ def attach(
         _set_precision(model, matrices, plan)
         return _classifier(backbone, model, method, options, plan, backbone.max_length)
     check_family(method, backbone.family)
+    check_four_bits(method, backbone.base_precision)
     if method.kind == "full":
         model.requires_grad_(True)
     else:
@@ -60,6 +62,9 @@ def attach(
         model = _with_peft(backbone, method, options, shape, seed)
     _require_fresh_trained(model, backbone)
     _set_precision(model, matrices, plan)
+    if plan.recompute:
+        settings: Any = {"use_reentrant": False}  # the other way needs inputs with gradients, which frozen layers lack
+        backbone.model.gradient_checkpointing_enable(settings)  # type: ignore[no-untyped-call]
     limit = families.position_limit(backbone.model)
     room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
     classifier = _classifier(backbone, model, method, options, plan, room)
@@ -78,7 +83,10 @@ def restore_full_precision(classifier: Classifier, original: Backbone) -> None:
         for position, held in classifier.rounded.items():
             held.data = exact[position].data.to(held.device)
         classifier.rounded = {}
+    if classifier.plan.recompute:
+        classifier.backbone.model.gradient_checkpointing_disable()  # type: ignore[no-untyped-call]
     classifier.plan = classifier.plan.for_inference
+    compute_in(classifier.model, classifier.plan.dtype)
 
 
 def check_method(backbone: Backbone, method: Method, options: Options) -> None:
@@ -88,6 +96,7 @@ def check_method(backbone: Backbone, method: Method, options: Options) -> None:
         MethodError: the method does not fit the model's family, or names modules that it does not have.
     """
     check_family(method, backbone.family)
+    check_four_bits(method, backbone.base_precision)
     method.build(options, BackboneShape(backbone.family, backbone.model, backbone.head_modules, total_steps=100))
 
 
@@ -179,9 +188,12 @@ def _set_precision(model: nn.Module, matrices: list[nn.Parameter], plan: Plan) -
     Vectors (norms, biases) stay float32 too: they are small, and CPU kernels of norms allow no mixed precision. They
     are copied, as a few views of the file that was loaded would keep all of it in memory.
     """
+    compute_in(model, plan.dtype)
     if plan.dtype != "bfloat16":
         return
     frozen = {id(parameter) for parameter in matrices if not parameter.requires_grad}
     for parameter in model.parameters():
+        if is_four_bits(parameter):
+            continue
         rounded = id(parameter) in frozen
         parameter.data = parameter.data.to(torch.bfloat16) if rounded else parameter.data.clone()

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from liftune.errors import ArtifactError, LiftuneError, ModelError, lacks_memory, panics_raised
+from liftune.errors import EXTRAS, ArtifactError, LiftuneError, ModelError, lacks_memory, need, panics_raised
 from liftune.files import sha256_of_files
 from liftune.hardware.plan import Plan
 from liftune.models import families
@@ -42,10 +42,11 @@ from liftune.models.pretrained import (
     quiet,
     tokenizer_of,
 )
+from liftune.models.quantised import as_numbers, check_kept, four_bits, in_four_bits, kept_modules
 from liftune.models.trust import check_code
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
-from liftune.spec import ModelSpec
+from liftune.spec import BasePrecision, ModelSpec
 from liftune.tasks import TaskKind, task_of
 
 
@@ -84,6 +85,10 @@ class Backbone:
     """What was loaded otherwise than config.json and weights say, besides labels and task: pad token, precision."""
     tokenizer_sha256: str = ""
     """See `base_identity.tokenizer_identity`."""
+    base_precision: BasePrecision | None = None
+    """How its frozen layers are rounded; the model may hold the rounded numbers in float32 all the same."""
+    base_kept: tuple[str, ...] = ()
+    """Modules that are not rounded, where others are."""
 
     @property
     def outputs(self) -> int:
@@ -129,11 +134,14 @@ def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_co
     spec = ModelSpec(
         name=f"{card.base}@{card.base_revision}" if pinned else card.base,
         max_length=card.max_length,
+        base_precision=card.base_precision,
         trust_remote_code=card.trust_remote_code,
     )
     checkpoint = _base_of(card, spec)
     own = card.tokenizer_folder if isinstance(card, ForeignCard) else None
     built = _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True, tokenizer_folder=own)
+    if card.base_precision and not plan.keeps_four_bits:
+        built = replace(built, model=as_numbers(built.model))
     return _cut_as(card, built)
 
 
@@ -214,9 +222,7 @@ def _build(
         identity = tokenizer_identity(tokenizer)
     with quiet(), as_model_error(checkpoint), panics_raised():
         check_layers(checkpoint)
-        model, info, notes = model_of(checkpoint, overrides, spec.trust_remote_code, seed, plan)
-    mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
-    fresh = families.fresh_parameters(model, {*info["missing_keys"], *mismatched})
+        model, fresh, kept, notes = _load(checkpoint, spec, overrides, seed, plan)
     _check_body(model, fresh, checkpoint)
     families.check_vocabulary(model, tokenizer)
     head = families.head_modules(model, fresh)
@@ -255,7 +261,36 @@ def _build(
             **({} if stored_precision(checkpoint) == "float32" else {"dtype": "float32"}),
         },
         tokenizer_sha256=identity,
+        base_precision=spec.base_precision,
+        base_kept=kept,
     )
+
+
+def _load(
+    checkpoint: Checkpoint, spec: ModelSpec, overrides: Mapping[str, Any], seed: int, plan: Plan
+) -> tuple[PreTrainedModel, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The model; names of the parameters that loading made up, and of the modules that are not rounded; notes.
+
+    In four bits it is loaded twice, first without numbers: what is to be trained must be known before.
+    """
+
+    def load(**more: Any) -> tuple[PreTrainedModel, tuple[str, ...], tuple[str, ...]]:
+        model, info, notes = model_of(checkpoint, {**overrides, **more}, spec.trust_remote_code, seed, plan)
+        mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
+        return model, families.fresh_parameters(model, {*info["missing_keys"], *mismatched}), notes
+
+    if spec.base_precision is None:
+        model, fresh, notes = load()
+        return model, fresh, (), notes
+    need(*EXTRAS["quant"])
+    sketch, fresh, _ = load(device_map="meta")
+    head = families.head_modules(sketch, fresh)
+    kept = kept_modules(sketch, (*fresh, *head))
+    model, fresh, notes = load(**four_bits(kept, plan))
+    check_kept(model, fresh, head, checkpoint.name)
+    rounded, every = in_four_bits(model), sum(each.numel() for each in sketch.parameters())
+    said = f"base: {rounded:,} of {every:,} numbers are held in four bits (NF4), for every contender of this model"
+    return model, fresh, kept, (*notes, said)
 
 
 def _redraw_final_layer(

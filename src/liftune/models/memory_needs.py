@@ -22,6 +22,7 @@ from liftune.models.backbone import Backbone
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import BackboneShape, Method
 from liftune.models.pretrained import quiet
+from liftune.models.quantised import FOUR_BITS, in_four_bits
 
 #: Bytes of a number in float32, as all that is trained is.
 FLOAT = 4
@@ -42,11 +43,16 @@ class Size:
 
     numbers: int
     trained: int
+    in_four_bits: int = 0
+    """Of the numbers."""
+    recomputes: bool = False
+    """Whether the model's blocks can be computed again on the way back."""
 
     @property
     def bytes(self) -> int:
         """That training takes beside its passes."""
-        return FLOAT * self.numbers + TRAINING * self.trained
+        held = FLOAT * (self.numbers - self.in_four_bits) + int(FOUR_BITS * self.in_four_bits)
+        return held + TRAINING * self.trained
 
 
 def size_of(backbone: Backbone, method: Method, options: Options) -> Size | None:
@@ -63,7 +69,10 @@ def size_of(backbone: Backbone, method: Method, options: Options) -> Size | None
         if lacks_memory(error):
             raise
         return None
-    return Size(sum(each.numel() for each in tensors), sum(p.numel() for p in model.parameters() if p.requires_grad))
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return Size(
+        sum(each.numel() for each in tensors), trained, in_four_bits(backbone.model), _can_recompute(backbone, method)
+    )
 
 
 def _with_method(model: Any, backbone: Backbone, method: Method, options: Options) -> Any:
@@ -118,12 +127,15 @@ def check_memory(
     size = size_of(backbone, method, options)
     if size is None or room is None:
         return size
-    one_row = pass_bytes(shapes, backbone.max_length) + (RESERVED if room.limit.endswith(ADDRESS_SPACE) else 0)
+    reserved = RESERVED if room.limit.endswith(ADDRESS_SPACE) else 0
+    # Recomputed, where that can be: fit_passes sees to it.
+    one_row = pass_bytes(shapes, backbone.max_length, recompute=size.recomputes) + reserved
     if size.bytes + one_row <= room.bytes:
         return size
-    frozen = size.numbers - size.trained
+    frozen, four = size.numbers - size.trained - size.in_four_bits, size.in_four_bits
     parts = [f"{size.trained:,} trained parameters x (weight, gradient, two moments)"]
     parts += [f"{frozen:,} others"] if frozen else []
+    parts += [f"{four:,} in four bits"] if four else []
     raise OutOfMemory(
         f"tuning by {method.name} needs {(size.bytes + one_row) / MIB:,.0f} MiB: {', '.join(parts)}, "
         f"a pass of one row, threads and libraries; there are {room}",
@@ -157,22 +169,40 @@ def _what_fits(backbone: Backbone, method: Method, options: Options, free: int, 
     return f"{less}, or {more}" if less else f"{more}, or take a smaller --model"
 
 
-def pass_bytes(shapes: Shapes, tokens: int) -> int:
-    """That the layers keep of a pass of so many tokens, at least; 0 where the model's shapes are unknown."""
-    return KEPT * shapes.layers * shapes.width * tokens
+def pass_bytes(shapes: Shapes, tokens: int, *, recompute: bool = False) -> int:
+    """That the layers keep of a pass of so many tokens, at least; 0 where the model's shapes are unknown.
+
+    Args:
+        recompute: each layer keeps its input alone, and one at a time all the rest.
+    """
+    if not shapes.layers:
+        return 0
+    kept = FLOAT * shapes.layers + KEPT if recompute else KEPT * shapes.layers
+    return kept * shapes.width * tokens
 
 
-def fit_passes(plan: Plan, shapes: Shapes, size: Size | None, room: Room | None, *, most: int) -> Plan:
+def _can_recompute(backbone: Backbone, method: Method) -> bool:
+    """Whether the model's blocks can be computed again on the way back."""
+    return method.recomputes and bool(getattr(backbone.model, "supports_gradient_checkpointing", False))
+
+
+def fit_passes(plan: Plan, shapes: Shapes, size: Size | None, room: Room | None, *, most: int, longest: int) -> Plan:
     """The plan, in passes for which there is room beside the model.
 
     Args:
         size: of the model with its method.
         most: tokens of an optimizer step.
+        longest: tokens of a row; where there is no room for a pass of one, what it computes is not kept, but computed
+            again, as far as the model can.
     """
     a_token = plan.workers * pass_bytes(shapes, 1)
     if room is None or size is None or not a_token:
         return plan
-    tokens = max(1, int((room.bytes - size.bytes) // a_token))
+    free = room.bytes - size.bytes
+    if size.recomputes and free < pass_bytes(shapes, min(longest, most)):
+        plan = plan.recomputing(f"a row of {longest:,} tokens would not fit beside the model: there are {room}")
+        a_token = pass_bytes(shapes, 1, recompute=True)
+    tokens = max(1, int(free // a_token))
     if tokens >= min(plan.pass_limits[1], most):
         return plan
     return plan.in_passes_of(tokens, f"larger ones would not fit beside the model: there are {room}")

@@ -6,8 +6,9 @@ Not here: finding the files (checkpoint.py), the classifier made of the three (b
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import Plan
 from liftune.models.checkpoint import Checkpoint, config_file, holds_adapter, refuse_pickle, weight_files
 from liftune.models.trust import refuse_code
+
+# PEFT imports it where it is installed, and it asks every user of a CPU for a package that they need not have.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def config_of(checkpoint: Checkpoint, trust_remote_code: bool) -> PretrainedConfig:
@@ -110,9 +114,17 @@ def check_layers(checkpoint: Checkpoint) -> None:
 
 
 def model_of(
-    checkpoint: Checkpoint, overrides: dict[str, Any], trust_remote_code: bool, seed: int, plan: Plan
+    checkpoint: Checkpoint,
+    overrides: Mapping[str, Any],
+    trust_remote_code: bool,
+    seed: int,
+    plan: Plan,
 ) -> tuple[PreTrainedModel, dict[str, Any], tuple[str, ...]]:
-    """The classifier in float32, what transformers reports of its loading, and notes for the report."""
+    """The classifier in float32, what transformers reports of its loading, and notes for the report.
+
+    Args:
+        overrides: fields of the config, and what else `from_pretrained` is told.
+    """
 
     def load(attention: str) -> tuple[PreTrainedModel, dict[str, Any]]:
         with torch.random.fork_rng(devices=[]):

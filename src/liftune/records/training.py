@@ -89,6 +89,10 @@ class AdapterCard(SealedRecord):
     """Where a text that is too long is cut: as the base's tokenizer says; always right before schema 3."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The precision that was planned where it was tuned."""
+    base_precision: Literal["4bit"] | None = None
+    """How the frozen weights were held; null is their own numbers. An adapter is tuned on the rounded ones."""
+    base_kept: tuple[str, ...] = ()
+    """Modules of the base that are not rounded."""
     pairs: bool = False
     columns: TextColumns | None = None
     """Where its texts were read from; null where they were in memory, or nobody kept it."""

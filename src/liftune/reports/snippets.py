@@ -62,7 +62,8 @@ def _pipeline(card: AdapterCard, place: str, *, whole: bool) -> list[str]:
     if settings:
         arguments += ["model_kwargs={", *(f'    "{name}": {value},' for name, value in settings.items()), "},"]
     return [
-        "from transformers import pipeline",
+        *(["import torch"] if card.base_precision and not whole else []),
+        f"from transformers import {_quantiser(card) if not whole else ''}pipeline",
         "",
         *_labels(card, settings),
         "classify = pipeline(",
@@ -86,7 +87,7 @@ def _with_peft(card: AdapterCard, place: str) -> list[str]:
     return [
         "import torch",
         "from peft import AutoPeftModelForSequenceClassification",
-        "from transformers import AutoTokenizer",
+        f"from transformers import AutoTokenizer{', BitsAndBytesConfig' if card.base_precision else ''}",
         "",
         *_labels(card, settings),
         "model = AutoPeftModelForSequenceClassification.from_pretrained(",
@@ -101,6 +102,17 @@ def _with_peft(card: AdapterCard, place: str) -> list[str]:
     ]
 
 
+def _quantiser(card: AdapterCard) -> str:
+    return "BitsAndBytesConfig, " if card.base_precision else ""
+
+
+#: As models/quantised.py loads it.
+_FOUR_BITS = (
+    'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, '
+    "bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=[{kept}])"
+)
+
+
 def _settings(card: AdapterCard) -> dict[str, str]:
     """Keyword -> its value as code: labels and task, and what else the base's own files say otherwise."""
     fields: dict[str, Any] = task_of(card.task).config_fields(card.labels)
@@ -108,6 +120,8 @@ def _settings(card: AdapterCard) -> dict[str, str]:
         del fields["problem_type"]
     fields |= card.config_changes
     settings = {name: _quoted(value) if isinstance(value, str) else repr(value) for name, value in fields.items()}
+    if card.base_precision:
+        settings["quantization_config"] = _FOUR_BITS.format(kept=", ".join(map(_quoted, card.base_kept)))
     if card.labels:
         settings |= {
             "num_labels": "len(labels)",

@@ -198,9 +198,10 @@ def _planned(stage: Stage, cell: Cell, context: RunContext) -> Plan:
     kept = memo.get(name)
     if kept is not None:
         return Plan.from_json(kept.values["plan"])
-    most = step_rows(context.spec.train, len(context.splits.train)) * (context.spec.model.max_length or 1)
+    longest = context.spec.model.max_length or 1
+    most = step_rows(context.spec.train, len(context.splits.train)) * longest
     room = device_room(context.plan.device)
-    plan = fit_passes(context.plan, context.shapes, stage.sizes.get(cell.method), room, most=most)
+    plan = fit_passes(context.plan, context.shapes, stage.sizes.get(cell.method), room, most=most, longest=longest)
     memo.put(name, Outcome({"plan": plan.to_json()}))
     return plan
 

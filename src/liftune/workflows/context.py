@@ -105,7 +105,7 @@ def prepare(
         check_same(kept, backbone, events)
     else:
         most = step_rows(spec.train, len(splits.train)) * backbone.max_length
-        plan = fit_passes(plan, shapes, size, free, most=most)
+        plan = fit_passes(plan, shapes, size, free, most=most, longest=backbone.max_length)
         memo.put("plan", Outcome({"plan": plan.to_json(), "base": backbone.sha256, "processor": processor_name()}))
     plan = plan.on(engine(crew, plan)) if crew.size > 1 else plan
     spec, backbone = same_length(spec, backbone, options)

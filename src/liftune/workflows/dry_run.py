@@ -33,7 +33,7 @@ from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.tasks import TaskKind
 from liftune.workflows.claiming import refuse_other_spec
-from liftune.workflows.request import TuneRequest, read_for_tuning, run_name
+from liftune.workflows.request import TuneRequest, check_base_precision, read_for_tuning, run_name
 
 if TYPE_CHECKING:  # they bring torch, which takes seconds: the rows are looked at before
     from liftune.models.classifier import Classifier
@@ -169,6 +169,8 @@ def _request(spec: RunSpec, read: Splits | Folds | None, folder: RunFolder | Non
     options = parse_options(known, {}) if options is None else options
     if found.trying("options", lambda: check_accelerations(spec.train.accelerations or ())) is None:
         spec = spec.model_copy(update={"train": spec.train.model_copy(update={"accelerations": None})})
+    if found.trying("options", lambda: check_base_precision(spec, known)) is None:
+        spec = spec.model_copy(update={"model": spec.model.model_copy(update={"base_precision": None})})
     if read is None:
         return None
     folds = read if isinstance(read, Folds) else None

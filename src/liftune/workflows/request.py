@@ -16,10 +16,10 @@ from liftune.data.folds import Folds
 from liftune.data.load import RowsInMemory, load_data, load_data_or_folds, load_folds, parts_asked
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Splits
-from liftune.errors import DataError
+from liftune.errors import EXTRAS, DataError, SpecError, need
 from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
-from liftune.models.methods.registry import Method, find_method, parse_options
+from liftune.models.methods.registry import Method, check_four_bits, find_method, parse_options
 from liftune.option_values import AUTO_FOLDS
 from liftune.reports.sections.coverage import coverage_sentences
 from liftune.reports.sections.power import HINTED_FOLDS, cost_of_folds, power_before, testing_all
@@ -79,6 +79,7 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     """
     method = find_method(spec.method.name)
     options = parse_options(method, spec.method.options)
+    check_base_precision(spec, method)
     check_accelerations(spec.train.accelerations or ())
     folder = RunFolder.create(spec.out, name=run_name(spec), overwrite=overwrite)
     found = read_for_tuning(spec, rows)
@@ -88,6 +89,27 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
     fit = folds is None and folds_would_fit(spec.data, splits, rows)
     return TuneRequest(spec, method, options, folder, splits, folds, metric, fit)
+
+
+def check_base_precision(spec: RunSpec, method: Method) -> bool:
+    """Refuse weights in four bits where they cannot be had, or something is to train them; True where nothing is wrong.
+
+    Raises:
+        MethodError, SpecError: the method, or full fine-tuning beside it, trains them.
+        MissingExtra: what holds them so is not installed.
+    """
+    asked = spec.model.base_precision
+    if asked is None:
+        return True
+    check_four_bits(method, asked)
+    if spec.evaluation.with_full:
+        raise SpecError(
+            "full fine-tuning trains the weights themselves, which are frozen in four bits",
+            where=f"--with-full --base-precision {asked}",
+            hint="leave one of the two out",
+        )
+    need(*EXTRAS["quant"])
+    return True
 
 
 def folds_would_fit(data: DataSpec, splits: Splits, rows: RowsInMemory | None) -> bool:

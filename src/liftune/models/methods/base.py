@@ -97,6 +97,11 @@ class Method:
     families: Families = ALL
     mergeable: bool = False
     """Whether the tuned weights can be folded into the model's own, leaving its architecture as it was."""
+    four_bits: bool = False
+    """Whether it can be tuned on frozen weights in four bits: its gradients are then those on the same numbers in
+    float32. The others read or write the weights themselves."""
+    recomputes: bool = True
+    """Whether a block gives the same when it is computed again on the way back (gradient checkpointing)."""
     kind: Literal["peft", "probe", "full"] = "peft"
     pipelines: bool = True
     """Whether transformers reads its adapters without PEFT's own loader, as `pipeline` does: not the prompts, nor what

@@ -34,6 +34,7 @@ def _lora(chosen: options.LoraOptions, shape: BackboneShape, **more: Any) -> Pef
     options=options.LoraOptions,
     learning_rate=1e-3,
     mergeable=True,
+    four_bits=True,
 )
 def lora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     """Hu et al. 2021. Rate: measured on minilm at batch 16; ten times full fine-tuning's (LoRA Without Regret 2025)."""
@@ -46,6 +47,7 @@ def lora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     options=options.LoraOptions,
     learning_rate=5e-4,
     mergeable=True,
+    four_bits=True,
 )
 def rslora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     """Kalajdzievski 2023. Rate: half of LoRA's, since the update is sqrt(rank) times as large."""
@@ -59,6 +61,7 @@ def rslora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=1e-3,
     mergeable=True,
     pipelines=False,
+    four_bits=True,
 )
 def dora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     """Liu et al. 2024. Rate: LoRA's, as in the paper."""
@@ -114,6 +117,7 @@ def olora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=2e-3,
     mergeable=True,
     after_attach=hooks.freeze_a,
+    four_bits=True,
 )
 def lorafa(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     """Zhang et al. 2023 (LoRA-FA). Rate: twice LoRA's, since half of it stands still."""
@@ -151,6 +155,7 @@ def delora(chosen: options.DeloraOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=2e-4,
     mergeable=True,
     optimizer=hooks.loraplus_optimizer,
+    four_bits=True,
 )
 def loraplus(chosen: options.LoraPlusOptions, shape: BackboneShape) -> PeftConfig:
     """Hayou et al. 2024. Rate: of A, with B at 16 times it, as the paper sets both for RoBERTa."""
@@ -168,6 +173,7 @@ def loraplus(chosen: options.LoraPlusOptions, shape: BackboneShape) -> PeftConfi
     state=hooks.adalora_state,
     restore_state=hooks.adalora_restore,
     before_save=hooks.adalora_keep_what_lives,
+    four_bits=True,
 )
 def adalora(chosen: options.AdaLoraOptions, shape: BackboneShape) -> PeftConfig:
     """Zhang et al. 2023. Rate: measured (docs/log.md); the paper has 5e-4 to 3e-3 on GLUE."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     learning_rate=3e-2,
     mergeable=True,
     pipelines=False,
+    four_bits=True,
 )
 def vera(chosen: options.VeraOptions, shape: BackboneShape) -> PeftConfig:
     """Kopiczko et al. 2024. Rate: measured (docs/log.md); the paper has 4e-3 for RoBERTa-base on SST-2."""
@@ -106,6 +107,7 @@ def vblora(chosen: options.VectorBankOptions, shape: BackboneShape) -> PeftConfi
     options=options.RandLoraOptions,
     learning_rate=1e-3,
     mergeable=True,
+    four_bits=True,
 )
 def randlora(chosen: options.RandLoraOptions, shape: BackboneShape) -> PeftConfig:
     """Albert et al. 2025 (RandLoRA). Rate: LoRA's. The bases are saved, so that no other machine need draw the

@@ -81,6 +81,7 @@ def hra(chosen: options.HouseholderOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=1e-2,
     families=all_but(*CONV1D_FAMILIES),
     mergeable=True,
+    four_bits=True,
 )
 def road(chosen: options.RoadOptions, shape: BackboneShape) -> PeftConfig:
     """Liao and Monz 2024 (3-in-1: RoAd). Rate: measured (docs/log.md)."""

@@ -56,6 +56,7 @@ def _positions(shape: BackboneShape) -> dict[str, Any]:
     families=only(*ENCODERS, *DECODERS),
     optimizer=hooks.prompt_optimizer,
     pipelines=False,
+    four_bits=True,
 )
 def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
     """Lester et al. 2021. Rate: the head's, as measured (docs/log.md); the prompt's is 10 times it."""
@@ -71,6 +72,7 @@ def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=3e-3,
     families=only(*ENCODERS, *DECODERS),
     pipelines=False,
+    four_bits=True,
 )
 def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig:
     """Liu et al. 2021 (GPT Understands, Too). Rate: measured (docs/log.md); PEFT's example has 1e-3."""
@@ -89,6 +91,8 @@ def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig
     families=only(*ENCODERS_WITH_CACHE, *DECODERS),
     optimizer=hooks.prompt_optimizer,
     pipelines=False,
+    recomputes=False,
+    four_bits=True,
 )
 def prefix(chosen: options.PrefixOptions, shape: BackboneShape) -> PeftConfig:
     """Li & Liang 2021. Rate: the head's; the prefix's is 10 times it. Measured (docs/log.md)."""

@@ -37,6 +37,7 @@ __all__ = [
     "Families",
     "Method",
     "check_family",
+    "check_four_bits",
     "find_method",
     "parse_options",
     "virtual_tokens",
@@ -86,8 +87,29 @@ def check_family(method: Method, family: str) -> None:
     )
 
 
+def check_four_bits(method: Method, base_precision: str | None) -> None:
+    """Refuse a method that cannot be tuned on weights as they are held.
+
+    Raises:
+        MethodError: it names the methods that can.
+    """
+    if base_precision is None or method.four_bits:
+        return
+    fitting = [each.name for each in METHODS.entries() if each.four_bits]
+    raise MethodError(
+        f"method {method.name} cannot be tuned on weights in four bits: it reads or changes the weights themselves",
+        where=f"--method {method.name} --base-precision {base_precision}",
+        hint=f"leave --base-precision out, or choose one of: {', '.join(fitting)}",
+    )
+
+
 @METHODS.entry(
-    "probe", summary="The model's own head alone, on a frozen body.", learning_rate=1e-2, kind="probe", mergeable=True
+    "probe",
+    summary="The model's own head alone, on a frozen body.",
+    learning_rate=1e-2,
+    kind="probe",
+    mergeable=True,
+    four_bits=True,
 )
 def probe(chosen: options.NoOptions, shape: BackboneShape) -> None:
     """Nothing to change in the body: the head's modules are trained and saved."""

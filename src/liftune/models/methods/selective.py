@@ -44,6 +44,7 @@ def ia3(chosen: options.Targeted, shape: BackboneShape) -> PeftConfig:
     options=options.NormOptions,
     learning_rate=3e-2,
     mergeable=True,
+    four_bits=True,
 )
 def ln_tuning(chosen: options.NormOptions, shape: BackboneShape) -> PeftConfig:
     """Zhao et al. 2023. Rate: measured (docs/log.md)."""
@@ -59,6 +60,7 @@ def ln_tuning(chosen: options.NormOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=1e-2,
     families=all_but(*WITHOUT_BIASES),
     mergeable=True,
+    four_bits=True,
 )
 def bitfit(chosen: options.NoOptions, shape: BackboneShape) -> PeftConfig:
     """Ben Zaken et al. 2022 (BitFit). Rate: measured (docs/log.md); the paper has 1e-4 to 1e-3.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     learning_rate=3e-2,
     mergeable=True,
     optimizer=hooks.fourierft_optimizer,
+    four_bits=True,
 )
 def fourierft(chosen: options.FourierOptions, shape: BackboneShape) -> PeftConfig:
     """Gao et al. 2024. Rate: the head's, measured (docs/log.md); the spectrum's is 20 times it, as in the paper."""
@@ -44,6 +45,7 @@ def fourierft(chosen: options.FourierOptions, shape: BackboneShape) -> PeftConfi
     learning_rate=3e-3,
     families=all_but(*CONV1D_FAMILIES),
     mergeable=True,
+    four_bits=True,
 )
 def shira(chosen: options.SparseOptions, shape: BackboneShape) -> PeftConfig:
     """Bhardwaj et al. 2024 (SHiRA, random mask); which entries is saved with them. Rate: measured (docs/log.md)."""

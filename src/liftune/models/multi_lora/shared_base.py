@@ -114,8 +114,8 @@ class AdapterPool:
 
     def _base(self, card: AdapterCard, trusted: bool) -> SharedBase:
         own = card.tokenizer_folder if isinstance(card, ForeignCard) else None
-        which = (card.base_sha256, card.base, card.base_revision or "", str(card.trust_remote_code))
-        key = (*which, card.truncation_side, own or "")
+        which = (card.base_sha256, card.base, card.base_revision or "", card.base_precision or "")
+        key = (*which, str(card.trust_remote_code), card.truncation_side, own or "")
         base = self._bases.get(key)
         if base is None:
             backbone = reload_backbone(card, seed=0, plan=self._plan, trust_remote_code=trusted)

@@ -20,6 +20,7 @@ from liftune.models.packed.layer import FrozenLayerNorm, LayerWeights
 from liftune.models.packed.layouts import LINEAR, NORMS, LayerModules
 from liftune.models.packed.lora_linear import AddLora, LoraLinear, LoraShape
 from liftune.models.packed.onednn_weights import ReorderedWeight
+from liftune.models.quantised import is_four_bits
 
 
 def unsupported_reason(modules: LayerModules) -> str:
@@ -41,6 +42,8 @@ def _unsupported_linear(module: nn.Module) -> str:
     from peft.tuners.lora import Linear as PeftLoraLinear
 
     base = getattr(module, "base_layer", module)
+    if is_four_bits(base.weight):
+        return "its frozen weights are held in four bits"
     if type(base) is not nn.Linear or any(p.requires_grad for p in base.parameters()):
         return "the method trains or replaces the model's own weights"
     if module is base:

@@ -58,7 +58,10 @@ def install_packed(
     wanted = plan.accelerations & set(PACKED)
     if not wanted:
         return None, plan
-    encoder, reasons = _fit(model, plain, forward, wanted, dtype=plan.dtype, pad=pad)
+    if plan.recompute:
+        encoder, reasons = None, dict.fromkeys(wanted, "its blocks are computed again on the way back, to save memory")
+    else:
+        encoder, reasons = _fit(model, plain, forward, wanted, dtype=plan.dtype, pad=pad)
     refused = sorted(set(reasons) & plan.requested)
     if refused:
         remove_packed(plain)
