@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Sized
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -54,20 +54,35 @@ class Tries(Generic[Item]):
     """Items that are still to be done, each begun so often at most.
 
     Args:
-        items: in order.
+        items: in order. They are taken one by one, as there is a worker for them, so that what came of some may decide
+            which are next; None among them says that there is nothing to do until another item is done.
         most: how often one is begun.
         again: is told of an item that is tried again, and why.
     """
 
-    def __init__(self, items: Iterable[Item], most: int, again: Callable[[Item, str], None]) -> None:
-        self._waiting, self._most, self._again = deque(items), most, again
+    def __init__(self, items: Iterable[Item | None], most: int, again: Callable[[Item, str], None]) -> None:
+        self._items, self._most, self._again = iter(items), most, again
+        # Of items that are made as they are taken, some may be left until they say that there is none.
+        self._endless = 0 if isinstance(items, Collection) else 1
+        self._left = len(items) if isinstance(items, Sized) else 1
+        self._waiting: deque[Item] = deque()
         self._failed: dict[Item, int] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        """How many wait, as far as that is known: 0 is sure."""
+        return max(self._left, 0) + len(self._waiting)
 
     def next(self) -> Item | None:
         """An item to begin with; None where none waits."""
+        if self._left > 0:
+            try:
+                item = next(self._items)
+            except StopIteration:
+                self._left = 0
+            else:
+                if item is not None:
+                    self._left = max(self._left - 1, self._endless)
+                    return item
         return self._waiting.popleft() if self._waiting else None
 
     def settles(self, item: Item, outcome: object) -> bool:
@@ -84,7 +99,7 @@ class Tries(Generic[Item]):
 
 
 def in_processes(
-    items: Iterable[Item],
+    items: Iterable[Item | None],
     work: Work[Item, Result],
     jobs: int,
     *,
@@ -123,12 +138,12 @@ def in_processes(
                 done = member.item
                 if outcome is None:
                     outcome = Trouble(crew.bury(member), died=True)
-                    settled = waiting.settles(done, outcome)
-                else:
-                    settled = waiting.settles(done, outcome)
-                    crew.give(member, waiting.next())
-                if settled:
-                    yield done, outcome
+                    if waiting.settles(done, outcome):
+                        yield done, outcome
+                    continue
+                if waiting.settles(done, outcome):
+                    yield done, outcome  # what came of it may decide what is next
+                crew.give(member, waiting.next())
 
 
 @dataclass

@@ -18,7 +18,7 @@ from liftune.errors import DataError, SpecError
 from liftune.processes import Trouble
 
 #: The support folder, where workers find this module's work too.
-ENDED = "its process was ended (the system does that when memory is short)"
+ENDED = "its process or its node was lost (the system ends processes when memory is short)"
 HERE = str(Path(__file__).parent)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,22 @@ def test_an_item_that_came_to_nothing_goes_to_the_end_and_is_begun_so_often() ->
     assert tries.next() == "x"
     assert tries.settles("x", Trouble("twice"))
     assert (tries.next(), said) == (None, [("x", "once")])
+
+
+def test_items_may_depend_on_what_came_of_others() -> None:
+    """As proposals do; None says that there is nothing to do now."""
+    made: list[str | None] = ["a", None, "b"]
+
+    class Made:
+        def __iter__(self) -> Iterator[str | None]:
+            while made:
+                yield made.pop(0)
+
+        def __len__(self) -> int:
+            return 9
+
+    tries = Tries(Made(), 2, lambda item, why: None)
+    assert (len(tries), tries.next(), tries.next(), tries.next()) == (9, "a", None, "b")
+    made.append("c")
+    assert tries
+    assert (tries.next(), tries.next(), len(tries)) == ("c", None, 0)

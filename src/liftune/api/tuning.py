@@ -187,6 +187,8 @@ def sweep(
     models: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     seeds: Sequence[int] | int | str | None = None,
     jobs: int | None = None,
+    search: int | None = None,
+    space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     cluster: str | None = None,
     cpus: float | None = None,
     gpus: float | None = None,
@@ -203,6 +205,9 @@ def sweep(
         models: None takes minilm.
         jobs: cells tuned at once; None is one, on a cluster as many as it holds. Above 1, call it under
             `if __name__ == "__main__":`, as each is a fresh process.
+        search: so many sets of options, proposed by Optuna; test is looked at by the winner alone.
+        space: of the search, a TOML file's path or {"lr": {"low": 1e-5, "high": 1e-2, "log": True}, "lora": {"rank":
+            [4, 8]}}; None takes each method's own.
         cluster: "auto", "ray://HOST" or "HOST:PORT" tunes cells on a Ray cluster; cpus, gpus: of it for each cell, 1
             and 0 where None.
         picture: a .svg or .png to draw scores against costs in.
@@ -215,7 +220,8 @@ def sweep(
     from liftune.sweeps.run import sweep as run_sweep
 
     asked, rows = with_rows("sweep", data, {"seeds": seeds, "out": out, **options})
-    spec = SweepSpec.of(asked, methods, models)
+    trials = None if search is None else arguments.count(search, "search")
+    spec = SweepSpec.of(asked, methods, models, search=trials, space=space)
     parts = (arguments.number_or_none(each, name) for name, each in (("cpus", cpus), ("gpus", gpus)))
     where, shown = ClusterAsk.of(arguments.text_or_none(cluster, "cluster"), *parts), progress(quiet)
     jobs = None if jobs is None else arguments.count(jobs, "jobs")

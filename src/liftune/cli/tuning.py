@@ -118,6 +118,23 @@ def sweep(
             "holds.",
         ),
     ] = None,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Try N sets of options, proposed by Optuna from what validation said of those before; the winner "
+            "alone looks at test.",
+        ),
+    ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML of what --search may try: lr = {low = 1e-5, high = 1e-2, log = true}, rank = [4, 8] below "
+            "[lora]; of each method its own if not given.",
+        ),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -147,7 +164,8 @@ def sweep(
     if picture:
         check_picture(picture)
     where = ClusterAsk.of(cluster, cpus, gpus)
-    record = run_sweep(SweepSpec.of(spec, methods, models), jobs=jobs, cluster=where, progress=Progress(quiet=quiet))
+    asked = SweepSpec.of(spec, methods, models, search=search, space=space)
+    record = run_sweep(asked, jobs=jobs, cluster=where, progress=Progress(quiet=quiet))
     if picture:
         draw(record, picture)
     print_record(record, as_json=as_json)

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from liftune.cluster.nodes import Cluster, Share, first_line
+from liftune.cluster.nodes import Cluster, Share
 from liftune.cluster.start import this_node
 from liftune.errors import LiftuneError, SpecError
 from liftune.processes import Tries, Trouble
@@ -27,7 +27,7 @@ T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
 
 #: Workers in a row that may be lost before they could begin.
-_STILLBORN = 3
+_STILLBORN = 5
 #: Seconds between two looks at the nodes; without any that is large enough before the work is given up; that workers
 #: have to save and to end once they are told.
 _EVERY, _WITHOUT, _PATIENCE = 2.0, 60.0, 120.0
@@ -35,7 +35,7 @@ _EVERY, _WITHOUT, _PATIENCE = 2.0, 60.0, 120.0
 
 def on_cluster(
     cluster: Cluster,
-    items: Iterable[T],
+    items: Iterable[T | None],
     make: Callable[..., Callable[[T], R]],
     *given: Any,
     share: Share,
@@ -68,11 +68,10 @@ def on_cluster(
                 lost = isinstance(outcome, _Dead)
                 if lost:
                     outcome = Trouble(crew.bury(member, outcome), died=True)
-                settled = item is not None and waiting.settles(item, outcome)
+                if item is not None and waiting.settles(item, outcome):
+                    yield item, outcome  # what came of it may decide what is next
                 if not lost:
                     crew.give(member, waiting.next())
-                if item is not None and settled:
-                    yield item, outcome
 
 
 @dataclass(frozen=True)
@@ -169,10 +168,12 @@ class _Crew(Generic[T]):
             SpecError: it never began, and others before it did not either.
         """
         self.members.remove(member)
+        with contextlib.suppress(Exception):
+            self._ray.kill(member.actor)  # one that is only out of reach must not go on beside its successor
         self._stillborn = 0 if member.node else self._stillborn + 1
         if self._stillborn >= _STILLBORN:
             raise SpecError(
-                f"no process of the cluster gets as far as to begin: {first_line(Exception(dead.said))}",
+                f"no process of the cluster gets as far as to begin: {dead.said.strip().splitlines()[-1]}",
                 where="--cluster",
                 hint="look whether the nodes have enough memory, and the same liftune",
             )
@@ -181,7 +182,7 @@ class _Crew(Generic[T]):
             return f"the node {member.node[:8]} was lost"
         if "low on memory" in dead.said or "memory monitor" in dead.said:
             return "Ray ended its process, as memory was short"
-        return "its process was ended (the system does that when memory is short)"
+        return "its process or its node was lost (the system ends processes when memory is short)"
 
     def _look(self) -> None:
         """Count anew how much the cluster holds: nodes go and come.

@@ -16,7 +16,7 @@ from liftune.records.run import Contender
 from liftune.records.training import TrainLog
 from liftune.tasks import TaskKind
 
-State = Literal["done", "unfit", "failed"]
+State = Literal["done", "unfit", "failed", "pruned"]
 Cost = Literal["seconds", "memory", "size"]
 
 
@@ -43,7 +43,14 @@ class CellRecord(Record):
     seed: int
     state: State
     reason: str | None = None
-    """unfit: why the method does not fit the model. failed: what went wrong; a rerun tries again."""
+    """unfit: why the method does not fit the model. failed: what went wrong; a rerun tries again. pruned: at which
+    epoch it was behind others of the search."""
+    trial: int | None = None
+    """The number of the search's proposal that it tries; null of a grid's cell, and of the winner's own."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What the search proposed: option -> value."""
+    curve: tuple[float | None, ...] = ()
+    """Of a search: the validation score after each epoch, from the first on."""
     metrics: dict[str, Interval] = Field(default_factory=dict)
     validation: dict[str, float | None] = Field(default_factory=dict)
     train_seconds: float | None = None
@@ -57,6 +64,12 @@ class CellRecord(Record):
     log: TrainLog | None = None
     files: dict[str, str] = Field(default_factory=dict)
     """As of a BaselinesRecord."""
+
+    @property
+    def name(self) -> str:
+        """Of its files, as its cell's."""
+        trial = "" if self.trial is None else f"t{self.trial}-"
+        return f"{self.method}-{trial}{self.seed}"
 
 
 class LeaderboardRow(Record):
@@ -88,6 +101,50 @@ class LeaderboardRow(Record):
     """The costs at which no other contender is both cheaper and better."""
 
 
+class Optimism(Record):
+    """By how much the choice of a search flatters its winner, found on validation: the winner's curse.
+
+    Validation is halved many times. One half chooses among the trials; what it chose is looked at on the other half.
+    """
+
+    value: float
+    """Mean of how much better what was chosen looked to the half that chose; in the metric's unit, above 0 flatters."""
+    low: float
+    high: float
+    """95% of the halvings lie between."""
+    halvings: int
+    again: float
+    """Share of the halvings that chose the trial that all of validation chooses."""
+
+
+class TrialRecord(Record):
+    """One proposal of a search. It has no test figures: test was looked at by the winner alone."""
+
+    number: int
+    model: str
+    method: str
+    options: dict[str, Any]
+    state: Literal["done", "failed", "pruned"]
+    validation: float | None = None
+    """Mean over seeds; of a pruned one, where it had got to."""
+    reason: str | None = None
+    same_as: int | None = None
+    """The earlier trial that had the very same options, and whose score it takes."""
+
+
+class SearchRecord(Record):
+    """What a search proposed, and what came of it."""
+
+    space: dict[str, str]
+    """Option -> what was to be tried, in words."""
+    trials: tuple[TrialRecord, ...]
+    """In the order of their numbers."""
+    winner: int
+    """The trial with the best validation score, the first of equals."""
+    optimism: Optimism | None = None
+    """Null where validation is too small to be halved, or all trials gave the same."""
+
+
 class SweepRecord(SealedRecord):
     """sweep.json: one sweep, whole."""
 
@@ -108,6 +165,8 @@ class SweepRecord(SealedRecord):
     """Best first."""
     chosen: str | None = None
     """The contender with the best validation score: the choice that the test rows had no part in."""
+    search: SearchRecord | None = None
+    """Null of a grid."""
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
 

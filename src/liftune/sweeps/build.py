@@ -12,23 +12,30 @@ from liftune.data.splits import Splits
 from liftune.evaluation.clean_rows import LEAST_CLEAN, Leaks
 from liftune.evaluation.evaluate import Evaluation
 from liftune.metrics.registry import check_metric
-from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
+from liftune.records.sweep import BaselinesRecord, CellRecord, SearchRecord, SweepRecord
 from liftune.sweeps.cells import Stage
 from liftune.sweeps.folder import SweepFolder
+from liftune.sweeps.grid import Cell
 from liftune.sweeps.leaderboard import LeaderboardEntry, chosen, entries_of, leaderboard
 from liftune.versions import versions
 
 
-def build_record(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) -> SweepRecord:
-    """Everything that the sweep computed, as one record."""
+def build_record(
+    stages: dict[str, Stage], folder: SweepFolder, splits: Splits, cells: Sequence[Cell], search: SearchRecord | None
+) -> SweepRecord:
+    """Everything that the sweep computed, as one record.
+
+    Args:
+        cells: those that test is looked at for; of a search, its winner's.
+    """
     first = next(iter(stages.values()))
     spec, metric = first.spec, check_metric(first.spec.run.evaluation.metric, splits.task).name
-    cells = tuple(record for cell in spec.cells() if (record := folder.cell(cell)) is not None)
+    done = tuple(record for cell in cells if (record := folder.cell(cell)) is not None)
     baselines = tuple(cast(BaselinesRecord, folder.baselines(model)) for model in spec.models)
     entries = [
         entry
         for stage, record in zip(stages.values(), baselines, strict=True)
-        for entry in _entries(stage, record, cells)
+        for entry in _entries(stage, record, done)
     ]
     ranked = leaderboard(entries, metric)
     best = chosen(ranked, metric)
@@ -43,10 +50,11 @@ def build_record(stages: dict[str, Stage], folder: SweepFolder, splits: Splits) 
         metric=metric,
         data_fingerprint=splits.fingerprint,
         baselines=baselines,
-        cells=cells,
+        cells=done,
         leaderboard=ranked,
         chosen=None if best is None else f"{best.contender} on {best.model}",
-        notes=(*notes(cells, baselines), *leaks(splits)),
+        search=search,
+        notes=(*notes(done, baselines), *leaks(splits)),
         versions=versions(),
     )
 
@@ -102,5 +110,5 @@ def _entries(stage: Stage, baselines: BaselinesRecord, cells: Sequence[CellRecor
     return entries_of(
         stage.model,
         {name: (cell, evaluation(name)) for name, cell in as_cells.items()},
-        [(cell, evaluation(f"{cell.method}-{cell.seed}")) for cell in done],
+        [(cell, evaluation(cell.name)) for cell in done],
     )

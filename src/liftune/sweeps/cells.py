@@ -34,6 +34,7 @@ from liftune.models.methods.registry import find_method, parse_options
 from liftune.records.sweep import BaselinesRecord, CellRecord
 from liftune.run_folder import RunFolder
 from liftune.sweeps.grid import Cell, SweepSpec
+from liftune.sweeps.trials import record_of, try_out
 from liftune.training.schedule import step_rows
 from liftune.workflows.asked import Request
 from liftune.workflows.baselines import run_base_and_probe, run_baselines, with_soft_labels
@@ -112,12 +113,12 @@ def keep_plan(stage: Stage) -> None:
         stage.asked.put("plan", Outcome(values))
 
 
-def forget(stage: Stage, cell: Cell | None = None) -> None:
+def forget(stage: Stage, name: str | None = None) -> None:
     """Remove what was kept of a cell, once its record is on disk; of all of a model where no cell is named."""
     memo = stage.context.memo
-    if cell is not None:
-        memo.forget(cell.name)
-        memo.drop(_plan_of(cell))
+    if name is not None:
+        memo.forget(name)
+        memo.drop(_plan_of(name))
     elif memo.folder is not None:
         shutil.rmtree(memo.folder, ignore_errors=True)
 
@@ -151,21 +152,22 @@ def run_shared_baselines(stage: Stage) -> BaselinesRecord:
 def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
     """One tuned model: its scores and costs, its logits on disk. Its weights are not kept.
 
+    A trial of a search is looked at on validation alone, and may be given up early.
+
     Raises:
         LiftuneError: what `liftune tune` would raise.
     """
     if cell.method in stage.unfit:
-        return CellRecord(
-            model=cell.model, method=cell.method, seed=cell.seed, state="unfit", reason=stage.unfit[cell.method]
-        )
-    method = find_method(cell.method)
-    options = parse_options(method, stage.spec.options_of(cell.method))
-    train = stage.context.spec.train.model_copy(update={"seeds": (cell.seed,)})
-    spec = stage.context.spec.model_copy(update={"train": train})
+        return record_of(cell, state="unfit", reason=stage.unfit[cell.method])
+    method, run = find_method(cell.method), stage.spec.run_of(cell)
+    options = parse_options(method, run.method.options)
+    spec = stage.context.spec.model_copy(update={"train": run.train})
     context = replace(
         stage.context, spec=spec, method=method, options=options, soft_labels=_load_soft_labels(stage.context)
     )
     context = replace(context, plan=_planned(stage, cell, context))
+    if cell.trial is not None and not cell.trial.chosen:
+        return try_out(context, cell, cell.trial)
     held = restart_peak()
     classifier, _, log = tune_once(context, method, options, cell.seed, name=cell.name)
     parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
@@ -174,10 +176,8 @@ def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
     contender = Ladder(context.splits, context.metric, context.save_logits).add(
         cell.name, [answers], max_length=classifier.max_length
     )
-    return CellRecord(
-        model=cell.model,
-        method=cell.method,
-        seed=cell.seed,
+    return record_of(
+        cell,
         state="done",
         metrics=contender.metrics,
         validation=contender.validation,
@@ -194,7 +194,7 @@ def _planned(stage: Stage, cell: Cell, context: RunContext) -> Plan:
     """The plan of a cell: as it was begun with, perhaps by a process with another share of the machine; of a new one
     the stage's, in passes that fit, as `liftune tune` plans them.
     """
-    name, memo = _plan_of(cell), context.memo
+    name, memo = _plan_of(cell.name), context.memo
     kept = memo.get(name)
     if kept is not None:
         return Plan.from_json(kept.values["plan"])
@@ -206,8 +206,8 @@ def _planned(stage: Stage, cell: Cell, context: RunContext) -> Plan:
     return plan
 
 
-def _plan_of(cell: Cell) -> str:
-    return f"plan {cell.name}"
+def _plan_of(name: str) -> str:
+    return f"plan {name}"
 
 
 def saved_bytes(classifier: Classifier, *, pairs: bool) -> int:

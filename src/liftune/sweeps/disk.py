@@ -35,6 +35,8 @@ def sweep_need(stages: Mapping[str, Stage], path: Path, *, jobs: int) -> DiskNee
     for stage in stages.values():
         splits, spec = stage.context.splits, stage.spec
         cells = len(spec.run.train.seeds) * sum(name not in stage.unfit for name in spec.methods)
+        if spec.search is not None:
+            cells += spec.search.trials * len(spec.run.train.seeds)  # perhaps all of one model
         kept += (UNTUNED + cells) * logit_bytes(splits) + 2 * (cells + 1) * RECORD_BYTES
         kept += FLOAT * task_of(splits.task).outputs(splits.labels) * len(splits.train)  # the teacher's soft labels
         features += feature_bytes(splits, stage.context.shapes.width, free)

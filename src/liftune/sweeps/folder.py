@@ -4,6 +4,8 @@
     SWEEP/rows.json                     fingerprints of the rows, so that a rerun notices other ones
     SWEEP/MODEL/baselines.json          the contenders that are not tuned, written when all are done
     SWEEP/MODEL/METHOD-SEED.json        one cell, written when it is done
+    SWEEP/MODEL/METHOD-tN-SEED.json     the same of proposal N of a search, on validation alone
+    SWEEP/search.db                     of a search: Optuna's study, in SQLite
     SWEEP/MODEL/logits/NAME.npz         logits of the test and validation rows
     SWEEP/sweep.json                    all of it, ranked; written last
 
@@ -89,7 +91,7 @@ class SweepFolder:
 
     def save_cell(self, record: CellRecord) -> None:
         """One cell, whatever became of it."""
-        _write(self._cell(Cell(record.model, record.method, record.seed)), record)
+        _write(self.of_model(record.model).path / f"{record.name}.json", record)
 
     def save_record(self, record: SweepRecord) -> SweepRecord:
         """The end of a sweep: the record as it was written."""
@@ -107,7 +109,7 @@ class SweepFolder:
     def settled(self, cell: Cell) -> bool:
         """Whether a rerun has nothing to do: the cell is done, or the method does not fit."""
         record = self.cell(cell)
-        return record is not None and record.state != "failed"
+        return record is not None and record.state != "failed" and record.options == cell.options
 
     def _baselines(self, model: str) -> Path:
         return self.of_model(model).path / "baselines.json"
@@ -171,7 +173,7 @@ def save_sweep(path: Path, record: SweepRecord) -> SweepRecord:
 
 def _read_cell(path: Path) -> CellRecord:
     record = read_record(path, CellRecord, "cell")
-    if path.stem != f"{record.method}-{record.seed}":
+    if path.stem != record.name:
         raise damaged(path, f"it is the record of {record.method} under seed {record.seed}", hint=RESTORE)
     return record
 
@@ -209,7 +211,7 @@ def check_object(path: Path) -> dict[str, Any]:
 def _write(path: Path, record: BaselinesRecord | CellRecord) -> None:
     """A record that is part of another one too, with the schema that the file needs, and seals of what it is about."""
     if isinstance(record, CellRecord):
-        sealed = [f"logits/{record.method}-{record.seed}.npz"]
+        sealed = [f"logits/{record.name}.npz"]
     else:
         sealed = [*(f"logits/{each.name}.npz" for each in record.contenders), "teacher.*"]
     record = record.model_copy(update={"files": hash_matching(path.parent, *sealed)})

@@ -17,7 +17,8 @@ from liftune.addresses import short_name
 from liftune.errors import MethodError, SpecError
 from liftune.models.methods.registry import METHODS, find_method, parse_options
 from liftune.option_values import Names
-from liftune.spec import DEFAULT_MODEL, IN_MEMORY, MethodSpec, RunSpec, Spec
+from liftune.spec import DEFAULT_MODEL, IN_MEMORY, MethodSpec, RunSpec, Spec, TrainSpec
+from liftune.sweeps.space import SEARCHED, Search, search_of
 
 #: Means every registered method.
 EVERY = "all"
@@ -59,10 +60,18 @@ class SweepSpec(Spec):
     """Tuning methods by name."""
     models: Grid = (DEFAULT_MODEL,)
     """Pretrained models, each as --model takes it."""
+    search: Search | None = None
+    """Proposals in the place of the grid; the winner alone is scored on test."""
 
     @classmethod
-    def of(cls, run: RunSpec, methods: Any, models: Any = None) -> SweepSpec:
+    def of(
+        cls, run: RunSpec, methods: Any, models: Any = None, *, search: int | None = None, space: Any = None
+    ) -> SweepSpec:
         """Checked, with methods by their own names and `all` expanded.
+
+        Args:
+            search: so many proposals in the place of the grid.
+            space: of the search, a file's path or what one holds; None takes that of each method.
 
         Raises:
             SpecError: a name that is given twice, or none; folds are asked for.
@@ -81,7 +90,8 @@ class SweepSpec(Spec):
         for name in names:
             parse_options(find_method(name), spec.options_of(name))
         spec.refuse_options_of_others()
-        return spec
+        found = search_of(spec.run, names, search, space)
+        return spec if found is None else spec.model_copy(update={"search": found})
 
     def options_of(self, method: str) -> dict[str, Any]:
         """The options that were given for one method, METHOD.KEY=VALUE."""
@@ -98,12 +108,23 @@ class SweepSpec(Spec):
                 hint=f"write METHOD.KEY=VALUE, with METHOD one of: {', '.join(self.methods)}",
             )
 
+    def method_of(self, cell: Cell) -> MethodSpec:
+        """A cell's method with its options, its trial's among them."""
+        own = {name.partition(".")[2]: value for name, value in cell.options.items() if "." in name}
+        own = {name: value for name, value in own.items() if name not in SEARCHED}
+        return MethodSpec(name=cell.method, options=self.options_of(cell.method) | own)
+
+    def train_of(self, cell: Cell) -> TrainSpec:
+        """How a cell is trained."""
+        own = {name.rpartition(".")[2]: value for name, value in cell.options.items()}
+        own = {name: value for name, value in own.items() if name in SEARCHED}
+        return TrainSpec.checked({**self.run.train.model_dump(), **own, "seeds": (cell.seed,)})
+
     def run_of(self, cell: Cell) -> RunSpec:
         """What `liftune tune` would be asked for this cell."""
-        method = MethodSpec(name=cell.method, options=self.options_of(cell.method))
         model = self.run.model.model_copy(update={"name": cell.model})
-        train = self.run.train.model_copy(update={"seeds": (cell.seed,)})
-        return self.run.model_copy(update={"method": method, "model": model, "train": train})
+        update = {"method": self.method_of(cell), "model": model, "train": self.train_of(cell)}
+        return self.run.model_copy(update=update)
 
     def cells(self) -> list[Cell]:
         """All of them, seed by seed, so that a sweep that is stopped has something of every method."""
@@ -127,22 +148,44 @@ class SweepSpec(Spec):
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One proposal of a search: the same options under every seed."""
+
+    number: int
+    options: tuple[tuple[str, Any], ...]
+    """Name -> value: of `tune`, such as lr, or of the method, such as lora.rank."""
+    bars: tuple[float | None, ...] = ()
+    """After each epoch, from the first on: what its best validation score so far must reach for it to go on."""
+    chosen: bool = False
+    """Whether it has won: then test is looked at."""
+
+
+@dataclass(frozen=True)
 class Cell:
-    """One tuned model of the grid."""
+    """One tuned model of the grid, or of a search."""
 
     model: str
     method: str
     seed: int
+    trial: Trial | None = None
 
     @property
     def name(self) -> str:
         """Within its model's folder."""
-        return f"{self.method}-{self.seed}"
+        if self.trial is None or self.trial.chosen:
+            return f"{self.method}-{self.seed}"
+        return f"{self.method}-t{self.trial.number}-{self.seed}"
 
     @property
     def said(self) -> str:
         """In a message."""
-        return f"{self.model} {self.method} seed {self.seed}"
+        trial = f" trial {self.trial.number}" if self.trial is not None and not self.trial.chosen else ""
+        return f"{self.model} {self.method}{trial} seed {self.seed}"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its own, beside those of the sweep."""
+        return dict(self.trial.options) if self.trial is not None else {}
 
 
 def _numbered(names: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ import contextlib
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +106,7 @@ def cells_on_cluster(
     def again(cell: Cell, reason: str) -> None:
         tell(f"  {cell.said}: {reason}; it is tried once more")
 
-    def records(cells: Sequence[Cell]) -> Generator[CellRecord, None, None]:
+    def records(cells: Iterable[Cell | None]) -> Generator[CellRecord, None, None]:
         handed = {
             model: {name: path.read_bytes() for name in _READ if (path := Path(place, name)).is_file()}
             for model, place in places.items()

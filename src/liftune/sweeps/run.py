@@ -7,7 +7,7 @@ Not here: one cell (cells.py), worker processes (workers.py), the disk (folder.p
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -24,7 +24,7 @@ from liftune.hardware.measure import measure_machine, set_threads
 from liftune.hardware.memory import short_of_memory
 from liftune.hardware.plan import make_plan
 from liftune.progress import Progress
-from liftune.records.sweep import CellRecord, SweepRecord
+from liftune.records.sweep import CellRecord, SearchRecord, SweepRecord
 from liftune.reports.sections.power import power_before
 from liftune.spec_text import Asked
 from liftune.sweeps.build import build_record
@@ -33,6 +33,7 @@ from liftune.sweeps.disk import sweep_need
 from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.sweeps.on_cluster import ClusterAsk, cells_on_cluster, joined_for
+from liftune.sweeps.trials import record_of, trial_line
 from liftune.sweeps.workers import Executor, in_processes
 from liftune.workflows.disk_needs import check_disk
 from liftune.workflows.request import read_rows
@@ -108,19 +109,52 @@ def _sweep(
         if folder.baselines(stage.model) is None:
             progress.log(f"{stage.model}: baselines")
             folder.save_baselines(run_shared_baselines(stage))
-    left = [cell for cell in spec.cells() if not folder.settled(cell)]
-    log_start(spec, left, progress)
-    if place.cluster is not None and left:
+    if place.cluster is not None:
         progress.log(
             f"cluster {place.cluster.address}: {len(place.cluster.nodes())} nodes, {place.at_once} cells at once"
         )
-    with note_on_error(folder, spec), executor(stages, place, splits, progress) as compute:
-        run_cells(stages, folder, left, compute, progress)
-    record = folder.save_record(build_record(stages, folder, splits))
+    search = None
+    with executor(stages, place, splits, progress) as compute:
+        if spec.search is None:
+            cells = spec.cells()
+        else:
+            cells, search = run_search(stages, folder, compute, place.at_once, progress)
+        left = [cell for cell in cells if not folder.settled(cell)]
+        log_start(spec, cells, left, progress)
+        with note_on_error(folder, cells):
+            run_cells(stages, folder, left, compute, progress)
+    record = folder.save_record(build_record(stages, folder, splits, cells, search))
     for stage in stages.values():
-        if all(folder.settled(cell) for cell in spec.cells() if cell.model == stage.model):
+        if all(folder.settled(cell) for cell in cells if cell.model == stage.model):
             forget(stage)  # else a rerun tries the failed cells again, from where they were
     return record
+
+
+def run_search(
+    stages: dict[str, Stage], folder: SweepFolder, compute: Executor, at_once: int, progress: Progress
+) -> tuple[list[Cell], SearchRecord]:
+    """Every trial of a search; then the winner's cells, still to be tuned on the same rows and looked at on test."""
+    from liftune.sweeps.search import Proposals
+
+    spec = next(iter(stages.values())).spec
+    assert spec.search is not None
+    proposals = Proposals(stages, folder, at_once=at_once, tell=progress.log)
+    done = f", {proposals.settled} of them done before" if proposals.settled else ""
+    progress.log(f"{spec.search.trials} trials on validation{done}; test is looked at by the winner alone")
+    try:
+        records = compute(proposals)
+        with closing(records), progress.bar("trials", len(proposals), speed=False) as advance:
+            for cell in records:
+                folder.save_cell(cell)
+                if cell.state != "failed":
+                    forget(stages[cell.model], cell.name)
+                proposals.take(cell)
+                progress.log(trial_line(cell, stages[cell.model].context.metric))
+                advance(1, note=f"trial {cell.trial}")
+    except BaseException as error:
+        error.add_note(f"kept: {proposals.settled} trials, in {folder.path}; the same command continues")
+        raise
+    return proposals.winner(), proposals.record()
 
 
 def check_jobs(spec: SweepSpec, jobs: int | None, cluster: ClusterAsk | None = None) -> None:
@@ -149,21 +183,24 @@ def check_jobs(spec: SweepSpec, jobs: int | None, cluster: ClusterAsk | None = N
         )
 
 
-def log_start(spec: SweepSpec, left: Sequence[Cell], progress: Progress) -> None:
+def log_start(spec: SweepSpec, cells: Sequence[Cell], left: Sequence[Cell], progress: Progress) -> None:
     """How much there is to do."""
-    every = len(spec.cells())
+    every = len(cells)
     done = f", {every - len(left)} of them done before" if len(left) < every else ""
+    if spec.search is not None:
+        progress.log(f"{every} cells of the winner{done}")
+        return
     models, methods, seeds = len(spec.models), len(spec.methods), len(spec.run.train.seeds)
     progress.log(f"{every} cells: {models} models, {methods} methods, {seeds} seeds{done}")
 
 
 @contextmanager
-def note_on_error(folder: SweepFolder, spec: SweepSpec) -> Iterator[None]:
+def note_on_error(folder: SweepFolder, cells: Sequence[Cell]) -> Iterator[None]:
     """What ends a sweep early notes how many cells are kept, and that a rerun continues."""
     try:
         yield
     except BaseException as error:
-        done = sum(folder.settled(cell) for cell in spec.cells())
+        done = sum(folder.settled(cell) for cell in cells)
         error.add_note(f"kept: {done} cells, in {folder.path}; the same command continues")
         raise
 
@@ -193,7 +230,7 @@ def run_cells(
         for number, cell in enumerate(records, start=1):
             folder.save_cell(cell)
             if cell.state != "failed":  # a rerun tries that again, from where it was
-                forget(stages[cell.model], Cell(cell.model, cell.method, cell.seed))
+                forget(stages[cell.model], cell.name)
             progress.log(line(cell, number, len(left), stages[cell.model].context.metric))
             advance(1, note=f"{cell.method} seed {cell.seed}")
     if failed := [cell for cell in left if not folder.settled(cell)]:
@@ -228,12 +265,13 @@ def attempt(stage: Callable[[], Stage], cell: Cell) -> CellRecord:
         raise
     except Exception as error:  # whatever a library raises is this cell's reason, stored and shown
         reason = short_of_memory(error).message if lacks_memory(error) else f"{type(error).__name__}: {error}"
-    return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
+    return record_of(cell, state="failed", reason=reason)
 
 
-def _here(stages: dict[str, Stage], left: Sequence[Cell]) -> Generator[CellRecord, None, None]:
+def _here(stages: dict[str, Stage], left: Iterable[Cell | None]) -> Generator[CellRecord, None, None]:
     for cell in left:
-        yield attempt(partial(stages.__getitem__, cell.model), cell)
+        if cell is not None:
+            yield attempt(partial(stages.__getitem__, cell.model), cell)
 
 
 @dataclass(frozen=True, eq=False)

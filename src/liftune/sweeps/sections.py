@@ -6,18 +6,22 @@ In: a SweepRecord.  Out: Sections.  Not here: how they look (reports/render/text
 from __future__ import annotations
 
 from liftune.formatting import count, interval, size
+from liftune.metrics.registry import METRICS
 from liftune.records.base import Interval
-from liftune.records.sweep import CellRecord, LeaderboardRow, SweepRecord
+from liftune.records.sweep import CellRecord, LeaderboardRow, SearchRecord, SweepRecord
 from liftune.reports.base import ReportTable, Section
 from liftune.sweeps.leaderboard import COSTS
+from liftune.sweeps.trials import options_text
 
+#: Trials of a search that the table shows.
+_SHOWN = 10
 #: How a table names the fronts.
 FRONTS = {"seconds": "time", "memory": "memory", "size": "size"}
 
 
 def sweep_sections(record: SweepRecord) -> list[Section]:
     """The leaderboard, what has no score, and notes."""
-    sections = [leaderboard_section(record), not_run(record)]
+    sections = [leaderboard_section(record), search_section(record), not_run(record)]
     if record.notes:
         sections.append(Section("Notes", record.notes))
     return [section for section in sections if section is not None]
@@ -82,6 +86,57 @@ def _row(each: LeaderboardRow, *, several: bool) -> tuple[str, ...]:
         count(each.trainable_parameters),
         size(each.adapter_bytes),
         ", ".join(FRONTS[cost] for cost in COSTS if cost in each.fronts),
+    )
+
+
+def search_section(record: SweepRecord) -> Section | None:
+    """Of a search: the best trials on validation, and how much their choice flatters."""
+    search = record.search
+    if search is None:
+        return None
+    sign = METRICS[record.metric].sign
+    done = [each for each in search.trials if each.state == "done"]
+    done.sort(key=lambda each: (-sign * (each.validation or 0.0), each.number))
+    others = [each for each in search.trials if each.state != "done"]
+    shown = [*done[:_SHOWN], *(each for each in others if each.state == "failed")]
+    several = len({each.model for each in search.trials}) > 1
+    rows = tuple(
+        (
+            str(each.number),
+            *([each.model] if several else []),
+            each.method,
+            options_text(each.options) + (f" (as trial {each.same_as})" if each.same_as is not None else ""),
+            "-" if each.validation is None else f"{each.validation:.3f}",
+            each.state if each.reason is None else f"{each.state}: {each.reason.splitlines()[0]}",
+        )
+        for each in shown
+    )
+    headings = ("trial", *(["model"] if several else []), "method", "options", "validation", "state")
+    counts = {state: sum(each.state == state for each in search.trials) for state in ("done", "pruned", "failed")}
+    said = f"{len(search.trials)} trials: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    sentences = (
+        f"{said}. Trial {search.winner} has the best validation score; test was looked at by it alone.",
+        *_curse(record, search),
+    )
+    right = frozenset(i for i, heading in enumerate(headings) if heading in ("trial", "validation"))
+    more = (
+        (f"The {len(shown)} best and those that failed; sweep.json has all.",)
+        if len(search.trials) > len(shown)
+        else ()
+    )
+    return Section("Search", (*sentences, *more), (ReportTable(headings, rows, right),))
+
+
+def _curse(record: SweepRecord, search: SearchRecord) -> tuple[str, ...]:
+    """What is said of the winner's curse."""
+    found = search.optimism
+    if found is None:
+        return ("How much the choice flatters is unknown: too few trials or validation rows.",)
+    return (
+        f"Winner's curse: what was chosen on one half of validation was {found.value:.3f} {record.metric} better there "
+        f"than on the other half (95% of {found.halvings} halvings: {found.low:.3f} to {found.high:.3f}). "
+        f"{found.again:.0%} of the halves chose the same trial as all rows do. The validation scores below flatter by "
+        "up to about as much; those of test do not.",
     )
 
 

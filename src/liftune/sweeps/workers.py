@@ -6,7 +6,7 @@ Not here: what is done with a cell (run.py, cells.py), the processes (processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from functools import partial
 
@@ -14,17 +14,18 @@ from liftune import processes
 from liftune.processes import Say, Trouble
 from liftune.records.sweep import CellRecord
 from liftune.sweeps.grid import Cell
+from liftune.sweeps.trials import record_of
 
 #: Done in the worker: it is pickled, with what it is given.
 Work = Callable[[Cell], CellRecord]
 #: Where cells are computed: gives their records, in the order in which they finish.
-Executor = Callable[[Sequence[Cell]], Generator[CellRecord, None, None]]
+Executor = Callable[[Iterable[Cell | None]], Generator[CellRecord, None, None]]
 #: How often a cell is begun, at most, when its process dies.
 TRIES = 2
 
 
 def in_processes(
-    cells: Sequence[Cell], work: Work, jobs: int, tell: Callable[[str], None]
+    cells: Iterable[Cell | None], work: Work, jobs: int, tell: Callable[[str], None]
 ) -> Generator[CellRecord, None, None]:
     """Cells in so many new processes.
 
@@ -57,4 +58,4 @@ def failed(cell: Cell, death: str, how: str) -> CellRecord:
         how: it would need less memory, or get more.
     """
     reason = f"{death}, twice; the same command tries it again, and needs less memory {how}"
-    return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, state="failed", reason=reason)
+    return record_of(cell, state="failed", reason=reason)

@@ -6,7 +6,7 @@ Not here: the methods. This module needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -94,6 +94,9 @@ class Method:
     learning_rate: float
     """Peak rate that is taken when none is asked for; the entry's docstring says where it is from."""
     options: type[Options] = NoOptions
+    space: Mapping[str, Sequence[Any]] | None = None
+    """Option -> values that a search tries where none are given; None takes those of the options' class. The learning
+    rate is searched around the method's own."""
     families: Families = ALL
     mergeable: bool = False
     """Whether the tuned weights can be folded into the model's own, leaving its architecture as it was."""
@@ -113,6 +116,11 @@ class Method:
     state: Callable[[nn.Module], dict[str, Any]] | None = None
     restore_state: Callable[[nn.Module, dict[str, Any]], None] | None = None
     before_save: Callable[[nn.Module], None] | None = None
+
+    @property
+    def searched(self) -> Mapping[str, Sequence[Any]]:
+        """Option -> values that a search tries where none are given."""
+        return self.options.searched if self.space is None else self.space
 
 
 METHODS: Registry[Method] = Registry("method", Method, error=MethodError)

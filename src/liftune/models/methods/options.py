@@ -6,8 +6,8 @@ Not here: what an option does (registry.py), whether the model has the modules t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -67,6 +67,8 @@ class Options(BaseModel):
     """Base of every method's options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+    searched: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """Option -> values that a search tries where none are given."""
 
 
 class NoOptions(Options):
@@ -83,6 +85,7 @@ class Targeted(Options):
 class LoraOptions(Targeted):
     """Of LoRA and its kin."""
 
+    searched = {"rank": (4, 8, 16, 32), "dropout": (0.0, 0.1)}
     rank: Rank = 8
     """Width of the update's bottleneck; parameters grow with it."""
     alpha: Alpha = 16
@@ -99,6 +102,7 @@ Checked = TypeVar("Checked", bound=BaseModel)
 class LoraPlusOptions(LoraOptions):
     """Of LoRA+."""
 
+    searched = {"rank": (4, 8, 16, 32), "lr_ratio": (4.0, 16.0)}
     lr_ratio: Ratio = 16.0
     """B's learning rate over A's."""
 
@@ -106,6 +110,7 @@ class LoraPlusOptions(LoraOptions):
 class AdaLoraOptions(Targeted):
     """Of AdaLoRA."""
 
+    searched = {"rank": (4, 8, 12), "orthogonality": (0.1, 0.5)}
     rank: Rank = 8
     """Mean rank that is left at the end."""
     initial_rank: Rank = 12
@@ -135,6 +140,7 @@ class AdaLoraOptions(Targeted):
 class VeraOptions(Targeted):
     """Of VeRA."""
 
+    searched = {"rank": (64, 256), "initial_scale": (0.01, 0.1)}
     rank: Rank = 256
     """Of the random, shared, frozen projections."""
     dropout: Dropout = 0.0
@@ -155,6 +161,7 @@ class BlockOptions(Targeted):
 class LycorisOptions(Targeted):
     """Of LoHa and LoKr."""
 
+    searched = {"rank": (4, 8, 16), "alpha": (8, 16, 32)}
     rank: Rank = 8
     """Of each factor."""
     alpha: Alpha = 16
@@ -166,6 +173,7 @@ class LycorisOptions(Targeted):
 class FourierOptions(Targeted):
     """Of FourierFT."""
 
+    searched = {"scale": (3.0, 10.0, 30.0)}
     frequencies: Annotated[int, Field(gt=0)] | None = None
     """Trained coefficients of each layer; automatic: 1000, or all of a smaller matrix."""
     scale: Annotated[float, Field(gt=0)] = 10.0
@@ -177,6 +185,7 @@ class FourierOptions(Targeted):
 class DeloraOptions(Targeted):
     """Of DeLoRA."""
 
+    searched = {"rank": (4, 8, 16), "scale": (0.25, 1.0, 4.0)}
     rank: Rank = 8
     """Directions of the update."""
     scale: Annotated[float, Field(gt=0)] = 1
@@ -188,6 +197,7 @@ class DeloraOptions(Targeted):
 class HouseholderOptions(Targeted):
     """Of HRA."""
 
+    searched = {"rank": (4, 8, 16)}
     rank: Annotated[int, Field(gt=0, multiple_of=2)] = 8
     """Reflections of each layer, an even number: pairs of equal ones start as nothing."""
 
@@ -195,6 +205,7 @@ class HouseholderOptions(Targeted):
 class RoadOptions(Targeted):
     """Of RoAd."""
 
+    searched = {"variant": ("road_1", "road_2", "road_4")}
     variant: Literal["road_1", "road_2", "road_4"] = "road_1"
     """One, two or four angles and scales for each pair of outputs."""
     group_size: Annotated[int, Field(ge=2, multiple_of=2)] | None = None
@@ -205,6 +216,7 @@ class RoadOptions(Targeted):
 class CirculantOptions(Targeted):
     """Of C3A."""
 
+    searched = {"lr_ratio": (30.0, 100.0)}
     block_size: Annotated[int, Field(ge=2)] | None = None
     """Width of a circulant block, a divisor of every target's widths; automatic: the largest up to 256."""
     lr_ratio: Ratio = 100.0
@@ -214,6 +226,7 @@ class CirculantOptions(Targeted):
 class ShardOptions(Targeted):
     """Of MiSS and Bone."""
 
+    searched = {"dropout": (0.0, 0.1)}
     rank: Annotated[int, Field(gt=0)] | None = None
     """Width of the shared part, a divisor of every target's widths; automatic: the largest up to 64."""
     dropout: Dropout = 0.0
@@ -223,6 +236,7 @@ class ShardOptions(Targeted):
 class VectorBankOptions(Targeted):
     """Of VB-LoRA."""
 
+    searched = {"topk": (2, 4), "dropout": (0.0, 0.1)}
     rank: Rank = 4
     """Of each layer's update."""
     vectors: Annotated[int, Field(gt=1)] = 90
@@ -240,6 +254,7 @@ class VectorBankOptions(Targeted):
 class RandLoraOptions(Targeted):
     """Of RandLoRA."""
 
+    searched = {"rank": (16, 32, 64)}
     rank: Rank = 32
     """Of each of the random, shared, frozen bases; fewer parameters are trained with larger ones."""
     alpha: Annotated[int, Field(gt=0)] = 640
@@ -251,6 +266,7 @@ class RandLoraOptions(Targeted):
 class SparseOptions(Targeted):
     """Of SHiRA."""
 
+    searched = {"rank": (4, 8, 16)}
     rank: Rank = 8
     """Entries trained in each weight: as many as a LoRA of this rank has."""
 
@@ -258,6 +274,7 @@ class SparseOptions(Targeted):
 class WaveletOptions(Targeted):
     """Of WaveFT."""
 
+    searched = {"scale": (10.0, 25.0, 50.0)}
     frequencies: Annotated[int, Field(gt=0)] | None = None
     """Trained coefficients of each layer; automatic: 2592, or all of a smaller matrix."""
     scale: Annotated[float, Field(gt=0)] = 25.0
@@ -274,6 +291,7 @@ class NormOptions(Options):
 class PromptOptions(Options):
     """Of prompt tuning."""
 
+    searched = {"lr_ratio": (3.0, 10.0, 30.0)}
     virtual_tokens: Annotated[int, Field(gt=0)] = 20
     """Trained positions put before each row; the model's length limit shrinks by as many."""
     lr_ratio: Ratio = 10.0
@@ -283,6 +301,7 @@ class PromptOptions(Options):
 class PTuningOptions(Options):
     """Of p-tuning."""
 
+    searched = {"hidden_size": (64, 128, 256)}
     virtual_tokens: Annotated[int, Field(gt=0)] = 20
     """Trained positions put before each row; the model's length limit shrinks by as many."""
     hidden_size: Annotated[int, Field(gt=0)] = 128
@@ -292,6 +311,7 @@ class PTuningOptions(Options):
 class PrefixOptions(Options):
     """Of prefix tuning."""
 
+    searched = {"lr_ratio": (3.0, 10.0, 30.0)}
     virtual_tokens: Annotated[int, Field(gt=0)] = 20
     """Trained positions put before each row; the model's length limit shrinks by as many."""
     lr_ratio: Ratio = 10.0
