@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -296,3 +297,49 @@ def test_files_without_rows_give_files_without_rows(bundle: Path, tmp_path: Path
     assert (tmp_path / "out" / "d.jsonl").read_bytes() == b""
     with pytest.raises(DataError, match="and no rows"):
         list(predict(options(bundle, folder / "c.csv", tmp_path / "c.csv"), Progress(quiet=True)))
+
+
+def test_an_option_that_was_wrong_may_be_put_right_while_no_file_is_done(
+    bundle: Path, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match="unknown encoding") as error:
+        predicted(bundle, folder, out, encoding="klingon")
+    assert not getattr(error.value, "__notes__", ())
+    record, _ = predicted(bundle, folder, out, text="nosuch")
+    assert (record.files, len(record.failed)) == (0, 4)
+    record, _ = predicted(bundle, folder, out)
+    assert (record.files, record.failed) == (4, {})
+    with pytest.raises(DataError, match="no such file or folder"):
+        options(bundle, tmp_path / "nowhere", out).check()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_full_disk_ends_the_command_and_the_same_command_goes_on(
+    jobs: int, bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predicted(bundle, folder, tmp_path / "whole")
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        if jobs == 1:
+            patch.setattr("liftune.inference.partial_file.os.fsync", full)
+        else:
+            patch.setattr("liftune.bulk.run.work", full_in_worker)
+        with pytest.raises(ArtifactError, match="cannot write: no space left on device") as error:
+            predicted(bundle, folder, out, jobs=jobs)
+    assert "free some space" in str(error.value.hint)
+    assert outputs(out) == {}
+    predicted(bundle, folder, out)
+    assert outputs(out) == outputs(tmp_path / "whole")
+
+
+def full(number: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def full_in_worker(task: Any, shard: Any, say: Any) -> Any:
+    """In a process of its own."""
+    from liftune.bulk.shard_work import work
+
+    os.fsync = full
+    return work(task, shard, say)

@@ -39,7 +39,7 @@ class Place(Protocol):
         ...
 
     def begin(self, begun: Begun) -> Begun:
-        """What the folder was begun with; that is written where nothing is there yet.
+        """What the folder was begun with; that is written where no file is done yet.
 
         Raises:
             SpecError: it is of another model or other options.
@@ -98,8 +98,8 @@ class Here:
     def begin(self, begun: Begun) -> Begun:
         """As of Place."""
         check_writable(self._folder)
-        path = self._folder / BEGUN
-        if path.is_file():
+        path, done = self._folder / BEGUN, self._folder / DONE
+        if path.is_file() and done.is_dir() and any(done.iterdir()):
             return begun.gone_on_with(path.read_bytes(), self.name)
         if not is_empty(self._folder, *filter(is_junk, os.listdir(self._folder))):
             raise _foreign(self.name)
@@ -176,7 +176,7 @@ class InStore:
     def begin(self, begun: Begun) -> Begun:
         """As of Place."""
         there = listed(self.address)
-        if BEGUN in there:
+        if BEGUN in there and any(name.startswith(f"{DONE}/") for name in there):
             return begun.gone_on_with(texts(self.address, [BEGUN])[BEGUN], self.name)
         if not all(map(is_junk, (name.partition("/")[0] for name in there))):
             raise _foreign(self.name)

@@ -261,5 +261,6 @@ def _saying_what_is_kept(fresh: dict[str, Note], place: Place) -> Iterator[None]
         yield
     except BaseException as error:
         error.__notes__ = []  # of one of the files
-        error.add_note(f"kept: {len(fresh):,} files of this call, in {place.name}; the same command continues")
+        if fresh or not isinstance(error, LiftuneError):
+            error.add_note(f"kept: {len(fresh):,} files of this call, in {place.name}; the same command continues")
         raise

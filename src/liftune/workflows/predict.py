@@ -18,6 +18,7 @@ from typing import Any
 from liftune.addresses import Address, addressed, refuse_unread
 from liftune.claims import claim_file
 from liftune.cluster import parse_address
+from liftune.data.readers.formats import missing, path_of
 from liftune.data.readers.options import FileOptions
 from liftune.errors import EXTRAS, DataError, SpecError, need, pasted
 from liftune.files import same_file
@@ -33,6 +34,7 @@ from liftune.option_values import joined_fields
 from liftune.progress import Progress
 from liftune.stopping import saying_what_is_kept
 from liftune.workflows.predicted_folders import check_folders, takes_folder
+from liftune.wrong_path import is_folder
 
 FRESH_BASE = "the base model's classification head is randomly initialised: its predictions are just guesses"
 
@@ -112,6 +114,7 @@ class PredictOptions:
                     hint="leave it out, or give --in a folder",
                 )
         if self.out and self.out != PIPE:
+            self._check_there()
             check_out(self.out)
             if self.source and self.source != PIPE and same_file(Path(self.source), Path(self.out)):
                 raise SpecError(
@@ -126,6 +129,14 @@ class PredictOptions:
     def takes_folder(self) -> bool:
         """Whether --in is a folder of files."""
         return self.source != PIPE and takes_folder(self.source)
+
+    def _check_there(self) -> None:
+        """Say first that --in is not there, where --out is a folder and so --in was to be one."""
+        if self.source in (None, PIPE) or isinstance(self.source, Address) or not is_folder(str(self.out)):
+            return
+        path = path_of(str(self.source))
+        if not path.exists():
+            raise missing(path)
 
     def _check_folder(self) -> None:
         assert self.source is not None
