@@ -33,6 +33,7 @@ from liftune.server.channel import Channel, GoneError
 from liftune.server.errors import RequestError
 from liftune.server.member import check_memory, own_memory
 from liftune.server.metrics import ServerMetrics
+from liftune.server.opening import libraries_of
 from liftune.server.server import ServeOptions, check, serve
 from liftune.server.sums import of_the_dead, page_of, summed, without
 from liftune.server.whole import Wanted
@@ -300,6 +301,18 @@ def test_more_workers_than_memory_holds_are_refused(tmp_path: Path) -> None:
 # The processes.
 
 
+def test_what_the_models_need_is_imported_once_for_all(tmp_path: Path) -> None:
+    folder = save_constant(tmp_path / "mine", [0, 1])
+    assert libraries_of(ServeOptions([str(folder)])) == ("liftune.server.worker",)
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
 class Server:
     """`liftune serve --workers 2` over constant models, and what it says."""
 
@@ -337,12 +350,7 @@ class Server:
 
     def workers(self) -> list[int]:
         """The process ids of those that serve."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [
-            int(each)
-            for each in path.read_text().split()
-            if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()
-        ]
+        return [each for child in children(self.process.pid) for each in children(child)]
 
     def each_alone(self, found: Callable[[], Any]) -> list[Any]:
         """What is found while one alone of them runs, of each in turn."""
@@ -486,10 +494,10 @@ def test_a_killed_worker_harms_no_other_and_a_stop_loses_nothing(server: Server,
 @needs_proc
 @pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(server: Server) -> None:
-    children = server.workers()
+    left = [*server.workers(), *children(server.process.pid)]
     server.process.kill()
     server.process.wait()
     until = time.monotonic() + PATIENCE
-    while any(Path(f"/proc/{each}/stat").exists() for each in children):
+    while any(Path(f"/proc/{each}/stat").exists() for each in left):
         assert time.monotonic() < until
         time.sleep(0.05)

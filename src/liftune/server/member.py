@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from liftune.errors import LiftuneError, OutOfMemory, SpecError
@@ -50,9 +50,10 @@ class Member:
         self.names: list[str] = []
         self.counted: Snapshot = {}
         self.since = time.monotonic()
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(job.libraries))
         ours, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=work, args=(job, listener, theirs), daemon=True)
+        self.process: ForkServerProcess = context.Process(target=work, args=(job, listener, theirs), daemon=True)
         # A terminal's Ctrl-C must not find it half imported.
         with signals_held(), _environment("OMP_NUM_THREADS", str(threads)):
             self.process.start()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from liftune.hardware.plan import PRECISIONS
-from liftune.inference.locate import locate_model
+from liftune.inference.locate import SavedModel, locate_model
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.models.hub import at_hand, repository_of
 from liftune.server.whole import Wanted
@@ -34,14 +34,32 @@ def check_models(options: ServeOptions) -> None:
     """
     from liftune.inference.bases import use_bases
     from liftune.inference.onnx_bundle import refuse_options
-    from liftune.server.registry import split_name
 
-    paths = (os.path.expanduser(split_name(argument)[1]) for argument in options.models)
-    models = [locate_model(path, use=options.use, said=options.said, where="path") for path in paths]
+    models = _located(options)
     if all(each.kind == "bundle" for each in models):
         precision = None if options.precision == "float32" else options.precision
         refuse_options(device=options.device, with_base=False, precision=precision)
     use_bases(options.bases, models, with_base=True)
+
+
+def _located(options: ServeOptions) -> list[SavedModel]:
+    from liftune.server.registry import split_name
+
+    paths = (os.path.expanduser(split_name(argument)[1]) for argument in options.models)
+    return [locate_model(path, use=options.use, said=options.said, where="path") for path in paths]
+
+
+def libraries_of(options: ServeOptions) -> tuple[str, ...]:
+    """Modules that the models of the command line will need, the slow ones."""
+    from liftune.inference.contenders import read_contender_card
+
+    wanted = {"liftune.server.worker"}
+    for model in _located(options):
+        if model.kind == "bundle":
+            wanted |= {"onnxruntime", "tokenizers"}
+        elif model.kind != "contender" or read_contender_card(model.folder).base:
+            wanted |= {"torch", "transformers", "peft", "liftune.models.multi_lora.shared_base"}
+    return tuple(sorted(wanted))
 
 
 class Opener(Protocol):

@@ -46,6 +46,8 @@ class Job:
     models: tuple[Wanted, ...]
     says_models: bool
     """Whether it logs its models: all have the same."""
+    libraries: tuple[str, ...] = ()
+    """Modules that all share the memory of: imported once, in the process that the workers are forked from."""
 
 
 class _Server(LimitedServer):

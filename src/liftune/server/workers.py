@@ -28,7 +28,7 @@ from liftune.server.errors import RequestError
 from liftune.server.http_server import most_connections
 from liftune.server.limits import limits_of
 from liftune.server.member import Member, check_memory, no_start
-from liftune.server.opening import wanted_models
+from liftune.server.opening import libraries_of, wanted_models
 from liftune.server.server import ServeOptions, address_of
 from liftune.server.sums import Family, Snapshot, of_the_dead, summed, without
 from liftune.server.whole import Wanted
@@ -50,6 +50,7 @@ class Crew:
         self._options, self._listener = options, listener
         self.threads = max(1, usable_cpus() // options.workers)
         self._models: list[Wanted] = wanted_models(options)
+        self._libraries = libraries_of(options)
         self._changing = threading.Lock()
         self._members: dict[int, Member] = {}
         self._dead: Snapshot = {}
@@ -132,7 +133,7 @@ class Crew:
                 self._start(number)
 
     def _start(self, number: int, *, says_models: bool = False) -> None:
-        job = Job(self._options, tuple(self._models), says_models)
+        job = Job(self._options, tuple(self._models), says_models, self._libraries)
         asked: dict[str, Answer] = {"load": self.load, "unload": self.unload, "metrics": self.metrics}
         said = {"log": self.log, "tell": self.tell}
         self._members[number] = Member(
