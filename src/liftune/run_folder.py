@@ -2,6 +2,7 @@
 
     RUN/spec.json            the options of the run
     RUN/rows/test.jsonl      id, text, target of each test row, and its group where there are any (and validation.jsonl)
+    RUN/rows/train.hashes    8 bytes of each train row's text, by which `liftune evaluate` finds those it is given again
     RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
     RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
     RUN/adapter/             the tuned adapter (a model folder for --method full)
@@ -32,6 +33,7 @@ from liftune.claims import refuse_held
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.row_lines import lines_of, split_of
 from liftune.data.splits import Split, Splits
+from liftune.data.tuned_on import TunedOn, hashes_of
 from liftune.errors import ArtifactError, LiftuneError, lacks_memory, pasted, shown
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
@@ -54,9 +56,10 @@ CONTENDERS = ("majority", "tfidf", "base", "probe", "tuned", "full")
 READ_WHOLE_ROWS = ("majority", "tfidf")
 #: What record.json seals. Cards seal the files beside them.
 SEALED = (
-    *("spec.json", "suspects.jsonl", "rows/*.jsonl", "logits/*.npz"),
+    *("spec.json", "suspects.jsonl", "rows/*.jsonl", "rows/*.hashes", "logits/*.npz"),
     *(f"{folder}/{card}" for folder in ("adapter", "contenders/*") for card in (ADAPTER_CARD, CONTENDER_CARD)),
 )
+_HASHES = "rows/train.hashes"
 #: What to do about a damaged run.
 _RESTORE = "restore the files, or run `liftune tune` again"
 #: With less free disk space than this, liftune refuses to start a run.
@@ -166,6 +169,8 @@ class RunFolder:
             for name, split in (("test", splits.test), ("validation", splits.validation)):
                 with atomic_write(self.path / "rows" / f"{name}.jsonl") as file:
                     file.writelines(line.encode() for line in lines_of(split))
+            with atomic_write(self.path / _HASHES) as file:
+                file.write(hashes_of(splits.train.rows))
 
     def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
         """One contender's logits: (N, C) on test, (M, C) on validation."""
@@ -206,6 +211,17 @@ class RunFolder:
         path = self.path / "rows" / f"{name}.jsonl"
         with _reading(path):
             return split_of(self.read(f"rows/{name}.jsonl"))
+
+    def tuned_on(self) -> TunedOn:
+        """The rows that the run's models were fitted on and chosen by.
+
+        Raises:
+            ArtifactError: what is kept of them is damaged.
+        """
+        if not (self.path / _HASHES).is_file():
+            return TunedOn(unknown=f"{self.path} has no {_HASHES}, which runs of an earlier liftune did not keep")
+        with _reading(self.path / _HASHES):
+            return TunedOn.of(self.read(_HASHES), self.split("validation").rows)
 
     def logits(self, name: str, split: str = "test") -> NDArray[np.float32]:
         """A contender's logits on the test or validation rows, (N, C)."""

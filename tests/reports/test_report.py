@@ -416,6 +416,7 @@ def test_sections_stand_in_the_order_of_one_list() -> None:
         "claims",
         "comparisons",
         "coverage",
+        "folder",
         "headline",
         "inspection",
         "power",

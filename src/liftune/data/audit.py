@@ -49,7 +49,6 @@ def audit(
     leaked = tuple(id_ for id_, row in zip(test.ids, of_test, strict=True) if row in known)
     chosen_by -= known
     by_validation = tuple(id_ for id_, row in zip(test.ids, of_test, strict=True) if row in chosen_by)
-    test_conflicts = conflicting(test)
     more: dict[str, Any] = {"near_duplicates": near_duplicates}
     if near_duplicates:
         more |= _near(train, validation, test, near_duplicates, validation_from_train=validation_from_train)
@@ -59,18 +58,26 @@ def audit(
         leaked_test_rows=len(leaked),
         leaked_validation_rows=sum(row in seen for row in of_validation),
         duplicate_train_rows=len(train) - len(seen),
-        duplicate_test_rows=len(test) - len(set(of_test)),
         conflicting_rows=sum(conflicting(train)),
-        conflicting_test_rows=sum(test_conflicts),
-        conflicting_test_ids=tuple(id_ for id_, each in zip(test.ids, test_conflicts, strict=True) if each),
         skipped_rows=skipped_rows,
         unseen_labels=_unseen(train, validation, test),
         leaked_ids=leaked,
         validation_leaked_ids=by_validation,
         notes=tuple(notes),
         coverage=coverage(train, validation, test),
+        **repeats(test),
         **more,
     )
+
+
+def repeats(test: Split) -> dict[str, Any]:
+    """The audit's fields on test rows of equal text."""
+    conflicts = conflicting(test)
+    return {
+        "duplicate_test_rows": len(test) - len(set(map(same_text, test.rows))),
+        "conflicting_test_rows": sum(conflicts),
+        "conflicting_test_ids": tuple(id_ for id_, each in zip(test.ids, conflicts, strict=True) if each),
+    }
 
 
 def labels_of(split: Split) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from liftune.data.audit import fingerprint, labels_of
+from liftune.data.audit import fingerprint, labels_of, repeats
 from liftune.data.column_search import columns_of
 from liftune.data.columns import known_columns, same_columns
 from liftune.data.examples import answers_said, read_labels
@@ -93,6 +93,8 @@ def load_test(
         validation=nothing,
         test=test,
         audit=Audit(
+            **repeats(test),
+            leaks_known=False,
             skipped_rows=len(examples.faults),
             notes=notes,
             group=spec.group,
@@ -115,5 +117,6 @@ def _test_in_memory(rows: Splits, task: TaskKind | None) -> Splits:
     nothing = rows.test.take([])
     labels = tuple(sorted(labels_of(rows.test)))
     groups = {} if rows.test.groups is None else {"test": len(set(rows.test.groups))}
-    seen = Audit(skipped_rows=rows.audit.skipped_rows, group=rows.audit.group, groups=groups)
+    kept = {"skipped_rows": rows.audit.skipped_rows, "group": rows.audit.group, "groups": groups}
+    seen = Audit(**repeats(rows.test), leaks_known=False, **kept)
     return replace(rows, labels=labels, unseen=(), train=nothing, validation=nothing, audit=seen)

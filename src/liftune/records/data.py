@@ -99,6 +99,8 @@ class Audit(Record):
     """Null where it was not worked out."""
     validation_leaked_ids: tuple[str, ...] = ()
     """Other test rows whose text is also in a validation part that was given: it chose the model by them."""
+    leaks_known: bool = True
+    """False where a model is scored by itself, and nothing tells which rows it was tuned on."""
     fetched: tuple[Fetched, ...] = ()
     """The files that came from elsewhere."""
 

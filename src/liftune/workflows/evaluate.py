@@ -16,8 +16,10 @@ from liftune.data.label_matching import match_labels
 from liftune.data.load import RowsInMemory
 from liftune.data.splits import Splits
 from liftune.data.test_part import load_test
+from liftune.data.tuned_on import TunedOn, seen_sentence
 from liftune.errors import EXTRAS, DataError, ModelError, SpecError, need
-from liftune.evaluation.evaluate import evaluate
+from liftune.evaluation.clean_rows import Leaks
+from liftune.evaluation.evaluate import Evaluation, evaluate, scores
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
@@ -29,9 +31,10 @@ from liftune.metrics.registry import check_metric
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.foreign.said import Said
-from liftune.records.base import Seconds
+from liftune.records.base import Interval, Seconds
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, EvaluationRecord
+from liftune.run_folder import RunFolder, run_around
 from liftune.spec import DataSpec, ModelSpec
 from liftune.spec_text import Asked
 from liftune.versions import versions
@@ -81,6 +84,10 @@ def evaluate_model(
     if saved is not None and saved.note:
         events.note(saved.note)
     opened, splits = _model_and_rows(data, model, rows, saved, plan)
+    if saved is not None and saved.contender != "base":  # which is scored as it was before tuning
+        splits = _tuned_on(saved).audited(splits)
+    if seen := seen_sentence(splits):
+        events.note(seen)
     metric = check_metric(metric, splits.task).name
     events.note(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
     answering = time.perf_counter()
@@ -94,11 +101,13 @@ def evaluate_model(
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
         metrics=evaluation.metrics,
+        clean=_unseen(evaluation, splits),
         only_answer=evaluation.only_answer,
         decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
         notes=(
             *((saved.note,) if saved and saved.note else ()),
             *((_GUESSES,) if opened.head == "fresh" else ()),
+            *((seen,) if seen else ()),
         ),
     )
     return EvaluationRecord(
@@ -119,6 +128,22 @@ def evaluate_model(
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=time.time() - started,
     )
+
+
+def _tuned_on(saved: SavedModel) -> TunedOn:
+    """The rows that a model was tuned on, of which its run keeps hashes; a model by itself has none."""
+    run = RunFolder(run_around(saved.folder))
+    if saved.card is not None:
+        return TunedOn(unknown="it was not tuned by liftune")
+    if not run.has_record or saved.folder != run.contender(saved.contender):
+        return TunedOn(unknown="the model is by itself, and its run keeps what tells")
+    return run.tuned_on()
+
+
+def _unseen(evaluation: Evaluation, splits: Splits) -> dict[str, Interval] | None:
+    """Scores on the rows that the model was not tuned on; None where that is all or none of them."""
+    rows = Leaks.of(splits.audit).clean(evaluation)
+    return scores([evaluation.take(rows)]) if 0 < len(rows) < len(evaluation) else None
 
 
 def _said(data: DataSpec, model: ModelSpec) -> Said:

@@ -89,7 +89,12 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
             *((Stage("full fine-tuning", finetune_fully, outputs("full"), TUNED),) if evaluation.with_full else ()),
         )
     return (
-        Stage("inputs", save_inputs, ("spec.json", "rows/test.jsonl", "rows/validation.jsonl"), REQUESTED),
+        Stage(
+            "inputs",
+            save_inputs,
+            ("spec.json", "rows/test.jsonl", "rows/validation.jsonl", "rows/train.hashes"),
+            REQUESTED,
+        ),
         *contenders,
         *((Stage("learning curve", draw_curve, (), TUNED),) if evaluation.curve else ()),
         Stage("record", save_record, ("record.json",), EVERYTHING),

@@ -64,7 +64,8 @@ def audit_sentences(audit: Audit) -> tuple[str, ...]:
         f"label {label!r} is not in train; its {number:,} test examples count as wrong"
         for label, number in audit.unseen_labels.items()
     ]
-    return (*(sentences or ["no leaks, duplicates or conflicts"]), *_near_and_grouped(audit), *audit.notes)
+    nothing = "no leaks, duplicates or conflicts" if audit.leaks_known else "no duplicates or conflicts"
+    return (*(sentences or [nothing]), *_near_and_grouped(audit), *audit.notes)
 
 
 def _near_and_grouped(audit: Audit) -> tuple[str, ...]:
