@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults test-load test-quant test-trackers fuzz check check-deps docs bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -11,15 +11,20 @@ demo: .venv/demo
 	@echo
 	@echo "Now try:  $(BIN)/liftune predict runs/demo \"I never thought they would come all this way\""
 
+# Files whole to a worker: what a file makes once for its tests is not made twice.
 test: .venv/dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: .venv/dev
-	$(BIN)/python -m pytest -n auto -m "slow or not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow or not slow"
 
 # Kills runs at random moments and compares what they end in with undisturbed ones; damages files in every way.
 test-faults: .venv/dev
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow"
+
+# What needs a CUDA device; PYTHON names an interpreter with torch for it, liftune, pytest, and bitsandbytes for four bits.
+test-gpu:
+	PYTHONPATH=src $(PYTHON) -m pytest tests/gpu -m "slow or not slow"
 
 # Weights in four bits. bitsandbytes lies apart: where it is installed, importing PEFT takes four seconds more.
 test-quant: .venv-quant/done
@@ -56,7 +61,7 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # BENCH="--train FILE --test FILE --model DIR" measures on your own rows; benchmarks/README.md says more.
 bench: .venv/bench
