@@ -63,15 +63,15 @@ def gradients(model: Path, plan: Plan) -> dict[str, torch.Tensor]:
 def test_a_run_on_the_device_answers_on_a_cpu_as_it_did(model: Path, kept_emotions: Path, tmp_path: Path) -> None:
     record = liftune.tune(str(kept_emotions), model=str(model), epochs=2, out=tmp_path / "run")
     assert [each.value for each in record.speed.plan if each.choice == "device"] == ["cuda"]
-    there, here = (liftune.load(tmp_path / "run", use="tuned", device=device).logits(ROWS) for device in ("cuda", "cpu"))
+    there, here = (
+        liftune.load(tmp_path / "run", use="tuned", device=device).logits(ROWS) for device in ("cuda", "cpu")
+    )
     assert np.abs(there - here).max() <= 2e-2 * max(1.0, np.abs(here).max())
     assert device_room("cuda").bytes > 0
 
 
 @pytest.mark.skipif(NO_BITSANDBYTES, reason="needs bitsandbytes")
-def test_four_bits_take_less_memory_and_answer_as_tuned(
-    model: Path, kept_emotions: Path, tmp_path: Path
-) -> None:
+def test_four_bits_take_less_memory_and_answer_as_tuned(model: Path, kept_emotions: Path, tmp_path: Path) -> None:
     def held(**asked: Any) -> int:
         torch.cuda.empty_cache()
         before = torch.cuda.memory_allocated()
