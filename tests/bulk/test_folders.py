@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -137,12 +138,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(bundle: Path, folder:
     (folder / "book.xlsx").write_bytes(b"PK")
     record, lines = predicted(bundle, folder, tmp_path / "out")
     assert record.files == 4
+    assert any(line.startswith("bad.parquet has no predictions: ") for line in lines)
     assert sorted(record.failed) == ["bad.parquet", "cut.csv.gz", "gone.csv"]
     assert record.left_out["book.xlsx"] == ".xlsx is read, but not written"
     assert record.left_out["loop/"] == "it leads back to a folder above it"
     assert "damaged" in record.failed["cut.csv.gz"]
-    assert any(line.startswith("bad.parquet: ") for line in lines)
-    with pytest.raises(FilesFailed, match=r"3 of 7 files have no predictions: bad\.parquet: ") as error:
+    with pytest.raises(FilesFailed, match=r"3 of 7 files have no predictions:\n  bad\.parquet: ") as error:
         refuse_failed(record)
     assert error.value.exit_code == 1
     shutil.copy(folder / "day=1" / "part-0.parquet", folder / "bad.parquet")
@@ -271,7 +272,7 @@ def test_the_command_line_says_what_failed_and_ends_with_1(
     assert main([*words, "--json", "--quiet"]) == 1
     said = capsys.readouterr()
     assert json.loads(said.out)["files"] == 4
-    assert "1 of 5 files have no predictions: bad.csv" in said.err
+    assert "1 of 5 files have no predictions:\n  bad.csv: " in said.err
     (folder / "bad.csv").unlink()
     assert main(words) == 0
     said = capsys.readouterr()
@@ -343,3 +344,13 @@ def full_in_worker(task: Any, shard: Any, say: Any) -> Any:
 
     os.fsync = full
     return work(task, shard, say)
+
+
+def test_processes_that_would_share_a_gpu_are_refused(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = SimpleNamespace(device="cuda")
+    monkeypatch.setattr(bulk, "prediction_plan", lambda device, precision: plan)
+    with pytest.raises(SpecError, match="2 processes would share cuda"):
+        predicted(bundle.parent / "run", folder, tmp_path / "out", jobs=2)
+    assert not (tmp_path / "out").exists()

@@ -25,6 +25,7 @@ from liftune.data.readers.no_data import refuse_model
 from liftune.errors import LiftuneError, SpecError, first_of
 from liftune.files import sha256_of_files
 from liftune.inference.files import CHUNK
+from liftune.inference.loading import prediction_plan
 from liftune.inference.locate import SavedModel, locate_model
 from liftune.inference.onnx_bundle import usable_cpus
 from liftune.models.moved_bases import places
@@ -37,7 +38,8 @@ from liftune.workflows.predict import PredictOptions
 
 #: How often a file is begun, at most.
 TRIES = 3
-_NAMED = 10
+#: Names of files in a line; failed ones in the list of them.
+_NAMED, _LISTED = 10, 50
 Outcome: TypeAlias = Note | Failure | Trouble
 
 
@@ -60,19 +62,35 @@ def predict_folder(options: PredictOptions, progress: Progress) -> FolderRecord:
     if not isinstance(options.source, Address):
         refuse_model(options.source, Path(options.source))
     model = locate_model(options.run, use=options.use, said=options.said)
+    _check_jobs(options, model)
     found = find_shards(options.source)
     place = place_of(options.out, apart=options.cluster is not None)
     with place.claimed():
         return _predict(options, model, found, place, progress)
 
 
+def _check_jobs(options: PredictOptions, model: SavedModel) -> None:
+    """Refuse processes that would get in each other's way on one GPU; a bundle and a few contenders use none."""
+    if options.jobs in (None, 1) or options.cluster or options.device == "cpu" or model.kind != "adapter":
+        return
+    plan = prediction_plan(options.device, options.precision)
+    if plan.device != "cpu":
+        raise SpecError(
+            f"{options.jobs} processes would share {plan.device}, its memory and its speed",
+            where="--jobs",
+            hint="leave --jobs out, or give --device cpu",
+        )
+
+
 def refuse_failed(record: FolderRecord) -> None:
     """Raise FilesFailed where a file has no predictions."""
     if record.failed:
-        named = first_of([f"{name}: {why}" for name, why in record.failed.items()], _NAMED)
-        count = f"{len(record.failed):,} of {len(record.failed) + record.files:,} files have no predictions"
+        lines = [f"\n  {name}: {why}" for name, why in list(record.failed.items())[:_LISTED]]
+        more = len(record.failed) - len(lines)
+        lines += [f"\n  and {more:,} more: --json names them all"] if more else []
+        every = len(record.failed) + record.files
         raise FilesFailed(
-            f"{count}: {named}",
+            f"{len(record.failed):,} of {every:,} files have no predictions:{''.join(lines)}",
             where=record.source,
             hint="the same command tries these again, and leaves the others as they are",
         )
@@ -202,7 +220,7 @@ def _all(
                 else:
                     tried = f"{TRIES} times: " if isinstance(outcome, Trouble) else ""
                     failed[shard.name] = f"{tried}{outcome.reason}"
-                    progress.log(f"{shard.name}: {failed[shard.name]}")
+                    progress.log(f"{shard.name} has no predictions: {failed[shard.name]}")
                 advance(1)
     return fresh, failed
 
