@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from liftune.data.splits import Split, Splits
+from liftune.errors import LiftuneError
 from liftune.events import Events, Listener, Step
 from liftune.hardware.plan import Plan
 from liftune.hardware.ranks import Group
@@ -31,6 +32,7 @@ from liftune.records.data import Audit
 from liftune.spec import ModelSpec, TrainSpec
 from liftune.tasks import TaskKind
 from liftune.training.checkpoint import Checkpoints
+from liftune.training.gradients import StepGradients
 from liftune.training.loop import train
 from liftune.training.schedule import Schedule
 
@@ -74,6 +76,8 @@ class Job:
     """One that is fitted to a body of random numbers has huge weights, and small roundings grow."""
     dies_at: int | None = None
     """The helper's step that kills it."""
+    fails_at: int | None = None
+    """The helper's step that it cannot take."""
 
     def run(self, crew: Crew) -> dict[str, Any]:
         splits = rows_of(self.task)
@@ -161,7 +165,9 @@ def _process(job: Job, rank: int, ranks: int, meeting: str, answer: Any) -> None
         assert group is not None
         helper = Helper(group)
         if job.dies_at:
-            _die_at(job.dies_at)
+            _at(job.dies_at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        if job.fails_at:
+            _at(job.fails_at, _fail)
         try:
             helper.serve()
         except RankLost:
@@ -182,16 +188,19 @@ def _end(group: Group) -> None:
     group.tell(([], End()))
 
 
-def _die_at(step: int) -> None:
-    from liftune.training.crew_steps import TakeStep
+def _fail() -> None:
+    raise LiftuneError("no more")
 
-    real: Callable[..., Any] = TakeStep.run
+
+def _at(step: int, happens: Callable[[], None]) -> None:
+    """In a step's own part of the work, before which the weights have come."""
+    real: Callable[..., Any] = StepGradients.gradients
     taken: list[int] = []
 
-    def run(self: TakeStep, helper: Helper) -> Any:
+    def gradients(self: StepGradients, *given: Any, **named: Any) -> float:
         taken.append(1)
         if len(taken) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(self, helper)
+            happens()
+        return float(real(self, *given, **named))
 
-    TakeStep.run = run  # type: ignore[method-assign]
+    StepGradients.gradients = gradients  # type: ignore[method-assign]

@@ -14,6 +14,8 @@ from liftune.hardware.plan import Plan
 from liftune.models.packed.install import PACKED
 from liftune.tasks import TaskKind
 
+#: Biases of keys, which softmax takes out again: their gradient is zero but for rounding, which AdamW makes steps of.
+IDLE = ("k_lin.bias", "key.bias")
 FAST = Plan(accelerations=frozenset(PACKED))
 
 
@@ -24,13 +26,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: str(save_tiny(name, folder / name, change=without_dropout)) for name in families}
 
 
+def test_what_fails_in_another_process_is_said_by_the_first(models: dict[str, str]) -> None:
+    """Once, with the number of the process; the connection holds."""
+    kind, said, _ = together(Job(models["distilbert"], fails_at=3), 2)
+    assert (kind, said.splitlines()[0]) == ("LiftuneError", "rank 1: no more")
+
+
 def assert_like_one(job: Job, ranks: int = 2) -> dict[str, Any]:
     """Within 1e-5, as float32 allows after 20 steps."""
     one, several = together(job, 1), together(job, ranks)
     assert isinstance(one, dict), one
     assert isinstance(several, dict), several
     for name, weight in one["weights"].items():
-        np.testing.assert_allclose(several["weights"][name], weight, atol=1e-5, err_msg=name)
+        if name.endswith(IDLE):
+            continue
+        np.testing.assert_allclose(several["weights"][name], weight, atol=1e-5, rtol=1e-5, err_msg=name)
     for epoch, other in zip(one["scores"], several["scores"], strict=True):
         assert other == pytest.approx(epoch, abs=1e-5)
     assert len(one["losses"]) >= 20
