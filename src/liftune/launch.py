@@ -31,6 +31,23 @@ class RankLost(LiftuneError):  # noqa: N818 - what it is
     """A process of the command has ended, or answers no longer."""
 
 
+class OutOfStep(RankLost):
+    """This process failed where the others wait for it: they can only be ended.
+
+    Args:
+        error: what it failed of.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        said = error.message if isinstance(error, LiftuneError) else f"{type(error).__name__}: {error}"
+        hint = (
+            error.hint
+            if isinstance(error, LiftuneError)
+            else "give the same command again: it goes on from what was saved"
+        )
+        super().__init__(said, where="--shard", hint=hint)
+
+
 @dataclass(frozen=True)
 class Launch:
     """Which of several processes this is."""
@@ -99,32 +116,34 @@ class Division:
 
     Args:
         devices: so many processes; 0: one for each GPU.
+        shard: each process holds a part of the frozen weights.
     """
 
     devices: int = 1
+    shard: bool = False
 
     @classmethod
-    def of(cls, devices: object) -> Division:
+    def of(cls, devices: object, *, shard: bool = False) -> Division:
         """Of what was typed, or given in Python; None is one process.
 
-        >>> Division.of("2"), Division.of("auto").devices
-        (Division(devices=2), 0)
+        >>> Division.of("2").devices, Division.of("auto").devices
+        (2, 0)
 
         Raises:
             SpecError: it is neither a number of processes nor auto.
         """
         if devices is None:
-            return cls()
+            return cls(shard=shard)
         said = str(devices).strip() if isinstance(devices, str | int) and devices is not True else ""
         if said == AUTO:
-            return cls(0)
+            return cls(0, shard)
         if not (said.isascii() and said.isdecimal() and 0 < int(said) < _MOST):
             raise SpecError(
                 f"{shown(devices)} is no number of devices",
                 where="--devices",
                 hint="give 2, or auto for all GPUs of this machine",
             )
-        return cls(int(said))
+        return cls(int(said), shard)
 
 
 ONE_PROCESS = Division()

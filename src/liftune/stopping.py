@@ -83,7 +83,10 @@ def saving_first() -> Iterator[Callable[[], bool]]:
     except KeyboardInterrupt as error:  # whatever saved may have its own way to say that it stopped
         if _WISH.signum is None or isinstance(error, Signalled):
             raise
-        raise Signalled(_WISH.signum) from None
+        signalled = Signalled(_WISH.signum)
+        for note in getattr(error, "__notes__", ()):
+            signalled.add_note(note)
+        raise signalled from None
     finally:
         with _WISH.lock:
             _WISH.saving -= 1

@@ -379,6 +379,7 @@ SWITCHES = {
     "keep_checkpoints",
     "checkpoint_minutes",
     "devices",
+    "shard",
     "dry_run",
 }
 

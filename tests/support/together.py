@@ -72,6 +72,7 @@ class Job:
     epochs: int = 2
     folder: str | None = None
     """Of checkpoints, one after every step."""
+    shard: bool = False
     head: str = "random"
     """One that is fitted to a body of random numbers has huge weights, and small roundings grow."""
     dies_at: int | None = None
@@ -86,9 +87,10 @@ class Job:
         schedule = Schedule.of(asked, rows=len(splits.train), learning_rate=method.learning_rate)
         spec = ModelSpec(name=self.model)
         of = (spec, self.task, splits.labels, 3, self.plan)
-        base = crew.make(Recipe(*of))
+        divided = self.shard and crew.size > 1
+        base = crew.make(Recipe(*of, shard=divided))
         logits, features = base.read(splits.test.rows)
-        tuned = crew.make(Recipe(*of, method.name, parse_options(method, dict(self.options)), schedule.steps))
+        tuned = crew.make(Recipe(*of, method.name, parse_options(method, dict(self.options)), schedule.steps, divided))
         checkpoints = Checkpoints(Path(self.folder), minutes=0) if self.folder else None
         told = Losses()
         log = train(
@@ -99,7 +101,9 @@ class Job:
             events=Events([told]),
         )
         crew.restore_full_precision(tuned, lambda: Recipe(*of).backbone())
-        weights = {name: each.detach().numpy() for name, each in tuned.model.state_dict().items()}
+        weights = {name: each.detach().numpy() for name, each in tuned.trainable()}
+        kinds = {name: type(each).__name__ for name, each in tuned.model.named_parameters()}
+        meshes = {each.device_mesh.size() for each in tuned.model.parameters() if hasattr(each, "device_mesh")}
         answers = tuned.logits(splits.test.rows)
         return {
             "weights": weights,
@@ -108,6 +112,8 @@ class Job:
             "base": logits,
             "features": features,
             "logits": answers,
+            "kinds": kinds,
+            "meshes": meshes,
         }
 
     @property
@@ -174,7 +180,7 @@ def _process(job: Job, rank: int, ranks: int, meeting: str, answer: Any) -> None
             sys.exit(1)
         return
     try:
-        found: Any = job.run(Crew(group) if group else NO_CREW)
+        found: Any = job.run(Crew(group, shard=job.shard) if group else NO_CREW)
     except Exception as error:
         found = [type(error).__name__, str(error), list(getattr(error, "__notes__", ()))]
     if group is not None and isinstance(found, dict):

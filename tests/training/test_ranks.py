@@ -50,7 +50,7 @@ def assert_like_one(job: Job, ranks: int = 2) -> dict[str, Any]:
     assert one["features"].keys() == several["features"].keys()
     for name, values in one["features"].items():
         np.testing.assert_allclose(several["features"][name], values, atol=1e-6)
-    return one
+    return several
 
 
 def test_two_processes_train_as_one_does(models: dict[str, str]) -> None:
@@ -78,6 +78,20 @@ def test_a_decoder_trains_as_in_one_process(method: str, models: dict[str, str])
 @pytest.mark.slow
 def test_the_packed_encoder_and_workers_go_along(models: dict[str, str]) -> None:
     assert_like_one(Job(models["bert"], plan=FAST))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "method"), [("llama", "lora"), ("distilbert", "adalora"), ("bert", "ia3")])
+def test_frozen_weights_are_divided(family: str, method: str, models: dict[str, str]) -> None:
+    """By FSDP2, over both processes; what is trained is whole."""
+    found = assert_like_one(Job(models[family], method, shard=True))
+    assert found["meshes"] == {2}
+    kinds = found["kinds"]
+    assert {kinds[name] for name in found["weights"]} == {"Parameter"}
+    heads = ("classifier", "pre_classifier", "score", "pooler")
+    assert {
+        kind for name, kind in kinds.items() if name not in found["weights"] and not set(name.split(".")) & set(heads)
+    } == {"DTensor"}
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from liftune.errors import LiftuneError
-from liftune.launch import Launch, RankLost
+from liftune.launch import Launch, OutOfStep, RankLost
 
 #: With these, tune is over before there is anything to share.
 _SHORT = frozenset({"--help", "-h", "--dry-run"})
@@ -44,6 +44,9 @@ def help_first(here: Launch, arguments: Sequence[str]) -> int:
 
     try:
         help_until_told(here)
+    except OutOfStep as error:  # the first process waits inside a layer, and cannot be told
+        os.write(loud, f"liftune: rank {here.rank}: {error}\n".encode())
+        return LEFT
     except RankLost:
         return LEFT
     except Exception:  # a defect: what the first process could be told of, it was told

@@ -45,6 +45,12 @@ def tune(
             help="Start so many processes that share the work, each on a GPU of its own; auto: on all GPUs.",
         ),
     ] = None,
+    shard: Annotated[
+        bool,
+        typer.Option(
+            "--shard", help="Give each process a part of the frozen weights, of a model that no device holds."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -79,7 +85,7 @@ def tune(
         at_once.trying(lambda: refuse_both(overwrite), None)
         spec = at_once.trying(lambda: again(resume, asked), asked)
     keeping = at_once.trying(lambda: Keeping.of(checkpoint_minutes, keep_checkpoints), Keeping())
-    division = at_once.trying(lambda: Division.of(devices), ONE_PROCESS)
+    division = at_once.trying(lambda: Division.of(devices, shard=shard), ONE_PROCESS)
     untracked: tuple[Listener, ...] = ()
     tracked = at_once.trying(lambda: tracking(track or (), progress.log), untracked)
     if dry_run:

@@ -92,6 +92,10 @@ class Group:
         if device.startswith("cuda") and self._tensors is None:
             self._tensors = self._dist.new_group(backend="nccl", timeout=PATIENCE)
 
+    def tensors_group(self) -> Any:
+        """Torch's group that tensors go by."""
+        return self._tensors or self._dist.group.WORLD
+
     @property
     def engine(self) -> str:
         """What carries tensors."""

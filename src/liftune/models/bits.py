@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 
 def bits(tensor: Tensor) -> int:
@@ -16,6 +17,8 @@ def bits(tensor: Tensor) -> int:
 
     Memory is read once, at its full speed; a hash that no one can forge would take ten times as long.
     """
+    if isinstance(tensor, DTensor):  # of this process's part
+        tensor = tensor.to_local()
     if not tensor.numel():
         return 0
     flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

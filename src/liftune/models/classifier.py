@@ -56,6 +56,8 @@ class Classifier:
         max_length: tokens kept of each row.
         packed_encoder: the encoder that runs in place of the model's own, where one does (see `install_packed`).
         share: what other processes do of an evaluation (see sharing.py).
+        in_step: all processes go through each layer together (see shards.py), and compute as many passes.
+        fingerprints: of every tensor as it was before it was divided (see bits.py); None where it was not.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class Classifier:
         self.packed_encoder: PackedEncoder | None = None
         self.max_length = max_length
         self.share: Share = ALONE
+        self.in_step = False
+        self.fingerprints: dict[str, int] | None = None
         self._passes = Passes()
         self._target_scale = (0.0, 1.0)
         on_disk = "token-cache" in plan.accelerations
@@ -240,7 +244,7 @@ class Classifier:
             random: whether it draws random numbers: each worker then takes the same batches every time.
         """
         # With dropout on, what is prepared on the way is kept for training: it must hold no inference tensors.
-        without_gradients = torch.no_grad if random else torch.inference_mode
+        without_gradients = torch.no_grad if random or self.in_step else torch.inference_mode
 
         encoded = self.encode(rows)
 
@@ -252,15 +256,22 @@ class Classifier:
                 compute(positions, self.collate([encoded[i] for i in positions]))
 
         def one(positions: NDArray[np.intp]) -> None:
-            self._passes(forward, positions, tokens)
+            if self.in_step:
+                forward(positions)
+            else:
+                self._passes(forward, positions, tokens)
 
         with (
-            self.share.of(self, encoded, work, random=random) if len(rows) > _FEW else nullcontext() as part,
+            self.share.of(self, encoded, work, random=random) if self._several(rows) else nullcontext() as part,
             open_workers(self.plan.workers if len(rows) > _FEW else 1, random=random) as workers,
         ):
             (workers.in_turn if random else workers.each)(one, self._batches(encoded, progress, part))
             if part:
                 part.complete(found)
+
+    def _several(self, rows: Sequence[Row] | Tokens) -> bool:
+        """Whether several processes compute these rows, where there are any."""
+        return len(rows) > _FEW or (self.in_step and len(rows) > 0)
 
     def _batches(self, encoded: Tokens, progress: Progress | None, part: Part | None) -> Iterator[NDArray[np.intp]]:
         """Positions of the rows of every forward pass, those of like length together; of a part, its own."""
@@ -268,7 +279,9 @@ class Classifier:
         if part and budget == _TOKENS_ELSEWHERE:
             budget = min(budget, -(-encoded.total // part.ranks))  # or one process would have all of few rows
         batches = length_batches(encoded.lengths, rows=_ROWS, tokens=budget, kinds=encoded.pairs, exact=self._unpadded)
-        mine = part.mine(batches, encoded.lengths) if part else ((each, len(each)) for each in batches)
+        mine = (
+            part.mine(batches, encoded.lengths, equal=self.in_step) if part else ((each, len(each)) for each in batches)
+        )
         for positions, done in mine:
             yield positions
             if progress is not None:

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from liftune.errors import LiftuneError
+from liftune.errors import LiftuneError, ModelError
 from liftune.hardware.memory import Room
 from liftune.hardware.ranks import Failure, Group
-from liftune.launch import RankLost
+from liftune.launch import OutOfStep, RankLost
 from liftune.models.attach import restore_full_precision
 from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier
@@ -51,10 +51,11 @@ class Crew:
 
     Args:
         group: None where there are no helpers: then nothing is shared.
+        shard: each process has a part of the frozen weights of every classifier.
     """
 
-    def __init__(self, group: Group | None = None) -> None:
-        self.group = group
+    def __init__(self, group: Group | None = None, *, shard: bool = False) -> None:
+        self.group, self.shard = group, shard
         self._keys = 0
         self._gone: list[int] = []
         """Classifiers that nothing needs any more: what the helpers hold of them goes with the next command."""
@@ -68,8 +69,10 @@ class Crew:
 
     def share_of_memory(self, free: Room | None, device: str) -> Room | None:
         """What each process may take: of a GPU, which is its own, all of it."""
-        if free is None or self.size == 1 or device.startswith("cuda"):
+        if free is None or self.size == 1:
             return free
+        if device.startswith("cuda"):
+            return Room(free.bytes * self.size, f"{free.limit}, on {self.size} of them") if self.shard else free
         return Room(free.bytes // self.size, f"{free.limit} for each of {self.size} processes")
 
     def use_device(self, device: str) -> None:
@@ -80,12 +83,18 @@ class Crew:
     def make(self, recipe: Recipe, backbone: Backbone | None = None) -> Classifier:
         """A classifier that every process holds; what differs elsewhere is made as it is here."""
         if self.group is None:
-            return recipe.make(backbone)
+            return recipe.make(None, backbone)
         key = self._new_key()
-        made, there = self.ask(Make(key, recipe), lambda: recipe.make(backbone))
+        made, there = self.ask(Make(key, recipe), lambda: recipe.make(self.group, backbone))
         classifier: Classifier = made
         here = fingerprints(classifier)
         differ = [name for name in here if any(each.get(name) != here[name] for each in there)]
+        if differ and recipe.shard:
+            raise ModelError(
+                f"the processes load other weights: {differ[0]} and {len(differ) - 1} more differ",
+                where=recipe.model.name,
+                hint="give every machine the same files of the model; or leave out --shard",
+            )
         if differ:
             self.ask(Repair(key, differ), lambda: Repair(key, differ).on(self.group, classifier))
         classifier.share = _Leading(self, key, _shapes(classifier))
@@ -110,8 +119,11 @@ class Crew:
             return meanwhile(), answers()
 
     @contextmanager
-    def asking(self, command: Command) -> Iterator[Callable[[], list[Any]]]:
+    def asking(self, command: Command, *, in_step: bool = False) -> Iterator[Callable[[], list[Any]]]:
         """Have every helper do something while the block runs; its value gives their answers.
+
+        Args:
+            in_step: they go through each layer with this process: an error here leaves them there.
 
         Raises:
             LiftuneError: a helper could not do it.
@@ -133,7 +145,9 @@ class Crew:
             yield answers
         except RankLost:
             raise
-        except Exception:
+        except Exception as error:
+            if in_step:  # they wait inside a layer, and cannot be told
+                raise OutOfStep(error) from error
             if not heard:  # they must be ready for whatever follows this error
                 with contextlib.suppress(LiftuneError):
                     answers()
@@ -184,11 +198,12 @@ class _Leading:
     def of(self, classifier: Classifier, tokens: Tokens, work: str, *, random: bool) -> Iterator[Part | None]:
         """See `Share`. What was given another form, to be saved, is evaluated here alone."""
         group = self.crew.group
-        if group is None or _shapes(classifier) != self._shapes:
+        if group is None or (_shapes(classifier) != self._shapes and not classifier.in_step):
             yield None
             return
         held = self.crew.hold(tokens)
-        with self.crew.asking(Evaluate(self.key, held, work, classifier.target_scale, random=random)) as answers:
+        command = Evaluate(self.key, held, work, classifier.target_scale, random=random)
+        with self.crew.asking(command, in_step=classifier.in_step) as answers:
             group.share(moving(classifier))
             yield _FirstPart(self.crew.size, answers)
 

@@ -13,7 +13,7 @@ import hashlib
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,13 +24,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from liftune.hardware.plan import Plan
 from liftune.hardware.ranks import Failure, Group
-from liftune.launch import RankLost
+from liftune.launch import OutOfStep, RankLost
 from liftune.models.attach import attach, restore_full_precision
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.bits import bits
 from liftune.models.classifier import Classifier
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import METHODS
+from liftune.models.shards import shard
 from liftune.models.sharing import ALONE, Part
 from liftune.models.tokens.collator import Tokens
 from liftune.spec import ModelSpec
@@ -51,18 +52,29 @@ class Recipe:
     options: Options | None = None
     steps: int = 1
     """Of training, at most."""
+    shard: bool = False
+    """Whether each process has a part of the frozen weights."""
 
     def backbone(self) -> Backbone:
         """Newly loaded."""
         return load_backbone(self.model, task=self.task, labels=self.labels, seed=self.seed, plan=self.plan)
 
-    def make(self, backbone: Backbone | None = None) -> Classifier:
+    def make(self, group: Group | None = None, backbone: Backbone | None = None) -> Classifier:
         """Newly attached.
 
         Args:
+            group: whose processes all make it.
             backbone: where it is loaded already.
         """
-        backbone = backbone or self.backbone()
+        if not self.shard or group is None:
+            return self._attached(backbone or self.backbone())
+        whole = replace(self, plan=replace(self.plan, device="cpu"), shard=False)
+        classifier = whole.make(None, backbone)
+        shard(classifier, group, self.plan.device)
+        classifier.plan = replace(classifier.plan, device=self.plan.device)
+        return classifier
+
+    def _attached(self, backbone: Backbone) -> Classifier:
         if self.method is None:
             return attach(backbone, None, None, plan=self.plan)
         method = METHODS[self.method]
@@ -145,7 +157,7 @@ class Make:
 
     def run(self, helper: Helper) -> dict[str, int]:
         """Its fingerprints."""
-        classifier = self.recipe.make()
+        classifier = self.recipe.make(helper.group)
         helper.classifiers[self.key] = classifier, self.recipe
         return fingerprints(classifier)
 
@@ -216,6 +228,10 @@ class Evaluate:
         classifier.share = share
         try:
             getattr(classifier, self.work)(helper.tokens[self.tokens], **({"dropout": True} if self.random else {}))
+        except Exception as error:
+            if classifier.in_step:
+                raise OutOfStep(error) from error
+            raise
         finally:
             classifier.share = ALONE
         return share.part.positions, share.part.found
@@ -272,8 +288,8 @@ def tensors_of(classifier: Classifier) -> dict[str, Tensor]:
 
 
 def fingerprints(classifier: Classifier) -> dict[str, int]:
-    """Of every parameter and buffer."""
-    return {name: bits(each) for name, each in tensors_of(classifier).items()}
+    """Of every parameter and buffer; of one that is divided, as it was whole."""
+    return classifier.fingerprints or {name: bits(each) for name, each in tensors_of(classifier).items()}
 
 
 def seed_of(*facts: object) -> int:

@@ -30,11 +30,22 @@ class Part:
         self.positions = np.zeros(0, dtype=np.intp)
         """Of the rows of this rank."""
 
-    def mine(self, batches: Iterable[Positions], lengths: NDArray[np.int32]) -> Iterator[tuple[Positions, int]]:
-        """The batches that are computed here, and how many rows all ranks have computed with each, about."""
+    def mine(
+        self, batches: Iterable[Positions], lengths: NDArray[np.int32], *, equal: bool = False
+    ) -> Iterator[tuple[Positions, int]]:
+        """The batches that are computed here, and how many rows all ranks have computed with each, about.
+
+        Args:
+            equal: every rank has as many: some compute one again that is another's.
+        """
         every = list(batches)
-        hand = sorted(dealt([len(each) * int(lengths[each].max()) for each in every], self.ranks)[self.rank])
-        self.positions = np.concatenate([self.positions, *(every[i] for i in hand)])
+        if equal:  # they are ordered by length
+            hand = list(range(self.rank, len(every), self.ranks))
+            self.positions = np.concatenate([self.positions, *(every[i] for i in hand)])
+            hand += [len(every) - 1] * (-(-len(every) // self.ranks) - len(hand))
+        else:
+            hand = sorted(dealt([len(each) * int(lengths[each].max()) for each in every], self.ranks)[self.rank])
+            self.positions = np.concatenate([self.positions, *(every[i] for i in hand)])
         done, rows = 0, sum(map(len, every))
         for number, i in enumerate(hand, 1):
             now = rows * number // len(hand)

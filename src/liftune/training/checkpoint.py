@@ -31,8 +31,8 @@ from liftune.errors import ArtifactError, Stopped, lacks_memory
 from liftune.events import Events
 from liftune.json_text import parse_json
 from liftune.launch import RankLost
-from liftune.models.bits import bits
 from liftune.models.classifier import Classifier
+from liftune.models.helper import fingerprints
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
 from liftune.training.nested import DamagedError, Nested, read_nested, write_nested
@@ -132,10 +132,13 @@ class Keeper:
         if stop or lost or self._due(epoch_ended=epoch_ended):
             self._save(self._next(), read)
         saved = "training cannot be saved" if self._cannot else f"training was saved after step {step}"
+        if stop:
+            stopped = Stopped(saved)
+            if lost:  # asked to end as well, or the first to end: then the launcher has asked this one
+                stopped.add_note(lost.message)
+            raise stopped
         if lost:
             lost.add_note(saved)
-        elif stop:
-            raise Stopped(saved)
 
     def finish(self, read: Callable[[], Nested]) -> None:
         """Save the end of training.
@@ -291,7 +294,7 @@ def _soft_labels(soft_labels: SoftLabels | None) -> list[Any] | None:
 
 def _model(classifier: Classifier) -> str:
     """sha256 over the sums of every parameter and buffer: of the base, of a random head, of what a method drew."""
-    model = classifier.model
-    sums = {name: [list(each.shape), str(each.dtype), bits(each)] for name, each in model.named_parameters()}
-    sums |= {f"buffer {name}": [list(each.shape), str(each.dtype), bits(each)] for name, each in model.named_buffers()}
+    model, whole = classifier.model, fingerprints(classifier)
+    sums = {name: [list(each.shape), str(each.dtype), whole[name]] for name, each in model.named_parameters()}
+    sums |= {f"buffer {name}": [list(each.shape), str(each.dtype), whole[name]] for name, each in model.named_buffers()}
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()

@@ -20,12 +20,13 @@ import torch
 from liftune.events import Events
 from liftune.hardware.ranks import Failure
 from liftune.hardware.workers import ONE_WORKER, Workers, open_workers
-from liftune.launch import RankLost
+from liftune.launch import Launch, OutOfStep, RankLost
+from liftune.models.classifier import Classifier
 from liftune.models.crew import Crew, leading
 from liftune.models.helper import Helper, as_failure, moving, seed_of
 from liftune.training.gradients import NOBODY_LISTENS, Step, StepGradients
 from liftune.training.loss import Objective
-from liftune.training.micro_batches import deal_to_ranks
+from liftune.training.micro_batches import assign_to_workers, deal_to_ranks
 from liftune.training.smaller_passes import hold_step
 from liftune.types import IntArray
 
@@ -68,7 +69,7 @@ class SharedSteps(StepGradients):
         group = self.crew.group
         assert group is not None
         put_back = hold_step(self.classifier, workers)
-        mine, whole = part_of(batch, lengths, 0, group.here.size)
+        mine, whole = part_of(batch, lengths, group.here, self.classifier)
         loss, failed = 0.0, None
         try:
             self.begun  # noqa: B018 - once
@@ -77,6 +78,8 @@ class SharedSteps(StepGradients):
                 try:
                     loss = super().gradients(mine, lengths, workers, events, whole)
                 except Exception as error:
+                    if whole.passes:
+                        raise OutOfStep(error) from error
                     failed = error
                 tensors, has = self.taken()
                 group.sum_up(tensors)
@@ -98,10 +101,13 @@ class SharedSteps(StepGradients):
         return True
 
 
-def part_of(batch: IntArray, lengths: Sequence[int], rank: int, ranks: int) -> tuple[IntArray, Step]:
-    """A rank's rows of a step, and what it must know of the others'."""
-    every = deal_to_ranks(batch, lengths, ranks)
-    return every[rank], Step(batch.tolist(), sum(1 for rows in every if len(rows)))
+def part_of(batch: IntArray, lengths: Sequence[int], here: Launch, classifier: Classifier) -> tuple[IntArray, Step]:
+    """This rank's rows of a step, and what it must know of the others'."""
+    every = deal_to_ranks(batch, lengths, here.size)
+    passes = 0
+    if classifier.in_step:
+        passes = max(sum(map(len, assign_to_workers(rows, lengths, classifier.plan))) for rows in every)
+    return every[here.rank], Step(batch.tolist(), sum(1 for rows in every if len(rows)), passes)
 
 
 @dataclass(frozen=True)
@@ -136,10 +142,12 @@ class TakeStep:
         classifier.model.train()
         try:
             lengths = steps.rows.lengths.tolist()
-            mine, whole = part_of(self.batch, lengths, here.rank, here.size)
+            mine, whole = part_of(self.batch, lengths, here, classifier)
             with open_workers(classifier.plan.workers, random=True) as workers:
                 loss = steps.gradients(mine, lengths, workers, of=whole)
         except Exception as error:  # the others wait at the sum
+            if classifier.in_step:
+                raise OutOfStep(error) from error
             steps.clear()
             failure = as_failure(error)
         tensors, has = steps.taken()

@@ -38,6 +38,8 @@ class Step:
     """All of them: the loss is their mean."""
     ranks: int
     """Processes that compute some of them: each has as large a share of the method's penalty."""
+    passes: int = 0
+    """That every process computes, where they go through each layer together; 0 where they do not."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class StepGradients:
         Raises:
             OutOfMemory: there is not enough for passes of one row.
         """
+        if of and of.passes:
+            return self.backward(assign_to_workers(batch, lengths, self.classifier.plan), workers, of)
         if not len(batch):
             return 0.0
         put_back = hold_step(self.classifier, workers)
@@ -119,6 +123,9 @@ class StepGradients:
                 loss = self.loss(rows, weight, count)
                 torch.autograd.backward(loss)
                 total += float(loss.detach())
+            if of:
+                for _ in range(of.passes - len(passes)):  # the others compute one more
+                    torch.autograd.backward(self.loss(list(of.rows[:1]), weight, 1) * 0.0)
             return total
 
         def gradients(share: list[list[int]]) -> tuple[float, list[Tensor | None]]:

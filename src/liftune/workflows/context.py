@@ -28,6 +28,7 @@ from liftune.models.helper import Recipe
 from liftune.models.linear_shapes import shapes_of
 from liftune.models.memory_needs import check_memory, check_rank, fit_passes
 from liftune.models.methods.registry import METHODS, Method, parse_options, virtual_tokens
+from liftune.models.shards import check_shards, plan_of_shards
 from liftune.records.dry_run import DiskNeed
 from liftune.records.run import Contender
 from liftune.run_folder import RunFolder
@@ -94,6 +95,8 @@ def prepare(
     join(crew, plan, asked=spec.model.device)
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
     check_method(backbone, method, options)
+    if crew.shard:
+        check_shards(backbone, METHODS["full"] if spec.evaluation.with_full else method)
     check_rank(backbone, method, options)
     shapes = shapes_of(backbone)
     free = crew.share_of_memory(device_room(plan.device), plan.device)
@@ -107,6 +110,7 @@ def prepare(
         most = step_rows(spec.train, len(splits.train)) * backbone.max_length
         plan = fit_passes(plan, shapes, size, free, most=most, longest=backbone.max_length)
         memo.put("plan", Outcome({"plan": plan.to_json(), "base": backbone.sha256, "processor": processor_name()}))
+    plan = plan_of_shards(plan) if crew.shard else plan
     plan = plan.on(engine(crew, plan)) if crew.size > 1 else plan
     spec, backbone = same_length(spec, backbone, options)
     folds = request.folds.for_labels(backbone.labels) if request.folds else None
@@ -219,7 +223,15 @@ def recipe_for(
     splits = context.splits
     name = method.name if method else None
     return Recipe(
-        context.spec.model, splits.task, tuple(splits.labels), seed, plan or context.plan, name, options, steps
+        context.spec.model,
+        splits.task,
+        tuple(splits.labels),
+        seed,
+        plan or context.plan,
+        name,
+        options,
+        steps,
+        shard=context.crew.shard,
     )
 
 

@@ -56,18 +56,33 @@ def open_crew(division: Division, device: str | None) -> Crew:
     """
     here = launch()
     if here is not None:
-        if division != ONE_PROCESS:
+        if division.devices != 1:
             raise SpecError(
                 f"{here.size} processes were started by a launcher already",
                 where="--devices",
                 hint="leave out --devices, or start liftune without torchrun or accelerate launch",
             )
-        return Crew(open_group(here))
+        return Crew(open_group(here), shard=division.shard)
     count = count_of(division, device)
     if count == 1:
+        refuse_one_shard(division)
         return NO_CREW
     _Open.helpers = Helpers(count)
-    return Crew(open_group(_Open.helpers.here, _Open.helpers.store))
+    return Crew(open_group(_Open.helpers.here, _Open.helpers.store), shard=division.shard)
+
+
+def refuse_one_shard(division: Division) -> None:
+    """Refuse to divide a model for one process.
+
+    Raises:
+        SpecError: that is asked for.
+    """
+    if division.shard:
+        raise SpecError(
+            "--shard divides a model over several processes, and there is one",
+            where="--shard",
+            hint="add --devices 2, or start liftune with torchrun --nproc-per-node 2 -m liftune tune ...",
+        )
 
 
 def as_one(here: Launch | None, run: Callable[[], TuneRecord]) -> TuneRecord:
@@ -162,19 +177,18 @@ def engine(crew: Crew, plan: Plan, division: Division = ONE_PROCESS) -> Choice:
         division: what is asked for, where nothing has been started yet.
     """
     if crew.group is not None:
-        return _several(crew.size, crew.group.engine, "started by a launcher, or by --devices")
+        return _several(crew.size, crew.group.engine, "started by a launcher, or by --devices", shard=crew.shard)
     cuda = plan.device.startswith("cuda")
     count = count_of(division, plan.device)
     if count > 1:
-        return _several(count, "nccl" if cuda else "gloo", "as many as --devices says")
+        return _several(count, "nccl" if cuda else "gloo", "as many as --devices says", shard=division.shard)
+    refuse_one_shard(division)
     gpus = measure_machine().accelerators if cuda else 0
     why = f"{gpus} GPUs are here, and --devices {gpus} trains on all of them" if gpus > 1 else "there is one device"
     return Choice(choice=ENGINE, value="1", reason=why)
 
 
-def _several(count: int, carrier: str, why: str) -> Choice:
-    return Choice(
-        choice=ENGINE,
-        value=f"{count} ({carrier})",
-        reason=f"{why}: each step's rows are dealt out by tokens, and the gradients summed",
-    )
+def _several(count: int, carrier: str, why: str, *, shard: bool) -> Choice:
+    dealt = "each step's rows are dealt out by tokens, and the gradients summed"
+    weights = "each has a part of the frozen weights (FSDP2)" if shard else "each has all weights"
+    return Choice(choice=ENGINE, value=f"{count} ({carrier})", reason=f"{why}; {weights}: {dealt}")
