@@ -36,6 +36,10 @@ _AROUND = "()[]?!.:,~ \ufe0f"
 BAR = "|"
 
 
+#: Of a label of a type that no file of rows holds.
+_AS_A_TEXT = "give labels as texts: str(label), or the value of an Enum's member: label.value"
+
+
 class CellError(ValueError):
     """A cell that cannot be used: why, and what to do."""
 
@@ -236,7 +240,8 @@ class Reading:
             # pandas writes whole numbers as 1.0 once one of their column is missing.
             whole = None if self.as_written else _WHOLE.fullmatch(cell.strip())
             return whole[1] if whole else cell.strip()
-        raise CellError(f"the label {_shown(cell)} is not a text or a number")
+        plain = cell is None or isinstance(cell, str | float | list | dict)
+        raise CellError(f"the label {_shown(cell)} is not a text or a number", "fix the row" if plain else _AS_A_TEXT)
 
 
 def is_missing(cell: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import uuid
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from liftune.data.load import LoadedData, load
 from liftune.data.readers.memory import tables_of
+from liftune.data.splits import Splits
 from liftune.errors import DataError
 from liftune.spec import IN_MEMORY, DataSpec
 
@@ -184,3 +187,85 @@ def test_the_hint_for_rows_that_are_only_iterated_over_keeps_the_names_of_classe
     followed = eval(code, {"Dataset": datasets.Dataset, "DatasetDict": datasets.DatasetDict, "rows": rows})
     stream = tables_of(followed).stream("test" if parts else "rows")
     assert stream.class_names == {"label": ("neg", "pos")}
+
+
+# Labels of types that no JSON has -------------------------------------------------------------------------------------
+
+
+def _splits(source: Any, rows: Any = None) -> Splits:
+    return load(DataSpec(source=str(source)), None if rows is None else tables_of(rows), skip_bad_rows=False).splits
+
+
+class Mood(enum.Enum):
+    """As programs keep labels."""
+
+    BAD = 1
+    GOOD = 2
+
+
+MONTHS = pd.PeriodIndex(["2020-01", "2020-02"] * 20, freq="M")
+HALVES = pd.cut(FRAME.stars, [-1, 2, 5])
+IDS = [uuid.UUID(int=i % 2) for i in range(40)]
+#: Labels -> what they are read as.
+OF_OTHER_TYPES: dict[str, tuple[Any, set[str]]] = {
+    "periods": (MONTHS, {"2020-01", "2020-02"}),
+    "periods as objects": (MONTHS.astype(object), {"2020-01", "2020-02"}),
+    "periods as categories": (MONTHS.astype("category"), {"2020-01", "2020-02"}),
+    "quarters": (pd.PeriodIndex(["2020Q1", "2021Q3"] * 20, freq="Q"), {"2020Q1", "2021Q3"}),
+    "days": (pd.PeriodIndex(["2020-01-01", "2021-03-01"] * 20, freq="D"), {"2020-01-01", "2021-03-01"}),
+    "pd.cut": (HALVES, {"(-1, 2]", "(2, 5]"}),
+    "pd.cut, open to the right": (pd.cut(FRAME.stars, [0, 2, 5], right=False), {"[0, 2)", "[2, 5)"}),
+    "pd.qcut": (pd.qcut(FRAME.stars, 2), {"(-0.001, 2.0]", "(2.0, 4.0]"}),
+    "intervals": (HALVES.astype(object), {"(-1, 2]", "(2, 5]"}),
+    "array of intervals": (pd.arrays.IntervalArray(HALVES.astype(object)), {"(-1, 2]", "(2, 5]"}),
+    "UUIDs": (pd.Series(IDS, dtype=object), set(map(str, IDS))),
+}
+
+
+@pytest.mark.parametrize("name", OF_OTHER_TYPES)
+def test_a_label_of_pandas_own_types_is_its_text(name: str, tmp_path: Path) -> None:
+    """A period was the number of months since 1970, an interval a mapping of labels to shares."""
+    labels, expected = OF_OTHER_TYPES[name]
+    frame = FRAME[["text"]].assign(label=labels)
+    found = _splits(IN_MEMORY, frame)
+    assert (found.task.value, set(found.labels)) == ("single_label", expected)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    assert set(_splits(tmp_path / "rows.csv").labels) == expected
+    try:
+        frame.to_parquet(tmp_path / "rows.parquet")
+    except (pa.ArrowException, NotImplementedError):
+        return  # of objects and categories
+    assert set(_splits(tmp_path / "rows.parquet").labels) == expected
+    as_rows = [{"text": text, "label": label} for text, label in zip(frame["text"], frame["label"], strict=True)]
+    assert set(_splits(IN_MEMORY, as_rows).labels) == expected
+
+
+def test_pandas_types_are_known_where_pandas_was_never_imported(tmp_path: Path) -> None:
+    """Pyarrow then reads the storage, and their names stand in the field's metadata."""
+    pandas_s = {b"ARROW:extension:name": b"pandas.interval", b"ARROW:extension:metadata": b'{"closed": "left"}'}
+    ends = pa.array([{"left": i % 2, "right": 2 + i % 2} for i in range(40)])
+    schema = pa.schema([pa.field("text", pa.string()), pa.field("label", ends.type, metadata=pandas_s)])
+    table = pa.table([pa.array(TEXTS), ends], schema=schema)
+    assert set(_splits(IN_MEMORY, table).labels) == {"[0, 2)", "[1, 3)"}
+
+
+def test_labels_of_json_in_arrow_are_its_values() -> None:
+    labels = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['"bad"', '"good"'] * 20))
+    assert set(_splits(IN_MEMORY, pa.table({"text": TEXTS, "label": labels})).labels) == {
+        "bad",
+        "good",
+    }
+
+
+@pytest.mark.parametrize("labels", [[Mood.BAD, Mood.GOOD] * 20, [1j, 2j] * 20, [range(1), range(2)] * 20])
+def test_other_labels_are_refused_with_what_makes_them_texts(labels: Any) -> None:
+    for rows in ((TEXTS, labels), FRAME[["text"]].assign(label=pd.Series(labels, dtype=object))):
+        with pytest.raises(DataError, match="is not a text or a number") as refused:
+            _splits(IN_MEMORY, rows)
+        assert "str(label)" in str(refused.value.hint)
+
+
+def test_a_column_that_arrow_cannot_hold_is_refused_in_words() -> None:
+    frame = pl.DataFrame({"text": TEXTS, "label": pl.Series([0, 1] * 20, dtype=pl.Int128)})
+    with pytest.raises(DataError, match="Arrow cannot hold a column"):
+        _splits(IN_MEMORY, frame)

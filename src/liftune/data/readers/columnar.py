@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+from liftune.data.readers.arrow_types import TextOf, text_of_field
 from liftune.data.readers.nested import Nesting, Opened
 from liftune.data.readers.streams import Record, Stream
 from liftune.data.readers.table import NoRows
@@ -42,14 +44,16 @@ def columnar_stream(
     if len(set(columns)) < len(columns):
         raise DataError("two columns have one name", where=where, hint="give every column its own name")
 
+    texts = {name: text_of_field(schema.field(name)) for name in columns}
+
     def records() -> Iterator[Record[dict[str, Any]]]:
         for batch in batches(columns):
-            cells = {name: cells_of(batch.column(name)) for name in columns}
+            cells = {name: cells_of(batch.column(name), texts[name]) for name in columns}
             for i in range(batch.num_rows):
                 yield {name: column[i] for name, column in cells.items()}, None, None
 
     def column(name: str) -> list[Any]:
-        cells = [cell for batch in batches((name,)) for cell in cells_of(batch.column(name))]
+        cells = [cell for batch in batches((name,)) for cell in cells_of(batch.column(name), texts[name])]
         if len(cells) != rows:
             raise DataError(
                 f"damaged: column {name!r} has {len(cells):,} cells, and the file has {rows:,} rows",
@@ -59,16 +63,22 @@ def columnar_stream(
         return cells
 
     names = declared_names(schema.metadata or {})
-    opened = _opened(schema, columns, column)
+    opened = _opened(schema, tuple(name for name in columns if texts[name] is None), columns, column)
     return Stream(where, columns, rows, records, column, lines=False, class_names=names, opened=opened, kinds=kinds)
 
 
-def _opened(schema: Any, columns: tuple[str, ...], column: Callable[[str], list[Any]]) -> Opened:
-    """What is in the columns of structures."""
+def _opened(
+    schema: Any, plain: tuple[str, ...], columns: tuple[str, ...], column: Callable[[str], list[Any]]
+) -> Opened:
+    """What is in the columns of structures.
+
+    Args:
+        plain: those whose cells are not of another's type.
+    """
     from pyarrow import types
 
     nesting = Nesting()
-    for name in columns:
+    for name in plain:
         kind = schema.field(name).type
         kind = kind.value_type if types.is_list(kind) or types.is_large_list(kind) else kind
         if types.is_struct(kind):
@@ -77,16 +87,24 @@ def _opened(schema: Any, columns: tuple[str, ...], column: Callable[[str], list[
     return nesting.opened(columns)
 
 
-def cells_of(array: Any) -> list[Any]:
-    """A pyarrow array's cells."""
+def cells_of(array: Any, text: TextOf | None = None) -> list[Any]:
+    """A pyarrow array's cells.
+
+    Args:
+        text: what makes a text of a cell of its storage, where the column is of another's type.
+    """
     import pyarrow as pa
     from pyarrow import types
 
+    if text is not None:
+        return _texts_of(array, text)
     kind = array.type.value_type if types.is_dictionary(array.type) else array.type
     if types.is_timestamp(kind) and kind.unit == "ns":  # pyarrow gives these to pandas alone
         array = array.cast(pa.timestamp("us", kind.tz), safe=False)
     elif types.is_duration(kind) and kind.unit == "ns":
         array = array.cast(pa.duration("us"), safe=False)
+    elif types.is_interval(kind):
+        return [None if each is None else str(each) for each in array.to_pylist()]
     elif types.is_time64(kind) and kind.unit == "ns":
         array = array.cast(pa.time64("us"), safe=False)
     try:
@@ -95,6 +113,16 @@ def cells_of(array: Any) -> list[Any]:
         return [_cell_of(each) for each in array]
     plain = types.is_integer(kind) or types.is_boolean(kind) or types.is_string(kind) or types.is_large_string(kind)
     return cells if plain else [plain_cell(cell) for cell in cells]
+
+
+def _texts_of(array: Any, text: TextOf) -> list[Any]:
+    """The cells of an array of another's type, each distinct one of a dictionary worked out once."""
+    from pyarrow import types
+
+    if types.is_dictionary(array.type):
+        values = _texts_of(array.dictionary, text)
+        return [None if i is None else values[i] for i in array.indices.to_pylist()]
+    return [text(cell) for cell in cells_of(getattr(array, "storage", array))]
 
 
 def _cell_of(scalar: Any) -> Any:
@@ -115,6 +143,8 @@ def plain_cell(cell: Any) -> Any:
     """
     if isinstance(cell, Decimal):
         return int(cell) if cell.is_finite() and cell == cell.to_integral_value() else float(cell)
+    if isinstance(cell, UUID) or (type(cell).__module__.partition(".")[0] == "pandas" and _is_span(cell)):
+        return str(cell)
     if isinstance(cell, bytes):
         try:
             return cell.decode()
@@ -125,6 +155,11 @@ def plain_cell(cell: Any) -> Any:
     if type(cell).__name__ == "float16":
         return float(cell)
     return cell
+
+
+def _is_span(cell: Any) -> bool:
+    """Whether it is one of pandas' periods or intervals: (0, 5], the year 2020."""
+    return type(cell).__name__ in ("Period", "Interval")
 
 
 def _is_index(name: str) -> bool:

@@ -189,8 +189,14 @@ def _of_frame(value: Any, where: str) -> Stream:
         try:
             table = pa.table(value)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            if hasattr(value, "columns") or hasattr(value, "schema") or lacks_memory(error):
+            if lacks_memory(error):
                 raise
+            if hasattr(value, "columns") or hasattr(value, "schema"):
+                raise DataError(
+                    f"Arrow cannot hold a column of it: {error}",
+                    where=where,
+                    hint="leave the column out, or turn it into texts or numbers of 64 bits",
+                ) from None
             raise one from None  # a Series, an array
         return _of_arrow(table, where)
     if not hasattr(value, "columns"):  # of pandas
