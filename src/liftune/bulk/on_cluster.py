@@ -48,7 +48,9 @@ def outcomes_on_cluster(
     modules = _FOR_BUNDLES if model.kind == "bundle" else EXTRAS["tune"]
     with joined(options.cluster, share, modules=modules, what="a worker", asks="--device cpu") as cluster:
         _refuse_unseen(cluster, task, model)
-        task = replace(task, options=replace(options, run=_everywhere(options.run)), threads=1)
+        said = replace(options.said, bases=tuple(map(_everywhere, options.said.bases)))
+        options = replace(options, run=_everywhere(options.run), said=said)
+        task = replace(task, options=options, bases=tuple(map(_everywhere, task.bases)), threads=1)
         found = on_cluster(cluster, left, worker, task, share=share, most=options.jobs, tries=tries, again=again)
         with closing(found):
             for shard, outcome in found:
