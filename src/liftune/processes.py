@@ -74,6 +74,8 @@ class Tries(Generic[Item]):
 
     def next(self) -> Item | None:
         """An item to begin with; None where none waits."""
+        if self._waiting and self._endless:  # what is made next may depend on it
+            return self._waiting.popleft()
         if self._left > 0:
             try:
                 item = next(self._items)

@@ -156,3 +156,19 @@ def test_a_sweep_goes_on_here_that_was_begun_on_a_cluster_and_the_other_way_roun
         assert comparable(sweep(ask(out), cluster=then, progress=heard)) == comparable(local)
         assert any("2 of them done before" in line for line in heard.lines)
         assert files_of(tmp_path / out) == files_of(tmp_path / "local")
+
+
+@pytest.mark.slow
+def test_a_search_whose_node_is_killed_is_that_of_this_machine(ask: Callable[[str], SweepSpec], tmp_path: Path) -> None:
+    def searched(out: str) -> SweepSpec:
+        spec = ask(out)
+        run = spec.run.model_copy(update={"train": spec.run.train.model_copy(update={"lr": None, "seeds": (0,)})})
+        return SweepSpec.of(run, "lora,ia3", spec.models, search=4)
+
+    local = sweep(searched("local"))
+    with two_nodes() as nodes:
+        heard = Heard("trial 1:", nodes.lose_one)
+        there = sweep(searched("there"), jobs=1, cluster=ClusterAsk.of(nodes.address, None, None), progress=heard)
+    assert there.search == local.search
+    assert comparable(there) == comparable(local)
+    assert files_of(tmp_path / "there") == files_of(tmp_path / "local")
