@@ -34,6 +34,15 @@ REQUIRED = {
 PATHS = ("path", "data", "run", "a", "b", "model", "base", "out", "picture", "validation", "test", "models")
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`init` writes liftune.toml, and refuses to do so where there is one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "liftune.toml").touch()
+    (tmp_path / "org").mkdir()
+    (tmp_path / "org" / "name").touch()
+
+
 def arguments(verb: str) -> dict[str, str]:
     """Argument -> its annotation, those that are taken by `**options` too."""
     found = inspect.signature(getattr(liftune, verb)).parameters

@@ -157,6 +157,16 @@ def test_labels_of_another_kind_than_the_tables_are_said(capsys: pytest.CaptureF
     assert not capsys.readouterr().err
 
 
+@pytest.mark.parametrize("cells", [["foo", "bar"], [True, False], [7, 8]])
+def test_a_column_of_other_labels_is_said_whatever_its_type(
+    cells: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted(pd.DataFrame({"text": ["a", "abcd"], "label": cells}))
+    assert "equal to none of these" in capsys.readouterr().err
+    predicted(pd.DataFrame({"text": ["a", "abcd"], "label": ["long", None]}))
+    assert "equal to none" not in capsys.readouterr().err
+
+
 def test_which_contender_answers_is_said_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     model = Fake()
     model.note = "using tfidf: the tuned model is worse"  # type: ignore[attr-defined]
@@ -226,3 +236,117 @@ def test_what_cannot_be_meant_is_refused(data: Any, options: dict[str, Any], wha
         predicted(data, **options)
     assert what in str(refused.value)
     assert refused.value.hint
+
+
+# One job, many tables -------------------------------------------------------------------------------------------------
+
+EMPTY: dict[str, Any] = {
+    "pandas": lambda rows: pd.DataFrame(rows, columns=["text", "n"]).astype({"text": "str", "n": "int64"}),
+    "polars": lambda rows: pl.DataFrame(rows, schema={"text": pl.String, "n": pl.Int64}),
+    "Arrow": lambda rows: pa.Table.from_pylist(rows, schema=pa.schema([("text", pa.string()), ("n", pa.int64())])),
+    "batch": lambda rows: pa.RecordBatch.from_pylist(
+        rows, schema=pa.schema([("text", pa.string()), ("n", pa.int64())])
+    ),
+    "Dataset": lambda rows: datasets.Dataset(
+        pa.Table.from_pylist(rows, schema=pa.schema([("text", pa.string()), ("n", pa.int64())]))
+    ),
+}
+
+
+def _types(table: Any) -> dict[str, str]:
+    if isinstance(table, datasets.Dataset):
+        return {name: str(each) for name, each in table.features.items()}
+    if isinstance(table, pa.Table | pa.RecordBatch):
+        return {each.name: str(each.type) for each in table.schema}
+    return {name: str(table[name].dtype) for name in table.columns}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_every_table_of_a_job_has_the_same_types(kind: str) -> None:
+    """A table without rows, one in which all rows fail, one in which none does."""
+    rows = [{"text": "a", "n": 1}, {"text": "abcd", "n": 2}]
+    made = [EMPTY[kind](each) for each in (rows, [], [{"text": None, "n": 3}], [*rows, {"text": None, "n": 3}])]
+    found = [predicted(each) for each in made]
+    assert [len(each) if hasattr(each, "__len__") else each.num_rows for each in found] == [2, 0, 1, 3]
+    assert len({tuple(_types(each).items()) for each in found}) == 1
+    assert all(type(each) is type(given) for each, given in zip(found, made, strict=True))
+    if kind == "polars":
+        assert pl.concat(found).height == 6
+    if kind == "Arrow":
+        assert pa.concat_tables(found).num_rows == 6
+
+
+def test_columns_without_rows_and_lists_without_any() -> None:
+    assert predicted([]) == []
+    with pytest.raises(LiftuneError, match="without rows"):
+        predicted(pd.DataFrame())
+
+
+class Numbered(Fake):
+    labels = ("0", "1")
+
+
+class Truths(Fake):
+    labels = ("false", "true")
+
+
+def _bools(cells: list[Any]) -> list[Any]:
+    return [None if each is None else bool(each) for each in cells]
+
+
+UNLABELLED: dict[str, Any] = {
+    "pandas Int64": (pd.DataFrame, lambda cells: pd.array(cells, dtype="Int64"), Numbered),
+    "pandas boolean": (pd.DataFrame, lambda cells: pd.array(_bools(cells), "boolean"), Truths),
+    "polars Int64": (pl.DataFrame, lambda cells: pl.Series(cells, dtype=pl.Int64), Numbered),
+    "polars Boolean": (pl.DataFrame, lambda cells: pl.Series(_bools(cells), dtype=pl.Boolean), Truths),
+    "Arrow int32": (pa.table, lambda cells: pa.array(cells, pa.int32()), Numbered),
+}
+
+
+@pytest.mark.parametrize("name", UNLABELLED)
+def test_one_labelled_row_does_not_change_the_type_of_the_labels(name: str) -> None:
+    table, column, model = UNLABELLED[name]
+    found = []
+    for cells in ([None, None], [None, 1], [0, 1]):
+        given = table({"text": ["a", "abcd"], "label": column(cells)})
+        found.append(liftune.predict(given, model=model()))
+    assert len({tuple(_types(each).items()) for each in found}) == 1
+    for each in found:
+        labels = each["predicted_label"]
+        assert [int(label) for label in (labels.to_pylist() if name.startswith("Arrow") else labels)] == [0, 1]
+
+
+@pytest.mark.parametrize("cells", [[-1, -1], [0, -1], [None, None], [0, 1]])
+def test_rows_of_a_data_set_without_a_class_leave_the_classes(cells: list[Any]) -> None:
+    """-1 stands for no label, as in the test parts of GLUE: it made all predicted labels texts, equal to no id."""
+    features = datasets.Features(text=datasets.Value("string"), label=datasets.ClassLabel(names=["short", "long"]))
+    given = datasets.Dataset.from_dict({"text": ["a", "abcd"], "label": cells}, features=features)
+    found = predicted(given)
+    assert found["predicted_label"][:] == [0, 1]
+    assert found.features["predicted_label"] == features["label"]
+
+
+def test_a_stream_of_arrow_comes_back_as_one() -> None:
+    table = pa.Table.from_pylist(ROWS)
+    for given in (table.to_reader(), table.to_reader(max_chunksize=2)):
+        found = predicted(given)
+        assert isinstance(found, pa.RecordBatchReader)
+        read = found.read_all()
+        assert read.column_names == ["n", "text", *ADDED]
+        assert read["label"].to_pylist() == WANTED
+    parts = predicted({"one": table.to_reader(), "two": table})
+    assert parts["one"].read_all() == parts["two"]
+
+
+def test_a_column_of_a_data_set_is_texts() -> None:
+    found = predicted(datasets.Dataset.from_list(ROWS)["text"])
+    assert [each.label for each in found] == WANTED
+
+
+def test_an_empty_text_is_answered_where_texts_are_given_and_a_blank_cell_is_a_row_without_one() -> None:
+    assert [each.label for each in predicted(["", "abcd"])] == ["short", "long"]
+    assert [each.label for each in predicted(pd.Series(["", "abcd"]))] == ["short", "long"]
+    for blank in ("", " ", None):
+        for table in (pd.DataFrame({"text": [blank, "abcd"]}), pl.DataFrame({"text": [blank, "abcd"]})):
+            assert "no text" in predicted(table)["error"][0]
+        assert "no text" in predicted([{"text": blank}, {"text": "abcd"}])[0]["error"]

@@ -226,6 +226,15 @@ class RecordBuilder:
             names[name] = fresh
         return {name: fresh for name, fresh in names.items() if fresh != name}
 
+    @cached_property
+    def kinds(self) -> dict[str, Any]:
+        """Column of a table that is added -> its pyarrow type, whichever rows there are: texts for the error."""
+        import pyarrow as pa
+
+        blank = dict(flat({self._named(name): cell for name, cell in self._blank.items()}))
+        found = {name: pa.array([cell]).type for name, cell in blank.items()}
+        return {**found, self._named(ERROR): pa.string()}
+
     @property
     def of_label(self) -> tuple[str, ...]:
         """The columns that hold one predicted label: the model's, and the base's in a table."""

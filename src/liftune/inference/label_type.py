@@ -20,6 +20,8 @@ from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
 
 _KINDS = ({bool}, {int}, {float}, {int, float})
+#: Characters of a value in a note.
+_SHOWN = 40
 _READING = Reading(TaskKind.SINGLE_LABEL, "")
 
 
@@ -41,6 +43,13 @@ class LabelType:
     declared: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def arrow(self) -> Any:
+        """The pyarrow type of a column of such labels."""
+        import pyarrow as pa
+
+        return {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}.get(self.kind, pa.string())
+
     def of(self, label: Any) -> Any:
         """A label of the model as the column would hold it."""
         return dict(self.values).get(label, label) if isinstance(label, str) else label
@@ -57,10 +66,13 @@ def own_type(predictor: Predictor, stream: Stream) -> LabelType:
     column = known_name((*named, *LABELS), stream.columns)
     if column is None or task_of(predictor.task).shape != "label":
         return LabelType()
-    cells = [cell for cell in stream.column(column) if cell is not None and cell == cell]
     declared = stream.class_names.get(column, ())
     names = declared or (asked.label_names if asked else ())
-    kinds = {type(cell) for cell in cells}
+    cells = [cell for cell in stream.column(column) if cell is not None and cell == cell]
+    cells = [cell for cell in cells if not (names and _is_no_class(cell))]
+    kinds = {type(cell) for cell in cells} or _declared_kind(stream.kinds.get(column))
+    if kinds == {str} and not names and {each.strip() for each in cells}.isdisjoint(predictor.labels):
+        return LabelType(column, notes=(_of_others(column, cells, predictor),))
     if kinds not in _KINDS:
         return LabelType(column)
     try:
@@ -71,14 +83,34 @@ def own_type(predictor: Predictor, stream: Stream) -> LabelType:
     made = {label: _value(label, kind, names) for label in predictor.labels}
     values = {label: value for label, value in made.items() if value is not None}
     fits = len(values) == len(made) and all(values.get(label) == cell for label, cell in seen.items() if label in made)
-    if fits and set(seen) & set(made):
+    if fits and (set(seen) & set(made) or not cells):
         return LabelType(column, tuple(values.items()), kind, bool(declared))
-    shown = first_of([repr(each) for each in sorted(set(cells))], 5)
-    note = (
+    return LabelType(column, notes=(_of_others(column, cells, predictor),))
+
+
+def _of_others(column: str, cells: list[Any], predictor: Predictor) -> str:
+    """That the column holds none of the model's labels."""
+    shown = first_of([repr(each)[:_SHOWN] for each in sorted(set(cells))], 5)
+    return (
         f"the column {column!r} holds {shown}, and the model's labels are {first_of(predictor.labels, 5)}: predicted "
         "labels are texts, and equal to none of these"
     )
-    return LabelType(column, notes=(note,))
+
+
+def _is_no_class(cell: Any) -> bool:
+    """Whether it is -1, by which data sets with named classes mark rows without a label."""
+    return cell == -1 and not isinstance(cell, bool)
+
+
+def _declared_kind(arrow: Any) -> set[type]:
+    """What the cells of a column without any would be, by its pyarrow type."""
+    if arrow is None:
+        return set()
+    from pyarrow import types
+
+    arrow = arrow.value_type if types.is_dictionary(arrow) else arrow
+    of_type = ((types.is_boolean, bool), (types.is_integer, int), (types.is_floating, float))
+    return {kind for is_type, kind in of_type if is_type(arrow)}
 
 
 def _value(label: str, kind: type, names: tuple[str, ...]) -> Any:

@@ -169,7 +169,11 @@ def texts_of(data: Any) -> Any:
         return data
     if hasattr(data, "columns") or hasattr(data, "column_names") or hasattr(data, "schema"):
         return data  # a table
-    if hasattr(data, "features") or hasattr(data, "__fspath__") or getattr(data, "ndim", 1) != 1:
+    if (
+        (hasattr(data, "features") and hasattr(data, "with_format"))
+        or hasattr(data, "__fspath__")
+        or getattr(data, "ndim", 1) != 1
+    ):
         return data
     cells = data.to_pylist() if hasattr(data, "to_pylist") else list(data)
     return data if isinstance(data, tuple) else cells

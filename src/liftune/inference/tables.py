@@ -6,7 +6,8 @@ Not here: which tables there are (data/readers/memory.py), names of the columns 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from liftune.data.readers.memory import TablesInMemory
@@ -35,7 +36,13 @@ def predict_tables(
     Raises:
         DataError: it is no table, or its text column is unclear.
     """
+    original = tables.given
+    held = {name: _held(each) for name, each in tables.given.items()}
+    tables = replace(tables, given=held)
     found = {name: _predicted(predictor, tables, name, text, text_pair, tell) for name in tables.given}
+    found = {
+        name: each.to_reader() if hasattr(original[name], "read_next_batch") else each for name, each in found.items()
+    }
     if not tables.has_parts:
         return found[tables.only or ""]
     # A DatasetDict stays one.
@@ -65,6 +72,17 @@ def predictions_of(
     return found
 
 
+def _held(table: Any) -> Any:
+    """A table that can be read more than once: what a stream of Arrow gives is gone once it is read."""
+    import pyarrow as pa
+
+    if hasattr(table, "read_next_batch"):
+        return table.read_all()
+    if hasattr(table, "__arrow_c_stream__") and not any(hasattr(table, name) for name in ("columns", "features")):
+        return pa.table(table)
+    return table
+
+
 def _predicted(
     predictor: Predictor,
     tables: TablesInMemory,
@@ -73,7 +91,7 @@ def _predicted(
     second: str | None,
     tell: Callable[[str], None],
 ) -> Any:
-    given, stream = tables.given[name], tables.stream(name)
+    given, stream = tables.given[name], tables.stream(name, or_empty=True)
     texts = Texts.of(stream, pairs=predictor.pairs, text=text, text_pair=second, known=predictor.columns)
     rows = InputRows(stream.columns, texts, stream.rows, lambda: stream.blocks(CHUNK), nested=False)
     builder = RecordBuilder(rows, predictor)
@@ -90,40 +108,73 @@ def _predicted(
         cells = dict(flat(each))
         for column, values in columns.items():
             values.append(cells.get(column))
-    return _with_columns(given, columns, typed, builder.of_label)
+    kinds = {column: builder.kinds.get(column) for column in columns}
+    kinds |= dict.fromkeys(builder.of_label, typed.arrow)
+    return _with_columns(given, {column: _cells(values, kinds[column]) for column, values in columns.items()}, typed)
 
 
-def _with_columns(given: Any, columns: Mapping[str, list[Any]], typed: LabelType, of_label: Sequence[str]) -> Any:
-    """The table and these columns after its own."""
+def _cells(values: list[Any], kind: Any) -> Any:
+    """A pyarrow array, of a type that does not depend on which rows there are: those of the next table have it too."""
+    import pyarrow as pa
+
+    return pa.array(values) if kind is None or pa.types.is_null(kind) else pa.array(values, type=kind)
+
+
+def _with_columns(given: Any, columns: Mapping[str, Any], typed: LabelType) -> Any:
+    """The table and these columns, as pyarrow arrays, after its own."""
     import pyarrow as pa
 
     if isinstance(given, Mapping):
-        return {**given, **columns}
+        return {**given, **{name: cells.to_pylist() for name, cells in columns.items()}}
     if hasattr(given, "assign"):  # of pandas: its index stays
-        return given.assign(**{name: _series(given, cells, typed, name in of_label) for name, cells in columns.items()})
+        return given.assign(**{name: _series(given, cells, typed.column) for name, cells in columns.items()})
     if hasattr(given, "hstack"):  # of polars
-        return given.hstack(type(given)(dict(columns)))
+        return given.hstack(type(given)(pa.table(dict(columns))))
     if hasattr(given, "with_format"):  # of datasets
-        for name, cells in columns.items():
-            declared = given.features.get(typed.column) if typed.declared and name in of_label else None
-            given = given.add_column(name, cells, feature=declared) if declared else given.add_column(name, cells)
-        return given
+        return _with_features(given, columns, typed)
     table = given if isinstance(given, pa.Table | pa.RecordBatch) else pa.table(given)
     if isinstance(table, pa.RecordBatch):
         whole = pa.Table.from_batches([table])
         for name, cells in columns.items():
-            whole = whole.append_column(name, pa.array(cells))
-        batches = whole.combine_chunks().to_batches()
-        return batches[0]
+            whole = whole.append_column(name, cells)
+        return pa.RecordBatch.from_arrays(
+            [pa.concat_arrays(each.chunks) if each.num_chunks else each.combine_chunks() for each in whole.columns],
+            schema=whole.schema,
+        )
     for name, cells in columns.items():
-        table = table.append_column(name, pa.array(cells))
+        table = table.append_column(name, cells)
     return table
 
 
-def _series(frame: Any, cells: list[Any], typed: LabelType, of_label: bool) -> Any:
-    """Cells as a column of pandas: whole numbers stay whole where a row has no prediction."""
-    if of_label and typed.kind is int and None in cells:
-        import pandas as pd
+def _with_features(given: Any, columns: Mapping[str, Any], typed: LabelType) -> Any:
+    """Of `datasets`: labels are of the declared classes, where the table's own are."""
+    import pyarrow as pa
+    from datasets import Features
 
-        return pd.array(cells, dtype="Int64")
-    return cells
+    declared = given.features.get(typed.column) if typed.declared else None
+    for name, cells in columns.items():
+        plain = Features.from_arrow_schema(pa.schema([(name, cells.type)]))[name]
+        is_label = declared is not None and pa.types.is_integer(cells.type)
+        given = given.add_column(name, cells.to_pylist(), feature=declared if is_label else plain)
+    return given
+
+
+def _series(frame: Any, cells: Any, labels: str) -> Any:
+    """Cells as a column of pandas: whole numbers and booleans stay what they are where a row has no prediction.
+
+    Args:
+        labels: the table's own label column, which may be of a type that holds missing values.
+    """
+    import pandas as pd
+    from pyarrow import types
+
+    values = cells.to_pylist()
+    if types.is_integer(cells.type) or types.is_boolean(cells.type):
+        nullable = None in values or isinstance(frame.dtypes.get(labels), pd.BooleanDtype | pd.Int64Dtype)
+        whole = ("int64", "Int64") if types.is_integer(cells.type) else ("bool", "boolean")
+        return pd.Series(values, index=frame.index, dtype=whole[nullable])
+    if types.is_floating(cells.type):
+        return pd.Series(values, index=frame.index, dtype="float64")
+    if types.is_string(cells.type):
+        return pd.Series(values, index=frame.index, dtype=pd.Series([""]).dtype)
+    return pd.Series(values, index=frame.index, dtype=object)

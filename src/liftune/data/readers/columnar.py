@@ -26,19 +26,22 @@ def columnar_stream(
     schema: Any,
     rows: int,
     batches: Callable[[tuple[str, ...]], Iterator[Any]],
+    *,
+    or_empty: bool = False,
 ) -> Stream:
     """The rows of a file of columns.
 
     Args:
         schema: a pyarrow.Schema.
         batches: names of columns -> the file's pyarrow.RecordBatches with these.
+        or_empty: whether it may be without rows.
 
     Raises:
         DataError: no rows, or two columns of one name.
     """
     columns = tuple(name for name in schema.names if not _is_index(name))
     kinds = {name: schema.field(schema.get_field_index(name)).type for name in columns if columns.count(name) == 1}
-    if not rows:
+    if not rows and not or_empty:
         message = f"columns ({', '.join(columns)}) and no rows"
         raise NoRows(message, where=where, hint="give a file with rows", columns=columns, kinds=kinds)
     if len(set(columns)) < len(columns):

@@ -59,17 +59,18 @@ class TablesInMemory:
             )
         return {name: partial(self._table, name, options.columns) for name in self.given}
 
-    def stream(self, name: str, columns: Sequence[str] = ()) -> Stream:
+    def stream(self, name: str, columns: Sequence[str] = (), *, or_empty: bool = False) -> Stream:
         """The rows of one part.
 
         Args:
             columns: the names of the cells, where rows are lists or tuples.
+            or_empty: whether a frame may be without rows.
 
         Raises:
             DataError: it is no table, or has no rows.
         """
         where = WHERE if len(self.given) == 1 else f"{WHERE}, {name}"
-        return recognised(stream_of(self.given[name], where, columns))
+        return recognised(stream_of(self.given[name], where, columns, or_empty=or_empty))
 
     def _table(self, name: str, columns: Sequence[str]) -> Any:
         return self.stream(name, columns).collected(name)
@@ -123,7 +124,7 @@ def _are_parts(value: Mapping[Any, Any]) -> bool:
 def _has_columns(value: Any) -> bool:
     """Whether a value is a table by itself; a list of texts or numbers may be a column of one."""
     if _is_frame(value):
-        return _is_dataset(value) or hasattr(value, "columns")  # which a Series has not
+        return _is_dataset(value) or any(hasattr(value, name) for name in ("columns", "read_next_batch"))  # no Series
     if isinstance(value, tuple):
         return _is_texts_and_labels(value)
     return isinstance(value, Mapping) or (_is_list(value) and all(isinstance(each, Mapping) for each in value))
@@ -151,11 +152,12 @@ def _is_texts_and_labels(value: Sequence[Any]) -> bool:
 # Streams ------------------------------------------------------------------------------------------------------------
 
 
-def stream_of(value: Any, where: str, columns: Sequence[str] = ()) -> Stream:
+def stream_of(value: Any, where: str, columns: Sequence[str] = (), *, or_empty: bool = False) -> Stream:
     """The rows of one table.
 
     Args:
         columns: the names of the cells, where rows are lists or tuples.
+        or_empty: whether a frame may be without rows.
 
     Raises:
         DataError: it has no rows, or they are not of one kind.
@@ -163,7 +165,7 @@ def stream_of(value: Any, where: str, columns: Sequence[str] = ()) -> Stream:
     if _is_frame(value):
         if columns:
             raise DataError("a table names its columns itself", where=where, hint="leave columns out")
-        return _of_frame(value, where)
+        return _of_frame(value, where, or_empty=or_empty)
     if isinstance(value, tuple) and _is_texts_and_labels(value):
         return stream_of_objects(where, _of_texts_and_labels(value, where), ())
     if isinstance(value, Mapping):
@@ -177,13 +179,13 @@ def stream_of(value: Any, where: str, columns: Sequence[str] = ()) -> Stream:
     return stream_of_objects(where, objects, notes)
 
 
-def _of_frame(value: Any, where: str) -> Stream:
+def _of_frame(value: Any, where: str, *, or_empty: bool = False) -> Stream:
     import pyarrow as pa
 
     if _is_dataset(value):
         if _only_iterated(value):
             raise _not_held(value, where)
-        return _of_arrow(value.with_format("arrow")[:], where)
+        return _of_arrow(value.with_format("arrow")[:], where, or_empty=or_empty)
     one = DataError("one column, not a table", where=where, hint="give the table, or (texts, labels)")
     if not hasattr(value, "to_dict") or not hasattr(value, "iloc"):
         try:
@@ -198,12 +200,12 @@ def _of_frame(value: Any, where: str) -> Stream:
                     hint="leave the column out, or turn it into texts or numbers of 64 bits",
                 ) from None
             raise one from None  # a Series, an array
-        return _of_arrow(table, where)
+        return _of_arrow(table, where, or_empty=or_empty)
     if not hasattr(value, "columns"):  # of pandas
         raise one
     frame = value.set_axis([str(name) for name in value.columns], axis="columns")
     try:
-        return _of_arrow(pa.Table.from_pandas(frame, preserve_index=False), where)
+        return _of_arrow(pa.Table.from_pandas(frame, preserve_index=False), where, or_empty=or_empty)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:  # a column with cells of several kinds
         if lacks_memory(error):
             raise
@@ -227,16 +229,16 @@ def _not_held(rows: Any, where: str) -> DataError:
     return DataError("a data set that can only be iterated over", where=where, hint=hint)
 
 
-def _of_arrow(table: Any, where: str) -> Stream:
+def _of_arrow(table: Any, where: str, *, or_empty: bool = False) -> Stream:
     """As of a file of columns."""
-    if not table.num_rows:
+    if not table.num_rows and not (or_empty and table.num_columns):
         raise DataError("a table without rows", where=where, hint="give one with rows")
 
     def batches(columns: tuple[str, ...]) -> Any:
         return iter(table.select(list(columns)).to_batches())
 
     _refuse_twins(table.schema.names, where)
-    return columnar_stream(where, table.schema, table.num_rows, batches)
+    return columnar_stream(where, table.schema, table.num_rows, batches, or_empty=or_empty)
 
 
 def _refuse_twins(names: Sequence[str], where: str) -> None:
