@@ -92,7 +92,7 @@ def refuse_failed(record: FolderRecord) -> None:
         raise FilesFailed(
             f"{len(record.failed):,} of {every:,} files have no predictions:{''.join(lines)}",
             where=record.source,
-            hint="the same command tries these again, and leaves the others as they are",
+            hint="put these right, or take them out of the folder; the same command then does what is left",
         )
 
 

@@ -18,7 +18,7 @@ _NAMED = 10
 def summary(record: FolderRecord) -> list[str]:
     """The result, a line each: rows and files, labels, rows without a prediction, files that were left out."""
     before = f", {record.earlier:,} of them by an earlier call" if record.earlier else ""
-    rate = f", {record.rows_per_second:,.0f} rows/s" if record.rows_per_second else ""
+    rate = f", {record.rows_per_second:,.0f} rows/s" if (record.rows_per_second or 0) >= 1 else ""
     lines = [
         f"predictions for {record.rows - record.errors:,} of {record.rows:,} rows in {_files(record.files)}{before}: "
         f"{record.path} ({duration(record.seconds)}{rate})"
