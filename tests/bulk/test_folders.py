@@ -197,7 +197,7 @@ def test_a_stop_keeps_what_is_done_and_the_same_command_goes_on(
         patch.setattr(Bundle, "predict", stopping)
         with pytest.raises(KeyboardInterrupt) as stopped:
             predicted(bundle, folder, out)
-    assert stopped.value.__notes__ == [f"kept: 1 files of this call, in {out}; the same command continues"]
+    assert stopped.value.__notes__ == [f"kept: 1 file of this call, in {out}; the same command continues"]
     assert sorted(outputs(out)) == ["a.csv"]
     calls = 100
     monkeypatch.setattr(Bundle, "predict", stopping)

@@ -32,7 +32,7 @@ from liftune.models.moved_bases import places
 from liftune.processes import Tries, Trouble, in_processes
 from liftune.progress import Advance, Progress
 from liftune.records.predictions import FolderRecord
-from liftune.reports.sections.folder import summary
+from liftune.reports.sections.folder import files_text, summary
 from liftune.seals import UNSEALED
 from liftune.workflows.predict import PredictOptions
 
@@ -193,7 +193,7 @@ def _remarks_on(kept: dict[str, Note], done: dict[str, Note], found: Found) -> l
 def _beginning(found: Found, left: Sequence[Shard]) -> list[str]:
     every = len(found.shards)
     done = f", {every - len(left):,} of them done before" if len(left) < every else ""
-    return [f"{every:,} file{'s' * (every != 1)}{done}"]
+    return [f"{files_text(every)}{done}"]
 
 
 def _counted(notes: Any) -> dict[str, int]:
@@ -280,5 +280,5 @@ def _saying_what_is_kept(fresh: dict[str, Note], place: Place) -> Iterator[None]
     except BaseException as error:
         error.__notes__ = []  # of one of the files
         if fresh or not isinstance(error, LiftuneError):
-            error.add_note(f"kept: {len(fresh):,} files of this call, in {place.name}; the same command continues")
+            error.add_note(f"kept: {files_text(len(fresh))} of this call, in {place.name}; the same command continues")
         raise

@@ -20,13 +20,14 @@ def summary(record: FolderRecord) -> list[str]:
     before = f", {record.earlier:,} of them by an earlier call" if record.earlier else ""
     rate = f", {record.rows_per_second:,.0f} rows/s" if (record.rows_per_second or 0) >= 1 else ""
     lines = [
-        f"predictions for {record.rows - record.errors:,} of {record.rows:,} rows in {_files(record.files)}{before}: "
+        f"predictions for {record.rows - record.errors:,} of {record.rows:,} rows in {files_text(record.files)}{before}: "
         f"{record.path} ({duration(record.seconds)}{rate})"
     ]
     if record.labels:
         lines.append("labels: " + first_of([f"{label} {count:,}" for label, count in record.labels.items()], _NAMED))
     if record.errors:
-        lines.append(f"{record.errors:,} rows have no prediction, see their column 'error'")
+        have = "row has" if record.errors == 1 else "rows have"
+        lines.append(f"{record.errors:,} {have} no prediction: see the column 'error'")
     if record.left_out:
         named = first_of([f"{name} ({why})" for name, why in record.left_out.items()], _NAMED)
         lines.append(f"not predicted: {named}")
@@ -35,8 +36,8 @@ def summary(record: FolderRecord) -> list[str]:
 
 def briefly(record: FolderRecord) -> str:
     """The result in a few words: 12 files, 1,000 rows, 1 file failed."""
-    failed = f", {_files(len(record.failed))} failed" if record.failed else ""
-    return f"{_files(record.files)}, {record.rows:,} rows{failed}"
+    failed = f", {files_text(len(record.failed))} failed" if record.failed else ""
+    return f"{files_text(record.files)}, {record.rows:,} rows{failed}"
 
 
 def folder_sections(record: FolderRecord) -> tuple[Section, ...]:
@@ -46,5 +47,6 @@ def folder_sections(record: FolderRecord) -> tuple[Section, ...]:
     return (Section("Predictions", tuple(summary(record)), tables),)
 
 
-def _files(count: int) -> str:
+def files_text(count: int) -> str:
+    """So many files, in words."""
     return f"{count:,} file{'s' * (count != 1)}"
