@@ -20,8 +20,8 @@ def summary(record: FolderRecord) -> list[str]:
     before = f", {record.earlier:,} of them by an earlier call" if record.earlier else ""
     rate = f", {record.rows_per_second:,.0f} rows/s" if (record.rows_per_second or 0) >= 1 else ""
     lines = [
-        f"predictions for {record.rows - record.errors:,} of {record.rows:,} rows in {files_text(record.files)}{before}: "
-        f"{record.path} ({duration(record.seconds)}{rate})"
+        f"predictions for {record.rows - record.errors:,} of {record.rows:,} rows "
+        f"in {files_text(record.files)}{before}: {record.path} ({duration(record.seconds)}{rate})"
     ]
     if record.labels:
         lines.append("labels: " + first_of([f"{label} {count:,}" for label, count in record.labels.items()], _NAMED))
