@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from tiny_models import save_tiny
 
 import liftune
 from liftune.cli.main import main
-from liftune.errors import ArtifactError, LiftuneError
+from liftune.errors import ArtifactError, LiftuneError, MissingExtra
 from liftune.events import EpochEnded
 from liftune.records.comparable import comparable
 from liftune.records.sweep import CellRecord, SweepRecord
@@ -229,6 +230,18 @@ def test_who_does_not_reach_what_it_must_is_behind() -> None:
     lower.on_epoch(ended(1, 0.4))
     with pytest.raises(Behind):
         Watch(Trial(7, (), (0.5,)), -1.0).on_epoch(ended(1, 0.6))
+
+
+def test_what_cannot_be_searched_leaves_nothing(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LiftuneError, match="prefix does not fit"):
+        sweep(ask(methods="prefix", space=None))
+    monkeypatch.setattr(
+        "liftune.errors.importlib.util.find_spec", lambda name: None if name == "optuna" else find_spec(name)
+    )
+    with pytest.raises(MissingExtra, match="optuna is not installed") as missing:
+        sweep(ask())
+    assert missing.value.hint == "pip install 'liftune[search]'"
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_python_and_the_command_line_search_alike(

@@ -166,7 +166,7 @@ def joined_for(ask: ClusterAsk | None, models: Sequence[str]) -> Iterator[Cluste
     if ask is None:
         yield None
         return
-    with joined(ask.address, ask.share) as cluster:
+    with joined(ask.address, ask.share, asks="--cpus or --gpus") as cluster:
         said = cluster.on_each(_models_missing, tuple(models), os.getcwd())
         wrong = [f"{node}: {fault}" for node, faults in said.items() for fault in faults]
         if wrong:

@@ -33,6 +33,7 @@ from liftune.sweeps.disk import sweep_need
 from liftune.sweeps.folder import SweepFolder, model_folder
 from liftune.sweeps.grid import Cell, SweepSpec
 from liftune.sweeps.on_cluster import ClusterAsk, cells_on_cluster, joined_for
+from liftune.sweeps.search import Proposals, contenders_of
 from liftune.sweeps.trials import record_of, trial_line
 from liftune.sweeps.workers import Executor, in_processes
 from liftune.workflows.disk_needs import check_disk
@@ -60,7 +61,7 @@ def sweep(
         LiftuneError: the options or the data are wrong, before anything is tuned; or the disk cannot be written. A cell
             that fails does not end the sweep: its reason is kept, and a rerun tries it again.
     """
-    need(*EXTRAS["tune"])
+    need(*EXTRAS["tune"], *(EXTRAS["search"] if spec.search else ()))
     progress = progress or Progress(quiet=True)
     check_jobs(spec, jobs, cluster)
     folder = SweepFolder.create(spec)
@@ -68,6 +69,8 @@ def sweep(
         asked = Asked("sweep", {"methods": ",".join(spec.methods)})
         splits = load_data(spec.run.data, asked=asked) if rows is None else read_rows(spec.run.data, rows, asked)
         stages = {model: set_stage(spec, model, splits, folder.of_model(model)) for model in spec.models}
+        if spec.search is not None:
+            contenders_of(spec, stages)  # refused where there is none
         if cluster is not None:
             progress.log(f"cluster {cluster.address}: looking at its nodes")
         with joined_for(cluster, spec.models) as nodes:
@@ -134,8 +137,6 @@ def run_search(
     stages: dict[str, Stage], folder: SweepFolder, compute: Executor, at_once: int, progress: Progress
 ) -> tuple[list[Cell], SearchRecord]:
     """Every trial of a search; then the winner's cells, still to be tuned on the same rows and looked at on test."""
-    from liftune.sweeps.search import Proposals
-
     spec = next(iter(stages.values())).spec
     assert spec.search is not None
     proposals = Proposals(stages, folder, at_once=at_once, tell=progress.log)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from liftune.errors import EXTRAS, LiftuneError, need
+from liftune.errors import LiftuneError
 from liftune.evaluation.optimism import optimism
 from liftune.files import damaged
 from liftune.metrics.registry import METRICS
@@ -289,10 +289,8 @@ def _open(path: Path, *, maximize: bool) -> Any:
     """Optuna's study, new or gone on with.
 
     Raises:
-        MissingExtra: Optuna is not installed.
         ArtifactError: the file is none of Optuna's.
     """
-    need(*EXTRAS["search"])
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
