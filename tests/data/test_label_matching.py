@@ -94,3 +94,15 @@ def test_every_label_of_a_set_is_matched() -> None:
 def test_numbers_are_left_alone() -> None:
     splits = replace(SPLITS, task=TaskKind.REGRESSION)
     assert match_labels(splits, (), {}, model="run") is splits
+
+
+@pytest.mark.parametrize("outputs", [2, 3, 5])
+def test_the_order_of_outputs_without_names_is_not_invented(outputs: int) -> None:
+    """The names of the data in their own order would swap the labels silently, and may be of another number."""
+    with pytest.raises(DataError, match="no label of the data") as refused:
+        matched(("cold", "fine", "warm"), tuple(f"LABEL_{i}" for i in range(outputs)))
+    hint = str(refused.value.hint)
+    names = hint.partition("--label-names ")[2].partition(";")[0].split(",")
+    assert len(names) == outputs
+    assert not {"cold", "fine", "warm"} & set(names)
+    assert "id2label" in hint

@@ -14,13 +14,27 @@ from liftune.data.audit import fingerprint, labels_of
 from liftune.data.spellings import relabelled, spelt_alike
 from liftune.data.splits import Splits
 from liftune.errors import DataError, SpecError, first_of, nearest
-from liftune.option_values import MERGES, joined_fields, typed
+from liftune.option_values import MERGES, typed
 from liftune.tasks import task_of
 
 #: What transformers calls an output that nobody named.
 _NO_NAME = re.compile(r"LABEL_\d+")
 #: Labels that a message names; more are counted.
 _MOST_NAMED = 8
+
+
+def in_their_order(outputs: int) -> str:
+    """What to do about outputs that nobody named: their order is in no data, and a wrong one would swap the labels.
+
+    >>> in_their_order(2).partition(";")[0]
+    'name its 2 outputs, the first one first: --label-names NAME_0,NAME_1'
+    """
+    names = ",".join(f"NAME_{i}" for i in range(outputs))
+    return (
+        f"name its {outputs:,} output{'s' * (outputs != 1)}, the first one first: --label-names {names}; which is "
+        "which is known where the model was trained: id2label in its config.json, the names of a ClassLabel, classes_ "
+        "of a LabelEncoder, or the list of labels in the code; a wrong order swaps the labels"
+    )
 
 
 def match_labels(splits: Splits, labels: Sequence[str], label_map: Mapping[str, str], *, model: str) -> Splits:
@@ -52,7 +66,7 @@ def match_labels(splits: Splits, labels: Sequence[str], label_map: Mapping[str, 
             f"say which is which, such as {typed('--label-map', _suggested(own, labels))}, or give data with its labels"
         )
         if all(map(_NO_NAME.fullmatch, labels)):
-            hint = f"name the outputs of the model in their order, such as {typed('--label-names', joined_fields(own))}"
+            hint = in_their_order(len(labels))
         raise DataError(
             f"no label of the data is one of {model}'s: the data have {_listed(own)}; the model has {_listed(labels)}",
             hint=hint,

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from liftune.data.label_matching import in_their_order
 from liftune.errors import EXTRAS, DataError, first_of, need, pasted
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.inference.locate import locate_model
 from liftune.models.foreign.said import Said
-from liftune.option_values import joined_fields, typed
 from liftune.records.base import Seconds
 from liftune.records.run import Contender, TuneRecord
 from liftune.tasks import task_of
@@ -100,11 +100,6 @@ def _in_order(logits: FloatArray, order: list[int]) -> FloatArray:
     return np.ascontiguousarray(logits[:, order])
 
 
-def _names(record: TuneRecord, number: int) -> str:
-    names = record.labels if len(record.labels) == number else ("NAME", "...")
-    return typed("--label-names", joined_fields(names))
-
-
 def _order(path: str, labels: tuple[str, ...], record: TuneRecord, where: str) -> list[int]:
     """Where the run's labels are among the model's."""
     if set(labels) != set(record.labels):
@@ -112,7 +107,7 @@ def _order(path: str, labels: tuple[str, ...], record: TuneRecord, where: str) -
         raise DataError(
             f"{path} has the labels {ours}, and {record.run} has {theirs}",
             where=where,
-            hint=f"where they mean the same, name its outputs in order: {_names(record, len(labels))}; or score "
+            hint=f"where they mean the same, {in_their_order(len(labels))}; or score "
             f"it by itself: liftune evaluate DATA --model {pasted(path)} --label-map DATA_LABEL=MODEL_LABEL",
         )
     return [labels.index(label) for label in record.labels]

@@ -152,6 +152,27 @@ def test_of_several_turns_the_last_is_read_and_that_is_said():
     assert "of several turns the last alone is read (40 rows)" in table.notes[-1]
 
 
+@pytest.mark.parametrize("zero", [0, 0.0, False])
+def test_an_answer_of_weight_0_is_not_learned(zero):
+    """OpenAI: of a chat, answers of weight 0 are not trained on."""
+    off = {"role": "assistant", "content": "bad", "weight": zero}
+    on = {"role": "assistant", "content": "good", "weight": 1}
+    first, second = {"role": "user", "content": "one"}, {"role": "user", "content": "two"}
+
+    def taken(*messages: dict[str, Any]) -> tuple[Any, Any]:
+        return tuple(read([{"messages": list(messages)}] * 3).read(name)[0] for name in ("text", "label"))
+
+    assert taken(first, off) == ("one", None)
+    assert taken(first, on) == ("one", "good")
+    assert taken(first, on, second, off) == ("one", "good")
+    assert taken(first, off, second, on) == ("two", "good")
+    assert taken(first, on, off) == ("one", "good")
+    rows = [{"messages": [first, on]}, {"messages": [first, off]}, {"messages": [first, on, second, off]}]
+    note = read(rows).notes[-1]
+    assert "an answer of weight 0 is not to be learned, and no label (1 row)" in note
+    assert "the last other one is the label (1 row)" in note
+
+
 def test_texts_without_an_answer_have_no_label():
     assert read([{"messages": chat(t, "")[:1]} for t in TEXTS]).read("label") == [None] * 40
 

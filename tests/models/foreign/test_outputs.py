@@ -144,3 +144,15 @@ def test_outputs_are_counted_where_no_other_layer_reads_them(
     shapes: dict[str, tuple[int, ...]], saved: list[str] | None, outputs: set[int]
 ) -> None:
     assert outputs_in(shapes, {"peft_type": "LORA", "modules_to_save": saved}) == outputs
+
+
+def test_modules_of_the_body_are_no_head() -> None:
+    """A pooler that is saved without the head: its width was taken for the number of outputs."""
+    saved = {"peft_type": "LORA", "modules_to_save": ["pooler"]}
+    pooler = {"bert.pooler.dense.weight": (32, 32)}
+    assert outputs_in(pooler, saved, {"hidden_size": 32}) == set()
+    assert outputs_in({**pooler, "classifier.weight": (3, 32)}, saved, {"hidden_size": 32}) == {3}
+    assert outputs_in({"classifier.weight": (32, 32)}, saved, {"hidden_size": 32}) == {32}
+    block = {"layer.0.output.dense.weight": (32, 64), "layer.0.intermediate.dense.weight": (64, 32)}
+    saved["modules_to_save"] = ["layer.0"]
+    assert outputs_in(block, saved, {"hidden_size": 32, "intermediate_size": 64}) == set()

@@ -11,7 +11,7 @@ Comprehend (augmented manifests).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from liftune.errors import DataError, pasted
@@ -21,6 +21,8 @@ _SYSTEM, _USER = frozenset({"system", "developer"}), frozenset({"user", "human"}
 _ANSWER, _TOOL = frozenset({"assistant", "model", "chatbot"}), frozenset({"tool", "function"})
 _ROLES = _SYSTEM | _USER | _ANSWER | _TOOL
 _NO_SYSTEM, _LAST_TURN = "system prompts are left out", "of several turns the last alone is read"
+_WEIGHT_0 = "an answer of weight 0 is not to be learned, and no label"
+_WEIGHT_LATER = "answers of weight 0 are not to be learned: the last other one is the label"
 #: What ends a prompt and a completion where files for older models were made as was advised; a line's end does, too.
 _PROMPT_ENDS, _COMPLETION_ENDS = ("###", "->"), ("###", "END")
 _ML_USE = "aiplatform.googleapis.com/ml_use"
@@ -117,7 +119,20 @@ def _is_openai(row: Row) -> bool:
 
 
 def _openai(row: Row) -> Taken:
-    return _of_turns([(_role(each), each.get("content")) for each in row["messages"]], system=bool(row.get("system")))
+    """The last answer that is to be learned: OpenAI's `weight` of 0 says of an answer that it is not."""
+    messages, system = row["messages"], bool(row.get("system"))
+    unlearned = [i for i, each in enumerate(messages) if _role(each) in _ANSWER and each.get("weight") in (0, "0")]
+    if not unlearned:
+        return _of_turns([(_role(each), each.get("content")) for each in messages], system=system)
+    answers = [i for i, each in enumerate(messages) if _role(each) in _ANSWER and i not in unlearned]
+    asked = [i for i in answers if any(_role(each) in _USER for each in messages[:i])]
+    kept = messages[: asked[-1] + 1] if asked else messages
+    turns = [(_role(each), each.get("content")) for each in kept]
+    taken = _of_turns(turns, system=system)
+    if asked:
+        later = (_WEIGHT_LATER,) if asked[-1] < max(unlearned) else ()
+        return replace(taken, left_out=(*taken.left_out, *later))
+    return taken if taken.problem else Taken({**taken.cells, "label": None}, (*taken.left_out, _WEIGHT_0))
 
 
 def _is_gemini(row: Row) -> bool:

@@ -125,10 +125,10 @@ def _method_of(foreign: Foreign) -> str:
 
 def _number_of(foreign: Foreign, configs: Mapping[str, Mapping[str, Any]], said: Said) -> int:
     """The outputs of the adapter's head; where its file holds none, those of the base's."""
-    found = outputs_in(shapes_of(foreign.folder / ADAPTER_WEIGHTS), foreign.config)
+    base = list(configs.values())[-1]
+    found = outputs_in(shapes_of(foreign.folder / ADAPTER_WEIGHTS), foreign.config, base)
     if len(found) == 1:
         return next(iter(found))
-    base = list(configs.values())[-1]
     if not found and base.get("architectures") and not classifies(base):
         raise no_head("no file holds one", (), foreign.folder)
     named = [len(said.label_names), *(len(names_in(each)) for each in configs.values() if each)]

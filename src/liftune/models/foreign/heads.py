@@ -16,6 +16,8 @@ from liftune.models.foreign.folders import CONFIG, RESTORE, WEIGHTS
 
 #: PEFT saves modules of these names with every adapter that classifies rows.
 _USUAL = ("classifier", "score")
+#: How wide the layers of a body are, in the config.json of one family or another.
+_WIDTHS = ("hidden_size", "intermediate_size", "dim", "hidden_dim", "d_model", "d_inner", "ffn_dim", "n_embd")
 
 
 def shapes_of(path: Path) -> dict[str, tuple[int, ...]]:
@@ -43,10 +45,16 @@ def plain(name: str) -> str:
     return name.removeprefix("base_model.model.").removeprefix("base_model.")
 
 
-def outputs_in(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]) -> set[int]:
+def outputs_in(
+    shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any], base: Mapping[str, Any] | None = None
+) -> set[int]:
     """How many outputs the head in an adapter's file may have: no number where it holds none, one where that is clear.
 
-    The layer that gives the logits is the one whose output no other layer of the head reads.
+    The layer that gives the logits is the one whose output no other layer of the head reads. Modules of the body, such
+    as a pooler, may be saved without the head: their outputs are as wide as the base's layers.
+
+    Args:
+        base: the base's config.json.
     """
     saved = config.get("modules_to_save")
     modules = {*_USUAL, *(str(each) for each in (saved if isinstance(saved, list) else ()))}
@@ -63,7 +71,11 @@ def outputs_in(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any])
     last = {
         out for at, (out, _) in enumerate(layers) if all(out != each for i, (_, each) in enumerate(layers) if i != at)
     }
-    return last or {out for out, _ in layers}
+    found = last or {out for out, _ in layers}
+    if any(f"{module}." in name for name in shapes for module in _USUAL):
+        return found
+    widths = ((base or {}).get(width) for width in _WIDTHS)
+    return found - {width for width in widths if isinstance(width, int)}
 
 
 def unfit_weights(fresh: Sequence[str], folder: Path, config: Mapping[str, Any]) -> ArtifactError:
