@@ -6,7 +6,7 @@ import pytest
 
 from liftune.cli.main import main
 from liftune.errors import LiftuneError
-from liftune.launch import Launch, launch
+from liftune.launch import ONE_PROCESS, Division, Launch, launch
 
 SAID = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
@@ -65,3 +65,16 @@ def test_a_wrong_launch_is_said(launched: pytest.MonkeyPatch, capsys: pytest.Cap
     launched.setenv("RANK", "first")
     assert main(["tune"]) == LiftuneError.exit_code
     assert "RANK is 'first'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("typed", "meant"), [(None, 1), ("1", 1), (2, 2), (" 3 ", 3), ("auto", 0)])
+def test_devices_are_a_number_or_all(typed: object, meant: int) -> None:
+    assert Division.of(typed) == Division(meant)
+    assert Division.of(typed, shard=True) == Division(meant, shard=True)
+    assert (Division.of(typed) == ONE_PROCESS) is (meant == 1)
+
+
+@pytest.mark.parametrize("typed", ["0", "-1", "two", "", "1.5", 0, True, 2.0, "\u0663", "1000000", ["2"]])
+def test_anything_else_is_no_number_of_devices(typed: object) -> None:
+    with pytest.raises(LiftuneError, match="is no number of devices"):
+        Division.of(typed)

@@ -178,7 +178,9 @@ def engine(crew: Crew, plan: Plan, division: Division = ONE_PROCESS) -> Choice:
     """
     if crew.group is not None:
         return _several(crew.size, crew.group.engine, "started by a launcher, or by --devices", shard=crew.shard)
-    cuda = plan.device.startswith("cuda")
+    cuda, here = plan.device.startswith("cuda"), launch()
+    if here is not None:
+        return _several(here.size, "nccl" if cuda else "gloo", "started by a launcher", shard=division.shard)
     count = count_of(division, plan.device)
     if count > 1:
         return _several(count, "nccl" if cuda else "gloo", "as many as --devices says", shard=division.shard)
