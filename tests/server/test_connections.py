@@ -278,6 +278,42 @@ def test_accept_failures_wait_and_are_logged_once(
     assert capsys.readouterr().err.count("cannot accept connections, which wait: Too many open files") == 1
 
 
+def test_a_stop_answers_who_waits_and_who_is_about_to_ask_again(tmp_path: Path) -> None:
+    """A connection that is kept open ends with its next answer, and says so; one in the system's queue is taken."""
+    asked = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader) -> bytes:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+        return head
+
+    async def story() -> None:
+        server = make_server(fake_app(tmp_path), Limits())
+        listener = socket.create_server(("127.0.0.1", 0))
+        address = listener.getsockname()
+        serving = asyncio.create_task(server.serve([listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(asked)
+        assert b"connection: close" not in await answer(reader)
+        server.should_exit = True
+        while not server._ending.is_set():
+            await asyncio.sleep(0)
+        with socket.create_connection(address, timeout=PATIENCE) as waiting:  # before the server has its next turn
+            waiting.sendall(asked)
+            writer.write(asked)
+            head = await answer(reader)
+            assert b"200 ok" in head and b"connection: close" in head  # noqa: PT018 - of one answer
+            found = await asyncio.to_thread(waiting.recv, 4096)
+            assert b"200 OK" in found and b"connection: close" in found.lower()  # noqa: PT018 - as above
+        await serving
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=PATIENCE)
+
+    asyncio.run(asyncio.wait_for(story(), PATIENCE))
+
+
 def test_a_kind_of_message_is_logged_once_a_minute() -> None:
     now = [0.0]
     once = OncePerMinute(lambda: now[0])

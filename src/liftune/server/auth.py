@@ -118,7 +118,7 @@ class AuthMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if scope.get("state", {}).get(LAST):
+                if (ending := scope.get("state", {}).get(LAST)) and ending.is_set():
                     message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 

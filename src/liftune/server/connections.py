@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Seconds without a request after which a connection may be closed in favour of a new one: one that has never sent a
 #: whole head, and one that has, as its client may be about to send the next.
 _UNUSED_SECONDS, _USED_SECONDS = 0.5, 5.0
+#: Seconds in which a client that is answered, or has connected, sends its next request, if it has one.
+_MOMENT_SECONDS = 1.0
 #: Seconds that a refused connection is kept, so that its client can read why.
 _REFUSED_SECONDS = 2.0
 
@@ -91,10 +93,14 @@ class LimitedConnection(H11Protocol):
             return None
         return self._since
 
-    def end_with_this(self) -> None:
-        """Close once the request that is being answered has its answer."""
+    @property
+    def may_ask_again(self) -> bool:
+        """Whether a request may be on its way: opened or answered a moment ago, or answered as if it stayed open."""
+        if self.transport.is_closing() or self._refused:
+            return False
         if self._in_request:
-            self.cycle.keep_alive = False
+            return bool(self.cycle.response_started and self.cycle.keep_alive)
+        return self.loop.time() - self._since < _MOMENT_SECONDS
 
     def make_room(self) -> None:
         """Close, in favour of another."""

@@ -12,7 +12,7 @@ from liftune.server.errors import RequestError
 PATH_BYTES, HEADER_BYTES, HEAD_BYTES = 8_192, 16_384, 24_576
 #: Name in a request's state: its connection is one too many.
 FULL = "liftune.full"
-#: ... and: the server is stopping, and its connection ends with the answer.
+#: ... and an event: once it is set, the server is stopping, and each connection ends with its answer.
 LAST = "liftune.last"
 
 

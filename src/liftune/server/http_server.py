@@ -27,8 +27,10 @@ BACKLOG = 1_024
 _TURNS = 2
 #: Until accepting is tried again: after a failure, and where there is no room.
 _RETRY_SECONDS, _ROOM_SECONDS = 1.0, 0.02
-#: In which a request that is on its way when the server is stopped may still arrive over an open connection.
-_GRACE_SECONDS = 0.2
+#: Turns of the event loop in which a task that has what it waits for ends.
+_TURNS_OF_ACCEPTING = 2
+#: How long a stop waits at most for requests that are on their way over open connections.
+_LONGEST_GRACE_SECONDS = 5.0
 _LOG = logging.getLogger("uvicorn.error")
 #: Fewer connections are no server.
 _LEAST_CONNECTIONS = 4
@@ -50,22 +52,19 @@ class LimitedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept."""
         await super().startup([])
+        self.lifespan.state[heads.LAST] = self._ending = asyncio.Event()
         self._accepting = [asyncio.create_task(self._accept(each)) for each in sockets or ()]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, and finish what was accepted: whoever has connected or has sent a request by now is answered,
         and told that the connection ends."""
-        for task in self._accepting:
-            task.cancel()
+        self._ending.set()
         await asyncio.gather(*self._accepting, return_exceptions=True)
         for listener in sockets or ():
             await self._take_waiting(listener)
-            listener.close()
-        self.lifespan.state[heads.LAST] = True
-        for connection in self._connections():
-            connection.end_with_this()
-        if self.server_state.connections:
-            await asyncio.sleep(_GRACE_SECONDS)
+        until = time.monotonic() + _LONGEST_GRACE_SECONDS
+        while any(each.may_ask_again for each in self._connections()) and time.monotonic() < until:
+            await asyncio.sleep(_ROOM_SECONDS)
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -80,9 +79,17 @@ class LimitedServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         listener.setblocking(False)
         listener.listen(BACKLOG)
-        while True:
+        ending = asyncio.create_task(self._ending.wait())
+        while not ending.done():
             try:
-                accepted, _ = await loop.sock_accept(listener)
+                accepting = asyncio.create_task(loop.sock_accept(listener))
+                await asyncio.wait({accepting, ending}, return_when=asyncio.FIRST_COMPLETED)
+                for _ in range(_TURNS_OF_ACCEPTING):
+                    await asyncio.sleep(0)  # one that is accepted at this moment is not to be lost
+                if not accepting.done():
+                    accepting.cancel()
+                    return
+                accepted, _ = accepting.result()
                 with _closed_on_error(accepted):
                     await self._room()
                     await loop.connect_accepted_socket(self._protocol, accepted)
@@ -93,21 +100,21 @@ class LimitedServer(uvicorn.Server):
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _take_waiting(self, listener: socket.socket) -> None:
-        """Accept those that wait in the operating system's queue: nobody else would answer them."""
-        loop = asyncio.get_running_loop()
-        for _ in range(BACKLOG):
-            try:
-                accepted, _ = listener.accept()
-            except OSError:  # BlockingIOError: none waits
-                return
+        """Accept those that wait in the operating system's queue, and close it."""
+        waiting = []
+        with contextlib.suppress(OSError):  # BlockingIOError: none waits any more
+            while len(waiting) < BACKLOG:
+                waiting.append(listener.accept()[0])
+        listener.close()  # at once: whoever came in between would be lost
+        for accepted in waiting:
             with contextlib.suppress(OSError), _closed_on_error(accepted):
                 accepted.setblocking(False)
-                await loop.connect_accepted_socket(self._protocol, accepted)
+                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, accepted)
 
     async def _room(self) -> None:
         """Wait until one more connection may be open: others are closed for it if they have no request."""
         most = self.config.connections
-        while (count := len(self.server_state.connections)) >= most:
+        while (count := len(self.server_state.connections)) >= most and not self._ending.is_set():
             vain = [(since, each) for each in self._connections() if (since := each.in_vain_since) is not None]
             if vain:
                 min(vain, key=lambda each: each[0])[1].make_room()
