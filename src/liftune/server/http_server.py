@@ -101,7 +101,7 @@ class LimitedServer(uvicorn.Server):
 
     async def _take_waiting(self, listener: socket.socket) -> None:
         """Accept those that wait in the operating system's queue, and close it."""
-        waiting = []
+        waiting: list[socket.socket] = []
         with contextlib.suppress(OSError):  # BlockingIOError: none waits any more
             while len(waiting) < BACKLOG:
                 waiting.append(listener.accept()[0])
