@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,13 +74,15 @@ def _init(ray: Any, address: str, options: dict[str, Any]) -> None:
     main = threading.current_thread() is threading.main_thread()
     before = {each: signal.getsignal(each) for each in SIGNALS} if main else {}
     try:
-        ray.init(**options, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is then raised
+            ray.init(**options, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
     except (Exception, SystemExit) as error:  # of its many kinds
         what = "Ray does not start here" if address == "auto" else f"the Ray at {address} cannot be joined"
         raise SpecError(
             f"{what}: {first_line(error)}",
             where="--cluster",
-            hint="nodes need the same versions of Ray and Python as this machine"
+            hint="it needs the Ray and Python of this machine; if it asks for a token, set RAY_AUTH_MODE=token here too"
             if address != "auto"
             else "look whether the disk or the memory is short, or leave --cluster out",
         ) from None
