@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -438,7 +439,7 @@ class Load:
         while not self._stop.is_set():
             try:
                 self.found[self._server.classify("mine")] += 1
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
                 self.found["refused" if refused else "lost"] += 1
                 if refused:
