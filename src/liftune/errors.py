@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -291,6 +291,12 @@ def first_of(names: Sequence[str], most: int) -> str:
 
 #: Characters of a name that may be a typing error of another.
 _LONGEST_GUESSED = 500
+#: Names that begin otherwise must be more alike than this.
+_BY_CHANCE = 0.55
+
+
+def _are_alike(given: str, known: str) -> bool:
+    return given[:1] == known[:1] or SequenceMatcher(None, given, known).ratio() > _BY_CHANCE
 
 
 def nearest(name: str, known: Iterable[str], *, least: float = 0.5) -> str:
@@ -310,6 +316,8 @@ def nearest(name: str, known: Iterable[str], *, least: float = 0.5) -> str:
     matches = get_close_matches(name, known, cutoff=least) or get_close_matches(
         name.casefold(), [each.casefold() for each in known], cutoff=least
     )
+    # Half of the letters are chance in short names: "out" is not meant by "quiet".
+    matches = [each for each in matches if _are_alike(name.casefold(), each.casefold())]
     if not matches:
         return ""
     # Two letters that changed places are the more likely typing error: "lroa" means lora, not road.

@@ -211,3 +211,13 @@ def test_the_fingerprint_covers_ids_texts_and_targets(change):
     other = Split(**{**base.__dict__, change: tuple(reversed(getattr(base, change)))})
     assert fingerprint(base) == fingerprint(split_of(["a", "b"], ["x", "y"]))
     assert fingerprint(base) != fingerprint(other)
+
+
+def test_rows_that_each_have_a_label_of_their_own_are_not_told_to_be_too_few() -> None:
+    """Such as answers in JSON with a reason in each."""
+    split = Split(
+        tuple(map(str, range(40))), tuple(f"text {i}" for i in range(40)), tuple(f"own {i}" for i in range(40))
+    )
+    with pytest.raises(DataError, match="each of the 40 rows has a label of its own") as refused:
+        split_off(split, 10, TaskKind.SINGLE_LABEL, 0, name="test", where="rows")
+    assert "--label" in str(refused.value.hint)

@@ -15,7 +15,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.data.tuned_on import hash_of
 from liftune.display import sections_of
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, LiftuneError
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 
@@ -112,3 +112,27 @@ def test_texts_are_not_kept(record: TuneRecord) -> None:
     assert hashes == sorted(hashes)
     texts = random.Random(0).sample(ROWS["text"].tolist(), 40)
     assert sum(hash_of(text) in hashes for text in texts) > 20
+
+
+def test_verbs_that_read_rows_take_quiet(record: TuneRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    liftune.evaluate(NEW, model=record.run, quiet=True)
+    liftune.inspect(NEW, model=None, quiet=True)
+    assert capsys.readouterr().err == ""
+    liftune.evaluate(NEW, model=record.run, quiet=False)
+    assert "40 test rows" in capsys.readouterr().err
+    with pytest.raises(LiftuneError, match=r"unknown argument of check 'quiet'(?!, did)"):
+        liftune.check(record.run, quiet=True)  # type: ignore[call-arg]
+
+
+def test_a_loaded_model_says_what_it_is(record: TuneRecord) -> None:
+    shown = repr(liftune.load(record.run))
+    assert record.run in shown
+    assert "lora on model, single_label, 2 labels: neg, pos" in shown
+    assert "tfidf, single_label, 2 labels: neg, pos" in repr(liftune.load(record.run, use="tfidf"))
+    assert "probe on model" in repr(liftune.load(record.run, use="probe"))
+
+
+def test_a_run_from_memory_has_a_plain_name_in_its_card(record: TuneRecord) -> None:
+    card = (Path(record.run) / "adapter" / "README.md").read_text(encoding="utf-8")
+    assert "(rows in memory)" not in card
+    assert "# model-lora\n" in card

@@ -26,6 +26,7 @@ def inspect(
     max_length: int | None = None,
     out: str | os.PathLike[str] | None = None,
     drop: Sequence[str] = (),
+    quiet: bool | None = None,
     **options: Any,
 ) -> Inspection:
     """What is in a data set before any model sees it: `liftune inspect`.
@@ -35,10 +36,13 @@ def inspect(
         model: whose tokens to count; None counts words.
         out: where to write the cleaned data: a .jsonl file, or a folder of them.
         drop: what `out` leaves out beyond bad, repeated, conflicting and leaked rows: near, suspects.
+        quiet: taken as by the other verbs; it shows no progress.
         options: data options of `tune`, and config: text, label, task, split, ...
     """
     from liftune.workflows.inspect import inspect_data
 
+    if quiet is not None:
+        arguments.switch(quiet, "quiet")
     if hasattr(data, "to_splits") or data is None:
         arguments.path(data, "data")
     spec, tables = with_rows("inspect", data, {"max_length": max_length, **options})

@@ -270,6 +270,7 @@ def evaluate(
     use: str | None = None,
     base: str | os.PathLike[str] | None = None,
     metric: str | None = None,
+    quiet: bool | None = None,
     **options: Any,
 ) -> EvaluationRecord:
     """Score a run, an adapter or a pretrained model on a data set's test rows: `liftune evaluate`.
@@ -278,17 +279,20 @@ def evaluate(
         data: as for `tune`; of rows in memory, the test rows are scored.
         use: which contender of a run; see `load`.
         base: the adapter's base model; see `load`.
+        quiet: as of `tune`.
         options: data and model options of `tune`, and config: text, label, task, test_rows, label_map, device, ...
     """
     need(*EXTRAS["tune"])
+    from liftune.progress import listeners
     from liftune.workflows.evaluate import evaluate_model
 
+    heard = listeners(progress(quiet))
     use, metric = arguments.text_or_none(use, "use"), arguments.text_or_none(metric, "metric")
     if data is None:
         arguments.path(data, "data")
     spec, rows = with_rows("evaluate", data, {"model": arguments.path(model, "model"), **options})
     base = arguments.path_or_none(base, "base")
-    return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric, base=base)
+    return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric, base=base, listeners=heard)
 
 
 @verb

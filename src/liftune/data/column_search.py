@@ -295,9 +295,12 @@ class _Finder:
 
     def _choices(self, names: Sequence[str], text: str, text_pair: str | None) -> list[str]:
         """What each column holds, with the command that takes it as the label."""
+        found = self._look(names[:_MOST_NAMED])
+        one_value = all(each.kinds < 2 for each in found)  # in all rows, of every column: no label
         said = [
             f"{each.name!r} ({each.shown}): {self._command(text=text, text_pair=text_pair, label=each.name)}"
-            for each in self._look(names[:_MOST_NAMED])
+            for each in found
+            if not one_value
         ]
         if not said:
             held = "; ".join(f"{each.name!r} holds {each.said}" for each in list(self._profiles.values())[:_MOST_NAMED])

@@ -20,6 +20,10 @@ from liftune.tasks import TaskKind, task_of
 _SEED_TEXT = "\x63arve"
 
 
+#: Rows of which some have the same label, where labels are classes.
+_ENOUGH_TO_REPEAT = 10
+
+
 def split_off(
     split: Split, size: int, task: TaskKind, seed: int, *, name: str, where: str, blocks: Blocks | None = None
 ) -> tuple[list[int], list[int]]:
@@ -66,6 +70,12 @@ def _split_off(
     taken = _with_classes_left(taken, blocks, kinds)
     if not taken:
         taken = _smallest([each for each in groups.values() if len(each) > 1])
+    if not taken and len(split) == len(groups) >= _ENOUGH_TO_REPEAT:
+        raise DataError(
+            f"each of the {len(split):,} rows has a label of its own, so that none can be learned",
+            where=where,
+            hint="name another column with --label; where labels stand in longer answers, write the label alone",
+        )
     if not taken:
         raise DataError(
             f"{len(split)} rows are too few to split off a {name} part: no class has two different texts",

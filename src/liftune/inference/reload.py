@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, first_of
+
+_LABELS_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,21 @@ class Reloadable:
     """
 
     origin: Origin | None = None
+
+    def __repr__(self) -> str:
+        """In a few words: where it is from, its method, base, task and labels."""
+        card: Any = getattr(self, "card", None)
+        own = (
+            card if hasattr(card, "family") else getattr(card, "base", None)
+        )  # of another contender: the pretrained one
+        base, labels = (getattr(own, "base", ""), getattr(card, "labels", ()))
+        words = [
+            *((self.origin.path,) if self.origin else ()),
+            " on ".join(filter(None, (getattr(card, "method", ""), str(base).rstrip("/").rpartition("/")[2]))),
+            str(getattr(getattr(card, "task", ""), "value", "")),
+            *((f"{len(labels):,} labels: {first_of(labels, _LABELS_SHOWN)}",) if labels else ()),
+        ]
+        return f"<{type(self).__name__} {', '.join(filter(None, words))}>".replace(" >", ">")
 
     def __reduce__(self) -> tuple[Callable[[Origin], Any], tuple[Origin]]:
         """For pickle and copy.

@@ -20,6 +20,7 @@ from liftune.reports.sections.comparisons import sentence
 from liftune.reports.sections.headline import headline, method_headline
 from liftune.reports.sections.summary import caveats
 from liftune.reports.sections.use import is_kept, predict_command
+from liftune.spec import IN_MEMORY
 from liftune.tasks import task_of
 
 #: Our metrics by the names that hubs know them by, where they differ.
@@ -65,7 +66,7 @@ def metadata(record: TuneRecord, tuned: Contender, form: Form) -> dict[str, Any]
         values["license"] = record.base_license
     values["tags"] = ["liftune", record.method, record.task.value.replace("_", "-"), "text-classification"]
     values["metrics"] = sorted({_HUB_NAMES.get(name, name) for name in tuned.metrics if name in _KNOWN})
-    data = plain_name(record.data) or "data"
+    data = _data(record) or "data"
     results = [_result(name, each) for name, each in tuned.metrics.items() if each.value is not None]
     values["model-index"] = [
         {
@@ -94,8 +95,14 @@ def _result(name: str, score: Interval) -> dict[str, Any]:
 
 
 def _name(record: TuneRecord) -> str:
-    model, data = (plain_name(each).rpartition("/")[2] for each in (record.model, record.data))
-    return f"{model}-{record.method}-{data or 'data'}"
+    model, data = (each.rpartition("/")[2] for each in (plain_name(record.model), _data(record)))
+    named = "" if record.data == IN_MEMORY else f"-{data or 'data'}"
+    return f"{model}-{record.method}{named}"
+
+
+def _data(record: TuneRecord) -> str:
+    """What the data are called; nothing for rows that were in memory."""
+    return "" if record.data == IN_MEMORY else plain_name(record.data)
 
 
 def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, place: str, form: Form) -> str:
@@ -138,7 +145,7 @@ def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, pla
         "length limit.",
         "## Training",
         f"{record.rows.train:,} train and {record.rows.validation:,} validation examples of "
-        f"`{_code(plain_name(record.data) or 'data')}`, at most {record.max_length} tokens per text, "
+        f"`{_code(_data(record) or 'data')}`, at most {record.max_length} tokens per text, "
         f"{tuned.trainable_parameters:,} trained parameters, {'seeds' if len(record.logs) > 1 else 'seed'} "
         f"{', '.join(str(log.seed) for log in record.logs)}. Test set sha256 `{record.data_fingerprint}`.",
         ", ".join(f"{name} {version}" for name, version in record.versions.items()),

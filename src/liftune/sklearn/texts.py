@@ -129,6 +129,8 @@ def texts_of(
         columns = tuple(map(str, getattr(X, "column_names", X.columns)))
         _spelt(columns, known, features)
         return Texts({name: [] for name in _names(known)}, known, columns, len(columns))
+    if hasattr(X, "iloc") and hasattr(X, "reset_index"):
+        X = X.reset_index(drop=True)  # noqa: N806 - which is no feature
     table = tables_of(X).stream("rows").collected("rows")
     names = _spelt(table.columns, known, features) if known else None
     if known and names:  # under the names of fit, which stand in joined texts

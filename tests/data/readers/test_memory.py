@@ -269,3 +269,36 @@ def test_a_column_that_arrow_cannot_hold_is_refused_in_words() -> None:
     frame = pl.DataFrame({"text": TEXTS, "label": pl.Series([0, 1] * 20, dtype=pl.Int128)})
     with pytest.raises(DataError, match="Arrow cannot hold a column"):
         _splits(IN_MEMORY, frame)
+
+
+# X and y, indexes, two lists ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (FRAME[["text"]], FRAME.label),
+        (FRAME[["text", "stars"]], LABELS),
+        (pl.DataFrame({"text": TEXTS}), np.array(LABELS)),
+        (np.array(TEXTS)[:, None], LABELS),
+        FRAME[["text", "label"]].set_index("label"),
+        FRAME[["text", "label"]].set_index("text"),
+    ],
+)
+def test_a_table_beside_labels_and_a_named_index_are_read(rows: Any) -> None:
+    found = _splits(IN_MEMORY, rows)
+    assert found.labels == ("bad", "good")
+    assert {*found.train.rows, *found.validation.rows, *found.test.rows} == set(TEXTS)
+
+
+def test_a_table_and_labels_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(DataError, match="40 rows and 39 labels"):
+        _splits(IN_MEMORY, (FRAME[["text"]], LABELS[1:]))
+    with pytest.raises(DataError, match="has a column 'label', and labels beside it"):
+        _splits(IN_MEMORY, (FRAME[["text", "label"]], LABELS))
+
+
+def test_two_lists_are_told_to_be_a_tuple() -> None:
+    with pytest.raises(DataError, match="two lists of 40") as refused:
+        _splits(IN_MEMORY, [TEXTS, LABELS])
+    assert str(refused.value.hint) == "texts and labels are a tuple: (texts, labels)"

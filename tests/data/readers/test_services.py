@@ -304,3 +304,15 @@ def test_the_csv_of_comprehend_has_no_header_and_that_is_said(several, tmp_path)
 def test_a_header_above_labels_in_capitals_is_one():
     rows = "".join(f'{label.upper()},"{text}"\n' for text, label in BOTH).encode()
     assert read_bytes(b"CATEGORY,BODY\n" + rows, "x.csv", "x.csv").columns == ("CATEGORY", "BODY")
+
+
+def test_a_file_of_requests_has_no_column_that_could_be_the_label(tmp_path):
+    """OpenAI's batches: `method` is POST in every row."""
+    rows = [
+        {"custom_id": str(i), "method": "POST", "url": "/v1", "body": {"input": text}} for i, text in enumerate(TEXTS)
+    ]
+    (tmp_path / "batch.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    with pytest.raises(DataError, match="no label column") as refused:
+        load_data(DataSpec(source=str(tmp_path / "batch.jsonl")))
+    assert "--label method" not in str(refused.value.hint)
+    assert "with a column of labels" in str(refused.value.hint)

@@ -24,6 +24,8 @@ from liftune.data.readers.table import Parts
 from liftune.errors import DataError, lacks_memory
 
 WHERE = "data in memory"
+#: Cells of a row that may be a text, its pair and a label.
+_MOST_OF_A_PAIR = 3
 _KINDS = (
     "a data frame of pandas or polars, an Arrow table, a Dataset or DatasetDict of `datasets`, a list of dicts, a dict "
     "of columns, (texts, labels), or a dict that names such tables train and test"
@@ -175,8 +177,19 @@ def stream_of(value: Any, where: str, columns: Sequence[str] = (), *, or_empty: 
         raise DataError(
             "texts without labels", where=where, hint="give both: (texts, labels), or a list of dicts with both"
         )
+    if isinstance(value, list) and not columns and len(rows) == 2 and _are_two_columns(rows):
+        raise DataError(
+            f"two lists of {len(rows[0]):,}, which are not rows",
+            where=where,
+            hint="texts and labels are a tuple: (texts, labels)",
+        )
     objects, notes = rows_of(rows, where, columns)
     return stream_of_objects(where, objects, notes)
+
+
+def _are_two_columns(rows: Sequence[Any]) -> bool:
+    """Whether two rows are rather texts and their labels: as many of both, more than any row has."""
+    return all(isinstance(each, list) for each in rows) and len(rows[0]) == len(rows[1]) > _MOST_OF_A_PAIR
 
 
 def _of_frame(value: Any, where: str, *, or_empty: bool = False) -> Stream:
@@ -205,7 +218,7 @@ def _of_frame(value: Any, where: str, *, or_empty: bool = False) -> Stream:
         raise one
     frame = value.set_axis([str(name) for name in value.columns], axis="columns")
     try:
-        return _of_arrow(pa.Table.from_pandas(frame, preserve_index=False), where, or_empty=or_empty)
+        return _of_arrow(pa.Table.from_pandas(frame, preserve_index=_index_kept(frame)), where, or_empty=or_empty)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:  # a column with cells of several kinds
         if lacks_memory(error):
             raise
@@ -214,6 +227,12 @@ def _of_frame(value: Any, where: str, *, or_empty: bool = False) -> Stream:
         _refuse_twins(names, where)
         objects = [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
         return stream_of_objects(where, objects, (), columns=names)
+
+
+def _index_kept(frame: Any) -> bool | None:
+    """Whether the index is a column, as in a Parquet file: None keeps one that is no mere count of the rows."""
+    names = [name for name in frame.index.names if name is not None]
+    return None if names and not {str(name) for name in names} & set(frame.columns) else False
 
 
 def _only_iterated(value: Any) -> bool:
@@ -248,7 +267,11 @@ def _refuse_twins(names: Sequence[str], where: str) -> None:
 
 def _of_texts_and_labels(value: Sequence[Any], where: str) -> list[dict[str, Any]]:
     """Rows with columns of the usual names."""
+    if _is_frame(value[0]) and _has_columns(value[0]):
+        return _of_table_and_labels(value[0], value[1], where)
     texts, labels = ([_plain(cell) for cell in each] for each in value)
+    if texts and all(isinstance(each, list) and len(each) == 1 for each in texts):
+        texts = [each[0] for each in texts]
     if len(texts) != len(labels):
         raise DataError(
             f"{len(texts):,} texts and {len(labels):,} labels", where=where, hint="give each text its label"
@@ -257,6 +280,21 @@ def _of_texts_and_labels(value: Sequence[Any], where: str) -> list[dict[str, Any
         first, second = PAIRS[0]
         return [{first: a, second: b, "label": label} for (a, b), label in zip(texts, labels, strict=True)]
     return [{"text": text, "label": label} for text, label in zip(texts, labels, strict=True)]
+
+
+def _of_table_and_labels(table: Any, labels: Iterable[Any], where: str) -> list[dict[str, Any]]:
+    """X and y, as scikit-learn takes them: the table's rows with the label beside them."""
+    rows, given = stream_of(table, where).collected("rows"), [_plain(cell) for cell in labels]
+    if "label" in rows.columns:
+        hint = "give the table alone, or leave that column out of it"
+        raise DataError("a table that has a column 'label', and labels beside it", where=where, hint=hint)
+    cells = [rows.read(name) for name in rows.columns]
+    counts = len(cells[0]) if cells else 0
+    if counts != len(given):
+        raise DataError(f"{counts:,} rows and {len(given):,} labels", where=where, hint="give each row its label")
+    return [
+        {**dict(zip(rows.columns, row, strict=True)), "label": label} for *row, label in zip(*cells, given, strict=True)
+    ]
 
 
 def _of_columns(value: Mapping[Any, Any], where: str) -> list[dict[str, Any]]:
