@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from liftune.errors import LiftuneError, SpecError, shown
 
@@ -117,10 +117,35 @@ class Division:
     Args:
         devices: so many processes; 0: one for each GPU.
         shard: each process holds a part of the frozen weights.
+        jobs: seeds, or folds, at once, each in a process of its own.
     """
 
     devices: int = 1
     shard: bool = False
+    jobs: int = 1
+
+    def with_jobs(self, jobs: object) -> Division:
+        """The same, with seeds or folds side by side; None is one at a time.
+
+        >>> ONE_PROCESS.with_jobs(2).jobs
+        2
+
+        Raises:
+            SpecError: that is no number, or a run that is divided otherwise already.
+        """
+        if jobs is None:
+            return self
+        if not isinstance(jobs, int) or isinstance(jobs, bool) or not 0 < jobs < _MOST:
+            raise SpecError(
+                f"{shown(jobs)} is no number of jobs", where="--jobs", hint="give 2 or more, or leave it out"
+            )
+        if jobs > 1 and (self.devices != 1 or self.shard):
+            raise SpecError(
+                "--jobs gives each seed or fold a process of its own, --devices several to each",
+                where="--jobs",
+                hint="give one of them",
+            )
+        return replace(self, jobs=jobs)
 
     @classmethod
     def of(cls, devices: object, *, shard: bool = False) -> Division:

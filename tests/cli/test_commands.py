@@ -380,6 +380,7 @@ SWITCHES = {
     "checkpoint_minutes",
     "devices",
     "shard",
+    "jobs",
     "dry_run",
 }
 

@@ -80,6 +80,7 @@ def tune(
     keep_checkpoints: bool = False,
     devices: int | str | None = None,
     shard: bool = False,
+    jobs: int | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     track: Sequence[str] | str = (),
@@ -103,6 +104,8 @@ def tune(
         keep_checkpoints: keep the folder checkpoint when the run has ended.
         devices: so many processes share the work, each on a GPU of its own where there are any; "auto": on all GPUs.
         shard: give each of them a part of the frozen weights, of a model that no device holds.
+        jobs: seeds, or folds, at once, each in a process of its own; above 1, call it under
+            `if __name__ == "__main__":`.
         overwrite: replace the run that `out` holds, once options, rows and model have been checked.
         dry_run: check everything, time a few steps, write nothing.
         track: experiment trackers: mlflow, tensorboard, trackio; one that fails never fails the run.
@@ -119,7 +122,7 @@ def tune(
     Raises:
         LiftuneError: anything that you can fix, with message, where and hint; a dry run has faults in its result.
     """
-    also = ("resume", "checkpoint_minutes", "keep_checkpoints", "devices", "shard", "overwrite", "dry_run")
+    also = ("resume", "checkpoint_minutes", "keep_checkpoints", "devices", "shard", "jobs", "overwrite", "dry_run")
     switches = ("data", "track", "quiet", "listeners", *also, "also")
     options = {name: value for name, value in locals().items() if name not in (*switches, "switches")}
     from liftune.launch import ONE_PROCESS, Division
@@ -148,7 +151,7 @@ def tune(
     to_the_end = arguments.switch(keep_checkpoints, "keep_checkpoints")
     keeping = at_once.trying(lambda: Keeping.of(checkpoint_minutes, to_the_end), Keeping())
     divided = arguments.switch(shard, "shard")
-    division = at_once.trying(lambda: Division.of(devices, shard=divided), ONE_PROCESS)
+    division = at_once.trying(lambda: Division.of(devices, shard=divided).with_jobs(jobs), ONE_PROCESS)
     shown = progress(quiet)
     untracked: tuple[Listener, ...] = ()
     tracked = at_once.trying(lambda: tracking(arguments.texts(track, "track"), shown.log), untracked)

@@ -45,6 +45,10 @@ def tune(
             help="Start so many processes that share the work, each on a GPU of its own; auto: on all GPUs.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", min=1, help="Seeds, or folds, at once, each in a process of its own."),
+    ] = None,
     shard: Annotated[
         bool,
         typer.Option(
@@ -85,7 +89,7 @@ def tune(
         at_once.trying(lambda: refuse_both(overwrite), None)
         spec = at_once.trying(lambda: again(resume, asked), asked)
     keeping = at_once.trying(lambda: Keeping.of(checkpoint_minutes, keep_checkpoints), Keeping())
-    division = at_once.trying(lambda: Division.of(devices, shard=shard), ONE_PROCESS)
+    division = at_once.trying(lambda: Division.of(devices, shard=shard).with_jobs(jobs), ONE_PROCESS)
     untracked: tuple[Listener, ...] = ()
     tracked = at_once.trying(lambda: tracking(track or (), progress.log), untracked)
     if dry_run:

@@ -13,11 +13,12 @@ from typing import Any
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.folds import Folds
 from liftune.data.splits import Splits
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, SpecError
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.events import ContenderScored, Events, RunPrepared
 from liftune.hardware.flops import Shapes
 from liftune.hardware.measure import device_room, measure_machine, processor_name
+from liftune.hardware.memory import Room
 from liftune.hardware.plan import Plan, make_plan
 from liftune.models.attach import check_method
 from liftune.models.backbone import Backbone, load_backbone
@@ -71,6 +72,8 @@ class RunContext:
     base_license: str | None = None
     crew: Crew = NO_CREW
     """Other processes that compute a part of what takes long."""
+    jobs: int = 1
+    """Seeds or folds at once."""
 
     def save_logits(self, name: str, logits: ContenderLogits) -> None:
         """Write a contender's logits to disk as soon as they are known."""
@@ -78,18 +81,20 @@ class RunContext:
 
 
 def prepare(
-    request: TuneRequest, events: Events, memo: Memo = NO_MEMO, crew: Crew = NO_CREW
+    request: TuneRequest, events: Events, memo: Memo = NO_MEMO, crew: Crew = NO_CREW, *, jobs: int = 1
 ) -> tuple[RunContext, Classifier]:
     """Measure the machine and load the model, for a request whose options and rows were checked.
 
     Args:
         crew: other processes of the command.
+        jobs: seeds, or folds, at once.
 
     Raises:
         LiftuneError: device, model or method do not fit; nothing has been computed or written yet.
         ArtifactError: the run was begun with another base model.
     """
     spec, method, options, splits = request.spec, request.method, request.options, request.splits
+    jobs = jobs_of(request, jobs)
     kept = memo.get("plan")
     plan = Plan.from_json(kept.values["plan"]) if kept else _make_plan(spec)
     join(crew, plan, asked=spec.model.device)
@@ -100,6 +105,8 @@ def prepare(
     check_rank(backbone, method, options)
     shapes = shapes_of(backbone)
     free = crew.share_of_memory(device_room(plan.device), plan.device)
+    if free and jobs > 1 and plan.device == "cpu":
+        free = Room(free.bytes // jobs, f"{free.limit} for each of {jobs} jobs")
     size = check_memory(backbone, method, options, shapes, free)
     sizes = [size]
     if spec.evaluation.with_full and method is not METHODS["full"]:
@@ -144,6 +151,7 @@ def prepare(
         if trained
         else None,
         crew=crew,
+        jobs=jobs,
     )
     base = crew.make(recipe_for(context, spec.train.seeds[0], plan=plan.for_inference), backbone)
     note_passes(memo, base, events)
@@ -208,6 +216,22 @@ def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpe
     tokens = backbone.max_length if positions is None else min(backbone.max_length, positions - virtual_tokens(options))
     model = spec.model.model_copy(update={"max_length": tokens})
     return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
+
+
+def jobs_of(request: TuneRequest, jobs: int) -> int:
+    """How many seeds or folds run at once.
+
+    Raises:
+        SpecError: there is one of each.
+    """
+    most = len(request.folds.parts) if request.folds else len(request.spec.train.seeds)
+    if jobs > 1 and most == 1:
+        raise SpecError(
+            "--jobs runs seeds, or folds, side by side, and there is one seed and no fold",
+            where="--jobs",
+            hint="leave it out, or add --seeds 0,1,2; to divide one training, --devices 2",
+        )
+    return min(jobs, most)
 
 
 def recipe_for(

@@ -56,11 +56,12 @@ def open_crew(division: Division, device: str | None) -> Crew:
     """
     here = launch()
     if here is not None:
-        if division.devices != 1:
+        if division.devices != 1 or division.jobs != 1:
+            option = "--devices" if division.devices != 1 else "--jobs"
             raise SpecError(
                 f"{here.size} processes were started by a launcher already",
-                where="--devices",
-                hint="leave out --devices, or start liftune without torchrun or accelerate launch",
+                where=option,
+                hint=f"leave out {option}, or start liftune without torchrun or accelerate launch",
             )
         return Crew(open_group(here), shard=division.shard)
     count = count_of(division, device)

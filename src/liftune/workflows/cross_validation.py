@@ -18,7 +18,7 @@ from liftune.data.splits import Splits
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.models.classifier import Classifier
 from liftune.workflows.baselines import fit_and_keep_baselines, run_base_and_probe, run_baselines, with_soft_labels
-from liftune.workflows.context import RunContext, log_contender
+from liftune.workflows.context import RunContext, log_contender, recipe_for
 from liftune.workflows.finetune import (
     FinetuneResult,
     add_tuned,
@@ -28,6 +28,7 @@ from liftune.workflows.finetune import (
     tune_fully,
     tune_seeds,
 )
+from liftune.workflows.side_by_side import beside_each_other
 
 
 def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base: Classifier) -> FinetuneResult:
@@ -38,9 +39,12 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
         base: the model as it is; every fold needs it, and so it stays in memory.
     """
     ladders = []
-    for number, splits in enumerate(folds.parts, 1):
+    if context.jobs > 1:
+        beside_each_other(context, run_one_fold, [f"fold {number}" for number in range(1, len(folds.parts) + 1)])
+    one_by_one = replace(context, jobs=1)
+    for number in range(1, len(folds.parts) + 1):
         context.events.note(f"fold {number} of {len(folds.parts)}")
-        ladders.append(run_fold(replace(context, splits=splits, memo=context.memo.within(f"fold {number}")), base))
+        ladders.append(run_fold(_of_fold(one_by_one, folds, number), base))
     context.events.note("all folds together")
     for name in ladders[0].results:
         add_combined(context, ladder, name, [each.results[name] for each in ladders], folds)
@@ -52,6 +56,23 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
     if context.spec.evaluation.with_full:
         keep_fully_tuned(final, tune_fully(final), base_logits)
     return tuned
+
+
+def _of_fold(context: RunContext, folds: Folds, number: int) -> RunContext:
+    return replace(context, splits=folds.parts[number - 1], memo=context.memo.within(f"fold {number}"))
+
+
+def run_one_fold(context: RunContext, number: int) -> None:
+    """Work out one fold, and have it kept; its models are not kept.
+
+    Args:
+        number: counts from 0.
+    """
+    folds = context.folds
+    assert folds is not None
+    context = replace(context, jobs=1)
+    base = context.crew.make(recipe_for(context, context.spec.train.seeds[0], plan=context.plan.for_inference))
+    run_fold(_of_fold(context, folds, number + 1), base)
 
 
 def run_fold(context: RunContext, base: Classifier) -> Ladder:

@@ -33,6 +33,7 @@ from liftune.training.schedule import Schedule
 from liftune.workflows.contenders import keep_full, learned_by_tuning
 from liftune.workflows.context import RunContext, load_for, log_contender, note_passes, recipe_for
 from liftune.workflows.memo import Outcome
+from liftune.workflows.side_by_side import beside_each_other
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,18 @@ class Tuned:
 
 
 def tune_seeds(context: RunContext) -> Iterator[tuple[int, Tuned]]:
-    """Each seed, and what was tuned under it."""
-    for seed in context.spec.train.seeds:
+    """Each seed, and what was tuned under it; with several jobs, what was tuned side by side before."""
+    seeds = context.spec.train.seeds
+    if context.jobs > 1 and len(seeds) > 1:
+        beside_each_other(context, tune_one, [f"seed {seed}" for seed in seeds])
+    for seed in seeds:
         yield seed, tune(context, context.method, context.options, seed, name=f"seed {seed}")
+
+
+def tune_one(context: RunContext, number: int) -> None:
+    """Tune under one seed, and have it kept; nothing where it has been."""
+    seed = context.spec.train.seeds[number]
+    tune(context, context.method, context.options, seed, name=f"seed {seed}")
 
 
 def tune(context: RunContext, method: Method, options: Any, seed: int, *, name: str) -> Tuned:

@@ -254,7 +254,8 @@ def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping, divi
         kept = staged(folder.path) if ours.replaces else folder.unfinished
         memo = Memo(kept.folder, ours.key, keeping.minutes)
         clock = Clock.going_on(memo, None if ours.replaces else kept.last_written(), started)
-        context, base = prepare(request, events, memo, open_crew(division, request.spec.model.device))
+        crew = open_crew(division, request.spec.model.device)
+        context, base = prepare(request, events, memo, crew, jobs=division.jobs)
         if context.disk is not None:
             check_disk(context.disk, folder.path)
         if ours.replaces:
