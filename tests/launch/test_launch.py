@@ -74,6 +74,14 @@ def test_devices_are_a_number_or_all(typed: object, meant: int) -> None:
     assert (Division.of(typed) == ONE_PROCESS) is (meant == 1)
 
 
+@pytest.mark.parametrize("jobs", [0, -1, True, 1.5, "2"])
+def test_jobs_are_a_number(jobs: object) -> None:
+    assert ONE_PROCESS.with_jobs(3) == Division(jobs=3)
+    assert ONE_PROCESS.with_jobs(None) is ONE_PROCESS
+    with pytest.raises(LiftuneError, match="is no number of jobs"):
+        ONE_PROCESS.with_jobs(jobs)
+
+
 @pytest.mark.parametrize("typed", ["0", "-1", "two", "", "1.5", 0, True, 2.0, "\u0663", "1000000", ["2"]])
 def test_anything_else_is_no_number_of_devices(typed: object) -> None:
     with pytest.raises(LiftuneError, match="is no number of devices"):

@@ -81,6 +81,22 @@ def test_however_they_are_started_they_end_in_one_run(launcher: str, place: Path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("name", "parts"), [("seeds", ("--seeds", "0,1")), ("folds", ("--folds", "3"))])
+def test_seeds_and_folds_side_by_side_are_what_they_are_in_turn(name: str, parts: tuple[str, ...], place: Path) -> None:
+    """To the last bit."""
+    for each in (
+        asked(name, "--epochs", "1", *parts, "--jobs", "2"),
+        asked(f"{name}-in-turn", "--epochs", "1", *parts),
+    ):
+        done = ran(place, *LIFTUNE, *each)
+        assert done.returncode == 0, done.stderr
+    one, other = place / f"{name}-in-turn", place / name
+    for path in ("adapter/adapter_model.safetensors", "logits/tuned.npz", "logits/probe.npz"):
+        assert (one / path).read_bytes() == (other / path).read_bytes(), path
+    assert_same_numbers(one, other)
+
+
+@pytest.mark.slow
 def test_a_killed_one_ends_the_run_and_one_process_goes_on(place: Path, alone: Path) -> None:
     more = ("--devices", "2", "--checkpoint-minutes", "0")
     run = subprocess.Popen([*LIFTUNE, *asked("killed", *more)], cwd=place, stderr=subprocess.PIPE, text=True)
@@ -131,6 +147,8 @@ def test_bad_input_is_said_once(place: Path) -> None:
         (("--devices", "two"), "'two' is no number of devices"),
         (("--devices", "999"), "999 processes were asked for"),
         (("--shard",), "there is one"),
+        (("--jobs", "2"), "there is one seed and no fold"),
+        (("--jobs", "2", "--devices", "2"), "give one of them"),
         (("--shard", "--devices", "2", "--method", "full"), "--method full trains every weight"),
     ],
 )

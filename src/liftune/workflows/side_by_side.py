@@ -94,8 +94,10 @@ def beside_each_other(context: RunContext, work: Work, names: Sequence[str]) -> 
             events.note(f"  {names[number]} is done")
 
 
-def _done_there(sent: _Sent, work: Work, names: tuple[str, ...], number: int, say: Say) -> None:
+def _done_there(sent: _Sent, work: Work, names: tuple[str, ...], number: int, say: Say) -> bool:
+    """Whether it is done: nothing would mean that the process has died."""
     torch.set_num_threads(sent.threads)
     if sent.gpus > 1 and not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         os.environ["CUDA_VISIBLE_DEVICES"] = str(number % sent.gpus)
     work(sent.context_with(Events([_Telling(say, names[number])])), number)
+    return True
