@@ -18,10 +18,11 @@ from liftune.models.adapter_io import open_adapter, read_card, save_adapter, ver
 from liftune.models.attach import attach
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
+from liftune.models.families import is_four_bits
 from liftune.models.memory_needs import size_of
 from liftune.models.merge import open_merged
 from liftune.models.methods.registry import METHODS
-from liftune.models.quantised import as_numbers, in_four_bits, is_four_bits
+from liftune.models.quantised import as_numbers, in_four_bits
 from liftune.spec import ModelSpec
 from liftune.tasks import TaskKind
 

@@ -24,11 +24,11 @@ from liftune.spec import RunSpec
 from liftune.sweeps import run as sweeping
 from liftune.sweeps.cells import Stage
 from liftune.sweeps.folder import SweepFolder
-from liftune.sweeps.grid import Cell, SweepSpec, Trial
+from liftune.sweeps.grid import Cell, SweepSpec, Trial, record_of
 from liftune.sweeps.run import sweep
 from liftune.sweeps.search import Proposals, contenders_of
 from liftune.sweeps.sections import sweep_sections
-from liftune.sweeps.trials import Behind, Watch, record_of
+from liftune.sweeps.trials import Behind, Watch
 
 SPACE = {"lr": {"low": 1e-4, "high": 1e-1, "log": True}, "lora": {"rank": [2, 4]}}
 Ask = Callable[..., SweepSpec]

@@ -72,6 +72,13 @@ def test_where_no_process_starts_it_is_said_at_once(tmp_path: Path) -> None:
     assert "refused leave --jobs out; in a script, call liftune.sweep below `if __name__" in done.stdout
 
 
+def test_a_worker_starts_without_torch() -> None:
+    """It would take each of them seconds before it hears what to do; some need none."""
+    code = "import sys, liftune.sweeps.workers; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize(
     ("name", "whom"),
     [

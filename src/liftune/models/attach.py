@@ -22,7 +22,7 @@ from liftune.models.methods.options import NoOptions, Options
 from liftune.models.methods.registry import BackboneShape, Method, check_family, check_four_bits, virtual_tokens
 from liftune.models.packed import install_packed
 from liftune.models.pretrained import quiet
-from liftune.models.quantised import compute_in, is_four_bits
+from liftune.models.quantised import compute_in
 
 
 def attach(
@@ -193,7 +193,7 @@ def _set_precision(model: nn.Module, matrices: list[nn.Parameter], plan: Plan) -
         return
     frozen = {id(parameter) for parameter in matrices if not parameter.requires_grad}
     for parameter in model.parameters():
-        if is_four_bits(parameter):
+        if families.is_four_bits(parameter):
             continue
         rounded = id(parameter) in frozen
         parameter.data = parameter.data.to(torch.bfloat16) if rounded else parameter.data.clone()

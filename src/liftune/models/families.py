@@ -201,3 +201,8 @@ def length_limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ask
             hint=f"give at least {needed}",
         )
     return length
+
+
+def is_four_bits(parameter: object) -> bool:
+    """Whether bitsandbytes holds a parameter in four bits."""
+    return getattr(parameter, "quant_state", None) is not None

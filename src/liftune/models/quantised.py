@@ -20,6 +20,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan, Precision
+from liftune.models.families import is_four_bits
 from liftune.models.pretrained import quiet
 
 #: Numbers that share a scale.
@@ -82,11 +83,6 @@ def check_kept(model: PreTrainedModel, fresh: Iterable[str], head: Iterable[str]
             where=where,
             hint="leave --base-precision out",
         )
-
-
-def is_four_bits(parameter: object) -> bool:
-    """Whether a parameter is held so."""
-    return getattr(parameter, "quant_state", None) is not None
 
 
 def in_four_bits(model: nn.Module) -> int:

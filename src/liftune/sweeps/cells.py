@@ -33,8 +33,8 @@ from liftune.models.memory_needs import Size, check_memory, check_rank, fit_pass
 from liftune.models.methods.registry import find_method, parse_options
 from liftune.records.sweep import BaselinesRecord, CellRecord
 from liftune.run_folder import RunFolder
-from liftune.sweeps.grid import Cell, SweepSpec
-from liftune.sweeps.trials import record_of, try_out
+from liftune.sweeps.grid import Cell, SweepSpec, record_of
+from liftune.sweeps.trials import try_out
 from liftune.training.schedule import step_rows
 from liftune.workflows.asked import Request
 from liftune.workflows.baselines import run_base_and_probe, run_baselines, with_soft_labels

@@ -17,6 +17,7 @@ from liftune.addresses import short_name
 from liftune.errors import MethodError, SpecError
 from liftune.models.methods.registry import METHODS, find_method, parse_options
 from liftune.option_values import Names
+from liftune.records.sweep import CellRecord
 from liftune.spec import DEFAULT_MODEL, IN_MEMORY, MethodSpec, RunSpec, Spec, TrainSpec
 from liftune.sweeps.space import SEARCHED, Search, search_of
 
@@ -49,6 +50,12 @@ def _found(method: str) -> str:
         return find_method(method).name
     except MethodError as error:
         raise MethodError(error.message, where="--methods", hint=error.hint) from None
+
+
+def record_of(cell: Cell, **facts: Any) -> CellRecord:
+    """A cell's record."""
+    trial = None if cell.trial is None or cell.trial.chosen else cell.trial.number
+    return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, trial=trial, options=cell.options, **facts)
 
 
 class SweepSpec(Spec):

@@ -31,10 +31,10 @@ from liftune.sweeps.build import build_record
 from liftune.sweeps.cells import Stage, forget, keep_plan, run_shared_baselines, set_stage, tune_cell
 from liftune.sweeps.disk import sweep_need
 from liftune.sweeps.folder import SweepFolder, model_folder
-from liftune.sweeps.grid import Cell, SweepSpec
+from liftune.sweeps.grid import Cell, SweepSpec, record_of
 from liftune.sweeps.on_cluster import ClusterAsk, cells_on_cluster, joined_for
 from liftune.sweeps.search import Proposals, contenders_of
-from liftune.sweeps.trials import record_of, trial_line
+from liftune.sweeps.trials import trial_line
 from liftune.sweeps.workers import Executor, in_processes
 from liftune.workflows.disk_needs import check_disk
 from liftune.workflows.request import read_rows

@@ -17,7 +17,7 @@ from liftune.evaluation.ladder import ContenderLogits
 from liftune.events import EpochEnded, EpochStarted, Events, Listener
 from liftune.metrics.registry import METRICS
 from liftune.records.sweep import CellRecord
-from liftune.sweeps.grid import Cell, Trial
+from liftune.sweeps.grid import Cell, Trial, record_of
 from liftune.workflows.context import RunContext
 from liftune.workflows.finetune import tune_once
 
@@ -46,12 +46,6 @@ class Watch(Listener):
         known = [self._sign * each for each in self.curve if each is not None]
         if bar is not None and max(known, default=-np.inf) < self._sign * bar:
             raise Behind(f"behind the median of earlier trials after epoch {event.epoch}")
-
-
-def record_of(cell: Cell, **facts: Any) -> CellRecord:
-    """A cell's record."""
-    trial = None if cell.trial is None or cell.trial.chosen else cell.trial.number
-    return CellRecord(model=cell.model, method=cell.method, seed=cell.seed, trial=trial, options=cell.options, **facts)
 
 
 def try_out(context: RunContext, cell: Cell, trial: Trial) -> CellRecord:

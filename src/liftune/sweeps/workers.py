@@ -13,8 +13,7 @@ from functools import partial
 from liftune import processes
 from liftune.processes import Say, Trouble
 from liftune.records.sweep import CellRecord
-from liftune.sweeps.grid import Cell
-from liftune.sweeps.trials import record_of
+from liftune.sweeps.grid import Cell, record_of
 
 #: Done in the worker: it is pickled, with what it is given.
 Work = Callable[[Cell], CellRecord]

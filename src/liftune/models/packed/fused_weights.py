@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import GELUActivation
 
+from liftune.models.families import is_four_bits
 from liftune.models.packed.layer import FrozenLayerNorm, LayerWeights
 from liftune.models.packed.layouts import LINEAR, NORMS, LayerModules
 from liftune.models.packed.lora_linear import AddLora, LoraLinear, LoraShape
 from liftune.models.packed.onednn_weights import ReorderedWeight
-from liftune.models.quantised import is_four_bits
 
 
 def unsupported_reason(modules: LayerModules) -> str:
