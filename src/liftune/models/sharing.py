@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from liftune.data.batching import dealt
 
 if TYPE_CHECKING:
-    from liftune.models.classifier import Classifier
     from liftune.models.tokens.collator import Tokens
 
 Positions = NDArray[np.intp]
@@ -60,12 +59,11 @@ class Part:
 class Share(Protocol):
     """What is shared of a classifier's evaluations."""
 
-    def of(
-        self, classifier: Classifier, tokens: Tokens, work: str, *, random: bool
-    ) -> AbstractContextManager[Part | None]:
+    def of(self, classifier: Any, tokens: Tokens, work: str, *, random: bool) -> AbstractContextManager[Part | None]:
         """A block in which a part of these rows is computed; None: all of them.
 
         Args:
+            classifier: a Classifier, which imports this module.
             work: the classifier's method.
             random: whether it draws random numbers.
         """
@@ -75,9 +73,7 @@ class Share(Protocol):
 class _Alone:
     """Nothing is shared."""
 
-    def of(
-        self, classifier: Classifier, tokens: Tokens, work: str, *, random: bool
-    ) -> AbstractContextManager[Part | None]:
+    def of(self, classifier: Any, tokens: Tokens, work: str, *, random: bool) -> AbstractContextManager[Part | None]:
         return nullcontext()
 
 
