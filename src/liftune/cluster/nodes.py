@@ -12,8 +12,8 @@ from typing import Any
 
 from liftune.errors import SpecError
 
-#: Seconds in which every node must answer.
-_LOOK = 60.0
+#: Seconds in which every node must answer; and one that liftune has just started, on a machine that may be busy.
+_LOOK, _LOOK_STARTED = 60.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,30 @@ class Cluster:
             options = task.options(num_cpus=0, max_retries=1, scheduling_strategy=there)
             asked[node] = options.remote(*given)
         said = {}
+        limit = _LOOK_STARTED if self.started else _LOOK
         for node, ref in asked.items():
             try:
-                said[node] = self.ray.get(ref, timeout=_LOOK)
+                said[node] = self.ray.get(ref, timeout=limit)
             except Exception as error:  # whatever Ray and the node raise
                 if node.id not in {each.id for each in self.nodes()}:
                     continue
-                raise SpecError(
-                    f"{node} of the cluster does not do what it is asked: {first_line(error)}",
-                    where="--cluster",
-                    hint="look at that machine, or take it out of the cluster with `ray stop` there",
-                ) from None
+                raise self._silent(node, error, limit) from None
         return said
+
+    def _silent(self, node: Node, error: Exception, limit: float) -> SpecError:
+        """The error for a node that says nothing."""
+        late = f"no answer within {limit:g} s" if isinstance(error, TimeoutError) else first_line(error)
+        if self.started:
+            return SpecError(
+                f"the Ray that liftune started on this machine does not do what it is asked: {late}",
+                where="--cluster",
+                hint="run the command again when the machine is less busy, or leave --cluster out",
+            )
+        return SpecError(
+            f"{node} of the cluster does not do what it is asked: {late}",
+            where="--cluster",
+            hint="look at that machine, or take it out of the cluster with `ray stop` there",
+        )
 
 
 def resources_text(resources: dict[str, float]) -> str:
