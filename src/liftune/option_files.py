@@ -7,6 +7,7 @@ Not here: what its names mean (spec.py), which are out of place (settings_file.p
 from __future__ import annotations
 
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +15,45 @@ from liftune.errors import SpecError, nearest
 from liftune.json_text import JsonError, parse_json
 
 
+@dataclass(frozen=True)
+class Words:
+    """What is said of a file that is missing or empty, by what it is for."""
+
+    empty: str = "the file sets no option"
+    missing: str = "give a TOML or JSON file; liftune init writes one"
+    """The hint where there is none, or it cannot be read."""
+    write: str = "write options into it, such as those that liftune init writes, or leave --config out"
+    """The hint where it is empty."""
+
+
+#: Of a file of options.
+CONFIG = Words()
+
+
 def is_toml(path: Path) -> bool:
     """Whether a file is TOML, by its name; all others are JSON."""
     return path.suffix.casefold() == ".toml"
 
 
-def nothing_set(path: Path) -> SpecError:
+def nothing_set(path: Path, words: Words = CONFIG) -> SpecError:
     """The error for a file without an option."""
-    hint = "write options into it, such as those that liftune init writes, or leave --config out"
-    return SpecError("the file sets no option", where=str(path), hint=hint)
+    return SpecError(words.empty, where=str(path), hint=words.write)
 
 
-def read_settings(path: Path) -> Any:
+def read_settings(path: Path, words: Words = CONFIG) -> Any:
     """What the file holds.
+
+    Args:
+        words: of errors.
 
     Raises:
         SpecError: it is missing, empty or not readable, no TOML or JSON (with line and column), or has a key twice.
     """
-    return _parsed(path, _text_of(path))
+    return _parsed(path, _text_of(path, words.missing), words)
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, hint: str) -> str:
     """The text, with or without a byte order mark, as Windows' editors and shells write it."""
-    hint = "give a TOML or JSON file; liftune init writes one"
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -54,14 +71,14 @@ def _text_of(path: Path) -> str:
         ) from None
 
 
-def _parsed(path: Path, text: str) -> Any:
+def _parsed(path: Path, text: str, words: Words) -> Any:
     """What the text holds: TOML where the name says so, else JSON."""
     import tomllib  # which compiles its patterns: `--help` need not wait for it
 
     kind = "TOML" if is_toml(path) else "JSON"
     where, reason = str(path), ""
     if not text.strip():
-        raise nothing_set(path)
+        raise nothing_set(path, words)
     try:
         return tomllib.loads(text) if kind == "TOML" else parse_json(text, unique=True)
     except JsonError as error:

@@ -126,3 +126,20 @@ def test_a_space_without_a_search_and_a_search_of_nothing_are_refused(
     ):
         assert main([*asked, *more]) == 2
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["space.toml", "space.json", "space"])
+@pytest.mark.parametrize("content", [None, b"", b"\xef\xbb\xbf", b" \n", b"{}"])
+def test_of_a_file_without_a_space_it_is_said_what_one_holds(content: bytes | None, name: str, tmp_path: Path) -> None:
+    """And what is said to be written there is a space."""
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(b"# none" if content == b"{}" and name.endswith("toml") else content)
+    with pytest.raises(SpecError, match="there is no file" if content is None else "names no option to search") as error:
+        searched(str(path))
+    hint = str(error.value.hint)
+    assert "a list of values or a range" in hint
+    assert "leave --space out, for each method's own space" in hint
+    assert not re.search(r"--config|\binit\b", hint)
+    path.write_text(hint.partition("such as ")[2].partition("; or leave")[0])
+    assert set(getattr(searched(str(path)).search, "space", {})) == {"lr"}

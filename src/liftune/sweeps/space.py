@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from liftune.errors import LiftuneError, SpecError, choose, first_of, nearest, shown
 from liftune.models.methods.registry import METHODS, Method, find_method, parse_options
-from liftune.option_files import read_settings
+from liftune.option_files import Words, is_toml, nothing_set, read_settings
 from liftune.option_values import Positive
 from liftune.spec import OPTIONS, RunSpec, Spec, TrainSpec
 
@@ -32,6 +32,11 @@ RATES = 10.0
 _EACH = 1_000
 _KEYS = ("low", "high", "log", "int")
 _EXAMPLE = "write NAME = [1, 2], or NAME = {low = 1e-5, high = 1e-2, log = true}"
+#: A whole file, as TOML and as JSON.
+_FILES = {
+    True: "lr = {low = 1e-5, high = 1e-2, log = true}",
+    False: '{"lr": {"low": 1e-5, "high": 1e-2, "log": true}}',
+}
 
 
 class Dimension(Spec):
@@ -118,10 +123,20 @@ def _read(space: Any) -> tuple[Mapping[str, Any], str]:
         return space, "space"
     if not isinstance(space, str | os.PathLike):
         raise SpecError(f"space must be a file or a mapping, not {shown(space)}", where="space", hint=_EXAMPLE)
-    values = read_settings(Path(space))
+    path = Path(space)
+    words = _words(path)
+    values = read_settings(path, words)
     if not isinstance(values, Mapping) or not values:
-        raise SpecError("the file names no option to search", where=str(space), hint=_EXAMPLE)
+        raise nothing_set(path, words)
     return values, str(space)
+
+
+def _words(path: Path) -> Words:
+    """What is said where a file of a space is missing or empty."""
+    example = _FILES[is_toml(path)]
+    kind = f"options of tune, each a list of values or a range, such as {example}"
+    own = "or leave --space out, for each method's own space"
+    return Words("the file names no option to search", f"give a TOML or JSON file of {kind}; {own}", f"write {kind}; {own}")
 
 
 def _dimensions(values: Mapping[str, Any], methods: Sequence[str], where: str) -> Iterator[tuple[str, Dimension]]:
