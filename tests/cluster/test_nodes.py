@@ -29,7 +29,7 @@ class _Silent:
 
 def test_a_ray_that_liftune_started_has_minutes_and_a_hint_that_can_be_followed() -> None:
     ray = _Silent(TimeoutError("Get timed out: some object(s) not ready."))
-    with pytest.raises(SpecError, match="liftune started on this machine .* no answer within 300 s") as caught:
+    with pytest.raises(SpecError, match=r"liftune started on this machine .* no answer within 300 s") as caught:
         Cluster(ray, "auto", started=True).on_each(print)
     assert ray.limits == [300.0]
     assert "leave --cluster out" in (caught.value.hint or "")

@@ -135,7 +135,9 @@ def test_of_a_file_without_a_space_it_is_said_what_one_holds(content: bytes | No
     path = tmp_path / name
     if content is not None:
         path.write_bytes(b"# none" if content == b"{}" and name.endswith("toml") else content)
-    with pytest.raises(SpecError, match="there is no file" if content is None else "names no option to search") as error:
+    with pytest.raises(
+        SpecError, match="there is no file" if content is None else "names no option to search"
+    ) as error:
         searched(str(path))
     hint = str(error.value.hint)
     assert "a list of values or a range" in hint

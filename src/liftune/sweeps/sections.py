@@ -135,8 +135,8 @@ def _curse(record: SweepRecord, search: SearchRecord) -> tuple[str, ...]:
     return (
         f"Winner's curse: what was chosen on one half of validation was {found.value:.3f} {record.metric} better there "
         f"than on the other half (95% of {found.halvings} halvings: {found.low:.3f} to {found.high:.3f}). "
-        f"{found.again:.0%} of the halves chose the same trial as all rows do. The trials' validation scores flatter by "
-        "up to about as much; those of test do not.",
+        f"{found.again:.0%} of the halves chose the same trial as all rows do. The trials' validation scores flatter "
+        "by up to about as much; those of test do not.",
     )
 
 

@@ -136,7 +136,9 @@ def _words(path: Path) -> Words:
     example = _FILES[is_toml(path)]
     kind = f"options of tune, each a list of values or a range, such as {example}"
     own = "or leave --space out, for each method's own space"
-    return Words("the file names no option to search", f"give a TOML or JSON file of {kind}; {own}", f"write {kind}; {own}")
+    return Words(
+        "the file names no option to search", f"give a TOML or JSON file of {kind}; {own}", f"write {kind}; {own}"
+    )
 
 
 def _dimensions(values: Mapping[str, Any], methods: Sequence[str], where: str) -> Iterator[tuple[str, Dimension]]:
