@@ -15,6 +15,7 @@ import os
 import pickle
 import platform
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ PATIENCE = timedelta(minutes=30)
 _FOREVER = timedelta(days=365)
 #: Seconds.
 _DYING = 2.0
+_LOOK = 0.05
+#: Whoever started a helper listens already: there is nothing to wait for.
+_CONNECTING = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -51,30 +55,45 @@ class Group:
     Args:
         here: which one this is.
         store: where they meet; None meets where the launcher said.
+        watch: called again and again until they have met; what it raises ends the wait.
     """
 
-    def __init__(self, here: Launch, store: Any = None) -> None:
+    def __init__(self, here: Launch, store: Any = None, watch: Callable[[], None] | None = None) -> None:
         import torch.distributed as dist
-        from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         self._dist, self.here = dist, here
         self._device = "cpu"
+        self._tensors: Any = None
+        """Whom tensors go by where it is not gloo."""
+        self._places: list[tuple[str, int]] = []
+        if watch is not None:  # torch cannot be stopped once it waits
+            arrived = [_arrival(rank) for rank in range(1, here.size)]
+            while not store.check(arrived):
+                watch()
+                time.sleep(_LOOK)
         try:
-            if store is None and here.meeting:
-                host, _, port = here.meeting.rpartition(":")
-                store = TCPStore(host, int(port), here.size, is_master=False)
-            where = {"store": store, "rank": here.rank, "world_size": here.size} if store is not None else {}
-            dist.init_process_group("gloo", timeout=PATIENCE, **where)
-            self._asking = dist.new_group(backend="gloo", timeout=_FOREVER)
+            _watched(partial(self._meet, store), watch)
+        except RankLost:
+            raise
         except Exception as error:
             raise RankLost(
                 f"the {here.size} processes of this command do not find each other: {_first_line(error)}",
                 where=f"rank {here.rank}",
                 hint="start all of them at once, and see that they reach each other's MASTER_ADDR and MASTER_PORT",
             ) from None
-        self._tensors: Any = None
-        """Whom tensors go by where it is not gloo."""
-        self._places: list[tuple[str, int]] = []
+
+    def _meet(self, store: Any) -> None:
+        """Connect to all others; the first learns where each is."""
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+        here = self.here
+        if store is None and here.meeting:
+            host, _, port = here.meeting.rpartition(":")
+            store = TCPStore(host, int(port), here.size, is_master=False, timeout=_CONNECTING)
+            store.set(_arrival(here.rank), "")
+        where = {"store": store, "rank": here.rank, "world_size": here.size} if store is not None else {}
+        self._dist.init_process_group("gloo", timeout=PATIENCE, **where)
+        self._asking = self._dist.new_group(backend="gloo", timeout=_FOREVER)
         place = (platform.node(), os.getpid())
         if here.leads:
             self._places = [place, *(self.hear(rank) for rank in self.helpers)]
@@ -232,6 +251,39 @@ class Group:
             if part:
                 self._dist.recv(_bytes(memoryview(part)), rank, group=group)
         return pickle.loads(parts[0], buffers=parts[1:])
+
+
+def _arrival(rank: int) -> str:
+    """What a helper that was started writes where they meet, as soon as it can."""
+    return f"liftune: rank {rank} is here"
+
+
+def _watched(work: Callable[[], None], watch: Callable[[], None] | None) -> None:
+    """Do what waits in native code in a thread: meanwhile signals are heard, and `watch` looks.
+
+    Raises:
+        Exception: what the work raises, or `watch`, which may know better why.
+    """
+    failed: list[Exception] = []
+
+    def do() -> None:
+        try:
+            work()
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=do, name="meet the other processes", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if watch is not None:
+            watch()
+        thread.join(_LOOK)
+    until = time.monotonic() + _DYING  # a connection may break some moments before its process is gone
+    while failed and watch is not None and time.monotonic() < until:
+        watch()
+        time.sleep(_LOOK)
+    if failed:
+        raise failed[0]
 
 
 def _packed(value: Any) -> tuple[bytes, list[memoryview]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from liftune.errors import LiftuneError, SpecError
 from liftune.hardware.measure import measure_machine
@@ -36,10 +35,14 @@ class _Open:
     """Those that this process has started."""
 
 
-def open_group(here: Launch, store: Any = None) -> Group:
-    """The group of this process, connected at the first call."""
+def open_group(here: Launch, started: Helpers | None = None) -> Group:
+    """The group of this process, connected at the first call.
+
+    Args:
+        started: the helpers, where this process has started them.
+    """
     if _Open.group is None:
-        _Open.group = Group(here, store)
+        _Open.group = Group(here, started.store, started.watch) if started else Group(here)
         atexit.register(_Open.group.close)
     return _Open.group
 
@@ -69,7 +72,7 @@ def open_crew(division: Division, device: str | None) -> Crew:
         refuse_one_shard(division)
         return NO_CREW
     _Open.helpers = Helpers(count)
-    return Crew(open_group(_Open.helpers.here, _Open.helpers.store), shard=division.shard)
+    return Crew(open_group(_Open.helpers.here, _Open.helpers), shard=division.shard)
 
 
 def refuse_one_shard(division: Division) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 
 from liftune.errors import SpecError
-from liftune.launch import MEETING, Division, Launch
+from liftune.launch import MEETING, Division, Launch, RankLost
 
 #: Seconds that a helper has to end once it was told.
 _PATIENCE = 20.0
@@ -78,6 +79,21 @@ class Helpers:
             [sys.executable, "-m", "liftune", "tune"], env={**os.environ, **said}, stdin=silent, stdout=silent
         )
 
+    def watch(self) -> None:
+        """See that all of them live.
+
+        Raises:
+            RankLost: one has ended.
+        """
+        for rank, each in enumerate(self._processes, 1):
+            if (code := each.poll()) is not None:
+                raise RankLost(
+                    f"rank {rank} (process {each.pid}) ended while it started, {_ending(code)}",
+                    where="--devices",
+                    hint="look at what ended it (memory? a signal? what it printed above); then give the same command "
+                    "again, with fewer --devices or none if it ends again",
+                )
+
     def end(self, *, told: bool) -> None:
         """Have no process left.
 
@@ -91,3 +107,16 @@ class Helpers:
             each.kill()
             each.wait()
         torch.set_num_threads(self._threads)
+
+
+def _ending(code: int) -> str:
+    """How a process ended.
+
+    >>> _ending(-9), _ending(1)
+    ('by SIGKILL', 'with exit code 1')
+    """
+    if code >= 0:
+        return f"with exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"by {signal.Signals(-code).name}"
+    return f"by signal {-code}"
