@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,7 +23,7 @@ ARRIVES = (
 
 
 @pytest.fixture
-def does(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def does(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What a helper does, as Python code."""
     real, code = subprocess.Popen, {"it": SLEEPS}
 
@@ -32,7 +31,7 @@ def does(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
         return real([sys.executable, "-c", code["it"]], **named)  # type: ignore[call-overload]
 
     monkeypatch.setattr(subprocess, "Popen", start)
-    yield code
+    return code
 
 
 def meet() -> None:
