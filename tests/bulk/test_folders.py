@@ -6,6 +6,7 @@ import errno
 import gzip
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,6 +90,54 @@ def test_a_second_call_does_what_is_missing_or_changed_and_nothing_else(
     record, lines = predicted(bundle, folder, out)
     assert (record.files, record.earlier) == (4, 4)
     assert any("no longer in the input, and left as they are: a.csv" in line for line in lines)
+
+
+def test_of_a_file_without_a_text_column_a_hint_is_given_that_can_be_followed(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are done without --text: with it the folder would be another one."""
+    monkeypatch.chdir(tmp_path)
+    (folder / "odd one.csv").write_text("a,b\nsunny laugh dance,1\nslam rage shout,2\n")
+    record, _ = predicted(bundle, folder, tmp_path / "out")
+    said = record.failed["odd one.csv"]
+    assert "(rename that column to text, or predict this file by itself: " in said
+    assert main(shlex.split(said.partition("by itself: liftune ")[2].removesuffix(")"))) == 0
+    assert (tmp_path / "predicted-odd one.csv").read_text().startswith("a,b,label")
+    (folder / "odd one.csv").write_text("text,b\nsunny laugh dance,1\n")
+    (folder / "late.csv").write_bytes("text\nd\xe9j\xe0 vu\n".encode("utf-16-le"))
+    record, _ = predicted(bundle, folder, tmp_path / "out", text=None)
+    assert (record.files, record.earlier) == (5 + ("late.csv" not in record.failed), 4)
+    record, _ = predicted(bundle, folder, tmp_path / "named", text="text")
+    (folder / "odd one.csv").write_text("a,b\nsunny,1\n")
+    record, _ = predicted(bundle, folder, tmp_path / "named", text="text")
+    assert (
+        "options are for all files of a folder: for this one give it with liftune predict"
+        in record.failed["odd one.csv"]
+    )
+
+
+def test_another_contender_is_named(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    """In a folder of an older liftune, which kept no name, the model is said to be another one."""
+    out = tmp_path / "out"
+    predicted(bundle, folder, out)
+    kept = out / ".liftune" / "predictions.json"
+    values = json.loads(kept.read_text())
+    assert values["model"] == {"contender": "tuned", "path": str(bundle.resolve())}
+    digest = {**values["settings"], "model": "0" * 64}
+    for model, said in (
+        ({"contender": "tfidf", "path": "runs/a/contenders/tfidf"}, "begun otherwise: tfidf then, tuned now\n"),
+        ({"contender": "tuned", "path": "runs/b"}, "the model .then runs/b, now "),
+        (values["model"], "which has changed since"),
+        (None, "another one or has changed since"),
+    ):
+        kept.write_text(json.dumps({"in": values["in"], "settings": digest} | ({"model": model} if model else {})))
+        with pytest.raises(SpecError, match=said) as error:
+            predicted(bundle, folder, out)
+        assert ("--use tfidf" in str(error.value.hint)) == ("tfidf" in said)
+        assert "0000" not in error.value.message
+    kept.write_text(json.dumps({"in": values["in"], "settings": values["settings"]}))
+    record, _ = predicted(bundle, folder, out)
+    assert record.earlier == 4
 
 
 def test_two_workers_write_the_same_bytes_as_one(bundle: Path, folder: Path, tmp_path: Path) -> None:
@@ -267,7 +316,7 @@ def test_from_python_by_a_path_or_by_a_model_that_is_loaded(bundle: Path, folder
 def test_the_command_line_says_what_failed_and_ends_with_1(
     bundle: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "bad.csv").write_bytes(b"")
+    (folder / "bad.csv").write_bytes(b"a,b\nx,y\n")
     words = ["predict", str(bundle), "--in", str(folder), "--out", str(tmp_path / "out")]
     assert main([*words, "--json", "--quiet"]) == 1
     said = capsys.readouterr()
@@ -281,7 +330,7 @@ def test_the_command_line_says_what_failed_and_ends_with_1(
 
 
 def test_files_without_rows_give_files_without_rows(bundle: Path, tmp_path: Path) -> None:
-    """As programs write them where a part of a set is empty; of one that lost its header more may be lost."""
+    """As programs write them where a part of a set is empty: one without a byte is empty in every format."""
     folder = tmp_path / "in"
     folder.mkdir()
     whole = pa.table({"id": pa.array([1, 2]), "text": ["sunny", None], "note": pa.array([None, None], pa.string())})
@@ -290,9 +339,15 @@ def test_files_without_rows_give_files_without_rows(bundle: Path, tmp_path: Path
     (folder / "c.csv").write_text("id,text\n")
     (folder / "d.jsonl").write_bytes(b"")
     (folder / "e.csv.gz").write_bytes(gzip.compress(b""))
-    record, _ = predicted(bundle, folder, tmp_path / "out")
-    assert (record.files, record.rows, record.errors) == (4, 2, 1)
-    assert record.failed == {"e.csv.gz": "the file is empty (give a file with a header and rows)"}
+    (folder / "f.csv").write_bytes(b"")
+    (folder / "g.tsv").write_text("\ufeff\n")
+    record, lines = predicted(bundle, folder, tmp_path / "out")
+    assert (record.files, record.rows, record.errors, record.failed) == (7, 2, 1, {})
+    for name in ("d.jsonl", "e.csv.gz", "f.csv", "g.tsv"):
+        assert (tmp_path / "out" / name).read_bytes() == b""
+    assert sum("is empty, and so is what is written of it" in line for line in lines) == 1
+    again, _ = predicted(bundle, folder, tmp_path / "out")
+    assert (again.files, again.earlier) == (7, 7)
     assert pq.read_schema(tmp_path / "out" / "b.parquet") == pq.read_schema(tmp_path / "out" / "a.parquet")
     assert (tmp_path / "out" / "c.csv").read_text().startswith("id,text,label,probabilities.")
     assert (tmp_path / "out" / "d.jsonl").read_bytes() == b""

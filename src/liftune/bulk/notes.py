@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -79,10 +79,13 @@ class Begun:
     """All that its files depend on besides their rows, as JSON."""
     source: str
     """The folder that is read."""
+    model: Mapping[str, str] = field(default_factory=dict)
+    """Names of the model for a message, `contender` and `path`; the settings have its digest. Of old folders none."""
 
     def to_text(self) -> str:
         """As JSON."""
-        return json.dumps({"in": self.source, "settings": self.settings}, indent=2, ensure_ascii=False) + "\n"
+        values = {"in": self.source, "model": dict(self.model), "settings": self.settings}
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
     def gone_on_with(self, text: str | bytes, name: str) -> Begun:
         """What a folder says of itself, if it may be gone on with by these settings.
@@ -96,21 +99,43 @@ class Begun:
         """
         try:
             values = parse_json(text)
-            before = Begun(dict(values["settings"]), str(values["in"]))
-        except (ValueError, KeyError, TypeError):
+            model = {str(name): str(each) for name, each in dict(values.get("model", {})).items()}
+            before = Begun(dict(values["settings"]), str(values["in"]), model)
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ArtifactError(
                 f"{BEGUN} is damaged, which says what the predictions are of",
                 where=name,
                 hint="name another folder with --out, or remove this one",
             ) from None
-        others = differences(before.settings, parse_json(json.dumps(self.settings)))
+        others = self._differences(before)
         if others:
+            was, now = (each.model.get("contender") for each in (before, self))
+            by = f" (--use {was})" if was is not None and was != now else ""
             raise SpecError(
                 f"{name} holds predictions that were begun otherwise: {'; '.join(others)}",
                 where="--out",
-                hint="name another folder with --out; or go on with this one by the model and options of then",
+                hint=f"name another folder with --out; or go on with this one by the model and options of then{by}",
             )
         return before
+
+    def _differences(self, before: Begun) -> list[str]:
+        """What is otherwise now, the model by its names."""
+        others = differences(before.settings, parse_json(json.dumps(self.settings)))
+        if before.settings.get("model") == self.settings.get("model"):
+            return others
+        return [self._other_model(before), *(each for each in others if not each.startswith("model ("))]
+
+    def _other_model(self, before: Begun) -> str:
+        pairs = {name: (before.model.get(name), self.model.get(name)) for name in ("contender", "path")}
+        was, now = pairs["contender"]
+        if was is not None and was != now:
+            return f"{was} then, {now} now"
+        was, now = pairs["path"]
+        if was is not None and was != now:
+            return f"the model (then {was}, now {now})"
+        if was is not None:
+            return f"the model {now}, which has changed since"
+        return "the model, which was another one or has changed since"
 
 
 def differences(begun: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:

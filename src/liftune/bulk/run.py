@@ -102,7 +102,8 @@ def _predict(
     """Once the folder is claimed."""
     started = time.monotonic()
     digest = digest_of(model)
-    begun = Begun(_settings(options, digest), _whole(str(options.source)))
+    named = {"contender": model.contender, "path": str(model.folder.resolve())}
+    begun = Begun(_settings(options, digest), _whole(str(options.source)), named)
     before = place.begin(begun)
     kept = place.notes()
     done = {each.name: kept[each.name] for each in found.shards if each.name in kept and _same(each, kept[each.name])}

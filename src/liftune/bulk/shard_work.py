@@ -7,13 +7,15 @@ Not here: which files there are (shards.py), where they go (place.py), who works
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from liftune.addresses import Address
 from liftune.bulk.notes import Note
@@ -24,6 +26,7 @@ from liftune.errors import DataError, LiftuneError, ModelError, OutOfMemory, lac
 from liftune.files import sha256_of_files
 from liftune.hardware.memory import short_of_memory
 from liftune.inference.predictor import Predictor
+from liftune.inference.row_texts import UnclearColumnError
 from liftune.models.moved_bases import look_in
 from liftune.processes import Say, Trouble
 from liftune.progress import Advance, Progress
@@ -31,6 +34,8 @@ from liftune.workflows.predict import FRESH_BASE, PredictOptions, predict_to_fil
 
 #: What errors of one file say where they are of its rows: it alone fails.
 _OF_FILES = ("--in", "--out")
+#: An option in a hint.
+_OPTION = re.compile(r"(?<!\S)--[a-z]")
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,8 @@ def attempt(task: Task, predictor: Predictor, shard: Shard, say: Say) -> Note | 
     except (DataError, ModelError) as error:
         if (error.where or "--in") not in _OF_FILES and (error.where or "").startswith("--"):
             raise  # of an option, as for any other file
-        reason = error.message + (f" ({error.hint})" if error.hint else "")
+        hint = _hint_of(task, shard, error)
+        reason = error.message + (f" ({hint})" if hint else "")
         return Trouble(reason) if _may_pass(task, shard) else Failure(reason)
     except OutOfMemory as error:
         return Trouble(error.message)
@@ -106,6 +112,21 @@ def attempt(task: Task, predictor: Predictor, shard: Shard, say: Say) -> Note | 
     except Exception as error:  # whatever a library raises is this file's reason, kept and shown
         short = lacks_memory(error)
         return Trouble(short_of_memory(error).message if short else f"{type(error).__name__}: {error}")
+
+
+def _hint_of(task: Task, shard: Shard, error: LiftuneError) -> str | None:
+    """What to do about one file of a folder: options hold for all files, and files that are done had none or others."""
+    renamed = isinstance(error, UnclearColumnError) and error.option == "--text"
+    if not renamed and not (error.hint and _OPTION.search(error.hint)):
+        return error.hint
+    options = task.options
+    given = {"--use": options.use, "--in": str(shard.source), "--out": f"predicted-{PurePosixPath(shard.name).name}"}
+    words = [word for option, value in given.items() if value for word in (option, value)]
+    alone = shlex.join(["liftune", "predict", str(options.run), *words])
+    if isinstance(error, UnclearColumnError):
+        rename = "rename that column to text, or " if renamed else ""
+        return f"{rename}predict this file by itself: {alone} {error.typed}"
+    return f"{error.hint}; options are for all files of a folder: for this one give it with {alone}"
 
 
 def _may_pass(task: Task, shard: Shard) -> bool:

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from liftune.addresses import addressed
-from liftune.data.readers.formats import extension
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.remote import open_rows
 from liftune.data.readers.streams import Line, piped
@@ -32,7 +31,7 @@ from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
 from liftune.inference.row_texts import Texts
 from liftune.inference.source_file import identity, unchanged
-from liftune.inference.writers import TABLES, JsonLines, Records, check_out, flat, writer_for
+from liftune.inference.writers import JsonLines, Records, check_out, flat, writer_for
 from liftune.option_values import fields
 from liftune.progress import Advance, Progress
 from liftune.tasks import task_of
@@ -89,8 +88,10 @@ def predict_file(
         try:
             rows = _read(predictor, source, text=text, text_pair=text_pair, options=options, progress=progress)
         except NoRows as error:
-            if not or_empty or (not error.columns and extension(out) in TABLES):
-                raise  # of a table without even a header half may be missing
+            if not or_empty:
+                raise
+            if not error.columns:
+                progress.log(f"{source} is empty, and so is what is written of it")
             rows = InputRows(error.columns, Texts("", None), 0, lambda: iter(()), kinds=error.kinds)
         builder = RecordBuilder(rows, predictor)
         for name, fresh in builder.renamed.items():
@@ -106,7 +107,7 @@ def predict_file(
                 settings["skip lines"] = options.skip_lines
         if csv_safe:
             settings["csv safe"] = True
-        writer = writer_for(out, lambda: builder.columns, builder.schema, csv_safe=csv_safe)
+        writer = writer_for(out, lambda: builder.columns if rows.columns else (), builder.schema, csv_safe=csv_safe)
         partial = PartialFile(Path(out), settings, writer)
         if not or_anew and (note := partial.note(resume=resume)):
             progress.log(note)

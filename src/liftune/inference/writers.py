@@ -118,7 +118,9 @@ class Delimited:
         return csv.DictWriter(text, self._columns, delimiter=self._delimiter)
 
     def start(self) -> bytes:
-        """The header."""
+        """The header; nothing where there is no column."""
+        if not self._columns:
+            return b""
         text = io.StringIO(newline="")
         self._writer(text).writerow({name: self._cell(name) for name in self._columns})
         return text.getvalue().encode()

@@ -7,6 +7,7 @@ Not here: the model (inference/predictor.py), files of any size (inference/files
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -233,7 +234,7 @@ def _whole_command(options: PredictOptions) -> Iterator[None]:
         yield
     except UnclearColumnError as error:
         given = {"--in": options.source, "--text": options.text, "--text-pair": options.text_pair, "--out": options.out}
-        given |= {"--encoding": options.encoding, "--columns": joined_fields(options.columns)}
+        given |= {"--use": options.use, "--encoding": options.encoding, "--columns": joined_fields(options.columns)}
         given |= {"--skip-lines": None if options.skip_lines is None else str(options.skip_lines)}
         words = [word for option, value in given.items() if value for word in (option, value)]
         words += ["--no-header"] * options.no_header
@@ -277,7 +278,7 @@ def predict_to_file(
     predictor.note_passes(passes)
     if passes.said:
         progress.log(passes.said)
-    with _whole_command(options):
+    with contextlib.nullcontext() if or_anew else _whole_command(options):
         rows, errors = predict_file(
             predictor,
             source,

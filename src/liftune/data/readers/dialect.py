@@ -21,6 +21,7 @@ from liftune.data.readers.comments import comments_above, said_comments
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.preamble import doubtful_titles, find_above, said_above, said_nameless
 from liftune.data.readers.quotes import Span, Spans
+from liftune.data.readers.table import NoRows
 from liftune.data.readers.text_encoding import Opened
 from liftune.errors import DataError
 
@@ -150,7 +151,8 @@ def find_dialect(
     else:
         dialect, shape = _quoting(opened, Dialect(_sniffed(opened, prefer, above), skipped_lines=above), where)
     if not shape.records:
-        raise DataError("the file is empty", where=where, hint="give a file with a header and rows")
+        kind = DataError if options.skip_lines else NoRows  # rows may be above
+        raise kind("the file is empty", where=where, hint="give a file with a header and rows")
     if said:
         shape = replace(shape, notes=(*shape.notes, said_comments(said, where)))
     return (dialect, shape) if options.skip_lines is not None else _below_titles(opened, dialect, shape, where, options)
