@@ -135,10 +135,12 @@ class Division:
         """
         if jobs is None:
             return self
-        if not isinstance(jobs, int) or isinstance(jobs, bool) or not 0 < jobs < _MOST:
+        if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
             raise SpecError(
                 f"{shown(jobs)} is no number of jobs", where="--jobs", hint="give 2 or more, or leave it out"
             )
+        if jobs > _MOST:
+            raise _too_many(jobs, "jobs")
         if jobs > 1 and (self.devices != 1 or self.shard):
             raise SpecError(
                 "--jobs gives each seed or fold a process of its own, --devices several to each",
@@ -162,15 +164,21 @@ class Division:
         said = str(devices).strip() if isinstance(devices, str | int) and devices is not True else ""
         if said == AUTO:
             return cls(0, shard)
-        if not (said.isascii() and said.isdecimal() and 0 < int(said) < _MOST):
+        if not (said.isascii() and said.isdecimal() and int(said) > 0):
             raise SpecError(
                 f"{shown(devices)} is no number of devices",
                 where="--devices",
                 hint="give 2, or auto for all GPUs of this machine",
             )
+        if int(said) > _MOST:
+            raise _too_many(int(said), "devices")
         return cls(int(said), shard)
 
 
 ONE_PROCESS = Division()
 #: Nobody has so many on one machine.
 _MOST = 1_000
+
+
+def _too_many(count: int, what: str) -> SpecError:
+    return SpecError(f"{count} {what} are too many: at most {_MOST}", where=f"--{what}", hint="give fewer")

@@ -39,12 +39,17 @@ class Signalled(KeyboardInterrupt):
         return 128 + self.signum
 
 
+#: Of a stop before the work, which may be a later part of an earlier command's.
+NOTHING_YET = "nothing was worked out yet: give the same command again"
+
+
 class _Wish:
     """Whether the process shall end. There is one, as a process has one set of signals."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
         self.saving = 0
+        self.last_words: tuple[str, ...] = (NOTHING_YET,)
         self.lock = threading.RLock()
 
 
@@ -110,6 +115,7 @@ def ending_tidily(*, echoes: bool = False) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _WISH.last_words = (NOTHING_YET,)
     before: dict[int, Any] = {each: signal.getsignal(each) for each in SIGNALS}
     wanted = [each for each, handler in before.items() if handler not in (signal.SIG_IGN, None)]
 
@@ -143,14 +149,24 @@ NOTHING_KEPT = "nothing was kept, as nothing was complete yet: the same command 
 
 
 @contextlib.contextmanager
-def saying_what_is_kept() -> Iterator[None]:
+def saying_what_is_kept(otherwise: str = NOTHING_KEPT) -> Iterator[None]:
     """An interruption of the block says that nothing was kept, unless whoever kept something has said so."""
     try:
         yield
     except KeyboardInterrupt as error:
         if not getattr(error, "__notes__", ()):
-            error.add_note(NOTHING_KEPT)
+            error.add_note(otherwise)
         raise
+
+
+def say_if_stopped(*words: str) -> None:
+    """From here on a stop of which nobody says what is kept has these words."""
+    _WISH.last_words = words
+
+
+def last_words() -> tuple[str, ...]:
+    """What is true of the work where a stop itself says nothing."""
+    return _WISH.last_words
 
 
 def _raise(signum: int) -> None:

@@ -82,7 +82,16 @@ def test_jobs_are_a_number(jobs: object) -> None:
         ONE_PROCESS.with_jobs(jobs)
 
 
-@pytest.mark.parametrize("typed", ["0", "-1", "two", "", "1.5", 0, True, 2.0, "\u0663", "1000000", ["2"]])
+@pytest.mark.parametrize("typed", ["0", "-1", "two", "", "1.5", 0, True, 2.0, "\u0663", ["2"]])
 def test_anything_else_is_no_number_of_devices(typed: object) -> None:
     with pytest.raises(LiftuneError, match="is no number of devices"):
         Division.of(typed)
+
+
+def test_too_many_are_told_how_many_there_may_be() -> None:
+    """They are a number; a hint to give 2 or more would be followed already."""
+    with pytest.raises(LiftuneError, match="1001 devices are too many: at most 1000"):
+        Division.of("1001")
+    with pytest.raises(LiftuneError, match="1001 jobs are too many: at most 1000"):
+        ONE_PROCESS.with_jobs(1001)
+    assert Division.of("1000").devices == ONE_PROCESS.with_jobs(1000).jobs == 1000

@@ -42,7 +42,7 @@ from liftune.cli.tuning import sweep, tune
 from liftune.errors import EXTRAS, LiftuneError, choose, lacks_memory, need
 from liftune.launch import launch
 from liftune.listing import KINDS
-from liftune.stopping import NOTHING_KEPT, Signalled, ending_tidily
+from liftune.stopping import Signalled, ending_tidily, last_words
 
 if TYPE_CHECKING:
     from liftune.spec import RunSpec
@@ -294,7 +294,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LiftuneError as error:
         return _refuse(error)
     except KeyboardInterrupt as error:
-        early = (NOTHING_KEPT,) if arguments[0] == "tune" else ()  # before the command itself could say so
+        early = last_words() if arguments[0] == "tune" else ()  # before the work, or after it
         with contextlib.suppress(OSError):  # of SIGHUP, the terminal is gone
             say("; ".join(("liftune: stopped", *(getattr(error, "__notes__", ()) or early))), error=True)
         return error.exit_code if isinstance(error, Signalled) else STOPPED

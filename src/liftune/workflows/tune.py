@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +24,11 @@ from liftune.records.run import TuneRecord
 from liftune.replacing import finish_taking, staged, take_place
 from liftune.spec import IN_MEMORY, RunSpec
 from liftune.spec_text import settings_of
-from liftune.stopping import saying_what_is_kept
+from liftune.stopping import NOTHING_YET, say_if_stopped, saying_what_is_kept
 from liftune.unfinished import Unfinished
 from liftune.workflows.asked import contradicting
 from liftune.workflows.claiming import Claimed, claimed, refuse_other_spec, spec_of_unfinished
-from liftune.workflows.request import check_request
+from liftune.workflows.request import TuneRequest, check_request
 
 if TYPE_CHECKING:
     from liftune.workflows.tune_stages import RunState
@@ -172,7 +172,7 @@ def _claimed_and_tuned(
     if spec.out is not None:
         finish_taking(Path(spec.out))
     refuse_other_spec(spec, overwrite=overwrite)
-    with saying_what_is_kept():
+    with saying_what_is_kept(NOTHING_YET):
         return _tuned(spec, rows, started, events, keeping, division, overwrite=overwrite)
 
 
@@ -202,13 +202,31 @@ def _tuned(
             from liftune.workflows.report import publish_or_say
 
             record = folder.record()
-            with events.stage("report"):
+            with _whole(ours.request), events.stage("report"):
                 publish_or_say(folder, record, events)
         else:
-            record = _carry_out(ours, started, events, keeping, division)
-        folder.unfinished.end(keep=keeping.to_the_end)
-        end(record)
+            with saying_what_is_kept():
+                record = _carry_out(ours, started, events, keeping, division)
+        with _whole(ours.request):
+            folder.unfinished.end(keep=keeping.to_the_end)
+            end(record)
     return record
+
+
+@contextmanager
+def _whole(request: TuneRequest) -> Iterator[None]:
+    """A stop in the block, or after it, says that the run is whole, and how to go on or to read it."""
+    folder = request.folder
+    said = f"the run is whole, in {folder.path}"
+    read = f"to read it: liftune report {pasted(folder.path)}"
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(said)
+        going_on = folder.unfinished.can_go_on  # its report may be missing
+        error.add_note(f"to end it: {_going_on(request.spec, folder.path)}" if going_on else read)
+        raise
+    say_if_stopped(said, read)
 
 
 def _going_on(spec: RunSpec, folder: Path) -> str:
@@ -233,7 +251,7 @@ def _carry_out(ours: Claimed, started: float, events: Events, keeping: Keeping, 
         for stage in computed:
             with events.stage(stage.name):
                 state = stage.run(state)
-    with events.stage(report.name):
+    with _whole(ours.request), events.stage(report.name):
         state = report.run(state)
     assert state.record is not None
     return state.record
