@@ -120,6 +120,29 @@ def test_what_is_no_json_is_refused(body: bytes, client: TestClient) -> None:
     assert refused(response, response.status_code)["detail"]
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (b"abc", "application/json", "the body is not JSON: expecting value, at character 1"),
+        (b'{"texts": [}', "application/json", "the body is not JSON: expecting value, at character 12"),
+        (b"[1]", "application/json", "the body is not a JSON object"),
+        (b'"abc"', "application/json", "the body is not a JSON object"),
+        (b'{"texts": ["a"]}', "text/plain", "the body is not a JSON object"),
+        (b"", "application/json", "the request has no body"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/classify"])
+def test_a_body_that_is_no_object_is_said_to_be_none(
+    path: str, body: bytes, kind: str, said: str, client: TestClient
+) -> None:
+    problem = refused(client.post(path, content=body, headers={"Content-Type": kind, **ADMIN}), 422)
+    assert (problem["detail"], problem["where"]) == (said, "body")
+    assert "Content-Type: application/json" in problem["hint"]
+    for broken in (b'{"texts": ["\xff"]}', b"[" * 400):
+        problem = refused(client.post(path, content=broken, headers={"Content-Type": "application/json", **ADMIN}), 400)
+        assert (problem["detail"], problem["where"]) == ("the body cannot be read as JSON in UTF-8", "body")
+
+
 def test_a_request_beyond_a_limit_gets_the_limit(client: TestClient) -> None:
     assert "at most 3" in refused(classify(client, texts=["a"] * 4), 413)["hint"]
     assert refused(classify(client, texts=["a", "b" * 21]), 413)["where"] == "texts.1"

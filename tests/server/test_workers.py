@@ -20,6 +20,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,7 +38,7 @@ from liftune.server.metrics import ServerMetrics
 from liftune.server.opening import libraries_of
 from liftune.server.server import ServeOptions, check, serve
 from liftune.server.sums import of_the_dead, page_of, summed, without
-from liftune.server.whole import Wanted
+from liftune.server.whole import OneOfMany, Wanted
 
 ADMIN = {"Authorization": "Bearer admin"}
 
@@ -383,6 +384,28 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds worker processes in /proc")
+
+
+def test_while_others_start_those_that_serve_know_how_many_they_are() -> None:
+    """One that answers is ready itself, whether it has been told or not."""
+    alone: Any = None
+    assert OneOfMany(alone, 3).processes == (1, 3)
+    crew, told = object.__new__(workers.Crew), list[tuple[int, Any]]()
+    crew._options, crew._events = ServeOptions(models=("m",), workers=3), SimpleQueue()
+
+    def member(number: int, ready: bool) -> Any:
+        return SimpleNamespace(
+            number=number, ready=ready, channel=SimpleNamespace(tell=lambda *said: told.append((number, said)))
+        )
+
+    crew._members = {1: member(1, True), 2: member(2, False), 3: member(3, True)}
+    assert crew._wait_ready(1).number == 1
+    assert told == [(1, ("processes", 2, 3)), (3, ("processes", 2, 3))]
+    crew._members[2].ready = True
+    crew._events.put(("ready", crew._members[2]))
+    told.clear()
+    assert crew._wait_ready(2).number == 2
+    assert told == [(number, ("processes", 3, 3)) for number in (1, 2, 3)]
 
 
 @needs_proc

@@ -125,6 +125,10 @@ def install(app: FastAPI) -> None:
 
     async def of_routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400 and "parsing the body" in str(error.detail):  # FastAPI's, of bytes it cannot decode
+            return problem_response(
+                RequestError(400, "the body cannot be read as JSON in UTF-8", where="body", hint=_BODY_HINT)
+            )
         return problem_response(
             RequestError(
                 error.status_code,
@@ -163,9 +167,35 @@ def validation_error(errors: Any) -> RequestError:
     Args:
         errors: as pydantic lists them.
     """
-    messages = [f"{_place(each['loc'])}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in errors]
+    for each in errors:
+        if tuple(each["loc"][:1]) == ("body",) and (of_body := _of_body(each)) is not None:
+            return RequestError(422, of_body, where="body", hint=_BODY_HINT)
+    messages = [f"{_place(each['loc'])}: {_begun_small(each['msg'])}" for each in errors]
     first = _place(errors[0]["loc"]) if errors else "body"
     return RequestError(422, "; ".join(messages[:5]), where=first, hint="see /docs for what is expected")
+
+
+_BODY_HINT = "send a JSON object with the header Content-Type: application/json; see /docs for what is expected"
+
+
+def _of_body(error: Mapping[str, Any]) -> str | None:
+    """What is wrong with a body as a whole; None where it is one of its fields."""
+    if error["type"] == "json_invalid":
+        reason = _begun_small(str(error.get("ctx", {}).get("error", "it cannot be read")))
+        at = error["loc"][-1]
+        return f"the body is not JSON: {reason}" + (f", at character {at + 1}" if isinstance(at, int) else "")
+    if len(error["loc"]) > 1:
+        return None
+    return "the request has no body" if error["type"] == "missing" else "the body is not a JSON object"
+
+
+def _begun_small(message: str) -> str:
+    """With a small first letter, but for a name such as JSON.
+
+    >>> _begun_small("Field required"), _begun_small("JSON decode error")
+    ('field required', 'JSON decode error')
+    """
+    return message if message[1:2].isupper() else message[:1].lower() + message[1:]
 
 
 def _route(request: Request) -> str:

@@ -93,8 +93,8 @@ class OneOfMany:
 
     def __init__(self, parent: Channel, workers: int) -> None:
         self._parent = parent
-        self.processes = (0, workers)
-        """As the parent said last."""
+        self.processes = (1, workers)
+        """As the parent said last; before it says anything this one, which answers only once it is ready."""
 
     async def load(self, wanted: Wanted, *, replace: bool) -> str:
         """As Whole."""

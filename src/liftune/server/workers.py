@@ -141,7 +141,7 @@ class Crew:
         )
 
     def _wait_ready(self, number: int) -> Member:
-        """Wait until one has its models, at the start.
+        """Wait until one has its models, at the start; those that have are told how many they are.
 
         Raises:
             LiftuneError: it could not load them, or ended.
@@ -153,6 +153,8 @@ class Crew:
                 if whom.failure is not None:
                     raise whom.failure
                 raise no_start(whom.process.exitcode or 0)
+            self._tell_state()
+        self._tell_state()
         return member
 
     def _ready(self) -> list[Member]:
