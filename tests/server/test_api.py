@@ -138,9 +138,9 @@ def test_a_body_that_is_no_object_is_said_to_be_none(
     problem = refused(client.post(path, content=body, headers={"Content-Type": kind, **ADMIN}), 422)
     assert (problem["detail"], problem["where"]) == (said, "body")
     assert "Content-Type: application/json" in problem["hint"]
-    for broken in (b'{"texts": ["\xff"]}', b"[" * 400):
-        problem = refused(client.post(path, content=broken, headers={"Content-Type": "application/json", **ADMIN}), 400)
-        assert (problem["detail"], problem["where"]) == ("the body cannot be read as JSON in UTF-8", "body")
+    broken = b'{"texts": ["\xff"]}'
+    problem = refused(client.post(path, content=broken, headers={"Content-Type": "application/json", **ADMIN}), 400)
+    assert (problem["detail"], problem["where"]) == ("the body cannot be read as JSON in UTF-8", "body")
 
 
 def test_a_request_beyond_a_limit_gets_the_limit(client: TestClient) -> None:
