@@ -106,6 +106,8 @@ def launch(environment: Mapping[str, str] | None = None) -> Launch | None:
     return found
 
 
+#: Beginnings of what torchrun and mpirun tell the processes that they start.
+_OF_SEVERAL = ("RANK", "WORLD_SIZE", "OMPI_", "PMI_", "MPI_")
 #: One process for each device.
 AUTO = "auto"
 
@@ -178,6 +180,24 @@ class Division:
 ONE_PROCESS = Division()
 #: Nobody has so many on one machine.
 _MOST = 1_000
+
+
+def started_alone(division: Division, environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """A note where `accelerate launch` was asked for several processes and started one, as it does on CPUs.
+
+    Args:
+        division: of the run; one that starts processes itself needs no note.
+    """
+    said = os.environ if environment is None else environment
+    # It names a meeting of several, and what each shall do, but no ranks.
+    if division.devices != 1 or division.jobs != 1 or not {"ACCELERATE_DYNAMO_BACKEND", "MASTER_PORT"} <= said.keys():
+        return ()
+    if any(name.startswith(_OF_SEVERAL) for name in said):
+        return ()
+    return (
+        "accelerate launch was asked for several processes and started this one alone, as it does on CPUs: "
+        "liftune tune --devices 2 starts two",
+    )
 
 
 def _too_many(count: int, what: str) -> SpecError:

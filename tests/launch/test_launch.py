@@ -6,7 +6,7 @@ import pytest
 
 from liftune.cli.main import main
 from liftune.errors import LiftuneError
-from liftune.launch import ONE_PROCESS, Division, Launch, launch
+from liftune.launch import ONE_PROCESS, Division, Launch, launch, started_alone
 
 SAID = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
@@ -95,3 +95,15 @@ def test_too_many_are_told_how_many_there_may_be() -> None:
     with pytest.raises(LiftuneError, match="1001 jobs are too many: at most 1000"):
         ONE_PROCESS.with_jobs(1001)
     assert Division.of("1000").devices == ONE_PROCESS.with_jobs(1000).jobs == 1000
+
+
+def test_accelerate_may_start_one_where_several_were_asked_for() -> None:
+    """What it sets for --cpu --num_processes 2; for one process it names no meeting."""
+    several = {"ACCELERATE_DYNAMO_BACKEND": "NO", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    (note,) = started_alone(ONE_PROCESS, several)
+    assert "started this one alone" in note
+    assert "--devices 2" in note
+    assert started_alone(Division(2), several) == ()
+    assert started_alone(ONE_PROCESS, {**several, "RANK": "0", "WORLD_SIZE": "2"}) == ()
+    assert started_alone(ONE_PROCESS, {"ACCELERATE_DYNAMO_BACKEND": "NO"}) == ()
+    assert started_alone(ONE_PROCESS, {}) == ()

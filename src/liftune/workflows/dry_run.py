@@ -23,7 +23,7 @@ from liftune.errors import EXTRAS, LiftuneError, lacks_memory, need
 from liftune.events import Events, Listener
 from liftune.hardware.accelerations import check_accelerations
 from liftune.hardware.memory import MIB, short_of_memory
-from liftune.launch import ONE_PROCESS, Division
+from liftune.launch import ONE_PROCESS, Division, started_alone
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
 from liftune.models.methods.registry import find_method, parse_options
 from liftune.option_values import AUTO_FOLDS
@@ -132,7 +132,8 @@ def dry_run(
         else:
             counts = request.splits.counts
             folds = len(request.folds.parts) if request.folds else None
-            result = result.model_copy(update={"rows": counts, "folds": folds, "notes": request.notes})
+            notes = (*started_alone(division), *request.notes)
+            result = result.model_copy(update={"rows": counts, "folds": folds, "notes": notes})
             result = _try(request, result, found, events, division)
     faults = tuple(found.faults)
     update = {"stages": ()} if faults else {"seconds": sum(each.seconds for each in result.stages)}

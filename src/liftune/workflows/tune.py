@@ -18,7 +18,7 @@ from liftune.addresses import Address
 from liftune.data.load import RowsInMemory
 from liftune.errors import EXTRAS, SpecError, need, pasted, shown
 from liftune.events import Events, Listener
-from liftune.launch import ONE_PROCESS, Division, launch
+from liftune.launch import ONE_PROCESS, Division, launch, started_alone
 from liftune.models.trust import refuse_code
 from liftune.records.run import TuneRecord
 from liftune.replacing import finish_taking, staged, take_place
@@ -189,7 +189,7 @@ def _tuned(
     """Read, check, claim and carry out."""
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         request = check_request(spec, rows, overwrite=overwrite)
-    for note in request.notes:
+    for note in (*started_alone(division), *request.notes):
         events.note(f"  {note}")
     with (
         claimed(request, overwrite=overwrite) as ours,
