@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 
 from liftune.cli.main import main
 from liftune.errors import LiftuneError
 from liftune.launch import ONE_PROCESS, Division, Launch, launch, started_alone
+from liftune.stopping import SIGNALS
 
 SAID = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
@@ -41,10 +45,14 @@ def test_half_a_launch_is_refused(change: dict[str, str], named: str) -> None:
 
 
 @pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """One of several processes; the signals that a helper leaves to the first are this process's again."""
     for name, value in SAID.items():
         monkeypatch.setenv(name, value)
-    return monkeypatch
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    yield monkeypatch
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 def test_other_commands_are_one_processs_work(launched: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
