@@ -132,11 +132,64 @@ def test_the_winner_alone_is_looked_at_on_test(ask: Ask, tmp_path: Path) -> None
     assert "Winner's curse" in section.sentences[1]
     assert {each.state for each in liftune.check(tmp_path / "sweep").files} == {"whole"}
     assert comparable(sweep(ask(trials=3))) == comparable(record)
-    with pytest.raises(ArtifactError, match=r"search\.trials: 3 there, 2 asked"):
+    with pytest.raises(ArtifactError, match=r"search\.trials: 3 there, 2 asked") as fewer:
         sweep(ask(trials=2))
+    assert "give --search 3 or more, or another --out" in str(fewer.value.hint)
     (tmp_path / "sweep" / "search.db").write_text("no database " * 100)
     with pytest.raises(ArtifactError, match=r"search\.db is damaged"):
         sweep(ask(trials=3))
+
+
+def test_more_trials_are_those_of_a_search_that_was_asked_for_as_many(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Fake(ask(trials=2), tmp_path / "grown")
+    first = few.go()
+    won = few.proposals.winner()[0].trial
+    more = Fake(ask(trials=8), tmp_path / "grown")
+    assert [*first, *more.go()] == Fake(ask(trials=8), tmp_path / "whole").go()
+    more.proposals.winner()
+    assert won is not None
+    assert won.number in more.proposals._study.user_attrs["winners"]
+    folder = tmp_path / "sweep"
+    monkeypatch.setattr("liftune.sweeps.folder.fingerprint", str)
+    SweepFolder.create(ask(trials=3)).begin(ask(trials=3), _NO_ROWS)
+    (folder / "sweep.json").write_text("{}")
+    SweepFolder.create(ask(trials=4)).begin(ask(trials=4), _NO_ROWS)
+    assert not (folder / "sweep.json").exists()
+    with pytest.raises(ArtifactError, match=r"search\.trials: 4 there, 3 asked") as fewer:
+        SweepFolder.create(ask(trials=3))
+    assert "give --search 4 or more" in str(fewer.value.hint)
+    with pytest.raises(ArtifactError, match=r"train\.epochs: 1 there, 2 asked"):
+        SweepFolder.create(ask(trials=5, epochs=2))
+
+
+_NO_ROWS: Any = SimpleNamespace(train=[], validation=[], test=[])
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_to_more_trials_and_says_who_won_before(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: list[Cell]
+) -> None:
+    """The trials are those of a search that was asked for as many at once; a winner that was begun is forgotten."""
+    monkeypatch.setattr("liftune.sweeps.search.Proposals._best", _latest)
+    first = sweep(ask(trials=2)).search
+    quick.clear()
+    record = sweep(ask(trials=4))
+    assert [cell.trial.number for cell in quick if cell.trial and not cell.trial.chosen] == [2, 3]
+    assert first is not None
+    assert record.search is not None
+    assert (first.winner, first.earlier_winners) == (1, ())
+    assert (record.search.winner, record.search.earlier_winners) == (3, (1,))
+    section = next(each for each in sweep_sections(record) if each.title == "Search")
+    assert "test was looked at by it, and by what won before there were as many: 1." in section.sentences[0]
+    assert {each.state for each in liftune.check(tmp_path / "sweep").files} == {"whole"}
+    assert proposed(record) == proposed(sweep(ask("whole", trials=4)))
+    assert comparable(sweep(ask(trials=4))) == comparable(record)
+
+
+def _latest(proposals: Proposals) -> Any:
+    return proposals._whole()[-1]
 
 
 def test_the_same_seed_proposes_the_same_and_another_one_does_not(ask: Ask, tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ class SearchRecord(Record):
     """In the order of their numbers."""
     winner: int
     """The trial with the best validation score, the first of equals."""
+    earlier_winners: tuple[int, ...] = ()
+    """Trials that won while there were fewer, and were looked at on test too."""
     optimism: Optimism | None = None
     """Null where validation is too small to be halved, or all trials gave the same."""
 

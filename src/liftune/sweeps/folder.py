@@ -54,8 +54,16 @@ class SweepFolder:
         """
         path = Path(spec.run.out) if spec.run.out else Path("runs") / spec.folder_name()
         if (path / "spec.json").is_file():
-            lines = differing_options(_asked(spec), _asked_before(path))
-            refuse_others(path, lines, what="a sweep", hint="name another folder, or ask as before to go on")
+            now, before = _asked(spec), _asked_before(path)
+            hint = "name another folder, or ask as before to go on"
+            if (there := _trials(before)) and (asked := _trials(now)):
+                if asked > there:
+                    before["search"]["trials"] = asked  # more of the same: those that are there count
+                elif asked < there:
+                    hint = (
+                        f"{there} trials are there or were asked for: give --search {there} or more, or another --out"
+                    )
+            refuse_others(path, differing_options(now, before), what="a sweep", hint=hint)
             check_writable(path)
         else:
             RunFolder.create(str(path), name="")
@@ -79,7 +87,10 @@ class SweepFolder:
                 where=str(path),
                 hint="restore the data, or begin a new sweep with another --out",
             )
-        write_json(self.path / "spec.json", with_seal(_asked(spec)))
+        asked, told = _asked(spec), self.path / "spec.json"
+        if told.is_file() and _trials(_asked_before(self.path)) != _trials(asked):
+            (self.path / "sweep.json").unlink(missing_ok=True)  # of a search that goes on; it is written again
+        write_json(told, with_seal(asked))
 
     def of_model(self, model: str) -> RunFolder:
         """Where a model's cells and logits lie, the latter sealed by the records beside them."""
@@ -188,6 +199,12 @@ def _asked(spec: SweepSpec) -> dict[str, Any]:
     values: dict[str, Any] = parse_json(spec.model_dump_json())
     del values["run"]["out"], values["run"]["evaluation"]["folds"]
     return values
+
+
+def _trials(asked: Mapping[str, Any]) -> int | None:
+    """Of a search, how many; None where there is none."""
+    search = asked.get("search")
+    return None if search is None else int(search["trials"])
 
 
 def _asked_before(path: Path) -> dict[str, Any]:

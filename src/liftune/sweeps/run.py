@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 
 from liftune.claims import claim_folder
@@ -141,6 +142,10 @@ def run_search(
     assert spec.search is not None
     proposals = Proposals(stages, folder, at_once=at_once, tell=progress.log)
     done = f", {proposals.settled} of them done before" if proposals.settled else ""
+    if len(proposals):  # the winner is not known yet: what was begun is of one while fewer trials were asked for
+        for stage in stages.values():
+            for method, seed in product(spec.methods, spec.run.train.seeds):
+                forget(stage, Cell(stage.model, method, seed).name)
     progress.log(f"{spec.search.trials} trials on validation{done}; test is looked at by the winner alone")
     try:
         records = compute(proposals)

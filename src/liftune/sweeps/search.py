@@ -37,6 +37,8 @@ STARTUP, WARMUP = 5, 1
 _NAME = "search"
 #: Optuna's name of what is tuned by what.
 _CONTENDER = "contender"
+#: Of those that were looked at on test.
+_WINNERS = "winners"
 
 
 class Proposals:
@@ -115,6 +117,7 @@ class Proposals:
             LiftuneError: no trial was done.
         """
         best = self._best()
+        self._study.set_user_attr(_WINNERS, sorted({*self._study.user_attrs.get(_WINNERS, ()), best.number}))
         trial = Trial(best.number, self._options(best), chosen=True)
         model, method = self._contenders[best.params[_CONTENDER]]
         return [Cell(model, method, seed, trial) for seed in self.seeds]
@@ -138,6 +141,9 @@ class Proposals:
             space={name: str(each) for name, each in self._search.space.items()},
             trials=tuple(trials),
             winner=self._best().number,
+            earlier_winners=tuple(
+                each for each in self._study.user_attrs.get(_WINNERS, ()) if each != self._best().number
+            ),
             optimism=optimism(evaluations, self._metric),
         )
 

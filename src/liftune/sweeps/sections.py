@@ -114,8 +114,10 @@ def search_section(record: SweepRecord) -> Section | None:
     headings = ("trial", *(["model"] if several else []), "method", "options", "validation", "state")
     counts = {state: sum(each.state == state for each in search.trials) for state in ("done", "pruned", "failed")}
     said = f"{len(search.trials)} trials: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    others_won = ", ".join(map(str, search.earlier_winners))
+    looked = f"it, and by what won before there were as many: {others_won}" if others_won else "it alone"
     sentences = (
-        f"{said}. Trial {search.winner} has the best validation score; test was looked at by it alone.",
+        f"{said}. Trial {search.winner} has the best validation score; test was looked at by {looked}.",
         *_curse(record, search),
     )
     right = frozenset(i for i, heading in enumerate(headings) if heading in ("trial", "validation"))
