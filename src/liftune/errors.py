@@ -32,7 +32,7 @@ EXTRAS = {
     "runtime": ("onnxruntime",),
     "export": ("onnx",),
     "frames": ("pandas",),
-    "search": ("optuna",),
+    "search": ("optuna", "sqlalchemy"),
     "scale": ("ray",),
     "quant": ("bitsandbytes",),
     "mlflow": ("mlflow",),

@@ -175,6 +175,8 @@ def crew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         with made:
             made.said = said
             made.fakes = made._members
+            for each in made.fakes.values():
+                each.did.clear()  # what they were told of each other's start
             yield made
 
 

@@ -198,10 +198,10 @@ def test_a_process_that_died_while_the_base_of_a_curve_was_read_is_noted(monkeyp
         plan=None,
         memo=Memo(Path("kept")),
         events=None,
+        crew=SimpleNamespace(make=lambda recipe: "base"),
     )
     monkeypatch.setattr(learning_curve, "replace", lambda context, **new: SimpleNamespace(**{**vars(context), **new}))
-    monkeypatch.setattr(learning_curve, "load_for", lambda *_: None)
-    monkeypatch.setattr(learning_curve, "attach", lambda *_, **__: "base")
+    monkeypatch.setattr(learning_curve, "recipe_for", lambda *_: None)
     monkeypatch.setattr(learning_curve, "read_part", lambda *_: (None, {}))
     monkeypatch.setattr(learning_curve, "note_passes", lambda memo, model, events: noted.append((memo.folder, model)))
     assert set(learning_curve._Frozen(context).features) == {"train", "validation"}

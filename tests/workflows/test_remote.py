@@ -199,10 +199,11 @@ def test_a_sweep_brings_its_rows_once_for_all_of_its_processes(
     from liftune.sweeps import run
 
     handed: list[Any] = []
-    monkeypatch.setattr(run, "run_cells", lambda *_, rows, **__: handed.append(rows))
+    monkeypatch.setattr(run, "work_on", lambda stages, threads, rows: handed.append(rows))
+    monkeypatch.setattr(run, "in_processes", lambda *_: (each for each in ()))
     server.requests.clear()
     address = f"{server.root}/rows.csv?{SECRET}"
-    liftune.sweep(address, methods=["lora"], models=[model], out=tmp_path / "out", quiet=True, **ONE_EPOCH)
+    liftune.sweep(address, methods=["lora"], models=[model], out=tmp_path / "out", jobs=2, quiet=True, **ONE_EPOCH)
     assert len(handed[0].test) == 6
     assert len(server.requests) == 1
     assert holders(tmp_path) == []

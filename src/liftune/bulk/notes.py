@@ -65,7 +65,7 @@ def key(name: str) -> str:
     """A file name for what is kept of a shard: short, whatever its name, with the endings that say its format.
 
     >>> key("a/b.csv.gz")
-    'ed6ca0d2b4e5d51e.csv.gz'
+    '4426c71f904d6f09.csv.gz'
     """
     endings = "".join(PurePosixPath(name).suffixes[-2:])
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16] + endings[-40:]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.spellings import relabelled, spelt_alike
 from liftune.data.splits import Splits
-from liftune.errors import DataError, SpecError, first_of, nearest
+from liftune.errors import DataError, SpecError, first_of, nearest, pasted
 from liftune.option_values import MERGES, typed
 from liftune.tasks import task_of
 
@@ -31,9 +31,9 @@ def in_their_order(outputs: int) -> str:
     """
     names = ",".join(f"NAME_{i}" for i in range(outputs))
     return (
-        f"name its {outputs:,} output{'s' * (outputs != 1)}, the first one first: --label-names {names}; which is "
-        "which is known where the model was trained: id2label in its config.json, the names of a ClassLabel, classes_ "
-        "of a LabelEncoder, or the list of labels in the code; a wrong order swaps the labels"
+        f"name its {outputs:,} output{'s' * (outputs != 1)}, the first one first: --label-names {pasted(names)}; "
+        "which is which is known where the model was trained: id2label in its config.json, the names of a ClassLabel, "
+        "classes_ of a LabelEncoder, or the list of labels in the code; a wrong order swaps the labels"
     )
 
 
