@@ -305,13 +305,7 @@ class _Finder:
         if not said:
             held = "; ".join(f"{each.name!r} holds {each.said}" for each in list(self._profiles.values())[:_MOST_NAMED])
             what = "table" if self._table.where.startswith(WHERE) else "file"
-            return [
-                "; ".join(
-                    filter(
-                        None, (f"give a {what} with a column of labels, or --label NAME", held)
-                    )
-                )
-            ]
+            return ["; ".join(filter(None, (f"give a {what} with a column of labels, or --label NAME", held)))]
         more = [f"or another one: {', '.join(names[_MOST_NAMED:])}"] if len(names) > _MOST_NAMED else []
         return [f"name the label column: {said[0]}", *(f"or {each}" for each in said[1:]), *more]
 
