@@ -2,7 +2,7 @@
 
     OUT/.liftune/predictions.json     the model and the options: all that its files depend on besides their rows
     OUT/.liftune/done/NAME.json       of each file: what it was made of, and what was written
-    OUT/.liftune/work/                files that are not complete
+    OUT/.liftune/work                 files that are not complete
 
 In: values.  Out: JSON, and the same again; a damaged note counts as none.
 Not here: where they lie (place.py).

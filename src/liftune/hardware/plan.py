@@ -55,7 +55,7 @@ class Plan:
     """Most tokens of any pass of training, since memory ran short in a larger one."""
     recompute: bool = False
     """Keep only each block's input of a pass in training, and compute the block again on the way back (gradient
-    checkpointing): the numbers are the same, for a third more time and a fraction of the memory."""
+    checkpointing): the numbers are the same, for one more forward pass and a fraction of the memory."""
     choices: tuple[Choice, ...] = ()
     accelerations: frozenset[str] = frozenset()
     """Names of those that are on."""

@@ -125,7 +125,7 @@ def as_failure(error: Exception) -> Failure:
     told = f"{type(error).__name__}: {error}"
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # whatever its class makes of being pickled
         error = RuntimeError(told)
     return Failure(error, told)
 

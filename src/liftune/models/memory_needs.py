@@ -22,7 +22,7 @@ from liftune.models.backbone import Backbone
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import BackboneShape, Method
 from liftune.models.pretrained import quiet
-from liftune.models.quantised import FOUR_BITS, in_four_bits
+from liftune.models.quantised import BYTES, in_four_bits
 
 #: Bytes of a number in float32, as all that is trained is.
 FLOAT = 4
@@ -51,7 +51,7 @@ class Size:
     @property
     def bytes(self) -> int:
         """That training takes beside its passes."""
-        held = FLOAT * (self.numbers - self.in_four_bits) + int(FOUR_BITS * self.in_four_bits)
+        held = FLOAT * (self.numbers - self.in_four_bits) + int(BYTES * self.in_four_bits)
         return held + TRAINING * self.trained
 
 

@@ -22,11 +22,12 @@ from liftune.errors import ModelError
 from liftune.hardware.plan import Plan, Precision
 from liftune.models.families import is_four_bits
 from liftune.models.pretrained import quiet
+from liftune.records.training import FOUR_BITS
 
 #: Numbers that share a scale.
 BLOCK = 64
 #: Bytes of a number with its share of the block's scale: 4 bits, 8 of 64 numbers, and 32 of 256 of those.
-FOUR_BITS = 0.5 + 1 / BLOCK + 4 / (BLOCK * 256)
+BYTES = 0.5 + 1 / BLOCK + 4 / (BLOCK * 256)
 
 
 def kept_modules(model: PreTrainedModel, kept: Iterable[str]) -> tuple[str, ...]:
@@ -50,9 +51,7 @@ def four_bits(kept: Iterable[str], plan: Plan) -> dict[str, Any]:
         kept: as of `kept_modules`.
     """
     config = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
+        **FOUR_BITS,
         bnb_4bit_compute_dtype=_TORCH[plan.dtype],
         llm_int8_skip_modules=list(kept),
     )  # type: ignore[no-untyped-call]

@@ -62,6 +62,11 @@ class RoundTripCheck(Record):
     tolerance: float
 
 
+#: How bitsandbytes holds weights for `base_precision="4bit"`, by the names of transformers' BitsAndBytesConfig: what
+#: liftune loads, and what a card tells others to load.
+FOUR_BITS = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+
+
 class AdapterCard(SealedRecord):
     """liftune.json in the adapter folder: all that is needed to predict with it."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from liftune.models.checkpoint import ALIASES
 from liftune.models.methods.registry import METHODS
-from liftune.records.training import AdapterCard
+from liftune.records.training import FOUR_BITS, AdapterCard
 from liftune.tasks import task_of
 
 _TEXT, _SECOND = "some text", "another text"
@@ -106,13 +106,6 @@ def _quantiser(card: AdapterCard) -> str:
     return "BitsAndBytesConfig, " if card.base_precision else ""
 
 
-#: As models/quantised.py loads it.
-_FOUR_BITS = (
-    'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, '
-    "bnb_4bit_compute_dtype=torch.float32, llm_int8_skip_modules=[{kept}])"
-)
-
-
 def _settings(card: AdapterCard) -> dict[str, str]:
     """Keyword -> its value as code: labels and task, and what else the base's own files say otherwise."""
     fields: dict[str, Any] = task_of(card.task).config_fields(card.labels)
@@ -121,7 +114,10 @@ def _settings(card: AdapterCard) -> dict[str, str]:
     fields |= card.config_changes
     settings = {name: _quoted(value) if isinstance(value, str) else repr(value) for name, value in fields.items()}
     if card.base_precision:
-        settings["quantization_config"] = _FOUR_BITS.format(kept=", ".join(map(_quoted, card.base_kept)))
+        held = [f"{name}={_quoted(value) if isinstance(value, str) else value}" for name, value in FOUR_BITS.items()]
+        kept = f"llm_int8_skip_modules=[{', '.join(map(_quoted, card.base_kept))}]"
+        held += ["bnb_4bit_compute_dtype=torch.float32", kept]
+        settings["quantization_config"] = f"BitsAndBytesConfig({', '.join(held)})"
     if card.labels:
         settings |= {
             "num_labels": "len(labels)",
