@@ -96,6 +96,9 @@ def test_a_table_without_labels_is_refused_in_a_whole_sentence() -> None:
     with pytest.raises(LiftuneError, match="no label column") as refused:
         liftune.inspect(FRAME[["text"]], model=None)
     assert refused.value.hint == "give a table with a column of labels"
+    with pytest.raises(LiftuneError, match="no label column") as refused:
+        liftune.inspect(FRAME[["text"]].assign(id=range(len(FRAME))), model=None)
+    assert "with a column of labels, or name one of these: label='NAME'; 'id' holds" in str(refused.value.hint)
 
 
 def test_the_call_of_a_hint_can_be_pasted() -> None:

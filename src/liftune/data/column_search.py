@@ -304,8 +304,10 @@ class _Finder:
         ]
         if not said:
             held = "; ".join(f"{each.name!r} holds {each.said}" for each in list(self._profiles.values())[:_MOST_NAMED])
-            what = "table" if self._table.where.startswith(WHERE) else "file"
-            return ["; ".join(filter(None, (f"give a {what} with a column of labels, or --label NAME", held)))]
+            called = self._table.where.startswith(WHERE)  # from Python
+            give = f"give a {'table' if called else 'file'} with a column of labels"
+            name = ", or name one of these: " + ("label='NAME'" if called else "--label NAME")
+            return [f"{give}{name}; {held}" if held else give]
         more = [f"or another one: {', '.join(names[_MOST_NAMED:])}"] if len(names) > _MOST_NAMED else []
         return [f"name the label column: {said[0]}", *(f"or {each}" for each in said[1:]), *more]
 
