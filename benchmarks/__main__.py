@@ -20,6 +20,7 @@ MODES = {
     "scaling": "time a token and peak memory of ours over the number of rows",
     "predict": "a file of rows answered: a run, its bundles, and a transformers pipeline",
     "serve": "requests a second and latencies of our server and one around a pipeline",
+    "label": "labels that each strategy of `liftune label` saves against random choice",
     "many": "throughput and memory of many adapters on one base, against one merged model",
 }
 RESULTS = Path(__file__).parent / "results"
@@ -99,7 +100,8 @@ def parser() -> argparse.ArgumentParser:
     parsers = {name: modes.add_parser(name, help=text, description=text) for name, text in MODES.items()}
     add_predict(parsers["predict"])
     add_defaults(parsers["defaults"])
-    for mode in (mode for name, mode in parsers.items() if name not in {"predict", "defaults"}):
+    add_label(parsers["label"])
+    for mode in (mode for name, mode in parsers.items() if name not in {"predict", "defaults", "label"}):
         mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
         mode.add_argument("--test", help="file of test rows; the source's own, or split off from train, if not given")
         mode.add_argument("--model", default="minilm", help="local folder or hub id of a DistilBERT, BERT or RoBERTa")
@@ -184,6 +186,25 @@ def add_defaults(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of the Trainer scripts")
     mode.add_argument("--tune", type=str.split, default=[], help="more options of liftune tune, as one word")
     mode.add_argument("--runs", default=str(RESULTS / "defaults"), help="folder of runs; finished ones are kept")
+    mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
+
+
+def add_label(mode: argparse.ArgumentParser) -> None:
+    """Options of `label`."""
+    from liftune.labelling.strategies import STRATEGIES
+
+    mode.add_argument("data", nargs="+", help="files, folders or samples with one label a row")
+    mode.add_argument("--model", default="minilm", help="whose features are read")
+    mode.add_argument("--strategies", type=lambda text: text.split(","), default=list(STRATEGIES), help="NAME,NAME")
+    mode.add_argument("--start", type=int, default=50, help="labels before the first round, drawn evenly")
+    mode.add_argument("--budget", type=int, default=50, help="labels of each round")
+    mode.add_argument("--rounds", type=int, default=8, help="rounds")
+    mode.add_argument("--seeds", type=int, default=10, help="starts")
+    mode.add_argument("--pool", type=int, default=4_000, help="rows to choose from, at most")
+    mode.add_argument("--test-rows", type=int, default=2_000, help="rows to score on, at most")
+    mode.add_argument(
+        "--runs", default=str(RESULTS / "label"), help="folder of features; those that are there are kept"
+    )
     mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
 
 

@@ -140,6 +140,17 @@ def count(value: object, name: str) -> int:
     return int(value)
 
 
+def whole(value: object, name: str) -> int:
+    """A whole number.
+
+    Raises:
+        SpecError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise _wrong(value, name, "a whole number", "an int")
+    return int(value)
+
+
 def port(value: object, name: str) -> int:
     """A port to listen on; 0 takes a free one.
 

@@ -69,6 +69,14 @@ def trackers() -> ReportTable:
     return ReportTable(("name", "summary"), tuple((each.name, each.summary) for each in TRACKERS.entries()))
 
 
+def strategies() -> ReportTable:
+    """Ways to choose rows to label."""
+    from liftune.labelling.strategies import STRATEGIES
+    from liftune.reports.base import ReportTable
+
+    return ReportTable(("name", "summary"), tuple((each.name, each.summary) for each in STRATEGIES.entries()))
+
+
 #: The kinds of things that `liftune list` prints.
 KINDS: dict[str, Callable[[], ReportTable]] = {
     "methods": methods,
@@ -77,4 +85,5 @@ KINDS: dict[str, Callable[[], ReportTable]] = {
     "accelerations": accelerations,
     "formats": formats,
     "trackers": trackers,
+    "strategies": strategies,
 }

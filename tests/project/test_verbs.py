@@ -14,6 +14,7 @@ WORK: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "tune": ("liftune.workflows.tune.tune", ("rows.csv",), {}),
     "load": ("liftune.inference.predictor.load_predictor", ("run",), {}),
     "predict": ("liftune.inference.predictor.load_predictor", (["a text"],), {"model": "run"}),
+    "label": ("liftune.labelling.asked.choose_rows", (["a text"],), {"run": "run"}),
     "evaluate": ("liftune.workflows.evaluate.evaluate_model", ("rows.csv",), {"model": "run"}),
     "compare": ("liftune.workflows.compare.compare_runs", ("a", "b"), {}),
     "sweep": ("liftune.sweeps.run.sweep", ("rows.csv",), {"methods": "lora"}),

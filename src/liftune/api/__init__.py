@@ -6,7 +6,16 @@ In: options.  Out: records, predictors, inspections.  Not here: any work; each v
 from liftune.api.before import doctor, inspect
 from liftune.api.folders import check, export, init, read, report, serve
 from liftune.api.hub import push
-from liftune.api.lists import list_accelerations, list_formats, list_methods, list_metrics, list_sources, list_trackers
+from liftune.api.labelling import label
+from liftune.api.lists import (
+    list_accelerations,
+    list_formats,
+    list_methods,
+    list_metrics,
+    list_sources,
+    list_strategies,
+    list_trackers,
+)
 from liftune.api.models import compare, evaluate, load, predict
 from liftune.api.tuning import sweep, tune
 
@@ -18,11 +27,13 @@ __all__ = [
     "export",
     "init",
     "inspect",
+    "label",
     "list_accelerations",
     "list_formats",
     "list_methods",
     "list_metrics",
     "list_sources",
+    "list_strategies",
     "list_trackers",
     "load",
     "predict",

@@ -41,3 +41,8 @@ def list_formats() -> list[dict[str, str]]:
 def list_trackers() -> list[dict[str, str]]:
     """Experiment trackers: name, summary."""
     return _entries("trackers")
+
+
+def list_strategies() -> list[dict[str, str]]:
+    """Ways to choose rows to label, the usual one first: name, summary."""
+    return _entries("strategies")

@@ -17,6 +17,7 @@ from liftune import __version__
 from liftune.cli.checking import check, say_unsealed
 from liftune.cli.commands import COMMANDS, SETTINGS, Group
 from liftune.cli.deployment import export, predict, push, serve
+from liftune.cli.labelling import label
 from liftune.cli.options import (
     Base,
     Json,
@@ -61,7 +62,7 @@ app = typer.Typer(
 
 STOPPED = 130
 #: Commands that import torch, and those that import little.
-_WITH_TORCH, _LITTLE = ("tune", "evaluate", "export", "sweep", "doctor"), ("list",)
+_WITH_TORCH, _LITTLE = ("tune", "evaluate", "export", "sweep", "doctor", "label"), ("list",)
 
 
 def _print_version(wanted: bool) -> None:
@@ -135,6 +136,7 @@ def init(
 
 
 command()(predict)
+command()(label)
 command()(export)
 command()(push)
 

@@ -299,6 +299,15 @@ class AdapterPredictor(Reloadable):
         """(N, C) float32, in input order: a Scorer."""
         return self._logits(self._classifier, rows_of(rows, pairs=self.pairs, columns=self.columns))
 
+    def features(self, rows: Given) -> NDArray[np.float32] | None:
+        """(N, D) float32, what the model's last layer reads; None of a contender that reads words alone."""
+        given = rows_of(rows, pairs=self.pairs, columns=self.columns)
+        with self._computing:
+            if not isinstance(self._classifier, SavedContender):
+                return self._classifier.final_inputs(given)
+            frozen = self._classifier.base
+            return None if frozen is None else frozen.features(given)["mean"]
+
     def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order; see Predictor.predict."""
         given = rows_of(rows, pairs=self.pairs, columns=self.columns)

@@ -149,6 +149,14 @@ class Task(ABC):
 
         return len(np.unique(decisions, axis=0)) <= 1
 
+    def margins(self, logits: FloatArray, thresholds: ThresholdValues | None = None) -> Floats | None:
+        """(N,) in [0, 1] how far each row's decision is from another one, in probability; None where none is made.
+
+        Args:
+            thresholds: as of `decide`.
+        """
+        return None
+
     @abstractmethod
     def is_right(self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None) -> BoolArray:
         """(N,) whether a row is predicted rightly, with all of its labels where it may have several."""

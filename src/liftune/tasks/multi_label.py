@@ -78,6 +78,19 @@ class MultiLabel(Task):
 
         return np.asarray(from_thresholds(logits, thresholds) >= 0, dtype=np.int64)
 
+    def margins(self, logits: FloatArray, thresholds: ThresholdValues | None = None) -> Floats:
+        """(N,) how far the label that is nearest to its threshold is from it.
+
+        >>> import numpy as np
+        >>> TASK.margins(np.array([[0.0, 9.0], [9.0, -9.0]]), [0.4, 0.5]).round(2)
+        array([0.1, 0.5])
+        """
+        import numpy as np
+
+        shares = self.probabilities(logits)
+        ends = np.full(shares.shape[1], 0.5) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
+        return np.asarray(np.abs(shares - ends).min(axis=1, initial=1.0))
+
     def is_right(self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None) -> BoolArray:
         """(N,) whether all labels of a row are predicted, and no other."""
         import numpy as np

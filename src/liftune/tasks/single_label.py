@@ -69,6 +69,23 @@ class SingleLabel(Task):
 
         return np.asarray(logits.argmax(axis=1), dtype=np.int64)
 
+    def margins(self, logits: FloatArray, thresholds: ThresholdValues | None = None) -> Floats:
+        """(N,) the gap between the two largest probabilities; 1 where there is one label.
+
+        >>> import numpy as np
+        >>> TASK.margins(np.log([[0.5, 0.3, 0.2]])).round(6)
+        array([0.2])
+
+        Source: Scheffer, Decomain and Wrobel (2001), margin sampling.
+        """
+        import numpy as np
+
+        shares = self.probabilities(logits)
+        if shares.shape[1] < 2:
+            return np.ones(len(shares))
+        two = np.partition(shares, -2, axis=1)[:, -2:]
+        return np.asarray(two[:, 1] - two[:, 0])
+
     def is_right(self, targets: Targets, logits: FloatArray, thresholds: ThresholdValues | None = None) -> BoolArray:
         """(N,); a label that the model never had is never right."""
         import numpy as np

@@ -1,0 +1,308 @@
+"""`liftune label --import FILE`: labels that people gave, joined to their texts in what `liftune tune` reads.
+
+In: ImportOptions.  Out: an ImportRecord; a file of the new rows, or a folder of the run's rows with them.
+Not here: the run's rows (old_rows.py), exports of Label Studio (studio.py), what a label means (given_labels.py),
+several people (agreement.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from liftune.addresses import Address, addressed, is_address, refuse_as_output
+from liftune.claims import claim_file
+from liftune.data.column_names import LABELS, known_name
+from liftune.data.readers.options import NONE_GIVEN, FileOptions
+from liftune.data.readers.sources import find_parts
+from liftune.data.readers.streams import Line
+from liftune.data.tuned_on import TunedOn, hash_of
+from liftune.errors import ArtifactError, DataError, LiftuneError, SpecError, first_of, pasted
+from liftune.files import atomic_folder, atomic_write, check_writable, expanded, same_file
+from liftune.inference.row_texts import Texts
+from liftune.json_text import JsonError, parse_json
+from liftune.labelling.agreement import agreed
+from liftune.labelling.forms import ADDED, LABEL
+from liftune.labelling.given_labels import GivenLabels
+from liftune.labelling.old_rows import command, old_rows
+from liftune.labelling.pool import read_pool, stream_of_rows
+from liftune.labelling.studio import HELD, OWN, Answered, answers_in, is_export
+from liftune.records.base import TextColumns
+from liftune.records.labelling import ImportRecord
+from liftune.records.reading import ADAPTER_CARD, read_record
+from liftune.records.run import TuneRecord
+from liftune.records.training import AdapterCard
+from liftune.run_folder import RunFolder
+from liftune.tasks import task_of
+from liftune.types import Row, Target
+
+#: Places that a message names.
+_NAMED = 5
+#: A cell that safe CSV put an apostrophe before.
+_ESCAPED = re.compile(r"'[=+\-@\t\r]")
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """The options of `liftune label --import FILE`, by the same names."""
+
+    filled_in: str
+    """--import."""
+    run: str
+    pool: str | None = None
+    """What the rows were chosen from; None does not hold them against it."""
+    out: str | None = None
+    overwrite: bool = False
+    new_labels: bool = False
+    text: str | None = None
+    text_pair: str | None = None
+    label: str | None = None
+    reading: FileOptions = NONE_GIVEN
+
+
+@dataclass(frozen=True)
+class _Given:
+    """One row of the file, with all that was said of it."""
+
+    row: Row
+    cells: dict[str, Any]
+    place: str
+    answers: tuple[Answered, ...]
+
+
+def import_labels(options: ImportOptions) -> ImportRecord:
+    """Read the labels, say what is left out, and write the rest.
+
+    Raises:
+        LiftuneError: the file cannot be read; it holds labels that the run does not know, or rows that are not in the
+            pool; no row has a label; or the run is none, or damaged.
+    """
+    out = _out(options)
+    folder = RunFolder.open(options.run, where="--run")
+    record, seen = folder.record(), folder.tuned_on()
+    scored_on = frozenset(hash_of(row) for part in ("test", "validation") for row in folder.split(part).rows)
+    old = None if out.suffix == ".jsonl" else old_rows(folder)
+    given = _read(options, record, _columns_of(folder))
+    if options.pool:
+        _refuse_unknown_rows(given, options, record, _columns_of(folder))
+    labels = GivenLabels(task_of(record.task), record.labels, options.filled_in)
+    kept, left = _labelled(given, labels, seen, scored_on)
+    new = labels.refuse_unknown(accepted=options.new_labels)
+    if not kept:
+        why = "; ".join(f"{count:,} {reason}" for reason, count in left.items())
+        raise DataError(
+            f"no row has a label that can be used: {why}",
+            where=options.filled_in,
+            hint=f"fill in the column {LABEL!r}, or submit tasks in Label Studio and export them",
+        )
+    said = [list(target) if isinstance(target, tuple) else target for _, target in kept]
+    cells = [each.cells for each, _ in kept]
+    with claim_file(out):
+        if old is None:
+            _write(out, [{**each, LABEL: label} for each, label in zip(cells, said, strict=True)])
+        else:
+            with atomic_folder(out) as fresh:
+                for name, lines in old.with_new(cells, said).items():
+                    _write(fresh / f"{name}.jsonl", lines)
+    return ImportRecord(
+        source=options.filled_in,
+        run=options.run,
+        path=str(out),
+        rows=len(kept),
+        labels=_counted(target for _, target in kept),
+        left_out=dict(left),
+        new_labels=new,
+        old_rows=0 if old is None else len(old.parts["train"]),
+        next_command=command(folder.spec(), old.data, str(out), f"{options.run}-more") if old else None,
+        notes=_notes(given, labels, options),
+    )
+
+
+def _write(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    with atomic_write(path) as file:
+        file.writelines((json.dumps(line, ensure_ascii=False, default=str) + "\n").encode() for line in lines)
+
+
+def _out(options: ImportOptions) -> Path:
+    path = Path(options.out or "labelled.jsonl")
+    refuse_as_output(str(path))
+    if path.suffix and path.suffix != ".jsonl" and not path.is_dir():
+        raise SpecError(
+            f"cannot write {path.name}",
+            where="--out",
+            hint="name a file that ends in .jsonl for the new rows alone, or a folder for the run's rows with them",
+        )
+    if path.is_dir() and path.suffix != ".jsonl" and not any(path.iterdir()):
+        return path
+    if path.is_dir():
+        raise ArtifactError(f"{path} is a folder that holds files", where="--out", hint="name a new folder")
+    if same_file(Path(options.filled_in), path):
+        raise SpecError(f"{path} is what is read", where="--out", hint="name another file")
+    if path.exists() and not options.overwrite:
+        raise SpecError(
+            f"{path} exists",
+            where="--out",
+            hint=f"name another file, or replace it with --overwrite: --out {pasted(path)} --overwrite",
+        )
+    check_writable(path.absolute().parent)
+    return path
+
+
+def _columns_of(folder: RunFolder) -> TextColumns | None:
+    """The columns that the run was tuned on; None where nobody kept them."""
+    with suppress(LiftuneError):
+        return read_record(folder.adapter / ADAPTER_CARD, AdapterCard, "adapter").columns
+    return None
+
+
+def _read(options: ImportOptions, record: TuneRecord, known: TextColumns | None) -> list[_Given]:
+    """The rows of the file, with all answers to each."""
+    source = addressed(options.filled_in)
+    answers, columns = _exported(source, options) or _tabled(source, options)
+    columns = tuple(name for name in columns if name.casefold() not in OWN and name.casefold() not in ADDED)
+    stream = stream_of_rows(source, columns, [each.cells for each in answers])
+    text, second = (name if name in columns else None for name in (options.text, options.text_pair))
+    texts = Texts.of(stream, pairs=record.pairs, text=text, text_pair=second, known=known)
+    names = [name for name, _ in texts.joined] or [texts.text, *filter(None, (texts.text_pair,))]
+    names += [texts.text_pair] if texts.joined and texts.text_pair else []
+    found: dict[bytes, _Given] = {}
+    for each in answers:
+        cells = {name: _unescaped(each.cells.get(name)) for name in names}
+        row, fault = texts.row(Line(cells, None, each.place))
+        if fault:
+            raise DataError(fault, where=each.place, hint="give the row its text again, or take it out of the file")
+        before = found.get(hash_of(row))
+        held = (*(before.answers if before else ()), each)
+        found[hash_of(row)] = replace(before, answers=held) if before else _Given(row, cells, each.place, held)
+    return list(found.values())
+
+
+def _exported(source: str, options: ImportOptions) -> tuple[list[Answered], tuple[str, ...]] | None:
+    """Of Label Studio's whole export; None of any other file."""
+    if isinstance(source, Address) or not expanded(source).is_file() or expanded(source).suffix.lower() != ".json":
+        return None
+    try:
+        value = parse_json(expanded(source).read_bytes())
+    except JsonError:
+        return None  # the ordinary reader says what is wrong
+    if not is_export(value):
+        return None
+    answers = answers_in(value, source, options.label)
+    return answers, tuple(dict.fromkeys(name for each in answers for name in each.cells))
+
+
+def _tabled(source: str, options: ImportOptions) -> tuple[list[Answered], tuple[str, ...]]:
+    """Of a file of rows with a column of labels."""
+    parts = find_parts(source, options.reading.checked())
+    answers: list[Answered] = []
+    columns: dict[str, None] = {}
+    for read in parts.values():
+        table = read()
+        if table.faults:
+            fault = table.faults[0]
+            raise DataError(fault.reason, where=table.place(fault.position), hint=fault.hint)
+        named = (options.label,) if options.label else (LABEL, *LABELS)
+        label = known_name([*named, *(f"{name}.{kind}" for name in named for kind in HELD)], table.columns)
+        if label is None:
+            raise DataError(
+                f"no column holds the labels; the file has: {', '.join(table.columns)}",
+                where=table.where,
+                hint="name it with --label",
+            )
+        cells = {name: table.read(name) for name in table.columns}
+        columns |= dict.fromkeys(name for name in table.columns if name != label)
+        answers += [
+            Answered(table.place(i), {name: each[i] for name, each in cells.items()}, cells[label][i])
+            for i in range(table.rows)
+        ]
+    return answers, tuple(columns)
+
+
+def _unescaped(cell: Any) -> Any:
+    """Without the apostrophe that safe CSV puts before what a spreadsheet would compute."""
+    return cell[1:] if isinstance(cell, str) and _ESCAPED.match(cell) else cell
+
+
+def _labelled(
+    given: Sequence[_Given], labels: GivenLabels, seen: TunedOn, scored_on: frozenset[bytes]
+) -> tuple[list[tuple[_Given, Target]], Counter[str]]:
+    """The rows with a label, and why others have none."""
+    kept: list[tuple[_Given, Target]] = []
+    left: Counter[str] = Counter()
+    for each in given:
+        said = [labels.target(one.label, one.place) for one in each.answers if not one.skipped]
+        told = [one for one in said if one is not None]
+        hashed = hash_of(each.row)
+        if not told:
+            left["skipped by everybody" if any(one.skipped for one in each.answers) else "without a label"] += 1
+        elif hashed in scored_on:
+            left["in the run's validation or test rows, which must stay unseen"] += 1
+        elif hashed in seen.train:
+            left["in the run's train rows already"] += 1
+        elif (target := agreed(labels.task, told)) is None:
+            left["on which people disagree evenly"] += 1
+        else:
+            kept.append((each, target))
+    return kept, left
+
+
+def _refuse_unknown_rows(
+    given: Sequence[_Given], options: ImportOptions, record: TuneRecord, known: TextColumns | None
+) -> None:
+    """Refuse rows that the pool does not have.
+
+    Raises:
+        DataError: naming the first of them.
+    """
+    pool = read_pool(
+        addressed(options.pool or ""),
+        None,
+        pairs=record.pairs,
+        text=options.text,
+        text_pair=options.text_pair,
+        options=options.reading,
+        known=known,
+        most=None,
+    )
+    texts = frozenset(hash_of(each.row) for each in pool.rows)
+    unknown = [each for each in given if hash_of(each.row) not in texts]
+    if unknown:
+        places = first_of([each.place for each in unknown], _NAMED)
+        raise DataError(
+            f"{len(unknown):,} rows are not in the pool {options.pool}, or their text was changed: {places}",
+            where=options.filled_in,
+            hint="give the pool that the rows were chosen from; or leave POOL out, and they are taken as they are",
+        )
+
+
+def _counted(targets: Iterable[Target]) -> dict[str, int]:
+    """Label -> rows, the most frequent first; none of values."""
+    counts: Counter[str] = Counter()
+    for each in targets:
+        if not isinstance(each, float):
+            counts.update(each if isinstance(each, tuple) else (each,))
+    return dict(counts.most_common())
+
+
+def _notes(given: Sequence[_Given], labels: GivenLabels, options: ImportOptions) -> tuple[str, ...]:
+    notes = []
+    several = [each for each in given if sum(not one.skipped for one in each.answers) > 1]
+    if several:
+        rule = "the median counts" if labels.task.shape == "value" else "what most said counts"
+        notes.append(f"{len(several):,} rows were labelled several times: {rule}")
+    if labels.respelt:
+        notes.append(f"taken for known labels: {first_of(list(labels.respelt), _NAMED)}")
+    if labels.unknown:
+        each = [f"{name!r} ({count:,})" for name, count in labels.unknown.most_common()]
+        notes.append(f"new labels, which the run does not know: {first_of(each, _NAMED)}")
+    texts = [one for each in given for one in ([each.row] if isinstance(each.row, str) else each.row)]
+    addresses = sum(is_address(text.strip()) for text in texts)
+    if addresses:
+        notes.append(f"{addresses:,} texts are addresses: they are texts here, and nothing was fetched")
+    return tuple(notes)

@@ -1,0 +1,257 @@
+"""Labels that people gave, read back: what is kept, what is left out, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asked_models import ask
+from made_runs import made_run
+
+import liftune
+from liftune.cli.main import main
+from liftune.data.load import load_data
+from liftune.errors import DataError, LiftuneError, SpecError
+from liftune.records.labelling import ImportRecord, LabelRecord
+from liftune.spec import DataSpec
+from liftune.tasks import TaskKind
+
+POOL = [
+    {"text": text} for text in ("=SUM(A1)", "+ 0.6 two", "a cold coast", 'so "he" said,\nand left', "@home alone", "f")
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return made_run(tmp_path / "run").path
+
+
+def handed_out(run: Path, place: Path, name: str, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Path:
+    """A file of all rows of the pool, to be filled in."""
+    ask(monkeypatch, **more)
+    (place / "pool.jsonl").write_text("".join(json.dumps(each) + "\n" for each in POOL), encoding="utf-8")
+    found = liftune.label(place / "pool.jsonl", run=run, out=place / name)
+    assert isinstance(found, LabelRecord)
+    assert len(found.picks) == len(POOL)
+    return place / name
+
+
+def read_back(path: Path, run: Path, **options: Any) -> tuple[ImportRecord, list[dict[str, Any]]]:
+    found = liftune.label(filled_in=path, run=run, **{"out": path.with_name("labelled.jsonl"), **options})
+    assert isinstance(found, ImportRecord)
+    lines = Path(found.path).read_text(encoding="utf-8").splitlines()
+    return found, [json.loads(line) for line in lines]
+
+
+def exported(tasks: Any, label: Any = "joy", *, kind: str = "choices") -> list[dict[str, Any]]:
+    """What Label Studio exports of tasks that one person answered alike."""
+    value = {kind: [label] if kind == "choices" and not isinstance(label, list) else label}
+    result = [{"from_name": "label", "to_name": "text", "type": kind, "value": value}]
+    return [
+        {"id": i, **task, "annotations": [{"id": i, "was_cancelled": False, "result": result}]}
+        for i, task in enumerate(tasks, 1)
+    ]
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv"])
+def test_a_table_comes_back_with_the_texts_of_the_pool(
+    name: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What safe CSV put before formulas is gone again; tune reads the file."""
+    path = handed_out(run, tmp_path, name, monkeypatch)
+    mark = "\t" if name.endswith("tsv") else ","
+    rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode(), newline=""), delimiter=mark))
+    for i, row in enumerate(rows):
+        row["label"] = ("joy", "anger", "")[i % 3]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=mark)
+        writer.writeheader()
+        writer.writerows(rows)
+    found, lines = read_back(path, run, pool=str(tmp_path / "pool.jsonl"))
+    assert (found.rows, found.left_out, found.labels) == (4, {"without a label": 2}, {"joy": 2, "anger": 2})
+    assert {each["text"] for each in lines} <= {each["text"] for each in POOL}
+    splits = load_data(DataSpec(source=found.path))
+    assert set(splits.labels) == {"anger", "joy"}
+
+
+def test_json_lines_come_back(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = handed_out(run, tmp_path, "out.jsonl", monkeypatch)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(json.dumps({**row, "label": "Joy "}) + "\n" for row in rows), encoding="utf-8")
+    found, lines = read_back(path, run)
+    assert sorted(each["text"] for each in lines) == sorted(each["text"] for each in POOL)
+    assert {each["label"] for each in lines} == {"joy"}
+    assert any("'Joy' for 'joy'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "label", "wanted"),
+    [
+        (TaskKind.SINGLE_LABEL, "choices", "joy", "joy"),
+        (TaskKind.MULTI_LABEL, "choices", ["love", "joy"], ["joy", "love"]),
+        (TaskKind.MULTI_LABEL, "choices", [], []),
+        (TaskKind.REGRESSION, "number", 2.5, 2.5),
+    ],
+)
+def test_an_export_of_label_studio_comes_back(
+    task: TaskKind, kind: str, label: Any, wanted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made_run(tmp_path / "run", task).path
+    path = handed_out(run, tmp_path, "out.json", monkeypatch, task=task)
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    (tmp_path / "export.json").write_text(json.dumps(exported(tasks, label, kind=kind)), encoding="utf-8")
+    found, lines = read_back(tmp_path / "export.json", run, pool=str(tmp_path / "pool.jsonl"))
+    assert found.rows == len(POOL)
+    assert [each["label"] for each in lines] == [wanted] * len(POOL)
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "wanted"),
+    [
+        (TaskKind.SINGLE_LABEL, "joy", "joy"),
+        (TaskKind.MULTI_LABEL, {"choices": ["love", "joy"]}, ["joy", "love"]),
+        (TaskKind.MULTI_LABEL, "love", ["love"]),
+        (TaskKind.REGRESSION, 2, 2.0),
+    ],
+)
+def test_its_short_export_comes_back(task: TaskKind, label: Any, wanted: Any, tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", task).path
+    rows = [
+        {"id": 70 + i, "row": i, **each, "label": label, "annotator": 1, "annotation_id": i, "lead_time": 2.5}
+        for i, each in enumerate(POOL, 1)
+    ]
+    (tmp_path / "min.json").write_text(json.dumps(rows), encoding="utf-8")
+    _, lines = read_back(tmp_path / "min.json", run)
+    assert [each["label"] for each in lines] == [wanted] * len(POOL)
+    assert set(lines[0]) == {"text", "label"}
+
+
+def test_skipped_tasks_are_left_out_and_counted(run: Path, tmp_path: Path) -> None:
+    tasks = exported([{"data": each} for each in POOL])
+    tasks[0]["annotations"][0]["was_cancelled"] = True
+    tasks[1]["annotations"] = []
+    tasks[2]["annotations"][0]["result"] = []
+    tasks[3]["annotations"].append({"was_cancelled": True, "result": []})
+    (tmp_path / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
+    found, lines = read_back(tmp_path / "export.json", run)
+    assert found.left_out == {"skipped by everybody": 1, "without a label": 2}
+    assert len(lines) == len(POOL) - 3
+
+
+def test_of_several_people_most_decide_and_an_even_split_is_left_out(run: Path, tmp_path: Path) -> None:
+    said = {"cold": ["joy", "joy", "love"], "warm": ["joy", "anger"], "mild": ["love"]}
+    rows = [{"text": text, "label": label} for text, labels in said.items() for label in labels]
+    (tmp_path / "min.json").write_text(json.dumps(rows), encoding="utf-8")
+    found, lines = read_back(tmp_path / "min.json", run)
+    assert lines == [{"text": "cold", "label": "joy"}, {"text": "mild", "label": "love"}]
+    assert found.left_out == {"on which people disagree evenly": 1}
+    assert any("2 rows were labelled several times" in note for note in found.notes)
+
+
+def test_unknown_labels_are_refused_with_the_nearest_and_taken_when_asked(run: Path, tmp_path: Path) -> None:
+    rows = [{"text": "one", "label": "joyy"}, {"text": "two", "label": "fear"}, {"text": "three", "label": "joy"}]
+    (tmp_path / "in.json").write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(DataError, match=r"does not know: 'joyy' .*did you mean joy.*'fear'") as caught:
+        read_back(tmp_path / "in.json", run)
+    assert "--new-labels" in str(caught.value.hint)
+    assert not (tmp_path / "labelled.jsonl").exists()
+    found, lines = read_back(tmp_path / "in.json", run, new_labels=True)
+    assert set(found.new_labels) == {"joyy", "fear"}
+    assert len(lines) == 3
+
+
+def test_rows_that_are_not_in_the_pool_are_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = handed_out(run, tmp_path, "out.jsonl", monkeypatch)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows[1]["text"] += " changed"
+    path.write_text("".join(json.dumps({**row, "label": "joy"}) + "\n" for row in rows), encoding="utf-8")
+    with pytest.raises(DataError, match=r"1 rows are not in the pool .*row 2"):
+        read_back(path, run, pool=str(tmp_path / "pool.jsonl"))
+    assert len(read_back(path, run)[1]) == len(POOL)
+
+
+def test_rows_that_the_run_is_scored_on_never_come_back(run: Path, tmp_path: Path) -> None:
+    tested = [json.loads(line) for line in (run / "rows/test.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [{"text": tested[60]["text"], "label": "joy"}, {"text": "quite new", "label": "joy"}]
+    (tmp_path / "in.json").write_text(json.dumps(rows), encoding="utf-8")
+    found, lines = read_back(tmp_path / "in.json", run)
+    assert [each["text"] for each in lines] == ["quite new"]
+    assert list(found.left_out) == ["in the run's validation or test rows, which must stay unseen"]
+
+
+def test_addresses_in_a_file_are_texts(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.socket.connect", lambda *given: pytest.fail("it went to the network"))
+    rows = [{"data": {"text": f"https://example.org/{i}", "image": "s3://bucket/x.png"}} for i in range(2)]
+    (tmp_path / "export.json").write_text(json.dumps(exported(rows)), encoding="utf-8")
+    found, lines = read_back(tmp_path / "export.json", run, text="text")
+    assert [each["text"] for each in lines] == ["https://example.org/0", "https://example.org/1"]
+    assert any("nothing was fetched" in note for note in found.notes)
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "no labels": ([{"text": "a"}, {"text": "b"}], "no column holds the labels"),
+    "blank": ([{"text": "a", "label": ""}], "no row has a label"),
+    "several": ([{"text": "a", "label": ["joy", "love"]}], "several labels for one row"),
+    "no text": ([{"text": "", "label": "joy"}], "row 1"),
+    "no task": ([{"data": {"text": "a"}, "annotations": []}, {"annotations": []}], "a task without data"),
+    "two controls": (
+        [{"data": {"text": "a"}, "annotations": [{"result": [
+            {"from_name": name, "value": {"choices": ["joy"]}} for name in ("mood", "tone")]}]}],
+        "several things: mood, tone",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_cannot_be_read_is_refused(
+    kind: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value, named = BAD[kind]
+    (tmp_path / "in.json").write_text(json.dumps(value), encoding="utf-8")
+    out = tmp_path / "labelled.jsonl"
+    assert main(["label", "--import", str(tmp_path / "in.json"), "--run", str(run), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert named in said
+    assert "hint:" in said
+    assert not out.exists()
+
+
+def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", TaskKind.REGRESSION).path
+    (tmp_path / "in.json").write_text('[{"text": "a", "label": "much"}]', encoding="utf-8")
+    with pytest.raises(DataError, match="'much' is no number"):
+        read_back(tmp_path / "in.json", run)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, "POOL"),
+        ({"filled_in": "a.csv", "budget": 5}, "--budget"),
+        ({"filled_in": "a.csv", "strategy": "margin", "seed": 3}, "--strategy and --seed"),
+        ({"filled_in": "a.csv", "out": "a.csv"}, ".jsonl"),
+        ({"filled_in": "nowhere.csv"}, "nowhere.csv"),
+        ({"pool": "a.csv", "new_labels": True}, "--import"),
+        ({"pool": "a.csv", "label": "mood"}, "--import"),
+        ({"pool": "a.csv", "seed": -1}, "--seed"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    options: dict[str, Any], named: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LiftuneError) as caught:
+        liftune.label(**{"run": run, **options})
+    assert named in str(caught.value)
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text('[{"text": "a", "label": "joy"}]', encoding="utf-8")
+    (tmp_path / "labelled.jsonl").write_text("mine", encoding="utf-8")
+    with pytest.raises(SpecError, match="exists"):
+        read_back(tmp_path / "in.json", run)
+    assert read_back(tmp_path / "in.json", run, overwrite=True)[1] == [{"text": "a", "label": "joy"}]
