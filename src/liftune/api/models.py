@@ -302,6 +302,7 @@ def compare(
     *,
     metric: str | None = None,
     margin: float | None = None,
+    max_harm: float | None = None,
     use: str | None = None,
     base: str | os.PathLike[str] | None = None,
     label_names: Mapping[int, str] | Sequence[str] | str | None = None,
@@ -312,6 +313,8 @@ def compare(
     Args:
         a, b: runs; one of them may be a model by itself, here or on the hub: it is scored on the other's test rows.
         margin: points of accuracy, else in the metric's own unit: also says whether b is not worse by as much.
+        max_harm: in the same unit: `record.harmless` is True where the interval rules out that b, the new model, is
+            worse than a, the old one, by more. The test rows of a decide; b may have other rows and more labels.
         use: which contender of both; see `load`.
         base, label_names, task: of the model by itself; see `load`.
     """
@@ -322,6 +325,7 @@ def compare(
         arguments.path(b, "b"),
         metric=arguments.text_or_none(metric, "metric"),
         margin=arguments.number_or_none(margin, "margin"),
+        max_harm=arguments.number_or_none(max_harm, "max_harm"),
         use=arguments.text_or_none(use, "use"),
         base=arguments.path_or_none(base, "base"),
         said=said(label_names, task),

@@ -23,6 +23,7 @@ from liftune.cli.options import (
     Json,
     LabelNames,
     Margin,
+    MaxHarm,
     Metric,
     Quiet,
     Task,
@@ -165,6 +166,7 @@ def compare(
     ],
     metric: Metric = None,
     margin: Margin = None,
+    max_harm: MaxHarm = None,
     use: Use = None,
     base: Base = None,
     label_names: LabelNames = None,
@@ -174,15 +176,21 @@ def compare(
     """Compare the tuned models of two runs on the test rows that they share.
 
     One of them may be a model by itself: an adapter, a bundle, one of others, a hub id. It is scored on the test rows
-    of the run.
+    of the run. With --max-harm the exit code is 1 where harm of B cannot be ruled out.
     """
     from liftune.models.foreign.said import said_of
     from liftune.workflows.compare import compare_runs
 
     say_unsealed(a, b)
     said = said_of(label_names, task)
-    found = compare_runs(a, b, metric=metric, margin=margin, use=use, base=base, said=said)
+    found = compare_runs(a, b, metric=metric, margin=margin, max_harm=max_harm, use=use, base=base, said=said)
     print_record(found, as_json=as_json)
+    if found.harmless is False:
+        if as_json:
+            from liftune.reports.sections.harm import harm_sentence
+
+            say(f"liftune: {harm_sentence(found)}", error=True)
+        raise typer.Exit(1)
 
 
 command()(sweep)
@@ -273,7 +281,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: None takes the process's own.
 
     Returns:
-        the exit code: 0, 2 for bad input, 128 + signal where a signal stopped it: 130 for Ctrl-C.
+        the exit code: 0, 1 for `compare --max-harm` where harm cannot be ruled out, 2 for bad input, 128 + signal where
+        a signal stopped it: 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     prepare_streams()

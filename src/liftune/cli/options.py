@@ -34,6 +34,15 @@ Margin = Annotated[
         "unit. To be chosen before the scores are seen.",
     ),
 ]
+MaxHarm = Annotated[
+    float | None,
+    typer.Option(
+        "--max-harm",
+        metavar="X",
+        help="Exit with code 1 unless the interval rules out that B is worse than A by more than this: points of "
+        "accuracy, else the metric's own unit. A's test rows decide; B may have other rows and more labels.",
+    ),
+]
 
 Use = Annotated[
     str | None,

@@ -73,7 +73,7 @@ def check_metric(name: str | None, task: TaskKind) -> Metric:
     return metric
 
 
-def margin_in_own_unit(given: float | None, metric: Metric) -> float | None:
+def margin_in_own_unit(given: float | None, metric: Metric, option: str = "--margin") -> float | None:
     """A margin as an option gives it, in points for a proportion, in the metric's own unit.
 
     >>> margin_in_own_unit(1.0, METRICS["accuracy"]), margin_in_own_unit(0.02, METRICS["macro_f1"])
@@ -84,23 +84,25 @@ def margin_in_own_unit(given: float | None, metric: Metric) -> float | None:
     """
     if given is None:
         return None
-    name, where = metric.name, "--margin"
+    name, what = metric.name, _MARGINS[option]
     if not (math.isfinite(given) and given > 0.0):
-        raise SpecError(f"a margin of {given:g} says nothing", where=where, hint="give a number above 0")
+        raise SpecError(f"{what} of {given:g} says nothing", where=option, hint="give a number above 0")
     if metric.proportion:
         if given < _LEAST_POINTS:
-            hint = f"for {given:g} as a share give --margin {100.0 * given:g}"
-            raise SpecError(f"a margin of {given:g} points of {name} is too small to be meant", where=where, hint=hint)
+            hint = f"for {given:g} as a share give {option} {100.0 * given:g}"
+            raise SpecError(f"{what} of {given:g} points of {name} is too small to be meant", where=option, hint=hint)
         if given >= 100.0:
-            raise SpecError(f"a margin of {given:g} points of {name} is all of it", where=where, hint="give 1 or 2")
+            raise SpecError(f"{what} of {given:g} points of {name} is all of it", where=option, hint="give 1 or 2")
         return given / 100.0
     span = metric.bounds[1] - metric.bounds[0]
     if given >= span:
-        hint = f"{name} is a number from {metric.bounds[0]:g} to {metric.bounds[1]:g}: give --margin 0.01, say"
-        raise SpecError(f"a margin of {given:g} is all that {name} can differ", where=where, hint=hint)
+        hint = f"{name} is a number from {metric.bounds[0]:g} to {metric.bounds[1]:g}: give {option} 0.01, say"
+        raise SpecError(f"{what} of {given:g} is all that {name} can differ", where=option, hint=hint)
     return given
 
 
+#: Options that give a margin, and what each is called.
+_MARGINS = {"--margin": "a margin", "--max-harm": "a harm"}
 #: A smaller margin of a proportion, in points, would take more than 100,000 rows: a share is meant.
 _LEAST_POINTS = 0.1
 

@@ -23,6 +23,7 @@ from liftune.records.base import (
 )
 from liftune.records.calibration import Calibration, Decisions, check_thresholds
 from liftune.records.data import Audit, LabelErrorSummary, Shift
+from liftune.records.harm import Harm
 from liftune.records.learning_curve import Curve
 from liftune.records.training import RoundTripCheck, Speed, TrainLog
 from liftune.tasks import TaskKind
@@ -186,6 +187,14 @@ class VerdictRecord(RunRecord):
 
 class ComparisonRecord(VerdictRecord):
     """What `compare` reports: the tuned models of two runs. What is not in both contenders is of the second run."""
+
+    harm: Harm | None = None
+    """With --max-harm."""
+
+    @property
+    def harmless(self) -> bool | None:
+        """Whether more harm than `max_harm` is ruled out; None where no `max_harm` was given."""
+        return self.harm.ruled_out if self.harm else None
 
 
 class TuneRecord(VerdictRecord, SealedRecord):

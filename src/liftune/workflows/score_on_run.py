@@ -15,6 +15,7 @@ import numpy as np
 from liftune.data.label_matching import in_their_order
 from liftune.errors import EXTRAS, DataError, first_of, need, pasted
 from liftune.evaluation.evaluate import Evaluation, scores
+from liftune.evaluation.harm import over_labels
 from liftune.inference.locate import locate_model
 from liftune.models.foreign.said import Said
 from liftune.records.base import Seconds
@@ -35,7 +36,17 @@ class ScoredModel:
     note: str
 
 
-def score_on(path: str, on: Evaluation, record: TuneRecord, *, name: str, where: str, said: Said) -> ScoredModel:
+def score_on(
+    path: str,
+    on: Evaluation,
+    record: TuneRecord,
+    *,
+    name: str,
+    where: str,
+    said: Said,
+    use: str | None = None,
+    differing: bool = False,
+) -> ScoredModel:
     """Score a model on the test rows of a run.
 
     Args:
@@ -43,6 +54,8 @@ def score_on(path: str, on: Evaluation, record: TuneRecord, *, name: str, where:
         name: what to call the model.
         where: the name of the argument, for messages.
         said: what the user says of a model that others saved.
+        use: which contender, where the path is that of a run.
+        differing: whether it may have other labels: it then keeps its own.
 
     Raises:
         ArtifactError: the path leads to no tuned model, or a file of it is damaged.
@@ -53,7 +66,7 @@ def score_on(path: str, on: Evaluation, record: TuneRecord, *, name: str, where:
     from liftune.hardware.plan import make_plan
     from liftune.workflows.opened import open_saved
 
-    saved = locate_model(path, said=said, where=where)
+    saved = locate_model(path, use=use, said=said, where=where)
     opened = open_saved(saved, make_plan(measure_machine()).for_inference, trusted=False)
     model: Any = saved.card or opened
     if opened.task is not record.task:
@@ -67,7 +80,11 @@ def score_on(path: str, on: Evaluation, record: TuneRecord, *, name: str, where:
         raise DataError(
             f"{path} {kinds[0]}, and {record.run} {kinds[1]}", where=where, hint="compare models of one kind of rows"
         )
-    order = _order(path, opened.labels, record, where) if task_of(record.task).outputs_labels else None
+    labelled, order = task_of(record.task).outputs_labels, None
+    if labelled and differing:
+        on = over_labels(on, opened.labels)
+    elif labelled:
+        order = _order(path, opened.labels, record, where)
     assert on.texts is not None  # as a run's evaluation has them
     started = time.perf_counter()
     logits = opened.scorer.logits(on.texts)
@@ -77,7 +94,7 @@ def score_on(path: str, on: Evaluation, record: TuneRecord, *, name: str, where:
         name=name,
         logits=logits if order is None else _in_order(logits, order),
         max_length=opened.max_length or None,
-        thresholds=None if opened.thresholds is None else tuple(np.asarray(opened.thresholds)[order].tolist()),
+        thresholds=None if opened.thresholds is None else _shares(opened.thresholds, order),
         metrics={},
     )
     contender = Contender(
@@ -89,6 +106,10 @@ def score_on(path: str, on: Evaluation, record: TuneRecord, *, name: str, where:
         notes=(saved.note,) if saved.note else (),
     )
     return ScoredModel(evaluation, contender, getattr(model, "method", ""), saved.note)
+
+
+def _shares(thresholds: tuple[float, ...], order: list[int] | None) -> tuple[float, ...]:
+    return thresholds if order is None else tuple(thresholds[place] for place in order)
 
 
 def _words(task: Any) -> str:
