@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, Field, WrapValidator
 
 from liftune.addresses import Address, addressed
 from liftune.errors import nearest, pasted, shown
 
+#: The source of rows that were passed in Python.
+IN_MEMORY = "(rows in memory)"
 #: Of --folds: liftune decides whether to cross-validate.
 AUTO_FOLDS: Literal["auto"] = "auto"
 MOST_FOLDS = 50
 #: What is wrong with a text that no file can hold.
 NOT_UNICODE = "half a character, or a byte that is not UTF-8"
+#: Every contender that a run can have of its own, in the order of joining; `tuned` is the adapter.
+CONTENDERS = ("majority", "tfidf", "base", "probe", "tuned", "full")
+#: The contender that --zero-shot adds.
+ZERO_SHOT = "zero-shot"
+#: Other words that commands take in the place of a contender's name.
+_TAKEN_WORDS = ("recommended", "all", "none")
+#: A contender's name is also that of a file of its logits, on any disk.
+_NAME = re.compile(r"\w(?:[\w .-]{0,38}\w)?")
 #: In which respects labels may be spelt differently and still be one: --merge-labels.
 MERGES = ("case", "space", "unicode", "punctuation", "notes", "truth", "number")
 
@@ -77,6 +88,82 @@ def pairs(value: Any) -> Any:
                 raise ValueError(f"{part!r} is not KEY=VALUE")
         return {key.strip(): text.strip() for key, text in (part.split("=", 1) for part in value)}
     return value
+
+
+def named(value: Any) -> Any:
+    """'NAME=VALUE', several with commas between them, or a list of such, as a dict; anything else passes.
+
+    >>> named("gpt=a.csv,old=b,c.csv"), named(["gpt=a=1.csv"])
+    ({'gpt': 'a.csv', 'old': 'b,c.csv'}, {'gpt': 'a=1.csv'})
+    """
+    if isinstance(value, str):
+        value = re.split(r",(?=[^,=/\\]+=)", value)
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        return value
+    found: dict[str, str] = {}
+    for part in value:
+        name, equals, text = part.partition("=")
+        if not (equals and name.strip() and text.strip()):
+            raise ValueError(
+                f"{part!r} is not NAME=VALUE, such as {_name_for(part)}={text.strip() or part.strip('= ')}"
+            )
+        if name.strip() in found:
+            raise ValueError(f"{name.strip()} is given twice")
+        found[name.strip()] = text.strip()
+    return found
+
+
+def _name_for(given: str) -> str:
+    """A name that a contender may have, made of what was given without one."""
+    stem = re.split(r"[/\\]", given.strip("= "))[-1].partition(".")[0]
+    return stem if _NAME.fullmatch(stem) and stem.casefold() not in CONTENDERS else "gpt"
+
+
+def contender_names(values: dict[str, Any]) -> dict[str, Any]:
+    """The mapping, if its keys can be names of contenders beside those that a run has itself.
+
+    >>> contender_names({"tuned": 1})
+    Traceback (most recent call last):
+    ValueError: 'tuned' is a contender's name already: give another, such as my-tuned
+    """
+    seen: set[str] = set()
+    for name in values:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{shown(name)} cannot be a name: give up to 40 letters, digits, -, _ or . , such as gpt-5 or old"
+            )
+        if name.casefold() in (*CONTENDERS, ZERO_SHOT, *_TAKEN_WORDS):
+            what = "a contender's name" if name.casefold() not in _TAKEN_WORDS else "a word of its own"
+            raise ValueError(f"{name!r} is {what} already: give another, such as my-{name}")
+        if name.casefold() in seen:
+            raise ValueError(f"two names differ in case alone: {name!r}")
+        seen.add(name.casefold())
+    return values
+
+
+class Held(str):
+    """A table in the place of a file's path: shown and written as a text that says so, it holds the rows themselves."""
+
+    rows: Any
+
+    def __new__(cls, text: str, rows: Any = None) -> Held:
+        """The text that stands for the rows."""
+        made = super().__new__(cls, text)
+        made.rows = rows
+        return made
+
+    def __deepcopy__(self, memo: object) -> Held:
+        """Itself."""
+        return self
+
+
+def held_or_place(value: Any, check: Callable[[Any], str]) -> str:
+    """A path or an address; or what is neither, and so a table, which is held."""
+    if isinstance(value, Held):
+        return value
+    if value is None or isinstance(value, str | bytes | bytearray | os.PathLike | bool | int | float):
+        return without_secrets(value, check)
+    return Held(IN_MEMORY, value)
 
 
 def numbers(value: Any) -> Any:
@@ -226,3 +313,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Place = Annotated[str, WrapValidator(without_secrets)]
 Columns = Annotated[str | None, BeforeValidator(one_text)]
 Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
+#: Contender -> file, address or table.
+NamedPlaces = Annotated[
+    dict[str, Annotated[str, WrapValidator(held_or_place)]], BeforeValidator(named), AfterValidator(contender_names)
+]
+#: Contender -> what a row costs.
+Costs = Annotated[dict[str, Annotated[float, Field(ge=0)]], BeforeValidator(named)]

@@ -25,6 +25,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ from liftune.errors import ArtifactError, LiftuneError, lacks_memory, pasted, sh
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
 from liftune.files import atomic_write, check_writable, damaged, disk_errors, write_json, write_text
+from liftune.option_values import CONTENDERS as CONTENDERS
 from liftune.records.data import LabelError
 from liftune.records.reading import ADAPTER_CARD as ADAPTER_CARD
 from liftune.records.reading import CONTENDER_CARD as CONTENDER_CARD
@@ -47,11 +49,10 @@ from liftune.replacing import holds_run
 from liftune.seals import hash_matching, read_sealed
 from liftune.spec import RunSpec
 from liftune.tasks import task_of
+from liftune.types import BoolArray
 from liftune.unfinished import Unfinished
 from liftune.wrong_path import is_file_in, refusal
 
-#: Every contender that a run can have, in the order of joining; `tuned` is the adapter.
-CONTENDERS = ("majority", "tfidf", "base", "probe", "tuned", "full")
 #: Contenders that read all of a row, however long.
 READ_WHOLE_ROWS = ("majority", "tfidf")
 #: What record.json seals. Cards seal the files beside them.
@@ -172,10 +173,18 @@ class RunFolder:
             with atomic_write(self.path / _HASHES) as file:
                 file.write(hashes_of(splits.train.rows))
 
-    def save_logits(self, name: str, *, test: NDArray[np.float32], validation: NDArray[np.float32]) -> None:
-        """One contender's logits: (N, C) on test, (M, C) on validation."""
+    def save_logits(
+        self,
+        name: str,
+        *,
+        test: NDArray[np.float32],
+        validation: NDArray[np.float32],
+        unanswered: BoolArray | None = None,
+    ) -> None:
+        """One contender's logits: (N, C) on test, (M, C) on validation; (N,) test rows that it gave no answer for."""
+        more: dict[str, Any] = {} if unanswered is None else {"unanswered": unanswered}
         with atomic_write(self.path / "logits" / f"{name}.npz") as file:
-            np.savez_compressed(file, test=test, validation=validation)
+            np.savez_compressed(file, test=test, validation=validation, **more)
 
     def save_suspects(self, listed: Iterable[LabelError]) -> None:
         """Train rows whose label is likely wrong, worst first."""
@@ -232,6 +241,12 @@ class RunFolder:
                 raise ValueError(f"logits of the {split} rows are not all finite")
             return logits
 
+    def unanswered(self, name: str) -> BoolArray | None:
+        """(N,) test rows that a contender gave no answer for; None where it answers all."""
+        path = self.path / "logits" / f"{name}.npz"
+        with _reading(path), np.load(io.BytesIO(self.read(f"logits/{name}.npz"))) as file:
+            return np.asarray(file["unanswered"], dtype=bool) if "unanswered" in file.files else None
+
     def check_card(self, name: str) -> None:
         """Refuse a saved contender that is not the one that the run wrote: another run's may be whole in itself."""
         if (self.path / "record.json").is_file():
@@ -273,6 +288,9 @@ class RunFolder:
         if odd := [each for each in test.targets if not task_of(record.task).is_target(each)]:
             raise self._mismatch(f"test.jsonl holds a target that is none of {record.task}: {shown(odd[0])}")
         outputs = task_of(record.task).outputs(record.labels)
+        outside, unanswered = scored.outside, self.unanswered(contender)
+        if unanswered is not None and unanswered.shape != (len(test),):
+            raise self._mismatch(f"{contender}.npz says of {len(unanswered):,} rows, which have no answer")
         if logits.shape != (len(test), outputs) or len(test) != record.rows.test:
             raise self._mismatch(
                 f"{contender}.npz holds logits of shape {logits.shape}, test.jsonl {len(test):,} rows, "
@@ -293,10 +311,12 @@ class RunFolder:
             logits=logits,
             targets=task_of(record.task).encode(test.targets, (*record.labels, *unseen)),
             fingerprint=record.data_fingerprint,
-            max_length=None if contender in READ_WHOLE_ROWS else record.max_length,
+            max_length=None if contender in READ_WHOLE_ROWS or outside else record.max_length,
             groups=test.groups,
             texts=test.rows,
             thresholds=scored.decisions.thresholds if scored.decisions else None,
+            unanswered=unanswered,
+            sure=outside is not None and not outside.probabilities,
         )
 
     def unrecorded_evaluation(self, contender: str, splits: Splits, metric: str) -> Evaluation:

@@ -30,6 +30,8 @@ from liftune.option_values import (
     AUTO_FOLDS,
     NOT_UNICODE,
     Columns,
+    Costs,
+    NamedPlaces,
     Names,
     Pairs,
     Place,
@@ -45,11 +47,10 @@ from liftune.option_values import (
     similarity,
     switched_off,
 )
+from liftune.option_values import IN_MEMORY as IN_MEMORY
 from liftune.tasks import TaskKind
 
 DEFAULT_DATA = "sample:emotions"
-#: The source of rows that were passed in Python.
-IN_MEMORY = "(rows in memory)"
 DEFAULT_MODEL = "minilm"
 #: How frozen weights may be held otherwise than as the numbers that they are.
 BasePrecision = Literal["4bit"]
@@ -236,6 +237,11 @@ class EvalSpec(Spec):
     curve: bool = False
     """Also train on growing parts of train, to estimate whether more data or a larger model would help. About doubles
     the time."""
+    answers: NamedPlaces = {}
+    """Labels that someone or something else gave to rows of the data, as a contender of that name: gpt=FILE. Rows are
+    found by a column of ids or by their texts. May be repeated."""
+    cost: Costs = {}
+    """What one row costs such a contender, in any currency: gpt=0.002. May be repeated."""
 
 
 class RunSpec(Spec):

@@ -52,6 +52,8 @@ class Asked:
         return shlex.join([*words, *(word for name, value in self.more.items() for word in (f"--{name}", value))])
 
 
+#: Options that are typed once for each of their values.
+_REPEATED = ("set", "answers", "cost")
 #: What data are asked for where nothing else is said.
 TUNE = Asked()
 
@@ -91,7 +93,7 @@ def command_line(spec: RunSpec) -> str:
             continue
         elif isinstance(value, bool):
             words.append(option)
-        elif name == "set":
+        elif name in _REPEATED:
             words += [word for key, each in value.items() for word in (option, f"{key}={each}")]
         elif value == 0 and any(getattr(each, "func", None) is switched_off for each in declared.metadata):
             words += [option, "none"]

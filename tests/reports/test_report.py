@@ -12,6 +12,7 @@ from liftune.records.base import Choice, Comparison, Interval, RowCounts, Second
 from liftune.records.calibration import Calibration, CalibrationScores, Decisions
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
+from liftune.records.outside import Outside
 from liftune.records.run import Contender, Recommendation, SeedResult, TuneRecord
 from liftune.records.training import Epoch, RoundTripCheck, Speed, TrainLog
 from liftune.reports import sections as registering
@@ -153,6 +154,17 @@ def test_the_markdown_is_the_golden_one(record: TuneRecord) -> None:
 def test_every_section_has_a_say_in_the_whole_report(record: TuneRecord) -> None:
     decisions = Decisions(kind="shared", thresholds=(0.3, 0.3), reason="they help")
     again = [each.model_copy(update={"clean": each.metrics, "decisions": decisions}) for each in record.contenders]
+    outside = Outside(
+        kind="answers",
+        source="gpt.csv",
+        way="found by text",
+        answered=1,
+        validation_answered=0,
+        chosen_on_validation=False,
+        probabilities=False,
+        cost_per_row=0.5,
+    )
+    again.append(again[0].model_copy(update={"name": "gpt", "outside": outside}))
     curve = Curve(metric="accuracy", points=(), next_step="undecided")
     full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again), "curve": curve, **DOUBTS})
     assert len(sections(full)) == sum(not each.of_details for each in SECTIONS.entries())

@@ -102,6 +102,7 @@ def test_every_registered_section_speaks_for_some_run(made: Callable[[TaskKind],
     spoken = {each.name for task in TASKS for each in named_sections(*read_run(made(task)))}
     assert set(SECTIONS) - spoken == {
         "clean",
+        "outside",
         "calibration",
         "curve",
         "decisions",

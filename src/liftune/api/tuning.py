@@ -73,6 +73,8 @@ def tune(
     margin: float | None = None,
     folds: int | Literal["auto", "none"] | None = None,
     curve: bool | None = None,
+    answers: Mapping[str, Any] | Sequence[str] | str | None = None,
+    cost: Mapping[str, float] | Sequence[str] | str | None = None,
     out: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -97,6 +99,8 @@ def tune(
         model: minilm, a hub id, or a local folder.
         method: one of `liftune list methods`.
         set: options of the method, {"rank": 16} or ["rank=16"].
+        answers: labels made elsewhere, {"gpt": "answers.csv"}, or a table in the place of a path.
+        cost: of one row, {"gpt": 0.002}.
         config: a TOML or JSON file of options, as `liftune init` writes it, or a run's spec.json; what is given here
             overrides it.
         resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.

@@ -32,7 +32,11 @@ _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME
     "test": "FILE",
     "columns": "NAME,...",
     "out": "DIR",
+    "answers": "NAME=FILE",
+    "cost": "NAME=X",
 }
+#: Options that may be repeated.
+_REPEATED = ("set", "answers", "cost")
 KEYWORD = signatures.Parameter.KEYWORD_ONLY
 
 
@@ -91,7 +95,7 @@ def _parameter(name: str, required: str | None, help_text: str | None) -> signat
             rich_help_panel=_PANELS.get(section, "Output"),
         )
     # None stands for "not given", so that the spec's own default is the only one.
-    kind: Any = bool if bool in kinds else (list[str] if name == "set" else str) | None
+    kind: Any = bool if bool in kinds else (list[str] if name in _REPEATED else str) | None
     default = signatures.Parameter.empty if required else False if bool in kinds else None
     annotation: Any = Annotated[str if required else kind, declared]
     return signatures.Parameter(name, KEYWORD, default=default, annotation=annotation)

@@ -35,7 +35,7 @@ MOST_NUMBERED_CLASSES = 20
 #: Rows of each value from which on values that are spelt in two ways are codes, not measurements.
 _ROWS_OF_A_CODE = 10
 #: Words that stand for nothing in files that tools write.
-_BLANKS = frozenset({"nan", "null", "none", "n/a", "na", "#n/a", "<na>", "nat", "undefined"})
+BLANKS = frozenset({"nan", "null", "none", "n/a", "na", "#n/a", "<na>", "nat", "undefined"})
 _ZERO_LED = re.compile(r"[+-]?0\d+(\.\d*)?")
 _SAID_OTHERWISE = "--task single_label makes them classes"
 
@@ -347,7 +347,7 @@ def _list_note(texts: Sequence[str]) -> tuple[str, ...]:
 
 def _blank_note(texts: Sequence[str]) -> tuple[str, ...]:
     """Where words that tools write for an empty cell are classes."""
-    found = Counter(text.strip() for text in texts if text.strip().casefold() in _BLANKS)
+    found = Counter(text.strip() for text in texts if text.strip().casefold() in BLANKS)
     if not found:
         return ()
     said = ", ".join(f"{word!r} ({rows:,} rows)" for word, rows in found.most_common())

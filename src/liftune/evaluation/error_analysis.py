@@ -55,6 +55,7 @@ def details(record: TuneRecord, command: str, test: Split, evaluations: Mapping[
     against, why = set_against(record)
     task, tuned = task_of(record.task), evaluations["tuned"]
     both = {against: evaluations[against], "tuned": tuned}
+    outside = [each.name for each in record.contenders if each.outside and each.name in evaluations]
     every = {"base": evaluations["base"], **both} if "base" in evaluations else both
     with_matrix = every if task.shape == "label" else {}
     labelled = both if task.outputs_labels else {}
@@ -68,13 +69,30 @@ def details(record: TuneRecord, command: str, test: Split, evaluations: Mapping[
         confusions={name: confusion_matrix(each) for name, each in with_matrix.items()},
         reliability={
             name: reliability_curve(Binned.of_equal_width(each, BINS))
-            for name, each in (with_calibration_undone(record, both) if task.has_probabilities else {}).items()
+            for name, each in (_of_probabilities(record, evaluations, both) if task.has_probabilities else {}).items()
         },
         coverage={name: selective_curve(each) for name, each in labelled.items()},
         lengths=length_bins(words(test.rows), both),
         clouds={name: scatter(each) for name, each in valued.items()},
         flips=flips(test, both[against], tuned),
+        other_flips=tuple(flips(test, evaluations[name], tuned) for name in outside),
     )
+
+
+def _of_probabilities(
+    record: TuneRecord, evaluations: Mapping[str, Evaluation], both: Mapping[str, Evaluation]
+) -> Mapping[str, Evaluation]:
+    """Whose probabilities are looked at: those given with answers from elsewhere come first, on the rows answered."""
+    given = {
+        each.name: evaluations[each.name]
+        for each in record.contenders
+        if each.outside and each.outside.probabilities and each.name in evaluations
+    }
+    answered = {
+        name: each if each.unanswered is None else each.take(np.flatnonzero(~each.unanswered))
+        for name, each in given.items()
+    }
+    return {**answered, **with_calibration_undone(record, both)}
 
 
 def with_calibration_undone(record: TuneRecord, both: Mapping[str, Evaluation]) -> Mapping[str, Evaluation]:

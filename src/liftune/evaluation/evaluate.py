@@ -43,6 +43,8 @@ class Evaluation:
         groups: (N,) each row's group, where rows come in groups. Rows of one group or of equal text are one cluster,
             and intervals and tests go by cluster.
         thresholds: (C,), or (N, C) of each row, by which its multi-label predictions are decided; None is one half.
+        unanswered: (N,) rows that it gave no answer for, which are predicted wrongly; None where it answers all.
+        sure: it gives answers without probabilities, so that nothing can be computed that reads these.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Evaluation:
     groups: tuple[str, ...] | None = None
     texts: tuple[Row, ...] | None = None
     thresholds: ThresholdValues | None = None
+    unanswered: BoolArray | None = None
+    sure: bool = False
 
     @classmethod
     def of(
@@ -106,6 +110,7 @@ class Evaluation:
             groups=None if self.groups is None else tuple(self.groups[i] for i in positions),
             texts=None if self.texts is None else tuple(self.texts[i] for i in positions),
             thresholds=np.asarray(self.thresholds)[positions] if of_each_row else self.thresholds,
+            unanswered=None if self.unanswered is None else self.unanswered[positions],
             metrics={},
         )
 
@@ -158,9 +163,13 @@ class Evaluation:
         """The logits as a metric reads them, (N, C): by the contender's thresholds where it judges decisions."""
         return metric.view(self.logits, self.thresholds)
 
+    def lacks(self, metric: Metric) -> bool:
+        """Whether a metric reads probabilities, and there are none."""
+        return self.sure and task_of(self.task).has_probabilities and not metric.needs_threshold
+
     def score(self, metric: Metric) -> float | None:
         """The metric's value; None where it is undefined."""
-        return metric(self.targets, self.view(metric), self.task)
+        return None if self.lacks(metric) else metric(self.targets, self.view(metric), self.task)
 
     def statistics(self, metric: Metric) -> Statistics:
         """What each row adds to the metric."""
@@ -227,6 +236,8 @@ def score_interval(metric: Metric, evaluations: Sequence[Evaluation], *, seed: i
     first = evaluations[0]
     if any(each.ids != first.ids or each.fingerprint != first.fingerprint for each in evaluations):
         raise DataError("the seeds were evaluated on different rows", hint="evaluate every seed on the same test rows")
+    if any(each.lacks(metric) for each in evaluations):
+        return Interval(value=None, note="it reads probabilities, and these answers have none")
     clusters = first.clusters
     if clusters is None and metric.proportion:
         return clopper_pearson(float(np.mean([each.hits(metric).sum() for each in evaluations])), len(first))

@@ -25,16 +25,26 @@ def flips(test: Split, before: Evaluation, after: Evaluation) -> Flips:
     fixed, broken, weight = task_of(after.task).flips(
         after.targets, before.logits, after.logits, (before.thresholds, after.thresholds)
     )
-    predictions = [as_targets(each) for each in (before, after)]
+    predictions = [_said(each) for each in (before, after)]
 
     def listed(which: BoolArray) -> tuple[Flip, ...]:
         places = np.flatnonzero(which)
         ordered = places[np.argsort(-weight[places], kind="stable")]
-        return tuple(
-            _flip(test, int(i), float(weight[i]), shown(predictions[0][i]), shown(predictions[1][i])) for i in ordered
-        )
+        return tuple(_flip(test, int(i), float(weight[i]), predictions[0][i], predictions[1][i]) for i in ordered)
 
     return Flips(against=before.name, fixed=listed(fixed), broken=listed(broken))
+
+
+#: What stands for the prediction of a row that a contender gave no answer for.
+NO_ANSWER = "(no answer)"
+
+
+def _said(evaluation: Evaluation) -> list[str]:
+    """Each row's prediction in words."""
+    said, unanswered = [shown(each) for each in as_targets(evaluation)], evaluation.unanswered
+    if unanswered is None:
+        return said
+    return [NO_ANSWER if lacking else each for each, lacking in zip(said, unanswered, strict=True)]
 
 
 def as_targets(evaluation: Evaluation) -> list[Target]:

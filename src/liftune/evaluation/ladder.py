@@ -18,16 +18,19 @@ from liftune.data.splits import Splits
 from liftune.evaluation.clean_rows import Leaks, on_clean_rows
 from liftune.evaluation.compare import compare, paired_p_value
 from liftune.evaluation.compare_seeds import compare_seeds
+from liftune.evaluation.contrasts import under_one_correction
 from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
 from liftune.evaluation.margin import with_margin
+from liftune.evaluation.outside import Given
 from liftune.evaluation.recommend import recommend
+from liftune.evaluation.reliability import calibration_scores
 from liftune.evaluation.thresholds import Thresholds, choose_thresholds
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison, Head, Interval, Seconds
 from liftune.records.calibration import Calibration, Decisions
 from liftune.records.run import Contender, Recommendation, SeedResult
 from liftune.tasks import task_of
-from liftune.types import Scorer
+from liftune.types import BoolArray, Scorer
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class ContenderLogits:
     """How the logits were scaled after training; None where that is not done."""
     thresholds: Thresholds | None = None
     """Multi-label: those that its own validation logits give (see `with_thresholds`)."""
+    unanswered: BoolArray | None = None
+    """(N,) test rows without an answer; None where all have one."""
 
     @classmethod
     def of(
@@ -167,6 +172,40 @@ class Ladder:
         self.results[name] = ContenderResult(contender, kept, tuple(evaluations), tuple(attempts), max_length)
         return contender
 
+    def add_given(
+        self, name: str, given: Given, *, max_length: int | None = None, notes: tuple[str, ...] = ()
+    ) -> Contender:
+        """A contender that was not fitted here. Its validation score counts only where it answers validation."""
+        from liftune.hardware.measure import peak_mib
+
+        splits, about = self._splits, given.about
+        unanswered = given.unanswered if given.unanswered.any() else None
+        attempt = ContenderLogits(given.validation, given.test, given.seconds or 0.0, unanswered=unanswered)
+        self._keep(name, attempt)
+        evaluation = Evaluation.of(name, given.test, splits, max_length=max_length)
+        evaluation = replace(evaluation, unanswered=unanswered, sure=not about.probabilities)
+        evaluation = replace(evaluation, metrics=scores([evaluation]))
+        validation = Evaluation.of("validation", given.validation, splits, splits.validation)
+        validation = replace(validation, sure=not about.probabilities)
+        if about.probabilities:
+            answered = evaluation.take(np.flatnonzero(~given.unanswered))
+            about = about.model_copy(update={"calibration": calibration_scores(answered)})
+        contender = Contender(
+            name=name,
+            head=None,
+            trainable_parameters=0,
+            seconds=Seconds(evaluate=given.seconds),
+            metrics=evaluation.metrics,
+            clean=self._clean([evaluation]),
+            validation=selection_scores(validation) if about.chosen_on_validation else {},
+            notes=notes,
+            only_answer=evaluation.only_answer,
+            peak_mib=peak_mib(),
+            outside=about,
+        )
+        self.results[name] = ContenderResult(contender, evaluation, (evaluation,), (attempt,), max_length)
+        return contender
+
     @property
     def contenders(self) -> tuple[Contender, ...]:
         """Every contender, in order of joining."""
@@ -174,17 +213,23 @@ class Ladder:
 
     def strongest(self) -> str:
         """The contender, other than base and tuned, with the best validation score; the first of equals."""
-        others = [name for name in self.results if name not in ("base", "tuned")]
+        others = [name for name in self.results if name not in ("base", "tuned", *self._outside)]
         return max(others, key=self._ranked)
 
+    @property
+    def _outside(self) -> tuple[str, ...]:
+        """Contenders that were not fitted here, each of which is compared with tuned."""
+        return tuple(name for name, each in self.results.items() if each.contender.outside)
+
     def verdicts(self, margin: float | None = None) -> tuple[Comparison, ...]:
-        """tuned against base, and against the strongest other contender, on rows that do not leak.
+        """tuned against base, against the strongest other contender, and against each that was not fitted here, on
+        rows that do not leak; where there are such, all of these contrasts are under one correction (Holm's).
 
         Args:
             margin: in the metric's own unit: also says whether tuned is not worse by as much, and than full too.
         """
         tuned, metric = self.results["tuned"].evaluation, METRICS[self._metric]
-        return tuple(
+        found = tuple(
             on_clean_rows(
                 [self.results[name].evaluation, tuned],
                 self._leaks,
@@ -192,11 +237,12 @@ class Ladder:
             )
             for name in self._compared(margin)
         )
+        return under_one_correction(found) if self._outside else found
 
     def _compared(self, margin: float | None) -> tuple[str, ...]:
         """The contenders that tuned is compared with."""
         full = ("full",) if margin is not None and "full" in self.results else ()
-        return tuple(dict.fromkeys(("base", *full, self.strongest())))
+        return tuple(dict.fromkeys(("base", *full, self.strongest(), *self._outside)))
 
     def recommended(self, verdicts: Sequence[Comparison]) -> Recommendation:
         """The contender to use: tuned, or one that it was compared with.
@@ -221,7 +267,7 @@ class Ladder:
         tuned = self.results["tuned"].evaluations
         if len(tuned) < 2:
             return ()
-        return tuple(
+        found = tuple(
             on_clean_rows(
                 [self.results[name].evaluation, *tuned],
                 self._leaks,
@@ -231,6 +277,7 @@ class Ladder:
             )
             for name in self._compared(margin)
         )
+        return under_one_correction(found) if self._outside else found
 
     @property
     def _leaks(self) -> Leaks:

@@ -18,6 +18,8 @@ from liftune.records.run import Contender, Recommendation
 CHANCE = 0.32
 #: Contenders by what they cost to run and to keep; an unknown one costs as much as the tuned one.
 COSTS = {"majority": 0, "tfidf": 1, "base": 2, "probe": 3, "tuned": 4, "full": 5}
+#: Of a contender that the run did not fit: it is paid for row by row, or another model to run.
+OUTSIDE = 6
 #: Two contenders, to the two-sided p-value of their difference on validation.
 PValue = Callable[[str, str], float]
 
@@ -34,6 +36,7 @@ def recommend(
        given in any case, and its error rate is known.
     3. Where it is undecided, validation decides if it shows more than chance often does: a lead of more than one
        standard error, by the paired test of the verdicts (p at most 0.32). A lead of one row is none.
+       Answers from elsewhere that lack validation rows are not judged on validation.
     4. Where validation shows no more than that, the cheaper of the two wins: nothing speaks for paying more. This is
        the one-standard-error rule of Breiman, Friedman, Olshen and Stone (1984), on paired rows.
 
@@ -50,15 +53,31 @@ def recommend(
         value = contenders[name].validation.get(metric.name)
         return float("-inf") if value is None else metric.sign * value
 
+    def cost(name: str) -> int:
+        return OUTSIDE if contenders[name].outside else COSTS.get(name, COSTS["tuned"])
+
     others = [each for each in verdicts if may_be_recommended(contenders, each.a, metric)]
-    others.sort(key=lambda each: (-validation(each.a), _cost(each.a)))
+    others.sort(key=lambda each: (-validation(each.a), cost(each.a)))
+    own = [each for each in others if not contenders[each.a].outside]
     if not may_be_recommended(contenders, "tuned", metric):
-        return _without_tuned(contenders, [each.a for each in others], metric)
+        best = _without_tuned(contenders, [each.a for each in others], metric)
+        kept = _without_tuned(contenders, [each.a for each in own], metric)
+        return best if best == kept else best.model_copy(update={"here": kept.contender})
+
+    def between(verdict: Comparison) -> Recommendation:
+        known = not contenders[verdict.a].outside or metric.name in contenders[verdict.a].validation
+        of_validation = (validation(verdict.a), validation("tuned")) if known else None
+        return _between(verdict, of_validation, cost(verdict.a) - cost("tuned"), p_value)
+
     decided = []
     for verdict in others:
-        found = _between(verdict, validation(verdict.a), validation("tuned"), p_value)
+        found = between(verdict)
         if found.contender != "tuned":
-            return found
+            if not contenders[verdict.a].outside:
+                return found
+            instead = [between(each).contender for each in own]
+            here = next((name for name in instead if name != "tuned"), "tuned")
+            return found.model_copy(update={"here": here})
         decided.append(found)
     # Of what speaks for the tuned model, the weakest is said: the verdict on test only where all are verdicts.
     ways = ("cost", "validation", "test")
@@ -82,17 +101,25 @@ def may_be_recommended(contenders: Mapping[str, Contender], name: str, metric: M
     return name == "majority" or least is None or metric.sign * value > metric.sign * least
 
 
-def _between(verdict: Comparison, theirs: float, ours: float, p_value: PValue) -> Recommendation:
-    """The tuned model or the one that it was compared with, from their signed scores on validation."""
+def _between(
+    verdict: Comparison, on_validation: tuple[float, float] | None, dearer: int, p_value: PValue
+) -> Recommendation:
+    """The tuned model or the one that it was compared with.
+
+    Args:
+        on_validation: their signed scores, the tuned model's last; None where the other has none.
+        dearer: above zero where the other one costs more.
+    """
     other = verdict.a
     if verdict.verdict != "undecided":
         tuned, way = verdict.verdict == "better", "test"
         return _of("tuned" if tuned else other, way, over=other if tuned else "tuned")
-    chance = 1.0 if theirs == ours else p_value(other, "tuned")
-    if chance <= CHANCE:
+    theirs, ours = on_validation or (0.0, 0.0)
+    chance = None if on_validation is None else 1.0 if theirs == ours else p_value(other, "tuned")
+    if chance is not None and chance <= CHANCE:
         tuned, way = ours > theirs, "validation"
     else:
-        tuned, way = _cost("tuned") < _cost(other), "cost"
+        tuned, way = dearer > 0, "cost"
     return _of("tuned" if tuned else other, way, over=other if tuned else "tuned", p_value=chance)
 
 
@@ -109,7 +136,3 @@ def _without_tuned(contenders: Mapping[str, Contender], others: Sequence[str], m
         return Recommendation(contender=models[0], decided_by="alone", over="tuned")
     majority = "majority" in contenders and may_be_recommended(contenders, "majority", metric)
     return Recommendation(contender="majority" if majority else None, decided_by="nothing learnt")
-
-
-def _cost(name: str) -> int:
-    return COSTS.get(name, COSTS["tuned"])

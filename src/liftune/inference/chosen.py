@@ -43,6 +43,7 @@ def choose_contender(run: Path, use: str | None = None) -> Chosen:
     saved = folder.saved_contenders
     if use is not None and use != RECOMMENDED:
         if use not in saved:
+            _refuse_outside(use, saved, folder)
             raise _not_saved(use, saved, run)
         return Chosen(use, folder.contender(use), "" if use == "tuned" else f"using {use}, as asked")
     record = folder.record() if (run / "record.json").is_file() and (use or len(saved) > 1) else None
@@ -55,6 +56,7 @@ def choose_contender(run: Path, use: str | None = None) -> Chosen:
     if wanted is None:
         raise SpecError(f"{run} recommends no contender", where="--use", hint=_known(saved))
     if wanted not in saved:
+        _refuse_outside(wanted, saved, folder)
         raise _not_saved(wanted, saved, run)
     return Chosen(wanted, folder.contender(wanted), f"using {wanted}, which the run recommends")
 
@@ -64,6 +66,21 @@ def _worse(record: TuneRecord, name: str) -> str:
     scores = {each.name: each.metrics[record.metric].value for each in record.contenders}
     ours, theirs = (number(scores[each], 3) for each in ("tuned", name))
     return f"on the test rows the tuned model is worse ({record.metric} {ours} against {theirs})"
+
+
+def _refuse_outside(name: str, saved: tuple[str, ...], folder: RunFolder) -> None:
+    """Refuse a contender whose answers were made elsewhere, or that the run did not fit.
+
+    Raises:
+        SpecError: it is one.
+    """
+    record = folder.record() if folder.has_record else None
+    about = next((each.outside for each in record.contenders if each.name == name), None) if record else None
+    if about is not None:
+        made = (
+            "its answers were made elsewhere" if about.kind == "answers" else "it is a model that was not trained here"
+        )
+        raise SpecError(f"{name} predicts nothing here: {made}", where="--use", hint=_known(saved))
 
 
 def _not_saved(name: str, saved: tuple[str, ...], run: Path) -> SpecError:

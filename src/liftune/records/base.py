@@ -150,6 +150,11 @@ class Comparison(Record):
     """On all test rows; null where none was left out."""
     without_near: Outcome | None = None
     """Without near duplicates of train rows as well; null where there are none."""
+    corrected_p_value: float | None = None
+    """The p-value among those of all contrasts that the run declares, by Holm's correction, which then decides; null
+    where nothing but the usual ones is compared."""
+    contrasts: int | None = None
+    """How many these are."""
     undecided_because: str | None = None
     """Why there is no verdict, whatever the p-value: too few clean rows, or it depends on near duplicates."""
     margin: MarginVerdict | None = None

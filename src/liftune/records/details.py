@@ -98,6 +98,10 @@ class Flips(Record):
     fixed: tuple[Flip, ...]
     broken: tuple[Flip, ...]
 
+    def first(self, most: int) -> Flips:
+        """The most confident ones."""
+        return self.model_copy(update={"fixed": self.fixed[:most], "broken": self.broken[:most]})
+
 
 class Details(Record):
     """Everything that the rows show about the tuned model and the contender it is compared with."""
@@ -117,10 +121,15 @@ class Details(Record):
     lengths: tuple[LengthBin, ...] = ()
     clouds: dict[str, Scatter] = Field(default_factory=dict)
     flips: Flips
+    other_flips: tuple[Flips, ...] = ()
+    """The same against each contender that the run did not fit."""
     damaged: dict[str, str] = Field(default_factory=dict)
     """Contender -> what is wrong with its files, so that it cannot be used; its scores are of before."""
 
     def to_json(self, *, most_flips: int) -> dict[str, Any]:
         """A plain object with the first flips each way; all of them are in flips.jsonl."""
-        cut = {"fixed": self.flips.fixed[:most_flips], "broken": self.flips.broken[:most_flips]}
-        return self.model_copy(update={"flips": self.flips.model_copy(update=cut)}).model_dump(mode="json")
+        cut = {
+            "flips": self.flips.first(most_flips),
+            "other_flips": tuple(each.first(most_flips) for each in self.other_flips),
+        }
+        return self.model_copy(update=cut).model_dump(mode="json")

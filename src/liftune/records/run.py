@@ -25,6 +25,7 @@ from liftune.records.calibration import Calibration, Decisions, check_thresholds
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.harm import Harm
 from liftune.records.learning_curve import Curve
+from liftune.records.outside import Outside
 from liftune.records.training import RoundTripCheck, Speed, TrainLog
 from liftune.tasks import TaskKind
 
@@ -63,6 +64,8 @@ class Contender(Record):
     """The one answer that it gives to every test row; null where answers differ, or test has one target only."""
     peak_mib: float | None = None
     """The process's peak memory when this contender was done, earlier contenders included."""
+    outside: Outside | None = None
+    """Of a contender that the run did not fit: answers from elsewhere, a model that needs no training here."""
     damaged: str | None = Field(default=None, exclude=True)
     """What is wrong with its files now, as whoever looked found them; in no file."""
 
@@ -80,6 +83,8 @@ class Recommendation(Record):
     """The one that it was preferred to."""
     validation_p_value: float | None = None
     """Two-sided, of the difference on validation; null where validation was not asked."""
+    here: str | None = None
+    """The one to use of those that the run holds, where the recommended one is made elsewhere."""
 
 
 class RunRecord(StoredRecord):
@@ -237,4 +242,5 @@ class TuneRecord(VerdictRecord, SealedRecord):
         """
         worse = {each.a for each in self.comparisons if each.b == "tuned" and each.verdict == "worse"}
         kept = {each.name for each in self.contenders if each.saved_bytes is not None}
-        return self.recommended if self.recommended is not None and self.recommended in worse & kept else "tuned"
+        best = (self.recommendation.here if self.recommendation else None) or self.recommended
+        return best if best is not None and best in worse & kept else "tuned"

@@ -34,6 +34,9 @@ FlipThresholds: TypeAlias = "tuple[ThresholdValues | None, ThresholdValues | Non
 #: The least probability that log-loss gives the true label, scikit-learn's own for float64: a row costs at most 36.04.
 #: A row whose label the model never had costs just that.
 LEAST_PROBABILITY = 2.0**-52
+#: The logit of an answer that is given without a probability, and by how much one stands above its threshold or the
+#: other labels that is to be the answer whatever its probability.
+SURE, JUST_ABOVE = 20.0, 1e-3
 
 
 class TaskKind(StrEnum):
@@ -189,6 +192,25 @@ class Task(ABC):
 
         Args:
             thresholds: of the first and of the second model.
+        """
+
+    # Answers that were made elsewhere ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def sure_logits(self, answers: Targets, outputs: int) -> Floats32:
+        """(N, C) logits that decide as the encoded answers, as surely as a model can; a value is itself."""
+
+    @abstractmethod
+    def logits_of_shares(self, probabilities: Floats, answers: Targets) -> Floats32:
+        """(N, C) logits of those probabilities, which decide as the encoded answers even where these disagree."""
+
+    @abstractmethod
+    def wrong_logits(self, targets: Targets, prior: Floats32) -> Floats32:
+        """(N, C) logits that are wrong of every row, as unsurely as can be: of several wrong labels each in turn.
+
+        Args:
+            targets: encoded, of the rows.
+            prior: (C,) the best constant logits, which stand for a value that is not known.
         """
 
     # Tasks with labels ------------------------------------------------------------------------------------------------

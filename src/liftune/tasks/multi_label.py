@@ -7,7 +7,9 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune.tasks.base import (
+    JUST_ABOVE,
     LEAST_PROBABILITY,
+    SURE,
     FlipThresholds,
     Floats,
     Floats32,
@@ -149,6 +151,31 @@ class MultiLabel(Task):
             self.is_right(targets, logits, each) for logits, each in zip((before, after), thresholds, strict=True)
         )
         return ~was & now, was & ~now, self.confidence(after)
+
+    def sure_logits(self, answers: Targets, outputs: int) -> Floats32:
+        """(N, C) a high logit at each label that the row has, a low one at the others."""
+        import numpy as np
+
+        return np.asarray(SURE * (2.0 * self.indicators(answers, outputs) - 1.0), dtype=np.float32)
+
+    def logits_of_shares(self, probabilities: Floats, answers: Targets) -> Floats32:
+        """(N, C) their log-odds; a label on the other side of one half than the answer is put just across it."""
+        import numpy as np
+
+        shares = np.clip(probabilities, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
+        logits, given = np.log(shares) - np.log1p(-shares), self.indicators(answers, shares.shape[1]) > 0.5
+        logits = np.where(given, np.maximum(logits, JUST_ABOVE), np.minimum(logits, -JUST_ABOVE))
+        return np.asarray(logits, dtype=np.float32)
+
+    def wrong_logits(self, targets: Targets, prior: Floats32) -> Floats32:
+        """(N, C) no label, and of a row that has none one label."""
+        import numpy as np
+
+        outputs = len(prior)
+        logits = np.full((len(targets), outputs), -JUST_ABOVE, dtype=np.float32)
+        bare = np.flatnonzero(targets[:, :outputs].sum(axis=1) == 0)
+        logits[bare, np.arange(len(bare)) % outputs] = JUST_ABOVE
+        return logits
 
     def indicators(self, targets: Targets, outputs: int) -> Floats32:
         """(N, C) the targets of the model's labels."""

@@ -108,6 +108,20 @@ class Regression(Task):
         change = np.abs(before[:, 0] - targets) - np.abs(after[:, 0] - targets)
         return change > 0, change < 0, np.abs(change)
 
+    def sure_logits(self, answers: Targets, outputs: int) -> Floats32:
+        """(N, 1) the values."""
+        return self.indicators(answers, outputs)
+
+    def logits_of_shares(self, probabilities: Floats, answers: Targets) -> NoReturn:
+        """A value is no probability."""
+        raise _no_labels()
+
+    def wrong_logits(self, targets: Targets, prior: Floats32) -> Floats32:
+        """(N, 1) the best constant."""
+        import numpy as np
+
+        return np.asarray(np.repeat(prior[None, :], len(targets), axis=0), dtype=np.float32)
+
     def indicators(self, targets: Targets, outputs: int) -> Floats32:
         """(N, 1) the values."""
         import numpy as np

@@ -6,7 +6,9 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from liftune.tasks.base import (
+    JUST_ABOVE,
     LEAST_PROBABILITY,
+    SURE,
     FlipThresholds,
     Floats,
     Floats32,
@@ -130,6 +132,34 @@ class SingleLabel(Task):
         """Rows that just one of the two gets right; weighed by the second's confidence."""
         was, now = self.is_right(targets, before), self.is_right(targets, after)
         return ~was & now, was & ~now, self.confidence(after)
+
+    def sure_logits(self, answers: Targets, outputs: int) -> Floats32:
+        """(N, C) a high logit at the label."""
+        import numpy as np
+
+        return np.asarray(SURE * self.indicators(answers, outputs), dtype=np.float32)
+
+    def logits_of_shares(self, probabilities: Floats, answers: Targets) -> Floats32:
+        """(N, C) their logarithms; an answer that another label exceeds is raised just above it."""
+        import numpy as np
+
+        logits = np.log(np.clip(probabilities, LEAST_PROBABILITY, 1.0))
+        rows = np.flatnonzero(answers < logits.shape[1])
+        chosen, most = logits[rows, answers[rows]], logits[rows].max(axis=1)
+        ahead = (logits[rows].argmax(axis=1) == answers[rows]) & ((logits[rows] == most[:, None]).sum(axis=1) == 1)
+        logits[rows, answers[rows]] = np.where(ahead, chosen, most + JUST_ABOVE)
+        return np.asarray(logits, dtype=np.float32)
+
+    def wrong_logits(self, targets: Targets, prior: Floats32) -> Floats32:
+        """(N, C) another label than the row's."""
+        import numpy as np
+
+        outputs, rows = len(prior), np.arange(len(targets))
+        logits = np.zeros((len(targets), outputs), dtype=np.float32)
+        if outputs > 1:
+            known = np.where(targets < outputs, targets, 0)
+            logits[rows, (known + 1 + rows % (outputs - 1)) % outputs] = JUST_ABOVE
+        return logits
 
     def indicators(self, targets: Targets, outputs: int) -> Floats32:
         """(N, C) a one at the row's label; none where the model never had it."""

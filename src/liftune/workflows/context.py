@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from liftune.baselines.soft_labels import SoftLabels
+from liftune.data.answers import Answers
 from liftune.data.folds import Folds
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError, SpecError
@@ -74,10 +75,12 @@ class RunContext:
     """Other processes that compute a part of what takes long."""
     jobs: int = 1
     """Seeds or folds at once."""
+    answers: tuple[Answers, ...] = ()
+    """Those that were made elsewhere."""
 
     def save_logits(self, name: str, logits: ContenderLogits) -> None:
         """Write a contender's logits to disk as soon as they are known."""
-        self.folder.save_logits(name, test=logits.test, validation=logits.validation)
+        self.folder.save_logits(name, test=logits.test, validation=logits.validation, unanswered=logits.unanswered)
 
 
 def prepare(
@@ -152,6 +155,7 @@ def prepare(
         else None,
         crew=crew,
         jobs=jobs,
+        answers=request.answers,
     )
     base = crew.make(recipe_for(context, spec.train.seeds[0], plan=plan.for_inference), backbone)
     note_passes(memo, base, events)

@@ -33,7 +33,7 @@ from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.tasks import TaskKind
 from liftune.workflows.claiming import refuse_other_spec
-from liftune.workflows.request import TuneRequest, check_base_precision, read_for_tuning, run_name
+from liftune.workflows.request import TuneRequest, check_answers, check_base_precision, read_for_tuning, run_name
 
 if TYPE_CHECKING:  # they bring torch, which takes seconds: the rows are looked at before
     from liftune.models.classifier import Classifier
@@ -124,7 +124,7 @@ def dry_run(
         cut = rows is not None and tables is None
         data = None if cut else found.trying("data", lambda: inspect(spec.data, spec.model.name, length, tables))
         read = _read(spec, rows, found)
-        request = _request(spec, read, folder, found)
+        request = _request(spec, rows, read, folder, found)
     result = DryRun(would_run=False, data=data, out=str(folder.path) if folder else out)
     with events.stage("model", f"loading torch and {spec.model.name}"):
         if request is None:
@@ -162,7 +162,9 @@ def _read(spec: RunSpec, rows: RowsInMemory | None, found: _Found) -> Splits | F
     return found.trying("data", lambda: read_for_tuning(lenient, rows))
 
 
-def _request(spec: RunSpec, read: Splits | Folds | None, folder: RunFolder | None, found: _Found) -> TuneRequest | None:
+def _request(
+    spec: RunSpec, rows: RowsInMemory | None, read: Splits | Folds | None, folder: RunFolder | None, found: _Found
+) -> TuneRequest | None:
     """Options and rows, each fault apart; None where there are no rows to go on with."""
     method = found.trying("options", lambda: find_method(spec.method.name))
     known = method or find_method("lora")
@@ -179,8 +181,9 @@ def _request(spec: RunSpec, read: Splits | Folds | None, folder: RunFolder | Non
     metric = found.trying("options", lambda: check_metric(spec.evaluation.metric, splits.task).name)
     metric = metric or check_metric(None, splits.task).name
     found.trying("options", lambda: margin_in_own_unit(spec.evaluation.margin, METRICS[metric]))
+    answers = found.trying("answers", lambda: check_answers(spec, splits, metric, rows)) or ()
     folder = folder or RunFolder(Path(spec.out or run_name(spec)))
-    return TuneRequest(spec, known, options, folder, splits, folds, metric, folds_fit=False)
+    return TuneRequest(spec, known, options, folder, splits, folds, metric, folds_fit=False, answers=answers)
 
 
 def _prepared(request: TuneRequest, found: _Found, events: Events) -> tuple[RunContext, Classifier] | None:

@@ -169,10 +169,11 @@ def write_report(folder: RunFolder, form: str, out: str | None = None, *, look: 
 def write_flips(folder: RunFolder, details: Details) -> None:
     """Every flip, uncut, one object a line, the fixed ones first."""
     with atomic_write(folder.path / FLIPS) as file:
-        for kind, each in (("fixed", details.flips.fixed), ("broken", details.flips.broken)):
-            for flip in each:
-                values = {"flip": kind, "against": details.flips.against, **flip.model_dump(exclude_none=True)}
-                file.write((json.dumps(values, ensure_ascii=False) + "\n").encode())
+        for flips in (details.flips, *details.other_flips):
+            for kind, each in (("fixed", flips.fixed), ("broken", flips.broken)):
+                for flip in each:
+                    values = {"flip": kind, "against": flips.against, **flip.model_dump(exclude_none=True)}
+                    file.write((json.dumps(values, ensure_ascii=False) + "\n").encode())
 
 
 def publish(folder: RunFolder, record: TuneRecord) -> Path:

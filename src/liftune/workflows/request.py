@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from liftune.addresses import short_name
+from liftune.data.answer_rows import KeptIds
+from liftune.data.answers import Answers, coverage_notes, read_answers, where_of
 from liftune.data.folds import Folds
 from liftune.data.load import RowsInMemory, load_data, load_data_or_folds, load_folds, parts_asked
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Splits
-from liftune.errors import EXTRAS, DataError, SpecError, need
+from liftune.errors import EXTRAS, DataError, SpecError, nearest, need
 from liftune.hardware.accelerations import check_accelerations
-from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit
+from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit, metrics_of
 from liftune.models.methods.registry import Method, check_four_bits, find_method, parse_options
 from liftune.option_values import AUTO_FOLDS
 from liftune.reports.sections.coverage import coverage_sentences
@@ -26,6 +28,7 @@ from liftune.reports.sections.power import HINTED_FOLDS, cost_of_folds, power_be
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 from liftune.spec_text import TUNE, Asked
+from liftune.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,17 @@ class TuneRequest:
     metric: str
     folds_fit: bool
     """Test rows are few, and the folds that a hint names would be accepted."""
+    answers: tuple[Answers, ...] = ()
+    """Those that were made elsewhere."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the rows cannot show and what cross-validation costs, to be said before anything is computed."""
         splits, evaluation = self.splits, self.spec.evaluation
         said = coverage_sentences(splits.audit.coverage, self.metric)
+        said += tuple(
+            f"{each.name}: {note}" for each in self.answers for note in (*coverage_notes(each, splits), *each.notes)
+        )
         if self.folds is None:
             return (
                 *power_before(splits.task, splits.counts, hint=self.folds_fit),
@@ -87,8 +95,57 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     splits = found.whole if isinstance(found, Folds) else found
     metric = check_metric(spec.evaluation.metric, splits.task).name
     margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
+    answers = check_answers(spec, splits, metric, rows)
     fit = folds is None and folds_would_fit(spec.data, splits, rows)
-    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit)
+    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers)
+
+
+def check_answers(spec: RunSpec, splits: Splits, metric: str, rows: RowsInMemory | None = None) -> tuple[Answers, ...]:
+    """The answers that were made elsewhere, held against the rows.
+
+    Args:
+        splits: the rows; with folds the whole.
+        rows: those in memory.
+
+    Raises:
+        DataError, SpecError: as `read_answers`; or the metric reads probabilities, and the answers have none; or a cost
+            is that of nothing.
+    """
+    evaluation = spec.evaluation
+    refuse_cost_of_nothing(spec)
+    kept = KeptIds(spec.data, rows)
+    found = tuple(read_answers(name, source, splits, spec.data, kept) for name, source in evaluation.answers.items())
+    task = task_of(splits.task)
+    for each in found:
+        if each.shares is None and task.has_probabilities and not METRICS[metric].needs_threshold:
+            fitting = ", ".join(one.name for one in metrics_of(splits.task) if one.needs_threshold)
+            raise SpecError(
+                f"{metric} reads probabilities, and the answers of {each.name} have none",
+                where=where_of(each.name),
+                hint=f"give a column of probabilities for each label, or another --metric: {fitting}",
+            )
+    return found
+
+
+def refuse_cost_of_nothing(spec: RunSpec) -> None:
+    """Refuse a cost whose contender is none that was made elsewhere.
+
+    Raises:
+        SpecError: naming those that there are.
+    """
+    known = tuple(spec.evaluation.answers)
+    for name in spec.evaluation.cost:
+        if name not in known:
+            hint = (
+                f"give the cost of one of: {', '.join(known)}"
+                if known
+                else "give its answers with --answers, or leave it out"
+            )
+            raise SpecError(
+                f"a cost is given for {name!r}, of which there are no answers{nearest(name, known)}",
+                where="--cost",
+                hint=hint,
+            )
 
 
 def check_base_precision(spec: RunSpec, method: Method) -> bool:

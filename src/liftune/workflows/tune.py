@@ -98,7 +98,9 @@ def with_addresses(spec: RunSpec, given: RunSpec) -> RunSpec:
         for name in ("source", "validation", "test")
         if isinstance(value := getattr(given.data, name), Address) and value == getattr(spec.data, name)
     }
-    return spec.model_copy(update={"data": spec.data.model_copy(update=same)}) if same else spec
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update=same)}) if same else spec
+    held = {name: given.evaluation.answers.get(name, source) for name, source in spec.evaluation.answers.items()}
+    return spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"answers": held})})
 
 
 def refuse_both(overwrite: bool) -> None:

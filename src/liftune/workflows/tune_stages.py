@@ -22,6 +22,7 @@ from liftune.spec import RunSpec
 from liftune.tasks import task_of
 from liftune.training.throughput import speed_of
 from liftune.versions import versions
+from liftune.workflows.answers import score_answers
 from liftune.workflows.baselines import (
     diagnose_data,
     find_suspects,
@@ -96,6 +97,7 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
             REQUESTED,
         ),
         *contenders,
+        *((Stage("answers", add_answers, _of_answers(context), (*DATA, "evaluation")),) if context.answers else ()),
         *((Stage("learning curve", draw_curve, (), TUNED),) if evaluation.curve else ()),
         Stage("record", save_record, ("record.json",), EVERYTHING),
         Stage("report", publish_report, (PAGE, FLIPS, CARD, f"adapter/{CARD}"), EVERYTHING),
@@ -114,6 +116,11 @@ def _cross_validated(context: RunContext) -> tuple[Stage[RunState], ...]:
 def outputs(*names: str) -> tuple[str, ...]:
     """Where contenders' logits are kept, and the contenders themselves."""
     return (*(f"logits/{name}.npz" for name in names), *(card_of(name) for name in names))
+
+
+def _of_answers(context: RunContext) -> tuple[str, ...]:
+    """The logits of contenders that no card is kept of."""
+    return tuple(f"logits/{each.name}.npz" for each in context.answers)
 
 
 def _suspects(context: RunContext) -> tuple[str, ...]:
@@ -176,6 +183,12 @@ def diagnose_every_row(state: RunState) -> RunState:
     rows, base = state.context.splits.test, state.base
     found = find_suspects(state.context, rows, lambda: standardised(base.features(rows.rows)))
     return replace(state, label_errors=found, base=None)
+
+
+def add_answers(state: RunState) -> RunState:
+    """Answers that were made elsewhere."""
+    score_answers(state.context, state.ladder)
+    return state
 
 
 def draw_curve(state: RunState) -> RunState:

@@ -8,6 +8,7 @@ from liftune.reports.sections import (  # noqa: F401, I001 - they register, in t
     harm,
     results,
     verdict,
+    outside,
     predictions,
     calibration,
     cost,

@@ -27,10 +27,12 @@ def calibration(record: TuneRecord) -> Section | None:
     if not calibrated:
         return None
     rows = [row for name, calibration in calibrated for row in _rows(name, calibration)]
+    given = [(each.name, each.outside.calibration) for each in record.contenders if each.outside]
+    rows += [(name, "as given", *_scores(scores)) for name, scores in given if scores]
     rows += [
         (each.name, "unchanged", "-", interval(each.metrics["log_loss"]), interval(each.metrics["brier"]))
         for each in record.contenders
-        if not each.calibration and {"log_loss", "brier"} <= set(each.metrics)
+        if not (each.calibration or each.outside) and {"log_loss", "brier"} <= set(each.metrics)
     ]
     sentences = [sentence for name, calibration in calibrated for sentence in calibration_sentences(name, calibration)]
     if any(each.seeds for each in record.contenders):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from liftune.formatting import gain, number
 from liftune.records.run import Recommendation, TuneRecord
-from liftune.reports.sections.comparisons import several
+from liftune.reports.sections.comparisons import own, several
 from liftune.reports.sections.power import testing_all, undetectable
 
 
@@ -33,7 +33,18 @@ def recommendation(record: TuneRecord) -> tuple[str, ...]:
         )
     if found.contender == "majority":
         return (f"Use no model yet, but the most frequent answer (majority): {_why(found, record)}.",)
-    return (f"Use {_model(found.contender)}: {_why(found, record)}.",)
+    return (f"Use {_model(found.contender)}: {_why(found, record)}.", *_here(found, record))
+
+
+def _here(found: Recommendation, record: TuneRecord) -> tuple[str, ...]:
+    """What to use where the recommended contender is none that the run holds."""
+    if found.here is None:
+        return ()
+    about = next((each.outside for each in record.contenders if each.name == found.contender), None)
+    dear = "" if about is None or about.cost_per_row is None else f", at {1000 * about.cost_per_row:g} per 1,000 rows"
+    return (
+        f"{found.contender} is not made here{dear}: of the contenders that this run holds, use {_model(found.here)}.",
+    )
 
 
 def _earlier(record: TuneRecord) -> Recommendation | None:
@@ -60,6 +71,8 @@ def _why(found: Recommendation, record: TuneRecord) -> str:
         )
     if found.decided_by == "alone":
         return "no other model was found to have learnt anything"
+    if found.decided_by == "cost" and (elsewhere := _elsewhere(found, record)):
+        return elsewhere
     ahead, behind = (number(_on_validation(record, name or ""), 3) for name in (found.contender, found.over))
     scores = f"{ahead} against {behind} for {_model(found.over)}"
     if found.decided_by == "validation":
@@ -74,6 +87,17 @@ def _why(found: Recommendation, record: TuneRecord) -> str:
         f"neither the test set nor validation{of} tells the two apart ({scores} on validation), and it is the cheaper "
         "to run and to keep"
     )
+
+
+def _elsewhere(found: Recommendation, record: TuneRecord) -> str:
+    """Why a contender is preferred to one that the run did not make; empty where it did."""
+    over = next((each for each in record.contenders if each.name == found.over), None)
+    if over is None or over.outside is None:
+        return ""
+    neither = "neither the test set nor validation tells it from"
+    if not over.outside.chosen_on_validation:
+        neither = "the test set, the only one that they can be compared on, does not tell it from"
+    return f"{neither} {over.name}, and it is at hand, whereas {over.name} is made elsewhere, row by row"
 
 
 def _nothing_learnt(found: Recommendation) -> str:
@@ -91,7 +115,7 @@ def _on_validation(record: TuneRecord, name: str) -> float | None:
 
 def _detectable(record: TuneRecord) -> tuple[str, ...]:
     """The least gain over the strongest other model that these rows would have shown."""
-    last = record.comparisons[-1]
+    last = own(record.comparisons, record)[-1]
     if last.smallest_detectable_gain is None:
         return undetectable(last.rows or record.rows.test) if "McNemar" in last.test else ()
     least = gain(last.metric, last.smallest_detectable_gain, signed=False)

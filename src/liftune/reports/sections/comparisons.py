@@ -6,6 +6,8 @@ Not here: the verdict for readers without statistics (headline.py), the tests th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from liftune.formatting import gain, p_value
 from liftune.metrics.registry import is_proportion
 from liftune.records.base import Comparison, Outcome, Unit
@@ -23,10 +25,16 @@ def guesses(comparison: Comparison, record: VerdictRecord) -> bool:
     return any(is_random(each) for each in record.contenders if each.name == comparison.a)
 
 
-def telling(comparisons: tuple[Comparison, ...], record: VerdictRecord) -> list[Comparison]:
+def telling(comparisons: Sequence[Comparison], record: VerdictRecord) -> list[Comparison]:
     """All comparisons but that with a base that only guesses, unless there is no other."""
     random = {each.name for each in record.contenders if is_random(each)}
     return [each for each in comparisons if each.a not in random] or list(comparisons)
+
+
+def own(comparisons: Sequence[Comparison], record: VerdictRecord) -> list[Comparison]:
+    """Those with contenders that the run made itself: what tuning was worth."""
+    outside = {each.name for each in record.contenders if each.outside}
+    return [each for each in comparisons if each.a not in outside]
 
 
 def other_model(comparison: Comparison, record: VerdictRecord) -> str:
@@ -50,7 +58,7 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
     }[comparison.verdict]
     if comparison.undecided_because:
         decided = f"{decided[:-1]}: {comparison.undecided_because};"
-    text = f"{decided} {difference}, {p_value(comparison.p_value)} ({comparison.test})."
+    text = f"{decided} {difference}, {p_value(comparison.p_value)} ({comparison.test}){_corrected(comparison)}."
     if comparison.gain is None and comparison.rows == 0:
         text = f"{decided[:-1]}."
     text += _other_rows(comparison)
@@ -101,6 +109,14 @@ def _other_rows(comparison: Comparison) -> str:
         figures = f", on {without.rows:,}: {_figures(without, comparison.metric)}"
         text += f" Without near duplicates of train{figures if without.rows else ' no test example is left'}."
     return text
+
+
+def _corrected(comparison: Comparison) -> str:
+    """The p-value among those of all contrasts of the run, where these are under one correction."""
+    if comparison.corrected_p_value is None or comparison.undecided_because:
+        return ""
+    corrected = p_value(comparison.corrected_p_value)
+    return f"; {corrected} by Holm's correction over the {comparison.contrasts} contrasts of this run, which decides"
 
 
 def _figures(outcome: Outcome, metric: str) -> str:

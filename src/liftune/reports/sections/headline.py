@@ -18,7 +18,7 @@ from itertools import product
 from liftune.metrics.registry import METRICS, is_proportion
 from liftune.records.base import Comparison, Verdict
 from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
-from liftune.reports.sections.comparisons import guesses, other_model, telling
+from liftune.reports.sections.comparisons import guesses, other_model, own, telling
 
 #: How a score reads in a sentence; any other metric by its name.
 _SCORES = {
@@ -39,7 +39,7 @@ def headline(record: RunRecord) -> tuple[str, ...]:
     """What was better, with both scores; then how often a difference as large would appear without a true one."""
     if not isinstance(record, VerdictRecord):
         return (_alone(record),)
-    decisive = telling(record.comparisons, record)
+    decisive = telling(own(record.comparisons, record), record)
     return _scores(decisive, record), *_chances(decisive, record)
 
 
@@ -47,7 +47,7 @@ def method_headline(record: TuneRecord) -> tuple[str, ...]:
     """The same of the method, over several seeds; nothing where there was one."""
     if not record.method_comparisons:
         return ()
-    decisive = telling(record.method_comparisons, record)
+    decisive = telling(own(record.method_comparisons, record), record)
     return _scores(decisive, record), *_chances(decisive, record)
 
 
@@ -57,7 +57,7 @@ def overall(record: VerdictRecord) -> Verdict:
     Args:
         record: one with comparisons.
     """
-    return _least(telling(record.comparisons, record))
+    return _least(telling(own(record.comparisons, record), record))
 
 
 def _least(comparisons: list[Comparison]) -> Verdict:

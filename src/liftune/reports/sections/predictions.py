@@ -10,7 +10,7 @@ from collections.abc import Callable
 from liftune.errors import first_of
 from liftune.formatting import clipped, interval, unbracketed
 from liftune.records.base import Interval
-from liftune.records.details import Details, Flip
+from liftune.records.details import Details, Flip, Flips
 from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section, is_random
 from liftune.reports.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
@@ -33,34 +33,47 @@ def _by_group(record: TuneRecord) -> str:
 
 @SECTIONS.entry("flips", summary="Predictions that tuning fixed or broke.", chapter="answers", of_details=True)
 def flips(record: TuneRecord, details: Details) -> Section:
-    """The most confident first."""
-    changed, numbers = details.flips, not task_of(record.task).outputs_labels
-    every = record.rows.test
-    fixed, broken = len(changed.fixed), len(changed.broken)
+    """The most confident first; then those against each contender that the run did not fit."""
+    numbers = not task_of(record.task).outputs_labels
     if numbers:
-        said = (
-            f"Compared with {changed.against}, tuning brought {fixed:,} of {every:,} predictions closer to the truth "
-            f"and moved {broken:,} away from it."
-        )
         order = "the change of the error, in the target's unit"
     else:
-        said = f"Compared with {changed.against}, tuning fixed {fixed:,} of {every:,} predictions and broke {broken:,}."
         order = "the tuned model's probability of its prediction"
         if task_of(record.task).shape == "labels":
             order += " (of its least certain label); a prediction is right if all of its labels are"
-    left = max(fixed - MOST_FLIPS, 0) + max(broken - MOST_FLIPS, 0)
-    sentences = [said, f"The comparison is with {changed.against}, {details.why}. Sorted by {order}."]
-    sentences.append(
-        "The full list is in flips.jsonl in the run folder" + (f"; {left:,} are left out here." if left else ".")
-    )
+    every = (details.flips, *details.other_flips)
+    left = sum(max(len(each.fixed) - MOST_FLIPS, 0) + max(len(each.broken) - MOST_FLIPS, 0) for each in every)
+    sentences = [
+        _flips_said(details.flips, record, "tuning"),
+        f"The comparison is with {details.against}, {details.why}. Sorted by {order}.",
+        *(_flips_said(each, record, "the tuned model") for each in details.other_flips),
+        "The full list is in flips.jsonl in the run folder" + (f"; {left:,} are left out here." if left else "."),
+    ]
+    tables = tuple(table for each in every for table in _flip_tables(each, numbers, several=len(every) > 1))
+    return Section("Flips", tuple(sentences), tables)
+
+
+def _flips_said(changed: Flips, record: TuneRecord, what: str) -> str:
+    """How many there are each way."""
+    fixed, broken, every = len(changed.fixed), len(changed.broken), record.rows.test
+    if not task_of(record.task).outputs_labels:
+        return (
+            f"Compared with {changed.against}, {what} brought {fixed:,} of {every:,} predictions closer to the truth "
+            f"and moved {broken:,} away from it."
+        )
+    return f"Compared with {changed.against}, {what} fixed {fixed:,} of {every:,} predictions and broke {broken:,}."
+
+
+def _flip_tables(changed: Flips, numbers: bool, *, several: bool) -> list[ReportTable]:
+    """Those that are better now, and those that are worse."""
     headings = ("error change" if numbers else "confidence", "text", "truth", changed.against, "tuned", "row")
     titles = ("closer", "further away") if numbers else ("fixed", "broken")
-    tables = tuple(
-        ReportTable(headings, tuple(map(_cells, each[:MOST_FLIPS])), frozenset({0}), caption=title, long=True)
+    against = f", against {changed.against}" if several else ""
+    return [
+        ReportTable(headings, tuple(map(_cells, each[:MOST_FLIPS])), frozenset({0}), caption=title + against, long=True)
         for title, each in zip(titles, (changed.fixed, changed.broken), strict=True)
         if each
-    )
-    return Section("Flips", tuple(sentences), tables)
+    ]
 
 
 def _cells(flip: Flip) -> tuple[str, ...]:

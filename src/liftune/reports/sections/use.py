@@ -24,6 +24,10 @@ def use(record: TuneRecord) -> Section | None:
         said = ["Nothing is recommended; this is the tuned model."]
     elif recommended in damage:
         said = [f"{recommended} was recommended, and cannot be used: its files are damaged."]
+    elif any(each.name == recommended and each.outside for each in record.contenders):
+        here = (record.recommendation.here if record.recommendation else None) or "tuned"
+        said = [f"Recommended: {recommended}, which is made elsewhere. Of what this run holds: {here}."]
+        recommended = here
     elif not is_kept(record, recommended):
         said = [f"Recommended: {recommended}, which this run did not keep; tune again to have it. Kept: tuned."]
     elif recommended == default:

@@ -1,0 +1,233 @@
+"""What the cells of an answers file mean: each row's answer in the labels of the data, and its probabilities.
+
+In: the file's Table, which columns hold ids and texts, the labels of the data.  Out: targets; probabilities by row.
+Not here: which row of the data an answer is for (answer_rows.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from liftune.data.answer_shares import ShareColumns, likeliest
+from liftune.data.column_names import LABELS, known_name
+from liftune.data.label_lists import items
+from liftune.data.readers.table import Table
+from liftune.data.recognise import BLANKS, Wanted, recognise
+from liftune.data.spellings import spelt_alike
+from liftune.data.splits import Splits
+from liftune.data.targets import NO, TICKS, CellError, Reading, is_missing
+from liftune.errors import DataError, first_of, nearest
+from liftune.option_values import MERGES
+from liftune.spec import DataSpec
+from liftune.tasks import task_of
+from liftune.types import Target
+
+#: How a column of answers may be named, before those that labels have.
+_ANSWERS = (
+    *("answer", "answers", "prediction", "predictions", "predicted", "predicted_label", "predicted_labels", "pred"),
+    *("preds", "response", "output", "completion", "value"),
+)
+#: How a column, or columns by label, of probabilities may be named.
+_SHARES = (
+    "probabilities",
+    "probability",
+    "probs",
+    "prob",
+    "proba",
+    "scores",
+    "score",
+    "p",
+    "confidence",
+    "confidences",
+)
+_OF_LABEL = re.compile(
+    rf"(?i)({'|'.join(sorted(_SHARES, key=len, reverse=True))})(?:[_ .:/\-]+of)?[_ .:/\-(\[]+(.+?)[)\]]?"
+)
+#: One number a row, of the answer that is given.
+_CONFIDENCE = ("confidence", "probability", "prob", "proba", "certainty", "p", "score")
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class AnswerColumns:
+    """The columns of answers and of probabilities.
+
+    Args:
+        answer: None where probabilities alone are given.
+        named: whether its name says that it holds answers, and not labels.
+        marks: label -> a column that says whether a row has it.
+        shares: those of probabilities.
+    """
+
+    answer: str | None
+    named: bool = False
+    marks: Mapping[str, str] = field(default_factory=dict)
+    shares: ShareColumns = field(default_factory=ShareColumns)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+
+def answer_columns(table: Table, splits: Splits, used: Collection[str], name: str) -> AnswerColumns:
+    """Find them.
+
+    Args:
+        used: columns of ids and texts.
+
+    Raises:
+        DataError: no column can hold the answers, or several could.
+    """
+    left = [each for each in table.columns if each not in used]
+    task = task_of(splits.task)
+    by_label = _columns_of_labels(left, splits.labels) if task.outputs_labels else {}
+    marked = bool(by_label) and task.shape == "labels" and _all_marks(table, by_label.values())
+    rest = [each for each in left if each not in by_label.values()]
+    answer = known_name((name, *_ANSWERS, *LABELS), [each for each in rest if each.casefold() not in ("score", "p")])
+    mapping = known_name(_SHARES, [each for each in rest if each != answer]) if task.has_probabilities else None
+    if mapping is not None and not any(isinstance(items(cell), dict) for cell in table.read(mapping)[:50]):
+        mapping = None
+    names = [each for each in rest if each not in (answer, mapping)]
+    confidence = known_name(_CONFIDENCE, names) if task.has_confidence and not (mapping or by_label) else None
+    others = [each for each in names if each != confidence]
+    notes: tuple[str, ...] = ()
+    if answer is None and len(others) == 1 and not (mapping or by_label):
+        answer = others[0]
+        notes = (f"answers are read from column {answer!r}, the only one left; name it answer to be sure",)
+    elif answer is None and not task.outputs_labels and confidence is None:
+        answer = known_name(("score", "y"), rest)
+    if answer is None and not (mapping or by_label):
+        could = f"it could be {first_of(others, 8)}" if others else "none is left"
+        raise DataError(
+            f"no column holds the answers of {name}: {could}",
+            where=table.where,
+            hint=f"name the column answer, or {name}; its columns are: {', '.join(table.columns)}",
+        )
+    found = known_name((name, *_ANSWERS), rest)
+    if answer is not None and found == answer and (label := known_name(LABELS, [e for e in rest if e != answer])):
+        notes += (f"answers are read from column {answer!r}, not {label!r}: rename it to say otherwise",)
+    if marked:
+        return AnswerColumns(answer, found is not None, {} if answer else by_label, notes=notes)
+    return AnswerColumns(answer, found is not None, {}, ShareColumns(by_label, mapping, confidence), notes)
+
+
+def _columns_of_labels(columns: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
+    """Label -> the column of that name, or of that name after a word for probabilities; nothing unless all have one."""
+    plain = {label: known_name((label,), columns) for label in labels}
+    prefixed = {match[2]: each for each in columns if (match := _OF_LABEL.fullmatch(each.strip()))}
+    behind = {label: prefixed.get(known_name((label,), prefixed) or "") for label in labels}
+    for found in (behind, plain):
+        if all(found.values()) and len(set(found.values())) == len(labels) > 0:
+            return {label: column for label, column in found.items() if column}
+    return {}
+
+
+def _all_marks(table: Table, columns: Collection[str]) -> bool:
+    """Whether columns say yes or no, and hold no share."""
+    known = NO | TICKS
+    return all(
+        is_missing(cell) or str(cell).strip().casefold() in known for each in columns for cell in table.read(each)
+    )
+
+
+def targets_of(
+    table: Table, columns: AnswerColumns, splits: Splits, spec: DataSpec, positions: Sequence[int], name: str
+) -> tuple[dict[int, Target], tuple[str, ...]]:
+    """Position in the file -> the answer, in the data's labels; blank cells are no answers. And what to say.
+
+    Args:
+        positions: of rows that are in the data.
+
+    Raises:
+        DataError: an answer is no label of the data, not even in another spelling, or cannot be read.
+    """
+    task = task_of(splits.task)
+    if columns.marks:
+        read = {label: table.read(column) for label, column in columns.marks.items()}
+        marks = {i: tuple(sorted(each for each in read if _says_yes(read[each][i]))) for i in positions}
+        return dict(marks), ()
+    if columns.answer is None:
+        return likeliest(table, columns.shares, splits, positions), ()
+    cells = table.read(columns.answer)
+    known = (*splits.labels, *splits.unseen)
+    blanks = Counter(str(cells[i]).strip() for i in positions if _is_blank(cells[i], known))
+    given = [i for i in positions if not is_missing(cells[i]) and not _is_blank(cells[i], known)]
+    notes = tuple(f"{rows:,} answers are {cell!r}: no answer" for cell, rows in blanks.items() if cell)
+    wanted = Wanted(splits.task, spec.label_separator, None, spec.label_names, spec.decimal)
+    where = f"{table.where}, column {columns.answer}"
+    numbered = bool(spec.label_names) and not any(str(cells[i]).strip() in known for i in given)
+    wanted = wanted if numbered else Wanted(splits.task, spec.label_separator, None, (), spec.decimal)
+    reading = recognise([cells[i] for i in given], (), wanted=wanted, typed=table.typed, where=where)
+    targets = {i: _target(cells[i], reading, table, i, name) for i in given}
+    if not task.outputs_labels:
+        return targets, notes
+    return _in_own_labels(targets, splits, table, name, notes)
+
+
+def _is_blank(cell: Any, known: Sequence[str]) -> bool:
+    """Whether a cell says that there is no answer, in a word that is no label."""
+    text = str(cell).strip()
+    return isinstance(cell, str) and text not in known and text.casefold() in BLANKS
+
+
+def _says_yes(cell: Any) -> bool:
+    return not is_missing(cell) and str(cell).strip().casefold() in TICKS
+
+
+def _target(cell: Any, reading: Reading, table: Table, position: int, name: str) -> Target:
+    try:
+        return reading.target(cell)
+    except CellError as error:
+        raise DataError(
+            f"an answer of {name} cannot be read: {error}",
+            where=table.place(position),
+            hint=f"{error.hint}, or leave the cell empty: a row without an answer counts as wrong",
+        ) from None
+
+
+def _in_own_labels(
+    targets: Mapping[int, Target], splits: Splits, table: Table, name: str, notes: tuple[str, ...]
+) -> tuple[dict[int, Target], tuple[str, ...]]:
+    """Every label as the data spell it.
+
+    Raises:
+        DataError: one is no label of the data.
+    """
+    known = (*splits.labels, *splits.unseen)
+    counts = Counter(label for target in targets.values() for label in _labels(target))
+    partner = {label: partner_of(label, known) for label in counts if label not in known}
+    unknown = [label for label, own in partner.items() if own is None]
+    if unknown:
+        first = next(i for i, target in targets.items() if set(_labels(target)) & set(unknown))
+        named = first_of([f"{each!r} ({counts[each]:,})" for each in unknown], _NAMED)
+        near = nearest(unknown[0], known) if len(unknown) == 1 else ""
+        raise DataError(
+            f"{name} answers what is no label of the data: {named}{near}; the data have "
+            f"{first_of([repr(each) for each in known], 8)}",
+            where=table.place(first),
+            hint="write the data's label, or leave the cell empty: a row without an answer counts as wrong",
+        )
+    if partner:
+        said = first_of([f"{label!r} as {own!r}" for label, own in partner.items()], _NAMED)
+        notes = (*notes, f"answers read as the data's labels: {said}")
+    own = {label: partner.get(label) or label for label in counts}
+    return {i: _renamed(target, own) for i, target in targets.items()}, notes
+
+
+def _labels(target: Target) -> tuple[str, ...]:
+    return target if isinstance(target, tuple) else (str(target),)
+
+
+def _renamed(target: Target, own: Mapping[str, str]) -> Target:
+    if isinstance(target, tuple):
+        return tuple(sorted({own[each] for each in target}))
+    return own[str(target)]
+
+
+def partner_of(label: str, known: Sequence[str]) -> str | None:
+    """The only label of the data that differs from it in spelling alone."""
+    merges = [each for each in MERGES if each != "notes"]  # which may say that it is another label
+    group = next((each for each in spelt_alike(dict.fromkeys((label, *known), 1), merges) if label in each), ())
+    own = [each for each in group if each != label]
+    return own[0] if len(own) == 1 else None

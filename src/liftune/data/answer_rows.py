@@ -1,0 +1,249 @@
+"""Which row of the data each row of an answers file is for: by an id, or by the text.
+
+In: the file's Table, the rows, the data's own columns.  Out: Found.
+Not here: the answers themselves (answer_cells.py).
+
+Ids are those that liftune gives (test:17), or a column that the data have under the same name. A text is found as
+duplicates are: white space and the form of composed characters make no difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from liftune.data.clusters import same_text
+from liftune.data.column_names import PAIRS, TEXTS, known_name
+from liftune.data.load import RowsInMemory
+from liftune.data.readers.memory import TablesInMemory
+from liftune.data.readers.table import Table
+from liftune.data.split_roles import read_roles
+from liftune.data.splits import Splits
+from liftune.data.targets import CellError, is_missing
+from liftune.data.texts import joined_text, text_of
+from liftune.errors import DataError, first_of
+from liftune.spec import DataSpec
+from liftune.types import Row
+
+#: How a column of ids may be named.
+_ID = re.compile(r"(?i:(.*[_ .\-])?(id|ids|idx|index|uid|uuid|guid|key|nr|row|rowid|row_number))|.*[a-z](Id|ID)")
+#: From this share of texts that differ on, ids are those of other rows.
+_OTHER_ROWS = 0.5
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class KeptIds:
+    """The columns of the data beside texts and labels.
+
+    Args:
+        spec: that the rows were read by.
+        rows: those in memory; parts that are cut already have no such columns.
+    """
+
+    spec: DataSpec
+    rows: RowsInMemory | None = None
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """Of every part."""
+        if self.rows is not None and not isinstance(self.rows, TablesInMemory):
+            return ()
+        return tuple(read_roles(self.spec, self.rows).tables.values())
+
+    def of(self, column: str) -> dict[str, list[str]]:
+        """Id in the column of that name -> ids of the rows that have it; empty where the data have no such column."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for table in self.tables:
+            own = known_name((column,), table.columns)
+            if own is not None:
+                for position, cell in enumerate(table.read(own)):
+                    if (key := _key(cell)) is not None:
+                        found[key].append(f"{table.name}:{position}")
+        return dict(found)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the rows of a file are in the data.
+
+    Args:
+        ids: position in the file -> ids of the rows that it is for; positions of unknown rows are left out.
+        by: how they were found, in words.
+        columns: of the file, that ids and texts were read from: none of them holds answers.
+        by_text: whether it was the text.
+    """
+
+    ids: Mapping[int, tuple[str, ...]]
+    by: str
+    columns: frozenset[str]
+    by_text: bool = False
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+
+def find_rows(table: Table, splits: Splits, kept: KeptIds, name: str) -> Found:
+    """Find the rows of an answers file, by an id where it has one that is known, else by the text.
+
+    Raises:
+        DataError: it has neither; or ids are of rows with other texts.
+    """
+    of_parts = {
+        row: text
+        for part in (splits.train, splits.validation, splits.test)
+        for row, text in zip(part.ids, part.rows, strict=True)
+    }
+    texts = _text_columns(table, splits)
+    of_texts = texts.all if texts else ()
+    id_columns = [column for column in table.columns if _ID.fullmatch(column.strip()) and column not in of_texts]
+    used = frozenset((*id_columns, *of_texts))
+    read = texts.read(table) if texts else None
+    for column in id_columns:
+        ids, by, said = _by_id(table, column, of_parts, splits, kept)
+        if ids:
+            notes = (*said, *_unknown(table, ids, name, f"column {column!r}"))
+            if read is not None:
+                notes += _same_texts(table, ids, of_parts, read, column, name)
+            return Found(ids, by, used, notes=notes)
+    if read is None:
+        ids_said = f" (no id of the data is in {' or '.join(map(repr, id_columns))})" if id_columns else ""
+        pair = " both" if splits.pairs else ""
+        raise DataError(
+            f"which rows {name} answers is not known: it has no column of ids that are in the data{ids_said}, and no "
+            f"text{'s' * splits.pairs}; its columns are {', '.join(table.columns)}",
+            where=table.where,
+            hint=f"add a column text with{pair} the text{'s, text and text_pair,' if splits.pairs else ''} as in the "
+            "data, or a column id with the ids of rows/test.jsonl of a run or of a column that the data have",
+        )
+    by_text: dict[Row, list[str]] = defaultdict(list)
+    for row, text in of_parts.items():
+        by_text[same_text(text)].append(row)
+    found = {
+        i: tuple(by_text[key]) for i, row in enumerate(read) if row is not None and (key := same_text(row)) in by_text
+    }
+    by = f"by {' and '.join(map(repr, of_texts))}"
+    first = f"an id would come first, in a column that is named id{' and known to the data' * bool(kept.tables)}"
+    notes = (f"rows are found {by}; {first}",) if id_columns else ()
+    return Found(found, by, used, by_text=True, notes=(*notes, *_unknown(table, found, name, by.removeprefix("by "))))
+
+
+def _by_id(
+    table: Table, column: str, of_parts: Mapping[str, Row], splits: Splits, kept: KeptIds
+) -> tuple[dict[int, tuple[str, ...]], str, tuple[str, ...]]:
+    """By one column of the file, as liftune's own ids, else as those of the same column of the data."""
+    keys = [_key(cell) for cell in table.read(column)]
+    own: dict[int, tuple[str, ...]] = {i: (key,) for i, key in enumerate(keys) if key is not None and key in of_parts}
+    if own:
+        return own, f"by row id in {column!r}", ()
+    known = kept.of(column)
+    if not known:
+        return {}, "", ()
+    tested = {*splits.test.ids, *splits.validation.ids}
+    several = [key for key, rows in known.items() if len([row for row in rows if row in tested]) > 1]
+    if any(key in several for key in keys):
+        return {}, "", ()  # an id of several rows is none
+    ids = {i: tuple(row for row in known[key] if row in of_parts) for i, key in enumerate(keys) if key in known}
+    ids = {i: rows for i, rows in ids.items() if rows}
+    return ids, f"by {column!r}, a column of the data", ()
+
+
+def _unknown(table: Table, ids: Mapping[int, object], name: str, by: str) -> tuple[str, ...]:
+    """A warning on rows that are none of the data's."""
+    unknown = [i for i in range(table.rows) if i not in ids]
+    if not unknown or not ids:
+        return ()
+    named = first_of([f"{i + 1:,}" for i in unknown[:_NAMED]], _NAMED)
+    more = ", ..." if len(unknown) > _NAMED else ""
+    row = "row of the file is" if len(unknown) == 1 else "rows of the file are"
+    return (f"{len(unknown):,} {row} none of the data's by {by}, and not used: {named}{more}",)
+
+
+def _same_texts(
+    table: Table,
+    ids: Mapping[int, tuple[str, ...]],
+    of_parts: Mapping[str, Row],
+    read: list[Row | None],
+    column: str,
+    name: str,
+) -> tuple[str, ...]:
+    """Hold the texts beside the ids against those of the data.
+
+    Raises:
+        DataError: most differ: the ids are those of other rows.
+    """
+    with_text = [(i, rows) for i, rows in ids.items() if read[i] is not None]
+    other = [i for i, rows in with_text if all(same_text(read[i] or "") != same_text(of_parts[row]) for row in rows)]
+    if not other:
+        return ()
+    what = (
+        f"{len(other):,} of {len(with_text):,} rows of {name} have another text than the row of the same id in the data"
+    )
+    if len(other) >= _OTHER_ROWS * len(with_text):
+        raise DataError(
+            f"{what}: the ids in {column!r} are those of other rows",
+            where=table.place(other[0]),
+            hint=f"leave the column {column!r} out, to find rows by their texts; or give the ids of these data",
+        )
+    return (f"{what}; the id was taken. To go by the texts, leave the column {column!r} out",)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The columns of the file that hold what a row of the data is made of.
+
+    Args:
+        texts: as the file spells them.
+        names: those that stand in a text which several columns are joined to.
+        pair: of the second text.
+    """
+
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    pair: str | None = None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.texts, *filter(None, (self.pair,)))
+
+    def read(self, table: Table) -> list[Row | None]:
+        """The file's rows as the data would have them; None where one has no text."""
+        return [self._row(cells) for cells in zip(*(table.read(each) for each in self.all), strict=True)]
+
+    def _row(self, cells: tuple[Any, ...]) -> Row | None:
+        own = cells[: len(self.texts)]
+        try:
+            text = joined_text(own, self.names) if len(own) > 1 else text_of(own[0], self.texts[0])
+            return (text, text_of(cells[-1], self.pair)) if self.pair else text
+        except CellError:
+            return None
+
+
+def _text_columns(table: Table, splits: Splits) -> _Texts | None:
+    """None where the file lacks one."""
+    names = table.columns
+    if splits.columns is not None and splits.columns.texts:
+        wanted, pair = splits.columns.texts, splits.columns.text_pair
+        known = [known_name((each,), names) for each in wanted]
+        second = known_name((pair,), names) if pair else None
+        if all(known) and bool(second) == bool(pair):
+            return _Texts(tuple(filter(None, known)), wanted, second)
+    if splits.pairs:
+        for first, second in PAIRS:
+            one, other = known_name((first,), names), known_name((second,), names)
+            if one and other:
+                return _Texts((one,), (one,), other)
+        return None
+    text = known_name(TEXTS, names)
+    return _Texts((text,), (text,)) if text else None
+
+
+def _key(cell: Any) -> str | None:
+    """An id as text; whole numbers without decimals."""
+    if is_missing(cell):
+        return None
+    text = str(cell).strip()
+    return text[:-2] if re.fullmatch(r"\d+\.0", text) else text

@@ -1,0 +1,41 @@
+"""The contrasts that a run declares, under one correction: so many tests must not find by chance what one would not.
+
+In: Comparisons.  Out: the same, each decided among all of them.
+Not here: the tests themselves (compare.py), the correction (statistics/multiple_tests.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from liftune.evaluation.statistics.intervals import ALPHA
+from liftune.evaluation.statistics.multiple_tests import holm
+from liftune.records.base import Comparison
+
+
+def under_one_correction(contrasts: Sequence[Comparison], *, alpha: float = ALPHA) -> tuple[Comparison, ...]:
+    """Every verdict among all of them: the chance of any wrong one is at most alpha.
+
+    A comparison whose verdict must hold without near duplicates too is claimed only where both tests say so, which the
+    larger of the two p-values tests; one that is undecided for another reason counts, with a p-value of 1.
+
+    Source: Holm (1979); for the larger p-value Berger (1982), the intersection-union test.
+    """
+    corrected = holm(np.array([_p_value(each) for each in contrasts])).tolist()
+    return tuple(_decided(each, p, len(contrasts), alpha) for each, p in zip(contrasts, corrected, strict=True))
+
+
+def _p_value(each: Comparison) -> float:
+    if each.undecided_because:
+        return 1.0
+    return max(each.p_value, each.without_near.p_value) if each.without_near else each.p_value
+
+
+def _decided(each: Comparison, corrected: float, contrasts: int, alpha: float) -> Comparison:
+    update: dict[str, object] = {"corrected_p_value": corrected, "contrasts": contrasts}
+    if each.verdict != "undecided" and corrected > alpha:
+        why = f"with {contrasts} contrasts in this run its p-value is {corrected:.2g} by Holm's correction"
+        update |= {"verdict": "undecided", "undecided_because": why}
+    return each.model_copy(update=update)
