@@ -70,6 +70,10 @@ def test_a_round_keeps_the_test_rows_and_is_compared(
     assert main([*words[1:], "--quiet"]) == 0
     new = RunFolder.open(tmp_path / "new")
     assert list(map(hash_of, new.split("test").rows)) == list(map(hash_of, old.split("test").rows))
+    capsys.readouterr()
+    assert main(["compare", str(run), str(tmp_path / "new")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "4 more train rows than run" in said
 
 
 def test_data_that_have_changed_are_refused(ground: Path, tmp_path: Path) -> None:

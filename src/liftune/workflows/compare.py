@@ -18,7 +18,7 @@ from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.records.run import ComparisonRecord, Contender, SeedResult
 from liftune.workflows.compared import open_sides
-from liftune.workflows.old_and_new import OldAndNew, on_old_rows
+from liftune.workflows.old_and_new import OldAndNew, are_same_rows_elsewhere, more_rows, on_old_rows
 
 Scored = TypeVar("Scored", Contender, SeedResult)
 
@@ -56,7 +56,8 @@ def compare_runs(
     measure = check_metric(metric or records[0].metric, records[0].task)
     within, most = margin_in_own_unit(margin, measure), margin_in_own_unit(max_harm, measure, "--max-harm")
     both = OldAndNew(*sides, Leaks.of(*(each.audit for each in records)))
-    if most is not None:
+    brought = most is not None or are_same_rows_elsewhere(*sides)
+    if brought:
         both = on_old_rows(*sides, base)
     sides, leaks = (both.old, both.new), both.leaks
     first, second = (each.evaluation for each in sides)
@@ -67,6 +68,7 @@ def compare_runs(
     )
     contenders = tuple(_scored_on(each.evaluation, each.contender, leaks) for each in sides)
     contenders = _in_shared_metrics(contenders, comparison.metric)
+    contenders = (contenders[0], _noted(contenders[1], more_rows(*sides)))
     last, by_itself = records[1], sides[1].by_itself
     return ComparisonRecord(
         run=b,
@@ -74,7 +76,7 @@ def compare_runs(
         labels=second.labels,
         partial=last.partial,
         rows=last.rows.model_copy(update={"test": len(second)}),
-        audit=records[0].audit if most is not None else last.audit,
+        audit=records[0].audit if brought else last.audit,
         contenders=contenders,
         comparisons=(comparison,),
         metric=comparison.metric,
@@ -99,6 +101,10 @@ def compare_runs(
         seconds=last.seconds,
         harm=None if most is None else harm(first, second, measure, most, leaks),
     )
+
+
+def _noted(contender: Contender, notes: tuple[str, ...]) -> Contender:
+    return contender.model_copy(update={"notes": (*contender.notes, *notes)})
 
 
 def _scored_on(evaluation: Evaluation, contender: Contender, leaks: Leaks) -> Contender:

@@ -73,6 +73,25 @@ def on_old_rows(old: Side, new: Side, base: str | None = None) -> OldAndNew:
     return OldAndNew(_with(old, first), _with(new, second), leaks, tuple(notes))
 
 
+def are_same_rows_elsewhere(old: Side, new: Side) -> bool:
+    """Whether two runs were tested on the same texts, which their data hold in other places: a part that was split off
+    of one is a file of the other."""
+    if old.by_itself or new.by_itself or old.evaluation.ids == new.evaluation.ids:
+        return False
+    ours, theirs = old.evaluation, new.evaluation
+    same = len(ours) == len(theirs) and _places(ours.texts or (), theirs.texts or ()) is not None
+    return same and ours.labels == theirs.labels and old.record.task is new.record.task
+
+
+def more_rows(old: Side, new: Side) -> tuple[str, ...]:
+    """How many more train rows the new run had, whose work a difference may be."""
+    ours, theirs = old.record.rows.train, new.record.rows.train
+    if old.by_itself or new.by_itself or ours == theirs:
+        return ()
+    what = f"{abs(theirs - ours):,} {'more' if theirs > ours else 'fewer'} train rows than {old.evaluation.name}"
+    return (f"tuned on {theirs:,} rows, {what}",)
+
+
 def _brought(old: Side, new: Side, base: str | None, leaks: Leaks) -> tuple[Side, Leaks, list[str]]:
     """The new run's model on the old run's test rows."""
     ours, theirs = old.evaluation, new.evaluation

@@ -95,4 +95,5 @@ def _then(record: ImportRecord) -> tuple[str, ...]:
     """Tune on all rows, and see what the new ones brought."""
     if record.next_command is None:
         return ()
-    return record.next_command, f"liftune compare {pasted(record.run)} {pasted(f'{record.run}-more')}"
+    harm = " --max-harm 1" if record.new_labels else ""  # without it, both must have the same labels
+    return record.next_command, f"liftune compare {pasted(record.run)} {pasted(f'{record.run}-more')}{harm}"
