@@ -317,5 +317,7 @@ Pairs = Annotated[dict[str, str], BeforeValidator(pairs)]
 NamedPlaces = Annotated[
     dict[str, Annotated[str, WrapValidator(held_or_place)]], BeforeValidator(named), AfterValidator(contender_names)
 ]
+#: A file, an address or a table.
+HeldPlace = Annotated[str, WrapValidator(held_or_place)]
 #: Contender -> what a row costs.
 Costs = Annotated[dict[str, Annotated[float, Field(ge=0)]], BeforeValidator(named)]

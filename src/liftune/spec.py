@@ -31,6 +31,7 @@ from liftune.option_values import (
     NOT_UNICODE,
     Columns,
     Costs,
+    HeldPlace,
     NamedPlaces,
     Names,
     Pairs,
@@ -242,6 +243,12 @@ class EvalSpec(Spec):
     found by a column of ids or by their texts. May be repeated."""
     cost: Costs = {}
     """What one row costs such a contender, in any currency: gpt=0.002. May be repeated."""
+    zero_shot: Place | None = None
+    """Also score a model that needs no training here, such as minilm: an NLI model by entailment, an encoder by
+    similarity, a decoder by likelihood. likelihood:MODEL, say, chooses the way."""
+    describe: HeldPlace | None = None
+    """File with a description of each label for it: JSON or TOML of label = text, or a table with the columns label and
+    description. Default: the labels' names."""
 
 
 class RunSpec(Spec):

@@ -75,6 +75,8 @@ def tune(
     curve: bool | None = None,
     answers: Mapping[str, Any] | Sequence[str] | str | None = None,
     cost: Mapping[str, float] | Sequence[str] | str | None = None,
+    zero_shot: str | os.PathLike[str] | None = None,
+    describe: str | os.PathLike[str] | Mapping[str, str] | Any | None = None,
     out: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -101,6 +103,7 @@ def tune(
         set: options of the method, {"rank": 16} or ["rank=16"].
         answers: labels made elsewhere, {"gpt": "answers.csv"}, or a table in the place of a path.
         cost: of one row, {"gpt": 0.002}.
+        describe: what each label means, {"joy": "the writer is happy"}, for the model of zero_shot; or a file or table.
         config: a TOML or JSON file of options, as `liftune init` writes it, or a run's spec.json; what is given here
             overrides it.
         resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.

@@ -33,6 +33,7 @@ _SHOWN = {"set": "KEY=VALUE", "split": "ROLE=NAME,...", "label_map": "LABEL=NAME
     "columns": "NAME,...",
     "out": "DIR",
     "answers": "NAME=FILE",
+    "describe": "FILE",
     "cost": "NAME=X",
 }
 #: Options that may be repeated.

@@ -181,12 +181,12 @@ class Ladder:
         splits, about = self._splits, given.about
         unanswered = given.unanswered if given.unanswered.any() else None
         attempt = ContenderLogits(given.validation, given.test, given.seconds or 0.0, unanswered=unanswered)
+        attempt = attempt.with_thresholds(splits, self._metric) if given.has_thresholds else attempt
         self._keep(name, attempt)
-        evaluation = Evaluation.of(name, given.test, splits, max_length=max_length)
+        evaluation = Evaluation.of(name, given.test, splits, max_length=max_length, thresholds=attempt.threshold_values)
         evaluation = replace(evaluation, unanswered=unanswered, sure=not about.probabilities)
         evaluation = replace(evaluation, metrics=scores([evaluation]))
-        validation = Evaluation.of("validation", given.validation, splits, splits.validation)
-        validation = replace(validation, sure=not about.probabilities)
+        validation = replace(self._on_validation(attempt), sure=not about.probabilities)
         if about.probabilities:
             answered = evaluation.take(np.flatnonzero(~given.unanswered))
             about = about.model_copy(update={"calibration": calibration_scores(answered)})
@@ -198,6 +198,7 @@ class Ladder:
             metrics=evaluation.metrics,
             clean=self._clean([evaluation]),
             validation=selection_scores(validation) if about.chosen_on_validation else {},
+            decisions=attempt.decisions,
             notes=notes,
             only_answer=evaluation.only_answer,
             peak_mib=peak_mib(),

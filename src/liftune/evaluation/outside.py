@@ -30,8 +30,6 @@ class Given:
         test: (N, C).
         unanswered, validation_unanswered: (N,) and (M,) rows without an answer, which count as wrong.
         seconds: of the test rows, where they were predicted here.
-        parameters: of the model, where there is one.
-        max_length: tokens that it reads of each row; None reads all of it.
     """
 
     validation: NDArray[np.float32]
@@ -40,6 +38,8 @@ class Given:
     validation_unanswered: BoolArray
     about: Outside
     seconds: float | None = None
+    has_thresholds: bool = False
+    """Whether its labels are decided as those of every contender: by thresholds that validation gives."""
 
 
 def given_by(answers: Answers, splits: Splits, cost: float | None = None) -> Given:
@@ -62,6 +62,14 @@ def given_by(answers: Answers, splits: Splits, cost: float | None = None) -> Giv
         cost_per_row=cost,
     )
     return Given(validation, test, lacking, without, about)
+
+
+def given_here(
+    validation: NDArray[np.float32], test: NDArray[np.float32], about: Outside, seconds: float | None = None
+) -> Given:
+    """The same of a model that answers every row."""
+    none = np.zeros(len(test), dtype=bool), np.zeros(len(validation), dtype=bool)
+    return Given(validation, test, *none, about, seconds, has_thresholds=True)
 
 
 def _share(rows: BoolArray) -> float:

@@ -39,7 +39,7 @@ NOT_PARAMETERS = frozenset(
         *("data", "task", "label", "label_separator", "label_threshold", "label_names", "merge_labels", "label_map"),
         *("validation", "test", "split", "split_column", "train_rows", "test_rows", "group", "fill_down"),
         *("encoding", "no_header", "columns", "skip_lines", "decimal", "config", "resume", "dry_run", "listeners"),
-        *("overwrite", "answers", "cost"),
+        *("overwrite", "answers", "cost", "zero_shot", "describe"),
     }
 )
 #: Those whose default is another than that of `tune`: a search or a cross-validation around a classifier must not

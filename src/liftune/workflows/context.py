@@ -12,6 +12,7 @@ from typing import Any
 
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.answers import Answers
+from liftune.data.descriptions import Descriptions
 from liftune.data.folds import Folds
 from liftune.data.splits import Splits
 from liftune.errors import ArtifactError, SpecError
@@ -77,6 +78,8 @@ class RunContext:
     """Seeds or folds at once."""
     answers: tuple[Answers, ...] = ()
     """Those that were made elsewhere."""
+    descriptions: Descriptions | None = None
+    """Of the labels, for a model that needs no training here."""
 
     def save_logits(self, name: str, logits: ContenderLogits) -> None:
         """Write a contender's logits to disk as soon as they are known."""
@@ -156,6 +159,7 @@ def prepare(
         crew=crew,
         jobs=jobs,
         answers=request.answers,
+        descriptions=request.descriptions,
     )
     base = crew.make(recipe_for(context, spec.train.seeds[0], plan=plan.for_inference), backbone)
     note_passes(memo, base, events)

@@ -33,7 +33,14 @@ from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.tasks import TaskKind
 from liftune.workflows.claiming import refuse_other_spec
-from liftune.workflows.request import TuneRequest, check_answers, check_base_precision, read_for_tuning, run_name
+from liftune.workflows.request import (
+    TuneRequest,
+    check_answers,
+    check_base_precision,
+    check_zero_shot,
+    read_for_tuning,
+    run_name,
+)
 
 if TYPE_CHECKING:  # they bring torch, which takes seconds: the rows are looked at before
     from liftune.models.classifier import Classifier
@@ -182,8 +189,10 @@ def _request(
     metric = metric or check_metric(None, splits.task).name
     found.trying("options", lambda: margin_in_own_unit(spec.evaluation.margin, METRICS[metric]))
     answers = found.trying("answers", lambda: check_answers(spec, splits, metric, rows)) or ()
+    descriptions = found.trying("answers", lambda: check_zero_shot(spec, splits))
     folder = folder or RunFolder(Path(spec.out or run_name(spec)))
-    return TuneRequest(spec, known, options, folder, splits, folds, metric, folds_fit=False, answers=answers)
+    request = TuneRequest(spec, known, options, folder, splits, folds, metric, folds_fit=False)
+    return replace(request, answers=answers, descriptions=descriptions)
 
 
 def _prepared(request: TuneRequest, found: _Found, events: Events) -> tuple[RunContext, Classifier] | None:

@@ -14,6 +14,7 @@ from typing import Any
 from liftune.addresses import short_name
 from liftune.data.answer_rows import KeptIds
 from liftune.data.answers import Answers, coverage_notes, read_answers, where_of
+from liftune.data.descriptions import Descriptions, names_as_words, read_descriptions
 from liftune.data.folds import Folds
 from liftune.data.load import RowsInMemory, load_data, load_data_or_folds, load_folds, parts_asked
 from liftune.data.readers.memory import TablesInMemory
@@ -22,7 +23,8 @@ from liftune.errors import EXTRAS, DataError, SpecError, nearest, need
 from liftune.hardware.accelerations import check_accelerations
 from liftune.metrics.registry import METRICS, check_metric, margin_in_own_unit, metrics_of
 from liftune.models.methods.registry import Method, check_four_bits, find_method, parse_options
-from liftune.option_values import AUTO_FOLDS
+from liftune.models.zero_shot_ways import check_model
+from liftune.option_values import AUTO_FOLDS, ZERO_SHOT
 from liftune.reports.sections.coverage import coverage_sentences
 from liftune.reports.sections.power import HINTED_FOLDS, cost_of_folds, power_before, testing_all
 from liftune.run_folder import RunFolder
@@ -49,6 +51,8 @@ class TuneRequest:
     """Test rows are few, and the folds that a hint names would be accepted."""
     answers: tuple[Answers, ...] = ()
     """Those that were made elsewhere."""
+    descriptions: Descriptions | None = None
+    """Of the labels, for a model that needs no training here."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -58,6 +62,7 @@ class TuneRequest:
         said += tuple(
             f"{each.name}: {note}" for each in self.answers for note in (*coverage_notes(each, splits), *each.notes)
         )
+        said += tuple(f"{ZERO_SHOT}: {note}" for note in (self.descriptions.notes if self.descriptions else ()))
         if self.folds is None:
             return (
                 *power_before(splits.task, splits.counts, hint=self.folds_fit),
@@ -95,9 +100,9 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     splits = found.whole if isinstance(found, Folds) else found
     metric = check_metric(spec.evaluation.metric, splits.task).name
     margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
-    answers = check_answers(spec, splits, metric, rows)
+    answers, descriptions = check_answers(spec, splits, metric, rows), check_zero_shot(spec, splits)
     fit = folds is None and folds_would_fit(spec.data, splits, rows)
-    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers)
+    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers, descriptions)
 
 
 def check_answers(spec: RunSpec, splits: Splits, metric: str, rows: RowsInMemory | None = None) -> tuple[Answers, ...]:
@@ -127,13 +132,43 @@ def check_answers(spec: RunSpec, splits: Splits, metric: str, rows: RowsInMemory
     return found
 
 
+def check_zero_shot(spec: RunSpec, splits: Splits) -> Descriptions | None:
+    """What each label means, for a model that needs no training here; None where none was asked for.
+
+    Raises:
+        SpecError: descriptions for no model, or a task without labels; names that say nothing.
+        DataError: as `read_descriptions`.
+        ModelError: there is no such model.
+    """
+    evaluation = spec.evaluation
+    if evaluation.zero_shot is None:
+        if evaluation.describe is not None:
+            raise SpecError(
+                "labels are described for no model", where="--describe", hint="name the model: --zero-shot minilm"
+            )
+        return None
+    if not task_of(splits.task).outputs_labels:
+        raise SpecError(
+            "a model without training answers with labels, and these targets are numbers",
+            where="--zero-shot",
+            hint="leave it out, or give its numbers as --answers NAME=FILE",
+        )
+    found = (
+        names_as_words(splits.labels)
+        if evaluation.describe is None
+        else read_descriptions(evaluation.describe, splits.labels)
+    )
+    check_model(evaluation.zero_shot)
+    return found
+
+
 def refuse_cost_of_nothing(spec: RunSpec) -> None:
     """Refuse a cost whose contender is none that was made elsewhere.
 
     Raises:
         SpecError: naming those that there are.
     """
-    known = tuple(spec.evaluation.answers)
+    known = (*spec.evaluation.answers, *([ZERO_SHOT] if spec.evaluation.zero_shot else []))
     for name in spec.evaluation.cost:
         if name not in known:
             hint = (

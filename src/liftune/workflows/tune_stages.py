@@ -14,6 +14,7 @@ from liftune.data.audit import labels_of
 from liftune.evaluation.ladder import Ladder
 from liftune.metrics.registry import METRICS, margin_in_own_unit
 from liftune.models.classifier import Classifier
+from liftune.option_values import ZERO_SHOT
 from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.run import TuneRecord
@@ -22,7 +23,7 @@ from liftune.spec import RunSpec
 from liftune.tasks import task_of
 from liftune.training.throughput import speed_of
 from liftune.versions import versions
-from liftune.workflows.answers import score_answers
+from liftune.workflows.answers import Untrained, predict_zero_shot, score_outside
 from liftune.workflows.baselines import (
     diagnose_data,
     find_suspects,
@@ -67,6 +68,8 @@ class RunState:
     shift: Shift | None = None
     tuned: FinetuneResult | None = None
     curve: Curve | None = None
+    untrained: Untrained | None = None
+    """What a model answers that needs no training here."""
     record: TuneRecord | None = None
 
     @classmethod
@@ -77,7 +80,7 @@ class RunState:
 
 def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
     """What is done, in this order, and the report, which comes last: without it the run is whole too."""
-    evaluation = context.spec.evaluation
+    evaluation, outside = context.spec.evaluation, _outside(context)
     if context.folds:
         contenders = _cross_validated(context)
     else:
@@ -96,8 +99,9 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
             ("spec.json", "rows/test.jsonl", "rows/validation.jsonl", "rows/train.hashes"),
             REQUESTED,
         ),
+        *((Stage("zero-shot", answer_untrained, (), (*FROZEN, "evaluation")),) if context.descriptions else ()),
         *contenders,
-        *((Stage("answers", add_answers, _of_answers(context), (*DATA, "evaluation")),) if context.answers else ()),
+        *((Stage("contenders from elsewhere", add_outside, outside, (*FROZEN, "evaluation")),) if outside else ()),
         *((Stage("learning curve", draw_curve, (), TUNED),) if evaluation.curve else ()),
         Stage("record", save_record, ("record.json",), EVERYTHING),
         Stage("report", publish_report, (PAGE, FLIPS, CARD, f"adapter/{CARD}"), EVERYTHING),
@@ -118,9 +122,10 @@ def outputs(*names: str) -> tuple[str, ...]:
     return (*(f"logits/{name}.npz" for name in names), *(card_of(name) for name in names))
 
 
-def _of_answers(context: RunContext) -> tuple[str, ...]:
-    """The logits of contenders that no card is kept of."""
-    return tuple(f"logits/{each.name}.npz" for each in context.answers)
+def _outside(context: RunContext) -> tuple[str, ...]:
+    """The logits of contenders that the run does not fit, of which no card is kept."""
+    names = [each.name for each in context.answers] + ([ZERO_SHOT] if context.descriptions else [])
+    return tuple(f"logits/{name}.npz" for name in names)
 
 
 def _suspects(context: RunContext) -> tuple[str, ...]:
@@ -185,9 +190,14 @@ def diagnose_every_row(state: RunState) -> RunState:
     return replace(state, label_errors=found, base=None)
 
 
-def add_answers(state: RunState) -> RunState:
-    """Answers that were made elsewhere."""
-    score_answers(state.context, state.ladder)
+def answer_untrained(state: RunState) -> RunState:
+    """A model that needs no training here, before any that does: what is wrong with it shows at once."""
+    return replace(state, untrained=predict_zero_shot(state.context))
+
+
+def add_outside(state: RunState) -> RunState:
+    """Answers that were made elsewhere, and that model's."""
+    score_outside(state.context, state.ladder, state.untrained)
     return state
 
 
