@@ -285,6 +285,17 @@ def switched_off(value: Any) -> Any:
     return 0.0 if isinstance(value, str) and value.strip().casefold() == "none" else value
 
 
+def switch(value: Any) -> Any:
+    """on, off or auto, however they are written; true and false are on and off.
+
+    >>> switch(True), switch("OFF"), switch(" Auto"), switch("perhaps")
+    ('on', 'off', 'auto', 'perhaps')
+    """
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value.strip().casefold() if isinstance(value, str) else value
+
+
 def automatic(value: Any) -> Any:
     """A number of folds; 'auto' is itself, 'none' is None.
 

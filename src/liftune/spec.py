@@ -46,6 +46,7 @@ from liftune.option_values import (
     pairs,
     several,
     similarity,
+    switch,
     switched_off,
 )
 from liftune.option_values import IN_MEMORY as IN_MEMORY
@@ -215,6 +216,9 @@ class TrainSpec(Spec):
     only."""
     class_weights: bool = False
     """Weight each label by its inverse frequency in train."""
+    few: Annotated[Literal["auto", "on", "off"], BeforeValidator(switch)] = "auto"
+    """Start the encoder from pairs of rows, for few rows a label. auto: try it with up to 64 rows a label, and take it
+    where cross-validation on train says that it helps. on: take it. off: never."""
     seeds: Annotated[tuple[Seed, ...], BeforeValidator(numbers), AfterValidator(once), Field(min_length=1)] = (0,)
     """Train once for each of these seeds: 0,1,2."""
     accelerations: Names | None = None

@@ -22,7 +22,8 @@ OTHER = RunSpec.of(
     skip_lines=2, fill_down="h", group="g", decimal=",", near_duplicates="none", split_seed=3, model="m",
     label_map="a=b", max_length=7, device="cpu", base_precision="4bit", trust_remote_code=True, method="vera",
     set=["rank=4"], epochs=2, batch_size=4, lr=1e-3, warmup_fraction=0.2, weight_decay=0.5, max_grad_norm=2, patience=4,
-    head="random", teacher_share=0.25, class_weights=True, seeds="1,2", accelerations="none", metric="macro_f1",
+    head="random", teacher_share=0.25, class_weights=True, seeds="1,2", accelerations="none", few="on",
+    metric="macro_f1",
     with_full=True, margin=1.5, folds="none", curve=True, answers="gpt=a.csv", cost="gpt=0.5",
     zero_shot="m", describe="d.json", out='o "ut" \\ é😀',
 )  # fmt: skip

@@ -10,7 +10,9 @@ from tiny_models import save_tiny
 from trainings import PLAIN, STEPS, Work, assert_same
 
 from liftune.errors import LiftuneError
+from liftune.training import divergence
 from liftune.training.checkpoint import Checkpoints
+from liftune.training.divergence import jumps
 from liftune.training.loop import Loop
 
 
@@ -93,3 +95,63 @@ def test_a_stopped_one_goes_on_at_the_lower_rate(base: Path, tmp_path: Path, mon
     assert resumed.log.slowed == whole.log.slowed
     assert_same(whole, resumed)
     assert Checkpoints(tmp_path)
+
+
+def jump_at(monkeypatch: pytest.MonkeyPatch, *steps: int, window: int = 2) -> list[float]:
+    """The losses of these steps, counted from 1 over all tries, are high; returns the rates of the steps."""
+    monkeypatch.setattr(divergence, "WINDOW", window)
+    rates: list[float] = []
+    real = Loop.gradients
+
+    def gradients(loop: Loop, *args: object) -> float:
+        rates.append(float(loop.scheduler.get_last_lr()[0]))
+        loss = real(loop, *args)
+        return loss + 50.0 if len(rates) in steps else loss
+
+    monkeypatch.setattr(Loop, "gradients", gradients)
+    return rates
+
+
+@pytest.mark.parametrize("head", ["random", "fitted"])
+def test_a_loss_that_jumps_halves_the_rate(head: str, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said, with step and rate, in the log too; training begins again where it was good."""
+    rates = jump_at(monkeypatch, 3, 4)
+    done = Work(base, plan=PLAIN, head=head).run()
+    assert done.log.halved
+    assert "the loss jumped at step" in done.log.halved[0]
+    assert any("the loss jumped" in note for note in done.notes)
+    assert rates[4] == pytest.approx(rates[3] / 2)
+    assert len(done.log.epochs) == 2
+    assert done.log.slowed is None
+
+
+def test_the_rate_is_halved_three_times_at_most(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss that stays high is not the rate's fault."""
+    jump_at(monkeypatch, *range(3, 100))
+    done = Work(base, plan=PLAIN, epochs=8).run()
+    assert len(done.log.halved) == divergence.HALVINGS
+    assert done.log.halved[-1].endswith("1.25e-04") or "0.000125" in done.log.halved[-1]
+
+
+def test_one_that_was_stopped_after_a_jump_goes_on_to_the_same_bits(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work(base, plan=PLAIN, head="fitted", epochs=4)
+    with monkeypatch.context() as patched:
+        jump_at(patched, 3, 4)
+        whole = work.run()
+    with monkeypatch.context() as patched:
+        jump_at(patched, 3, 4)
+        resumed = work.stopped(tmp_path / "seed-3", 5)
+    assert whole.log.halved
+    assert resumed.log.halved == whole.log.halved
+    assert_same(whole, resumed)
+
+
+def test_steps_of_bad_luck_are_no_jump() -> None:
+    """Neither a random head's first losses, nor one bad batch, nor what comes after the first steps."""
+    assert not jumps([0.7] * 8 + [0.75] * 8, 0.69)
+    assert not jumps([0.1] * 15 + [3.0], 0.69)
+    assert not jumps([0.3] * 15, 0.69)
+    assert jumps([0.3] * 8 + [0.9] * 8, 0.69)
+    assert not jumps([0.3] * 60 + [0.9] * 8, 0.69)

@@ -66,6 +66,7 @@ def tune(
     head: str | None = None,
     teacher_share: float | None = None,
     class_weights: bool | None = None,
+    few: str | bool | None = None,
     seeds: Sequence[int] | int | str | None = None,
     accelerations: Sequence[str] | str | None = None,
     metric: str | None = None,

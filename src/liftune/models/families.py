@@ -169,6 +169,12 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
         )
 
 
+def width(model: PreTrainedModel) -> int:
+    """Numbers in a token's state; 0 where the config does not say."""
+    found = getattr(model.config.get_text_config(), "hidden_size", None)
+    return found if isinstance(found, int) else 0
+
+
 def position_limit(model: PreTrainedModel) -> int | None:
     """Most tokens that the model has positions for, or None where positions are relative (T5, XLNet).
 

@@ -49,6 +49,8 @@ class TrainLog(Record):
     """Scores on validation before the first step; None where the head was random."""
     slowed: str | None = None
     """Where the loss stopped being a number once: at which step and rate, and how training went on."""
+    halved: tuple[str, ...] = ()
+    """Each time that the loss jumped in the first steps: at which step and rate, and how training went on."""
     taught_epochs: int = 0
     """Epochs until the classifier was as good as the teacher on validation; labels alone after them."""
 

@@ -29,6 +29,8 @@ class BestCheckpoint:
         self.before: dict[str, float | None] | None = None
         self.score = self.latest = -math.inf
         self.epoch = 0
+        self.gained, self.most = 0, (-math.inf, -math.inf)
+        """The epoch in which validation last gained, and its score and minus its log-loss there."""
         self.state: Any = None
         self.stopped = ""
 
@@ -50,7 +52,11 @@ class BestCheckpoint:
         rows: int,
         classifier: Classifier,
     ) -> None:
-        """Log an epoch; keep its weights if it is the best. A tie goes to the later epoch.
+        """Log an epoch; keep its weights if it is the best. A tie goes to the later epoch, but is no gain.
+
+        Validation gains by a better score, or at the same score by a lower log-loss; training stops once it has not
+        for as many epochs as patience says, unless the last epoch has come. Few rows often score the same again and
+        again: if that were a gain, nothing would end before all epochs ran.
 
         Args:
             scores: on validation, by metric.
@@ -63,17 +69,26 @@ class BestCheckpoint:
         self.latest = self._signed(scores)
         if self.latest >= self.score or self.state is None:
             self.score, self.epoch, self.state = self.latest, epoch, classifier.snapshot()
-        elif epoch - max(self.epoch, 1) >= self.patience and epoch < self.epochs:
+        now = (self.latest, -(scores.get("log_loss") or 0.0))
+        if now > self.most or not self.gained:
+            self.gained, self.most = epoch, now
+        elif epoch - self.gained >= self.patience and epoch < self.epochs:
             self.stopped = f"validation {self.metric} did not improve for {self.patience} epochs"
 
     def saved(self) -> dict[str, Any]:
         """All of it but what it was made with, as tensors and what JSON holds."""
-        values = {name: getattr(self, name) for name in ("before", "score", "latest", "epoch", "state", "stopped")}
-        return values | {"log": [epoch.model_dump() for epoch in self.log]}
+        values = {
+            name: getattr(self, name) for name in ("before", "score", "latest", "epoch", "gained", "state", "stopped")
+        }
+        return values | {"most": list(self.most), "log": [epoch.model_dump() for epoch in self.log]}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from what `saved` gave."""
-        values = {**saved, "log": [Epoch.model_validate(epoch) for epoch in saved["log"]]}
+        values = {
+            **saved,
+            "most": tuple(saved.get("most", self.most)),
+            "log": [Epoch.model_validate(epoch) for epoch in saved["log"]],
+        }
         for name, value in values.items():
             setattr(self, name, value)
 

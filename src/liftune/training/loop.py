@@ -29,8 +29,8 @@ from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
 from liftune.training.checkpoint import PASSES, Checkpoints, fits, open_keeper
 from liftune.training.crew_steps import shared
-from liftune.training.divergence import Retreat, is_finite
-from liftune.training.early_stopping import BestCheckpoint
+from liftune.training.divergence import FIRST_STEPS, HALVINGS, Retreat, is_finite, jumps
+from liftune.training.early_stopping import SLOWER, BestCheckpoint
 from liftune.training.gradients import NOBODY_LISTENS, StepGradients
 from liftune.training.head_init import init_head
 from liftune.training.loss import Objective
@@ -105,12 +105,16 @@ def train(
         done_rows = min(len(place.losses) * schedule.batch_size, len(loop.rows))
         events.send(EpochStarted(place.epoch, schedule.epochs, len(loop.rows), done_rows))
         losses = loop.epoch(place, order.permutation(len(loop.rows)), events, save)
+        if loop.jumped(place):
+            retreat.halve(place, best)
+            order.bit_generator.state = place.order
+            continue
         if not math.isfinite(losses[-1]) or not is_finite(classifier):
             if not place.slowed:
                 retreat.go_back(place, best)
                 order.bit_generator.state = place.order
                 continue
-            best.diverged(place.epoch, place.steps + len(losses), schedule.learning_rate)
+            best.diverged(place.epoch, place.steps + len(losses), schedule.learning_rate * place.rate_share * SLOWER)
             place.next_epoch({})
             break
         scores = scored(classifier, splits)
@@ -168,6 +172,8 @@ class Loop:
     batch_size: int
     with_soft_labels: bool = False
     """Whether soft labels have a share of the targets."""
+    chance: float = math.inf
+    """The loss of knowing nothing."""
 
     @property
     def classifier(self) -> Classifier:
@@ -208,12 +214,18 @@ class Loop:
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)
         rows = classifier.encode(splits.train.rows)
         steps = shared(StepGradients(classifier, objective, rows, note), seed=seed)
-        return cls(steps, optimizer, scheduler, spec, schedule.batch_size, with_soft_labels=bool(soft_labels))
+        chance = objective.chance(splits.outputs)
+        soft = bool(soft_labels)
+        return cls(steps, optimizer, scheduler, spec, schedule.batch_size, with_soft_labels=soft, chance=chance)
 
     def on_labels_alone(self, splits: Splits) -> Loop:
         """The same, without soft labels from here on."""
         objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
         return replace(self, steps=replace(self.steps, objective=objective), with_soft_labels=False)
+
+    def jumped(self, place: Place) -> bool:
+        """Whether the loss has jumped in the first steps, and the rate may be halved once more."""
+        return len(place.halved) < HALVINGS and jumps(place.first, self.chance)
 
     def epoch(self, place: Place, order: IntArray, events: Events, after_step: Callable[..., None]) -> list[float]:
         """One pass over train, or the rest of one.
@@ -225,7 +237,8 @@ class Loop:
                 that was lost in one, when all is again as it was before that step.
 
         Returns:
-            the loss of each step; the last one is not finite if training cannot go on.
+            the loss of each step; the last one is not finite if training cannot go on. Where the loss has jumped, the
+            last step was not taken.
         """
         self.classifier.model.train()
         lengths = self.rows.lengths.tolist()
@@ -241,6 +254,10 @@ class Loop:
                     raise
                 if not math.isfinite(losses[-1]):
                     break
+                if len(place.first) < FIRST_STEPS:
+                    place.first.append(losses[-1])
+                    if self.jumped(place):
+                        break
                 step = place.steps + len(losses)
                 torch.nn.utils.clip_grad_norm_(self.steps.parameters, self.spec.max_grad_norm)
                 rate = float(self.scheduler.get_last_lr()[0])

@@ -127,6 +127,10 @@ LOSSES: dict[str, Loss] = {
 }
 
 
+#: Rows whose loss without knowledge stands for that of all.
+_ROWS_OF_CHANCE = 1_000
+
+
 @dataclass(frozen=True)
 class Objective:
     """The task's loss on train's targets, summed over rows.
@@ -182,6 +186,16 @@ class Objective:
         if task.scales_targets:
             targets = (targets - mean) / std
         return cls(loss, torch.tensor(targets, dtype=dtype), weights)
+
+    def chance(self, outputs: int) -> float:
+        """The mean loss of giving every row (the first thousand) the same answer, of zero logits.
+
+        Args:
+            outputs: C.
+        """
+        rows = range(min(len(self.targets), _ROWS_OF_CHANCE))
+        with torch.no_grad():
+            return float(self.loss(torch.zeros(len(rows), outputs), rows)) / max(self.weight(rows), 1e-12)
 
     def weight(self, rows: Sequence[int]) -> float:
         """What a step's summed loss is divided by: its rows, each at its class's weight."""

@@ -45,6 +45,12 @@ class Place:
 
     slowed: str = ""
     """Why it went back once, and goes on more slowly; empty where it did not."""
+    halved: list[str] = field(default_factory=list)
+    """Each time that the loss jumped and the rate was halved."""
+    rate_share: float = 1.0
+    """Of the schedule's rates."""
+    first: list[float] = field(default_factory=list)
+    """Losses of the first steps, which are looked at for a jump."""
 
     def next_epoch(self, order: dict[str, Any]) -> None:
         """The epoch is over; the next one's order is drawn from a generator in this state."""

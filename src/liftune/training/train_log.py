@@ -41,4 +41,5 @@ def train_log(
         tokens=len(best.log) * rows.total,
         token_pairs=len(best.log) * rows.token_pairs,
         slowed=place.slowed or None,
+        halved=tuple(place.halved),
     )

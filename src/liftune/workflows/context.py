@@ -22,6 +22,7 @@ from liftune.hardware.flops import Shapes
 from liftune.hardware.measure import device_room, measure_machine, processor_name
 from liftune.hardware.memory import Room
 from liftune.hardware.plan import Plan, make_plan
+from liftune.models import families
 from liftune.models.attach import check_method
 from liftune.models.backbone import Backbone, load_backbone
 from liftune.models.classifier import Classifier
@@ -32,15 +33,19 @@ from liftune.models.linear_shapes import shapes_of
 from liftune.models.memory_needs import check_memory, check_rank, fit_passes
 from liftune.models.methods.registry import METHODS, Method, parse_options, virtual_tokens
 from liftune.models.shards import check_shards, plan_of_shards
+from liftune.records.base import Choice
 from liftune.records.dry_run import DiskNeed
 from liftune.records.run import Contender
 from liftune.run_folder import RunFolder
-from liftune.spec import RunSpec
-from liftune.training.schedule import step_rows
+from liftune.spec import RunSpec, TrainSpec
+from liftune.training.schedule import Schedule, rate_of, step_rows, why_rate
 from liftune.workflows.crewed import engine, join
 from liftune.workflows.disk_needs import disk_need
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
 from liftune.workflows.request import TuneRequest
+
+#: Train rows whose tokens are counted, about, to know how long rows are.
+COUNTED = 500
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,15 @@ class RunContext:
     """Those that were made elsewhere."""
     descriptions: Descriptions | None = None
     """Of the labels, for a model that needs no training here."""
+    width: int = 0
+    """Of the base's states."""
+    row_tokens: float = 0.0
+    """Of a train row, on average."""
+
+    def schedule(self, spec: TrainSpec, method: Method, rows: int) -> Schedule:
+        """That of tuning by a method on so many rows."""
+        rate = rate_of(method, self.width)
+        return Schedule.of(spec, rows=rows, learning_rate=rate, row_tokens=self.row_tokens)
 
     def save_logits(self, name: str, logits: ContenderLogits) -> None:
         """Write a contender's logits to disk as soon as they are known."""
@@ -128,6 +142,8 @@ def prepare(
     spec, backbone = same_length(spec, backbone, options)
     folds = request.folds.for_labels(backbone.labels) if request.folds else None
     splits = folds.whole if folds else splits.for_labels(backbone.labels)
+    width = families.width(backbone.model)
+    plan = _with_rate(plan, spec, method, width, len(splits.train))
     events.send(_prepared(spec, splits, folds, backbone, plan))
     trained = [each.trained for each in sizes if each]
     context = RunContext(
@@ -160,10 +176,25 @@ def prepare(
         jobs=jobs,
         answers=request.answers,
         descriptions=request.descriptions,
+        width=width,
     )
     base = crew.make(recipe_for(context, spec.train.seeds[0], plan=plan.for_inference), backbone)
     note_passes(memo, base, events)
-    return context, base
+    return replace(context, row_tokens=_row_tokens(base, splits)), base
+
+
+def _with_rate(plan: Plan, spec: RunSpec, method: Method, width: int, rows: int) -> Plan:
+    """The plan, which says the peak learning rate and why."""
+    schedule = Schedule.of(spec.train, rows=rows, learning_rate=rate_of(method, width))
+    reason = why_rate(spec.train, schedule, method, width)
+    return plan.on(Choice(choice="learning rate", value=f"{schedule.learning_rate:.2g}", reason=reason))
+
+
+def _row_tokens(base: Classifier, splits: Splits) -> float:
+    """Tokens of a train row, on average over COUNTED of them that lie evenly."""
+    rows = splits.train.rows or splits.test.rows
+    counted = rows[:: max(1, len(rows) // COUNTED)]
+    return float(base.encode(counted).lengths.mean())
 
 
 def note_passes(memo: Memo, classifier: Classifier, events: Events) -> str:

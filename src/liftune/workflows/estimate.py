@@ -12,7 +12,6 @@ import math
 from liftune.data.splits import Splits
 from liftune.records.dry_run import StageTime
 from liftune.training.head_init import MOST_ROWS as MOST_HEAD_ROWS
-from liftune.training.schedule import Schedule
 from liftune.workflows.context import RunContext
 from liftune.workflows.learning_curve import nested
 from liftune.workflows.trial import BaseTimes, TuningTimes
@@ -35,7 +34,7 @@ def stage_times(
     seeds = len(context.spec.train.seeds)
     fits = sum(_share(each, base) for each in parts)
     read = sum(_rows(each) for each in parts) * base.read / base.rows
-    epochs = Schedule.of(context.spec.train, rows=len(parts[-1].train), learning_rate=1.0).epochs
+    epochs = context.schedule(context.spec.train, context.method, len(parts[-1].train)).epochs
     what = f"{epochs} epochs x {seeds} seeds" + (f" x ({len(parts) - 1} folds and all rows)" if folds else "")
     stages = [
         StageTime(stage="model", seconds=load),
@@ -67,7 +66,7 @@ def _share(splits: Splits, base: BaseTimes, *, folds: bool = False) -> float:
 
 def _tuning(context: RunContext, splits: Splits, times: TuningTimes) -> float:
     """Tuning once: the head, every epoch with its validation, the answers, the adapter."""
-    schedule = Schedule.of(context.spec.train, rows=len(splits.train), learning_rate=1.0)
+    schedule = context.schedule(context.spec.train, context.method, len(splits.train))
     head = min(len(splits.train), MOST_HEAD_ROWS) * times.head_row
     validation = len(splits.validation) * times.row
     answers = (len(splits.validation) + len(splits.test)) * times.answer_row

@@ -29,7 +29,6 @@ from liftune.records.calibration import Calibration
 from liftune.records.training import RoundTripCheck, TrainLog
 from liftune.tasks import task_of
 from liftune.training.loop import train
-from liftune.training.schedule import Schedule
 from liftune.workflows.contenders import keep_full, learned_by_tuning
 from liftune.workflows.context import RunContext, load_for, log_contender, note_passes, recipe_for
 from liftune.workflows.memo import Outcome
@@ -253,7 +252,7 @@ def tune_once(
     train_spec, plan = spec.train, context.plan
     if method is not context.method:
         train_spec, plan = train_spec.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
-    schedule = Schedule.of(train_spec, rows=len(splits.train), learning_rate=method.learning_rate)
+    schedule = context.schedule(train_spec, method, len(splits.train))
     classifier = context.crew.make(recipe_for(context, seed, method, options, plan=plan, steps=schedule.steps))
     note_passes(context.memo.within(name), classifier, context.events)
     with context.memo.trained(name) as checkpoints:

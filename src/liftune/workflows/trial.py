@@ -31,7 +31,6 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import Method
 from liftune.training.head_init import init_head
 from liftune.training.loop import Loop
-from liftune.training.schedule import Schedule
 from liftune.training.state import Place
 from liftune.workflows.baselines import standardised, timed
 from liftune.workflows.context import RunContext, load_for
@@ -130,7 +129,7 @@ def time_tuning(context: RunContext, method: Method, options: Any, splits: Split
     if method is not context.method:
         train_spec = train_spec.model_copy(update={"lr": None})
     plan = context.plan if method is context.method else replace(context.plan, requested=frozenset())
-    schedule = Schedule.of(train_spec, rows=len(splits.train), learning_rate=method.learning_rate)
+    schedule = context.schedule(train_spec, method, len(splits.train))
     started = time.perf_counter()
     classifier = attach(load_for(context, seed), method, options, plan=plan, seed=seed, total_steps=schedule.steps)
     load = time.perf_counter() - started

@@ -27,7 +27,7 @@ def training(record: TuneRecord) -> Section | None:
         f"seed {log.seed}: {log.steps:,} steps of {log.batch_size}, peak learning rate {log.learning_rate:g}; "
         f"{log.stopped}; epoch {log.best_epoch} kept (*)"
         f"{'' if log.best_epoch else ': no epoch was better than the start'}"
-        f"{f'; {log.slowed}' if log.slowed else ''}"
+        f"{''.join(f'; {each}' for each in (*log.halved, *([log.slowed] if log.slowed else ())))}"
         for log in record.logs
     )
     said = (*_soft_labels(record.logs[0]), *said)
