@@ -53,6 +53,8 @@ from liftune.types import BoolArray
 from liftune.unfinished import Unfinished
 from liftune.wrong_path import is_file_in, refusal
 
+#: Contenders that liftune.json describes, as it does a tuned model.
+_ADAPTERS = ("start", "tuned", "full")
 #: Contenders that read all of a row, however long.
 READ_WHOLE_ROWS = ("majority", "tfidf")
 #: What record.json seals. Cards seal the files beside them.
@@ -70,7 +72,7 @@ LEAST_FREE_BYTES = 64 * 2**20
 def card_of(name: str) -> str:
     """Where the card of a saved contender is, seen from its run's folder."""
     folder = "adapter" if name == "tuned" else f"contenders/{name}"
-    return f"{folder}/{ADAPTER_CARD if name in ('tuned', 'full') else CONTENDER_CARD}"
+    return f"{folder}/{ADAPTER_CARD if name in _ADAPTERS else CONTENDER_CARD}"
 
 
 class RunFolder:
@@ -162,8 +164,12 @@ class RunFolder:
         pattern = "*" if (self.contender(name) / CONTENDER_CARD).is_file() else "*.safetensors"
         return sum(path.stat().st_size for path in self.contender(name).glob(pattern))
 
-    def save_inputs(self, spec: RunSpec, splits: Splits) -> None:
-        """The options, and the rows that contenders are compared on."""
+    def save_inputs(self, spec: RunSpec, splits: Splits, *, before: frozenset[bytes] = frozenset()) -> None:
+        """The options, and the rows that contenders are compared on.
+
+        Args:
+            before: hashes of rows that the model was tuned on in an earlier run.
+        """
         with disk_errors(self.path):
             (self.path / "rows").mkdir(parents=True, exist_ok=True)
             write_text(self.path / "spec.json", spec.model_dump_json(indent=2) + "\n")
@@ -171,7 +177,7 @@ class RunFolder:
                 with atomic_write(self.path / "rows" / f"{name}.jsonl") as file:
                     file.writelines(line.encode() for line in lines_of(split))
             with atomic_write(self.path / _HASHES) as file:
-                file.write(hashes_of(splits.train.rows))
+                file.write(hashes_of(splits.train.rows, before))
 
     def save_logits(
         self,

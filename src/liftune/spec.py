@@ -190,6 +190,13 @@ class MethodSpec(Spec):
     """Tuning method. `liftune list methods` lists them."""
     options: Annotated[dict[str, Any], BeforeValidator(pairs)] = {}
     """Set an option of the method: KEY=VALUE, such as rank=16. May be repeated."""
+    start: Place | None = None
+    """Go on from this run's tuned adapter: a run, or its adapter folder. Base and method are those of that run; labels
+    that the data add are added to the model."""
+    replay: Place | None = None
+    """With --start, old rows to train on beside the new ones, so that they are not forgotten: auto, all, none, or a
+    file. Default: auto, those of that run where its data can be read again, at most as many as the new rows, or 2,000.
+    """
 
 
 class TrainSpec(Spec):

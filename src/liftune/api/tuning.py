@@ -27,6 +27,8 @@ def tune(
     model: str | os.PathLike[str] | None = None,
     method: str | None = None,
     set: Mapping[str, Any] | Sequence[str] | None = None,
+    start: str | os.PathLike[str] | None = None,
+    replay: str | os.PathLike[str] | None = None,
     task: str | None = None,
     text: str | Sequence[str] | None = None,
     text_pair: str | None = None,
@@ -105,6 +107,7 @@ def tune(
         answers: labels made elsewhere, {"gpt": "answers.csv"}, or a table in the place of a path.
         cost: of one row, {"gpt": 0.002}.
         describe: what each label means, {"joy": "the writer is happy"}, for the model of zero_shot; or a file or table.
+        start: a run, or its adapter folder: go on from its tuned adapter, with the labels that the data add.
         config: a TOML or JSON file of options, as `liftune init` writes it, or a run's spec.json; what is given here
             overrides it.
         resume: an unfinished run's folder, to go on with; with rows in memory, give the same ones as data.

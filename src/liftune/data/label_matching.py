@@ -58,7 +58,7 @@ def match_labels(splits: Splits, labels: Sequence[str], label_map: Mapping[str, 
         return splits
     own = sorted(labels_of(splits.test))
     _check_map(label_map, own, labels, model)
-    partner = {**_same_but_for_spelling(own, labels, label_map), **label_map}
+    partner = {**same_but_for_spelling(own, labels, label_map), **label_map}
     known = {label for label in own if partner.get(label, label) in labels}
     unknown = [label for label in own if label not in known]
     if own and not known:
@@ -93,7 +93,7 @@ def match_labels(splits: Splits, labels: Sequence[str], label_map: Mapping[str, 
     )
 
 
-def _same_but_for_spelling(own: Sequence[str], labels: Sequence[str], label_map: Mapping[str, str]) -> dict[str, str]:
+def same_but_for_spelling(own: Sequence[str], labels: Sequence[str], label_map: Mapping[str, str]) -> dict[str, str]:
     """Label of the data -> the label of the model that it spells otherwise, where each has one partner only."""
     left = [label for label in own if label not in labels and label not in label_map]
     taken = {label for label in own if label in labels} | set(label_map.values())

@@ -29,9 +29,13 @@ def hash_of(row: Row) -> bytes:
     return hashlib.sha256(json.dumps(same_text(row)).encode()).digest()[:_BYTES]
 
 
-def hashes_of(rows: Iterable[Row]) -> bytes:
-    """Those of all rows, each once and sorted, so that they do not tell the order of the rows."""
-    return b"".join(sorted(set(map(hash_of, rows))))
+def hashes_of(rows: Iterable[Row], before: frozenset[bytes] = frozenset()) -> bytes:
+    """Those of all rows, each once and sorted, so that they do not tell the order of the rows.
+
+    Args:
+        before: of rows that the same model was tuned on earlier.
+    """
+    return b"".join(sorted({*map(hash_of, rows), *before}))
 
 
 @dataclass(frozen=True)

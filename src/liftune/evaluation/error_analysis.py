@@ -35,8 +35,11 @@ BINS = 10
 def set_against(record: TuneRecord) -> tuple[str, str]:
     """The contender that the tuned model is compared with row by row, and why that one.
 
-    It is the base; a base with a randomly initialised head guesses, so there it is the strongest other contender.
+    With --start it is the model that was started from. Else it is the base; a base with a randomly initialised head
+    guesses, so there it is the strongest other contender.
     """
+    if any(each.name == "start" for each in record.contenders):
+        return "start", "the model that tuning went on from"
     base = next((each for each in record.contenders if each.name == "base"), None)
     if base is not None and base.head != "fresh":
         return "base", "the model as it was"

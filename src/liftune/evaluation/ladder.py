@@ -243,7 +243,8 @@ class Ladder:
     def _compared(self, margin: float | None) -> tuple[str, ...]:
         """The contenders that tuned is compared with."""
         full = ("full",) if margin is not None and "full" in self.results else ()
-        return tuple(dict.fromkeys(("base", *full, self.strongest(), *self._outside)))
+        start = ("start",) if "start" in self.results else ()
+        return tuple(dict.fromkeys(("base", *full, *start, self.strongest(), *self._outside)))
 
     def recommended(self, verdicts: Sequence[Comparison]) -> Recommendation:
         """The contender to use: tuned, or one that it was compared with.

@@ -81,7 +81,7 @@ def find_model(path: str | Path, use: str | None = None, *, said: Said = NOTHING
     elif is_file_in(path, CONTENDER_CARD):
         found = SavedModel("contender", path, read_contender_card(path).name)
     elif folder is not None:
-        found = SavedModel("adapter", folder, "full" if path.parent.name == "contenders" else "tuned")
+        found = SavedModel("adapter", folder, path.name if path.parent.name == "contenders" else "tuned")
     else:
         found = _of_others(path, said)
     if found is not None and use not in (None, found.contender):

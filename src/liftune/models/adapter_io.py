@@ -181,14 +181,14 @@ def open_adapter(
     if isinstance(card, ForeignCard):
         return _open_foreign(card, folder, method, plan=plan, seed=seed)
     if method.kind == "full":
-        with _sound(card, folder):
+        with sound(card, folder):
             whole = reload_whole(card, folder, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
             if whole.fresh:
                 raise _incomplete(whole.fresh, folder)
             return rebuild(whole, method, lambda: whole.model, plan=plan, max_length=card.max_length)
     backbone = reload_unchanged(card, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
-    with _sound(card, folder):
-        return rebuild(backbone, method, lambda: _load_peft(backbone, folder), plan=plan, max_length=card.max_length)
+    with sound(card, folder):
+        return rebuild(backbone, method, lambda: load_peft(backbone, folder), plan=plan, max_length=card.max_length)
 
 
 def _open_foreign(card: ForeignCard, folder: Path, method: Method, *, plan: Plan, seed: int) -> Classifier:
@@ -285,7 +285,15 @@ def check_round_trip(
     return RoundTripCheck(rows=len(live), largest_gap=gap, tolerance=tolerance)
 
 
-def _load_peft(backbone: Backbone, folder: Path) -> nn.Module:
+def load_peft(backbone: Backbone, folder: Path, *, trainable: bool = False) -> nn.Module:
+    """PEFT's model around the backbone's, with all that the folder holds.
+
+    Args:
+        trainable: whether what was trained is to be trained further.
+
+    Raises:
+        ArtifactError: weights are missing.
+    """
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
 
@@ -293,7 +301,7 @@ def _load_peft(backbone: Backbone, folder: Path) -> nn.Module:
         saved = set(file.keys())
         check_saved_rank(folder, [file.get_slice(name).get_shape() for name in saved])
     with quiet():
-        model: Any = PeftModel.from_pretrained(backbone.model, folder, torch_device="cpu")
+        model: Any = PeftModel.from_pretrained(backbone.model, folder, is_trainable=trainable, torch_device="cpu")
         # PEFT only warns of what the file lacks.
         lacking = sorted(set(get_peft_model_state_dict(model, save_embedding_layers=False)) - saved)
     if lacking:
@@ -311,7 +319,7 @@ def _incomplete(lacking: Sequence[str], folder: Path) -> ArtifactError:
 
 
 @contextmanager
-def _sound(card: AdapterCard, folder: Path) -> Iterator[None]:
+def sound(card: AdapterCard, folder: Path) -> Iterator[None]:
     """The files are those that were saved, or the block's work is for nothing."""
     with checked(folder, card.files, card=CARD, hint=RESTORE), _damage(folder):
         if not card.files:  # what is sealed was looked at when it was saved

@@ -61,13 +61,32 @@ def attach(
         shape = BackboneShape(backbone.family, backbone.model, backbone.head_modules, total_steps)
         model = _with_peft(backbone, method, options, shape, seed)
     _require_fresh_trained(model, backbone)
+    limit = families.position_limit(backbone.model)
+    room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
+    return as_classifier(backbone, model, matrices, method, options, plan=plan, room=room)
+
+
+def as_classifier(
+    backbone: Backbone,
+    model: nn.Module,
+    matrices: list[nn.Parameter],
+    method: Method,
+    options: Options | None,
+    *,
+    plan: Plan,
+    room: int,
+) -> Classifier:
+    """A classifier to train, around a model whose trained part is chosen.
+
+    Args:
+        matrices: of the body, as they were listed before PEFT added its own.
+        room: tokens kept of each row.
+    """
     _set_precision(model, matrices, plan)
     if plan.recompute:
         settings: Any = {"use_reentrant": False}  # the other way needs inputs with gradients, which frozen layers lack
         backbone.model.gradient_checkpointing_enable(settings)  # type: ignore[no-untyped-call]
-    limit = families.position_limit(backbone.model)
-    room = backbone.max_length if limit is None else min(backbone.max_length, limit - virtual_tokens(options))
-    classifier = _classifier(backbone, model, method, options, plan, room)
+    classifier = _classifier(backbone, model, method, options or method.options(), plan, room)
     classifier.rounded = {i: parameter for i, parameter in enumerate(matrices) if parameter.dtype == torch.bfloat16}
     return classifier
 

@@ -89,6 +89,8 @@ class Backbone:
     """How its frozen layers are rounded; the model may hold the rounded numbers in float32 all the same."""
     base_kept: tuple[str, ...] = ()
     """Modules that are not rounded, where others are."""
+    added_labels: tuple[str, ...] = ()
+    """Labels whose rows of a trained head are random, and are to be fitted before training."""
 
     @property
     def outputs(self) -> int:

@@ -327,6 +327,13 @@ class Classifier:
             if layer.bias is not None:
                 layer.bias.copy_(torch.from_numpy(np.asarray(bias, dtype=np.float32)))
 
+    def final_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weight (C, D) and bias (C,), zero where there is none, of the layer that gives the logits."""
+        layer = self.final_layer()
+        weight = layer.weight.detach().float().cpu().numpy().copy()
+        bias = np.zeros(len(weight), dtype=np.float32)
+        return weight, bias if layer.bias is None else layer.bias.detach().float().cpu().numpy().copy()
+
     @property
     def target_scale(self) -> tuple[float, float]:
         """Mean and scale of the target while the model trains; 0 and 1 where it predicts the target itself."""

@@ -14,6 +14,7 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +34,7 @@ from liftune.models.methods.options import Options
 from liftune.models.methods.registry import METHODS
 from liftune.models.shards import shard
 from liftune.models.sharing import ALONE, Part
+from liftune.models.started import go_on_from
 from liftune.models.tokens.collator import Tokens
 from liftune.spec import ModelSpec
 from liftune.tasks import TaskKind
@@ -54,6 +56,8 @@ class Recipe:
     """Of training, at most."""
     shard: bool = False
     """Whether each process has a part of the frozen weights."""
+    start: str | None = None
+    """The folder of an adapter to go on from; None begins anew."""
 
     def backbone(self) -> Backbone:
         """Newly loaded."""
@@ -78,6 +82,16 @@ class Recipe:
         if self.method is None:
             return attach(backbone, None, None, plan=self.plan)
         method = METHODS[self.method]
+        if self.start is not None:
+            return go_on_from(
+                Path(self.start),
+                self.model,
+                self.labels,
+                method,
+                self.options,
+                plan=self.plan,
+                seed=self.seed,
+            )
         return attach(backbone, method, self.options, plan=self.plan, seed=self.seed, total_steps=self.steps)
 
 

@@ -26,6 +26,7 @@ from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.harm import Harm
 from liftune.records.learning_curve import Curve
 from liftune.records.outside import Outside
+from liftune.records.start import Start
 from liftune.records.training import RoundTripCheck, Speed, TrainLog
 from liftune.tasks import TaskKind
 
@@ -223,6 +224,8 @@ class TuneRecord(VerdictRecord, SealedRecord):
     integrity: RoundTripCheck | None = None
     curve: Curve | None = None
     """With --curve."""
+    start: Start | None = None
+    """With --start."""
 
     @model_validator(mode="after")
     def _contenders_that_are_named(self) -> Self:

@@ -148,9 +148,22 @@ def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, pla
         f"`{_code(_data(record) or 'data')}`, at most {record.max_length} tokens per text, "
         f"{tuned.trainable_parameters:,} trained parameters, {'seeds' if len(record.logs) > 1 else 'seed'} "
         f"{', '.join(str(log.seed) for log in record.logs)}. Test set sha256 `{record.data_fingerprint}`.",
+        _further(record),
         ", ".join(f"{name} {version}" for name, version in record.versions.items()),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _further(record: TuneRecord) -> str:
+    """With --start, what it was tuned further from."""
+    start = record.start
+    if start is None:
+        return ""
+    new = f", and new labels: {', '.join(f'`{_code(label)}`' for label in start.added)}" if start.added else ""
+    return (
+        f"It was tuned further from another adapter (`{_code(plain_name(start.folder))}`, weights sha256 "
+        f"`{start.sha256}`), with {start.new_rows:,} new train examples, {start.replayed:,} old ones{new}."
+    )
 
 
 def _table(record: TuneRecord) -> str:

@@ -40,7 +40,7 @@ def init_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | 
     """
     if classifier.backbone.head == "trained":
         return None
-    rows = _sample(classifier.encode(splits.train.rows).lengths, seed)
+    rows = sample_of_rows(classifier.encode(splits.train.rows).lengths, seed)
     # With dropout: a fit on clean inputs may depend on small differences between large numbers, which dropout hides.
     inputs = classifier.final_inputs([splits.train.rows[i] for i in rows], dropout=True)
     scale = Scale.learn("none", inputs)
@@ -65,10 +65,10 @@ def init_head(classifier: Classifier, splits: Splits, *, seed: int) -> Linear | 
     return layer
 
 
-def _sample(lengths: IntArray, seed: int) -> IntArray:
-    """Positions of the rows to read, in order.
+def sample_of_rows(lengths: IntArray, seed: int) -> IntArray:
+    """Positions of the rows to read for a fit, in order.
 
-    >>> [len(_sample(np.full(5_000, length), 0)) for length in (20, 150, 500)]
+    >>> [len(sample_of_rows(np.full(5_000, length), 0)) for length in (20, 150, 500)]
     [4000, 2000, 1000]
     """
     drawn = np.random.default_rng(seed).permutation(len(lengths))[:MOST_ROWS]

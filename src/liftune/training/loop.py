@@ -35,6 +35,7 @@ from liftune.training.gradients import NOBODY_LISTENS, StepGradients
 from liftune.training.head_init import init_head
 from liftune.training.loss import Objective
 from liftune.training.micro_batches import batches
+from liftune.training.new_labels import fit_new_labels
 from liftune.training.optimizer import make_optimizer
 from liftune.training.schedule import Schedule, default_patience
 from liftune.training.state import Place, TrainingState
@@ -140,6 +141,8 @@ def _begin(loop: Loop, splits: Splits, best: BestCheckpoint, events: Events, see
     classifier = loop.classifier
     if loop.spec.head == "fitted":
         init_head(classifier, splits, seed=seed)
+    if loop.spec.head == "fitted" and classifier.backbone.added_labels:
+        fit_new_labels(classifier, splits, seed=seed)
     if classifier.backbone.head == "trained" or loop.spec.head == "fitted":  # a random head has nothing to lose
         best.set_baseline(scored(classifier, splits), classifier)
         events.send(best.summary())

@@ -33,6 +33,7 @@ from liftune.models.linear_shapes import shapes_of
 from liftune.models.memory_needs import check_memory, check_rank, fit_passes
 from liftune.models.methods.registry import METHODS, Method, parse_options, virtual_tokens
 from liftune.models.shards import check_shards, plan_of_shards
+from liftune.models.started import refuse_other_base
 from liftune.records.base import Choice
 from liftune.records.dry_run import DiskNeed
 from liftune.records.run import Contender
@@ -43,6 +44,7 @@ from liftune.workflows.crewed import engine, join
 from liftune.workflows.disk_needs import disk_need
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
 from liftune.workflows.request import TuneRequest
+from liftune.workflows.starting_rows import Beginning
 
 #: Train rows whose tokens are counted, about, to know how long rows are.
 COUNTED = 500
@@ -85,6 +87,8 @@ class RunContext:
     """Those that were made elsewhere."""
     descriptions: Descriptions | None = None
     """Of the labels, for a model that needs no training here."""
+    beginning: Beginning | None = None
+    """With --start."""
     width: int = 0
     """Of the base's states."""
     row_tokens: float = 0.0
@@ -119,6 +123,8 @@ def prepare(
     plan = Plan.from_json(kept.values["plan"]) if kept else _make_plan(spec)
     join(crew, plan, asked=spec.model.device)
     backbone = load_backbone(spec.model, task=splits.task, labels=splits.labels, seed=spec.train.seeds[0], plan=plan)
+    if request.beginning:
+        refuse_other_base(request.beginning.started.card, backbone)
     check_method(backbone, method, options)
     if crew.shard:
         check_shards(backbone, METHODS["full"] if spec.evaluation.with_full else method)
@@ -177,6 +183,7 @@ def prepare(
         answers=request.answers,
         descriptions=request.descriptions,
         width=width,
+        beginning=request.beginning,
     )
     base = crew.make(recipe_for(context, spec.train.seeds[0], plan=plan.for_inference), backbone)
     note_passes(memo, base, events)
@@ -285,6 +292,7 @@ def recipe_for(
     """Of a classifier that is attached to what `load_for` loads; without a method the base as it is."""
     splits = context.splits
     name = method.name if method else None
+    started = context.beginning.started if context.beginning and method is context.method else None
     return Recipe(
         context.spec.model,
         splits.task,
@@ -295,6 +303,7 @@ def recipe_for(
         options,
         steps,
         shard=context.crew.shard,
+        start=str(started.folder) if started else None,
     )
 
 

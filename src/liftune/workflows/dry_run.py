@@ -41,6 +41,8 @@ from liftune.workflows.request import (
     read_for_tuning,
     run_name,
 )
+from liftune.workflows.starting import with_start
+from liftune.workflows.starting_rows import Beginning, rows_to_go_on
 
 if TYPE_CHECKING:  # they bring torch, which takes seconds: the rows are looked at before
     from liftune.models.classifier import Classifier
@@ -125,6 +127,9 @@ def dry_run(
     found, events = _Found(), Events(listeners)
     for error in wrong:
         found.add("options", error)
+    asked = spec
+    anew = asked.method.model_copy(update={"start": None, "replay": None})
+    spec = found.trying("options", lambda: with_start(asked)) or asked.model_copy(update={"method": anew})
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         folder, out = _folder(spec, found, overwrite=overwrite), spec.out
         tables, length = rows if isinstance(rows, TablesInMemory) else None, spec.model.max_length
@@ -155,8 +160,10 @@ def _folder(spec: RunSpec, found: _Found, *, overwrite: bool) -> RunFolder | Non
     return found.trying("folder", look)
 
 
-def _read(spec: RunSpec, rows: RowsInMemory | None, found: _Found) -> Splits | Folds | None:
+def _read(spec: RunSpec, rows: RowsInMemory | None, found: _Found) -> Splits | Folds | Beginning | None:
     """The rows as the run would cut them; where it would refuse some, without those."""
+    if spec.method.start is not None:
+        return found.trying("data", lambda: rows_to_go_on(spec, rows))
     read = found.trying("data", lambda: read_for_tuning(spec, rows))
     if read is not None or not (rows is None or isinstance(rows, TablesInMemory)):
         return read
@@ -170,7 +177,11 @@ def _read(spec: RunSpec, rows: RowsInMemory | None, found: _Found) -> Splits | F
 
 
 def _request(
-    spec: RunSpec, rows: RowsInMemory | None, read: Splits | Folds | None, folder: RunFolder | None, found: _Found
+    spec: RunSpec,
+    rows: RowsInMemory | None,
+    read: Splits | Folds | Beginning | None,
+    folder: RunFolder | None,
+    found: _Found,
 ) -> TuneRequest | None:
     """Options and rows, each fault apart; None where there are no rows to go on with."""
     method = found.trying("options", lambda: find_method(spec.method.name))
@@ -183,8 +194,9 @@ def _request(
         spec = spec.model_copy(update={"model": spec.model.model_copy(update={"base_precision": None})})
     if read is None:
         return None
+    beginning = read if isinstance(read, Beginning) else None
     folds = read if isinstance(read, Folds) else None
-    splits = read.whole if isinstance(read, Folds) else read
+    splits = read.rows.splits if isinstance(read, Beginning) else read.whole if isinstance(read, Folds) else read
     metric = found.trying("options", lambda: check_metric(spec.evaluation.metric, splits.task).name)
     metric = metric or check_metric(None, splits.task).name
     found.trying("options", lambda: margin_in_own_unit(spec.evaluation.margin, METRICS[metric]))
@@ -192,7 +204,7 @@ def _request(
     descriptions = found.trying("answers", lambda: check_zero_shot(spec, splits))
     folder = folder or RunFolder(Path(spec.out or run_name(spec)))
     request = TuneRequest(spec, known, options, folder, splits, folds, metric, folds_fit=False)
-    return replace(request, answers=answers, descriptions=descriptions)
+    return replace(request, answers=answers, descriptions=descriptions, beginning=beginning)
 
 
 def _prepared(request: TuneRequest, found: _Found, events: Events) -> tuple[RunContext, Classifier] | None:

@@ -31,6 +31,7 @@ from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 from liftune.spec_text import TUNE, Asked
 from liftune.tasks import task_of
+from liftune.workflows.starting_rows import Beginning, rows_to_go_on
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class TuneRequest:
     """Those that were made elsewhere."""
     descriptions: Descriptions | None = None
     """Of the labels, for a model that needs no training here."""
+    beginning: Beginning | None = None
+    """With --start; `splits` are then its rows."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -63,6 +66,8 @@ class TuneRequest:
             f"{each.name}: {note}" for each in self.answers for note in (*coverage_notes(each, splits), *each.notes)
         )
         said += tuple(f"{ZERO_SHOT}: {note}" for note in (self.descriptions.notes if self.descriptions else ()))
+        if self.beginning is not None:
+            said = (*self.beginning.rows.notes, *said)
         if self.folds is None:
             return (
                 *power_before(splits.task, splits.counts, hint=self.folds_fit),
@@ -95,14 +100,15 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     check_base_precision(spec, method)
     check_accelerations(spec.train.accelerations or ())
     folder = RunFolder.create(spec.out, name=run_name(spec), overwrite=overwrite)
-    found = read_for_tuning(spec, rows)
+    beginning = rows_to_go_on(spec, rows) if spec.method.start else None
+    found = beginning.rows.splits if beginning else read_for_tuning(spec, rows)
     folds = found if isinstance(found, Folds) else None
     splits = found.whole if isinstance(found, Folds) else found
     metric = check_metric(spec.evaluation.metric, splits.task).name
     margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
     answers, descriptions = check_answers(spec, splits, metric, rows), check_zero_shot(spec, splits)
-    fit = folds is None and folds_would_fit(spec.data, splits, rows)
-    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers, descriptions)
+    fit = folds is None and beginning is None and folds_would_fit(spec.data, splits, rows)
+    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers, descriptions, beginning)
 
 
 def check_answers(spec: RunSpec, splits: Splits, metric: str, rows: RowsInMemory | None = None) -> tuple[Answers, ...]:

@@ -29,6 +29,7 @@ from liftune.unfinished import Unfinished
 from liftune.workflows.asked import contradicting
 from liftune.workflows.claiming import Claimed, claimed, refuse_other_spec, spec_of_unfinished
 from liftune.workflows.request import TuneRequest, check_request
+from liftune.workflows.starting import with_start
 
 if TYPE_CHECKING:
     from liftune.workflows.tune_stages import RunState
@@ -142,6 +143,7 @@ def tune(
             after it, what was computed stays.
     """
     need(*EXTRAS["tune"])
+    spec = with_start(spec)
     here = launch()
 
     def run() -> TuneRecord:

@@ -39,12 +39,14 @@ from liftune.workflows.finetune import FinetuneResult, run_finetuning, run_full_
 from liftune.workflows.learning_curve import run_learning_curve
 from liftune.workflows.report import CARD, FLIPS, PAGE, publish_or_say
 from liftune.workflows.stages import Stage
+from liftune.workflows.start_record import run_start, seen_before, start_record
 
 #: What contenders that need no pretrained model depend on; those that need one; those that are tuned; what was asked
 #: for; and all of it.
 DATA = ("rows", "metric")
 FROZEN = (*DATA, "model", "plan", "train.seeds")
 TUNED = (*DATA, "model", "plan", "method", "train", "data.seed")
+STARTED = (*FROZEN, "method")
 REQUESTED = ("rows", "data", "model", "method", "train", "evaluation")
 EVERYTHING = (*REQUESTED, "metric", "plan")
 
@@ -87,6 +89,7 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
         contenders = (
             Stage("baselines", score_baselines, outputs("majority", "tfidf"), DATA),
             Stage("base model", score_base, outputs("base", "probe"), FROZEN),
+            *((Stage("start", score_start, outputs("start"), STARTED),) if context.beginning else ()),
             Stage("data diagnosis", diagnose, _suspects(context), FROZEN),
             Stage("soft labels", add_soft_labels, (), (*FROZEN, "data.seed", "train.teacher_share")),
             Stage("fine-tuning", finetune, outputs("tuned"), TUNED),
@@ -136,7 +139,9 @@ def _suspects(context: RunContext) -> tuple[str, ...]:
 
 def save_inputs(state: RunState) -> RunState:
     """The spec and the rows, on disk."""
-    state.context.folder.save_inputs(state.spec, state.context.splits)
+    context = state.context
+    before = seen_before(context.beginning) if context.beginning else frozenset()
+    context.folder.save_inputs(state.spec, context.splits, before=before)
     return state
 
 
@@ -150,6 +155,12 @@ def score_base(state: RunState) -> RunState:
     assert state.base is not None
     fit = run_base_and_probe(state.context, state.ladder, state.base, keep=True)
     return replace(state, fits=(*state.fits, fit), base=None)
+
+
+def score_start(state: RunState) -> RunState:
+    """The model that is tuned further, as it was."""
+    run_start(state.context, state.ladder)
+    return state
 
 
 def diagnose(state: RunState) -> RunState:
@@ -264,6 +275,7 @@ def build_record(state: RunState) -> TuneRecord:
         notes=context.notes,
         suspects=state.label_errors,
         shift=state.shift,
+        start=start_record(context, ladder) if context.beginning else None,
         versions=versions(),
         started=datetime.fromtimestamp(state.clock.first, UTC).isoformat(timespec="seconds"),
         seconds=took,

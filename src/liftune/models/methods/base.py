@@ -7,7 +7,7 @@ Not here: the methods. This module needs no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from liftune.errors import MethodError
@@ -78,6 +78,7 @@ class Method:
 
     The hooks, all optional, in the order in which they are called; `model` is the PEFT model:
         after_attach(model): once, right after `get_peft_model`.
+        after_start(model): instead of that, once a saved adapter was read that is tuned further.
         optimizer(model, options, lr, weight_decay): instead of one AdamW over all trainable parameters.
         penalty(model): a scalar tensor, to be added to the loss of each optimizer step.
         after_step(model, step): after `optimizer.step()` and *before* the gradients are cleared; step counts from 1.
@@ -109,13 +110,22 @@ class Method:
     pipelines: bool = True
     """Whether transformers reads its adapters without PEFT's own loader, as `pipeline` does: not the prompts, nor what
     is shared by layers; and of DoRA it leaves out the magnitudes, with a warning alone (5.23)."""
+    goes_on: bool = True
+    """Whether a saved adapter can be tuned further. PEFT reads prompts for predicting alone, and of p-tuning keeps what
+    its network made; a whole model is a base."""
     after_attach: Callable[[nn.Module], None] | None = None
+    after_start: Callable[[nn.Module], None] | None = None
     optimizer: Callable[[nn.Module, Any, float, float], Optimizer] | None = None
     penalty: Callable[[nn.Module], Tensor] | None = None
     after_step: Callable[[nn.Module, int], None] | None = None
     state: Callable[[nn.Module], dict[str, Any]] | None = None
     restore_state: Callable[[nn.Module, dict[str, Any]], None] | None = None
     before_save: Callable[[nn.Module], None] | None = None
+
+    def going_on(self) -> Method:
+        """The same for an adapter that is tuned further: what its first training did from step to step, such as
+        spending AdaLoRA's budget, is done."""
+        return replace(self, after_attach=self.after_start, after_step=None, state=None, restore_state=None)
 
     @property
     def searched(self) -> Mapping[str, Sequence[Any]]:

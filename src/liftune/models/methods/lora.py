@@ -117,6 +117,7 @@ def olora(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=2e-3,
     mergeable=True,
     after_attach=hooks.freeze_a,
+    after_start=hooks.freeze_a,
     four_bits=True,
 )
 def lorafa(chosen: options.LoraOptions, shape: BackboneShape) -> PeftConfig:

@@ -56,6 +56,7 @@ def _positions(shape: BackboneShape) -> dict[str, Any]:
     families=only(*ENCODERS, *DECODERS),
     optimizer=hooks.prompt_optimizer,
     pipelines=False,
+    goes_on=False,
     four_bits=True,
 )
 def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
@@ -72,6 +73,7 @@ def prompt(chosen: options.PromptOptions, shape: BackboneShape) -> PeftConfig:
     learning_rate=3e-3,
     families=only(*ENCODERS, *DECODERS),
     pipelines=False,
+    goes_on=False,
     four_bits=True,
 )
 def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig:
@@ -91,6 +93,7 @@ def p_tuning(chosen: options.PTuningOptions, shape: BackboneShape) -> PeftConfig
     families=only(*ENCODERS_WITH_CACHE, *DECODERS),
     optimizer=hooks.prompt_optimizer,
     pipelines=False,
+    goes_on=False,
     recomputes=False,
     four_bits=True,
 )

@@ -115,6 +115,13 @@ def probe(chosen: options.NoOptions, shape: BackboneShape) -> None:
     """Nothing to change in the body: the head's modules are trained and saved."""
 
 
-@METHODS.entry("full", summary="Every parameter; saves a whole model.", learning_rate=5e-5, kind="full", mergeable=True)
+@METHODS.entry(
+    "full",
+    summary="Every parameter; saves a whole model.",
+    learning_rate=5e-5,
+    kind="full",
+    mergeable=True,
+    goes_on=False,
+)
 def full(chosen: options.NoOptions, shape: BackboneShape) -> None:
     """Nothing to add. Rate: the upper of the four that Devlin et al. 2019 search."""

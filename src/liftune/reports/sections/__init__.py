@@ -6,6 +6,7 @@ Within a chapter, sections stand in the order of this list.
 from liftune.reports.sections import (  # noqa: F401, I001 - they register, in this order
     summary,
     harm,
+    start,
     results,
     verdict,
     outside,

@@ -1,0 +1,215 @@
+"""New rows and those that an earlier model was tuned and tested on, as the rows of one run.
+
+In: Splits of the new data, what is left of the old.  Out: Splits in which old test rows stay test rows; what was done.
+Not here: reading either (load.py, run_folder.py), the model that goes on (models/started.py).
+
+A row that the earlier model was tested on is never tuned on, and one that it was tuned on or chosen by never becomes a
+test row: else the started model, or the one that goes on from it, would be scored on what it has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from liftune.data.audit import audit, fingerprint, labels_of
+from liftune.data.label_matching import same_but_for_spelling
+from liftune.data.sampling import sample
+from liftune.data.spellings import relabelled
+from liftune.data.splits import Split, Splits
+from liftune.data.tuned_on import TunedOn, hash_of
+from liftune.errors import DataError, first_of
+from liftune.spec import DataSpec
+from liftune.tasks import TaskKind, task_of
+
+#: Old rows that are replayed at most, where there are fewer new ones.
+MOST_REPLAYED = 2_000
+_LABELS_SHOWN = 8
+#: What stands before the id of an old row, so that it is none of the new data's.
+OLD = "old:"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What is left of an earlier run's rows."""
+
+    labels: tuple[str, ...]
+    """Of its model."""
+    seen: TunedOn
+    validation: Split | None = None
+    test: Split | None = None
+    replay: Split | None = None
+    """Train rows; None where none are at hand."""
+    every: bool = False
+    """Whether all of these are wanted."""
+
+
+@dataclass(frozen=True)
+class Continued:
+    """Rows of both."""
+
+    splits: Splits
+    old_test: int
+    """The first so many test rows are old ones."""
+    new_rows: int
+    """Train rows of the new data; the others are replayed."""
+    replayed: int
+    replayed_of: int | None
+    added: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def continued(new: Splits, before: Before, spec: DataSpec) -> Continued:
+    """The rows of both as one run's.
+
+    Args:
+        spec: of the new data: near duplicates, seed.
+
+    Raises:
+        DataError: no new train row is left, or just one of the two has groups.
+    """
+    notes: list[str] = []
+    new = _with_old_spellings(new, before.labels, notes)
+    _refuse_other_groups(new, before)
+    nothing = new.train.take([])
+    old_test, old_validation = (_as_old(each) if each else nothing for each in (before.test, before.validation))
+    train, validation, test = _divided(new, before, old_test, notes)
+    if not len(train):
+        raise DataError(
+            "no train row is left: the run that is started from has seen all of them, or was tested on them",
+            where=spec.source,
+            hint="give rows that it has not seen; to tune on all of them anew, leave --start out",
+        )
+    kept = _replayed(before, train, old_test, old_validation, new.task, spec)
+    joined = train.joined(kept)
+    validation, test = old_validation.joined(validation), old_test.joined(test)
+    own = labels_of(train) | labels_of(kept)
+    labels = tuple(sorted({*before.labels, *own}))
+    unseen = tuple(sorted((labels_of(validation) | labels_of(test)) - set(labels)))
+    found = audit(
+        joined,
+        validation,
+        test,
+        validation_from_train=True,
+        skipped_rows=new.audit.skipped_rows,
+        notes=new.audit.notes,
+        near_duplicates=spec.near_duplicates,
+        group=spec.group,
+    )
+    found = found.model_copy(
+        update={
+            "unseen_labels": {label: count for label, count in found.unseen_labels.items() if label in unseen},
+            "fetched": new.audit.fetched,
+        }
+    )
+    outputs = task_of(new.task).outputs_labels
+    added = tuple(label for label in labels if label not in before.labels) if outputs else ()
+    splits = replace(
+        new,
+        labels=labels if outputs else (),
+        unseen=unseen if outputs else (),
+        train=joined,
+        validation=validation,
+        test=test,
+        audit=found,
+        fingerprint=fingerprint(test),
+    )
+    if added:
+        notes.append(f"new labels: {_listed(added)}")
+    absent = [label for label in before.labels if label not in labels_of(new.train)] if outputs else []
+    if absent:
+        notes.append(f"not in the new rows, and still answers of the model: {_listed(absent)}")
+    return Continued(
+        splits,
+        old_test=len(old_test),
+        new_rows=len(train),
+        replayed=len(kept),
+        replayed_of=None if before.replay is None else len(before.replay),
+        added=added,
+        notes=tuple(notes),
+    )
+
+
+def _with_old_spellings(new: Splits, labels: Sequence[str], notes: list[str]) -> Splits:
+    """A label that differs from one of the model's in spelling alone is that one."""
+    if not task_of(new.task).outputs_labels:
+        return new
+    own = sorted(labels_of(new.train) | labels_of(new.validation) | labels_of(new.test))
+    changed = same_but_for_spelling(own, labels, {})
+    if not changed:
+        return new
+    said = ", ".join(f"{label!r} as {to!r}" for label, to in sorted(changed.items()))
+    notes.append(f"labels of the data read as the started model's: {said}")
+    train, validation, test = (relabelled(each, changed) for each in (new.train, new.validation, new.test))
+    return replace(new, train=train, validation=validation, test=test, labels=tuple(sorted(labels_of(train))))
+
+
+def _refuse_other_groups(new: Splits, before: Before) -> None:
+    old = before.test or before.validation
+    if old is None or (old.groups is None) is (new.train.groups is None):
+        return
+    what, hint = ("has", "give the column of the new data too") if old.groups else ("has no", "leave it out")
+    raise DataError(
+        f"the run that is started from {what} groups of rows, unlike the new data", where="--group", hint=hint
+    )
+
+
+def _as_old(split: Split) -> Split:
+    return replace(split, ids=tuple(f"{OLD}{each}" for each in split.ids))
+
+
+def _divided(new: Splits, before: Before, old_test: Split, notes: list[str]) -> tuple[Split, Split, Split]:
+    """The new rows' parts, without old test rows in any, and without rows that were seen in test and validation."""
+    tested = set(map(hash_of, old_test.rows))
+    held = set(old_test.groups or ())
+    parts: dict[str, list[int]] = {}
+    taken_out = 0
+    for name in ("train", "validation", "test"):
+        split: Split = getattr(new, name)
+        groups = split.groups or (None,) * len(split)
+        keep = [
+            i
+            for i, (row, group) in enumerate(zip(split.rows, groups, strict=True))
+            if hash_of(row) not in tested and (group is None or group not in held)
+        ]
+        taken_out += len(split) - len(keep)
+        parts[name] = keep
+    if taken_out:
+        notes.append(
+            f"{taken_out:,} new rows are left out: their text, or group, is among the test rows of the run that is "
+            "started from, which stay test rows"
+        )
+    trained, chosen = before.seen.train, before.seen.validation
+    train = new.train.take([i for i in parts["train"] if hash_of(new.train.rows[i]) not in chosen])
+    rest: list[Split] = []
+    moved = 0
+    for name in ("validation", "test"):
+        split = getattr(new, name)
+        seen = [i for i in parts[name] if hash_of(split.rows[i]) in trained]
+        rest.append(split.take([i for i in parts[name] if hash_of(split.rows[i]) not in trained | chosen]))
+        train, moved = train.joined(split.take(seen)), moved + len(seen)
+    if moved:
+        notes.append(
+            f"{moved:,} new rows for validation or test are train rows instead: the started model was tuned on them"
+        )
+    if before.seen.unknown:
+        notes.append(f"whether the started model was tuned on new test rows is not known: {before.seen.unknown}")
+    return train, rest[0], rest[1]
+
+
+def _replayed(
+    before: Before, new: Split, old_test: Split, old_validation: Split, task: TaskKind, spec: DataSpec
+) -> Split:
+    """Old train rows, as many as are wanted, each label among them; none that is tested, validated or new."""
+    if before.replay is None:
+        return new.take([])
+    other = {hash_of(row) for split in (new, old_test, old_validation) for row in split.rows}
+    rows = before.replay.take([i for i, row in enumerate(before.replay.rows) if hash_of(row) not in other])
+    most = len(rows) if before.every else max(MOST_REPLAYED, len(new))
+    if most < len(rows):
+        rows = rows.take(sample(rows, most, task, spec.seed, name="replay", every_class=True))
+    return _as_old(rows)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return first_of([repr(each) for each in labels], _LABELS_SHOWN)

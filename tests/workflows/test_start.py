@@ -1,0 +1,304 @@
+"""`tune --start`: a run goes on from another one's adapter; old rows stay what they were, new labels are added."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import save_tiny
+
+import liftune
+from liftune.cli.main import main
+from liftune.data.continued import Continued
+from liftune.data.tuned_on import hash_of
+from liftune.errors import ArtifactError, DataError, LiftuneError, ModelError, SpecError
+from liftune.records.run import TuneRecord
+from liftune.run_folder import RunFolder
+from liftune.spec import RunSpec
+from liftune.workflows.starting import with_start
+from liftune.workflows.starting_rows import rows_to_go_on
+
+WORDS = {
+    "joy": ("sunny", "laugh", "dance", "smile"),
+    "anger": ("shout", "slam", "rage", "glare"),
+    "fear": ("dark", "shiver", "hide", "scream"),
+}
+FAST = {"epochs": 2, "batch_size": 8, "lr": 1e-2, "teacher_share": 0, "near_duplicates": "none", "folds": "none"}
+QUICK = [f"--{name.replace('_', '-')}={value}" for name, value in FAST.items()]
+
+
+def rows_of(labels: tuple[str, ...], many: int, *, first: int = 0) -> list[tuple[str, str]]:
+    return [
+        (f"{label} {i} {WORDS[label][i % 4]} {WORDS[label][(i + 1) % 4]}", label)
+        for i in range(first, first + many)
+        for label in labels
+    ]
+
+
+def written(path: Path, rows: list[tuple[str, str]]) -> str:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base, old rows and new ones, and a run on the old ones."""
+    place = tmp_path_factory.mktemp("start")
+    base = save_tiny("distilbert", place / "base")
+    written(place / "old.csv", rows_of(("joy", "anger"), 60))
+    written(place / "new.csv", rows_of(("fear",), 60) + rows_of(("joy",), 20, first=100))
+    liftune.tune(place / "old.csv", model=base, out=place / "old", quiet=True, set={"rank": 4}, **FAST)
+    return place
+
+
+@pytest.fixture(scope="module")
+def ran(made: Path) -> TuneRecord:
+    """Tuned further on the new rows."""
+    return liftune.tune(made / "new.csv", start=made / "old", out=made / "ran", quiet=True, **FAST)
+
+
+def test_new_labels_are_added_and_old_test_rows_stay(made: Path, ran: TuneRecord) -> None:
+    old, new = RunFolder.open(made / "old"), RunFolder.open(made / "ran")
+    assert ran.labels == ("anger", "fear", "joy")
+    assert new.split("test").rows[:12] == old.split("test").rows
+    assert new.split("validation").rows[:12] == old.split("validation").rows
+    assert [each.name for each in ran.contenders] == ["majority", "tfidf", "base", "probe", "start", "tuned"]
+    assert ("start", "tuned") in [(each.a, each.b) for each in ran.comparisons]
+    tuned = set(map(hash_of, new.split("test").rows))
+    known = new.tuned_on()
+    assert not tuned & known.train
+    assert known.train >= old.tuned_on().train, "the model has seen them in its first run"
+    assert ran.method == "lora"
+    assert ran.model == str(made / "base")
+
+
+def test_what_it_started_from_is_recorded_and_shown(made: Path, ran: TuneRecord) -> None:
+    start = ran.start
+    assert start is not None
+    assert start.folder == str(made / "old")
+    assert start.method == "lora"
+    assert start.labels == ("anger", "joy")
+    assert start.added == ("fear",)
+    assert start.replayed == start.replayed_of == 96
+    assert [each.name for each in start.parts] == ["old", "new"]
+    assert start.parts[0].rows == 12
+    assert {each.label for each in start.old_labels} == {"anger", "joy"}
+    page = liftune.report(made / "ran")
+    assert "Tuned further" in page
+    assert "96 of 96 old train rows are replayed" in " ".join(page.split())
+    assert "new labels: 'fear'" in page.replace("New", "new")
+    card = (made / "ran" / "adapter" / "README.md").read_text(encoding="utf-8")
+    assert "tuned further" in card
+    assert liftune.read(made / "ran").start == start
+
+
+def test_the_started_model_is_a_contender_that_answers_as_before(made: Path, ran: TuneRecord) -> None:
+    texts = [text for text, _ in rows_of(("joy", "anger"), 5, first=300)]
+    before = liftune.load(made / "old").predict(texts)
+    again = liftune.load(made / "ran", use="start").predict(texts)
+    assert [each.label for each in again] == [each.label for each in before]
+    logits = RunFolder.open(made / "ran").logits("start")
+    assert logits.shape[1] == 3
+    assert (logits[:, 1] < logits[:, [0, 2]].min(axis=1) - 50).all(), "it never answers with a label that it lacks"
+    assert np.isfinite(logits).all()
+
+
+def test_both_can_be_compared_for_harm(made: Path, ran: TuneRecord) -> None:
+    record = liftune.compare(made / "old", made / "ran", max_harm=50)
+    assert record.rows.test == 12
+    assert record.harm is not None
+
+
+@pytest.mark.parametrize("replay", [pytest.param("none", marks=pytest.mark.slow), "file"])
+def test_old_rows_are_replayed_as_asked(made: Path, replay: str, tmp_path: Path) -> None:
+    given = written(tmp_path / "more.csv", rows_of(("anger",), 9, first=500)) if replay == "file" else "none"
+    record = liftune.tune(made / "new.csv", start=made / "old", replay=given, out=tmp_path / "run", quiet=True, **FAST)
+    assert record.start is not None
+    assert record.start.replayed == (9 if replay == "file" else 0)
+    assert record.labels == ("anger", "fear", "joy")
+    assert record.start.parts, "the old test rows are there all the same"
+
+
+def test_rows_of_one_label_and_an_adapter_by_itself(made: Path, tmp_path: Path) -> None:
+    """No old row is at hand: that forgetting cannot be measured is said."""
+    shutil.copytree(made / "old" / "adapter", tmp_path / "alone")
+    only = written(tmp_path / "fear.csv", rows_of(("fear",), 40))
+    record = liftune.tune(only, start=tmp_path / "alone", out=tmp_path / "run", quiet=True, **FAST)
+    assert record.start is not None
+    assert record.start.parts == ()
+    assert "what is forgotten cannot be measured" in " ".join(record.start.notes)
+    assert "is not measured" in liftune.report(tmp_path / "run")
+
+
+def test_old_rows_that_have_changed_are_not_replayed(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "moved")
+    run = RunFolder.open(tmp_path / "moved" / "old")
+    spec = run.spec()
+    changed = written(tmp_path / "old.csv", rows_of(("joy", "anger"), 59))
+    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"source": changed})})
+    (run.path / "spec.json").write_text(spec.model_dump_json(), encoding="utf-8")
+    run.save_record(run.record())
+    record = liftune.tune(made / "new.csv", start=run.path, out=tmp_path / "run", quiet=True, dry_run=True, **FAST)
+    assert "has other rows than it had then" in " ".join(record.notes)
+
+
+def begun(made: Path, rows: str, **asked: object) -> Continued:
+    """The rows that a run would have, without it."""
+    spec = RunSpec.of(data=rows, start=str(made / "old"), **{**FAST, **asked})
+    return rows_to_go_on(with_start(spec)).rows
+
+
+def test_new_rows_that_were_seen_before_are_no_test_rows(made: Path, tmp_path: Path) -> None:
+    """Old test rows among the new ones are left out, and old train rows never become test rows."""
+    old = RunFolder.open(made / "old")
+    everything = rows_of(("joy", "anger"), 60) + rows_of(("fear",), 60)
+    found = begun(made, written(tmp_path / "all.csv", everything))
+    old_test, seen = set(map(hash_of, old.split("test").rows)), old.tuned_on()
+    splits = found.splits
+    rest = [hash_of(row) for row in splits.test.rows[12:]]
+    assert rest
+    assert not set(rest) & (seen.train | seen.validation | old_test)
+    assert not set(map(hash_of, splits.train.rows)) & (old_test | seen.validation)
+    assert not set(map(hash_of, splits.validation.rows)) & seen.train
+    assert "12 new rows are left out" in " ".join(found.notes)
+    assert splits.audit.leaked_test_rows == 0
+
+
+def test_labels_in_another_spelling_are_the_old_ones(made: Path, tmp_path: Path) -> None:
+    rows = [(text, label.upper()) for text, label in rows_of(("joy", "fear"), 40, first=200)]
+    found = begun(made, written(tmp_path / "upper.csv", rows))
+    assert found.splits.labels == ("FEAR", "anger", "joy")
+    assert found.added == ("FEAR",)
+    assert "'JOY' as 'joy'" in " ".join(found.notes)
+
+
+def test_as_many_old_rows_as_new_ones_are_replayed_or_2000(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each label among them; all of them where that is asked."""
+    monkeypatch.setattr("liftune.data.continued.MOST_REPLAYED", 10)
+    few = written(tmp_path / "few.csv", rows_of(("fear",), 30))
+    found = begun(made, few)
+    assert (found.replayed, found.replayed_of) == (24, 96)
+    assert set(found.splits.train.targets) == {"fear", "joy", "anger"}
+    assert "all of them with --replay all" in " ".join(found.notes)
+    assert begun(made, few, replay="all").replayed == 96
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"method": "dora"}, "--method: lora there, dora asked"),
+        ({"set": {"rank": 16}}, "--set rank: 4 there, 16 asked"),
+        ({"max_length": 9}, "--max-length"),
+        ({"task": "multi_label"}, "--task"),
+        ({"base_precision": "4bit"}, "--base-precision"),
+        ({"folds": 3}, "cross-validation tunes anew"),
+        ({"curve": True}, "learning curve"),
+    ],
+)
+def test_options_that_contradict_are_refused(given: dict[str, object], said: str, made: Path, tmp_path: Path) -> None:
+    asked = {**FAST, **given}
+    with pytest.raises(SpecError) as refused:
+        liftune.tune(made / "new.csv", start=made / "old", out=tmp_path / "run", quiet=True, **asked)  # type: ignore[arg-type]
+    assert said in str(refused.value)
+    assert refused.value.hint
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_same_options_are_no_contradiction(made: Path, tmp_path: Path) -> None:
+    found = liftune.tune(
+        made / "new.csv", start=made / "old", model=made / "base", method="LoRA", set={"rank": "4"},
+        out=tmp_path / "run", quiet=True, dry_run=True, **FAST,
+    )  # fmt: skip
+    assert found.would_run, found.faults  # type: ignore[attr-defined]
+
+
+def test_another_base_is_refused_before_anything_is_written(made: Path, tmp_path: Path) -> None:
+    other = save_tiny("distilbert", tmp_path / "other", seed=5)
+    with pytest.raises(ModelError, match="was tuned on") as refused:
+        liftune.tune(made / "new.csv", start=made / "old", model=other, out=tmp_path / "run", quiet=True, **FAST)
+    assert "leave --model out" in str(refused.value.hint)
+    assert not (tmp_path / "run").exists()
+
+
+def test_rows_of_another_task_are_refused(made: Path, tmp_path: Path) -> None:
+    rows = [{"one": f"a {i}", "two": f"b {i}", "label": "joy" if i % 2 else "anger"} for i in range(50)]
+    with pytest.raises(DataError, match="pairs"):
+        liftune.tune(rows, text="one", text_pair="two", start=made / "old", out=tmp_path / "run", quiet=True, **FAST)
+
+
+def test_what_is_no_adapter_is_refused_in_words(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for start, said in (
+        (tmp_path / "nothing", "nothing"),
+        (made / "old" / "contenders" / "probe", "the contender probe"),
+        (made / "base", "pretrained model"),
+        (made / "new.csv", "new.csv"),
+    ):
+        out = str(tmp_path / "run")
+        assert main(["tune", str(made / "new.csv"), "--start", str(start), "--out", out, *QUICK]) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert "hint" in err
+    assert main(["tune", str(made / "new.csv"), "--replay", "none", "--out", str(tmp_path / "run"), *QUICK]) == 2
+    assert "there is no --start" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_whole_model_is_given_as_a_base_instead(made: Path, tmp_path: Path) -> None:
+    """The hint can be followed."""
+    whole = liftune.tune(
+        made / "old.csv", model=made / "base", method="full", out=tmp_path / "full", quiet=True, **FAST
+    )
+    with pytest.raises(ArtifactError) as refused:
+        liftune.tune(made / "old.csv", start=whole.run, out=tmp_path / "run", quiet=True, **FAST)
+    assert f"--model {tmp_path / 'full' / 'adapter'}" in str(refused.value.hint)
+    found = liftune.tune(
+        made / "old.csv", model=tmp_path / "full" / "adapter", out=tmp_path / "run", quiet=True, dry_run=True, **FAST
+    )
+    assert found.would_run, found.faults  # type: ignore[attr-defined]
+
+
+def test_no_new_row_is_said(made: Path, tmp_path: Path) -> None:
+    old = RunFolder.open(made / "old").split("test")
+    tested = [(str(row), str(target)) for row, target in zip(old.rows, old.targets, strict=True)]
+    with pytest.raises(LiftuneError, match="no train row is left"):
+        liftune.tune(written(tmp_path / "t.csv", tested), start=made / "old", out=tmp_path / "run", quiet=True, **FAST)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_from_a_run_that_went_on(made: Path, ran: TuneRecord, tmp_path: Path) -> None:
+    more = written(tmp_path / "third.csv", rows_of(("fear", "anger"), 30, first=700))
+    record = liftune.tune(more, start=ran.run, out=tmp_path / "run", quiet=True, **FAST)
+    assert record.start is not None
+    assert record.start.added == ()
+    assert record.start.replayed, record.start.notes
+
+
+@pytest.mark.slow
+def test_several_seeds_each_begin_at_the_same_adapter(made: Path, tmp_path: Path) -> None:
+    record = liftune.tune(
+        made / "new.csv", start=made / "old", replay="none", seeds="0,1", out=tmp_path / "run", quiet=True, **FAST
+    )
+    starts = [log.start for log in record.logs]
+    assert len(starts) == 2
+    assert all(each is not None for each in starts)
+
+
+def test_a_stopped_run_goes_on(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from liftune.workflows import tune_stages
+
+    def stop(state: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tune_stages, "save_record", stop)
+        with pytest.raises(KeyboardInterrupt):
+            liftune.tune(made / "new.csv", start=made / "old", out=tmp_path / "run", quiet=True, **FAST)
+    record = liftune.tune(resume=tmp_path / "run", quiet=True)
+    assert record.start is not None
+    assert record.start.added == ("fear",)
