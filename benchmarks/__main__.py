@@ -21,6 +21,7 @@ MODES = {
     "predict": "a file of rows answered: a run, its bundles, and a transformers pipeline",
     "serve": "requests a second and latencies of our server and one around a pipeline",
     "label": "labels that each strategy of `liftune label` saves against random choice",
+    "long": "messages far behind the beginning of long texts, read by each rule of --long",
     "many": "throughput and memory of many adapters on one base, against one merged model",
 }
 RESULTS = Path(__file__).parent / "results"
@@ -101,7 +102,8 @@ def parser() -> argparse.ArgumentParser:
     add_predict(parsers["predict"])
     add_defaults(parsers["defaults"])
     add_label(parsers["label"])
-    for mode in (mode for name, mode in parsers.items() if name not in {"predict", "defaults", "label"}):
+    add_long(parsers["long"])
+    for mode in (mode for name, mode in parsers.items() if name not in {"predict", "defaults", "label", "long"}):
         mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
         mode.add_argument("--test", help="file of test rows; the source's own, or split off from train, if not given")
         mode.add_argument("--model", default="minilm", help="local folder or hub id of a DistilBERT, BERT or RoBERTa")
@@ -206,6 +208,22 @@ def add_label(mode: argparse.ArgumentParser) -> None:
         "--runs", default=str(RESULTS / "label"), help="folder of features; those that are there are kept"
     )
     mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
+
+
+def add_long(mode: argparse.ArgumentParser) -> None:
+    """Options of `long`."""
+    from benchmarks.long import RUNS
+
+    mode.add_argument("--messages", default="sample:emotions", help="files with labels, joined with a comma")
+    mode.add_argument("--carriers", default="sample:emotions", help="files of neutral texts, joined with a comma")
+    mode.add_argument("--rows", type=int, default=400, help="train rows; validation has a quarter, test half as many")
+    mode.add_argument("--two", action="store_true", help="two messages of one label in each text, far apart")
+    mode.add_argument("--runs", type=lambda text: text.split(","), default=list(RUNS), help=f"of {','.join(RUNS)}")
+    mode.add_argument("--epochs", type=int, default=6, help="at most")
+    mode.add_argument("--model", default="minilm", help="local folder or hub id")
+    mode.add_argument("--max-length", dest="length", type=int, help="tokens of a window; the model's own if not given")
+    mode.add_argument("--doors", action="store_true", help="also compare the answers of every door")
+    mode.add_argument("--out", default=str(RESULTS), help="folder of data, runs and JSON")
 
 
 def add_best_stock(mode: argparse.ArgumentParser) -> None:

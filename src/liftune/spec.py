@@ -51,11 +51,14 @@ from liftune.option_values import (
 )
 from liftune.option_values import IN_MEMORY as IN_MEMORY
 from liftune.tasks import TaskKind
+from liftune.types import Pooling
 
 DEFAULT_DATA = "sample:emotions"
 DEFAULT_MODEL = "minilm"
 #: How frozen weights may be held otherwise than as the numbers that they are.
 BasePrecision = Literal["4bit"]
+#: What may be asked for texts that are longer than the model reads: a rule (types.LongRule), or to choose one.
+Long = Literal["cut", "head-tail", "windows", "auto"]
 
 
 class Spec(BaseModel):
@@ -173,7 +176,14 @@ class ModelSpec(Spec):
     label_map: Pairs = {}
     """Your labels and the names that the model has for them: neg=NEGATIVE,pos=POSITIVE."""
     max_length: Positive | None = None
-    """Longest input in tokens; longer rows are truncated. Default: 512, or the model's limit if lower."""
+    """Longest input in tokens; of longer rows, see --long. Default: 512, or the model's limit if lower."""
+    long: Long | None = None
+    """What is read of texts that are longer: cut (their beginning), head-tail (first and last part), windows (all, in
+    windows that overlap), or auto. Default: auto."""
+    window_overlap: Positive | None = None
+    """Tokens that neighbouring windows of a long text share. Default: a quarter of --max-length."""
+    window_pooling: Pooling | None = None
+    """How the answers of a text's windows become one: mean, or max (the greatest of each label). Default: mean."""
     device: str | None = None
     """cpu, cuda, cuda:1 or mps. Default: the best one on this machine."""
     base_precision: BasePrecision | None = None
@@ -181,6 +191,15 @@ class ModelSpec(Spec):
     Default: their own numbers, in the precision that suits the machine."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
+
+    @field_validator("window_overlap", "window_pooling")
+    @classmethod
+    def _of_windows(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what is said of windows where there will be none."""
+        rule = info.data.get("long")
+        if value is not None and rule in ("cut", "head-tail"):
+            raise ValueError(f"is for windows, and --long is {rule}: leave it out, or give --long windows")
+        return value
 
 
 class MethodSpec(Spec):
@@ -343,6 +362,9 @@ TAKEN: dict[str, tuple[str, ...]] = {
         "data",
         "model.label_map",
         "model.max_length",
+        "model.long",
+        "model.window_overlap",
+        "model.window_pooling",
         "model.device",
         "model.base_precision",
         "model.trust_remote_code",

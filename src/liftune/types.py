@@ -6,7 +6,7 @@ A torch model, a baseline, an exported bundle, a server's client and a test's fa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # numpy is a quarter of what `liftune --help` would take
     import numpy as np
@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # numpy is a quarter of what `liftune --help` would take
 Row: TypeAlias = str | tuple[str, str]
 #: A target as the data gives it: a label, the labels of a multi-label row, or a number.
 Target: TypeAlias = str | tuple[str, ...] | float
+#: How a text that is longer than the model reads is read: its beginning, its first and last part, or all in windows.
+LongRule: TypeAlias = Literal["cut", "head-tail", "windows"]
+#: How the logits of a text's windows become the text's own: their mean, or the greatest of each label.
+Pooling: TypeAlias = Literal["mean", "max"]
 FloatArray: TypeAlias = "NDArray[np.floating]"
 IntArray: TypeAlias = "NDArray[np.integer]"
 BoolArray: TypeAlias = "NDArray[np.bool_]"

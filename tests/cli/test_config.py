@@ -24,7 +24,7 @@ OTHER = RunSpec.of(
     set=["rank=4"], start="runs/old", replay="none", epochs=2, batch_size=4, lr=1e-3, warmup_fraction=0.2,
     weight_decay=0.5, max_grad_norm=2, patience=4,
     head="random", teacher_share=0.25, class_weights=True, seeds="1,2", accelerations="none", few="on",
-    metric="macro_f1",
+    metric="macro_f1", long="windows", window_overlap=3, window_pooling="max",
     with_full=True, margin=1.5, folds="none", curve=True, answers="gpt=a.csv", cost="gpt=0.5",
     zero_shot="m", describe="d.json", out='o "ut" \\ é😀',
 )  # fmt: skip

@@ -102,7 +102,7 @@ def check_bundle(run: Path, rows: list[Any], to: Path) -> None:
     assert isinstance(opened, Bundle)
     classifier = open_adapter(run / "adapter", plan=Plan())
     expected = RowEncoder(classifier.backbone.model, classifier.backbone.tokenizer, classifier.max_length).chunk(rows)
-    ids, types = opened.encode(rows)
+    ids, types, _ = opened.encode(rows)
     assert ids == [expected.row(i).ids.tolist() for i in range(len(rows))]
     if opened.card.tokens["reads_types"]:
         assert types == [expected.row(i).types.tolist() for i in range(len(rows))]

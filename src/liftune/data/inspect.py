@@ -105,6 +105,7 @@ def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_l
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     meter = find_length_meter(model)
     limits = USUAL_LENGTHS if max_length is None else (max_length,)
+    special = meter.special(pairs=splits.pairs)
     task = task_of(splits.task)
     classes = task.outputs_labels
     return Inspection(
@@ -121,7 +122,7 @@ def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_l
         targets={} if classes else {name: _range(split) for name, split in parts.items()},
         length_unit=meter.unit,
         length_of=meter.name,
-        lengths={name: measure(meter.count(split.rows), limits) for name, split in parts.items()},
+        lengths={name: measure(meter.count(split.rows), limits, special=special) for name, split in parts.items()},
         bad_rows=loaded.bad_rows,
         skip_bad_rows=spec.skip_bad_rows,
         audit=splits.audit,

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.data.long_rows import tokens_in_windows
 from liftune.errors import lacks_memory
 from liftune.files import expanded
 from liftune.records.base import Record
@@ -36,6 +37,10 @@ class Truncation(Record):
     """The same as a fraction of the rows."""
     tokens_share: float
     """Tokens (or words) lost, as a fraction of all."""
+    read: int = 0
+    """Tokens that a model reads of all rows where long ones are cut; the same by their first and last part."""
+    read_in_windows: int = 0
+    """Where long ones are read in windows."""
 
 
 class Lengths(Record):
@@ -64,6 +69,10 @@ class LengthMeter:
     """Rows -> (N,) lengths."""
     note: str | None = None
     """Why words, if tokens were asked for."""
+
+    def special(self, *, pairs: bool) -> int:
+        """Tokens of a row that are no text."""
+        return int(self.count([("", "")] if pairs else [""])[0])
 
 
 def find_length_meter(model: str | None) -> LengthMeter:
@@ -95,8 +104,12 @@ def find_length_meter(model: str | None) -> LengthMeter:
     return LengthMeter("tokens", model, count)
 
 
-def measure(counts: NDArray[np.int64], max_lengths: Sequence[int] = USUAL_LENGTHS) -> Lengths:
-    """Percentiles of lengths (lengths that occur, not interpolated ones), and what each limit cuts off."""
+def measure(counts: NDArray[np.int64], max_lengths: Sequence[int] = USUAL_LENGTHS, *, special: int = 0) -> Lengths:
+    """Percentiles of lengths (lengths that occur, not interpolated ones), and what each limit cuts off.
+
+    Args:
+        special: tokens of each row that are no text.
+    """
     p50, p90, p95, p99 = (int(each) for each in np.percentile(counts, PERCENTILES, method="higher"))
     return Lengths(
         rows=len(counts),
@@ -113,6 +126,8 @@ def measure(counts: NDArray[np.int64], max_lengths: Sequence[int] = USUAL_LENGTH
                 rows=int((counts > limit).sum()),
                 share=float((counts > limit).mean()),
                 tokens_share=float(np.maximum(counts - limit, 0).sum() / max(1, counts.sum())),
+                read=int(np.minimum(counts, limit).sum()),
+                read_in_windows=int(tokens_in_windows(counts, limit, special).sum()),
             )
             for limit in max_lengths
         ),

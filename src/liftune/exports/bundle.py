@@ -22,7 +22,7 @@ from liftune.models.tokens.encoder import RowEncoder
 from liftune.models.tokens.saving import save_tokenizer
 from liftune.records.reading import write_sealed
 from liftune.records.training import AdapterCard
-from liftune.reports.snippets import pipeline_row
+from liftune.reports.snippets import long_texts_outside, pipeline_row
 from liftune.seals import hash_files
 from liftune.tasks import task_of
 
@@ -36,7 +36,7 @@ def write_tokenizer(classifier: Classifier, folder: Path) -> dict[str, Any]:
         ModelError: the tokenizer needs code of its own, which a file cannot hold.
     """
     backbone = classifier.backbone
-    tokeniser = RowEncoder(backbone.model, backbone.tokenizer, classifier.max_length)
+    tokeniser = RowEncoder(backbone.model, backbone.tokenizer, classifier.max_length, classifier.long)
     if not tokeniser.plain:
         raise ModelError(
             f"the tokenizer {type(backbone.tokenizer).__name__} needs code of its own, and a bundle holds only data",
@@ -112,6 +112,7 @@ def write_readme(folder: Path, card: AdapterCard, parity: Parity, *, usage: str,
         f"{f': {labels}' if labels else ''}.",
         "## Usage",
         usage.format(name=name, max_length=card.max_length, row=pipeline_row(card)),
+        *(long_texts_outside(card) if parity.format == "merged" else ()),
         "## Checked against the run",
         "```text\n" + "\n".join(parity.lines()) + "\n```",
         *(f"Exceeds the tolerance, and was accepted: {each}." for each in parity.excesses),

@@ -22,6 +22,7 @@ from liftune.exports.onnx_encoder import first_states_only
 from liftune.models import families
 from liftune.models.classifier import Classifier
 from liftune.models.pretrained import quiet
+from liftune.models.tokens.collator import read_by_model
 
 OPSET = 18
 #: The most that protobuf holds in one file.
@@ -76,7 +77,7 @@ def write_graph(classifier: Classifier, path: Path) -> tuple[str, ...]:
             where="--format",
             hint="export it with --format merged",
         )
-    batch = classifier.collate(classifier.encode(_ROWS))
+    batch = read_by_model(classifier.collate(classifier.encode(_ROWS)))
     names = list(batch)
     axes: dict[str, Any] = {name: {0: "batch", 1: "length"} for name in names}
     try:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from liftune.data.batching import length_batches
+from liftune.data.long_rows import divided, pooled
 from liftune.data.token_rules import TokenRules, check_template
 from liftune.errors import ArtifactError, SpecError, lacks_memory, need, panics_raised
 from liftune.files import damaged
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 CARD, MODEL, TOKENIZER = BUNDLE_CARD, "model.onnx", "tokenizer.json"
 _RULES = TypeAdapter(TokenRules)
 _NO_ID = 1 << 31
+#: Fields of TokenRules that say what is read of rows that are too long.
+_OF_LONG_ROWS = ("long", "overlap", "pooling", "most_windows")
 #: What to do about a damaged bundle.
 _RESTORE = "restore the file, or export the run again"
 #: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` also
@@ -169,24 +172,35 @@ class Bundle(Reloadable):
         return self.card.columns
 
     @property
+    def rules(self) -> TokenRules:
+        """How it reads texts."""
+        return self._rules
+
+    @property
     def base_head(self) -> None:
         """A bundle does not hold the base model."""
         return
 
-    def encode(self, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[int]]]:
-        """Token ids and token types of each row, truncated."""
-        return self._rules.read(rows, self._call)
+    def encode(self, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[int]], NDArray[np.intp]]:
+        """Token ids and token types of each window, and (N + 1,) where each row's windows begin, and the last end."""
+        ids, types, windows = self._rules.read(rows, self._call)
+        firsts = np.cumsum([0, *(max(1, len(each)) for each in windows)], dtype=np.intp)
+        if len(rows) == firsts[-1]:
+            return ids, types, firsts
+        return divided(ids, windows), divided(types, windows), firsts
 
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
-        ids, types = self.encode(rows_of(rows, pairs=self.pairs, columns=self.columns))
-        return self._run(ids, types, list(length_batches([len(each) for each in ids], rows=ROWS, tokens=TOKENS)))
+        ids, types, firsts = self.encode(rows_of(rows, pairs=self.pairs, columns=self.columns))
+        batches = list(length_batches([len(each) for each in ids], rows=ROWS, tokens=TOKENS))
+        return pooled(self._run(ids, types, batches), firsts, self._rules.pooling)
 
     def logits_by(self, rows: Sequence[Row], count: int) -> NDArray[np.float32]:
         """The same, `count` rows of the input order at a time: what `liftune export` checks."""
-        ids, types = self.encode(rows)
+        ids, types, firsts = self.encode(rows)
         starts = range(0, len(rows), count)
-        return self._run(ids, types, [np.arange(at, min(at + count, len(rows))) for at in starts])
+        batches = [np.arange(firsts[at], firsts[min(at + count, len(rows))]) for at in starts]
+        return pooled(self._run(ids, types, batches), firsts, self._rules.pooling)
 
     def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order.
@@ -271,6 +285,8 @@ def read_bundle_card(folder: Path) -> BundleCard:
         raise _damaged(folder / CARD, f"{place}: {first['msg']}") from None
     if not 1 <= rules.max_length < _NO_ID:
         raise _damaged(folder / CARD, f"its max_length is {rules.max_length!r}, not a number of tokens")
+    if rules.most_windows < 1 or not 0 <= rules.overlap < _NO_ID:
+        raise _damaged(folder / CARD, f"its windows: {rules.most_windows} at most, {rules.overlap} tokens shared")
     for name, number in (("pad", rules.pad), ("unknown", rules.unknown)):
         if not 0 <= number < _NO_ID:
             raise _damaged(folder / CARD, f"its {name} is {number!r}, no token's id")
@@ -280,8 +296,9 @@ def read_bundle_card(folder: Path) -> BundleCard:
 
 
 def card_tokens(rules: TokenRules) -> dict[str, Any]:
-    """Rules as bundle.json holds them."""
-    return asdict(rules)
+    """Rules as bundle.json holds them: of long rows nothing where they are cut, so that older liftunes open it."""
+    fields = asdict(rules)
+    return {name: fields[name] for name in fields if rules.long != "cut" or name not in _OF_LONG_ROWS}
 
 
 def refuse_options(*, device: str | None, with_base: bool, precision: str | None) -> None:

@@ -110,6 +110,7 @@ def describe(
         family=backbone.family,
         head=backbone.head,
         max_length=classifier.max_length,
+        **classifier.long.card_fields(classifier.max_length),
         pad_token_id=backbone.pad_token_id,
         truncation_side=backbone.tokenizer.truncation_side,
         dtype=classifier.trained_in,

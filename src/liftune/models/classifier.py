@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,18 @@ from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
 from liftune.models.packed.encoder import PackedEncoder
 from liftune.models.sharing import ALONE, Part, Share
-from liftune.models.tokens.collator import WINDOWS, Collator, Encoded, Tokens, equal_lengths, pool_windows
+from liftune.models.tokens.collator import (
+    Collator,
+    Encoded,
+    Tokens,
+    equal_lengths,
+    pool_logits,
+    pool_windows,
+    read_by_model,
+)
+from liftune.models.tokens.long_texts import LongTexts
 from liftune.tasks import TaskKind
-from liftune.types import FloatArray, Row
+from liftune.types import FloatArray, LongRule, Row
 
 #: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.
 _TOKENS = {"cpu": 1024}
@@ -53,7 +63,7 @@ class Classifier:
         rounded: those of the body's matrices, by position, that training holds in bfloat16 (see
             `restore_full_precision`).
         options: the method's, for its optimizer; empty once the classifier was read from disk.
-        max_length: tokens kept of each row.
+        max_length: tokens of a window: of each row where long ones are cut (see `long`).
         packed_encoder: the encoder that runs in place of the model's own, where one does (see `install_packed`).
         share: what other processes do of an evaluation (see sharing.py).
         in_step: all processes go through each layer together (see shards.py), and compute as many passes.
@@ -84,8 +94,7 @@ class Classifier:
         self.fingerprints: dict[str, int] | None = None
         self._passes = Passes()
         self._target_scale = (0.0, 1.0)
-        on_disk = "token-cache" in plan.accelerations
-        self._collator = Collator(backbone.model, backbone.tokenizer, max_length, on_disk=on_disk)
+        self._collator = self._make_collator()
         # Prompts enter as embeddings, in which a last-token classifier cannot see padding: such batches have none.
         self._unpadded = families.pools_last_token(backbone.model) and _gives_embeddings(model)
 
@@ -98,6 +107,11 @@ class Classifier:
         self._passes = other._passes
 
     @property
+    def long(self) -> LongTexts:
+        """What is read of rows that are longer than `max_length`."""
+        return self.backbone.long
+
+    @property
     def task(self) -> TaskKind:
         """What the outputs mean."""
         return self.backbone.task
@@ -107,26 +121,45 @@ class Classifier:
         """Names of the outputs, in order; empty for regression."""
         return self.backbone.labels
 
-    def encode(self, rows: Sequence[Row] | Tokens) -> Tokens:
-        """Token ids of each row, truncated to `max_length`; of a pair the longer text gives way first.
+    def read_long_texts(self, rule: LongRule) -> None:
+        """Read rows that are longer than `max_length` by another rule from here on."""
+        self.backbone = replace(self.backbone, long=replace(self.long, rule=rule))
+        self._collator = self._make_collator()
 
-        Every row has one window today; all that follows takes rows of several (see `Encoded.windows`).
+    @contextmanager
+    def reading(self, rule: LongRule) -> Iterator[None]:
+        """Read long rows by a rule within the block."""
+        before = self.backbone, self._collator
+        self.read_long_texts(rule)
+        try:
+            yield
+        finally:
+            self.backbone, self._collator = before
+
+    def _make_collator(self) -> Collator:
+        on_disk, backbone = "token-cache" in self.plan.accelerations, self.backbone
+        return Collator(backbone.model, backbone.tokenizer, self.max_length, backbone.long, on_disk=on_disk)
+
+    def encode(self, rows: Sequence[Row] | Tokens) -> Tokens:
+        """Token ids of each row; of one that is longer than `max_length`, what the rule of `long` reads.
+
+        Of a pair the longer text gives way first.
         """
         return rows if isinstance(rows, Tokens) else self._collator.encode(rows)
 
     def collate(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
         """A batch padded to its longest window: input_ids, attention_mask and, where the model reads them, token types.
 
-        Where a row has several windows, WINDOWS too: the row of each (see `pool_windows`).
+        Where a row has several windows, also the row of each (see `pool_logits`).
         """
         return self._collator.collate(encoded)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """(B, C) float32 logits of a collated batch, with gradients; of a regression in units of the target scale.
 
-        Those of a row of several windows are the mean over its windows.
+        Those of a row of several windows are the mean over its windows, or the greatest (see `long`).
         """
-        return pool_windows(self._window_logits(batch), batch)
+        return pool_logits(self._window_logits(batch), batch)
 
     def _window_logits(self, batch: dict[str, Tensor]) -> Tensor:
         """(W, C) of the batch's windows; W is B where every row has one."""
@@ -137,7 +170,7 @@ class Classifier:
         return self._call(batch)
 
     def _call(self, batch: dict[str, Tensor]) -> Tensor:
-        batch = {name: values.to(self.plan.device) for name, values in batch.items() if name != WINDOWS}
+        batch = {name: values.to(self.plan.device) for name, values in read_by_model(batch).items()}
         with self._autocast():
             logits = self.model(**batch).logits
         return torch.as_tensor(logits).float()
@@ -182,7 +215,7 @@ class Classifier:
         with self._mode(dropout=False), every, FeatureTap(self.backbone) as tap:
 
             def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
-                found["logits"][positions] = pool_windows(self._call(batch), batch).cpu().numpy()
+                found["logits"][positions] = pool_logits(self._call(batch), batch).cpu().numpy()
                 for key, values in tap.take(batch).items():
                     of_all = found.setdefault(key, np.zeros((len(rows), values.shape[1]), dtype=np.float32))
                     of_all[positions] = values

@@ -209,6 +209,12 @@ def length_limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ask
     return length
 
 
+def longest_reading(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Most tokens of a row that the model was made to read; None where nothing says so, as of relative positions."""
+    limit = position_limit(model)
+    return None if limit is None else min(limit, tokenizer.model_max_length)
+
+
 def is_four_bits(parameter: object) -> bool:
     """Whether bitsandbytes holds a parameter in four bits."""
     return getattr(parameter, "quant_state", None) is not None

@@ -27,8 +27,10 @@ from liftune.records.harm import Harm
 from liftune.records.learning_curve import Curve
 from liftune.records.outside import Outside
 from liftune.records.start import Start
+from liftune.records.long_texts import LongChoice
 from liftune.records.training import RoundTripCheck, Speed, TrainLog
 from liftune.tasks import TaskKind
+from liftune.types import LongRule
 
 
 class SeedResult(Record):
@@ -103,6 +105,8 @@ class RunRecord(StoredRecord):
     metric: str = ""
     data_fingerprint: str = ""
     max_length: int = 0
+    long: LongRule = "cut"
+    """What is read of a text of more tokens than that."""
     model: str = ""
     plan: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
@@ -226,6 +230,8 @@ class TuneRecord(VerdictRecord, SealedRecord):
     """With --curve."""
     start: Start | None = None
     """With --start."""
+    long_choice: LongChoice | None = None
+    """Where it was chosen how long texts are read; null where there was nothing to choose."""
 
     @model_validator(mode="after")
     def _contenders_that_are_named(self) -> Self:

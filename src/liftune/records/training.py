@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from liftune.records.base import Choice, Head, Record, SealedRecord, TextColumns
 from liftune.records.calibration import Cutoff, Thresholds, check_thresholds
 from liftune.tasks import TaskKind
+from liftune.types import LongRule, Pooling
 
 
 class Epoch(Record):
@@ -91,6 +92,12 @@ class AdapterCard(SealedRecord):
     family: str
     head: Head
     max_length: Annotated[int, Field(ge=1, lt=1 << 31)]
+    long: LongRule = "cut"
+    """What is read of a text of more tokens; always cut before schema 5."""
+    window_overlap: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    """Tokens that neighbouring windows share; null where there are none."""
+    window_pooling: Pooling | None = None
+    """How the logits of windows become a text's own: their mean, or the greatest of each label."""
     pad_token_id: int
     truncation_side: Literal["right", "left"] = "right"
     """Where a text that is too long is cut: as the base's tokenizer says; always right before schema 3."""
@@ -112,6 +119,12 @@ class AdapterCard(SealedRecord):
     """The same for the untuned model, with --with-base."""
     cutoffs: tuple[Cutoff, ...] = ()
     """Single-label: what abstaining below each confidence gave on validation."""
+
+    @property
+    def long_options(self) -> dict[str, Any]:
+        """What is read of long texts, as options of a ModelSpec."""
+        overlap, pooling = self.window_overlap, self.window_pooling
+        return {"long": self.long, "window_overlap": overlap, "window_pooling": pooling}
 
     @model_validator(mode="after")
     def _one_threshold_a_label(self) -> Self:

@@ -51,6 +51,7 @@ def usage(card: AdapterCard, place: str) -> list[str]:
             f"{_code(name)} {each:.4g}" for name, each in zip(card.labels, card.thresholds, strict=True)
         )
         said.append(f"liftune predicts a label from this probability on: {from_on}.")
+    said += long_texts_outside(card)
     return said
 
 
@@ -72,6 +73,22 @@ def _pipeline(card: AdapterCard, place: str, *, whole: bool) -> list[str]:
         ")",
         f"answers = classify({pipeline_row(card)}, top_k=None, truncation=True, max_length={card.max_length})",
     ]
+
+
+def long_texts_outside(card: AdapterCard) -> tuple[str, ...]:
+    """What code outside of liftune does otherwise with long texts, where it is not what it does: it cuts them."""
+    if card.long == "head-tail":
+        how = "their first and last part: a quarter from the beginning, the rest from the end"
+    elif card.long == "windows":
+        pooled = "greatest logit of each label" if card.window_pooling == "max" else "mean of their logits"
+        how = f"them in windows of {card.max_length} tokens that share {card.window_overlap}, and takes the {pooled}"
+    else:
+        return ()
+    return (
+        f"Texts of more than {card.max_length} tokens: liftune reads {how}. These files do not hold that: "
+        "transformers, PEFT and other servers read the beginning alone, and give such texts other answers. "
+        "`liftune predict`, `liftune serve` and exported bundles read them as they were tuned.",
+    )
 
 
 def pipeline_row(card: AdapterCard) -> str:

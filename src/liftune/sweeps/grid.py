@@ -81,7 +81,7 @@ class SweepSpec(Spec):
             space: of the search, a file's path or what one holds; None takes that of each method.
 
         Raises:
-            SpecError: a name that is given twice, or none; folds are asked for.
+            SpecError: a name that is given twice, or none; folds are asked for, or a choice of how long texts are read.
             MethodError: an unknown method, or a wrong option of one.
         """
         if isinstance(run.evaluation.folds, int):
@@ -89,6 +89,12 @@ class SweepSpec(Spec):
                 "a sweep compares all models on one split of the rows: it has no folds",
                 where="--folds",
                 hint="leave it out, or cross-validate the method you choose: liftune tune --folds N",
+            )
+        if run.model.long == "auto":
+            raise SpecError(
+                "a sweep compares all models on texts that are read in one way: it does not choose one",
+                where="--long",
+                hint="give --long cut, head-tail or windows; liftune tune --long auto says which is best",
             )
         values = {"run": run, "methods": methods} | ({"models": models} if models else {})
         spec = cls.checked(values, where="--methods, --models")

@@ -266,7 +266,7 @@ def request_of(
         "metric": metric,
         "seed": seed,
         "plan": {name: value for name, value in plan.items() if name not in ("choices", "requested")},
-        "tokens": classifier.max_length,
+        "tokens": [classifier.max_length, asdict(classifier.long)],
         "rows": _rows(splits),
         "soft labels": _soft_labels(soft_labels),
         "model": _model(classifier),

@@ -24,13 +24,13 @@ from liftune.hardware.memory import Room
 from liftune.hardware.plan import Plan, make_plan
 from liftune.models import families
 from liftune.models.attach import check_method
-from liftune.models.backbone import Backbone, load_backbone
+from liftune.models.backbone import Backbone, check_windows, load_backbone
 from liftune.models.classifier import Classifier
 from liftune.models.crew import NO_CREW, Crew
 from liftune.models.families import position_limit
 from liftune.models.helper import Recipe
 from liftune.models.linear_shapes import shapes_of
-from liftune.models.memory_needs import check_memory, check_rank, fit_passes
+from liftune.models.memory_needs import Size, check_memory, check_rank, fit_passes
 from liftune.models.methods.registry import METHODS, Method, parse_options, virtual_tokens
 from liftune.models.shards import check_shards, plan_of_shards
 from liftune.models.started import refuse_other_base
@@ -43,6 +43,7 @@ from liftune.training.schedule import Schedule, rate_of, step_rows, why_rate
 from liftune.workflows.crewed import engine, join
 from liftune.workflows.disk_needs import disk_need
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
+from liftune.workflows.reach import LENGTH, reach, tokens_of
 from liftune.workflows.request import TuneRequest
 from liftune.workflows.starting_rows import Beginning
 
@@ -89,6 +90,8 @@ class RunContext:
     """Of the labels, for a model that needs no training here."""
     beginning: Beginning | None = None
     """With --start."""
+    chooses_long: bool = False
+    """Whether it is to be chosen how long texts are read (long_texts.py)."""
     width: int = 0
     """Of the base's states."""
     row_tokens: float = 0.0
@@ -137,6 +140,7 @@ def prepare(
     sizes = [size]
     if spec.evaluation.with_full and method is not METHODS["full"]:
         sizes.append(check_memory(backbone, METHODS["full"], parse_options(METHODS["full"], {}), shapes, free))
+    plan, backbone = _reaching(request, plan, backbone, shapes, size, free, fresh=kept is None)
     if kept:
         check_same(kept, backbone, events)
     else:
@@ -204,6 +208,24 @@ def _row_tokens(base: Classifier, splits: Splits) -> float:
     return float(base.encode(counted).lengths.mean())
 
 
+def _reaching(
+    request: TuneRequest,
+    plan: Plan,
+    backbone: Backbone,
+    shapes: Shapes,
+    size: Size | None,
+    room: Room | None,
+    *,
+    fresh: bool,
+) -> tuple[Plan, Backbone]:
+    """Plan and backbone for the length that train needs; of a run that goes on, as its plan says."""
+    if fresh:
+        found = reach(request.spec.model, backbone, request.splits.train.rows, shapes, size, room)
+        plan = replace(plan, choices=(*plan.choices, found)) if found else plan
+    length = next((tokens_of(each) for each in plan.choices if each.choice == LENGTH), backbone.max_length)
+    return plan, replace(backbone, max_length=length)
+
+
 def note_passes(memo: Memo, classifier: Classifier, events: Events) -> str:
     """Have it read rows in smaller passes where an earlier process of the run died in a larger one.
 
@@ -261,7 +283,7 @@ def same_length(spec: RunSpec, backbone: Backbone, options: Any) -> tuple[RunSpe
     positions = position_limit(backbone.model)
     tokens = backbone.max_length if positions is None else min(backbone.max_length, positions - virtual_tokens(options))
     model = spec.model.model_copy(update={"max_length": tokens})
-    return spec.model_copy(update={"model": model}), replace(backbone, max_length=tokens)
+    return spec.model_copy(update={"model": model}), check_windows(spec.model, replace(backbone, max_length=tokens))
 
 
 def jobs_of(request: TuneRequest, jobs: int) -> int:

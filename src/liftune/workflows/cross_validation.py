@@ -28,6 +28,7 @@ from liftune.workflows.finetune import (
     tune_fully,
     tune_seeds,
 )
+from liftune.workflows.long_texts import choose_long
 from liftune.workflows.side_by_side import beside_each_other
 
 
@@ -50,12 +51,13 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
         add_combined(context, ladder, name, [each.results[name] for each in ladders], folds)
     context.events.note("the models that are kept, on all rows")
     final = replace(context, splits=folds.final, memo=context.memo.within("all rows"))
+    final, long = choose_long(final, base)
     fits, base_logits = fit_and_keep_baselines(final, base)
     final = with_soft_labels(final, fits)
     _, tuned = tune_and_save(final, ladder_of(folds.final, context.metric), base_logits)
     if context.spec.evaluation.with_full:
         keep_fully_tuned(final, tune_fully(final), base_logits)
-    return tuned
+    return replace(tuned, long=long)
 
 
 def _of_fold(context: RunContext, folds: Folds, number: int) -> RunContext:
@@ -78,6 +80,7 @@ def run_one_fold(context: RunContext, number: int) -> None:
 def run_fold(context: RunContext, base: Classifier) -> Ladder:
     """The ladder of one fold; its models are not kept."""
     ladder = ladder_of(context.splits, context.metric)
+    context, _ = choose_long(context, base)
     context = with_soft_labels(context, [run_baselines(context, ladder), run_base_and_probe(context, ladder, base)])
     runs = []
     for seed, tuned in tune_seeds(context):

@@ -41,6 +41,8 @@ from liftune.versions import versions
 from liftune.workflows.opened import Opened, open_saved
 from liftune.wrong_path import is_file_in, is_folder, refusal
 
+#: Options of a ModelSpec that say how long texts are read.
+_LONG = ("long", "window_overlap", "window_pooling")
 _GUESSES = "its classification head is randomly initialised: this score is just guessing"
 
 
@@ -69,6 +71,7 @@ def evaluate_model(
     started = time.time()
     plan = make_plan(measure_machine(), device=model.device).for_inference
     events = Events(listeners)
+    _refuse_choice(model)
     said = use_base_of_scored(base, model.name, use, said=_said(data, model))
     saved = find_model(model.name, use, said=said)
     if saved is None and use is not None:
@@ -121,6 +124,7 @@ def evaluate_model(
         metric=metric,
         data_fingerprint=splits.fingerprint,
         max_length=opened.max_length,
+        long=opened.long,
         model=model.name,
         contender=saved.contender if saved and saved.card is None else None,
         plan=plan.choices,
@@ -148,7 +152,13 @@ def _unseen(evaluation: Evaluation, splits: Splits) -> dict[str, Interval] | Non
 
 def _said(data: DataSpec, model: ModelSpec) -> Said:
     """What the options say of a model that others saved: they name the labels of the data, which are its own."""
-    return Said(data.label_names, data.task, max_length=model.max_length, trust_remote_code=model.trust_remote_code)
+    return Said(
+        data.label_names,
+        data.task,
+        max_length=model.max_length,
+        long={name: getattr(model, name) for name in _LONG if getattr(model, name) is not None},
+        trust_remote_code=model.trust_remote_code,
+    )
 
 
 def _model_and_rows(
@@ -166,7 +176,7 @@ def _model_and_rows(
         backbone = load_backbone(whole, task=splits.task, labels=splits.labels, seed=0, plan=plan)
         as_it_is = attach(backbone, None, plan=plan)
         head = backbone.head
-        opened = Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, head)
+        opened = Opened(as_it_is, splits.task, as_it_is.labels, as_it_is.max_length, head, long=as_it_is.long.rule)
     if saved is not None and head != "trained":
         # Of a whole model, whose head has other labels than the data: they are matched as those of a tuned model are.
         if saved.card is None:
@@ -207,9 +217,20 @@ def _refuse_device(model: ModelSpec, saved: SavedModel) -> None:
 
 def _refuse_settled(model: ModelSpec) -> None:
     """Refuse an option that an adapter's own card decides, rather than ignore it."""
-    if model.max_length:
+    for name in ("max_length", *_LONG):
+        if getattr(model, name):
+            raise SpecError(
+                f"{model.name} reads long texts as it did when it was tuned",
+                where=f"--{name.replace('_', '-')}",
+                hint="leave the option out, or tune again with it",
+            )
+
+
+def _refuse_choice(model: ModelSpec) -> None:
+    """Refuse to choose how long texts are read, where there are no train rows to choose on."""
+    if model.long == "auto":
         raise SpecError(
-            f"{model.name} keeps the length that it was tuned with",
-            where="--max-length",
-            hint="leave the option out, or tune again with it",
+            "auto chooses on train and validation rows, and evaluate has test rows alone",
+            where="--long",
+            hint="give --long cut, head-tail or windows",
         )

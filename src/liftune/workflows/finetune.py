@@ -26,6 +26,7 @@ from liftune.models.fold_calibration import fold_calibration
 from liftune.models.methods.registry import METHODS, Method, parse_options
 from liftune.records.base import Head
 from liftune.records.calibration import Calibration
+from liftune.records.long_texts import LongChoice
 from liftune.records.training import RoundTripCheck, TrainLog
 from liftune.tasks import task_of
 from liftune.training.loop import train
@@ -45,6 +46,8 @@ class FinetuneResult:
     """As it was carried out: without what does not fit the model."""
     splits: Splits
     """What the saved adapter was tuned on."""
+    long: LongChoice | None = None
+    """With folds, how it reads long texts, where that was chosen; each fold chose by its own rows."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from liftune.inference.onnx_bundle import Bundle
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.records.base import Head, TextColumns
 from liftune.tasks import TaskKind
-from liftune.types import Scorer
+from liftune.types import LongRule, Scorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +32,17 @@ class Opened:
     columns: TextColumns | None = None
     """Where its texts were read from."""
     pairs: bool = False
+    long: LongRule = "cut"
+    """What is read of a text of more tokens."""
 
 
 def open_saved(saved: SavedModel, plan: Plan, trusted: bool) -> Opened:
     """A tuned model, another contender of its run, or a bundle."""
     if saved.kind == "bundle":
         bundle = Bundle.open(saved.folder)
-        length, thresholds = int(bundle.card.tokens["max_length"]), bundle.card.thresholds
-        return Opened(bundle, bundle.task, bundle.labels, length, "trained", thresholds, bundle.columns, bundle.pairs)
+        length, thresholds, long = bundle.rules.max_length, bundle.card.thresholds, bundle.rules.long
+        columns, pairs = bundle.columns, bundle.pairs
+        return Opened(bundle, bundle.task, bundle.labels, length, "trained", thresholds, columns, pairs, long)
     if saved.kind == "adapter":
         adapter = saved.card or read_card(saved.folder)
         tuned = open_adapter(saved.folder, card=adapter, plan=plan, trust_remote_code=trusted)
@@ -52,9 +55,11 @@ def open_saved(saved: SavedModel, plan: Plan, trusted: bool) -> Opened:
             adapter.thresholds,
             adapter.columns,
             adapter.pairs,
+            tuned.long.rule,
         )
     kept = open_contender(saved.folder, plan=plan, trust_remote_code=trusted)
     card = kept.card
     length = kept.base.max_length if kept.base else 0
     head = card.base.head if card.base and card.name == "base" else None
-    return Opened(kept, card.task, card.labels, length, head, card.thresholds, card.columns, card.pairs)
+    long = kept.base.long.rule if kept.base else "cut"
+    return Opened(kept, card.task, card.labels, length, head, card.thresholds, card.columns, card.pairs, long)

@@ -270,6 +270,7 @@ def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping, divi
         from liftune.workflows.context import note_passes, prepare
         from liftune.workflows.crewed import open_crew
         from liftune.workflows.disk_needs import check_disk
+        from liftune.workflows.long_texts import with_choice
         from liftune.workflows.memo import Memo
         from liftune.workflows.tune_stages import RunState
 
@@ -285,4 +286,4 @@ def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping, divi
             events.note(f"  replaced: the run that was in {folder.path}")
             context = replace(context, memo=replace(memo, folder=folder.unfinished.folder))
             note_passes(context.memo, base, events)
-        return RunState.begin(request.spec, clock, context, base)
+        return RunState.begin(request.spec, clock, with_choice(context, base), base)

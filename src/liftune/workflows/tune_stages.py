@@ -15,9 +15,12 @@ from liftune.evaluation.ladder import Ladder
 from liftune.metrics.registry import METRICS, margin_in_own_unit
 from liftune.models.classifier import Classifier
 from liftune.option_values import ZERO_SHOT
+from liftune.models.tokens.long_texts import LongTexts
 from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
+from liftune.records.long_texts import LongChoice
 from liftune.records.run import TuneRecord
+from liftune.reports.sections.long_texts import long_sentences
 from liftune.run_folder import card_of
 from liftune.spec import RunSpec
 from liftune.tasks import task_of
@@ -37,6 +40,7 @@ from liftune.workflows.context import RunContext
 from liftune.workflows.cross_validation import run_cross_validation
 from liftune.workflows.finetune import FinetuneResult, run_finetuning, run_full_finetuning
 from liftune.workflows.learning_curve import run_learning_curve
+from liftune.workflows.long_texts import choose_long
 from liftune.workflows.report import CARD, FLIPS, PAGE, publish_or_say
 from liftune.workflows.stages import Stage
 from liftune.workflows.start_record import run_start, seen_before, start_record
@@ -72,6 +76,7 @@ class RunState:
     curve: Curve | None = None
     untrained: Untrained | None = None
     """What a model answers that needs no training here."""
+    long: LongChoice | None = None
     record: TuneRecord | None = None
 
     @classmethod
@@ -87,6 +92,7 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
         contenders = _cross_validated(context)
     else:
         contenders = (
+            *((Stage("long texts", choose, (), FROZEN),) if context.chooses_long else ()),
             Stage("baselines", score_baselines, outputs("majority", "tfidf"), DATA),
             Stage("base model", score_base, outputs("base", "probe"), FROZEN),
             *((Stage("start", score_start, outputs("start"), STARTED),) if context.beginning else ()),
@@ -143,6 +149,13 @@ def save_inputs(state: RunState) -> RunState:
     before = seen_before(context.beginning) if context.beginning else frozenset()
     context.folder.save_inputs(state.spec, context.splits, before=before)
     return state
+
+
+def choose(state: RunState) -> RunState:
+    """How long texts are read from here on, by every contender that needs a pretrained model."""
+    assert state.base is not None
+    context, long = choose_long(state.context, state.base)
+    return replace(state, context=context, long=long)
 
 
 def score_baselines(state: RunState) -> RunState:
@@ -236,6 +249,7 @@ def build_record(state: RunState) -> TuneRecord:
     assert tuned is not None
     splits, spec = context.splits, context.spec
     took = state.clock.seconds()
+    chosen = state.long or tuned.long
     margin = margin_in_own_unit(spec.evaluation.margin, METRICS[context.metric])
     verdicts = ladder.verdicts(margin)
     recommendation = ladder.recommended(verdicts)
@@ -260,6 +274,8 @@ def build_record(state: RunState) -> TuneRecord:
         strongest=ladder.strongest(),
         data_fingerprint=splits.fingerprint,
         max_length=ladder.results["tuned"].evaluation.max_length or 0,
+        long=chosen.rule if chosen else LongTexts.of(spec.model).rule,
+        long_choice=chosen,
         model=spec.model.name,
         data=spec.data.source,
         base_model=context.base_model,
@@ -272,7 +288,7 @@ def build_record(state: RunState) -> TuneRecord:
         logs=tuned.logs,
         integrity=tuned.integrity,
         curve=state.curve,
-        notes=context.notes,
+        notes=(*context.notes, *(long_sentences(tuned.long) if tuned.long else ())),
         suspects=state.label_errors,
         shift=state.shift,
         start=start_record(context, ladder) if context.beginning else None,

@@ -84,6 +84,7 @@ def card_of(foreign: Foreign, said: Said) -> ForeignCard:
         family=str(config.get("model_type", "")),
         head="trained" if classifies(config) and len(names_in(config)) == number else "fresh",
         max_length=said.max_length or _length_in(tokens),
+        **said.long,
         pad_token_id=0,
         truncation_side=_side_in(tokens),
         pairs=said.pairs,

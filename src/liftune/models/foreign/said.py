@@ -5,8 +5,9 @@ In: options of a command.  Out: a Said.  Not here: what is made of it (card.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from liftune.errors import choose
 from liftune.option_values import several
@@ -28,6 +29,8 @@ class Said:
     """Whether it is to read pairs of texts: no file says so."""
     max_length: int | None = None
     """Tokens read of each text."""
+    long: Mapping[str, Any] = field(default_factory=dict)
+    """How longer texts are read: options of a ModelSpec."""
     trust_remote_code: bool = False
     """Whether Python code of the model's own may run: no file says so."""
 

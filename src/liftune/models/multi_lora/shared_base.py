@@ -106,7 +106,7 @@ class AdapterPool:
             card=card,
             mixed_model=base.mixed_model if base and weights else MixedModel(classifier, tokens=self._tokens),
             weights=weights or AdapterWeights({}, {}, classifier.backbone.outputs),
-            row_encoder=RowEncoder(backbone.model, backbone.tokenizer, card.max_length),
+            row_encoder=RowEncoder(backbone.model, backbone.tokenizer, card.max_length, classifier.long),
             shared=weights is not None,
             base=base,
             trust_remote_code=trusted,

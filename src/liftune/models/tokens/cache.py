@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from liftune.types import Row
+from liftune.types import Pooling, Row
 
 #: Rises when the layout of a file changes, so that an old one is not read.
 FORMAT = 1
@@ -55,9 +55,11 @@ class Encoded:
     windows: tuple[int, ...] = ()
     """Tokens of each window where the row has several, which stand end to end in `ids`; empty for one window.
 
-    A window is what the model reads in one go. The model computes windows; the Classifier averages their logits, so
-    that whatever takes rows and gives logits need not know of them (see `pool_windows`). RowEncoder makes one a row.
+    A window is what the model reads in one go. The model computes windows; the Classifier pools their logits, so that
+    whatever takes rows and gives logits need not know of them (see `pool_windows`).
     """
+    pooling: Pooling = "mean"
+    """How the logits of its windows become its own."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,6 +79,8 @@ class Chunk:
     """(T,)"""
     windows: NDArray[np.int32] | None = None
     """(W + 1,) where each window begins, and the last one ends; None where every row is one window."""
+    pooling: Pooling = "mean"
+    """How the logits of a row's windows become the row's."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -86,7 +90,7 @@ class Chunk:
         place = slice(self.offsets[i], self.offsets[i + 1])
         types = None if self.types is None else self.types[place]
         windows = () if self.windows is None else self._windows_of(i, self.windows)
-        return Encoded(self.ids[place], types, bool(self.pairs[i]), windows)
+        return Encoded(self.ids[place], types, bool(self.pairs[i]), windows, self.pooling)
 
     def _windows_of(self, i: int, windows: NDArray[np.int32]) -> tuple[int, ...]:
         first, last = np.searchsorted(windows, self.offsets[i : i + 2])
@@ -298,7 +302,7 @@ def _batch(chunk: Chunk) -> pa.RecordBatch:
     if chunk.windows is not None:
         rows = np.searchsorted(chunk.windows, chunk.offsets).astype(np.int32)
         columns["windows"] = pa.ListArray.from_arrays(rows, np.diff(chunk.windows))
-    return pa.RecordBatch.from_pydict(columns)
+    return pa.RecordBatch.from_pydict(columns, metadata={"pooling": chunk.pooling})
 
 
 def _chunk(batch: pa.RecordBatch) -> Chunk:
@@ -313,4 +317,5 @@ def _chunk(batch: pa.RecordBatch) -> Chunk:
         pairs=batch.column("pair").to_numpy(zero_copy_only=False),
         types=types,
         windows=windows,
+        pooling="max" if (batch.schema.metadata or {}).get(b"pooling") == b"max" else "mean",
     )

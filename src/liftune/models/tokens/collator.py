@@ -18,31 +18,40 @@ from liftune.hardware.measure import cache_folder
 from liftune.models import families
 from liftune.models.tokens.cache import Encoded, TokenCache, Tokens
 from liftune.models.tokens.encoder import RowEncoder
+from liftune.models.tokens.long_texts import CUT, LongTexts
 from liftune.types import Row
 
-__all__ = ["WINDOWS", "Collator", "Encoded", "Tokens", "equal_lengths", "pool_windows"]
+__all__ = ["Collator", "Encoded", "Tokens", "equal_lengths", "pool_logits", "pool_windows", "read_by_model"]
 
-#: Name, in a batch, of (W,) the row of each window; only where a row has several.
-WINDOWS = "windows"
+#: Names, in a batch, of (W,) the row of each window; and of (B,) whether the greatest of a row's windows count, not
+#: their mean. Only where a row has several windows, and such a row is in the batch.
+WINDOWS, GREATEST = "windows", "greatest"
 
 
 class Collator:
     """A model's way from rows to tensors.
 
     Args:
-        max_length: tokens kept of each row, special ones included.
+        max_length: tokens of a window, special ones included: of each row where long ones are cut.
+        long: what is read of longer rows.
         on_disk: whether the ids of many rows are kept in the user's cache folder.
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, *, on_disk: bool = True
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+        long: LongTexts = CUT,
+        *,
+        on_disk: bool = True,
     ) -> None:
-        self._encoder = RowEncoder(model, tokenizer, max_length)
+        self._encoder = RowEncoder(model, tokenizer, max_length, long)
         self._cache = TokenCache(self._encoder.identity, cache_folder() / "tokens" if on_disk else None)
         self._left = families.padding_side(model.config) == "left"
 
     def encode(self, rows: Sequence[Row]) -> Tokens:
-        """Token ids of each row, truncated; a row without a single token becomes one pad token that is attended to.
+        """Token ids of each row, as its rules read it; one without any token becomes a pad token that is attended to.
 
         Rows that were encoded before, by this Collator or in a file by any, are not tokenised again.
         """
@@ -51,7 +60,8 @@ class Collator:
     def collate(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
         """(W, L) tensors padded to the longest window: input_ids, attention_mask, token_type_ids where they are read.
 
-        W is B, one window a row, unless a row has several: then WINDOWS (W,) holds the row of each window.
+        W is B, one window a row, unless a row has several: then WINDOWS (W,) holds the row of each window, and GREATEST
+        (B,), where it is so for any, whose windows' greatest logits count.
         """
         several = any(each.windows for each in encoded)
         windows = [each.windows or (len(each),) for each in encoded] if several else []
@@ -67,6 +77,9 @@ class Collator:
             batch["token_type_ids"] = torch.from_numpy(types)
         if several:
             batch[WINDOWS] = torch.from_numpy(np.repeat(np.arange(len(encoded)), [len(row) for row in windows]))
+            greatest = [each.pooling == "max" for each in encoded]
+            if any(greatest):
+                batch[GREATEST] = torch.tensor(greatest)
         return batch
 
 
@@ -79,9 +92,25 @@ def pool_windows(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
     return values.new_zeros(len(counts), values.shape[1]).index_add(0, rows, values) / counts[:, None]
 
 
+def pool_logits(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """(B, C) of a batch's rows from (W, C) of its windows: the mean over each row's, or the greatest of each label."""
+    means = pool_windows(values, batch)
+    if GREATEST not in batch:
+        return means
+    rows = batch[WINDOWS].to(values.device)
+    of_each = rows[:, None].expand(-1, values.shape[1])
+    most = torch.zeros_like(means).scatter_reduce(0, of_each, values, "amax", include_self=False)
+    return torch.where(batch[GREATEST].to(values.device)[:, None], most, means)
+
+
+def read_by_model(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the model is called with: the batch without what says which window is whose."""
+    return {name: values for name, values in batch.items() if name not in (WINDOWS, GREATEST)}
+
+
 def equal_lengths(batch: dict[str, Tensor]) -> list[tuple[Tensor, dict[str, Tensor]]]:
     """Split a right-padded batch into parts of one length each, without padding: positions of windows and tensors."""
-    batch = {name: values for name, values in batch.items() if name != WINDOWS}
+    batch = read_by_model(batch)
     lengths = batch["attention_mask"].sum(dim=1)
     parts = []
     for length in torch.unique(lengths):

@@ -20,11 +20,13 @@ import transformers
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from liftune.data.long_rows import Sides
 from liftune.data.token_rules import Lists, TokenRules, unreadable_tokenizer
 from liftune.errors import panics_raised
 from liftune.json_text import parse_json
 from liftune.models import families
 from liftune.models.tokens.cache import Chunk
+from liftune.models.tokens.long_texts import CUT, LongTexts
 from liftune.types import Row
 
 T = TypeVar("T", bound=np.generic)
@@ -34,10 +36,13 @@ class RowEncoder:
     """A model's way from rows to token ids.
 
     Args:
-        max_length: tokens kept of each row, special ones included.
+        max_length: tokens of a window, special ones included: of each row where long ones are cut.
+        long: what is read of longer rows.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int, long: LongTexts = CUT
+    ) -> None:
         self._tokenizer = tokenizer
         pad = int(model.config.pad_token_id)
         eos = model.config.eos_token_id if families.pools_at_eos(model.config) else None
@@ -51,6 +56,8 @@ class RowEncoder:
             reads_types="token_type_ids" in tokenizer.model_input_names and _reads_types(model),
             truncation_side=str(tokenizer.truncation_side),
             splits_specials=bool(tokenizer.split_special_tokens),
+            long=long.rule,
+            **long.window_fields(max_length),
         )
         self.plain = _calls_its_backend(tokenizer)
         """Whether tokenizer.json and the rules are all of it."""
@@ -81,14 +88,16 @@ class RowEncoder:
         return json.dumps(around, sort_keys=True)
 
     def chunk(self, rows: Sequence[Row]) -> Chunk:
-        """Token ids of each row, truncated; a row without a single token becomes one pad token that is attended to."""
-        ids, types = self.rules.read(rows, self._call_backend if self.plain else self._call)
+        """Token ids of each row, as the rules read it; one without any is one pad token that is attended to."""
+        ids, types, windows = self.rules.read(rows, self._call_backend if self.plain else self._call)
         pairs = np.fromiter((isinstance(row, tuple) for row in rows), dtype=np.bool_, count=len(rows))
         return Chunk(
             ids=_flat(ids, np.int32),
             offsets=np.cumsum([0, *(len(each) for each in ids)], dtype=np.int32),
             pairs=pairs,
             types=_flat(types, np.int8) if self.reads_types else None,
+            windows=_ends_of_windows(ids, windows) if self.rules.long == "windows" else None,
+            pooling=self.rules.pooling,
         )
 
     @property
@@ -97,20 +106,29 @@ class RowEncoder:
         assert isinstance(self._tokenizer, PreTrainedTokenizerFast)
         return self._tokenizer.backend_tokenizer
 
-    def _call(self, first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
+    def _call(self, first: list[str], second: list[str] | None) -> tuple[Lists, Lists, Sequence[Sides]]:
+        cut = self.rules.long == "cut"
         with panics_raised(unreadable_tokenizer):
             encoded = self._tokenizer(
                 first,
                 second,
-                truncation="longest_first",
-                max_length=self.rules.max_length,
+                truncation="longest_first" if cut else False,
+                max_length=self.rules.max_length if cut else None,
                 padding=False,
                 return_attention_mask=False,
                 return_token_type_ids=self.reads_types,
+                return_special_tokens_mask=not cut,
+                verbose=False,  # that a row is longer than the model reads is known
             )
-        return encoded["input_ids"], encoded["token_type_ids"] if self.reads_types else [[]] * len(first)
+            ids = encoded["input_ids"]
+            long = [i for i, each in enumerate(ids) if len(each) > self.rules.max_length] if not cut else []
+            sides: list[Sides] = [()] * len(ids)
+            for i in long:
+                own = len(self._tokenizer(first[i], add_special_tokens=False, verbose=False)["input_ids"])
+                sides[i] = _sides(encoded["special_tokens_mask"][i], own)
+        return ids, encoded["token_type_ids"] if self.reads_types else [[]] * len(first), sides
 
-    def _call_backend(self, first: list[str], second: list[str] | None) -> tuple[Lists, Lists]:
+    def _call_backend(self, first: list[str], second: list[str] | None) -> tuple[Lists, Lists, Sequence[Sides]]:
         """What calling the tokenizer comes to, without the places of tokens in the text, which nobody asks for."""
         # Anew each time: whoever else calls the tokenizer sets its own.
         return self.rules.calls(self.backend)(first, second)
@@ -118,6 +136,18 @@ class RowEncoder:
 
 def _added_endings(tokenizer: PreTrainedTokenizerBase, eos: int | None, second: str | None) -> int:
     return 0 if eos is None else list(tokenizer("", second)["input_ids"]).count(eos)
+
+
+def _sides(special: Sequence[int], own: int) -> list[int | None]:
+    """Which text each token of a row is of, from which are special and how many the first text has."""
+    texts = iter([0] * own + [1] * (len(special) - own))
+    return [None if each else next(texts) for each in special]
+
+
+def _ends_of_windows(ids: Lists, windows: Sequence[tuple[int, ...]]) -> NDArray[np.int32]:
+    """(W + 1,) where each window begins, and the last one ends."""
+    sizes = chain.from_iterable(each or (len(row),) for row, each in zip(ids, windows, strict=True))
+    return np.cumsum([0, *sizes], dtype=np.int32)
 
 
 def _flat(lists: Lists, kind: type[T]) -> NDArray[T]:

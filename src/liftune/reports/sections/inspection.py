@@ -89,6 +89,13 @@ def _lengths(inspection: Inspection) -> Section:
         for cut in each.truncation
         if cut.rows
     )
+    train = inspection.lengths.get("train")
+    cuts += tuple(
+        f"train at a limit of {cut.max_length}: cut or head-tail reads {cut.read:,} {unit}, windows "
+        f"{cut.read_in_windows:,}, {cut.read_in_windows / max(1, cut.read):.1f} times as many (--long says which)"
+        for cut in (train.truncation if train else ())
+        if cut.rows
+    )
     title = f"Lengths in {unit}" + (f" of {inspection.length_of}" if unit == "tokens" else "")
     return Section(
         title, cuts or ("no text would be truncated",), (ReportTable(headings, rows, frozenset(range(1, 7))),)

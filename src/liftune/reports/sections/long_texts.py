@@ -1,0 +1,41 @@
+"""How long texts are read, where that was chosen: what each way scored, what the choice cost and brought.
+
+In: a LongChoice.  Out: sentences, for the notes of a run.  Not here: choosing (workflows/long_texts.py).
+"""
+
+from __future__ import annotations
+
+from liftune.formatting import duration, gain, number, p_value
+from liftune.records.long_texts import LongChoice, LongContrast
+
+
+def long_sentences(choice: LongChoice) -> tuple[str, ...]:
+    """What was chosen, by which scores and tests, and what it costs."""
+    many = f"{choice.longer:,} train examples ({choice.share:.0%})"
+    longer = f"Long texts: {many} have more than {choice.max_length:,} tokens."
+    untried = [each.rule for each in choice.tried if each.score is None]
+    skipped = (
+        f"Not tried: {' and '.join(untried)}; that would have cost more than 30% of the run's time. "
+        f"--long {untried[-1]} asks for it.",
+    )
+    if len(untried) == len(choice.tried):
+        return (f"{longer} They are cut, as no other way was tried.", skipped[0])
+    scores = ", ".join(f"{each.rule} {number(each.score, 3)}" for each in choice.tried if each.score is not None)
+    where = f"{choice.rows:,} {choice.judged_on} examples"
+    where += " that each fit left out" if choice.judged_on == "train" else ""
+    by_score = {each.rule: each for each in choice.tried}
+    tokens, cut = by_score[choice.rule].tokens, by_score["cut"].tokens
+    return (
+        f"{longer} Chosen: {choice.rule}, by a linear model on the untuned model's features. {choice.metric} on "
+        f"{where}: {scores}.",
+        f"{'; '.join(_contrast(each, choice.metric) for each in choice.contrasts)} (paired tests, Holm over "
+        f"{len(choice.contrasts)}).",
+        f"{choice.rule} reads {tokens:,} tokens of train an epoch, {tokens / cut:.1f} times those of cut. The choice "
+        f"took {duration(choice.seconds)}, and read {choice.cost_share:.0%} of the tokens that a run that cuts reads "
+        "at least. --long cut, head-tail or windows leaves it out.",
+        *(skipped if untried else ()),
+    )
+
+
+def _contrast(each: LongContrast, metric: str) -> str:
+    return f"{each.b} against {each.a}: {gain(metric, each.gain, each.low, each.high)}, {p_value(each.p_value)}"
