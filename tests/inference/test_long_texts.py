@@ -94,7 +94,7 @@ def test_the_server_answers_as_python_also_in_batches_of_several_models(
 ) -> None:
     save_tuned(base, tmp_path / "other", labels=2)
     models = ModelRegistry(model_opener(ServeOptions([]), 2048))
-    models.load(f"long={run}")
+    models.load(str(run), "long")
     models.load(str(tmp_path / "other"))
     with TestClient(make_app(models)) as client:
         answer = client.post("/v1/classify", json={"model": "long", "texts": TEXTS})

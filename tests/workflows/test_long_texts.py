@@ -42,14 +42,14 @@ def data_of(folder: Path, *, words: int, rows: int = 240) -> Path:
 
 
 def tuned(base: Path, data: Path, out: Path, **options: Any) -> TuneRecord:
-    given = {"data": str(data), "model": str(base), "out": str(out), "epochs": 4, "max_length": 24, **options}
+    given = {"data": str(data), "model": str(base), "out": str(out), "epochs": 1, "max_length": 24, **options}
     return tune(RunSpec.of(**given))
 
 
 @pytest.fixture(scope="module")
 def chosen(base: Path, tmp_path_factory: pytest.TempPathFactory) -> TuneRecord:
     folder = tmp_path_factory.mktemp("chosen")
-    return tuned(base, data_of(folder / "data", words=12), folder / "run")
+    return tuned(base, data_of(folder / "data", words=12, rows=160), folder / "run", epochs=4)
 
 
 def test_the_best_way_is_chosen_recorded_and_said(chosen: TuneRecord) -> None:
@@ -62,7 +62,7 @@ def test_the_best_way_is_chosen_recorded_and_said(chosen: TuneRecord) -> None:
     assert scores["cut"] is not None
     assert (scores[choice.rule] or 0.0) > scores["cut"]
     assert choice.judged_on == "train"  # 40 validation rows are few
-    assert len(choice.contrasts) == len([each for each in scores.values() if each is not None]) * 1 or choice.contrasts
+    assert choice.contrasts
     said = " ".join(chosen.notes)
     assert f"Chosen: {choice.rule}" in said
     assert "Holm" in said
@@ -71,15 +71,15 @@ def test_the_best_way_is_chosen_recorded_and_said(chosen: TuneRecord) -> None:
 
 
 def test_cut_is_kept_where_few_texts_are_long(base: Path, tmp_path: Path) -> None:
-    record = tuned(base, data_of(tmp_path / "data", words=1, rows=60), tmp_path / "run", max_length=64, epochs=1)
+    record = tuned(base, data_of(tmp_path / "data", words=1, rows=30), tmp_path / "run", max_length=64)
     assert record.long_choice is None
     assert record.long == "cut"
     assert not [each for each in record.notes if "Long texts" in each]
 
 
 def test_what_is_asked_for_is_not_chosen(base: Path, tmp_path: Path) -> None:
-    data = data_of(tmp_path / "data", words=12, rows=60)
-    record = tuned(base, data, tmp_path / "run", long="windows", window_pooling="max", epochs=1)
+    data = data_of(tmp_path / "data", words=12, rows=30)
+    record = tuned(base, data, tmp_path / "run", long="windows", window_pooling="max")
     assert (record.long, record.long_choice) == ("windows", None)
     assert read_card(RunFolder(Path(record.run)).adapter).window_pooling == "max"
 

@@ -139,7 +139,8 @@ def _chosen(context: RunContext, base: Classifier) -> LongChoice | None:
     if rows.share <= FEW:
         return None
     trial = affordable(context, rows)
-    judged = _judged(context, base, _sampled(context, trial), trial.rules) if len(trial.rules) > 1 else {}
+    tried = _sampled(context, trial)
+    judged = _judged(context, base, tried, trial.rules) if len(trial.rules) > 1 else {}
     metric = METRICS[context.metric]
     scores = {rule: each.score(metric) for rule, each in judged.items()}
     contrasts = _contrasts(judged, context.metric)
@@ -150,7 +151,7 @@ def _chosen(context: RunContext, base: Classifier) -> LongChoice | None:
         longer=rows.longer,
         share=rows.share,
         metric=context.metric,
-        judged_on="validation" if trial.validation >= LEAST_JUDGED else "train",
+        judged_on="train" if judged_on is not None and judged_on.ids == tried.train.ids else "validation",
         rows=0 if judged_on is None else len(judged_on),
         train_rows=trial.train,
         tried=tuple(LongTried(rule=rule, tokens=rows.tokens[rule], score=scores.get(rule)) for rule in RULES),
@@ -198,25 +199,29 @@ def affordable(context: RunContext, rows: LongRows) -> Trial:
 def _sampled(context: RunContext, trial: Trial) -> Splits:
     """So many rows of train and validation, each label in proportion."""
     splits, seed = context.splits, context.spec.data.seed
-    parts = {}
-    for name, size in (("train", trial.train), ("validation", trial.validation)):
-        part: Split = getattr(splits, name)
+
+    def some(part: Split, size: int, name: str) -> Split:
         rows = sample(part, size, splits.task, seed, name=f"long texts {name}", every_class=name == "train")
-        parts[name] = part.take(rows)
-    return replace(splits, **parts)
+        return part.take(rows)
+
+    train, validation = splits.train, splits.validation
+    return replace(
+        splits, train=some(train, trial.train, "train"), validation=some(validation, trial.validation, "validation")
+    )
 
 
 def _judged(
     context: RunContext, base: Classifier, splits: Splits, rules: Sequence[LongRule]
 ) -> dict[LongRule, Evaluation]:
     """Each rule's answers to the same rows."""
-    features: dict[LongRule, tuple[Features, ...]] = {}
+    features: dict[LongRule, tuple[Features, Features]] = {}
     parts = splits.train, splits.validation
     for rule in rules:
         advance = context.events.rows(f"base reads long texts: {rule}", sum(map(len, parts)))
         cut = features.get("cut", ({}, {}))
         with base.reading(rule):
-            features[rule] = tuple(_read(base, part, before, advance) for part, before in zip(parts, cut, strict=True))
+            train, validation = (_read(base, part, before, advance) for part, before in zip(parts, cut, strict=True))
+        features[rule] = train, validation
     return {rule: _answers(rule, *each, splits, context.metric) for rule, each in features.items()}
 
 
@@ -257,7 +262,7 @@ def _answers(
 def _contrasts(judged: Mapping[LongRule, Evaluation], metric: str) -> tuple[LongContrast, ...]:
     """Every two rules, by the paired test of the verdicts; Holm over them."""
     found = [(a, b, compare(judged[a], judged[b], metric)) for a, b in combinations(judged, 2)]
-    adjusted = holm(np.array([each.p_value for *_, each in found])) if found else []
+    adjusted = holm(np.array([each.p_value for *_, each in found]))
     return tuple(
         LongContrast(a=a, b=b, gain=each.gain, low=each.low, high=each.high, p_value=float(p))
         for (a, b, each), p in zip(found, adjusted, strict=True)
