@@ -25,9 +25,9 @@ from liftune.records.calibration import Calibration, Decisions, check_thresholds
 from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.harm import Harm
 from liftune.records.learning_curve import Curve
+from liftune.records.long_texts import LongChoice
 from liftune.records.outside import Outside
 from liftune.records.start import Start
-from liftune.records.long_texts import LongChoice
 from liftune.records.training import RoundTripCheck, Speed, TrainLog
 from liftune.tasks import TaskKind
 from liftune.types import LongRule

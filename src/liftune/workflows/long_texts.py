@@ -33,6 +33,7 @@ from liftune.metrics.registry import METRICS
 from liftune.models.classifier import Classifier, Progress
 from liftune.records.long_texts import LongChoice, LongContrast, LongTried
 from liftune.reports.sections.long_texts import long_sentences
+from liftune.training.schedule import default_patience
 from liftune.types import LongRule, Row
 from liftune.workflows.context import RunContext
 from liftune.workflows.memo import Outcome
@@ -121,7 +122,9 @@ def choose_long(context: RunContext, base: Classifier) -> tuple[RunContext, Long
     for line in said:
         context.events.note(f"  {line}")
     spec = context.spec.model_copy(update={"model": model})
-    return replace(context, spec=spec, notes=(*context.notes, *said)), choice
+    tokens = next(each.tokens for each in choice.tried if each.rule == choice.rule)
+    row_tokens = tokens / max(1, len(context.splits.train))
+    return replace(context, spec=spec, notes=(*context.notes, *said), row_tokens=row_tokens), choice
 
 
 def _pack(choice: LongChoice | None) -> Outcome:
@@ -177,11 +180,9 @@ def affordable(context: RunContext, rows: LongRows) -> Trial:
 
     Tokens stand for time. A run that cuts reads all parts once, and trains for as many epochs as it takes to stop.
     """
-    from liftune.training.schedule import Schedule, default_patience
-
     splits, spec = context.splits, context.spec.train
     train, validation = len(splits.train), len(splits.validation)
-    epochs = Schedule.of(spec, rows=train, learning_rate=1.0).epochs
+    epochs = context.schedule(spec, context.method, train).epochs
     least = min(epochs, 1 + (spec.patience or default_patience(epochs)))
     every = (train + validation + len(splits.test)) / train
     run = rows.tokens["cut"] * (every + len(spec.seeds) * least * (TRAINING + validation / train))

@@ -14,8 +14,8 @@ from liftune.data.audit import labels_of
 from liftune.evaluation.ladder import Ladder
 from liftune.metrics.registry import METRICS, margin_in_own_unit
 from liftune.models.classifier import Classifier
-from liftune.option_values import ZERO_SHOT
 from liftune.models.tokens.long_texts import LongTexts
+from liftune.option_values import ZERO_SHOT
 from liftune.records.data import LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.long_texts import LongChoice
