@@ -175,6 +175,7 @@ def test_a_run_with_a_curve_keeps_it_and_shows_it(emotions: Path, tmp_path: Path
     assert isinstance(record.curve, Curve)
     assert {point.contender for point in record.curve.points} == {"tfidf", "probe", "tuned"}
     assert sorted({point.rows for point in record.curve.points}) == [24, 48]
+    assert [(each.contender, each.least, each.most) for each in record.curve.break_even] == [("base", 24, 48)]
     whole = next(point for point in record.curve.points if (point.contender, point.rows) == ("tuned", 48))
     tuned = next(each for each in record.contenders if each.name == "tuned")
     assert whole.score.value == tuned.validation["accuracy"], "the last point is the ladder's rung, on validation"

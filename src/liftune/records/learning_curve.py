@@ -42,6 +42,26 @@ class CurveOutlook(Record):
     """Share of today's error that would disappear."""
 
 
+class BreakEven(Record):
+    """How many train rows the tuned model needs to be as good as a contender that needs none.
+
+    The interval holds 95% of resamples of the scored rows, each of which leaves out a size between the ends too; it
+    does not cover other seeds.
+    """
+
+    contender: str
+    rows: int | None
+    """Null: more than `most`. As few as `least`: no more than that."""
+    low: int | None
+    high: int | None
+    """As `rows`."""
+    least: int
+    most: int
+    """The sizes that were trained on, the smallest and the largest."""
+    paired: bool
+    """Whether both were scored on the same validation rows; else the contender's score is that on test."""
+
+
 class Curve(Record):
     """The learning curve over training rows, on validation."""
 
@@ -49,6 +69,8 @@ class Curve(Record):
     points: tuple[CurvePoint, ...]
     outlooks: tuple[CurveOutlook, ...] = ()
     """Of each contender with an error left and four sizes or more at which it is better than the majority baseline."""
+    break_even: tuple[BreakEven, ...] = ()
+    """With the untrained base, and with each contender that the run did not fit."""
     next_step: NextStep
     """data: twice the rows would remove a tenth of the errors, and at the least half of that. base: they would not,
     even at the most."""

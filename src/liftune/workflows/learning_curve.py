@@ -24,6 +24,7 @@ from liftune.data.clusters import clusters_of
 from liftune.data.sampling import sample
 from liftune.data.splits import Split, Splits
 from liftune.evaluation.evaluate import Evaluation, score_interval
+from liftune.evaluation.ladder import Ladder
 from liftune.evaluation.statistics.clustered import by_group
 from liftune.evaluation.statistics.power_law import outlook
 from liftune.metrics.metric import Metric
@@ -32,6 +33,7 @@ from liftune.records.base import Interval
 from liftune.records.learning_curve import Curve, CurveOutlook, CurvePoint, NextStep
 from liftune.types import FloatArray
 from liftune.workflows.baselines import fit_tfidf, read_part, with_soft_labels
+from liftune.workflows.break_even import break_evens, rivals_of
 from liftune.workflows.context import RunContext, note_passes, recipe_for
 from liftune.workflows.finetune import tune_once
 from liftune.workflows.memo import Outcome
@@ -58,14 +60,16 @@ class CurveSample:
     validation: tuple[int, ...]
 
 
-def run_learning_curve(context: RunContext) -> Curve:
-    """Score the contenders at each size, fit the laws, and say what the next step is.
+def run_learning_curve(context: RunContext, ladder: Ladder) -> Curve:
+    """Score the contenders at each size, fit the laws, and say what the next step is, and what needs no training here
+    is worth in rows.
 
     In cross-validation the rows are those of the saved adapter. Its validation rows are none that a point was fitted
     on, whereas those of the folds are train rows of other folds; so the last point is computed here too.
     """
-    if context.folds:
-        context = replace(context, splits=context.folds.final)
+    folds = context.folds
+    if folds:
+        context = replace(context, splits=folds.final)
     logits: dict[str, dict[int, FloatArray]] = {name: {} for name in CONTENDERS}
     seconds: dict[tuple[str, int], float] = {}
     parts = list(nested(context.splits, context.spec.data.seed))
@@ -87,7 +91,10 @@ def run_learning_curve(context: RunContext) -> Curve:
         guess = context.folder.logits("majority", "validation")
         for name in CONTENDERS:
             logits[name][len(context.splits.train)] = context.folder.logits(name, "validation")
-    return curve_of(logits, context.splits, context.metric, guess=guess, seconds=seconds)
+    curve = curve_of(logits, context.splits, context.metric, guess=guess, seconds=seconds)
+    rivals = rivals_of(ladder, context.splits, folds)
+    found = break_evens(rivals, logits["tuned"], context.splits, context.metric)
+    return curve.model_copy(update={"break_even": found})
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,7 @@ def add_outside(state: RunState) -> RunState:
 
 def draw_curve(state: RunState) -> RunState:
     """The learning curve."""
-    return replace(state, curve=run_learning_curve(state.context))
+    return replace(state, curve=run_learning_curve(state.context, state.ladder))
 
 
 def save_record(state: RunState) -> RunState:

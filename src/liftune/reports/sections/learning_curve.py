@@ -6,7 +6,7 @@ In: a Curve.  Out: a Section.  Not here: the power law behind it (evaluation/sta
 from __future__ import annotations
 
 from liftune.formatting import interval
-from liftune.records.learning_curve import Curve
+from liftune.records.learning_curve import BreakEven, Curve
 from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section
 from liftune.reports.charts import Lines, Series
@@ -41,6 +41,48 @@ def curve_sentences(learning: Curve) -> tuple[str, ...]:
     return (*said, step[learning.next_step])
 
 
+def break_even_sentence(found: BreakEven, metric: str) -> str:
+    """How many labelled rows tuning needs to be as good as a contender that needs none.
+
+    >>> made = {"contender": "gpt", "least": 16, "most": 256, "paired": True}
+    >>> break_even_sentence(BreakEven(rows=None, low=200, high=None, **made), "accuracy").split(": ")[1]
+    'not below 256 (200 to more than 256).'
+    """
+    other = "the base model as it is" if found.contender == "base" else found.contender
+    fewest = ", the fewest that were tried" if found.rows is not None and found.rows <= found.least else ""
+    on = "" if found.paired else f"; its {metric} is that on the test set, as it answers too few validation examples"
+    return f"Labelled examples that tuning needs to be as good as {other}: {break_even_rows(found)}{fewest}{on}."
+
+
+def break_even_rows(found: BreakEven) -> str:
+    """The rows and their range: `about 45 (20 to 60)`, `at most 16`, `not below 256`."""
+    if found.rows is None:
+        said, certain = f"not below {found.most:,}", found.low is None
+    elif found.rows <= found.least:
+        said, certain = f"at most {found.least:,}", found.high is not None and found.high <= found.least
+    else:
+        said, certain = f"about {found.rows:,}", False
+    return said if certain else f"{said} ({_ends(found.low, found)} to {_ends(found.high, found)})"
+
+
+def _ends(rows: int | None, found: BreakEven) -> str:
+    if rows is None:
+        return f"more than {found.most:,}"
+    return f"{rows:,} or fewer" if rows <= found.least else f"{rows:,}"
+
+
+def _break_even(learning: Curve) -> tuple[str, ...]:
+    """One sentence each, and what the ranges are."""
+    if not learning.break_even:
+        return ()
+    said = [break_even_sentence(each, learning.metric) for each in learning.break_even]
+    return (
+        *said,
+        "These brackets hold 95% of resamples of the examples, each without one of the sizes between the ends; they do "
+        "not cover other seeds, and nothing is read off beyond the sizes below.",
+    )
+
+
 def curve_section(learning: Curve) -> Section:
     """One row a size, one column a contender; the next step in words."""
     names = list(dict.fromkeys(point.contender for point in learning.points))
@@ -49,7 +91,10 @@ def curve_section(learning: Curve) -> Section:
     rows = tuple((f"{size:,}", *(interval(scores[name, size]) for name in names)) for size in sizes)
     headings = ("train examples", *(f"{name}, validation {learning.metric}" for name in names))
     table = ReportTable(headings, rows, frozenset(range(len(headings))))
-    return Section("Learning curve", curve_sentences(learning), (table,), charts=_lines(learning, names, sizes))
+    *said, step = curve_sentences(learning)
+    return Section(
+        "Learning curve", (*said, *_break_even(learning), step), (table,), charts=_lines(learning, names, sizes)
+    )
 
 
 def _lines(learning: Curve, names: list[str], sizes: list[int]) -> tuple[Lines, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from liftune.formatting import interval
 from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section
+from liftune.reports.sections.learning_curve import break_even_rows
 
 _KINDS = {"answers": "answers from a file", "zero-shot": "no training here"}
 
@@ -19,6 +20,7 @@ def outside(record: TuneRecord) -> Section | None:
     found = [(each, each.outside) for each in record.contenders if each.outside]
     if not found:
         return None
+    even = _break_even(record, [each.name for each, _ in found])
     priced = any(about.cost_per_row is not None for _, about in found)
     every = record.rows.test
     rows = tuple(
@@ -30,11 +32,21 @@ def outside(record: TuneRecord) -> Section | None:
             f"{about.answered:,} of {every:,}",
             interval(each.metrics[record.metric]),
             *(_costs(about.cost_per_row, every) if priced else ()),
+            *((even[each.name],) if even else ()),
         )
         for each, about in found
     )
     costs = ("cost per 1,000 rows", "cost of these rows") if priced else ()
-    headings = ("contender", "what", "from", "how", "test rows answered", record.metric, *costs)
+    headings = (
+        "contender",
+        "what",
+        "from",
+        "how",
+        "test rows answered",
+        record.metric,
+        *costs,
+        *(("labels to break even",) if even else ()),
+    )
     said = [
         "These were not trained in this run. They are scored on the same test examples as all others, and each is "
         "compared with the tuned model; all comparisons of this run are under one correction (Holm's), so that many of "
@@ -51,8 +63,16 @@ def outside(record: TuneRecord) -> Section | None:
         )
     if priced:
         said.append("Costs are those given with --cost, in its currency.")
-    table = ReportTable(headings, rows, frozenset({4, 5, 6, 7}) & frozenset(range(len(headings))))
+    if even:
+        said.append("Labels to break even: how many labelled examples tuning needs to be as good (see Learning curve).")
+    table = ReportTable(headings, rows, frozenset({4, 5, 6, 7, 8}) & frozenset(range(len(headings))))
     return Section("Not trained here", tuple(said), (table,))
+
+
+def _break_even(record: TuneRecord, names: list[str]) -> dict[str, str]:
+    """Contender -> the rows that tuning needs to draw level, where a curve was drawn."""
+    found = {each.contender: break_even_rows(each) for each in (record.curve.break_even if record.curve else ())}
+    return {name: found.get(name, "-") for name in names} if any(name in found for name in names) else {}
 
 
 def _costs(per_row: float | None, rows: int) -> tuple[str, str]:
