@@ -161,6 +161,7 @@ def test_a_budget_larger_than_the_pool_takes_all_and_says_so(run: Path, monkeypa
         ({"budget": -3}, "--budget"),
         ({"budget": 1.5}, "budget"),
         ({"strategy": "margn"}, "margin"),
+        ({"seed": 2**40}, "--seed"),
         ({"format": "excel"}, "label-studio"),
         ({"out": "rows.xlsx"}, ".jsonl"),
         ({"out": "rows.json", "format": "csv"}, "does not end as csv does"),
@@ -185,6 +186,14 @@ def test_a_pool_that_is_none_is_refused(run: Path, tmp_path: Path, monkeypatch: 
         assert "hint:" in err, name
     assert "--text" in called("label", tmp_path / "numbers.csv", "--run", run, "--out", tmp_path / "o.csv", code=2)[1]
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_text_file_is_a_text_a_line(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(monkeypatch)
+    (tmp_path / "pool.txt").write_text("0.6 one line\n\n0.7 another, with commas, in it\n", encoding="utf-8")
+    found = liftune.label(tmp_path / "pool.txt", run=run)
+    assert [each.text for each in found.picks] == ["0.6 one line", "0.7 another, with commas, in it"]
+    assert any("each line is a text" in note for note in found.notes)
 
 
 def test_a_damaged_run_is_named(run: Path, tmp_path: Path) -> None:

@@ -192,6 +192,17 @@ def test_addresses_in_a_file_are_texts(run: Path, tmp_path: Path, monkeypatch: p
     assert any("nothing was fetched" in note for note in found.notes)
 
 
+def test_blank_rows_and_tasks_that_nobody_has_seen_are_no_labels(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("row,text,label\n1,one,joy\n,,\n2,,\n3,three,\n", encoding="utf-8")
+    found, lines = read_back(tmp_path / "in.csv", run)
+    assert lines == [{"text": "one", "label": "joy"}]
+    assert found.left_out == {"without a label": 1, "blank": 2}
+    tasks = [{"data": {"text": "a"}, "predictions": []}]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
+    with pytest.raises(DataError, match="1 without a label"):
+        read_back(tmp_path / "tasks.json", run, overwrite=True)
+
+
 BAD: dict[str, tuple[Any, str]] = {
     "no labels": ([{"text": "a"}, {"text": "b"}], "no column holds the labels"),
     "blank": ([{"text": "a", "label": ""}], "no row has a label"),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Labels asked for where nobody says how many.
 BUDGET = 100
+#: How many seeds k-means knows.
+SEEDS = 2**32
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ class LabelOptions:
             raise SpecError(
                 f"a budget of {self.budget} chooses no row", where="--budget", hint="give the labels that you can make"
             )
-        if self.seed < 0:
-            raise SpecError(f"a seed of {self.seed} is none", where="--seed", hint="give a whole number from 0 on")
+        if not 0 <= self.seed < SEEDS:
+            raise SpecError(
+                f"a seed of {self.seed} is none", where="--seed", hint=f"give a whole number from 0 to {SEEDS - 1}"
+            )
         STRATEGIES[self.strategy or DEFAULT]
         if not (self.write or self.out or self.form):
             return None

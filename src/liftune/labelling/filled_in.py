@@ -22,6 +22,7 @@ from liftune.data.column_names import LABELS, known_name
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.streams import Line
+from liftune.data.targets import is_missing
 from liftune.data.tuned_on import TunedOn, hash_of
 from liftune.errors import ArtifactError, DataError, LiftuneError, SpecError, first_of, pasted
 from liftune.files import atomic_folder, atomic_write, check_writable, expanded, same_file
@@ -88,11 +89,12 @@ def import_labels(options: ImportOptions) -> ImportRecord:
     record, seen = folder.record(), folder.tuned_on()
     scored_on = frozenset(hash_of(row) for part in ("test", "validation") for row in folder.split(part).rows)
     old = None if out.suffix == ".jsonl" else old_rows(folder)
-    given = _read(options, record, _columns_of(folder))
+    given, blank = _read(options, record, _columns_of(folder))
     if options.pool:
         _refuse_unknown_rows(given, options, record, _columns_of(folder))
     labels = GivenLabels(task_of(record.task), record.labels, options.filled_in)
     kept, left = _labelled(given, labels, seen, scored_on)
+    left += Counter({"blank": blank}) if blank else Counter()
     new = labels.refuse_unknown(accepted=options.new_labels)
     if not kept:
         why = "; ".join(f"{count:,} {reason}" for reason, count in left.items())
@@ -161,8 +163,8 @@ def _columns_of(folder: RunFolder) -> TextColumns | None:
     return None
 
 
-def _read(options: ImportOptions, record: TuneRecord, known: TextColumns | None) -> list[_Given]:
-    """The rows of the file, with all answers to each."""
+def _read(options: ImportOptions, record: TuneRecord, known: TextColumns | None) -> tuple[list[_Given], int]:
+    """The rows of the file, with all answers to each; and how many have neither text nor label."""
     source = addressed(options.filled_in)
     answers, columns = _exported(source, options) or _tabled(source, options)
     columns = tuple(name for name in columns if name.casefold() not in OWN and name.casefold() not in ADDED)
@@ -172,15 +174,19 @@ def _read(options: ImportOptions, record: TuneRecord, known: TextColumns | None)
     names = [name for name, _ in texts.joined] or [texts.text, *filter(None, (texts.text_pair,))]
     names += [texts.text_pair] if texts.joined and texts.text_pair else []
     found: dict[bytes, _Given] = {}
+    blank = 0
     for each in answers:
         cells = {name: _unescaped(each.cells.get(name)) for name in names}
         row, fault = texts.row(Line(cells, None, each.place))
-        if fault:
+        if fault and not each.skipped and not is_missing(each.label):
             raise DataError(fault, where=each.place, hint="give the row its text again, or take it out of the file")
+        if fault:
+            blank += 1
+            continue
         before = found.get(hash_of(row))
         held = (*(before.answers if before else ()), each)
         found[hash_of(row)] = replace(before, answers=held) if before else _Given(row, cells, each.place, held)
-    return list(found.values())
+    return list(found.values()), blank
 
 
 def _exported(source: str, options: ImportOptions) -> tuple[list[Answered], tuple[str, ...]] | None:

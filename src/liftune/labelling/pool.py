@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from liftune.addresses import Address
 from liftune.data.column_names import LABELS
 from liftune.data.near_duplicates import find_near
-from liftune.data.readers.memory import TablesInMemory
-from liftune.data.readers.options import FileOptions
+from liftune.data.readers.formats import path_of
+from liftune.data.readers.memory import TablesInMemory, tables_of
+from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.streams import Line, Record, Stream
-from liftune.data.readers.table import NoRows, Table
+from liftune.data.readers.table import NoRows, NotedParts, Parts, Table
 from liftune.data.tuned_on import TunedOn, hash_of
 from liftune.errors import DataError
 from liftune.inference.row_texts import Texts
@@ -85,7 +89,7 @@ def read_pool(
     """
     given = [each for each in (text, text_pair) if each]
     options = replace(options, named=options.named | {*given, *(name for each in given for name in fields(each))})
-    parts = find_parts(source, options.checked()) if tables is None else tables.parts(options)
+    parts = _parts(source, options.checked()) if tables is None else tables.parts(options)
     notes = list(getattr(parts, "notes", ()))
     read = [each() for each in parts.values()]
     if len(read) > 1:
@@ -110,6 +114,37 @@ def read_pool(
         drawn = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
         rows = [rows[i] for i in drawn]
     return Pool(source, tuple(rows), unusable, id_column, tuple(notes))
+
+
+def _parts(source: str, options: FileOptions) -> Parts:
+    """As the ordinary readers have them; a text file without columns, which these refuse, holds a text a line."""
+    parts = find_parts(source, options)
+    path = path_of(source)
+    if isinstance(source, Address) or options.given or path.suffix.lower() != ".txt" or not path.is_file():
+        return parts
+    try:
+        tables = {name: read() for name, read in parts.items()}
+        return {name: partial(_as_it_is, table) for name, table in tables.items()}
+    except DataError:
+        lines = _lines_of(path)
+        if lines is None:
+            raise
+        held = tables_of([{"text": line} for line in lines]).parts(NONE_GIVEN)
+        return NotedParts(held, notes=[f"{source} has no columns: each line is a text"])
+
+
+def _as_it_is(table: Table) -> Table:
+    return table
+
+
+def _lines_of(path: Path) -> list[str] | None:
+    """The lines of a text in UTF-8 that have something to read; None of any other file."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines if lines and all(line.replace("\t", " ").isprintable() for line in lines) else None
 
 
 def _label_note(column: str) -> str:

@@ -35,7 +35,7 @@ class Answered:
 
 
 def is_export(value: Any) -> bool:
-    """Whether a JSON value is Label Studio's whole export: tasks with `data` and `annotations`.
+    """Whether a JSON value is Label Studio's whole export, or tasks that nobody has looked at.
 
     >>> is_export([{"data": {"text": "a"}, "annotations": []}]), is_export([{"text": "a"}])
     (True, False)
@@ -43,7 +43,7 @@ def is_export(value: Any) -> bool:
     return isinstance(value, list) and any(
         isinstance(each, dict)
         and isinstance(each.get("data"), dict)
-        and isinstance(each.get("annotations", each.get("completions")), list)
+        and any(isinstance(each.get(name), list) for name in ("annotations", "completions", "predictions"))
         for each in value
     )
 

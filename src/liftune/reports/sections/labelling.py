@@ -30,6 +30,14 @@ def picked_sections(record: LabelRecord) -> tuple[Section, ...]:
     said += _expected(record)
     if record.files:
         said.append(f"Written: {', '.join(record.files)}.")
+    if _is_studio(record):
+        config, tasks = record.files
+        said.append(
+            f"In Label Studio, paste {config} under Settings, Labeling Interface, Code, and import {tasks}; then "
+            "export JSON, here as export.json."
+        )
+    elif record.files:
+        said.append("Fill in the column label.")
     headings = ("row", "suggestion", "probability", "text")
     rows = tuple(map(_cells, record.picks[:_SHOWN]))
     left = len(record.picks) - len(rows)
@@ -62,11 +70,16 @@ def _of_curve(expected: Expected) -> str:
     )
 
 
+def _is_studio(record: LabelRecord) -> bool:
+    """Whether tasks were written, with their configuration."""
+    return len(record.files) > 1
+
+
 def _next(record: LabelRecord) -> tuple[str, ...]:
     """The commands that follow."""
     if not record.files:
         return ()
-    file = pasted(record.files[-1])
+    file = "export.json" if _is_studio(record) else pasted(record.files[-1])
     return (f"liftune label --import {file} --run {pasted(record.run)} --out more-rows",)
 
 
@@ -77,7 +90,7 @@ def imported_briefly(record: ImportRecord) -> str:
 
 def imported_sections(record: ImportRecord) -> tuple[Section, ...]:
     """How many labels, why others are none, and what to do with them."""
-    said = [f"{record.rows:,} labels of {record.source}: {record.path}."]
+    said = [f"{record.rows:,} label{'s' * (record.rows != 1)} of {record.source}: {record.path}."]
     if record.labels:
         said.append(f"Labels: {first_of([f'{name} {count:,}' for name, count in record.labels.items()], 10)}.")
     if record.left_out:
