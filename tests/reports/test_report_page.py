@@ -103,6 +103,8 @@ def test_every_registered_section_speaks_for_some_run(made: Callable[[TaskKind],
     assert set(SECTIONS) - spoken == {
         "clean",
         "outside",
+        "harm",
+        "start",
         "calibration",
         "curve",
         "decisions",
