@@ -43,6 +43,7 @@ def recall_at_budget(train: Split, features=None, *, seed: int) -> float:
     return len(worst & wrong) / len(wrong)
 
 
+@pytest.mark.slow
 def test_flipped_labels_of_the_sample_rise_above_chance():
     """Its words hardly tell its labels, so that tf-idf finds little; 0.05 is chance."""
     train = load_data(DataSpec(source="sample:emotions")).train

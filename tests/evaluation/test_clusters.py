@@ -27,6 +27,7 @@ from liftune.reports.sections.comparisons import several
 from liftune.tasks import TaskKind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rule", RULES)
 def test_equal_models_are_seldom_told_apart_and_unequal_ones_about_as_often_as_by_an_oracle(kind, rule):

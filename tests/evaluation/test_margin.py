@@ -110,6 +110,7 @@ def in_groups(rng: np.random.Generator) -> tuple[Evaluation, list[Evaluation], f
     return evaluation("a", sides[0], named), [evaluation("b", sides[1], named)], 0.0823
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draws", [100, pytest.param(2_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("made", [simple, over_seeds, in_groups])
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])

@@ -16,8 +16,9 @@ from tiny_models import save_tiny
 
 import liftune
 
-#: What is killed: LoRA under two seeds with all that a run can do; AdaLoRA in folds; a sweep; what uses a run.
+#: What is killed: LoRA once, and under two seeds with all that a run can do; AdaLoRA in folds; a sweep; what uses a run.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "short lora": ("tune", {"epochs": 1, "batch_size": 16}),
     "lora": ("tune", {"seeds": [0, 1], "epochs": 2, "batch_size": 16}),
     "adalora in folds": ("tune", {"method": "adalora", "folds": 2, "epochs": 2, "batch_size": 16}),
     "sweep": ("sweep", {"methods": ["lora", "ia3"], "seeds": [0, 1], "epochs": 2, "batch_size": 16}),
@@ -73,8 +74,10 @@ def kill(case: str, at: str, kills: int, emotions: Path, place: Path) -> list[di
     return lines
 
 
-@pytest.mark.parametrize("case", ["lora", pytest.param("adalora in folds", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kills", [pytest.param(1, id="short"), pytest.param(30, marks=pytest.mark.slow, id="30")])
+@pytest.mark.parametrize(
+    ("case", "kills"),
+    [("short lora", 1), *(pytest.param(case, 30, marks=pytest.mark.slow) for case in ("lora", "adalora in folds"))],
+)
 def test_a_killed_run_ends_in_the_same_bytes(case: str, kills: int, emotions: Path, tmp_path: Path) -> None:
     assert len(kill(case, "time", kills, emotions, tmp_path)) == kills
 

@@ -50,6 +50,7 @@ def work(data: Path, distilbert: Path) -> Work:
     return Work("ours", str(data), str(distilbert), max_length=100, rows=32, warmup_steps=1, score="test")
 
 
+@pytest.mark.slow
 def test_contenders_do_the_same_work(work: Work):
     """A benchmark that times different work is a defect: rows, their tokens, steps, adapter and head are equal."""
     works = [
@@ -70,12 +71,14 @@ def test_contenders_do_the_same_work(work: Work):
     assert all(each.train_seconds > 0 and each.peak_mib > 0 for each in results)
 
 
+@pytest.mark.slow
 def test_rows_that_are_seen_twice_count_twice(work: Work):
     results = [contender.run(replace(work, contender=name, rows=16, epochs=2)) for name in ("notebook", "ours")]
     assert [(each.rows, each.steps) for each in results] == [(32, 2), (32, 2)]
     assert results[0].token_sum == results[1].token_sum
 
 
+@pytest.mark.slow
 def test_ours_stops_at_the_goal(work: Work):
     """A goal of nothing is reached by the first evaluation; one beyond reach is said to be so."""
     reached = contender.run(replace(work, goal=0.0, warmup_steps=0))
@@ -244,6 +247,7 @@ def test_the_load_counts_every_answer_and_stops_at_a_refusal(tmp_path: Path):
             ask(int(address.rpartition(":")[2]), ["a" * 30_000], connections=1, requests=1)
 
 
+@pytest.mark.slow
 def test_the_defaults_are_set_against_four_other_ways(data: Path, distilbert: Path, tmp_path: Path, capsys):
     """All contenders answer the same rows; what is finished is not run again."""
     from benchmarks import defaults, recipes

@@ -93,6 +93,7 @@ def _columns(table: Any, **named: Any) -> tuple[tuple[str, ...], str | None]:
     return found.texts, found.text_pair
 
 
+@pytest.mark.slow
 def test_no_column_but_those_of_text_decides_anything(model: str) -> None:
     frame = pd.DataFrame({"text": TEXTS, "split": ["train"] * 40 + ["test"] * 8, "group": ["a", "b"] * 24})
     fit = LiftuneClassifier(model=model, **FAST).fit(frame, LABELS)
@@ -322,6 +323,7 @@ def test_labels_come_back_as_they_were(y: Any) -> None:
 # Folders -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_further_fit_takes_a_folder_of_its_own(model: str, tmp_path: Path) -> None:
     classifier = LiftuneClassifier(model=model, out=tmp_path / "run", **FAST)
     first = classifier.fit(TEXTS, LABELS).run_

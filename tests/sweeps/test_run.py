@@ -114,6 +114,7 @@ def test_a_cell_is_what_tune_finds(ask: Callable[..., SweepSpec], tmp_path: Path
     assert cell.trainable_parameters == contender.trainable_parameters
 
 
+@pytest.mark.slow
 def test_several_models_are_crossed_with_the_methods(ask: Callable[..., SweepSpec]) -> None:
     record = sweep(ask("lora", names="distilbert,bert", seeds="0"))
     assert [(Path(each.model).name, each.state) for each in record.cells] == [("distilbert", "done"), ("bert", "done")]
@@ -121,6 +122,7 @@ def test_several_models_are_crossed_with_the_methods(ask: Callable[..., SweepSpe
     assert "model" in sweep_sections(record)[0].tables[0].headings
 
 
+@pytest.mark.slow
 def test_all_contenders_read_rows_cut_as_the_greediest_method_needs(ask: Callable[..., SweepSpec]) -> None:
     """Virtual tokens take room: were the others to read more, they would answer other questions."""
     record = sweep(ask("lora,prompt", seeds="0"))
@@ -432,6 +434,7 @@ def called(*argv: str, code: int = 0) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
+@pytest.mark.slow
 def test_the_command_and_python_find_the_same(models: dict[str, str], emotions: Path, tmp_path: Path) -> None:
     argv = ("sweep", str(emotions), "--methods", "lora,ia3", "--models", models["distilbert"], "--epochs", "1")
     out, err = called(*argv, "--seeds", "0,1", "--out", str(tmp_path / "cli"), "--json")

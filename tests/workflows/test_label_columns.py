@@ -81,6 +81,7 @@ def test_a_part_without_any_yes_is_scored(run: str) -> None:
     assert liftune.evaluate(table, model=run).rows.test == 24
 
 
+@pytest.mark.slow
 def test_what_inspect_writes_is_read_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = frame("toxic", "obscene", "threat")
     table.to_csv(tmp_path / "rows.csv", index=False)

@@ -79,6 +79,7 @@ def test_a_finished_run_is_replaced_whole(options: dict[str, Any], tmp_path: Pat
     assert (run / ".DS_Store").exists()
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_is_replaced_and_the_new_one_can_be_gone_on_with(
     options: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_run_that_was_interrupted_again_and_again_ends_as_an_undisturbed_one(
     assert differences(files_of(tmp_path / "whole"), files_of(tmp_path / "run")) == []
 
 
+@pytest.mark.slow
 def test_no_stage_depends_on_generators_that_an_earlier_one_left(options: dict[str, Any], tmp_path: Path) -> None:
     """What is read back draws nothing, so that whatever followed from the global generators would change."""
 
@@ -259,6 +260,7 @@ def test_a_damaged_outcome_is_computed_again(options: dict[str, Any], tmp_path: 
     assert differences(files_of(tmp_path / "whole"), files_of(run)) == []
 
 
+@pytest.mark.slow
 def test_rows_in_memory_go_on_too(options: dict[str, Any], tmp_path: Path) -> None:
     """Where they are given again: they are not on the disk."""
     rows = load_data(DataSpec(source=options.pop("data")))

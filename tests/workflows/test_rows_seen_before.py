@@ -96,6 +96,7 @@ def test_a_run_that_kept_no_hashes_says_so(record: TuneRecord, tmp_path: Path) -
         liftune.evaluate(ROWS, model=run)
 
 
+@pytest.mark.slow
 def test_every_row_of_a_cross_validated_run_is_one_that_it_was_tuned_on(record: TuneRecord, tmp_path: Path) -> None:
     few = ROWS.head(60)
     run = liftune.tune(few, model=record.model, out=tmp_path / "run", folds=2, **FAST).run

@@ -80,6 +80,7 @@ def test_a_path_and_a_table_do_not_mix(tmp_path: Path) -> None:
 SWEPT = {"methods": "ia3", "seeds": "0", **FAST}
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_frame_is_that_of_the_file_to_the_last_bit(model: str, tmp_path: Path) -> None:
     files = tmp_path / "files"
     files.mkdir()
