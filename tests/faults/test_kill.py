@@ -16,7 +16,7 @@ from tiny_models import save_tiny
 
 import liftune
 
-#: What is killed: LoRA once, and under two seeds with all that a run can do; AdaLoRA in folds; a sweep; what uses a run.
+#: What is killed: LoRA once, and with two seeds and all that a run can do; AdaLoRA in folds; a sweep; what uses a run.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "short lora": ("tune", {"epochs": 1, "batch_size": 16}),
     "lora": ("tune", {"seeds": [0, 1], "epochs": 2, "batch_size": 16}),
