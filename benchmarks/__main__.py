@@ -216,7 +216,7 @@ def add_long(mode: argparse.ArgumentParser) -> None:
 
     mode.add_argument("--messages", default="sample:emotions", help="files with labels, joined with a comma")
     mode.add_argument("--carriers", default="sample:emotions", help="files of neutral texts, joined with a comma")
-    mode.add_argument("--rows", type=int, default=400, help="train rows; validation has a quarter, test half as many")
+    mode.add_argument("--rows", type=int, default=400, help="train rows; test has as many, validation a quarter")
     mode.add_argument("--two", action="store_true", help="two messages of one label in each text, far apart")
     mode.add_argument("--runs", type=lambda text: text.split(","), default=list(RUNS), help=f"of {','.join(RUNS)}")
     mode.add_argument("--epochs", type=int, default=6, help="at most")

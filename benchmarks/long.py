@@ -1,7 +1,6 @@
 """Long: messages far behind the beginning of long neutral texts, read by each rule of `--long`.
 
-Every message stands behind at least 600 tokens of carrier texts, with more of them after it; carriers are drawn without
-regard to the label. With --two each text has two messages of one label, 600 tokens apart. Labels are balanced, so that
+Every message stands behind at least 600 tokens of carrier texts, which are drawn without regard to the label. With --two each text has two messages of one label, 600 tokens apart. Labels are balanced, so that
 guessing is right half of the time.
 In: messages with labels, carrier texts.  Out: one table, long.json; with --doors how far each door's answers are apart.
 """
@@ -19,8 +18,8 @@ from typing import Any
 
 from benchmarks import show
 
-#: Tokens before the first message, between two, and after the last.
-BEFORE, AFTER = 600, 300
+#: Tokens before the first message, and between two.
+BEFORE = 600
 PARTS = ("train", "validation", "test")
 #: Name -> options of `liftune tune`; `alone` reads the messages without carriers.
 RUNS: dict[str, dict[str, str]] = {
@@ -54,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         show.say(f"  {name}: {scores_of(record)}")
     table = [(name, each.long, *scores_of(each), show.number(each.seconds)) for name, each in results.items()]
     columns = ("run", "reads by", "tuned", "probe", "seconds")
-    show.table(f"Messages in texts of about {BEFORE + AFTER} tokens", columns, table)
+    show.table(f"Messages behind {BEFORE} tokens{', twice' if arguments.two else ''}", columns, table)
     doors = doors_of(Path(results["windows"].run), out / "hidden" / "test.jsonl") if arguments.doors else {}
     if doors:
         rows = [(name, *(f"{value:.2g}" for value in each)) for name, each in doors.items()]
@@ -86,11 +85,11 @@ def read(sources: str) -> Rows:
 
 
 def balanced(rows: Rows, size: int, rng: random.Random) -> dict[str, Rows]:
-    """So many train rows, a quarter of them validation, half of them test, each label equally often; each text once."""
+    """So many train and test rows, validation a quarter, each label equally often; each text once."""
     by_label: dict[str, list[str]] = defaultdict(list)
     for text, label in dict.fromkeys(rows):
         by_label[label].append(text)
-    sizes = {"train": size, "validation": size // 4, "test": size // 2}
+    sizes = {"train": size, "validation": size // 4, "test": size}
     parts: dict[str, Rows] = {name: [] for name in PARTS}
     for label, texts in sorted(by_label.items()):
         rng.shuffle(texts)
@@ -129,15 +128,15 @@ def endless(texts: Sequence[str], rng: random.Random) -> Iterator[str]:
 
 
 def within(messages: Sequence[str], carriers: Iterator[str], length: Callable[[str], int]) -> str:
-    """Carriers of BEFORE tokens before each message, and AFTER behind the last."""
+    """Carriers of BEFORE tokens before each message."""
     parts: list[str] = []
-    for message, least in [*((each, BEFORE) for each in messages), ("", AFTER)]:
+    for message in messages:
         tokens = 0
-        while tokens < least:
+        while tokens < BEFORE:
             parts.append(next(carriers))
             tokens += length(parts[-1])
         parts.append(message)
-    return " ".join(parts).strip()
+    return " ".join(parts)
 
 
 def counter() -> Callable[[str], int]:

@@ -176,7 +176,8 @@ class ModelSpec(Spec):
     label_map: Pairs = {}
     """Your labels and the names that the model has for them: neg=NEGATIVE,pos=POSITIVE."""
     max_length: Positive | None = None
-    """Longest input in tokens; of longer rows, see --long. Default: 512, or the model's limit if lower."""
+    """Longest input in tokens; of longer rows, see --long. Default: 512, or the model's limit if lower; more where more
+    than 5% of train is longer, the model reads it and memory allows."""
     long: Long | None = None
     """What is read of texts that are longer: cut (their beginning), head-tail (first and last part), windows (all, in
     windows that overlap), or auto. Default: auto."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from liftune.data import load_data
@@ -183,3 +184,11 @@ def test_the_eight_blank_tweets_are_refused_and_listed():
     with pytest.raises(DataError, match="8 rows cannot be used"):
         load_data(DataSpec(source=source))
     assert len(inspect(DataSpec(source=source)).bad_rows) == 8
+
+
+def test_what_each_way_of_reading_long_texts_costs_is_shown() -> None:
+    found = measure(np.array([10, 100, 1_000]), (50,), special=2)
+    [cut] = found.truncation
+    assert cut.read == 10 + 50 + 50
+    # Windows of 48 text tokens that share 12: 100 needs 3, 1,000 needs 28.
+    assert cut.read_in_windows == 10 + (100 + 2 * 14) + (1_000 + 27 * 14)

@@ -103,7 +103,7 @@ def with_start(spec: RunSpec) -> RunSpec:
         )
     pinned = card.base_revision is not None and "@" not in card.base
     base = f"{card.base}@{card.base_revision}" if pinned else card.base
-    model: dict[str, Any] = {"max_length": card.max_length, "base_precision": card.base_precision}
+    model = {"max_length": card.max_length, "base_precision": card.base_precision, **card.long_options}
     if "name" not in spec.model.model_fields_set:
         model["name"] = base
     return spec.model_copy(
@@ -146,6 +146,10 @@ def _contradictions(spec: RunSpec, card: AdapterCard, before: Mapping[str, Any])
         differing("--max-length", card.max_length, spec.model.max_length)
     if "base_precision" in given and spec.model.base_precision is not None:
         differing("--base-precision", card.base_precision, spec.model.base_precision)
+    for name, there in card.long_options.items():
+        said = getattr(spec.model, name)
+        if said not in (None, "auto"):
+            differing(f"--{name.replace('_', '-')}", there, said)
     if "task" in spec.data.model_fields_set and spec.data.task is not None:
         differing("--task", card.task.value, spec.data.task.value)
     if "name" in spec.method.model_fields_set:
