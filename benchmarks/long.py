@@ -1,7 +1,7 @@
 """Long: messages far behind the beginning of long neutral texts, read by each rule of `--long`.
 
 Every message stands behind at least 600 tokens of carrier texts, which are drawn without regard to the label. With
---two each text has two messages of one label, 600 tokens apart. Labels are balanced: guessing is right half of the time.
+--two each text has two messages of one label, 600 tokens apart. Labels are balanced: one half is guessed right.
 In: messages with labels, carrier texts.  Out: one table, long.json; with --doors how far each door's answers are apart.
 """
 
