@@ -22,6 +22,7 @@ MODES = {
     "serve": "requests a second and latencies of our server and one around a pipeline",
     "label": "labels that each strategy of `liftune label` saves against random choice",
     "long": "messages far behind the beginning of long texts, read by each rule of --long",
+    "explain": "how faithful explanations are: words removed in their order, against random order",
     "many": "throughput and memory of many adapters on one base, against one merged model",
 }
 RESULTS = Path(__file__).parent / "results"
@@ -103,7 +104,9 @@ def parser() -> argparse.ArgumentParser:
     add_defaults(parsers["defaults"])
     add_label(parsers["label"])
     add_long(parsers["long"])
-    for mode in (mode for name, mode in parsers.items() if name not in {"predict", "defaults", "label", "long"}):
+    add_explain(parsers["explain"])
+    apart = {"predict", "defaults", "label", "long", "explain"}
+    for mode in (mode for name, mode in parsers.items() if name not in apart):
         mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
         mode.add_argument("--test", help="file of test rows; the source's own, or split off from train, if not given")
         mode.add_argument("--model", default="minilm", help="local folder or hub id of a DistilBERT, BERT or RoBERTa")
@@ -224,6 +227,15 @@ def add_long(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--max-length", dest="length", type=int, help="tokens of a window; the model's own if not given")
     mode.add_argument("--doors", action="store_true", help="also compare the answers of every door")
     mode.add_argument("--out", default=str(RESULTS), help="folder of data, runs and JSON")
+
+
+def add_explain(mode: argparse.ArgumentParser) -> None:
+    """Options of `explain`."""
+    mode.add_argument("runs", nargs="+", help="folders that `liftune tune` wrote, of one label a row")
+    mode.add_argument("--contenders", type=lambda text: text.split(","), default=["tuned", "tfidf"], help="NAME,...")
+    mode.add_argument("--rows", type=int, default=200, help="test rows of each run")
+    mode.add_argument("--seed", type=int, default=0, help="of the sample and of random orders")
+    mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
 
 
 def add_best_stock(mode: argparse.ArgumentParser) -> None:

@@ -57,6 +57,21 @@ def _charts_are_drawn_but_not_printed(request: pytest.FixtureRequest) -> Iterato
         yield
 
 
+#: Where a run's flips are explained: the two models of it are opened for that.
+EXPLAINED = ("workflows/test_explained_flips.py",)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _flips_are_explained_where_that_is_tested(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Elsewhere none is: models are opened once more for it, at the end of every run."""
+    if any(request.path.is_relative_to(Path(__file__).parent / place) for place in EXPLAINED):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("liftune.workflows.explained_flips.MOST_FLIPS", 0)
+        yield
+
+
 @pytest.fixture
 def emotions(tmp_path: Path) -> Path:
     """A folder of a few rows that words alone decide, train, validation and test."""

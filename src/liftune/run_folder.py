@@ -1,7 +1,8 @@
 """The run folder: which file is where, written so that no finished result is lost.
 
     RUN/spec.json            the options of the run
-    RUN/rows/test.jsonl      id, text, target of each test row, and its group where there are any (and validation.jsonl)
+    RUN/rows/test.jsonl      id, text, target of each test row, its group and its slices where there are any (and
+                            validation.jsonl)
     RUN/rows/train.hashes    8 bytes of each train row's text, by which `liftune evaluate` finds those it is given again
     RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
     RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
@@ -323,6 +324,7 @@ class RunFolder:
             thresholds=scored.decisions.thresholds if scored.decisions else None,
             unanswered=unanswered,
             sure=outside is not None and not outside.probabilities,
+            kept=test.kept,
         )
 
     def unrecorded_evaluation(self, contender: str, splits: Splits, metric: str) -> Evaluation:

@@ -162,6 +162,9 @@ class DataSpec(Spec):
     group: str | None = None
     """Column with the author, document or other group. Rows of a group stay in the same split and are resampled
     together."""
+    slices: Columns = None
+    """Columns by whose values the test rows are scored in slices, each tested against the other rows: lang,source.
+    Numbers of many values are divided into ranges."""
     near_duplicates: Annotated[float, BeforeValidator(switched_off), AfterValidator(similarity)] = 0.8
     """Similarity, 0.5 to 1, from which on two rows count as near duplicates. none: do not look for them."""
     seed: Seed = 0

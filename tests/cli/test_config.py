@@ -19,7 +19,7 @@ OTHER = RunSpec.of(
     data="a.csv", task="multi_label", text="a,b", text_pair="c", label="d", label_separator=";", label_threshold=0.5,
     label_names="x,y", merge_labels="case", train_rows=5, test_rows=6, validation="v.csv", test="t.csv",
     split="train=x", split_column="s", skip_bad_rows=True, encoding="cp1252", no_header=True, columns="a,b",
-    skip_lines=2, fill_down="h", group="g", decimal=",", near_duplicates="none", split_seed=3, model="m",
+    skip_lines=2, fill_down="h", group="g", slices="lang", decimal=",", near_duplicates="none", split_seed=3, model="m",
     label_map="a=b", max_length=7, device="cpu", base_precision="4bit", trust_remote_code=True, method="vera",
     set=["rank=4"], start="runs/old", replay="none", epochs=2, batch_size=4, lr=1e-3, warmup_fraction=0.2,
     weight_decay=0.5, max_grad_norm=2, patience=4,

@@ -367,3 +367,53 @@ def test_a_row_of_which_the_model_is_too_unsure_gets_no_label(deciding: TestClie
 def test_labels_are_decided_by_the_models_own_thresholds(deciding: TestClient) -> None:
     found = classify(deciding, model="many", texts=["a", "ab"]).json()["results"]
     assert [each["labels"] for each in found] == [["label1"], ["label1"]]
+
+
+# Explanations ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_word_is_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
+    """The fake's label follows from a text's length, so that what each word does is known."""
+    with TestClient(fake_app(tmp_path)) as client:
+        found = classify(client, model="two", texts=["ab c", "d"], explain=True).json()["results"]
+        plain = classify(client, model="two", texts=["ab c", "d"]).json()["results"]
+    assert [{**each, "explanation": None} for each in found] == [{**each, "explanation": None} for each in plain]
+    first, second = (each["explanation"] for each in found)
+    assert first["unit"] == "word"
+    (answer,) = first["answers"]
+    assert (answer["label"], answer["probability"]) == ("label0", found[0]["probabilities"]["label0"])
+    assert [(part["text"], part["start"], part["end"]) for part in answer["parts"]] == [("ab", 0, 2), ("c", 3, 4)]
+    assert answer["parts"][0]["becomes"] == "label1", "'c' has an odd number of characters"
+    assert answer["parts"][0]["change"] > 0
+    assert answer["parts"][1]["change"] == 0
+    assert [part["text"] for part in second["answers"][0]["parts"]] == ["d"]
+
+
+def test_explanations_beside_the_base_model_for_pairs_and_for_another_label(tmp_path: Path) -> None:
+    with TestClient(fake_app(tmp_path, credentials=Credentials(admin_token="admin"))) as client:
+        client.post("/v1/models", json={"path": str(tmp_path / "pair")}, headers=ADMIN)
+        (found,) = classify(
+            client, model="pair", texts=["a b"], pairs=["c"], explain=True, explain_label="label2", with_base=True
+        ).json()["results"]
+        assert "base" in found
+        (answer,) = found["explanation"]["answers"]
+        assert answer["label"] == "label2"
+        assert [(part["text"], part.get("of")) for part in answer["parts"]] == [
+            ("a", None),
+            ("b", None),
+            ("c", "text_pair"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({"texts": ["a b c"], "explain": True}, 413, "takes 4 texts: each, and each without one of its words"),
+        ({"texts": ["a"], "explain": True, "explain_label": "lable1"}, 422, "did you mean label1"),
+        ({"texts": ["a"], "explain_label": "label1"}, 422, "nothing is to be explained"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(client: TestClient, body: dict[str, Any], status: int, says: str) -> None:
+    problem = refused(classify(client, model="two", **body), status)
+    assert says in problem["detail"]
+    assert problem["hint"]

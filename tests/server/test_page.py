@@ -80,6 +80,20 @@ def test_texts_are_classified_beside_the_base_model(page: Any) -> None:
     playwright.expect(page.locator("#predictions .base")).to_have_count(0)
 
 
+def test_an_answer_is_explained_word_by_word(page: Any) -> None:
+    """The label follows from a text's length: without `ab` it is another; an emoji counts as one character."""
+    page.get_by_label("Texts").fill("🙂 ab <b>")
+    page.get_by_role("button", name="Classify", exact=True).click()
+    page.get_by_role("button", name="Why?").click()
+    why = page.locator("#predictions .why")
+    playwright.expect(why).to_contain_text("Why label0 73.1%")
+    playwright.expect(why.locator(".text")).to_have_text("🙂 ab <b>")
+    assert why.locator(".text span").all_inner_texts() == ["🙂", "ab", "<b>"]
+    assert why.locator(".for").all_inner_texts() == ["ab"]
+    playwright.expect(why.locator(".words li")).to_have_text("ab: 26.9% without it, and then label1")
+    playwright.expect(why).to_contain_text("One word at a time is left out")
+
+
 def test_another_model_is_picked(page: Any) -> None:
     page.get_by_label("Model", exact=True).select_option("six")
     playwright.expect(page.locator("#facts")).to_contain_text("6 labels")

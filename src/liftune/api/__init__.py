@@ -4,6 +4,7 @@ In: options.  Out: records, predictors, inspections.  Not here: any work; each v
 """
 
 from liftune.api.before import doctor, inspect
+from liftune.api.explaining import explain
 from liftune.api.folders import check, export, init, read, report, serve
 from liftune.api.hub import push
 from liftune.api.labelling import label
@@ -24,6 +25,7 @@ __all__ = [
     "compare",
     "doctor",
     "evaluate",
+    "explain",
     "export",
     "init",
     "inspect",

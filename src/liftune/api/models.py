@@ -57,12 +57,12 @@ def load(
     """
     return _load(
         arguments.path(run, "run"),
-        _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code),
+        load_options(use, base, device, with_base, precision, min_precision, trust_remote_code),
         said(label_names, task, pairs=pairs),
     )
 
 
-def _load_options(
+def load_options(
     use: object,
     base: object,
     device: object,
@@ -114,6 +114,7 @@ def predict(
     task: str | None = None,
     jobs: int | None = None,
     cluster: str | None = None,
+    explain: bool = False,
     quiet: bool | None = None,
 ) -> Any:
     """Predictions of rows, given back as what they were given: `liftune predict`.
@@ -133,6 +134,7 @@ def predict(
         jobs: of a folder: processes that work at once, each with the model; None is one, on a cluster as many as it
             holds.
         cluster: of a folder: the address of a Ray cluster that does the work, or auto; see `liftune predict --help`.
+        explain: of texts or a file: each prediction gets an `explanation`; see `explain`.
         quiet: show nothing on stderr; None shows progress in a terminal and in a notebook, and always says which
             contender answers where it is not the tuned model.
 
@@ -145,13 +147,17 @@ def predict(
     from liftune.inference.rows import texts_of
     from liftune.inference.tables import predict_tables
 
-    options = _load_options(use, base, device, with_base, precision, min_precision, trust_remote_code)
+    options = load_options(use, base, device, with_base, precision, min_precision, trust_remote_code)
     text, text_pair = arguments.text_or_none(text, "text"), arguments.text_or_none(text_pair, "text_pair")
     shown, to = progress(quiet), arguments.path_or_none(out, "out")
     data = texts_of(data)
     pairs = bool(text_pair) or (isinstance(data, list | tuple) and isinstance(next(iter(data), None), tuple))
-    opened = _opener(model, options, told := said(label_names, task, pairs=pairs), shown.tell)
-    if isinstance(data, str | os.PathLike) and _is_folder(data):
+    opened = opener_of(model, options, told := said(label_names, task, pairs=pairs), shown.tell)
+    if arguments.switch(explain, "explain"):
+        from liftune.api.explaining import explaining_opener
+
+        opened = explaining_opener(opened, data, to)
+    if isinstance(data, str | os.PathLike) and is_folder_of(data):
         columns = {"text": text, "text_pair": text_pair}
         by = {
             "jobs": None if jobs is None else arguments.count(jobs, "jobs"),
@@ -177,7 +183,7 @@ def predict(
     return predict_tables(opened(), tables, text=text, text_pair=text_pair, tell=shown.tell)
 
 
-def _opener(
+def opener_of(
     model: object, options: Mapping[str, Any], told: Said, tell: Callable[[str], None]
 ) -> Callable[[], Predictor]:
     """What gives the model, once the data are known to be there, and says what there is to say of it."""
@@ -199,7 +205,8 @@ def _opener(
     return lambda: opened(cast("Predictor", model))
 
 
-def _is_folder(data: str | os.PathLike[str]) -> bool:
+def is_folder_of(data: str | os.PathLike[str]) -> bool:
+    """Whether a path or an address is a folder of files to predict."""
     from liftune.addresses import addressed
     from liftune.workflows.predicted_folders import takes_folder
 

@@ -51,6 +51,7 @@ def tune(
     columns: Sequence[str] | str | None = None,
     skip_lines: int | None = None,
     group: str | None = None,
+    slices: str | Sequence[str] | None = None,
     near_duplicates: float | str | None = None,
     split_seed: int | None = None,
     label_map: Mapping[str, str] | str | None = None,

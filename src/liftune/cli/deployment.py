@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from liftune.cli.explaining import print_explanations
 from liftune.cli.options import Base, Device, Json, LabelNames, Quiet, Run, Task, Trust, Use
 from liftune.cli.printing import print_json, print_parity, print_predictions, say
 from liftune.errors import EXTRAS, need
@@ -102,6 +103,10 @@ def predict(
             help="Predict only where confident enough for this share to be right: 0.95 for 95%.",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Add how leaving out each word changes the answer; --out is then JSON lines."),
+    ] = False,
     device: Device = None,
     precision: Annotated[
         str | None,
@@ -113,6 +118,7 @@ def predict(
 ) -> None:
     """Classify texts with a tuned model; --json prints one object per line."""
     from liftune.inference.bases import use_base
+    from liftune.inference.explaining import Asked
     from liftune.inference.files import PIPE
     from liftune.models.foreign.said import said_of
     from liftune.option_values import names
@@ -142,13 +148,18 @@ def predict(
         said=said_of(label_names, task),
         jobs=jobs,
         cluster=cluster,
+        explain=Asked() if explain else None,
     )
     options.check()
     options = replace(options, said=use_base(base, run, use=use, with_base=with_base, said=options.said))
     if options.takes_folder:
         _predict_folder(options, as_json=as_json, quiet=quiet)
         return
-    print_predictions(predict(options, Progress(quiet=quiet)), as_json=as_json or out == PIPE)
+    predictions = predict(options, Progress(quiet=quiet))
+    if explain and not as_json and out != PIPE:
+        print_explanations(predictions)
+    else:
+        print_predictions(predictions, as_json=as_json or out == PIPE)
 
 
 def _predict_folder(options: PredictOptions, *, as_json: bool, quiet: bool) -> None:

@@ -17,6 +17,7 @@ from liftune import __version__
 from liftune.cli.checking import check, say_unsealed
 from liftune.cli.commands import COMMANDS, SETTINGS, Group
 from liftune.cli.deployment import export, predict, push, serve
+from liftune.cli.explaining import explain
 from liftune.cli.labelling import label
 from liftune.cli.options import (
     Base,
@@ -138,6 +139,7 @@ def init(
 
 command()(predict)
 command()(label)
+command()(explain)
 command()(export)
 command()(push)
 

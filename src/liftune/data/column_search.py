@@ -29,6 +29,7 @@ from liftune.data.label_families import Family, base_of, family_of
 from liftune.data.readers.memory import WHERE
 from liftune.data.readers.part_names import SHEET
 from liftune.data.readers.table import Table
+from liftune.data.slices import refuse_slices, surely
 from liftune.data.targets import is_missing
 from liftune.errors import DataError, pasted
 from liftune.option_values import joined_fields
@@ -64,6 +65,7 @@ def columns_of(table: Table, spec: DataSpec, task: TaskKind | None = None, asked
         text_pair=spec.text_pair,
         label=spec.label,
         group=spec.group,
+        slices=spec.slices,
         command=command,
         sets=kind is None or task_of(kind).shape == "labels",
     )
@@ -76,6 +78,7 @@ def find_columns(
     text_pair: str | None = None,
     label: str | None = None,
     group: str | None = None,
+    slices: str | None = None,
     command: Callable[..., str] | None = None,
     sets: bool = True,
 ) -> Columns:
@@ -83,7 +86,7 @@ def find_columns(
 
     A pair is recognised by the names in PAIRS where no other column is a text; naming `text` alone selects that one
     column. Names with commas between them are several columns. The group's column is no label, and is a text only if it
-    is one of a pair or is named as one too.
+    is one of a pair or is named as one too; a slice's column is neither.
 
     Args:
         command: what to type to name columns: keyword arguments `text`, `text_pair`, `label`.
@@ -94,8 +97,10 @@ def find_columns(
     """
     labels = named_columns(table, label, "--label") if label else ()
     group = named_column(table, group, NAME_ONE + "--group") if group else None
+    by = named_columns(table, slices, "--slices") if slices else ()
     texts = named_columns(table, text, "--text") if text else ()
-    finder = _Finder(table, group, command or partial(_command, table.where))
+    refuse_slices(table, by, texts or surely(by, "text"), labels or surely(by, "label"))
+    finder = _Finder(table, group, by, command or partial(_command, table.where))
     first, second = as_one(texts), text_pair
     if second:
         second = named_column(table, second, NAME_ONE + "--text-pair")
@@ -121,17 +126,19 @@ def find_columns(
             where=table.where,
             hint="name different columns with --text, --text-pair, --label and --group",
         )
+    refuse_slices(table, by, (*of_texts, second), of_labels)
     if not text and second is None:
         finder.note_other_texts(first, found, of_labels)
     several_texts, several_labels = (each if len(each) > 1 else () for each in (texts, labels))
-    return Columns(first, second, found, group, several_texts, several_labels, finder.notes(first, second, found))
+    return Columns(first, second, found, group, by, several_texts, several_labels, finder.notes(first, second, found))
 
 
 class _Finder:
     """Looks for columns that nobody named, and collects what to say of it."""
 
-    def __init__(self, table: Table, group: str | None, command: Callable[..., str]) -> None:
+    def __init__(self, table: Table, group: str | None, slices: Sequence[str], command: Callable[..., str]) -> None:
         self._table, self._group, self._command = table, group, command
+        self._aside = frozenset((group, *slices))
         self._profiles: dict[str, Profile] = {}
         self._guessed: list[str] = []
         self._notes: list[str] = []
@@ -146,8 +153,8 @@ class _Finder:
         return [self._profiles[name] for name in names]
 
     def left(self, *taken: str | None) -> list[str]:
-        """The columns that are neither taken nor the group's."""
-        return [name for name in self._table.columns if name not in (*taken, self._group)]
+        """The columns that are neither taken nor the group's nor a slice's."""
+        return [name for name in self._table.columns if name not in taken and name not in self._aside]
 
     def notes(self, text: str, text_pair: str | None, label: str) -> tuple[str, ...]:
         """What was guessed, with what to type to say otherwise, and what else was seen."""
@@ -313,7 +320,7 @@ class _Finder:
 
     def _family(self, names: Sequence[str], taken: Sequence[str | None]) -> Family | None:
         """The first columns of one name that hold labels."""
-        families = (family_of(self._table, name, (*taken, self._group)) for name in names[:_MOST_NAMED])
+        families = (family_of(self._table, name, (*taken, *self._aside)) for name in names[:_MOST_NAMED])
         return next(filter(None, families), None)
 
     def together(self, found: str, taken: Sequence[str | None], *, sets: bool) -> tuple[str, ...]:

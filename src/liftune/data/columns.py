@@ -36,6 +36,8 @@ class Columns:
     label: str
     """The label's, or the names of several, with commas between them."""
     group: str | None = None
+    slices: tuple[str, ...] = ()
+    """Those that are kept with the rows, to score them by."""
     texts: tuple[str, ...] = ()
     """Several that are joined to one text, by the names that stand in it."""
     labels: tuple[str, ...] = ()
@@ -46,8 +48,8 @@ class Columns:
     @property
     def used(self) -> tuple[str, ...]:
         """All that are read."""
-        others = tuple(name for name in (self.text_pair, self.group) if name)
-        return (self.texts or (self.text,)) + (self.labels or (self.label,)) + others
+        others = tuple(name for name in (self.text_pair, self.group, *self.slices) if name)
+        return tuple(dict.fromkeys((self.texts or (self.text,)) + (self.labels or (self.label,)) + others))
 
     @property
     def of_texts(self) -> TextColumns:
@@ -139,4 +141,5 @@ def same_columns(table: Table, columns: Columns, role: str) -> Columns:
         text_pair=named_column(table, columns.text_pair, hint) if columns.text_pair else None,
         label=columns.label if columns.labels else named_column(table, columns.label, hint),
         group=named_column(table, columns.group, hint) if columns.group else None,
+        slices=tuple(named_column(table, name, hint) for name in columns.slices),
     )

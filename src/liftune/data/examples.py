@@ -14,8 +14,9 @@ from liftune.data.columns import Columns
 from liftune.data.label_lists import is_list
 from liftune.data.readers.table import Fault, Table
 from liftune.data.recognise import MOST_NUMBERED_CLASSES, Wanted, recognise
+from liftune.data.slices import kept_values
 from liftune.data.spellings import read_as_one
-from liftune.data.splits import Split
+from liftune.data.splits import Split, kept_at
 from liftune.data.targets import CellError, Reading, is_missing
 from liftune.data.texts import joined_text, text_of
 from liftune.errors import DataError
@@ -114,6 +115,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     pairs = table.read(columns.text_pair) if columns.text_pair else None
     labels = columns.label_cells(table)
     group_cells = table.read(columns.group) if columns.group else None
+    kept_cells = [kept_values(table, name) for name in columns.slices]
     names = table.class_names.get(columns.label, ())
     broken = {fault.position: fault for fault in table.faults}
     rejected = _rejected(table, columns)
@@ -121,6 +123,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     rows: list[Row] = []
     targets: list[Target] = []
     groups: list[str] = []
+    used: list[int] = []
     faults: list[Fault] = []
     for position in range(table.rows):
         if position in rejected:
@@ -141,7 +144,9 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
         rows.append(row)
         targets.append(target)
         groups.append(group)
-    split = Split(tuple(ids), tuple(rows), tuple(targets), None if group_cells is None else tuple(groups))
+        used.append(position)
+    kept = kept_at(kept_cells, used)
+    split = Split(tuple(ids), tuple(rows), tuple(targets), None if group_cells is None else tuple(groups), kept)
     return Examples(table, split, tuple(faults), len(rejected))
 
 
@@ -152,7 +157,7 @@ _ANSWER = "answer"
 
 def _rejected(table: Table, columns: Columns) -> frozenset[int]:
     """Rows whose label someone rejected, or passed over, in Prodigy: by a column `answer` of such answers alone."""
-    used = {columns.text, columns.text_pair, columns.label, columns.group, *columns.texts, *columns.labels}
+    used = {columns.text, columns.text_pair, columns.label, *columns.used}
     if _ANSWER not in table.columns or _ANSWER in used:
         return frozenset()
     cells = table.read(_ANSWER)

@@ -29,6 +29,8 @@ class ColumnsFound(Record):
     text_pair: str | None
     label: str
     group: str | None = None
+    slices: tuple[str, ...] = ()
+    """By whose values a run scores its test rows."""
     others: tuple[str, ...]
     """Columns that are not read."""
 
@@ -138,6 +140,7 @@ def _columns(loaded: LoadedData) -> ColumnsFound:
         text_pair=columns.text_pair,
         label=columns.label,
         group=columns.group,
+        slices=columns.slices,
         others=tuple(name for name in loaded.all_columns if name not in columns.used),
     )
 

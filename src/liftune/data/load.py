@@ -21,6 +21,7 @@ from liftune.data.fill_down import refuse_blocks
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample
+from liftune.data.slices import check_slices
 from liftune.data.spellings import merge_spellings
 from liftune.data.split_roles import read_roles
 from liftune.data.splits import BecomesSplits, Splits
@@ -231,6 +232,7 @@ def _sampled(
         train = train.take(sample(train, spec.train_rows, task, spec.seed, name="train", every_class=True))
     if spec.test_rows is not None:
         test = test.take(sample(test, spec.test_rows, task, spec.seed, name="test", every_class=False))
+    check_slices(test if len(test) else train, spec.source)
     labels = labels_of(train)
     return Splits(
         task=task,

@@ -13,7 +13,7 @@ from liftune.data.readers.part_names import ROLES, roles_of, words
 from liftune.data.readers.table import Table, subset
 from liftune.data.split_names import BLANK, PLUS, UNUSED, either_said, find_split_column, given_role, part_names, pieces
 from liftune.errors import DataError, choose
-from liftune.option_values import typed
+from liftune.option_values import fields, typed
 from liftune.spec import DataSpec
 
 _NONE = "none"
@@ -50,7 +50,7 @@ def divided(table: Table, spec: DataSpec, notes: list[str], *, strict: bool = Tr
 
 def _split_column(table: Table, spec: DataSpec, *, strict: bool) -> str | None:
     if spec.split_column is None:
-        taken = (spec.text, spec.text_pair, spec.label, spec.group)
+        taken = (spec.text, spec.text_pair, spec.label, spec.group, *fields(spec.slices or ""))
         return find_split_column(table, taken, strict=strict)
     if spec.split_column.casefold() == _NONE:
         return None

@@ -18,6 +18,15 @@ from liftune.types import Row, Target
 
 
 @dataclass(frozen=True)
+class KeptColumn:
+    """A column that is kept with the rows, by whose values they are scored in slices: see `--slices`."""
+
+    name: str
+    values: tuple[str | None, ...]
+    """(N,) as texts; None where the cell is blank."""
+
+
+@dataclass(frozen=True)
 class Split:
     """One part of the data. Row ids say where a row came from ("test:17"), so that runs can be paired."""
 
@@ -26,6 +35,8 @@ class Split:
     targets: tuple[Target, ...]
     groups: tuple[str, ...] | None = None
     """Each row's group (an author, a document), if `--group` names a column."""
+    kept: tuple[KeptColumn, ...] = ()
+    """Columns that `--slices` names."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -37,12 +48,22 @@ class Split:
             tuple(self.rows[i] for i in positions),
             tuple(self.targets[i] for i in positions),
             None if self.groups is None else tuple(self.groups[i] for i in positions),
+            kept_at(self.kept, positions),
         )
 
     def joined(self, other: Split) -> Split:
-        """These rows, and another part's after them."""
+        """These rows, and another part's after them, with the kept columns of both."""
         groups = None if self.groups is None or other.groups is None else self.groups + other.groups
-        return Split(self.ids + other.ids, self.rows + other.rows, self.targets + other.targets, groups)
+        others = {each.name: each.values for each in other.kept}
+        kept = tuple(
+            KeptColumn(each.name, each.values + others[each.name]) for each in self.kept if each.name in others
+        )
+        return Split(self.ids + other.ids, self.rows + other.rows, self.targets + other.targets, groups, kept)
+
+
+def kept_at(kept: Sequence[KeptColumn], positions: Sequence[int] | NDArray[Any]) -> tuple[KeptColumn, ...]:
+    """The columns' values at these positions, in this order."""
+    return tuple(KeptColumn(each.name, tuple(each.values[i] for i in positions)) for each in kept)
 
 
 class BecomesSplits(Protocol):

@@ -17,6 +17,7 @@ from liftune.data.load import RowsInMemory, examples_of, merged, said_of, with_f
 from liftune.data.model_columns import as_marks, lacking_note, with_label_columns
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.sampling import sample
+from liftune.data.slices import check_slices
 from liftune.data.split_roles import read_roles
 from liftune.data.splits import Splits
 from liftune.data.withheld import with_labels
@@ -84,6 +85,7 @@ def load_test(
         *answers_said(every),
         f"scored on {tables[role].where}",
     )
+    check_slices(test, spec.source)
     nothing = test.take([])
     splits = Splits(
         task=reading.task,

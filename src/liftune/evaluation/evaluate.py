@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liftune.data.audit import fingerprint
 from liftune.data.clusters import clusters_of
-from liftune.data.splits import Split, Splits
+from liftune.data.splits import KeptColumn, Split, Splits, kept_at
 from liftune.errors import DataError
 from liftune.evaluation.statistics.clustered import bootstrap
 from liftune.evaluation.statistics.intervals import clopper_pearson
@@ -42,6 +42,7 @@ class Evaluation:
         texts: (N,) the rows themselves; None where they are not known, and all count as different.
         groups: (N,) each row's group, where rows come in groups. Rows of one group or of equal text are one cluster,
             and intervals and tests go by cluster.
+        kept: columns by whose values the rows are scored in slices.
         thresholds: (C,), or (N, C) of each row, by which its multi-label predictions are decided; None is one half.
         unanswered: (N,) rows that it gave no answer for, which are predicted wrongly; None where it answers all.
         sure: it gives answers without probabilities, so that nothing can be computed that reads these.
@@ -62,6 +63,7 @@ class Evaluation:
     thresholds: ThresholdValues | None = None
     unanswered: BoolArray | None = None
     sure: bool = False
+    kept: tuple[KeptColumn, ...] = ()
 
     @classmethod
     def of(
@@ -94,6 +96,7 @@ class Evaluation:
             groups=rows.groups,
             texts=rows.rows,
             thresholds=thresholds,
+            kept=rows.kept,
         )
 
     def __len__(self) -> int:
@@ -111,6 +114,7 @@ class Evaluation:
             texts=None if self.texts is None else tuple(self.texts[i] for i in positions),
             thresholds=np.asarray(self.thresholds)[positions] if of_each_row else self.thresholds,
             unanswered=None if self.unanswered is None else self.unanswered[positions],
+            kept=kept_at(self.kept, positions),
             metrics={},
         )
 

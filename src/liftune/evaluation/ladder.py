@@ -24,11 +24,13 @@ from liftune.evaluation.margin import with_margin
 from liftune.evaluation.outside import Given
 from liftune.evaluation.recommend import recommend
 from liftune.evaluation.reliability import calibration_scores
+from liftune.evaluation.slices import slices
 from liftune.evaluation.thresholds import Thresholds, choose_thresholds
 from liftune.metrics.registry import METRICS
 from liftune.records.base import Comparison, Head, Interval, Seconds
 from liftune.records.calibration import Calibration, Decisions
 from liftune.records.run import Contender, Recommendation, SeedResult
+from liftune.records.slices import Slices
 from liftune.tasks import task_of
 from liftune.types import BoolArray, Scorer
 
@@ -280,6 +282,13 @@ class Ladder:
             for name in self._compared(margin)
         )
         return under_one_correction(found) if self._outside else found
+
+    def slices(self) -> Slices | None:
+        """tuned by slice, its gain over the best of the others on validation; None where no column is kept for it."""
+        base = self.results.get("base")
+        trained = ("base",) if base is not None and base.contender.head != "fresh" else ()
+        other = max((self.strongest(), *trained), key=self._ranked)
+        return slices(self.results["tuned"].evaluation, self.results[other].evaluation, self._leaks)
 
     @property
     def _leaks(self) -> Leaks:

@@ -26,6 +26,7 @@ from liftune.data.readers.streams import Line, piped
 from liftune.data.readers.table import NoRows
 from liftune.errors import DataError, SpecError
 from liftune.formatting import visible_json
+from liftune.inference.explaining import Explaining, Explanation
 from liftune.inference.partial_file import PartialFile
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor
@@ -208,6 +209,8 @@ class RecordBuilder:
             blank = replace(blank, labels=labels)
         if predictor.base_head is not None:
             blank = replace(blank, base=blank)
+        if isinstance(predictor, Explaining):
+            blank = replace(blank, explanation=Explanation("word", (), ()))
         self._blank = blank.to_json(with_row=False)
 
     @cached_property

@@ -177,6 +177,11 @@ class Bundle(Reloadable):
         return self._rules
 
     @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """Of each label, the probability from which on it is predicted; None is one half."""
+        return self.card.thresholds
+
+    @property
     def base_head(self) -> None:
         """A bundle does not hold the base model."""
         return

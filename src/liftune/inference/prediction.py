@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from liftune.inference.explaining import Explanation
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -32,6 +34,7 @@ class Prediction:
         abstained: whether it was too unsure for a label; None where no precision was asked for.
         base: the base model's prediction, where it was requested.
         contender: which contender of a run predicted it, where it was another than the tuned one.
+        explanation: how much each word changes it, where that was asked for.
     """
 
     row: Row
@@ -42,11 +45,12 @@ class Prediction:
     abstained: bool | None = None
     base: Prediction | None = None
     contender: str | None = None
+    explanation: Explanation | None = None
 
     def to_json(self, *, with_row: bool = True) -> dict[str, Any]:
         """The object of `predict --json`, of files and of the HTTP API: text (and text_pair), label or labels or value,
-        abstained where a precision was asked for, probabilities, base; with the row also the contender, where it was
-        another than the tuned one."""
+        abstained where a precision was asked for, probabilities, base, explanation; with the row also the contender,
+        where it was another than the tuned one."""
         record: dict[str, Any] = as_columns(self.row) if with_row else {}
         if self.value is not None:
             record["value"] = self.value
@@ -60,6 +64,8 @@ class Prediction:
             record["probabilities"] = self.probabilities
         if self.base is not None:
             record["base"] = self.base.to_json(with_row=False)
+        if self.explanation is not None:
+            record["explanation"] = self.explanation.to_json()
         if with_row and self.contender is not None:
             record["contender"] = self.contender
         return record

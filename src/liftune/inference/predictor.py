@@ -69,6 +69,11 @@ class Predictor(Protocol):
         ...
 
     @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """Of each label of a multi-label model, the probability from which on it is predicted; None is one half."""
+        ...
+
+    @property
     def base_head(self) -> Head | None:
         """Whether the base model's head was trained by anyone; None where the base model does not predict too."""
         ...
@@ -283,6 +288,11 @@ class AdapterPredictor(Reloadable):
     def task(self) -> TaskKind:
         """What it predicts."""
         return self._classifier.task
+
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """Of each label, the probability from which on it is predicted; None is one half."""
+        return self.card.thresholds
 
     @property
     def base_head(self) -> Head | None:

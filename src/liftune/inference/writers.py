@@ -60,6 +60,15 @@ def check_out(out: str) -> None:
     check_writable(Path(out).absolute().parent)
 
 
+def holds_objects(out: str) -> bool:
+    """Whether a cell of a file may be a list of objects.
+
+    >>> holds_objects("out.ndjson.gz"), holds_objects("out.csv")
+    (True, False)
+    """
+    return _FORMATS.get(extension(out)) == ".jsonl"
+
+
 #: How cells begin that spreadsheets compute instead of showing them.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")

@@ -103,6 +103,34 @@ class Flips(Record):
         return self.model_copy(update={"fixed": self.fixed[:most], "broken": self.broken[:most]})
 
 
+class WordEffect(Record):
+    """A word of a row, and what leaving it out does to a model's answer."""
+
+    word: str
+    change: float
+    """Of the answer's probability, or of the value: with the word less without it."""
+    log_odds: float | None = None
+    """The same of the answer's log odds; null for a regression."""
+
+
+class ExplainedFlip(Record):
+    """The words that mattered to two models in one row."""
+
+    id: str
+    words: dict[str, tuple[WordEffect, ...]]
+    """Contender -> its strongest words."""
+
+
+class ExplainedFlips(Record):
+    """A few of a run's flips, explained."""
+
+    flips: tuple[ExplainedFlip, ...]
+    wanted: int
+    """How many were to be; fewer where the time was over."""
+    seconds: float
+    """After which no further one is begun."""
+
+
 class Details(Record):
     """Everything that the rows show about the tuned model and the contender it is compared with."""
 
@@ -123,6 +151,8 @@ class Details(Record):
     flips: Flips
     other_flips: tuple[Flips, ...] = ()
     """The same against each contender that the run did not fit."""
+    explained: ExplainedFlips | None = None
+    """Null where the run did not explain any."""
     damaged: dict[str, str] = Field(default_factory=dict)
     """Contender -> what is wrong with its files, so that it cannot be used; its scores are of before."""
 

@@ -27,6 +27,7 @@ from liftune.records.harm import Harm
 from liftune.records.learning_curve import Curve
 from liftune.records.long_texts import LongChoice
 from liftune.records.outside import Outside
+from liftune.records.slices import Slices
 from liftune.records.start import Start
 from liftune.records.training import RoundTripCheck, Speed, TrainLog
 from liftune.tasks import TaskKind
@@ -110,6 +111,8 @@ class RunRecord(StoredRecord):
     model: str = ""
     plan: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
+    slices: Slices | None = None
+    """Scores by slice; null without --slices."""
     versions: dict[str, str] = Field(default_factory=dict)
     started: str = ""
     seconds: float = 0.0

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from liftune import __version__
 from liftune.errors import ArtifactError
 from liftune.evaluation.selective import cutoff_for
+from liftune.inference.explaining import explanations
 from liftune.inference.prediction import predictions_of_logits
 from liftune.server import errors, pages
 from liftune.server.auth import AuthMiddleware, Credentials
@@ -42,7 +43,7 @@ from liftune.server.schemas import (
     ModelSummary,
     RunInfo,
 )
-from liftune.server.validation import rows_of
+from liftune.server.validation import cuts_of, first_of, rows_of
 from liftune.server.whole import Alone, Wanted, Whole
 from liftune.types import Row
 
@@ -118,11 +119,23 @@ def _add_classify(app: FastAPI, services: Services) -> None:
         """Classify texts with a model."""
         model = services.models.find(body.model)
         rows, info = rows_of(body, model, limits), model.info
+        cuts = cuts_of(body, rows, info.labels, limits)
         above = None if body.min_precision is None else cutoff_for(info.cutoffs, body.min_precision).above
         predict = partial(predictions_of_logits, rows, labels=info.labels, task=info.task)
 
-        def answer(logits: NDArray[np.float32], base_logits: NDArray[np.float32] | None = None) -> bytes:
+        def answer(every: NDArray[np.float32], base_logits: NDArray[np.float32] | None = None) -> bytes:
+            logits = every[first_of(cuts)] if cuts else every
             found = predict(logits, thresholds=info.thresholds, above=above)
+            if cuts:
+                why = explanations(
+                    cuts,
+                    every,
+                    labels=info.labels,
+                    task=info.task,
+                    thresholds=info.thresholds,
+                    label=body.explain_label,
+                )
+                found = [replace(each, explanation=one) for each, one in zip(found, why, strict=True)]
             if base_logits is not None:
                 bases = predict(base_logits, thresholds=info.base_thresholds)
                 found = [replace(each, base=other) for each, other in zip(found, bases, strict=True)]
@@ -134,8 +147,11 @@ def _add_classify(app: FastAPI, services: Services) -> None:
             engines = [model.engine]
             if body.with_base:
                 engines.append(await asyncio.to_thread(model.engine.base))
-            logits = await asyncio.gather(*(_logits(each, rows, services) for each in engines))
-            return await services.preparer.finish(len(rows), partial(answer, *logits))
+            asked = [[row for each in cuts for row in each.rows] if cuts else rows, rows]
+            logits = await asyncio.gather(
+                *(_logits(each, of, services) for each, of in zip(engines, asked, strict=False))
+            )
+            return await services.preparer.finish(len(asked[0]), partial(answer, *logits))
 
         content = await _in_time(answered(), request, limits.seconds)
         services.metrics.texts(model.name, len(rows))

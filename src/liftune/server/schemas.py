@@ -59,6 +59,11 @@ class ClassifyRequest(RequestBody):
     min_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The share of predictions that must be right, as far as validation data can support it; a text of which the model
     is too unsure gets no label, and `abstained`."""
+    explain: bool = False
+    """Add to each how much leaving out each word changes the answer. Every word of a text counts as one more text of
+    the request, for its limits of texts and of time."""
+    explain_label: str | None = None
+    """With `explain`: the label that is explained; left out, it is the predicted one, of several each of them."""
 
 
 class ClassifiedText(BaseModel):
@@ -72,6 +77,11 @@ class ClassifiedText(BaseModel):
     abstained: bool | None = None
     probabilities: dict[str, float] | None = None
     base: dict[str, Any] | None = None
+    explanation: dict[str, Any] | None = None
+    """With `explain`: `unit` (what was left out, one at a time: word, sentence or passage), `notes`, and `answers`:
+    each with its `label` and `probability`, or its `value`, and `parts` in the order of the text: `text`, `start` and
+    `end` in characters, `of` where it is of the second text, `change` (of the probability or value: with the part less
+    without it), `log_odds` (the same of the label's log odds), `becomes` (what is predicted without it, if another)."""
 
 
 class ClassifyResponse(BaseModel):

@@ -6,13 +6,19 @@ Not here: what a text is (schemas.py, inference/rows.py), tokens (the engine).
 
 from __future__ import annotations
 
-from liftune.errors import DataError
+from collections.abc import Sequence
+from itertools import accumulate
+
+from liftune.errors import DataError, SpecError
+from liftune.inference.explaining import Asked, Cut, cut
 from liftune.inference.rows import row_of_columns
 from liftune.server.engine import ServedModel
 from liftune.server.errors import RequestError
 from liftune.server.limits import Limits
 from liftune.server.schemas import ClassifyRequest
 from liftune.types import Row
+
+_EXPLAIN = "add explain: true, or leave explain_label out"
 
 
 def rows_of(body: ClassifyRequest, model: ServedModel, limits: Limits) -> list[Row]:
@@ -50,6 +56,42 @@ def rows_of(body: ClassifyRequest, model: ServedModel, limits: Limits) -> list[R
             f"{len(rows):,} texts but {len(pairs):,} pairs", where="pairs", hint="give one per text, in order"
         )
     return [(str(first), each) for first, each in zip(rows, pairs, strict=True)]
+
+
+def cuts_of(body: ClassifyRequest, rows: Sequence[Row], labels: Sequence[str], limits: Limits) -> list[Cut]:
+    """What is left out of each row that is to be explained; nothing where none is.
+
+    Raises:
+        RequestError: with all that is left out there are too many texts (413), or there is no such label (422).
+    """
+    if not body.explain:
+        if body.explain_label is not None:
+            raise DataError("a label to explain, and nothing is to be explained", where="explain_label", hint=_EXPLAIN)
+        return []
+    try:
+        Asked(body.explain_label).check(labels)
+    except SpecError as error:
+        raise DataError(error.message, where="explain_label", hint=error.hint) from None
+    cuts = [cut(row) for row in rows]
+    texts = sum(1 + len(each.parts) for each in cuts)
+    if texts > limits.texts:
+        raise RequestError(
+            413,
+            f"to explain them takes {texts:,} texts: each, and each without one of its words",
+            where="explain",
+            hint=f"send fewer texts at a time; at most {limits.texts:,} are computed for one request",
+        )
+    return cuts
+
+
+def first_of(cuts: Sequence[Cut]) -> list[int]:
+    """Where each row itself stands among the rows of all cuts.
+
+    >>> first_of([cut("two words"), cut("one")])
+    [0, 3]
+    """
+    ends = accumulate((1 + len(each.parts) for each in cuts), initial=0)
+    return list(ends)[:-1]
 
 
 def _other_rows(model: ServedModel, reads: str, given: str, hint: str) -> DataError:

@@ -6,6 +6,7 @@ Not here: the paired tests (liftune.evaluation.compare).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from liftune.errors import ArtifactError
@@ -14,6 +15,7 @@ from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.harm import harm
 from liftune.evaluation.margin import with_margin
+from liftune.evaluation.slices import slices
 from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.records.run import ComparisonRecord, Contender, SeedResult
@@ -89,6 +91,7 @@ def compare_runs(
         base_license=None if by_itself else last.base_license,
         method=sides[1].method,
         plan=last.plan,
+        slices=slices(second if second.kept else replace(second, kept=first.kept), first, leaks),
         notes=(
             f"compared with {a}",
             *(f"{each.evaluation.name}: {each.note}" for each in sides if each.note),

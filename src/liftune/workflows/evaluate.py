@@ -20,6 +20,7 @@ from liftune.data.tuned_on import TunedOn, seen_sentence
 from liftune.errors import EXTRAS, DataError, ModelError, SpecError, need
 from liftune.evaluation.clean_rows import Leaks
 from liftune.evaluation.evaluate import Evaluation, evaluate, scores
+from liftune.evaluation.slices import slices
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
 from liftune.hardware.plan import Plan, make_plan
@@ -128,6 +129,7 @@ def evaluate_model(
         model=model.name,
         contender=saved.contender if saved and saved.card is None else None,
         plan=plan.choices,
+        slices=slices(replace(evaluation, name=contender.name), None, Leaks.of(splits.audit)),
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=time.time() - started,

@@ -24,12 +24,13 @@ from liftune.data.readers.options import FileOptions
 from liftune.errors import EXTRAS, DataError, SpecError, need, pasted
 from liftune.files import same_file
 from liftune.hardware.pass_notes import PassNote
+from liftune.inference.explaining import Asked, Explaining
 from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.locate import locate_model
 from liftune.inference.prediction import Prediction
 from liftune.inference.predictor import Predictor, load_predictor
 from liftune.inference.row_texts import UnclearColumnError
-from liftune.inference.writers import check_csv_safe, check_out, write
+from liftune.inference.writers import check_csv_safe, check_out, holds_objects, write
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.option_values import joined_fields
 from liftune.progress import Progress
@@ -73,6 +74,8 @@ class PredictOptions:
     """Of a folder: processes at once, each with the model; None is one, on a cluster as many as it holds."""
     cluster: str | None = None
     """Of a folder: the address of a Ray whose processes do the work."""
+    explain: Asked | None = None
+    """Which explanation each prediction gets; None for none."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", None if self.source is None else addressed(self.source))
@@ -104,6 +107,8 @@ class PredictOptions:
             raise SpecError("--resume continues a file", where="--resume", hint="give --in FILE and --out FILE")
         if isinstance(self.source, Address):
             refuse_unread(self.source)  # before a model is loaded
+        if self.explain is not None:
+            self._check_explained()
         if self.takes_folder:
             self._check_folder()
             return
@@ -130,6 +135,21 @@ class PredictOptions:
     def takes_folder(self) -> bool:
         """Whether --in is a folder of files."""
         return self.source != PIPE and takes_folder(self.source)
+
+    def _check_explained(self) -> None:
+        """Explanations are objects, which JSON lines hold."""
+        if self.takes_folder:
+            raise SpecError(
+                "the files of a folder are written in their own formats, which do not hold explanations",
+                where="--explain",
+                hint="give one file with --in FILE and --out FILE.jsonl",
+            )
+        if self.out is not None and self.out != PIPE and not holds_objects(self.out):
+            raise SpecError(
+                f"an explanation is an object, which {self.out} cannot hold",
+                where="--explain",
+                hint="end the name of --out in .jsonl, or leave --explain out",
+            )
 
     def _check_there(self) -> None:
         """Say first that --in is not there, where --out is a folder and so --in was to be one."""
@@ -161,12 +181,13 @@ class PredictOptions:
             "precision": self.precision,
             "with_base": self.with_base,
             "min_precision": self.min_precision,
+            **({"explain": [self.explain.label, self.explain.by]} if self.explain else {}),
             **({"said": [list(self.said.label_names), self.said.task]} if self.said != NOTHING else {}),
         }
 
     def load(self) -> Predictor:
-        """The tuned model."""
-        return load_predictor(
+        """The tuned model; it explains itself where that is asked for."""
+        predictor = load_predictor(
             self.run,
             use=self.use,
             device=self.device,
@@ -176,6 +197,7 @@ class PredictOptions:
             trust_remote_code=self.trust_remote_code,
             said=replace(self.said, pairs=bool(self.pairs or self.text_pair)),
         )
+        return predictor if self.explain is None else Explaining(predictor, self.explain)
 
 
 def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]:

@@ -28,6 +28,7 @@ from liftune.reports.sections.predictions import MOST_FLIPS
 from liftune.run_folder import RunFolder, card_of
 from liftune.spec_text import command_line
 from liftune.workflows.check import described
+from liftune.workflows.explained_flips import explain_flips, kept_explanations
 from liftune.wrong_path import is_file_in
 
 PAGE, FLIPS, CARD, SWEEP_RECORD = "report.html", "flips.jsonl", "README.md", "sweep.json"
@@ -89,7 +90,8 @@ def read_run(folder: RunFolder, *, look: bool = True) -> tuple[TuneRecord, Detai
     found = details(record, command_line(spec), folder.split("test"), evaluations)
     damage = damaged_contenders(folder, record) if look else {}
     contenders = tuple(each.model_copy(update={"damaged": damage.get(each.name)}) for each in record.contenders)
-    return record.model_copy(update={"contenders": contenders}), found.model_copy(update={"damaged": damage})
+    more = {"damaged": damage, "explained": kept_explanations(folder)}
+    return record.model_copy(update={"contenders": contenders}), found.model_copy(update=more)
 
 
 def read_report(path: str, *, where: str = "RUN") -> tuple[Reported, Details | None]:
@@ -145,11 +147,14 @@ def damaged_contenders(folder: RunFolder, record: TuneRecord) -> dict[str, str]:
     return found
 
 
-def write_report(folder: RunFolder, form: str, out: str | None = None, *, look: bool = True) -> Path:
+def write_report(
+    folder: RunFolder, form: str, out: str | None = None, *, look: bool = True, explain: bool = False
+) -> Path:
     """A report in a file; with the page all flips go to flips.jsonl of the run folder.
 
     Args:
         out: None takes report.html (or .md, .json) in the run folder.
+        explain: look for the words that mattered in a few flips, with the models of the run.
 
     Raises:
         ArtifactError: a file of the run is missing or damaged, or the report cannot be written.
@@ -159,6 +164,8 @@ def write_report(folder: RunFolder, form: str, out: str | None = None, *, look: 
         need(*EXTRAS["report"])
     path = Path(out) if out else (folder.path / PAGE).with_suffix(f".{form}")
     record, details = read_run(folder, look=look)
+    if explain:
+        details = details.model_copy(update={"explained": explain_flips(folder, record, details.flips)})
     text = FORMATS[form](record, details)
     if form == "html" and (out is None or not (folder.path / FLIPS).is_file()):
         write_flips(folder, details)
@@ -186,7 +193,7 @@ def publish(folder: RunFolder, record: TuneRecord) -> Path:
     adapter = read_record(card, AdapterCard, "adapter") if card.is_file() else None
     write_text(folder.adapter / CARD, to_card(record, adapter))
     write_text(folder.path / CARD, to_readme(record))
-    return write_report(folder, "html", look=False)
+    return write_report(folder, "html", look=False, explain=True)
 
 
 def publish_or_say(folder: RunFolder, record: TuneRecord, events: Events) -> None:

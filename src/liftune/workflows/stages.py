@@ -67,11 +67,13 @@ def fact(name: str, context: RunContext) -> Any:
 
 
 def rows_fingerprint(splits: Splits) -> str:
-    """sha256 over every row of every split, with its id, target and group, and over the labels."""
+    """sha256 over every row of every split, with its id, target, group and kept columns, and over the labels."""
     digest = hashlib.sha256(json.dumps([splits.task.value, splits.labels, splits.unseen, splits.pairs]).encode())
     for split in (splits.train, splits.validation, splits.test):
         digest.update(b"\nsplit\n")
         groups = split.groups or (None,) * len(split)
         for each in zip(split.ids, split.rows, split.targets, groups, strict=True):
             digest.update(json.dumps(each).encode() + b"\n")
+        for column in split.kept:
+            digest.update(json.dumps([column.name, column.values]).encode() + b"\n")
     return digest.hexdigest()

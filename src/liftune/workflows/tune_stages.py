@@ -289,6 +289,7 @@ def build_record(state: RunState) -> TuneRecord:
         integrity=tuned.integrity,
         curve=state.curve,
         notes=(*context.notes, *(long_sentences(tuned.long) if tuned.long else ())),
+        slices=ladder.slices(),
         suspects=state.label_errors,
         shift=state.shift,
         start=start_record(context, ladder) if context.beginning else None,

@@ -42,7 +42,7 @@ class FileOptions:
         Raises:
             DataError: as `checked`.
         """
-        given = [each for each in (spec.text, spec.text_pair, spec.label, spec.group) if each]
+        given = [each for each in (spec.text, spec.text_pair, spec.label, spec.group, spec.slices) if each]
         named = (*given, *(name for each in given for name in fields(each)))
         return cls(spec.encoding, spec.no_header, spec.columns, frozenset(named), spec.skip_lines).checked()
 

@@ -9,6 +9,7 @@ from liftune.reports.sections import (  # noqa: F401, I001 - they register, in t
     start,
     results,
     verdict,
+    slices,
     outside,
     predictions,
     calibration,

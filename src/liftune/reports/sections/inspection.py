@@ -42,6 +42,7 @@ def _schema(inspection: Inspection) -> Section:
         + (f"; second text: {columns.text_pair}" if columns.text_pair else "")
         + f"; label column: {columns.label}"
         + (f"; group column: {columns.group}" if columns.group else "")
+        + (f"; slices by: {', '.join(columns.slices)}" if columns.slices else "")
         + (f"; not read: {', '.join(columns.others)}" if columns.others else ""),
     ]
     counts = inspection.rows.model_dump()

@@ -14,11 +14,11 @@ from liftune.records.details import Details, Flip, Flips
 from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section, is_random
 from liftune.reports.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
+from liftune.reports.sections.flip_words import MOST_CHARACTERS, flip_text, words_that_mattered
 from liftune.tasks import task_of
 
-#: Flips of each kind in a page, and characters of each text; flips.jsonl has everything.
+#: Flips of each kind in a page; flips.jsonl has everything.
 MOST_FLIPS = 1_000
-MOST_CHARACTERS = 400
 #: The most labels whose F1 is drawn; the table has all of them.
 MOST_IN_CHART = 30
 
@@ -50,7 +50,8 @@ def flips(record: TuneRecord, details: Details) -> Section:
         "The full list is in flips.jsonl in the run folder" + (f"; {left:,} are left out here." if left else "."),
     ]
     tables = tuple(table for each in every for table in _flip_tables(each, numbers, several=len(every) > 1))
-    return Section("Flips", tuple(sentences), tables)
+    said, why = words_that_mattered(details, numbers=numbers)
+    return Section("Flips", (*sentences, *said), (*tables, *why))
 
 
 def _flips_said(changed: Flips, record: TuneRecord, what: str) -> str:
@@ -77,8 +78,14 @@ def _flip_tables(changed: Flips, numbers: bool, *, several: bool) -> list[Report
 
 
 def _cells(flip: Flip) -> tuple[str, ...]:
-    text = flip.text if flip.text_pair is None else f"{flip.text} | {flip.text_pair}"
-    return f"{flip.confidence:.3f}", clipped(text, MOST_CHARACTERS), flip.target, flip.before, flip.after, flip.id
+    return (
+        f"{flip.confidence:.3f}",
+        clipped(flip_text(flip), MOST_CHARACTERS),
+        flip.target,
+        flip.before,
+        flip.after,
+        flip.id,
+    )
 
 
 @SECTIONS.entry("classes", summary="Precision, recall and F1 of each label.", chapter="answers", of_details=True)

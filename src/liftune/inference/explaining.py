@@ -1,0 +1,392 @@
+"""Why a model predicts what it predicts: each word of a row is left out, and what that changes is its effect.
+
+In: a Predictor, rows.  Out: Explanations; Predictions that have one.
+Not here: what a word is, and what leaving it out means (leave_out.py); how an explanation is shown (cli/, server/).
+
+Effects are exact for the question that they answer: how would the model predict without this word? They are of one word
+at a time: words that say the same stand in for each other, and effects need not add up.
+
+Source: leave-one-out, or occlusion: Zeiler and Fergus (2014); of words, Li, Monroe and Jurafsky (2016), Understanding
+neural networks through representation erasure. How faithful it is: docs/log.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from liftune.errors import SpecError, choose, first_of
+from liftune.inference.leave_out import Part, Unit, passages_of, sentences_of, without, words_of
+from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.rows import Given, rows_of
+from liftune.tasks import ThresholdValues, task_of
+from liftune.types import FloatArray, Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from liftune.hardware.memory import Attempts
+    from liftune.inference.predictor import Predictor
+    from liftune.records.base import Head, TextColumns
+    from liftune.tasks import TaskKind
+
+#: More words than this are left out by the sentence; more sentences, by passages of as many words each.
+MOST_PARTS = 200
+#: Rows without a part that are predicted at once; the model divides them further.
+_AT_ONCE = 1_024
+#: Parts at the end of a text that all change nothing are said to be unread from this many on.
+_UNREAD = 3
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What leaving one part out does to one answer.
+
+    Attributes:
+        change: the probability with the part less that without it; of a regression the value. Positive: the part
+            speaks for the label, or raises the value.
+        log_odds: the same of the log odds of the label, which tells words apart where probabilities are near 0 or 1;
+            None for a regression.
+        becomes: what is predicted without the part, where that is something else; None otherwise.
+    """
+
+    change: float
+    log_odds: float | None = None
+    becomes: str | None = None
+
+    @property
+    def strength(self) -> float:
+        """By which effects are ordered: log odds, of a regression the value."""
+        return abs(self.change if self.log_odds is None else self.log_odds)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The effects of all parts on one label, or on the value.
+
+    Attributes:
+        label: None for a regression.
+        before: its probability with all parts; of a regression the value.
+        effects: one a part, in the order of the text.
+    """
+
+    label: str | None
+    before: float
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a model predicts what it predicts for one row.
+
+    Attributes:
+        unit: what was left out, one at a time: words, sentences, or passages of several words.
+        parts: in the order of the text.
+        answers: of each label that is explained: the predicted one, or all that were predicted of several.
+        notes: what must be known to read it.
+    """
+
+    unit: Unit
+    parts: tuple[Part, ...]
+    answers: tuple[Answer, ...]
+    notes: tuple[str, ...] = ()
+
+    def strongest(self, answer: Answer, most: int | None = None) -> list[tuple[Part, Effect]]:
+        """Parts with their effects on one answer, the strongest first; equal ones in the order of the text."""
+        pairs = list(zip(self.parts, answer.effects, strict=True))
+        return sorted(pairs, key=lambda pair: -pair[1].strength)[:most]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `explain --json`, `predict --explain` and the HTTP API: parts in the order of the text."""
+        return {
+            "unit": self.unit,
+            "answers": [
+                {
+                    **({"value": each.before} if each.label is None else {"label": each.label}),
+                    **({} if each.label is None else {"probability": each.before}),
+                    "parts": [_part_json(part, effect) for part, effect in zip(self.parts, each.effects, strict=True)],
+                }
+                for each in self.answers
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def _part_json(part: Part, effect: Effect) -> dict[str, Any]:
+    found: dict[str, Any] = {"text": part.text, "start": part.start, "end": part.end}
+    if part.second:
+        found["of"] = "text_pair"
+    found["change"] = effect.change
+    if effect.log_odds is not None:
+        found["log_odds"] = effect.log_odds
+    if effect.becomes is not None:
+        found["becomes"] = effect.becomes
+    return found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be explained, and by which parts.
+
+    Args:
+        label: the label whose probability is looked at; None takes the predicted ones.
+        by: `word`, `sentence`, or None: words, of a long text sentences.
+    """
+
+    label: str | None = None
+    by: str | None = None
+
+    def check(self, labels: Sequence[str]) -> None:
+        """Refuse what the model cannot answer, before anything is predicted.
+
+        Raises:
+            SpecError: there is no such label, or no such part.
+        """
+        if self.by is not None:
+            choose(self.by, ("word", "sentence"), "part", "--by")
+        if self.label is not None and not labels:
+            raise SpecError("the model predicts a number, no labels", where="--for", hint="leave --for out")
+        if self.label is not None and self.label not in labels:
+            choose(self.label, labels, "label", "--for", hint=f"the labels are: {first_of(labels, 20)}")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A row, and what is left out of it, one after the other."""
+
+    row: Row
+    unit: Unit
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[Row]:
+        """The row, then the row without each part."""
+        return [self.row, *(without(self.row, [part]) for part in self.parts)]
+
+
+def cut(row: Row, by: str | None = None) -> Cut:
+    """The parts of a row: words, of a long text sentences, of one long sentence passages.
+
+    Args:
+        by: `word` or `sentence`, however many there are; None as above.
+    """
+    words = words_of(row)
+    if by == "word" or (by is None and len(words) <= MOST_PARTS):
+        return Cut(row, "word", tuple(words))
+    sentences = sentences_of(row)
+    if by == "sentence":
+        return Cut(row, "sentence", tuple(sentences))
+    if 1 < len(sentences) <= MOST_PARTS:
+        note = f"{len(words):,} words are many to leave out one by one: it is by sentence; --by word takes each word"
+        return Cut(row, "sentence", tuple(sentences), (note,))
+    passages = passages_of(row, MOST_PARTS)
+    note = f"{len(words):,} words are left out in {len(passages)} passages of as many each; --by word takes each word"
+    return Cut(row, "passage", tuple(passages), (note,))
+
+
+def explained(predictor: Predictor, rows: Given, asked: Asked = Asked()) -> Iterator[Prediction]:
+    """The prediction of each row with its explanation, in order.
+
+    Args:
+        rows: as of Predictor.predict.
+
+    Raises:
+        SpecError: the label or the part is unknown.
+        DataError: a row is no text, or no pair.
+    """
+    asked.check(predictor.labels)
+    waiting: list[Cut] = []
+    for row in rows_of(rows, pairs=predictor.pairs, columns=predictor.columns):
+        waiting.append(cut(row, asked.by))
+        if sum(len(each.parts) + 1 for each in waiting) >= _AT_ONCE:
+            yield from _explained(predictor, waiting, asked)
+            waiting = []
+    yield from _explained(predictor, waiting, asked)
+
+
+def _explained(predictor: Predictor, waiting: Sequence[Cut], asked: Asked) -> Iterator[Prediction]:
+    if not waiting:
+        return
+    found = explanations(
+        waiting,
+        predictor.logits([row for each in waiting for row in each.rows]),
+        labels=predictor.labels,
+        task=predictor.task,
+        thresholds=predictor.thresholds,
+        label=asked.label,
+    )
+    for prediction, explanation in zip(predictor.predict([each.row for each in waiting]), found, strict=True):
+        yield replace(prediction, explanation=explanation)
+
+
+def explanations(
+    cuts: Sequence[Cut],
+    logits: FloatArray,
+    *,
+    labels: Sequence[str],
+    task: TaskKind,
+    thresholds: ThresholdValues | None = None,
+    label: str | None = None,
+) -> list[Explanation]:
+    """One explanation a row, in order.
+
+    Args:
+        logits: (sum of 1 + parts, C), of `Cut.rows` of all, one after the other.
+        labels: names of the C columns; not read for a regression.
+        thresholds: as of `Task.decide`.
+        label: as of Asked.
+
+    Raises:
+        ModelError: a logit is not finite.
+    """
+    found, start = [], 0
+    for each in cuts:
+        end = start + 1 + len(each.parts)
+        here = logits[start:end]
+        predictions = predictions_of_logits(each.rows, here, labels=labels, task=task, thresholds=thresholds)
+        answers, said = _answers(predictions, here, tuple(labels), task, label)
+        notes = (*each.notes, *said, *_unread(answers, each.unit))
+        found.append(Explanation(each.unit, each.parts, answers, notes))
+        start = end
+    return found
+
+
+def _answers(
+    predictions: Sequence[Prediction], logits: FloatArray, labels: tuple[str, ...], task: TaskKind, label: str | None
+) -> tuple[tuple[Answer, ...], tuple[str, ...]]:
+    """Each label that is explained, or the value.
+
+    Args:
+        predictions, logits: of the row, then of the row without each part.
+    """
+    first = predictions[0]
+    if first.value is not None:
+        values = [each.value or 0.0 for each in predictions]
+        return (Answer(None, values[0], tuple(Effect(values[0] - each) for each in values[1:])),), ()
+    wanted, said = _labels_of(first, label)
+    odds = log_odds(logits, task)
+    answers = []
+    for name in wanted:
+        column = labels.index(name)
+        chances = [(each.probabilities or {})[name] for each in predictions]
+        effects = tuple(
+            Effect(chances[0] - chances[i], float(odds[0, column] - odds[i, column]), _becomes(first, predictions[i]))
+            for i in range(1, len(predictions))
+        )
+        answers.append(Answer(name, chances[0], effects))
+    return tuple(answers), said
+
+
+def _labels_of(prediction: Prediction, label: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The labels to explain: the one that was asked for, else those that are predicted, else the likeliest."""
+    if label is not None:
+        return (label,), ()
+    if prediction.label is not None:
+        return (prediction.label,), ()
+    if prediction.labels:
+        return prediction.labels, ()
+    chances = prediction.probabilities or {}
+    likeliest = max(chances, key=lambda each: chances[each])
+    return (likeliest,), (f"no label is predicted: the likeliest, {likeliest}, is explained; --for takes another",)
+
+
+def _becomes(first: Prediction, other: Prediction) -> str | None:
+    same = (first.label, first.labels) == (other.label, other.labels)
+    return None if same else other.label or ", ".join(other.labels or ()) or "none"
+
+
+def _unread(answers: Sequence[Answer], unit: Unit) -> tuple[str, ...]:
+    """A note on parts at the end that change nothing at all: the model does not read them."""
+    unread = 0
+    for effects in zip(*(reversed(each.effects) for each in answers), strict=True):
+        if any(each.change or each.log_odds for each in effects):
+            break
+        unread += 1
+    every = len(answers[0].effects) if answers else 0
+    if not _UNREAD <= unread < every:
+        return ()
+    return (f"the last {unread:,} {unit}s change nothing at all: the model reads as much of a text as it was tuned to",)
+
+
+def log_odds(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
+    """(N, C) the log odds of each label: exact where a probability would round to 0 or 1.
+
+    Args:
+        logits: (N, C) of a task with probabilities.
+    """
+    import numpy as np
+    from scipy.special import logsumexp
+
+    values = np.asarray(logits, dtype=np.float64)
+    if task_of(task).shape == "labels" or values.shape[1] == 1:
+        return values
+    others = np.stack([logsumexp(np.delete(values, i, axis=1), axis=1) for i in range(values.shape[1])], axis=1)
+    return np.asarray(values - others)
+
+
+class Explaining:
+    """A Predictor whose predictions have explanations."""
+
+    def __init__(self, predictor: Predictor, asked: Asked = Asked()) -> None:
+        asked.check(predictor.labels)
+        self._predictor, self._asked = predictor, asked
+
+    @property
+    def pairs(self) -> bool:
+        """As of the predictor."""
+        return self._predictor.pairs
+
+    @property
+    def columns(self) -> TextColumns | None:
+        """As of the predictor."""
+        return self._predictor.columns
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """As of the predictor."""
+        return self._predictor.labels
+
+    @property
+    def task(self) -> TaskKind:
+        """As of the predictor."""
+        return self._predictor.task
+
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """As of the predictor."""
+        return self._predictor.thresholds
+
+    @property
+    def base_head(self) -> Head | None:
+        """As of the predictor."""
+        return self._predictor.base_head
+
+    @property
+    def min_precision(self) -> float | None:
+        """As of the predictor."""
+        return self._predictor.min_precision
+
+    @property
+    def note(self) -> str:
+        """As of the predictor."""
+        return getattr(self._predictor, "note", "")
+
+    def note_passes(self, note: Attempts) -> None:
+        """As of the predictor."""
+        self._predictor.note_passes(note)
+
+    def logits(self, rows: Given) -> NDArray[np.float32]:
+        """As of the predictor."""
+        return self._predictor.logits(rows)
+
+    def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
+        """One prediction per row, in order, each with its explanation."""
+        if min_precision is not None:
+            given = rows_of(rows, pairs=self.pairs, columns=self.columns)
+            plain = self._predictor.predict(given, min_precision=min_precision)
+            of_rows = explained(self._predictor, given, self._asked)
+            return [replace(one, explanation=each.explanation) for one, each in zip(plain, of_rows, strict=True)]
+        return list(explained(self._predictor, rows, self._asked))
