@@ -14,6 +14,7 @@ from liftune.records.data import Audit, LabelErrorSummary, Shift
 from liftune.records.learning_curve import Curve
 from liftune.records.outside import Outside
 from liftune.records.run import Contender, Recommendation, SeedResult, TuneRecord
+from liftune.records.slices import SliceColumn, Slices, SliceScore
 from liftune.records.training import Epoch, RoundTripCheck, Speed, TrainLog
 from liftune.reports import sections as registering
 from liftune.reports.base import SECTIONS
@@ -166,7 +167,10 @@ def test_every_section_has_a_say_in_the_whole_report(record: TuneRecord) -> None
     )
     again.append(again[0].model_copy(update={"name": "gpt", "outside": outside}))
     curve = Curve(metric="accuracy", points=(), next_step="undecided")
-    full = record.model_copy(update={"notes": ("a note",), "contenders": tuple(again), "curve": curve, **DOUBTS})
+    column = SliceColumn(column="lang", slices=(SliceScore(value="de", rows=1, units=1, score=Interval(value=1.0)),))
+    found = Slices(metric="accuracy", contender="tuned", rows=1, unit="row", tests=0, least=20, columns=(column,))
+    more = {"contenders": tuple(again), "curve": curve, "slices": found}
+    full = record.model_copy(update={"notes": ("a note",), **more, **DOUBTS})
     elsewhere = ("start",)  # of runs that go on from another: its own test has one
     of_runs = [each for each in SECTIONS.entries() if issubclass(TuneRecord, each.of) and each.name not in elsewhere]
     assert len(sections(full)) == sum(not each.of_details for each in of_runs)
