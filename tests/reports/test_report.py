@@ -434,6 +434,7 @@ def test_sections_stand_in_the_order_of_one_list() -> None:
         "claims",
         "comparisons",
         "coverage",
+        "flip_words",
         "folder",
         "headline",
         "inspection",
