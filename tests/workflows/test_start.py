@@ -200,6 +200,7 @@ def test_as_many_old_rows_as_new_ones_are_replayed_or_2000(
         ({"base_precision": "4bit"}, "--base-precision"),
         ({"folds": 3}, "cross-validation tunes anew"),
         ({"curve": True}, "learning curve"),
+        ({"few": "on"}, "contrastive start"),
     ],
 )
 def test_options_that_contradict_are_refused(given: dict[str, object], said: str, made: Path, tmp_path: Path) -> None:

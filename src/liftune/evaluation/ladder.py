@@ -225,8 +225,9 @@ class Ladder:
         return tuple(name for name, each in self.results.items() if each.contender.outside)
 
     def verdicts(self, margin: float | None = None) -> tuple[Comparison, ...]:
-        """tuned against base, against the strongest other contender, and against each that was not fitted here, on
-        rows that do not leak; where there are such, all of these contrasts are under one correction (Holm's).
+        """tuned against base, against the strongest other contender, and against each that was not fitted here or that
+        it went on from, on rows that do not leak; where there are such, all of these contrasts are under one correction
+        (Holm's).
 
         Args:
             margin: in the metric's own unit: also says whether tuned is not worse by as much, and than full too.
@@ -240,7 +241,7 @@ class Ladder:
             )
             for name in self._compared(margin)
         )
-        return under_one_correction(found) if self._outside else found
+        return under_one_correction(found) if self._outside or "start" in self.results else found
 
     def _compared(self, margin: float | None) -> tuple[str, ...]:
         """The contenders that tuned is compared with."""
@@ -281,7 +282,7 @@ class Ladder:
             )
             for name in self._compared(margin)
         )
-        return under_one_correction(found) if self._outside else found
+        return under_one_correction(found) if self._outside or "start" in self.results else found
 
     def slices(self) -> Slices | None:
         """tuned by slice, its gain over the best of the others on validation; None where no column is kept for it."""

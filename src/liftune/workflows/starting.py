@@ -91,6 +91,12 @@ def with_start(spec: RunSpec) -> RunSpec:
                 hint="add --start RUN, or leave --replay out",
             )
         return spec
+    if "source" not in spec.data.model_fields_set:
+        raise SpecError(
+            "the new rows are missing: a model is tuned further on rows that you give",
+            where="DATA",
+            hint=f"name them: liftune tune more.csv --start {pasted(spec.method.start)}",
+        )
     _refuse_what_begins_anew(spec)
     started = find_start(spec.method.start)
     card, before = started.card, options_of_start(started)
@@ -110,6 +116,7 @@ def with_start(spec: RunSpec) -> RunSpec:
         update={
             "data": spec.data.model_copy(update={"task": card.task}),
             "model": spec.model.model_copy(update=model),
+            "train": spec.train.model_copy(update={"few": "off"}),
             "method": spec.method.model_copy(update={"name": card.method, "options": before}),
             "evaluation": spec.evaluation.model_copy(update={"folds": None}),
         }
@@ -122,11 +129,13 @@ def _refuse_what_begins_anew(spec: RunSpec) -> None:
     asked = {
         "--folds": evaluation.folds not in (AUTO_FOLDS, None),
         "--curve": evaluation.curve,
+        "--few": spec.train.few == "on",
         "--label-map": bool(spec.model.label_map),
     }
     why = {
         "--folds": "cross-validation tunes anew on each fold, and the model to start from has seen rows of all of them",
         "--curve": "the learning curve tunes anew on parts of train",
+        "--few": "the contrastive start is for a base that was not tuned",
         "--label-map": "the head is that of the model to start from, whose labels are its own",
     }
     for option, given in asked.items():

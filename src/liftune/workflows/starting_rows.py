@@ -81,17 +81,19 @@ def _before(started: Started, spec: RunSpec) -> tuple[Before, list[str]]:
     labels, asked = started.card.labels, spec.method.replay or AUTO
     if started.run is None:
         unknown = f"{started.asked} is an adapter by itself, without the files of its run"
-        replay = _Replay(None, "") if asked in (AUTO, ALL, NONE) else _of_file(asked, spec)
-        said = replay.said or f"no old rows are at hand: {unknown}; to replay some: --replay FILE"
-        forgotten = "no old test rows either: what is forgotten cannot be measured; give --start the whole run for that"
-        return Before(labels, TunedOn(unknown=unknown), replay=replay.rows, every=True), [said, forgotten]
+        if asked in (AUTO, ALL):
+            replay = _none_of(asked, f"no old rows are at hand: {unknown}", "to replay some: --replay FILE")
+        else:
+            replay = _as_asked(asked, spec)
+        forgotten = "no old test rows are at hand: what is forgotten cannot be measured; --start with the whole run can"
+        return Before(labels, TunedOn(unknown=unknown), replay=replay.rows, every=True), [replay.said, forgotten]
     run, record = started.run, started.run.record()
     replay = _replay(asked, started, record, spec)
     every = asked not in (AUTO, NONE)
-    if record.folds:
+    if record.folds:  # its validation rows are those of all folds, and its adapter was tuned on most of them
         every_row = "the run that is started from was cross-validated, and its adapter tuned on all of its rows: what "
         notes = [replay.said, f"{every_row}is forgotten cannot be measured on them"]
-        return Before(labels, run.tuned_on(), run.split("validation"), None, replay.rows, every), notes
+        return Before(labels, TunedOn(run.tuned_on().train), replay=replay.rows, every=every), notes
     return Before(labels, run.tuned_on(), run.split("validation"), run.split("test"), replay.rows, every), [replay.said]
 
 
@@ -106,10 +108,8 @@ def _of_replay(found: Continued, notes: list[str]) -> list[str]:
 
 def _replay(asked: str, started: Started, record: TuneRecord, spec: RunSpec) -> _Replay:
     """The rows to replay."""
-    if asked == NONE:
-        return _Replay(None, "no old rows are replayed, as asked")
     if asked not in (AUTO, ALL):
-        return _of_file(asked, spec)
+        return _as_asked(asked, spec)
     assert started.run is not None
     hint = "to replay old rows: --replay FILE"
     source = started.run.spec().data.source
@@ -142,17 +142,18 @@ def _none_of(asked: str, why: str, hint: str) -> _Replay:
 def _rows_of(run: RunFolder) -> Split | None:
     """The train rows of a run, read again; None where its rows are not what they were."""
     spec, record = run.spec(), run.record()
-    if record.folds:  # every row is kept, as a test row; those of validation chose the adapter
-        test, chosen = run.split("test"), run.tuned_on().validation
-        return test.take([i for i, row in enumerate(test.rows) if hash_of(row) not in chosen])
+    if record.folds:  # every row is kept, as a test row
+        return run.split("test")
     splits = rows_to_go_on(spec).rows.splits if spec.method.start else load_data(spec.data)
     same = splits.fingerprint == record.data_fingerprint and len(splits.train) == record.rows.train
     known = run.tuned_on().train
     return splits.train if same and all(hash_of(row) in known for row in splits.train.rows) else None
 
 
-def _of_file(asked: str, spec: RunSpec) -> _Replay:
-    """Rows of another source, in the columns of the new one."""
+def _as_asked(asked: str, spec: RunSpec) -> _Replay:
+    """No rows, or those of another source, in the columns of the new one."""
+    if asked == NONE:
+        return _Replay(None, "no old rows are replayed, as asked")
     whole: dict[str, Any] = {
         "source": asked,
         "validation": None,
