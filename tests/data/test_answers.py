@@ -84,6 +84,21 @@ def test_rows_are_found_by_a_column_of_the_data(tmp_path: Path) -> None:
     assert right(given_by(found, splits), splits) == 1.0
 
 
+def test_an_id_that_a_service_calls_its_own_way_is_that_of_the_data(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    lines = [json.dumps({"text": f"text {i}", "label": "ab"[i % 2], "ticket_id": 1000 + i}) for i in range(60)]
+    data.write_text("\n".join(lines), encoding="utf-8")
+    spec = DataSpec(source=str(data), text="text", label="label")
+    splits = load_data(spec)
+    rows = [{"custom_id": f"{1000 + i}", "content": "ab"[i % 2]} for i in range(60)]
+    found = read_answers("gpt", Held(IN_MEMORY, rows), splits, spec, KeptIds(spec))
+    assert "which are those in 'ticket_id' of the data" in found.by
+    assert right(given_by(found, splits), splits) == 1.0
+    with pytest.raises(DataError) as error:
+        read_answers("gpt", Held(IN_MEMORY, [{**rows[0], "custom_id": "7"}]), splits, spec, KeptIds(spec))
+    assert "such as ticket_id" in str(error.value.hint)
+
+
 def test_a_pair_is_found_by_both_texts() -> None:
     splits = splits_of(TaskKind.SINGLE_LABEL, ["a", "b"] * 3, ("a", "b"), pairs=True)
     rows = [
@@ -257,7 +272,7 @@ def test_probabilities_are_taken_where_the_file_has_them(columns: Any) -> None:
 
 
 def test_one_probability_is_that_of_the_answer() -> None:
-    rows = [{**each, "confidence": 90 if i % 2 else 60} for i, each in enumerate(TEST)]
+    rows: Rows = [{**each, "confidence": 90 if i % 2 else "60 %"} for i, each in enumerate(TEST)]
     shares = task_of(SPLITS.task).probabilities(given(rows).test)
     np.testing.assert_allclose(shares[:2], [[0.6, 0.4], [0.1, 0.9]], atol=1e-6)
     low = [{**each, "score": 0.1} for each in TEST]

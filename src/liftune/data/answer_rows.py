@@ -31,6 +31,8 @@ from liftune.types import Row
 
 #: How a column of ids may be named.
 _ID = re.compile(r"(?i:(.*[_ .\-])?(id|ids|idx|index|uid|uuid|guid|key|nr|row|rowid|row_number))|.*[a-z](Id|ID)")
+#: What services call the id that was sent to them, whatever it was called at home.
+_SENT = ("custom_id",)
 #: From this share of texts that differ on, ids are those of other rows.
 _OTHER_ROWS = 0.5
 _NAMED = 3
@@ -54,6 +56,13 @@ class KeptIds:
         if self.rows is not None and not isinstance(self.rows, TablesInMemory):
             return ()
         return tuple(read_roles(self.spec, self.rows).tables.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the data that may hold ids."""
+        return tuple(
+            dict.fromkeys(each for table in self.tables for each in table.columns if _ID.fullmatch(each.strip()))
+        )
 
     def of(self, column: str) -> dict[str, list[str]]:
         """Id in the column of that name -> ids of the rows that have it; empty where the data have no such column."""
@@ -111,12 +120,13 @@ def find_rows(table: Table, splits: Splits, kept: KeptIds, name: str) -> Found:
     if read is None:
         ids_said = f" (no id of the data is in {' or '.join(map(repr, id_columns))})" if id_columns else ""
         pair = " both" if splits.pairs else ""
+        named = f", such as {first_of(kept.names, _NAMED)}" if kept.names else ""
         raise DataError(
             f"which rows {name} answers is not known: it has no column of ids that are in the data{ids_said}, and no "
             f"text{'s' * splits.pairs}; its columns are {', '.join(table.columns)}",
             where=table.where,
             hint=f"add a column text with{pair} the text{'s, text and text_pair,' if splits.pairs else ''} as in the "
-            "data, or a column id with the ids of rows/test.jsonl of a run or of a column that the data have",
+            f"data, or a column id with the ids of rows/test.jsonl of a run, or a column that the data have{named}",
         )
     by_text: dict[Row, list[str]] = defaultdict(list)
     for row, text in of_parts.items():
@@ -138,7 +148,12 @@ def _by_id(
     own: dict[int, tuple[str, ...]] = {i: (key,) for i, key in enumerate(keys) if key is not None and key in of_parts}
     if own:
         return own, f"by row id in {column!r}", ()
-    known = kept.of(column)
+    own_name = column
+    known = kept.of(own_name)
+    if not known and column.casefold() in _SENT and len(kept.names) == 1:
+        own_name = kept.names[0]
+        known = kept.of(own_name)
+        known = known if all(key in known for key in keys) else {}
     if not known:
         return {}, "", ()
     tested = {*splits.test.ids, *splits.validation.ids}
@@ -147,7 +162,8 @@ def _by_id(
         return {}, "", ()  # an id of several rows is none
     ids = {i: tuple(row for row in known[key] if row in of_parts) for i, key in enumerate(keys) if key in known}
     ids = {i: rows for i, rows in ids.items() if rows}
-    return ids, f"by {column!r}, a column of the data", ()
+    by = "a column of the data" if own_name == column else f"which are those in {own_name!r} of the data"
+    return ids, f"by {column!r}, {by}", ()
 
 
 def _unknown(table: Table, ids: Mapping[int, object], name: str, by: str) -> tuple[str, ...]:
@@ -238,7 +254,9 @@ def _text_columns(table: Table, splits: Splits) -> _Texts | None:
                 return _Texts((one,), (one,), other)
         return None
     text = known_name(TEXTS, names)
-    return _Texts((text,), (text,)) if text else None
+    left = [each for each in names if each != text and not _ID.fullmatch(each.strip())]
+    # In what a service sends back, `content` is the answer.
+    return _Texts((text,), (text,)) if text and left else None
 
 
 def _key(cell: Any) -> str | None:

@@ -118,6 +118,7 @@ def _of_answers(
 ) -> tuple[dict[int, tuple[float, ...]] | None, tuple[str, ...]]:
     """The probability of the answer alone; what is left goes to the other labels in equal parts."""
     cells = table.read(column)
+    cells = [cell.strip().removesuffix("%").strip() if isinstance(cell, str) else cell for cell in cells]
     if any(is_missing(cells[i]) or number(cells[i]) is None for i in targets):
         return None, (f"column {column!r} is not used: not every answer has a number in it",)
     values = {i: _share(cells[i], table, i) for i in targets}

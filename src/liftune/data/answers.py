@@ -109,12 +109,23 @@ def _table(name: str, source: str) -> Table:
             f"the answers of {name} were in memory, and are not kept", where=where, hint="give them again, or a file"
         )
     else:
-        tables = [read() for read in find_parts(source).values()]
+        tables = _read(source)
     table = joined(tables, "answers")
     if table.faults:
         first = table.faults[0]
         raise DataError(first.reason, where=table.place(first.position), hint=first.hint)
     return table
+
+
+def _read(source: str) -> list[Table]:
+    """Every part; the options that say how to read the data are not for this file, and no hint names them."""
+    try:
+        return [read() for read in find_parts(source).values()]
+    except DataError as error:
+        if "--" not in (error.hint or ""):
+            raise
+        hint = "give a file with a line of column names above its rows, in UTF-8"
+        raise DataError(error.message, where=error.where, hint=hint) from None
 
 
 def _one_a_row(
