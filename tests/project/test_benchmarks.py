@@ -16,7 +16,7 @@ from tiny_models import save_tiny
 sys.path.insert(0, str(Path(__file__).parents[2]))  # benchmarks/ is run from the checkout, and not installed
 
 from benchmarks import __main__ as command
-from benchmarks import accuracy, contender, rows, scaling, speed, time_to_accuracy
+from benchmarks import accuracy, contender, label, rows, scaling, speed, time_to_accuracy
 from benchmarks.load import ask
 from benchmarks.search import GRID, search
 from benchmarks.summary import paired_gain, ratios
@@ -276,3 +276,31 @@ def test_the_defaults_are_set_against_four_other_ways(data: Path, distilbert: Pa
     assert kept["best"] in kept["against"]
     best = max(value["value"] for name, value in kept["scores"].items() if name != "tuned")
     assert kept["against"][kept["best"]]["gain"] == pytest.approx(kept["scores"]["tuned"]["value"] - best)
+
+
+def test_labels_saved_are_read_off_the_curves():
+    """Twice as fast saves half; what is slower by as much costs as many again."""
+    at = np.array([50, 100, 200])
+    curves = {
+        "random": np.array([[0.5, 0.6, 0.8], [0.5, 0.6, 0.8]]),
+        "fast": np.array([[0.5, 0.8, 0.9], [0.5, 0.8, 0.9]]),
+        "slow": np.array([[0.5, 0.5, 0.6], [0.5, 0.5, 0.6]]),
+    }
+    found = label.Scored("made", "accuracy", at, curves)
+    assert [round(label.labels_saved(found, name).value) for name in ("fast", "slow")] == [50, -100]
+    gain = label.mean_gain(found, "fast")
+    assert (gain.value, gain.low, gain.high) == (pytest.approx(15), pytest.approx(15), pytest.approx(15))
+
+
+def test_every_strategy_starts_from_the_same_labels(data: Path):
+    rng = np.random.default_rng(0)
+    splits = rows.read(str(data / "train.jsonl"), str(data / "test.jsonl"))
+    made = {
+        part: (np.eye(3)[splits.encoded(each)] + rng.normal(scale=0.3, size=(len(each), 3))).astype(np.float32)
+        for part, each in (("train", splits.train), ("test", splits.test))
+    }
+    asked = argparse.Namespace(start=6, budget=5, rounds=3, seeds=2, strategies=["margin-diverse", "random"])
+    found = label.simulated("made", splits, made["train"], made["test"], asked)
+    assert found.labels.tolist() == [6, 11, 16, 21]
+    assert (found.scores["random"][:, 0] == found.scores["margin-diverse"][:, 0]).all()
+    assert all(each.shape == (2, 4) and (each[:, -1] > 0.8).all() for each in found.scores.values())

@@ -316,7 +316,10 @@ class AdapterPredictor(Reloadable):
             if not isinstance(self._classifier, SavedContender):
                 return self._classifier.final_inputs(given)
             frozen = self._classifier.base
-            return None if frozen is None else frozen.features(given)["mean"]
+            if frozen is None:
+                return None
+            found = frozen.features(given)
+            return found.get("mean", next(iter(found.values())))
 
     def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order; see Predictor.predict."""
