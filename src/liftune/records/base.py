@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from liftune.seals import FILES, with_seal
 
 #: Of every file below. It rises when a key or a name in one of them changes, and upgrade.py says how.
-SCHEMA = 4
+SCHEMA = 5
 
 Verdict = Literal["better", "worse", "undecided"]
 #: What is drawn independently: a row, a text that several rows share, or a group of rows.
