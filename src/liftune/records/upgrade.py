@@ -192,6 +192,6 @@ STEPS: tuple[dict[Kind, Callable[[Values], Values]], ...] = (
     },
     # Schema 4: nothing lost, nobody let in. New fields have defaults; what has no seal is said to be unsealed.
     {},
-    # Schema 5: long texts, few labels, answers from elsewhere. New fields have defaults, which say what was done before.
+    # Schema 5: long texts, few labels, answers from elsewhere. New fields have defaults: what was done before.
     {},
 )
