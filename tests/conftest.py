@@ -42,6 +42,14 @@ def _bases_stay_where_they_are() -> Iterator[None]:
         moved._PLACES.clear()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _few_rows_are_no_reason_to_try_pairs() -> Iterator[None]:
+    """Almost every run of these tests has few rows, and each would cross-validate: those that want it say so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("liftune.workflows.few_wanted.MOST_ROWS_A_LABEL", 0)
+        yield
+
+
 #: Where charts are laid out and printed as matplotlib does it: the pages themselves, and runs of every kind of task.
 PRINTED = ("reports", "cli/test_commands.py")
 

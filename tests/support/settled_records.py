@@ -12,7 +12,7 @@ FAST = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
 #: What differs from run to run, anywhere in a record.
 MEASURED = {
     *("run", "data", "started", "seconds", "rows_per_second", "tokens_per_second", "gemm_fraction", "gemm_rate"),
-    *("peak_mib", "train_seconds", "evaluate_seconds"),
+    *("peak_mib", "train_seconds", "evaluate_seconds", "tried_seconds"),
     *("files", "seal"),  # of files that hold times too
 }
 

@@ -7,8 +7,9 @@ Not here: the forward pass (classifier.py), the probe (baselines/linear_probe.py
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from liftune.hardware.workers import current_worker
 from liftune.models import families
 from liftune.models.backbone import Backbone
 from liftune.models.tokens.collator import pool_windows
+
+if TYPE_CHECKING:
+    from liftune.models.classifier import Classifier
 
 
 class FeatureTap:
@@ -57,6 +61,12 @@ class FeatureTap:
     def _keep_input(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self._head_inputs[current_worker().index].append(inputs[0])
 
+    def mean(self, batch: dict[str, Tensor]) -> Tensor:
+        """(W, D) with gradients, of each window of that pass; nothing of it is kept."""
+        encoded, _ = self._states.pop(current_worker().index)
+        self._head_inputs.pop(current_worker().index, None)
+        return _mean(encoded, batch["attention_mask"])
+
     def take(self, batch: dict[str, Tensor]) -> dict[str, NDArray[np.float32]]:
         """(B, D) float32 each, of the pass that the calling worker has just made; nothing of it is kept.
 
@@ -68,13 +78,38 @@ class FeatureTap:
         features: dict[str, Tensor] = {}
         if states is not None:
             encoded, decoded = states
-            weights = mask.to(encoded.device, torch.float32).unsqueeze(-1)
-            features["mean"] = (encoded.float() * weights).sum(1) / weights.sum(1)
+            features["mean"] = _mean(encoded, mask)
             features["first"] = _token(encoded, mask.argmax(dim=1))
             features["last"] = _token(decoded, _last(mask))
         if head_inputs:
             features["head"] = read_by_head(head_inputs[0 if self._first_counts else -1], mask)
         return {key: pool_windows(values.float(), batch).cpu().numpy() for key, values in features.items()}
+
+
+class MeanStates:
+    """A context in which a classifier's encoder is read with gradients: the mean of the states of a row's tokens."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self._tap = FeatureTap(classifier.backbone)
+        encoder = classifier.packed_encoder
+        self._every: Any = encoder.every_position() if encoder else nullcontext()
+
+    def __enter__(self) -> Self:
+        self._every.__enter__()
+        self._tap.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tap.__exit__(kind, error, trace)
+        self._every.__exit__(kind, error, trace)
+
+    def of(self, batch: dict[str, Tensor]) -> Tensor:
+        """(B, D) of a collated batch."""
+        self._classifier.forward(batch)
+        return pool_windows(self._tap.mean(batch), batch)
 
 
 def read_by_head(states: Tensor, mask: Tensor) -> Tensor:
@@ -85,6 +120,12 @@ def read_by_head(states: Tensor, mask: Tensor) -> Tensor:
     if states.ndim == 2:
         return states
     return _token(states, _last(mask) + (states.shape[1] - mask.shape[1]))
+
+
+def _mean(states: Tensor, mask: Tensor) -> Tensor:
+    """(B, D) float32 over the tokens that are no padding."""
+    weights = mask.to(states.device, torch.float32).unsqueeze(-1)
+    return (states.float() * weights).sum(1) / weights.sum(1)
 
 
 def _last(mask: Tensor) -> Tensor:

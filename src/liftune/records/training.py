@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from liftune.records.base import Choice, Head, Record, SealedRecord, TextColumns
+from liftune.records.base import Choice, Head, Interval, Record, SealedRecord, TextColumns
 from liftune.records.calibration import Cutoff, Thresholds, check_thresholds
 from liftune.tasks import TaskKind
 from liftune.types import LongRule, Pooling
@@ -23,6 +23,29 @@ class Epoch(Record):
     validation: dict[str, float | None]
     seconds: float
     rows_per_second: float
+
+
+class PairStart(Record):
+    """A start of the encoder from pairs of rows: what cross-validation on train found, and whether it was taken."""
+
+    asked: Literal["auto", "on"]
+    taken: bool
+    rows: int
+    """Train rows."""
+    labels: int
+    metric: str = ""
+    without: float | None = None
+    """The metric out of fold, of a head on the encoder as it is; null where nothing was tried, as with `on`."""
+    with_pairs: float | None = None
+    """The same on an encoder that starts from pairs."""
+    gain: Interval | None = None
+    """Of the second over the first, on the same rows, in the metric's unit."""
+    p_value: float | None = None
+    reason: str = ""
+    """Why it was not tried."""
+    tried_seconds: float = 0.0
+    seconds: float = 0.0
+    """Of the start itself."""
 
 
 class TrainLog(Record):
@@ -52,6 +75,8 @@ class TrainLog(Record):
     """Where the loss stopped being a number once: at which step and rate, and how training went on."""
     halved: tuple[str, ...] = ()
     """Each time that the loss jumped in the first steps: at which step and rate, and how training went on."""
+    pairs: PairStart | None = None
+    """Before the first step; null where it was not asked for, or there are many rows a label."""
     taught_epochs: int = 0
     """Epochs until the classifier was as good as the teacher on validation; labels alone after them."""
 

@@ -33,6 +33,7 @@ from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.tasks import TaskKind
 from liftune.workflows.claiming import refuse_other_spec
+from liftune.workflows.few_wanted import check_few
 from liftune.workflows.request import (
     TuneRequest,
     check_answers,
@@ -199,6 +200,8 @@ def _request(
     splits = read.rows.splits if isinstance(read, Beginning) else read.whole if isinstance(read, Folds) else read
     metric = found.trying("options", lambda: check_metric(spec.evaluation.metric, splits.task).name)
     metric = metric or check_metric(None, splits.task).name
+    if found.trying("options", lambda: check_few(spec, splits, known, options)) is None:
+        spec = spec.model_copy(update={"train": spec.train.model_copy(update={"few": "off"})})
     found.trying("options", lambda: margin_in_own_unit(spec.evaluation.margin, METRICS[metric]))
     answers = found.trying("answers", lambda: check_answers(spec, splits, metric, rows)) or ()
     descriptions = found.trying("answers", lambda: check_zero_shot(spec, splits))

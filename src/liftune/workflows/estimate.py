@@ -13,6 +13,7 @@ from liftune.data.splits import Splits
 from liftune.records.dry_run import StageTime
 from liftune.training.head_init import MOST_ROWS as MOST_HEAD_ROWS
 from liftune.workflows.context import RunContext
+from liftune.workflows.few import steps_of_pairs
 from liftune.workflows.learning_curve import nested
 from liftune.workflows.trial import BaseTimes, TuningTimes
 
@@ -47,7 +48,7 @@ def stage_times(
         ),
     ]
     if full:
-        seconds = sum(_tuning(context, each, full) for each in parts)
+        seconds = sum(_tuning(context, each, full, pairs=False) for each in parts)
         stages.append(StageTime(stage="full fine-tuning", seconds=seconds, counts=f"{epochs} epochs, one seed"))
     if context.spec.evaluation.curve:
         stages.append(_curve(context, base, tuning))
@@ -64,15 +65,14 @@ def _share(splits: Splits, base: BaseTimes, *, folds: bool = False) -> float:
     return (len(splits.test) if folds else len(splits.train)) / base.rows
 
 
-def _tuning(context: RunContext, splits: Splits, times: TuningTimes) -> float:
-    """Tuning once: the head, every epoch with its validation, the answers, the adapter."""
+def _tuning(context: RunContext, splits: Splits, times: TuningTimes, *, pairs: bool = True) -> float:
+    """Tuning once: a start from pairs of rows where one is tried, the head, every epoch, the answers, the adapter."""
     schedule = context.schedule(context.spec.train, context.method, len(splits.train))
     head = min(len(splits.train), MOST_HEAD_ROWS) * times.head_row
     validation = len(splits.validation) * times.row
     answers = (len(splits.validation) + len(splits.test)) * times.answer_row
-    return (
-        2 * times.load + head + schedule.steps * times.step + (schedule.epochs + 1) * validation + answers + times.save
-    )
+    steps = schedule.steps + (steps_of_pairs(context, splits) if pairs else 0)
+    return 2 * times.load + head + steps * times.step + (schedule.epochs + 1) * validation + answers + times.save
 
 
 def _curve(context: RunContext, base: BaseTimes, tuning: TuningTimes) -> StageTime:

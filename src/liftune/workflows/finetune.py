@@ -30,6 +30,7 @@ from liftune.records.long_texts import LongChoice
 from liftune.records.training import RoundTripCheck, TrainLog
 from liftune.tasks import task_of
 from liftune.training.loop import train
+from liftune.workflows import few
 from liftune.workflows.contenders import keep_full, learned_by_tuning
 from liftune.workflows.context import RunContext, load_for, log_contender, note_passes, recipe_for
 from liftune.workflows.memo import Outcome
@@ -256,8 +257,10 @@ def tune_once(
     if method is not context.method:
         train_spec, plan = train_spec.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
     schedule = context.schedule(train_spec, method, len(splits.train))
+    pairs = few.wanted(context, method)
     classifier = context.crew.make(recipe_for(context, seed, method, options, plan=plan, steps=schedule.steps))
     note_passes(context.memo.within(name), classifier, context.events)
+    pairs = few.start(context, classifier, seed, pairs, name=name)
     with context.memo.trained(name) as checkpoints:
         log = train(
             classifier,
@@ -272,7 +275,7 @@ def tune_once(
         )
     trained_by = classifier.plan  # its passes may have become smaller
     context.crew.restore_full_precision(classifier, lambda: load_for(context, seed))
-    return classifier, trained_by, log
+    return classifier, trained_by, log.model_copy(update={"pairs": pairs})
 
 
 def logits_of(context: RunContext, classifier: Classifier, log: TrainLog) -> ContenderLogits:

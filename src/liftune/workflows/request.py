@@ -31,6 +31,7 @@ from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 from liftune.spec_text import TUNE, Asked
 from liftune.tasks import task_of
+from liftune.workflows.few_wanted import check_few
 from liftune.workflows.starting_rows import Beginning, rows_to_go_on
 
 
@@ -104,6 +105,7 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     found = beginning.rows.splits if beginning else read_for_tuning(spec, rows)
     folds = found if isinstance(found, Folds) else None
     splits = found.whole if isinstance(found, Folds) else found
+    check_few(spec, splits, method, options)
     metric = check_metric(spec.evaluation.metric, splits.task).name
     margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
     answers, descriptions = check_answers(spec, splits, metric, rows), check_zero_shot(spec, splits)

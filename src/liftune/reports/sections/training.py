@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from liftune.formatting import number, seconds
 from liftune.records.base import Choice
 from liftune.records.run import TuneRecord
-from liftune.records.training import Speed, TrainLog
+from liftune.records.training import PairStart, Speed, TrainLog
 from liftune.reports.base import SECTIONS, ReportTable, Section
 from liftune.reports.charts import Lines, Series
 
@@ -30,7 +30,8 @@ def training(record: TuneRecord) -> Section | None:
         f"{''.join(f'; {each}' for each in (*log.halved, *([log.slowed] if log.slowed else ())))}"
         for log in record.logs
     )
-    said = (*_soft_labels(record.logs[0]), *said)
+    pairs = record.logs[0].pairs
+    said = (*([pairs_sentence(pairs)] if pairs else []), *_soft_labels(record.logs[0]), *said)
     return Section("Training", said, (ReportTable(headings, rows, frozenset(range(6))),), charts=_curves(record))
 
 
@@ -49,6 +50,24 @@ def _epochs(log: TrainLog, metric: str) -> Iterator[tuple[str, ...]]:
             seconds(epoch.seconds),
             f"{epoch.rows_per_second:,.0f}",
         )
+
+
+def pairs_sentence(found: PairStart) -> str:
+    """What was found of a start from pairs of rows, and what was taken."""
+    what = f"{found.rows:,} train rows of {found.labels:,} labels: a start of the encoder from pairs of rows"
+    if found.asked == "on":
+        return f"{what}, as asked"
+    if found.reason:
+        return f"{what} was not tried: {found.reason}"
+    gain = ""
+    if found.gain is not None and found.gain.value is not None:
+        bounds = f" [{number(found.gain.low, 3)}, {number(found.gain.high, 3)}]" if found.gain.low is not None else ""
+        gain = f" (gain {number(found.gain.value, 3)}{bounds})"
+    return (
+        f"{what} took {found.metric} in cross-validation on train from {number(found.without, 3)} to "
+        f"{number(found.with_pairs, 3)}{gain}: {'taken' if found.taken else 'not taken'}; "
+        f"trying it took {seconds(found.tried_seconds)} s"
+    )
 
 
 def _soft_labels(log: TrainLog) -> tuple[str, ...]:

@@ -1,0 +1,128 @@
+"""A contrastive start of the encoder: rows of one label are drawn together, rows of two labels apart.
+
+In: a Classifier that has not been trained, its rows and their labels.  Out: the same Classifier, whose encoder's
+adapter has learned from pairs of rows; the head is as it was.
+Not here: whether that helps (workflows/few.py), the head (head_init.py), tuning (loop.py).
+
+N rows make N (N - 1) / 2 pairs, so that a few rows of each label teach more by pairs than by themselves (SetFit:
+Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts"). Every pair of a step's rows is used at once: each
+row is read once a step, where pairs that are read by themselves read two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate.utils import set_seed
+from torch import Tensor
+
+from liftune.models.classifier import Classifier
+from liftune.models.features import MeanStates
+from liftune.models.tokens.collator import Tokens
+from liftune.training.micro_batches import micro_batches
+from liftune.types import IntArray
+
+#: Visits of each row, at most and at least, and those of all rows together that are enough.
+VISITS, ENOUGH_VISITS = (20, 50), 2_880
+#: Tokens of all visits at most, but LEAST_VISITS of each row; rows of a step, as far as it holds STEP_TOKENS.
+MOST_TOKENS, LEAST_VISITS = 250_000, 5
+STEP_ROWS, STEP_TOKENS = (8, 32), 6_400
+WARMUP, WEIGHT_DECAY, MAX_GRAD_NORM = 0.1, 0.01, 1.0
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How long and how fast the start is trained."""
+
+    visits: int
+    """Of each row."""
+    batch_size: int
+    learning_rate: float
+
+
+def settings_for(rows: int, row_tokens: float, learning_rate: float) -> Contrast:
+    """Many visits of few rows, fewer of long ones. The numbers were chosen on draws that no table shows (docs/log.md).
+
+    Args:
+        row_tokens: of a row, on average.
+        learning_rate: the method's for this model.
+
+    >>> [settings_for(rows, 20.0, 1e-3).visits for rows in (16, 96, 128, 400)]
+    [50, 30, 23, 20]
+    """
+    visits = min(VISITS[1], max(VISITS[0], math.ceil(ENOUGH_VISITS / rows)))
+    affordable = int(MOST_TOKENS / max(1.0, rows * row_tokens))
+    size = min(STEP_ROWS[1], max(STEP_ROWS[0], int(STEP_TOKENS / max(1.0, row_tokens))))
+    return Contrast(min(visits, max(LEAST_VISITS, affordable)), size, learning_rate)
+
+
+def contrast(classifier: Classifier, rows: Tokens, labels: IntArray, settings: Contrast, *, seed: int) -> None:
+    """Train the encoder's adapter on pairs of rows.
+
+    The mean of the states of a row's tokens is what is compared, whatever the head reads: sentence encoders were
+    trained for it. The state that the head reads comes along (docs/log.md).
+
+    Args:
+        labels: (N,) of each row.
+        seed: of order and dropout: same seed, same machine, same result. What training draws from later is as new.
+    """
+    set_seed(seed)
+    rng = np.random.default_rng(seed)
+    parameters = [parameter for _, parameter in classifier.trainable()]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=WEIGHT_DECAY)
+    batches = [batch for _ in range(settings.visits) for batch in in_batches(labels, settings.batch_size, rng)]
+    lengths, warm = rows.lengths.tolist(), WARMUP * len(batches)
+    classifier.model.train()
+    with MeanStates(classifier) as states:
+        for step, batch in enumerate(batches):
+            share = min(1.0, (step + 1) / max(1.0, warm), (len(batches) - step) / (len(batches) - warm))
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * share
+            parts = micro_batches(batch, lengths, classifier.plan)
+            found = torch.cat([states.of(classifier.collate([rows[i] for i in part])) for part in parts])
+            order = np.array([i for part in parts for i in part])
+            torch.autograd.backward(pair_loss(found, torch.from_numpy(labels[order]).to(found.device)))
+            torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM)
+            optimizer.step()
+            optimizer.zero_grad()
+    classifier.model.eval()
+    if classifier.packed_encoder:
+        classifier.packed_encoder.restore_masks([])
+
+
+def in_batches(labels: IntArray, size: int, rng: np.random.Generator) -> Iterator[IntArray]:
+    """All rows once, so that a row's label is in its batch a second time, where there is a second row of it."""
+    by_label: dict[int, list[int]] = defaultdict(list)
+    for i in rng.permutation(len(labels)):
+        by_label[int(labels[i])].append(int(i))
+    groups: list[list[int]] = []
+    for members in by_label.values():
+        twos = [members[i : i + 2] for i in range(0, len(members), 2)]
+        if len(twos) > 1 and len(twos[-1]) == 1:
+            twos[-2:] = [twos[-2] + twos[-1]]
+        groups += twos
+    count = max(1, math.ceil(len(labels) / size))
+    batches: list[list[int]] = [[] for _ in range(count)]
+    for i in rng.permutation(len(groups)):
+        min(batches, key=len).extend(groups[i])
+    for batch in batches:
+        if batch:
+            yield np.array(batch)
+
+
+def pair_loss(states: Tensor, labels: Tensor) -> Tensor:
+    """Of (n, D) states and (n,) labels: how far the cosines of all pairs are from 1 within a label, from 0 between two.
+
+    Both kinds of pairs weigh the same, however many there are. This is SetFit's loss, of all pairs of a step.
+    """
+    unit = torch.nn.functional.normalize(states, dim=1)
+    cosines = unit @ unit.T
+    same = labels[:, None] == labels[None, :]
+    other = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    parts = [each.square().mean() for each in ((1 - cosines)[same & other], cosines[~same]) if len(each)]
+    return torch.stack(parts).mean() if parts else states.sum() * 0.0

@@ -1,0 +1,182 @@
+"""Few rows a label: a classifier whose encoder starts from pairs of rows, where that helps.
+
+In: a RunContext, a classifier that has not been trained.  Out: the same, started; what was found and taken.
+Not here: the start itself (training/contrast.py), tuning (finetune.py), whether it can be had (few_wanted.py).
+
+Whether it helps is asked of train alone: in folds, a linear head is fitted to what the model's own head reads, of the
+encoder as it is and of one that starts from pairs, and both answer the rows that they have not seen. Validation and
+test have no part in it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from liftune.baselines.linear_models import fit_linear, judge
+from liftune.baselines.linear_probe import Scale
+from liftune.data.folds import folds_for_fitting
+from liftune.data.splits import Splits
+from liftune.errors import SpecError, lacks_memory
+from liftune.evaluation.compare import compare
+from liftune.evaluation.evaluate import Evaluation
+from liftune.metrics.registry import METRICS
+from liftune.models import families
+from liftune.models.classifier import Classifier
+from liftune.models.methods.registry import Method
+from liftune.records.base import Interval
+from liftune.records.training import PairStart
+from liftune.reports.sections.training import pairs_sentence
+from liftune.training.contrast import contrast, settings_for
+from liftune.training.schedule import rate_of
+from liftune.types import FloatArray, IntArray
+from liftune.workflows.context import RunContext, recipe_for
+from liftune.workflows.few_wanted import is_tried
+from liftune.workflows.memo import Outcome
+
+#: Folds of train in which it is tried.
+FOLDS = 3
+#: Inverse strengths of the heads that are compared; each side has its best.
+STRENGTHS = (1e-3, 1e-2, 1e-1)
+
+
+def wanted(context: RunContext, method: Method) -> PairStart | None:
+    """Whether the encoder is to start from pairs of rows, and how that was decided; None where it was not asked.
+
+    Raises:
+        SpecError: it was asked for, and --shard divides the model.
+    """
+    few, splits = context.spec.train.few, context.splits
+    if few == "off" or method is not context.method:
+        return None
+    if few == "on":
+        if context.crew.shard:
+            raise SpecError("pairs of rows are read in one process, and --shard divides the model", where="--few on")
+        return PairStart(asked="on", taken=True, rows=len(splits.train), labels=len(splits.labels))
+    if context.crew.shard or not is_tried(few, splits, method, context.options):
+        return None
+    found = context.memo.once(
+        "pairs tried",
+        lambda: _try(context),
+        lambda found: Outcome(found.model_dump(mode="json")),
+        lambda kept: PairStart.model_validate(kept.values),
+    )
+    context.events.note(f"  {pairs_sentence(found)}")
+    return found
+
+
+def start(
+    context: RunContext, classifier: Classifier, seed: int, found: PairStart | None, *, name: str
+) -> PairStart | None:
+    """Start a classifier's encoder from pairs of rows, if that is taken; the same again where an earlier process did.
+
+    Args:
+        classifier: newly attached by the context's method.
+        name: of what is kept.
+
+    Returns:
+        what was found, with the seconds that the start took.
+    """
+    if found is None or not found.taken:
+        return found
+    kept = context.memo.get(f"{name} pairs")
+    if kept is None:
+        started = time.perf_counter()
+        _train_on(context, classifier, np.arange(len(context.splits.train)), seed)
+        weights = {key: each.cpu().numpy() for key, each in classifier.snapshot().items()}
+        kept = Outcome({"seconds": time.perf_counter() - started}, weights)
+        context.memo.put(f"{name} pairs", kept)
+    else:
+        classifier.restore({key: torch.from_numpy(np.asarray(each)) for key, each in kept.arrays.items()})
+    return found.model_copy(update={"seconds": kept.values["seconds"]})
+
+
+def steps_of_pairs(context: RunContext, splits: Splits) -> float:
+    """Optimizer steps of 16 rows that trial and start take as long as, about."""
+    if context.spec.train.few == "off":
+        return 0.0
+    tried = is_tried(context.spec.train.few, splits, context.method, context.options)
+    if not tried and context.spec.train.few != "on":
+        return 0.0
+    rows = len(splits.train)
+    return (FOLDS if tried else 1) * settings_for(rows, context.row_tokens, 1.0).visits * rows / 16
+
+
+def _try(context: RunContext) -> PairStart:
+    """Cross-validation on train, unless it cannot be had; nothing of it stays but what it found."""
+    started, splits = time.perf_counter(), context.splits
+    about: dict[str, Any] = {"asked": "auto", "rows": len(splits.train), "labels": len(splits.labels)}
+    folds = folds_for_fitting(splits.train, splits.task, most=FOLDS, near=splits.audit.near_duplicates or 0.0)
+    targets = splits.encoded(splits.train)
+    if folds is None or any(len(np.unique(targets[folds != fold])) < 2 for fold in np.unique(folds)):
+        return PairStart(**about, taken=False, reason="there are too few different texts for folds")
+    try:
+        sides = _out_of_fold(context, folds)
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        return PairStart(**about, taken=False, reason="memory ran short")
+    if sides is None:
+        return PairStart(**about, taken=False, reason="the model does not tell its body from its head")
+    metric = METRICS[context.metric]
+    scores = [judge(each.logits, targets, splits.task, metric) for each in sides]
+    found = compare(*sides, context.metric)
+    return PairStart(
+        **about,
+        taken=scores[1] > scores[0],
+        metric=metric.name,
+        without=sides[0].score(metric),
+        with_pairs=sides[1].score(metric),
+        gain=Interval(value=found.gain, low=found.low, high=found.high),
+        p_value=found.p_value,
+        tried_seconds=time.perf_counter() - started,
+    )
+
+
+def _out_of_fold(context: RunContext, folds: IntArray) -> tuple[Evaluation, Evaluation] | None:
+    """Train's rows, answered by heads that have not seen them: on the encoder as it is, and started from pairs."""
+    splits, seed = context.splits, context.spec.train.seeds[0]
+    classifier = context.crew.make(recipe_for(context, seed, context.method, context.options))
+    if not families.base_name(classifier.backbone.model):
+        return None
+    before, rows = classifier.snapshot(), classifier.encode(splits.train.rows)
+    as_it_is = classifier.final_inputs(rows)
+    started = {}
+    for fold in np.unique(folds).tolist():
+        classifier.restore(before)
+        _train_on(context, classifier, np.flatnonzero(folds != fold), seed)
+        started[fold] = classifier.final_inputs(rows)
+    sides: list[Evaluation] = []
+    for name, inputs in (("without", dict.fromkeys(started, as_it_is)), ("with", started)):
+        logits = _best_logits(context, folds, inputs)
+        sides.append(Evaluation.of(name, logits, splits, splits.train))
+    return sides[0], sides[1]
+
+
+def _best_logits(context: RunContext, folds: IntArray, inputs: dict[int, FloatArray]) -> FloatArray:
+    """(N, C) out of fold, at the strength whose log-loss is least."""
+    splits, task = context.splits, context.splits.task
+    targets, metric = splits.encoded(splits.train), METRICS["log_loss"]
+    every = []
+    for strength in STRENGTHS:
+        logits = np.zeros((len(targets), splits.outputs), dtype=np.float32)
+        for fold, of_fold in inputs.items():
+            inside, outside = folds == fold, folds != fold
+            scale = Scale.learn("none", of_fold[outside])
+            head = fit_linear(scale(of_fold[outside]), targets[outside], splits.outputs, task, strength)
+            logits[inside] = head.logits(scale(of_fold[inside]))
+        every.append(logits)
+    return max(every, key=lambda logits: judge(logits, targets, task, metric))
+
+
+def _train_on(context: RunContext, classifier: Classifier, positions: IntArray, seed: int) -> None:
+    """Pairs of some of train's rows."""
+    splits = context.splits
+    train = splits.train.take(positions.tolist())
+    rows = classifier.encode(train.rows)
+    rate = context.spec.train.lr or rate_of(context.method, context.width)
+    settings = settings_for(len(train), float(rows.lengths.mean()), rate)
+    contrast(classifier, rows, np.asarray(splits.encoded(train), dtype=np.int64), settings, seed=seed)

@@ -1,0 +1,49 @@
+"""Whether an encoder can start from pairs of rows, and whether there are so few rows a label that it is tried.
+
+In: rows, a method.  Out: a reason why not; a yes or no.
+Not here: the start (few.py). Nothing imports torch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from liftune.data.splits import Splits
+from liftune.errors import SpecError
+from liftune.models.methods.registry import Method, virtual_tokens
+from liftune.spec import RunSpec
+from liftune.tasks import task_of
+
+#: Train rows a label, on average, up to which `--few auto` tries it.
+MOST_ROWS_A_LABEL = 64
+
+
+def unfit(splits: Splits, method: Method, options: Any) -> str:
+    """Why a start from pairs cannot be had; empty where it can."""
+    if not task_of(splits.task).has_confidence:
+        return "a start from pairs of rows needs rows with one label each"
+    if method.kind != "peft" or virtual_tokens(options):
+        return f"method {method.name} has no adapter in the encoder that pairs of rows could train"
+    counts = Counter(splits.train.targets or splits.test.targets)
+    if len(counts) < 2 or max(counts.values()) < 2:
+        return "no label has two train rows, so that there are no pairs"
+    return ""
+
+
+def check_few(spec: RunSpec, splits: Splits, method: Method, options: Any) -> bool:
+    """Refuse `--few on` where it cannot be had; True where nothing is wrong.
+
+    Raises:
+        SpecError: says why.
+    """
+    reason = unfit(splits, method, options) if spec.train.few == "on" else ""
+    if reason:
+        raise SpecError(reason, where="--few on", hint="leave it out, or give --few off")
+    return True
+
+
+def is_tried(few: str, splits: Splits, method: Method, options: Any) -> bool:
+    """Whether `--few auto` tries it on these train rows."""
+    few_rows = len(splits.train) <= MOST_ROWS_A_LABEL * max(1, len(splits.labels))
+    return few == "auto" and few_rows and not unfit(splits, method, options)

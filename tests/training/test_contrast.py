@@ -1,0 +1,99 @@
+"""A start of the encoder from pairs of rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import save_tiny
+from trainings import FAST, PLAIN, splits_of
+
+from liftune.hardware.plan import Plan
+from liftune.models.attach import attach
+from liftune.models.backbone import load_backbone
+from liftune.models.classifier import Classifier
+from liftune.models.features import MeanStates
+from liftune.models.methods.registry import METHODS
+from liftune.spec import ModelSpec
+from liftune.training.contrast import Contrast, contrast, in_batches, pair_loss, settings_for
+
+FEW = Contrast(visits=20, batch_size=8, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module", params=["bert", "distilbert"])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return save_tiny(request.param, tmp_path_factory.mktemp("model"))
+
+
+def started(base: Path, seed: int = 0, plan: Plan = PLAIN, method: str = "lora") -> tuple[Classifier, Classifier]:
+    """As it was, and as it starts from pairs."""
+    splits = splits_of()
+    made = []
+    for begin in (False, True):
+        spec = ModelSpec(name=str(base))
+        backbone = load_backbone(spec, task=splits.task, labels=splits.labels, seed=0, plan=plan)
+        classifier = attach(backbone, METHODS[method], plan=plan, seed=0)
+        if begin:
+            rows = classifier.encode(splits.train.rows)
+            contrast(classifier, rows, splits.encoded(splits.train), FEW, seed=seed)
+        made.append(classifier)
+    return made[0], made[1]
+
+
+def apart(classifier: Classifier) -> float:
+    """How much nearer rows of one label are than rows of two, by their cosines."""
+    splits = splits_of()
+    rows = classifier.encode(splits.train.rows)
+    with MeanStates(classifier) as read, torch.no_grad():
+        states = read.of(classifier.collate(list(rows))).numpy()
+    unit = states / np.linalg.norm(states, axis=1, keepdims=True)
+    cosines, labels = unit @ unit.T, splits.encoded(splits.train)
+    same = labels[:, None] == labels[None, :]
+    return float(cosines[same].mean() - cosines[~same].mean())
+
+
+@pytest.mark.parametrize("plan", [PLAIN, FAST])
+def test_rows_of_one_label_come_nearer_than_rows_of_two(base: Path, plan: Plan) -> None:
+    """The layer that gives the logits is as it was."""
+    before, after = started(base, plan=plan)
+    assert apart(after) > apart(before) + 0.1
+    assert torch.equal(before.final_layer().weight, after.final_layer().weight)
+    assert not after.model.training
+
+
+def test_the_same_seed_gives_the_same_start_and_another_seed_another(base: Path) -> None:
+    first, again, other = (started(base, seed)[1].snapshot() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("counts", [(8, 8), (5, 3, 1), (2,) * 20, (1, 7)])
+def test_every_row_is_visited_once_beside_another_of_its_label(counts: tuple[int, ...]) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    for seed in range(5):
+        batches = list(in_batches(labels, 8, np.random.default_rng(seed)))
+        assert sorted(np.concatenate(batches).tolist()) == list(range(len(labels)))
+        for batch in batches:
+            held = Counter(labels[batch].tolist())
+            assert all(count > 1 or counts[label] == 1 for label, count in held.items())
+
+
+def test_the_loss_is_least_where_labels_are_apart() -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    apart = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    assert float(pair_loss(apart, labels)) < 1e-6
+    assert float(pair_loss(torch.ones(4, 2), labels)) > 0.4
+    alone = torch.ones(1, 2, requires_grad=True)
+    pair_loss(alone, labels[:1]).backward()  # a row alone teaches nothing, and breaks nothing
+    assert float(alone.grad.abs().sum()) == 0.0  # type: ignore[union-attr]
+
+
+def test_long_rows_are_visited_less_often() -> None:
+    short, long = settings_for(100, 20.0, 1e-3), settings_for(100, 400.0, 1e-3)
+    assert long.visits < short.visits
+    assert long.batch_size < short.batch_size
+    assert settings_for(10_000, 500.0, 1e-3).visits >= 1

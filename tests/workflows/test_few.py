@@ -1,0 +1,142 @@
+"""Few rows a label: a start from pairs of rows is tried, taken where it helps, recorded, and gone on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from killing import differences, files_of
+from tiny_models import save_tiny
+
+import liftune
+from liftune.data import load_data
+from liftune.errors import SpecError
+from liftune.events import Listener, Note, StageEnded, StageStarted, Step
+from liftune.models.methods.registry import METHODS
+from liftune.records.training import PairStart
+from liftune.reports.sections.training import pairs_sentence, training
+from liftune.spec import DataSpec, RunSpec
+from liftune.training import contrast
+from liftune.workflows import few_wanted
+from liftune.workflows.few_wanted import check_few, is_tried, unfit
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_tiny("distilbert", tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture
+def options(model: str, emotions: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(few_wanted, "MOST_ROWS_A_LABEL", 64)
+    monkeypatch.setattr(contrast, "VISITS", (1, 2))
+    return {"data": str(emotions), "model": model, "epochs": 1, "lr": 1e-2}
+
+
+class Heard(Listener):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def on_note(self, event: Note) -> None:
+        self.notes.append(event.text)
+
+
+def test_auto_tries_it_on_train_and_says_what_was_found(options: dict[str, Any], tmp_path: Path) -> None:
+    heard = Heard()
+    record = liftune.tune(out=tmp_path / "run", listeners=[heard], **options)
+    found = record.logs[0].pairs
+    assert found is not None
+    assert found.asked == "auto"
+    assert found.rows == record.rows.train
+    assert found.gain is not None
+    assert found.without is not None
+    assert found.with_pairs is not None
+    assert found.with_pairs - found.without == pytest.approx(found.gain.value)
+    assert any("in cross-validation on train" in note for note in heard.notes)
+    section = training(record)
+    assert section is not None
+    assert pairs_sentence(found) in section.sentences
+
+
+@pytest.mark.parametrize("few", ["off", False])
+def test_off_is_off(few: Any, options: dict[str, Any], tmp_path: Path) -> None:
+    assert liftune.tune(out=tmp_path / "run", few=few, **options).logs[0].pairs is None
+
+
+def test_on_is_taken_without_a_trial(options: dict[str, Any], tmp_path: Path) -> None:
+    """And another start leads to other answers."""
+    on = liftune.tune(out=tmp_path / "on", few="on", **options)
+    found = on.logs[0].pairs
+    assert found is not None
+    assert (found.asked, found.taken, found.gain) == ("on", True, None)
+    off = liftune.tune(out=tmp_path / "off", few="off", **options)
+    assert on.logs[0].epochs[0].train_loss != off.logs[0].epochs[0].train_loss
+
+
+class Interrupt(Listener):
+    """Ends the run after a step, as Ctrl-C would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step(self, event: Step) -> None:
+        self.step -= 1
+        if self.step == 0:
+            raise KeyboardInterrupt
+
+    def on_stage(self, event: StageStarted | StageEnded) -> None:
+        pass
+
+
+def test_a_run_that_was_stopped_after_its_start_ends_as_an_undisturbed_one(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither trial nor start is computed again."""
+    from liftune.workflows import few
+
+    monkeypatch.setattr(few, "judge", lambda logits, *_: (float(logits.sum()), 0.0))  # taken or not, by no chance
+    options |= {"few": "on"}
+    liftune.tune(out=tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        liftune.tune(out=tmp_path / "run", listeners=[Interrupt(2)], checkpoint_minutes=0, **options)
+    monkeypatch.setattr(few, "contrast", None)
+    liftune.tune(out=tmp_path / "run", **options)
+    assert differences(files_of(tmp_path / "whole"), files_of(tmp_path / "run")) == []
+
+
+def test_it_is_refused_where_there_are_no_pairs(emotions: Path, tmp_path: Path) -> None:
+    """Before anything is computed; what the hint says is accepted."""
+    splits = load_data(DataSpec(source=str(emotions)))
+    on = RunSpec.of(few="on")
+    with pytest.raises(SpecError, match="no adapter in the encoder") as caught:
+        check_few(on, splits, METHODS["probe"], METHODS["probe"].options())
+    assert caught.value.where == "--few on"
+    assert "--few off" in (caught.value.hint or "")
+    assert check_few(RunSpec.of(few="off"), splits, METHODS["probe"], METHODS["probe"].options())
+    assert "no adapter" in unfit(splits, METHODS["prompt_tuning"], METHODS["prompt_tuning"].options())
+    assert unfit(splits, METHODS["lora"], METHODS["lora"].options()) == ""
+    numbers = tmp_path / "numbers.csv"
+    numbers.write_text("text,label\n" + "".join(f"row {i},{i / 7}\n" for i in range(40)), encoding="utf-8")
+    values = load_data(DataSpec(source=str(numbers)))
+    assert "one label each" in unfit(values, METHODS["lora"], METHODS["lora"].options())
+    assert not is_tried("auto", values, METHODS["lora"], METHODS["lora"].options())
+
+
+def test_a_value_that_is_none_of_the_three_is_refused() -> None:
+    with pytest.raises(SpecError, match="few"):
+        RunSpec.of(few="perhaps")
+    assert RunSpec.of(few="ON").train.few == "on"
+
+
+def test_many_rows_a_label_are_not_tried(emotions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = load_data(DataSpec(source=str(emotions)))
+    lora = METHODS["lora"]
+    for most, tried in ((1, False), (10_000, True)):
+        monkeypatch.setattr(few_wanted, "MOST_ROWS_A_LABEL", most)
+        assert is_tried("auto", splits, lora, lora.options()) is tried
+
+
+def test_what_was_not_tried_says_why() -> None:
+    found = PairStart(asked="auto", taken=False, rows=4, labels=2, reason="there are too few different texts for folds")
+    assert "was not tried: there are too few" in pairs_sentence(found)
