@@ -114,7 +114,7 @@ def test_it_is_refused_where_there_are_no_pairs(emotions: Path, tmp_path: Path) 
     assert caught.value.where == "--few on"
     assert "--few off" in (caught.value.hint or "")
     assert check_few(RunSpec.of(few="off"), splits, METHODS["probe"], METHODS["probe"].options())
-    assert "no adapter" in unfit(splits, METHODS["prompt_tuning"], METHODS["prompt_tuning"].options())
+    assert "no adapter" in unfit(splits, METHODS["prompt"], METHODS["prompt"].options())
     assert unfit(splits, METHODS["lora"], METHODS["lora"].options()) == ""
     numbers = tmp_path / "numbers.csv"
     numbers.write_text("text,label\n" + "".join(f"row {i},{i / 7}\n" for i in range(40)), encoding="utf-8")
