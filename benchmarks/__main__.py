@@ -196,21 +196,22 @@ def add_defaults(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
 
 
-def add_few(mode: argparse.ArgumentParser) -> None:
-    """Options of `few`."""
-    mode.add_argument("data", nargs="+", help="folders with train and test files of columns text and label")
+def add_label(mode: argparse.ArgumentParser) -> None:
+    """Options of `label`."""
+    from liftune.labelling.strategies import STRATEGIES
+
+    mode.add_argument("data", nargs="+", help="files, folders or samples with one label a row")
+    mode.add_argument("--model", default="minilm", help="whose features are read")
+    mode.add_argument("--strategies", type=lambda text: text.split(","), default=list(STRATEGIES), help="NAME,NAME")
+    mode.add_argument("--start", type=int, default=50, help="labels before the first round, drawn evenly")
+    mode.add_argument("--budget", type=int, default=50, help="labels of each round")
+    mode.add_argument("--rounds", type=int, default=8, help="rounds")
+    mode.add_argument("--seeds", type=int, default=10, help="starts")
+    mode.add_argument("--pool", type=int, default=4_000, help="rows to choose from, at most")
+    mode.add_argument("--test-rows", type=int, default=2_000, help="rows to score on, at most")
     mode.add_argument(
-        "--more", nargs="*", default=[], help="of these, binary ones to be tried with 64 rows a label too"
+        "--runs", default=str(RESULTS / "label"), help="folder of features; those that are there are kept"
     )
-    mode.add_argument("--model", required=True, help="local folder of the encoder, for SetFit")
-    mode.add_argument("--ours-model", default="minilm", help="the same encoder, for liftune")
-    mode.add_argument("--draws", type=numbers, default=[1, 2, 3, 4, 5], help="N,N,...: seeds of the draws")
-    mode.add_argument("--minutes", type=float, default=15.0, help="of processor time that SetFit may train a cell")
-    mode.add_argument("--sides", type=lambda text: text.split(","), default=["setfit", "ours"], help="whom to run")
-    mode.add_argument("--setfit-python", default=sys.executable, help="interpreter of an environment with SetFit")
-    mode.add_argument("--use", default="tuned", help="whose answers are liftune's: a contender, chosen beforehand")
-    mode.add_argument("--tune", type=str.split, default=[], help="more options of liftune tune, as one word")
-    mode.add_argument("--runs", default=str(RESULTS / "few"), help="folder of what is finished, which is kept")
     mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
 
 
@@ -236,6 +237,24 @@ def add_explain(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--contenders", type=lambda text: text.split(","), default=["tuned", "tfidf"], help="NAME,...")
     mode.add_argument("--rows", type=int, default=200, help="test rows of each run")
     mode.add_argument("--seed", type=int, default=0, help="of the sample and of random orders")
+    mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
+
+
+def add_few(mode: argparse.ArgumentParser) -> None:
+    """Options of `few`."""
+    mode.add_argument("data", nargs="+", help="folders with train and test files of columns text and label")
+    mode.add_argument(
+        "--more", nargs="*", default=[], help="of these, binary ones to be tried with 64 rows a label too"
+    )
+    mode.add_argument("--model", required=True, help="local folder of the encoder, for SetFit")
+    mode.add_argument("--ours-model", default="minilm", help="the same encoder, for liftune")
+    mode.add_argument("--draws", type=numbers, default=[1, 2, 3, 4, 5], help="N,N,...: seeds of the draws")
+    mode.add_argument("--minutes", type=float, default=15.0, help="of processor time that SetFit may train a cell")
+    mode.add_argument("--sides", type=lambda text: text.split(","), default=["setfit", "ours"], help="whom to run")
+    mode.add_argument("--setfit-python", default=sys.executable, help="interpreter of an environment with SetFit")
+    mode.add_argument("--use", default="tuned", help="whose answers are liftune's: a contender, chosen beforehand")
+    mode.add_argument("--tune", type=str.split, default=[], help="more options of liftune tune, as one word")
+    mode.add_argument("--runs", default=str(RESULTS / "few"), help="folder of what is finished, which is kept")
     mode.add_argument("--out", default=str(RESULTS), help="folder for JSON")
 
 

@@ -55,10 +55,12 @@ def test_the_reason_for_the_rate_names_method_width_and_step() -> None:
     assert said(2_048, 500, lr=1e-3) == "asked for"
 
 
-def scored(*scores: tuple[float, float], patience: int = 2) -> BestCheckpoint:
+def scored(*scores: tuple[float, float], patience: int = 2, lead: float = 0.0, start: float = 0.0) -> BestCheckpoint:
     """After epochs of these accuracies and log-losses, as long as training goes on."""
     classifier: Any = SimpleNamespace(snapshot=dict)
-    best = BestCheckpoint("accuracy", patience, 20)
+    best = BestCheckpoint("accuracy", patience, 20, lead)
+    if start:
+        best.set_baseline({"accuracy": start, "log_loss": 1.0}, classifier)
     for epoch, (accuracy, loss) in enumerate(scores, 1):
         best.update(epoch, {"accuracy": accuracy, "log_loss": loss}, 0.1, 1.0, 10, classifier)
         if best.stopped:
@@ -76,3 +78,17 @@ def test_training_ends_where_validation_only_repeats_itself() -> None:
 def test_a_falling_loss_at_the_same_score_is_a_gain() -> None:
     assert len(scored(*[(1.0, 0.5 - i / 50) for i in range(19)]).log) == 19
     assert len(scored((0.9, 0.5), (0.9, 0.4), (0.8, 0.3), (0.8, 0.2)).log) == 4
+
+
+def test_a_start_that_must_be_led_is_kept_until_an_epoch_leads_it() -> None:
+    """Equal is not enough, nor is a row more; from then on the best epoch is kept as ever."""
+    assert scored(*[(0.8, 0.5)] * 5, lead=0.1, start=0.8).epoch == 0
+    assert scored((0.85, 0.5), (0.88, 0.4), (0.88, 0.5), (0.88, 0.6), lead=0.1, start=0.8).epoch == 0
+    assert scored((0.95, 0.5), (0.95, 0.4), (0.9, 0.3), lead=0.1, start=0.8).epoch == 2
+    assert scored(*[(0.8, 0.5)] * 5, start=0.8).epoch == 3, "without a lead the later of equals is kept"
+
+
+def test_training_ends_after_an_epoch_where_none_could_lead_the_start() -> None:
+    best = scored(*[(1.0, 0.5 - i / 50) for i in range(19)], lead=0.25, start=1.0)
+    assert (len(best.log), best.epoch) == (1, 0)
+    assert "better than the start" in best.stopped

@@ -120,7 +120,15 @@ def test_it_is_refused_where_there_are_no_pairs(emotions: Path, tmp_path: Path) 
     numbers.write_text("text,label\n" + "".join(f"row {i},{i / 7}\n" for i in range(40)), encoding="utf-8")
     values = load_data(DataSpec(source=str(numbers)))
     assert "one label each" in unfit(values, METHODS["lora"], METHODS["lora"].options())
-    assert not is_tried("auto", values, METHODS["lora"], METHODS["lora"].options())
+    assert not is_tried(RunSpec(), values, METHODS["lora"], METHODS["lora"].options())
+
+
+def test_a_run_that_goes_on_from_another_has_its_start(emotions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(few_wanted, "MOST_ROWS_A_LABEL", 10_000)
+    splits, lora = load_data(DataSpec(source=str(emotions))), METHODS["lora"]
+    assert not is_tried(RunSpec.of(start="run"), splits, lora, lora.options())
+    with pytest.raises(SpecError, match="--start goes on"):
+        check_few(RunSpec.of(start="run", few="on"), splits, lora, lora.options())
 
 
 def test_a_value_that_is_none_of_the_three_is_refused() -> None:
@@ -134,7 +142,7 @@ def test_many_rows_a_label_are_not_tried(emotions: Path, monkeypatch: pytest.Mon
     lora = METHODS["lora"]
     for most, tried in ((1, False), (10_000, True)):
         monkeypatch.setattr(few_wanted, "MOST_ROWS_A_LABEL", most)
-        assert is_tried("auto", splits, lora, lora.options()) is tried
+        assert is_tried(RunSpec(), splits, lora, lora.options()) is tried
 
 
 def test_what_was_not_tried_says_why() -> None:

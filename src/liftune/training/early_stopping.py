@@ -20,10 +20,14 @@ SLOWER = 5
 
 
 class BestCheckpoint:
-    """The best epoch on validation so far, the start counting as epoch 0; says when to stop."""
+    """The best epoch on validation so far, the start counting as epoch 0; says when to stop.
 
-    def __init__(self, metric: str, patience: int, epochs: int) -> None:
-        self.metric, self.patience, self.epochs = metric, patience, epochs
+    Args:
+        lead: by more than this an epoch must score better than the start to be kept; 0 where equal is enough.
+    """
+
+    def __init__(self, metric: str, patience: int, epochs: int, lead: float = 0.0) -> None:
+        self.metric, self.patience, self.epochs, self.lead = metric, patience, epochs, lead
         self.sign = METRICS[metric].sign
         self.log: list[Epoch] = []
         self.before: dict[str, float | None] | None = None
@@ -67,13 +71,26 @@ class BestCheckpoint:
             Epoch(epoch=epoch, train_loss=loss, validation=scores, seconds=seconds, rows_per_second=rows / seconds)
         )
         self.latest = self._signed(scores)
-        if self.latest >= self.score or self.state is None:
+        if self._beats() or self.state is None:
             self.score, self.epoch, self.state = self.latest, epoch, classifier.snapshot()
         now = (self.latest, -(scores.get("log_loss") or 0.0))
         if now > self.most or not self.gained:
             self.gained, self.most = epoch, now
-        elif epoch - self.gained >= self.patience and epoch < self.epochs:
+        elif epoch - self.gained >= self.patience and epoch < self.epochs and not self.stopped:
             self.stopped = f"validation {self.metric} did not improve for {self.patience} epochs"
+
+        if not self.epoch and not self._can_beat_the_start() and epoch < self.epochs:
+            self.stopped = f"no epoch's validation {self.metric} could be better than the start's by more than chance"
+
+    def _beats(self) -> bool:
+        """Whether the latest epoch is to be kept; before one is, it must lead the start."""
+        if self.lead and not self.epoch:
+            return self.latest > self.score + self.lead
+        return self.latest >= self.score
+
+    def _can_beat_the_start(self) -> bool:
+        low, high = METRICS[self.metric].bounds
+        return not self.lead or self.score + self.lead < max(self.sign * low, self.sign * high)
 
     def saved(self) -> dict[str, Any]:
         """All of it but what it was made with, as tensors and what JSON holds."""

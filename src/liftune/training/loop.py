@@ -54,6 +54,7 @@ def train(
     events: Events = NOBODY_LISTENS,
     soft_labels: SoftLabels | None = None,
     checkpoints: Checkpoints | None = None,
+    lead: float = 0.0,
 ) -> TrainLog:
     """Tune the classifier on train; leave it at the best epoch on validation, epoch 0 included.
 
@@ -67,6 +68,7 @@ def train(
             it back.
         checkpoints: where training is saved, and gone on from where an earlier process ended; the result is the same
             to the last bit, but for the seconds.
+        lead: see `BestCheckpoint`.
 
     Raises:
         LiftuneError: the loss stopped being a number before an epoch was finished, at a fifth of the rate too.
@@ -80,7 +82,7 @@ def train(
         return before
     note = PassNote(checkpoints.folder / PASSES) if checkpoints else NO_NOTE
     loop = Loop.of(*asked, note=note, seed=seed)
-    best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs)
+    best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs, lead)
     order = np.random.default_rng(seed)
     place = Place(with_soft_labels=bool(soft_labels), order=dict(order.bit_generator.state))
     state = TrainingState(classifier, loop.optimizer, loop.scheduler, best, place)

@@ -56,7 +56,7 @@ def wanted(context: RunContext, method: Method) -> PairStart | None:
         if context.crew.shard:
             raise SpecError("pairs of rows are read in one process, and --shard divides the model", where="--few on")
         return PairStart(asked="on", taken=True, rows=len(splits.train), labels=len(splits.labels))
-    if context.crew.shard or not is_tried(few, splits, method, context.options):
+    if context.crew.shard or not is_tried(context.spec, splits, method, context.options):
         return None
     found = context.memo.once(
         "pairs tried",
@@ -94,11 +94,23 @@ def start(
     return found.model_copy(update={"seconds": kept.values["seconds"]})
 
 
+def lead(context: RunContext, found: PairStart | None) -> float:
+    """By how much an epoch of tuning must beat a start from pairs on validation to be kept: a standard error.
+
+    The start's head is fitted already, and tuning on few rows took more away than it gave, where validation was too
+    small to see it (docs/log.md). This is the one-standard-error rule of Breiman, Friedman, Olshen and Stone (1984),
+    with the largest error that a share of so many rows can have. Of metrics that are no shares any gain counts.
+    """
+    if found is None or not found.taken or METRICS[context.metric].bounds != (0.0, 1.0):
+        return 0.0
+    return float(0.5 / np.sqrt(max(1, len(context.splits.validation))))
+
+
 def steps_of_pairs(context: RunContext, splits: Splits) -> float:
     """Optimizer steps of 16 rows that trial and start take as long as, about."""
     if context.spec.train.few == "off":
         return 0.0
-    tried = is_tried(context.spec.train.few, splits, context.method, context.options)
+    tried = is_tried(context.spec, splits, context.method, context.options)
     if not tried and context.spec.train.few != "on":
         return 0.0
     rows = len(splits.train)

@@ -37,13 +37,18 @@ def check_few(spec: RunSpec, splits: Splits, method: Method, options: Any) -> bo
     Raises:
         SpecError: says why.
     """
-    reason = unfit(splits, method, options) if spec.train.few == "on" else ""
+    if spec.train.few != "on":
+        return True
+    reason = unfit(splits, method, options)
+    if spec.method.start:
+        reason = "--start goes on from a tuned adapter, and pairs of rows are a start of their own"
     if reason:
         raise SpecError(reason, where="--few on", hint="leave it out, or give --few off")
     return True
 
 
-def is_tried(few: str, splits: Splits, method: Method, options: Any) -> bool:
+def is_tried(spec: RunSpec, splits: Splits, method: Method, options: Any) -> bool:
     """Whether `--few auto` tries it on these train rows."""
+    auto = spec.train.few == "auto" and not spec.method.start
     few_rows = len(splits.train) <= MOST_ROWS_A_LABEL * max(1, len(splits.labels))
-    return few == "auto" and few_rows and not unfit(splits, method, options)
+    return auto and few_rows and not unfit(splits, method, options)

@@ -272,6 +272,7 @@ def tune_once(
             events=context.events,
             soft_labels=context.soft_labels,
             checkpoints=checkpoints,
+            lead=few.lead(context, pairs),
         )
     trained_by = classifier.plan  # its passes may have become smaller
     context.crew.restore_full_precision(classifier, lambda: load_for(context, seed))
