@@ -58,7 +58,7 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
     }[comparison.verdict]
     if comparison.undecided_because:
         decided = f"{decided[:-1]}: {comparison.undecided_because};"
-    text = f"{decided} {difference}, {p_value(comparison.p_value)} ({comparison.test}){_corrected(comparison)}."
+    text = f"{decided} {difference}, {p_value(comparison.p_value)} ({comparison.test}{_corrected(comparison)})."
     if comparison.gain is None and comparison.rows == 0:
         text = f"{decided[:-1]}."
     text += _other_rows(comparison)
@@ -115,8 +115,7 @@ def _corrected(comparison: Comparison) -> str:
     """The p-value among those of all contrasts of the run, where these are under one correction."""
     if comparison.corrected_p_value is None or comparison.undecided_because:
         return ""
-    corrected = p_value(comparison.corrected_p_value)
-    return f"; {corrected} by Holm's correction over the {comparison.contrasts} contrasts of this run, which decides"
+    return f"; {p_value(comparison.corrected_p_value)} after Holm's correction"
 
 
 def _figures(outcome: Outcome, metric: str) -> str:

@@ -79,7 +79,7 @@ def _break_even(learning: Curve) -> tuple[str, ...]:
     return (
         *said,
         "These brackets hold 95% of resamples of the examples, each without one of the sizes between the ends; they do "
-        "not cover other seeds, and nothing is read off beyond the sizes below.",
+        "not cover other seeds, and nothing is read off beyond the sizes of the curve.",
     )
 
 

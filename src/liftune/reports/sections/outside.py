@@ -11,8 +11,6 @@ from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section
 from liftune.reports.sections.learning_curve import break_even_rows
 
-_KINDS = {"answers": "answers from a file", "zero-shot": "no training here"}
-
 
 @SECTIONS.entry("outside", summary="Contenders that were not fitted here, and what they cost.", chapter="verdict")
 def outside(record: TuneRecord) -> Section | None:
@@ -26,9 +24,7 @@ def outside(record: TuneRecord) -> Section | None:
     rows = tuple(
         (
             each.name,
-            _KINDS[about.kind],
-            about.source,
-            about.way,
+            about.source if about.kind == "answers" else f"{about.source}, {about.way}",
             f"{about.answered:,} of {every:,}",
             interval(each.metrics[record.metric]),
             *(_costs(about.cost_per_row, every) if priced else ()),
@@ -36,17 +32,8 @@ def outside(record: TuneRecord) -> Section | None:
         )
         for each, about in found
     )
-    costs = ("cost per 1,000 rows", "cost of these rows") if priced else ()
-    headings = (
-        "contender",
-        "what",
-        "from",
-        "how",
-        "test rows answered",
-        record.metric,
-        *costs,
-        *(("labels to break even",) if even else ()),
-    )
+    costs = ("cost per 1,000 rows", "cost here") if priced else ()
+    headings = ("contender", "from", "answered", record.metric, *costs, *(("labels to break even",) if even else ()))
     said = [
         "These were not trained in this run. They are scored on the same test examples as all others, and each is "
         "compared with the tuned model; all comparisons of this run are under one correction (Holm's), so that many of "
@@ -62,10 +49,10 @@ def outside(record: TuneRecord) -> Section | None:
             f"{'it' if len(alone) == 1 else 'them'} with the others."
         )
     if priced:
-        said.append("Costs are those given with --cost, in its currency.")
+        said.append("Costs are those given with --cost, in its currency; cost here: of the test examples.")
     if even:
         said.append("Labels to break even: how many labelled examples tuning needs to be as good (see Learning curve).")
-    table = ReportTable(headings, rows, frozenset({4, 5, 6, 7, 8}) & frozenset(range(len(headings))))
+    table = ReportTable(headings, rows, frozenset({2, 3, 4, 5, 6}) & frozenset(range(len(headings))))
     return Section("Not trained here", tuple(said), (table,))
 
 
@@ -78,4 +65,5 @@ def _break_even(record: TuneRecord, names: list[str]) -> dict[str, str]:
 def _costs(per_row: float | None, rows: int) -> tuple[str, str]:
     if per_row is None:
         return "-", "-"
-    return f"{1000 * per_row:,.4g}", f"{rows * per_row:,.4g}"
+    thousand, here = (f"{each:,.0f}" if each >= 1000 else f"{each:.4g}" for each in (1000 * per_row, rows * per_row))
+    return thousand, here
