@@ -156,7 +156,7 @@ def write(folder: Path, parts: dict[str, Rows]) -> None:
         (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def doors_of(run: Path, rows: Path, most: int = 60) -> dict[str, tuple[float, int]]:
+def doors_of(run: Path, rows: Path, most: int = 12) -> dict[str, tuple[float, int]]:
     """Door -> how far its probabilities are from Python's, and how many labels are others."""
     import numpy as np
     from starlette.testclient import TestClient

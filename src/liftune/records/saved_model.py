@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from liftune.records.base import Interval, Record, StoredRecord
 from liftune.tasks import TaskKind
+from liftune.types import LongRule
 
 
 class CardScore(Record):
@@ -36,6 +37,8 @@ class SavedModelRecord(StoredRecord):
     base: str = ""
     max_length: int | None = None
     """Tokens read of each text; null where all of it is read."""
+    long: LongRule = "cut"
+    """What is read of texts of more tokens."""
     pairs: bool = False
     files: tuple[str, ...] = ()
     """Names of what is there."""

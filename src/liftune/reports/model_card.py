@@ -18,6 +18,7 @@ from liftune.reports.base import named
 from liftune.reports.sections.claims import recommendation
 from liftune.reports.sections.comparisons import sentence
 from liftune.reports.sections.headline import headline, method_headline
+from liftune.reports.sections.long_texts import reading
 from liftune.reports.sections.summary import caveats
 from liftune.reports.sections.use import is_kept, predict_command
 from liftune.spec import IN_MEMORY
@@ -145,7 +146,7 @@ def _body(record: TuneRecord, tuned: Contender, adapter: AdapterCard | None, pla
         "length limit.",
         "## Training",
         f"{record.rows.train:,} train and {record.rows.validation:,} validation examples of "
-        f"`{_code(_data(record) or 'data')}`, at most {record.max_length} tokens per text, "
+        f"`{_code(_data(record) or 'data')}`, {reading(record.max_length, record.long)}, "
         f"{tuned.trainable_parameters:,} trained parameters, {'seeds' if len(record.logs) > 1 else 'seed'} "
         f"{', '.join(str(log.seed) for log in record.logs)}. Test set sha256 `{record.data_fingerprint}`.",
         _further(record),

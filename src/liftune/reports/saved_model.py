@@ -10,6 +10,7 @@ from liftune.errors import first_of, pasted
 from liftune.formatting import interval, unbracketed
 from liftune.records.saved_model import SavedModelRecord
 from liftune.reports.base import ReportTable, Section
+from liftune.reports.sections.long_texts import reading
 
 _LABELS_SHOWN, _FILES_SHOWN = 12, 12
 
@@ -51,7 +52,7 @@ def what(record: SavedModelRecord) -> str:
     if record.labels:
         facts.append(f"labels {first_of(record.labels, _LABELS_SHOWN)}")
     if record.max_length:
-        facts.append(f"at most {record.max_length} tokens of a text")
+        facts.append(reading(record.max_length, record.long, "of a text"))
     if record.pairs:
         facts.append("of pairs of texts")
     return f"{'; '.join(facts)}."

@@ -18,7 +18,7 @@ from liftune.evaluation.margin import with_margin
 from liftune.evaluation.slices import slices
 from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.models.foreign.said import NOTHING, Said
-from liftune.records.run import ComparisonRecord, Contender, SeedResult
+from liftune.records.run import ComparisonRecord, Contender, RunRecord, SeedResult
 from liftune.workflows.compared import open_sides
 from liftune.workflows.old_and_new import OldAndNew, are_same_rows_elsewhere, more_rows, on_old_rows
 
@@ -85,6 +85,7 @@ def compare_runs(
         folds=last.folds,
         data_fingerprint=second.fingerprint,
         max_length=last.max_length,
+        long=last.long,
         model=b if by_itself else last.model,
         data=last.data,
         base_model="" if by_itself else last.base_model,
@@ -94,6 +95,7 @@ def compare_runs(
         slices=slices(second if second.kept else replace(second, kept=first.kept), first, leaks),
         notes=(
             f"compared with {a}",
+            *_read_otherwise(*records),
             *(f"{each.evaluation.name}: {each.note}" for each in sides if each.note),
             *both.notes,
         ),
@@ -104,6 +106,13 @@ def compare_runs(
         seconds=last.seconds,
         harm=None if most is None else harm(first, second, measure, most, leaks),
     )
+
+
+def _read_otherwise(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
+    """That the runs read long texts in different ways, where they do."""
+    if first.long == second.long:
+        return ()
+    return (f"texts of more than {second.max_length} tokens are read otherwise: {first.long}, and {second.long}",)
 
 
 def _noted(contender: Contender, notes: tuple[str, ...]) -> Contender:

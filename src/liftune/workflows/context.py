@@ -43,7 +43,7 @@ from liftune.training.schedule import Schedule, rate_of, step_rows, why_rate
 from liftune.workflows.crewed import engine, join
 from liftune.workflows.disk_needs import disk_need
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
-from liftune.workflows.reach import LENGTH, reach, tokens_of
+from liftune.workflows.reach import LENGTH, longest_row, reach, tokens_of
 from liftune.workflows.request import TuneRequest
 from liftune.workflows.starting_rows import Beginning
 
@@ -144,8 +144,9 @@ def prepare(
     if kept:
         check_same(kept, backbone, events)
     else:
-        most = step_rows(spec.train, len(splits.train)) * backbone.max_length
-        plan = fit_passes(plan, shapes, size, free, most=most, longest=backbone.max_length)
+        longest = longest_row(backbone, splits.train.rows)
+        most = step_rows(spec.train, len(splits.train)) * longest
+        plan = fit_passes(plan, shapes, size, free, most=most, longest=longest)
         memo.put("plan", Outcome({"plan": plan.to_json(), "base": backbone.sha256, "processor": processor_name()}))
     plan = plan_of_shards(plan) if crew.shard else plan
     plan = plan.on(engine(crew, plan)) if crew.size > 1 else plan

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from liftune.data.long_rows import most_windows
 from liftune.hardware.flops import Shapes
 from liftune.hardware.memory import Room
 from liftune.models import families
@@ -72,6 +73,14 @@ def reach(
         there = f"there are {room}" if room else "nobody knows how much memory is free"
         return Choice(choice=LENGTH, value=f"{length:,} tokens", reason=f"{share}; {able}, but {there}")
     return Choice(choice=LENGTH, value=f"{length:,} tokens", reason=f"{share}; {able}. --max-length says otherwise")
+
+
+def longest_row(backbone: Backbone, rows: Sequence[Row]) -> int:
+    """Tokens that are read of the longest row, at most: in windows more than the model reads at once."""
+    length = backbone.max_length
+    if backbone.long.rule != "windows":
+        return length
+    return max(length, min(most_windows(length) * length, 2 * max(map(_bytes, rows), default=0)))
 
 
 #: The choice that says how many tokens are read.

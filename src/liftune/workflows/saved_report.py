@@ -66,9 +66,12 @@ def _described(path: str, saved: SavedModel) -> SavedModelRecord:
     values["notes"] = (f"{saved.note}.",) if saved.note else ()
     if saved.kind == "bundle":
         bundle = read_bundle_card(saved.folder)
-        length = int(bundle.tokens["max_length"])
         return SavedModelRecord(
-            kind="bundle", max_length=length, **values, **_of(bundle, method=bundle.method, base=bundle.base)
+            kind="bundle",
+            max_length=int(bundle.tokens["max_length"]),
+            long=bundle.tokens.get("long", "cut"),
+            **values,
+            **_of(bundle, method=bundle.method, base=bundle.base),
         )
     if saved.kind == "contender":
         contender = read_contender_card(saved.folder)
@@ -76,6 +79,7 @@ def _described(path: str, saved: SavedModel) -> SavedModelRecord:
         return SavedModelRecord(
             kind="contender",
             max_length=base.max_length if base else None,
+            long=base.long if base else "cut",
             **values,
             **_of(contender, method=contender.name, base=base.base if base else ""),
         )
@@ -83,6 +87,7 @@ def _described(path: str, saved: SavedModel) -> SavedModelRecord:
     return SavedModelRecord(
         kind="whole model" if card.method == "full" else "adapter",
         max_length=card.max_length,
+        long=card.long,
         **values,
         **_of(card, method=card.method, base="" if saved.is_whole_of_others else card.base),
     )

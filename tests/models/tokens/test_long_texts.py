@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,8 @@ def test_windows_and_their_pooling_survive_the_disk_where_only_a_late_row_is_lon
     assert read[CHUNK].windows == encoded[CHUNK].windows
     assert len(read[CHUNK].windows) > 2
     assert read[CHUNK].pooling == "max"
+    sent = pickle.loads(pickle.dumps(encoded))  # to other processes of a command
+    assert (sent[CHUNK].windows, sent[CHUNK].pooling) == (encoded[CHUNK].windows, "max")
 
 
 def test_a_book_is_read_up_to_a_limit(tmp_path: Path) -> None:

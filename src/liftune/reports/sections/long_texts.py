@@ -1,12 +1,14 @@
-"""How long texts are read, where that was chosen: what each way scored, what the choice cost and brought.
+"""How long texts are read, and where that was chosen, what each way scored, what the choice cost and brought.
 
-In: a LongChoice.  Out: sentences, for the notes of a run.  Not here: choosing (workflows/long_texts.py).
+In: a LongChoice, or a rule.  Out: sentences for the notes of a run; a few words for cards and pages.
+Not here: choosing (workflows/long_texts.py).
 """
 
 from __future__ import annotations
 
 from liftune.formatting import duration, gain, number, p_value
 from liftune.records.long_texts import LongChoice, LongContrast
+from liftune.types import LongRule
 
 
 def long_sentences(choice: LongChoice) -> tuple[str, ...]:
@@ -35,6 +37,18 @@ def long_sentences(choice: LongChoice) -> tuple[str, ...]:
         "at least. --long cut, head-tail or windows leaves it out.",
         *(skipped if untried else ()),
     )
+
+
+def reading(max_length: int | str, long: LongRule, of_each: str = "per text") -> str:
+    """What is read of each text, in a few words.
+
+    >>> reading(512, "cut"), reading(512, "windows")
+    ('at most 512 tokens per text', 'texts of more than 512 tokens in windows')
+    """
+    if long == "cut":
+        return f"at most {max_length} tokens {of_each}"
+    how = "in windows" if long == "windows" else "by their first and last part"
+    return f"texts of more than {max_length} tokens {how}"
 
 
 def _contrast(each: LongContrast, metric: str) -> str:

@@ -15,6 +15,7 @@ from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section, is_random
 from liftune.reports.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
 from liftune.reports.sections.flip_words import MOST_CHARACTERS, flip_text, words_that_mattered
+from liftune.reports.sections.long_texts import reading
 from liftune.tasks import task_of
 
 #: Flips of each kind in a page; flips.jsonl has everything.
@@ -281,7 +282,7 @@ def lengths(record: TuneRecord, details: Details) -> Section | None:
         strong="tuned",
     )
     headings = ("words", "examples", f"{details.metric}, tuned", f"{details.metric}, {details.against}")
-    said = f"Groups of about the same size. The model reads at most {record.max_length} tokens of a text."
+    said = f"Groups of about the same size. The model reads {reading(record.max_length, record.long, 'of a text')}."
     lone = unbracketed(score for each in details.lengths for score in each.scores.values())
     return Section("Length", (said, *lone), (ReportTable(headings, rows, frozenset({1, 2, 3})),), (chart,))
 

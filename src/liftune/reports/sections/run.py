@@ -9,6 +9,7 @@ from __future__ import annotations
 from liftune.records.details import Details
 from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, Section
+from liftune.reports.sections.long_texts import reading
 
 
 @SECTIONS.entry("command", summary="The command that asks for this run.", of_details=True)
@@ -30,7 +31,7 @@ def reproduce(record: TuneRecord) -> Section:
     return Section(
         "To reproduce",
         (
-            f"model {record.model}, method {record.method}, at most {record.max_length} tokens per text",
+            f"model {record.model}, method {record.method}, {reading(record.max_length, record.long)}",
             f"test set sha256 {record.data_fingerprint}",
             versions,
             "spec.json, beside record.json, has every option",
