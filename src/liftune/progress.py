@@ -136,7 +136,7 @@ class LogLines(Listener):
         learned = event.contender.name not in ("majority", "base")
         same = "" if answer is None else f", {'collapsed: ' if learned else ''}{target(answer)!r} for every test row"
         same = "" if event.contender.name == "majority" else same
-        self._log(f"  {event.contender.name:9}{event.metric} {interval(score)}{same}")
+        self._log(f"  {event.contender.name:8} {event.metric} {interval(score)}{same}")
 
     def on_note(self, event: Note) -> None:
         """The text as it is."""

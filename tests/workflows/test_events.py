@@ -25,7 +25,8 @@ from liftune.events import (
     TuningStarted,
 )
 from liftune.progress import Bars, LogLines, Progress, epoch_line
-from liftune.records.run import TuneRecord
+from liftune.records.base import Interval, Seconds
+from liftune.records.run import Contender, TuneRecord
 
 
 class Recorder(Listener):
@@ -163,3 +164,15 @@ def test_bars_close_when_they_are_full_and_when_a_stage_ends() -> None:
         assert open_bars == ["base reads validation"]
         raise KeyboardInterrupt
     assert open_bars == []
+
+
+def test_a_long_name_of_a_contender_stands_apart_from_its_score(capsys: pytest.CaptureFixture[str]) -> None:
+    scored = Contender(
+        name="zero-shot",
+        head=None,
+        trainable_parameters=0,
+        seconds=Seconds(),
+        metrics={"accuracy": Interval(value=0.5, low=0.4, high=0.6)},
+    )
+    LogLines(Progress()).on_contender(ContenderScored(scored, "accuracy"))
+    assert "  zero-shot accuracy 0.500" in capsys.readouterr().err

@@ -17,7 +17,7 @@ def long_sentences(choice: LongChoice) -> tuple[str, ...]:
     longer = f"Long texts: {many} have more than {choice.max_length:,} tokens."
     untried = [each.rule for each in choice.tried if each.score is None]
     skipped = (
-        f"Not tried: {' and '.join(untried)}; that would have cost more than 30% of the run's time. "
+        f"Not tried: {', '.join(untried)}; that would have cost more than 30% of the run's time. "
         f"--long {untried[-1]} asks for it.",
     )
     if len(untried) == len(choice.tried):
