@@ -234,6 +234,21 @@ def test_rows_of_another_task_are_refused(made: Path, tmp_path: Path) -> None:
         liftune.tune(rows, text="one", text_pair="two", start=made / "old", out=tmp_path / "run", quiet=True, **FAST)
 
 
+def test_targets_that_are_none_of_the_model_are_said_to_be_read_as_its_own(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = written(
+        tmp_path / "n.csv", [(text, "" if i % 2 else label) for i, (text, label) in enumerate(rows_of(("joy",), 9))]
+    )
+    assert main(["tune", rows, "--start", str(made / "old"), "--out", str(tmp_path / "run"), *QUICK]) == 2
+    assert "a single_label model (--start)" in capsys.readouterr().err
+
+
+def test_rows_are_needed(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="new rows are missing"):
+        liftune.tune(start=made / "old", out=tmp_path / "run", quiet=True, **FAST)
+
+
 def test_what_is_no_adapter_is_refused_in_words(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for start, said in (
         (tmp_path / "nothing", "nothing"),

@@ -53,8 +53,12 @@ def rows_to_go_on(spec: RunSpec, rows: RowsInMemory | None = None) -> Beginning:
     """
     assert spec.method.start is not None
     started = find_start(spec.method.start)
-    new = _new_rows(spec, rows)
     card = started.card
+    try:
+        new = _new_rows(spec, rows)
+    except DataError as error:
+        error.add_note(f"targets are read as those of {started.asked}, a {card.task.value} model (--start)")
+        raise
     if new.task is not card.task or new.pairs != card.pairs:
         kinds = [f"{task.value}{' of pairs' if pairs else ''}" for task, pairs in
                  ((card.task, card.pairs), (new.task, new.pairs))]  # fmt: skip
