@@ -244,6 +244,14 @@ def test_targets_that_are_none_of_the_model_are_said_to_be_read_as_its_own(
     assert "a single_label model (--start)" in capsys.readouterr().err
 
 
+def test_a_started_model_learns_from_labels_alone_unless_asked(made: Path) -> None:
+    """The predictions of a baseline would hold back what is better than it from the start."""
+    asked = {"data": str(made / "new.csv"), "start": str(made / "old")}
+    assert with_start(RunSpec.of(**asked)).train.teacher_share == 0
+    assert with_start(RunSpec.of(**asked, teacher_share=0.3)).train.teacher_share == 0.3
+    assert with_start(with_start(RunSpec.of(**asked))) == with_start(RunSpec.of(**asked))
+
+
 def test_rows_are_needed(made: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="new rows are missing"):
         liftune.tune(start=made / "old", out=tmp_path / "run", quiet=True, **FAST)

@@ -112,11 +112,14 @@ def with_start(spec: RunSpec) -> RunSpec:
     model = {"max_length": card.max_length, "base_precision": card.base_precision, **card.long_options}
     if "name" not in spec.model.model_fields_set:
         model["name"] = base
+    train: dict[str, Any] = {"few": "off"}
+    if "teacher_share" not in spec.train.model_fields_set:
+        train["teacher_share"] = 0.0  # a baseline's predictions would hold back what is better than it from the start
     return spec.model_copy(
         update={
             "data": spec.data.model_copy(update={"task": card.task}),
             "model": spec.model.model_copy(update=model),
-            "train": spec.train.model_copy(update={"few": "off"}),
+            "train": spec.train.model_copy(update=train),
             "method": spec.method.model_copy(update={"name": card.method, "options": before}),
             "evaluation": spec.evaluation.model_copy(update={"folds": None}),
         }
