@@ -53,10 +53,20 @@ def test_auto_tries_it_on_train_and_says_what_was_found(options: dict[str, Any],
     assert found.without is not None
     assert found.with_pairs is not None
     assert found.with_pairs - found.without == pytest.approx(found.gain.value)
-    assert any("in cross-validation on train" in note for note in heard.notes)
+    assert any("held out in turn" in note for note in heard.notes)
     section = training(record)
     assert section is not None
     assert pairs_sentence(found) in section.sentences
+
+
+def test_a_run_in_folds_tries_it_in_each_on_fewer_rows(options: dict[str, Any], tmp_path: Path) -> None:
+    """Each fold decides by its own train rows; of the saved adapter the record tells."""
+    heard = Heard()
+    record = liftune.tune(out=tmp_path / "run", folds=2, listeners=[heard], **options)
+    assert sum("held out in turn" in note for note in heard.notes) == 3
+    found = record.logs[0].pairs
+    assert found is not None
+    assert 0 < found.judged < found.rows / 2
 
 
 @pytest.mark.parametrize("few", ["off", False])

@@ -33,9 +33,11 @@ class PairStart(Record):
     rows: int
     """Train rows."""
     labels: int
+    judged: int = 0
+    """Of these, those that were answered by heads that had not seen them, to judge the start."""
     metric: str = ""
     without: float | None = None
-    """The metric out of fold, of a head on the encoder as it is; null where nothing was tried, as with `on`."""
+    """The metric of these, of a head on the encoder as it is; null where nothing was tried, as with `on`."""
     with_pairs: float | None = None
     """The same on an encoder that starts from pairs."""
     gain: Interval | None = None

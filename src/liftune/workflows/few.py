@@ -37,7 +37,8 @@ from liftune.workflows.context import RunContext, recipe_for
 from liftune.workflows.few_wanted import is_tried
 from liftune.workflows.memo import Outcome
 
-#: Folds of train in which it is tried.
+#: Folds of train in which it is tried. Where the run itself is cross-validated, and all of this is done in each of its
+#: folds, one of them is enough.
 FOLDS = 3
 #: Inverse strengths of the heads that are compared; each side has its best.
 STRENGTHS = (1e-3, 1e-2, 1e-1)
@@ -114,7 +115,8 @@ def steps_of_pairs(context: RunContext, splits: Splits) -> float:
     if not tried and context.spec.train.few != "on":
         return 0.0
     rows = len(splits.train)
-    return (FOLDS if tried else 1) * settings_for(rows, context.row_tokens, 1.0).visits * rows / 16
+    trials = 0.0 if not tried else (FOLDS - 1) / (FOLDS if context.folds else 1)
+    return (1 + trials) * settings_for(rows, context.row_tokens, 1.0).visits * rows / 16
 
 
 def _try(context: RunContext) -> PairStart:
@@ -134,11 +136,12 @@ def _try(context: RunContext) -> PairStart:
     if sides is None:
         return PairStart(**about, taken=False, reason="the model does not tell its body from its head")
     metric = METRICS[context.metric]
-    scores = [judge(each.logits, targets, splits.task, metric) for each in sides]
+    scores = [judge(each.logits, each.targets, splits.task, metric) for each in sides]
     found = compare(*sides, context.metric)
     return PairStart(
         **about,
         taken=scores[1] > scores[0],
+        judged=len(sides[0]),
         metric=metric.name,
         without=sides[0].score(metric),
         with_pairs=sides[1].score(metric),
@@ -157,22 +160,28 @@ def _out_of_fold(context: RunContext, folds: IntArray) -> tuple[Evaluation, Eval
     before, rows = classifier.snapshot(), classifier.encode(splits.train.rows)
     as_it_is = classifier.final_inputs(rows)
     started = {}
-    for fold in np.unique(folds).tolist():
+    for fold in _tried(context, folds):
         classifier.restore(before)
         _train_on(context, classifier, np.flatnonzero(folds != fold), seed)
         started[fold] = classifier.final_inputs(rows)
     sides: list[Evaluation] = []
     for name, inputs in (("without", dict.fromkeys(started, as_it_is)), ("with", started)):
         logits = _best_logits(context, folds, inputs)
-        sides.append(Evaluation.of(name, logits, splits, splits.train))
+        every = Evaluation.of(name, logits, splits, splits.train)
+        sides.append(every.take(np.flatnonzero(np.isin(folds, list(started)))))
     return sides[0], sides[1]
 
 
+def _tried(context: RunContext, folds: IntArray) -> list[int]:
+    every: list[int] = np.unique(folds).tolist()
+    return every if context.folds is None else every[:1]
+
+
 def _best_logits(context: RunContext, folds: IntArray, inputs: dict[int, FloatArray]) -> FloatArray:
-    """(N, C) out of fold, at the strength whose log-loss is least."""
+    """(N, C) out of fold, at the strength whose log-loss is least; zeros in folds that were not tried."""
     splits, task = context.splits, context.splits.task
     targets, metric = splits.encoded(splits.train), METRICS["log_loss"]
-    every = []
+    every, tried = [], np.isin(folds, list(inputs))
     for strength in STRENGTHS:
         logits = np.zeros((len(targets), splits.outputs), dtype=np.float32)
         for fold, of_fold in inputs.items():
@@ -181,7 +190,7 @@ def _best_logits(context: RunContext, folds: IntArray, inputs: dict[int, FloatAr
             head = fit_linear(scale(of_fold[outside]), targets[outside], splits.outputs, task, strength)
             logits[inside] = head.logits(scale(of_fold[inside]))
         every.append(logits)
-    return max(every, key=lambda logits: judge(logits, targets, task, metric))
+    return max(every, key=lambda logits: judge(logits[tried], targets[tried], task, metric))
 
 
 def _train_on(context: RunContext, classifier: Classifier, positions: IntArray, seed: int) -> None:

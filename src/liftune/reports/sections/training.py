@@ -64,7 +64,7 @@ def pairs_sentence(found: PairStart) -> str:
         bounds = f" [{number(found.gain.low, 3)}, {number(found.gain.high, 3)}]" if found.gain.low is not None else ""
         gain = f" (gain {number(found.gain.value, 3)}{bounds})"
     return (
-        f"{what} took {found.metric} in cross-validation on train from {number(found.without, 3)} to "
+        f"{what} took {found.metric} on {found.judged:,} of them, held out in turn, from {number(found.without, 3)} to "
         f"{number(found.with_pairs, 3)}{gain}: {'taken' if found.taken else 'not taken'}; "
         f"trying it took {seconds(found.tried_seconds)} s"
     )
