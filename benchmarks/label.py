@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         splits, pool, test = read(source, arguments)
         show.say(f"{name_of(source)}: {len(pool):,} rows to choose from, {len(test):,} to score on")
         found.append(simulated(name_of(source), splits, pool, test, arguments))
+        _keep(found, arguments)
     columns = ("data", "strategy", "labels", "accuracy", "gain over rounds, points", "labels saved, %")
     lines = []
     for each in found:
@@ -86,6 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
             lines.append((each.name, name, f"{each.labels[-1]:,}", f"{scores[:, -1].mean():.3f}", gain, saved))
     note = "Against random choice, with 95% intervals over seeds; labels saved at the lower of the two best scores."
     show.table(f"rows to label, {arguments.seeds} seeds", columns, lines, [note])
+    return 0
+
+
+def _keep(found: Sequence[Scored], arguments: argparse.Namespace) -> None:
+    """Write what is there so far: a set takes minutes."""
     results = {
         each.name: {
             "metric": each.metric,
@@ -95,7 +101,6 @@ def run(arguments: argparse.Namespace) -> int:
         for each in found
     }
     show.write_json(Path(arguments.out) / "label.json", "label", vars(arguments), {"sets": results})
-    return 0
 
 
 def read(source: str, arguments: argparse.Namespace) -> tuple[Splits, NDArray[np.float32], NDArray[np.float32]]:
@@ -173,7 +178,8 @@ class Probe:
 
     def logits(self, features: NDArray[np.float32]) -> Floats:
         """(N, C)."""
-        known = self._model.predict_log_proba(self._scaled(features))
+        with np.errstate(divide="ignore"):
+            known = self._model.predict_log_proba(self._scaled(features))
         logits = np.full((len(features), self._labels), -30.0)
         logits[:, self._model.classes_] = np.maximum(known, -30.0)
         return logits
