@@ -85,6 +85,7 @@ def test_json_lines_come_back(run: Path, tmp_path: Path, monkeypatch: pytest.Mon
     found, lines = read_back(path, run)
     assert sorted(each["text"] for each in lines) == sorted(each["text"] for each in POOL)
     assert {each["label"] for each in lines} == {"joy"}
+    assert found.next_command == f"liftune tune {found.path} --start {run} --out {run}-more"
     assert any("'Joy' for 'joy'" in note for note in found.notes)
 
 

@@ -121,9 +121,14 @@ def import_labels(options: ImportOptions) -> ImportRecord:
         left_out=dict(left),
         new_labels=new,
         old_rows=0 if old is None else len(old.parts["train"]),
-        next_command=command(folder.spec(), old.data, str(out), f"{options.run}-more") if old else None,
+        next_command=command(folder.spec(), old.data, str(out), f"{options.run}-more") if old else _start(out, options),
         notes=_notes(given, labels, options),
     )
+
+
+def _start(out: Path, options: ImportOptions) -> str:
+    """The command that goes on from the run with the new rows."""
+    return f"liftune tune {pasted(out)} --start {pasted(options.run)} --out {pasted(f'{options.run}-more')}"
 
 
 def _write(path: Path, lines: Iterable[dict[str, Any]]) -> None:

@@ -79,8 +79,8 @@ class ImportRecord(StoredRecord):
     """New ones, with a label."""
     old_rows: int = 0
     """Train rows of the run beside them; 0 in a file."""
-    next_command: str | None = None
-    """What tunes on the folder as the run was tuned; null for a file."""
+    next_command: str
+    """What tunes on the folder as the run was tuned, or goes on from the run with the file."""
     labels: dict[str, int] = Field(default_factory=dict)
     """Label -> rows, the most frequent first; empty for a regression."""
     left_out: dict[str, int] = Field(default_factory=dict)

@@ -100,13 +100,12 @@ def imported_sections(record: ImportRecord) -> tuple[Section, ...]:
     if record.old_rows:
         said.append(f"With the {record.old_rows:,} train rows of {record.run}, whose test rows stay the same.")
     else:
-        said.append("The file holds the new rows alone; --out FOLDER joins them to those of the run.")
+        said.append("The file holds the new rows alone; --out FOLDER joins them to those of the run, to tune anew.")
     return (Section("Labels", tuple(said), commands=_then(record)),)
 
 
 def _then(record: ImportRecord) -> tuple[str, ...]:
     """Tune on all rows, and see what the new ones brought."""
-    if record.next_command is None:
-        return ()
-    harm = " --max-harm 1" if record.new_labels else ""  # without it, both must have the same labels
+    same = record.old_rows and not record.new_labels  # test rows and labels: else --max-harm brings them together
+    harm = "" if same else " --max-harm 1"
     return record.next_command, f"liftune compare {pasted(record.run)} {pasted(f'{record.run}-more')}{harm}"
