@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from tiny_models import save_tiny
 
+from liftune.errors import SpecError
 from liftune.models.adapter_io import read_card
 from liftune.records.long_texts import LongContrast
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
-from liftune.spec import RunSpec
+from liftune.spec import DataSpec, ModelSpec, RunSpec
+from liftune.sweeps.grid import SweepSpec
+from liftune.workflows.evaluate import evaluate_model
 from liftune.workflows.long_texts import LongRows, best_rule
 from liftune.workflows.tune import tune
 
@@ -82,6 +85,25 @@ def test_what_is_asked_for_is_not_chosen(base: Path, tmp_path: Path) -> None:
     record = tuned(base, data, tmp_path / "run", long="windows", window_pooling="max")
     assert (record.long, record.long_choice) == ("windows", None)
     assert read_card(RunFolder(Path(record.run)).adapter).window_pooling == "max"
+
+
+@pytest.mark.slow
+def test_with_folds_each_chooses_by_its_own_rows(base: Path, tmp_path: Path) -> None:
+    data = data_of(tmp_path / "data", words=12, rows=60) / "train.jsonl"
+    record = tuned(base, data, tmp_path / "run", folds=3, epochs=4)
+    assert record.long_choice is not None
+    assert record.long_choice.longer == record.rows.train
+    assert record.long == record.long_choice.rule
+    assert any(each.startswith("Long texts") for each in record.notes)
+
+
+def test_where_nothing_can_be_chosen_auto_is_refused(base: Path, tmp_path: Path) -> None:
+    data = data_of(tmp_path / "data", words=12, rows=4)
+    with pytest.raises(SpecError) as caught:
+        evaluate_model(DataSpec(source=str(data)), ModelSpec(name=str(base), long="auto"))
+    assert caught.value.where == "--long"
+    with pytest.raises(SpecError, match="does not choose one"):
+        SweepSpec.of(RunSpec.of(data=str(data), long="auto"), "lora")
 
 
 ROWS = LongRows(50, 100, {"cut": 1_000, "head-tail": 1_000, "windows": 2_000}, 500)

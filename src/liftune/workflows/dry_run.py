@@ -53,6 +53,11 @@ if TYPE_CHECKING:  # they bring torch, which takes seconds: the rows are looked 
 Value = TypeVar("Value")
 #: Of each trained number: its weight, its gradient, two moments; each 4 bytes.
 _TRAINING_BYTES = 16
+#: What is said where a run would first choose how long texts are read.
+CHOICE_SAID = (
+    "many train texts are longer than the model reads: the run would first choose how they are read (--long auto); the "
+    "times below are those of cut"
+)
 
 
 class DryRun(StoredRecord):
@@ -257,6 +262,7 @@ def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events, di
     from liftune.workflows.crewed import engine
     from liftune.workflows.disk_needs import check_disk
     from liftune.workflows.estimate import stage_times
+    from liftune.workflows.long_texts import with_choice
     from liftune.workflows.trial import time_base, time_tuning
 
     started = time.perf_counter()
@@ -266,9 +272,10 @@ def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events, di
         return result
     context, base = prepared
     del prepared
+    chooses = (CHOICE_SAID,) if with_choice(context, base).chooses_long else ()
     carried = found.trying("model", lambda: engine(NO_CREW, base.plan, division))
     plan = base.plan.on(carried) if carried else base.plan
-    result = result.model_copy(update={"plan": plan.choices, "notes": (*result.notes, *context.notes)})
+    result = result.model_copy(update={"plan": plan.choices, "notes": (*result.notes, *context.notes, *chooses)})
     splits = context.folds.parts[0] if context.folds else context.splits
     events.note("  trying a few passes and steps")
     read = found.trying("base model", lambda: time_base(context, base, splits))

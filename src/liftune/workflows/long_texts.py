@@ -52,6 +52,8 @@ TRAINING = 2
 #: A rule that reads more than this, by the tokens of cut, must be better by the test.
 CHEAP = 1.3
 RULES: tuple[LongRule, ...] = ("cut", "head-tail", "windows")
+#: Train rows that tell, about, whether there may be something to choose.
+LOOKED_AT = 2_000
 #: Name of the outcome.
 NAME = "long texts"
 
@@ -100,8 +102,12 @@ def is_open(context: RunContext) -> bool:
 
 def with_choice(context: RunContext, base: Classifier) -> RunContext:
     """The context, which knows whether there is a rule to choose; with folds each chooses for itself."""
-    open_rule = is_open(context) and context.folds is None
-    return replace(context, chooses_long=open_rule and long_rows(base, context.splits.train.rows).share > FEW)
+    if not is_open(context) or context.folds is not None:
+        return context
+    rows = context.splits.train.rows
+    some = rows[:: max(1, len(rows) // LOOKED_AT)]  # choose_long counts all
+    enough = FEW if len(some) == len(rows) else FEW / 2
+    return replace(context, chooses_long=long_rows(base, some).share > enough)
 
 
 def choose_long(context: RunContext, base: Classifier) -> tuple[RunContext, LongChoice | None]:
