@@ -18,7 +18,7 @@ def long_sentences(choice: LongChoice) -> tuple[str, ...]:
     untried = [each.rule for each in choice.tried if each.score is None]
     skipped = (
         f"Not tried: {', '.join(untried)}; that would have cost more than 30% of the run's time. "
-        f"--long {untried[-1]} asks for it.",
+        f"--long {''.join(untried[-1:])} asks for it.",
     )
     if len(untried) == len(choice.tried):
         return (f"{longer} They are cut, as no other way was tried.", skipped[0])
