@@ -186,6 +186,9 @@ def test_a_pool_that_is_none_is_refused(run: Path, tmp_path: Path, monkeypatch: 
         assert "hint:" in err, name
     assert "--text" in called("label", tmp_path / "numbers.csv", "--run", run, "--out", tmp_path / "o.csv", code=2)[1]
     assert not (tmp_path / "out.csv").exists()
+    for none in ([], {}, ["", " "], [1, 2], "nowhere.csv"):
+        with pytest.raises(LiftuneError):
+            liftune.label(none, run=run)
 
 
 def test_a_text_file_is_a_text_a_line(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,31 @@ def test_its_short_export_comes_back(task: TaskKind, label: Any, wanted: Any, tm
     assert set(lines[0]) == {"text", "label"}
 
 
+@pytest.mark.parametrize(
+    ("task", "labels", "cell", "wanted"),
+    [
+        (TaskKind.SINGLE_LABEL, ("0", "1", "2"), "2.0", "2"),
+        (TaskKind.MULTI_LABEL, ("anger", "joy", "love"), '"joy, love"', ["joy", "love"]),
+        (TaskKind.MULTI_LABEL, ("anger", "joy", "love"), "joy|hate", ["hate", "joy"]),
+        (TaskKind.MULTI_LABEL, ("anger", "joy", "love"), "[]", []),
+        (TaskKind.REGRESSION, (), '"1,5"', 1.5),
+    ],
+)
+def test_a_cell_means_what_a_person_meant(
+    task: TaskKind, labels: tuple[str, ...], cell: str, wanted: Any, tmp_path: Path
+) -> None:
+    run = made_run(tmp_path / "run", task, **({"labels": labels} if labels else {})).path
+    (tmp_path / "in.csv").write_text(f"text,label\na text,{cell}\n", encoding="utf-8")
+    assert read_back(tmp_path / "in.csv", run, new_labels=True)[1] == [{"text": "a text", "label": wanted}]
+
+
+def test_pairs_come_back(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", pairs=True).path
+    row = {"text": "a claim", "text_pair": "and its evidence", "label": "joy"}
+    (tmp_path / "in.json").write_text(json.dumps([row]), encoding="utf-8")
+    assert read_back(tmp_path / "in.json", run)[1] == [row]
+
+
 def test_skipped_tasks_are_left_out_and_counted(run: Path, tmp_path: Path) -> None:
     tasks = exported([{"data": each} for each in POOL])
     tasks[0]["annotations"][0]["was_cancelled"] = True

@@ -37,7 +37,6 @@ from liftune.labelling.studio import HELD, OWN, Answered, answers_in, is_export
 from liftune.records.base import TextColumns
 from liftune.records.labelling import ImportRecord
 from liftune.records.reading import ADAPTER_CARD, read_record
-from liftune.records.run import TuneRecord
 from liftune.records.training import AdapterCard
 from liftune.run_folder import RunFolder
 from liftune.tasks import task_of
@@ -87,11 +86,12 @@ def import_labels(options: ImportOptions) -> ImportRecord:
     out = _out(options)
     folder = RunFolder.open(options.run, where="--run")
     record, seen = folder.record(), folder.tuned_on()
-    scored_on = frozenset(hash_of(row) for part in ("test", "validation") for row in folder.split(part).rows)
+    scored = [row for part in ("test", "validation") for row in folder.split(part).rows]
+    scored_on, pairs = frozenset(map(hash_of, scored)), any(isinstance(row, tuple) for row in scored)
     old = None if out.suffix == ".jsonl" else old_rows(folder)
-    given, blank = _read(options, record, _columns_of(folder))
+    given, blank = _read(options, pairs, _columns_of(folder))
     if options.pool:
-        _refuse_unknown_rows(given, options, record, _columns_of(folder))
+        _refuse_unknown_rows(given, options, pairs, _columns_of(folder))
     labels = GivenLabels(task_of(record.task), record.labels, options.filled_in)
     kept, left = _labelled(given, labels, seen, scored_on)
     left += Counter({"blank": blank}) if blank else Counter()
@@ -168,14 +168,14 @@ def _columns_of(folder: RunFolder) -> TextColumns | None:
     return None
 
 
-def _read(options: ImportOptions, record: TuneRecord, known: TextColumns | None) -> tuple[list[_Given], int]:
+def _read(options: ImportOptions, pairs: bool, known: TextColumns | None) -> tuple[list[_Given], int]:
     """The rows of the file, with all answers to each; and how many have neither text nor label."""
     source = addressed(options.filled_in)
     answers, columns = _exported(source, options) or _tabled(source, options)
     columns = tuple(name for name in columns if name.casefold() not in OWN and name.casefold() not in ADDED)
     stream = stream_of_rows(source, columns, [each.cells for each in answers])
     text, second = (name if name in columns else None for name in (options.text, options.text_pair))
-    texts = Texts.of(stream, pairs=record.pairs, text=text, text_pair=second, known=known)
+    texts = Texts.of(stream, pairs=pairs, text=text, text_pair=second, known=known)
     names = [name for name, _ in texts.joined] or [texts.text, *filter(None, (texts.text_pair,))]
     names += [texts.text_pair] if texts.joined and texts.text_pair else []
     found: dict[bytes, _Given] = {}
@@ -264,7 +264,7 @@ def _labelled(
 
 
 def _refuse_unknown_rows(
-    given: Sequence[_Given], options: ImportOptions, record: TuneRecord, known: TextColumns | None
+    given: Sequence[_Given], options: ImportOptions, pairs: bool, known: TextColumns | None
 ) -> None:
     """Refuse rows that the pool does not have.
 
@@ -274,7 +274,7 @@ def _refuse_unknown_rows(
     pool = read_pool(
         addressed(options.pool or ""),
         None,
-        pairs=record.pairs,
+        pairs=pairs,
         text=options.text,
         text_pair=options.text_pair,
         options=options.reading,

@@ -106,12 +106,14 @@ class GivenLabels:
             return [_text(each) for each in held]
         for separator in _SEPARATORS:
             pieces = [each.strip() for each in text.split(separator) if each.strip()]
-            if len(pieces) > 1 and all(self._match(each) is not None for each in pieces):
+            known = [self._match(each) is not None for each in pieces]
+            if len(pieces) > 1 and (all(known) or (any(known) and self.task.shape == "labels")):
                 return pieces
         return [text]
 
     def _match(self, text: str) -> str | None:
-        return self._known.get(text) or self._alike.get(_folded(text))
+        whole = text.removesuffix(".0")  # a class that a spreadsheet made 1.0 is 1
+        return self._known.get(text) or self._alike.get(_folded(text)) or self._known.get(whole)
 
     def _label(self, text: str) -> str:
         found = self._match(text)

@@ -163,6 +163,8 @@ class _Found:
 def _rows_of(
     table: Table, *, pairs: bool, text: str | None, text_pair: str | None, known: TextColumns | None, several: bool
 ) -> _Found:
+    if not table.columns:
+        raise NoRows("the pool has no columns", where=table.where, hint="give rows with a text each")
     texts = Texts.of(_stream_of(table), pairs=pairs, text=text, text_pair=text_pair, known=known)
     names = [name for name, _ in texts.joined] or [texts.text]
     names += [texts.text_pair] if texts.text_pair else []
