@@ -20,7 +20,7 @@ pytestmark = [
 ]
 TOKENS = 512
 #: Of a step in a single pass; nothing is drawn, so that smaller passes have the same gradient.
-OPTIONS = ("--epochs", "1", "--batch-size", "16", "--set", "dropout=0", "--max-length", str(TOKENS))
+OPTIONS = ("--few", "off", "--epochs", "1", "--batch-size", "16", "--set", "dropout=0", "--max-length", str(TOKENS))
 OPTIONS += ("--accelerations", "none", "--quiet")
 
 
@@ -94,7 +94,20 @@ def test_what_dies_in_a_pass_finishes_in_smaller_ones_by_the_same_command(emotio
     """Passes that read rows for the baselines, those of training, those of predictions: each is halved."""
     model = save_tiny("distilbert", tmp_path / "model")
     run = tmp_path / "run"
-    tune = ["tune", str(emotions), "--model", str(model), "--epochs", "1", "--batch-size", "16", "--out", str(run)]
+    tune = [
+        "tune",
+        str(emotions),
+        "--model",
+        str(model),
+        "--few",
+        "off",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "16",
+        "--out",
+        str(run),
+    ]
     rows = ["--in", str(emotions / "test.jsonl"), "--out", str(tmp_path / "answers.jsonl")]
     for command in (tune, ["predict", str(run), "--use", "tuned", *rows]):
         codes, said = [], ""

@@ -57,8 +57,11 @@ def wanted(context: RunContext, method: Method) -> PairStart | None:
         if context.crew.shard:
             raise SpecError("pairs of rows are read in one process, and --shard divides the model", where="--few on")
         return PairStart(asked="on", taken=True, rows=len(splits.train), labels=len(splits.labels))
-    if context.crew.shard or not is_tried(context.spec, splits, method, context.options):
+    if not is_tried(context.spec, splits, method, context.options):
         return None
+    if context.crew.shard:
+        reason = "pairs are read in one process, and --shard divides the model"
+        return PairStart(asked="auto", taken=False, rows=len(splits.train), labels=len(splits.labels), reason=reason)
     found = context.memo.once(
         "pairs tried",
         lambda: _try(context),
