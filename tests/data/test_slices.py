@@ -88,6 +88,12 @@ def test_a_run_that_goes_on_notices_other_values(tmp_path):
         (made(lang=lang), "label", "'label' is the label, and cannot be a slice", "by label"),
         (made(lang=lang), "lang,text", "'text' is the text, and cannot be a slice", "by its length"),
         (made(key=lambda i: f"k{i}"), "key", "'key' has 120 different values in 120", "of fewer values"),
+        (
+            made(30, key=lambda i: f"k{i}"),
+            "key",
+            "30 test rows, .*: most rows have one of their own",
+            "of fewer values",
+        ),
         (made(lang=lambda i: ""), "lang", "'lang' is blank in all", "another column"),
         (
             made(tags=lambda i: ["a", "b"]),

@@ -24,6 +24,8 @@ MOST_SLICES = 50
 #: Different numbers that are a slice each; more are divided into RANGES of about as many rows.
 MOST_NUMBERS = 12
 RANGES = 5
+#: Rows from which on a column is refused where most of them have a value of their own.
+_ENOUGH = 20
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,13 @@ def check_slices(split: Split, where: str) -> None:
                 where=where,
                 hint="name another column with --slices",
             )
-        if len(values) > MOST_SLICES and _numbers(column.values) is None:
+        known = sum(value is not None for value in column.values)
+        lone = known >= _ENOUGH and 2 * len(values) > known
+        if (len(values) > MOST_SLICES or lone) and _numbers(column.values) is None:
+            most = "most rows have one of their own" if lone else f"{MOST_SLICES} slices are the most"
             raise DataError(
                 f"column {column.name!r} has {len(values):,} different values in {len(split):,} test rows, such as "
-                f"{first_of([shown(each) for each in values], 3)}: {MOST_SLICES} slices are the most",
+                f"{first_of([shown(each) for each in values], 3)}: {most}",
                 where=where,
                 hint="name a column of fewer values with --slices, such as the month of a day or the domain of an "
                 "address; a column of numbers is divided into ranges",
