@@ -174,8 +174,10 @@ def doors_of(run: Path, rows: Path, most: int = 12) -> dict[str, tuple[float, in
     found: dict[str, Any] = {"python": [each.probabilities for each in expected]}
     part = run.parent / "texts.jsonl"
     part.write_text("".join(json.dumps({"text": each}) + "\n" for each in texts), encoding="utf-8")
-    main(["predict", str(run), "--in", str(part), "--out", str(run.parent / "answers.jsonl"), "--overwrite"])
-    lines = (run.parent / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+    answers = run.parent / "answers.jsonl"
+    answers.unlink(missing_ok=True)
+    main(["predict", str(run), "--in", str(part), "--out", str(answers)])
+    lines = answers.read_text(encoding="utf-8").splitlines()
     found["predict"] = [json.loads(line)["probabilities"] for line in lines]
     models = ModelRegistry(model_opener(ServeOptions([]), 2048))
     models.load(str(run))
