@@ -15,7 +15,7 @@ from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
-from liftune.models.features import MeanStates
+from liftune.models.mean_states import MeanStates
 from liftune.models.methods.registry import METHODS
 from liftune.spec import ModelSpec
 from liftune.training.contrast import Contrast, contrast, in_batches, pair_loss, settings_for

@@ -7,9 +7,8 @@ Not here: the forward pass (classifier.py), the probe (baselines/linear_probe.py
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import nullcontext
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,9 +19,6 @@ from liftune.hardware.workers import current_worker
 from liftune.models import families
 from liftune.models.backbone import Backbone
 from liftune.models.tokens.collator import pool_windows
-
-if TYPE_CHECKING:
-    from liftune.models.classifier import Classifier
 
 
 class FeatureTap:
@@ -84,32 +80,6 @@ class FeatureTap:
         if head_inputs:
             features["head"] = read_by_head(head_inputs[0 if self._first_counts else -1], mask)
         return {key: pool_windows(values.float(), batch).cpu().numpy() for key, values in features.items()}
-
-
-class MeanStates:
-    """A context in which a classifier's encoder is read with gradients: the mean of the states of a row's tokens."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
-        self._tap = FeatureTap(classifier.backbone)
-        encoder = classifier.packed_encoder
-        self._every: Any = encoder.every_position() if encoder else nullcontext()
-
-    def __enter__(self) -> Self:
-        self._every.__enter__()
-        self._tap.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tap.__exit__(kind, error, trace)
-        self._every.__exit__(kind, error, trace)
-
-    def of(self, batch: dict[str, Tensor]) -> Tensor:
-        """(B, D) of a collated batch."""
-        self._classifier.forward(batch)
-        return pool_windows(self._tap.mean(batch), batch)
 
 
 def read_by_head(states: Tensor, mask: Tensor) -> Tensor:

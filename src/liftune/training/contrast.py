@@ -22,7 +22,7 @@ from accelerate.utils import set_seed
 from torch import Tensor
 
 from liftune.models.classifier import Classifier
-from liftune.models.features import MeanStates
+from liftune.models.mean_states import MeanStates
 from liftune.models.tokens.collator import Tokens
 from liftune.training.micro_batches import micro_batches
 from liftune.types import IntArray
