@@ -168,6 +168,17 @@ def test_new_rows_that_were_seen_before_are_no_test_rows(made: Path, tmp_path: P
     assert splits.audit.leaked_test_rows == 0
 
 
+def test_old_rows_without_the_column_of_slices_are_blank_there_and_said(made: Path, tmp_path: Path) -> None:
+    rows = [(*row, ("en", "de")[i % 2]) for i, row in enumerate(rows_of(("fear", "joy"), 60, first=200))]
+    with (tmp_path / "new.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label", "lang"), *rows])
+    found = begun(made, str(tmp_path / "new.csv"), slices="lang")
+    (lang,) = found.splits.test.kept
+    assert set(lang.values[: found.old_test]) == {None}
+    assert set(lang.values[found.old_test :]) == {"en", "de"}
+    assert "'lang': not kept by the run that is started from" in " ".join(found.notes)
+
+
 def test_labels_in_another_spelling_are_the_old_ones(made: Path, tmp_path: Path) -> None:
     rows = [(text, label.upper()) for text, label in rows_of(("joy", "fear"), 40, first=200)]
     found = begun(made, written(tmp_path / "upper.csv", rows))

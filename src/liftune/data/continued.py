@@ -83,6 +83,13 @@ def continued(new: Splits, before: Before, spec: DataSpec) -> Continued:
     kept = _replayed(before, train, old_test, old_validation, new.task, spec)
     joined = train.joined(kept)
     validation, test = old_validation.joined(validation), old_test.joined(test)
+    names = [each.name for each in new.train.kept]
+    joined, validation, test = (_in_slices(each, names) for each in (joined, validation, test))
+    known = {each.name for each in old_test.kept}
+    if len(old_test) and (lacking := [name for name in names if name not in known]):
+        notes.append(
+            f"{_listed(lacking)}: not kept by the run that is started from, so its test rows have no value there"
+        )
     own = labels_of(train) | labels_of(kept)
     labels = tuple(sorted({*before.labels, *own}))
     unseen = tuple(sorted((labels_of(validation) | labels_of(test)) - set(labels)))
@@ -128,6 +135,11 @@ def continued(new: Splits, before: Before, spec: DataSpec) -> Continued:
         added=added,
         notes=tuple(notes),
     )
+
+
+def _in_slices(split: Split, names: Sequence[str]) -> Split:
+    """With the columns that are asked for alone: the earlier run may have kept others."""
+    return replace(split, kept=tuple(each for each in split.kept if each.name in names))
 
 
 def _with_old_spellings(new: Splits, labels: Sequence[str], notes: list[str]) -> Splits:

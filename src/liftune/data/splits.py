@@ -52,11 +52,13 @@ class Split:
         )
 
     def joined(self, other: Split) -> Split:
-        """These rows, and another part's after them, with the kept columns of both."""
+        """These rows, and another part's after them; a kept column that one of them lacks is blank in its rows."""
         groups = None if self.groups is None or other.groups is None else self.groups + other.groups
-        others = {each.name: each.values for each in other.kept}
+        own, others = ({each.name: each.values for each in part.kept} for part in (self, other))
+        blank = (None,) * len(self), (None,) * len(other)
         kept = tuple(
-            KeptColumn(each.name, each.values + others[each.name]) for each in self.kept if each.name in others
+            KeptColumn(name, own.get(name, blank[0]) + others.get(name, blank[1]))
+            for name in dict.fromkeys([*own, *others])
         )
         return Split(self.ids + other.ids, self.rows + other.rows, self.targets + other.targets, groups, kept)
 
