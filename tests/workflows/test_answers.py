@@ -157,3 +157,19 @@ def test_a_dry_run_names_what_is_wrong_with_them(data: Path, model: str) -> None
 def test_a_run_whose_answers_were_in_memory_asks_for_them_again(data: Path, model: str) -> None:
     with pytest.raises(LiftuneError, match="is no table"):
         liftune.tune(data, model=model, label="label", answers={"gpt": object()}, quiet=True)
+
+
+def test_an_unfinished_run_does_not_go_on_with_other_answers(data: Path, model: str, tmp_path: Path) -> None:
+    gpt, test = tmp_path / "gpt.csv", PARTS["test"]
+    asked: dict[str, Any] = {"model": model, "answers": {"gpt": str(gpt)}, "out": tmp_path / "run", **FAST}
+
+    class Stop(liftune.Listener):
+        def on_contender(self, event: Any) -> None:
+            raise KeyboardInterrupt
+
+    gpt.write_text("text,answer\n" + "".join(f"{r['text']},{r['label']}\n" for r in test), "utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        liftune.tune(data, listeners=[Stop()], **asked)
+    gpt.write_text("text,answer\n" + "".join(f"{r['text']},anger\n" for r in test), "utf-8")
+    with pytest.raises(LiftuneError, match="the answers or descriptions from elsewhere have changed since then"):
+        liftune.tune(data, **asked)

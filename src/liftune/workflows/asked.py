@@ -33,11 +33,13 @@ class Request:
     rows: str
     """A fingerprint of every row of every split."""
     versions: dict[str, str]
+    outside: str = ""
+    """A fingerprint of answers and descriptions from elsewhere; empty where there are none."""
 
     @classmethod
-    def of(cls, spec: RunSpec, rows: str) -> Request:
+    def of(cls, spec: RunSpec, rows: str, outside: str = "") -> Request:
         """Today's."""
-        return cls(spec, rows, versions())
+        return cls(spec, rows, versions(), outside)
 
     @classmethod
     def read(cls, folder: RunFolder) -> Request | None:
@@ -48,7 +50,8 @@ class Request:
         values = check_own_seal(values, folder.unfinished.request, hint=_HINT)
         try:
             spec = RunSpec.checked(values["spec"], where=str(folder.unfinished.request))
-            return cls(spec, str(values["rows"]), {str(name): str(each) for name, each in values["versions"].items()})
+            known = {str(name): str(each) for name, each in values["versions"].items()}
+            return cls(spec, str(values["rows"]), known, str(values.get("outside", "")))
         except (KeyError, TypeError, AttributeError, LiftuneError):
             if values.get("versions") != versions():
                 raise ArtifactError(
@@ -61,18 +64,22 @@ class Request:
     def save(self, unfinished: Unfinished) -> None:
         """For a later process."""
         values = {"spec": parse_json(self.spec.model_dump_json()), "rows": self.rows, "versions": self.versions}
+        values |= {"outside": self.outside} if self.outside else {}
         write_json(unfinished.request, with_seal(values))
 
     @property
     def key(self) -> str:
         """sha256 of all of it."""
-        return hashlib.sha256(json.dumps([as_asked(self.spec), self.rows, self.versions]).encode()).hexdigest()
+        everything = [as_asked(self.spec), self.rows, self.versions, self.outside]
+        return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
     def differences(self, now: Request) -> list[str]:
         """What is otherwise now, one line each."""
         lines = differing_options(as_asked(now.spec), as_asked(self.spec))
         if not lines and now.rows != self.rows:  # other options give other rows anyway
             lines.append("the rows have changed since then")
+        if not lines and now.outside != self.outside:
+            lines.append("the answers or descriptions from elsewhere have changed since then")
         return [*lines, *differing_options(now.versions, self.versions)]
 
 

@@ -21,7 +21,7 @@ from liftune.run_folder import RunFolder, numbered
 from liftune.spec import RunSpec
 from liftune.workflows.asked import Request, as_asked, differing_options, refuse_others
 from liftune.workflows.request import TuneRequest, run_name
-from liftune.workflows.stages import rows_fingerprint
+from liftune.workflows.stages import outside_fingerprint, rows_fingerprint
 from liftune.wrong_path import refusal
 
 
@@ -49,7 +49,8 @@ def claimed(request: TuneRequest, *, overwrite: bool = False) -> Iterator[Claime
         ArtifactError: an unfinished run there was asked otherwise, or the disk cannot be written.
     """
     with ExitStack() as claim:
-        wanted = Request.of(request.spec, rows_fingerprint(request.splits))
+        outside = outside_fingerprint(request.answers, request.descriptions)
+        wanted = Request.of(request.spec, rows_fingerprint(request.splits), outside)
         folder = _take(request, wanted, claim, overwrite=overwrite)
         replaces = overwrite and not folder.unfinished.is_blank
         before = None if replaces else Request.read(folder)

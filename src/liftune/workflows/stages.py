@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from liftune.data.answers import Answers
+from liftune.data.descriptions import Descriptions
 from liftune.data.splits import Splits
 from liftune.versions import versions
 
@@ -77,3 +79,14 @@ def rows_fingerprint(splits: Splits) -> str:
         for column in split.kept:
             digest.update(json.dumps([column.name, column.values]).encode() + b"\n")
     return digest.hexdigest()
+
+
+def outside_fingerprint(answers: Sequence[Answers], descriptions: Descriptions | None) -> str:
+    """sha256 over answers and descriptions from elsewhere; empty where there are none."""
+    if not answers and descriptions is None:
+        return ""
+    of_answers = [
+        [each.name, sorted(each.targets.items()), each.labels, sorted((each.shares or {}).items())] for each in answers
+    ]
+    of_labels = sorted(descriptions.texts.items()) if descriptions else []
+    return hashlib.sha256(json.dumps([of_answers, of_labels], default=list).encode()).hexdigest()
