@@ -163,6 +163,8 @@ def held_or_place(value: Any, check: Callable[[Any], str]) -> str:
         return value
     if value is None or isinstance(value, str | bytes | bytearray | os.PathLike | bool | int | float):
         return without_secrets(value, check)
+    if not hasattr(value, "__iter__") and not hasattr(value, "__arrow_c_stream__"):
+        raise ValueError(f"must be a path or a table, not {shown(value)}")
     return Held(IN_MEMORY, value)
 
 

@@ -19,10 +19,10 @@ from liftune.files import disk_errors, read_json_object, write_text
 from liftune.unfinished import DECIDED, REQUEST, STAGED, WRITTEN, Unfinished
 
 _RECORD, _SPEC = "record.json", "spec.json"
+#: What is made of a run for its readers: written after all else, and again at any time.
+FOR_READERS = ("README.md", "report.html", "report.md", "report.json", "flips.jsonl", "explained.json")
 #: All that a run and its reports leave in its folder.
-_OF_RUN = frozenset(
-    (*WRITTEN, _RECORD, "README.md", "flips.jsonl", "report.html", "report.md", "report.json", STAGED, LOCK, HOLDER)
-)
+_OF_RUN = frozenset((*WRITTEN, _RECORD, *FOR_READERS, STAGED, LOCK, HOLDER))
 #: What systems put into every folder.
 _JUNK = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 #: Files of which one shows that a folder is a run's, and keys that they hold.

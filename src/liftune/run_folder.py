@@ -10,6 +10,7 @@
     RUN/contenders/NAME/     every other contender, as it was scored: majority, tfidf, base, probe, full
     RUN/README.md            what was found, the command for the recommended contender, what is kept
     RUN/flips.jsonl          rows that tuning fixed and broke; made from the above, as report.html is
+    RUN/explained.json       the words that mattered in a few of them
     RUN/record.json          the results, and the seals of the files above but README.md and flips.jsonl; written last,
                              atomically: a folder without it is an unfinished run
     RUN/checkpoint/          until the end: what was worked out so far (workflows/memo.py), and for which request

@@ -17,7 +17,7 @@ from liftune import replacing
 from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError
 from liftune.events import Listener, StageEnded, StageStarted
-from liftune.replacing import is_decided, staged, take_place
+from liftune.replacing import FOR_READERS, is_decided, staged, take_place
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.unfinished import Unfinished
@@ -56,6 +56,9 @@ def test_a_finished_run_is_replaced_whole(options: dict[str, Any], tmp_path: Pat
     run = tmp_path / "run"
     liftune.tune(**options, with_full=True)
     (run / ".DS_Store").touch()
+    for name in FOR_READERS:  # whatever was made of the run for its readers goes with it
+        if not (run / name).exists():
+            (run / name).write_text("{}")
     with pytest.raises(ArtifactError, match="holds a finished run") as caught:
         liftune.tune(**options)
     assert "replace it with --overwrite" in (caught.value.hint or "")

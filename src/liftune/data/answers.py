@@ -20,7 +20,7 @@ from liftune.data.readers.options import NONE_GIVEN
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.table import Table, joined
 from liftune.data.splits import Split, Splits
-from liftune.errors import DataError, LiftuneError, SpecError, first_of
+from liftune.errors import DataError, LiftuneError, SpecError, first_of, pasted
 from liftune.option_values import Held
 from liftune.spec import IN_MEMORY, DataSpec
 from liftune.tasks import task_of
@@ -57,7 +57,7 @@ class Answers:
 
 def where_of(name: str) -> str:
     """What messages call the answers of that name."""
-    return f"--answers {name}"
+    return f"--answers {pasted(name)}"
 
 
 def read_answers(name: str, source: str, splits: Splits, spec: DataSpec, kept: KeptIds) -> Answers:

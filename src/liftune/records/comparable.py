@@ -13,7 +13,7 @@ from liftune.seals import FILES, SEAL
 
 #: Fields that tell when a run was, and how long a part of it took, or follow from that.
 TIME = (
-    *("started", "seconds", "train_seconds", "evaluate_seconds"),
+    *("started", "seconds", "train_seconds", "evaluate_seconds", "tried_seconds"),
     *("rows_per_second", "tokens_per_second", "gemm_fraction", "gemm_rate"),
     "fronts",
 )

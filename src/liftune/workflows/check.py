@@ -26,14 +26,13 @@ from liftune.records.base import SealedRecord
 from liftune.records.check import CheckRecord, FileState
 from liftune.records.reading import NewerSchema, read_record, write_sealed
 from liftune.records.training import AdapterCard
+from liftune.replacing import FOR_READERS
 from liftune.run_folder import ADAPTER_CARD, CONTENDER_CARD, RunFolder, card_of
 from liftune.seals import SEAL, check_own_seal, fault_of, files_in, is_sealed
 
 _HINT = "restore it from a copy, or make it again"
 #: Files that a message names at most.
 _NAMED = 12
-#: Written after all others, and again at any time.
-_FOR_READERS = ("README.md", "report.html", "report.md", "report.json", "flips.jsonl")
 #: Of a bundle; it seals itself.
 PARITY = "parity.json"
 #: Card -> how it is read.
@@ -182,7 +181,7 @@ def _beside(folder: Path, name: str, prefix: str, unknown: str) -> FileState:
         except LiftuneError as error:
             return state_of(prefix + name, error)
         return FileState(name=prefix + name, state="whole" if SEAL in values else "not sealed")
-    if last in _FOR_READERS:
+    if last in FOR_READERS:
         return FileState(name=prefix + name, state="not sealed")
     return FileState(name=prefix + name, state="not checked" if unknown else "unsealed", reason=unknown)
 

@@ -33,8 +33,8 @@ class Crossing:
 def falling(errors: FloatArray) -> NDArray[np.float64]:
     """(R, K) the nearest errors, by squares, that never rise with rows.
 
-    >>> falling(np.array([[0.5, 0.2, 0.4, 0.1]])).tolist()
-    [[0.5, 0.30000000000000004, 0.30000000000000004, 0.1]]
+    >>> falling(np.array([[0.5, 0.25, 0.5, 0.125]])).tolist()
+    [[0.5, 0.375, 0.375, 0.125]]
 
     Source: Barlow et al. (1972), the min-max form of isotonic regression.
     """

@@ -29,7 +29,7 @@ class Said:
     """Whether it is to read pairs of texts: no file says so."""
     max_length: int | None = None
     """Tokens read of each text."""
-    long: Mapping[str, Any] = field(default_factory=dict)
+    long: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """How longer texts are read: options of a ModelSpec."""
     trust_remote_code: bool = False
     """Whether Python code of the model's own may run: no file says so."""
