@@ -154,8 +154,8 @@ def test_a_dry_run_names_what_is_wrong_with_them(data: Path, model: str) -> None
     assert any("gpt" in fault.message for fault in found.faults)
 
 
-def test_a_run_whose_answers_were_in_memory_asks_for_them_again(data: Path, model: str) -> None:
-    with pytest.raises(LiftuneError, match="is no table"):
+def test_answers_that_are_neither_a_path_nor_a_table_are_refused(data: Path, model: str) -> None:
+    with pytest.raises(LiftuneError, match="must be a path or a table"):
         liftune.tune(data, model=model, label="label", answers={"gpt": object()}, quiet=True)
 
 
