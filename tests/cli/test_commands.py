@@ -356,6 +356,7 @@ def test_list_prints_a_table_or_json(kind: str) -> None:
     assert all(name in shown for name in names)
 
 
+@pytest.mark.slow
 def test_tune_takes_parts_from_other_files_and_by_name(ground: Path, tmp_path: Path) -> None:
     for name, rows in (("first", MOODS[:24]), ("second", MOODS[24:32]), ("third", MOODS[32:])):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -60,6 +60,7 @@ def test_a_wrong_option_is_refused_before_torch_is_imported(wrong: list[str], fo
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, "False")
 
 
+@pytest.mark.slow
 def test_the_first_lines_say_what_is_being_done(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

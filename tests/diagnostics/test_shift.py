@@ -106,6 +106,7 @@ def test_few_rows_say_nothing():
     assert shift(splits_of(part("train", rng, 100), part("test", rng, 10))) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draws", [200, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_texts_and_targets_together_are_called_shifted_one_time_in_twenty(draws):
     """Two tests at 0.05 each fire in nearly one of ten data sets without a shift; corrected together they do not."""

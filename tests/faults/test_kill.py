@@ -18,7 +18,7 @@ import liftune
 
 #: What is killed: LoRA once, and with two seeds and all that a run can do; AdaLoRA in folds; a sweep; what uses a run.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "short lora": ("tune", {"epochs": 1, "batch_size": 16}),
+    "short lora": ("tune", {"epochs": 1, "batch_size": 16, "few": "off"}),
     "lora": ("tune", {"seeds": [0, 1], "epochs": 2, "batch_size": 16}),
     "adalora in folds": ("tune", {"method": "adalora", "folds": 2, "epochs": 2, "batch_size": 16}),
     "sweep": ("sweep", {"methods": ["lora", "ia3"], "seeds": [0, 1], "epochs": 2, "batch_size": 16}),

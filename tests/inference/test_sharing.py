@@ -137,6 +137,7 @@ def test_copies_answer_as_the_model_does(name: str, ground: Path) -> None:
     assert len(pickle.dumps(predictor)) < 5_000
 
 
+@pytest.mark.slow
 def test_another_process_elsewhere_loads_what_was_pickled(
     ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

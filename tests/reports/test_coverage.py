@@ -99,6 +99,7 @@ def test_inspect_says_it(skewed: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "1 of 2 labels has fewer than 10 test examples (spam: 2)" in said
 
 
+@pytest.mark.slow
 def test_a_run_says_it_before_and_after(
     skewed: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:

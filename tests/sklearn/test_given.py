@@ -166,6 +166,7 @@ def test_a_column_of_another_name_is_never_read_as_the_text(kind: Any) -> None:
     assert len(texts_of(kind({"n": [2, 3], "text": ["sunny", "rage"], "more": [1, 1]}), **known)) in (0, 2)
 
 
+@pytest.mark.slow
 def test_features_are_named_as_scikit_learn_names_them(by_words: LiftuneClassifier) -> None:
     fit = clone(by_words)
     assert not hasattr(by_words, "feature_names_in_")

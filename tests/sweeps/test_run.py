@@ -151,6 +151,7 @@ def test_methods_are_named_as_freely_as_elsewhere_and_all_of_them_by_one_word(as
         ask("lroa")
 
 
+@pytest.mark.slow
 def test_the_base_and_the_test_rows_are_read_once_a_model(
     ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +196,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(
     assert third == []
 
 
+@pytest.mark.slow
 def test_a_signal_inside_a_cell_saves_its_training_and_a_rerun_goes_on(
     ask: Callable[..., SweepSpec], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

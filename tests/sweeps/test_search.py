@@ -297,6 +297,7 @@ def test_what_cannot_be_searched_leaves_nothing(ask: Ask, tmp_path: Path, monkey
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.slow
 def test_python_and_the_command_line_search_alike(
     model: str, emotions: Path, tmp_path: Path, quick: list[Cell], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -135,6 +135,7 @@ def test_what_is_wrong_with_a_file_ends_the_run_before_it_begins(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_every_row_is_a_test_row_with_folds(model: str, tmp_path: Path) -> None:
     every = rows("row", 40)
     answers = [{"text": row["text"], "answer": row["label"]} for row in every]

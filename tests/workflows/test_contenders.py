@@ -135,6 +135,7 @@ def test_contenders_of_a_run_that_trains_in_bfloat16_are_scored_as_they_answer_l
         assert np.abs(logits - run.logits(name)).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_contenders_of_a_run_in_folds_are_fitted_on_all_rows(models: dict[str, str], tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows", TaskKind.MULTI_LABEL)
     options = {"folds": 2, "with_full": True, "label": "label", **FAST}

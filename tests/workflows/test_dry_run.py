@@ -107,6 +107,7 @@ def test_without_rows_the_model_is_looked_at_all_the_same(empty: Path, capsys: p
     assert [each["stage"] for each in json.loads(capsys.readouterr().out)["faults"]] == ["data", "model"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_and_a_step_without_memory_are_faults(
     emotions: Path, model: str, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_auto_tries_it_on_train_and_says_what_was_found(options: dict[str, Any],
     assert pairs_sentence(found) in section.sentences
 
 
+@pytest.mark.slow
 def test_a_run_in_folds_tries_it_in_each_on_fewer_rows(options: dict[str, Any], tmp_path: Path) -> None:
     """Each fold decides by its own train rows; of the saved adapter the record tells."""
     heard = Heard()
@@ -69,6 +70,7 @@ def test_a_run_in_folds_tries_it_in_each_on_fewer_rows(options: dict[str, Any], 
     assert 0 < found.judged < found.rows / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", ["off", False])
 def test_off_is_off(few: Any, options: dict[str, Any], tmp_path: Path) -> None:
     assert liftune.tune(out=tmp_path / "run", few=few, **options).logs[0].pairs is None

@@ -80,6 +80,7 @@ def test_cut_is_kept_where_few_texts_are_long(base: Path, tmp_path: Path) -> Non
     assert not [each for each in record.notes if "Long texts" in each]
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_is_not_chosen(base: Path, tmp_path: Path) -> None:
     data = data_of(tmp_path / "data", words=12, rows=30)
     record = tuned(base, data, tmp_path / "run", long="windows", window_pooling="max")

@@ -145,6 +145,7 @@ def test_another_base_model_under_the_same_name_is_refused(options: dict[str, An
         liftune.tune(out=tmp_path / "run", **options)
 
 
+@pytest.mark.slow
 def test_without_out_the_same_command_takes_up_what_it_left_and_another_gets_a_number(
     options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +201,7 @@ def test_resume_takes_no_other_options(
         liftune.tune(out=tmp_path / "other", checkpoint_minutes=-1, **options)
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), pytest.param("SIGINT", 130, marks=pytest.mark.slow)])
 def test_a_signal_in_training_saves_first_and_says_how_to_go_on(
     name: str,
     code: int,
@@ -250,6 +251,7 @@ def test_a_run_whose_report_alone_is_missing_gets_it(options: dict[str, Any], tm
     assert not (run / "checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_outcome_is_computed_again(options: dict[str, Any], tmp_path: Path) -> None:
     run = tmp_path / "run"
     interrupted(run, "record", **options)

@@ -52,6 +52,7 @@ def test_anything_that_becomes_splits_will_do(model: str, emotions: Path, tmp_pa
     assert record.rows.test == 20
 
 
+@pytest.mark.slow
 def test_folds_of_rows_in_memory_hold_every_row_once(model: str, emotions: Path, tmp_path: Path) -> None:
     rows = load_data(DataSpec(source=str(emotions)))
     record = liftune.tune(rows, model=model, out=tmp_path / "run", folds=2, **FAST)

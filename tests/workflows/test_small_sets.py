@@ -126,7 +126,7 @@ def test_folds_that_the_rows_do_not_fill_are_not_hinted_at(tmp_path: Path) -> No
         assert not check_request(spec).folds_fit, "so that the report does not hint at them either"
 
 
-@pytest.mark.parametrize("rows", [60, 2_100])
+@pytest.mark.parametrize("rows", [60, pytest.param(2_100, marks=pytest.mark.slow)])
 def test_folds_that_groups_do_not_fill_are_not_hinted_at(rows: int, tmp_path: Path) -> None:
     """However many rows there are, and whether they are read or in memory."""
     for groups, fit in ((3, False), (60, True)):

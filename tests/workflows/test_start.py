@@ -134,6 +134,7 @@ def test_rows_of_one_label_and_an_adapter_by_itself(made: Path, tmp_path: Path) 
     assert "is not measured" in liftune.report(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_old_rows_that_have_changed_are_not_replayed(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / "moved")
     run = RunFolder.open(tmp_path / "moved" / "old")
@@ -223,6 +224,7 @@ def test_options_that_contradict_are_refused(given: dict[str, object], said: str
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_same_options_are_no_contradiction(made: Path, tmp_path: Path) -> None:
     found = liftune.tune(
         made / "new.csv", start=made / "old", model=made / "base", method="LoRA", set={"rank": "4"},

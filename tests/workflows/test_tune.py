@@ -148,7 +148,9 @@ def test_what_predict_answers_is_what_the_run_recorded(ran: tuple[TuneRecord, Pa
     assert sum((answer.probabilities or {}).values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("method", ["lora", "pissa", "adalora", "vera"])
+@pytest.mark.parametrize(
+    "method", ["lora", "adalora", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pissa", "vera"))]
+)
 def test_what_was_tuned_in_bfloat16_answers_exactly_as_plain_peft_does(
     model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

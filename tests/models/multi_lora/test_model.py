@@ -167,6 +167,7 @@ def test_workers_answer_as_one_does(dtype: str, tmp_path: Path, monkeypatch: pyt
     assert len(passes) == 2
 
 
+@pytest.mark.slow
 def test_on_a_real_model_two_six_and_many_labels_share_a_batch(tmp_path: Path) -> None:
     pool = AdapterPool(PACKED, tokens=2048)
     folders = [save_tuned(Path("minilm"), tmp_path / str(labels), labels=labels) for labels in (2, 6, 77)]
