@@ -19,6 +19,7 @@ from liftune.reports.sections.training import pairs_sentence, training
 from liftune.spec import DataSpec, RunSpec
 from liftune.training import contrast
 from liftune.workflows import few_wanted
+from liftune.workflows.context import RunContext
 from liftune.workflows.few_wanted import check_few, is_tried, unfit
 
 
@@ -160,3 +161,17 @@ def test_many_rows_a_label_are_not_tried(emotions: Path, monkeypatch: pytest.Mon
 def test_what_was_not_tried_says_why() -> None:
     found = PairStart(asked="auto", taken=False, rows=4, labels=2, reason="there are too few different texts for folds")
     assert "was not tried: there are too few" in pairs_sentence(found)
+
+
+def test_each_cell_of_a_sweep_tries_it_by_its_own_method_and_seed(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(context: RunContext) -> PairStart:
+        by = f"{context.method.name} {context.spec.train.seeds}"
+        return PairStart(asked="auto", taken=False, rows=1, labels=2, reason=by)
+
+    monkeypatch.setattr("liftune.workflows.few._try", tried)
+    given = {name: value for name, value in options.items() if name != "model"}
+    found = liftune.sweep(models=options["model"], methods="lora,ia3", seeds="0,1", out=tmp_path / "sweep", **given)
+    said = {(each.method, each.seed): each.log.pairs.reason for each in found.cells if each.log and each.log.pairs}
+    assert said == {(method, seed): f"{method} ({seed},)" for method in ("lora", "ia3") for seed in (0, 1)}

@@ -10,6 +10,8 @@ test have no part in it.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from typing import Any
 
@@ -63,13 +65,19 @@ def wanted(context: RunContext, method: Method) -> PairStart | None:
         reason = "pairs are read in one process, and --shard divides the model"
         return PairStart(asked="auto", taken=False, rows=len(splits.train), labels=len(splits.labels), reason=reason)
     found = context.memo.once(
-        "pairs tried",
+        _name_of(context),
         lambda: _try(context),
         lambda found: Outcome(found.model_dump(mode="json")),
         lambda kept: PairStart.model_validate(kept.values),
     )
     context.events.note(f"  {pairs_sentence(found)}")
     return found
+
+
+def _name_of(context: RunContext) -> str:
+    """What the trial's outcome is kept under: all cells of a sweep keep theirs in one place."""
+    asked = [context.method.name, repr(context.options), context.spec.train.model_dump(mode="json")]
+    return f"pairs tried {hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 def start(
