@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from liftune.cli.explaining import print_explanations
-from liftune.cli.options import Base, Device, Json, LabelNames, Quiet, Run, Task, Trust, Use
+from liftune.cli.options import Base, Device, Json, LabelNames, Precision, Quiet, Run, Task, Trust, Use
 from liftune.cli.printing import print_json, print_parity, print_predictions, say
 from liftune.errors import EXTRAS, need
 
@@ -108,10 +108,7 @@ def predict(
         typer.Option("--explain", help="Add how leaving out each word changes the answer; --out is then JSON lines."),
     ] = False,
     device: Device = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="float32, bfloat16 or fastest; float32 on a CPU if not given."),
-    ] = None,
+    precision: Precision = None,
     trust_remote_code: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,

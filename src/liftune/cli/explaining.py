@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from liftune.cli.options import Base, Device, Json, LabelNames, Quiet, Task, Trust, Use
+from liftune.cli.options import Base, Device, Json, LabelNames, Precision, Quiet, Task, Trust, Use
 from liftune.cli.printing import print_predictions
 from liftune.formatting import clipped, visible
 
@@ -58,10 +58,7 @@ def explain(
     label_names: LabelNames = None,
     task: Task = None,
     device: Device = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="float32, bfloat16 or fastest; float32 on a CPU if not given."),
-    ] = None,
+    precision: Precision = None,
     trust_remote_code: Trust = False,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -44,6 +44,11 @@ MaxHarm = Annotated[
     ),
 ]
 
+Precision = Annotated[
+    str | None,
+    typer.Option("--precision", metavar="TEXT", help="float32, bfloat16 or fastest; float32 on a CPU if not given."),
+]
+
 Use = Annotated[
     str | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""What schema 3 wrote still opens, with the same values: it had no seals."""
+"""What schemas 3 and 4 wrote still opens, with the same values; schema 3 had no seals, those of 4 are whole."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord
 from liftune.records.training import AdapterCard
 from liftune.records.upgrade import Kind, upgrade
 from liftune.run_folder import RunFolder
+from liftune.seals import SEAL
 
-SCHEMA_3 = HERE.parent / "schema_3"
+SCHEMAS = (3, 4)
 #: File -> what it is, its class.
 RECORDS: dict[str, tuple[Kind, type[Record]]] = {
     "run/record.json": ("record", TuneRecord),
@@ -39,31 +40,43 @@ RECORDS: dict[str, tuple[Kind, type[Record]]] = {
 }
 
 
-@pytest.fixture
-def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a run of schema 3, its base and its data."""
+def written_by(schema: int) -> Path:
+    return HERE.parent / f"schema_{schema}"
+
+
+@pytest.fixture(params=SCHEMAS)
+def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The schema of a run that lies in the working folder, with its base and its data."""
+    schema: int = request.param
     place = lay_out(tmp_path)
     shutil.rmtree(place / "run")
-    shutil.copytree(SCHEMA_3 / "run", place / "run")
+    shutil.copytree(written_by(schema) / "run", place / "run")
     monkeypatch.chdir(place)
-    return place
+    return schema
 
 
+@pytest.mark.parametrize("schema", SCHEMAS)
 @pytest.mark.parametrize("file", RECORDS)
-def test_a_record_is_read_with_the_same_values(file: str) -> None:
+def test_a_record_is_read_with_the_same_values(file: str, schema: int) -> None:
     kind, model = RECORDS[file]
-    values: dict[str, Any] = json.loads((SCHEMA_3 / file).read_text(encoding="utf-8"))
-    assert values["schema"] == 3
+    values: dict[str, Any] = json.loads((written_by(schema) / file).read_text(encoding="utf-8"))
+    assert values["schema"] == schema
     new = upgrade(values, kind)
     assert new == {**values, "schema": SCHEMA}
+    new.pop(SEAL, None)  # it is that of the file, and checked by whoever reads it
     if "schema_version" not in model.model_fields:
         del new["schema"]
     read = model.model_validate(new)
     if kind not in ("evaluation", "comparison"):  # which are printed, and read by no command
-        assert read_record(SCHEMA_3 / file, model, kind) == read
+        assert read_record(written_by(schema) / file, model, kind) == read
 
 
-def test_the_run_reports_predicts_and_scores_as_it_did(old: Path) -> None:
+def test_what_was_sealed_is_whole(old: int) -> None:
+    states = {each.state for each in liftune.check("run").files}
+    assert states == ({"whole", "not sealed"} if old > 3 else {"unsealed", "not sealed"})
+
+
+def test_the_run_reports_predicts_and_scores_as_it_did(old: int) -> None:
     record = RunFolder.open("run").record()
     before = next(each for each in record.contenders if each.name == "tuned")
     assert all(liftune.load("run", use=name).predict(["sunny laugh"]) for name in ("tuned", "tfidf", "base", "probe"))
