@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs site bench bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -80,6 +80,10 @@ bench-serve: .venv/bench
 docs: .venv/dev
 	$(BIN)/python tools/make_methods_doc.py
 
+# The docs site, without a network once .venv/docs is there; then open site/index.html. A broken link or anchor stops it.
+site: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 .venv/demo: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
 	touch $@
@@ -92,9 +96,13 @@ docs: .venv/dev
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
+.venv/docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "liftune needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv .venv
 
 clean:
-	rm -rf .venv runs build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv runs site build dist .mypy_cache .ruff_cache .pytest_cache

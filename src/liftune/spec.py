@@ -109,7 +109,8 @@ class DataSpec(Spec):
     """The data, and how to read them."""
 
     source: Place = DEFAULT_DATA
-    """A file, a folder, a hub id ID[:CONFIG][@REVISION], sample:NAME, or an address: s3://, gs://, https://, hf://."""
+    """A file, a folder, a hub id `ID[:CONFIG][@REVISION]`, sample:NAME, or an address: s3://, gs://, https://,
+    hf://."""
     task: Annotated[
         TaskKind | None,
         Field(description=f"Kind of task: {', '.join(TaskKind)}. Default: inferred from the labels."),
@@ -175,7 +176,7 @@ class ModelSpec(Spec):
     """The pretrained model."""
 
     name: Place = DEFAULT_MODEL
-    """minilm, a hub id ID[@REVISION], or a local folder."""
+    """minilm, a hub id `ID[@REVISION]`, or a local folder."""
     label_map: Pairs = {}
     """Your labels and the names that the model has for them: neg=NEGATIVE,pos=POSITIVE."""
     max_length: Positive | None = None

@@ -30,7 +30,7 @@ def names(requirements: list[str]) -> set[str]:
 CORE = names(PROJECT["dependencies"])
 OPTIONAL = {extra: names(lines) for extra, lines in PROJECT["optional-dependencies"].items()}
 #: Extras of people who work on liftune: nothing that the package imports may be in these alone.
-WORK = {"dev", "bench"}
+WORK = {"dev", "bench", "docs"}
 
 
 def imported() -> dict[str, set[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 import shlex
@@ -27,6 +28,8 @@ DESIGN = ROOT / "docs" / "design.md"
 TUNING = ROOT / "docs" / "guide" / "tuning.md"
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+#: Whose links are looked at: pages that are nowhere made by a program.
+LINKED = [*PAGES, ROOT / "SECURITY.md", ROOT / "benchmarks" / "README.md", *sorted((PACKAGE / "data").rglob("*.md"))]
 COMMANDS = typer.main.get_command(app)
 
 #: No reader of the field knows what these mean here.
@@ -130,11 +133,38 @@ def test_python_takes_every_option_of_the_command_line():
     assert set(OPTIONS) <= set(inspect.signature(liftune.tune).parameters)
 
 
+def without_code(text: str) -> str:
+    """A page without its fenced code and code spans, in which brackets are no links and `#` no heading."""
+    return re.sub(r"`[^`\n]+`", "`code`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+@functools.cache
+def anchors(page: Path) -> frozenset[str]:
+    """The anchors of a page's headings, as GitHub makes them; the site makes the same (tools/site_hooks.py)."""
+    found: dict[str, int] = {}
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for heading in re.findall(r"^#{1,6} (.+?)(?: \{.*\})?$", text, re.MULTILINE):
+        words = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        slug = re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-")
+        found[slug] = found.get(slug, -1) + 1
+    return frozenset(slug if not i else f"{slug}-{i}" for slug, times in found.items() for i in range(times + 1))
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_of_a_page_lead_somewhere(page):
+    """Each file exists, and has the heading that a link names after `#`."""
+    lost = []
+    for link in re.findall(r"\]\((?![a-z]+:)([^)\s]+)\)", without_code(page.read_text(encoding="utf-8"))):
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (heading and target.suffix == ".md" and heading not in anchors(target)):
+            lost.append(link)
+    assert lost == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_a_page_names_exist(page):
     text = page.read_text(encoding="utf-8")
-    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-    assert [link for link in linked if not (page.parent / link).exists()] == []
     named = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|json|txt|yaml))`", text)
     grounds = (ROOT, PACKAGE, page.parent)
     lost = [name for name in named if not any((ground / name).exists() for ground in grounds)]

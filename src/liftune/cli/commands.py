@@ -102,7 +102,8 @@ def _built(name: str, function: Callable[..., None]) -> Any:
     return typer.main.get_command(alone)
 
 
-def _write_options(command: Any, context: Any, formatter: Any) -> None:
+def sections_of(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
+    """Heading -> each argument or option below it, as it is typed, and its help."""
     sections: dict[str, list[tuple[str, str]]] = {_ARGUMENTS: [], _OPTIONS: []}
     for each in command.get_params(context):
         record = each.get_help_record(context)
@@ -111,14 +112,17 @@ def _write_options(command: Any, context: Any, formatter: Any) -> None:
             if each.param_type_name == "argument":
                 name, usual = name.partition(" <")[0], _ARGUMENTS  # typer adds the type, which is always text
             sections.setdefault(getattr(each, "rich_help_panel", None) or usual, []).append((name, text))
-    for heading, rows in sections.items():
+    return {heading: rows for heading, rows in sections.items() if rows}
+
+
+def _write_options(command: Any, context: Any, formatter: Any) -> None:
+    for heading, rows in sections_of(command, context).items():
         _write_section(formatter, heading, rows)
 
 
 def _write_section(formatter: Any, heading: str, rows: list[tuple[str, str]]) -> None:
-    if rows:
-        with formatter.section(_styled(heading, bold=True)):
-            formatter.write_dl([(_styled(name, fg="cyan", bold=True), text) for name, text in rows])
+    with formatter.section(_styled(heading, bold=True)):
+        formatter.write_dl([(_styled(name, fg="cyan", bold=True), text) for name, text in rows])
 
 
 def _styled(text: str, **style: Any) -> str:

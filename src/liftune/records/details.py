@@ -38,7 +38,7 @@ class ConfusionTable(Record):
     """Which labels one single-label contender predicted for which."""
 
     counts: tuple[tuple[int, ...], ...]
-    """[truth][prediction] rows; a label that the model lacks has a row and a column of zeros. Empty with more than
+    """`[truth][prediction]` rows; a label that the model lacks has a row and a column of zeros. Empty with more than
     MOST_IN_MATRIX labels."""
     worst: tuple[Confusion, ...]
     """The most common confusions, the most rows first."""
