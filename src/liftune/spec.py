@@ -248,8 +248,8 @@ class TrainSpec(Spec):
     class_weights: bool = False
     """Weight each label by its inverse frequency in train."""
     few: Annotated[Literal["auto", "on", "off"], BeforeValidator(switch)] = "auto"
-    """Start the encoder from pairs of rows, for few rows a label. auto: try it with up to 64 rows a label, and take it
-    where cross-validation on train says that it helps. on: take it. off: never."""
+    """Start the encoder from pairs of rows, for few rows a label. auto: with up to 64 rows a label, where
+    cross-validation on train says that it helps, or there are 128 rows at most. on: take it. off: never."""
     seeds: Annotated[tuple[Seed, ...], BeforeValidator(numbers), AfterValidator(once), Field(min_length=1)] = (0,)
     """Train once for each of these seeds: 0,1,2."""
     accelerations: Names | None = None

@@ -93,7 +93,18 @@ def test_the_loss_is_least_where_labels_are_apart() -> None:
 
 
 def test_long_rows_are_visited_less_often() -> None:
-    short, long = settings_for(100, 20.0, 1e-3), settings_for(100, 400.0, 1e-3)
+    short, long = settings_for(400, 20.0, 1e-3), settings_for(400, 400.0, 1e-3)
     assert long.visits < short.visits
     assert long.batch_size < short.batch_size
     assert settings_for(10_000, 500.0, 1e-3).visits >= 1
+
+
+def test_few_rows_make_many_small_steps() -> None:
+    """Sixteen rows in steps of 32 would make one step a visit; many rows need no such help."""
+    steps = []
+    for rows in (16, 48, 96, 400, 2_000):
+        settings = settings_for(rows, 20.0, 1e-3)
+        steps.append(settings.visits * -(-rows // settings.batch_size))
+    assert steps[0] >= 60
+    assert all(each >= 100 for each in steps[1:])
+    assert settings_for(2_000, 20.0, 1e-3).batch_size == 32

@@ -20,7 +20,7 @@ from liftune.spec import DataSpec, RunSpec
 from liftune.training import contrast
 from liftune.workflows import few_wanted
 from liftune.workflows.context import RunContext
-from liftune.workflows.few_wanted import check_few, is_tried, unfit
+from liftune.workflows.few_wanted import check_few, is_tried, keeps_start, unfit
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def options(model: str, emotions: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(few_wanted, "MOST_ROWS_A_LABEL", 64)
+    monkeypatch.setattr(few_wanted, "UNTRIED_ROWS", 0)
     monkeypatch.setattr(contrast, "VISITS", (1, 2))
     return {"data": str(emotions), "model": model, "epochs": 1, "lr": 1e-2}
 
@@ -85,6 +86,69 @@ def test_on_is_taken_without_a_trial(options: dict[str, Any], tmp_path: Path) ->
     assert (found.asked, found.taken, found.gain) == ("on", True, None)
     off = liftune.tune(out=tmp_path / "off", few="off", **options)
     assert on.logs[0].epochs[0].train_loss != off.logs[0].epochs[0].train_loss
+
+
+def test_so_few_rows_start_from_pairs_without_a_trial_and_are_not_tuned_after_it(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handful of validation rows cannot see what tuning changes; said in record, report and beside the run."""
+    monkeypatch.setattr(few_wanted, "UNTRIED_ROWS", 1_000)
+    monkeypatch.setattr("liftune.workflows.few._try", None)
+    monkeypatch.setattr(few_wanted, "LEAST_VALIDATION", 1_000)
+    heard = Heard()
+    del options["epochs"]
+    record = liftune.tune(out=tmp_path / "run", listeners=[heard], **options)
+    log = record.logs[0]
+    assert log.pairs is not None
+    assert (log.pairs.asked, log.pairs.taken, log.pairs.gain) == ("auto", True, None)
+    assert any("taken without a trial" in note for note in heard.notes)
+    assert any("--epochs tunes all the same" in note for note in heard.notes)
+    assert (log.steps, log.epochs, log.best_epoch, log.teacher) == (0, (), 0, None)
+    assert log.start is not None
+    section = training(record)
+    assert section is not None
+    assert any("no step after the start" in said and "too few rows to see" in said for said in section.sentences)
+    tuned = next(each for each in record.contenders if each.name == "tuned")
+    base = next(each for each in record.contenders if each.name == "base")
+    assert tuned.metrics["log_loss"].value != base.metrics["log_loss"].value
+    kept = liftune.load(tmp_path / "run").predict(["a fine day"])
+    assert len(kept) == 1
+
+
+def test_a_model_that_cannot_start_from_pairs_is_tuned(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for the start: that it cannot be had is said, and is no error."""
+    monkeypatch.setattr(few_wanted, "UNTRIED_ROWS", 1_000)
+    monkeypatch.setattr("liftune.workflows.few.families.base_name", lambda model: "")
+    log = liftune.tune(out=tmp_path / "run", **options).logs[0]
+    assert log.pairs is not None
+    assert not log.pairs.taken
+    assert "body" in log.pairs.reason
+    assert len(log.epochs) == 1
+
+
+def test_epochs_that_are_asked_for_are_tuned_at_a_fifth_of_the_rate(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless a rate is asked for too."""
+    monkeypatch.setattr(few_wanted, "LEAST_VALIDATION", 1_000)
+    del options["lr"]
+    log = liftune.tune(out=tmp_path / "run", few="on", **options).logs[0]
+    assert len(log.epochs) == 1
+    assert log.learning_rate == pytest.approx(METHODS["lora"].learning_rate / 5)
+    asked = liftune.tune(out=tmp_path / "asked", few="on", lr=3e-4, **options).logs[0]
+    assert asked.learning_rate == 3e-4
+
+
+def test_enough_validation_rows_tune_after_the_start(emotions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = load_data(DataSpec(source=str(emotions)))
+    rows = len(splits.validation)
+    for least, kept in ((rows, False), (rows + 1, True)):
+        monkeypatch.setattr(few_wanted, "LEAST_VALIDATION", least)
+        assert keeps_start(RunSpec(), splits) is kept
+        assert not keeps_start(RunSpec.of(epochs=1), splits)
+        assert not keeps_start(RunSpec.of(head="random"), splits)  # a random head is no answer
 
 
 class Interrupt(Listener):

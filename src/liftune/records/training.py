@@ -44,7 +44,7 @@ class PairStart(Record):
     """Of the second over the first, on the same rows, in the metric's unit."""
     p_value: float | None = None
     reason: str = ""
-    """Why it was not tried."""
+    """Why it was not tried, and taken nevertheless or not."""
     tried_seconds: float = 0.0
     seconds: float = 0.0
     """Of the start itself."""

@@ -28,10 +28,12 @@ from liftune.training.micro_batches import micro_batches
 from liftune.types import IntArray
 
 #: Visits of each row, at most and at least, and those of all rows together that are enough.
-VISITS, ENOUGH_VISITS = (20, 50), 2_880
-#: Tokens of all visits at most, but LEAST_VISITS of each row; rows of a step, as far as it holds STEP_TOKENS.
+VISITS, ENOUGH_VISITS = (20, 50), 480
+#: Tokens of all visits at most, but LEAST_VISITS of each row.
 MOST_TOKENS, LEAST_VISITS = 250_000, 5
-STEP_ROWS, STEP_TOKENS = (8, 32), 6_400
+#: Rows of a step, as far as it holds STEP_TOKENS: few, so that few rows make many steps, up to ENOUGH_STEPS. Steps are
+#: what brings along the state that the head reads, more than visits (docs/log.md).
+STEP_ROWS, STEP_TOKENS, ENOUGH_STEPS = (8, 32), 6_400, 300
 WARMUP, WEIGHT_DECAY, MAX_GRAD_NORM = 0.1, 0.01, 1.0
 
 
@@ -52,12 +54,15 @@ def settings_for(rows: int, row_tokens: float, learning_rate: float) -> Contrast
         row_tokens: of a row, on average.
         learning_rate: the method's for this model.
 
-    >>> [settings_for(rows, 20.0, 1e-3).visits for rows in (16, 96, 128, 400)]
-    [50, 30, 23, 20]
+    >>> [settings_for(rows, 20.0, 1e-3).visits for rows in (8, 16, 48, 400)]
+    [50, 30, 20, 20]
+    >>> [settings_for(rows, 20.0, 1e-3).batch_size for rows in (16, 96, 200, 400, 1_000)]
+    [8, 8, 13, 26, 32]
     """
     visits = min(VISITS[1], max(VISITS[0], math.ceil(ENOUGH_VISITS / rows)))
     affordable = int(MOST_TOKENS / max(1.0, rows * row_tokens))
-    size = min(STEP_ROWS[1], max(STEP_ROWS[0], int(STEP_TOKENS / max(1.0, row_tokens))))
+    most = min(STEP_ROWS[1], max(STEP_ROWS[0], int(STEP_TOKENS / max(1.0, row_tokens))))
+    size = min(most, max(STEP_ROWS[0], rows * visits // ENOUGH_STEPS))
     return Contrast(min(visits, max(LEAST_VISITS, affordable)), size, learning_rate)
 
 

@@ -104,7 +104,7 @@ def train(
             step = place.steps + len(place.losses)
             keeper.offer(lambda: state.read(workers.random_states()), step=step, lost=lost)
 
-    while place.epoch <= schedule.epochs:
+    while place.epoch <= schedule.epochs and not best.stopped:
         done_rows = min(len(place.losses) * schedule.batch_size, len(loop.rows))
         events.send(EpochStarted(place.epoch, schedule.epochs, len(loop.rows), done_rows))
         losses = loop.epoch(place, order.permutation(len(loop.rows)), events, save)

@@ -25,10 +25,11 @@ def train_log(
     seed: int,
 ) -> TrainLog:
     """The log of a training that is over."""
+    taught = soft_labels if best.log else None  # nobody learns from a teacher where no step is taken
     return TrainLog(
         seed=seed,
-        teacher=soft_labels.name if soft_labels else None,
-        teacher_share=spec.teacher_share if soft_labels else 0.0,
+        teacher=taught.name if taught else None,
+        teacher_share=spec.teacher_share if taught else 0.0,
         taught_epochs=place.soft_epochs,
         learning_rate=schedule.learning_rate,
         batch_size=schedule.batch_size,

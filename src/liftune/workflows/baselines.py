@@ -27,6 +27,7 @@ from liftune.types import FloatArray
 from liftune.workflows import memo_forms as forms
 from liftune.workflows.contenders import keep_base, keep_probe, keep_words
 from liftune.workflows.context import RunContext, log_contender
+from liftune.workflows.few_wanted import skips_tuning
 
 Value = TypeVar("Value")
 #: Pooling -> (N, D).
@@ -169,8 +170,10 @@ def fit_and_keep_baselines(context: RunContext, base: Classifier) -> tuple[list[
 
 
 def with_soft_labels(context: RunContext, fits: Sequence[BaselineFit]) -> RunContext:
-    """The context with soft labels of train from the best fit, unless --teacher-share is 0."""
-    if not context.spec.train.teacher_share:
+    """The context with soft labels of train from the best fit, unless --teacher-share is 0, or no step is to come."""
+    spec = context.spec
+    unused = skips_tuning(spec, context.splits, context.method, context.options) and not spec.evaluation.with_full
+    if not spec.train.teacher_share or unused:
         return replace(context, soft_labels=None)
     soft_labels = context.memo.once(
         "soft labels",

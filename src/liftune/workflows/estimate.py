@@ -14,6 +14,7 @@ from liftune.records.dry_run import StageTime
 from liftune.training.head_init import MOST_ROWS as MOST_HEAD_ROWS
 from liftune.workflows.context import RunContext
 from liftune.workflows.few import steps_of_pairs
+from liftune.workflows.few_wanted import skips_tuning
 from liftune.workflows.learning_curve import nested
 from liftune.workflows.trial import BaseTimes, TuningTimes
 
@@ -71,8 +72,10 @@ def _tuning(context: RunContext, splits: Splits, times: TuningTimes, *, pairs: b
     head = min(len(splits.train), MOST_HEAD_ROWS) * times.head_row
     validation = len(splits.validation) * times.row
     answers = (len(splits.validation) + len(splits.test)) * times.answer_row
-    steps = schedule.steps + (steps_of_pairs(context, splits) if pairs else 0)
-    return 2 * times.load + head + steps * times.step + (schedule.epochs + 1) * validation + answers + times.save
+    of_pairs = steps_of_pairs(context, splits) if pairs else 0.0
+    untuned = pairs and skips_tuning(context.spec, splits, context.method, context.options)
+    steps, epochs = (0, 0) if untuned else (schedule.steps, schedule.epochs)
+    return 2 * times.load + head + (of_pairs + steps) * times.step + (epochs + 1) * validation + answers + times.save
 
 
 def _curve(context: RunContext, base: BaseTimes, tuning: TuningTimes) -> StageTime:

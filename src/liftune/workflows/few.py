@@ -5,14 +5,16 @@ Not here: the start itself (training/contrast.py), tuning (finetune.py), whether
 
 Whether it helps is asked of train alone: in folds, a linear head is fitted to what the model's own head reads, of the
 encoder as it is and of one that starts from pairs, and both answer the rows that they have not seen. Validation and
-test have no part in it.
+test have no part in it. Of so few rows that such a trial could hardly tell, the start is taken without one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,10 +35,10 @@ from liftune.records.base import Interval
 from liftune.records.training import PairStart
 from liftune.reports.sections.training import pairs_sentence
 from liftune.training.contrast import contrast, settings_for
-from liftune.training.schedule import rate_of
+from liftune.training.schedule import Schedule, rate_of
 from liftune.types import FloatArray, IntArray
 from liftune.workflows.context import RunContext, recipe_for
-from liftune.workflows.few_wanted import is_tried
+from liftune.workflows.few_wanted import LEAST_VALIDATION, UNTRIED_ROWS, is_tried, is_untried, keeps_start
 from liftune.workflows.memo import Outcome
 
 #: Folds of train in which it is tried. Where the run itself is cross-validated, and all of this is done in each of its
@@ -44,6 +46,10 @@ from liftune.workflows.memo import Outcome
 FOLDS = 3
 #: Inverse strengths of the heads that are compared; each side has its best.
 STRENGTHS = (1e-3, 1e-2, 1e-1)
+NO_BODY = "the model does not tell its body from its head"
+#: Of the method's rate, where tuning goes on from a start from pairs: at the whole rate it takes away what the start
+#: gave (docs/log.md).
+RATE_AFTER_PAIRS = 0.2
 
 
 def wanted(context: RunContext, method: Method) -> PairStart | None:
@@ -64,6 +70,11 @@ def wanted(context: RunContext, method: Method) -> PairStart | None:
     if context.crew.shard:
         reason = "pairs are read in one process, and --shard divides the model"
         return PairStart(asked="auto", taken=False, rows=len(splits.train), labels=len(splits.labels), reason=reason)
+    if is_untried(splits):
+        reason = f"up to {UNTRIED_ROWS} rows are too few for a trial to tell"
+        found = PairStart(asked="auto", taken=True, rows=len(splits.train), labels=len(splits.labels), reason=reason)
+        context.events.note(f"  {pairs_sentence(found)}")
+        return found
     found = context.memo.once(
         _name_of(context),
         lambda: _try(context),
@@ -96,14 +107,37 @@ def start(
         return found
     kept = context.memo.get(f"{name} pairs")
     if kept is None:
-        started = time.perf_counter()
-        _train_on(context, classifier, np.arange(len(context.splits.train)), seed)
+        started, before = time.perf_counter(), classifier.snapshot()
+        if reason := _fails(context, classifier, seed, found):
+            classifier.restore(before)
+            context.events.note(f"  no start from pairs: {reason}")
+            return found.model_copy(update={"taken": False, "reason": reason})
         weights = {key: each.cpu().numpy() for key, each in classifier.snapshot().items()}
         kept = Outcome({"seconds": time.perf_counter() - started}, weights)
         context.memo.put(f"{name} pairs", kept)
     else:
         classifier.restore({key: torch.from_numpy(np.asarray(each)) for key, each in kept.arrays.items()})
+    if keeps_start(context.spec, context.splits):
+        rows = len(context.splits.validation)
+        context.events.note(
+            f"  the start and its fitted head are kept: {rows:,} validation rows are too few to see whether tuning "
+            f"improves them (fewer than {LEAST_VALIDATION}); --epochs tunes all the same"
+        )
     return found.model_copy(update={"seconds": kept.values["seconds"]})
+
+
+def _fails(context: RunContext, classifier: Classifier, seed: int, found: PairStart) -> str:
+    """Train on pairs of all of train; why that could not be done where nobody asked for it, empty where it was."""
+    untried = found.asked == "auto" and found.gain is None
+    if untried and not families.base_name(classifier.backbone.model):
+        return NO_BODY
+    try:
+        _train_on(context, classifier, np.arange(len(context.splits.train)), seed)
+    except Exception as error:
+        if not untried or not lacks_memory(error):
+            raise
+        return "memory ran short"
+    return ""
 
 
 def lead(context: RunContext, found: PairStart | None) -> float:
@@ -112,10 +146,24 @@ def lead(context: RunContext, found: PairStart | None) -> float:
     The start's head is fitted already, and tuning on few rows took more away than it gave, where validation was too
     small to see it (docs/log.md). This is the one-standard-error rule of Breiman, Friedman, Olshen and Stone (1984),
     with the largest error that a share of so many rows can have. Of metrics that are no shares any gain counts.
+
+    Returns:
+        infinity where nothing is tuned after the start: validation could not see a gain, and nobody asked for epochs.
     """
-    if found is None or not found.taken or METRICS[context.metric].bounds != (0.0, 1.0):
+    if found is None or not found.taken:
+        return 0.0
+    if keeps_start(context.spec, context.splits):
+        return math.inf
+    if METRICS[context.metric].bounds != (0.0, 1.0):
         return 0.0
     return float(0.5 / np.sqrt(max(1, len(context.splits.validation))))
+
+
+def slower(schedule: Schedule, context: RunContext, found: PairStart | None) -> Schedule:
+    """The schedule of tuning after a start from pairs: at a fifth of the rate, unless one was asked for."""
+    if found is None or not found.taken or context.spec.train.lr:
+        return schedule
+    return replace(schedule, learning_rate=schedule.learning_rate * RATE_AFTER_PAIRS)
 
 
 def steps_of_pairs(context: RunContext, splits: Splits) -> float:
@@ -126,7 +174,7 @@ def steps_of_pairs(context: RunContext, splits: Splits) -> float:
     if not tried and context.spec.train.few != "on":
         return 0.0
     rows = len(splits.train)
-    trials = 0.0 if not tried else (FOLDS - 1) / (FOLDS if context.folds else 1)
+    trials = (FOLDS - 1) / (FOLDS if context.folds else 1) if tried and not is_untried(splits) else 0.0
     return (1 + trials) * settings_for(rows, context.row_tokens, 1.0).visits * rows / 16
 
 
@@ -145,7 +193,7 @@ def _try(context: RunContext) -> PairStart:
             raise
         return PairStart(**about, taken=False, reason="memory ran short")
     if sides is None:
-        return PairStart(**about, taken=False, reason="the model does not tell its body from its head")
+        return PairStart(**about, taken=False, reason=NO_BODY)
     metric = METRICS[context.metric]
     scores = [judge(each.logits, each.targets, splits.task, metric) for each in sides]
     found = compare(*sides, context.metric)

@@ -266,7 +266,7 @@ def tune_once(
             classifier,
             splits,
             train_spec,
-            schedule,
+            few.slower(schedule, context, pairs),
             metric=context.metric,
             seed=seed,
             events=context.events,

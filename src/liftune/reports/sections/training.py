@@ -23,16 +23,22 @@ def training(record: TuneRecord) -> Section | None:
         return None
     rows = tuple(row for log in record.logs for row in _epochs(log, record.metric))
     headings = ("seed", "epoch", "train loss", f"validation {record.metric}", "seconds", "rows/s")
-    said = tuple(
+    said = tuple(_steps(log) for log in record.logs)
+    pairs = record.logs[0].pairs
+    said = (*([pairs_sentence(pairs)] if pairs else []), *_soft_labels(record.logs[0]), *said)
+    return Section("Training", said, (ReportTable(headings, rows, frozenset(range(6))),), charts=_curves(record))
+
+
+def _steps(log: TrainLog) -> str:
+    """How many, at which rate, why they ended."""
+    if not log.steps:
+        return f"seed {log.seed}: no step after the start, epoch 0: {log.stopped}"
+    return (
         f"seed {log.seed}: {log.steps:,} steps of {log.batch_size}, peak learning rate {log.learning_rate:g}; "
         f"{log.stopped}; epoch {log.best_epoch} kept (*)"
         f"{'' if log.best_epoch else ': no epoch was better than the start'}"
         f"{''.join(f'; {each}' for each in (*log.halved, *([log.slowed] if log.slowed else ())))}"
-        for log in record.logs
     )
-    pairs = record.logs[0].pairs
-    said = (*([pairs_sentence(pairs)] if pairs else []), *_soft_labels(record.logs[0]), *said)
-    return Section("Training", said, (ReportTable(headings, rows, frozenset(range(6))),), charts=_curves(record))
 
 
 def _epochs(log: TrainLog, metric: str) -> Iterator[tuple[str, ...]]:
@@ -58,7 +64,7 @@ def pairs_sentence(found: PairStart) -> str:
     if found.asked == "on":
         return f"{what}, as asked"
     if found.reason:
-        return f"{what} was not tried: {found.reason}"
+        return f"{what} {'is taken without a trial' if found.taken else 'was not tried'}: {found.reason}"
     gain = ""
     if found.gain is not None and found.gain.value is not None:
         bounds = f" [{number(found.gain.low, 3)}, {number(found.gain.high, 3)}]" if found.gain.low is not None else ""
