@@ -55,3 +55,9 @@ def test_cells_of_both_are_compared_over_their_draws(capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert "significantly below in 1, above in 1" in out
     assert "0.50 of SetFit's" in out
+
+
+def test_imports_that_one_process_does_once_are_counted_in_every_cell() -> None:
+    """Ours is a process a cell, so that its imports are in its seconds already."""
+    ours, theirs = line("x-8-1", 90, 30), line("x-8-1", 90, 30) | {"import_cpu_seconds": 10.0}
+    assert few.compare({"x-8-1": ours}, {"x-8-1": theirs})[0].seconds == (30.0, 40.0)

@@ -89,10 +89,14 @@ def test_a_start_that_must_be_led_is_kept_until_an_epoch_leads_it() -> None:
     assert scored(*[(0.8, 0.5)] * 5, start=0.8).epoch == 3, "without a lead the later of equals is kept"
 
 
-def test_training_ends_before_its_first_step_where_no_epoch_could_lead_the_start() -> None:
-    """Validation is right in every row already, or nobody asked what it says."""
-    best = scored(lead=0.25, start=1.0)
-    assert (best.log, best.epoch) == ([], 0)
+def test_training_ends_after_an_epoch_where_none_could_lead_the_start() -> None:
+    best = scored(*[(1.0, 0.5 - i / 50) for i in range(19)], lead=0.25, start=1.0)
+    assert (len(best.log), best.epoch) == (1, 0)
     assert "better than the start" in best.stopped
-    assert "too few rows to see" in scored(lead=math.inf, start=0.5).stopped
+
+
+def test_training_ends_before_its_first_step_where_validation_could_not_see_a_gain() -> None:
+    best = scored(lead=math.inf, start=0.5)
+    assert (best.log, best.epoch) == ([], 0)
+    assert "too few rows to see" in best.stopped
     assert scored(lead=0.25, start=0.5).stopped == ""

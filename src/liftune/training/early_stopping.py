@@ -18,7 +18,6 @@ from liftune.records.training import Epoch
 #: Where the loss stops being a number, training goes on once at a rate divided by this.
 SLOWER = 5
 #: Why training ended at a start that it cannot be seen to improve.
-UNBEATEN = "no epoch's validation score could be better than the start's by more than chance"
 UNSEEN = "validation has too few rows to see whether tuning improves the start, which is kept"
 
 
@@ -26,8 +25,8 @@ class BestCheckpoint:
     """The best epoch on validation so far, the start counting as epoch 0; says when to stop.
 
     Args:
-        lead: by more than this an epoch must score better than the start to be kept; 0 where equal is enough. Where no
-            epoch could, training ends before its first step.
+        lead: by more than this an epoch must score better than the start to be kept; 0 where equal is enough. Where it
+            is infinite, training ends before its first step.
     """
 
     def __init__(self, metric: str, patience: int, epochs: int, lead: float = 0.0) -> None:
@@ -50,8 +49,8 @@ class BestCheckpoint:
         """
         self.before = scores
         self.score, self.state = self._signed(scores), classifier.snapshot()
-        if not self._can_beat_the_start():
-            self.stopped = UNBEATEN if math.isfinite(self.lead) else UNSEEN
+        if math.isinf(self.lead):
+            self.stopped = UNSEEN
 
     def update(
         self,
@@ -86,7 +85,7 @@ class BestCheckpoint:
             self.stopped = f"validation {self.metric} did not improve for {self.patience} epochs"
 
         if not self.epoch and not self._can_beat_the_start() and epoch < self.epochs:
-            self.stopped = UNBEATEN
+            self.stopped = f"no epoch's validation {self.metric} could be better than the start's by more than chance"
 
     def _beats(self) -> bool:
         """Whether the latest epoch is to be kept; before one is, it must lead the start."""
