@@ -82,8 +82,8 @@ def html(record: StoredRecord) -> str:
     return notebook_html(f"{type(record).__name__}: {words}".removesuffix(": "), sections)
 
 
-def plot(record: RunRecord, section: str | None) -> Any:
-    """A matplotlib Figure of the charts of one section of the report.
+def plot(record: RunRecord | SweepRecord, section: str | None = None) -> Any:
+    """A matplotlib Figure of the charts of one section of the report; of a sweep, scores against costs.
 
     Args:
         section: its name; None takes the first that has charts: the contenders' scores.
@@ -92,6 +92,10 @@ def plot(record: RunRecord, section: str | None) -> Any:
         SpecError: it has no charts, or there is no such section; the hint names those with charts.
         MissingExtra: matplotlib is not installed.
     """
+    if isinstance(record, SweepRecord):
+        from liftune.sweeps.plot import figure_of as figure_of_sweep
+
+        return figure_of_sweep(record)
     from liftune.reports.render.figures import figure_of
 
     charts = _charts(record)
@@ -140,7 +144,7 @@ def frame(record: RunRecord | SweepRecord) -> Any:
         row: dict[str, Any] = {"contender": each.name}
         for name, score in each.metrics.items():
             row |= _cells(name, score)
-        more = {"trainable_parameters": each.trainable_parameters, "saved_bytes": each.saved_bytes}
+        more = {name: getattr(each, name) for name in ("trainable_parameters", "total_parameters", "saved_bytes")}
         found.append(row | more | {f"seconds.{name}": value for name, value in each.seconds.model_dump().items()})
     return pd.DataFrame(found)
 

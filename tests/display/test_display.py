@@ -65,6 +65,13 @@ def test_a_notebook_shows_the_verdict_the_table_and_warnings(record: TuneRecord)
     assert "<script" not in shown
 
 
+def test_a_contender_is_looked_up_by_its_name(record: TuneRecord) -> None:
+    assert record["tuned"] in record.contenders
+    with pytest.raises(SpecError, match="unknown contender 'tunde', did you mean tuned") as error:
+        record["tunde"]
+    assert "probe" in (error.value.hint or "")
+
+
 def test_a_frame_has_a_row_a_contender(record: TuneRecord) -> None:
     frame = record.to_frame()
     assert list(frame["contender"]) == [each.name for each in record.contenders]
@@ -80,6 +87,7 @@ def test_figures_are_drawn_by_section(record: TuneRecord, tmp_path: Path) -> Non
         assert isinstance(figure, Figure)
         figure.savefig(tmp_path / "figure.png")
         assert (tmp_path / "figure.png").stat().st_size > 1_000
+    assert figure._repr_png_().startswith(b"\x89PNG"), "a cell shows it, also where pyplot was never imported"
     with pytest.raises(SpecError, match="no charts of nothing") as refused:
         record.plot("nothing")
     assert refused.value.hint

@@ -65,6 +65,7 @@ def test_each_effect_is_the_difference_to_the_text_without_the_word():
         (other,) = model.predict([without(text, [part])])
         assert effect.change == pytest.approx(answer.before - other.probabilities["pos"], abs=1e-12)
     assert [part.text for part, _ in found.strongest(answer, 2)] == ["good", "good"]
+    assert found.strongest(most=2) == found.strongest(answer, 2)
     assert answer.effects[3].change == 0.0
 
 

@@ -426,6 +426,13 @@ def test_the_picture_is_one(finished: SweepRecord, ending: str, tmp_path: Path) 
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_notebook_shows_the_picture(finished: SweepRecord) -> None:
+    pytest.importorskip("matplotlib")
+    figure = finished.plot()
+    assert len(figure.axes) == 3
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
 # Doors --------------------------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,18 @@ def test_a_run_ends_with_a_page_its_flips_and_a_card(ran: tuple[TuneRecord, Path
     assert liftune.report(run, format="html") == (run / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_run_says_which_share_of_the_parameters_it_trained(ran: tuple[TuneRecord, Path], model: str) -> None:
+    """Of the base's encoder, the adapter and one head: PEFT itself counts the head that its copy replaces, too."""
+    record, run = ran
+    base = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2)
+    frozen = sum(each.numel() for each in base.distilbert.parameters())
+    tuned = record["tuned"]
+    assert tuned.total_parameters == frozen + tuned.trainable_parameters
+    assert tuned.trained_share == pytest.approx(tuned.trainable_parameters / tuned.total_parameters)
+    assert record["probe"].trained_share is None
+    assert RunFolder.open(run).record()["tuned"] == tuned
+
+
 def test_a_run_is_whole_without_what_the_page_is_drawn_with(
     model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +99,7 @@ def test_the_record_tells_fresh_heads_counts_seconds_and_proof(model: str, emoti
     found = {each.name: each for each in record.contenders}
     assert found["base"].head == "fresh"
     assert found["majority"].head is None
+    assert found["full"].trained_share == 1
     assert found["full"].trainable_parameters > found["tuned"].trainable_parameters > 0
     assert found["tuned"].seconds.train
     assert found["tuned"].seconds.evaluate

@@ -9,8 +9,11 @@ import functools
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from liftune import arguments
@@ -48,6 +51,7 @@ def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
             signature.bind(*given, **named)
         except TypeError:
             raise _wrong_call(function.__name__, signature, takes, given, named) from None
+        _import_bars_quietly()
         try:
             return function(*given, **named)
         except Exception as error:
@@ -61,6 +65,15 @@ def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
             raise short from None
 
     return call
+
+
+def _import_bars_quietly() -> None:
+    """In a notebook without ipywidgets, the first library that imports tqdm would print a warning into the cell."""
+    if "ipykernel" in sys.modules and "tqdm.auto" not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with suppress(ImportError):
+                import_module("tqdm.auto")
 
 
 def _wrong_call(

@@ -126,6 +126,7 @@ class Ladder:
         max_length: int | None = None,
         notes: tuple[str, ...] = (),
         saved_bytes: int | None = None,
+        total_parameters: int | None = None,
     ) -> Contender:
         """A contender, from one attempt a seed.
 
@@ -168,6 +169,7 @@ class Ladder:
             decisions=best.decisions,
             notes=notes,
             saved_bytes=saved_bytes,
+            total_parameters=total_parameters,
             only_answer=kept.only_answer,
             peak_mib=peak_mib(),
         )

@@ -93,9 +93,16 @@ class Explanation:
     answers: tuple[Answer, ...]
     notes: tuple[str, ...] = ()
 
-    def strongest(self, answer: Answer, most: int | None = None) -> list[tuple[Part, Effect]]:
-        """Parts with their effects on one answer, the strongest first; equal ones in the order of the text."""
-        pairs = list(zip(self.parts, answer.effects, strict=True))
+    def strongest(self, answer: Answer | None = None, most: int | None = None) -> list[tuple[Part, Effect]]:
+        """Parts with their effects on one answer, the strongest first; equal ones in the order of the text.
+
+        Args:
+            answer: None takes the first, which is the only one but where several labels are predicted.
+            most: so many of them; None gives all.
+        """
+        if answer is None and not self.answers:
+            return []
+        pairs = list(zip(self.parts, (answer or self.answers[0]).effects, strict=True))
         return sorted(pairs, key=lambda pair: -pair[1].strength)[:most]
 
     def to_json(self) -> dict[str, Any]:

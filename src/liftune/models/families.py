@@ -218,3 +218,12 @@ def longest_reading(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) 
 def is_four_bits(parameter: object) -> bool:
     """Whether bitsandbytes holds a parameter in four bits."""
     return getattr(parameter, "quant_state", None) is not None
+
+
+def total_parameters(model: nn.Module) -> int | None:
+    """Number of parameters, trained or frozen, shared ones once; None where some are packed in four bits.
+
+    A part that PEFT trains as a copy counts once: its `print_trainable_parameters` also counts what the copy replaces.
+    """
+    every = [each for name, each in model.named_parameters() if ".original_module." not in name]
+    return None if any(map(is_four_bits, every)) else sum(each.numel() for each in every)

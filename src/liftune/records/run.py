@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from liftune.errors import choose
 from liftune.records.base import (
     Choice,
     Comparison,
@@ -68,10 +69,17 @@ class Contender(Record):
     """The one answer that it gives to every test row; null where answers differ, or test has one target only."""
     peak_mib: float | None = None
     """The process's peak memory when this contender was done, earlier contenders included."""
+    total_parameters: int | None = None
+    """All of the model, trained or frozen; null for what is not tuned, weights in four bits, and earlier runs."""
     outside: Outside | None = None
     """Of a contender that the run did not fit: answers from elsewhere, a model that needs no training here."""
     damaged: str | None = Field(default=None, exclude=True)
     """What is wrong with its files now, as whoever looked found them; in no file."""
+
+    @property
+    def trained_share(self) -> float | None:
+        """Trained parameters as a fraction of all; None where `total_parameters` is not known."""
+        return self.trainable_parameters / self.total_parameters if self.total_parameters else None
 
 
 class Recommendation(Record):
@@ -138,6 +146,15 @@ class RunRecord(StoredRecord):
                 if clean is not None and self.metric and self.metric not in clean:
                     raise ValueError(f"the contender {each.name!r} has no {self.metric} of the rows that do not leak")
         return self
+
+    def __getitem__(self, name: str) -> Contender:
+        """The contender of a name: `record["tuned"]`.
+
+        Raises:
+            SpecError: the record has none of that name.
+        """
+        found = {each.name: each for each in self.contenders}
+        return found[choose(str(name), found, "contender", "name")]
 
     def to_frame(self) -> Any:
         """A pandas DataFrame: a row a contender, with each metric's value, low and high.

@@ -179,3 +179,11 @@ class SweepRecord(SealedRecord):
             MissingExtra: pandas is not installed.
         """
         return display().frame(self)
+
+    def plot(self) -> Any:
+        """A matplotlib Figure of scores against costs: training time, memory and adapter size.
+
+        Raises:
+            MissingExtra: matplotlib is not installed.
+        """
+        return display().plot(self)

@@ -1,6 +1,6 @@
 """A sweep as a plot: score against training time, memory and adapter size, with the Pareto fronts.
 
-In: a SweepRecord and a file's name.  Out: an SVG or PNG.
+In: a SweepRecord; a file's name.  Out: a matplotlib Figure; an SVG or PNG.
 Not here: which rows are on a front (leaderboard.py).
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 from liftune.errors import EXTRAS, SpecError, need
 from liftune.files import atomic_write
 from liftune.records.sweep import Cost, LeaderboardRow, SweepRecord
+from liftune.reports.render.figures import figure_class
 from liftune.sweeps.leaderboard import COSTS
 
 ENDINGS = (".svg", ".png")
@@ -38,23 +39,30 @@ def check_picture(path: str) -> None:
 
 
 def draw(record: SweepRecord, path: str) -> None:
-    """One panel a cost. Points on the Pareto front are filled and joined; every point has its name.
+    """The figure in a file.
 
     Raises:
         ArtifactError: the file cannot be written.
     """
     check_picture(path)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    figure = figure_of(record)
+    with atomic_write(Path(path)) as file:
+        figure.savefig(file, format=Path(path).suffix.lower()[1:], dpi=150)
 
-    figure = Figure(figsize=(5.2 * len(COSTS), 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
+
+def figure_of(record: SweepRecord) -> Any:
+    """One panel a cost. Points on the Pareto front are filled and joined; every point has its name.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    need("matplotlib")
+    figure = figure_class()(figsize=(5.2 * len(COSTS), 4.8), layout="constrained")
     for axes, cost in zip(figure.subplots(1, len(COSTS), sharey=True), COSTS, strict=True):
         _panel(axes, record, cost)
     figure.axes[0].set_ylabel(f"{record.metric} on test")
     figure.suptitle(f"{Path(record.data).name or record.data}: filled and joined points are the Pareto front")
-    with atomic_write(Path(path)) as file:
-        figure.savefig(file, format=Path(path).suffix.lower()[1:], dpi=150)
+    return figure
 
 
 def _panel(axes: Any, record: SweepRecord, cost: Cost) -> None:

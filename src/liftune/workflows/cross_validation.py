@@ -115,6 +115,7 @@ def add_combined(
         head=results[0].contender.head,
         trainable_parameters=round(float(np.mean([result.contender.trainable_parameters for result in results]))),
         max_length=results[0].max_length,
+        total_parameters=results[0].contender.total_parameters,
         notes=tuple(f"fold {', '.join(numbers)}: {note}" for note, numbers in notes.items()),
     )
     log_contender(context, contender)

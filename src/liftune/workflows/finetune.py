@@ -22,6 +22,7 @@ from liftune.hardware.plan import Plan
 from liftune.metrics.registry import METRICS
 from liftune.models.adapter_io import save_adapter, verify_saved_adapter
 from liftune.models.classifier import Classifier
+from liftune.models.families import total_parameters
 from liftune.models.fold_calibration import fold_calibration
 from liftune.models.methods.registry import METHODS, Method, parse_options
 from liftune.records.base import Head
@@ -61,6 +62,7 @@ class SeedRun:
     head: Head
     trainable_parameters: int
     max_length: int
+    total_parameters: int | None = None
 
     def pack(self) -> Outcome:
         """All of it but the thresholds, which follow from the rest."""
@@ -71,7 +73,7 @@ class SeedRun:
             "calibration": logits.calibration.model_dump(mode="json") if logits.calibration else None,
             "log": self.log.model_dump(mode="json"),
             "plan": self.plan.to_json(),
-            "model": [self.head, self.trainable_parameters, self.max_length],
+            "model": [self.head, self.trainable_parameters, self.max_length, self.total_parameters],
         }
         return Outcome(values, {"validation": logits.validation, "test": logits.test})
 
@@ -178,8 +180,9 @@ def tune(context: RunContext, method: Method, options: Any, seed: int, *, name: 
     def make() -> tuple[Classifier, SeedRun]:
         classifier, plan, log = tune_once(context, method, options, seed, name=name)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
+        size = (parameters, classifier.max_length, total_parameters(classifier.model))
         logits = logits_of(context, classifier, log)
-        return classifier, SeedRun(logits, log, plan, classifier.backbone.head, parameters, classifier.max_length)
+        return classifier, SeedRun(logits, log, plan, classifier.backbone.head, *size)
 
     kept = context.memo.get(name)
     if kept is not None:
@@ -199,6 +202,7 @@ def add_tuned(context: RunContext, ladder: Ladder, attempts: Sequence[SeedRun]) 
         trainable_parameters=last.trainable_parameters,
         max_length=last.max_length,
         saved_bytes=context.folder.saved_bytes("tuned"),
+        total_parameters=last.total_parameters,
     )
     log_contender(context, contender)
 
@@ -220,6 +224,7 @@ def run_full_finetuning(context: RunContext, ladder: Ladder, *, keep: bool = Fal
         trainable_parameters=run.trainable_parameters,
         max_length=run.max_length,
         saved_bytes=context.folder.saved_bytes("full"),
+        total_parameters=run.total_parameters,
     )
     log_contender(context, contender)
 

@@ -6,9 +6,11 @@ Not here: what a chart shows (charts.py), the page's own SVG (svg.py).
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 from liftune.errors import need
@@ -56,6 +58,22 @@ def _style(colours: Palette) -> Any:
     }
 
 
+@cache
+def figure_class() -> Any:
+    """matplotlib's Figure, as a notebook shows it also where nobody imported pyplot: it would print its size alone."""
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            image = io.BytesIO()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Glyph")  # a font that lacks a letter shows a box
+                self.savefig(image, format="png", dpi=110)
+            return image.getvalue()
+
+    return NotebookFigure
+
+
 @contextmanager
 def drawn(charts: Sequence[Chart], colours: Palette, *, captions: bool = True) -> Iterator[Any]:
     """A Figure of charts side by side, in the style that it must be printed in too.
@@ -68,13 +86,12 @@ def drawn(charts: Sequence[Chart], colours: Palette, *, captions: bool = True) -
     """
     need("matplotlib")
     from matplotlib import rc_context
-    from matplotlib.figure import Figure
 
     sizes = [_size(chart) for chart in charts]
     width, height = sum(size[0] for size in sizes), max(size[1] for size in sizes)
     with rc_context(_style(colours)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a font that lacks a letter shows a box
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = figure_class()(figsize=(width, height), layout="constrained")
         for number, chart in enumerate(charts, 1):
             axes = figure.add_subplot(1, len(charts), number)
             if captions:
