@@ -52,7 +52,7 @@ def test_the_client_asks_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             classify(address, ["even"], model="unknown")
 
 
-@pytest.mark.parametrize(("points", "code", "said"), [("100", 0, "deploy new"), ("0.000001", 1, "keep old")])
+@pytest.mark.parametrize(("points", "code", "said"), [("20", 0, "deploy new"), ("0.5", 1, "keep old")])
 def test_the_gate_ends_as_the_comparison_does(points: str, code: int, said: str, tmp_path: Path) -> None:
     """The same model twice: great harm is ruled out, the least one is not."""
     made_run(tmp_path / "old")
