@@ -46,6 +46,23 @@ class RowsPerSecond(ProgressColumn):
         return Text(f"{task.speed:,.0f} rows/s" if task.speed else "", style="cyan")
 
 
+#: Characters of a line in a notebook's cell, which does not wrap what is printed there.
+_NOTEBOOK_WIDTH = 100
+
+
+def _console(*, quiet: bool = False) -> Console:
+    """What writes on stderr, or into a notebook's cell."""
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    if console.is_jupyter:
+        console.width = _NOTEBOOK_WIDTH
+    return console
+
+
+def _line(console: Console, text: str) -> None:
+    """One line; a terminal wraps a long one by itself."""
+    console.print(visible(text), markup=False, soft_wrap=not console.is_jupyter)
+
+
 class Progress:
     """Lines and bars on stderr.
 
@@ -55,17 +72,17 @@ class Progress:
     """
 
     def __init__(self, *, quiet: bool = False, mute: bool | None = None) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = _console(quiet=quiet)
         self._mute = quiet if mute is None else mute
 
     def tell(self, text: str) -> None:
         """One line that changes what the answers mean: also where nobody looks, as in a script's log."""
         if not self._mute:
-            Console(stderr=True, highlight=False).print(visible(text), markup=False, soft_wrap=True)
+            _line(_console(), text)
 
     def log(self, text: str) -> None:
         """One line."""
-        self._console.print(visible(text), markup=False, soft_wrap=True)
+        _line(self._console, text)
 
     @contextmanager
     def bar(self, what: str, rows: int | None, *, speed: bool = True) -> Iterator[Advance]:

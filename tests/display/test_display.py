@@ -11,6 +11,7 @@ from made_runs import made_run
 
 from liftune.display import html, sections_of
 from liftune.errors import MissingExtra, SpecError
+from liftune.progress import Progress
 from liftune.records.base import StoredRecord
 from liftune.records.run import TuneRecord
 from liftune.tasks import TaskKind
@@ -185,3 +186,18 @@ def test_a_record_without_charts_says_which_has_some(record: TuneRecord) -> None
     with pytest.raises(SpecError, match="no charts") as refused:
         evaluated.plot()
     assert "liftune.read" in str(refused.value.hint)
+
+
+def test_a_long_line_of_progress_is_wrapped_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell does not wrap what is printed there: the end of a line would be out of sight."""
+    shown: list[Any] = []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    progress = Progress()
+    progress.log("a note that says a lot " * 20)
+    progress.tell("what changes the answers " * 20)
+    assert len(shown) == 2
+    for each in shown:
+        lines = each._repr_mimebundle_((), ())["text/plain"].splitlines()
+        assert len(lines) > 3
+        assert max(map(len, lines)) <= 100
