@@ -74,6 +74,14 @@ class TimeLeft(Listener):
         if max(left, 1.0) > _OTHERWISE * max(expected, 1.0) or max(expected, 1.0) > _OTHERWISE**2 * max(left, 1.0):
             self._say(left + spent, "now about", f"{duration(left)} of it left")
 
+    def seconds_left(self) -> float | None:
+        """Of this training at most, as far as is known by the last event; None before anything is."""
+        if not self._epochs:
+            return None
+        if self._trained:
+            return (self._clock() - self._begun) / self._trained * self._left()
+        return None if self._per_row is None else self._left() * self._per_row * _STEP_OVER_PASS
+
     def _left(self) -> int:
         """Rows that are still to be trained on, if no epoch is left out."""
         return max(0, (self._epochs - self._epoch + 1) * self._rows - self._done)

@@ -23,6 +23,8 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.data.readers.formats import read_file
+from liftune.event_lines import events_in
+from liftune.events import ContenderScored, EpochStarted, RunEnded, RunStarted
 from liftune.records.base import SCHEMA
 from liftune.run_folder import RunFolder
 from liftune.spec import OPTIONS, RunSpec
@@ -87,7 +89,8 @@ MOODS = [{"text": f"{mood} day {i}, {'é' * (i % 3)}", "label": mood} for i in r
 
 @pytest.fixture(scope="module")
 def single(ground: Path) -> Ran:
-    return tuned(ground, "single", MOODS, "--seeds", "0,1", "--class-weights", "--with-full")
+    events = str(ground / "events.jsonl")
+    return tuned(ground, "single", MOODS, "--seeds", "0,1", "--class-weights", "--with-full", "--events", events)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,16 @@ def multi(ground: Path) -> Ran:
 def scored(ground: Path) -> Ran:
     rows = [{"sentence1": f"day {i}", "sentence2": f"night {i % 7}", "score": i / 8 + 0.05} for i in range(40)]
     return tuned(ground, "scored", rows, "--metric", "rmse")
+
+
+def test_a_run_writes_what_happens_as_lines_of_json(single: Ran, ground: Path) -> None:
+    """For a page that follows it: what the table of the results holds is there as soon as it is known."""
+    events = [event for _, event in events_in((ground / "events.jsonl").read_text(encoding="utf-8"))]
+    assert sum(isinstance(each, RunStarted) for each in events) == 1
+    assert isinstance(events[-1], RunEnded)
+    scored = [each.contender for each in events if isinstance(each, ContenderScored)]
+    assert [each.model_dump(mode="json") for each in scored] == single.found["contenders"]
+    assert sum(isinstance(each, EpochStarted) for each in events) == 3, "two seeds, and the full one"
 
 
 def test_tune_prints_one_object_that_record_json_holds_too(single: Ran) -> None:

@@ -33,6 +33,7 @@ from liftune.cli.options import (
     takes_spec,
     usage_fault,
 )
+from liftune.cli.page import ui
 from liftune.cli.printing import (
     print_json,
     print_record,
@@ -258,6 +259,7 @@ def doctor(
 
 
 command()(serve)
+command()(ui)
 command()(check)
 
 

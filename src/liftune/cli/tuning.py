@@ -69,6 +69,10 @@ def tune(
             help="Also tell experiment trackers: mlflow, tensorboard, trackio; repeatable.",
         ),
     ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option("--events", metavar="FILE", help="Also append what happens, as lines of JSON, to this file."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     wrong: tuple[LiftuneError, ...] = (),
@@ -77,6 +81,7 @@ def tune(
 
     The same command goes on with a run that was interrupted.
     """
+    from liftune.event_lines import listeners_of
     from liftune.launch import ONE_PROCESS, Division
     from liftune.progress import Progress, listeners
     from liftune.tracking import tracking
@@ -99,7 +104,7 @@ def tune(
         found = try_run(spec, wrong=at_once.faults, overwrite=overwrite, listeners=said, division=division)
         print_record(found, as_json=as_json)
         raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
-    heard = (*listeners(progress), *tracked)
+    heard = (*listeners(progress), *tracked, *listeners_of(events))
     done = run_tune(spec, keeping=keeping, overwrite=overwrite, listeners=heard, division=division)
     print_record(done, as_json=as_json)
 

@@ -123,7 +123,7 @@ class AuthMiddleware:
             await send(message)
 
         try:
-            _check_head(scope)
+            check_head(scope)
             self._credentials.check(scope)
             receive = await body.read() if scope["method"] in _CHANGES else body.receive
             await self._app(scope, receive, send_counted)
@@ -135,7 +135,7 @@ class AuthMiddleware:
             self._count(route, status, time.monotonic() - started)
 
 
-def _check_head(scope: Scope) -> None:
+def check_head(scope: Scope) -> None:
     """Refuse a request that finds the server full, or whose path or headers are too long.
 
     Raises:

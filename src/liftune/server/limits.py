@@ -7,10 +7,12 @@ Not here: where they are enforced (auth.py, validation.py, queue.py, app.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 from liftune.errors import SpecError, choose
 
+L = TypeVar("L", bound=Any)
 #: Of one request, whatever the limit: each is looked at before the limit is known.
 MOST_TEXTS = 65_536
 
@@ -54,7 +56,18 @@ def limits_of(assignments: Sequence[str]) -> Limits:
     Raises:
         SpecError: an unknown name, or a value that is not a number above zero, whole where the default is.
     """
-    default = Limits()
+    limits = assigned(Limits(), assignments)
+    if limits.texts > MOST_TEXTS:
+        raise SpecError(f"a request may have at most {MOST_TEXTS:,} texts", where="--limit", hint=f"texts={MOST_TEXTS}")
+    return limits
+
+
+def assigned(default: L, assignments: Sequence[str]) -> L:
+    """A dataclass of limits with those given as `NAME=VALUE`.
+
+    Raises:
+        SpecError: an unknown name, or a value that is not a number above zero, whole where the default is.
+    """
     types = {each.name: type(getattr(default, each.name)) for each in fields(default)}
     values: dict[str, int | float] = {}
     for each in assignments:
@@ -67,6 +80,4 @@ def limits_of(assignments: Sequence[str]) -> Limits:
         if not 0 < values[name] < float("inf"):
             kind = "a whole number" if types[name] is int else "a number"
             raise SpecError(f"{each}: {value!r} is not {kind} above zero", where="--limit", hint=f"{name}=10")
-    if values.get("texts", 0) > MOST_TEXTS:
-        raise SpecError(f"a request may have at most {MOST_TEXTS:,} texts", where="--limit", hint=f"texts={MOST_TEXTS}")
-    return Limits(**values)  # type: ignore[arg-type]  # each value is of its field's own type
+    return replace(default, **values)

@@ -91,7 +91,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[
     from liftune.server.limits import limits_of
 
     limits = limits_of(options.limits)
-    with _listen(options.host, options.port) as listener:
+    with listen(options.host, options.port) as listener:
         check_models(options)
         if options.workers > 1:
             from liftune.server.workers import serve_workers
@@ -108,7 +108,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[
         server = make_server(app_of(options, models), limits)
         most = server.config.connections
         log(f"serving {len(models)} models, over at most {most:,} connections at a time, at {address_of(listener)}")
-        _run(server, listener)
+        run_server(server, listener)
         log("stopped")
 
 
@@ -201,7 +201,7 @@ def _allowed_hosts(host: str) -> frozenset[str]:
     return _LOCAL | {f"[{host}]" if ":" in host else host}
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """The socket, opened before models are loaded, so that a port in use is known at once."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -222,7 +222,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then finish the accepted requests."""
     from liftune.server.http_server import short_log
 
