@@ -52,6 +52,8 @@ class TuneForm(DataForm):
     epochs: Annotated[int, Field(ge=1, le=1_000)] | None = None
     seeds: Annotated[int, Field(ge=1, le=10)] = 1
     with_full: bool = False
+    folds: bool = True
+    """Whether few rows are cross-validated."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Choices:
             given["seeds"] = tuple(range(form.seeds))
         if form.with_full and form.method != "full":
             given["with_full"] = True
+        if not form.folds:
+            given["folds"] = "none"
         return RunSpec.of(**given), upload
 
 

@@ -49,6 +49,7 @@ class Following(Listener):
         self._now = 0.0
         self._left = TimeLeft(lambda line: None, lambda: self._now)
         self._stages: list[dict[str, Any]] = []
+        self._said = ""
         self._prepared: dict[str, Any] | None = None
         self._pass: dict[str, Any] | None = None
         self._tuning: dict[str, Any] | None = None
@@ -86,6 +87,7 @@ class Following(Listener):
         return {
             "stages": self._stages,
             "prepared": self._prepared,
+            "said": self._said,
             "pass": self._pass and {**self._pass, "seconds_left": _less(self._pass_left(), since)},
             "tuning": self._tuning and {**self._tuning, "seconds_left": _less(left, since)},
             "epochs": self._epochs[-_EPOCHS:],
@@ -108,6 +110,7 @@ class Following(Listener):
     def on_stage(self, event: StageStarted | StageEnded) -> None:
         """Which stage runs, and how long each took."""
         if isinstance(event, StageStarted):
+            self._said = ""
             self._stages.append({"name": event.stage, "doing": event.doing, "seconds": None, "completed": False})
             return
         self._pass = None
@@ -167,12 +170,15 @@ class Following(Listener):
 
     def on_contender(self, event: ContenderScored) -> None:
         """A row of the table."""
+        if event.contender.name in self._contenders:  # of the next fold
+            self._contenders.clear()
         self._metric = event.metric
         self._contenders[event.contender.name] = contender_row(event.contender, event.metric)
 
     def on_note(self, event: Note) -> None:
         """A line of the log."""
         self._notes.append(event.text)
+        self._said = event.text
 
     def _start(self, doing: str, total: int, done: int) -> None:
         self._pass = {"doing": doing, "done": done, "total": total}

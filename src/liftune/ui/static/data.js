@@ -1,6 +1,6 @@
 // Steps 1 to 3 of a new run: a file, what liftune sees in it, what to tune.
 
-import {$, announce, count, make, options, post, request, sectionOf, sentence, showError, size, table, tableOf} from "./dom.js";
+import {$, announce, count, make, options, post, request, sectionOf, sentence, several, showError, size, table, tableOf} from "./dom.js";
 
 const COLUMNS = ["text", "label", "text_pair", "group"];
 let state = null, chosen = null, looking = 0;
@@ -22,7 +22,7 @@ export function refresh(found) {
   state = found;
   const before = $("earlier").value;
   $("earlier").replaceChildren(make("option", "choose…"), ...state.uploads.map((each) => {
-    const option = make("option", `${each.name}, ${count(each.rows)} rows`);
+    const option = make("option", `${each.name}, ${several(each.rows, "row")}`);
     option.value = each.id;
     return option;
   }));
@@ -70,7 +70,7 @@ function send(file) {
 function take(upload) {
   showError(null);
   chosen = upload;
-  const note = upload ? `${upload.name}: ${count(upload.rows)} rows, ${count(upload.columns.length)} columns, ${size(upload.bytes)}.` : `${state.sample}: a sample that comes with liftune, six emotions.`;
+  const note = upload ? `${upload.name}: ${several(upload.rows, "row")}, ${several(upload.columns.length, "column")}, ${size(upload.bytes)}.` : `${state.sample}: a sample that comes with liftune, six emotions.`;
   $("data-note").textContent = [note, ...(upload ? upload.notes : []).map(sentence)].join(" ");
   $("earlier").value = upload ? upload.id : "";
   for (const id of COLUMNS) options($(id), upload ? upload.columns : [], id === "text" || id === "label" ? "found by liftune" : "none");
@@ -118,15 +118,15 @@ function show(found) {
   }
   const kinds = {single_label: "one label per text", multi_label: "any number of labels per text", regression: "a number per text"};
   const {train, validation, test} = found.rows;
-  const labels = found.labels.length ? `, ${count(found.labels.length)} labels` : "";
+  const labels = found.labels.length ? `, ${several(found.labels.length, "label")}` : "";
   $("seen-short").textContent = `${count(train + validation + test)} usable rows (${count(train)} to train, ${count(validation)} to validate, ${count(test)} to test)${labels}: ${kinds[found.task]}.`;
   const warnings = [...found.notes, ...found.sections.flatMap((each) => each.caveats)];
-  if (found.bad_rows) warnings.unshift(`${count(found.bad_rows)} rows cannot be used: they are listed below.`);
+  if (found.bad_rows) warnings.unshift(`${several(found.bad_rows, "row")} cannot be used: see "bad rows" below.`);
   $("seen-warnings").replaceChildren(...warnings.map((each) => make("li", sentence(each))));
   $("seen-warnings").hidden = !warnings.length;
   $("skip-place").hidden = !found.bad_rows;
   $("skip_bad_rows").checked = Boolean(found.bad_rows);
-  $("skip-text").textContent = `Leave these ${count(found.bad_rows)} rows out. Otherwise the run stops at them.`;
+  $("skip-text").textContent = `Leave out ${several(found.bad_rows, "row")} that cannot be used. Otherwise the run stops there.`;
   const labelled = found.sections.find((each) => each.title === "Labels" || each.title === "Targets");
   $("seen-labels").replaceChildren(...(labelled ? labelled.tables.map((each) => tableOf(each, labelled.title)) : []));
   $("seen-all").replaceChildren(...found.sections.map(sectionOf));
@@ -144,7 +144,7 @@ async function start(begun) {
   try {
     const job = await post("/api/jobs", {
       ...dataForm(), model: $("model").value, method: $("method").value, epochs: whole("epochs"),
-      seeds: whole("seeds") ?? 1, with_full: $("with_full").checked,
+      seeds: whole("seeds") ?? 1, with_full: $("with_full").checked, folds: $("folds").checked,
     });
     begun(job);
   } catch (error) { showError(error); }

@@ -11,6 +11,7 @@ export function make(kind, text, name) {
 
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 export const count = (number) => number.toLocaleString("en");
+export const several = (number, one, more = `${one}s`) => `${count(number)} ${number === 1 ? one : more}`;
 
 export function duration(seconds) {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
@@ -98,11 +99,12 @@ export function sectionOf(section) {
   return place;
 }
 
+let tables = 0;
 export function tableOf(each, title) {
   const scroll = make("div", undefined, "scroll"), element = make("table");
   scroll.tabIndex = 0;
   scroll.role = "region";
-  scroll.ariaLabel = each.caption || title;
+  scroll.ariaLabel = `${each.caption || title}, table ${++tables}`;
   if (each.caption) element.append(make("caption", each.caption));
   element.append(make("thead"), make("tbody"));
   element.dataset.heads = "1";

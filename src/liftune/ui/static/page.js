@@ -19,7 +19,7 @@ async function show(moved) {
   current = id;
   $("view-new").hidden = Boolean(id);
   $("view-job").hidden = !id;
-  $("to-new").toggleAttribute("aria-current", !id);
+  if (id) $("to-new").removeAttribute("aria-current"); else $("to-new").setAttribute("aria-current", "page");
   if (other) showError(null);
   await look(other);
   if (moved && other) { $(id ? "job-title" : "new-title").focus(); window.scrollTo(0, 0); }

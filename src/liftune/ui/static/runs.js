@@ -1,6 +1,6 @@
 // The runs: the list of all, and the one that is looked at while it runs.
 
-import {$, announce, count, duration, faultLines, make, post, request, showError} from "./dom.js";
+import {$, announce, count, duration, faultLines, make, post, request, sentence, several, showError} from "./dom.js";
 import {showResult} from "./result.js";
 
 const STATES = {queued: "waiting", running: "running", stopping: "stopping", stopped: "stopped", failed: "failed", done: "done"};
@@ -65,7 +65,7 @@ function fill(place, text) {
 }
 
 function noteOf(job) {
-  if (job.state === "queued") return job.ahead ? `Waits for ${count(job.ahead)} ${job.ahead === 1 ? "run" : "runs"} before it.` : "Starts in a moment.";
+  if (job.state === "queued") return job.ahead ? `Waits for ${several(job.ahead, "run")} before it.` : "Starts in a moment.";
   if (job.state === "stopping") return "It saves what it has, then stops.";
   if (job.state === "stopped") return job.kept ? "Stopped. What was worked out is kept: Resume goes on from there." : "Stopped before anything was worked out.";
   if (job.state === "failed") return job.kept ? "What was worked out before is kept: Resume goes on from there." : "";
@@ -88,6 +88,7 @@ function showProgress(job) {
     ? [`Training with ${tuning.method}: epoch ${tuning.epoch} of at most ${tuning.epochs}`, tuning.loss !== null && `loss ${tuning.loss.toFixed(3)}`,
       tuning.seconds_left !== null && `all of training at most ${duration(tuning.seconds_left)} more`].filter(Boolean).join(", ") + "."
     : "";
+  $("said").textContent = progress.said && sentence(progress.said.trim());
   $("epochs-place").hidden = !progress.epochs.length;
   $("epoch-lines").replaceChildren(...progress.epochs.map((each) => make("li", each)));
 }
@@ -115,7 +116,8 @@ function showContenders(job) {
   );
   $("contenders-hint").textContent = [
     rows.some((each) => each.random) && "base: its classification head is randomly initialised, so its score is just guessing.",
-    job.result && job.result.recommended && `✓ marks the recommended model.`,
+    !job.result && job.progress.prepared && job.progress.prepared.folds && "While folds are scored, these are the scores of one fold; those of all rows come at the end.",
+    job.result && job.result.recommended && "✓ marks the recommended model.",
   ].filter(Boolean).join(" ");
 }
 
