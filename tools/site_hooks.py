@@ -29,6 +29,8 @@ COMMANDS, DECISIONS, PARTS = "reference/commands/", "adr/", "reference/parts.md"
 RECORDS = ROOT / "src" / "liftune" / "records"
 #: Modules of liftune.records without a record, and what records inherit: their fields are shown in those.
 NOT_RECORDS, BASES = ("reading", "upgrade"), ("Record", "StoredRecord", "SealedRecord", "RunRecord", "VerdictRecord")
+#: Of mkdocstrings, for classes that are mostly fields: each on one line, also those whose name says all.
+FIELDS = "heading_level: 3, separate_signature: false, show_if_no_docstring: true"
 #: What a browser would fetch by itself.
 _LOADS = re.compile(
     r"""<(?:script|img|iframe|link)\b[^>]*?\b(?:src|href)=["']?(?:https?:)?//[^\s"'>]+""", re.IGNORECASE
@@ -89,7 +91,7 @@ def _parts_of_records() -> str:
         parts = [name for name in parts if f"records.{path.stem}.{name}\n" not in shown]
         if parts and path.stem not in NOT_RECORDS:
             lines += ["", f"## {path.stem.replace('_', ' ').capitalize()}", ""]
-            lines += [f"::: liftune.records.{path.stem}.{name}\n    options: {{heading_level: 3}}\n" for name in parts]
+            lines += [f"::: liftune.records.{path.stem}.{name}\n    options: {{{FIELDS}}}\n" for name in parts]
     return "\n".join(lines) + "\n"
 
 

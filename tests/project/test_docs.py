@@ -27,6 +27,8 @@ README = ROOT / "README.md"
 DESIGN = ROOT / "docs" / "design.md"
 TUNING = ROOT / "docs" / "guide" / "tuning.md"
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+#: Pages whose Python is run by a reader as it stands.
+LESSONS = sorted(page for name in ("tutorials", "coming-from") for page in (ROOT / "docs" / name).glob("*.md"))
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Whose links are looked at: pages that are nowhere made by a program.
 LINKED = [*PAGES, ROOT / "SECURITY.md", ROOT / "benchmarks" / "README.md", *sorted((PACKAGE / "data").rglob("*.md"))]
@@ -111,14 +113,14 @@ def test_the_option_table_is_complete():
     assert sorted(listed) == sorted(tune)
 
 
-@pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md", *GUIDE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, ROOT / "CONTRIBUTING.md", *GUIDE, *LESSONS], ids=lambda page: page.name)
 def test_python_examples_compile(page):
-    assert blocks(page, "python") or page in GUIDE
+    assert blocks(page, "python") or page in (*GUIDE, *LESSONS)
     for block in blocks(page, "python"):
         ast.parse(block)
 
 
-@pytest.mark.parametrize("page", [README, *GUIDE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, *GUIDE, *LESSONS], ids=lambda page: page.name)
 def test_python_examples_call_what_there_is(page):
     """Names exist, and keyword arguments are those of the signature."""
     for block in blocks(page, "python"):
