@@ -24,7 +24,11 @@ sys.path.insert(0, str(ROOT / "tools"))
 import make_cli_doc  # noqa: E402 - its folder is no package
 
 #: Files beside docs/ that are pages of the site too.
-BESIDE = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+BESIDE = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "notebooks/README.md": "tutorials/notebooks.md",
+}
 COMMANDS, DECISIONS, PARTS = "reference/commands/", "adr/", "reference/parts.md"
 RECORDS = ROOT / "src" / "liftune" / "records"
 #: Modules of liftune.records without a record, and what records inherit: their fields are shown in those.
