@@ -57,6 +57,46 @@ def exported(tasks: Any, label: Any = "joy", *, kind: str = "choices") -> list[d
     ]
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv", "out.jsonl"])
+def test_texts_that_begin_with_an_apostrophe_come_back_as_they_are(
+    name: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The apostrophe is the text's own, or safe CSV's, or both: none is lost, and no text is a stranger to its pool."""
+    texts = ["=1+2 a sum", "'=1+2 a sum", "''=1+2 a sum", "'-- Anon", "-- Anon", "-5", "'-5", "'tis", "'", "''"]
+    pool = [{"=odd": text} for text in texts]
+    ask(monkeypatch)
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(each) + "\n" for each in pool), encoding="utf-8")
+    found = liftune.label(tmp_path / "pool.jsonl", run=run, out=tmp_path / name, text="=odd")
+    assert isinstance(found, LabelRecord)
+    assert len(found.picks) == len(texts)
+    written = (tmp_path / name).read_bytes().decode()
+    if name.endswith(".jsonl"):
+        filled = "".join(json.dumps({**json.loads(line), "label": "joy"}) + "\n" for line in written.splitlines())
+    else:
+        mark = "\t" if name.endswith("tsv") else ","
+        lines = list(csv.reader(io.StringIO(written, newline=""), delimiter=mark))
+        assert not any(cell.startswith("=") for line in lines for cell in line)
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=mark).writerows([lines[0], *([*line[:-1], "joy"] for line in lines[1:])])
+        filled = text.getvalue()
+    (tmp_path / name).write_bytes(filled.encode())
+    _, back = read_back(tmp_path / name, run, pool=str(tmp_path / "pool.jsonl"), text="=odd")
+    assert sorted(each["=odd"] for each in back) == sorted(texts)
+
+
+@pytest.mark.parametrize("name", ["mine.jsonl", "mine.csv"])
+def test_files_that_liftune_did_not_write_are_taken_as_they_are(name: str, run: Path, tmp_path: Path) -> None:
+    rows = [{"text": "'=quoted by hand", "label": "joy"}, {"text": "'-- Anon", "label": "joy"}]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ["text", "label"])
+    writer.writeheader()
+    writer.writerows(rows)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / name).write_text(text.getvalue() if name.endswith("csv") else lines, encoding="utf-8")
+    _, back = read_back(tmp_path / name, run)
+    assert [each["text"] for each in back] == [each["text"] for each in rows]
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.tsv"])
 def test_a_table_comes_back_with_the_texts_of_the_pool(
     name: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

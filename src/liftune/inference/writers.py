@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from liftune.data.row_lines import as_columns
 from liftune.errors import ArtifactError, DataError, SpecError, lacks_memory
 from liftune.files import atomic_write, check_writable
 from liftune.inference.prediction import Prediction
+from liftune.inference.safe_cells import escaped
 
 Records: TypeAlias = list[dict[str, Any]]
 #: Extensions of files that can be written, plain or compressed -> that of their format.
@@ -67,11 +67,6 @@ def holds_objects(out: str) -> bool:
     (True, False)
     """
     return _FORMATS.get(extension(out)) == ".jsonl"
-
-
-#: How cells begin that spreadsheets compute instead of showing them.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
 
 class Writer(Protocol):
@@ -146,10 +141,7 @@ class Delimited:
         return {name: self._cell(cell) for name, cell in cells if cell is not None or name in self._known}
 
     def _cell(self, cell: Any) -> Any:
-        """As it is; or with an apostrophe before what a spreadsheet would take for a formula."""
-        if self._safe and isinstance(cell, str) and cell.startswith(_FORMULAS) and not _NUMBER.fullmatch(cell):
-            return f"'{cell}"
-        return cell
+        return escaped(cell) if self._safe else cell
 
     def finalize(self, partial: IO[bytes], file: IO[bytes]) -> None:
         """The appended bytes are the file."""

@@ -8,7 +8,6 @@ several people (agreement.py).
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any
 from liftune.addresses import Address, addressed, is_address, refuse_as_output
 from liftune.claims import claim_file
 from liftune.data.column_names import LABELS, known_name
+from liftune.data.readers.formats import FORMATS, extension
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.streams import Line
@@ -27,9 +27,10 @@ from liftune.data.tuned_on import TunedOn, hash_of
 from liftune.errors import ArtifactError, DataError, LiftuneError, SpecError, first_of, pasted
 from liftune.files import atomic_folder, atomic_write, check_writable, expanded, same_file
 from liftune.inference.row_texts import Texts
+from liftune.inference.safe_cells import unescaped
 from liftune.json_text import JsonError, parse_json
 from liftune.labelling.agreement import agreed
-from liftune.labelling.forms import ADDED, LABEL
+from liftune.labelling.forms import ADDED, LABEL, PROBABILITY, ROW, SUGGESTION
 from liftune.labelling.given_labels import GivenLabels
 from liftune.labelling.old_rows import command, old_rows
 from liftune.labelling.pool import read_pool, stream_of_rows
@@ -44,8 +45,10 @@ from liftune.types import Row, Target
 
 #: Places that a message names.
 _NAMED = 5
-#: A cell that safe CSV put an apostrophe before.
-_ESCAPED = re.compile(r"'[=+\-@\t\r]")
+#: Formats that a spreadsheet opens, or makes of what it opened: in all others cells are written as they are.
+_OF_SPREADSHEETS = ("csv", "tsv", "sheet")
+#: Columns of a file that liftune wrote to be filled in, of which people may take one away.
+_OWN = frozenset((ROW, SUGGESTION, PROBABILITY))
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def _read(options: ImportOptions, pairs: bool, known: TextColumns | None) -> tup
     found: dict[bytes, _Given] = {}
     blank = 0
     for each in answers:
-        cells = {name: _unescaped(each.cells.get(name)) for name in names}
+        cells = {name: each.cells.get(name) for name in names}
         row, fault = texts.row(Line(cells, None, each.place))
         if fault and not each.skipped and not is_missing(each.label):
             raise DataError(fault, where=each.place, hint="give the row its text again, or take it out of the file")
@@ -226,18 +229,25 @@ def _tabled(source: str, options: ImportOptions) -> tuple[list[Answered], tuple[
                 where=table.where,
                 hint="name it with --label",
             )
-        cells = {name: table.read(name) for name in table.columns}
-        columns |= dict.fromkeys(name for name in table.columns if name != label)
+        as_written = unescaped if _is_safe_csv(source, table.columns) else _as_it_is
+        cells = {name: [as_written(cell) for cell in table.read(name)] for name in table.columns}
+        columns |= dict.fromkeys(as_written(name) for name in table.columns if name != label)
         answers += [
-            Answered(table.place(i), {name: each[i] for name, each in cells.items()}, cells[label][i])
+            Answered(table.place(i), {as_written(name): each[i] for name, each in cells.items()}, cells[label][i])
             for i in range(table.rows)
         ]
     return answers, tuple(columns)
 
 
-def _unescaped(cell: Any) -> Any:
-    """Without the apostrophe that safe CSV puts before what a spreadsheet would compute."""
-    return cell[1:] if isinstance(cell, str) and _ESCAPED.match(cell) else cell
+def _is_safe_csv(source: str, columns: Sequence[str]) -> bool:
+    """Whether it is CSV that liftune wrote, or a spreadsheet made of it: with apostrophes before formulas."""
+    own = _OWN & {name.strip().casefold() for name in columns}
+    forms = (each for each in FORMATS if each.name in _OF_SPREADSHEETS)
+    return len(own) > 1 and any(extension(source) in each.openers for each in forms)
+
+
+def _as_it_is(cell: Any) -> Any:
+    return cell
 
 
 def _labelled(
