@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from liftune.data import load_data
@@ -147,6 +148,25 @@ def test_many_numbers_are_divided_into_ranges_and_few_are_slices():
     words = sliced(KeptColumn("w", tuple(f"w{i}" for i in range(MOST_SLICES))))
     assert not words.in_ranges
     assert len(words.names) == MOST_SLICES
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [1_700_000_000.25 + i * 0.5 for i in range(120)],
+        [1_700_000_000 + i * 0.5 for i in range(120)],
+        [100 + i * 1e-5 for i in range(120)],
+        [-1e-9 * (i + 1) for i in range(120)],
+        [1e18 + i * 1_024 for i in range(120)],
+    ],
+)
+def test_names_of_ranges_tell_them_apart(numbers: list[float]):
+    """Moments of an hour differ in the eighth digit: with six, all were one slice, and nothing was tested."""
+    found = sliced(KeptColumn("at", tuple(map(str, numbers))))
+    assert (np.bincount(found.of_row) >= 20).tolist() == [True] * 5
+    bounds = [tuple(map(float, str(name).split(" to "))) for name in found.names]
+    assert bounds == sorted(bounds)
+    assert len({bound for each in bounds for bound in each}) == 10
 
 
 def test_numbers_with_a_word_among_them_are_words(tmp_path):

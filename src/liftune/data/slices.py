@@ -138,12 +138,13 @@ def sliced(column: KeptColumn) -> Sliced:
     numbers = _numbers(column.values)
     different = {value for value in column.values if value is not None}
     in_ranges = numbers is not None and len(different) > MOST_NUMBERS
-    names: Sequence[str | None] = _ranges(numbers) if in_ranges and numbers is not None else column.values
-    order = list(dict.fromkeys(name for name in names if name is not None))
-    if numbers is None:
-        order.sort()
-    else:
-        order.sort(key=lambda name: (float(name.partition(" to ")[0]), name))
+    names: Sequence[str | None] = column.values
+    if in_ranges and numbers is not None:
+        names = _ranges(numbers)
+    order = sorted({name for name in names if name is not None})
+    if numbers is not None:
+        least = {name: number for name, number in zip(names, numbers, strict=True) if name is not None}
+        order.sort(key=lambda name: least[name] or 0.0)
     every: list[str | None] = [*order, *([None] if None in names else [])]
     place = {name: i for i, name in enumerate(every)}
     return Sliced(column.name, tuple(every), np.array([place[name] for name in names], dtype=np.int64), in_ranges)
@@ -171,14 +172,30 @@ def _ranges(numbers: Sequence[float | None]) -> list[str | None]:
     ends = np.unique(np.quantile(known, np.arange(1, RANGES + 1) / RANGES, method="higher"))
     place = np.searchsorted(ends, known)
     spans = [known[place == i] for i in range(len(ends))]
-    names = [f"{_plain(span.min())} to {_plain(span.max())}" if len(span) else "" for span in spans]
+    bounds = dict.fromkeys(bound for span in spans if len(span) for bound in (float(span.min()), float(span.max())))
+    plain = dict(zip(bounds, _told_apart(list(bounds)), strict=True))
+    names = [f"{plain[float(span.min())]} to {plain[float(span.max())]}" if len(span) else "" for span in spans]
     each = iter(place.tolist())
     return [None if number is None else names[next(each)] for number in numbers]
 
 
-def _plain(number: float) -> str:
+#: Significant digits of a number in a name: as many as tell the bounds apart. 17 are enough for any two floats.
+_DIGITS = range(6, 18)
+
+
+def _told_apart(numbers: Sequence[float]) -> list[str]:
+    """Different numbers as different texts, as short as that allows.
+
+    >>> _told_apart([1234567.0, 0.123456789]), _told_apart([1.7e9 + 0.25, 1.7e9 + 10.5, 1.7e9 + 30])
+    (['1234567', '0.123457'], ['1700000000.25', '1700000010.5', '1700000030'])
     """
-    >>> _plain(1234567.0), _plain(0.123456789)
-    ('1234567', '0.123457')
-    """
-    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:g}"
+    texts: list[str] = []
+    for digits in _DIGITS:
+        texts = [_plain(number, digits) for number in numbers]
+        if len({float(text) for text in texts}) == len(numbers):
+            break
+    return texts
+
+
+def _plain(number: float, digits: int) -> str:
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.{digits}g}"
