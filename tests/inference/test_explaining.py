@@ -50,6 +50,9 @@ class Words:
     def note_passes(self, note):
         pass
 
+    def as_read(self, row):
+        return tuple((row if isinstance(row, str) else " ".join(row)).split()[: self._most])
+
 
 def one(model, row, **asked):
     (found,) = explained(model, [row], Asked(**asked))
@@ -129,8 +132,17 @@ def test_a_long_text_is_explained_by_sentence_and_one_sentence_by_passage():
 
 def test_words_that_the_model_does_not_read_are_told():
     found = one(Words(most=3), "good bad not very very very very").explanation
-    assert "the last 4 words change nothing at all" in found.notes[-1] or "the last 3" in found.notes[-1]
+    assert "the last 4 words are not read" in found.notes[-1]
+    assert one(Words(most=3), "good bad not very very").explanation.notes == (), "two are few"
     assert one(Words(), "x y z v").explanation.notes == (), "a model to which no word matters reads them all the same"
+
+
+def test_words_that_change_nothing_are_unread_only_where_the_model_says_so():
+    """Words that a model does not know change nothing either, and it reads them."""
+    assert one(Words(), "good bad zzqx qqzz xxyy kkww").explanation.notes == ()
+    of_words = Words(most=3)
+    of_words.as_read = lambda row: None
+    assert one(of_words, "good bad not very very very very").explanation.notes == ()
 
 
 def test_rows_are_batched_and_never_all_at_once():

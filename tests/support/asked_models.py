@@ -30,6 +30,9 @@ class AskedModel:
     def note_passes(self, note: Any) -> None:
         """There are none."""
 
+    def as_read(self, row: Row) -> None:
+        """It reads words."""
+
     def logits(self, rows: Sequence[Row]) -> Any:
         """(N, C): of several labels the first alone is unsure."""
         self.asked.append(len(rows))

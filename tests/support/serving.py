@@ -57,6 +57,9 @@ class FakeEngine:
     def __init__(self, executor: FakeExecutor, labels: int, base: FakeEngine | None = None) -> None:
         self.executor, self._labels, self._base = executor, labels, base
 
+    def as_read(self, row: Row) -> None:
+        """It reads words."""
+
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         return [Work(len(str(row)), self._labels, row) for row in rows]
 

@@ -12,7 +12,8 @@ neural networks through representation erasure. How faithful it is: docs/log.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 MOST_PARTS = 200
 #: Rows without a part that are predicted at once; the model divides them further.
 _AT_ONCE = 1_024
-#: Parts at the end of a text that all change nothing are said to be unread from this many on.
+#: Parts at the end of a text that the model does not read are said from this many on.
 _UNREAD = 3
 
 
@@ -224,6 +225,7 @@ def _explained(predictor: Predictor, waiting: Sequence[Cut], asked: Asked) -> It
         task=predictor.task,
         thresholds=predictor.thresholds,
         label=asked.label,
+        as_read=predictor.as_read,
     )
     for prediction, explanation in zip(predictor.predict([each.row for each in waiting]), found, strict=True):
         yield replace(prediction, explanation=explanation)
@@ -237,6 +239,7 @@ def explanations(
     task: TaskKind,
     thresholds: ThresholdValues | None = None,
     label: str | None = None,
+    as_read: Callable[[Row], Hashable | None] | None = None,
 ) -> list[Explanation]:
     """One explanation a row, in order.
 
@@ -245,6 +248,7 @@ def explanations(
         labels: names of the C columns; not read for a regression.
         thresholds: as of `Task.decide`.
         label: as of Asked.
+        as_read: as of Predictor; None does not say which words at the end are not read.
 
     Raises:
         ModelError: a logit is not finite.
@@ -255,7 +259,7 @@ def explanations(
         here = logits[start:end]
         predictions = predictions_of_logits(each.rows, here, labels=labels, task=task, thresholds=thresholds)
         answers, said = _answers(predictions, here, tuple(labels), task, label)
-        notes = (*each.notes, *said, *_unread(answers, each.unit))
+        notes = (*each.notes, *said, *_unread(answers, each, as_read))
         found.append(Explanation(each.unit, each.parts, answers, notes))
         start = end
     return found
@@ -305,17 +309,27 @@ def _becomes(first: Prediction, other: Prediction) -> str | None:
     return None if same else other.label or ", ".join(other.labels or ()) or "none"
 
 
-def _unread(answers: Sequence[Answer], unit: Unit) -> tuple[str, ...]:
-    """A note on parts at the end that change nothing at all: the model does not read them."""
-    unread = 0
+def _unread(answers: Sequence[Answer], whole: Cut, as_read: Callable[[Row], Hashable | None] | None) -> tuple[str, ...]:
+    """A note on parts at the end that the model does not read: without all of them its tokens are the same.
+
+    That they change nothing is not enough: words may be unknown to it, or in a window that another one outweighs.
+    """
+    idle = 0
     for effects in zip(*(reversed(each.effects) for each in answers), strict=True):
         if any(each.change or each.log_odds for each in effects):
             break
-        unread += 1
-    every = len(answers[0].effects) if answers else 0
-    if not _UNREAD <= unread < every:
+        idle += 1
+    every = len(whole.parts)
+    if not _UNREAD <= idle < every or as_read is None or (read := as_read(whole.row)) is None:
         return ()
-    return (f"the last {unread:,} {unit}s change nothing at all: the model reads as much of a text as it was tuned to",)
+
+    def differs(left_out: int) -> bool:
+        return as_read(without(whole.row, whole.parts[every - left_out :])) != read
+
+    unread = bisect_left(range(1, idle + 1), True, key=differs)
+    if unread < _UNREAD:
+        return ()
+    return (f"the last {unread:,} {whole.unit}s are not read: the text is longer than what the model reads of one",)
 
 
 def log_odds(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
@@ -384,6 +398,10 @@ class Explaining:
     def note_passes(self, note: Attempts) -> None:
         """As of the predictor."""
         self._predictor.note_passes(note)
+
+    def as_read(self, row: Row) -> Hashable | None:
+        """As of the predictor."""
+        return self._predictor.as_read(row)
 
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """As of the predictor."""

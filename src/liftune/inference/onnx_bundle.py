@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -193,6 +193,10 @@ class Bundle(Reloadable):
         if len(rows) == firsts[-1]:
             return ids, types, firsts
         return divided(ids, windows), divided(types, windows), firsts
+
+    def as_read(self, row: Row) -> Hashable:
+        """As of Predictor."""
+        return tuple(map(tuple, self.encode([row])[0]))
 
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""

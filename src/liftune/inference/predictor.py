@@ -8,7 +8,7 @@ Torch is imported where an adapter is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,10 @@ class Predictor(Protocol):
 
     def note_passes(self, note: Attempts) -> None:
         """Note each pass before it is computed; try none that an earlier process may have died of."""
+
+    def as_read(self, row: Row) -> Hashable | None:
+        """The tokens that are read of a row, to be compared; None of what reads words, however many."""
+        ...
 
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
@@ -304,6 +308,12 @@ class AdapterPredictor(Reloadable):
         self._classifier.note_passes(note)
         if self._base is not None:
             self._base.note_passes(note)
+
+    def as_read(self, row: Row) -> Hashable | None:
+        """As of Predictor."""
+        with self._computing:
+            reads = self._classifier.base if isinstance(self._classifier, SavedContender) else self._classifier
+            return None if reads is None else tuple(reads.encode([row])[0].ids.tolist())
 
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""

@@ -7,7 +7,7 @@ Not here: which models share memory and batches (models/multi_lora/).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -41,6 +41,10 @@ class AdapterEngine:
         with _TOKENISING:
             chunk = self._adapter.row_encoder.chunk(rows)
         return [Work(len(each), self._adapter.weights, each) for each in map(chunk.row, range(len(chunk)))]
+
+    def as_read(self, row: Row) -> Hashable:
+        """As of Predictor."""
+        return tuple(self.prepare([row])[0].encoded.ids.tolist())
 
     def base(self) -> AdapterEngine:
         """The base model; loaded when first asked for."""

@@ -134,6 +134,7 @@ def _add_classify(app: FastAPI, services: Services) -> None:
                     task=info.task,
                     thresholds=info.thresholds,
                     label=body.explain_label,
+                    as_read=model.engine.as_read,
                 )
                 found = [replace(each, explanation=one) for each, one in zip(found, why, strict=True)]
             if base_logits is not None:

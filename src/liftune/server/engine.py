@@ -6,7 +6,7 @@ Not here: any of these, queues (queue.py, batcher.py). This module needs no torc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -59,6 +59,10 @@ class Engine(Protocol):
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         """Rows as the executor takes them, in order; called from any thread."""
+        ...
+
+    def as_read(self, row: Row) -> Hashable | None:
+        """As of Predictor; called from any thread."""
         ...
 
     def base(self) -> Engine:

@@ -1,17 +1,18 @@
 """A model that is computed by itself, as one of the server's engines: a bundle, or a contender that is no adapter.
 
-In: a Scorer.  Out: an Engine, which has no base model beside it.
+In: a Predictor.  Out: an Engine, which has no base model beside it.
 Not here: opening the model (bundle_engine.py, contender_engine.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftune.errors import ArtifactError
+from liftune.inference.predictor import Predictor
 from liftune.server.engine import BatchExecutor, Engine, Work, about_tokens
 from liftune.types import Row, Scorer
 
@@ -35,13 +36,18 @@ class ScorerEngine:
         serve_instead: what to serve for that.
     """
 
-    def __init__(self, scorer: Scorer, *, no_base: str, serve_instead: str) -> None:
+    def __init__(self, scorer: Predictor, *, no_base: str, serve_instead: str) -> None:
         self.executor: BatchExecutor = ScorerExecutor(scorer)
+        self._scorer = scorer
         self._no_base, self._serve_instead = no_base, serve_instead
 
     def prepare(self, rows: Sequence[Row]) -> list[Work]:
         """Rows as they are."""
         return [Work(about_tokens(row), None, row) for row in rows]
+
+    def as_read(self, row: Row) -> Hashable | None:
+        """As of Predictor."""
+        return self._scorer.as_read(row)
 
     def base(self) -> Engine:
         """It has none.
