@@ -289,8 +289,22 @@ def first_of(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
+def amount(count: int, one: str, many: str | None = None) -> str:
+    """How many of what, in words that fit the number.
+
+    Args:
+        one, many: what follows 1, and any other number; None adds an s.
+
+    >>> amount(1, "row"), amount(1_200, "row"), amount(1, "answer is", "answers are")
+    ('1 row', '1,200 rows', '1 answer is')
+    """
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 #: Characters of a name that may be a typing error of another.
 _LONGEST_GUESSED = 500
+#: As `least` of `nearest`: labels are words, and words have half of their letters in common by chance.
+LIKELY = 0.7
 #: Names that begin otherwise must be more alike than this.
 _BY_CHANCE = 0.55
 

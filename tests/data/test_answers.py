@@ -202,6 +202,22 @@ def test_unknown_labels_are_refused_with_what_the_data_have() -> None:
     assert len(blank.targets) == N - 1, "the hint, followed"
 
 
+@pytest.mark.parametrize(
+    ("answer", "labels", "near"),
+    [
+        ("Politics", ("Sports", "World"), None),
+        ("not spam", ("ham", "spam"), None),
+        ("Sprots", ("Sports", "World"), "Sports"),
+    ],
+)
+def test_only_a_label_that_is_really_near_is_suggested(answer: str, labels: tuple[str, ...], near: str | None) -> None:
+    splits = splits_of(TaskKind.SINGLE_LABEL, labels, labels)
+    with pytest.raises(DataError, match="no label of the data") as error:
+        read([{"text": "test 0", "answer": answer}, {"text": "test 1", "answer": labels[1]}], splits)
+    assert (f"did you mean {near}?" if near else "; the data have") in error.value.message
+    assert ("did you mean" in error.value.message) == bool(near)
+
+
 def test_words_for_nothing_are_no_answers() -> None:
     found = read([{**each, "answer": "N/A" if i < 5 else each["answer"]} for i, each in enumerate(TEST)])
     assert len(found.targets) == N - 5
@@ -290,7 +306,39 @@ def test_probabilities_that_are_none_are_refused_or_said() -> None:
         read([{**each, "prob_a": -1.2, "prob_b": 0.5} for each in TEST])
     assert any("divided by their sum" in note for note in read([{**each, "a": 3, "b": 1} for each in TEST]).notes)
     some = [{**each, "a": 0.6 if i else None, "b": 0.4} for i, each in enumerate(TEST)]
-    assert any("1 answers have no probabilities" in note for note in read(some).notes)
+    assert any("1 answer has no probabilities" in note for note in read(some).notes)
+
+
+def test_probabilities_of_unknown_labels_are_refused_as_answers_are() -> None:
+    """{"A ": .4, "bb": .6} became a, 1.0."""
+    for held in ({"A ": 0.4, "bb": 0.6}, {"a": 0.4, "A": 0.6}):
+        for rows in (TEST, [{"text": each["text"]} for each in TEST]):
+            with pytest.raises(DataError, match=r"no label of the data: 'bb'|'a' has two probabilities") as error:
+                read([{**each, "probabilities": held} for each in rows])
+            assert error.value.where
+            assert error.value.hint
+    spelt = read([{**each, "probabilities": {"A ": 0.4, "B": 0.6}} for each in TEST])
+    assert spelt.shares is not None
+    assert set(spelt.shares.values()) == {(0.4, 0.6)}
+    assert any("'A ' as 'a', 'B' as 'b'" in note for note in spelt.notes)
+
+
+def test_labels_without_a_probability_are_said() -> None:
+    held = [{**each, "probabilities": {each["answer"]: 1.0}} for each in TEST]
+    answers = [each["answer"] for each in TEST]
+    for label, other in (("a", "b"), ("b", "a")):
+        lacking = f"{label!r} ({answers.count(other)})"
+        assert any("have 0 there: " in note and lacking in note for note in read(held).notes)
+    unseen = dataclasses.replace(SPLITS, unseen=("c",))
+    left_out = read([{**each, "probabilities": {"a": 0.5, "b": 0.4, "c": 0.1}} for each in TEST], unseen)
+    assert any(f"left out: 'c' ({N})" in note for note in left_out.notes)
+    for columns in ({"a": 0.6}, {"prob_a": 0.6}):
+        found = read([{**each, **columns} for each in TEST])
+        assert found.shares is None
+        assert any("1 label has a column of its own ('a'), and 'b' has none" in note for note in found.notes)
+    more = read([{**each, "prob_a": 0.6, "prob_b": 0.4, "prob_bb": 0.1} for each in TEST])
+    assert more.shares is not None
+    assert any("of no label of the data are not used: prob_bb" in note for note in more.notes)
 
 
 # Validation ------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ def test_a_mapping_and_a_table_in_memory_do_too() -> None:
         ('{"joy": "a"}', "1 of 2 labels have no description: 'card_arrival'"),
         ('{"joy": "", "card_arrival": "b"}', "'joy' has no description"),
         ('{"joy": 3, "card_arrival": "b"}', "is no text"),
+        ('{"joy": "b", "card_arrival": "B "}', "2 of 2 labels have the same description, 'b': 'joy', 'card_arrival'"),
         ('{"joy": "a", "joy": "b"}', "joy"),
         ("[]", "no rows|no row"),
         ("{", "cannot read"),

@@ -17,11 +17,10 @@ from liftune.data.column_names import LABELS, known_name
 from liftune.data.label_lists import items
 from liftune.data.readers.table import Table
 from liftune.data.recognise import BLANKS, Wanted, recognise
-from liftune.data.spellings import spelt_alike
+from liftune.data.spellings import partner_of
 from liftune.data.splits import Splits
 from liftune.data.targets import NO, TICKS, CellError, Reading, is_missing
-from liftune.errors import DataError, first_of, nearest
-from liftune.option_values import MERGES
+from liftune.errors import LIKELY, DataError, amount, first_of, nearest
 from liftune.spec import DataSpec
 from liftune.tasks import task_of
 from liftune.types import Target
@@ -109,7 +108,28 @@ def answer_columns(table: Table, splits: Splits, used: Collection[str], name: st
         notes += (f"answers are read from column {answer!r}, not {label!r}: rename it to say otherwise",)
     if marked:
         return AnswerColumns(answer, found is not None, {} if answer else by_label, notes=notes)
+    notes += _unused_shares([each for each in left if each != answer], splits.labels, by_label)
     return AnswerColumns(answer, found is not None, {}, ShareColumns(by_label, mapping, confidence), notes)
+
+
+def _unused_shares(columns: Sequence[str], labels: Sequence[str], by_label: Mapping[str, str]) -> tuple[str, ...]:
+    """A note on columns named for labels that are not used: some label has none, or they are for no label."""
+    named = {each: match[2] for each in columns if (match := _OF_LABEL.fullmatch(each.strip()))}
+    if by_label:
+        strangers = [each for each in named if each not in by_label.values()]
+        some_named = any(each in by_label.values() for each in named)
+        said = f"columns of probabilities of no label of the data are not used: {first_of(strangers, _NAMED)}"
+        return (said,) if strangers and some_named else ()
+    of = {label: known_name((label,), columns) or known_name((label,), named.values()) for label in labels}
+    lacking = [label for label, column in of.items() if column is None]
+    if not lacking or len(lacking) == len(labels):
+        return ()
+    found = [f"{label!r}" for label, column in of.items() if column]
+    return (
+        f"probabilities are not used: {amount(len(found), 'label has', 'labels have')} a column of its own "
+        f"({first_of(found, _NAMED)}), and {first_of([repr(each) for each in lacking], _NAMED)} "
+        f"{'has' if len(lacking) == 1 else 'have'} none",
+    )
 
 
 def _columns_of_labels(columns: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
@@ -153,7 +173,9 @@ def targets_of(
     known = (*splits.labels, *splits.unseen)
     blanks = Counter(str(cells[i]).strip() for i in positions if _is_blank(cells[i], known))
     given = [i for i in positions if not is_missing(cells[i]) and not _is_blank(cells[i], known)]
-    notes = tuple(f"{rows:,} answers are {cell!r}: no answer" for cell, rows in blanks.items() if cell)
+    notes = tuple(
+        f"{amount(rows, 'answer is', 'answers are')} {cell!r}: no answer" for cell, rows in blanks.items() if cell
+    )
     wanted = Wanted(splits.task, spec.label_separator, None, spec.label_names, spec.decimal)
     where = f"{table.where}, column {columns.answer}"
     numbered = bool(spec.label_names) and not any(str(cells[i]).strip() in known for i in given)
@@ -201,7 +223,7 @@ def _in_own_labels(
     if unknown:
         first = next(i for i, target in targets.items() if set(_labels(target)) & set(unknown))
         named = first_of([f"{each!r} ({counts[each]:,})" for each in unknown], _NAMED)
-        near = nearest(unknown[0], known) if len(unknown) == 1 else ""
+        near = nearest(unknown[0], known, least=LIKELY) if len(unknown) == 1 else ""
         raise DataError(
             f"{name} answers what is no label of the data: {named}{near}; the data have "
             f"{first_of([repr(each) for each in known], 8)}",
@@ -223,11 +245,3 @@ def _renamed(target: Target, own: Mapping[str, str]) -> Target:
     if isinstance(target, tuple):
         return tuple(sorted({own[each] for each in target}))
     return own[str(target)]
-
-
-def partner_of(label: str, known: Sequence[str]) -> str | None:
-    """The only label of the data that differs from it in spelling alone."""
-    merges = [each for each in MERGES if each != "notes"]  # which may say that it is another label
-    group = next((each for each in spelt_alike(dict.fromkeys((label, *known), 1), merges) if label in each), ())
-    own = [each for each in group if each != label]
-    return own[0] if len(own) == 1 else None

@@ -8,6 +8,7 @@ Not here: which columns these are (answer_cells.py).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,14 +16,16 @@ from typing import Any
 from liftune.data.label_lists import items
 from liftune.data.numbers import number
 from liftune.data.readers.table import Table
+from liftune.data.spellings import partner_of
 from liftune.data.splits import Splits
 from liftune.data.targets import is_missing
-from liftune.errors import DataError
+from liftune.errors import LIKELY, DataError, amount, first_of, nearest
 from liftune.tasks import task_of
 from liftune.types import Target
 
 #: Probabilities that add up to this or more or less, as rounding makes them, are taken as they are.
 _ROUNDED = 0.02
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def shares_of(
     """Position -> probability of each label of train, in order; None where some answer has none. And what to say.
 
     Raises:
-        DataError: one is below 0 or no number.
+        DataError: one is below 0 or no number, or of no label of the data.
     """
     task, labels = task_of(splits.task), splits.labels
     if not task.has_probabilities or not targets:
@@ -55,51 +58,103 @@ def shares_of(
         return _of_answers(table, columns.confidence, labels, targets)
     if not (columns.of_labels or columns.mapping):
         return None, ()
-    read = _Rows(table, columns, labels)
+    read = _Rows(table, columns, splits)
     rows = {i: row for i in targets if (row := read.at(i)) is not None}
     lacking = len(targets) - len(rows)
     if lacking:
-        return None, (f"{lacking:,} answers have no probabilities: those of the others are not used",)
+        said = amount(lacking, "answer has", "answers have")
+        return None, (f"{said} no probabilities: those of the others are not used",)
     if task.shape == "labels":
         if any(each > 1 for row in rows.values() for each in row):
             return None, ("probabilities above 1 are not used: write shares from 0 to 1",)
-        return rows, ()
+        return rows, read.notes
     sums = {i: sum(row) for i, row in rows.items()}
     if any(each <= 0 for each in sums.values()):
         return None, ("probabilities are 0 for every label of some row: they are not used",)
     off = sum(abs(each - 1.0) > _ROUNDED for each in sums.values())
-    notes: tuple[str, ...] = ()
-    notes += (f"probabilities of {off:,} rows do not add up to 1: they were divided by their sum",) if off else ()
+    notes = read.notes
+    if off:
+        said = f"{amount(off, 'row does', 'rows do')} not add up to 1"
+        notes += (f"probabilities of {said}: they were divided by their sum",)
     shares = {i: tuple(each / sums[i] for each in row) for i, row in rows.items()}
     other = sum(
         str(targets[i]) in labels and row[labels.index(str(targets[i]))] < max(row) for i, row in shares.items()
     )
     if other:
-        notes += (f"{other:,} answers are not the label of the highest probability: the answer counts",)
+        said = amount(other, "answer is", "answers are")
+        notes += (f"{said} not the label of the highest probability: the answer counts",)
     return shares, notes
 
 
 class _Rows:
-    """Probabilities, row by row."""
+    """Probabilities, row by row, and what was seen in them."""
 
-    def __init__(self, table: Table, columns: ShareColumns, labels: Sequence[str]) -> None:
-        self._table, self._labels = table, labels
+    def __init__(self, table: Table, columns: ShareColumns, splits: Splits) -> None:
+        self._table, self._labels, self._unseen = table, splits.labels, splits.unseen
+        labels = splits.labels
+        self._own: dict[str, str] = {}
+        """Name in a mapping -> the label of the data that it is."""
+        self._lacking: Counter[str] = Counter()
+        self._not_in_train: Counter[str] = Counter()
         self._of_labels = [table.read(columns.of_labels[label]) for label in labels] if columns.of_labels else []
         self._mappings = table.read(columns.mapping) if columns.mapping and not self._of_labels else []
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was taken of the mappings."""
+        notes: tuple[str, ...] = ()
+        respelt = [f"{name!r} as {own!r}" for name, own in self._own.items() if name != own]
+        if respelt:
+            notes += (f"probabilities are read as of the data's labels: {first_of(respelt, _NAMED)}",)
+        if self._lacking:
+            each = [f"{label!r} ({rows:,})" for label, rows in self._lacking.most_common()]
+            notes += (f"labels without a probability in some rows have 0 there: {first_of(each, _NAMED)}",)
+        if self._not_in_train:
+            each = [f"{label!r} ({rows:,})" for label, rows in self._not_in_train.most_common()]
+            notes += (f"probabilities of labels that train does not have are left out: {first_of(each, _NAMED)}",)
+        return notes
+
     def at(self, position: int) -> tuple[float, ...] | None:
-        """(C,) of one row; None where one is missing."""
+        """(C,) of one row; None where one is missing.
+
+        Raises:
+            DataError: a mapping names what is no label of the data, or one label twice.
+        """
         if self._of_labels:
             cells = [each[position] for each in self._of_labels]
         else:
             held = items(self._mappings[position])
-            named = (
-                {str(key).strip().casefold(): value for key, value in held.items()} if isinstance(held, dict) else {}
-            )
-            cells = [named.get(label.casefold(), 0.0) for label in self._labels] if named else [None]
+            named = self._by_label(held, position) if isinstance(held, dict) else {}
+            self._lacking.update(label for label in self._labels if named and label not in named)
+            self._not_in_train.update(label for label in named if label in self._unseen)
+            cells = [named.get(label, 0.0) for label in self._labels] if named else [None]
         if any(is_missing(cell) for cell in cells):
             return None
         return tuple(_share(cell, self._table, position) for cell in cells)
+
+    def _by_label(self, held: Mapping[Any, Any], position: int) -> dict[str, Any]:
+        """A mapping, by the data's own labels."""
+        found: dict[str, Any] = {}
+        known = (*self._labels, *self._unseen)
+        for key, value in held.items():
+            name = str(key)
+            own = name if name in known else self._own.get(name) or partner_of(name, known)
+            if own is None:
+                raise DataError(
+                    f"a probability is of what is no label of the data: {name!r}{nearest(name, known, least=LIKELY)}; "
+                    f"the data have {first_of([repr(each) for each in known], 8)}",
+                    where=self._table.place(position),
+                    hint="name the labels as the data do, or take the column of probabilities out of the file",
+                )
+            if own in found:
+                raise DataError(
+                    f"the label {own!r} has two probabilities in one row",
+                    where=self._table.place(position),
+                    hint="give each label one",
+                )
+            self._own[name] = own
+            found[own] = value
+        return found
 
 
 def _share(cell: Any, table: Table, position: int) -> float:
@@ -143,7 +198,7 @@ def _of_answers(
 def likeliest(table: Table, columns: ShareColumns, splits: Splits, positions: Sequence[int]) -> dict[int, Target]:
     """Answers where only probabilities are given: the likeliest label, or each of one half and more."""
     found: dict[int, Target] = {}
-    read = _Rows(table, columns, splits.labels)
+    read = _Rows(table, columns, splits)
     for i in positions:
         row = read.at(i)
         if row is None:

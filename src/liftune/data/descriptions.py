@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from liftune.addresses import Address
-from liftune.data.answer_cells import partner_of
 from liftune.data.column_names import LABELS, known_name
 from liftune.data.readers.memory import tables_of
 from liftune.data.readers.options import NONE_GIVEN
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.table import Table, joined
+from liftune.data.spellings import partner_of
 from liftune.data.targets import is_missing
-from liftune.errors import DataError, SpecError, first_of
+from liftune.errors import DataError, SpecError, first_of, shown
 from liftune.option_files import Words, read_settings
 from liftune.option_values import Held
 from liftune.spec import IN_MEMORY
@@ -57,6 +57,7 @@ def names_as_words(labels: Sequence[str]) -> Descriptions:
     {'card_arrival': 'card arrival', 'lostOrStolen': 'lost or stolen'}
     """
     texts = {label: _as_words(label) for label in labels}
+    _refuse_alike(texts, "--zero-shot", 'give a file of {"label": "what it means", ...} with --describe')
     silent = [label for label, text in texts.items() if not re.search(r"[^\W\d_]{2}|[^\W\d_a-zA-Z]", text)]
     if silent:
         raise SpecError(
@@ -104,12 +105,33 @@ def read_descriptions(source: str, labels: Sequence[str]) -> Descriptions:
             hint="add a description for each label of the data",
         )
     texts = {label: found[name] for label, name in own.items() if name is not None}
+    _refuse_alike(texts, _place(source), "say in each what the others are not")
     notes = tuple(f"the description of {name!r} is taken for {label!r}" for label, name in own.items() if name != label)
     extra = [name for name in found if name not in own.values()]
     if extra:
         said = first_of([repr(each) for each in extra], _NAMED)
         notes += (f"descriptions of what is no label of train are not used: {said}",)
     return Descriptions(texts, given=True, notes=notes)
+
+
+def _refuse_alike(texts: Mapping[str, str], where: str, hint: str) -> None:
+    """Refuse labels that a model could not tell apart.
+
+    Raises:
+        DataError: two have the same words.
+    """
+    by_text: dict[str, list[str]] = {}
+    for label, text in texts.items():
+        by_text.setdefault(text.casefold(), []).append(label)
+    alike = next((labels for labels in by_text.values() if len(labels) > 1), None)
+    if alike:
+        named = first_of([repr(each) for each in alike], _NAMED)
+        raise DataError(
+            f"{len(alike)} of {len(texts)} labels have the same description, {shown(texts[alike[0]])}: {named}; no "
+            "model can tell them apart",
+            where=where,
+            hint=hint,
+        )
 
 
 def _spelt(label: str, found: Mapping[str, str]) -> str | None:

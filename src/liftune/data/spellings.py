@@ -106,6 +106,18 @@ def spelt_alike(counts: Mapping[str, int], merges: Sequence[str] = MERGES) -> li
     return [tuple(each) for each in found]
 
 
+def partner_of(label: str, known: Sequence[str]) -> str | None:
+    """The only known label that differs from it in spelling alone.
+
+    >>> partner_of("Ham ", ["ham", "spam"]), partner_of("Hamm", ["ham", "spam"])
+    ('ham', None)
+    """
+    merges = [each for each in MERGES if each != "notes"]  # which may say that it is another label
+    group = next((each for each in spelt_alike(dict.fromkeys((label, *known), 1), merges) if label in each), ())
+    own = [each for each in group if each != label]
+    return own[0] if len(own) == 1 else None
+
+
 def merge_spellings(splits: Mapping[str, Split], merges: Sequence[str]) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Every part with the merged labels, and notes on what was merged and what is still spelt alike.
 

@@ -14,7 +14,7 @@ from typing import Any
 from liftune.data.label_lists import listed
 from liftune.data.numbers import number
 from liftune.data.targets import is_missing
-from liftune.errors import DataError, first_of, nearest
+from liftune.errors import LIKELY, DataError, amount, first_of, nearest
 from liftune.labelling.studio import plain
 from liftune.tasks import Task
 from liftune.types import Target
@@ -74,7 +74,10 @@ class GivenLabels:
         """
         names = [name for name, _ in self.unknown.most_common()]
         if names and not accepted:
-            each = [f"{name!r} ({self.unknown[name]:,} rows{nearest(name, self.labels, least=0.7)})" for name in names]
+            each = [
+                f"{name!r} ({amount(self.unknown[name], 'row')}{nearest(name, self.labels, least=LIKELY)})"
+                for name in names
+            ]
             raise DataError(
                 f"labels that the run does not know: {first_of(each, _NAMED)}",
                 where=self.where,
