@@ -62,7 +62,16 @@ def test_texts_that_begin_with_an_apostrophe_come_back_as_they_are(
     name: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The apostrophe is the text's own, or safe CSV's, or both: none is lost, and no text is a stranger to its pool."""
-    texts = ["=1+2 a sum", "'=1+2 a sum", "''=1+2 a sum", "'-- Anon", "-- Anon", "-5", "'-5", "'tis", "'", "''"]
+    texts = [
+        "=1+2 a sum",
+        "'=quoted by hand",
+        "''=three blind mice",
+        "'-- Anon wrote",
+        "-- nobody else",
+        "-5",
+        "'-7,3",
+        "'tis",
+    ]
     pool = [{"=odd": text} for text in texts]
     ask(monkeypatch)
     (tmp_path / "pool.jsonl").write_text("".join(json.dumps(each) + "\n" for each in pool), encoding="utf-8")
