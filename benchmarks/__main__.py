@@ -225,6 +225,7 @@ def add_long(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--two", action="store_true", help="two messages of one label in each text, far apart")
     mode.add_argument("--runs", type=lambda text: text.split(","), default=list(RUNS), help=f"of {','.join(RUNS)}")
     mode.add_argument("--epochs", type=int, default=6, help="at most")
+    mode.add_argument("--set", type=lambda text: text.split(","), default=[], help="more of tune: NAME=VALUE,...")
     mode.add_argument("--model", default="minilm", help="local folder or hub id")
     mode.add_argument("--max-length", dest="length", type=int, help="tokens of a window; the model's own if not given")
     mode.add_argument("--doors", action="store_true", help="also compare the answers of every door")

@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     results = {}
     for name in arguments.runs:
         data = out / ("alone" if name == "alone" else "hidden")
-        options: dict[str, Any] = {**RUNS[name], "epochs": arguments.epochs, "max_length": arguments.length}
+        more = {key: json.loads(value) for key, value in (each.split("=") for each in arguments.set)}
+        options: dict[str, Any] = {**RUNS[name], "epochs": arguments.epochs, "max_length": arguments.length, **more}
         record = liftune.tune(
             str(data), model=arguments.model, out=str(out / "runs" / name), overwrite=True, quiet=True, **options
         )

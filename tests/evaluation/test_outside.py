@@ -110,3 +110,31 @@ def test_answers_without_validation_are_not_chosen_by_it() -> None:
     known = ladder((150, 150), answers(153, 190), probe=(120, 120))
     recommended = known.recommended(known.verdicts())
     assert (recommended.contender, recommended.decided_by, recommended.here) == ("gpt", "validation", "tuned")
+
+
+@pytest.mark.parametrize(
+    ("right", "contender", "here", "not_told_from"),
+    [
+        pytest.param(190, "gpt", "probe", (), id="better than the probe on test"),
+        pytest.param(173, "probe", None, ("gpt",), id="ahead of it by chance"),
+        pytest.param(160, "probe", None, (), id="behind it"),
+    ],
+)
+def test_answers_without_validation_are_held_against_the_one_that_is_recommended(
+    right: int, contender: str, here: str | None, not_told_from: tuple[str, ...]
+) -> None:
+    """Both beat the tuned model; validation cannot compare them, so test does, under a correction of its own."""
+    found = ladder((120, 120), answers(right), probe=(170, 170))
+    recommended = found.recommended(found.verdicts())
+    assert (recommended.contender, recommended.here) == (contender, here)
+    assert recommended.not_told_from == not_told_from
+    if contender == "gpt":
+        assert (recommended.decided_by, recommended.over) == ("test", "probe")
+        assert recommended.contrasts == 3 + 2 * 1, "three verdicts, and gpt against each of base and probe"
+        p_value = exact_p_value(20)
+        assert recommended.corrected_p_value == pytest.approx(5 * p_value, rel=0.5)
+
+
+def exact_p_value(rows: int) -> float:
+    """Two-sided, of McNemar's exact test where all rows that differ speak for one side."""
+    return float(2 * 0.5**rows)

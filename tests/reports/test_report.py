@@ -223,7 +223,7 @@ def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(rec
             ("tuned", "test"),
             "Use the tuned model: it is better than probe on the test set. Its score there was used to choose it",
         ),
-        ("worse", ("probe", "alone"), "Use probe: no other model was found to have learnt anything."),
+        ("worse", ("probe", "alone"), "Use probe: no other model that was compared was found to have learnt anything."),
         ("undecided", (None, "nothing learnt"), "No model can be recommended: on the test examples none is better"),
         ("better", None, None),
     ],

@@ -340,3 +340,15 @@ def test_a_stopped_run_goes_on(made: Path, tmp_path: Path, monkeypatch: pytest.M
     record = liftune.tune(resume=tmp_path / "run", quiet=True)
     assert record.start is not None
     assert record.start.added == ("fear",)
+
+
+def test_new_labels_of_old_validation_and_test_rows_are_not_lost_in_silence(made: Path, tmp_path: Path) -> None:
+    """A correction of a label that the run holds back cannot be tuned on: it is said which label stays."""
+    old = RunFolder.open(made / "old")
+    held = [*old.split("validation").rows[:3], *old.split("test").rows[:4]]
+    rows = rows_of(("fear",), 60) + [(str(text), "fear") for text in held]
+    said = " ".join(begun(made, written(tmp_path / "corrected.csv", rows)).notes)
+    assert "4 new rows are left out: their text is among the test rows" in said
+    assert "3 new rows are left out: their text is among the validation rows" in said
+    assert "4 of them have another label there, and that one stays" in said
+    assert "3 of them have another label there, and that one stays" in said

@@ -9,7 +9,7 @@ test row: else the started model, or the one that goes on from it, would be scor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from liftune.data.audit import audit, fingerprint, labels_of
@@ -21,6 +21,7 @@ from liftune.data.tuned_on import TunedOn, hash_of
 from liftune.errors import DataError, first_of
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
+from liftune.types import Target
 
 #: Old rows that are replayed at most, where there are fewer new ones.
 MOST_REPLAYED = 2_000
@@ -73,7 +74,7 @@ def continued(new: Splits, before: Before, spec: DataSpec) -> Continued:
     _refuse_other_groups(new, before)
     nothing = new.train.take([])
     old_test, old_validation = (_as_old(each) if each else nothing for each in (before.test, before.validation))
-    train, validation, test = _divided(new, before, old_test, notes)
+    train, validation, test = _divided(new, before, old_test, old_validation, notes)
     if not len(train):
         raise DataError(
             "no train row is left: the run that is started from has seen all of them, or was tested on them",
@@ -170,35 +171,42 @@ def _as_old(split: Split) -> Split:
     return replace(split, ids=tuple(f"{OLD}{each}" for each in split.ids))
 
 
-def _divided(new: Splits, before: Before, old_test: Split, notes: list[str]) -> tuple[Split, Split, Split]:
-    """The new rows' parts, without old test rows in any, and without rows that were seen in test and validation."""
-    tested = set(map(hash_of, old_test.rows))
+def _divided(
+    new: Splits, before: Before, old_test: Split, old_validation: Split, notes: list[str]
+) -> tuple[Split, Split, Split]:
+    """The new rows' parts, without old test and validation rows in any, and without rows that were seen in test and
+    validation."""
     held = set(old_test.groups or ())
+    tested, chosen = _labels_by_text(old_test), before.seen.validation
     parts: dict[str, list[int]] = {}
-    taken_out = 0
+    taken_out: list[tuple[str, Target]] = []
+    known: list[tuple[str, Target]] = []
+    in_group = 0
     for name in ("train", "validation", "test"):
         split: Split = getattr(new, name)
         groups = split.groups or (None,) * len(split)
-        keep = [
-            i
-            for i, (row, group) in enumerate(zip(split.rows, groups, strict=True))
-            if hash_of(row) not in tested and (group is None or group not in held)
-        ]
-        taken_out += len(split) - len(keep)
+        keep = []
+        for i, (row, target, group) in enumerate(zip(split.rows, split.targets, groups, strict=True)):
+            text = hash_of(row)
+            if text in tested:
+                taken_out.append((text, target))
+            elif group is not None and group in held:
+                in_group += 1
+            elif text in chosen:
+                known.append((text, target))
+            else:
+                keep.append(i)
         parts[name] = keep
-    if taken_out:
-        notes.append(
-            f"{taken_out:,} new rows are left out: their text, or group, is among the test rows of the run that is "
-            "started from, which stay test rows"
-        )
-    trained, chosen = before.seen.train, before.seen.validation
-    train = new.train.take([i for i in parts["train"] if hash_of(new.train.rows[i]) not in chosen])
+    notes += _left_out(taken_out, tested, "test", in_group)
+    notes += _left_out(known, _labels_by_text(old_validation), "validation")
+    trained = before.seen.train
+    train = new.train.take(parts["train"])
     rest: list[Split] = []
     moved = 0
     for name in ("validation", "test"):
         split = getattr(new, name)
         seen = [i for i in parts[name] if hash_of(split.rows[i]) in trained]
-        rest.append(split.take([i for i in parts[name] if hash_of(split.rows[i]) not in trained | chosen]))
+        rest.append(split.take([i for i in parts[name] if hash_of(split.rows[i]) not in trained]))
         train, moved = train.joined(split.take(seen)), moved + len(seen)
     if moved:
         notes.append(
@@ -207,6 +215,28 @@ def _divided(new: Splits, before: Before, old_test: Split, notes: list[str]) -> 
     if before.seen.unknown:
         notes.append(f"whether the started model was tuned on new test rows is not known: {before.seen.unknown}")
     return train, rest[0], rest[1]
+
+
+def _labels_by_text(split: Split) -> dict[str, Target]:
+    return {hash_of(row): target for row, target in zip(split.rows, split.targets, strict=True)}
+
+
+def _left_out(rows: Sequence[tuple[str, Target]], old: Mapping[str, Target], part: str, in_group: int = 0) -> list[str]:
+    """That new rows are old rows of a part, which stay in it, and how many of them have another label now."""
+    if not rows and not in_group:
+        return []
+    which = "text, or group," if in_group else "text"
+    said = (
+        f"{len(rows) + in_group:,} new rows are left out: their {which} is among the {part} rows of the run that is "
+        f"started from, which stay {part} rows"
+    )
+    other = sum(text in old and old[text] != target for text, target in rows)
+    if other:
+        said += (
+            f"; {other:,} of them have another label there, and that one stays: to correct it, tune anew without "
+            "--start"
+        )
+    return [said]
 
 
 def _replayed(

@@ -23,11 +23,13 @@ def under_one_correction(contrasts: Sequence[Comparison], *, alpha: float = ALPH
 
     Source: Holm (1979); for the larger p-value Berger (1982), the intersection-union test.
     """
-    corrected = holm(np.array([_p_value(each) for each in contrasts])).tolist()
+    corrected = holm(np.array([p_value_of(each) for each in contrasts])).tolist()
     return tuple(_decided(each, p, len(contrasts), alpha) for each, p in zip(contrasts, corrected, strict=True))
 
 
-def _p_value(each: Comparison) -> float:
+def p_value_of(each: Comparison) -> float:
+    """By which a comparison is decided among others: 1 where it is undecided for another reason, the larger of the two
+    where its verdict must hold without near duplicates too."""
     if each.undecided_because:
         return 1.0
     return max(each.p_value, each.without_near.p_value) if each.without_near else each.p_value

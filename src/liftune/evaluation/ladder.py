@@ -262,7 +262,13 @@ class Ladder:
             verdicts: those of tuned.
         """
         contenders = {name: each.contender for name, each in self.results.items()}
-        return recommend(contenders, verdicts, METRICS[self._metric], self._p_value_on_validation)
+        metric = METRICS[self._metric]
+        return recommend(contenders, verdicts, metric, self._p_value_on_validation, self._on_test)
+
+    def _on_test(self, a: str, b: str) -> Comparison:
+        """The second against the first, as verdicts are found."""
+        sides = [self.results[name].evaluation for name in (a, b)]
+        return on_clean_rows(sides, self._leaks, lambda each: compare(each[0], each[1], self._metric))
 
     def _p_value_on_validation(self, a: str, b: str) -> float:
         """Two-sided, that two contenders are alike on validation, by the test of the verdicts."""

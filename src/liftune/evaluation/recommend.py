@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from liftune.evaluation.contrasts import p_value_of
+from liftune.evaluation.statistics.intervals import ALPHA
 from liftune.metrics.metric import Metric
 from liftune.records.base import Comparison
 from liftune.records.run import Contender, Recommendation
@@ -22,10 +24,16 @@ COSTS = {"majority": 0, "tfidf": 1, "base": 2, "probe": 3, "start": 4, "tuned": 
 OUTSIDE = 7
 #: Two contenders, to the two-sided p-value of their difference on validation.
 PValue = Callable[[str, str], float]
+#: Two contenders, to what the test rows say of the second against the first.
+OnTest = Callable[[str, str], Comparison]
 
 
 def recommend(
-    contenders: Mapping[str, Contender], verdicts: Sequence[Comparison], metric: Metric, p_value: PValue
+    contenders: Mapping[str, Contender],
+    verdicts: Sequence[Comparison],
+    metric: Metric,
+    p_value: PValue,
+    on_test: OnTest,
 ) -> Recommendation:
     """The tuned model, or one that it was compared with; none where nothing can be recommended.
 
@@ -40,6 +48,10 @@ def recommend(
     4. Where validation shows no more than that, the cheaper of the two wins: nothing speaks for paying more. This is
        the one-standard-error rule of Breiman, Friedman, Olshen and Stone (1984), on paired rows.
 
+    5. Where another than the tuned model is found so, answers from elsewhere that lack validation rows are held against
+       it on test, and are preferred where they are better by all comparisons that could have been asked for
+       (Bonferroni).
+
     Others that beat the tuned model are taken in the order of their validation scores, the cheaper first of equals.
 
     Args:
@@ -47,7 +59,53 @@ def recommend(
         verdicts: those of tuned.
         metric: the one that decides.
         p_value: is asked for pairs that test leaves undecided.
+        on_test: is asked of contenders that validation cannot compare.
     """
+    found = _by_verdicts(contenders, verdicts, metric, p_value)
+    return _against_elsewhere(found, contenders, verdicts, metric, on_test)
+
+
+def _against_elsewhere(
+    found: Recommendation,
+    contenders: Mapping[str, Contender],
+    verdicts: Sequence[Comparison],
+    metric: Metric,
+    on_test: OnTest,
+) -> Recommendation:
+    """The same, or answers from elsewhere that validation cannot judge and that are better on test."""
+    named = found.contender
+    if named is None or named == "tuned" or contenders[named].outside:
+        return found
+    compared = [each.a for each in verdicts]
+    rivals = [
+        name
+        for name in compared
+        if contenders[name].outside
+        and metric.name not in contenders[name].validation
+        and may_be_recommended(contenders, name, metric)
+    ]
+    own = [name for name in compared if not contenders[name].outside]
+    could = len(compared) + len(own) * len(rivals)
+    tested = {name: on_test(named, name) for name in rivals}
+    p_values = {name: min(1.0, could * p_value_of(each)) for name, each in tested.items()}
+    better = [name for name, each in tested.items() if each.verdict == "better" and p_values[name] <= ALPHA]
+    if better:
+        best = min(better, key=lambda name: p_values[name])
+        return Recommendation(
+            contender=best, decided_by="test", over=named, here=named, contrasts=could, corrected_p_value=p_values[best]
+        )
+
+    def score(name: str) -> float:
+        value = contenders[name].metrics[metric.name].value
+        return float("-inf") if value is None else metric.sign * value
+
+    return found.model_copy(update={"not_told_from": tuple(each for each in rivals if score(each) > score(named))})
+
+
+def _by_verdicts(
+    contenders: Mapping[str, Contender], verdicts: Sequence[Comparison], metric: Metric, p_value: PValue
+) -> Recommendation:
+    """By the first four rules."""
 
     def validation(name: str) -> float:
         value = contenders[name].validation.get(metric.name)

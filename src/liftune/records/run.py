@@ -97,6 +97,13 @@ class Recommendation(Record):
     """Two-sided, of the difference on validation; null where validation was not asked."""
     here: str | None = None
     """The one to use of those that the run holds, where the recommended one is made elsewhere."""
+    corrected_p_value: float | None = None
+    """Two-sided, of the test rows, where one that is made elsewhere was preferred to another than the tuned model:
+    multiplied by `contrasts`."""
+    contrasts: int | None = None
+    """All comparisons that the run could have asked for there."""
+    not_told_from: tuple[str, ...] = ()
+    """Made elsewhere, not judged on validation, and ahead on test, where the difference does not decide."""
 
 
 class RunRecord(StoredRecord):

@@ -84,6 +84,8 @@ class Task(ABC):
     """Whether targets are scaled to mean 0 and variance 1 for training."""
     summary: ClassVar[str]
     """What the model does, for the model card: `predicts ...`."""
+    counts_unanswered: ClassVar[str]
+    """What a row without an answer counts as, in words: those of `wrong_logits`."""
     reliability_names: ClassVar[tuple[str, str]] = ("predicted probability", "observed accuracy")
     """What a reliability diagram shows across and up."""
 

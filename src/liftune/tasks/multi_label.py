@@ -38,6 +38,7 @@ class MultiLabel(Task):
     selection_metric = "log_loss"
     has_thresholds = True
     summary = "predicts any number of labels per text"
+    counts_unanswered = "wrong: as one without any label, and with one if it has none"
     reliability_names = ("predicted probability of a label", "share of examples with the label")
 
     def encode(self, targets: Sequence[Target], labels: Sequence[str]) -> Targets:

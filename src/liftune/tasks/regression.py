@@ -32,6 +32,7 @@ class Regression(Task):
     has_probabilities = False
     scales_targets = True
     summary = "predicts a number for each text"
+    counts_unanswered = "the mean of train"
 
     def encode(self, targets: Sequence[Target], labels: Sequence[str]) -> Targets:
         """(N,) float."""

@@ -36,6 +36,9 @@ class SingleLabel(Task):
     selection_metric = "log_loss"
     has_confidence = True
     summary = "predicts one label per text"
+    counts_unanswered = (
+        "wrong: an error in accuracy, one of the other labels in turn in F1, no more than a guess in log-loss"
+    )
 
     def encode(self, targets: Sequence[Target], labels: Sequence[str]) -> Targets:
         """(N,) int label index.

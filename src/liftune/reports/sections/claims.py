@@ -6,7 +6,9 @@ Not here: the verdicts themselves (headline.py, verdict.py), the numbers (evalua
 
 from __future__ import annotations
 
+from liftune.evaluation.recommend import may_be_recommended
 from liftune.formatting import gain, number
+from liftune.metrics.registry import METRICS
 from liftune.records.run import Recommendation, TuneRecord
 from liftune.reports.sections.comparisons import own, several
 from liftune.reports.sections.power import testing_all, undetectable
@@ -44,7 +46,23 @@ def recommendation(record: TuneRecord) -> tuple[str, ...]:
         )
     if found.contender == "majority":
         return (f"Use no model yet, but the most frequent answer (majority): {_why(found, record)}.",)
-    return (f"Use {_model(found.contender)}: {_why(found, record)}.", *_here(found, record))
+    return (
+        f"Use {_model(found.contender)}: {_why(found, record)}.",
+        *_here(found, record),
+        *_not_told_from(found, record),
+    )
+
+
+def _not_told_from(found: Recommendation, record: TuneRecord) -> tuple[str, ...]:
+    """What is made elsewhere and ahead on the test set, by less than chance explains."""
+    on_test = {each.name: number(each.metrics[record.metric].value, 3) for each in record.contenders}
+    own = on_test.get(found.contender or "")
+    return tuple(
+        f"{name} has a better {record.metric} on the test set ({on_test[name]} against {own}), by no more "
+        "than chance explains. It answers too few validation examples to be chosen by them: give it answers there, and "
+        "it takes part."
+        for name in found.not_told_from
+    )
 
 
 def _here(found: Recommendation, record: TuneRecord) -> tuple[str, ...]:
@@ -76,12 +94,17 @@ def _why(found: Recommendation, record: TuneRecord) -> str:
     """What decided, with the scores that it rests on."""
     if found.decided_by == "test":
         over = f" than {_model(found.over)}" if found.over else ""
+        p_value = (
+            f" (p = {found.corrected_p_value:.2g}, corrected for {found.contrasts} comparisons)"
+            if found.corrected_p_value is not None
+            else ""
+        )
         return (
-            f"it is better{over} on the test set. Its score there was used to choose it: expect a little less on new "
-            "examples"
+            f"it is better{over} on the test set{p_value}. Its score there was used to choose it: expect a little "
+            "less on new examples"
         )
     if found.decided_by == "alone":
-        return "no other model was found to have learnt anything"
+        return _alone(found, record)
     if found.decided_by == "cost" and (elsewhere := _elsewhere(found, record)):
         return elsewhere
     ahead, behind = (number(_on_validation(record, name or ""), 3) for name in (found.contender, found.over))
@@ -97,6 +120,24 @@ def _why(found: Recommendation, record: TuneRecord) -> str:
     return (
         f"neither the test set nor validation{of} tells the two apart ({scores} on validation), and it is the cheaper "
         "to run and to keep"
+    )
+
+
+def _alone(found: Recommendation, record: TuneRecord) -> str:
+    """Why one is named to which no verdict led: no other that was compared has learnt anything, or not tuned itself."""
+    compared = {each.a for each in record.comparisons}
+    metric = METRICS[record.metric]
+    by_name = {each.name: each for each in record.contenders}
+    others = [
+        name
+        for name in by_name
+        if name in compared - {found.contender, "majority"} and may_be_recommended(by_name, name, metric)
+    ]
+    if found.contender == "tuned" or not others:
+        return "no other model that was compared was found to have learnt anything"
+    return (
+        "on the test set the tuned model is no better than always giving the most frequent answer, and of the others "
+        "that are, this one has the best score on validation"
     )
 
 

@@ -10,6 +10,7 @@ from liftune.formatting import interval
 from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section
 from liftune.reports.sections.learning_curve import break_even_rows
+from liftune.tasks import task_of
 
 
 @SECTIONS.entry("outside", summary="Contenders that were not fitted here, and what they cost.", chapter="verdict")
@@ -40,8 +41,7 @@ def outside(record: TuneRecord) -> Section | None:
         "them find no more by chance than one would.",
     ]
     if any(about.answered < every for _, about in found):
-        as_what = "wrong" if record.labels else "the mean of train"
-        said.append(f"An example without an answer counts as {as_what}.")
+        said.append(f"An example without an answer counts as {task_of(record.task).counts_unanswered}.")
     alone = [each.name for each, about in found if not about.chosen_on_validation]
     if alone:
         said.append(
@@ -52,6 +52,12 @@ def outside(record: TuneRecord) -> Section | None:
         said.append("Costs are those given with --cost, in its currency; cost here: of the test examples.")
     if even:
         said.append("Labels to break even: how many labelled examples tuning needs to be as good (see Learning curve).")
+        apart = [each.contender for each in (record.curve.break_even if record.curve else ()) if not each.paired]
+        if apart:
+            said.append(
+                f"Of {' and '.join(apart)} they hold the score on test against a curve that is scored on validation: "
+                "where the table above says otherwise, believe the table."
+            )
     table = ReportTable(headings, rows, frozenset({2, 3, 4, 5, 6}) & frozenset(range(len(headings))))
     return Section("Not trained here", tuple(said), (table,))
 
