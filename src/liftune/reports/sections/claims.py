@@ -113,7 +113,7 @@ def _why(found: Recommendation, record: TuneRecord) -> str:
         if found.validation_p_value is None:
             return f"the test set does not decide, and on validation it scores {scores}"
         return (
-            "the test set does not decide, and on validation it scores better than chance explains "
+            "the test set does not decide, and on validation it leads by more than one standard error "
             f"({scores}, p = {found.validation_p_value:.2g})"
         )
     of = "" if record.folds else f" of {record.rows.validation:,} examples"
