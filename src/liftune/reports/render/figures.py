@@ -68,7 +68,7 @@ def figure_class() -> Any:
             image = io.BytesIO()
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Glyph")  # a font that lacks a letter shows a box
-                self.savefig(image, format="png", dpi=110)
+                self.savefig(image, format="png", dpi=110, bbox_inches="tight")
             return image.getvalue()
 
     return NotebookFigure
