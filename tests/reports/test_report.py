@@ -203,8 +203,8 @@ def test_a_verdict_of_several_is_the_least_good_of_those_that_tell_something(rec
         (
             "undecided",
             ("probe", "validation"),
-            "Use probe: the test set does not decide, and on validation it leads by more than one standard error (0.710 "
-            "against 0.690 for the tuned model, p = 0.1).",
+            "Use probe: the test set does not decide, and on validation it leads by more than one standard error "
+            "(0.710 against 0.690 for the tuned model, p = 0.1).",
         ),
         (
             "undecided",
