@@ -26,7 +26,7 @@ from liftune.reports.render.notebook import notebook_html
 from liftune.run_folder import RunFolder
 
 #: Sections of the report that are shown at the end of a run; the others are in `liftune report`.
-SHOWN = ("harm", "start", "ladder", "clean", "verdict", "slices", "curve", "audit", "use")
+SHOWN = ("harm", "start", "ladder", "clean", "verdict", "outside", "slices", "curve", "audit", "use")
 
 #: Those of a cell in a notebook: the first says the verdict in plain words, with its warnings.
 IN_A_CELL = ("short", "ladder", "use")

@@ -74,10 +74,24 @@ def size(in_bytes: int | None) -> str:
 def p_value(value: float) -> str:
     """As precise as such a number can be taken.
 
-    >>> p_value(0.04321), p_value(1e-30)
-    ('p = 0.043', 'p < 0.0001')
+    >>> p_value(0.04321), p_value(1e-30), p_value(0.05), p_value(0.0502)
+    ('p = 0.043', 'p < 0.0001', 'p = 0.05', 'p = 0.0502')
     """
-    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
+    return "p < 0.0001" if value < 1e-4 else f"p = {level_digits(value)}"
+
+
+#: What p-values are held against: one that is not equal to it must not read as if it were.
+_LEVEL = 0.05
+
+
+def level_digits(value: float) -> str:
+    """A p-value in two digits, or as many as tell it from the level.
+
+    >>> level_digits(0.0502), level_digits(0.04999), level_digits(0.5)
+    ('0.0502', '0.04999', '0.5')
+    """
+    texts = (f"{value:.{digits}g}" for digits in range(2, 18))
+    return next((text for text in texts if (float(text) == _LEVEL) == (value == _LEVEL)), repr(value))
 
 
 def interval(score: Interval) -> str:

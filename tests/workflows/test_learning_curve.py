@@ -117,6 +117,13 @@ def test_the_next_step_is_said_in_words_with_its_range(step: str, said: str) -> 
     assert "with 3,200 train examples the predicted error is 0.100 [0.050, 0.200]" in found[1]
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.001, -0.001, 0.3])
+def test_the_law_has_one_sign(exponent: float) -> None:
+    outlook_ = saved(0.2, 0.1, 0.3).model_copy(update={"exponent": exponent})
+    said = curve_sentences(Curve(metric="accuracy", points=(), outlooks=(outlook_,), next_step="data"))[1]
+    assert ("n^-0.30 +" if exponent == 0.3 else "n^0.00 +") in said
+
+
 def answering(share: float) -> np.ndarray:
     """Right on the first share of validation's rows, in an order that mixes the labels."""
     order = np.random.default_rng(3).permutation(200)

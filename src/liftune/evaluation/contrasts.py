@@ -12,6 +12,7 @@ import numpy as np
 
 from liftune.evaluation.statistics.intervals import ALPHA
 from liftune.evaluation.statistics.multiple_tests import holm
+from liftune.formatting import level_digits
 from liftune.records.base import Comparison
 
 
@@ -38,6 +39,6 @@ def p_value_of(each: Comparison) -> float:
 def _decided(each: Comparison, corrected: float, contrasts: int, alpha: float) -> Comparison:
     update: dict[str, object] = {"corrected_p_value": corrected, "contrasts": contrasts}
     if each.verdict != "undecided" and corrected > alpha:
-        why = f"with {contrasts} contrasts in this run its p-value is {corrected:.2g} by Holm's correction"
+        why = f"with {contrasts} contrasts in this run its p-value is {level_digits(corrected)} by Holm's correction"
         update |= {"verdict": "undecided", "undecided_because": why}
     return each.model_copy(update=update)

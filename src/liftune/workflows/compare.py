@@ -6,6 +6,7 @@ Not here: the paired tests (liftune.evaluation.compare).
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from liftune.evaluation.margin import with_margin
 from liftune.evaluation.slices import slices
 from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.models.foreign.said import NOTHING, Said
+from liftune.records.data import Audit
 from liftune.records.run import ComparisonRecord, Contender, RunRecord, SeedResult
 from liftune.workflows.compared import open_sides
 from liftune.workflows.old_and_new import OldAndNew, are_same_rows_elsewhere, more_rows, on_old_rows
@@ -78,7 +80,7 @@ def compare_runs(
         labels=second.labels,
         partial=last.partial,
         rows=last.rows.model_copy(update={"test": len(second)}),
-        audit=records[0].audit if brought else last.audit,
+        audit=_without_options(records[0].audit if brought else last.audit),
         contenders=contenders,
         comparisons=(comparison,),
         metric=comparison.metric,
@@ -106,6 +108,12 @@ def compare_runs(
         seconds=last.seconds,
         harm=None if most is None else harm(first, second, measure, most, leaks),
     )
+
+
+def _without_options(audit: Audit) -> Audit:
+    """The audit without what options of another command would change: they are none of this one."""
+    pieces = [[each for each in re.split(r"(?<=[.;]) ", note) if "--" not in each] for note in audit.notes]
+    return audit.model_copy(update={"notes": tuple(" ".join(each).rstrip(".; ") for each in pieces if each)})
 
 
 def _read_otherwise(first: RunRecord, second: RunRecord) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ def curve_sentences(learning: Curve) -> tuple[str, ...]:
     """The outlook of each contender, then the next step."""
     said = ["Scored on all validation examples, one seed per size; the test set is not used."]
     for each in learning.outlooks:
-        law = f"error = {each.scale:.3g} n^-{each.exponent:.2f} + {each.floor:.3g}"
+        power = round(-each.exponent, 2) + 0.0  # which has no sign where it is 0
+        law = f"error = {each.scale:.3g} n^{power:.2f} + {each.floor:.3g}"
         said.append(
             f"{each.contender}: with {each.rows:,} train examples the predicted error is {interval(each.error)} "
             f"({law}); the brackets span two forms of the law."

@@ -16,14 +16,17 @@ def long_sentences(choice: LongChoice) -> tuple[str, ...]:
     many = f"{choice.longer:,} train examples ({choice.share:.0%})"
     longer = f"Long texts: {many} have more than {choice.max_length:,} tokens."
     untried = [each.rule for each in choice.tried if each.score is None]
-    skipped = (
-        f"Not tried: {', '.join(untried)}; that would have cost more than 30% of the run's time. "
-        f"--long {''.join(untried[-1:])} asks for it.",
-    )
+    dear = "would have read more than 30% of the tokens that a run that cuts reads at least"
     if len(untried) == len(choice.tried):
-        return (f"{longer} They are cut, as no other way was tried.", skipped[0])
+        others = " and ".join(each for each in untried if each != "cut")
+        asks = " or ".join(f"--long {each}" for each in untried if each != "cut")
+        return (f"{longer} They are cut. Whether {others} are better was not tried: that {dear}. {asks} asks for one.",)
+    skipped = tuple(f"{each} was not tried: that {dear}. --long {each} asks for it." for each in untried)
     scores = ", ".join(f"{each.rule} {number(each.score, 3)}" for each in choice.tried if each.score is not None)
     where = f"{choice.rows:,} {choice.judged_on} examples"
+    every = round(choice.longer / choice.share) if choice.share else 0
+    if choice.judged_on == "train" and choice.rows < every:
+        where = f"{choice.rows:,} of {every:,} train examples, drawn so that the choice costs little, and"
     where += " that each fit left out" if choice.judged_on == "train" else ""
     by_score = {each.rule: each for each in choice.tried}
     tokens, cut = by_score[choice.rule].tokens, by_score["cut"].tokens
@@ -35,7 +38,7 @@ def long_sentences(choice: LongChoice) -> tuple[str, ...]:
         f"{choice.rule} reads {tokens:,} tokens of train an epoch, {tokens / cut:.1f} times those of cut. The choice "
         f"took {duration(choice.seconds)}, and read {choice.cost_share:.0%} of the tokens that a run that cuts reads "
         "at least. --long cut, head-tail or windows leaves it out.",
-        *(skipped if untried else ()),
+        *skipped,
     )
 
 
