@@ -51,6 +51,27 @@ def classify(client: TestClient, **body: Any) -> Any:
     return client.post("/v1/classify", json=body)
 
 
+@pytest.mark.parametrize("field", ["explain", "with_base"])
+def test_a_switch_is_true_or_false_and_nothing_else(client: TestClient, field: str) -> None:
+    for value in ("yes", "true", 1):
+        assert field in str(refused(classify(client, model="two", texts=["a"], **{field: value}), 422))
+
+
+def test_a_path_of_this_machine_does_not_leave_the_server(tmp_path: Path) -> None:
+    bases = {"/home/someone/models/bert": "bert", "google-bert/bert-base-uncased": "google-bert/bert-base-uncased"}
+    for i, (base, shown) in enumerate(bases.items()):
+        (tmp_path / str(i)).mkdir()
+
+        def open_model(path: Path, use: str | None = None, base: str = base) -> tuple[Engine, ModelInfo]:
+            return FakeEngine(FakeExecutor(), 2), replace(info(2), base=base)
+
+        models = ModelRegistry(open_model)
+        models.load(str(tmp_path / str(i)))
+        with TestClient(make_app(models)) as asked:
+            [model] = asked.get("/v1/models").json()["models"]
+        assert model["base"] == shown
+
+
 def test_answers_are_the_objects_of_predict(client: TestClient) -> None:
     found = classify(client, model="two", texts=["a", "ab"]).json()
     assert found["model"] == "two"

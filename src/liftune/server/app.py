@@ -22,6 +22,7 @@ from starlette.responses import Response
 from liftune import __version__
 from liftune.errors import ArtifactError
 from liftune.evaluation.selective import cutoff_for
+from liftune.formatting import plain_name
 from liftune.inference.explaining import explanations
 from liftune.inference.prediction import predictions_of_logits
 from liftune.server import errors, pages
@@ -269,7 +270,7 @@ def _summary(model: ServedModel) -> ModelSummary:
         name=model.name,
         task=info.task,
         labels=list(info.labels),
-        base=info.base,
+        base=plain_name(info.base) if info.base else "",
         method=info.method,
         pairs=info.pairs,
         columns=list(info.columns.texts) if info.columns else [],

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from liftune.errors import amount
 from liftune.hardware.plan import PRECISIONS
 from liftune.inference.locate import SavedModel, locate_model
 from liftune.models.foreign.said import NOTHING, Said
@@ -129,7 +130,7 @@ def load_wanted(
     """Load one of them, or one that came over HTTP, and say what it is."""
     named = partial(open_model, trust_remote_code=options.trust_remote_code, said=options.said)
     model = models.load(wanted.path, wanted.name, use=wanted.use, open_model=named if wanted.named else open_model)
-    log(f"{model.name}: {model.info.task}, {len(model.info.labels)} labels, {model.info.kind} {wanted.path}")
+    log(f"{model.name}: {model.info.task}, {amount(len(model.info.labels), 'label')}, {model.info.kind} {wanted.path}")
     if model.info.kind == "bundle" and (options.device or options.precision != "float32"):
         log(f"{model.name}: a bundle stays as it was exported; --device and --precision are for the others")
     if model.info.note:

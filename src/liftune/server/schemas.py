@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationInfo
 
 from liftune.inference.rows import plain_text
 from liftune.records.base import Head
@@ -54,12 +54,12 @@ class ClassifyRequest(RequestBody):
     """Each a text; or an object of the columns that the model was tuned on, which are joined as they were then."""
     pairs: Texts | None = None
     """The second text of each, for a model of text pairs; left out where the objects in texts hold it."""
-    with_base: bool = False
+    with_base: StrictBool = False
     """Add the base model's prediction to each."""
     min_precision: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The share of predictions that must be right, as far as validation data can support it; a text of which the model
     is too unsure gets no label, and `abstained`."""
-    explain: bool = False
+    explain: StrictBool = False
     """Add to each how much leaving out each word changes the answer. Every word of a text counts as one more text of
     the request, for its limits of texts and of time."""
     explain_label: str | None = None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from liftune.errors import EXTRAS, SpecError, need
+from liftune.errors import EXTRAS, SpecError, amount, need
 from liftune.hardware.plan import PRECISIONS
 from liftune.inference.onnx_bundle import usable_cpus
 from liftune.inference.predictor import check_precision
@@ -107,7 +107,10 @@ def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[
             load_wanted(models, wanted, options, open_model, log=log, tell=tell or log)
         server = make_server(app_of(options, models), limits)
         most = server.config.connections
-        log(f"serving {len(models)} models, over at most {most:,} connections at a time, at {address_of(listener)}")
+        log(
+            f"serving {amount(len(models), 'model')}, over at most {most:,} connections at a time, "
+            f"at {address_of(listener)}"
+        )
         run_server(server, listener)
         log("stopped")
 

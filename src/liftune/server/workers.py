@@ -20,7 +20,7 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from liftune.errors import LiftuneError
+from liftune.errors import LiftuneError, amount
 from liftune.inference.onnx_bundle import usable_cpus
 from liftune.processes import cause_of_death
 from liftune.server.channel import Answer, GoneError
@@ -292,7 +292,7 @@ def serve_workers(options: ServeOptions, listener: socket.socket, *, log: Say, t
     most = most_connections(limits)
     with Crew(options, listener, log=log, tell=tell) as crew, _stopping_at_signals(crew):
         log(
-            f"serving {len(options.models)} models by {count} processes of {crew.threads} "
+            f"serving {amount(len(options.models), 'model')} by {count} processes of {crew.threads} "
             f"{'thread' if crew.threads == 1 else 'threads'} each; each takes at most {most:,} connections and "
             f"{limits.queue_rows:,} waiting rows, together {count * most:,} and {count * limits.queue_rows:,}, "
             f"at {address_of(listener)}"
