@@ -108,7 +108,7 @@ def named(value: Any) -> Any:
                 f"{part!r} is not NAME=VALUE, such as {_name_for(part)}={text.strip() or part.strip('= ')}"
             )
         if name.strip() in found:
-            raise ValueError(f"{name.strip()} is given twice")
+            raise ValueError(f"{name.strip()} is given twice: give each name once")
         found[name.strip()] = text.strip()
     return found
 

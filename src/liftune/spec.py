@@ -89,7 +89,10 @@ class Spec(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             said = "\n".join(faults(error, _option))
-            hint = _RENAME if NOT_UNICODE in said else "give a value of the type and range named above"
+            hint = (
+                "give a value of the type and range named above" if "must be" in said else "correct what is named above"
+            )
+            hint = _RENAME if NOT_UNICODE in said else hint
             raise SpecError(said, where=where, hint=hint) from None
 
 

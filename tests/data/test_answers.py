@@ -16,11 +16,11 @@ from liftune.data.answer_rows import KeptIds
 from liftune.data.answers import Answers, coverage_notes, read_answers
 from liftune.data.load import load_data
 from liftune.data.splits import Split, Splits
-from liftune.errors import DataError, LiftuneError
+from liftune.errors import DataError, LiftuneError, SpecError
 from liftune.evaluation.outside import Given, given_by
 from liftune.option_values import Held
 from liftune.records.base import TextColumns
-from liftune.spec import IN_MEMORY, DataSpec
+from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 from liftune.tasks import TaskKind, task_of
 
 Rows = list[dict[str, Any]]
@@ -154,7 +154,7 @@ def test_rows_without_an_answer_count_as_wrong_and_are_said() -> None:
     assert found.unanswered.sum() == 50
     said = " ".join(coverage_notes(read(TEST[:150]), SPLITS))
     assert "150 of 200" in said
-    assert "the other 50 test rows count as wrong, such as test:150" in said
+    assert "50 other test rows count as wrong, such as test:150" in said
 
 
 def test_rows_that_are_none_of_the_datas_are_said() -> None:
@@ -262,6 +262,39 @@ def test_numbers_are_answers_and_the_mean_stands_for_those_that_lack() -> None:
     np.testing.assert_allclose(found.test[:, 0], [0.5, 1.5, 2.5, 2.0])
     with pytest.raises(DataError, match="not a finite number"):
         read([*rows[1:], {"text": "test 0", "score": "many"}], splits)
+
+
+def test_answers_that_are_the_datas_own_labels_name_what_they_are_read_from() -> None:
+    shares: Rows = [{"text": each["text"], "a": each["answer"] == "a", "b": each["answer"] == "b"} for each in TEST]
+    (note,) = (each for each in read(shares).notes if "own label" in each)
+    assert "None" not in note
+    assert "by the probabilities of each label" in note
+
+
+def test_a_hint_names_no_option_that_would_change_the_run() -> None:
+    splits = splits_of(TaskKind.REGRESSION, [0.5, 1.5], ())
+    with pytest.raises(DataError) as error:
+        read([{"text": "test 0", "score": "many"}, {"text": "test 1", "score": 1}], splits)
+    assert "--" not in (error.value.hint or "")
+    assert "number" in (error.value.hint or "")
+
+
+@pytest.mark.parametrize("answers", [["gpt=a.csv", "gpt=b.csv"], ["tuned=a.csv"], ["a/b=a.csv"]])
+def test_a_hint_speaks_of_a_range_only_where_the_message_names_one(answers: list[str]) -> None:
+    with pytest.raises(SpecError) as error:
+        RunSpec.of(answers=answers)
+    assert error.value.hint == "correct what is named above"
+    with pytest.raises(SpecError, match="must be") as error:
+        RunSpec.of(epochs=-1)
+    assert "type and range" in str(error.value.hint)
+
+
+def test_what_is_no_file_of_answers_is_named_by_its_option(tmp_path: Path) -> None:
+    for path, said in ((tmp_path, "is a folder, not a file"), (tmp_path / "missing.csv", "no such file")):
+        with pytest.raises(DataError, match=said) as error:
+            read(path)
+        assert str(error.value.where).startswith("--answers gpt=")
+        assert "hub" not in str(error.value.hint)
 
 
 # Probabilities ------------------------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ def test_a_mapping_and_a_table_in_memory_do_too() -> None:
         ('{"joy": "b", "card_arrival": "B "}', "2 of 2 labels have the same description, 'b': 'joy', 'card_arrival'"),
         ('{"joy": "a", "joy": "b"}', "joy"),
         ("[]", "no rows|no row"),
+        ("{}", "the file describes no label"),
+        ('["a"]', "the only column is 'text'"),
         ("{", "cannot read"),
     ],
 )
@@ -67,6 +69,14 @@ def test_a_label_described_twice_is_refused(tmp_path: Path) -> None:
     path.write_text("label,description\njoy,a\njoy,b\ncard_arrival,c\n", encoding="utf-8")
     with pytest.raises(DataError, match="'joy' is described twice"):
         read_descriptions(str(path), LABELS)
+
+
+def test_what_is_no_file_is_named_by_its_option(tmp_path: Path) -> None:
+    for path, said in ((tmp_path, "is a folder, not a file"), (tmp_path / "missing.csv", "no such file")):
+        with pytest.raises(LiftuneError, match=said) as error:
+            read_descriptions(str(path), LABELS)
+        assert str(error.value.where).startswith("--describe ")
+        assert "hub" not in str(error.value.hint)
 
 
 def test_other_spellings_are_taken_and_other_labels_said() -> None:

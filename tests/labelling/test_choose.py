@@ -185,6 +185,9 @@ def test_a_pool_that_is_none_is_refused(run: Path, tmp_path: Path, monkeypatch: 
         _, err = called("label", tmp_path / name, "--run", run, "--out", tmp_path / "out.csv", code=2)
         assert "hint:" in err, name
     assert "--text" in called("label", tmp_path / "numbers.csv", "--run", run, "--out", tmp_path / "o.csv", code=2)[1]
+    blank = called("label", tmp_path / "blank.jsonl", "--run", run, "--out", tmp_path / "o.csv", code=2)[1]
+    assert "give rows that have one" in blank
+    assert "--text" not in blank, "there is no other column"
     assert not (tmp_path / "out.csv").exists()
     for none in ([], {}, ["", " "], [1, 2], "nowhere.csv"):
         with pytest.raises(LiftuneError):
@@ -290,7 +293,8 @@ def test_a_file_that_is_there_is_not_replaced_unasked(
     ask(monkeypatch)
     pool, out = wrote(tmp_path / "pool.jsonl", rows(0.7, 0.6)), tmp_path / "a.json"
     (tmp_path / "a.xml").write_text("mine", encoding="utf-8")
-    assert "--overwrite" in called("label", pool, "--run", run, "--out", out, code=2)[1]
+    said = called("label", pool, "--run", run, "--out", out, code=2)[1]
+    assert f"--out {out} --overwrite" in " ".join(said.split()), "the command of the hint works"
     assert (tmp_path / "a.xml").read_text(encoding="utf-8") == "mine"
     called("label", pool, "--run", run, "--out", out, "--overwrite", "--quiet")
     with pytest.raises(SpecError, match="is what is read"):

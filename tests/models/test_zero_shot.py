@@ -11,13 +11,22 @@ import torch
 from tiny_models import save_tiny, tiny_config
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from liftune.errors import ModelError
+from liftune.errors import ModelError, SpecError
 from liftune.hardware.plan import Plan
 from liftune.models.zero_shot import GOES_ON, hypothesis, load_zero_shot
+from liftune.models.zero_shot_ways import WAYS, check_model
 
 TEXTS = ["sunny day at the sea", "slam the door", "x"]
 WORDS = ["joy", "deep anger", "the writer is afraid."]
 NLI = ("CONTRADICTION", "NEUTRAL", "ENTAILMENT")
+
+
+@pytest.mark.parametrize("given", ["foo:minilm", "similarty:minilm"])
+def test_a_way_that_is_none_is_refused_with_those_there_are(given: str) -> None:
+    with pytest.raises(SpecError, match="unknown way") as error:
+        check_model(given)
+    assert all(way in str(error.value.hint) for way in WAYS)
+    assert ("did you mean similarity" in error.value.message) == given.startswith("sim")
 
 
 def decoder(family: str, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -121,6 +122,21 @@ def test_old_rows_are_replayed_as_asked(made: Path, replay: str, tmp_path: Path)
     assert record.start.replayed == (9 if replay == "file" else 0)
     assert record.labels == ("anger", "fear", "joy")
     assert record.start.parts, "the old test rows are there all the same"
+
+
+def test_other_words_than_those_of_the_option_are_no_rows_to_replay(made: Path) -> None:
+    with pytest.raises(LiftuneError) as error:
+        begun(made, str(made / "new.csv"), replay="sometimes")
+    assert error.value.where == "--replay sometimes"
+    assert error.value.hint == "give auto, all, none, or a file of old rows"
+
+
+def test_rows_of_another_task_are_not_only_bad_rows(made: Path, tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"text {i} here", "label": ["joy", "anger"][: 1 + i % 2]}) for i in range(40)]
+    (tmp_path / "several.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(DataError) as error:
+        begun(made, str(tmp_path / "several.jsonl"))
+    assert "a model of another task is tuned anew, without --start" in str(error.value.hint)
 
 
 def test_rows_of_one_label_and_an_adapter_by_itself(made: Path, tmp_path: Path) -> None:

@@ -180,8 +180,11 @@ def targets_of(
     where = f"{table.where}, column {columns.answer}"
     numbered = bool(spec.label_names) and not any(str(cells[i]).strip() in known for i in given)
     wanted = wanted if numbered else Wanted(splits.task, spec.label_separator, None, (), spec.decimal)
-    reading = recognise([cells[i] for i in given], (), wanted=wanted, typed=table.typed, where=where)
-    targets = {i: _target(cells[i], reading, table, i, name) for i in given}
+    try:
+        reading = recognise([cells[i] for i in given], (), wanted=wanted, typed=table.typed, where=where)
+    except DataError as error:
+        raise DataError(error.message, where=error.where, hint=_hint(error.hint, splits)) from None
+    targets = {i: _target(cells[i], reading, table, i, name, splits) for i in given}
     if not task.outputs_labels:
         return targets, notes
     return _in_own_labels(targets, splits, table, name, notes)
@@ -197,14 +200,24 @@ def _says_yes(cell: Any) -> bool:
     return not is_missing(cell) and str(cell).strip().casefold() in TICKS
 
 
-def _target(cell: Any, reading: Reading, table: Table, position: int, name: str) -> Target:
+def _hint(given: str | None, splits: Splits) -> str:
+    """How to correct an answer: options that say how the data are read would change the run, and are not named."""
+    if given and "--" not in given:
+        return given
+    shape = task_of(splits.task).shape
+    return {"value": "write it as a number", "labels": "write labels of the data"}.get(
+        shape, "write one label of the data"
+    )
+
+
+def _target(cell: Any, reading: Reading, table: Table, position: int, name: str, splits: Splits) -> Target:
     try:
         return reading.target(cell)
     except CellError as error:
         raise DataError(
             f"an answer of {name} cannot be read: {error}",
             where=table.place(position),
-            hint=f"{error.hint}, or leave the cell empty: a row without an answer counts as wrong",
+            hint=f"{_hint(error.hint, splits)}, or leave the cell empty: the row then has no answer",
         ) from None
 
 

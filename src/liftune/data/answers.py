@@ -20,13 +20,15 @@ from liftune.data.readers.options import NONE_GIVEN
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.table import Table, joined
 from liftune.data.splits import Split, Splits
-from liftune.errors import DataError, LiftuneError, SpecError, first_of, pasted
+from liftune.errors import DataError, LiftuneError, SpecError, amount, first_of, pasted
+from liftune.files import expanded
 from liftune.option_values import Held
 from liftune.spec import IN_MEMORY, DataSpec
 from liftune.tasks import task_of
 from liftune.types import Target
 
 _NAMED = 3
+_GIVE = "give a file with a line of column names above its rows, in UTF-8"
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _table(name: str, source: str) -> Table:
             f"the answers of {name} were in memory, and are not kept", where=where, hint="give them again, or a file"
         )
     else:
-        tables = _read(source)
+        tables = _read(source, name)
     table = joined(tables, "answers")
     if table.faults:
         first = table.faults[0]
@@ -117,15 +119,20 @@ def _table(name: str, source: str) -> Table:
     return table
 
 
-def _read(source: str) -> list[Table]:
+def _read(source: str, name: str) -> list[Table]:
     """Every part; the options that say how to read the data are not for this file, and no hint names them."""
+    where = f"{where_of(name)}={pasted(source)}"
     try:
         return [read() for read in find_parts(source).values()]
     except DataError as error:
+        path = None if isinstance(source, Address) else expanded(source)
+        if path is not None and path.is_dir():
+            raise DataError(f"{source} is a folder, not a file of answers", where=where, hint=_GIVE) from None
+        if path is not None and not path.exists() and error.where == str(source):
+            raise DataError(error.message, where=where, hint=f"check the path; {_GIVE}") from None
         if "--" not in (error.hint or ""):
             raise
-        hint = "give a file with a line of column names above its rows, in UTF-8"
-        raise DataError(error.message, where=error.where, hint=hint) from None
+        raise DataError(error.message, where=error.where, hint=_GIVE) from None
 
 
 def _one_a_row(
@@ -148,7 +155,7 @@ def _one_a_row(
                 differing.append((chosen[row], position))
     if differing:
         first, second = differing[0]
-        more = f"; so are {len(differing) - 1:,} more" if len(differing) > 1 else ""
+        more = f"; and so {amount(len(differing) - 1, 'more', 'more')}" if len(differing) > 1 else ""
         by_text = "; where a text has several rows in the data, tell them apart by a column of ids" * found.by_text
         raise DataError(
             f"{name} answers one row twice, differently: {targets[first]!r} in row {first + 1:,}, "
@@ -156,7 +163,8 @@ def _one_a_row(
             where=table.place(second),
             hint=f"keep one answer for each row{by_text}",
         )
-    said = f"{len(alike):,} rows of the file repeat an answer that another one gives" if alike else ""
+    repeat = amount(len(alike), "row of the file repeats", "rows of the file repeat")
+    said = f"{repeat} an answer that another one gives" if alike else ""
     return chosen, (said,) if said else ()
 
 
@@ -165,7 +173,8 @@ def _refuse_no_test_rows(by_row: Mapping[str, Target], splits: Splits, found: Fo
         return
     elsewhere = sum(each in by_row for part in (splits.train, splits.validation) for each in part.ids)
     if elsewhere:
-        what = f"{name} answers {elsewhere:,} rows, of train or validation alone: none of the {len(splits.test):,} test"
+        rows, test = amount(elsewhere, "row"), len(splits.test)
+        what = f"{name} answers {rows}, of train or validation alone: none of the {test:,} test"
         hint = (
             "give answers for the test rows: rows/test.jsonl of an earlier run on the same data lists them, and --test "
             "FILE says which rows these are"
@@ -188,10 +197,12 @@ def _suspiciously_right(by_row: Mapping[str, Target], splits: Splits, columns: A
     ]
     if columns.named or len(test) < 20 or any(answer != truth for answer, truth in test):
         return ()
-    return (
-        f"every answer in column {columns.answer!r} is the data's own label: if that column is a copy of the labels, "
-        "name the column of the answers answer",
-    )
+    if columns.answer is None:
+        held = "marks" if columns.marks else "probabilities"
+        what, copy = f"by the {held} of each label", f"these {held} were made of the labels"
+    else:
+        what, copy = f"in column {columns.answer!r}", "that column is a copy of the labels"
+    return (f"every answer {what} is the data's own label: if {copy}, name the column of the answers answer",)
 
 
 def coverage_notes(answers: Answers, splits: Splits) -> tuple[str, ...]:
@@ -203,7 +214,7 @@ def coverage_notes(answers: Answers, splits: Splits) -> tuple[str, ...]:
         as_what = "wrong" if task_of(splits.task).outputs_labels else "the mean of train"
         lacking = [row for row in splits.test.ids if row not in answers.targets]
         said.append(
-            f"the other {every - test:,} test rows count as {as_what}, such as "
+            f"{amount(every - test, 'other test row counts', 'other test rows count')} as {as_what}, such as "
             f"{first_of(lacking[:_NAMED], _NAMED)}{', ...' if len(lacking) > _NAMED else ''}"
         )
     strange = Counter(

@@ -94,6 +94,8 @@ def read_descriptions(source: str, labels: Sequence[str]) -> Descriptions:
         if label in found and found[label] != text:
             raise DataError(f"the label {label!r} is described twice", where=_place(source), hint="keep one of the two")
         found[label] = " ".join(text.split())
+    if not found:
+        raise DataError(_WORDS.empty, where=_place(source), hint=_WORDS.write)
     own = {label: label if label in found else _spelt(label, found) for label in labels}
     missing = [label for label, name in own.items() if name is None]
     if missing:
@@ -151,13 +153,22 @@ def _pairs(source: str) -> list[tuple[str, Any]]:
         return _of_table(joined([read() for read in tables_of(held).parts(NONE_GIVEN).values()], "rows"))
     if source == IN_MEMORY:
         raise SpecError("the descriptions were in memory, and are not kept", where=_WHERE, hint="give them again")
+    if not isinstance(source, Address) and Path(source).expanduser().is_dir():
+        raise DataError(f"{source} is a folder, not a file", where=_place(source), hint=_WORDS.missing)
     if not isinstance(source, Address) and Path(source).suffix.casefold() in (".toml", ".json"):
         held = read_settings(Path(source).expanduser(), _WORDS)
         if isinstance(held, dict) and len(held) == 1 and all(isinstance(each, dict) for each in held.values()):
             held = next(iter(held.values()))  # [labels] in TOML
         if isinstance(held, dict):
             return [(str(label), text) for label, text in held.items()]
-    return _of_table(joined([read() for read in find_parts(source).values()], "rows"))
+    try:
+        tables = [read() for read in find_parts(source).values()]
+    except DataError as error:
+        missing = not isinstance(source, Address) and not Path(source).expanduser().exists()
+        if not (missing and error.where == str(source)):
+            raise
+        raise DataError(error.message, where=_place(source), hint=_WORDS.missing) from None
+    return _of_table(joined(tables, "rows"))
 
 
 def _of_table(table: Table) -> list[tuple[str, Any]]:
@@ -168,8 +179,10 @@ def _of_table(table: Table) -> list[tuple[str, Any]]:
         label = label or table.columns[0]
     if label is None or text is None or label == text:
         raise DataError(
-            f"which columns hold labels and descriptions is not known: there are {', '.join(table.columns)}",
+            "which columns hold labels and descriptions is not known: "
+            f"the {'only column is' if len(table.columns) == 1 else 'columns are'} "
+            f"{', '.join(map(repr, table.columns))}",
             where=table.where,
-            hint="name them label and description",
+            hint=f"name them label and description; or {_WORDS.missing}",
         )
     return [(str(each).strip(), words) for each, words in zip(table.read(label), table.read(text), strict=True)]

@@ -83,7 +83,7 @@ def target_of(out: str | None, form: str | None, *, source: str, overwrite: bool
             raise SpecError(
                 f"{each} exists, and may hold labels",
                 where="--out",
-                hint=f"name another file, or replace it with --overwrite: --out {pasted(each)} --overwrite",
+                hint=f"name another file, or replace it with --overwrite: --out {pasted(path)} --overwrite",
             )
     check_writable(path.absolute().parent)
     return target

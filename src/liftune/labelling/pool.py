@@ -107,7 +107,9 @@ def read_pool(
             notes.append(note)
     if not rows:
         if unusable:
-            raise DataError(f"no row of the pool has a text: {first_fault}", where=source, hint="name it with --text")
+            several = any(len(table.columns) > 1 for table in read)
+            hint = "give rows that have one" + ("; or name another column with --text" if several else "")
+            raise DataError(f"no row of the pool has a text: {first_fault}", where=source, hint=hint)
         raise NoRows("the pool has no rows", where=source, hint="give a file or folder that has some")
     if most is not None and len(rows) > most:
         notes.append(f"{len(rows):,} rows are many: {most:,} of them, drawn evenly, are looked at")

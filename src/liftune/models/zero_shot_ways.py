@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from liftune.errors import SpecError, nearest, pasted
 from liftune.models.checkpoint import locate
 
 Way = Literal["entailment", "similarity", "likelihood"]
@@ -44,5 +45,12 @@ def check_model(given: str) -> None:
 
     Raises:
         ModelError: there is none.
+        SpecError: it is asked to answer in a way that is none.
     """
-    locate(Asked.of(given).model, option=OPTION)
+    asked = Asked.of(given)
+    way, colon, model = given.partition(":")
+    if colon and asked.way is None and way.strip().isalpha() and len(way) > 1 and not model.startswith("/"):
+        ways = ", ".join(WAYS)
+        hint = f"name one of: {ways}; or the model alone, whose kind then decides: {OPTION} {pasted(model)}"
+        raise SpecError(f"unknown way {way.strip()!r}{nearest(way, WAYS)}", where=OPTION, hint=hint)
+    locate(asked.model, option=OPTION)

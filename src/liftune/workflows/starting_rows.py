@@ -15,7 +15,8 @@ from liftune.data.load import RowsInMemory, load, load_data
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Split, Splits
 from liftune.data.tuned_on import TunedOn, hash_of
-from liftune.errors import DataError, LiftuneError, pasted
+from liftune.errors import LIKELY, DataError, LiftuneError, nearest, pasted
+from liftune.files import expanded
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, RunSpec
@@ -58,6 +59,11 @@ def rows_to_go_on(spec: RunSpec, rows: RowsInMemory | None = None) -> Beginning:
         new = _new_rows(spec, rows)
     except DataError as error:
         error.add_note(f"targets are read as those of {started.asked}, a {card.task.value} model (--start)")
+        if "--skip-bad-rows" in (error.hint or ""):
+            # Without all rows of several labels, what is left would silently be another task's data.
+            error.hint = (
+                f"{error.hint}, where few rows are wrong; a model of another task is tuned anew, without --start"
+            )
         raise
     if new.task is not card.task or new.pairs != card.pairs:
         kinds = [f"{task.value}{' of pairs' if pairs else ''}" for task, pairs in
@@ -167,5 +173,13 @@ def _as_asked(asked: str, spec: RunSpec) -> _Replay:
         "split": {},
     }
     data = spec.data.model_copy(update=whole)
-    rows = load(data, skip_bad_rows=spec.data.skip_bad_rows, in_one=True).splits.train
+    try:
+        rows = load(data, skip_bad_rows=spec.data.skip_bad_rows, in_one=True).splits.train
+    except LiftuneError as error:
+        if isinstance(asked, Address) or expanded(asked).exists():
+            raise
+        known = (AUTO, ALL, NONE)
+        message = f"{error.message}{nearest(asked, known, least=LIKELY)}"
+        hint = f"give {', '.join(known)}, or a file of old rows"
+        raise type(error)(message, where=f"--replay {pasted(asked)}", hint=hint) from None
     return _Replay(rows, f"read from {asked}")
