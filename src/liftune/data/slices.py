@@ -187,7 +187,7 @@ def _told_apart(numbers: Sequence[float]) -> list[str]:
     """Different numbers as different texts, as short as that allows.
 
     >>> _told_apart([1234567.0, 0.123456789]), _told_apart([1.7e9 + 0.25, 1.7e9 + 10.5, 1.7e9 + 30])
-    (['1234567', '0.123457'], ['1700000000.25', '1700000010.5', '1700000030'])
+    (['1234567', '0.123457'], ['1700000000', '1700000010', '1700000030'])
     """
     texts: list[str] = []
     for digits in _DIGITS:
@@ -198,4 +198,7 @@ def _told_apart(numbers: Sequence[float]) -> list[str]:
 
 
 def _plain(number: float, digits: int) -> str:
-    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.{digits}g}"
+    if not 1 <= abs(number) < 1e15:
+        return f"{number:.{digits}g}"
+    whole = str(int(number))
+    return whole if number.is_integer() else f"{number:.{max(digits, len(whole.lstrip('-')))}g}"
