@@ -79,6 +79,7 @@ bench-serve: .venv/bench
 
 docs: .venv/dev
 	$(BIN)/python tools/make_methods_doc.py
+	$(BIN)/python tools/make_glossary_doc.py
 
 # The docs site, without a network once .venv/docs is there; then open site/index.html. A broken link or anchor stops it.
 site: .venv/docs

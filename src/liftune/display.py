@@ -19,7 +19,7 @@ from liftune.formatting import interval
 from liftune.records.base import Interval, StoredRecord
 from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
 from liftune.records.sweep import SweepRecord
-from liftune.reports.base import Section
+from liftune.reports.base import FIRST_SCREEN, Section
 from liftune.reports.charts import Chart
 from liftune.reports.document import named_sections
 from liftune.reports.render.notebook import notebook_html
@@ -29,7 +29,7 @@ from liftune.run_folder import RunFolder
 SHOWN = ("harm", "start", "ladder", "clean", "verdict", "outside", "slices", "curve", "audit", "use")
 
 #: Those of a cell in a notebook: the first says the verdict in plain words, with its warnings.
-IN_A_CELL = ("short", "ladder", "use")
+IN_A_CELL = FIRST_SCREEN
 
 
 def run_sections(record: RunRecord) -> list[Section]:

@@ -18,8 +18,9 @@ from made_runs import made_run, unseal
 from liftune.cli.main import main
 from liftune.evaluation.error_analysis import with_calibration_undone
 from liftune.records.calibration import Calibration
-from liftune.reports.base import CHAPTERS, SECTIONS
+from liftune.reports.base import CHAPTERS, FIRST_SCREEN, SECTIONS
 from liftune.reports.document import named_sections
+from liftune.reports.glossary import TERMS, mentions, named
 from liftune.reports.render import html
 from liftune.reports.render.html import to_html
 from liftune.reports.render.svg import COLOURS
@@ -59,6 +60,11 @@ class Page(HTMLParser):
 
     def every(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+def without_questions(text: str) -> str:
+    """The page's text as it is read: without the "?" behind terms."""
+    return re.sub(r'<span class="kept">(.*?)<button type="button" class="q".*?</button></span>', r"\1", text)
 
 
 def page_of(folder: RunFolder) -> str:
@@ -142,6 +148,7 @@ def test_the_page_can_be_read_without_eyes(pages: Callable[[TaskKind], str]) -> 
     assert len(ids) == len(set(ids)), "charts share an id"
     links = {each["href"] for each in page.every("a")}
     assert {f"#{each}" for each in CHAPTERS} <= links
+    assert {each["popovertarget"] for each in page.every("button") if "popovertarget" in each} <= set(ids)
     assert all(str(link)[1:] in ids for link in links)
 
 
@@ -168,11 +175,103 @@ def test_the_same_run_gives_the_same_bytes(
 
 def test_the_first_screen_holds_verdict_chart_and_caveats(pages: Callable[[TaskKind], str]) -> None:
     text = pages(TaskKind.SINGLE_LABEL)
-    first = text.split('id="short"')[1].split('id="verdict"')[0]
+    first = without_questions(text).split('id="short"')[1].split('id="verdict"')[0]
     assert "Tuning helped: 86.7% of test texts right, against 57.5% for the strongest other model" in first
     assert "randomly initialised" in first
     assert "One seed" in first
     assert "<svg" in first
+    assert "liftune predict" in first
+    assert first.index("verdict-ladder") < first.index("run-use")
+
+
+# Chapters and terms ---------------------------------------------------------------------------------------------------
+
+
+def test_the_first_screen_is_made_of_registered_sections() -> None:
+    assert set(FIRST_SCREEN) <= set(SECTIONS)
+    assert {each.chapter for each in SECTIONS.entries()} <= set(CHAPTERS)
+    assert all(each.summary for each in SECTIONS.entries()), "a closed section has only its title and this line"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_section_opens_and_closes_by_itself(
+    task: TaskKind, made: Callable[[TaskKind], RunFolder], pages: Callable[[TaskKind], str]
+) -> None:
+    """By <details>, so without a script; the anchor is inside, so that a link to it opens the section."""
+    text = pages(task)
+    places = {
+        place: bool(opened)
+        for opened, place in re.findall(
+            r'<details( open)?>\n<summary>.*?</summary>\n<div class="body" id="([\w-]+)"', text
+        )
+    }
+    sections = named_sections(*read_run(made(task)))
+    others = [each for each in sections if each.name not in FIRST_SCREEN]
+    assert set(places) == {f"{each.chapter}-{each.name}" for each in others}
+    assert text.count("<details") == text.count("</details>") == len(others)
+    assert {name for name, opened in places.items() if opened} == {"answers-flips"}
+    links = {each["href"] for each in Page(text).every("a")}
+    assert {f"#{place}" for place in places} <= links
+    assert all(f'aria-labelledby="{place}-title"' in text for place in places)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_term_of_a_section_is_explained_once(
+    task: TaskKind, made: Callable[[TaskKind], RunFolder], pages: Callable[[TaskKind], str]
+) -> None:
+    text = pages(task)
+    explained = dict(re.findall(r'<p popover id="([\w-]+)"><dfn>[^<]+</dfn> (.+?)</p>', text))
+    assert len(explained) == len(re.findall(r"<p popover", text))
+    for each in named_sections(*read_run(made(task))):
+        if each.name in FIRST_SCREEN:
+            continue
+        told = text.split(f'id="{each.chapter}-{each.name}" role')[1].split("</details>")[0]
+        buttons = re.findall(r'class="q" popovertarget="([\w-]+)"', told)
+        cells = {term.id for term in TERMS if named(term.name) and not term.words}
+        mentioned = {term.id for sentence in each.section.sentences for _, term in mentions(sentence)}
+        assert mentioned <= set(buttons)
+        assert len([one for one in buttons if one not in cells]) >= len(mentioned)
+        assert set(buttons) <= set(explained)
+
+
+def test_the_terms_that_readers_stumble_over_have_an_explanation() -> None:
+    for text, name in (
+        ("probe", "probe"),
+        ("an exact McNemar test at 0.05", "McNemar test"),
+        ("calibrated", "calibration"),
+        ("95% confidence intervals", "confidence interval"),
+        ("by Holm's correction", "Holm's correction"),
+        ("p < 0.0001", "p-value"),
+        ("macro_f1", "macro-F1"),
+    ):
+        assert [term.name for _, term in mentions(text)] == [name]
+    assert not [*mentions("flips.jsonl"), *mentions("--probe-x"), *mentions("unflipped")]
+
+
+def test_terms_are_told_apart() -> None:
+    words = [word.casefold() for term in TERMS for word in term.words]
+    assert len(words) == len(set(words)), "a word has two meanings"
+    assert len({term.id for term in TERMS}) == len(TERMS)
+    for term in TERMS:
+        assert "\n" not in term.meaning
+        assert len(term.meaning) < 180
+        assert not term.meaning.endswith(".")
+
+
+def test_a_label_named_like_a_term_is_not_explained(tmp_path: Path) -> None:
+    """What users wrote is shown as it is: in cells, only contenders are terms."""
+    text = page_of(made_run(tmp_path / "run", labels=("recall", "probe", "love")))
+    labels = text.split('id="answers-classes" role')[1].split("<tbody>")[1].split("</tbody>")[0]
+    assert '<th scope="row">recall</th>' in labels
+    assert 'class="q"' not in labels
+
+
+@pytest.mark.parametrize(("head", "drawn"), [("fresh", ["tuned"]), ("trained", ["base", "tuned"])])
+def test_no_matrix_is_drawn_of_a_head_that_only_guesses(head: str, drawn: list[str], tmp_path: Path) -> None:
+    record, details = read_run(made_run(tmp_path / "run", head=head))
+    section = next(each.section for each in named_sections(record, details) if each.name == "confusions")
+    assert [chart.caption for chart in section.charts if chart.caption in ("base", "tuned")] == drawn
+    assert any("its head is random" in each for each in section.sentences) == (head == "fresh")
 
 
 @pytest.mark.parametrize("task", [TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL])
@@ -400,3 +499,46 @@ def test_flips_are_searched_and_sorted_in_the_page(tmp_path: Path) -> None:
     assert rising[0] < falling[-1]
     assert order == "ascending"
     assert after > before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+@pytest.mark.parametrize("script", [True, False])
+def test_sections_open_by_link_and_for_print_and_terms_by_keyboard(script: bool, tmp_path: Path) -> None:
+    """Also without a script; and no section, opened on a phone, is wider than it."""
+    api = pytest.importorskip("playwright.sync_api")
+    path = write_report(made_run(tmp_path / "run"), "html")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=script)
+        page = context.new_page()
+        page.goto(path.as_uri())
+        flips, labels = page.locator("#answers-flips"), page.locator("#answers-classes")
+        api.expect(flips).to_be_visible()
+        api.expect(labels).to_be_hidden()
+        page.goto(f"{path.as_uri()}#answers-classes")
+        api.expect(labels).to_be_visible()
+        page.locator("summary", has_text="Confusions").click()
+        api.expect(page.locator("#answers-confusions")).to_be_visible()
+        page.locator(".q").first.focus()
+        page.keyboard.press("Enter")
+        explained = page.locator(".terms p:popover-open")
+        api.expect(explained).to_have_count(1)
+        assert len(explained.inner_text()) > 30
+        page.keyboard.press("Escape")
+        api.expect(explained).to_have_count(0)
+        places = page.locator("main .body")
+        closed = [each for each in places.all() if not each.is_visible()]
+        assert closed
+        page.emulate_media(media="print")
+        assert all(each.is_visible() for each in places.all()), "print shows all"
+        page.emulate_media(media="screen")
+        assert [each for each in places.all() if not each.is_visible()]
+        if script:
+            page.get_by_role("button", name="Open all").click()
+            assert all(each.is_visible() for each in places.all())
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide == 0, "a phone would have to scroll sideways"
+            page.get_by_role("button", name="Close all").click()
+            assert not any(each.is_visible() for each in places.all())
+        browser.close()

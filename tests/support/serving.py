@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from liftune.errors import ArtifactError
+from liftune.records.base import Head
 from liftune.server.app import make_app
 from liftune.server.auth import Credentials
 from liftune.server.engine import Engine, ModelInfo, Work
@@ -71,11 +72,12 @@ class FakeEngine:
 
 def info(labels: int, *, pairs: bool = False, task: TaskKind = TaskKind.SINGLE_LABEL) -> ModelInfo:
     names = tuple(f"label{i}" for i in range(labels)) if task_of(task).outputs_labels else ()
-    return ModelInfo(task, names, pairs, "base", "lora", 64, "run", base_head="fresh")
+    head: Head = "trained" if labels == 2 else "fresh"
+    return ModelInfo(task, names, pairs, "base", "lora", 64, "run", base_head=head)
 
 
 def fake_models(root: Path, executor: FakeExecutor) -> ModelRegistry:
-    """Folders `two`, `six` and `pair` that can be loaded; `two` is."""
+    """Folders `two`, `six` and `pair` that can be loaded; `two` is, and alone has a base with a trained head."""
 
     def open_model(path: Path, use: str | None = None) -> tuple[Engine, ModelInfo]:
         labels = {"two": 2, "six": 6, "pair": 3}.get(path.name)

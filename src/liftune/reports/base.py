@@ -22,7 +22,9 @@ CHAPTERS = {
     "tuning": "Tuning and its cost",
     "run": "The run",
 }
-#: Rows of a long table that are shown where it cannot be searched.
+#: Sections that a reader sees first, also where little is shown: the verdict, the contenders, what to do next.
+FIRST_SCREEN = ("short", "ladder", "use")
+#: Rows of a long table that are shown at first, and for good where it cannot be searched.
 FIRST_ROWS = 5
 
 
@@ -59,6 +61,13 @@ class Section:
     """What must be known before the rest is believed."""
     commands: tuple[str, ...] = ()
     """Lines to be copied into a terminal."""
+    notes: tuple[str, ...] = ()
+    """Sentences that may stand in small print."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All sentences, where none is set apart."""
+        return self.sentences + self.notes
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class SectionEntry:
         of: the records that have this section; `build` takes one of this class.
         chapter: one of CHAPTERS.
         of_details: it speaks of single rows and labels, and is left out where only the record is at hand.
+        opened: it is open when a page shows it; others are opened by the reader.
     """
 
     name: str
@@ -78,6 +88,7 @@ class SectionEntry:
     of: type[RunRecord] = TuneRecord
     chapter: str = "run"
     of_details: bool = False
+    opened: bool = False
 
 
 SECTIONS: Registry[SectionEntry] = Registry("section", SectionEntry)

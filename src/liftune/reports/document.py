@@ -30,6 +30,10 @@ class NamedSection:
     name: str
     chapter: str
     section: Section
+    about: str = ""
+    """What it holds, in one line."""
+    opened: bool = False
+    """Whether a page shows it open."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,14 @@ Reported: TypeAlias = TuneRecord | SavedModelRecord | SweepRecord
 def document(record: Reported, details: Details | None = None) -> Document:
     """The report; without details, only what the record alone says."""
     if isinstance(record, SavedModelRecord):
-        first, *others = saved_model_sections(record)
-        named = [NamedSection("model", "short", each) for each in (first, *others)]
-        return Document(record.path, first.title, (record.by,), "undecided", tuple(named))
+        said = saved_model_sections(record)
+        return Document(record.path, said[0].title, (record.by,), "undecided", _numbered("model", said))
     if isinstance(record, SweepRecord):
         module, _, name = record.sections_from.partition(":")  # above this layer, as all that knows sweeps
         make: Callable[[Any], Iterable[Section]] = getattr(import_module(module), name)
-        named = [NamedSection("sweep", "short", each) for each in make(record)]
         data = plain_name(record.data)
-        return Document(record.sweep, f"Sweep{f' on {data}' if data else ''}", (), "undecided", tuple(named))
+        title_of = f"Sweep{f' on {data}' if data else ''}"
+        return Document(record.sweep, title_of, (), "undecided", _numbered("sweep", make(record)))
     return Document(
         run=record.run,
         title=title(record),
@@ -69,6 +72,11 @@ def document(record: Reported, details: Details | None = None) -> Document:
         verdict=overall(record) if record.comparisons else "undecided",
         sections=tuple(named_sections(record, details)),
     )
+
+
+def _numbered(name: str, said: Iterable[Section]) -> tuple[NamedSection, ...]:
+    """Sections that are in no registry."""
+    return tuple(NamedSection(f"{name}-{i}", "short", each) for i, each in enumerate(said, 1))
 
 
 def named_sections(record: RunRecord, details: Details | None = None) -> list[NamedSection]:
@@ -83,7 +91,7 @@ def named_sections(record: RunRecord, details: Details | None = None) -> list[Na
         else:
             section = entry.build(record)
         if section is not None:
-            named.append(NamedSection(entry.name, entry.chapter, section))
+            named.append(NamedSection(entry.name, entry.chapter, section, entry.summary, entry.opened))
     return named
 
 

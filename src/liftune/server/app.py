@@ -28,6 +28,7 @@ from liftune.inference.prediction import predictions_of_logits
 from liftune.server import errors, pages
 from liftune.server.auth import AuthMiddleware, Credentials
 from liftune.server.batcher import DynamicBatcher
+from liftune.server.columns import texts_found
 from liftune.server.engine import Engine, ServedModel
 from liftune.server.errors import CLIENT_CLOSED_REQUEST, Problem, RequestError
 from liftune.server.limits import Limits
@@ -38,11 +39,13 @@ from liftune.server.run_info import report_of, run_info
 from liftune.server.schemas import (
     ClassifyRequest,
     ClassifyResponse,
+    ColumnsRequest,
     Health,
     LoadRequest,
     ModelList,
     ModelSummary,
     RunInfo,
+    TextsFound,
 )
 from liftune.server.validation import cuts_of, first_of, rows_of
 from liftune.server.whole import Alone, Wanted, Whole
@@ -107,6 +110,7 @@ def make_app(
     metrics.add_gauges(lambda: services.batcher.queue.rows, lambda: len(models))
     app.add_middleware(AuthMiddleware, credentials=credentials or Credentials(), limits=limits, count=metrics.request)
     _add_classify(app, services)
+    _add_columns(app, services)
     _add_models(app, services)
     _add_health_and_pages(app, services)
     return app
@@ -158,6 +162,13 @@ def _add_classify(app: FastAPI, services: Services) -> None:
         content = await _in_time(answered(), request, limits.seconds)
         services.metrics.texts(model.name, len(rows))
         return Response(content, media_type="application/json")
+
+
+def _add_columns(app: FastAPI, services: Services) -> None:
+    @app.post("/v1/columns", response_model=TextsFound)
+    async def columns(body: ColumnsRequest) -> TextsFound:
+        """Find the column of a file that holds the texts: the model's own, else the one that `tune` would take."""
+        return await asyncio.to_thread(texts_found, body, services.models.find(body.model).info)
 
 
 async def _logits(engine: Engine, rows: list[Row], services: Services) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """The pages for a browser: they load nothing else, and run no script but their own.
 
-In: page.html; the OpenAPI description.  Out: HTML, and the headers that make a browser enforce this.
+In: page.html, its style and scripts, the theme; the OpenAPI description.
+Out: HTML, and the headers that make a browser enforce this.
 Not here: routes (app.py).
 """
 
@@ -16,6 +17,7 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
+from liftune.reports.render.html import part
 from liftune.server.errors import MEDIA_TYPE, Problem
 
 _NEVER = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -29,14 +31,17 @@ _PLAIN_STYLE = (
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the package."""
+    """A page of the package: its markup, into which style and scripts are put."""
 
-    name: str
+    markup: str
+    style: str
+    scripts: tuple[str, ...]
 
     @cached_property
     def text(self) -> str:
         """The whole page."""
-        return (files("liftune.server") / self.name).read_text(encoding="utf-8")
+        style, script = part("theme.css") + _read(self.style), "".join(map(_read, self.scripts))
+        return _read(self.markup).replace("/* style */", style).replace("/* script */", script)
 
     @cached_property
     def headers(self) -> dict[str, str]:
@@ -48,12 +53,16 @@ class Page:
         return {"Content-Security-Policy": policy, **_COMMON}
 
 
+def _read(name: str) -> str:
+    return (files("liftune.server") / name).read_text(encoding="utf-8")
+
+
 def _hash(sources: list[str]) -> str:
     digests = (base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in sources)
     return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
-FRONT = Page("page.html")
+FRONT = Page("page.html", "page.css", ("page_file.js", "page.js"))
 #: A report is the run's own file: its scripts may run, but cannot reach this server's pages.
 REPORT_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; "

@@ -93,6 +93,27 @@ class ClassifyResponse(BaseModel):
     results: list[ClassifiedText]
 
 
+class ColumnsRequest(RequestBody):
+    """The head of a file, whose texts are to be found."""
+
+    model: str | None = None
+    """Which is to read them; may be left out where only one model is served."""
+    columns: Annotated[list[str], Field(min_length=1)]
+    rows: Annotated[list[list[str]], Field(min_length=1, max_length=MOST_TEXTS)]
+    """Cells of the first rows, in the order of the columns; some hundred rows are enough."""
+
+
+class TextsFound(BaseModel):
+    """Where the texts are."""
+
+    columns: list[str]
+    """The column of the text, or those that are joined; empty where it is unclear."""
+    text_pair: str | None
+    """That of the second text, for a model of pairs."""
+    said: str
+    """Why these, or why it is unclear; empty where their names say it."""
+
+
 class ModelSummary(BaseModel):
     """A model that is served."""
 

@@ -1,8 +1,8 @@
 """A report as one HTML file that needs nothing else.
 
 In: a record and its details.  Out: the page as text.
-Not here: what is said (document.py, sections/), the charts (svg.py); the page's structure is page.html, its style
-page.css, its searching and sorting page.js.
+Not here: what is said (document.py, sections/), the charts (svg.py), the explained terms (terms.py); the page's
+structure is page.html, its style theme.css and page.css, its searching and opening page.js.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from liftune.errors import EXTRAS, need
 from liftune.records.details import Details
-from liftune.reports.base import CHAPTERS
-from liftune.reports.document import Reported, document
+from liftune.reports.base import CHAPTERS, FIRST_ROWS, FIRST_SCREEN, ReportTable
+from liftune.reports.document import NamedSection, Reported, document
 from liftune.reports.render.svg import svg
 
-#: Rows of a long table that stand in the page before its script takes over.
-ROWS_AT_ONCE = 8
+#: A table of more columns is a block for each row on a phone.
+_MOST_ON_A_PHONE = 3
 
 
 def to_html(record: Reported, details: Details | None = None) -> str:
@@ -30,26 +30,44 @@ def to_html(record: Reported, details: Details | None = None) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
+    from liftune.reports.render.terms import Terms
+
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     report = document(record, details)
-    chapters = [
-        (name, title, [each for each in report.sections if each.chapter == name]) for name, title in CHAPTERS.items()
-    ]
+    first = [each for each in report.sections if _is_first(each)]
+    first.sort(key=lambda each: FIRST_SCREEN.index(each.name) if each.name in FIRST_SCREEN else 0)
+    others = [each for each in report.sections if not _is_first(each)]
+    chapters = [(name, title, [each for each in others if each.chapter == name]) for name, title in CHAPTERS.items()]
     # Ours, and free of data: the only things that are not escaped.
-    style, script = (Markup(_part(name)) for name in ("page.css", "page.js"))
+    style, script = Markup(part("theme.css") + part("page.css")), Markup(part("page.js"))
     values: dict[str, Any] = {
         "title": report.title,
         "facts": report.facts,
         "verdict": report.verdict,
+        "summary": CHAPTERS["short"],
+        "first": first,
+        "first_screen": FIRST_SCREEN,
         "chapters": [each for each in chapters if each[2]],
+        "terms": Terms(),
         "svg": lambda chart: Markup(svg(chart)),
-        "rows_at_once": ROWS_AT_ONCE,
+        "rows_at_once": FIRST_ROWS,
+        "bracketed": _bracketed,
         "style": style,
         "script": script,
-        "searchable": any(table.long for _, _, group in chapters for each in group for table in each.section.tables),
+        "wide": lambda table: not table.long and len(table.headings) > _MOST_ON_A_PHONE,
     }
-    return page.from_string(_part("page.html")).render(values)
+    return page.from_string(part("page.html")).render(values)
 
 
-def _part(name: str) -> str:
+def _bracketed(table: ReportTable) -> frozenset[int]:
+    """The columns of numbers some of which have an interval: the others keep its place, so that values are aligned."""
+    return frozenset(at for at in table.right if any(row[at].endswith("]") for row in table.rows))
+
+
+def _is_first(each: NamedSection) -> bool:
+    return each.chapter == "short" or each.name in FIRST_SCREEN
+
+
+def part(name: str) -> str:
+    """A file of this package, such as `theme.css`: the colours that all pages share."""
     return files("liftune.reports.render").joinpath(name).read_text(encoding="utf-8")

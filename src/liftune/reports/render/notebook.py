@@ -21,7 +21,7 @@ def notebook_html(title: str, sections: Iterable[Section]) -> str:
     for section in sections:
         parts.append(f'<p style="margin: 0.6em 0 0.2em"><strong>{_text(section.title)}</strong></p>')
         parts += [_table(table) for table in section.tables]
-        parts += [f'<p style="margin: 0.2em 0">{_text(each)}</p>' for each in section.sentences]
+        parts += [f'<p style="margin: 0.2em 0">{_text(each)}</p>' for each in section.said]
         parts += [f'<p style="margin: 0.2em 0">&#9888; {_text(each)}</p>' for each in section.caveats]
         parts += [f'<pre style="margin: 0.2em 0">{_text(each)}</pre>' for each in section.commands]
     return f'<div class="liftune">{"".join(parts)}</div>'

@@ -1,4 +1,38 @@
 "use strict";
+/* Chapters: a link into a closed one opens it, one button opens or closes all, print shows all. */
+const chapters = [...document.querySelectorAll("main details")];
+const asOpened = () => chapters.map((each) => each.open);
+
+function reveal(hash) {
+  const target = hash.length > 1 && document.getElementById(decodeURIComponent(hash.slice(1)));
+  if (!target) return;
+  for (let at = target.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
+  target.scrollIntoView();
+}
+
+addEventListener("hashchange", () => reveal(location.hash));
+document.addEventListener("click", (event) => {  // also where the address stays the same
+  const link = event.target.closest("a[href^='#']");
+  if (link && link.hash === location.hash) reveal(link.hash);
+});
+reveal(location.hash);
+
+let before = null;
+addEventListener("beforeprint", () => { before ??= asOpened(); for (const each of chapters) each.open = true; });
+addEventListener("afterprint", () => { chapters.forEach((each, i) => { each.open = before[i]; }); before = null; });
+
+if (chapters.length) {
+  const all = document.createElement("button");
+  all.type = "button";
+  all.className = "all";
+  const opens = () => chapters.some((each) => !each.open);
+  const name = () => { all.textContent = opens() ? "Open all" : "Close all"; };
+  all.addEventListener("click", () => { const open = opens(); for (const each of chapters) each.open = open; });
+  for (const each of chapters) each.addEventListener("toggle", name);
+  name();
+  document.querySelector(".chapter").before(all);
+}
+
 /* Long tables: search, sort, a step of rows at a time. Texts only ever become textContent. */
 for (const box of document.querySelectorAll(".long")) {
   const rows = JSON.parse(box.querySelector("script").textContent);
@@ -14,6 +48,8 @@ for (const box of document.querySelectorAll(".long")) {
   const tools = make("div", { className: "tools" });
   const label = make("label", { textContent: "Search " });
   const input = make("input", { type: "search" });
+  const caption = box.querySelector("caption");
+  input.setAttribute("aria-label", `Search ${caption ? caption.textContent : "the table"}`);
   const status = make("span", { className: "status" });
   status.setAttribute("role", "status");
   label.append(input);

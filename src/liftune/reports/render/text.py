@@ -34,8 +34,8 @@ def to_markdown(record: Reported, details: Details | None = None) -> str:
         parts.append(f"## {section.title}")
         parts += [markdown_table(table) for table in section.tables]
         parts += [f"```console\n$ {command}\n```" for command in section.commands]
-        if section.sentences:
-            parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in section.sentences))
+        if section.said:
+            parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in section.said))
         if section.caveats:
             parts.append("\n".join(f"> - {_escaped(caveat)}" for caveat in section.caveats))
     return "\n\n".join(parts) + "\n"
@@ -49,7 +49,7 @@ def print_sections(chosen: Iterable[Section], console: Console) -> None:
         for table in section.tables:
             parts += [_text(table.caption, style="dim")] if table.caption else []
             parts.append(_rich_table(table))
-        parts += [_text(sentence) for sentence in section.sentences]
+        parts += [_text(sentence) for sentence in section.said]
         parts += [_text(f"! {caveat}") for caveat in section.caveats]
         parts += [_text(f"$ {command}") for command in section.commands]
         console.print(Padding(Group(*parts), (0, 0, 1, 2)))

@@ -32,7 +32,9 @@ def _by_group(record: TuneRecord) -> str:
     return f"Intervals are bootstraps of whole groups of {record.audit.group!r}." if record.audit.group else ""
 
 
-@SECTIONS.entry("flips", summary="Predictions that tuning fixed or broke.", chapter="answers", of_details=True)
+@SECTIONS.entry(
+    "flips", summary="Predictions that tuning fixed or broke.", chapter="answers", of_details=True, opened=True
+)
 def flips(record: TuneRecord, details: Details) -> Section:
     """The most confident first; then those against each contender that the run did not fit."""
     numbers = not task_of(record.task).outputs_labels
@@ -147,16 +149,17 @@ def confusions(record: TuneRecord, details: Details) -> Section | None:
     if not details.confusions:
         return None
     labels = tuple(each.label for each in details.classes["tuned"])
+    guessing = {each.name for each in record.contenders if is_random(each)}
     charts = tuple(
         Grid(
-            _title(name, record),
+            name,
             f"confusion matrix of {name}: {sum(row[i] for i, row in enumerate(each.counts)):,} of "
             f"{sum(map(sum, each.counts)):,} examples are on the diagonal; its most common confusions are in the table",
             labels,
             each.counts,
         )
         for name, each in details.confusions.items()
-        if each.counts
+        if each.counts and name not in guessing
     )
     rows = tuple(
         (each.truth, each.answer, f"{each.rows:,}", interval(each.share)) for each in details.confusions["tuned"].worst
@@ -164,13 +167,10 @@ def confusions(record: TuneRecord, details: Details) -> Section | None:
     said = ["The tuned model's most common confusions; share: of the examples with the true label."]
     if not rows:
         said = ["The tuned model confuses no labels on these examples."]
+    if left := [name for name in details.confusions if name in guessing]:
+        said.append(f"No confusion matrix of {left[0]} is drawn: its head is random, so it only guesses.")
     tables = (ReportTable(("truth", "predicted", "examples", "share"), rows, frozenset({2, 3})),) if rows else ()
     return Section("Confusions", tuple(said), tables, charts)
-
-
-def _title(name: str, record: TuneRecord) -> str:
-    guesses = any(each.name == name and is_random(each) for each in record.contenders)
-    return f"{name}, random head: just guessing" if guesses else name
 
 
 @SECTIONS.entry(

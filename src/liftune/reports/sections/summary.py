@@ -22,16 +22,17 @@ def short(record: TuneRecord) -> Section | None:
         return None
     base = next((each for each in record.contenders if each.name == "base"), None)
     compared = (sentence(each, record) for each in telling(record.comparisons, record))
-    said = [*headline(record), *compared, *method_headline(record), *recommendation(record)]
+    said = [*headline(record), *method_headline(record), *recommendation(record)]
+    notes = list(compared)
     predicted = "predicts these labels" if record.labels else "predicts such a number"
     if base is not None and is_random(base):
-        said.append(
+        notes.append(
             f"The base model, {record.model}, has no head that {predicted}. It got a randomly initialised one, so its "
             "score is just guessing."
         )
     elif base is not None:
-        said.append(f"The base model, {record.model}, has a trained head that {predicted}, and was scored with it.")
-    return Section("Summary", tuple(said), charts=(_all_scores(record),), caveats=caveats(record))
+        notes.append(f"The base model, {record.model}, has a trained head that {predicted}, and was scored with it.")
+    return Section("Summary", tuple(said), charts=(_all_scores(record),), caveats=caveats(record), notes=tuple(notes))
 
 
 def caveats(record: TuneRecord) -> tuple[str, ...]:
