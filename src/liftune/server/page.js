@@ -3,7 +3,7 @@ const TOP = 6, SHOWN = 50, CHUNK = 64, CHUNK_CHARACTERS = 200000;
 const OPEN = 3;  // answers whose bars are open at once
 const LOOKED_AT = 200, CELL = 2000;  // rows and characters by which the server finds the text column
 const EXAMPLES = [
-  ["I was so happy when the whole team came to say goodbye.", "The team said goodbye"],
+  ["Everyone was so kind, I left smiling.", "They were kind"],
   ["The parcel came two weeks late, and nobody answered my calls.", "The delivery was on time"],
   ["Can I change the address of an order that has already been sent?", "How do I get my money back?"],
 ];
