@@ -179,8 +179,8 @@ def _divided(
     held = set(old_test.groups or ())
     tested, chosen = _labels_by_text(old_test), before.seen.validation
     parts: dict[str, list[int]] = {}
-    taken_out: list[tuple[str, Target]] = []
-    known: list[tuple[str, Target]] = []
+    taken_out: list[tuple[bytes, Target]] = []
+    known: list[tuple[bytes, Target]] = []
     in_group = 0
     for name in ("train", "validation", "test"):
         split: Split = getattr(new, name)
@@ -217,11 +217,13 @@ def _divided(
     return train, rest[0], rest[1]
 
 
-def _labels_by_text(split: Split) -> dict[str, Target]:
+def _labels_by_text(split: Split) -> dict[bytes, Target]:
     return {hash_of(row): target for row, target in zip(split.rows, split.targets, strict=True)}
 
 
-def _left_out(rows: Sequence[tuple[str, Target]], old: Mapping[str, Target], part: str, in_group: int = 0) -> list[str]:
+def _left_out(
+    rows: Sequence[tuple[bytes, Target]], old: Mapping[bytes, Target], part: str, in_group: int = 0
+) -> list[str]:
     """That new rows are old rows of a part, which stay in it, and how many of them have another label now."""
     if not rows and not in_group:
         return []
