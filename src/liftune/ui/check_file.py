@@ -20,6 +20,7 @@ from liftune.data.readers.compression import compression_of, decompressing, open
 from liftune.data.readers.formats import open_stream
 from liftune.data.readers.streams import Stream
 from liftune.errors import DataError, LiftuneError, lacks_memory
+from liftune.json_text import parse_json
 
 #: Rows that are read at a time, and shown of a file; characters that are shown of a cell.
 _BLOCK, _SHOWN, _CELL = 256, 5, 200
@@ -114,7 +115,7 @@ def _limit_process(memory: int, seconds: int) -> None:
 
 def main(path: str, limits_as_json: str) -> None:
     """Print what is in the file, or the fault."""
-    limits = json.loads(limits_as_json)
+    limits = parse_json(limits_as_json)
     _limit_process(limits["check_memory"], int(limits["check_seconds"]) + 1)
     try:
         found = check(Path(path), limits)

@@ -164,7 +164,8 @@ def test_workers_answer_as_one_does(dtype: str, tmp_path: Path, monkeypatch: pyt
     for before, found in zip(one, answers(opened, TEXTS), strict=True):
         tolerance = (1e-5 if dtype == "float32" else 2e-2) * max(1, np.abs(before).max())
         np.testing.assert_allclose(np.stack(found), np.stack(before), atol=tolerance, rtol=0)
-    assert len(passes) == 2
+    packed = mixed.base.packed_encoder is not None  # not where this processor has no fast products in bfloat16
+    assert len(passes) == (2 if packed else 3), "of padded rows those of like length go together"
 
 
 @pytest.mark.slow
