@@ -58,7 +58,7 @@ def test_a_switch_is_true_or_false_and_nothing_else(client: TestClient, field: s
 
 
 def test_a_path_of_this_machine_does_not_leave_the_server(tmp_path: Path) -> None:
-    bases = {"/home/someone/models/bert": "bert", "google-bert/bert-base-uncased": "google-bert/bert-base-uncased"}
+    bases = {"/srv/models/bert": "bert", "google-bert/bert-base-uncased": "google-bert/bert-base-uncased"}
     for i, (base, shown) in enumerate(bases.items()):
         (tmp_path / str(i)).mkdir()
 

@@ -136,7 +136,7 @@ def test_a_request_of_the_page_that_is_no_json_or_too_long_is_refused(client: Te
         {"data": "/etc/passwd"},
         {"out": "/tmp/x"},
         {"trust_remote_code": True},
-        {"model": "/home/somebody/model"},
+        {"model": "/srv/model"},
         {"model": "org/with-code"},
         {"model": "https://evil.example/model"},
         {"method": "none"},

@@ -364,7 +364,20 @@ def test_new_labels_of_old_validation_and_test_rows_are_not_lost_in_silence(made
     held = [*old.split("validation").rows[:3], *old.split("test").rows[:4]]
     rows = rows_of(("fear",), 60) + [(str(text), "fear") for text in held]
     said = " ".join(begun(made, written(tmp_path / "corrected.csv", rows)).notes)
-    assert "4 new rows are left out: their text is among the test rows" in said
-    assert "3 new rows are left out: their text is among the validation rows" in said
-    assert "4 of them have another label there, and that one stays" in said
-    assert "3 of them have another label there, and that one stays" in said
+    assert "4 new rows are left out, whose text is among the test rows" in said
+    assert "3 new rows are left out, whose text is among the validation rows" in said
+    assert "4 of these have another label there, and that one stays" in said
+    assert "3 of these have another label there, and that one stays" in said
+
+
+def test_a_hint_does_not_ask_for_what_was_asked(made: Path, tmp_path: Path) -> None:
+    """Old rows that the new ones repeat are not replayed, with --replay all either."""
+    old_train = RunFolder.open(made / "old").tuned_on().train
+    again = [row for row in rows_of(("joy", "anger"), 60) if hash_of(row[0]) in old_train][:1]
+    held = RunFolder.open(made / "old").split("test").rows[:1]
+    new = written(tmp_path / "new.csv", rows_of(("fear",), 60) + again + [(str(held[0]), "joy")])
+    said = " ".join(begun(made, new, replay="all").notes)
+    assert "95 of 96 old train rows are replayed" in said
+    assert "the others are among the new rows" in said
+    assert "--replay all" not in said
+    assert "1 new row is left out, whose text is among the test rows" in said

@@ -18,7 +18,7 @@ from liftune.data.sampling import sample
 from liftune.data.spellings import relabelled
 from liftune.data.splits import Split, Splits
 from liftune.data.tuned_on import TunedOn, hash_of
-from liftune.errors import DataError, first_of
+from liftune.errors import DataError, amount, first_of
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Target
@@ -209,9 +209,10 @@ def _divided(
         rest.append(split.take([i for i in parts[name] if hash_of(split.rows[i]) not in trained]))
         train, moved = train.joined(split.take(seen)), moved + len(seen)
     if moved:
-        notes.append(
-            f"{moved:,} new rows for validation or test are train rows instead: the started model was tuned on them"
+        is_train = amount(
+            moved, "new row for validation or test is a train row", "new rows for validation or test are train rows"
         )
+        notes.append(f"{is_train} instead, as the started model has seen the text")
     if before.seen.unknown:
         notes.append(f"whether the started model was tuned on new test rows is not known: {before.seen.unknown}")
     return train, rest[0], rest[1]
@@ -228,16 +229,14 @@ def _left_out(
     if not rows and not in_group:
         return []
     which = "text, or group," if in_group else "text"
-    said = (
-        f"{len(rows) + in_group:,} new rows are left out: their {which} is among the {part} rows of the run that is "
-        f"started from, which stay {part} rows"
-    )
+    left = amount(len(rows) + in_group, "new row is", "new rows are")
+    said = f"{left} left out, whose {which} is among the {part} rows of the run that is started from"
+    said += f", which stay {part} rows"
     other = sum(text in old and old[text] != target for text, target in rows)
     if other:
-        said += (
-            f"; {other:,} of them have another label there, and that one stays: to correct it, tune anew without "
-            "--start"
-        )
+        has = "has" if other == 1 else "have"
+        said += f"; {other:,} of these {has} another label there, and that one stays"
+        said += ": to correct it, tune anew without --start"
     return [said]
 
 

@@ -76,7 +76,7 @@ def rows_to_go_on(spec: RunSpec, rows: RowsInMemory | None = None) -> Beginning:
         )
     before, notes = _before(started, spec)
     found = continued(new, before, spec.data)
-    return Beginning(started, replace(found, notes=(*_of_replay(found, notes), *found.notes)))
+    return Beginning(started, replace(found, notes=(*_of_replay(found, notes, every=before.every), *found.notes)))
 
 
 def _new_rows(spec: RunSpec, rows: RowsInMemory | None) -> Splits:
@@ -107,12 +107,13 @@ def _before(started: Started, spec: RunSpec) -> tuple[Before, list[str]]:
     return Before(labels, run.tuned_on(), run.split("validation"), run.split("test"), replay.rows, every), [replay.said]
 
 
-def _of_replay(found: Continued, notes: list[str]) -> list[str]:
+def _of_replay(found: Continued, notes: list[str], *, every: bool) -> list[str]:
     """The notes, the first with how many rows were replayed."""
     if found.replayed_of is None:
         return notes
-    some = found.replayed < found.replayed_of
-    more = "; all of them with --replay all" if some else ""
+    more = ""
+    if found.replayed < found.replayed_of:
+        more = "; the others are among the new rows, or held back" if every else "; all of them with --replay all"
     return [f"{found.replayed:,} of {found.replayed_of:,} old train rows are replayed, {notes[0]}{more}", *notes[1:]]
 
 
