@@ -29,6 +29,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from liftune.replacing import FOR_READERS
+
 #: What a command imports as it goes, and each fork would import anew.
 IMPORTED = (
     *(
@@ -45,8 +47,8 @@ IMPORTED = (
 )
 #: Rendered from the record, with times in them.
 RENDERED = {"README.md", "report.html"}
-#: Written after the record: without them a run is whole, and `liftune report` writes them again.
-AFTERWARDS = {*RENDERED, "flips.jsonl"}
+#: Written after the record: without them a run is whole, and the same command writes them.
+AFTERWARDS = set(FOR_READERS)
 #: Records, whose times differ: of a run, a sweep, a model's baselines, a cell.
 TIMED = re.compile(r"(record|sweep|baselines|.+-\d+)\.json")
 Options = Mapping[str, Any]
