@@ -23,6 +23,7 @@ from liftune.reports.model_card import to_card
 from liftune.reports.render.text import print_sections, to_markdown
 from liftune.reports.run_readme import to_readme
 from liftune.reports.sections.comparisons import sentence
+from liftune.reports.sections.data_quality import suspects_section
 from liftune.reports.sections.headline import headline, overall
 from liftune.reports.sections.summary import caveats
 from liftune.tasks import TaskKind
@@ -446,3 +447,19 @@ def test_sections_stand_in_the_order_of_one_list() -> None:
     assert modules - words_only == registered
     first = next(iter(SECTIONS.entries()))
     assert first.name == "short"
+
+
+def test_suspects_are_spoken_of_only_where_there_are_any() -> None:
+    """ "0 of 628 (0.0%) look mislabelled. Not all of them are wrong" helps nobody."""
+
+    def said(**values: object) -> str:
+        found = LabelErrorSummary.model_validate({"rows": 628, "flagged": 0, "listed": 0, "by": ("tf-idf",), **values})
+        return " ".join(suspects_section(found).said)
+
+    few_known = said(planted=124, known=False)
+    assert "know too little of these labels" in few_known
+    assert "None of 628 train examples looks mislabelled" in said(planted=124)
+    for nothing in (few_known, said(planted=124)):
+        assert "Not all of them" not in nothing
+        assert "probability:" not in nothing
+    assert "7 of 628 train examples (1.1%) look mislabelled" in said(planted=124, flagged=7)

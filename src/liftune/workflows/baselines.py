@@ -33,6 +33,9 @@ Value = TypeVar("Value")
 #: Pooling -> (N, D).
 Features: TypeAlias = Mapping[str, FloatArray]
 
+#: What a note says of the features that the probe reads.
+_SCALED = {"none": "features as they are", "standardise": "standardised features", "unit": "features of unit length"}
+
 
 def run_baselines(context: RunContext, ladder: Ladder, *, keep: bool = False) -> BaselineFit:
     """Score what needs no pretrained model: the majority class, and tf-idf with a linear model.
@@ -141,7 +144,7 @@ def run_base_and_probe(context: RunContext, ladder: Ladder, base: Classifier, *,
         trainable_parameters=probe.trainable_parameters,
         max_length=base.max_length,
         saved_bytes=context.folder.saved_bytes("probe"),
-        notes=(f"{probe.pooling} pooling, {probe.scaling} scaling, C = {probe.strength:g}, chosen on validation",),
+        notes=(f"{probe.pooling} pooling, {_SCALED[probe.scaling]}, C = {probe.strength:g}, chosen on validation",),
     )
     log_contender(context, contender)
     return probe.baseline_fit(passes["train"][1])

@@ -101,14 +101,11 @@ def suspects_section(errors: LabelErrorSummary, listing: str | None = None) -> S
     Args:
         listing: the file that has them all.
     """
-    share = f"{errors.flagged:,} of {errors.rows:,} train examples ({errors.flagged / errors.rows:.1%})"
-    said = [
-        f"{share} look mislabelled: linear models on {' and '.join(errors.by)}, which were not trained on "
-        "them, predict another label. They are kept unless you ask otherwise. Not all of them are wrong: "
-        "check before you drop any.",
-        *_planted(errors),
-        "probability: what those models give the example's own label. That of a single example has no interval.",
-    ]
+    said = [*_flagged(errors), *_planted(errors)]
+    if errors.top:
+        said.append(
+            "probability: what those models give the example's own label. That of a single example has no interval."
+        )
     if listing and errors.listed:
         said.append(f"{listing} lists the {errors.listed:,} most suspect examples, worst first")
     rows = tuple(
@@ -125,14 +122,29 @@ def suspects_section(errors: LabelErrorSummary, listing: str | None = None) -> S
     return Section("Suspect labels", tuple(said), tables)
 
 
+def _flagged(errors: LabelErrorSummary) -> tuple[str, ...]:
+    """How many labels look wrong, and by what; nothing where the models cannot tell, as `_planted` says."""
+    by = f"linear models on {' and '.join(errors.by)}, which were not trained on them,"
+    if errors.flagged:
+        share = f"{errors.flagged:,} of {errors.rows:,} train examples ({errors.flagged / errors.rows:.1%})"
+        return (
+            f"{share} look mislabelled: {by} predict another label. They are kept unless you ask otherwise. Not all "
+            "of them are wrong: check before you drop any.",
+        )
+    if errors.planted is not None and not errors.known:
+        return ()
+    return (f"None of {errors.rows:,} train examples looks mislabelled to {by.removesuffix(',')}.",)
+
+
 def _planted(errors: LabelErrorSummary) -> tuple[str, ...]:
     """How many were flagged, and what share of them is wrong, if wrong labels are random."""
     if errors.planted is None:
         return ()
     if not errors.known:
         return (
-            "The models know too little of these labels to tell which are wrong: of labels that were flipped on "
-            f"purpose, for a trial ({errors.planted:,}), hardly more came to the top of the list than of others.",
+            f"Linear models on {' and '.join(errors.by)} know too little of these labels to tell which are wrong: of "
+            f"{errors.planted:,} labels that were flipped on purpose, for a trial, hardly more came to the top of the "
+            "list than of others.",
         )
     if errors.precision is None or errors.recall is None:
         return ()
