@@ -36,6 +36,9 @@ PROBE_VERSION = 2
 #: A product is repeated until it was timed this often, or, from the third time on, for this many seconds.
 GEMM_REPEATS, GEMM_SECONDS = 50, 0.2
 
+#: Of one core; where its own second cache is smaller, or nobody says how large it is, a share of the third serves.
+CACHE_BYTES = 2**20
+
 
 @dataclass(frozen=True)
 class MachineFacts:
@@ -201,6 +204,15 @@ def processor_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         return next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+@kept_once
+def core_cache_bytes() -> int:
+    """How much of what a core has just written it reads again at once: its second cache, at least CACHE_BYTES."""
+    try:
+        return max(CACHE_BYTES, os.sysconf("SC_LEVEL2_CACHE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # no POSIX, or a C library that does not know
+        return CACHE_BYTES
 
 
 def has_wide_dot() -> bool:

@@ -14,16 +14,22 @@ For each row and head, with d = hidden / heads and M the dropout mask (0 or 1 / 
 
 In bfloat16 torch's fused CPU kernel takes longer than these products (hardware/measure.py measures by how much);
 softmax over short rows is faster in float32.
+
+S, P and dS of a group do not fit into a core's cache, and all steps but the products only read and write them. So the
+equations are computed for a tile at a time: some whole rows, or of one row some heads, as many as the cache holds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from liftune.models.packed.dropout import DrawMask
+from liftune.hardware.measure import core_cache_bytes
+from liftune.models.packed.dropout import POOL_SIZE, DrawMask
 from liftune.models.packed.packing import SHORT, Group, Packing
 
 
@@ -39,12 +45,33 @@ class SavedAttention:
     """(rows x heads, length, d)"""
     probs: Tensor
     """(rows x heads, queries, length): P."""
-    mask: Tensor | None
-    """(rows x heads, queries, length): M; None without dropout."""
+    masks: list[Tensor] | None
+    """M in parts, each (some rows x heads, queries, length); None without dropout."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Scores that are computed together: of neighbouring rows with all their heads, or of one row with some."""
+
+    rows: slice
+    """Among the group's rows."""
+    heads: slice
+    """Among the group's rows x heads."""
+
+    @property
+    def size(self) -> int:
+        """Number of rows x heads."""
+        return int(self.heads.stop - self.heads.start)
 
 
 def attention_forward(
-    qkv: Tensor, first_queries: Tensor | None, packing: Packing, heads: int, *, draw: DrawMask | None = None
+    qkv: Tensor,
+    first_queries: Tensor | None,
+    packing: Packing,
+    heads: int,
+    *,
+    draw: DrawMask | None = None,
+    keep: bool = True,
 ) -> tuple[Tensor, list[SavedAttention]]:
     """Each row's tokens attend to the same row's tokens.
 
@@ -52,9 +79,10 @@ def attention_forward(
         qkv: (tokens, 3 hidden) queries, keys, values; or (tokens, 2 hidden) keys, values beside `first_queries`.
         first_queries: (rows, hidden) queries of each row's first token alone.
         draw: draws the dropout mask on the attention weights.
+        keep: whether there will be a backward. Without, no more attention weights are held than a tile's.
 
     Returns:
-        contexts (tokens, hidden), or (rows, hidden); and what backward needs, a group.
+        contexts (tokens, hidden), or (rows, hidden); and what backward needs, a group, nothing where that is not kept.
     """
     saved, contexts, row = [], [], 0
     for group in packing.groups:
@@ -65,15 +93,8 @@ def attention_forward(
         else:
             key, value = split
             query = first_queries[row : row + group.rows].reshape(group.rows * heads, 1, -1)
-        # S = Q K' / sqrt(d),  P = softmax(S): (rows x heads, queries, length).
-        query = query * query.shape[-1] ** -0.5
-        probs = _softmax(torch.bmm(query, key.transpose(1, 2)), group, heads)
-        mask = None
-        if draw is not None:
-            mask = draw(probs.shape[0] * probs.shape[1], probs.shape[2], probs.dtype).view(probs.shape)
-        # Z = (M * P) V: (rows x heads, queries, d).
-        context = torch.bmm(probs if mask is None else probs * mask, value)
-        saved.append(SavedAttention(query, key, value, probs, mask))
+        each, context = _group_forward(query * query.shape[-1] ** -0.5, key, value, group, heads, draw, keep)
+        saved += [each] if keep else []
         contexts.append(_merge_heads(context, group, heads) if first_queries is None else context.view(group.rows, -1))
         row += group.rows
     if packing.spare and first_queries is None:
@@ -97,16 +118,7 @@ def attention_backward(
             grad = grad_output[row : row + group.rows].reshape(group.rows * heads, 1, -1)
         else:
             (grad,) = _split_heads(group.pad_zeros(grad_output), group, heads, 1)
-        # dV = (M * P)' dZ,  dP = M * (dZ V').
-        dropped = each.probs if each.mask is None else each.probs * each.mask
-        grad_value = torch.bmm(dropped.transpose(1, 2), grad)
-        grad_probs = torch.bmm(grad, each.value.transpose(1, 2))
-        if each.mask is not None:
-            grad_probs.mul_(each.mask)
-        # dS = P * (dP - rowsum(dP * P)),  dQ = dS K / sqrt(d),  dK = dS' Q / sqrt(d); the saved Q is scaled already.
-        grad_scores = _softmax_backward(grad_probs, each.probs)
-        grad_query = torch.bmm(grad_scores, each.key).mul_(each.key.shape[-1] ** -0.5)
-        grad_key = torch.bmm(grad_scores.transpose(1, 2), each.query)
+        grad_query, grad_key, grad_value = _group_backward(grad, each, heads)
         if first_only:
             first_grads.append(grad_query.view(group.rows, -1))
         grads.append(
@@ -117,6 +129,95 @@ def attention_backward(
         grads.append(grads[0].new_zeros(packing.spare, grads[0].shape[1]))
     joined = grads[0] if len(grads) == 1 else torch.cat(grads)
     return joined, torch.cat(first_grads) if first_only else None
+
+
+def _group_forward(
+    query: Tensor, key: Tensor, value: Tensor, group: Group, heads: int, draw: DrawMask | None, keep: bool
+) -> tuple[SavedAttention, Tensor]:
+    """What backward needs, and the contexts (rows x heads, queries, d); the query is scaled already."""
+    shape = query.shape[1], key.shape[1]
+    probs = query.new_empty(len(query) if keep else 0, *shape)
+    context = torch.empty_like(query)
+    masks = None if draw is None else list(_draw_masks(draw, query, shape, heads))
+    scratch = weights = None
+    for tile, mask in _tiles(query, shape, heads, masks):
+        part = tile.heads
+        scratch = _scratch(scratch, query, shape, tile)
+        weights = probs[part] if keep else _scratch(weights, query, shape, tile)
+        # S = Q K' / sqrt(d),  P = softmax(S): (rows x heads, queries, length).
+        scores = torch.bmm(query[part], key[part].transpose(1, 2), out=scratch)
+        _softmax(scores, group, tile, weights)
+        # Z = (M * P) V: (rows x heads, queries, d).
+        dropped = weights if mask is None else torch.mul(weights, mask, out=scratch)
+        torch.bmm(dropped, value[part], out=context[part])
+    return SavedAttention(query, key, value, probs, masks), context
+
+
+def _group_backward(grad: Tensor, saved: SavedAttention, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of query, key and value, each (rows x heads, its tokens, d), by that of the contexts."""
+    grad_query = torch.empty_like(saved.query)
+    grad_key, grad_value = torch.empty_like(saved.key), torch.empty_like(saved.value)
+    shape = saved.probs.shape[1], saved.probs.shape[2]
+    first = second = None
+    for tile, mask in _tiles(saved.query, shape, heads, saved.masks):
+        part = tile.heads
+        first, second = (_scratch(each, saved.query, shape, tile) for each in (first, second))
+        probs = saved.probs[part]
+        # dV = (M * P)' dZ,  dP = M * (dZ V').
+        dropped = probs if mask is None else torch.mul(probs, mask, out=first)
+        torch.bmm(dropped.transpose(1, 2), grad[part], out=grad_value[part])
+        grad_probs = torch.bmm(grad[part], saved.value[part].transpose(1, 2), out=second)
+        if mask is not None:
+            grad_probs.mul_(mask)
+        # dS = P * (dP - rowsum(dP * P)),  dQ = dS K / sqrt(d),  dK = dS' Q / sqrt(d); the saved Q is scaled already.
+        grad_scores = _softmax_backward(grad_probs, probs, first)
+        torch.bmm(grad_scores, saved.key[part], out=grad_query[part])
+        torch.bmm(grad_scores.transpose(1, 2), saved.query[part], out=grad_key[part])
+    return grad_query.mul_(saved.key.shape[-1] ** -0.5), grad_key, grad_value
+
+
+def _draw_masks(draw: DrawMask, query: Tensor, shape: tuple[int, int], heads: int) -> Iterator[Tensor]:
+    """M, for as many whole rows at a time as a pool of random numbers suits; no size of a cache changes it."""
+    queries, length = shape
+    most = max(1, POOL_SIZE // 2 // (heads * queries * length))
+    for first, last in _ranges(0, len(query) // heads, most):
+        some = (last - first) * heads
+        yield draw(some * queries, length, query.dtype).view(some, queries, length)
+
+
+def _tiles(
+    query: Tensor, shape: tuple[int, int], heads: int, masks: list[Tensor] | None
+) -> Iterator[tuple[Tile, Tensor | None]]:
+    """Every row and head in its turn, as tiles that a cache holds; none reaches over two parts of the mask."""
+    cache = core_cache_bytes() * torch.get_num_threads()
+    room = max(1, cache // (shape[0] * shape[1] * query.element_size()))
+    parts = [(len(query), None)] if masks is None else [(len(mask), mask) for mask in masks]
+    start = 0
+    for size, mask in parts:
+        for first, last in _ranges(start // heads, (start + size) // heads, max(1, room // heads)):
+            for low, high in _ranges(first * heads, last * heads, room if room < heads else size):
+                cut = None if mask is None else mask[low - start : high - start]
+                yield Tile(slice(first, last), slice(low, high)), cut
+        start += size
+
+
+def _ranges(start: int, stop: int, most: int) -> list[tuple[int, int]]:
+    """Neighbouring ranges of almost one size.
+
+    >>> _ranges(2, 12, 4)
+    [(2, 6), (6, 9), (9, 12)]
+    """
+    pieces = -(-(stop - start) // most)
+    size, longer = divmod(stop - start, pieces)
+    ends = [start + piece * size + min(piece, longer) for piece in range(pieces + 1)]
+    return list(pairwise(ends))
+
+
+def _scratch(last: Tensor | None, query: Tensor, shape: tuple[int, int], tile: Tile) -> Tensor:
+    """(rows x heads of the tile, queries, length) to write into; the last tile's where that is large enough."""
+    if last is None or len(last) < tile.size:
+        return query.new_empty(tile.size, *shape)
+    return last[: tile.size]
 
 
 def _split_heads(padded: Tensor, group: Group, heads: int, parts: int) -> Tensor:
@@ -140,19 +241,23 @@ def _side_by_side(parts: list[Tensor], group: Group, heads: int) -> Tensor:
     return group.unpad(joined.view(rows * width, -1))
 
 
-def _softmax(scores: Tensor, group: Group, heads: int) -> Tensor:
+def _softmax(scores: Tensor, group: Group, tile: Tile, out: Tensor) -> None:
     """Softmax over the keys that are not padding, in the scores' own precision; short rows are computed in float32."""
-    dtype = scores.dtype
-    if group.width <= SHORT and dtype == torch.bfloat16:
+    wide = group.width <= SHORT and scores.dtype == torch.bfloat16
+    if wide:
         scores = scores.float()
-    group.mask_padding(scores.view(group.rows, heads, -1, group.width))
-    return torch.softmax(scores, dim=-1).to(dtype)
+    count = tile.rows.stop - tile.rows.start
+    group.mask_padding(scores.view(count, tile.size // count, -1, group.width), tile.rows)
+    if wide:
+        out.copy_(torch.softmax(scores, dim=-1))
+    else:
+        torch.softmax(scores, dim=-1, out=out)
 
 
-def _softmax_backward(grad_probs: Tensor, probs: Tensor) -> Tensor:
+def _softmax_backward(grad_probs: Tensor, probs: Tensor, out: Tensor) -> Tensor:
     """dS = P * (dP - rowsum(dP * P))."""
-    dtype = probs.dtype
-    if probs.shape[-1] <= SHORT and dtype == torch.bfloat16:
-        grad_probs, probs = grad_probs.float(), probs.float()
-    grad_scores: Tensor = torch.ops.aten._softmax_backward_data(grad_probs, probs, -1, probs.dtype)
-    return grad_scores.to(dtype)
+    if probs.shape[-1] <= SHORT and probs.dtype == torch.bfloat16:
+        wide = torch.ops.aten._softmax_backward_data(grad_probs.float(), probs.float(), -1, torch.float32)
+        return out.copy_(wide)
+    torch.ops.aten._softmax_backward_data.out(grad_probs, probs, -1, probs.dtype, grad_input=out)
+    return out

@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 from liftune.hardware.workers import current_worker
 from liftune.models.packed.dropout import MaskPool, draw_mask, undo_draw_by_worker
 from liftune.models.packed.fused_weights import FusedLayers
-from liftune.models.packed.layer import DropoutMasks, EncoderLayer, LayerWeights
+from liftune.models.packed.layer import DropoutMasks, EncoderLayer, LayerWeights, layer_forward
 from liftune.models.packed.layouts import EncoderModules, LayerModules
 from liftune.models.packed.lora_linear import AddLora
 from liftune.models.packed.packing import Packing
@@ -143,10 +143,12 @@ class PackedEncoder:
             first_only = self.first_only and position == last
             masks = self._masks(modules, x, packing, first_only) if training else DropoutMasks()
             if weights and factors:
+                given = x, weights[position], packing, masks, first_only
                 with torch.autocast("cpu", enabled=False):
-                    x = EncoderLayer.apply(  # type: ignore[no-untyped-call]
-                        x, weights[position], packing, masks, first_only, *factors[position]
-                    )
+                    if torch.is_grad_enabled():
+                        x = EncoderLayer.apply(*given, *factors[position])  # type: ignore[no-untyped-call]
+                    else:
+                        x, _ = layer_forward(*given, factors[position], keep=False)
             else:
                 x = run_modules(x, modules, packing, masks, first_only)
         states = x[:, None, :] if self.first_only else packing.pad(x)

@@ -155,8 +155,10 @@ def layer_forward(
     masks: DropoutMasks,
     first_only: bool,
     factors: Sequence[Tensor],
+    *,
+    keep: bool = True,
 ) -> tuple[Tensor, SavedForBackward]:
-    """The layer's output, and what backward needs."""
+    """The layer's output, and what backward needs; without `keep` there will be none."""
     factors_of = _factors_by_product(weights, factors)
     # z = attention(x Wq', x Wk', x Wv')
     first_rows: Tensor | None = None
@@ -169,7 +171,7 @@ def layer_forward(
     else:
         qkv, qkv_hidden = weights.qkv.forward(x, factors_of["qkv"])
         lora_hidden = [qkv_hidden]
-    context, attention = attention_forward(qkv, first_queries, packing, weights.heads, draw=masks.attn)
+    context, attention = attention_forward(qkv, first_queries, packing, weights.heads, draw=masks.attn, keep=keep)
     # h = LayerNorm1(x + m1 * (z Wo'))
     attn_out, out_hidden = weights.out.forward(context, factors_of["out"])
     h, norm1 = weights.norm1.forward(

@@ -66,10 +66,10 @@ class Group:
         """(rows x width, C) to this group's (tokens, C): the opposite of `pad_zeros`."""
         return padded if self.positions is None else padded.index_select(0, self.positions)
 
-    def mask_padding(self, scores: Tensor) -> Tensor:
-        """Attention scores (rows, heads, queries, width) with -inf at padded keys; changed in place."""
+    def mask_padding(self, scores: Tensor, rows: slice) -> Tensor:
+        """Attention scores of some rows (rows, heads, queries, width) with -inf at padded keys; changed in place."""
         if self.mask is not None:
-            return scores.add_(self.mask.to(scores.dtype))
+            return scores.add_(self.mask[rows].to(scores.dtype))
         if self.width > self.lengths[0]:  # rows of one length, padded by a few columns
             scores[..., self.lengths[0] :] = float("-inf")
         return scores
