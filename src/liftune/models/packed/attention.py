@@ -139,7 +139,8 @@ def _group_forward(
     probs = query.new_empty(len(query) if keep else 0, *shape)
     context = torch.empty_like(query)
     masks = None if draw is None else list(_draw_masks(draw, query, shape, heads))
-    scratch = weights = None
+    scratch: Tensor | None = None
+    weights: Tensor | None = None
     for tile, mask in _tiles(query, shape, heads, masks):
         part = tile.heads
         scratch = _scratch(scratch, query, shape, tile)
@@ -158,7 +159,8 @@ def _group_backward(grad: Tensor, saved: SavedAttention, heads: int) -> tuple[Te
     grad_query = torch.empty_like(saved.query)
     grad_key, grad_value = torch.empty_like(saved.key), torch.empty_like(saved.value)
     shape = saved.probs.shape[1], saved.probs.shape[2]
-    first = second = None
+    first: Tensor | None = None
+    second: Tensor | None = None
     for tile, mask in _tiles(saved.query, shape, heads, saved.masks):
         part = tile.heads
         first, second = (_scratch(each, saved.query, shape, tile) for each in (first, second))
