@@ -23,6 +23,7 @@ from liftune.reports.base import FIRST_SCREEN, Section
 from liftune.reports.charts import Chart
 from liftune.reports.document import named_sections
 from liftune.reports.render.notebook import notebook_html
+from liftune.reports.sections.training import why_no_curve
 from liftune.run_folder import RunFolder
 
 #: Sections of the report that are shown at the end of a run; the others are in `liftune report`.
@@ -110,6 +111,12 @@ def plot(record: RunRecord | SweepRecord, section: str | None = None) -> Any:
             )
         if isinstance(record, TuneRecord) and not RunFolder(Path(record.run)).has_record:
             have += f"; those of single rows need the run's folder, which is not at {record.run}"
+        if chosen == "training" and isinstance(record, TuneRecord) and (why := why_no_curve(record)):
+            raise SpecError(
+                f"no charts of training: {why}",
+                where="section",
+                hint=f"tune for more (epochs=3); record.logs has its scores. There are charts of: {have}",
+            )
         raise SpecError(f"no charts of {chosen or 'this record'}", where="section", hint=f"choose one of: {have}")
     return figure_of(charts[chosen])
 

@@ -60,6 +60,17 @@ class LiftuneError(Exception):
         self.where = where
         self.hint = hint
 
+    def reword(self, text: Callable[[str], str], where: Callable[[str], str]) -> None:
+        """Say the same in other words: options are written once, as the command line names them.
+
+        Args:
+            text, where: what to write in the place of message and hint, and of where.
+        """
+        self.message = text(self.message)
+        self.args = (self.message,)
+        self.where = where(self.where) if self.where else self.where
+        self.hint = text(self.hint) if self.hint else self.hint
+
     def __str__(self) -> str:
         lines = [self.message]
         if self.where:

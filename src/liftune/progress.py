@@ -6,7 +6,7 @@ Not here: events themselves (events.py), results (reports/render/text.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
@@ -69,20 +69,24 @@ class Progress:
     Args:
         quiet: show nothing, but for what is told.
         mute: tell nothing either; None tells what is shown.
+        worded: what to write in the place of a line.
     """
 
-    def __init__(self, *, quiet: bool = False, mute: bool | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool = False, mute: bool | None = None, worded: Callable[[str], str] | None = None
+    ) -> None:
         self._console = _console(quiet=quiet)
         self._mute = quiet if mute is None else mute
+        self._worded = worded or str
 
     def tell(self, text: str) -> None:
         """One line that changes what the answers mean: also where nobody looks, as in a script's log."""
         if not self._mute:
-            _line(_console(), text)
+            _line(_console(), self._worded(text))
 
     def log(self, text: str) -> None:
         """One line."""
-        _line(self._console, text)
+        _line(self._console, self._worded(text))
 
     @contextmanager
     def bar(self, what: str, rows: int | None, *, speed: bool = True) -> Iterator[Advance]:

@@ -109,7 +109,7 @@ def test_a_path_may_be_a_pathlib_path(verb: str, name: str) -> None:
         ("load", {"min_precision": "0.9"}, "min_precision must be a number, not '0.9'"),
         ("load", {"device": 5}, "device must be a text, not 5"),
         ("load", {"with_base": "no"}, "with_base must be True or False, not 'no'"),
-        ("tune", {"epochs": "many"}, "--epochs: must be a whole number, not 'many'"),
+        ("tune", {"epochs": "many"}, "epochs: must be a whole number, not 'many'"),
         ("tune", {"listeners": print}, "listeners must be listeners"),
         ("sweep", {"jobs": 0}, "jobs must be a whole number from 1 on, not 0"),
         ("evaluate", {"epochs": 3}, "unknown argument of evaluate 'epochs'"),

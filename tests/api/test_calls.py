@@ -56,7 +56,7 @@ def test_the_arguments_of_a_verb_are_all_known_and_named_once() -> None:
 def test_a_method_of_a_sweep_is_refused_where_it_is_given() -> None:
     with pytest.raises(LiftuneError) as refused:
         liftune.sweep(FRAME, methods=["ia4"])
-    assert refused.value.where == "--methods"
+    assert refused.value.where == "methods"
 
 
 @pytest.mark.parametrize(

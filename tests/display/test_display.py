@@ -95,6 +95,16 @@ def test_figures_are_drawn_by_section(record: TuneRecord, tmp_path: Path) -> Non
     assert "confusions" in refused.value.hint
 
 
+def test_one_epoch_makes_no_curve_and_this_is_said(record: TuneRecord) -> None:
+    logs = tuple(each.model_copy(update={"epochs": each.epochs[:1]}) for each in record.logs)
+    with pytest.raises(SpecError, match="tuned for one epoch, which makes no curve") as refused:
+        record.model_copy(update={"logs": logs}).plot("training")
+    assert "epochs=3" in str(refused.value.hint)
+    none = tuple(each.model_copy(update={"epochs": ()}) for each in record.logs)
+    with pytest.raises(SpecError, match="no step of training after its start"):
+        record.model_copy(update={"logs": none}).plot("training")
+
+
 def test_without_its_folder_a_record_draws_what_it_holds(record: TuneRecord) -> None:
     gone = record.model_copy(update={"run": "nowhere"})
     assert gone.plot("training")

@@ -13,6 +13,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.errors import LiftuneError, SpecError
+from liftune.inference.contenders import refuse_torch_options
 from liftune.models import moved_bases
 from liftune.server.server import ServeOptions, check_models
 
@@ -122,3 +123,11 @@ def test_other_options_without_a_meaning_are_refused_too(
 ) -> None:
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_model_that_nobody_named_is_explained_where_it_has_no_base() -> None:
+    """`load(run, with_base=True)` spoke of tf-idf where the verdict, not the caller, had chosen it."""
+    note = "using tfidf: on the test rows the tuned model is worse; --use tuned takes tuned"
+    with pytest.raises(SpecError, match=r"the tuned model is worse.*tfidf reads words") as refused:
+        refuse_torch_options("tfidf", note, with_base=True)
+    assert refused.value.where == "--with-base"

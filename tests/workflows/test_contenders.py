@@ -271,7 +271,7 @@ def test_a_run_that_kept_tuned_alone_says_so(runs: Callable[[str], Path], tmp_pa
         undecided(run, "probe")
         with pytest.raises(liftune.LiftuneError, match="holds the tuned model alone") as caught:
             liftune.load(run, use=use)
-        assert "leave --use out" in str(caught.value.hint)
+        assert "leave use= out" in str(caught.value.hint)
 
 
 def test_what_reads_words_refuses_options_of_pretrained_models(

@@ -67,5 +67,5 @@ def test_a_run_that_the_disk_is_too_small_for_leaves_nothing(
     monkeypatch.setattr(context, "check_rank", lambda *given: None)  # which would refuse so large a rank before
     with pytest.raises(ArtifactError, match=r"needs about [\d.,]+ GiB on the disk, 70 MiB are free") as caught:
         liftune.tune(emotions, model=model, out=tmp_path / "run", set={"rank": 50_000})
-    assert "--out" in (caught.value.hint or "")
+    assert "out=" in (caught.value.hint or "")
     assert not (tmp_path / "run").exists()

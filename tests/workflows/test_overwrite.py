@@ -61,7 +61,7 @@ def test_a_finished_run_is_replaced_whole(options: dict[str, Any], tmp_path: Pat
             (run / name).write_text("{}")
     with pytest.raises(ArtifactError, match="holds a finished run") as caught:
         liftune.tune(**options)
-    assert "replace it with --overwrite" in (caught.value.hint or "")
+    assert "replace it with overwrite=True" in (caught.value.hint or "")
     before = files_of(run)
 
     for wrong in ({"text": "no such column"}, {"model": str(tmp_path / "none")}, {"method": "loora"}):
@@ -90,8 +90,8 @@ def test_an_unfinished_run_is_replaced_and_the_new_one_can_be_gone_on_with(
     stopped("data diagnosis", **options)
     with pytest.raises(ArtifactError, match="asked otherwise") as caught:
         liftune.tune(**options, lr=1e-2)
-    assert "--overwrite" in (caught.value.hint or "")
-    assert "--resume" in (caught.value.hint or "")
+    assert "overwrite=True" in (caught.value.hint or "")
+    assert "resume" in (caught.value.hint or "")
     stopped("data diagnosis", **options, lr=1e-2, overwrite=True)
     liftune.tune(resume=run)
     assert liftune.load(run)

@@ -118,7 +118,7 @@ def test_another_request_is_refused_with_what_differs(
     def refused(**changed: Any) -> str:
         with pytest.raises(ArtifactError) as error:
             liftune.tune(out=tmp_path / "run", **{**options, **changed})
-        assert error.value.where == "--out"
+        assert error.value.where == "out"
         assert f"liftune tune --resume {tmp_path / 'run'}" in (error.value.hint or "")
         return error.value.message
 

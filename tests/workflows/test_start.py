@@ -253,7 +253,7 @@ def test_another_base_is_refused_before_anything_is_written(made: Path, tmp_path
     other = save_tiny("distilbert", tmp_path / "other", seed=5)
     with pytest.raises(ModelError, match="was tuned on") as refused:
         liftune.tune(made / "new.csv", start=made / "old", model=other, out=tmp_path / "run", quiet=True, **FAST)
-    assert "leave --model out" in str(refused.value.hint)
+    assert "leave model= out" in str(refused.value.hint)
     assert not (tmp_path / "run").exists()
 
 
@@ -310,7 +310,7 @@ def test_a_whole_model_is_given_as_a_base_instead(made: Path, tmp_path: Path) ->
     )
     with pytest.raises(ArtifactError) as refused:
         liftune.tune(made / "old.csv", start=whole.run, out=tmp_path / "run", quiet=True, **FAST)
-    assert f"--model {tmp_path / 'full' / 'adapter'}" in str(refused.value.hint)
+    assert f'model="{tmp_path / "full" / "adapter"}"' in str(refused.value.hint)
     found = liftune.tune(
         made / "old.csv", model=tmp_path / "full" / "adapter", out=tmp_path / "run", quiet=True, dry_run=True, **FAST
     )

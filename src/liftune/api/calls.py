@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from liftune import arguments
 from liftune.errors import LiftuneError, SpecError, choose, lacks_memory
+from liftune.python_names import argument, in_python
 from liftune.settings_file import spec_under
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 
@@ -35,13 +36,14 @@ Result = TypeVar("Result")
 
 
 def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """The function, which refuses an unknown argument with the nearest one, and raises OutOfMemory in the place of a
-    library's own error of memory.
+    """The function, which refuses an unknown argument with the nearest one, raises OutOfMemory in the place of a
+    library's own error of memory, and whose errors name arguments, not options of the command line.
     """
     signature = inspect.signature(function)
     takes = [name for name, each in signature.parameters.items() if each.kind is not each.VAR_KEYWORD]
     if len(takes) < len(signature.parameters):
         takes = list(dict.fromkeys([*takes, *options_of(function.__name__), "config"]))
+    flags = [name for name, each in signature.parameters.items() if isinstance(each.default, bool)]
 
     @functools.wraps(function)
     def call(*given: Given.args, **named: Given.kwargs) -> Result:
@@ -54,8 +56,11 @@ def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
         _import_bars_quietly()
         try:
             return function(*given, **named)
+        except LiftuneError as error:
+            error.reword(lambda text: in_python(text, flags), argument)
+            raise
         except Exception as error:
-            if isinstance(error, LiftuneError) or not lacks_memory(error):
+            if not lacks_memory(error):
                 raise
             from liftune.hardware.memory import short_of_memory
 
@@ -123,7 +128,7 @@ def progress(quiet: object) -> Progress:
     from liftune.progress import Progress
 
     hidden = not _seen_by_a_person() if quiet is None else arguments.switch(quiet, "quiet")
-    return Progress(quiet=hidden, mute=quiet is not None and hidden)
+    return Progress(quiet=hidden, mute=quiet is not None and hidden, worded=in_python)
 
 
 def _seen_by_a_person() -> bool:

@@ -114,8 +114,11 @@ def open_contender(
         return SavedContender(card, OnFeatures(base, probe.logits_of), base)
 
 
-def refuse_torch_options(name: str, **options: object) -> None:
+def refuse_torch_options(name: str, why: str = "", **options: object) -> None:
     """Refuse what only a pretrained model can follow.
+
+    Args:
+        why: why that contender is used, where nobody named it.
 
     Raises:
         SpecError: naming the options that were given.
@@ -123,7 +126,8 @@ def refuse_torch_options(name: str, **options: object) -> None:
     given = [f"--{option.replace('_', '-')}" for option, value in options.items() if value]
     if given:
         raise SpecError(
-            f"{name} reads words, not a pretrained model: it has no base model, device or precision to choose",
+            f"{f'{why}. ' if why else ''}{name} reads words, not a pretrained model: it has no base model, device or "
+            "precision to choose",
             where=", ".join(given),
             hint="leave the option out, or give --use tuned",
         )

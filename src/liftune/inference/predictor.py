@@ -156,7 +156,8 @@ def load_predictor(
         refuse_options(device=device, with_base=with_base, precision=precision)
         predictor = Bundle.open(model.folder, min_precision=min_precision)
     else:
-        adapter, other = partial(AdapterPredictor.open, card=model.card), AdapterPredictor.open_contender
+        adapter = partial(AdapterPredictor.open, card=model.card)
+        other = partial(AdapterPredictor.open_contender, why=model.note)
         opener = adapter if model.kind == "adapter" else other
         with _LOADING:
             predictor = opener(
@@ -253,11 +254,13 @@ class AdapterPredictor(Reloadable):
         precision: str | None = None,
         min_precision: float | None = None,
         trust_remote_code: bool = False,
+        why: str = "",
     ) -> AdapterPredictor:
         """Load a contender that is no adapter.
 
         Args:
             folder: where contender.json is; the others as of `load_predictor`.
+            why: why it is used, where nobody named it.
 
         Raises:
             ArtifactError: a file is damaged, or the pretrained model has changed.
@@ -267,7 +270,7 @@ class AdapterPredictor(Reloadable):
         if min_precision is not None:
             cutoff_for(card.cutoffs, min_precision)
         if card.base is None:
-            refuse_torch_options(card.name, device=device, with_base=with_base, precision=precision)
+            refuse_torch_options(card.name, why, device=device, with_base=with_base, precision=precision)
             return cls(open_contender(folder), card, min_precision=min_precision)
         need(*EXTRAS["tune"])
         opened = open_contender(folder, plan=prediction_plan(device, precision), trust_remote_code=trust_remote_code)

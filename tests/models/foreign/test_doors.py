@@ -182,7 +182,7 @@ def test_a_file_of_pairs_is_not_read_by_half(base: Path, tmp_path: Path) -> None
     table.write_text("premise,hypothesis\na,b\nc,d\n", encoding="utf-8")
     with pytest.raises(DataError) as refused:
         liftune.predict(str(table), model=folder, label_names=LABELS)
-    assert "--text-pair hypothesis" in str(refused.value.hint)
+    assert 'text_pair="hypothesis"' in str(refused.value.hint)
     assert len(liftune.predict(str(table), model=folder, label_names=LABELS, text="premise")) == 2
 
 

@@ -109,7 +109,7 @@ def test_a_whole_model_without_names_is_scored_by_the_names_that_are_told(headed
     rows = [{"text": text, "label": LABELS[i % 3]} for i, text in enumerate(TEXTS)]
     with pytest.raises(DataError, match="no label of the data is one of") as refused:
         liftune.evaluate(rows, model=folder)
-    assert "--label-names NAME_0,NAME_1,NAME_2" in str(refused.value.hint)
+    assert 'label_names="NAME_0,NAME_1,NAME_2"' in str(refused.value.hint)
     told = liftune.evaluate(rows, model=folder, label_names=LABELS)
     assert told.contenders[0].head == "trained"
     assert told.contenders[0].metrics == liftune.evaluate(rows, model=headed).contenders[0].metrics

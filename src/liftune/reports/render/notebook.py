@@ -1,6 +1,6 @@
 """Sections as HTML for a notebook's cell: nothing but elements with a few styles of their own.
 
-In: Sections.  Out: an HTML fragment.
+In: Sections.  Out: an HTML fragment, in which options have the names of Python.
 Not here: the report's page (html.py), what a record shows (display.py).
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from html import escape
 
 from liftune.formatting import visible
+from liftune.python_names import in_python
 from liftune.reports.base import ReportTable, Section
 
 _CELL = "padding: 2px 10px 2px 0; vertical-align: top; text-align: "
@@ -21,8 +22,8 @@ def notebook_html(title: str, sections: Iterable[Section]) -> str:
     for section in sections:
         parts.append(f'<p style="margin: 0.6em 0 0.2em"><strong>{_text(section.title)}</strong></p>')
         parts += [_table(table) for table in section.tables]
-        parts += [f'<p style="margin: 0.2em 0">{_text(each)}</p>' for each in section.said]
-        parts += [f'<p style="margin: 0.2em 0">&#9888; {_text(each)}</p>' for each in section.caveats]
+        parts += [f'<p style="margin: 0.2em 0">{_text(in_python(each))}</p>' for each in section.said]
+        parts += [f'<p style="margin: 0.2em 0">&#9888; {_text(in_python(each))}</p>' for each in section.caveats]
         parts += [f'<pre style="margin: 0.2em 0">{_text(each)}</pre>' for each in section.commands]
     return f'<div class="liftune">{"".join(parts)}</div>'
 

@@ -119,6 +119,14 @@ def _curves(record: TuneRecord) -> tuple[Lines, ...]:
     )
 
 
+def why_no_curve(record: TuneRecord) -> str:
+    """What to say where `training` has no charts."""
+    most = max((len(log.epochs) for log in record.logs), default=0)
+    if most > 1:
+        return ""
+    return "it was tuned for one epoch, which makes no curve" if most else "it made no step of training after its start"
+
+
 @SECTIONS.entry("proof", summary="Whether the saved adapter predicts what the tuned model did.", chapter="tuning")
 def proof(record: TuneRecord) -> Section | None:
     """The check of the saved adapter."""

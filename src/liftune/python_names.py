@@ -1,0 +1,104 @@
+"""Options in a text as Python names them: `--skip-bad-rows` becomes `skip_bad_rows=True`.
+
+In: a text that names options as the command line does.  Out: the same with the names and values of Python.
+Not here: who asks for it: what Python's functions raise and tell (api/calls.py), a notebook's cells
+(reports/render/notebook.py).
+
+Messages are written once, for the command line. A whole command, `liftune tune DATA --folds 5`, stays as it is: it can
+be pasted into a shell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING, cast
+
+from liftune.spec import OPTIONS, RunSpec
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from liftune.spec import Spec
+
+#: What stays: a command, up to where its sentence or clause ends; what is quoted, as it is a user's.
+_KEPT = r"(?<!\w)'[^'\n]*'(?!\w)|`(?!--)[^`]*`"
+_KEPT += r"|\b(?:liftune|pip) [a-z]+(?: (?!or |to |and )(?:'[^']*'|\"[^\"]*\"|[^\s;`'\"]+))*"
+#: Words that follow an option, and are not its value.
+_PROSE = "out|or|and|is|it|too|alone|says|names|gives|needs|reads|here|instead|again|in|for|with"
+#: What can be a value: quoted, NAME=VALUE, a number, NAME, a mark; a word where the clause ends or a verb follows.
+_ENDS = r"(?=$|[;,.:)\n]|\s--|\s(?:or|and|instead)\b|\s[a-z]+s\b|\swould\b)"
+_VALUE = (
+    r"'[^']*'|\"[^\"]*\"|[\w.]+=[^\s;)]*[^\s;),]|-?\d[\d.,e-]*(?<![.,])(?![\w])|[A-Z][A-Z_]*\b(?!=)"
+    rf"|[.,](?=\sreads|\s\()|(?!(?:{_PROSE})\b)[\w./,:-]*[\w/]{_ENDS}"
+)
+_OPTION = r"(?<![\w-])(?P<leave>(?:leave|[Ww]ithout) )?--(?P<name>[a-z][a-z0-9-]*)(?![\w-]| on the)"
+_OPTION += rf"(?P<colon>(?=:))?(?: (?P<value>{_VALUE}))?"
+_TOKENS = re.compile(rf"(?P<kept>{_KEPT})|{_OPTION}")
+#: Option of the command line -> its argument in Python, where they differ.
+_RENAMED = {"in": "data"}
+
+
+def in_python(text: str, flags: Collection[str] = ()) -> str:
+    """The text with Python's names of its options.
+
+    Args:
+        flags: arguments that are True or False, beyond those of a spec.
+
+    >>> in_python("fix the row, or drop such rows with --skip-bad-rows")
+    'fix the row, or drop such rows with skip_bad_rows=True'
+    >>> in_python("give --folds 5, --text 'What happened?' or another --out; leave --shard out")
+    'give folds=5, text="What happened?" or another out=; leave shard= out'
+    >>> print(in_python("no label '--out'; --merge-labels case makes one of both, --split train=A,test=B divides"))
+    no label '--out'; merge_labels="case" makes one of both, split={"train": A, "test": B} divides
+    >>> in_python("run it again: liftune tune rows.csv --folds 5")
+    'run it again: liftune tune rows.csv --folds 5'
+    """
+    known = _switches() | set(flags)
+
+    def named(match: re.Match[str]) -> str:
+        if match["kept"] is not None:
+            return match["kept"]
+        name = match["name"].replace("-", "_")
+        name, before, value = _RENAMED.get(name, name), match["leave"] or "", match["value"]
+        if match["colon"] is not None:
+            return f"{before}{name}"
+        if name in known:
+            return f"{before}{name}={'' if before else 'True'}{f' {value}' if value else ''}"
+        return f"{before}{name}={_literal(value) if value else ''}"
+
+    return _TOKENS.sub(named, text)
+
+
+def argument(where: str) -> str:
+    """Where a fault is, by Python's name of the option.
+
+    >>> argument("--max-length"), argument("--set rank=9"), argument("rows.csv, line 3")
+    ('max_length', 'set rank=9', 'rows.csv, line 3')
+    """
+    names = re.sub(r"(?<![\w-])--([a-z][a-z0-9-]*)", lambda match: match[1].replace("-", "_"), where)
+    return _RENAMED.get(names, names)
+
+
+def _literal(value: str) -> str:
+    """A value of the command line as Python's source has it."""
+    if value[0] in "'\"":
+        return f'"{value[1:-1]}"'
+    if re.fullmatch(r"-?[\d.]+(e-?\d+)?|[A-Z][A-Z_]*", value):
+        return value
+    if re.fullmatch(r"\d+(,\d+)+", value):
+        return f"[{', '.join(value.split(','))}]"
+    pairs = [each.partition("=")[::2] for each in value.split(",")]
+    if all(name and held for name, held in pairs):
+        return "{" + ", ".join(f'"{name}": {_literal(held)}' for name, held in pairs) + "}"
+    return f'"{value}"'
+
+
+def _switches() -> set[str]:
+    """Options of a spec that are True or False."""
+    return {name for name, home in OPTIONS.items() if len(home) > 1 and _field(*home).annotation is bool}
+
+
+def _field(section: str, name: str) -> FieldInfo:
+    holder = cast("type[Spec]", RunSpec.model_fields[section].annotation)
+    return holder.model_fields[name]
