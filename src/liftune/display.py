@@ -27,7 +27,7 @@ from liftune.reports.sections.training import why_no_curve
 from liftune.run_folder import RunFolder
 
 #: Sections of the report that are shown at the end of a run; the others are in `liftune report`.
-SHOWN = ("harm", "start", "ladder", "clean", "verdict", "outside", "slices", "curve", "audit", "use")
+SHOWN = ("harm", "start", "scores", "clean", "verdict", "outside", "slices", "curve", "audit", "use")
 
 #: Those of a cell in a notebook: the first says the verdict in plain words, with its warnings.
 IN_A_CELL = FIRST_SCREEN

@@ -355,7 +355,7 @@ def test_report_prints_and_writes_markdown(single: Ran, tmp_path: Path) -> None:
     called("report", single.run, "--out", str(out))
     assert out.read_text(encoding="utf-8").startswith("# liftune report")
     assert out.read_text(encoding="utf-8") == liftune.report(single.run)
-    assert "Seeds" in called("report", single.run)[0]
+    assert "Data audit" in called("report", single.run)[0]
     told = strict(called("report", single.run, "--json")[0])
     assert told.pop("details")["against"] in {"tfidf", "probe", "majority"}
     assert told == single.found

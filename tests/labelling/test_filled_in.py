@@ -244,7 +244,7 @@ def test_rows_that_are_not_in_the_pool_are_refused(run: Path, tmp_path: Path, mo
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rows[1]["text"] += " changed"
     path.write_text("".join(json.dumps({**row, "label": "joy"}) + "\n" for row in rows), encoding="utf-8")
-    with pytest.raises(DataError, match=r"1 rows are not in the pool .*row 2"):
+    with pytest.raises(DataError, match=r"1 row is not in the pool .*row 2"):
         read_back(path, run, pool=str(tmp_path / "pool.jsonl"))
     assert len(read_back(path, run)[1]) == len(POOL)
 

@@ -134,7 +134,7 @@ def test_a_run_opens_for_every_command(run: str, old: Path) -> None:
     record = RunFolder.open(run).record()
     before = next(each for each in record.contenders if each.name == "tuned")
     called("report", run, "--format", "md", "--out", "report.md")
-    assert "## Ladder" in Path("report.md").read_text(encoding="utf-8")
+    assert "## Scores on the test examples" in Path("report.md").read_text(encoding="utf-8")
     answer = json.loads(called("predict", run, "sunny laugh", "--json"))
     assert answer["text"] == "sunny laugh"
     rows = "rows_multi" if run == "run_multi" else "rows"

@@ -23,7 +23,7 @@ from liftune.reports.model_card import to_card
 from liftune.reports.render.text import print_sections, to_markdown
 from liftune.reports.run_readme import to_readme
 from liftune.reports.sections.comparisons import sentence
-from liftune.reports.sections.data_quality import suspects_section
+from liftune.reports.sections.data_quality import audit_sentences, suspects_section
 from liftune.reports.sections.headline import headline, overall
 from liftune.reports.sections.summary import caveats
 from liftune.tasks import TaskKind
@@ -172,7 +172,7 @@ def test_every_section_has_a_say_in_the_whole_report(record: TuneRecord) -> None
     found = Slices(metric="accuracy", contender="tuned", rows=1, unit="row", tests=0, least=20, columns=(column,))
     more = {"contenders": tuple(again), "curve": curve, "slices": found}
     full = record.model_copy(update={"notes": ("a note",), **more, **DOUBTS})
-    elsewhere = ("start",)  # of runs that go on from another: its own test has one
+    elsewhere = ("start", "seeds")  # of runs that go on from another, and of several seeds: tests of their own have one
     of_runs = [each for each in SECTIONS.entries() if issubclass(TuneRecord, each.of) and each.name not in elsewhere]
     assert len(sections(full)) == sum(not each.of_details for each in of_runs)
 
@@ -324,7 +324,7 @@ def test_brier_has_a_column_of_the_ladder_only_where_it_decides(record: TuneReco
     found = record.model_copy(update={"contenders": tuple(again)})
 
     def columns(of: TuneRecord) -> tuple[str, ...]:
-        return next(each.tables[0].headings for each in sections(of) if each.title == "Ladder")
+        return next(each.tables[0].headings for each in sections(of) if each.title == "Scores on the test examples")
 
     assert "brier" not in columns(found)
     assert "brier" in columns(found.model_copy(update={"metric": "brier"}))
@@ -463,3 +463,13 @@ def test_suspects_are_spoken_of_only_where_there_are_any() -> None:
         assert "Not all of them" not in nothing
         assert "probability:" not in nothing
     assert "7 of 628 train examples (1.1%) look mislabelled" in said(planted=124, flagged=7)
+
+
+def test_counts_of_the_audit_agree_with_their_words() -> None:
+    found = Audit(leaked_test_rows=1, near_duplicate_train_rows=1, duplicate_train_rows=2, skipped_rows=1)
+    assert audit_sentences(found)[:4] == (
+        "1 test example whose text is also in train",
+        "2 train examples that repeat another's text",
+        "1 train example that is a near duplicate of an earlier one",
+        "1 row dropped, as liftune cannot use it",
+    )

@@ -18,12 +18,13 @@ from made_runs import made_run, unseal
 from liftune.cli.main import main
 from liftune.evaluation.error_analysis import with_calibration_undone
 from liftune.records.calibration import Calibration
-from liftune.reports.base import CHAPTERS, FIRST_SCREEN, SECTIONS
+from liftune.reports.base import CHAPTERS, FIRST_SCREEN, SECTIONS, ReportTable
 from liftune.reports.document import named_sections
 from liftune.reports.glossary import TERMS, mentions, named
 from liftune.reports.render import html
-from liftune.reports.render.html import to_html
+from liftune.reports.render.html import _is_wide, _of_sentences, to_html
 from liftune.reports.render.svg import COLOURS
+from liftune.reports.render.terms import Terms
 from liftune.reports.render.text import to_markdown
 from liftune.reports.sections.predictions import MOST_CHARACTERS, MOST_FLIPS
 from liftune.run_folder import RunFolder
@@ -109,6 +110,7 @@ def test_every_registered_section_speaks_for_some_run(made: Callable[[TaskKind],
     assert set(SECTIONS) - spoken == {
         "clean",
         "outside",
+        "seeds",
         "harm",
         "start",
         "slices",
@@ -181,7 +183,7 @@ def test_the_first_screen_holds_verdict_chart_and_caveats(pages: Callable[[TaskK
     assert "One seed" in first
     assert "<svg" in first
     assert "liftune predict" in first
-    assert first.index("verdict-ladder") < first.index("run-use")
+    assert first.index("verdict-scores") < first.index("run-use")
 
 
 # Chapters and terms ---------------------------------------------------------------------------------------------------
@@ -246,6 +248,23 @@ def test_the_terms_that_readers_stumble_over_have_an_explanation() -> None:
     ):
         assert [term.name for _, term in mentions(text)] == [name]
     assert not [*mentions("flips.jsonl"), *mentions("--probe-x"), *mentions("unflipped")]
+
+
+def test_a_command_in_a_sentence_is_code_that_is_not_explained_and_options_stay_whole() -> None:
+    """A browser ends lines at hyphens: of `--folds 5` a reader would see `-` and `-folds 5`."""
+    said = "counted: `liftune tune --metric macro_f1 <x>` or (--folds 5); 0.1 -> 0.2, macro_f1"
+    found = str(Terms().explainer()(said))
+    assert "<code>liftune tune --metric macro_f1 &lt;x&gt;</code>" in found
+    assert '<span class="kept">(--folds</span> 5); 0.1 <span class="kept">-&gt;</span> 0.2' in found
+    assert found.count("popovertarget") == 1
+    assert found.endswith("?</button></span>")
+
+
+def test_a_table_is_a_block_for_each_row_on_a_phone_where_that_is_too_narrow() -> None:
+    numbers = ReportTable(("label", "majority", "tfidf", "tuned"), (("joy", "0.343", "0.089", "0.317"),))
+    texts = ReportTable(("row", "label", "text"), (("rows:5", "fear", "a text of more than a few words, as most are"),))
+    assert [_is_wide(each) for each in (numbers, texts)] == [False, True]
+    assert _of_sentences(texts) == {2}
 
 
 def test_terms_are_told_apart() -> None:

@@ -18,6 +18,7 @@ from tuning_page import CSV, page, sent
 from liftune.errors import DataError
 from liftune.ui.check_file import check
 from liftune.ui.limits import UiLimits
+from liftune.ui.row_count import least_rows
 from liftune.ui.store import Store
 
 LIMITS = UiLimits(upload_bytes=200_000, unpacked_bytes=2_000_000, rows=1_000, columns=20)
@@ -102,12 +103,61 @@ def test_a_hostile_file_is_refused_with_a_reason_and_leaves_nothing(name: str, t
     assert caught.value.hint
 
 
+MANY = b"".join(b"t%d,x\n" % i for i in range(1_500))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", b"text,label\n" + MANY),
+        ("rows.tsv", b"text\tlabel\n" + MANY.replace(b",", b"\t")),
+        ("rows.csv.gz", gzip.compress(b"text,label\n" + MANY)),
+        ("rows.zip", zipped("rows.csv", b"text,label\n" + MANY)),
+        ("rows.jsonl", b'{"text": "t", "label": "x"}\n' * 1_500),
+        ("rows.parquet", None),
+    ],
+)
+def test_too_many_rows_are_counted_before_they_are_parsed(
+    name: str, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Millions of short rows fit into a small file, and parsing them takes minutes."""
+
+    def parse(*given: object, **options: object) -> None:
+        raise AssertionError("the file is parsed")
+
+    monkeypatch.setattr("liftune.ui.check_file.open_stream", parse)
+    path = tmp_path / name
+    if content is None:
+        pq.write_table(pa.table({"text": ["t"] * 1_500, "label": ["x"] * 1_500}), path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"more than 1,000 rows") as caught:
+        check(path, AS_JSON)
+    assert "--limit rows=N" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'text,label\n"' + b"a line\n" * 1_500 + b'",x\n' + b"b,y\n" * 9,
+        b"text,label\n" + b"\n \n" * 1_500 + b"a,x\nb,y\n" * 5,
+        "text,label\n".encode("utf-16") + "\u0a0a,x\u0a0b,y".encode("utf-16-le") * 1_500 + "\n".encode("utf-16-le"),
+    ],
+)
+def test_line_ends_that_end_no_row_are_not_counted(content: bytes, tmp_path: Path) -> None:
+    """Within quotes, of blank lines, as half a character."""
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    assert least_rows(path, 1_000, "rows.csv") <= 10
+
+
 def test_through_the_page_nothing_is_left_and_the_reason_names_the_users_file(client: TestClient) -> None:
     place = folder_of(client) / "uploads"
     before = sorted(each.name for each in place.iterdir())
     response = sent(client, HOSTILE["bomb.csv.gz"], "my%20bomb.csv.gz")
     assert response.status_code == 422
     assert response.json()["where"] == "my bomb.csv.gz"
+    assert "--limit unpacked_bytes=N" in response.json()["hint"]
     assert str(place) not in response.text
     assert sorted(each.name for each in place.iterdir()) == before
 

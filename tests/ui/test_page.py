@@ -104,6 +104,7 @@ def test_jobs_of_hostile_names_are_shown_cancelled_and_there_after_reload_and_re
         tab_to(page, "cancel")
         page.keyboard.press("Enter")
         expect(page.locator("#job-state")).to_have_text("stopped")
+        expect(page.locator("#job-title")).to_be_focused()
         assert child.stopped
         tab_to(page, "resume")
         page.keyboard.press("Enter")

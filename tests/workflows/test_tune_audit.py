@@ -71,7 +71,7 @@ def test_the_verdict_stands_on_the_rows_that_do_not_leak_and_every_rung_is_score
     for contender in ran.contenders:
         assert contender.clean is not None
         assert contender.clean["accuracy"].value is not None
-    said = next(section for section in sections(ran) if section.title == "Clean test rows")
+    said = next(section for section in sections(ran) if section.title == "Scores without leaked examples")
     assert said.sentences[0].startswith("43 of 45 test examples")
     assert len(said.tables[0].rows) == len(ran.contenders)
 

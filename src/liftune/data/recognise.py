@@ -339,10 +339,8 @@ def _list_note(texts: Sequence[str]) -> tuple[str, ...]:
     found = [text for text in texts if isinstance(listed(text), list)]
     if not found:
         return ()
-    return (
-        f"{len(found):,} labels look like lists ({found[0].strip()!r}): each is read as one class; "
-        "--task multi_label reads lists of labels",
-    )
+    look = "1 label looks like a list" if len(found) == 1 else f"{len(found):,} labels look like lists"
+    return (f"{look} ({found[0].strip()!r}): each is read as one class; --task multi_label reads lists of labels",)
 
 
 def _blank_note(texts: Sequence[str]) -> tuple[str, ...]:
@@ -350,5 +348,5 @@ def _blank_note(texts: Sequence[str]) -> tuple[str, ...]:
     found = Counter(text.strip() for text in texts if text.strip().casefold() in BLANKS)
     if not found:
         return ()
-    said = ", ".join(f"{word!r} ({rows:,} rows)" for word, rows in found.most_common())
+    said = ", ".join(f"{word!r} ({rows:,} row{'s' * (rows != 1)})" for word, rows in found.most_common())
     return (f"labels {said} are read as classes; where they mean that a row has no label, take the rows out",)

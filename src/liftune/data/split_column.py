@@ -126,7 +126,7 @@ def _column_said(column: str, names: Sequence[str], roles: Mapping[str, str], of
     for role in (*ROLES, UNUSED):
         own = [name or BLANK for name in names if roles[name] == role]
         if own:
-            said.append(f"{role} = {', '.join(own)} ({of_row.count(role):,} rows)")
+            said.append(f"{role} = {', '.join(own)} ({of_row.count(role):,} row{'s' * (of_row.count(role) != 1)})")
     return f"column {column!r} names each row's part: {'; '.join(said)}. --split-column none ignores it"
 
 

@@ -295,8 +295,9 @@ def _refuse_unknown_rows(
     unknown = [each for each in given if hash_of(each.row) not in texts]
     if unknown:
         places = first_of([each.place for each in unknown], _NAMED)
+        are = "1 row is" if len(unknown) == 1 else f"{len(unknown):,} rows are"
         raise DataError(
-            f"{len(unknown):,} rows are not in the pool {options.pool}, or their text was changed: {places}",
+            f"{are} not in the pool {options.pool}, or their text was changed: {places}",
             where=options.filled_in,
             hint="give the pool that the rows were chosen from; or leave POOL out, and they are taken as they are",
         )

@@ -23,7 +23,7 @@ CHAPTERS = {
     "run": "The run",
 }
 #: Sections that a reader sees first, also where little is shown: the verdict, the contenders, what to do next.
-FIRST_SCREEN = ("short", "ladder", "use")
+FIRST_SCREEN = ("short", "scores", "use")
 #: Rows of a long table that are shown at first, and for good where it cannot be searched.
 FIRST_ROWS = 5
 

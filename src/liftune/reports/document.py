@@ -109,7 +109,7 @@ def title(record: TuneRecord) -> str:
 def facts(record: TuneRecord) -> tuple[str, ...]:
     """What the run was, at a glance."""
     rows = record.rows
-    labels = (f"{len(record.labels)} labels",) if record.labels else ()
+    labels = (f"{len(record.labels)} label{'s' * (len(record.labels) != 1)}",) if record.labels else ()
     counts = f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test examples"
     started = (record.started[:10],) if record.started else ()
     return (record.task.value.replace("_", " "), *labels, counts, *started)

@@ -34,6 +34,9 @@ class Term:
         return "term-" + re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
 
+#: What is to be typed, as sentences quote it.
+COMMAND = re.compile(r"`((?:liftune |--)[^`]*)`")
+
 TERMS = (
     Term(
         "abstain",
@@ -49,7 +52,7 @@ TERMS = (
         "area under the ROC curve: how often the right one of two scores higher; 0.5 is guessing, 1 is perfect",
         ("AUC",),
     ),
-    Term("base", "the pretrained model before tuning; also its entry in the ladder"),
+    Term("base", "the pretrained model before tuning; also its row in the table of scores"),
     Term("baseline", "a simple model to beat: `majority`, `tfidf`, `probe`"),
     Term(
         "bootstrap",
@@ -77,7 +80,7 @@ TERMS = (
         "the range in brackets; with 95% confidence it covers the true value for new examples of the same kind",
         ("confidence interval", "confidence intervals", "interval", "intervals"),
     ),
-    Term("contender", "any model in the ladder", ("contender", "contenders")),
+    Term("contender", "any model in the table of scores", ("contender", "contenders")),
     Term(
         "coverage",
         "the share of examples that get a label when the model may abstain on the others",
@@ -124,7 +127,6 @@ TERMS = (
         "at 5%",
         ("Holm", "Holm's correction", "Holm's method"),
     ),
-    Term("ladder", "the table of results: all models on the same test examples"),
     Term(
         "leak",
         "a test example whose text is also in train or validation, or whose group is in train",
@@ -192,7 +194,7 @@ TERMS = (
     Term(
         "randomly initialised head",
         "a new head with random numbers, as the base model's own does not know your labels; its score is guessing. "
-        "Called `fresh` in the ladder and in JSON",
+        "Called `fresh` in the table of scores and in JSON",
         ("randomly initialised head", "randomly initialised one", "random head"),
     ),
     Term("recall", "of the examples that have a label, the share predicted as it", ("recall",)),
@@ -248,14 +250,16 @@ def named(name: str) -> Term | None:
 
 
 def mentions(text: str) -> Iterator[tuple[int, Term]]:
-    """Where in a text a term's mention ends, and the term; of words that overlap the longest.
+    """Where in a text a term's mention ends, and the term; of words that overlap the longest, and none in a command.
 
     >>> [(text_end, term.name) for text_end, term in mentions("An exact McNemar test at 0.05")]
     [(21, 'McNemar test')]
     """
     by_word = _by_word()
+    typed = [each.span() for each in COMMAND.finditer(text)]
     for found in _pattern().finditer(text):
-        yield found.end(), by_word[found[0].casefold()]
+        if not any(start <= found.start() < end for start, end in typed):
+            yield found.end(), by_word[found[0].casefold()]
 
 
 @cache

@@ -29,7 +29,7 @@ from liftune.spec import DEFAULT_DATA
 from liftune.spec_text import command_line
 from liftune.ui.children import Starter
 from liftune.ui.choices import Choices, DataForm, TuneForm, form_of
-from liftune.ui.following import Following
+from liftune.ui.following import Following, contenders_of
 from liftune.ui.guard import LOCAL_NAMES, Guard
 from liftune.ui.incoming import Incoming, json_of
 from liftune.ui.inspecting import Inspecting
@@ -260,6 +260,8 @@ def _whole_job(desk: Desk, job: Job) -> dict[str, Any]:
     following = desk.following.setdefault(job.id, Following(place / EVENTS))
     found = _job_json(job)
     found["progress"] = following.read().seen(time.time())
+    scored = [each["name"] for each in found["progress"]["contenders"]]
+    found["waiting"] = [name for name in contenders_of(job.spec) if name not in scored]
     found["command"] = command_line(job.spec)
     found["ahead"] = sum(
         each.state in ACTIVE or (each.state == "queued" and each.turn < job.turn)

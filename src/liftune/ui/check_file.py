@@ -1,7 +1,7 @@
 """Reads a file once, in a process of its own that may take so much memory and time: python -m liftune.ui.check_file.
 
 In: a path, limits as JSON.  Out: one JSON object: its columns, rows and first rows; or what is wrong with it.
-Not here: receiving the file (incoming.py), what its rows mean (data/inspect.py).
+Not here: receiving the file (incoming.py), what its rows mean (data/inspect.py), counting rows early (row_count.py).
 
 A small file can unpack to a huge one: gzip and zip a thousandfold, Parquet by a dictionary without limit. So what comes
 out is counted while it is read, block by block, and this process is the one that runs out of memory.
@@ -21,6 +21,7 @@ from liftune.data.readers.formats import open_stream
 from liftune.data.readers.streams import Stream
 from liftune.errors import DataError, LiftuneError, lacks_memory
 from liftune.json_text import parse_json
+from liftune.ui.row_count import least_rows
 
 #: Rows that are read at a time, and shown of a file; characters that are shown of a cell.
 _BLOCK, _SHOWN, _CELL = 256, 5, 200
@@ -42,11 +43,13 @@ def check(path: Path, limits: Mapping[str, int]) -> dict[str, Any]:
     where = path.name
     with decompressing(where):
         _check_unpacked(path, where, limits["unpacked_bytes"])
+        if least_rows(path, limits["rows"], where) > limits["rows"]:
+            raise _too_many_rows(limits, where)
     stream = open_stream(path, where=where)
     if len(stream.columns) > limits["columns"]:
         raise _too_much(f"{len(stream.columns):,} columns", limits, "columns", where)
     if stream.rows > limits["rows"]:
-        raise _too_much(f"{stream.rows:,} rows", limits, "rows", where)
+        raise _too_many_rows(limits, where)
     if not stream.rows:
         raise DataError("the file has no rows", where=where, hint="send a file whose first line names the columns")
     return _read(stream, limits, where)
@@ -58,7 +61,7 @@ def _read(stream: Stream, limits: Mapping[str, int], where: str) -> dict[str, An
     for block in stream.blocks(_BLOCK):
         rows += len(block)
         if rows > limits["rows"]:
-            raise _too_much(f"more than {limits['rows']:,} rows", limits, "rows", where)
+            raise _too_many_rows(limits, where)
         for line in block:
             size += sum(len(each) if isinstance(each, str | bytes) else 8 for each in line.cells.values())
             if len(first) < _SHOWN:
@@ -96,6 +99,14 @@ def _count(contents: Any, size: int, most: int, where: str) -> int:
 
 def _too_much(what: str, limits: Mapping[str, int], name: str, where: str) -> DataError:
     return DataError(f"{what}; at most {limits[name]:,} are taken here", where=where, hint=_RAISE.format(name))
+
+
+def _too_many_rows(limits: Mapping[str, int], where: str) -> DataError:
+    return DataError(
+        f"the file has more than {limits['rows']:,} rows, the most that are taken here",
+        where=where,
+        hint=_RAISE.format("rows"),
+    )
 
 
 def _shown(cell: Any) -> str:

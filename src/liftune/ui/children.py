@@ -18,6 +18,7 @@ from typing import Protocol
 
 from liftune.errors import DataError, LiftuneError
 from liftune.server.errors import RequestError
+from liftune.ui.wording import for_page
 
 #: A child of this interpreter.
 LIFTUNE = (sys.executable, "-m", "liftune")
@@ -186,7 +187,7 @@ def fault_in(said: str) -> LiftuneError:
 
 
 def named_for_user(error: LiftuneError, names: Mapping[str, str], status: int = 422) -> RequestError:
-    """The fault with the user's own name of a file in place of the server's.
+    """The fault in the page's words, with the user's own name of a file in place of the server's.
 
     Args:
         names: the server's -> the user's.
@@ -197,4 +198,5 @@ def named_for_user(error: LiftuneError, names: Mapping[str, str], status: int = 
             text = text and text.replace(ours, theirs)
         return text
 
+    error = for_page(error)
     return RequestError(status, named(error.message) or "", where=named(error.where), hint=named(error.hint))

@@ -25,10 +25,13 @@ from liftune.events import (
     Step,
     TuningStarted,
 )
+from liftune.option_values import CONTENDERS
 from liftune.progress import epoch_line
 from liftune.records.run import Contender
 from liftune.reports.base import is_random
+from liftune.spec import RunSpec
 from liftune.time_left import TimeLeft
+from liftune.ui.wording import note_for_page
 
 #: Notes and epochs that are shown, the newest ones.
 _NOTES, _EPOCHS = 40, 60
@@ -133,7 +136,7 @@ class Following(Listener):
             "model": event.model,
             "device": event.device,
         }
-        self._notes += event.notes
+        self._notes += map(note_for_page, event.notes)
 
     def on_tuning(self, event: TuningStarted) -> None:
         """A training begins."""
@@ -177,8 +180,8 @@ class Following(Listener):
 
     def on_note(self, event: Note) -> None:
         """A line of the log."""
-        self._notes.append(event.text)
-        self._said = event.text
+        self._said = note_for_page(event.text)
+        self._notes.append(self._said)
 
     def _start(self, doing: str, total: int, done: int) -> None:
         self._pass = {"doing": doing, "done": done, "total": total}
@@ -193,6 +196,12 @@ class Following(Listener):
         moved = self._pass["done"] - self._pass_from
         spent = self._now - self._pass_began
         return spent / moved * (self._pass["total"] - self._pass["done"]) if moved and spent > 0 else None
+
+
+def contenders_of(spec: RunSpec) -> tuple[str, ...]:
+    """The contenders that a run of the page will have, in the order in which they are scored."""
+    left_out = {"start"} | (set() if spec.evaluation.with_full else {"full"})
+    return tuple(name for name in CONTENDERS if name not in left_out)
 
 
 def contender_row(contender: Contender, metric: str) -> dict[str, Any]:

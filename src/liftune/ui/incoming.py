@@ -36,6 +36,8 @@ from liftune.ui.store import Store, Upload
 NAME_HEADER = "x-file-name"
 #: Characters of it that are kept, seconds in which the next bytes must come, files that are received at a time.
 _NAME, _IDLE_SECONDS, _AT_ONCE = 120, 30.0, 2
+#: Bytes that a reader may unpack beyond the limit.
+_SPARE = 4 * 2**20
 #: Seconds in which a request of JSON must come, and its bytes.
 _JSON_SECONDS, _JSON_BYTES = 30.0, 4 * 2**20
 
@@ -146,8 +148,11 @@ class Incoming:
 
 
 def reading_within(limits: UiLimits) -> dict[str, str]:
-    """The environment in which no reader unpacks more than the limits allow."""
-    return {VARIABLE: str(limits.unpacked_bytes)}
+    """The environment in which no reader unpacks more than the limits allow.
+
+    A little above what check_file.py counts by itself, so that it is the one to refuse a file, and names the limit.
+    """
+    return {VARIABLE: str(limits.unpacked_bytes + _SPARE)}
 
 
 def shown_name(given: str) -> str:

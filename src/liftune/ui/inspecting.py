@@ -20,12 +20,17 @@ from liftune.errors import DataError, LiftuneError
 from liftune.files import write_json
 from liftune.json_text import JsonError, parse_json
 from liftune.reports.base import Section
+from liftune.reports.sections.inspection import labels_section
 from liftune.server.errors import RequestError
 from liftune.spec import RunSpec
 from liftune.ui.children import LIFTUNE, fault_in, named_for_user, output_of
 from liftune.ui.incoming import reading_within
 from liftune.ui.limits import UiLimits
 from liftune.ui.store import Store, Upload
+from liftune.ui.wording import note_for_page
+
+#: Of what is kept; another number where the page takes something else.
+_FORM = 2
 
 
 class Inspecting:
@@ -43,7 +48,7 @@ class Inspecting:
         names = {self._store.source(upload): upload.name, upload.file: upload.name} if upload else {}
         spec = RunSpec.of(**options, model=model)
         values = spec.model_dump(mode="json", exclude_defaults=True) or {"data": {"source": spec.data.source}}
-        key = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        key = hashlib.sha256(json.dumps([_FORM, values], sort_keys=True).encode()).hexdigest()[:16]
         kept = self._store.place(upload) / f"inspection-{key}.json" if upload else None
         if kept and kept.is_file():
             found: dict[str, Any] = parse_json(kept.read_bytes())
@@ -79,7 +84,7 @@ def _shown(inspection: Inspection, names: Mapping[str, str]) -> dict[str, Any]:
     def named(text: str) -> str:
         for ours, theirs in names.items():
             text = text.replace(ours, theirs)
-        return text
+        return note_for_page(text)
 
     columns = inspection.columns
     return {
@@ -93,6 +98,7 @@ def _shown(inspection: Inspection, names: Mapping[str, str]) -> dict[str, Any]:
         "bad_rows": len(inspection.bad_rows),
         "skip_bad_rows": inspection.skip_bad_rows,
         "notes": [named(each) for each in inspection.notes],
+        "counts": section_json(labels_section(inspection), named),
         "sections": [section_json(each, named) for each in sections_of(inspection)],
     }
 

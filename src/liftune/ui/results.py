@@ -17,6 +17,7 @@ from liftune.reports.document import named_sections
 from liftune.run_folder import RunFolder
 from liftune.server.errors import RequestError
 from liftune.ui.following import contender_row
+from liftune.ui.wording import for_page, note_for_page
 
 #: Sections of the report that the page shows; all are in the report.
 _SHOWN = ("verdict",)
@@ -27,6 +28,7 @@ def result_of(run: Path) -> dict[str, Any]:
     try:
         record = RunFolder.open(run).record()
     except LiftuneError as error:
+        error = for_page(error)
         return {"fault": {"detail": error.message, "where": error.where, "hint": error.hint}}
     return {
         "metric": record.metric,
@@ -42,7 +44,9 @@ def result_of(run: Path) -> dict[str, Any]:
 
 
 def _verdict(record: TuneRecord) -> list[str]:
-    return [text for each in named_sections(record) if each.name in _SHOWN for text in each.section.sentences]
+    return [
+        note_for_page(text) for each in named_sections(record) if each.name in _SHOWN for text in each.section.sentences
+    ]
 
 
 def report_of(run: Path) -> Path:
@@ -53,7 +57,9 @@ def report_of(run: Path) -> Path:
     """
     path = run / "report.html"
     if not path.is_file():
-        raise RequestError(404, "this run has no report", hint=f"liftune report {run} --format html")
+        raise RequestError(
+            404, "this run has no report", hint="make one in a terminal: liftune report, with the run's folder"
+        )
     return path
 
 
@@ -67,7 +73,8 @@ def zipped(folder: Path) -> Path:
         raise RequestError(404, f"this run has no {folder.name}", hint="reload the page")
     target = folder.with_name(f"{folder.name}.zip")
     if not target.is_file():
-        with atomic_write(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        # Weights hardly get smaller, and packing those of a bundle would keep the browser waiting.
+        with atomic_write(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for path in sorted(folder.rglob("*")):
                 if path.is_file() and not path.is_symlink():
                     archive.write(path, f"{folder.name}/{path.relative_to(folder).as_posix()}")

@@ -16,8 +16,10 @@ from liftune.reports.base import CHAPTERS, FIRST_ROWS, FIRST_SCREEN, ReportTable
 from liftune.reports.document import NamedSection, Reported, document
 from liftune.reports.render.svg import svg
 
-#: A table of more columns is a block for each row on a phone.
-_MOST_ON_A_PHONE = 3
+#: A table that is wider, in characters, is a block for each row on a phone; so much stands between two columns.
+_PHONE, _BETWEEN = 44, 2
+#: A column with a longer cell has a line to itself there.
+_LONG_CELL = 24
 
 
 def to_html(record: Reported, details: Details | None = None) -> str:
@@ -54,7 +56,8 @@ def to_html(record: Reported, details: Details | None = None) -> str:
         "bracketed": _bracketed,
         "style": style,
         "script": script,
-        "wide": lambda table: not table.long and len(table.headings) > _MOST_ON_A_PHONE,
+        "wide": _is_wide,
+        "sentences_in": _of_sentences,
     }
     return page.from_string(part("page.html")).render(values)
 
@@ -62,6 +65,18 @@ def to_html(record: Reported, details: Details | None = None) -> str:
 def _bracketed(table: ReportTable) -> frozenset[int]:
     """The columns of numbers some of which have an interval: the others keep its place, so that values are aligned."""
     return frozenset(at for at in table.right if any(row[at].endswith("]") for row in table.rows))
+
+
+def _is_wide(table: ReportTable) -> bool:
+    """Whether a phone cannot show the table's columns beside each other."""
+    longest = [max(map(len, cells)) for cells in zip(table.headings, *table.rows, strict=True)]
+    return not table.long and len(longest) > 2 and sum(longest) + _BETWEEN * len(longest) > _PHONE
+
+
+def _of_sentences(table: ReportTable) -> frozenset[int]:
+    """The columns that hold more than a few words."""
+    columns = range(len(table.headings))
+    return frozenset(at for at in columns if any(len(row[at]) > _LONG_CELL for row in table.rows)) - table.right
 
 
 def _is_first(each: NamedSection) -> bool:

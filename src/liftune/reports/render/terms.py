@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable
 
 from markupsafe import Markup, escape
 
-from liftune.reports.glossary import Term, mentions, named
+from liftune.reports.glossary import COMMAND, Term, mentions, named
 
 #: Columns whose cells are names of contenders, each a term of its own.
 _OF_CONTENDERS = "contender"
 #: A word and its "?" stay on one line.
 _KEPT = Markup('<span class="kept">{}{}</span>')
+#: A browser ends lines at hyphens: in an option, or in an arrow, that can be read as something else.
+_UNDIVIDED = re.compile(r"(?<!\S)(\(?--[a-z][\w-]*|->)")
 
 
 class Terms:
@@ -44,9 +46,9 @@ class Terms:
                 seen.add(each.id)
                 self._used.setdefault(each.id, each)
                 before, space, word = text[at:end].rpartition(" ")
-                parts += [escape(before + space), _KEPT.format(word, _question(each))]
+                parts += [_shown(before + space), _KEPT.format(word, _question(each))]
                 at = end
-            return Markup("").join([*parts, escape(text[at:])])
+            return Markup("").join([*parts, _shown(text[at:])])
 
         return explain
 
@@ -54,6 +56,24 @@ class Terms:
         """Id, name and meaning of each term that was explained, by the alphabet."""
         terms = sorted(self._used.values(), key=lambda term: term.name.casefold())
         return [(each.id, each.name, _with_code(each.meaning)) for each in terms]
+
+
+def _shown(text: str) -> Markup:
+    """A text with its commands as code, and with options and arrows that no line's end divides.
+
+    >>> _shown("a < b -> `liftune tune --x`")
+    Markup('a &lt; b <span class="kept">-&gt;</span> <code>liftune tune --x</code>')
+    """
+    parts, at = [], 0
+    for found in COMMAND.finditer(text):
+        parts += [_undivided(text[at : found.start()]), Markup("<code>{}</code>").format(found[1])]
+        at = found.end()
+    return Markup("").join([*parts, _undivided(text[at:])])
+
+
+def _undivided(text: str) -> Markup:
+    pieces = _UNDIVIDED.split(text)
+    return Markup("").join(_KEPT.format(each, "") if i % 2 else escape(each) for i, each in enumerate(pieces))
 
 
 def _of_a_cell(text: str, column: str) -> Term | None:

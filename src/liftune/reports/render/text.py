@@ -71,7 +71,7 @@ def _rich_table(table: ReportTable) -> RichTable:
             no_wrap=position in table.whole and longest <= _MOST_UNDIVIDED,
         )
     for row in rows:
-        # A value above its interval: the ladder then fits a terminal of 80 columns.
+        # A value above its interval: the table of scores then fits a terminal of 80 columns.
         rich.add_row(*(_text(cell.replace(" [", "\n[")) for cell in row))
     if left:
         rich.caption, rich.caption_justify = visible(left), "left"

@@ -45,27 +45,34 @@ def shift(record: TuneRecord) -> Section | None:
 def audit_sentences(audit: Audit) -> tuple[str, ...]:
     """What the audit found, one sentence each, or that it found nothing."""
     counts = (
-        ("test examples whose text is also in train", audit.leaked_test_rows),
-        ("other test examples whose text is also in validation", len(audit.validation_leaked_ids)),
-        ("validation examples whose text is also in train", audit.leaked_validation_rows),
-        ("train examples that repeat another's text", audit.duplicate_train_rows),
-        ("train examples whose text has more than one target", audit.conflicting_rows),
-        ("test examples that repeat another's text", audit.duplicate_test_rows),
-        ("test examples whose text has more than one target", audit.conflicting_test_rows),
-        ("test examples that are near duplicates of one in train", audit.near_leaked_test_rows),
-        ("validation examples that are near duplicates of one in train", audit.near_leaked_validation_rows),
-        ("train examples that are near duplicates of an earlier one", audit.near_duplicate_train_rows),
-        ("train examples that are near duplicates of one with another target", audit.near_conflicting_rows),
-        ("test examples that are near duplicates of an earlier one", audit.near_duplicate_test_rows),
-        ("rows dropped because they could not be used", audit.skipped_rows),
+        ("test example{s} whose text is also in train", audit.leaked_test_rows),
+        ("other test example{s} whose text is also in validation", len(audit.validation_leaked_ids)),
+        ("validation example{s} whose text is also in train", audit.leaked_validation_rows),
+        ("train example{s} that repeat{v} another's text", audit.duplicate_train_rows),
+        ("train example{s} whose text has more than one target", audit.conflicting_rows),
+        ("test example{s} that repeat{v} another's text", audit.duplicate_test_rows),
+        ("test example{s} whose text has more than one target", audit.conflicting_test_rows),
+        ("test example{s} that {are} near duplicate{s} of one in train", audit.near_leaked_test_rows),
+        ("validation example{s} that {are} near duplicate{s} of one in train", audit.near_leaked_validation_rows),
+        ("train example{s} that {are} near duplicate{s} of an earlier one", audit.near_duplicate_train_rows),
+        ("train example{s} that {are} near duplicate{s} of one with another target", audit.near_conflicting_rows),
+        ("test example{s} that {are} near duplicate{s} of an earlier one", audit.near_duplicate_test_rows),
+        ("row{s} dropped, as liftune cannot use {them}", audit.skipped_rows),
     )
-    sentences = [f"{number:,} {what}" for what, number in counts if number]
+    sentences = [f"{number:,} {_numbered(what, number)}" for what, number in counts if number]
     sentences += [
-        f"label {label!r} is not in train; its {number:,} test examples count as wrong"
+        f"label {label!r} is not in train; its {number:,} test {_numbered('example{s} count{v}', number)} as wrong"
         for label, number in audit.unseen_labels.items()
     ]
     nothing = "no leaks, duplicates or conflicts" if audit.leaks_known else "no duplicates or conflicts"
     return (*(sentences or [nothing]), *_near_and_grouped(audit), *audit.notes)
+
+
+def _numbered(words: str, number: int) -> str:
+    """Words that agree with a number: "example that is a near duplicate", "examples that are near duplicates"."""
+    if number == 1:
+        return words.format(s="", v="s", are="is a", them="it")
+    return words.format(s="s", v="", are="are", them="them")
 
 
 def _near_and_grouped(audit: Audit) -> tuple[str, ...]:
@@ -88,9 +95,10 @@ def _near_and_grouped(audit: Audit) -> tuple[str, ...]:
         counts = ", ".join(f"{number:,} of {part}" for part, number in audit.groups.items())
         said.append(f"groups by {audit.group!r}: {counts}; intervals and tests resample whole groups")
         if audit.shared_groups:
+            leaked = len(audit.group_leaked_ids)
             said.append(
-                f"{audit.shared_groups:,} groups of test are also in train, with {len(audit.group_leaked_ids):,} test "
-                "examples: scores on these are too optimistic"
+                f"groups of test that are also in train: {audit.shared_groups:,}, with {leaked:,} test "
+                f"{_numbered('example{s}', leaked)}: scores on these are too optimistic"
             )
     return tuple(said)
 

@@ -28,9 +28,10 @@ def words_that_mattered(details: Details, *, numbers: bool) -> tuple[tuple[str, 
     )
     if len(found.flips) < found.wanted:
         said += f" {found.wanted} were to be explained; after {found.seconds:g} seconds no further one was begun."
+    kinds = flip_kinds(numbers=numbers)
     rows = tuple(
         (
-            "fixed" if known[one.id] in changed.fixed else "broken",
+            kinds[known[one.id] not in changed.fixed],
             clipped(flip_text(known[one.id]), MOST_CHARACTERS),
             *(
                 f"{answer}: {_words(one.words.get(name, ()))}"
@@ -40,8 +41,13 @@ def words_that_mattered(details: Details, *, numbers: bool) -> tuple[tuple[str, 
         )
         for one in each
     )
-    caption = "closer or further away: why" if numbers else "why"
-    return (said,), (ReportTable(("flip", "text", changed.against, "tuned", "row"), rows, caption=caption),)
+    caption = f"{' or '.join(kinds)}: why"
+    return (said,), (ReportTable(("change", "text", changed.against, "tuned", "row"), rows, caption=caption),)
+
+
+def flip_kinds(*, numbers: bool) -> tuple[str, str]:
+    """What a prediction that is better now is called, and one that is worse."""
+    return ("closer", "further away") if numbers else ("fixed", "broken")
 
 
 def _answers(flip: Flip, against: str) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -20,7 +20,7 @@ def inspection_sections(inspection: Inspection) -> list[Section]:
     """Schema, labels, lengths, bad rows, audit, suspect labels, shift, what was written."""
     sections = [
         _schema(inspection),
-        _labels(inspection),
+        labels_section(inspection),
         _lengths(inspection),
         *_bad_rows(inspection),
         _audit(inspection.audit, inspection),
@@ -52,7 +52,8 @@ def _schema(inspection: Inspection) -> Section:
     return Section(inspection.source, tuple(sentences), (ReportTable(("split", "rows", "from"), rows, frozenset({1})),))
 
 
-def _labels(inspection: Inspection) -> Section:
+def labels_section(inspection: Inspection) -> Section:
+    """How many rows each label has in each part; of numbers, how they are spread."""
     if inspection.targets:
         rows = tuple(
             (part, f"{each.min:g}", f"{each.mean:.3g}", f"{each.max:g}", f"{each.std:.3g}")
@@ -64,8 +65,12 @@ def _labels(inspection: Inspection) -> Section:
     labels = list(next(iter(inspection.balance.values()), {}))
     shares = tuple((label, *(_share(inspection, part, label) for part in parts)) for label in labels[:MOST_LINES])
     left = len(labels) - MOST_LINES
-    sentences = (f"and {left} more labels; --json has them all",) if left > 0 else ()
-    blank = tuple(f"{part}: {count:,} examples have no label" for part, count in inspection.unlabelled.items() if count)
+    sentences = (f"and {left:,} more label{'s' * (left != 1)}; --json has them all",) if left > 0 else ()
+    blank = tuple(
+        f"{part}: {count:,} example{'s have' if count > 1 else ' has'} no label"
+        for part, count in inspection.unlabelled.items()
+        if count
+    )
     return Section(
         "Labels", sentences + blank, (ReportTable(("label", *parts), shares, frozenset(range(1, len(parts) + 1))),)
     )
@@ -85,7 +90,8 @@ def _lengths(inspection: Inspection) -> Section:
         for part, each in inspection.lengths.items()
     )
     cuts = tuple(
-        f"{part}: with a limit of {cut.max_length} {unit}, {cut.rows:,} texts ({cut.share:.1%}) would be truncated"
+        f"{part}: with a limit of {cut.max_length} {unit}, {cut.rows:,} text{'s' * (cut.rows != 1)} "
+        f"({cut.share:.1%}) would be truncated"
         for part, each in inspection.lengths.items()
         for cut in each.truncation
         if cut.rows
@@ -109,9 +115,9 @@ def _bad_rows(inspection: Inspection) -> list[Section]:
     rows = tuple((bad.split, str(bad.row), bad.reason) for bad in inspection.bad_rows[:MOST_LINES])
     left = len(inspection.bad_rows) - MOST_LINES
     count = len(inspection.bad_rows)
-    dropped = "they are dropped, as --skip-bad-rows says"
-    stops = "`liftune tune` stops at them, or drops them with --skip-bad-rows"
-    said = f"{count:,} rows cannot be used: {dropped if inspection.skip_bad_rows else stops}"
+    dropped = "left out, as --skip-bad-rows says"
+    stops = "`liftune tune` stops there, or leaves such rows out with --skip-bad-rows"
+    said = f"{count:,} row{'s' * (count != 1)} cannot be used: {dropped if inspection.skip_bad_rows else stops}"
     more = (f"and {left} more; --json has them all",) if left > 0 else ()
     return [Section("Bad rows", (said, *more), (ReportTable(("split", "row", "reason"), rows, frozenset({1})),))]
 
@@ -124,7 +130,9 @@ def _audit(audit: Audit, inspection: Inspection) -> Section:
 def briefly(inspection: Inspection) -> str:
     """The task and how many rows there are, in a few words."""
     rows = inspection.rows
-    labels = f", {len(inspection.labels):,} labels" if inspection.labels else ""
-    wrong = f", {len(inspection.bad_rows):,} bad rows" if inspection.bad_rows else ""
+    labels = f", {len(inspection.labels):,} label{'s' * (len(inspection.labels) != 1)}" if inspection.labels else ""
+    wrong = (
+        f", {len(inspection.bad_rows):,} bad row{'s' * (len(inspection.bad_rows) != 1)}" if inspection.bad_rows else ""
+    )
     counts = f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test rows"
     return f"{inspection.task.value}{labels}: {counts}{wrong}"

@@ -14,7 +14,7 @@ from liftune.records.details import Details, Flip, Flips
 from liftune.records.run import TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section, is_random
 from liftune.reports.charts import Chart, Columns, Dots, Grid, Lines, Points, Series
-from liftune.reports.sections.flip_words import MOST_CHARACTERS, flip_text, words_that_mattered
+from liftune.reports.sections.flip_words import MOST_CHARACTERS, flip_kinds, flip_text, words_that_mattered
 from liftune.reports.sections.long_texts import reading
 from liftune.tasks import task_of
 
@@ -71,11 +71,10 @@ def _flips_said(changed: Flips, record: TuneRecord, what: str) -> str:
 def _flip_tables(changed: Flips, numbers: bool, *, several: bool) -> list[ReportTable]:
     """Those that are better now, and those that are worse."""
     headings = ("error change" if numbers else "confidence", "text", "truth", changed.against, "tuned", "row")
-    titles = ("closer", "further away") if numbers else ("fixed", "broken")
     against = f", against {changed.against}" if several else ""
     return [
         ReportTable(headings, tuple(map(_cells, each[:MOST_FLIPS])), frozenset({0}), caption=title + against, long=True)
-        for title, each in zip(titles, (changed.fixed, changed.broken), strict=True)
+        for title, each in zip(flip_kinds(numbers=numbers), (changed.fixed, changed.broken), strict=True)
         if each
     ]
 

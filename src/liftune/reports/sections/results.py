@@ -1,4 +1,4 @@
-"""The ladder: each contender's scores on the same test rows, and again without rows that leaked.
+"""The table of scores: each contender on the same test rows, and again without rows that leaked.
 
 In: a record.  Out: Sections.
 Not here: the comparisons in words (verdict.py), what it cost (cost.py).
@@ -14,8 +14,8 @@ from liftune.reports.base import SECTIONS, ReportTable, Section, named
 from liftune.reports.sections.coverage import constant_answers
 
 
-@SECTIONS.entry("ladder", summary="Each contender on the same test rows.", chapter="verdict", of=RunRecord)
-def ladder(record: RunRecord) -> Section:
+@SECTIONS.entry("scores", summary="Each model on the same test examples.", chapter="verdict", of=RunRecord)
+def scores(record: RunRecord) -> Section:
     """One row a contender, one column a metric, each value with its interval."""
     metrics = metric_columns(record, record.contenders[0].metrics)
     headings = ("contender", *metrics, "params", "fit s", "eval s")
@@ -48,12 +48,16 @@ def ladder(record: RunRecord) -> Section:
     sentences += [f"{name}, {' and '.join(metrics)}: {note}" for (name, note), metrics in lacking.items()]
     sentences += [f"{contender.name}: {note}" for contender in record.contenders for note in contender.notes]
     sentences += constant_answers(record.contenders, record.metric, trained=isinstance(record, TuneRecord))
-    return Section("Ladder", tuple(sentences), (ReportTable(headings, lines, frozenset(range(1, len(headings)))),))
+    return Section(
+        "Scores on the test examples",
+        tuple(sentences),
+        (ReportTable(headings, lines, frozenset(range(1, len(headings)))),),
+    )
 
 
 @SECTIONS.entry(
     "clean",
-    summary="The ladder again, without test rows that leak from train or validation.",
+    summary="The same without test examples that leak from train or validation.",
     chapter="verdict",
     of=RunRecord,
 )
@@ -63,7 +67,7 @@ def clean(record: RunRecord) -> Section | None:
     if not scored:
         return None
     metrics = metric_columns(record, scored[0][1])
-    rows = tuple((named(contender), *(interval(scores[metric]) for metric in metrics)) for contender, scores in scored)
+    rows = tuple((named(contender), *(interval(each[metric]) for metric in metrics)) for contender, each in scored)
     compared = record.comparisons if isinstance(record, VerdictRecord) else ()
     left, every = next((each.rows for each in compared if each.rows), None), f"{record.rows.test:,}"
     # Without that number the verdict stands on all rows, as it did before 0.2.
@@ -74,7 +78,7 @@ def clean(record: RunRecord) -> Section | None:
             "group is in train; the verdict stands on these."
         )
     table = ReportTable(("contender", *metrics), rows, frozenset(range(1, len(metrics) + 1)))
-    return Section("Clean test rows", (said,), (table,))
+    return Section("Scores without leaked examples", (said,), (table,))
 
 
 def metric_columns(record: RunRecord, metrics: Iterable[str]) -> list[str]:

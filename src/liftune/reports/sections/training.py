@@ -21,12 +21,15 @@ def training(record: TuneRecord) -> Section | None:
     """Loss and validation score of each epoch, of each seed."""
     if not record.logs:
         return None
-    rows = tuple(row for log in record.logs for row in _epochs(log, record.metric))
-    headings = ("seed", "epoch", "train loss", f"validation {record.metric}", "seconds", "rows/s")
+    several = len(record.logs) > 1
+    rows = tuple((str(log.seed), *row)[not several :] for log in record.logs for row in _epochs(log, record.metric))
+    headings = ("seed", "epoch", "train loss", f"validation {record.metric}", "seconds", "rows/s")[not several :]
     said = tuple(_steps(log) for log in record.logs)
     pairs = record.logs[0].pairs
     said = (*([pairs_sentence(pairs)] if pairs else []), *_soft_labels(record.logs[0]), *said)
-    return Section("Training", said, (ReportTable(headings, rows, frozenset(range(6))),), charts=_curves(record))
+    return Section(
+        "Training", said, (ReportTable(headings, rows, frozenset(range(len(headings)))),), charts=_curves(record)
+    )
 
 
 def _steps(log: TrainLog) -> str:
@@ -46,10 +49,9 @@ def _epochs(log: TrainLog, metric: str) -> Iterator[tuple[str, ...]]:
         return f"{epoch}{' *' if epoch == log.best_epoch else ''}"
 
     if log.start is not None:
-        yield (str(log.seed), named(0), "-", number(log.start.get(metric)), "-", "-")
+        yield (named(0), "-", number(log.start.get(metric)), "-", "-")
     for epoch in log.epochs:
         yield (
-            str(log.seed),
             named(epoch.epoch),
             f"{epoch.train_loss:.4f}",
             number(epoch.validation.get(metric)),
@@ -137,7 +139,7 @@ def proof(record: TuneRecord) -> Section | None:
         "Saved adapter",
         (
             f"Reloaded from disk under another seed, it predicts as the tuned model did: on {check.rows} examples "
-            f"their logits differ by at most {check.largest_gap:.1e} (tolerance {check.tolerance:.0e}).",
+            f"their logits differ by at most {check.largest_gap:.2g} (tolerance {check.tolerance:g}).",
         ),
     )
 

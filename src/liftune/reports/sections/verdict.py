@@ -43,10 +43,10 @@ def kept_start(record: TuneRecord) -> tuple[str, ...]:
 
 @SECTIONS.entry("seeds", summary="Each seed's own scores.", chapter="verdict")
 def seeds(record: TuneRecord) -> Section | None:
-    """With one seed, a sentence that the spread is unknown."""
+    """Where there were several: that one seed leaves the spread unknown is a warning (claims.py)."""
     several = [contender for contender in record.contenders if contender.seeds]
     if not several:
-        return Section("Seeds", ("One seed: how much another seed would change these scores is unknown.",))
+        return None
     metrics = metric_columns(record, record.contenders[0].metrics)
     rows = tuple(
         (contender.name, str(result.seed), *(interval(result.metrics[metric]) for metric in metrics))
@@ -54,7 +54,7 @@ def seeds(record: TuneRecord) -> Section | None:
         for result in contender.seeds or ()
     )
     said = (
-        "Scores in the ladder are means over seeds. A comparison that names no seeds is about the seed with the best "
-        "validation score, whose adapter is kept."
+        "Scores in the table of all models are means over seeds. A comparison that names no seeds is about the seed "
+        "with the best validation score, whose adapter is kept."
     )
     return Section("Seeds", (said,), (ReportTable(("contender", "seed", *metrics), rows, frozenset({1})),))

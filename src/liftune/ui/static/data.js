@@ -126,9 +126,8 @@ function show(found) {
   $("seen-warnings").hidden = !warnings.length;
   $("skip-place").hidden = !found.bad_rows;
   $("skip_bad_rows").checked = Boolean(found.bad_rows);
-  $("skip-text").textContent = `Leave out ${several(found.bad_rows, "row")} that cannot be used. Otherwise the run stops there.`;
-  const labelled = found.sections.find((each) => each.title === "Labels" || each.title === "Targets");
-  $("seen-labels").replaceChildren(...(labelled ? labelled.tables.map((each) => tableOf(each, labelled.title)) : []));
+  $("skip-text").textContent = `: ${several(found.bad_rows, "row")}. Otherwise the run stops there.`;
+  $("seen-labels").replaceChildren(...found.counts.tables.map((each) => tableOf(each, found.counts.title)));
   $("seen-all").replaceChildren(...found.sections.map(sectionOf));
   $("seen").hidden = false;
 }

@@ -21,7 +21,7 @@ export function duration(seconds) {
 
 export function size(bytes) {
   if (bytes < 1024) return `${bytes} bytes`;
-  return bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(0)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(0)} KiB` : `${Number((bytes / 2 ** 20).toFixed(1))} MiB`;
 }
 
 export function faultLines(fault) {

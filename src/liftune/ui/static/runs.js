@@ -4,7 +4,6 @@ import {$, announce, count, duration, faultLines, make, post, request, sentence,
 import {showResult} from "./result.js";
 
 const STATES = {queued: "waiting", running: "running", stopping: "stopping", stopped: "stopped", failed: "failed", done: "done"};
-const USUAL = ["majority", "tfidf", "base", "probe", "tuned"];
 export const open = (job) => ["queued", "running", "stopping"].includes(job.state) || (job.bundle && ["queued", "running", "stopping"].includes(job.bundle.state));
 let listed = "", shown = null;
 
@@ -97,9 +96,7 @@ function showContenders(job) {
   const done = job.result && job.result.contenders;
   const rows = done || job.progress.contenders, running = ["running", "stopping"].includes(job.state);
   const metric = (job.result && job.result.metric) || job.progress.metric;
-  const names = rows.map((each) => each.name);
-  const last = Math.max(-1, ...names.map((each) => USUAL.indexOf(each)));
-  const waiting = running ? USUAL.slice(last + 1) : [];
+  const waiting = running ? job.waiting : [];
   $("contenders-place").hidden = !rows.length && !running;
   const values = rows.flatMap((each) => [each.value, each.low, each.high]).filter((each) => each !== null);
   const low = Math.min(0, ...values), high = values.every((each) => each <= 1) ? 1 : Math.max(...values);
@@ -109,16 +106,29 @@ function showContenders(job) {
     if (text) cell.scope = "col";
     head.append(cell);
   }
-  $("contenders").tHead.replaceChildren(head);
+  $("contenders").tHead.replaceChildren(withRoles(head));
   $("contenders").tBodies[0].replaceChildren(
     ...rows.map((each) => contender(each, low, high, job.result && job.result.recommended)),
-    ...waiting.map((each) => { const row = make("tr", undefined, "waits"); row.append(heading(each), make("td", "waits", "number"), make("td"), make("td"), make("td"), make("td")); return row; }),
+    ...waiting.map((each) => { const row = make("tr", undefined, "waits"); row.append(heading(each), cell("waits", "number value"), ...["interval", "drawing", "number cost", "number cost"].map((name) => cell("", name))); return withRoles(row); }),
   );
   $("contenders-hint").textContent = [
     rows.some((each) => each.random) && "base: its classification head is randomly initialised, so its score is just guessing.",
     !job.result && job.progress.prepared && job.progress.prepared.folds && "While folds are scored, these are the scores of one fold; those of all rows come at the end.",
     job.result && job.result.recommended && "✓ marks the recommended model.",
   ].filter(Boolean).join(" ");
+}
+
+function cell(text, name, title) {
+  const made = make("td", text, name);
+  if (title && text) made.dataset.name = title;  // on a phone, where the headings are not shown
+  return made;
+}
+
+// A phone shows each row as a block, and a browser then forgets that it is a table's.
+function withRoles(row) {
+  row.role = "row";
+  for (const each of row.cells) each.role = each.tagName === "TD" ? "cell" : each.scope === "row" ? "rowheader" : "columnheader";
+  return row;
 }
 
 function heading(text) {
@@ -131,7 +141,7 @@ function contender(each, low, high, recommended) {
   const row = make("tr", undefined, [each.name === "tuned" ? "tuned" : "", each.name === recommended ? "best" : ""].join(" ").trim());
   const number = (value) => (value === null ? "–" : value.toFixed(3));
   const interval = each.low === null ? "" : `${number(each.low)} to ${number(each.high)}`;
-  const drawing = make("td"), range = make("span", undefined, "range"), place = (value) => `${(100 * (value - low)) / (high - low || 1)}%`;
+  const drawing = cell(undefined, "drawing"), range = make("span", undefined, "range"), place = (value) => `${(100 * (value - low)) / (high - low || 1)}%`;
   range.setAttribute("aria-hidden", "true");
   if (each.low !== null) {
     const line = make("span");
@@ -141,9 +151,10 @@ function contender(each, low, high, recommended) {
   }
   if (each.value !== null) { const point = make("b"); point.style.left = place(each.value); range.append(point); }
   drawing.append(range);
-  row.append(heading(each.random ? `${each.name} (random)` : each.name), make("td", number(each.value), "number"), make("td", interval, "interval"), drawing,
-    make("td", count(each.parameters), "number"), make("td", each.seconds === null ? "" : each.seconds.toFixed(1), "number"));
-  return row;
+  const spent = each.seconds === null ? "" : each.seconds.toFixed(1);
+  row.append(heading(each.random ? `${each.name} (random)` : each.name), cell(number(each.value), "number value"), cell(interval, "interval"), drawing,
+    cell(count(each.parameters), "number cost", "trained parameters"), cell(spent, "number cost", "seconds"));
+  return withRoles(row);
 }
 
 function say(job, before) {
@@ -155,15 +166,18 @@ function say(job, before) {
 }
 
 export function listen(current, changed) {
-  const act = (id, act) => $(id).addEventListener("click", async () => {
+  // A button that goes takes the focus with it: by keyboard one would start again at the top of the page.
+  const act = (id, next, act) => $(id).addEventListener("click", async () => {
     showError(null);
     $(id).disabled = true;
     try { await act(current()); await changed(); } catch (error) { showError(error); }
     $(id).disabled = false;
+    if ($(id).hidden) $(next).focus();
+    else $(id).focus();
   });
-  act("cancel", (id) => post(`/api/jobs/${id}/cancel`));
-  act("resume", (id) => post(`/api/jobs/${id}/resume`));
-  act("make-bundle", (id) => post(`/api/jobs/${id}/bundle`));
+  act("cancel", "job-title", (id) => post(`/api/jobs/${id}/cancel`));
+  act("resume", "job-title", (id) => post(`/api/jobs/${id}/resume`));
+  act("make-bundle", "take-title", (id) => post(`/api/jobs/${id}/bundle`));
   $("remove").addEventListener("click", () => {
     $("ask-text").textContent = `Remove this run (${current()}) with its model and report? The file that it read stays.`;
     $("ask").showModal();
