@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs site bench bench-predict bench-serve clean
+.PHONY: demo test test-all test-faults test-gpu test-load test-quant test-trackers fuzz check check-deps docs site bench bench-quick bench-predict bench-serve clean
 
 demo: .venv/demo
 	rm -rf runs/demo
@@ -66,6 +66,10 @@ check: .venv/dev
 # BENCH="--train FILE --test FILE --model DIR" measures on your own rows; benchmarks/README.md says more.
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# Three ratios in about two minutes, beside those kept in benchmarks/quick.json for this processor; BENCH="--keep" keeps these.
+bench-quick: .venv/bench
+	$(BIN)/python -m benchmarks quick $(BENCH)
 
 # BENCH="--run RUN --data FILE" answers your own texts with your own run; without, the demo's.
 bench-predict: .venv/bench

@@ -14,6 +14,7 @@ from pathlib import Path
 
 MODES = {
     "speed": "rows and tokens a second and peak memory of every contender",
+    "quick": "three ratios in two minutes, beside those that were last kept for this processor",
     "accuracy": "test accuracy of two contenders over seeds, and the interval of their difference",
     "time-to-accuracy": "seconds to the validation accuracy that best stock ends with",
     "defaults": "liftune's defaults on many data sets, against four other ways on the same rows",
@@ -107,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     add_long(parsers["long"])
     add_explain(parsers["explain"])
     add_few(parsers["few"])
-    apart = {"predict", "defaults", "label", "long", "explain", "few"}
+    apart = {"predict", "quick", "defaults", "label", "long", "explain", "few"}
     for mode in (mode for name, mode in parsers.items() if name not in apart):
         mode.add_argument("--train", default="sample:emotions", help="file, folder or sample of train rows")
         mode.add_argument("--test", help="file of test rows; the source's own, or split off from train, if not given")
@@ -116,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
         mode.add_argument("--out", default=str(RESULTS), help="folder for JSON and plot")
         mode.add_argument("--python", type=pairs, default={}, help="NAME=INTERPRETER of a contender apart")
     add_speed(parsers["speed"])
+    add_quick(parsers["quick"])
     add_accuracy(parsers["accuracy"])
     add_time(parsers["time-to-accuracy"])
     sizes = [1_000, 3_000, 10_000, 30_000, 100_000]
@@ -149,6 +151,17 @@ def add_speed(mode: argparse.ArgumentParser) -> None:
     mode.add_argument("--warmup-steps", type=int, default=2, help="optimizer steps before the clock starts")
     mode.add_argument("--evaluate", action="store_true", help="score the test rows too")
     add_best_stock(mode)
+
+
+def add_quick(mode: argparse.ArgumentParser) -> None:
+    """Options of `quick`."""
+    from benchmarks.quick import KEPT
+
+    mode.add_argument("--model", default="minilm", help="local folder or hub id of a DistilBERT, BERT or RoBERTa")
+    mode.add_argument("--max-length", type=int, default=CAP, help="tokens kept of each row")
+    mode.add_argument("--repeats", type=int, default=2, help="rounds in turn")
+    mode.add_argument("--kept", default=str(KEPT), help="file of figures by processor")
+    mode.add_argument("--keep", action="store_true", help="put these figures there, in place of this processor's")
 
 
 def add_accuracy(mode: argparse.ArgumentParser) -> None:

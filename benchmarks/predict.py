@@ -26,8 +26,8 @@ OPPONENT = "pipeline"
 #: Name -> what it is.
 CONTENDERS = {
     OPPONENT: "transformers.pipeline, batch_size=32, the adapter unmerged, float32",
-    "float32": "liftune predict RUN",
-    "fastest": "liftune predict RUN --precision fastest",
+    "float32": "liftune predict RUN --use tuned",
+    "fastest": "liftune predict RUN --use tuned --precision fastest",
     "onnx": "liftune predict BUNDLE, --format onnx",
     "onnx-int8": "liftune predict BUNDLE, --format onnx-int8",
 }
@@ -64,7 +64,7 @@ def bundles(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, str]
             continue
         places[name] = given or str(folder / name)
         if not given:
-            parity = export(arguments.run, places[name], format=name, accept_gap=True)
+            parity = export(arguments.run, places[name], format=name, use="tuned", accept_gap=True)
             notes += [line.strip() for line in parity.lines()] + [
                 f"beyond the gate: {each}" for each in parity.excesses
             ]
@@ -155,7 +155,7 @@ def pipeline(run: str) -> Turn:
     from liftune.models.adapter_io import read_card
     from liftune.models.checkpoint import locate
 
-    folder = locate_model(run).folder
+    folder = locate_model(run, use="tuned").folder  # whatever the run recommends
     card = read_card(folder)
     base = locate(card.base).source
     names = dict(enumerate(card.labels))
@@ -182,7 +182,8 @@ def ours(path: str, precision: str | None) -> Turn:
     from liftune.inference.predictor import load_predictor
     from liftune.progress import Progress
 
-    predictor = load_predictor(path, precision=precision)
+    is_run = (Path(path) / "record.json").is_file()  # of a bundle there is nothing to choose
+    predictor = load_predictor(path, use="tuned" if is_run else None, precision=precision)
 
     def turn(source: Path, out: Path) -> None:
         predict_file(predictor, str(source), str(out), progress=Progress(quiet=True))
