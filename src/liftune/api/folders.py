@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from liftune.exports.parity import Parity
     from liftune.records.check import CheckRecord
     from liftune.records.run import TuneRecord
+    from liftune.server.background import RunningServer
 
 
 @verb
@@ -134,12 +135,18 @@ def serve(
     task: str | None = None,
     pairs: bool = False,
     workers: int = 1,
+    background: bool = False,
     quiet: bool | None = None,
-) -> None:
+) -> RunningServer | None:
     """Serve models over HTTP until Ctrl-C: `liftune serve`, whose help describes the arguments.
 
     Args:
         models: run folders or bundles, each as PATH or "NAME=PATH".
+        background: answer from a thread of this process, and return at once; with `port=0` at any free port.
+
+    Returns:
+        with `background` a RunningServer: its `url`, its `stop()`, and `with` stops it. Else nothing, once it was
+        stopped.
     """
     from liftune.server.server import ServeOptions
     from liftune.server.server import serve as run_server
@@ -167,7 +174,12 @@ def serve(
         workers=arguments.count(workers, "workers"),
     )
     shown = progress(quiet)
+    if arguments.switch(background, "background"):
+        from liftune.server.background import serve_in_background
+
+        return serve_in_background(options, log=shown.log, tell=shown.tell)
     run_server(options, log=shown.log, tell=shown.tell)
+    return None
 
 
 @verb

@@ -90,7 +90,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[
     check(options)
     from liftune.server.limits import limits_of
 
-    limits = limits_of(options.limits)
+    limits_of(options.limits)  # refused before a socket is opened
     with listen(options.host, options.port) as listener:
         check_models(options)
         if options.workers > 1:
@@ -98,21 +98,34 @@ def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[
 
             serve_workers(options, listener, log=log, tell=tell or log)
             return
-        from liftune.server.http_server import make_server
-        from liftune.server.registry import ModelRegistry
-
-        open_model = model_opener(options, limits.batch_tokens)
-        models = ModelRegistry(open_model)
-        for wanted in wanted_models(options):
-            load_wanted(models, wanted, options, open_model, log=log, tell=tell or log)
-        server = make_server(app_of(options, models), limits)
-        most = server.config.connections
-        log(
-            f"serving {amount(len(models), 'model')}, over at most {most:,} connections at a time, "
-            f"at {address_of(listener)}"
-        )
-        run_server(server, listener)
+        run_server(ready(options, listener, log=log, tell=tell or log), listener)
         log("stopped")
+
+
+def ready(
+    options: ServeOptions, listener: socket.socket, *, log: Callable[[str], None], tell: Callable[[str], None]
+) -> uvicorn.Server:
+    """A server of this process whose models are loaded; where it will be is logged.
+
+    Raises:
+        LiftuneError: a model cannot be loaded.
+    """
+    from liftune.server.http_server import make_server
+    from liftune.server.limits import limits_of
+    from liftune.server.registry import ModelRegistry
+
+    limits = limits_of(options.limits)
+    open_model = model_opener(options, limits.batch_tokens)
+    models = ModelRegistry(open_model)
+    for wanted in wanted_models(options):
+        load_wanted(models, wanted, options, open_model, log=log, tell=tell)
+    server = make_server(app_of(options, models), limits)
+    most = server.config.connections
+    log(
+        f"serving {amount(len(models), 'model')}, over at most {most:,} connections at a time, "
+        f"at {address_of(listener)}"
+    )
+    return server
 
 
 def app_of(
