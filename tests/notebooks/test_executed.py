@@ -124,6 +124,6 @@ def test_many_classifiers_from_one_base(emotions: str, opinions: str, model: str
     data = {"mood": emotions, "opinion": opinions}
     done = run("many-classifiers", tmp_path, DATA=data, MODEL=model, EPOCHS=2, TRAIN_ROWS=None, TEST_ROWS=None)
     out = printed(done, "stdout")
-    assert "ready\n" in out
+    assert "ready: http://127.0.0.1:" in out
     assert "40 requests" in out
     assert re.findall(r"^(\w+) same$", out, re.M) == ["mood", "opinion"]
