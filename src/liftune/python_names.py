@@ -51,6 +51,8 @@ def in_python(text: str, flags: Collection[str] = ()) -> str:
     'give folds=5, text="What happened?" or another out=; leave shard= out'
     >>> print(in_python("no label '--out'; --merge-labels case makes one of both, --split train=A,test=B divides"))
     no label '--out'; merge_labels="case" makes one of both, split={"train": A, "test": B} divides
+    >>> in_python("--method: lora there; --set rank: 4 there")
+    'method: lora there; set rank: 4 there'
     >>> in_python("run it again: liftune tune rows.csv --folds 5")
     'run it again: liftune tune rows.csv --folds 5'
     """
@@ -63,6 +65,8 @@ def in_python(text: str, flags: Collection[str] = ()) -> str:
         name, before, value = _RENAMED.get(name, name), match["leave"] or "", match["value"]
         if match["colon"] is not None:
             return f"{before}{name}"
+        if value and match.string.startswith(":", match.end()):  # what follows is said of it
+            return f"{before}{name} {value}"
         if name in known:
             return f"{before}{name}={'' if before else 'True'}{f' {value}' if value else ''}"
         return f"{before}{name}={_literal(value) if value else ''}"

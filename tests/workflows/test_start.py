@@ -220,12 +220,12 @@ def test_as_many_old_rows_as_new_ones_are_replayed_or_2000(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"method": "dora"}, "--method: lora there, dora asked"),
-        ({"set": {"rank": 16}}, "--set rank: 4 there, 16 asked"),
-        ({"max_length": 9}, "--max-length"),
-        ({"long": "windows"}, "--long: cut there, windows asked"),
-        ({"task": "multi_label"}, "--task"),
-        ({"base_precision": "4bit"}, "--base-precision"),
+        ({"method": "dora"}, "  method: lora there, dora asked"),
+        ({"set": {"rank": 16}}, "  set rank: 4 there, 16 asked"),
+        ({"max_length": 9}, "  max_length: "),
+        ({"long": "windows"}, "  long: cut there, windows asked"),
+        ({"task": "multi_label"}, "  task: "),
+        ({"base_precision": "4bit"}, "  base_precision: "),
         ({"folds": 3}, "cross-validation tunes anew"),
         ({"curve": True}, "learning curve"),
         ({"few": "on"}, "contrastive start"),
