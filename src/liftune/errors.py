@@ -59,6 +59,8 @@ class LiftuneError(Exception):
         self.message = message
         self.where = where
         self.hint = hint
+        self.as_written: tuple[str, str | None, str | None] | None = None
+        """Message, where and hint before `reword`; None where it was not called."""
 
     def reword(self, text: Callable[[str], str], where: Callable[[str], str]) -> None:
         """Say the same in other words: options are written once, as the command line names them.
@@ -66,6 +68,7 @@ class LiftuneError(Exception):
         Args:
             text, where: what to write in the place of message and hint, and of where.
         """
+        self.as_written = self.as_written or (self.message, self.where, self.hint)
         self.message = text(self.message)
         self.args = (self.message,)
         self.where = where(self.where) if self.where else self.where

@@ -36,7 +36,7 @@ _OPTION = r"(?<![\w-])(?P<leave>(?:leave|[Ww]ithout) )?--(?P<name>[a-z][a-z0-9-]
 _OPTION += rf"(?P<colon>(?=:))?(?: (?P<value>{_VALUE}))?"
 _TOKENS = re.compile(rf"(?P<kept>{_KEPT})|{_OPTION}")
 #: Option of the command line -> its argument in Python, where they differ.
-_RENAMED = {"in": "data"}
+_RENAMED = {"in": "data", "import": "filled_in"}
 
 
 def in_python(text: str, flags: Collection[str] = ()) -> str:

@@ -106,7 +106,7 @@ def test_a_few_lists_whose_labels_occur_alone_are_lists_and_others_are_named(tmp
     assert any("cells hold no list" in note for note in splits.audit.notes)
     found = recognise(["joy", "fear"] * 20 + ["['hope']"])
     assert found.task is SINGLE
-    assert any("look like lists" in note and "--task multi_label" in note for note in found.notes)
+    assert any("1 label looks like a list" in note and "--task multi_label" in note for note in found.notes)
     assert recognise(["joy", "fear"] * 20 + ["['hope']"], requested=MULTI).target("['hope']") == ("hope",)
 
 

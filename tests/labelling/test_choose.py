@@ -157,11 +157,11 @@ def test_a_budget_larger_than_the_pool_takes_all_and_says_so(run: Path, monkeypa
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"budget": 0}, "--budget"),
-        ({"budget": -3}, "--budget"),
+        ({"budget": 0}, "where: budget"),
+        ({"budget": -3}, "where: budget"),
         ({"budget": 1.5}, "budget"),
         ({"strategy": "margn"}, "margin"),
-        ({"seed": 2**40}, "--seed"),
+        ({"seed": 2**40}, "where: seed"),
         ({"format": "excel"}, "label-studio"),
         ({"out": "rows.xlsx"}, ".jsonl"),
         ({"out": "rows.json", "format": "csv"}, "does not end as csv does"),

@@ -232,7 +232,7 @@ def test_unknown_labels_are_refused_with_the_nearest_and_taken_when_asked(run: P
     (tmp_path / "in.json").write_text(json.dumps(rows), encoding="utf-8")
     with pytest.raises(DataError, match=r"does not know: 'joyy' .*did you mean joy.*'fear'") as caught:
         read_back(tmp_path / "in.json", run)
-    assert "--new-labels" in str(caught.value.hint)
+    assert "new_labels=True" in str(caught.value.hint)
     assert not (tmp_path / "labelled.jsonl").exists()
     found, lines = read_back(tmp_path / "in.json", run, new_labels=True)
     assert set(found.new_labels) == {"joyy", "fear"}
@@ -317,13 +317,13 @@ def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
     ("options", "named"),
     [
         ({}, "POOL"),
-        ({"filled_in": "a.csv", "budget": 5}, "--budget"),
-        ({"filled_in": "a.csv", "strategy": "margin", "seed": 3}, "--strategy and --seed"),
+        ({"filled_in": "a.csv", "budget": 5}, "budget= is for choosing"),
+        ({"filled_in": "a.csv", "strategy": "margin", "seed": 3}, "strategy= and seed="),
         ({"filled_in": "a.csv", "out": "a.csv"}, ".jsonl"),
         ({"filled_in": "nowhere.csv"}, "nowhere.csv"),
-        ({"pool": "a.csv", "new_labels": True}, "--import"),
-        ({"pool": "a.csv", "label": "mood"}, "--import"),
-        ({"pool": "a.csv", "seed": -1}, "--seed"),
+        ({"pool": "a.csv", "new_labels": True}, "filled_in=FILE"),
+        ({"pool": "a.csv", "label": "mood"}, "filled_in=FILE"),
+        ({"pool": "a.csv", "seed": -1}, "where: seed"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(

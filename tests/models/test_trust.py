@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def refused(place: Place, door: Callable[[], object]) -> LiftuneError:
     assert not place.trace.exists()
     assert "code of its own" in error.value.message
     assert error.value.hint is not None
-    assert "--trust-remote-code" in error.value.hint
+    assert re.search(r"--trust-remote-code|trust_remote_code=True", error.value.hint)
     return error.value
 
 

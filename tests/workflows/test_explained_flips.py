@@ -37,7 +37,7 @@ def test_a_run_explains_a_few_flips_and_its_page_shows_them(run: Path) -> None:
         assert all(word.word in known[each.id].text for words in each.words.values() for word in words)
     made = flips_section(record, details)
     assert "The words that mattered in" in made.sentences[-1]
-    assert made.tables[-1].caption == "why"
+    assert made.tables[-1].caption == "fixed or broken: why"
     assert "The words that mattered in" in (run / "report.html").read_text(encoding="utf-8")
 
 

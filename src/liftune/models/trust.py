@@ -33,7 +33,7 @@ def refuse_code(name: str, folder: Path, asked_by: str = "") -> CodeRefusedError
     return CodeRefusedError(
         f"the model {name} needs Python code of its own to be run{what}",
         where=asked_by or _asking(folder),
-        hint="read that code; if you trust it, allow it with --trust-remote-code (in Python trust_remote_code=True)",
+        hint="read that code; if you trust it, allow it with --trust-remote-code",
     )
 
 

@@ -42,6 +42,8 @@ def own_words(parameters: Collection[str]) -> Iterator[None]:
     try:
         yield
     except LiftuneError as error:
+        if error.as_written:  # by a function of Python, whose names are others
+            error.message, error.where, error.hint = error.as_written
         error.message = _renamed(error.message, parameters)
         error.args = (error.message,)
         error.where = _renamed(error.where, parameters) if error.where else error.where
