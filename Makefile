@@ -67,7 +67,7 @@ check: .venv/dev
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH)
 
-# Three ratios in about two minutes, beside those kept in benchmarks/quick.json for this processor; BENCH="--keep" keeps these.
+# Three ratios in a few minutes, beside those kept in benchmarks/quick.json for this processor; BENCH="--keep" keeps these.
 bench-quick: .venv/bench
 	$(BIN)/python -m benchmarks quick $(BENCH)
 

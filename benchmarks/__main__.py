@@ -14,7 +14,7 @@ from pathlib import Path
 
 MODES = {
     "speed": "rows and tokens a second and peak memory of every contender",
-    "quick": "three ratios in two minutes, beside those that were last kept for this processor",
+    "quick": "three ratios in a few minutes, beside those that were last kept for this processor",
     "accuracy": "test accuracy of two contenders over seeds, and the interval of their difference",
     "time-to-accuracy": "seconds to the validation accuracy that best stock ends with",
     "defaults": "liftune's defaults on many data sets, against four other ways on the same rows",

@@ -1,4 +1,4 @@
-"""Quick: three ratios in about two minutes, beside those that were last kept for this processor.
+"""Quick: three ratios in a few minutes, beside those that were last kept for this processor.
 
     train, short rows     rows a second of ours over plain PEFT's (`stock`), on the sample's texts
     train, long rows      the same on texts of many of them, joined

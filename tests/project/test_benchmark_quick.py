@@ -91,14 +91,6 @@ def test_long_rows_are_many_short_ones_of_one_label(tmp_path: Path):
         assert {labels[text] for text in parts} == {row["label"]}
 
 
-def test_the_kept_figures_name_their_processor():
-    kept = json.loads(quick.KEPT.read_text(encoding="utf-8"))
-    assert kept
-    for machine, each in kept.items():
-        assert machine.endswith(" threads")
-        assert set(each["ratios"]) == {"train, short rows", "train, long rows", "predict"}
-
-
 @pytest.mark.slow
 def test_it_runs_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(quick, "ROWS", {"short": 32, "long": 16})
