@@ -108,20 +108,20 @@ def told(now: Ratios, before: Ratios, machine: str) -> list[str]:
     slower = [name for name, each in now.items() if name in before and each.high < SLOWER * before[name].median]
     lines = []
     for name, each in now.items():
-        was = spread(before[name]) if name in before else "-"
+        was = speed.spread(vars(before[name])) if name in before else "-"
         lines.append(
-            (name, spread(each), was, "slower" if name in slower else "as before" if name in before else "new")
+            (
+                name,
+                speed.spread(vars(each)),
+                was,
+                "slower" if name in slower else "as before" if name in before else "new",
+            )
         )
     notes = ["medians and ranges over rounds; train: times plain PEFT's rows a second, predict: times a pipeline"]
     if not before:
         notes.append("nothing is kept for this processor: --keep keeps these")
     show.table(f"Quick check, {machine}", ("work", "now", "kept", ""), lines, notes)
     return slower
-
-
-def spread(each: Spread) -> str:
-    """A median with its range."""
-    return f"{each.median:.2f} [{each.low:.2f}, {each.high:.2f}]"
 
 
 def read_kept(path: Path) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from tiny_adapters import save_tuned
 from tiny_models import save_tiny
 
 import liftune
-from liftune.errors import ArtifactError, SpecError
+from liftune.errors import ArtifactError, ModelError, SpecError
 
 
 @pytest.fixture(scope="module")
@@ -72,5 +72,8 @@ def test_what_is_wrong_is_raised_where_it_was_asked_for(run: Path, tmp_path: Pat
         liftune.serve(tmp_path / "empty", port=port, background=True)
     with socket.socket() as other:  # the socket of the refused one is closed
         other.bind(("127.0.0.1", port))
+    with pytest.raises(ModelError) as missing:  # as in a process of its own, before any model is loaded
+        liftune.serve(run, port=port, background=True, base=tmp_path / "nowhere")
+    assert "nowhere" in str(missing.value)
     with pytest.raises(SpecError, match="background"):
         liftune.serve(run, background="yes")  # type: ignore[arg-type]

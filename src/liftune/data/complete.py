@@ -13,6 +13,7 @@ from liftune.data.clusters import Blocks, connected
 from liftune.data.sampling import split_off
 from liftune.data.split_names import given_role
 from liftune.data.splits import Split
+from liftune.errors import amount
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind
 
@@ -55,13 +56,15 @@ def complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where:
     if test is None:
         kept, taken = split_off(train, max(1, share), task, spec.seed, name="test", where=where, blocks=blocks)
         train, test, blocks = train.take(kept), train.take(taken), blocks.among(kept)
-        notes += (f"no test part: {_rows_were(len(test))} split off from train, equal texts kept together",)
+        notes += (
+            f"no test part: {amount(len(test), 'row was', 'rows were')} split off from train, equal texts kept together",
+        )
     validation_from_train = validation is None
     if validation is None:
         size = validation_rows(share, spec)
         kept, taken = split_off(train, size, task, spec.seed, name="validation", where=where, blocks=blocks)
         train, validation = train.take(kept), train.take(taken)
-        notes += (f"no validation part: {_rows_were(len(validation))} split off from train",)
+        notes += (f"no validation part: {amount(len(validation), 'row was', 'rows were')} split off from train",)
     notes += linked
     return Parts(train, validation, test, validation_from_train, notes, test_was_validation)
 
@@ -83,7 +86,3 @@ def validation_rows(share: int, spec: DataSpec) -> int:
     if spec.train_rows is not None:
         most = min(most, max(LEAST_CAPPED_VALIDATION, spec.train_rows // 4))
     return max(1, min(share, most))
-
-
-def _rows_were(count: int) -> str:
-    return f"{count} row was" if count == 1 else f"{count} rows were"

@@ -26,7 +26,7 @@ from liftune.data.separators import (
 )
 from liftune.data.targets import Reading, is_missing
 from liftune.data.written_numbers import known_marks, number_notes
-from liftune.errors import DataError
+from liftune.errors import DataError, amount
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind, task_of
 
@@ -339,7 +339,7 @@ def _list_note(texts: Sequence[str]) -> tuple[str, ...]:
     found = [text for text in texts if isinstance(listed(text), list)]
     if not found:
         return ()
-    look = "1 label looks like a list" if len(found) == 1 else f"{len(found):,} labels look like lists"
+    look = amount(len(found), "label looks like a list", "labels look like lists")
     return (f"{look} ({found[0].strip()!r}): each is read as one class; --task multi_label reads lists of labels",)
 
 
@@ -348,5 +348,5 @@ def _blank_note(texts: Sequence[str]) -> tuple[str, ...]:
     found = Counter(text.strip() for text in texts if text.strip().casefold() in BLANKS)
     if not found:
         return ()
-    said = ", ".join(f"{word!r} ({rows:,} row{'s' * (rows != 1)})" for word, rows in found.most_common())
+    said = ", ".join(f"{word!r} ({amount(rows, 'row')})" for word, rows in found.most_common())
     return (f"labels {said} are read as classes; where they mean that a row has no label, take the rows out",)

@@ -14,7 +14,7 @@ from typing import Any
 
 from liftune.data.label_lists import pieces
 from liftune.data.targets import BAR, Reading
-from liftune.errors import DataError
+from liftune.errors import DataError, amount
 from liftune.tasks import TaskKind
 
 #: Share of cells with a `|` from which on it separates labels.
@@ -104,9 +104,9 @@ def separator_note(texts: Sequence[str]) -> tuple[str, ...]:
         if share >= 0.5 or separator in _SEPARATORS[:_TELLING]:
             holding = Counter(text.strip() for text in texts if len(pieces(text, separator)) > 1)
             shown, rows = holding.most_common(1)[0][0], sum(holding.values())
-            hold = "1 label holds" if len(holding) == 1 else f"{len(holding):,} labels hold"
+            hold = amount(len(holding), "label holds", "labels hold")
             return (
-                f"{hold} {separator!r}, such as {shown!r} ({rows:,} row{'s' * (rows != 1)}): each is read as one "
+                f"{hold} {separator!r}, such as {shown!r} ({amount(rows, 'row')}): each is read as one "
                 f"class; --label-separator {_typed(separator)} reads a list of labels",
             )
     return ()

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from liftune.data.readers.part_names import ROLES, roles_of, words
 from liftune.data.readers.table import Table, subset
 from liftune.data.split_names import BLANK, PLUS, UNUSED, either_said, find_split_column, given_role, part_names, pieces
-from liftune.errors import DataError, choose
+from liftune.errors import DataError, amount, choose
 from liftune.option_values import fields, typed
 from liftune.spec import DataSpec
 
@@ -126,7 +126,7 @@ def _column_said(column: str, names: Sequence[str], roles: Mapping[str, str], of
     for role in (*ROLES, UNUSED):
         own = [name or BLANK for name in names if roles[name] == role]
         if own:
-            said.append(f"{role} = {', '.join(own)} ({of_row.count(role):,} row{'s' * (of_row.count(role) != 1)})")
+            said.append(f"{role} = {', '.join(own)} ({amount(of_row.count(role), 'row')})")
     return f"column {column!r} names each row's part: {'; '.join(said)}. --split-column none ignores it"
 
 

@@ -24,7 +24,7 @@ from liftune.data.readers.sources import find_parts
 from liftune.data.readers.streams import Line
 from liftune.data.targets import is_missing
 from liftune.data.tuned_on import TunedOn, hash_of
-from liftune.errors import ArtifactError, DataError, LiftuneError, SpecError, first_of, pasted
+from liftune.errors import ArtifactError, DataError, LiftuneError, SpecError, amount, first_of, pasted
 from liftune.files import atomic_folder, atomic_write, check_writable, expanded, same_file
 from liftune.inference.row_texts import Texts
 from liftune.inference.safe_cells import unescaped
@@ -295,9 +295,8 @@ def _refuse_unknown_rows(
     unknown = [each for each in given if hash_of(each.row) not in texts]
     if unknown:
         places = first_of([each.place for each in unknown], _NAMED)
-        are = "1 row is" if len(unknown) == 1 else f"{len(unknown):,} rows are"
         raise DataError(
-            f"{are} not in the pool {options.pool}, or their text was changed: {places}",
+            f"{amount(len(unknown), 'row is', 'rows are')} not in the pool {options.pool}, or their text was changed: {places}",
             where=options.filled_in,
             hint="give the pool that the rows were chosen from; or leave POOL out, and they are taken as they are",
         )

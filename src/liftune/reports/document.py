@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeAlias
 
+from liftune.errors import amount
 from liftune.formatting import plain_name
 from liftune.records.base import Verdict
 from liftune.records.details import Details
@@ -109,7 +110,7 @@ def title(record: TuneRecord) -> str:
 def facts(record: TuneRecord) -> tuple[str, ...]:
     """What the run was, at a glance."""
     rows = record.rows
-    labels = (f"{len(record.labels)} label{'s' * (len(record.labels) != 1)}",) if record.labels else ()
+    labels = (amount(len(record.labels), "label"),) if record.labels else ()
     counts = f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test examples"
     started = (record.started[:10],) if record.started else ()
     return (record.task.value.replace("_", " "), *labels, counts, *started)

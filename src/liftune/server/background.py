@@ -12,9 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from liftune.errors import EXTRAS, SpecError, need
-from liftune.server.limits import limits_of
-from liftune.server.server import ServeOptions, address_of, check, listen, ready
+from liftune.errors import SpecError
+from liftune.server.server import ServeOptions, address_of, open_socket, ready
 
 if TYPE_CHECKING:
     import uvicorn
@@ -72,16 +71,13 @@ def serve_in_background(
         SpecError: as `serve`, or more than one process is asked for.
         LiftuneError: a model cannot be loaded.
     """
-    need(*EXTRAS["serve"])
-    check(options)
     if options.workers > 1:
         raise SpecError(
             "a server in the background is a thread of this process, and has no worker processes",
             where="--workers",
             hint="leave it out; or run `liftune serve` beside this process",
         )
-    limits_of(options.limits)
-    listener = listen(options.host, options.port)
+    listener = open_socket(options)
     try:
         return RunningServer(ready(options, listener, log=log, tell=tell), listener)
     except BaseException:

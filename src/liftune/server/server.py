@@ -86,13 +86,7 @@ def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[
         SpecError: an address that needs a token, a port that is taken, an unknown precision.
         LiftuneError: a model cannot be loaded.
     """
-    need(*EXTRAS["serve"])
-    check(options)
-    from liftune.server.limits import limits_of
-
-    limits_of(options.limits)  # refused before a socket is opened
-    with listen(options.host, options.port) as listener:
-        check_models(options)
+    with open_socket(options) as listener:
         if options.workers > 1:
             from liftune.server.workers import serve_workers
 
@@ -100,6 +94,26 @@ def serve(options: ServeOptions, *, log: Callable[[str], None], tell: Callable[[
             return
         run_server(ready(options, listener, log=log, tell=tell or log), listener)
         log("stopped")
+
+
+def open_socket(options: ServeOptions) -> socket.socket:
+    """The socket of a server all of whose options were checked, before any model is loaded.
+
+    Raises:
+        LiftuneError: as `serve`; the socket is closed.
+    """
+    need(*EXTRAS["serve"])
+    check(options)
+    from liftune.server.limits import limits_of
+
+    limits_of(options.limits)
+    listener = listen(options.host, options.port)
+    try:
+        check_models(options)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def ready(

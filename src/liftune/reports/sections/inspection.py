@@ -6,6 +6,7 @@ In: an Inspection.  Out: Sections.  Not here: finding it (data/inspect.py), how 
 from __future__ import annotations
 
 from liftune.data.inspect import Inspection
+from liftune.errors import amount
 from liftune.records.data import Audit
 from liftune.reports.base import ReportTable, Section
 from liftune.reports.sections.coverage import coverage_sentences
@@ -65,9 +66,9 @@ def labels_section(inspection: Inspection) -> Section:
     labels = list(next(iter(inspection.balance.values()), {}))
     shares = tuple((label, *(_share(inspection, part, label) for part in parts)) for label in labels[:MOST_LINES])
     left = len(labels) - MOST_LINES
-    sentences = (f"and {left:,} more label{'s' * (left != 1)}; --json has them all",) if left > 0 else ()
+    sentences = (f"and {amount(left, 'more label')}; --json has them all",) if left > 0 else ()
     blank = tuple(
-        f"{part}: {count:,} example{'s have' if count > 1 else ' has'} no label"
+        f"{part}: {amount(count, 'example has', 'examples have')} no label"
         for part, count in inspection.unlabelled.items()
         if count
     )
@@ -90,7 +91,7 @@ def _lengths(inspection: Inspection) -> Section:
         for part, each in inspection.lengths.items()
     )
     cuts = tuple(
-        f"{part}: with a limit of {cut.max_length} {unit}, {cut.rows:,} text{'s' * (cut.rows != 1)} "
+        f"{part}: with a limit of {cut.max_length} {unit}, {amount(cut.rows, 'text')} "
         f"({cut.share:.1%}) would be truncated"
         for part, each in inspection.lengths.items()
         for cut in each.truncation
@@ -117,7 +118,7 @@ def _bad_rows(inspection: Inspection) -> list[Section]:
     count = len(inspection.bad_rows)
     dropped = "left out, as --skip-bad-rows says"
     stops = "`liftune tune` stops there, or leaves such rows out with --skip-bad-rows"
-    said = f"{count:,} row{'s' * (count != 1)} cannot be used: {dropped if inspection.skip_bad_rows else stops}"
+    said = f"{amount(count, 'row')} cannot be used: {dropped if inspection.skip_bad_rows else stops}"
     more = (f"and {left} more; --json has them all",) if left > 0 else ()
     return [Section("Bad rows", (said, *more), (ReportTable(("split", "row", "reason"), rows, frozenset({1})),))]
 
@@ -130,9 +131,7 @@ def _audit(audit: Audit, inspection: Inspection) -> Section:
 def briefly(inspection: Inspection) -> str:
     """The task and how many rows there are, in a few words."""
     rows = inspection.rows
-    labels = f", {len(inspection.labels):,} label{'s' * (len(inspection.labels) != 1)}" if inspection.labels else ""
-    wrong = (
-        f", {len(inspection.bad_rows):,} bad row{'s' * (len(inspection.bad_rows) != 1)}" if inspection.bad_rows else ""
-    )
+    labels = f", {amount(len(inspection.labels), 'label')}" if inspection.labels else ""
+    wrong = f", {amount(len(inspection.bad_rows), 'bad row')}" if inspection.bad_rows else ""
     counts = f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test rows"
     return f"{inspection.task.value}{labels}: {counts}{wrong}"

@@ -38,7 +38,9 @@ def kept_start(record: TuneRecord) -> tuple[str, ...]:
     first = kept[0]
     paired = first.pairs is not None and first.pairs.taken
     if paired and not any(log.epochs for log in kept):
-        return (f"The start from pairs of rows was kept{which}: no epoch followed it. {_sentence(first.stopped)}",)
+        return (
+            f"The start from pairs of rows was kept{which}: no epoch followed it. {first.stopped[:1].upper()}{first.stopped[1:]}.",
+        )
     state = "the untrained model"
     if paired:
         state = "the encoder as it was started from pairs of rows, with a head fitted to it"
@@ -46,14 +48,6 @@ def kept_start(record: TuneRecord) -> tuple[str, ...]:
         state = "the base model's body with a head fitted to its frozen features"
     helped = "the epochs after it" if paired else "training"
     return (f"The start was kept{which}: {helped} did not help. No epoch was better on validation than {state}.",)
-
-
-def _sentence(words: str) -> str:
-    """
-    >>> _sentence("it ended")
-    'It ended.'
-    """
-    return f"{words[:1].upper()}{words[1:]}."
 
 
 @SECTIONS.entry("seeds", summary="Each seed's own scores.", chapter="verdict")
