@@ -56,9 +56,8 @@ def complete(splits: Mapping[str, Split], task: TaskKind, spec: DataSpec, where:
     if test is None:
         kept, taken = split_off(train, max(1, share), task, spec.seed, name="test", where=where, blocks=blocks)
         train, test, blocks = train.take(kept), train.take(taken), blocks.among(kept)
-        notes += (
-            f"no test part: {amount(len(test), 'row was', 'rows were')} split off from train, equal texts kept together",
-        )
+        were = amount(len(test), "row was", "rows were")
+        notes += (f"no test part: {were} split off from train, equal texts kept together",)
     validation_from_train = validation is None
     if validation is None:
         size = validation_rows(share, spec)

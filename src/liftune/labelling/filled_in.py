@@ -296,7 +296,8 @@ def _refuse_unknown_rows(
     if unknown:
         places = first_of([each.place for each in unknown], _NAMED)
         raise DataError(
-            f"{amount(len(unknown), 'row is', 'rows are')} not in the pool {options.pool}, or their text was changed: {places}",
+            f"{amount(len(unknown), 'row is', 'rows are')} not in the pool {options.pool}, or their text was changed: "
+            f"{places}",
             where=options.filled_in,
             hint="give the pool that the rows were chosen from; or leave POOL out, and they are taken as they are",
         )

@@ -38,9 +38,8 @@ def kept_start(record: TuneRecord) -> tuple[str, ...]:
     first = kept[0]
     paired = first.pairs is not None and first.pairs.taken
     if paired and not any(log.epochs for log in kept):
-        return (
-            f"The start from pairs of rows was kept{which}: no epoch followed it. {first.stopped[:1].upper()}{first.stopped[1:]}.",
-        )
+        why = f"{first.stopped[:1].upper()}{first.stopped[1:]}"
+        return (f"The start from pairs of rows was kept{which}: no epoch followed it. {why}.",)
     state = "the untrained model"
     if paired:
         state = "the encoder as it was started from pairs of rows, with a head fitted to it"
