@@ -30,6 +30,7 @@ BESIDE = {
     "notebooks/README.md": "tutorials/notebooks.md",
 }
 COMMANDS, DECISIONS, PARTS = "reference/commands/", "adr/", "reference/parts.md"
+ICON = ROOT / "src" / "liftune" / "reports" / "render" / "icon.svg"
 RECORDS = ROOT / "src" / "liftune" / "records"
 #: Modules of liftune.records without a record, and what records inherit: their fields are shown in those.
 NOT_RECORDS, BASES = ("reading", "upgrade"), ("Record", "StoredRecord", "SealedRecord", "RunRecord", "VerdictRecord")
@@ -69,6 +70,7 @@ def on_files(files: Files, config: Any) -> Files:
     pages |= {f"{DECISIONS}index.md": _list_of_decisions(), PARTS: _parts_of_records()}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
+    files.append(File.generated(config, config.theme["favicon"], abs_src_path=str(ICON)))
     return files
 
 

@@ -331,6 +331,14 @@ def test_pages_load_nothing_from_elsewhere(path: str, client: TestClient) -> Non
     assert ".innerHTML" not in response.text
 
 
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_browser_finds_the_icon_that_it_asks_for_by_itself(path: str, client: TestClient) -> None:
+    response = client.get("/favicon.ico")
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/svg+xml")
+    assert response.text.startswith("<svg")
+    assert "img-src 'self'" in client.get(path).headers["content-security-policy"]
+
+
 def test_the_docs_show_every_route(client: TestClient) -> None:
     told = client.get("/docs").text
     for path, methods in client.get("/openapi.json").json()["paths"].items():

@@ -53,6 +53,11 @@ def test_a_browser_without_the_token_is_told_in_words(client: TestClient) -> Non
     assert response.headers["content-security-policy"].startswith("default-src 'none'")
 
 
+def test_a_browser_finds_the_icon_that_it_asks_for_by_itself(client: TestClient) -> None:
+    assert client.get("/favicon.ico").text.startswith("<svg")
+    assert "img-src 'self'" in client.get("/").headers["content-security-policy"]
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8010", "127.0.0.1.evil.example", "10.0.0.9:8010", ""])
 def test_a_name_that_was_rebound_to_this_machine_is_refused(client: TestClient, host: str) -> None:
     response = client.get("/api/state", headers={"Host": host, "Origin": f"http://{host}"})

@@ -208,6 +208,23 @@ def test_nothing_is_taken_away_of_a_run_that_is_not_finished(tmp_path: Path, pat
         assert client.post(f"/api/jobs/{name}/predict", json={"texts": ["a"]}).status_code == 409
 
 
+def test_a_report_calls_the_file_as_the_user_does(tmp_path: Path) -> None:
+    start = FakeStarter()
+    with page(tmp_path, start) as client:
+        sent(client, name="my <b> rows.csv")
+        name = asked(client, upload="upload-1")["id"]
+        child = start.next()
+        child.finish()
+        report = (
+            "<h1>minilm, lora on uploads/upload-1/rows.csv</h1><code>liftune tune uploads/upload-1/rows.csv --seeds 0"
+        )
+        (child.run / "report.html").write_text(report, encoding="utf-8")
+        until(client, name, "done")
+        said = client.get(f"/jobs/{name}/report").text
+        assert "<h1>minilm, lora on my &lt;b&gt; rows.csv</h1>" in said
+        assert "<code>liftune tune &#x27;my &lt;b&gt; rows.csv&#x27; --seeds 0" in said
+
+
 def test_a_report_runs_in_a_sandbox(tmp_path: Path) -> None:
     """It is the run's own file, and must reach nothing of this server all the same."""
     start = FakeStarter()

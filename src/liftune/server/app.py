@@ -265,6 +265,10 @@ def _add_health_and_pages(app: FastAPI, services: Services) -> None:
     async def front() -> Response:
         return Response(pages.FRONT.text, media_type="text/html", headers=pages.FRONT.headers)
 
+    @app.get(pages.ICON, include_in_schema=False)
+    async def icon() -> Response:
+        return pages.icon()
+
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         return Response(pages.docs_page(app.openapi()), media_type="text/html", headers=pages.DOCS_HEADERS)

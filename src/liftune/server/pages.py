@@ -17,6 +17,8 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
+from starlette.responses import Response
+
 from liftune.reports.render.html import part
 from liftune.server.errors import MEDIA_TYPE, Problem
 
@@ -45,11 +47,12 @@ class Page:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """They allow the page's own style and script by their hashes, requests to this server, and nothing else."""
+        """They allow the page's own style and script by their hashes, what this server has, and nothing else."""
         style, script = (
             _hash(re.findall(rf"<{tag}>(.*?)</{tag}>", self.text, re.DOTALL)) for tag in ("style", "script")
         )
-        policy = f"default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; {_NEVER}"
+        policy = f"default-src 'none'; style-src {style}; script-src {script}; img-src 'self'; connect-src 'self'"
+        policy = f"{policy}; {_NEVER}"
         return {"Content-Security-Policy": policy, **_COMMON}
 
 
@@ -57,11 +60,19 @@ def _read(name: str) -> str:
     return (files("liftune.server") / name).read_text(encoding="utf-8")
 
 
+def icon() -> Response:
+    """What a browser shows beside a page's title."""
+    return Response(part("icon.svg"), media_type="image/svg+xml", headers=_ICON_HEADERS)
+
+
 def _hash(sources: list[str]) -> str:
     digests = (base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in sources)
     return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
+#: What browsers ask for by themselves.
+ICON = "/favicon.ico"
+_ICON_HEADERS = {"Content-Security-Policy": f"default-src 'none'; {_NEVER}", **_COMMON}
 FRONT = Page("page.html", "page.css", ("page_file.js", "page.js"))
 #: A report is the run's own file: its scripts may run, but cannot reach this server's pages.
 REPORT_HEADERS = {
@@ -70,7 +81,7 @@ REPORT_HEADERS = {
     **_COMMON,
 }
 DOCS_HEADERS = {
-    "Content-Security-Policy": f"default-src 'none'; style-src {_hash([_PLAIN_STYLE])}; {_NEVER}",
+    "Content-Security-Policy": f"default-src 'none'; style-src {_hash([_PLAIN_STYLE])}; img-src 'self'; {_NEVER}",
     **_COMMON,
 }
 

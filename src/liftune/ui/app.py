@@ -16,7 +16,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from liftune import __version__
@@ -24,7 +24,7 @@ from liftune.data.readers.compression import ENDINGS
 from liftune.data.readers.formats import OPENERS
 from liftune.errors import LiftuneError
 from liftune.server.errors import RequestError, problem_response
-from liftune.server.pages import REPORT_HEADERS
+from liftune.server.pages import ICON, REPORT_HEADERS, icon
 from liftune.spec import DEFAULT_DATA
 from liftune.spec_text import command_line
 from liftune.ui.children import Starter
@@ -95,6 +95,7 @@ def _routes(desk: Desk) -> list[Route]:
     return [
         Route("/", lambda request: static(FRONT)),
         Route("/static/{name}", _static),
+        Route(ICON, lambda request: icon()),
         Route("/api/state", _bound(_state, desk)),
         Route("/api/uploads", _bound(_upload, desk), methods=["POST"]),
         Route("/api/inspections", _bound(_inspect, desk), methods=["POST"]),
@@ -206,8 +207,9 @@ async def _predict(desk: Desk, request: Request) -> Response:
 
 
 async def _report(desk: Desk, request: Request) -> Response:
-    path = report_of(desk.store.run(_done(desk, request)).run)
-    return FileResponse(path, media_type="text/html", headers=REPORT_HEADERS)
+    job = _done(desk, request)
+    page = await asyncio.to_thread(report_of, desk.store.run(job).run, desk.store.names(job))
+    return HTMLResponse(page, headers=REPORT_HEADERS)
 
 
 async def _adapter(desk: Desk, request: Request) -> Response:

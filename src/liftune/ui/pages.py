@@ -25,7 +25,7 @@ FRONT = "page.html"
 _NEVER = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 #: The page runs its own files alone, sends requests to this server alone, and may make no markup of any text.
 _POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     f"require-trusted-types-for 'script'; trusted-types 'none'; {_NEVER}"
 )
 #: Of every answer.

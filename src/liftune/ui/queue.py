@@ -204,12 +204,8 @@ class Queue:
         self._store.keep(job, state=state, ended=self._clock(), pid=None, fault=fault)
 
     def _fault(self, job: Job) -> Fault:
-        names = {} if job.upload is None else self._names(job)
-        return Fault.of(named_for_user(fault_in(tail_of(self._store.place(job) / LOG)), names))
-
-    def _names(self, job: Job) -> dict[str, str]:
-        upload = self._store.uploads.get(job.upload or "")
-        return {self._store.source(upload): upload.name} if upload else {}
+        found = fault_in(tail_of(self._store.place(job) / LOG))
+        return Fault.of(named_for_user(found, self._store.names(job)))
 
     def _stop_child(self, job: Job) -> None:
         if self._child and self._child[0] == job.id:

@@ -7,10 +7,12 @@ Not here: what a verdict says (reports/sections/), making a bundle (queue.py).
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from liftune.errors import LiftuneError
+from liftune.errors import LiftuneError, pasted
 from liftune.files import atomic_write
 from liftune.records.run import TuneRecord
 from liftune.reports.document import named_sections
@@ -21,6 +23,8 @@ from liftune.ui.wording import for_page, note_for_page
 
 #: Sections of the report that the page shows; all are in the report.
 _SHOWN = ("verdict",)
+#: Before a file's name in the report's command.
+_TUNE = "liftune tune"
 
 
 def result_of(run: Path) -> dict[str, Any]:
@@ -49,8 +53,11 @@ def _verdict(record: TuneRecord) -> list[str]:
     ]
 
 
-def report_of(run: Path) -> Path:
-    """The report's file.
+def report_of(run: Path, names: Mapping[str, str]) -> str:
+    """The report's page, with files called as the user calls them.
+
+    Args:
+        names: a file's path here -> the user's name of it.
 
     Raises:
         RequestError: 404.
@@ -60,7 +67,10 @@ def report_of(run: Path) -> Path:
         raise RequestError(
             404, "this run has no report", hint="make one in a terminal: liftune report, with the run's folder"
         )
-    return path
+    page = path.read_text(encoding="utf-8")
+    for here, name in names.items():
+        page = page.replace(f"{_TUNE} {here}", f"{_TUNE} {escape(pasted(name))}").replace(here, escape(name))
+    return page
 
 
 def zipped(folder: Path) -> Path:

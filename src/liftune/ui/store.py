@@ -174,6 +174,11 @@ class Store:
         """An upload's file as options name it: from the folder on."""
         return f"uploads/{upload.id}/{upload.file}"
 
+    def names(self, job: Job) -> dict[str, str]:
+        """How the job's file is named in what liftune says, and how by the user who sent it."""
+        upload = self.uploads.get(job.upload or "")
+        return {self.source(upload): upload.name} if upload else {}
+
     def incoming(self) -> Path:
         """A new folder for a file that is being received."""
         folder = self._uploads / f"{_INCOMING}{secrets.token_hex(8)}"
