@@ -156,7 +156,7 @@ def print_table(results_of: Results, arguments: argparse.Namespace) -> None:
         times = spread(each["times_ours"]) if each["times_ours"] else "-"
         lines.append((name, f"{each['rows']:,}", f"{each['steps']:,}", *speeds, accuracy, times))
         if each["config"]:
-            notes.append(f"{name}: {each['config']} (attention, rows x accumulation, weights), bfloat16 autocast")
+            notes.append(f"{name}: {each['config']} (attention, rows x accumulation, weights)")
         if each["gemm_fraction"] is not None:
             notes.append(f"{name}: {100 * each['gemm_fraction']:.0f} % of the machine's own matrix-product rate")
         notes += [f"{name}: {note}" for note in results_of[name][0].notes]

@@ -1,13 +1,14 @@
 """Stock: Trainer and PEFT as somebody who knows them writes it, in every way worth trying.
 
-bfloat16 autocast, padding to the longest row of a batch, rows grouped by length; attention, cut of a step and
-precision of the weights are the configuration.
+bfloat16 autocast where the machine is faster by it, padding to the longest row of a batch, rows grouped by length;
+attention, cut of a step and precision of the weights are the configuration.
 In: Work with a config.  Out: a Result.  Not here: which configuration is the fastest (search.py).
 """
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,11 +26,24 @@ from transformers import (
 from benchmarks.layers import HEADS, TARGETS, known
 from benchmarks.measure import Rows, label_ids, measure
 from benchmarks.work import Result, Work
+from liftune.hardware.measure import measure_machine
 
 
 def run(work: Work) -> Result:
     """Train, timed."""
-    return measure(stock, work, autocast=True)
+    low = is_faster_in_bfloat16()
+    note = "bfloat16 autocast" if low else "no autocast: this machine is slower in bfloat16"
+    result = measure(stock, work, autocast=low)
+    return replace(result, notes=(*result.notes, note))
+
+
+def is_faster_in_bfloat16() -> bool:
+    """Whether somebody who knows this machine would train in bfloat16.
+
+    On a processor without bfloat16 products it takes ten times as long: no opponent to measure against.
+    """
+    facts = measure_machine()
+    return facts.accelerator_bfloat16 if torch.cuda.is_available() else facts.bfloat16_speedup >= 1
 
 
 def stock(work: Work, rows: Rows) -> tuple[Trainer, PreTrainedTokenizerBase]:
@@ -70,7 +84,7 @@ def stock(work: Work, rows: Rows) -> tuple[Trainer, PreTrainedTokenizerBase]:
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=accumulation,
         train_sampling_strategy="group_by_length",
-        bf16=True,
+        bf16=is_faster_in_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         learning_rate=work.learning_rate,
         num_train_epochs=work.epochs,
