@@ -18,7 +18,7 @@ from liftune.records.training import PairStart
 from liftune.reports.sections.training import pairs_sentence, training
 from liftune.spec import DataSpec, RunSpec
 from liftune.training import contrast
-from liftune.workflows import few_wanted
+from liftune.workflows import few, few_wanted
 from liftune.workflows.context import RunContext
 from liftune.workflows.few_wanted import check_few, is_tried, keeps_start, unfit
 
@@ -59,6 +59,17 @@ def test_auto_tries_it_on_train_and_says_what_was_found(options: dict[str, Any],
     section = training(record)
     assert section is not None
     assert pairs_sentence(found) in section.sentences
+
+
+@pytest.mark.parametrize(("decided", "folds"), [(2.0, 1), (0.0, few.FOLDS)])
+def test_a_trial_ends_when_it_is_decided(
+    decided: float, folds: int, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fold takes as long as the start itself; what was found is of the rows that were answered."""
+    monkeypatch.setattr(few, "DECIDED", decided)
+    found = liftune.tune(out=tmp_path / "run", **options).logs[0].pairs
+    assert found is not None
+    assert round(few.FOLDS * found.judged / found.rows) == folds
 
 
 @pytest.mark.slow
@@ -170,8 +181,6 @@ def test_a_run_that_was_stopped_after_its_start_ends_as_an_undisturbed_one(
     options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither trial nor start is computed again."""
-    from liftune.workflows import few
-
     monkeypatch.setattr(few, "judge", lambda logits, *_: (float(logits.sum()), 0.0))  # taken or not, by no chance
     options |= {"few": "on"}
     liftune.tune(out=tmp_path / "whole", **options)
