@@ -49,6 +49,15 @@ def options_in(hint: str) -> list[str]:
         ("train", "dev", "eval"),
         ("trainset", "devset", "testset"),
         ("train_2021", "validation-matched", "Held Out"),
+        ("Training", "Validierung", "Test"),
+        ("Trainingsdaten", "Validierungsdaten", "Testdaten"),
+        ("apprentissage", "validation", "essai"),
+        ("Entraînement", "Validation", "Test"),
+        ("entrenamiento", "validación", "prueba"),
+        ("treino", "validacao", "teste"),
+        ("训练集", "验证集", "测试集"),
+        ("学習データ", "検証データ", "テストデータ"),
+        ("обучение", "валидация", "тест"),
     ],
 )
 def test_the_names_of_a_split_column_are_understood_in_any_wording(tmp_path, names):
@@ -65,12 +74,55 @@ def test_a_column_of_another_name_is_used_where_its_cells_name_parts(tmp_path, c
     assert counts(tmp_path / "x.csv", "--split-column none") == {"train": 80, "validation": 10, "test": 10}
 
 
+@pytest.mark.parametrize("column", ["jeu", "Datensatz", "conjunto", "whatever"])
+def test_a_column_of_any_name_is_used_where_every_cell_names_a_part(tmp_path, column):
+    (tmp_path / "x.csv").write_text(rows(parts(train=60, dev=20, test=20), column))
+    assert counts(tmp_path / "x.csv") == PLAIN
+    assert f"column {column!r} names each row's part" in notes(tmp_path / "x.csv")
+
+
+def test_classes_that_are_named_as_parts_are_stay_classes(tmp_path):
+    """Of two columns one is the label, and so is one that is named as labels are."""
+    lines = [f"I wrote this one {i},{('train', 'test')[i % 2]},{i}" for i in range(100)]
+    (tmp_path / "two.csv").write_text("text,how\n" + "".join(line.rpartition(",")[0] + "\n" for line in lines))
+    (tmp_path / "three.csv").write_text("text,label,id\n" + "".join(line + "\n" for line in lines))
+    for name in ("two.csv", "three.csv"):
+        assert load_data(RunSpec.of(data=str(tmp_path / name), near_duplicates="none").data).labels == ("test", "train")
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "expected"),
+    [
+        ("partition", ["0"] * 60 + ["1"] * 20 + ["2"] * 20, PLAIN),
+        ("fold", [str(i % 5) for i in range(100)], {"train": 60, "validation": 20, "test": 20}),
+        ("subset", ["A"] * 80 + ["B"] * 20, {"train": 72, "validation": 8, "test": 20}),
+        ("jeu", ["lerne"] * 60 + ["validation"] * 20 + ["test"] * 20, PLAIN),
+        ("in_test", ["0"] * 80 + ["1"] * 20, {"train": 72, "validation": 8, "test": 20}),
+        ("TestSet", ["FALSE"] * 80 + ["TRUE"] * 20, {"train": 72, "validation": 8, "test": 20}),
+        ("train", ["yes"] * 80 + ["no"] * 20, {"train": 72, "validation": 8, "test": 20}),
+    ],
+)
+def test_a_column_that_may_name_parts_is_never_left_out_in_silence(tmp_path, column, cells, expected):
+    """Its rows may be somebody's test rows: the note says how to use it, and that works."""
+    source = tmp_path / "x.csv"
+    source.write_text(rows(cells, column))
+    assert counts(source) == {"train": 80, "validation": 10, "test": 10}
+    [note] = [each for each in notes(source).split(" | ") if f"column {column!r} is not used" in each]
+    assert counts(source, *options_in(note)) == expected
+
+
 @pytest.mark.parametrize(
     ("column", "names"), [("fold", ["0", "1", "2", "3"]), ("set", ["red", "blue"]), ("source", ["the train", "web"])]
 )
 def test_a_column_of_another_name_and_other_cells_is_no_split(tmp_path, column, names):
     (tmp_path / "x.csv").write_text(rows([names[i % len(names)] for i in range(100)], column))
     assert counts(tmp_path / "x.csv") == {"train": 80, "validation": 10, "test": 10}
+
+
+@pytest.mark.parametrize("names", [["red", "blue"], [str(i) for i in range(50)]])
+def test_nothing_is_said_of_columns_that_only_share_a_word_with_parts(tmp_path, names):
+    (tmp_path / "x.csv").write_text(rows([names[i % len(names)] for i in range(100)], "source"))
+    assert "is not used" not in notes(tmp_path / "x.csv")
 
 
 def test_texts_that_speak_of_trains_and_tests_are_no_split(tmp_path):

@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
-from liftune.data.readers.part_names import ROLES, roles_of, words
+from liftune.data.readers.part_names import ROLES, roles_of
 from liftune.data.readers.table import Table, subset
-from liftune.data.split_names import BLANK, PLUS, UNUSED, either_said, find_split_column, given_role, part_names, pieces
+from liftune.data.split_names import (
+    BLANK,
+    PLUS,
+    UNUSED,
+    either_said,
+    find_split_column,
+    given_role,
+    may_be_split,
+    names_in,
+    part_names,
+    pieces,
+)
 from liftune.errors import DataError, amount, choose
 from liftune.option_values import fields, typed
 from liftune.spec import DataSpec
@@ -32,7 +43,7 @@ def divided(table: Table, spec: DataSpec, notes: list[str], *, strict: bool = Tr
     """
     column = _split_column(table, spec, strict=strict)
     if column is None:
-        notes += _quality_or_part(table, spec)
+        notes += _may_be_one(table, spec)
         return None
     cells = part_names(table, column)
     broken = {fault.position for fault in table.faults}  # rows that cannot be read: they are reported with train
@@ -50,8 +61,7 @@ def divided(table: Table, spec: DataSpec, notes: list[str], *, strict: bool = Tr
 
 def _split_column(table: Table, spec: DataSpec, *, strict: bool) -> str | None:
     if spec.split_column is None:
-        taken = (spec.text, spec.text_pair, spec.label, spec.group, *fields(spec.slices or ""))
-        return find_split_column(table, taken, strict=strict)
+        return find_split_column(table, _taken(spec), strict=strict)
     if spec.split_column.casefold() == _NONE:
         return None
     folded = {name.strip().casefold(): name for name in table.columns}
@@ -59,6 +69,14 @@ def _split_column(table: Table, spec: DataSpec, *, strict: bool) -> str | None:
         return folded[spec.split_column.strip().casefold()]
     hint = f"name one of these with --split-column, or none: {', '.join(table.columns)}"
     return choose(spec.split_column, table.columns, "column", table.where, error=DataError, hint=hint)
+
+
+def _taken(spec: DataSpec) -> tuple[str | None, ...]:
+    """Columns that are something else."""
+    named = [
+        name for each in (spec.text, spec.text_pair, spec.label, spec.slices) for name in (each, *fields(each or ""))
+    ]
+    return (*named, spec.group)
 
 
 def _roles_in_column(
@@ -130,14 +148,15 @@ def _column_said(column: str, names: Sequence[str], roles: Mapping[str, str], of
     return f"column {column!r} names each row's part: {'; '.join(said)}. --split-column none ignores it"
 
 
-def _quality_or_part(table: Table, spec: DataSpec) -> list[str]:
-    """What is said of `is_valid`: fastai marks validation rows with it, others rows of good quality."""
+def _may_be_one(table: Table, spec: DataSpec) -> list[str]:
+    """What is said of a column that may name each row's part: is_valid may be fastai's, or speak of a row's quality."""
     if spec.split_column is not None:
         return []
-    found = next((name for name in table.columns if words(name) in (["is", "valid"], ["isvalid"])), None)
-    values = sorted(set(part_names(table, found))) if found else []
-    if len(values) != 2 or "" in values:
+    found = may_be_split(table, _taken(spec))
+    if found is None:
         return []
-    no, yes = values
-    how = f"{typed('--split-column', str(found))} {typed('--split', f'train={no},validation={yes}')}"
-    return [f"column {found!r} is not used; if it marks the validation rows: {how}"]
+    column, roles = found
+    holds = ", ".join(dict.fromkeys(cell or BLANK for cell in names_in(table.read(column))))
+    each = ",".join(f"{role}={roles[role]}" for role in (*ROLES, UNUSED) if role in roles)
+    how = f"{typed('--split-column', column)} {typed('--split', each)}"
+    return [f"column {column!r} is not used; it holds {holds}; if it says which part each row is of, such as: {how}"]

@@ -7,9 +7,11 @@ Not here: what a name says (readers/part_names.py), dividing the rows (split_col
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from liftune.data.column_names import LABELS, TEXTS, known_name
 from liftune.data.readers.part_names import EITHER, ROLES, role_of, roles_of, words
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
@@ -30,8 +32,11 @@ _SPLIT_WORD = re.compile(
     "splits?|set|subset|dataset|partition|part|portion|fold|usage|phase|stage|type|kind|group|role|purpose|source|mode"
     "|section|tvt|sample|use"
 )
-#: A column with more names, or with longer ones, holds something else than parts.
-_MOST_NAMES, _MOST_WORDS = 30, 4
+#: Of these, words that say little else.
+_SURE_WORD = re.compile("splits?|subset|partition|fold|tvt")
+#: A column with more names, or with longer ones, holds something else than parts; one that may be, with more than ten.
+_MOST_NAMES, _MOST_WORDS, _MOST_MAYBE = 30, 4, 10
+_TEXT_LABEL_AND_PART = 3
 _YES_NO = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False, "yes": True, "no": False}
 #: Rows whose part is written as yes or no, and what no means. Not `is_valid`, which may speak of the row's quality.
 _IS_ROLE = {"train": "test", "training": "test", "test": "train", "val": "train", "validation": "train", "dev": "train"}
@@ -94,7 +99,63 @@ def find_split_column(table: Table, taken: Collection[str | None], *, strict: bo
         return exact[0]
     likely = [name for name in left if name not in exact and any(map(_SPLIT_WORD.fullmatch, words(name)))]
     flags = [name for name in left if _is_role(name)]
-    return next((name for name in (*exact, *likely, *flags) if _names_parts(table, name)), None)
+    found = next((name for name in (*exact, *likely, *flags) if _names_parts(table, name)), None)
+    return found or next((name for name in _unnamed(table, left) if _names_parts(table, name, only=True)), None)
+
+
+def may_be_split(table: Table, taken: Collection[str | None]) -> tuple[str, dict[str, str]] | None:
+    """A column that may say each row's part, though neither its name nor its cells say so for sure.
+
+    Returns:
+        its name; a role -> the name in it that may stand for that role. None where no column looks so.
+    """
+    left = _unnamed(table, [name for name in table.columns if name not in taken])
+    for column in left:
+        rows_of = Counter(name for name in part_names(table, column) if name)
+        names = sorted(rows_of, key=lambda name: (-rows_of[name], name))
+        if not 2 <= len(names) <= _MOST_MAYBE or not _short(names):
+            continue
+        marked = _marks(column)
+        if marked and len(names) == 2 and all(name.casefold() in _YES_NO for name in names):
+            yes = {_YES_NO[name.casefold()]: name for name in names}
+            if len(yes) == 2:
+                return column, {marked: yes[True], _IS_ROLE[marked]: yes[False]}
+        roles = roles_of(names)
+        known = {role: name for name, role in roles.items() if role}
+        unknown = [name for name in names if roles[name] is None]
+        if any(map(_SURE_WORD.fullmatch, words(column))) or len(known) > 1:
+            return column, known | _shared_out(unknown, [role for role in ROLES if role not in known])
+    return None
+
+
+def _shared_out(names: Sequence[str], roles: Sequence[str]) -> dict[str, str]:
+    """A role for each name, as a hint begins: one for each of the last roles, the rest for the first.
+
+    Args:
+        names: those of most rows first.
+
+    >>> _shared_out(["0", "1", "2", "3", "4"], ["train", "validation", "test"]), _shared_out(["x"], [])
+    ({'train': '0+1+2', 'validation': '3', 'test': '4'}, {'unused': 'x'})
+    """
+    if not names:
+        return {}
+    roles = [roles[0], *roles[1:][1 - len(names) :]] if len(names) > 1 and roles else roles[:1] or [UNUSED]
+    first = len(names) - len(roles) + 1
+    return {roles[0]: PLUS.join(names[:first])} | dict(zip(roles[1:], names[first:], strict=True))
+
+
+def _unnamed(table: Table, left: Sequence[str]) -> list[str]:
+    """Columns that may say each row's part under any name: not those that are named as labels and texts are."""
+    if len(table.columns) < _TEXT_LABEL_AND_PART:
+        return []
+    return [name for name in left if not known_name((*LABELS, *TEXTS), (name,))]
+
+
+def _marks(column: str) -> str | None:
+    """The part whose rows a column of yes and no may mark: test for `test`, `in_test` and `TestSet`."""
+    said = [word for word in words(column) if word not in ("is", "in")]
+    role = role_of(column) if said and len(said) <= 2 else None
+    return role if role in _IS_ROLE else None
 
 
 def part_names(table: Table, column: str) -> list[str]:
@@ -113,9 +174,17 @@ def _is_role(column: str) -> str | None:
     return said[1] if len(said) == 2 and said[0] == "is" and said[1] in _IS_ROLE else None
 
 
-def _names_parts(table: Table, column: str) -> bool:
-    """Whether cells name train and another part. Not a column of texts, in which some speak of a train and a test."""
+def _names_parts(table: Table, column: str, *, only: bool = False) -> bool:
+    """Whether cells name train and another part. Not a column of texts, in which some speak of a train and a test.
+
+    Args:
+        only: whether every cell must name a part.
+    """
     names = set(part_names(table, column))
     roles = {role_of(name) for name in names}
-    short = len(names) <= _MOST_NAMES and all(len(words(name)) <= _MOST_WORDS for name in names)
-    return short and "train" in roles and len(roles - {None}) > 1
+    known = "train" in roles and len(roles - {None}) > 1
+    return known and _short(names) and not (only and None in roles)
+
+
+def _short(names: Collection[str]) -> bool:
+    return len(names) <= _MOST_NAMES and all(len(words(name)) <= _MOST_WORDS for name in names)
