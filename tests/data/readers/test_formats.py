@@ -137,7 +137,7 @@ BROKEN = {
     "broken json": ("x.json", b'[{"text": "a"},\n oops]', "not JSON", "line 2, character 2"),
     "deep json": ("x.json", b"[" * 100_000, "not JSON that can be read", "x.json"),
     "nothing but a byte order mark": ("x.jsonl", b"\xef\xbb\xbf\n", "no rows", "x.jsonl"),
-    "unknown": ("x.md", b"hello", "unknown kind of file '.md'", "x.md"),
+    "unknown": ("x.zzz", b"hello", "unknown kind of file '.zzz'", "x.zzz"),
     "workbook": ("x.xlsx", b"PK", "this is not a workbook, but text", "x.xlsx"),
 }
 
@@ -172,7 +172,7 @@ def test_a_format_is_registered_once_for_every_use(kind, tmp_path):
             read(tmp_path / f"x{kind}")
         assert "unknown kind" not in caught.value.message
     with pytest.raises(DataError) as caught:
-        parsed("?", "x.md")
+        parsed("?", "x.zzz")
     assert kind in (caught.value.hint or "")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from liftune.data.readers.foreign import looks_like_text
+from liftune.data.readers.looks import looks_like_text
 from liftune.data.readers.options import FileOptions
 from liftune.data.readers.table import Fault, Table
 from liftune.data.readers.text_encoding import RawFile

@@ -103,6 +103,15 @@ def find_decoding(opened: OpenedBytes, where: str, given: str | None = None) -> 
     return _not_utf8(opened, where, survey, bom)
 
 
+def in_utf8(first: bytes) -> bytes:
+    """The first bytes of a text of UTF-16 or UTF-32 as UTF-8, without byte order mark; of other files as they are."""
+    bom = next((mark for mark, _ in _BOMS if first.startswith(mark)), b"")
+    wide = next((name for mark, name in _BOMS if mark == bom), "") if bom else _wide(first)
+    if wide not in ("utf-16", "utf-32", *_WIDE):
+        return first[len(bom) :]
+    return first.decode(wide, "replace").encode("utf-8", "replace")
+
+
 def _not_utf8(opened: OpenedBytes, where: str, survey: _Survey, bom: str | None) -> Decoding:
     """UTF-8 with a few broken rows, Western text of before UTF-8, or unclear."""
     characters, stray, lines = _beyond_ascii(opened)

@@ -48,6 +48,8 @@ _ABOUT = re.compile(
 )
 _DEPTH = 4
 _NAMED = 20
+#: Files of one kind that are named each with its kind; files that are looked at to name kinds.
+_ALIKE, _MOST_LISTED = 3, 1_000
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def _passed_over(names: Sequence[str], folder: Path) -> list[str]:
 
 def _nothing(folder: Path) -> DataError:
     """The error for a folder without anything that liftune reads: what there is, and how to convert the first file."""
-    others = list(islice(_others_below(folder, _DEPTH), _NAMED + 1))
+    others = list(islice(_others_below(folder, _DEPTH), _MOST_LISTED))
     if not others:
         return DataError(
             "no data files in the folder",
@@ -275,10 +277,21 @@ def _nothing(folder: Path) -> DataError:
     path = others[0]
     with path.open("rb") as file:
         first = not_read(path.name, str(path), file.read(4_096), OPENERS)
-    each = first_of([f"{other.relative_to(folder)} ({kind_of(other.name)})" for other in others], _NAMED)
     return DataError(
-        f"no data files in the folder that liftune reads; there are: {each}", where=str(path), hint=first.hint
+        f"no data files in the folder that liftune reads; there are: {_by_kind(others, folder)}",
+        where=str(path),
+        hint=first.hint,
     )
+
+
+def _by_kind(paths: Sequence[Path], folder: Path) -> str:
+    """The names of files with what each is, those of a kind together where they are many."""
+    kinds: dict[str, list[str]] = {}
+    for path in paths:
+        kinds.setdefault(kind_of(path.name), []).append(str(path.relative_to(folder)))
+    if all(len(names) <= _ALIKE for names in kinds.values()):
+        return first_of([f"{name} ({kind})" for kind, names in kinds.items() for name in names], _NAMED)
+    return "; ".join(f"{first_of(names, _ALIKE)} ({kind})" for kind, names in kinds.items())
 
 
 def _others_below(folder: Path, depth: int) -> Iterator[Path]:

@@ -5,14 +5,24 @@ In: a file's name and first bytes.  Out: a DataError.  Not here: the kinds that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path, PurePath
 
-from liftune.errors import DataError, nearest, pasted
+from liftune.data.readers.encoding_of import in_utf8
+from liftune.data.readers.looks import begins_with_labels, extension_by_magic, looks_of
+from liftune.errors import DataError, pasted
 
 _PANDAS = 'python -c "import pandas; pandas.{read}({name!r}).to_csv({csv!r}, index=False)"'
 _SHEET = "put texts and labels into a spreadsheet of two columns, and save it as CSV (UTF-8)"
+_TABLE = (
+    "open it in a spreadsheet program and save it as CSV (UTF-8); or, with pandas and lxml: python -c "
+    '"import pandas; pandas.read_html({name!r})[0].to_csv({csv!r}, index=False)"'
+)
+#: A span with its label a line: T1, tab, the label and where the span is, tab, the span.
+_SPANS = 'awk -F\'\\t\' \'BEGIN {print "text\\tlabel"} /^T/ {split($2, a, " "); print $3 "\\t" a[1]}\''
+_CREATED = re.compile(rb"(?:create table|insert into)\s+(?:if not exists\s+)?[`\"\[]?([\w.]+)", re.IGNORECASE)
 _UNPACK = "unpack it ({command}), and name the file or folder that comes out"
 
 #: Extension -> what the file is, and what to do.
@@ -42,7 +52,16 @@ _KINDS: dict[str, tuple[str, str]] = {
     ".docx": ("a Word document", _SHEET),
     ".pdf": ("a PDF", _SHEET),
     ".pptx": ("a presentation", _SHEET),
-    ".html": ("a web page", _SHEET),
+    ".html": ("a web page", _TABLE),
+    ".md": ("a Markdown text", "a table in it is read as CSV: grep '|' {quoted} > {table}"),
+    ".tex": ("a LaTeX text", _SHEET),
+    ".sql": ("a SQL dump", "{dump}"),
+    ".ann": ("annotations of brat, spans of a text beside it", "{spans}"),
+    ".log": (
+        "a log",
+        "write the text of each line and its label to a .tsv file: text, tab, label, below a line of these names; "
+        "to predict a text a line: liftune predict RUN --in - < {quoted}",
+    ),
     ".numbers": ("a workbook of Apple Numbers", "export it as CSV (UTF-8) or Excel"),
     ".gsheet": ("a link to a Google sheet", "download the sheet as CSV"),
     ".txt": (
@@ -62,20 +81,12 @@ _SAME = {
     ".pickle": ".pkl", ".joblib": ".pkl", ".npz": ".npy", ".pth": ".pt", ".bin": ".pt", ".safetensors": ".pt",
     ".hdf5": ".h5", ".hdf": ".h5", ".rdata": ".rda", ".tfrecords": ".tfrecord", ".yml": ".yaml", ".sqlite": ".db",
     ".sqlite3": ".db", ".db3": ".db", ".doc": ".docx", ".odt": ".docx", ".rtf": ".docx", ".ppt": ".pptx",
-    ".odp": ".pptx", ".htm": ".html", ".text": ".txt", ".log": ".txt", ".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar",
+    ".odp": ".pptx", ".htm": ".html", ".text": ".txt", ".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar",
     ".jpg": ".png", ".jpeg": ".png", ".gif": ".png", ".ipynb": ".py", ".zsav": ".sav",
+    ".markdown": ".md",
 }  # fmt: skip
 #: Kinds that liftune reads under their own name.
 _READ = {".parquet": "a Parquet", ".arrow": "an Arrow", ".xls": "an old Excel"}
-#: Lines that must all hold a separator.
-_LINES = 5
-#: First bytes -> the extension of a file that has them.
-_MAGIC = {
-    b"PAR1": ".parquet", b"ARROW1": ".arrow", b"\xff\xff\xff\xff": ".arrow", b"PK\x03\x04": ".zip", b"%PDF": ".pdf",
-    b"\xd0\xcf\x11\xe0": ".xls", b"SQLite format 3": ".db", b"\x93NUMPY": ".npy", b"\x89HDF": ".h5",
-    b"\x80\x04": ".pkl", b"\x80\x05": ".pkl", b"ORC": ".orc", b"7z\xbc\xaf": ".7z", b"Rar!": ".rar",
-    b"Obj\x01": ".avro", b"\x89PNG": ".png", b"\xff\xd8\xff": ".png",
-}  # fmt: skip
 
 
 def kind_of(name: str) -> str:
@@ -97,7 +108,7 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
     """
     known = list(known)
     extension = _extension(filename)
-    inside = extension_by_magic(head) or _looks(head)
+    inside = extension_by_magic(head) or looks_of(head)
     if (extension == ".txt" or extension not in _KINDS) and inside in known:
         unknown = f": {extension} may be anything" if extension else ": it has no extension"
         stem = filename.rstrip(".").removesuffix(PurePath(filename).suffix if extension == ".txt" else "")
@@ -107,34 +118,36 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
             hint=f"it looks like {inside[1:]}: rename it to {stem}{inside}",
         )
     kind = extension if extension in _KINDS or inside == ".txt" else inside
+    unknown = ""
     if kind not in _KINDS:
         given = PurePath(filename).suffix.lower() or "no extension"
-        hint = f"give one of {', '.join(known)}, plain or compressed"
-        return DataError(f"unknown kind of file {given!r}{nearest(given, known)}", where=where, hint=hint)
+        unknown = f"unknown kind of file {given!r}"
+        if inside != ".txt" or b"\n" not in in_utf8(head).strip():
+            hint = f"give one of {', '.join(known)}, plain or compressed"
+            return DataError(unknown, where=where, hint=hint)
+        kind = inside
     what, how = _KINDS[kind]
-    hint = _filled(how, kind, where, filename)
-    if kind == ".txt" and _begins_with_labels(head):
+    hint = _filled(how, kind, where, filename, head)
+    if kind == ".txt" and begins_with_labels(head):
         command = f"sed -E 's/:? +/\\t/' {pasted(where)} > rows.tsv"
         hint = f"if each line begins with its label, put a tab behind it: {command}; {hint}"
-    return DataError(f"liftune does not read this file: it is {what}", where=where, hint=hint)
+    return DataError(f"{unknown or 'liftune does not read this file'}: it is {what}", where=where, hint=hint)
 
 
-def _filled(how: str, kind: str, where: str, filename: str) -> str:
+def _filled(how: str, kind: str, where: str, filename: str, head: bytes = b"") -> str:
     """A hint with the names of the file in it."""
     plain = filename[: len(filename) - len("".join(_suffixes(filename)))] or filename
     names = {
         "name": where,
         "csv": f"{plain}.csv",
+        "table": pasted(f"{plain}.csv"),
         "quoted": pasted(where),
         "folder": pasted(plain),
         "sqlite": _of_database(where, plain) if kind == ".db" else "",
+        "dump": _of_dump(head, where, plain) if kind == ".sql" else "",
+        "spans": _of_spans(where) if kind == ".ann" else "",
     }
     return how.format(**names)
-
-
-def extension_by_magic(head: bytes) -> str:
-    """The extension of a file that is no text, by its first bytes; empty for all others."""
-    return next((each for magic, each in _MAGIC.items() if head.startswith(magic)), "")
 
 
 def what_and_how(extension: str, where: str) -> tuple[str, str]:
@@ -143,13 +156,6 @@ def what_and_how(extension: str, where: str) -> tuple[str, str]:
         return f"{_READ[extension]} file", f"name it {extension}"
     what, how = _KINDS[extension]
     return what, _filled(how, extension, where, PurePath(where).name)
-
-
-def looks_like_text(path: Path) -> bool:
-    """Whether a file's first bytes are those of a text."""
-    with path.open("rb") as file:
-        head = file.read(4_096)
-    return b"\0" not in head and not head.startswith(tuple(_MAGIC))
 
 
 def _suffixes(name: str) -> list[str]:
@@ -162,35 +168,6 @@ def _extension(name: str) -> str:
     if ".tar" in suffixes[-2:]:
         return ".tar"
     return _SAME.get(suffixes[-1], suffixes[-1]) if suffixes else ""
-
-
-def _looks(head: bytes) -> str:
-    """The extension of a text that begins so."""
-    if not head.strip() or b"\0" in head:
-        return ""
-    first, _, _ = head.lstrip().partition(b"\n")
-    if first.startswith(b"{"):
-        return ".jsonl"
-    if first.startswith(b"["):
-        return ".json"
-    if first.lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        return ".html"
-    lines = [line for line in head.splitlines()[:_LINES] if line.strip()]
-    for mark, extension in ((b"\t", ".tsv"), (b";", ".csv"), (b"|", ".csv"), (b",", ".csv")):
-        same = len({line.count(mark) for line in lines}) == 1
-        # In prose a blank comes after a comma or a semicolon.
-        every, before_blanks = (sum(line.count(each) for line in lines) for each in (mark, mark + b" "))
-        prose = mark != b"\t" and 2 * before_blanks > every
-        if len(lines) > 1 and all(mark in line for line in lines) and (same or mark == b"\t") and not prose:
-            return extension
-    return ".txt"
-
-
-def _begins_with_labels(head: bytes) -> bool:
-    """Whether the first words of lines are few."""
-    lines = [line.split(None, 1) for line in head.splitlines()[:-1]]
-    words = [line[0] for line in lines if len(line) > 1]
-    return len(words) >= _LINES and 2 * len(set(words)) <= len(words) and len(set(words)) > 1
 
 
 def _of_database(where: str, plain: str) -> str:
@@ -209,3 +186,19 @@ def _of_database(where: str, plain: str) -> str:
     query = pasted(f'select * from "{tables[0] if tables else "TABLE"}"')
     there = f" (its tables: {', '.join(tables)})" if tables else ""
     return f"sqlite3 -header -csv {pasted(where)} {query} > {pasted(f'{plain}.csv')}{there}"
+
+
+def _of_dump(head: bytes, where: str, plain: str) -> str:
+    """How to write a table of a SQL dump as CSV: by SQLite where it takes the dump, else by the database it is of."""
+    tables = list(dict.fromkeys(name.decode("utf-8", "replace") for name in _CREATED.findall(head)))
+    query = pasted(f'select * from "{tables[0] if tables else "TABLE"}"')
+    there = f" (its tables begin with: {', '.join(tables)})" if tables else ""
+    command = f"sqlite3 -cmd {pasted(f'.read {where}')} -header -csv :memory: {query} > {pasted(f'{plain}.csv')}{there}"
+    return f"where SQLite takes it: {command}; else load it into its own database, and write the table as CSV"
+
+
+def _of_spans(where: str) -> str:
+    """How to write the spans of all files of brat beside one as TSV."""
+    folder = PurePath(where).parent
+    every = f"{pasted(folder)}/*.ann" if folder.name else "*.ann"
+    return f"a span with its label a line: {_SPANS} {every} > {pasted((folder.name or 'spans') + '.tsv')}"

@@ -11,7 +11,8 @@ import re
 import zipfile
 from pathlib import Path
 
-from liftune.data.readers.foreign import extension_by_magic, what_and_how
+from liftune.data.readers.foreign import what_and_how
+from liftune.data.readers.looks import extension_by_magic
 from liftune.errors import DataError
 
 _TAR = (257, b"ustar")
@@ -44,10 +45,11 @@ def refuse_stand_in(first: bytes, where: str) -> None:
     if re.match(rb"<!doctype html|<html\b|<head\b", text, re.IGNORECASE):
         title = _TITLE.search(text)
         said = b" ".join(title[1].split()).decode("utf-8", "replace")[:80] if title else ""
+        hint = "download the file itself, not the page that shows it: by its 'raw' or 'download' link, or logged in"
+        if b"<table" in text.lower():
+            hint += f"; if the rows are in its table: {what_and_how('.html', where)[1]}"
         raise DataError(
-            f"this is a web page (HTML), not data{f', titled {said!r}' if said else ''}",
-            where=where,
-            hint="download the file itself, not the page that shows it: by its 'raw' or 'download' link, or logged in",
+            f"this is a web page (HTML), not data{f', titled {said!r}' if said else ''}", where=where, hint=hint
         )
     if re.match(rb"<\?xml\b|<\w+[^>]*xmlns", text):
         raise DataError(

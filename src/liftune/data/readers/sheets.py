@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from liftune.data.readers.foreign import what_and_how
+from liftune.data.readers.looks import looks_of
 from liftune.data.readers.merged_cells import filled_down, said_merged
 from liftune.data.readers.options import FileOptions
 from liftune.data.readers.preamble import (
@@ -173,15 +175,25 @@ def _opened(file: RawFile) -> CalamineWorkbook:
     if not data:
         raise DataError("the file is empty", where=file.where, hint="give a workbook with rows")
     if not data.startswith((_ZIP, _OLE)):
-        raise DataError(
-            "this is not a workbook" + (", but text" if b"\0" not in data[:4_096] else ""),
-            where=file.where,
-            hint="name it by what it is (.csv, .tsv), or save it from the spreadsheet program again",
-        )
+        raise _no_workbook(data[:4_096], file)
     if data.startswith(_ZIP):
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             check_unpacked(sum(each.file_size for each in packed.infolist()), len(data), file.where)
     return python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
+
+
+def _no_workbook(head: bytes, file: RawFile) -> DataError:
+    """Programs write web pages and text under the names of workbooks, as spreadsheet programs open these too."""
+    looks = looks_of(head)
+    what, hint = "this is not a workbook", "save it from the spreadsheet program again, as .xlsx"
+    if looks == ".html":
+        page, hint = what_and_how(looks, file.where)
+        what += f", but {page}"
+    elif looks:
+        what += ", but text"
+        if looks in (".csv", ".tsv"):
+            hint = f"name it {looks}, or {hint}"
+    return DataError(what, where=file.where, hint=hint)
 
 
 def _with_rows(book: CalamineWorkbook) -> dict[str, int]:
