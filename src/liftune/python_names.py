@@ -34,6 +34,8 @@ _VALUE = (
 )
 _OPTION = r"(?<![\w-])(?P<leave>(?:leave|[Ww]ithout) )?--(?P<name>[a-z][a-z0-9-]*)(?![\w-]| on the)"
 _OPTION += rf"(?P<colon>(?=:))?(?: (?P<value>{_VALUE}))?"
+#: What the command line does, where a text says what Python does in its place.
+_OF_THE_SHELL = re.compile(r"(?:^|(?<=: ))[^:]*, or in Python ")
 _TOKENS = re.compile(rf"(?P<kept>{_KEPT})|{_OPTION}")
 #: Option of the command line -> its argument in Python, where they differ.
 _RENAMED = {"in": "data", "import": "filled_in"}
@@ -55,6 +57,8 @@ def in_python(text: str, flags: Collection[str] = ()) -> str:
     'method: lora there; set rank: 4 there'
     >>> in_python("run it again: liftune tune rows.csv --folds 5")
     'run it again: liftune tune rows.csv --folds 5'
+    >>> in_python("give each text its second one: --pair, or in Python (text, text) tuples")
+    'give each text its second one: (text, text) tuples'
     """
     known = _switches() | set(flags)
 
@@ -71,15 +75,23 @@ def in_python(text: str, flags: Collection[str] = ()) -> str:
             return f"{before}{name}={'' if before else 'True'}{f' {value}' if value else ''}"
         return f"{before}{name}={_literal(value) if value else ''}"
 
-    return _TOKENS.sub(named, text)
+    return _TOKENS.sub(named, _OF_THE_SHELL.sub("", text))
 
 
-def argument(where: str) -> str:
+def argument(where: str, takes: Collection[str] = ()) -> str:
     """Where a fault is, by Python's name of the option.
+
+    Args:
+        takes: arguments of the function that was called; what the command line takes without an option is one of them.
 
     >>> argument("--max-length"), argument("--set rank=9"), argument("rows.csv, line 3")
     ('max_length', 'set rank=9', 'rows.csv, line 3')
+    >>> argument("RUN", ["run"]), argument("RUN", ["data", "model"]), argument("DATA", ["data"]), argument("RUN")
+    ('run', 'model', 'data', 'RUN')
     """
+    if where.isupper() and where.isalpha():
+        own = {"RUN": ("run", "model")}.get(where, (where.lower(),))
+        return next((name for name in own if name in takes), where)
     names = re.sub(r"(?<![\w-])--([a-z][a-z0-9-]*)", lambda match: match[1].replace("-", "_"), where)
     return _RENAMED.get(names, names)
 

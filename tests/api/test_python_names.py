@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,8 @@ from liftune.python_names import in_python
 
 ROWS = pd.DataFrame({"text": [f"a good text, number {i}" for i in range(60)], "label": ["no", "yes"] * 30})
 HOLED = ROWS.assign(text=[None, *ROWS["text"][1:]])
+#: Its other contenders read words alone, and load at once.
+RUN = Path(__file__).parents[1] / "fixtures" / "schema_4" / "run"
 OPTION = re.compile(r"(?<![\w-])--[a-z]")
 
 
@@ -38,7 +42,7 @@ def pairs(folder: Path) -> Path:
         (lambda _: liftune.inspect(ROWS, label="text_2"), None, "label="),
         (lambda folder: liftune.inspect(pairs(folder), text="none_such"), None, "text="),
         (lambda folder: liftune.tune(ROWS, model="minilm", out=made_run(folder / "run").path), "out", "overwrite=True"),
-        (lambda folder: liftune.load(made_run(folder / "run").path, use="full"), "RUN", "tune again"),
+        (lambda folder: liftune.load(made_run(folder / "run").path, use="full"), "run", "tune again"),
     ],
 )
 def test_an_error_names_arguments(call: Callable[[Path], Any], where: str | None, said: str, tmp_path: Path) -> None:
@@ -62,6 +66,23 @@ def test_a_cell_of_a_notebook_names_arguments(tmp_path: Path) -> None:
     shown = liftune.inspect(tmp_path / "rows.csv", model=None)._repr_html_()
     assert "skip_bad_rows=True" in shown
     assert "say otherwise with encoding=" in shown
+
+
+def test_a_loaded_model_and_its_copies_name_arguments() -> None:
+    """What `load` returned raises outside any function of liftune."""
+    loaded = liftune.load(RUN, use="tfidf")
+    for model in (loaded, pickle.loads(pickle.dumps(loaded)), copy.copy(loaded)):
+        with pytest.raises(LiftuneError) as refused:
+            model.predict(["a"], min_precision=2)
+        assert refused.value.where == "min_precision"
+        with pytest.raises(LiftuneError) as refused:
+            model.logits([("a", "b")])
+        assert refused.value.hint == "give texts, not tuples"
+
+
+def test_the_command_line_says_its_own_options_of_a_loaded_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(RUN), "a", "--use", "tfidf", "--min-precision", "2"]) == 2
+    assert "where: --min-precision" in capsys.readouterr().err
 
 
 def test_progress_names_arguments(capsys: pytest.CaptureFixture[str]) -> None:

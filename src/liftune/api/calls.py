@@ -57,7 +57,7 @@ def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
         try:
             return function(*given, **named)
         except LiftuneError as error:
-            error.reword(lambda text: in_python(text, flags), argument)
+            error.reword(lambda text: in_python(text, flags), lambda where: argument(where, takes))
             raise
         except Exception as error:
             if not lacks_memory(error):

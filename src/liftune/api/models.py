@@ -15,11 +15,13 @@ from liftune import arguments
 from liftune.api.calls import Data, progress, said, verb, with_rows
 from liftune.errors import EXTRAS, DataError, SpecError, need
 from liftune.files import same_file
+from liftune.python_names import argument, in_python
 from liftune.records.predictions import FolderRecord
 from liftune.records.run import ComparisonRecord, EvaluationRecord
 
 if TYPE_CHECKING:
     from liftune.inference.predictor import Predictor
+    from liftune.inference.reload import Reloadable
     from liftune.models.foreign.said import Said
     from liftune.progress import Progress
 
@@ -55,11 +57,13 @@ def load(
         task: what such a model predicts; None takes it from its config or head.
         pairs: whether such a model is to read pairs of texts.
     """
-    return _load(
+    predictor = _load(
         arguments.path(run, "run"),
         load_options(use, base, device, with_base, precision, min_precision, trust_remote_code),
         said(label_names, task, pairs=pairs),
     )
+    cast("Reloadable", predictor).words = (in_python, argument)
+    return predictor
 
 
 def load_options(

@@ -29,7 +29,7 @@ from liftune.errors import ArtifactError, SpecError, lacks_memory, need, panics_
 from liftune.files import damaged
 from liftune.hardware.memory import Attempts, Passes
 from liftune.inference.prediction import Prediction, predictions_of_logits
-from liftune.inference.reload import Reloadable
+from liftune.inference.reload import Reloadable, worded
 from liftune.inference.rows import Given, rows_of
 from liftune.records.base import SealedRecord, TextColumns
 from liftune.records.calibration import Cutoff, Thresholds, check_thresholds
@@ -198,6 +198,7 @@ class Bundle(Reloadable):
         """As of Predictor."""
         return tuple(map(tuple, self.encode([row])[0]))
 
+    @worded
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
         ids, types, firsts = self.encode(rows_of(rows, pairs=self.pairs, columns=self.columns))
@@ -211,6 +212,7 @@ class Bundle(Reloadable):
         batches = [np.arange(firsts[at], firsts[min(at + count, len(rows))]) for at in starts]
         return pooled(self._run(ids, types, batches), firsts, self._rules.pooling)
 
+    @worded
     def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order.
 

@@ -24,7 +24,7 @@ from liftune.inference.loading import FASTEST, load_classifier, prediction_plan
 from liftune.inference.locate import locate_model
 from liftune.inference.onnx_bundle import Bundle, refuse_options
 from liftune.inference.prediction import Prediction, predictions_of_logits
-from liftune.inference.reload import Origin, Reloadable
+from liftune.inference.reload import Origin, Reloadable, worded
 from liftune.inference.rows import Given, rows_of
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.models.hub import at_hand
@@ -318,10 +318,12 @@ class AdapterPredictor(Reloadable):
             reads = self._classifier.base if isinstance(self._classifier, SavedContender) else self._classifier
             return None if reads is None else tuple(reads.encode([row])[0].ids.tolist())
 
+    @worded
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
         return self._logits(self._classifier, rows_of(rows, pairs=self.pairs, columns=self.columns))
 
+    @worded
     def features(self, rows: Given) -> NDArray[np.float32] | None:
         """(N, D) float32, what the model's last layer reads; None of a contender that reads words alone."""
         given = rows_of(rows, pairs=self.pairs, columns=self.columns)
@@ -334,6 +336,7 @@ class AdapterPredictor(Reloadable):
             found = frozen.features(given)
             return found.get("mean", next(iter(found.values())))
 
+    @worded
     def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order; see Predictor.predict."""
         given = rows_of(rows, pairs=self.pairs, columns=self.columns)

@@ -1,4 +1,4 @@
-"""Copies of a predictor: what is pickled or copied is where it was loaded from, and the copy is loaded again.
+"""What a predictor keeps of its loading: where from, so that copies are loaded again; and in whose words it refuses.
 
 In: a predictor and its Origin.  Out: a predictor of the same model and options, in any process of this machine.
 Not here: loading (predictor.py).
@@ -10,11 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
-from liftune.errors import ArtifactError, first_of
+from liftune.errors import ArtifactError, LiftuneError, first_of
 
 _LABELS_SHOWN = 6
+#: As of LiftuneError.reword.
+Words: TypeAlias = tuple[Callable[[str], str], Callable[[str], str]]
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+Own = TypeVar("Own", bound="Reloadable")
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,11 @@ class Reloadable:
 
     Attributes:
         origin: None for one that was made from parts in memory, which has no copies.
+        words: what rewords errors of its methods; None leaves them as the command line says them.
     """
 
     origin: Origin | None = None
+    words: Words | None = None
 
     def __repr__(self) -> str:
         """In a few words: where it is from, its method, base, task and labels."""
@@ -55,7 +64,7 @@ class Reloadable:
         ]
         return f"<{type(self).__name__} {', '.join(filter(None, words))}>".replace(" >", ">")
 
-    def __reduce__(self) -> tuple[Callable[[Origin], Any], tuple[Origin]]:
+    def __reduce__(self) -> tuple[Callable[[Origin, Words | None], Any], tuple[Origin, Words | None]]:
         """For pickle and copy.
 
         Raises:
@@ -66,10 +75,25 @@ class Reloadable:
                 "this predictor was made in memory, and cannot be pickled or copied",
                 hint="save the model, and load it where it is needed: liftune.load(RUN)",
             )
-        return reload, (self.origin,)
+        return reload, (self.origin, self.words)
 
 
-def reload(origin: Origin) -> Any:
+def worded(method: Callable[Concatenate[Own, Given], Answer]) -> Callable[Concatenate[Own, Given], Answer]:
+    """A method of a predictor, whose errors are in the predictor's `words`."""
+
+    @wraps(method)
+    def call(self: Own, *given: Given.args, **named: Given.kwargs) -> Answer:
+        try:
+            return method(self, *given, **named)
+        except LiftuneError as error:
+            if self.words is not None:
+                error.reword(*self.words)
+            raise
+
+    return call
+
+
+def reload(origin: Origin, words: Words | None = None) -> Any:
     """Load a predictor again.
 
     Raises:
@@ -87,4 +111,6 @@ def reload(origin: Origin) -> Any:
             where=origin.path,
             hint="load it again, and copy or pickle that: liftune.load(RUN)",
         )
-    return load_predictor(origin.path, **origin.options)
+    predictor = load_predictor(origin.path, **origin.options)
+    predictor.words = words
+    return predictor

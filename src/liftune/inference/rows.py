@@ -22,8 +22,8 @@ from liftune.types import Row
 #: What predictors take: a text, or rows, each a text, a pair of texts, or a mapping of the model's columns.
 Given: TypeAlias = str | Mapping[str, Any] | Iterable[Row | Mapping[str, Any]]
 
-_PAIRS_HINT = "give each text its second one: --pair on the command line, (text, text) tuples in Python"
-_SINGLE_HINT = "leave out --pair and --text-pair; in Python give texts, not tuples"
+_PAIRS_HINT = "give each text its second one: --pair, or in Python (text, text) tuples"
+_SINGLE_HINT = "leave out --pair and --text-pair, or in Python give texts, not tuples"
 
 
 def rows_of(given: object, *, pairs: bool, columns: TextColumns | None = None) -> list[Row]:

@@ -217,7 +217,7 @@ def _base_of(card: AdapterCard, spec: ModelSpec) -> Checkpoint:
         raise ModelError(
             f"the base model of the adapter is not at hand: {error.message}{others}",
             where=card.base,
-            hint="say where it is now: --base PATH, or in Python liftune.load(RUN, base=PATH)",
+            hint="say where it is now: --base PATH",
         ) from None
 
 

@@ -25,7 +25,7 @@ from liftune.models.foreign.heads import no_head, plain, shapes_of
 from liftune.models.pretrained import quiet
 from liftune.seals import unreadable_in
 
-_OTHER_BASE = "give the base that it was tuned on: --base PATH, or in Python liftune.load(PATH, base=PATH)"
+_OTHER_BASE = "give the base that it was tuned on: --base PATH"
 
 
 def check_saved_rank(folder: Path, shapes: Iterable[Sequence[int]]) -> None:

@@ -15,7 +15,7 @@ from liftune.models.checkpoint import Checkpoint, find_file, locate
 from liftune.models.foreign.folders import CONFIG, RESTORE, WEIGHTS, Foreign
 from liftune.models.foreign.said import Said
 
-_HINT = "say where it is now: --base PATH, or in Python liftune.load(PATH, base=PATH)"
+_HINT = "say where it is now: --base PATH"
 
 
 def base_of(foreign: Foreign, said: Said) -> Checkpoint:
