@@ -50,7 +50,7 @@ def main() -> None:
         overwrite=True,
     )
     for comparison in record.comparisons:
-        gain = f"{comparison.gain:+.1%}" if comparison.gain is not None else "undefined"
+        gain = f"{100 * comparison.gain:+.1f} points" if comparison.gain is not None else "undefined"
         print(f"{comparison.a} -> {comparison.b}: {comparison.verdict}, {gain}")
 
 

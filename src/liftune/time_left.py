@@ -19,6 +19,8 @@ from liftune.formatting import duration
 _STEP_OVER_PASS = 3.0
 #: What is said again differs from what was said by so much.
 _OTHERWISE = 1.3
+#: Of the last part of what was said nothing more is said: any step differs by much from the little that is left.
+_LAST_PART = 0.1
 #: Seconds of steps that are timed before they are believed.
 _TIMED = 5.0
 
@@ -70,8 +72,9 @@ class TimeLeft(Listener):
         if spent < _TIMED:
             return
         left = spent / self._trained * self._left()
-        expected = self._said - spent
-        if max(left, 1.0) > _OTHERWISE * max(expected, 1.0) or max(expected, 1.0) > _OTHERWISE**2 * max(left, 1.0):
+        least = max(1.0, _LAST_PART * self._said)
+        now, expected = max(left, least), max(self._said - spent, least)
+        if now > _OTHERWISE * expected or expected > _OTHERWISE**2 * now:
             self._say(left + spent, "now about", f"{duration(left)} of it left")
 
     def seconds_left(self) -> float | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_models import save_tiny
 
-from notebooks import NOTEBOOKS, execute, printed, read, settings_of, shown, with_settings
+from liftune.hardware.measure import MachineFacts
+from notebooks import NOTEBOOKS, execute, execute_here, printed, read, settings_of, shown, with_settings
 
 EMOTIONS = {
     "joy": ("sunny", "laugh", "dance"),
@@ -43,8 +45,11 @@ def emotions(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def two_emotions(tmp_path: Path) -> str:
-    return folder_of({label: EMOTIONS[label] for label in ("joy", "anger")}, tmp_path / "rows", train=66, test=8)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that need not be measured, which takes seconds; in a cache that no other test reads."""
+    facts = MachineFacts(("cpu",), "made", 1, bfloat16_speedup=0.5, eager_speedup={"float32": 0.8, "bfloat16": 0.5})
+    monkeypatch.setattr("liftune.hardware.measure.measure", lambda: facts)
+    monkeypatch.setenv("LIFTUNE_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +63,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_tiny("distilbert", tmp_path_factory.mktemp("models") / "distilbert"))
 
 
-def run(name: str, folder: Path, **settings: Any) -> Any:
-    """The notebook, executed; nothing on stderr that looks like trouble, no path of another place."""
+def run(name: str, folder: Path, by: Callable[[Any, Path], Any] = execute, **settings: Any) -> Any:
+    """The notebook, executed; nothing on stderr that looks like trouble."""
     (path,) = [each for each in NOTEBOOKS if each.stem == name]
-    done = execute(with_settings(read(path), **settings), folder)
+    done = by(with_settings(read(path), **settings), folder)
     assert not re.search(r"Warning|Traceback|LOAD REPORT", printed(done, "stderr"))
     return done
 
 
-def test_emotions_by_lora_on_three_layers(two_emotions: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize("by", [execute_here, pytest.param(execute, marks=pytest.mark.slow)])
+def test_emotions_by_lora_on_three_layers(by: Callable[[Any, Path], Any], tmp_path: Path) -> None:
+    """Quickly in this process, which has imported torch already; as the others in a kernel of its own."""
+    two = {label: EMOTIONS[label] for label in ("joy", "anger")}
+    rows = folder_of(two, tmp_path / "rows", train=66 if by is execute else 16, test=8)
     base = save_tiny("distilbert", tmp_path / "sst2", head=("NEGATIVE", "POSITIVE"))
-    done = run("emotion-lora", tmp_path, DATA=two_emotions, MODEL=str(base), EPOCHS=2, TRAIN_ROWS=None, TEST_ROWS=None)
+    settings = {"DATA": rows, "MODEL": str(base), "TRAIN_ROWS": None, "TEST_ROWS": None}
+    done = run("emotion-lora", tmp_path, by, EPOCHS=2, **settings)
     out = printed(done, "stdout")
     assert re.search(r"^(NEGATIVE|POSITIVE) +\d+%", out, re.M)
     assert "no label of the data is one of" in out

@@ -1,6 +1,7 @@
 """The notebooks of this repository: read, and executed with other settings.
 
-In: a notebook's path, values for names of its settings cell.  Out: the notebook with the outputs of a kernel.
+In: a notebook's path, values for names of its settings cell.  Out: the notebook with its outputs, of a kernel or of
+this process.
 Not here: assertions, the small data and models (tests/notebooks/).
 """
 
@@ -9,10 +10,16 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from base64 import b64encode
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nbformat
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+from IPython.utils.capture import CapturedIO, capture_output
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +79,36 @@ def execute(notebook: Any, folder: Path, *, seconds: int = 1800) -> Any:
         os.environ.clear()
         os.environ.update(before)
     return notebook
+
+
+def execute_here(notebook: Any, folder: Path) -> Any:
+    """Run all cells in this process: by IPython as a kernel does, without importing torch and the rest once more.
+
+    Raises:
+        Exception: what a cell raised.
+    """
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shell.display_trap.hook = lambda value: None if value is None else display(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))  # so liftune knows that a notebook looks on
+        patch.chdir(folder)
+        for cell in (each for each in notebook.cells if each.cell_type == "code"):
+            with capture_output() as captured:
+                shell.run_cell(cell.source).raise_error()
+            cell.outputs = outputs_of(captured)
+    InteractiveShell.clear_instance()
+    return notebook
+
+
+def outputs_of(captured: CapturedIO) -> list[Any]:
+    """What a cell showed, as a notebook holds it: pictures as text."""
+    streams = {"stdout": captured.stdout, "stderr": captured.stderr}
+    outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in streams.items() if text]
+    for each in captured.outputs:
+        data = {kind: b64encode(one).decode() if isinstance(one, bytes) else one for kind, one in each.data.items()}
+        outputs.append(nbformat.v4.new_output("display_data", data=data))
+    return outputs
 
 
 def printed(notebook: Any, name: str) -> str:

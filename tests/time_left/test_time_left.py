@@ -80,3 +80,16 @@ def test_without_a_pass_before_it_steps_alone_are_timed() -> None:
     for _ in range(6):
         step(listener, clock, 10, 1.0)
     assert lines == ["  training takes now about 20 s at most (15 s of it left)"]
+
+
+def test_a_slow_end_is_not_counted_down_line_by_line() -> None:
+    """Near the end little is left, and a step that is a little slower is many times what was expected of it."""
+    listener, clock, lines = told()
+    read(listener, clock, 1_000, 100.0)
+    listener.on_tuning(TuningStarted("lora", 0))
+    listener.on_epoch(EpochStarted(1, 1, 1_000))
+    for _ in range(40):
+        step(listener, clock, 20, 6.0)
+    for _ in range(10):
+        step(listener, clock, 20, 12.0)
+    assert len(lines) == 2
