@@ -19,7 +19,7 @@ from liftune.cluster import Cluster
 from liftune.data import load_data
 from liftune.data.load import RowsInMemory
 from liftune.data.splits import Splits
-from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, lacks_memory, need
+from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, amount, lacks_memory, need
 from liftune.formatting import interval
 from liftune.hardware.measure import measure_machine, set_threads
 from liftune.hardware.memory import short_of_memory
@@ -197,7 +197,8 @@ def log_start(spec: SweepSpec, cells: Sequence[Cell], left: Sequence[Cell], prog
         progress.log(f"{every} cells of the winner{done}")
         return
     models, methods, seeds = len(spec.models), len(spec.methods), len(spec.run.train.seeds)
-    progress.log(f"{every} cells: {models} models, {methods} methods, {seeds} seeds{done}")
+    of_each = f"{amount(models, 'model')}, {amount(methods, 'method')}, {amount(seeds, 'seed')}"
+    progress.log(f"{amount(every, 'cell')}: {of_each}{done}")
 
 
 @contextmanager
