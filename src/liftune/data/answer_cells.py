@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from liftune.data.answer_shares import ShareColumns, likeliest
+from liftune.data.blank_words import BLANKS
 from liftune.data.column_names import LABELS, known_name
 from liftune.data.label_lists import items
 from liftune.data.readers.table import Table
-from liftune.data.recognise import BLANKS, Wanted, recognise
+from liftune.data.recognise import Wanted, recognise
 from liftune.data.spellings import partner_of
 from liftune.data.splits import Splits
 from liftune.data.targets import NO, TICKS, CellError, Reading, is_missing

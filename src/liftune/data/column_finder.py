@@ -22,9 +22,11 @@ from liftune.data.column_guess import (
     names_a_text,
     words_of,
 )
-from liftune.data.column_names import LABELS, PAIRS, TEXTS, as_one, known_name
+from liftune.data.column_names import LABELS, PAIRS, TEXTS, as_one, known_name, listed
 from liftune.data.column_profiles import Profile, profile
 from liftune.data.label_families import Family, base_of, family_of
+from liftune.data.laid_out import other_layout
+from liftune.data.positions import of_people
 from liftune.data.readers.memory import WHERE
 from liftune.data.readers.part_names import SHEET
 from liftune.data.readers.table import Table
@@ -195,7 +197,7 @@ class Finder:
                 hint += f"; --text {pasted(joined_fields(guess.candidates))} joins them"
         elif said:
             hint += "; " + "; ".join(f"{name!r} holds {what}" for name, what in list(said.items())[:_MOST_NAMED])
-        raise UnclearText(f"no text column among: {', '.join(self._table.columns)}", where=self._table.where, hint=hint)
+        raise UnclearText(f"no text column among: {listed(self._table.columns)}", where=self._table.where, hint=hint)
 
     def label(self, text: str, texts: Sequence[str], text_pair: str | None) -> str:
         """The label column, guessed.
@@ -231,13 +233,13 @@ class Finder:
             held = "shares" if shares else "marks" if set(binary) <= set(marked) else "0 and 1"
             said = f"columns of {held}, one a label: {typed}"
             hints = [said, *hints] if single else [said]
-        if family:
+        if family and len(of_people(family.columns)) < 2:
             typed = self._command(text=text, text_pair=text_pair, label=joined_fields(family.columns))
             hints.append(f"or {', '.join(family.columns)} together, as sets of labels: {typed}")
         raise DataError(
-            f"no label column among: {', '.join(self._table.columns)}",
+            f"no label column among: {listed(self._table.columns)}",
             where=self._table.where,
-            hint="; ".join(hints),
+            hint="; ".join(other_layout(self._table, text) or hints),
         )
 
     def _choices(self, names: Sequence[str], text: str, text_pair: str | None) -> list[str]:
@@ -277,12 +279,22 @@ class Finder:
         """Say which other column reads like a text, and how to join it."""
         names = [name for name in self.left(text, *labels) if name in self._profiles or names_a_text(name)]
         own = self._table.read(text) if text in self._table.columns else None
-        others = [each for each in self._look(names) if each.is_text and self._table.read(each.name) != own]
+        others = [
+            each for each in self._look(names) if each.is_text and not _is_made_of(own, self._table.read(each.name))
+        ]
         if others:
             every = [name for name in self._table.columns if name == text or name in {each.name for each in others}]
             said = ", ".join(f"{each.name!r} ({each.said})" for each in others[:_MOST_NAMED])
             typed = self._command(text=joined_fields(every), label=label)
             self._notes.append(f"not read, and a text too: {said}; to join them: {typed}")
+
+
+def _is_made_of(own: Sequence[object] | None, other: Sequence[object]) -> bool:
+    """Whether a text stands in another column's cells, row by row: then joining the two would say it twice."""
+    if own is None:
+        return False
+    both = [(one, two) for one, two in zip(own, other, strict=True) if isinstance(one, str) and isinstance(two, str)]
+    return bool(both) and all(one.strip() in two or two.strip() in one for one, two in both if one.strip())
 
 
 def _command(where: str, **named: str | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from liftune.data.readers.table import Table
-from liftune.errors import DataError, choose
+from liftune.errors import DataError, choose, first_of
 from liftune.option_values import fields, joined_fields
 
 #: Names that public data sets give the columns of a pair, the most specific first.
@@ -79,7 +79,19 @@ LABELS = (
     "y",
 )
 
+#: Characters of a name, and names, that messages show.
+_MOST_SHOWN, _MOST_LISTED = 60, 40
 NAME_ONE = "name one of its columns with "
+
+
+def listed(columns: Iterable[str]) -> str:
+    """The names of a table's columns in a message: not what a file without a header, or on its side, has for names.
+
+    >>> listed(["text", "x" * 99])[:80]
+    'text, xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'
+    """
+    names = [name if len(name) <= _MOST_SHOWN else f"{name[: _MOST_SHOWN - 3]}..." for name in columns]
+    return first_of(names, _MOST_LISTED)
 
 
 def as_one(names: Sequence[str]) -> str | None:
@@ -103,7 +115,7 @@ def named_column(table: Table, name: str, hint: str) -> str:
         return name
     column = known_name((name,), table.columns)
     if column is None:
-        hint = f"{hint}; the columns are: {', '.join(table.columns)}"
+        hint = f"{hint}; the columns are: {listed(table.columns)}"
         return choose(name, table.columns, "column", table.where, error=DataError, hint=hint)
     return column
 

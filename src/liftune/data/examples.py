@@ -153,6 +153,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
 #: What Prodigy lets people answer; of these the first alone says that the label is the row's.
 _ANSWERS = ("accept", "reject", "ignore")
 _ANSWER = "answer"
+ACCEPT_OR_REJECT = f"to tell accept from reject, --label {_ANSWER}"
 
 
 def _rejected(table: Table, columns: Columns) -> frozenset[int]:
@@ -182,9 +183,11 @@ def answers_said(examples: Mapping[str, Examples]) -> tuple[str, ...]:
     number = sum(each.passed_over for each in examples.values())
     if not number:
         return ()
+    one = len({target for each in examples.values() for target in each.split.targets}) == 1
+    binary = f"; the others have one label: {ACCEPT_OR_REJECT}" if one else ""
     return (
         f"{number:,} row{'s are' if number > 1 else ' is'} left out, whose Prodigy answer is reject or ignore: their "
-        "label is not theirs (if the column answer is no answer of Prodigy's, rename it)",
+        f"label is not theirs (if the column answer is no answer of Prodigy's, rename it){binary}",
     )
 
 

@@ -27,6 +27,8 @@ _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _NUMBERS = re.compile(
     r"\[\s*((?:[-+]?[\d.]+(?:[eE][-+]?\d+)?|True|False|nan)(?:\s+(?:[-+]?[\d.]+(?:[eE][-+]?\d+)?|True|False|nan))*)\s*\]"
 )
+#: As Stack Exchange writes tags: <a><b>.
+_TAGS = re.compile(r"(?:<[^<>]+>)+")
 _BARE = re.compile(r"[\[{]([^\[\]{}()]*)[\]}]", re.S)
 
 
@@ -56,12 +58,14 @@ def listed(text: str) -> list[Any] | dict[Any, Any] | None:
 
 
 def bare(text: str) -> list[str] | None:
-    """The pieces of `[joy, fear]` or `{joy,fear}`, where nothing is quoted.
+    """The pieces of `[joy, fear]`, `{joy,fear}` or `<joy><fear>`, where nothing is quoted.
 
-    >>> bare("{joy,fear}"), bare("[joy]"), bare("joy")
-    (['joy', 'fear'], ['joy'], None)
+    >>> bare("{joy,fear}"), bare("[joy]"), bare("<joy><fear>"), bare("joy")
+    (['joy', 'fear'], ['joy'], ['joy', 'fear'], None)
     """
     text = text.strip()
+    if _TAGS.fullmatch(text):
+        return [piece.strip() for piece in text[1:-1].split("><") if piece.strip()]
     match = _BARE.fullmatch(text) if len(text) <= MOST_CHARACTERS else None
     if match is None:
         return None

@@ -16,7 +16,16 @@ from liftune.data.audit import audit, fingerprint, labels_of
 from liftune.data.column_search import columns_of
 from liftune.data.columns import Columns, same_columns
 from liftune.data.complete import VALIDATION_SHARE, Parts, complete, in_one_part, validation_rows
-from liftune.data.examples import Examples, after_drops, answers_said, no_rows, read_examples, read_labels, refusal
+from liftune.data.examples import (
+    ACCEPT_OR_REJECT,
+    Examples,
+    after_drops,
+    answers_said,
+    no_rows,
+    read_examples,
+    read_labels,
+    refusal,
+)
 from liftune.data.fill_down import refuse_blocks
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.table import Table
@@ -266,7 +275,9 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
         what = f"every train row has the target {target}: there is nothing to learn"
     else:
         what = f"train has one class only: {target!r}"
-    raise DataError(what, where=where, hint="add rows of another class, raise --train-rows, or name another --label")
+    asked = f"{ACCEPT_OR_REJECT}; " if any(ACCEPT_OR_REJECT in note for note in splits.audit.notes) else ""
+    hint = f"{asked}add rows of another class, raise --train-rows, or name another --label"
+    raise DataError(what, where=where, hint=hint)
 
 
 def with_fetched(splits: Splits, spec: DataSpec) -> Splits:

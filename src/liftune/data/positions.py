@@ -167,6 +167,11 @@ def _counted(cells: Counter[str]) -> str:
     return said if len(cells) <= 4 else f"{said} and {len(cells) - 4} more"
 
 
+def of_people(columns: Sequence[str]) -> list[str]:
+    """The columns that are named as those of one of several people."""
+    return [name for name in columns if set(words_of(name)) & _PEOPLE]
+
+
 def _words_together(
     by_column: Sequence[Sequence[Any]],
     columns: Sequence[str],
@@ -183,7 +188,7 @@ def _words_together(
         return None
     if 2 * sum(_is_word(value, name) for name, value in present) <= len(present):
         return None
-    people = [name for name in columns if set(words_of(name)) & _PEOPLE]
+    people = of_people(columns)
     if len(people) > 1:
         raise DataError(
             f"columns {' and '.join(people)} hold what several people said of one row",

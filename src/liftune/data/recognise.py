@@ -8,11 +8,11 @@ Not here: a cell as a target (targets.py), lists within a text (label_lists.py),
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from liftune.data.blank_words import blank_note
 from liftune.data.label_lists import bare, is_list, items, listed, looks_listed
 from liftune.data.numbers import marks_of, number
 from liftune.data.positions import recognise_columns, recognise_positions
@@ -34,8 +34,6 @@ from liftune.tasks import TaskKind, task_of
 MOST_NUMBERED_CLASSES = 20
 #: Rows of each value from which on values that are spelt in two ways are codes, not measurements.
 _ROWS_OF_A_CODE = 10
-#: Words that stand for nothing in files that tools write.
-BLANKS = frozenset({"nan", "null", "none", "n/a", "na", "#n/a", "<na>", "nat", "undefined"})
 _ZERO_LED = re.compile(r"[+-]?0\d+(\.\d*)?")
 _SAID_OTHERWISE = "--task single_label makes them classes"
 
@@ -219,7 +217,7 @@ def _scalars(
         return reading
     reading = _by_numbers(present, wanted, typed=typed, where=where)
     if task_of(reading.task).shape == "label":
-        notes = (*reading.notes, *separator_note(texts), *_list_note(texts), *_blank_note(texts))
+        notes = (*reading.notes, *separator_note(texts), *_list_note(texts), *blank_note(texts))
         reading = replace(reading, as_written=as_written or reading.as_written, notes=notes)
     return reading
 
@@ -341,12 +339,3 @@ def _list_note(texts: Sequence[str]) -> tuple[str, ...]:
         return ()
     look = amount(len(found), "label looks like a list", "labels look like lists")
     return (f"{look} ({found[0].strip()!r}): each is read as one class; --task multi_label reads lists of labels",)
-
-
-def _blank_note(texts: Sequence[str]) -> tuple[str, ...]:
-    """Where words that tools write for an empty cell are classes."""
-    found = Counter(text.strip() for text in texts if text.strip().casefold() in BLANKS)
-    if not found:
-        return ()
-    said = ", ".join(f"{word!r} ({amount(rows, 'row')})" for word, rows in found.most_common())
-    return (f"labels {said} are read as classes; where they mean that a row has no label, take the rows out",)

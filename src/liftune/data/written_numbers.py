@@ -64,7 +64,13 @@ def number_notes(texts: Sequence[str], marks: Marks, *, asked: bool = False) -> 
             f"numbers are read with {marks.decimal!r} as their decimal mark, as others show: {unclear[0].strip()!r} "
             f"is {marks.number(unclear[0]):.12g}; --decimal {',' if marks.decimal == '.' else '.'} says otherwise",
         )
-    return notes
+    return notes or _comma_note(texts, marks)
+
+
+def _comma_note(texts: Sequence[str], marks: Marks) -> tuple[str, ...]:
+    """Where a comma is the decimal mark."""
+    shown = next((text for text in texts if "," in text and "." not in text and marks.number(text) is not None), None)
+    return (f"labels have decimal commas: {shown.strip()!r} is read as {marks.number(shown):.12g}",) if shown else ()
 
 
 def _thousands_note(texts: Sequence[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from liftune.data.readers.preamble import is_footer, lines_of_header, no_row, sa
 from liftune.data.readers.streams import Problem, Record, Stream, repeatable
 from liftune.data.readers.table import NoRows
 from liftune.data.readers.text_encoding import Opened, RawFile
-from liftune.data.readers.undivided import refuse_undivided
+from liftune.data.readers.undivided import refuse_single_quotes, refuse_undivided
 from liftune.errors import DataError
 
 
@@ -65,6 +65,8 @@ def open_delimited(file: RawFile, *, prefer: str = ",") -> Stream:
     dialect, shape = find_dialect(opened, file.where, prefer=prefer, options=file.options)
     if len(shape.first[1]) == 1:
         refuse_undivided(shape.first[1][0], [each[0] for each in shape.sample if each], file.where)
+    else:
+        refuse_single_quotes(shape.first[1], shape.sample, dialect.delimiter, file.where)
     options = replace(file.options, skip_lines=shape.above) if shape.above else file.options
     more = 0 if options.headerless else lines_of_header(shape.sample)
     header = find_header(shape.first, shape.sample[more:], file.where, options)

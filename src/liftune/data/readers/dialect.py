@@ -23,7 +23,7 @@ from liftune.data.readers.preamble import doubtful_titles, find_above, said_abov
 from liftune.data.readers.quotes import Span, Spans
 from liftune.data.readers.table import NoRows
 from liftune.data.readers.text_encoding import Opened
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 
 #: The first one wins where several divide all lines alike: a comma occurs in texts, a tab hardly ever.
 _DELIMITERS = ("\t", ";", ",", "|")
@@ -53,7 +53,8 @@ class Mismatch(Exception):  # noqa: N818 - caught here
         if self.open:
             return DataError("a quote that is opened and never closed", where=at, hint=f"close it: {_REPAIR}")
         if '\\"' in self.line:
-            repair = r"""write a quote inside a quoted field as "", not as \": sed 's/\\"/""/g' FILE > NEW"""
+            command = rf"""sed 's/\\"/""/g' {pasted(where)} > rows.csv"""
+            repair = rf"""write a quote inside a quoted field as "", not as \": {command}"""
             return DataError(r"a quote inside a quoted field is written as \"", where=at, hint=repair)
         closing = "" if self.start == self.end else f" that opens in line {self.start}"
         return DataError(f"a quote{closing} closes within a field of line {self.end}", where=at, hint=_REPAIR)

@@ -1,11 +1,12 @@
 """Folders: which of their files are which part of the data.
 
-In: a folder.  Out: Parts, and what was passed over.  Four layouts, the first that fits:
+In: a folder.  Out: Parts, and what was passed over.  Six layouts, the first that fits:
 1. what `datasets.save_to_disk` wrote (saved_sets.py);
 2. files named train, validation and test, also as shards; or one file;
 3. folders named so, with files or with folders of texts in them;
 4. a folder of texts for each label (class_folders.py);
-5. texts in one file and their labels in another (parallel_files.py), in the folder or in one of each part.
+5. texts in one file and their labels in another (parallel_files.py), in the folder or in one of each part;
+6. JSON files of one row each (row_files.py), in the folder or in one of each part.
 A folder that holds nothing but another one is looked through.  Not here: reading files (formats.py).
 """
 
@@ -22,12 +23,14 @@ from pathlib import Path
 from liftune.data.readers.class_folders import left_out, read_class_folders, takes_class_folders
 from liftune.data.readers.foreign import kind_of, not_read
 from liftune.data.readers.formats import OPENERS, extension, is_data, read_bytes, read_file, stem
+from liftune.data.readers.looks import looks_like_text
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.parallel_files import pairs_alone, parts_of_pairs, read_pair
 from liftune.data.readers.part_names import role_of
+from liftune.data.readers.row_files import read_row_files, takes_row_files
 from liftune.data.readers.saved_sets import read_saved
 from liftune.data.readers.table import NotedParts, Parts, Table, joined
-from liftune.errors import DataError, first_of
+from liftune.errors import DataError, first_of, pasted
 
 #: `-00000-of-00002`, and what the hub adds to it; Spark's and pandas' names of parts.
 #: Of more files, those whose name says nothing are not looked into: they are texts, one a file.
@@ -113,6 +116,9 @@ def _parts(folder: Path, options: FileOptions, depth: int) -> NotedParts | None:
         both, of_pairs = parts_of_pairs(pairs, folder, options)
         others = [name for name in listing.others if not any(name in pair.files for pair in pairs)]
         return NotedParts(both, notes=[*of_pairs, *_passed_over(others, folder)])
+    if takes_row_files(listing.data):
+        said = _passed_over([*listing.others, *(f"{each.name}/" for each in listing.folders)], folder)
+        return NotedParts({"rows": partial(read_row_files, listing.data, folder, "rows", options)}, notes=said)
     found = _of_files(listing.data, str(folder), options)
     roles = {role_of(name) for name in found} - {None}
     inside: dict[str, Callable[[], Table]] = {}
@@ -171,6 +177,8 @@ def _one_part(folder: Path, options: FileOptions, depth: int) -> tuple[Callable[
     pairs = pairs_alone(folder, [each.name for each in listing.data])
     if len(pairs) == 1:
         return partial(read_pair, pairs[0], folder.name, options), [f"{folder}: {pairs[0].said}"]
+    if takes_row_files(listing.data):
+        return partial(read_row_files, listing.data, folder, folder.name, options), _passed_over(listing.others, folder)
     found = _of_files(listing.data, str(folder), options)
     if len(found) > 1:
         names = [path.name for path in listing.data]
@@ -280,8 +288,20 @@ def _nothing(folder: Path) -> DataError:
     return DataError(
         f"no data files in the folder that liftune reads; there are: {_by_kind(others, folder)}",
         where=str(path),
-        hint=first.hint,
+        hint=f"{_texts_of_labels(others)}{first.hint}",
     )
+
+
+def _texts_of_labels(paths: Sequence[Path]) -> str:
+    """How to write a few text files as rows, where each holds the texts of one label."""
+    kinds = {kind_of(path.name) for path in paths} - {kind_of("x.txt"), kind_of("x")}
+    if kinds or not 1 < len(paths) <= _FEW or not all(map(looks_like_text, paths)):
+        return ""
+    name = 'name = FILENAME; sub(".*/", "", name)'
+    name += '; sub("[.][^.]*$", "", name)' if len({path.stem for path in paths}) == len(paths) else ""
+    code = f'BEGIN {{print "text\\tlabel"}} NF {{{name}; gsub("\\t", " "); print $0 "\\t" name}}'
+    each = " ".join(pasted(path) for path in paths)
+    return f"if each file holds the texts of one label, a line each: awk {pasted(code)} {each} > rows.tsv; "
 
 
 def _by_kind(paths: Sequence[Path], folder: Path) -> str:

@@ -6,12 +6,13 @@ Not here: which column is the text (columns.py), what a cell means (targets.py).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def joined(tables: Sequence[Table], name: str) -> Table:
                 f"the shards of {name!r} have different columns: "
                 f"{', '.join(first.columns)} and {', '.join(table.columns)}",
                 where=table.where,
-                hint="give every shard the same columns",
+                hint=_merged(tables) or "give every shard the same columns",
             )
         differing = [name for name in first.columns if table.class_names.get(name) != first.class_names.get(name)]
         if differing:
@@ -165,6 +166,28 @@ def joined(tables: Sequence[Table], name: str) -> Table:
             for fault in table.faults
         ),
     )
+
+
+def _merged(tables: Sequence[Table]) -> str:
+    """How to put two tables side by side, where a column of both says which rows belong together."""
+    if len(tables) != 2:
+        return ""
+    one, other = tables
+    for name in one.columns:
+        ids = [tuple(table.read(name)) for table in tables] if name in other.columns else []
+        if len({*map(len, ids)}) == 1 and ids[0] and len({*ids[0]}) == len(ids[0]) and {*ids[0]} == {*ids[1]}:
+            read = [f'pandas.read_csv({_typed(table.where)}, sep=None, engine="python")' for table in tables]
+            code = f'import pandas; {read[0]}.merge({read[1]}, on={_typed(name)}).to_csv("rows.csv", index=False)'
+            return (
+                f"column {name!r} says which rows belong together: write them as one file, in a spreadsheet program or "
+                f"with pandas: python -c {pasted(code)}"
+            )
+    return ""
+
+
+def _typed(text: str) -> str:
+    """As a command in single quotes can hold it."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def subset(table: Table, positions: Sequence[int], name: str) -> Table:

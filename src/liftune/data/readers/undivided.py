@@ -1,6 +1,7 @@
-"""Text that seems to have one column, and has several: whole lines in quotes, or characters between that no tool shows.
+"""Text that seems to have one column, and has several: whole lines in quotes, cells in single
+quotes, or characters between that no tool shows.
 
-In: the only field of each line.  Out: a DataError with the command that writes the file anew.
+In: the only field of each line, or its fields.  Out: a DataError with the command that writes the file anew.
 Not here: what usually divides fields (dialect.py).
 """
 
@@ -51,6 +52,38 @@ def refuse_undivided(first: str, sample: Sequence[str], where: str) -> None:
                 where=where,
                 hint=f"take them out: sed {pasted(script)} {pasted(where)} > rows.csv",
             )
+
+
+def refuse_single_quotes(first: Sequence[str], sample: Sequence[Sequence[str]], delimiter: str, where: str) -> None:
+    """Refuse cells in single quotes, which nothing takes for quotes: a delimiter in a text would end its cell.
+
+    Args:
+        first: the first line's fields.
+        sample: those of rows below it.
+
+    Raises:
+        DataError: the first line or whole rows are written so, or rows have more fields for it.
+    """
+    rows = [fields for fields in sample if fields]
+    if len(rows) < _LEAST_ROWS or not all(_opens(fields) == _closes(fields) > 0 for fields in rows):
+        return
+    whole = all(_opens(fields) == len(fields) > 1 for fields in rows)
+    if whole or _opens(first) or any(len(fields) != len(first) for fields in rows):
+        code = "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, quotechar=chr(39)"
+        code += f", delimiter=chr({ord(delimiter)})))" if delimiter != "," else "))"
+        raise DataError(
+            f"cells stand in single quotes, such as {rows[0][0]!r}",
+            where=where,
+            hint=f"write double quotes in their place: python -c {pasted(code)} < {pasted(where)} > rows.csv",
+        )
+
+
+def _opens(fields: Sequence[str]) -> int:
+    return sum(each.lstrip().startswith("'") for each in fields)
+
+
+def _closes(fields: Sequence[str]) -> int:
+    return sum(len(each.strip()) > 1 and each.rstrip().endswith("'") for each in fields)
 
 
 def _refuse_odd(first: str, sample: Sequence[str], where: str) -> None:
