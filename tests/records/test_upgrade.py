@@ -147,6 +147,18 @@ def test_a_run_opens_for_every_command(run: str, old: Path) -> None:
     assert compared["schema"] == SCHEMA
 
 
+@pytest.mark.parametrize("run", ["run", "run_multi", "seeds_run"])
+def test_a_run_of_then_answers_by_its_tuned_model_whatever_its_verdict(run: str, old: Path) -> None:
+    """It kept no other contender, and who updates liftune gets the answers of before."""
+    record = RunFolder.open(run).record()
+    assert {each.name for each in record.contenders if each.saved_bytes is not None} <= {"tuned"}
+    worse = record.comparisons[0].model_copy(update={"a": record.contenders[0].name, "b": "tuned", "verdict": "worse"})
+    lost = record.model_copy(update={"comparisons": (worse,), "recommended": worse.a, "recommendation": None})
+    assert lost.default_contender == "tuned"
+    kept = [each.model_copy(update={"saved_bytes": 1}) for each in record.contenders]
+    assert lost.model_copy(update={"contenders": tuple(kept)}).default_contender == worse.a
+
+
 def test_the_adapter_and_the_bundle_predict_alike(old: Path) -> None:
     assert read_card(Path("run/adapter")).schema_version == read_bundle_card(Path("bundle")).schema_version == SCHEMA
     texts = ["sunny laugh", "GRRR", "dance RAGE"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from liftune.records.run import TuneRecord
 from liftune.reports.document import sections
 from liftune.reports.sections.learning_curve import curve_sentences
 from liftune.spec import RunSpec
-from liftune.workflows.learning_curve import curve_of, learnt, nested, next_step
+from liftune.workflows.learning_curve import curve_of, learnt, look_ahead, nested, next_step
 from liftune.workflows.tune import tune
 
 SIZES = (100, 200, 400, 800, 1_600)
@@ -160,6 +161,26 @@ def test_sizes_that_only_guess_are_no_part_of_the_law() -> None:
     ]
     assert learnt(scores, 0.5, METRICS["accuracy"]) == [40]
     assert learnt(scores, None, METRICS["accuracy"]) == [10, 20, 40]
+
+
+def test_rows_of_a_group_are_not_evidence_of_their_own_for_a_curve() -> None:
+    """The ranges of what more rows would bring are those of the groups, and of copies those of the texts."""
+    sizes = (25, 50, 100, 200)
+    of_group = np.repeat(np.random.default_rng(0).permutation(20), 10)
+    targets = np.arange(200) % 2
+    right = [of_group < 20 * share for share in (0.6, 0.7, 0.8, 0.85)]
+    logits = [np.eye(2, dtype=np.float32)[np.where(each, targets, 1 - targets)] * 3 for each in right]
+    validation = SPLITS.validation
+    groups = tuple(f"g{each}" for each in of_group)
+    texts = tuple(f"text {each}" for each in of_group)
+    ranges = []
+    for split in (validation, replace(validation, groups=groups), replace(validation, rows=texts)):
+        ahead = look_ahead(METRICS["accuracy"], logits, sizes, replace(SPLITS, validation=split))
+        assert ahead is not None
+        assert ahead.error.low is not None
+        assert ahead.error.high is not None
+        ranges.append(ahead.error.high - ahead.error.low)
+    assert min(ranges[1:]) > 1.8 * ranges[0]
 
 
 def test_parts_are_nested_stratified_and_the_same_each_time() -> None:
