@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -31,7 +33,7 @@ def refused(source: str, **options: object) -> DataError:
 
 def followed(error: DataError) -> None:
     """The command that a hint ends in."""
-    command = re.search(r"(python|awk|sed) .*? > rows\.[ct]sv|python -c .*", error.hint or "")
+    command = re.search(r"(python|awk|sed) .*? > rows\.(csv|tsv|jsonl)|python -c .*", error.hint or "")
     assert command
     typed = command[0].replace("python -c", f"{sys.executable} -c", 1)
     subprocess.run(["/bin/sh", "-c", typed], check=True, timeout=60)
@@ -128,3 +130,27 @@ def test_quotes_that_are_written_with_a_backslash():
     Path("x.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     followed(refused("x.csv"))
     assert load_data(DataSpec(source="rows.csv", near_duplicates="none")).train.rows[0].count('"') == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_rows_that_stand_as_json_in_a_column(kind):
+    mark = {"csv": ",", "tsv": "\t"}[kind]
+    with Path(f"x.{kind}").open("w", newline="") as file:
+        out = csv.writer(file, delimiter=mark)
+        out.writerow(["id", "payload"])
+        pairs = zip(TEXTS, LABELS, strict=True)
+        out.writerows([i, json.dumps({"text": text, "label": label})] for i, (text, label) in enumerate(pairs))
+    error = refused(f"x.{kind}")
+    assert "column 'payload' holds JSON objects" in (error.hint or "")
+    followed(error)
+    is_read("rows.jsonl")
+
+
+def test_columns_that_blanks_divide():
+    """As R writes a table: quoted, with the numbers of the rows."""
+    pairs = enumerate(zip(TEXTS, LABELS, strict=True), 1)
+    Path("x.txt").write_text('"text" "label"\n' + "".join(f'"{i}" "{text}" "{label}"\n' for i, (text, label) in pairs))
+    error = refused("x.txt")
+    assert "blanks divide its columns" in (error.hint or "")
+    followed(error)
+    is_read()

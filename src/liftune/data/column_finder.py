@@ -25,7 +25,7 @@ from liftune.data.column_guess import (
 from liftune.data.column_names import LABELS, PAIRS, TEXTS, as_one, known_name, listed
 from liftune.data.column_profiles import Profile, profile
 from liftune.data.label_families import Family, base_of, family_of
-from liftune.data.laid_out import other_layout
+from liftune.data.laid_out import objects_in_cells, other_layout
 from liftune.data.positions import of_people
 from liftune.data.readers.memory import WHERE
 from liftune.data.readers.part_names import SHEET
@@ -197,6 +197,7 @@ class Finder:
                 hint += f"; --text {pasted(joined_fields(guess.candidates))} joins them"
         elif said:
             hint += "; " + "; ".join(f"{name!r} holds {what}" for name, what in list(said.items())[:_MOST_NAMED])
+        hint = objects_in_cells(self._table) or hint
         raise UnclearText(f"no text column among: {listed(self._table.columns)}", where=self._table.where, hint=hint)
 
     def label(self, text: str, texts: Sequence[str], text_pair: str | None) -> str:

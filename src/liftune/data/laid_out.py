@@ -12,11 +12,36 @@ from pathlib import PurePath
 from liftune.data.column_names import LABELS, TEXTS
 from liftune.data.readers.table import Table
 from liftune.errors import pasted
+from liftune.json_text import JsonError, parse_json
 
 #: A table on its side has few rows and many columns.
 _MOST_ROWS, _LEAST_COLUMNS = 5, 8
 _DIVIDED = {".csv": "", ".tsv": ", delimiter=chr(9)", ".tab": ", delimiter=chr(9)"}
 _MOST_FILES = 50
+_LOOKED_INTO = 20
+
+
+def objects_in_cells(table: Table) -> str:
+    """How to write as rows what stands as JSON in a column, beside the other columns; empty where none does."""
+    for name in table.columns:
+        cells = [cell for cell in table.read(name)[:_LOOKED_INTO] if isinstance(cell, str) and cell.strip()]
+        kind = PurePath(table.where).suffix.lower()
+        if cells and kind in _DIVIDED and all(map(_is_object, cells)):
+            code = (
+                "import csv, json, sys; [print(json.dumps({**row, **json.loads(row["
+                f"{json.dumps(name, ensure_ascii=False)}])}})) for row in csv.DictReader(sys.stdin{_DIVIDED[kind]})]"
+            )
+            what = f"column {name!r} holds JSON objects; to write their keys as columns"
+            where = "" if _DIVIDED[kind] else ", where commas divide the file"
+            return f"{what}{where}: python -c {pasted(code)} < {pasted(table.where)} > rows.jsonl"
+    return ""
+
+
+def _is_object(cell: str) -> bool:
+    try:
+        return isinstance(parse_json(cell), dict)
+    except JsonError:
+        return False
 
 
 def other_layout(table: Table, text: str) -> list[str]:

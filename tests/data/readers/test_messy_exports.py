@@ -156,3 +156,44 @@ def test_categories_of_spacy_are_a_mapping_of_labels(tmp_path):
     with pytest.raises(DataError, match="--columns text,label"):
         load_data(DataSpec(source=str(tmp_path / "x.json")))
     assert load_data(DataSpec(source=str(tmp_path / "x.json"), columns="text,label")).labels == ("NEG", "POS")
+
+
+def test_blanks_before_a_quote_are_no_part_of_the_cell():
+    """Else the labels would be '"pos"' with their quotes, and a comma in a text would divide it."""
+    data = "text, label, by\n" + "".join(f'{i}, "fine, {i}", "{"ab"[i % 2]}"\n' for i in range(40))
+    table = read_bytes(data.encode(), "x.csv", "x.csv")
+    assert table.read("label") == [f"fine, {i}" for i in range(40)]
+    assert set(table.read("by")) == {"a", "b"}
+    assert not table.faults
+
+
+def test_a_text_that_begins_with_a_word_in_quotes_keeps_it():
+    data = "label,text\n" + "".join(f'{"ab"[i % 2]}, "Great" was all {i} of us said\n' for i in range(40))
+    table = read_bytes(data.encode(), "x.csv", "x.csv")
+    assert [cell.strip() for cell in table.read("text")] == [f'"Great" was all {i} of us said' for i in range(40)]
+
+
+@pytest.mark.parametrize("below", ["raw,final\nid,,\n", "id,,\n"])
+def test_the_levels_of_pandas_columns_are_no_rows(below):
+    data = ",comment,rating\n" + (f",{below}" if below.startswith("raw") else below)
+    data += "".join(f"{i},It was the stay number {i},{'ab'[i % 2]}\n" for i in range(40))
+    table = read_bytes(data.encode(), "x.csv", "x.csv")
+    assert table.rows == 40
+    assert set(table.read("rating")) == {"a", "b"}
+    assert any("left out below the header" in note for note in table.notes)
+
+
+def test_a_first_row_without_a_text_is_no_header():
+    data = ",comment,rating\n0,,\n" + "".join(f"{i},It was the stay number {i},a\n" for i in range(1, 40))
+    assert read_bytes(data.encode(), "x.csv", "x.csv").rows == 40
+
+
+def test_rows_of_empty_fields_below_the_last_row_are_left_out_and_others_stay():
+    """As Excel writes them where cells were once filled; between rows they keep their place."""
+    rows = [f"text {i},{'ab'[i % 2]},\n" for i in range(40)]
+    rows[7] = ",,\n"
+    data = "text,label,\n" + "".join(rows) + ",,\n" * 5_000
+    table = read_bytes(data.encode(), "x.csv", "x.csv")
+    assert table.rows == 40
+    assert table.read("text")[7] == ""
+    assert read_bytes(b'text\na\n""\n', "x.csv", "x.csv").rows == 2  # an empty text to predict

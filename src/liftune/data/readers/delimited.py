@@ -68,7 +68,7 @@ def open_delimited(file: RawFile, *, prefer: str = ",") -> Stream:
     else:
         refuse_single_quotes(shape.first[1], shape.sample, dialect.delimiter, file.where)
     options = replace(file.options, skip_lines=shape.above) if shape.above else file.options
-    more = 0 if options.headerless else lines_of_header(shape.sample)
+    more = 0 if options.headerless else lines_of_header(shape.first[1], shape.sample)
     header = find_header(shape.first, shape.sample[more:], file.where, options)
     if more:
         header = replace(header, lines=1 + more, notes=(*header.notes, said_more(shape.sample[:more], file.where)))

@@ -31,6 +31,8 @@ _SNIFFED_RECORDS = 50
 _SAMPLE_RECORDS = 1_000
 _BLOCK = 4_096
 _MOST_GAPS = 3
+#: Rows of empty fields that are held back until it shows whether a row is below them.
+_MOST_EMPTY = 100_000
 #: With fewer rows above a blank line than this, what is below it is no second table.
 _LEAST_ROWS = 5
 _FIELD_LIMIT = threading.Lock()
@@ -68,9 +70,11 @@ class Dialect:
     quoted: bool = True
     skipped_lines: int = 0
     """Lines at the start that are left out: Excel's `sep=`, titles."""
+    spaced: bool = False
+    """Whether blanks stand between a delimiter and the quote after it."""
 
     def parsed(self, opened: Opened, *, spans: Spans | None = None) -> Iterator[Parsed]:
-        """The rows of a text; blank lines are left out.
+        """The rows of a text; blank lines are left out, and so are rows of empty fields alone below the last row.
 
         Args:
             spans: is told of every row, and what quotes mean is then strict.
@@ -85,12 +89,18 @@ class Dialect:
                 stream if spans is None else spans.watched(stream),
                 delimiter=self.delimiter,
                 quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
+                skipinitialspace=self.spaced,
                 strict=spans is not None,
             )
             start = 1 + self.skipped_lines
+            empty: list[Parsed] = []
             try:
                 for fields in reader:
-                    if fields:
+                    if len(fields) > 1 and len(empty) < _MOST_EMPTY and not any(map(str.strip, fields)):
+                        empty.append((start, fields))
+                    elif fields:
+                        yield from empty
+                        empty.clear()
                         yield start, fields
                     if spans is not None:
                         spans.row(start, fields)
@@ -148,9 +158,10 @@ def find_dialect(
             start.readline()
         first = start.readline().rstrip("\r\n")
     if first[:4].casefold() == "sep=" and len(first) == 5:
-        dialect, shape = _quoting(opened, Dialect(first[4], skipped_lines=above + 1), where)
+        dialect = Dialect(first[4], skipped_lines=above + 1)
     else:
-        dialect, shape = _quoting(opened, Dialect(_sniffed(opened, prefer, above), skipped_lines=above), where)
+        dialect = Dialect(_sniffed(opened, prefer, above), skipped_lines=above)
+    dialect, shape = _quoting(opened, replace(dialect, spaced=_is_spaced(opened, dialect)), where)
     if not shape.records:
         kind = DataError if options.skip_lines else NoRows  # rows may be above
         raise kind("the file is empty", where=where, hint="give a file with a header and rows")
@@ -210,6 +221,24 @@ def _sniffed(opened: Opened, prefer: str, above: int) -> str:
     if prefer == "\t" and fitness(prefer)[-1] > 1:
         return prefer
     return max(_DELIMITERS, key=fitness)
+
+
+def _is_spaced(opened: Opened, dialect: Dialect) -> bool:
+    """Whether fields in quotes stand behind blanks, as in `Fine, "pos"`: else the quotes would be part of them."""
+
+    def rows(dialect: Dialect, spans: Spans | None = None) -> list[list[str]]:
+        with _unlimited_fields():
+            return [fields for _, fields in islice(dialect.parsed(opened, spans=spans), _SNIFFED_RECORDS)]
+
+    as_it_stands = rows(dialect)
+    if not any(each[:1] == " " and each.lstrip(" ")[:1] == '"' for fields in as_it_stands for each in fields[1:]):
+        return False
+    try:
+        spaced = rows(replace(dialect, spaced=True), Spans(dialect.delimiter))
+    except Mismatch:  # the text begins with a word in quotes
+        return False
+    agreeing = [sum(len(each) == len(found[0]) for each in found) for found in (as_it_stands, spaced)]
+    return agreeing[1] >= agreeing[0]
 
 
 def _quoting(opened: Opened, dialect: Dialect, where: str) -> tuple[Dialect, Shape]:

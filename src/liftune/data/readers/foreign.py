@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path, PurePath
 
 from liftune.data.readers.encoding_of import in_utf8
-from liftune.data.readers.looks import begins_with_labels, extension_by_magic, looks_of
+from liftune.data.readers.looks import begins_with_labels, divided_by_blanks, extension_by_magic, looks_of
 from liftune.errors import DataError, pasted
 
 _PANDAS = 'python -c "import pandas; pandas.{read}({name!r}).to_csv({csv!r}, index=False)"'
@@ -128,7 +128,10 @@ def not_read(filename: str, where: str, head: bytes, known: Iterable[str]) -> Da
         kind = inside
     what, how = _KINDS[kind]
     hint = _filled(how, kind, where, filename, head)
-    if kind == ".txt" and begins_with_labels(head):
+    if kind == ".txt" and divided_by_blanks(head):
+        code = 'import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=" "))'
+        hint = f"blanks divide its columns: python -c {pasted(code)} < {pasted(where)} > rows.csv"
+    elif kind == ".txt" and begins_with_labels(head):
         command = f"sed -E 's/:? +/\\t/' {pasted(where)} > rows.tsv"
         hint = f"if each line begins with its label, put a tab behind it: {command}; {hint}"
     return DataError(f"{unknown or 'liftune does not read this file'}: it is {what}", where=where, hint=hint)

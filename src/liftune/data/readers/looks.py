@@ -60,6 +60,12 @@ def looks_of(head: bytes) -> str:
     return ".txt"
 
 
+def divided_by_blanks(head: bytes) -> bool:
+    """Whether fields in quotes stand side by side with a blank between them, as R writes them."""
+    lines = head.splitlines()[:-1][:_LINES]
+    return len(lines) > 1 and all(line.startswith(b'"') and b'" "' in line for line in lines)
+
+
 def begins_with_labels(head: bytes) -> bool:
     """Whether the first words of lines are few."""
     lines = [line.split(None, 1) for line in in_utf8(head).splitlines()[:-1]]

@@ -211,10 +211,15 @@ def doubtful_titles(first: int, line: int, where: str) -> DataError:
     )
 
 
-def lines_of_header(rows: Sequence[Sequence[Any]]) -> int:
+def lines_of_header(header: Sequence[Any], rows: Sequence[Sequence[Any]]) -> int:
     """How many of the first rows below a header belong to it: Qualtrics' questions and ids, SurveyMonkey's kinds,
-    the line of a table in Markdown."""
-    texts = [[_text(cell) for cell in row] for row in rows[:2]]
+    the line of a table in Markdown, the further levels of pandas' columns and the name of its index."""
+    texts = [[_text(cell) for cell in row] for row in rows[:3]]
+    if len(header) > 2 and not _text(header[0]):
+        for i, (first, *others) in enumerate(row for row in texts if row):
+            if first and not any(others) and not first[0].isdigit():
+                return i + 1
+    texts = texts[:2]
     for i, row in enumerate(texts):
         if any(cell.replace(" ", "").startswith('{"ImportId":') for cell in row):
             return i + 1

@@ -256,7 +256,7 @@ def _stream(file: RawFile, sheet: CalamineSheet, where: str, notes: tuple[str, .
         header = [f"column {i + 1}" for i in range(len(rows[0][1]) if rows else 0)]
     else:
         header = rows.pop(0)[1] if rows else []
-        if more := lines_of_header([row for _, row in rows[:2]]):
+        if more := lines_of_header(header, [row for _, row in rows[:3]]):
             notes += (said_more([row for _, row in rows[:more]], where),)
             rows = rows[more:]
     notes += said_merged(merged, header, where)
