@@ -85,3 +85,14 @@ def test_a_text_that_was_taken_out_of_another_column_is_not_to_be_joined_with_it
     rows = [{"prompt": f"{text}\n\n###\n\n", "completion": f" {'ab'[i % 2]}"} for i, text in enumerate(TEXTS)]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert "a text too" not in notes(loaded(tmp_path / "x.jsonl"))
+
+
+def test_tags_that_blanks_separate_are_said_and_the_option_reads_them(tmp_path):
+    path = of_labels(tmp_path, [("praise vip web", "blame web", "blame")[i % 3] for i in range(40)], "Tags")
+    assert "labels of 'Tags' hold blanks, such as 'praise vip web'" in notes(loaded(path))
+    assert loaded(path, label_separator=" ").labels == ("blame", "praise", "vip", "web")
+
+
+def test_names_of_two_words_are_no_tags(tmp_path):
+    path = of_labels(tmp_path, [("very good", "very bad", "not sure")[i % 3] for i in range(40)], "labels")
+    assert "hold blanks" not in notes(loaded(path))

@@ -14,6 +14,7 @@ from liftune.data.columns import Columns
 from liftune.data.label_lists import is_list
 from liftune.data.readers.table import Fault, Table
 from liftune.data.recognise import MOST_NUMBERED_CLASSES, Wanted, recognise
+from liftune.data.separators import tags_note
 from liftune.data.slices import kept_values
 from liftune.data.spellings import read_as_one
 from liftune.data.splits import Split, kept_at
@@ -74,6 +75,9 @@ def read_labels(table: Table, columns: Columns, spec: DataSpec, task: TaskKind |
     reading = replace(reading, notes=(*reading.notes, *times))
     if columns.labels or task_of(reading.task).shape == "value":
         return reading
+    if task_of(reading.task).shape == "label" and not any("--label-separator" in note for note in reading.notes):
+        texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
+        reading = replace(reading, notes=(*reading.notes, *tags_note(texts, columns.label)))
     each = (one for cell in cells for one in (cell if is_list(cell) else (cell,)))
     twice = () if reading.positions else read_as_one(each, lambda cell: reading.label(cell, names))
     return replace(reading, notes=(*reading.notes, *twice))
@@ -153,7 +157,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
 #: What Prodigy lets people answer; of these the first alone says that the label is the row's.
 _ANSWERS = ("accept", "reject", "ignore")
 _ANSWER = "answer"
-ACCEPT_OR_REJECT = f"to tell accept from reject, --label {_ANSWER}"
+ACCEPT_OR_REJECT = "to tell accept from reject, --label answer"
 
 
 def _rejected(table: Table, columns: Columns) -> frozenset[int]:

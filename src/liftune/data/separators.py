@@ -26,6 +26,8 @@ _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 #: class, and are named only where the pieces are labels themselves.
 _SEPARATORS = (";", ",", BAR, "/", "+", "&", "#", "\n", " ")
 _TELLING = 3
+#: Names of columns that hold several labels a row.
+_OF_SEVERAL = frozenset({"tags", "keywords", "hashtags", "labels", "topics", "categories"})
 #: Rows from which on two labels that occur only side by side are said.
 _TOGETHER = 3
 
@@ -110,6 +112,29 @@ def separator_note(texts: Sequence[str]) -> tuple[str, ...]:
                 f"class; --label-separator {_typed(separator)} reads a list of labels",
             )
     return ()
+
+
+def tags_note(texts: Sequence[str], column: str) -> tuple[str, ...]:
+    """Where the column's name speaks of several, and blanks may separate them: words that occur in several classes.
+
+    >>> tags_note(["vip web", "web", "new vip"], "Tags")[0][:42]
+    "labels of 'Tags' hold blanks, such as 'new"
+    >>> tags_note(["vip web", "web", "new vip"], "class"), tags_note(["very good", "very bad", "not sure"], "labels")
+    ((), ())
+    """
+    kinds = sorted({text.strip() for text in texts}, key=lambda kind: (-len(kind.split()), kind))
+    counts = Counter(word for kind in kinds for word in set(kind.split()))
+    joint = [kind for kind in kinds if len(kind.split()) > 1]
+    shared = [kind for kind in joint if any(counts[word] > 1 for word in kind.split())]
+    recurring = sum(count > 1 for count in counts.values())
+    if column.rpartition(".")[2].strip().casefold() not in _OF_SEVERAL or not shared:
+        return ()
+    if 2 * len(shared) < len(kinds) or 3 * recurring < len(counts):
+        return ()
+    return (
+        f"labels of {column!r} hold blanks, such as {shared[0]!r}: each is read as one class; --label-separator "
+        f"{_typed(' ')} reads a list of labels",
+    )
 
 
 def together_note(texts: Sequence[str], separator: str) -> tuple[str, ...]:
