@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from liftune.errors import ArtifactError, SpecError, need
+from liftune.errors import ArtifactError, SpecError, nearest, need
 from liftune.formatting import interval
 from liftune.records.base import Interval, StoredRecord
 from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
@@ -117,7 +117,11 @@ def plot(record: RunRecord | SweepRecord, section: str | None = None) -> Any:
                 where="section",
                 hint=f"tune for more (epochs=3); record.logs has its scores. There are charts of: {have}",
             )
-        raise SpecError(f"no charts of {chosen or 'this record'}", where="section", hint=f"choose one of: {have}")
+        raise SpecError(
+            f"no charts of {chosen or 'this record'}{nearest(chosen, charts) if chosen else ''}",
+            where="section",
+            hint=f"choose one of: {have}",
+        )
     return figure_of(charts[chosen])
 
 

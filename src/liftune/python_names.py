@@ -1,11 +1,8 @@
 """Options in a text as Python names them: `--skip-bad-rows` becomes `skip_bad_rows=True`.
 
 In: a text that names options as the command line does.  Out: the same with the names and values of Python.
-Not here: who asks for it: what Python's functions raise and tell (api/calls.py), a notebook's cells
-(reports/render/notebook.py).
-
-Messages are written once, for the command line. A whole command, `liftune tune DATA --folds 5`, stays as it is: it can
-be pasted into a shell.
+Not here: how options are found in it (option_texts.py); who asks for it: what Python's functions raise and tell
+(api/calls.py), a notebook's cells (reports/render/notebook.py).
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, cast
 
+from liftune.option_texts import Mention, renamed
 from liftune.spec import OPTIONS, RunSpec
 
 if TYPE_CHECKING:
@@ -21,24 +19,12 @@ if TYPE_CHECKING:
 
     from liftune.spec import Spec
 
-#: What stays: a command, up to where its sentence or clause ends; what is quoted, as it is a user's.
-_KEPT = r"(?<!\w)'[^'\n]*'(?!\w)|`(?!--)[^`]*`"
-_KEPT += r"|\b(?:liftune|pip) [a-z]+(?: (?!or |to |and )(?:'[^']*'|\"[^\"]*\"|[^\s;`'\"]+))*"
-#: Words that follow an option, and are not its value.
-_PROSE = "out|or|and|is|it|too|alone|says|names|gives|needs|reads|here|instead|again|in|for|with"
-#: What can be a value: quoted, NAME=VALUE, a number, NAME, a mark; a word where the clause ends or a verb follows.
-_ENDS = r"(?=$|[;,.:)\n]|\s--|\s(?:or|and|instead)\b|\s[a-z]+s\b|\swould\b)"
-_VALUE = (
-    r"'[^']*'|\"[^\"]*\"|[\w.]+=[^\s;)]*[^\s;),]|-?\d[\d.,e-]*(?<![.,])(?![\w])|[A-Z][A-Z_]*\b(?!=)"
-    rf"|[.,](?=\sreads|\s\()|(?!(?:{_PROSE})\b)[\w./,:-]*[\w/]{_ENDS}"
-)
-_OPTION = r"(?<![\w-])(?P<leave>(?:leave|[Ww]ithout) )?--(?P<name>[a-z][a-z0-9-]*)(?![\w-]| on the)"
-_OPTION += rf"(?P<colon>(?=:))?(?: (?P<value>{_VALUE}))?"
 #: What the command line does, where a text says what Python does in its place.
 _OF_THE_SHELL = re.compile(r"(?:^|(?<=: ))[^:]*, or in Python ")
-_TOKENS = re.compile(rf"(?P<kept>{_KEPT})|{_OPTION}")
 #: Option of the command line -> its argument in Python, where they differ.
 _RENAMED = {"in": "data", "import": "filled_in"}
+#: What the command line takes without an option -> what Python's functions call it, where that is another name.
+_PLACES = {"RUN": ("run", "model"), "RUN_A": ("a",), "RUN_B": ("b",)}
 
 
 def in_python(text: str, flags: Collection[str] = ()) -> str:
@@ -62,20 +48,16 @@ def in_python(text: str, flags: Collection[str] = ()) -> str:
     """
     known = _switches() | set(flags)
 
-    def named(match: re.Match[str]) -> str:
-        if match["kept"] is not None:
-            return match["kept"]
-        name = match["name"].replace("-", "_")
-        name, before, value = _RENAMED.get(name, name), match["leave"] or "", match["value"]
-        if match["colon"] is not None:
-            return f"{before}{name}"
-        if value and match.string.startswith(":", match.end()):  # what follows is said of it
-            return f"{before}{name} {value}"
+    def named(option: Mention) -> str:
+        name, value = option.name.replace("-", "_"), option.value
+        name = _RENAMED.get(name, name)
+        if option.is_subject:
+            return f"{option.before}{name}{f' {value}' if value else ''}"
         if name in known:
-            return f"{before}{name}={'' if before else 'True'}{f' {value}' if value else ''}"
-        return f"{before}{name}={_literal(value) if value else ''}"
+            return f"{option.before}{name}={'' if option.before else 'True'}{f' {value}' if value else ''}"
+        return f"{option.before}{name}={_literal(value) if value else ''}"
 
-    return _TOKENS.sub(named, _OF_THE_SHELL.sub("", text))
+    return renamed(_OF_THE_SHELL.sub("", text), named)
 
 
 def argument(where: str, takes: Collection[str] = ()) -> str:
@@ -86,11 +68,11 @@ def argument(where: str, takes: Collection[str] = ()) -> str:
 
     >>> argument("--max-length"), argument("--set rank=9"), argument("rows.csv, line 3")
     ('max_length', 'set rank=9', 'rows.csv, line 3')
-    >>> argument("RUN", ["run"]), argument("RUN", ["data", "model"]), argument("DATA", ["data"]), argument("RUN")
-    ('run', 'model', 'data', 'RUN')
+    >>> argument("RUN", ["run"]), argument("RUN", ["data", "model"]), argument("RUN_B", ["a", "b"])
+    ('run', 'model', 'b')
     """
-    if where.isupper() and where.isalpha():
-        own = {"RUN": ("run", "model")}.get(where, (where.lower(),))
+    if re.fullmatch("[A-Z_]+", where):
+        own = _PLACES.get(where, (where.lower(),))
         return next((name for name in own if name in takes), where)
     names = re.sub(r"(?<![\w-])--([a-z][a-z0-9-]*)", lambda match: match[1].replace("-", "_"), where)
     return _RENAMED.get(names, names)

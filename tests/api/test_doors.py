@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from made_runs import made_run
 
@@ -14,6 +15,9 @@ import liftune
 from liftune.api.calls import progress
 from liftune.errors import SpecError
 from liftune.listing import KINDS
+
+#: A run whose contender tfidf loads without a base model.
+RUN = Path(__file__).parents[1] / "fixtures" / "schema_4" / "run"
 
 
 def test_its_names_are_verbs_and_no_modules() -> None:
@@ -61,6 +65,34 @@ def test_options_are_written_and_read(tmp_path: Path) -> None:
         liftune.init(tmp_path / "mine.toml")
     with pytest.raises(SpecError, match="epoch"):
         liftune.init(tmp_path / "other.toml", epoch=2)
+
+
+def test_an_explained_table_is_refused_without_its_rows(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="not a value of type DataFrame"):
+        liftune.explain(pd.DataFrame({"text": ["a secret"]}), model=tmp_path)  # type: ignore[arg-type]
+
+
+def test_none_counts_words_by_either_name() -> None:
+    """The word for None on the command line is no model on the hub."""
+    by_none, by_word = (liftune.inspect("sample:emotions", model=each, train_rows=60) for each in (None, "none"))
+    assert by_none.to_json() == by_word.to_json()
+    assert "tokenizer.json" not in by_word.to_json()
+
+
+def test_a_model_that_is_loaded_is_evaluated_as_it_was_loaded() -> None:
+    """Its path alone would be another contender of the run."""
+    loaded = liftune.load(RUN, use="tfidf")
+    rows = [{"text": f"a text, number {i}", "label": loaded.labels[i % len(loaded.labels)]} for i in range(20)]
+    by_path = liftune.evaluate(rows, model=RUN, use="tfidf", quiet=True)
+    by_model = liftune.evaluate(rows, model=loaded, quiet=True)
+    assert by_model.contender == by_path.contender == "tfidf"
+    assert by_model.contenders[0].metrics == by_path.contenders[0].metrics
+
+
+def test_a_model_that_evaluate_would_compute_otherwise_is_refused(tmp_path: Path) -> None:
+    loaded = liftune.load(RUN, use="tfidf", min_precision=0.5)
+    with pytest.raises(SpecError, match="model must be a path"):
+        liftune.evaluate([{"text": "a", "label": "joy"}], model=loaded)
 
 
 def test_an_export_refuses_an_unknown_format_by_name(tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ def test_figures_are_drawn_by_section(record: TuneRecord, tmp_path: Path) -> Non
         record.plot("nothing")
     assert refused.value.hint
     assert "confusions" in refused.value.hint
+    with pytest.raises(SpecError, match="did you mean confusions"):
+        record.plot("confusion")
 
 
 def test_one_epoch_makes_no_curve_and_this_is_said(record: TuneRecord) -> None:

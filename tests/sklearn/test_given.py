@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from tiny_models import save_tiny
 
 from liftune.errors import DataError, LiftuneError
@@ -83,6 +83,10 @@ def test_a_wrong_parameter_is_named_as_the_classifier_names_it(
 def test_a_misspelt_parameter_has_the_nearest_one() -> None:
     with pytest.raises(TypeError, match="no parameter class_weight, did you mean class_weights"):
         LiftuneClassifier(class_weight="balanced")
+    with pytest.raises(ValueError, match="no parameter class_weight, did you mean class_weights"):
+        LiftuneClassifier().set_params(class_weight="balanced")
+    with pytest.raises(ValueError, match="no parameter epoch, did you mean epochs"):
+        Pipeline([("classifier", LiftuneClassifier())]).set_params(classifier__epoch=2)
 
 
 # Columns -------------------------------------------------------------------------------------------------------------
@@ -358,17 +362,17 @@ def test_a_search_keeps_every_run(model: str, tmp_path: Path) -> None:
 def test_hints_name_parameters() -> None:
     assert "skip_bad_rows" in PARAMETERS
     assert hint_of("leave the option out, or give --use tuned", PARAMETERS) == (
-        "leave the option out, or give use='tuned'"
+        'leave the option out, or give use="tuned"'
     )
     assert hint_of("fix the row, or drop such rows with --skip-bad-rows", PARAMETERS) == (
         "fix the row, or drop such rows with skip_bad_rows=True"
     )
     assert hint_of("replace it with --overwrite, or name another folder with --out", PARAMETERS) == (
-        "name another folder with out"
+        "name another folder with out="
     )
-    assert hint_of("leave it out, or leave --with-full out", PARAMETERS) == "leave it out, or leave with_full out"
+    assert hint_of("leave it out, or leave --with-full out", PARAMETERS) == "leave it out, or leave with_full= out"
     assert hint_of("give a rank of at most 4, such as --set rank=4", PARAMETERS) == (
-        "give a rank of at most 4, such as set=['rank=4']"
+        'give a rank of at most 4, such as set={"rank": 4}'
     )
     assert hint_of("pip install --force-reinstall --no-deps torch", PARAMETERS) == (
         "pip install --force-reinstall --no-deps torch"

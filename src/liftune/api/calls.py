@@ -25,6 +25,7 @@ from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 if TYPE_CHECKING:
     from liftune.data.load import RowsInMemory
     from liftune.data.splits import BecomesSplits
+    from liftune.inference.reload import Origin
     from liftune.models.foreign.said import Said
     from liftune.progress import Progress
 
@@ -146,6 +147,17 @@ def said(label_names: object, task: object, *, pairs: object = False) -> Said:
 
     names = None if label_names is None else arguments.texts(label_names, "label_names")
     return replace(said_of(names, arguments.text_or_none(task, "task")), pairs=arguments.switch(pairs, "pairs"))
+
+
+def as_loaded(model: object) -> dict[str, Any]:
+    """Path and options of `evaluate` for a model that is loaded; none for one that evaluate would score otherwise."""
+    origin: Origin | None = getattr(model, "origin", None)
+    if origin is None or origin.options.get("precision") or origin.options.get("min_precision"):
+        return {}
+    told: Said = origin.options["said"]
+    options = {name: origin.options[name] for name in ("use", "device", "trust_remote_code")}
+    options |= {"model": origin.path, "label_names": told.label_names, "task": told.task}
+    return {name: value for name, value in options.items() if value}
 
 
 def spec_of(verb: str, data: object, options: Mapping[str, Any]) -> RunSpec:

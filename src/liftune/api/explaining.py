@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from liftune import arguments
 from liftune.api.calls import progress, said, verb
 from liftune.api.models import is_folder_of, load_options, opener_of
-from liftune.errors import SpecError, shown
+from liftune.errors import SpecError
 
 if TYPE_CHECKING:
     from liftune.inference.prediction import Prediction
@@ -85,7 +85,7 @@ def explain(
     given = texts_of(texts)
     if not isinstance(given, str | list | tuple):
         raise SpecError(
-            f"explain takes texts, not {shown(texts)}",
+            f"explain takes texts, not a value of type {type(texts).__name__}",
             where="texts",
             hint='give a text or a list: explain(["some text"], ...)',
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from liftune import arguments
-from liftune.api.calls import Data, progress, said, verb, with_rows
+from liftune.api.calls import Data, as_loaded, progress, said, verb, with_rows
 from liftune.errors import EXTRAS, DataError, SpecError, need
 from liftune.files import same_file
 from liftune.python_names import argument, in_python
@@ -277,7 +277,7 @@ def _predict_file(
 def evaluate(
     data: Data,
     *,
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Predictor,
     use: str | None = None,
     base: str | os.PathLike[str] | None = None,
     metric: str | None = None,
@@ -288,6 +288,7 @@ def evaluate(
 
     Args:
         data: as for `tune`; of rows in memory, the test rows are scored.
+        model: a run, an adapter or a pretrained model, or what `load` returned.
         use: which contender of a run; see `load`.
         base: the adapter's base model; see `load`.
         quiet: as of `tune`.
@@ -301,7 +302,9 @@ def evaluate(
     use, metric = arguments.text_or_none(use, "use"), arguments.text_or_none(metric, "metric")
     if data is None:
         arguments.path(data, "data")
-    spec, rows = with_rows("evaluate", data, {"model": arguments.path(model, "model"), **options})
+    scored = as_loaded(model) or {"model": arguments.path(model, "model")}
+    use = use or scored.pop("use", None)
+    spec, rows = with_rows("evaluate", data, {**scored, **options})
     base = arguments.path_or_none(base, "base")
     return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric, base=base, listeners=heard)
 

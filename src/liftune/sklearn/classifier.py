@@ -94,6 +94,17 @@ class LiftuneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         for name, each in PARAMETERS.items():
             setattr(self, name, options.get(name, each.default))
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, as of any estimator.
+
+        Raises:
+            ValueError: there is no parameter of that name; it says which is the nearest.
+        """
+        for name in params:
+            if name not in PARAMETERS:
+                raise ValueError(f"{type(self).__name__} has no parameter {name}{nearest(name, PARAMETERS)}")
+        return super().set_params(**params)
+
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
         """Tune on texts and their labels.
 

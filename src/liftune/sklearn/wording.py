@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from liftune import api
 from liftune.data.readers.memory import WHERE
 from liftune.errors import LiftuneError
+from liftune.option_texts import options_in, possible_ways
+from liftune.python_names import argument, in_python
 from liftune.spec import IN_MEMORY
 
 _VERBS = (api.tune, api.load, api.evaluate, api.export, api.predict)
@@ -23,10 +25,6 @@ _OPTIONS = frozenset(name for verb in _VERBS for name in inspect.signature(verb)
 _SWITCHES = frozenset(
     name for name, each in inspect.signature(api.tune).parameters.items() if "bool" in str(each.annotation)
 )
-_VALUE = r"""'[^']*'|"[^"]*"|none\b|tuned\b|full\b|cpu\b|auto\b|-?\d[\d.,e-]*\d|\d|[a-z_]+=[^\s,;]+"""
-_OPTION = re.compile(rf"(?P<leave>leave )?--(?P<name>[a-z][a-z-]*)(?:[ =](?P<value>{_VALUE}))?")
-#: Where a hint goes on with another thing to do.
-_PARTS = re.compile(r",? or (?=\S)|, (?=[a-z]+ )")
 #: What a file would have, and fit is not given.
 _OF_FILES = re.compile(r"\bliftune [a-z]|\bpart of its own\b|\blabel column\b|\bthe file\b")
 _NOTHING_LEFT = "change what fit is given, or the parameters of LiftuneClassifier"
@@ -44,13 +42,11 @@ def own_words(parameters: Collection[str]) -> Iterator[None]:
     except LiftuneError as error:
         if error.as_written:  # by a function of Python, whose names are others
             error.message, error.where, error.hint = error.as_written
-        error.message = _renamed(error.message, parameters)
+        error.message = _renamed(error.message)
         error.args = (error.message,)
-        error.where = _renamed(error.where, parameters) if error.where else error.where
+        error.where = argument(error.where).replace(WHERE, "X").replace(IN_MEMORY, "X") if error.where else error.where
         error.hint = hint_of(error.hint, parameters) if error.hint else error.hint
-        error.__notes__ = [
-            _renamed(each, parameters) for each in getattr(error, "__notes__", ()) if _is_possible(each, parameters)
-        ]
+        error.__notes__ = [_renamed(each) for each in getattr(error, "__notes__", ()) if _is_possible(each, parameters)]
         raise
 
 
@@ -60,41 +56,18 @@ def hint_of(hint: str, parameters: Collection[str]) -> str:
     >>> hint_of("add rows of another class, raise --train-rows, or name another --label", {"lr"})
     'add rows of another class'
     >>> hint_of("try --lr 0.001, or --accelerations none", {"lr", "accelerations"})
-    "try lr=0.001, or accelerations='none'"
+    'try lr=0.001, or accelerations="none"'
     >>> hint_of("finish it: liftune tune --resume x; or name another folder with --out", {"out"})
-    'name another folder with out'
+    'name another folder with out='
     """
-    kept = []
-    for clause in hint.split("; "):
-        if _is_possible(clause, parameters):
-            kept.append(clause)
-        else:
-            parts = [part for part in _PARTS.split(clause) if _is_possible(part, parameters)]
-            kept += [", or ".join(parts)] if parts else []
-    if not kept:
-        return _NOTHING_LEFT
-    return _renamed("; ".join(kept).removeprefix("or ").removeprefix("else "), parameters)
+    ways = possible_ways(hint, lambda way: _is_possible(way, parameters))
+    return _renamed(ways) if ways else _NOTHING_LEFT
 
 
 def _is_possible(text: str, parameters: Collection[str]) -> bool:
-    named = {match["name"].replace("-", "_") for match in _OPTION.finditer(text)}
+    named = {each.replace("-", "_") for each in options_in(text)}
     return not _OF_FILES.search(text) and not (named & _OPTIONS) - set(parameters)
 
 
-def _renamed(text: str, parameters: Collection[str]) -> str:
-    def parameter(match: re.Match[str]) -> str:
-        name, value, leave = match["name"].replace("-", "_"), match["value"], match["leave"] or ""
-        if name not in _OPTIONS | set(parameters):
-            return match[0]
-        if value is None:
-            return f"{leave}{name}" if leave or name not in _SWITCHES else f"{name}=True"
-        bare = value.strip("'\"")
-        return f"{leave}{name}={_python(name, bare)}"
-
-    return _OPTION.sub(parameter, text).replace(WHERE, "X").replace(IN_MEMORY, "X")
-
-
-def _python(name: str, value: str) -> str:
-    if name == "set":
-        return repr([value])
-    return value if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", value) else repr(value)
+def _renamed(text: str) -> str:
+    return in_python(text, _SWITCHES).replace(WHERE, "X").replace(IN_MEMORY, "X")

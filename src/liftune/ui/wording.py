@@ -10,6 +10,7 @@ import re
 
 from liftune.errors import LiftuneError
 from liftune.models.methods.registry import METHODS
+from liftune.option_texts import Mention, options_in, possible_ways, renamed
 from liftune.tasks import TaskKind
 
 #: Option -> the field of the page that stands for it. An option that is not here has none.
@@ -32,12 +33,10 @@ KINDS = {
     TaskKind.MULTI_LABEL: "any number of labels per text",
     TaskKind.REGRESSION: "a number per text",
 }
-_OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)(?:[ =]([\w,.+-]*\w))?")
 #: Of the page's own server: what is said of it is not a matter of the page.
 _OF_THE_SERVER = "`liftune ui`"
 _REMARK = re.compile(r" \((--[^()]*)\)")
 _CLAUSES = re.compile(r"(?<=[;.]) (?=--)")
-_CHOICES = re.compile(r"(?:, or |; or |; else |; | or )")
 _NO_FIELD = "The page has no field for {}: change the file, or run `liftune tune` in a terminal"
 
 
@@ -68,9 +67,9 @@ def hint_for_page(text: str) -> str:
     lacking = _without_field(text)
     if _OF_THE_SERVER in text or not lacking:
         return text if _OF_THE_SERVER in text else _named(text)
-    ways = [each for each in _CHOICES.split(text) if not _without_field(each)]
+    ways = possible_ways(text, lambda way: not _without_field(way))
     if ways:
-        return _named(", or ".join(ways))
+        return _named(ways)
     return f"{_named(text)}. {_NO_FIELD.format(' and '.join(lacking))}"
 
 
@@ -85,24 +84,24 @@ def for_page(error: LiftuneError) -> LiftuneError:
 
 def _without_field(text: str) -> list[str]:
     """The options in a text that the page has no field for."""
-    return list(dict.fromkeys(found[1] for found in _OPTION.finditer(text) if found[1] not in FIELDS))
+    return [option for name in options_in(text) if (option := f"--{name}") not in FIELDS]
 
 
 def _named(text: str) -> str:
-    return _OPTION.sub(_field, text)
+    return renamed(text, _field)
 
 
-def _field(found: re.Match[str]) -> str:
-    option, value = found[1], found[2]
+def _field(found: Mention) -> str:
+    option, value = f"--{found.name}", (found.value or "").strip("'\"")
     if option not in FIELDS:
-        return found[0]
-    name, rest = FIELDS[option], "" if value is None else found[0][len(option) :]
-    if option == "--task" and value in {*TaskKind}:
-        return f"“{name}: {KINDS[TaskKind(value)]}”"
-    if option == "--method" and value in METHODS:
-        return f"“{name}: {value}”"
-    if option == "--seeds" and value and re.fullmatch(r"[\d,]+", value):
-        return f"“{name}: {value.count(',') + 1}”"
-    if option == "--epochs" and value and value.isdigit():
-        return f"“{name}: {value}”"
-    return f"“{name}”{rest}"
+        return found.text
+    name = FIELDS[option]
+    chosen = {
+        "--task": KINDS[TaskKind(value)] if value in {*TaskKind} else None,
+        "--method": value if value in METHODS else None,
+        "--seeds": str(value.count(",") + 1) if re.fullmatch(r"[\d,]+", value) else None,
+        "--epochs": value if value.isdigit() else None,
+    }.get(option)
+    if chosen is not None:
+        return f"{found.before}“{name}: {chosen}”"
+    return f"{found.before}“{name}”{f' {found.value}' if found.value else ''}"

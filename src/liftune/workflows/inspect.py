@@ -42,7 +42,7 @@ def inspect_data(
 
     Args:
         tables: those in memory; None reads what the spec names.
-        model: whose tokens to count; None counts words.
+        model: whose tokens to count; None counts words, as "none" does.
         out: a .jsonl file, or a folder that is new or empty.
         drop: names from `data.clean.DROPS`, beyond what is dropped by default.
 
@@ -59,7 +59,7 @@ def inspect_data(
         need("sklearn")
     loaded = load(spec, tables, skip_bad_rows=True, asked=Asked("inspect"))
     target = None if out is None else check_target(out, [*loaded.sources.values(), spec.source])
-    inspection = describe(loaded, spec, model, max_length)
+    inspection = describe(loaded, spec, None if model == "none" else model, max_length)
     inspection, errors = with_label_errors(inspection, loaded, every_row="suspects" in drops)
     if target is None:
         return inspection

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, need, pasted
+from liftune.errors import EXTRAS, ArtifactError, MissingExtra, SpecError, nearest, need, pasted
 from liftune.evaluation.error_analysis import details, set_against
 from liftune.events import Events
 from liftune.files import atomic_write, write_text
@@ -55,7 +55,11 @@ def format_of(name: str | None, out: str | None) -> str | None:
     """
     if name is not None:
         if name not in FORMATS:
-            raise SpecError(f"no format {name!r}", where="--format", hint=f"choose one of: {', '.join(FORMATS)}")
+            raise SpecError(
+                f"no format {name!r}{nearest(name, FORMATS)}",
+                where="--format",
+                hint=f"choose one of: {', '.join(FORMATS)}",
+            )
         return name
     if out is None:
         return None
