@@ -121,6 +121,17 @@ def read(rows: list[dict[str, Any]]) -> Any:
     return read_bytes("\n".join(map(json.dumps, rows)).encode(), "x.jsonl", "x.jsonl")
 
 
+def test_a_sentiment_of_vertex_is_the_label(tmp_path):
+    """The other kind of annotation of one label a text: a number, of which 0 is the worst."""
+    path = tmp_path / "x.jsonl"
+    told = {text: label == "good" for text, label in BOTH}
+    rows = [{"textContent": t, "sentimentAnnotation": {"sentiment": int(told[t]), "sentimentMax": 1}} for t in TEXTS]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    splits = load_data(DataSpec(source=str(path)))
+    assert splits.labels == ("0", "1")
+    assert list(splits.test.targets) == [str(int(told[row])) for row in splits.test.rows]
+
+
 def test_vertex_rows_name_their_part(tmp_path):
     key = "aiplatform.googleapis.com/ml_use"
     path = tmp_path / "x.jsonl"

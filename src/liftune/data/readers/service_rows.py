@@ -181,8 +181,9 @@ def _input_output(row: Row) -> Taken:
 
 def _is_vertex(row: Row) -> bool:
     several = row.get("classificationAnnotations")
+    one = (row.get(f"{kind}Annotation") for kind in ("classification", "sentiment"))
     return (isinstance(row.get("textContent"), str) or isinstance(row.get("textGcsUri"), str)) and (
-        isinstance(several, list | None) and isinstance(row.get("classificationAnnotation"), Mapping | None)
+        isinstance(several, list | None) and all(isinstance(each, Mapping | None) for each in one)
     )
 
 
@@ -199,6 +200,8 @@ def _vertex(row: Row) -> Taken:
             )
         )
     label: Any = (row.get("classificationAnnotation") or {}).get("displayName")
+    if label is None:
+        label = (row.get("sentimentAnnotation") or {}).get("sentiment")
     if several is not None:
         label = [each.get("displayName") for each in several if isinstance(each, Mapping)]
     part = (row.get("dataItemResourceLabels") or {}).get(_ML_USE)
@@ -273,7 +276,7 @@ FORMS = (
     ),
     Form(
         "text classification of Vertex AI",
-        "textContent is the text, the annotation's displayName the label",
+        "textContent is the text, the annotation's displayName or sentiment the label",
         '{"textContent": TEXT, "classificationAnnotation": {"displayName": LABEL}}',
         lambda columns: not {"textContent", "textGcsUri"}.isdisjoint(columns),
         _is_vertex,
