@@ -6,6 +6,7 @@ Not here: what its names mean (spec.py), which are out of place (settings_file.p
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,4 +89,18 @@ def _parsed(path: Path, text: str, words: Words) -> Any:
         where += f", {place}" if place else ""
     known = is_toml(path) or path.suffix.casefold() == ".json"
     hint = f"write it there as {kind}" if known else "give a TOML or JSON file, whose name ends in .toml or .json"
+    if kind == "TOML" and (line := re.search(r"line (\d+)", where)):
+        hint = _quoted(text.splitlines()[int(line[1]) - 1 :][:1]) or hint
     raise SpecError(f"cannot read {path.name} as {kind}: {reason}", where=where, hint=hint)
+
+
+def _quoted(lines: list[str]) -> str:
+    """For a line of TOML whose value is a text without quotes: what to write.
+
+    >>> _quoted(["model = base"]), _quoted(["epochs = 2 3"]), _quoted(["label_names = [joy, fear]"])
+    ('a text stands in quotes: model = "base"', '', '')
+    """
+    for line in lines:
+        if match := re.fullmatch(r"\s*([\w.-]+)\s*=\s*([^\W\d][^\s\"'\[\]{}#]*)\s*(?:#.*)?", line):
+            return f'a text stands in quotes: {match[1]} = "{match[2]}"'
+    return ""

@@ -37,7 +37,9 @@ def spec_under(config: str | os.PathLike[str] | None, given: Mapping[str, Any], 
         del found["out"]
     if found.get("data") == IN_MEMORY and "data" not in options:
         raise SpecError(
-            "the rows of that run were in memory, and are not kept", where=str(path), hint="name the data beside it"
+            "the rows of that run were in memory, and are not kept",
+            where=str(path),
+            hint="give the data too: DATA --config FILE, or in Python the rows and config=FILE",
         )
     if found.get("trust_remote_code") and not options.get("trust_remote_code"):
         raise SpecError(

@@ -10,6 +10,7 @@ import pytest
 
 from liftune.cli.main import main
 from liftune.errors import SpecError
+from liftune.python_names import in_python
 from liftune.settings_file import spec_under
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec
 from liftune.spec_text import explained
@@ -110,6 +111,7 @@ WRONG = {
     '[train]\nepochs = "many"': ("whole number", "value"),
     "a = [": ("cannot read", "TOML"),
     "[train]\nepochs = 3\nepochs = 4": ("cannot read", "TOML"),
+    "[model]\nname = minilm  # the default": ("line 2", 'a text stands in quotes: name = "minilm"'),
 }
 
 
@@ -143,6 +145,16 @@ def test_json_is_refused_in_the_words_of_json(text: str, tmp_path: Path) -> None
     assert what in str(refused.value)
     assert hint in str(refused.value.hint)
     assert "below the line" not in str(refused.value)
+
+
+def test_a_run_of_rows_in_memory_is_repeated_with_its_rows(tmp_path: Path) -> None:
+    write(tmp_path / "spec.json", RunSpec.of(data=IN_MEMORY, epochs=2).model_dump_json())
+    with pytest.raises(SpecError, match="were in memory") as refused:
+        under(tmp_path / "spec.json")
+    assert refused.value.hint
+    assert in_python(refused.value.hint) == "give the data too: the rows and config=FILE"
+    assert "DATA --config FILE" in refused.value.hint
+    assert spec_under(str(tmp_path / "spec.json"), {"data": "rows.csv"}, OPTIONS).train.epochs == 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
