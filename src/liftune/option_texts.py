@@ -29,6 +29,7 @@ _VALUE = (
 _OPTION = r"(?<![\w-])(?P<leave>(?:leave|[Ww]ithout) )?--(?P<name>[a-z][a-z0-9-]*)(?![\w-]| on the)"
 _OPTION += rf"(?P<colon>(?=:))?(?: (?P<value>{_VALUE}))?"
 _TOKENS = re.compile(rf"(?P<kept>{_KEPT})|{_OPTION}")
+_COMMAND = re.compile(r"`?(?:liftune|pip) ")
 _NAMES = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)(?![\w-])")
 #: Where a hint goes on with another thing to do.
 _CLAUSE, _PART = "; ", re.compile(r",? or (?=\S)|, (?=[a-z]+ )")
@@ -52,16 +53,22 @@ class Mention:
     """Whether a colon follows the option, or its value: the text says something of it."""
 
 
-def renamed(text: str, name_of: Callable[[Mention], str]) -> str:
+def renamed(text: str, name_of: Callable[[Mention], str], *, in_commands: bool = False) -> str:
     """The text with another name in the place of each option, but in commands and in what is quoted.
+
+    Args:
+        in_commands: in commands too, where nobody could paste one.
 
     >>> renamed("give --folds 5; or run liftune tune --folds 5", lambda each: f"<{each.name}={each.value}>")
     'give <folds=5>; or run liftune tune --folds 5'
+    >>> renamed("run liftune tune --folds 5", lambda each: f"<{each.name}>", in_commands=True)
+    'run liftune tune <folds>'
     """
 
     def replaced(match: re.Match[str]) -> str:
         if match["kept"] is not None:
-            return match["kept"]
+            command = _COMMAND.match(match["kept"]) if in_commands else None
+            return command[0] + _TOKENS.sub(replaced, match["kept"][command.end() :]) if command else match["kept"]
         subject = match["colon"] is not None or bool(match["value"] and text.startswith(":", match.end()))
         return name_of(Mention(match[0], match["name"], match["value"], match["leave"] or "", subject))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
 from liftune.errors import ArtifactError, LiftuneError, first_of
 
@@ -90,7 +90,7 @@ def worded(method: Callable[Concatenate[Own, Given], Answer]) -> Callable[Concat
                 error.reword(*self.words)
             raise
 
-    return call
+    return cast("Callable[Concatenate[Own, Given], Answer]", call)
 
 
 def reload(origin: Origin, words: Words | None = None) -> Any:
@@ -111,6 +111,6 @@ def reload(origin: Origin, words: Words | None = None) -> Any:
             where=origin.path,
             hint="load it again, and copy or pickle that: liftune.load(RUN)",
         )
-    predictor = load_predictor(origin.path, **origin.options)
+    predictor: Any = load_predictor(origin.path, **origin.options)
     predictor.words = words
     return predictor

@@ -103,7 +103,8 @@ class LiftuneClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         for name in params:
             if name not in PARAMETERS:
                 raise ValueError(f"{type(self).__name__} has no parameter {name}{nearest(name, PARAMETERS)}")
-        return super().set_params(**params)
+        super().set_params(**params)
+        return self
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
         """Tune on texts and their labels.

@@ -88,7 +88,7 @@ def _without_field(text: str) -> list[str]:
 
 
 def _named(text: str) -> str:
-    return renamed(text, _field)
+    return renamed(text, _field, in_commands=True)
 
 
 def _field(found: Mention) -> str:
