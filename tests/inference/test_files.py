@@ -103,6 +103,8 @@ def test_cells_that_are_no_text_are_errors_of_their_rows_as_for_tuning(tmp_path:
     reasons = ["no text", "true or false", "inf, not", "-inf, not", "a mapping", "no text", "NUL"]
     assert all(reason in row["error"] for row, reason in zip(found, reasons, strict=False)), found
     assert all("label" in row for row in found[-2:])
+    for line in (tmp_path / "out.jsonl").read_text().splitlines():  # NaN and Infinity are Python's, and no JSON
+        json.loads(line, parse_constant=pytest.fail)
     (tmp_path / "rows.jsonl").write_text("".join(f'{{"text": {cell}, "label": "x"}}\n' for cell in cells))
     with pytest.raises(DataError, match="7 rows cannot be used"):
         load_data(DataSpec(source=str(tmp_path / "rows.jsonl")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,8 +89,24 @@ class Writer(Protocol):
         ...
 
 
+def _json_line(record: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(record, ensure_ascii=False, default=str, allow_nan=False) + "\n"
+    except ValueError:
+        return json.dumps(_finite(record), ensure_ascii=False, default=str) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The same with null in the place of numbers that JSON lacks."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 class JsonLines:
-    """One object per line; a key that a record lacks is left out."""
+    """One object per line; a key that a record lacks is left out. JSON has no NaN and no infinity: they become null."""
 
     needs_finalize = False
 
@@ -99,7 +116,7 @@ class JsonLines:
 
     def block(self, records: Records) -> bytes:
         """One line per record."""
-        return "".join(json.dumps(each, ensure_ascii=False, default=str) + "\n" for each in records).encode()
+        return "".join(_json_line(each) for each in records).encode()
 
     def finalize(self, partial: IO[bytes], file: IO[bytes]) -> None:
         """The appended bytes are the file."""
