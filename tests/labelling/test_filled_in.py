@@ -316,7 +316,7 @@ def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({}, "POOL"),
+        ({}, "where: pool"),
         ({"filled_in": "a.csv", "budget": 5}, "budget= is for choosing"),
         ({"filled_in": "a.csv", "strategy": "margin", "seed": 3}, "strategy= and seed="),
         ({"filled_in": "a.csv", "out": "a.csv"}, ".jsonl"),
