@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from liftune.inference.explaining import Answer, Explanation
+    from liftune.inference.explanation import Answer, Explanation
     from liftune.inference.prediction import Prediction
 
 #: Parts that are shown of each answer; --json has all.

@@ -26,7 +26,8 @@ from liftune.data.readers.streams import Line, piped
 from liftune.data.readers.table import NoRows
 from liftune.errors import DataError, SpecError
 from liftune.formatting import visible_json
-from liftune.inference.explaining import Explaining, Explanation
+from liftune.inference.explaining import Explaining
+from liftune.inference.explanation import Explanation
 from liftune.inference.partial_file import PartialFile
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.predictor import Predictor

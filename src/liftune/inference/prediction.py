@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from liftune.inference.explaining import Explanation
+    from liftune.inference.explanation import Explanation
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 with.
 
 In: a run folder, its flips.  Out: ExplainedFlips; the file that keeps them for later reports.
-Not here: what an explanation is (inference/explaining.py), which rows are flips (evaluation/flips.py).
+Not here: what an explanation is (inference/explanation.py), which rows are flips (evaluation/flips.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from liftune.records.run import TuneRecord
 from liftune.run_folder import READ_WHOLE_ROWS, RunFolder
 
 if TYPE_CHECKING:
-    from liftune.inference.explaining import Explanation
+    from liftune.inference.explanation import Explanation
     from liftune.inference.predictor import Predictor
 
 #: Of each kind, the most confident ones; words of each that are kept.
