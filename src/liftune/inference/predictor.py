@@ -1,9 +1,8 @@
 """From a path to something that predicts: `load_predictor`.
 
 In: a path to a run, its adapter folder, a merged folder or a bundle; rows.  Out: a Predictor; Predictions.
-Not here: what a path leads to (locate.py), the model (models/), the other Predictor, which needs no torch
-(onnx_bundle.py), files of rows (files.py).
-Torch is imported where an adapter is loaded.
+Not here: what a path leads to (locate.py), the Predictors (adapter_predictor.py; onnx_bundle.py, which needs no torch),
+files of rows (files.py).
 """
 
 from __future__ import annotations
@@ -15,31 +14,27 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from liftune.errors import EXTRAS, choose, need
-from liftune.evaluation.selective import cutoff_for
+from liftune.errors import choose
 from liftune.hardware.memory import Attempts
 from liftune.hardware.plan import PRECISIONS
-from liftune.inference.contenders import SavedContender, open_contender, read_contender_card, refuse_torch_options
-from liftune.inference.loading import FASTEST, load_classifier, prediction_plan
+from liftune.inference.adapter_predictor import AdapterPredictor
+from liftune.inference.loading import FASTEST
 from liftune.inference.locate import locate_model
 from liftune.inference.onnx_bundle import Bundle, refuse_options
-from liftune.inference.prediction import Prediction, predictions_of_logits
-from liftune.inference.reload import Origin, Reloadable, worded
-from liftune.inference.rows import Given, rows_of
+from liftune.inference.prediction import Prediction
+from liftune.inference.reload import Origin
+from liftune.inference.rows import Given
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.models.hub import at_hand
 from liftune.models.moved_bases import places
 from liftune.records.base import Head, TextColumns
-from liftune.records.contender import ContenderCard
-from liftune.records.training import AdapterCard
-from liftune.tasks import TaskKind, ThresholdValues
+from liftune.tasks import TaskKind
 from liftune.types import Row
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from liftune.models.classifier import Classifier
 
 #: Loading sets what all threads share: warnings, torch's default precision, the initialisation of modules.
 _LOADING = Lock()
@@ -174,201 +169,6 @@ def load_predictor(
         options["said"] = replace(options["said"], bases=(model.card.base,))
     predictor.origin = Origin(str(Path(at_hand(path)).resolve()), {"use": use, **options}, model.files, places())
     return predictor
-
-
-class AdapterPredictor(Reloadable):
-    """An adapter on its base model, a fully tuned or merged model, or another contender of a run: a Predictor.
-
-    It needs torch, but for contenders that read words alone.
-
-    A model, its tokenizer and torch's number of threads have state while they compute, so that calls from several
-    threads take turns.
-
-    Attributes:
-        card: what the model says of itself: thresholds, cutoffs, and more.
-        min_precision: the default of `predict`.
-        contender: which one of its run.
-        note: what to say of that choice; empty where it is the tuned model.
-    """
-
-    contender, note = "tuned", ""
-
-    def __init__(
-        self,
-        classifier: Classifier | SavedContender,
-        card: AdapterCard | ContenderCard,
-        *,
-        base: Classifier | None = None,
-        min_precision: float | None = None,
-    ) -> None:
-        self._classifier, self._base, self.card, self.min_precision = classifier, base, card, min_precision
-        self._computing = Lock()
-
-    @classmethod
-    def open(
-        cls,
-        folder: Path,
-        *,
-        card: AdapterCard | None = None,
-        device: str | None = None,
-        with_base: bool = False,
-        precision: str | None = None,
-        min_precision: float | None = None,
-        trust_remote_code: bool = False,
-    ) -> AdapterPredictor:
-        """Load an adapter onto its base model, and merge it into the base model's weights where the method allows.
-
-        Args:
-            folder: where its files are.
-            card: what describes it; None reads liftune.json. The others are those of `load_predictor`.
-
-        Raises:
-            ArtifactError: the adapter is damaged, or its base model has changed.
-        """
-        need(*EXTRAS["tune"])
-        from liftune.models.adapter_io import CARD, read_card
-        from liftune.models.attach import attach
-        from liftune.models.backbone import reload_backbone
-        from liftune.models.trust import check_code
-
-        card = card or read_card(folder)
-        check_code(card, allowed=trust_remote_code, asked_by=folder / CARD)
-        if min_precision is not None:
-            cutoff_for(card.cutoffs, min_precision)  # refused before the model is loaded
-        plan = prediction_plan(device, precision)
-        base = None
-        if with_base:
-            # With the head that it had before tuning, its outputs in the adapter's order of labels.
-            backbone = reload_backbone(card, seed=0, plan=plan, trust_remote_code=trust_remote_code)
-            base = attach(backbone, None, plan=plan)
-        opened = load_classifier(folder, card, plan, trust_remote_code)
-        return cls(opened, card, base=base, min_precision=min_precision)
-
-    @classmethod
-    def open_contender(
-        cls,
-        folder: Path,
-        *,
-        device: str | None = None,
-        with_base: bool = False,
-        precision: str | None = None,
-        min_precision: float | None = None,
-        trust_remote_code: bool = False,
-        why: str = "",
-    ) -> AdapterPredictor:
-        """Load a contender that is no adapter.
-
-        Args:
-            folder: where contender.json is; the others as of `load_predictor`.
-            why: why it is used, where nobody named it.
-
-        Raises:
-            ArtifactError: a file is damaged, or the pretrained model has changed.
-            SpecError: it reads words alone, and an option is of pretrained models.
-        """
-        card = read_contender_card(folder)
-        if min_precision is not None:
-            cutoff_for(card.cutoffs, min_precision)
-        if card.base is None:
-            refuse_torch_options(card.name, why, device=device, with_base=with_base, precision=precision)
-            return cls(open_contender(folder), card, min_precision=min_precision)
-        need(*EXTRAS["tune"])
-        opened = open_contender(folder, plan=prediction_plan(device, precision), trust_remote_code=trust_remote_code)
-        return cls(opened, card, base=opened.base if with_base else None, min_precision=min_precision)
-
-    @property
-    def pairs(self) -> bool:
-        """Whether it was tuned on text pairs."""
-        return self.card.pairs
-
-    @property
-    def columns(self) -> TextColumns | None:
-        """Where its texts were read from."""
-        return self.card.columns
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of `logits`."""
-        return self._classifier.labels
-
-    @property
-    def task(self) -> TaskKind:
-        """What it predicts."""
-        return self._classifier.task
-
-    @property
-    def thresholds(self) -> tuple[float, ...] | None:
-        """Of each label, the probability from which on it is predicted; None is one half."""
-        return self.card.thresholds
-
-    @property
-    def base_head(self) -> Head | None:
-        """Whether the base model's head was trained by anyone: a randomly initialised one only guesses."""
-        return self._base.backbone.head if self._base else None
-
-    def note_passes(self, note: Attempts) -> None:
-        """As of Predictor."""
-        self._classifier.note_passes(note)
-        if self._base is not None:
-            self._base.note_passes(note)
-
-    def as_read(self, row: Row) -> Hashable | None:
-        """As of Predictor."""
-        with self._computing:
-            reads = self._classifier.base if isinstance(self._classifier, SavedContender) else self._classifier
-            return None if reads is None else tuple(reads.encode([row])[0].ids.tolist())
-
-    @worded
-    def logits(self, rows: Given) -> NDArray[np.float32]:
-        """(N, C) float32, in input order: a Scorer."""
-        return self._logits(self._classifier, rows_of(rows, pairs=self.pairs, columns=self.columns))
-
-    @worded
-    def features(self, rows: Given) -> NDArray[np.float32] | None:
-        """(N, D) float32, what the model's last layer reads; None of a contender that reads words alone."""
-        given = rows_of(rows, pairs=self.pairs, columns=self.columns)
-        with self._computing:
-            if not isinstance(self._classifier, SavedContender):
-                return self._classifier.final_inputs(given)
-            frozen = self._classifier.base
-            if frozen is None:
-                return None
-            found = frozen.features(given)
-            return found.get("mean", next(iter(found.values())))
-
-    @worded
-    def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
-        """One prediction per row, in order; see Predictor.predict."""
-        given = rows_of(rows, pairs=self.pairs, columns=self.columns)
-        precision = self.min_precision if min_precision is None else min_precision
-        above = None if precision is None else cutoff_for(self.card.cutoffs, precision).above
-        predictions = self._predictions(self._classifier, given, self.card.thresholds, above)
-        if self.contender != "tuned":
-            predictions = [replace(each, contender=self.contender) for each in predictions]
-        if self._base is None:
-            return predictions
-        bases = self._predictions(self._base, given, self.card.base_thresholds, None)
-        return [replace(each, base=base) for each, base in zip(predictions, bases, strict=True)]
-
-    def _predictions(
-        self,
-        classifier: Classifier | SavedContender,
-        rows: Sequence[Row],
-        thresholds: ThresholdValues | None,
-        above: float | None,
-    ) -> list[Prediction]:
-        return predictions_of_logits(
-            rows,
-            self._logits(classifier, rows),
-            labels=self.labels,
-            task=self.task,
-            thresholds=thresholds,
-            above=above,
-        )
-
-    def _logits(self, classifier: Classifier | SavedContender, rows: Sequence[Row]) -> NDArray[np.float32]:
-        with self._computing:
-            return classifier.logits(rows)
 
 
 def check_precision(name: str | None, known: Sequence[str]) -> None:
