@@ -11,7 +11,8 @@ import pytest
 from v0_1 import HERE
 
 from liftune.errors import ArtifactError
-from liftune.inference.onnx_bundle import Bundle, read_bundle_card
+from liftune.inference.bundle_card import read_bundle_card
+from liftune.inference.onnx_bundle import Bundle
 from liftune.records.reading import read_record
 from liftune.records.training import AdapterCard
 

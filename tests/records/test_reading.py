@@ -13,7 +13,7 @@ import pytest
 from made_runs import made_run
 
 from liftune.errors import ArtifactError
-from liftune.inference.onnx_bundle import BundleCard, read_bundle_card
+from liftune.inference.bundle_card import BundleCard, read_bundle_card
 from liftune.models.adapter_io import read_card
 from liftune.records.base import SCHEMA, Interval, Record, RowCounts, SealedRecord
 from liftune.records.data import Audit

@@ -17,7 +17,7 @@ from v0_1 import lay_out
 import liftune
 from liftune.cli.main import main
 from liftune.hardware.accelerations import ACCELERATIONS
-from liftune.inference.onnx_bundle import BundleCard, read_bundle_card
+from liftune.inference.bundle_card import BundleCard, read_bundle_card
 from liftune.models.adapter_io import read_card
 from liftune.records.base import SCHEMA, Record
 from liftune.records.reading import read_record

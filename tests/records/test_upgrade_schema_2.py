@@ -11,7 +11,7 @@ import pytest
 from v0_1 import HERE, lay_out
 
 import liftune
-from liftune.inference.onnx_bundle import BundleCard
+from liftune.inference.bundle_card import BundleCard
 from liftune.records.base import SCHEMA, Record
 from liftune.records.run import ComparisonRecord, EvaluationRecord, TuneRecord
 from liftune.records.sweep import BaselinesRecord, CellRecord, SweepRecord

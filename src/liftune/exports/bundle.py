@@ -13,7 +13,7 @@ from typing import Any
 from liftune.errors import ModelError
 from liftune.exports.parity import Parity
 from liftune.files import safetensor_errors, write_json
-from liftune.inference.onnx_bundle import CARD, MODEL, TOKENIZER, BundleCard, card_tokens
+from liftune.inference.bundle_card import CARD, MODEL, TOKENIZER, BundleCard, card_tokens
 from liftune.models.adapter_io import CARD as ADAPTER_CARD
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS

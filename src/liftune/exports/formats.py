@@ -142,7 +142,7 @@ def _write_onnx(job: ExportJob) -> Parity:
 )
 def _write_int8(job: ExportJob) -> Parity:
     from liftune.exports.quantize import SCHEMES, prepare, quantize
-    from liftune.inference.onnx_bundle import MODEL
+    from liftune.inference.bundle_card import MODEL
 
     write_card = _write_graph(job)
     plain, prepared = job.folder / "plain.onnx", job.folder / "prepared.onnx"
@@ -180,7 +180,7 @@ def _write_graph(job: ExportJob) -> Callable[[str | None], None]:
     """
     from liftune.exports import bundle
     from liftune.exports.onnx_graph import write_graph
-    from liftune.inference.onnx_bundle import MODEL
+    from liftune.inference.bundle_card import MODEL
 
     tokens = bundle.write_tokenizer(job.merged, job.folder)
     inputs = write_graph(job.merged, job.folder / MODEL)

@@ -21,7 +21,7 @@ from liftune.exports.licenses import Terms, terms_of
 from liftune.exports.run import PARITY, export
 from liftune.files import write_json
 from liftune.formatting import size
-from liftune.inference.onnx_bundle import BundleCard
+from liftune.inference.bundle_card import BundleCard
 from liftune.models.checkpoint import hub_is_reachable
 from liftune.models.hub import PATTERNS, hub_errors
 from liftune.progress import Progress

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from liftune.errors import ArtifactError, SpecError
+from liftune.inference.bundle_card import is_bundle
 from liftune.inference.chosen import choose_contender
 from liftune.inference.contenders import read_contender_card
-from liftune.inference.onnx_bundle import is_bundle
 from liftune.models.checkpoint import ALIASES
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.foreign.card import card_of as card_of_foreign

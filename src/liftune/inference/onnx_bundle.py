@@ -5,96 +5,43 @@
     BUNDLE/tokenizer.json   texts to token ids
 
 In: a bundle's folder, rows.  Out: logits and Predictions; a Bundle is a Predictor (predictor.py).
-Not here: making a bundle (export/).
+Not here: bundle.json (bundle_card.py), making a bundle (exports/).
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from liftune.data.batching import length_batches
 from liftune.data.long_rows import divided, pooled
 from liftune.data.token_rules import TokenRules, check_template
 from liftune.errors import ArtifactError, SpecError, lacks_memory, need, panics_raised
-from liftune.files import damaged
 from liftune.hardware.memory import Attempts, Passes
+from liftune.inference.bundle_card import CARD, MODEL, RESTORE, TOKENIZER, BundleCard, damaged_bundle, read_bundle_card
 from liftune.inference.prediction import Prediction, predictions_of_logits
 from liftune.inference.reload import Reloadable, worded
 from liftune.inference.rows import Given, rows_of
-from liftune.records.base import SealedRecord, TextColumns
-from liftune.records.calibration import Cutoff, Thresholds, check_thresholds
-from liftune.records.reading import BUNDLE_CARD, read_record
+from liftune.records.base import TextColumns
 from liftune.seals import checked
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
-from liftune.wrong_path import is_file_in
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
-CARD, MODEL, TOKENIZER = BUNDLE_CARD, "model.onnx", "tokenizer.json"
-_RULES = TypeAdapter(TokenRules)
-_NO_ID = 1 << 31
-#: Fields of TokenRules that say what is read of rows that are too long.
-_OF_LONG_ROWS = ("long", "overlap", "pooling", "most_windows")
-#: What to do about a damaged bundle.
-_RESTORE = "restore the file, or export the run again"
 #: Rows and tokens, padding included, of one call of the model: small, as the caches of a CPU are. `liftune export` also
 #: checks so many rows at a time, because the predictions of a dynamically quantised model depend on it.
 ROWS, TOKENS = 32, 512
 #: Of onnxruntime's fusions: one kernel for a sum and its norm takes four times as long as both by themselves.
 SLOWER = ["SkipLayerNormFusion"]
-
-
-class BundleCard(SealedRecord):
-    """bundle.json: all that is needed to predict with the model beside it."""
-
-    liftune: str
-    format: str
-    task: TaskKind
-    labels: tuple[str, ...]
-    pairs: bool
-    columns: TextColumns | None = None
-    """As in the adapter's card."""
-    method: str
-    base: str
-    base_sha256: str
-    family: str
-    inputs: tuple[str, ...]
-    """Names of the model's inputs, (B, L) int64 each: input_ids, attention_mask, token_type_ids."""
-    tokens: dict[str, Any]
-    """The fields of TokenRules; max_length and pad are among them."""
-    temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
-    """By which logits were divided after training; the head has it folded in."""
-    thresholds: Thresholds | None = None
-    """Multi-label: the probability from which on each label is predicted; null is one half."""
-    cutoffs: tuple[Cutoff, ...] = ()
-    """By which it abstains, as in the adapter's card."""
-    scheme: str | None = None
-    """int8: which weights are 8 bits wide."""
-    files: dict[str, str]
-    """sha256 of each file, by its name: in every schema."""
-
-    @model_validator(mode="after")
-    def _one_threshold_a_label(self) -> Self:
-        check_thresholds(self.labels, self.thresholds)
-        return self
-
-
-def is_bundle(path: str | Path) -> bool:
-    """Whether a path names a bundle's folder."""
-    return is_file_in(path, CARD)
 
 
 class Bundle(Reloadable):
@@ -140,10 +87,10 @@ class Bundle(Reloadable):
         card = read_bundle_card(folder)
         if min_precision is not None:
             _above(card, min_precision)  # refused before the model is loaded
-        with checked(folder, card.files, card=CARD, hint=_RESTORE):
+        with checked(folder, card.files, card=CARD, hint=RESTORE):
             session, error = _session(folder / MODEL)
         if session is None:
-            raise _damaged(folder / MODEL, error)
+            raise damaged_bundle(folder / MODEL, error)
         threads = threads or usable_cpus()
         return cls(card, session, _tokenizer(folder / TOKENIZER), threads=threads, min_precision=min_precision)
 
@@ -278,40 +225,6 @@ def usable_cpus() -> int:
     return min(allowed, int(limit)) if limit.isdecimal() and int(limit) else allowed
 
 
-def read_bundle_card(folder: Path) -> BundleCard:
-    """The description of a bundle.
-
-    Raises:
-        ArtifactError: there is none, it is damaged, or of a newer liftune.
-    """
-    card = read_record(folder / CARD, BundleCard, "bundle")
-    try:
-        TokenRules(**card.tokens)  # names that are none
-        rules = _RULES.validate_json(json.dumps(card.tokens), strict=True)
-    except TypeError as error:
-        raise _damaged(folder / CARD, str(error)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, ("tokens", *first["loc"])))
-        raise _damaged(folder / CARD, f"{place}: {first['msg']}") from None
-    if not 1 <= rules.max_length < _NO_ID:
-        raise _damaged(folder / CARD, f"its max_length is {rules.max_length!r}, not a number of tokens")
-    if rules.most_windows < 1 or not 0 <= rules.overlap < _NO_ID:
-        raise _damaged(folder / CARD, f"its windows: {rules.most_windows} at most, {rules.overlap} tokens shared")
-    for name, number in (("pad", rules.pad), ("unknown", rules.unknown)):
-        if not 0 <= number < _NO_ID:
-            raise _damaged(folder / CARD, f"its {name} is {number!r}, no token's id")
-    if "input_ids" not in card.inputs:
-        raise _damaged(folder / CARD, f"the model's inputs are {', '.join(card.inputs) or 'none'}, without input_ids")
-    return card
-
-
-def card_tokens(rules: TokenRules) -> dict[str, Any]:
-    """Rules as bundle.json holds them: of long rows nothing where they are cut, so that older liftunes open it."""
-    fields = asdict(rules)
-    return {name: fields[name] for name in fields if rules.long != "cut" or name not in _OF_LONG_ROWS}
-
-
 def refuse_options(*, device: str | None, with_base: bool, precision: str | None) -> None:
     """Refuse what a bundle cannot do.
 
@@ -370,14 +283,10 @@ def _tokenizer(path: Path) -> Tokenizer:
     except Exception as error:  # tokenizers raises bare Exception for every fault of a file
         if lacks_memory(error):
             raise
-        raise _damaged(path, str(error)) from None
+        raise damaged_bundle(path, str(error)) from None
     check_template(tokenizer)
     return tokenizer
 
 
 def _do_not_fit(reason: str) -> ArtifactError:
     return ArtifactError(f"{TOKENIZER} and {MODEL} do not fit together: {reason}", hint="export the run again")
-
-
-def _damaged(path: Path, reason: str) -> ArtifactError:
-    return damaged(path, reason, hint=_RESTORE)

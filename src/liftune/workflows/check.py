@@ -15,10 +15,10 @@ from typing import Any
 from liftune.data.audit import fingerprint
 from liftune.errors import ArtifactError, LiftuneError, first_of, pasted
 from liftune.files import damaged, read_json_object, write_json
+from liftune.inference.bundle_card import CARD as BUNDLE_CARD
+from liftune.inference.bundle_card import read_bundle_card
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.locate import find_of_others, locate_model
-from liftune.inference.onnx_bundle import CARD as BUNDLE_CARD
-from liftune.inference.onnx_bundle import read_bundle_card
 from liftune.models.foreign.card import card_of as card_of_foreign
 from liftune.models.foreign.folders import Foreign
 from liftune.models.foreign.said import NOTHING

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from liftune.errors import MethodError, ModelError, SpecError, lacks_memory
+from liftune.inference.bundle_card import read_bundle_card
 from liftune.inference.contenders import read_contender_card
 from liftune.inference.locate import SavedModel, find_model, find_of_others, held_to_its_run
-from liftune.inference.onnx_bundle import read_bundle_card
 from liftune.models.foreign.folders import Foreign
 from liftune.models.hub import at_hand, readme_of
 from liftune.records.base import Interval
