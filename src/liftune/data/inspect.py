@@ -170,10 +170,10 @@ def _notes(loaded: LoadedData, meter: LengthMeter) -> tuple[str, ...]:
     """What else the user should know before tuning."""
     notes = [meter.note] if meter.note else []
     if len(set(loaded.splits.train.targets)) < 2:
-        notes.append("train has one class only: `liftune tune` will refuse it")
+        notes.append("train has one class only: tuning will refuse it")
     if loaded.folds:
         notes.append(
-            f"few rows and no test part: `liftune tune` cross-validates in {loaded.folds} folds, so that every row is "
-            "tested; the splits above are those of --folds none"
+            f"few rows and no test part: tuning cross-validates in {loaded.folds} folds, so that every row is tested; "
+            "the splits above are those without folds (--folds none)"
         )
     return tuple(notes)
