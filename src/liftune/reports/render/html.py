@@ -32,7 +32,7 @@ def to_html(record: Reported, details: Details | None = None) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    from liftune.reports.render.terms import Terms
+    from liftune.reports.render.terms import Terms, breakable
 
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     report = document(record, details)
@@ -54,6 +54,7 @@ def to_html(record: Reported, details: Details | None = None) -> str:
         "svg": lambda chart: Markup(svg(chart)),
         "rows_at_once": FIRST_ROWS,
         "bracketed": _bracketed,
+        "breakable": breakable,
         "style": style,
         "script": script,
         "wide": _is_wide,

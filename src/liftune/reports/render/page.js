@@ -33,7 +33,7 @@ if (chapters.length) {
   document.querySelector(".chapter").before(all);
 }
 
-/* Long tables: search, sort, a step of rows at a time. Texts only ever become textContent. */
+/* Long tables: search, sort, a step of rows at a time. Texts only ever become text; names like card_not_working may end a line at _. */
 for (const box of document.querySelectorAll(".long")) {
   const rows = JSON.parse(box.querySelector("script").textContent);
   const words = rows.map((row) => row.join("\n").toLowerCase());
@@ -69,7 +69,8 @@ for (const box of document.querySelectorAll(".long")) {
     body.replaceChildren(...matching.slice(0, shown).map((i) => {
       const row = document.createElement("tr");
       row.append(...rows[i].map((text, j) => {
-        const cell = make("td", { textContent: text, className: right.has(j) ? "number" : "" });
+        const cell = make("td", { className: right.has(j) ? "number" : "" });
+        text.split(/(?<=[_/])/).forEach((part, k) => cell.append(...(k ? [make("wbr", {}), part] : [part])));
         cell.dataset.name = names[j];
         return cell;
       }));

@@ -21,6 +21,8 @@ _OF_CONTENDERS = "contender"
 _KEPT = Markup('<span class="kept">{}{}</span>')
 #: A browser ends lines at hyphens: in an option, or in an arrow, that can be read as something else.
 _UNDIVIDED = re.compile(r"(?<!\S)(\(?--[a-z][\w-]*|->)")
+#: Between the words of a name: labels are often written so.
+_WORDS = re.compile(r"(?<=[_/])")
 
 
 class Terms:
@@ -69,6 +71,15 @@ def _shown(text: str) -> Markup:
         parts += [_undivided(text[at : found.start()]), Markup("<code>{}</code>").format(found[1])]
         at = found.end()
     return Markup("").join([*parts, _undivided(text[at:])])
+
+
+def breakable(text: str) -> Markup:
+    """A cell, in which a name of several words may end a line between them; page.js does the same.
+
+    >>> breakable("card_not_working"), breakable("<b>")
+    (Markup('card_<wbr>not_<wbr>working'), Markup('&lt;b&gt;'))
+    """
+    return Markup("<wbr>").join(_WORDS.split(text))
 
 
 def _undivided(text: str) -> Markup:
