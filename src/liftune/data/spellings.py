@@ -18,6 +18,7 @@ from typing import Any
 from liftune.data.label_marks import has_remarks, note_of, space, without_marks, without_note
 from liftune.data.numbers import number
 from liftune.data.splits import Split
+from liftune.errors import amount
 from liftune.option_values import MERGES
 
 #: Words for yes and no as labels. Single letters are left out: T, F and N may be true, false and neither.
@@ -183,7 +184,7 @@ def _shown(group: Sequence[str], counts: Mapping[str, int]) -> str:
     """Spellings with their rows, and with the code points of what cannot be told apart by eye."""
     plain = len({_unicode(space(label)) for label in group}) == len(group)
     return ", ".join(
-        f"{label!r}{'' if plain else code_points(label, group)} ({counts[label]:,} rows)" for label in group
+        f"{label!r}{'' if plain else code_points(label, group)} ({amount(counts[label], 'row')})" for label in group
     )
 
 

@@ -13,7 +13,7 @@ from liftune.data.column_names import LABELS
 from liftune.data.columns import Columns, same_columns
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
-from liftune.errors import DataError
+from liftune.errors import DataError, amount
 
 #: What stands for a label that is withheld, where a whole part has it and train does not.
 _PLACEHOLDERS = frozenset(
@@ -39,7 +39,7 @@ def with_labels(
         if why is None:
             kept[role] = table
         else:
-            notes.append(f"{table.where}: {why}; counted as absent ({table.rows:,} rows)")
+            notes.append(f"{table.where}: {why}; counted as absent ({amount(table.rows, 'row')})")
     if _blank(tables[main], columns):
         raise DataError(
             f"no row of {main} has a label in column {columns.label!r}",

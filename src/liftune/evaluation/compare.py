@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftune.errors import DataError
+from liftune.errors import DataError, amount
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.bootstrap import randomisation_test
 from liftune.evaluation.statistics.clustered import bootstrap, sums_by_group
@@ -121,9 +121,10 @@ def _compare_proportion(a: Evaluation, b: Evaluation, metric: Metric) -> Compari
     return _comparison(a, b, metric.name, gain, p_value, verdict, _MCNEMAR, needed, detectable)
 
 
-def few_discordant(rows: int, units: str = "rows") -> str:
-    """What to say of an interval that stands on few rows, or on those of few texts or groups."""
-    what = "on no row is just one of them right" if rows == 0 else f"just one of them is right on only {rows} {units}"
+def few_discordant(rows: int) -> str:
+    """What to say of an interval that stands on few rows."""
+    only = f"just one of them is right on only {amount(rows, 'row')}"
+    what = only if rows else "on no row is just one of them right"
     return f"{what}: with so few the interval is approximate, and mostly wider than 95% asks for"
 
 
@@ -185,7 +186,7 @@ def _few_clusters(a: Evaluation, b: Evaluation, metric: Metric, gain: Interval) 
 def _few_differing(a: Evaluation, differ: int) -> str:
     """What to say of a bootstrap of few clusters, or of few that differ, unlike Tango's interval of rows too narrow."""
     if differ == 0:
-        return few_discordant(0, UNITS[a.unit])
+        return few_discordant(0)
     few = f"just one of them is right on only {differ} of {a.independent_rows} {UNITS[a.unit]}"
     return f"{few}: with so few the interval is approximate, and often narrower than 95% asks for"
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.errors import amount
 from liftune.evaluation.statistics.intervals import tango_interval
 from liftune.records.base import Interval, Record
 from liftune.records.training import AdapterCard
@@ -51,7 +52,7 @@ class Parity(Record):
 
     def lines(self) -> list[str]:
         """For a person."""
-        lines = [f"{self.format} against the run on {self.rows:,} rows ({self.source}):"]
+        lines = [f"{self.format} against the run on {amount(self.rows, 'row')} ({self.source}):"]
         for each in self.batches:
             line = f"  {each.rows_at_once} at a time: largest gap {each.largest_gap:.2g}, {each.flipped:,} flipped"
             if each.accuracy is not None and each.accuracy.value is not None:

@@ -15,7 +15,7 @@ from liftune.claims import claim_file
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Split
 from liftune.data.test_part import load_test
-from liftune.errors import EXTRAS, ArtifactError, DataError, need, pasted
+from liftune.errors import EXTRAS, ArtifactError, DataError, amount, need, pasted
 from liftune.exports.bundle import write_readme
 from liftune.exports.formats import EXPORT_FORMATS, ExportJob
 from liftune.exports.originals import card_of, completed, open_original
@@ -82,7 +82,7 @@ def export(
         if entry.check_config is not None:
             entry.check_config(original.backbone.model.config)
         reference = _reference(original, model.folder, card, rows)
-        progress.log(f"checking on {len(reference.rows):,} rows ({reference.source})")
+        progress.log(f"checking on {amount(len(reference.rows), 'row')} ({reference.source})")
         parity = entry.write(ExportJob(entry, merged(), reference, fresh, progress))
         if parity.excesses and not accept_gap:
             raise _refused(parity, Path(to), entry.tolerance.rows_needed())

@@ -317,7 +317,7 @@ def _notes(given: Sequence[_Given], labels: GivenLabels, options: ImportOptions)
     several = [each for each in given if sum(not one.skipped for one in each.answers) > 1]
     if several:
         rule = "the median counts" if labels.task.shape == "value" else "what most said counts"
-        notes.append(f"{len(several):,} rows were labelled several times: {rule}")
+        notes.append(f"{amount(len(several), 'row was', 'rows were')} labelled several times: {rule}")
     if labels.respelt:
         notes.append(f"taken for known labels: {first_of(list(labels.respelt), _NAMED)}")
     if labels.unknown:
@@ -326,5 +326,6 @@ def _notes(given: Sequence[_Given], labels: GivenLabels, options: ImportOptions)
     texts = [one for each in given for one in ([each.row] if isinstance(each.row, str) else each.row)]
     addresses = sum(is_address(text.strip()) for text in texts)
     if addresses:
-        notes.append(f"{addresses:,} texts are addresses: they are texts here, and nothing was fetched")
+        which = amount(addresses, "text is an address", "texts are addresses")
+        notes.append(f"{which}: read as any text, and nothing was fetched")
     return tuple(notes)

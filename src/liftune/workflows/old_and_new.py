@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from liftune.data.tuned_on import hash_of
-from liftune.errors import DataError, first_of
+from liftune.errors import DataError, amount, first_of
 from liftune.evaluation.clean_rows import Leaks
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.harm import same_labels
@@ -89,7 +89,7 @@ def more_rows(old: Side, new: Side) -> tuple[str, ...]:
     if old.by_itself or new.by_itself or ours == theirs:
         return ()
     what = f"{abs(theirs - ours):,} {'more' if theirs > ours else 'fewer'} train rows than {old.evaluation.name}"
-    return (f"tuned on {theirs:,} rows, {what}",)
+    return (f"tuned on {amount(theirs, 'row')}, {what}",)
 
 
 def _brought(old: Side, new: Side, base: str | None, leaks: Leaks) -> tuple[Side, Leaks, list[str]]:

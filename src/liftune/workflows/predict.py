@@ -21,7 +21,7 @@ from liftune.claims import claim_file
 from liftune.cluster import parse_address
 from liftune.data.readers.formats import missing, path_of
 from liftune.data.readers.options import FileOptions
-from liftune.errors import EXTRAS, DataError, SpecError, need, pasted
+from liftune.errors import EXTRAS, DataError, SpecError, amount, need, pasted
 from liftune.files import same_file
 from liftune.hardware.pass_notes import PassNote
 from liftune.inference.explaining import Asked, Explaining
@@ -232,7 +232,7 @@ def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Predicti
     predictions = predictor.predict(rows)
     if options.out and options.out != PIPE:
         write(options.out, predictions, csv_safe=options.csv_safe)
-        progress.log(f"predictions for {len(predictions):,} rows: {options.out}")
+        progress.log(f"predictions for {amount(len(predictions), 'row')}: {options.out}")
         return iter(())
     return iter(predictions)
 
@@ -268,8 +268,8 @@ def _whole_command(options: PredictOptions) -> Iterator[None]:
 def _file_to_file(predictor: Predictor, options: PredictOptions, source: str, out: str, progress: Progress) -> None:
     model = locate_model(options.run, use=options.use, said=options.said).files
     rows, errors = predict_to_file(predictor, options, source, out, {"model": model, **options.about}, progress)
-    failed = f"; {errors:,} rows have no prediction, see their column 'error'" if errors else ""
-    progress.log(f"predictions for {rows - errors:,} of {rows:,} rows: {out}{failed}")
+    failed = f"; {amount(errors, 'row has', 'rows have')} no prediction, see the column 'error'" if errors else ""
+    progress.log(f"predictions for {rows - errors:,} of {amount(rows, 'row')}: {out}{failed}")
 
 
 def predict_to_file(

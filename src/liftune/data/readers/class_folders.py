@@ -15,7 +15,7 @@ from liftune.data.readers.looks import looks_like_text
 from liftune.data.readers.options import FileOptions
 from liftune.data.readers.table import Fault, Table
 from liftune.data.readers.text_encoding import RawFile
-from liftune.errors import DataError
+from liftune.errors import DataError, amount
 
 _EXTENSIONS = frozenset({".txt", ".text", ""})
 #: Folders of texts whose label nobody knows.
@@ -34,7 +34,7 @@ def takes_class_folders(folders: Sequence[Path]) -> bool:
 def left_out(folders: Sequence[Path]) -> list[str]:
     """What is said of folders without a label."""
     names = [each for each in folders if each.name.casefold() in _UNLABELLED]
-    return [f"{each.name}/ ({len(_texts(each)):,} texts without a label)" for each in names]
+    return [f"{each.name}/ ({amount(len(_texts(each)), 'text')} without a label)" for each in names]
 
 
 def read_class_folders(folders: Sequence[Path], where: Path, name: str, options: FileOptions) -> Table:

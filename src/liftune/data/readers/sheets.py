@@ -34,7 +34,7 @@ from liftune.data.readers.streams import Record, Stream
 from liftune.data.readers.text_encoding import RawFile
 from liftune.data.readers.together import together
 from liftune.data.readers.unpacked import check_unpacked
-from liftune.errors import DataError, choose, lacks_memory, need, pasted
+from liftune.errors import DataError, amount, choose, lacks_memory, need, pasted
 from liftune.option_values import fields, joined_fields
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _which(with_rows: dict[str, int], path: str, alike: Sequence[str]) -> DataEr
         return DataError(
             "no sheet of the workbook holds a header and rows", where=path, hint="put the rows below a header"
         )
-    each = ", ".join(f"{name} ({rows:,} rows)" for name, rows in with_rows.items())
+    each = ", ".join(f"{name} ({amount(rows, 'row')})" for name, rows in with_rows.items())
     names = " or ".join(pasted(f"{path}#{name}") for name in list(with_rows)[:3])
     hint = f"name one: {names}"
     if alike:

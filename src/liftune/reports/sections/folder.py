@@ -6,7 +6,7 @@ Not here: predicting it (bulk/).
 
 from __future__ import annotations
 
-from liftune.errors import first_of
+from liftune.errors import amount, first_of
 from liftune.formatting import duration
 from liftune.records.predictions import FolderRecord
 from liftune.reports.base import ReportTable, Section
@@ -20,14 +20,13 @@ def summary(record: FolderRecord) -> list[str]:
     before = f", {record.earlier:,} of them by an earlier call" if record.earlier else ""
     rate = f", {record.rows_per_second:,.0f} rows/s" if (record.rows_per_second or 0) >= 1 else ""
     lines = [
-        f"predictions for {record.rows - record.errors:,} of {record.rows:,} rows "
+        f"predictions for {record.rows - record.errors:,} of {amount(record.rows, 'row')} "
         f"in {files_text(record.files)}{before}: {record.path} ({duration(record.seconds)}{rate})"
     ]
     if record.labels:
         lines.append("labels: " + first_of([f"{label} {count:,}" for label, count in record.labels.items()], _NAMED))
     if record.errors:
-        have = "row has" if record.errors == 1 else "rows have"
-        lines.append(f"{record.errors:,} {have} no prediction: see the column 'error'")
+        lines.append(f"{amount(record.errors, 'row has', 'rows have')} no prediction: see the column 'error'")
     if record.left_out:
         named = first_of([f"{name} ({why})" for name, why in record.left_out.items()], _NAMED)
         lines.append(f"not predicted: {named}")
@@ -37,7 +36,7 @@ def summary(record: FolderRecord) -> list[str]:
 def briefly(record: FolderRecord) -> str:
     """The result in a few words: 12 files, 1,000 rows, 1 file failed."""
     failed = f", {files_text(len(record.failed))} failed" if record.failed else ""
-    return f"{files_text(record.files)}, {record.rows:,} rows{failed}"
+    return f"{files_text(record.files)}, {amount(record.rows, 'row')}{failed}"
 
 
 def folder_sections(record: FolderRecord) -> tuple[Section, ...]:

@@ -6,7 +6,7 @@ Not here: choosing and reading them (labelling/).
 
 from __future__ import annotations
 
-from liftune.errors import first_of, pasted
+from liftune.errors import amount, first_of, pasted
 from liftune.formatting import clipped, gain, target
 from liftune.records.labelling import Expected, ImportRecord, LabelRecord, Pick
 from liftune.reports.base import ReportTable, Section
@@ -17,7 +17,7 @@ _SHOWN, _CHARACTERS = 5, 60
 
 def picked_briefly(record: LabelRecord) -> str:
     """100 rows to label of 5,000."""
-    return f"{len(record.picks):,} rows to label of {record.rows:,}"
+    return f"{amount(len(record.picks), 'row')} to label of {record.rows:,}"
 
 
 def picked_sections(record: LabelRecord) -> tuple[Section, ...]:
