@@ -129,9 +129,9 @@ def test_a_record_stands_for_its_run(tmp_path: Path) -> None:
     assert liftune.check(record).path == liftune.check(run.path).path  # type: ignore[arg-type]
 
 
-def test_a_loaded_model_is_refused_with_its_path() -> None:
+def test_a_loaded_model_that_evaluate_would_score_otherwise_is_refused_with_its_path() -> None:
     class Loaded:
-        origin = Origin("runs/a", {}, [])
+        origin = Origin("runs/a", {"precision": "bfloat16"}, [])
 
     with pytest.raises(LiftuneError) as refused:
         liftune.evaluate(FRAME, model=Loaded())  # type: ignore[arg-type]
