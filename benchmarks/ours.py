@@ -126,6 +126,8 @@ def specified(work: Work, folder: str) -> RunSpec:
         lr=work.learning_rate,
         seeds=[work.seed],
         accelerations=work.accelerations,
+        few="off",  # no opponent starts from pairs of rows,
+        long="cut",  # or reads more than the beginning
         out=str(Path(folder) / "run"),
     )
 

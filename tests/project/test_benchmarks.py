@@ -71,6 +71,14 @@ def test_contenders_do_the_same_work(work: Work):
     assert all(each.train_seconds > 0 and each.peak_mib > 0 for each in results)
 
 
+def test_ours_is_asked_for_what_the_opponents_do(work: Work, tmp_path: Path):
+    """Few rows would start from pairs, and long ones be read by another rule: neither is the opponents' work."""
+    from benchmarks.ours import specified
+
+    spec = specified(work, str(tmp_path))
+    assert (spec.train.few, spec.model.long, spec.train.epochs) == ("off", "cut", 1)
+
+
 @pytest.mark.slow
 def test_rows_that_are_seen_twice_count_twice(work: Work):
     results = [contender.run(replace(work, contender=name, rows=16, epochs=2)) for name in ("notebook", "ours")]
