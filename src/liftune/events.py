@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from liftune.records.run import Contender, TuneRecord
 
@@ -272,6 +272,8 @@ class Events:
     """Sends events to listeners, in their order; to nobody where there are none."""
 
     listeners: Sequence[Listener] = ()
+    said: set[str] = field(default_factory=set, compare=False, repr=False)
+    """What `note_once` has sent."""
 
     def send(self, event: Event) -> None:
         """Call every listener."""
@@ -281,6 +283,12 @@ class Events:
     def note(self, text: str) -> None:
         """Send a line of text."""
         self.send(Note(text))
+
+    def note_once(self, text: str) -> None:
+        """Send a line of text that several parts of a run come to, the first time alone."""
+        if text not in self.said:
+            self.said.add(text)
+            self.note(text)
 
     @contextmanager
     def run(

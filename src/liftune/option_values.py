@@ -25,7 +25,9 @@ MOST_FOLDS = 50
 #: What is wrong with a text that no file can hold.
 NOT_UNICODE = "half a character, or a byte that is not UTF-8"
 #: Every contender that a run can have of its own, in the order of joining; `tuned` is the adapter.
-CONTENDERS = ("majority", "tfidf", "base", "probe", "start", "tuned", "full")
+CONTENDERS = ("majority", "tfidf", "base", "probe", "start", "contrastive", "tuned", "full")
+#: The contender whose encoder learned from pairs of rows, of few rows a label.
+CONTRASTIVE = "contrastive"
 #: The contender that --zero-shot adds.
 ZERO_SHOT = "zero-shot"
 #: Other words that commands take in the place of a contender's name.

@@ -27,6 +27,7 @@ from liftune.evaluation.reliability import calibration_scores
 from liftune.evaluation.slices import slices
 from liftune.evaluation.thresholds import Thresholds, choose_thresholds
 from liftune.metrics.registry import METRICS
+from liftune.option_values import CONTRASTIVE
 from liftune.records.base import Comparison, Head, Interval, Seconds
 from liftune.records.calibration import Calibration, Decisions
 from liftune.records.run import Contender, Recommendation, SeedResult
@@ -217,8 +218,9 @@ class Ladder:
         return tuple(each.contender for each in self.results.values())
 
     def strongest(self) -> str:
-        """The contender, other than base and tuned, with the best validation score; the first of equals."""
-        others = [name for name in self.results if name not in ("base", "tuned", *self._outside)]
+        """The contender with the best validation score; the first of equals. Not base and tuned, nor an encoder that
+        was started as tuned was: what it shows is no reason not to tune."""
+        others = [name for name in self.results if name not in ("base", "tuned", CONTRASTIVE, *self._outside)]
         return max(others, key=self._ranked)
 
     @property
@@ -227,8 +229,8 @@ class Ladder:
         return tuple(name for name, each in self.results.items() if each.contender.outside)
 
     def verdicts(self, margin: float | None = None) -> tuple[Comparison, ...]:
-        """tuned against base, against the strongest other contender, and against each that was not fitted here or that
-        it went on from, on rows that do not leak; where there are such, all of these contrasts are under one correction
+        """tuned against base, against the strongest other contender, and against each that was not fitted here, that it
+        went on from or that shares its start, on rows that do not leak; where there are such, all of these contrasts are under one correction
         (Holm's).
 
         Args:
@@ -243,13 +245,17 @@ class Ladder:
             )
             for name in self._compared(margin)
         )
-        return under_one_correction(found) if self._outside or "start" in self.results else found
+        return under_one_correction(found) if self._declared else found
+
+    @property
+    def _declared(self) -> tuple[str, ...]:
+        """Contenders that tuned is compared with whatever their scores, of which there may be many."""
+        return (*(name for name in ("start", CONTRASTIVE) if name in self.results), *self._outside)
 
     def _compared(self, margin: float | None) -> tuple[str, ...]:
         """The contenders that tuned is compared with."""
         full = ("full",) if margin is not None and "full" in self.results else ()
-        start = ("start",) if "start" in self.results else ()
-        return tuple(dict.fromkeys(("base", *full, *start, self.strongest(), *self._outside)))
+        return tuple(dict.fromkeys(("base", *full, self.strongest(), *self._declared)))
 
     def recommended(self, verdicts: Sequence[Comparison]) -> Recommendation:
         """The contender to use: tuned, or one that it was compared with.
@@ -290,7 +296,7 @@ class Ladder:
             )
             for name in self._compared(margin)
         )
-        return under_one_correction(found) if self._outside or "start" in self.results else found
+        return under_one_correction(found) if self._declared else found
 
     def slices(self) -> Slices | None:
         """tuned by slice, its gain over the best of the others on validation; None where no column is kept for it."""

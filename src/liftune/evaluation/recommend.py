@@ -19,7 +19,7 @@ from liftune.records.run import Contender, Recommendation
 #: of a normal variable more than one standard error from its mean.
 CHANCE = 0.32
 #: Contenders by what they cost to run and to keep; an unknown one costs as much as the tuned one.
-COSTS = {"majority": 0, "tfidf": 1, "base": 2, "probe": 3, "start": 4, "tuned": 5, "full": 6}
+COSTS = {"majority": 0, "tfidf": 1, "base": 2, "probe": 3, "start": 4, "contrastive": 4, "tuned": 5, "full": 6}
 #: Of a contender that the run did not fit: it is paid for row by row, or another model to run.
 OUTSIDE = 7
 #: Two contenders, to the two-sided p-value of their difference on validation.

@@ -17,6 +17,7 @@ from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.classifier import Classifier
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.merge import check_mergeable, open_merged
+from liftune.records.contender import ContenderCard
 from liftune.records.training import AdapterCard
 
 #: How a merged model computes: the attention that every exporter traces.
@@ -35,8 +36,8 @@ def card_of(model: SavedModel) -> AdapterCard:
         check_mergeable(card.method)
         return card
     kept = read_contender_card(model.folder)
-    if kept.base is None or kept.name == "probe":
-        raise _not_exportable(model)
+    if kept.base is None or kept.reads_features:
+        raise _not_exportable(model, kept)
     learned = {"thresholds": kept.thresholds, "base_thresholds": kept.base_thresholds, "cutoffs": kept.cutoffs}
     return kept.base.model_copy(update=learned)
 
@@ -76,8 +77,8 @@ def _frozen(model: SavedModel, plan: Plan, trust_remote_code: bool) -> Classifie
     return base
 
 
-def _not_exportable(model: SavedModel) -> SpecError:
-    what = "reads features of its base model" if model.contender == "probe" else "reads words, not a pretrained model"
+def _not_exportable(model: SavedModel, kept: ContenderCard) -> SpecError:
+    what = "reads features of its encoder" if kept.reads_features else "reads words, not a pretrained model"
     return SpecError(
         f"{model.contender} {what}: it is no transformer with a head, and cannot be exported",
         where="--use" if model.note else "RUN",

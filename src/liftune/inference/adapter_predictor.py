@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from liftune.hardware.plan import Plan
     from liftune.models.classifier import Classifier
 
 
@@ -85,8 +86,6 @@ class AdapterPredictor(Reloadable):
         """
         need(*EXTRAS["tune"])
         from liftune.models.adapter_io import CARD, read_card
-        from liftune.models.attach import attach
-        from liftune.models.backbone import reload_backbone
         from liftune.models.trust import check_code
 
         card = card or read_card(folder)
@@ -94,11 +93,7 @@ class AdapterPredictor(Reloadable):
         if min_precision is not None:
             cutoff_for(card.cutoffs, min_precision)  # refused before the model is loaded
         plan = prediction_plan(device, precision)
-        base = None
-        if with_base:
-            # With the head that it had before tuning, its outputs in the adapter's order of labels.
-            backbone = reload_backbone(card, seed=0, plan=plan, trust_remote_code=trust_remote_code)
-            base = attach(backbone, None, plan=plan)
+        base = _as_it_is(card, plan, trust_remote_code) if with_base else None
         opened = load_classifier(folder, card, plan, trust_remote_code)
         return cls(opened, card, base=base, min_precision=min_precision)
 
@@ -131,8 +126,14 @@ class AdapterPredictor(Reloadable):
             refuse_torch_options(card.name, why, device=device, with_base=with_base, precision=precision)
             return cls(open_contender(folder), card, min_precision=min_precision)
         need(*EXTRAS["tune"])
-        opened = open_contender(folder, plan=prediction_plan(device, precision), trust_remote_code=trust_remote_code)
-        return cls(opened, card, base=opened.base if with_base else None, min_precision=min_precision)
+        plan, allowed = prediction_plan(device, precision), trust_remote_code
+        if card.base.method == "base":
+            opened = open_contender(folder, plan=plan, trust_remote_code=allowed)
+            return cls(opened, card, base=opened.base if with_base else None, min_precision=min_precision)
+        encoder = load_classifier(folder, card.base, plan, allowed)
+        base = _as_it_is(card.base, plan, allowed) if with_base else None
+        opened = open_contender(folder, base=encoder, trust_remote_code=allowed)
+        return cls(opened, card, base=base, min_precision=min_precision)
 
     @property
     def pairs(self) -> bool:
@@ -227,3 +228,11 @@ class AdapterPredictor(Reloadable):
     def _logits(self, classifier: Classifier | SavedContender, rows: Sequence[Row]) -> NDArray[np.float32]:
         with self._computing:
             return classifier.logits(rows)
+
+
+def _as_it_is(card: AdapterCard, plan: Plan, trust_remote_code: bool) -> Classifier:
+    """The base with the head that it had before tuning, its outputs in the adapter's order of labels."""
+    from liftune.models.attach import attach
+    from liftune.models.backbone import reload_backbone
+
+    return attach(reload_backbone(card, seed=0, plan=plan, trust_remote_code=trust_remote_code), None, plan=plan)

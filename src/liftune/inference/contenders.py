@@ -1,4 +1,4 @@
-"""Contenders of a run as predictors: majority, tf-idf, the base as it is, the probe.
+"""Contenders of a run as predictors: majority, tf-idf, the base as it is, the probe, contrastive.
 
 In: the folder of a saved contender.  Out: a Scorer of it, with its card.
 Not here: tuned and full, which are adapters (predictor.py); which contender a run's commands use (chosen.py); saving
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from liftune.baselines.saved import read_majority, read_probe, read_tfidf
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, lacks_memory, need
+from liftune.option_values import CONTRASTIVE
 from liftune.records.contender import ContenderCard
 from liftune.records.reading import read_record
 from liftune.run_folder import CONTENDER_CARD
@@ -42,7 +43,8 @@ class SavedContender:
     card: ContenderCard
     scorer: Scorer
     base: Classifier | None
-    """The pretrained model that it reads texts with; None where it reads words alone."""
+    """The pretrained model that it reads texts with, with the adapter of a start from pairs where it has one; None
+    where it reads words alone."""
 
     @property
     def task(self) -> TaskKind:
@@ -101,12 +103,16 @@ def open_contender(
         return SavedContender(card, words, None)
     need(*EXTRAS["tune"])
     from liftune.hardware.plan import Plan
+    from liftune.models.adapter_io import open_adapter
     from liftune.models.frozen import OnFeatures, open_frozen
     from liftune.models.trust import check_code
 
     check_code(card.base, allowed=trust_remote_code or base is not None, asked_by=folder / CONTENDER_CARD)
     with _sound(card, folder):
         head = folder if card.name == "base" else None
+        if base is None and card.name == CONTRASTIVE:
+            of_base = card.base  # the files beside it are sealed by the contender's card
+            base = open_adapter(folder, card=of_base, plan=plan, seed=seed, trust_remote_code=trust_remote_code)
         base = base or open_frozen(card.base, head, plan=plan or Plan(), seed=seed, trust_remote_code=trust_remote_code)
         if card.name == "base":
             return SavedContender(card, base, base)

@@ -122,6 +122,28 @@ def describe(
     )
 
 
+def save_encoder(classifier: Classifier, folder: Path) -> None:
+    """Write an adapter's weights and PEFT's config of them, for a contender whose head is another.
+
+    Args:
+        classifier: with a method of PEFT's.
+
+    Raises:
+        ArtifactError: the disk is full or read-only.
+    """
+    assert classifier.method is not None
+    if classifier.method.before_save is not None:
+        classifier.method.before_save(classifier.model)
+    with safetensor_errors(), quiet():
+        _save_peft(classifier.model, folder)
+
+
+def _save_peft(model: Any, folder: Path) -> None:
+    # Embeddings are never resized here; "auto" would ask the hub whether they were.
+    model.save_pretrained(folder, save_embedding_layers=False)
+    _sort_sets(model.peft_config.values(), folder)
+
+
 def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> AdapterCard:
     model: Any = classifier.model
     whole = classifier.method is not None and classifier.method.kind == "full"
@@ -129,9 +151,7 @@ def _write(classifier: Classifier, card: AdapterCard, folder: Path) -> AdapterCa
         if whole:
             model.save_pretrained(folder)
         else:
-            # Embeddings are never resized here; "auto" would ask the hub whether they were.
-            model.save_pretrained(folder, save_embedding_layers=False)
-            _sort_sets(model.peft_config.values(), folder)
+            _save_peft(model, folder)
         if whole or is_data(classifier.backbone.tokenizer):  # without the base's code the files would be of no use
             save_tokenizer(classifier.backbone.tokenizer, folder)
     return write_sealed(folder / CARD, card)

@@ -193,14 +193,12 @@ class Classifier:
         return logits
 
     def features(self, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
-        """(N, D) float32 each, of the frozen body in one pass: what a linear probe may be fitted to.
+        """(N, D) float32 each, of the body as it is, an adapter in it included, in one pass: what a linear probe may be
+        fitted to.
 
         Returns:
             mean: of the states of the row's tokens; first, last: the state of that token; head: the input of the head's
             first randomly initialised linear layer, or of the last layer of a trained head.
-
-        Raises:
-            ValueError: a method is attached; features are the base's.
         """
         return self.read(rows, progress)[1]
 
@@ -208,8 +206,6 @@ class Classifier:
         self, rows: Sequence[Row] | Tokens, progress: Progress | None = None
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """What `logits` and `features` give, from one pass over the rows."""
-        if self.method is not None:
-            raise ValueError("features are taken from the base: attach(backbone, None)")
         found = {"logits": np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)}
         every = self.packed_encoder.every_position() if self.packed_encoder else nullcontext()
         with self._mode(dropout=False), every, FeatureTap(self.backbone) as tap:

@@ -1,4 +1,4 @@
-"""The card of a saved contender that is no adapter: majority, tf-idf, the base as it is, the probe.
+"""The card of a saved contender that is no adapter: majority, tf-idf, the base as it is, the probe, contrastive.
 
 In: values.  Out: a ContenderCard, as contender.json holds it.
 Not here: its arrays (baselines/saved.py, models/frozen.py), a tuned model's card (training.py).
@@ -21,7 +21,7 @@ class ContenderCard(SealedRecord):
 
     liftune: str
     name: str
-    """The contender's: majority, tfidf, base or probe."""
+    """The contender's: majority, tfidf, base, probe or contrastive."""
     task: TaskKind
     labels: tuple[str, ...]
     pairs: bool = False
@@ -31,7 +31,7 @@ class ContenderCard(SealedRecord):
     """What was chosen in its fit, and numbers that need no file of arrays."""
     base: AdapterCard | None = None
     """The pretrained model that it reads texts with, described as an adapter's card does; null for one that reads words
-    alone."""
+    alone. Of an encoder that was started from pairs of rows it names the method whose adapter lies beside it."""
     thresholds: Thresholds | None = None
     """Multi-label: its own, as it was scored; null is one half for all."""
     base_thresholds: Thresholds | None = None
@@ -43,6 +43,11 @@ class ContenderCard(SealedRecord):
     def _one_threshold_a_label(self) -> Self:
         check_thresholds(self.labels, self.thresholds, self.base_thresholds)
         return self
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether it is a linear model on features of a pretrained model, and no transformer with a head."""
+        return self.base is not None and "pooling" in self.settings
 
     @property
     def method(self) -> str:

@@ -25,7 +25,7 @@ from liftune.events import (
     Step,
     TuningStarted,
 )
-from liftune.option_values import CONTENDERS
+from liftune.option_values import CONTENDERS, CONTRASTIVE
 from liftune.progress import epoch_line
 from liftune.records.run import Contender
 from liftune.reports.base import is_random
@@ -200,7 +200,7 @@ class Following(Listener):
 
 def contenders_of(spec: RunSpec) -> tuple[str, ...]:
     """The contenders that a run of the page will have, in the order in which they are scored."""
-    left_out = {"start"} | (set() if spec.evaluation.with_full else {"full"})
+    left_out = {"start", CONTRASTIVE} | (set() if spec.evaluation.with_full else {"full"})
     return tuple(name for name in CONTENDERS if name not in left_out)
 
 

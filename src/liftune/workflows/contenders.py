@@ -24,10 +24,12 @@ from liftune.models.adapter_io import (
     check_round_trip,
     describe,
     save_adapter,
+    save_encoder,
     verify_saved_adapter,
 )
 from liftune.models.classifier import Classifier
 from liftune.models.frozen import save_head
+from liftune.option_values import CONTRASTIVE
 from liftune.records.contender import ContenderCard
 from liftune.records.reading import write_sealed
 from liftune.records.training import AdapterCard
@@ -101,6 +103,25 @@ def keep_probe(
             again.base.pass_sizes_of(base)
         _check(context, again, base_logits, base_folder)
         _check(context, open_contender(folder, base=again.base), logits, folder)
+
+
+def keep_contrastive(context: RunContext, encoder: Classifier, probe: LinearProbe, logits: ContenderLogits) -> None:
+    """Keep an encoder that learned from pairs of rows, and the linear model on its states.
+
+    Raises:
+        ArtifactError: the disk is full, or what was saved does not predict the same.
+    """
+    assert encoder.method is not None
+    with atomic_folder(context.folder.contender(CONTRASTIVE)) as folder:
+        save_encoder(encoder, folder)
+        card = describe(encoder, encoder.method.name, pairs=context.splits.pairs)
+        settings = save_baseline(probe, folder)
+        _write_card(context, folder, CONTRASTIVE, logits, settings=settings, base=card)
+        allowed = encoder.backbone.trust_remote_code
+        again = open_contender(folder, plan=encoder.plan, seed=OTHER_SEED, trust_remote_code=allowed)
+        if again.base:
+            again.base.pass_sizes_of(encoder)
+        _check(context, again, logits, folder)
 
 
 def keep_full(context: RunContext, full: Classifier, logits: ContenderLogits, base: ContenderLogits | None) -> None:

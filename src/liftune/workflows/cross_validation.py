@@ -17,8 +17,10 @@ from liftune.data.folds import Folds
 from liftune.data.splits import Splits
 from liftune.evaluation.ladder import ContenderLogits, ContenderResult, Ladder
 from liftune.models.classifier import Classifier
+from liftune.option_values import CONTRASTIVE
 from liftune.workflows.baselines import fit_and_keep_baselines, run_base_and_probe, run_baselines, with_soft_labels
 from liftune.workflows.context import RunContext, log_contender, recipe_for
+from liftune.workflows.contrastive import fit_contrastive, run_contrastive
 from liftune.workflows.finetune import (
     FinetuneResult,
     add_tuned,
@@ -47,12 +49,14 @@ def run_cross_validation(context: RunContext, folds: Folds, ladder: Ladder, base
         context.events.note(f"fold {number} of {len(folds.parts)}")
         ladders.append(run_fold(_of_fold(one_by_one, folds, number), base))
     context.events.note("all folds together")
-    for name in ladders[0].results:
+    for name in in_every_fold(context, ladders):
         add_combined(context, ladder, name, [each.results[name] for each in ladders], folds)
     context.events.note("the models that are kept, on all rows")
     final = replace(context, splits=folds.final, memo=context.memo.within("all rows"))
     final, long = choose_long(final, base)
     fits, base_logits = fit_and_keep_baselines(final, base)
+    if CONTRASTIVE in ladder.results:
+        fit_contrastive(final, ladder_of(folds.final, context.metric), keep=True)
     final = with_soft_labels(final, fits)
     _, tuned = tune_and_save(final, ladder_of(folds.final, context.metric), base_logits)
     if context.spec.evaluation.with_full:
@@ -81,7 +85,9 @@ def run_fold(context: RunContext, base: Classifier) -> Ladder:
     """The ladder of one fold; its models are not kept."""
     ladder = ladder_of(context.splits, context.metric)
     context, _ = choose_long(context, base)
-    context = with_soft_labels(context, [run_baselines(context, ladder), run_base_and_probe(context, ladder, base)])
+    fits = [run_baselines(context, ladder), run_base_and_probe(context, ladder, base)]
+    run_contrastive(context, ladder)
+    context = with_soft_labels(context, fits)
     runs = []
     for seed, tuned in tune_seeds(context):
         runs.append(tuned.run)
@@ -91,6 +97,16 @@ def run_fold(context: RunContext, base: Classifier) -> Ladder:
         run_full_finetuning(context, ladder)
         context.memo.forget("full")
     return ladder
+
+
+def in_every_fold(context: RunContext, ladders: Sequence[Ladder]) -> list[str]:
+    """The contenders that every fold has: whether an encoder starts from pairs of rows is decided in each fold."""
+    names = list(dict.fromkeys(name for each in ladders for name in each.results))
+    for name in names:
+        having = sum(name in each.results for each in ladders)
+        if having < len(ladders):
+            context.events.note(f"  {name} was fitted in {having} of {len(ladders)} folds: it is not scored")
+    return [name for name in names if all(name in each.results for each in ladders)]
 
 
 def ladder_of(splits: Splits, metric: str) -> Ladder:

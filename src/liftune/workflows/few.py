@@ -76,7 +76,7 @@ def wanted(context: RunContext, method: Method) -> PairStart | None:
     if is_untried(splits):
         reason = f"up to {UNTRIED_ROWS} rows are too few for a trial to tell"
         found = PairStart(asked="auto", taken=True, rows=len(splits.train), labels=len(splits.labels), reason=reason)
-        context.events.note(f"  {pairs_sentence(found)}")
+        context.events.note_once(f"  {pairs_sentence(found)}")
         return found
     found = context.memo.once(
         _name_of(context),
@@ -84,7 +84,7 @@ def wanted(context: RunContext, method: Method) -> PairStart | None:
         lambda found: Outcome(found.model_dump(mode="json")),
         lambda kept: PairStart.model_validate(kept.values),
     )
-    context.events.note(f"  {pairs_sentence(found)}")
+    context.events.note_once(f"  {pairs_sentence(found)}")
     return found
 
 
@@ -113,7 +113,7 @@ def start(
         started, before = time.perf_counter(), classifier.snapshot()
         if reason := _fails(context, classifier, seed, found):
             classifier.restore(before)
-            context.events.note(f"  no start from pairs: {reason}")
+            context.events.note_once(f"  no start from pairs: {reason}")
             return found.model_copy(update={"taken": False, "reason": reason})
         weights = {key: each.cpu().numpy() for key, each in classifier.snapshot().items()}
         kept = Outcome({"seconds": time.perf_counter() - started}, weights)
@@ -122,7 +122,7 @@ def start(
         classifier.restore({key: torch.from_numpy(np.asarray(each)) for key, each in kept.arrays.items()})
     if keeps_start(context.spec, context.splits):
         rows = len(context.splits.validation)
-        context.events.note(
+        context.events.note_once(
             f"  the start and its fitted head are kept: {rows:,} validation rows are too few to see whether tuning "
             f"improves them (fewer than {LEAST_VALIDATION}); --epochs tunes all the same"
         )

@@ -60,6 +60,11 @@ def is_tried(spec: RunSpec, splits: Splits, method: Method, options: Any) -> boo
     return auto and few_rows and not unfit(splits, method, options)
 
 
+def may_start(spec: RunSpec, splits: Splits, method: Method, options: Any) -> bool:
+    """Whether the encoder may start from pairs of rows: that was asked for, is tried, or taken without a trial."""
+    return spec.train.few == "on" or is_tried(spec, splits, method, options)
+
+
 def is_untried(splits: Splits) -> bool:
     """Whether there are so few train rows that a trial could hardly tell, and the start is taken without one."""
     return len(splits.train) <= UNTRIED_ROWS

@@ -291,7 +291,8 @@ def logits_of(context: RunContext, classifier: Classifier, log: TrainLog) -> Con
     validation = classifier.logits(splits.validation.rows, advance)
     started = time.perf_counter()
     test = classifier.logits(splits.test.rows, advance)
-    logits = ContenderLogits(validation, test, time.perf_counter() - started, log.seconds, log.seed)
+    fitting = log.seconds + (log.pairs.seconds if log.pairs else 0.0)
+    logits = ContenderLogits(validation, test, time.perf_counter() - started, fitting, log.seed)
     if task_of(splits.task).has_probabilities:
         logits = calibrated(context, classifier, logits)
     return logits.with_thresholds(splits, context.metric)

@@ -37,7 +37,9 @@ from liftune.workflows.baselines import (
 )
 from liftune.workflows.clock import Clock
 from liftune.workflows.context import RunContext
+from liftune.workflows.contrastive import run_contrastive
 from liftune.workflows.cross_validation import run_cross_validation
+from liftune.workflows.few_wanted import may_start
 from liftune.workflows.finetune import FinetuneResult, run_finetuning, run_full_finetuning
 from liftune.workflows.learning_curve import run_learning_curve
 from liftune.workflows.long_texts import choose_long
@@ -97,6 +99,7 @@ def stages_of(context: RunContext) -> tuple[Stage[RunState], ...]:
             Stage("base model", score_base, outputs("base", "probe"), FROZEN),
             *((Stage("start", score_start, outputs("start"), STARTED),) if context.beginning else ()),
             Stage("data diagnosis", diagnose, _suspects(context), FROZEN),
+            *((Stage("start from pairs", score_contrastive, (), TUNED),) if _may_start(context) else ()),
             Stage("soft labels", add_soft_labels, (), (*FROZEN, "data.seed", "train.teacher_share")),
             Stage("fine-tuning", finetune, outputs("tuned"), TUNED),
             *((Stage("full fine-tuning", finetune_fully, outputs("full"), TUNED),) if evaluation.with_full else ()),
@@ -137,6 +140,10 @@ def _outside(context: RunContext) -> tuple[str, ...]:
     return tuple(f"logits/{name}.npz" for name in names)
 
 
+def _may_start(context: RunContext) -> bool:
+    return may_start(context.spec, context.splits, context.method, context.options)
+
+
 def _suspects(context: RunContext) -> tuple[str, ...]:
     """The list of label errors, which there is where there are labels to choose from."""
     splits = context.splits
@@ -173,6 +180,12 @@ def score_base(state: RunState) -> RunState:
 def score_start(state: RunState) -> RunState:
     """The model that is tuned further, as it was."""
     run_start(state.context, state.ladder)
+    return state
+
+
+def score_contrastive(state: RunState) -> RunState:
+    """An encoder that learns from pairs of rows, where that is taken, with a linear model on its states."""
+    run_contrastive(state.context, state.ladder, keep=True)
     return state
 
 
