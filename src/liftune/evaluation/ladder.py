@@ -245,17 +245,17 @@ class Ladder:
             )
             for name in self._compared(margin)
         )
-        return under_one_correction(found) if self._declared else found
+        return under_one_correction(found) if self._outside or self._begun else found
 
     @property
-    def _declared(self) -> tuple[str, ...]:
-        """Contenders that tuned is compared with whatever their scores, of which there may be many."""
-        return (*(name for name in ("start", CONTRASTIVE) if name in self.results), *self._outside)
+    def _begun(self) -> tuple[str, ...]:
+        """What tuned goes on from, or shares its start with."""
+        return tuple(name for name in ("start", CONTRASTIVE) if name in self.results)
 
     def _compared(self, margin: float | None) -> tuple[str, ...]:
         """The contenders that tuned is compared with."""
         full = ("full",) if margin is not None and "full" in self.results else ()
-        return tuple(dict.fromkeys(("base", *full, self.strongest(), *self._declared)))
+        return tuple(dict.fromkeys(("base", *full, *self._begun, self.strongest(), *self._outside)))
 
     def recommended(self, verdicts: Sequence[Comparison]) -> Recommendation:
         """The contender to use: tuned, or one that it was compared with.
@@ -296,7 +296,7 @@ class Ladder:
             )
             for name in self._compared(margin)
         )
-        return under_one_correction(found) if self._declared else found
+        return under_one_correction(found) if self._outside or self._begun else found
 
     def slices(self) -> Slices | None:
         """tuned by slice, its gain over the best of the others on validation; None where no column is kept for it."""
