@@ -230,8 +230,8 @@ class Ladder:
 
     def verdicts(self, margin: float | None = None) -> tuple[Comparison, ...]:
         """tuned against base, against the strongest other contender, and against each that was not fitted here, that it
-        went on from or that shares its start, on rows that do not leak; where there are such, all of these contrasts are under one correction
-        (Holm's).
+        went on from or that shares its start, on rows that do not leak; where there are such, all of these contrasts
+        are under one correction (Holm's).
 
         Args:
             margin: in the metric's own unit: also says whether tuned is not worse by as much, and than full too.

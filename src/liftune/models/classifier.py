@@ -225,25 +225,52 @@ class Classifier:
         Args:
             dropout: as in training.
         """
-        layer = self.final_layer()
+        final_inputs = np.zeros((len(rows), self.final_layer().in_features), dtype=np.float32)
+
+        def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
+            self.forward(batch)
+            final_inputs[positions] = take(batch)
+
+        with self._mode(dropout=dropout), self._final_tap() as take:
+            self._for_each_batch(rows, compute, {"inputs": final_inputs}, work="final_inputs", random=dropout)
+        return final_inputs
+
+    def means_and_final_inputs(
+        self, rows: Sequence[Row] | Tokens, progress: Progress | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, D) float32 each, the mean of the states of the row's tokens, as `features` gives it, and the input of the
+        layer that gives the logits, from one pass over the rows."""
+        found = {"final": np.zeros((len(rows), self.final_layer().in_features), dtype=np.float32)}
+        every = self.packed_encoder.every_position() if self.packed_encoder else nullcontext()
+        with self._mode(dropout=False), every, FeatureTap(self.backbone) as tap, self._final_tap() as take:
+
+            def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
+                self._call(batch)
+                found["final"][positions] = take(batch)
+                means = tap.take(batch)["mean"]
+                of_all = found.setdefault("mean", np.zeros((len(rows), means.shape[1]), dtype=np.float32))
+                of_all[positions] = means
+
+            self._for_each_batch(rows, compute, found, progress, work="means_and_final_inputs")
+        return found["mean"], found["final"]
+
+    @contextmanager
+    def _final_tap(self) -> Iterator[Callable[[dict[str, Tensor]], NDArray[np.float32]]]:
+        """Notes the input of the layer that gives the logits; yields what takes (B, D) of a batch after its pass."""
         caught: dict[int, Tensor] = {}
-        final_inputs = np.zeros((len(rows), layer.in_features), dtype=np.float32)
 
         def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             caught[current_worker().index] = inputs[0]
 
-        def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
-            self.forward(batch)
+        def take(batch: dict[str, Tensor]) -> NDArray[np.float32]:
             states = read_by_head(caught.pop(current_worker().index), batch["attention_mask"])
-            final_inputs[positions] = pool_windows(states.float(), batch).cpu().numpy()
+            return np.asarray(pool_windows(states.float(), batch).cpu().numpy(), dtype=np.float32)
 
-        handle = layer.register_forward_pre_hook(catch)
+        handle = self.final_layer().register_forward_pre_hook(catch)
         try:
-            with self._mode(dropout=dropout):
-                self._for_each_batch(rows, compute, {"inputs": final_inputs}, work="final_inputs", random=dropout)
+            yield take
         finally:
             handle.remove()
-        return final_inputs
 
     @contextmanager
     def _mode(self, *, dropout: bool) -> Iterator[None]:

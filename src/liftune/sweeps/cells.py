@@ -171,7 +171,7 @@ def tune_cell(stage: Stage, cell: Cell) -> CellRecord:
     held = restart_peak()
     classifier, _, log = tune_once(context, method, options, cell.seed, name=cell.name)
     parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
-    answers = logits_of(context, classifier, log)
+    answers = logits_of(context, classifier, log, name=cell.name)
     peak = peak_mib()
     contender = Ladder(context.splits, context.metric, context.save_logits).add(
         cell.name, [answers], max_length=classifier.max_length

@@ -12,7 +12,6 @@ comes along only partly (docs/log.md), so that this contender reads the means: i
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +22,6 @@ from liftune.models.classifier import Classifier
 from liftune.models.families import total_parameters
 from liftune.option_values import CONTRASTIVE
 from liftune.records.training import PairStart
-from liftune.types import FloatArray, Row
 from liftune.workflows import few
 from liftune.workflows import memo_forms as forms
 from liftune.workflows.contenders import keep_contrastive
@@ -117,14 +115,18 @@ def _fit_on(context: RunContext, classifier: Classifier, seed: int, start_second
     started = time.perf_counter()
     advance = context.events.rows(CONTRASTIVE, len(splits.train) + len(splits.validation) + len(splits.test))
 
-    def means(rows: Sequence[Row]) -> dict[str, FloatArray]:
-        return {POOLING: classifier.features(rows, advance)[POOLING]}
-
-    train, validation = means(splits.train.rows), means(splits.validation.rows)
+    read = {"train": classifier.means_and_final_inputs(splits.train.rows, advance)}
+    read["validation"] = classifier.means_and_final_inputs(splits.validation.rows, advance)
+    train, validation = ({POOLING: read[name][0]} for name in ("train", "validation"))
     probe = fit_linear_probe(train, validation, splits, metric, scalings=("none",), seed=seed)
     fitted, before_test = start_seconds + time.perf_counter() - started, time.perf_counter()
-    test = probe.logits_of(means(splits.test.rows)) if len(splits.test) else np.zeros((0, splits.outputs), np.float32)
-    seconds = time.perf_counter() - before_test
+    if len(splits.test):  # there is none where all rows are train, and folds have been scored
+        read["test"] = classifier.means_and_final_inputs(splits.test.rows, advance)
+        test, seconds = probe.logits_of({POOLING: read["test"][0]}), time.perf_counter() - before_test
+        inputs = {name: read[name][1] for name in ("validation", "test")}
+        few.keep_final_inputs(context, inputs, seconds, name=f"seed {seed}")
+    else:
+        test, seconds = np.zeros((0, splits.outputs), dtype=np.float32), 0.0
     logits = ContenderLogits(probe.logits_of(validation), test, seconds, fitted, seed)
     trained = probe.trainable_parameters + sum(
         parameter.numel()

@@ -14,11 +14,13 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from liftune.baselines.linear_models import fit_linear, judge
 from liftune.baselines.linear_probe import Scale
@@ -32,7 +34,7 @@ from liftune.models import families
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import Method
 from liftune.records.base import Interval
-from liftune.records.training import PairStart
+from liftune.records.training import PairStart, TrainLog
 from liftune.reports.sections.training import pairs_sentence
 from liftune.training.contrast import contrast, settings_for
 from liftune.training.schedule import Schedule, rate_of
@@ -127,6 +129,38 @@ def start(
             f"improves them (fewer than {LEAST_VALIDATION}); --epochs tunes all the same"
         )
     return found.model_copy(update={"seconds": kept.values["seconds"]})
+
+
+def keep_final_inputs(context: RunContext, inputs: Mapping[str, FloatArray], seconds: float, *, name: str) -> None:
+    """Keep what a started model's own head reads of the rows that are scored, where nothing is tuned after the start.
+
+    Args:
+        inputs: part -> (N, D) of an encoder as it predicts.
+        seconds: of reading test.
+        name: as of `start`.
+    """
+    if keeps_start(context.spec, context.splits):
+        context.memo.put(f"{name} final inputs", Outcome(seconds, inputs))
+
+
+def logits_at_start(
+    context: RunContext, classifier: Classifier, log: TrainLog, *, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float] | None:
+    """(M, C) of validation, (N, C) of test, and the seconds of the latter, by what was kept of the same encoder.
+
+    Args:
+        log: of a training without a step the encoder is that of the start.
+
+    Returns:
+        None where the rows are to be read: of the greatest logit of several windows their mean tells nothing.
+    """
+    known = log.pairs and log.pairs.taken and not log.steps and classifier.long.pooling == "mean"
+    kept = context.memo.get(f"{name} final inputs") if known else None
+    if kept is None:
+        return None
+    weight, bias = classifier.final_weights()
+    validation, test = (np.asarray(kept[part] @ weight.T + bias, dtype=np.float32) for part in ("validation", "test"))
+    return validation, test, kept.values
 
 
 def _fails(context: RunContext, classifier: Classifier, seed: int, found: PairStart) -> str:

@@ -181,7 +181,7 @@ def tune(context: RunContext, method: Method, options: Any, seed: int, *, name: 
         classifier, plan, log = tune_once(context, method, options, seed, name=name)
         parameters = classifier.trainable_parameters()  # saving may change their form, as PiSSA's
         size = (parameters, classifier.max_length, total_parameters(classifier.model))
-        logits = logits_of(context, classifier, log)
+        logits = logits_of(context, classifier, log, name=name)
         return classifier, SeedRun(logits, log, plan, classifier.backbone.head, *size)
 
     kept = context.memo.get(name)
@@ -284,15 +284,24 @@ def tune_once(
     return classifier, trained_by, log.model_copy(update={"pairs": pairs})
 
 
-def logits_of(context: RunContext, classifier: Classifier, log: TrainLog) -> ContenderLogits:
-    """Calibrated logits of a tuned model on validation and test; the classifier is calibrated from here on."""
+def logits_of(context: RunContext, classifier: Classifier, log: TrainLog, *, name: str) -> ContenderLogits:
+    """Calibrated logits of a tuned model on validation and test; the classifier is calibrated from here on.
+
+    Args:
+        name: of the outcome.
+    """
     splits = context.splits
     advance = context.events.rows("predicting", len(splits.validation) + len(splits.test))
-    validation = classifier.logits(splits.validation.rows, advance)
-    started = time.perf_counter()
-    test = classifier.logits(splits.test.rows, advance)
+    known = few.logits_at_start(context, classifier, log, name=name)
+    if known is not None:
+        validation, test, seconds = known
+    else:
+        validation = classifier.logits(splits.validation.rows, advance)
+        started = time.perf_counter()
+        test = classifier.logits(splits.test.rows, advance)
+        seconds = time.perf_counter() - started
     fitting = log.seconds + (log.pairs.seconds if log.pairs else 0.0)
-    logits = ContenderLogits(validation, test, time.perf_counter() - started, fitting, log.seed)
+    logits = ContenderLogits(validation, test, seconds, fitting, log.seed)
     if task_of(splits.task).has_probabilities:
         logits = calibrated(context, classifier, logits)
     return logits.with_thresholds(splits, context.metric)
