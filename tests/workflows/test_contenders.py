@@ -327,13 +327,13 @@ def test_a_contender_that_is_a_transformer_can_be_exported(
         assert np.abs(found - run.logits(name)).max() < 1e-3
 
 
-@pytest.mark.parametrize("name", ["majority", "tfidf", "probe"])
+@pytest.mark.parametrize(("name", "form"), [("majority", "onnx"), ("tfidf", "merged"), ("probe", "merged")])
 def test_a_contender_that_cannot_be_exported_is_refused_with_a_hint_that_works(
-    name: str, runs: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, form: str, runs: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = runs("single_label")
     to = str(tmp_path / "to")
-    _, err = called(capsys, "export", str(run), "--to", to, "--use", name, code=2)
+    _, err = called(capsys, "export", str(run), "--to", to, "--use", name, "--format", form, code=2)
     assert "cannot be exported" in err
     assert not Path(to).exists()
     copied = tmp_path / "copied"

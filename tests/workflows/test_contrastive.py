@@ -11,6 +11,7 @@ from killing import differences, files_of
 from tiny_models import save_tiny
 
 import liftune
+from liftune.errors import SpecError
 from liftune.events import ContenderScored, Listener
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
@@ -134,3 +135,15 @@ def test_of_folds_it_is_scored_out_of_fold_and_kept_on_all_rows(
 def test_without_a_start_there_is_none(model: str, kept_emotions: Path, tmp_path: Path) -> None:
     record = liftune.tune(str(kept_emotions), model=model, out=tmp_path / "run", epochs=1, few="off")
     assert "contrastive" not in names(record)
+
+
+def test_it_is_exported_as_a_graph_and_refused_as_a_model_of_its_family(run: Path, tmp_path: Path) -> None:
+    """What the hint of the refusal says is done."""
+    folder = RunFolder(run)
+    with pytest.raises(SpecError, match="cannot be exported in this format") as caught:
+        liftune.export(run, tmp_path / "merged", use="contrastive", format="merged")
+    assert 'format="onnx"' in (caught.value.hint or "")
+    liftune.export(run, tmp_path / "onnx", use="contrastive", format="onnx")
+    found = liftune.load(tmp_path / "onnx").logits(folder.split("test").rows)
+    np.testing.assert_allclose(found, folder.logits("contrastive"), atol=1e-3, rtol=0)
+    assert "tuned on pairs of rows" in (tmp_path / "onnx" / "README.md").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from liftune.models.methods.registry import METHODS
 from liftune.models.pretrained import quiet
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.models.tokens.saving import save_tokenizer
+from liftune.option_values import CONTRASTIVE
 from liftune.records.reading import write_sealed
 from liftune.records.training import AdapterCard
 from liftune.reports.snippets import long_texts_outside, pipeline_row
@@ -94,6 +95,8 @@ def _made(card: AdapterCard) -> str:
     """What the model is: a contender that was not tuned has its own name where others have a method."""
     if card.method in METHODS:
         return f"{card.base}, tuned with {card.method}"
+    if card.method == CONTRASTIVE:
+        return f"{card.base}, tuned on pairs of rows, with a linear model on its states, the contender {card.method}"
     return f"{card.base} as it is, kept as the contender {card.method}"
 
 

@@ -74,6 +74,8 @@ class ExportFormat:
     """Markdown for the README of an export; `{name}`, `{max_length}` and `{row}`, a row as code, are replaced."""
     extras: tuple[str, ...] = ()
     """Extras of liftune that it needs, besides `tune`."""
+    any_head: bool = False
+    """Whether it holds a head that the model's family does not have: that of a linear model on features."""
     check_config: Callable[[PretrainedConfig], None] | None = None
     """Raises a ModelError for a model that cannot be written so, before anything is computed."""
 
@@ -124,6 +126,7 @@ def _check_onnx(config: PretrainedConfig) -> None:
     tolerance=SameProbabilities(gap=1e-3),
     usage=_BUNDLE_USAGE,
     extras=("export", "runtime"),
+    any_head=True,
     check_config=_check_onnx,
 )
 def _write_onnx(job: ExportJob) -> Parity:
@@ -138,6 +141,7 @@ def _write_onnx(job: ExportJob) -> Parity:
     tolerance=SmallLoss(flips=0.02, lost=0.01, noise=0.05),
     usage=_BUNDLE_USAGE,
     extras=("export", "runtime"),
+    any_head=True,
     check_config=_check_onnx,
 )
 def _write_int8(job: ExportJob) -> Parity:

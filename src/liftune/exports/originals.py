@@ -7,8 +7,10 @@ Not here: writing (formats.py), checking (parity.py).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
+from liftune.baselines.saved import read_probe
 from liftune.errors import SpecError, pasted
 from liftune.hardware.plan import Plan
 from liftune.inference.contenders import open_contender, read_contender_card
@@ -17,32 +19,50 @@ from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.classifier import Classifier
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.merge import check_mergeable, open_merged
+from liftune.models.methods.registry import METHODS
 from liftune.records.contender import ContenderCard
 from liftune.records.training import AdapterCard
+from liftune.types import Scorer
 
 #: How a merged model computes: the attention that every exporter traces.
 _EXPORTED = Plan(attention="sdpa")
+#: The features that a graph can read off a model's states; others are of its own head.
+POOLINGS = ("mean", "first", "last")
 
 
-def card_of(model: SavedModel) -> AdapterCard:
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A model as the run answers by it."""
+
+    classifier: Classifier
+    """Of a linear model on features: what gives these."""
+    scorer: Scorer
+
+
+def card_of(model: SavedModel, *, any_head: bool = False) -> AdapterCard:
     """What the export must know of the model, before any of it is loaded.
+
+    Args:
+        any_head: whether the format holds heads that the model's family does not have.
 
     Raises:
         MethodError: its method changes more than weights.
-        SpecError: it is a contender that no format can hold.
+        SpecError: it is a contender that no format can hold, or not this one.
     """
     if model.kind == "adapter":
         card = model.card or read_card(model.folder)
         check_mergeable(card.method)
         return card
     kept = read_contender_card(model.folder)
-    if kept.base is None or kept.reads_features:
+    if kept.base is None or (kept.reads_features and not (any_head and kept.settings["pooling"] in POOLINGS)):
         raise _not_exportable(model, kept)
+    if kept.base.method in METHODS:
+        check_mergeable(kept.base.method)
     learned = {"thresholds": kept.thresholds, "base_thresholds": kept.base_thresholds, "cutoffs": kept.cutoffs}
-    return kept.base.model_copy(update=learned)
+    return kept.base.model_copy(update={**learned, "method": kept.name})
 
 
-def open_original(model: SavedModel, *, trust_remote_code: bool = False) -> tuple[Classifier, Callable[[], Classifier]]:
+def open_original(model: SavedModel, *, trust_remote_code: bool = False) -> tuple[Original, Callable[[], Classifier]]:
     """The model as the run answers by it, and what loads it merged, to be exported.
 
     Args:
@@ -54,8 +74,10 @@ def open_original(model: SavedModel, *, trust_remote_code: bool = False) -> tupl
     if model.kind == "adapter":
         opened = open_adapter(model.folder, card=model.card, plan=Plan(), trust_remote_code=trust_remote_code)
         merged = partial(open_merged, model.folder, card=model.card, plan=_EXPORTED)
-        return opened, partial(merged, trust_remote_code=trust_remote_code)
-    return _frozen(model, Plan(), trust_remote_code), partial(_frozen, model, _EXPORTED, trust_remote_code)
+        return Original(opened, opened), partial(merged, trust_remote_code=trust_remote_code)
+    kept = open_contender(model.folder, plan=Plan(), trust_remote_code=trust_remote_code)
+    assert kept.base is not None  # others were refused
+    return Original(kept.base, kept), partial(_merged, model, trust_remote_code)
 
 
 def completed(card: AdapterCard, original: Classifier, *, pairs: bool) -> AdapterCard:
@@ -71,17 +93,31 @@ def completed(card: AdapterCard, original: Classifier, *, pairs: bool) -> Adapte
     return card.model_copy(update={**found, "max_length": original.max_length, "pairs": pairs})
 
 
-def _frozen(model: SavedModel, plan: Plan, trust_remote_code: bool) -> Classifier:
-    base = open_contender(model.folder, plan=plan, trust_remote_code=trust_remote_code).base
-    assert base is not None  # others were refused
-    return base
+def _merged(model: SavedModel, trust_remote_code: bool) -> Classifier:
+    """A contender as a plain model: with the adapter of its start merged, and with its own head where it has one."""
+    card = read_contender_card(model.folder)
+    assert card.base is not None  # others were refused
+    if card.base.method in METHODS:
+        plain = open_merged(model.folder, card=card.base, plan=_EXPORTED, trust_remote_code=trust_remote_code)
+    else:
+        frozen = open_contender(model.folder, plan=_EXPORTED, trust_remote_code=trust_remote_code).base
+        assert frozen is not None
+        plain = frozen
+    if not card.reads_features:
+        return plain
+    from liftune.exports.feature_head import put_head
+
+    return put_head(plain, read_probe(card.settings, model.folder))
 
 
 def _not_exportable(model: SavedModel, kept: ContenderCard) -> SpecError:
-    what = "reads features of its encoder" if kept.reads_features else "reads words, not a pretrained model"
+    at_all = kept.reads_features and kept.settings["pooling"] in POOLINGS
+    what = "reads words, not a pretrained model: it is no transformer"
+    if kept.reads_features:
+        what = "is a linear model on features of its encoder: models of that family have no such head"
     return SpecError(
-        f"{model.contender} {what}: it is no transformer with a head, and cannot be exported",
+        f"{model.contender} {what}. It cannot be exported{' in this format' if at_all else ''}",
         where="--use" if model.note else "RUN",
-        hint=f"copy {pasted(model.folder)} and predict with that: liftune predict COPY TEXT; or export the tuned "
-        "model: --use tuned",
+        hint=f"{'give --format onnx; or ' if at_all else ''}copy {pasted(model.folder)} and predict with that: "
+        "liftune predict COPY TEXT; or export the tuned model: --use tuned",
     )

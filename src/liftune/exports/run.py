@@ -18,11 +18,10 @@ from liftune.data.test_part import load_test
 from liftune.errors import EXTRAS, ArtifactError, DataError, amount, need, pasted
 from liftune.exports.bundle import write_readme
 from liftune.exports.formats import EXPORT_FORMATS, ExportJob
-from liftune.exports.originals import card_of, completed, open_original
+from liftune.exports.originals import Original, card_of, completed, open_original
 from liftune.exports.parity import Parity, Reference
 from liftune.files import atomic_folder, check_writable, replaceable, write_json
 from liftune.inference.locate import locate_model
-from liftune.models.classifier import Classifier
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.progress import Progress
@@ -75,12 +74,12 @@ def export(
         raise ArtifactError(f"{run} was exported already", where="RUN", hint="give the run that it was exported from")
     if model.note:
         progress.tell(model.note)
-    card = card_of(model)
+    card = card_of(model, any_head=entry.any_head)
     _check_unused(Path(to))
     with claim_file(Path(to), where="--to"), atomic_folder(Path(to)) as fresh:
         original, merged = open_original(model, trust_remote_code=trust_remote_code)
         if entry.check_config is not None:
-            entry.check_config(original.backbone.model.config)
+            entry.check_config(original.classifier.backbone.model.config)
         reference = _reference(original, model.folder, card, rows)
         progress.log(f"checking on {amount(len(reference.rows), 'row')} ({reference.source})")
         parity = entry.write(ExportJob(entry, merged(), reference, fresh, progress))
@@ -91,7 +90,7 @@ def export(
     return parity
 
 
-def _reference(original: Classifier, folder: Path, card: AdapterCard, given: str | TablesInMemory | None) -> Reference:
+def _reference(original: Original, folder: Path, card: AdapterCard, given: str | TablesInMemory | None) -> Reference:
     """The rows to check on, and the run's own logits of them, computed anew."""
     if given is None:
         split, source = _validation(folder, card), "validation"
@@ -106,8 +105,8 @@ def _reference(original: Classifier, folder: Path, card: AdapterCard, given: str
     labels = {label for target in split.targets for label in (target if isinstance(target, tuple) else (target,))}
     unseen = sorted(str(label) for label in labels - set(card.labels)) if task_of(card.task).outputs_labels else []
     targets = task_of(card.task).encode(split.targets, (*card.labels, *unseen))
-    card = completed(card, original, pairs=isinstance(split.rows[0], tuple))
-    return Reference(split.rows, targets, original.logits(split.rows), source, card)
+    card = completed(card, original.classifier, pairs=isinstance(split.rows[0], tuple))
+    return Reference(split.rows, targets, original.scorer.logits(split.rows), source, card)
 
 
 def _labelled(spec: DataSpec, tables: TablesInMemory | None, card: AdapterCard) -> Split:
