@@ -7,7 +7,8 @@
     RUN/logits/NAME.npz      each contender's logits on the test and validation rows, in that order of rows
     RUN/suspects.jsonl       train rows whose label is likely wrong, worst first
     RUN/adapter/             the tuned adapter (a model folder for --method full)
-    RUN/contenders/NAME/     every other contender, as it was scored: majority, tfidf, base, probe, full
+    RUN/contenders/NAME/     every other contender, as it was scored: majority, tfidf, base, probe, contrastive,
+                             full
     RUN/README.md            what was found, the command for the recommended contender, what is kept
     RUN/flips.jsonl          rows that tuning fixed and broke; made from the above, as report.html is
     RUN/explained.json       the words that mattered in a few of them

@@ -82,6 +82,12 @@ TERMS = (
     ),
     Term("contender", "any model in the table of scores", ("contender", "contenders")),
     Term(
+        "contrastive",
+        "of few rows a label: an encoder that learned which rows have the same label, and a linear model on its states",
+        ("contrastive",),
+        see="[Tuning](tuning.md#few-rows-a-label)",
+    ),
+    Term(
         "coverage",
         "the share of examples that get a label when the model may abstain on the others",
         ("coverage",),

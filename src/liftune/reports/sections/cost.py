@@ -6,12 +6,13 @@ In: a TuneRecord.  Out: Sections.  Not here: speed and plan (training.py).
 from __future__ import annotations
 
 from liftune.formatting import gain, seconds, size
+from liftune.option_values import CONTRASTIVE
 from liftune.records.run import Contender, TuneRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section
 from liftune.reports.sections.comparisons import several
 
 #: Contenders whose cost is worth a comparison.
-_COMPARED = ("probe", "tuned", "full")
+_COMPARED = ("probe", CONTRASTIVE, "tuned", "full")
 
 
 @SECTIONS.entry("detectable", summary="What gain the test set could have detected.", chapter="data")
