@@ -46,8 +46,7 @@ def load(
 
     Args:
         use: which contender of the run: majority, tfidf, base, probe, contrastive, tuned, full, or recommended. None
-            takes the tuned model, but where the verdict says that it is worse than the recommended one: `note` then says
-            so.
+            takes the tuned model, unless the verdict says that it is worse than the recommended one; `note` says so.
         base: the adapter's base model, where it is no longer where it was when it was tuned on.
         precision: float32, bfloat16 or fastest; see `liftune predict --help`.
         min_precision: leave rows without a label where the model is too unsure for this share of its predictions to
