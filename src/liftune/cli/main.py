@@ -153,6 +153,9 @@ command()(push)
 def evaluate(spec: RunSpec, use: Use = None, base: Base = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Score a model on the test rows of a dataset, with confidence intervals; a single file is all test rows."""
     need(*EXTRAS["tune"])  # before the import below fails for want of it
+    from liftune.cli.importing import import_at_once
+
+    import_at_once("liftune.workflows.evaluate")
     from liftune.progress import Progress, listeners
     from liftune.workflows.evaluate import evaluate_model
 

@@ -81,6 +81,7 @@ def tune(
 
     The same command goes on with a run that was interrupted.
     """
+    from liftune.cli.importing import ImportsAtOnce
     from liftune.event_lines import listeners_of
     from liftune.launch import ONE_PROCESS, Division
     from liftune.progress import Progress, listeners
@@ -104,7 +105,7 @@ def tune(
         found = try_run(spec, wrong=at_once.faults, overwrite=overwrite, listeners=said, division=division)
         print_record(found, as_json=as_json)
         raise typer.Exit(0 if found.would_run else LiftuneError.exit_code)
-    heard = (*listeners(progress), *tracked, *listeners_of(events))
+    heard = (*listeners(progress), *tracked, *listeners_of(events), ImportsAtOnce())
     done = run_tune(spec, keeping=keeping, overwrite=overwrite, listeners=heard, division=division)
     print_record(done, as_json=as_json)
 
