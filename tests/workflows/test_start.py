@@ -381,3 +381,13 @@ def test_a_hint_does_not_ask_for_what_was_asked(made: Path, tmp_path: Path) -> N
     assert "the others are among the new rows" in said
     assert "--replay all" not in said
     assert "1 new row is left out, whose text is among the test rows" in said
+
+
+def test_several_labels_of_the_model_in_a_cell_are_said(made: Path, tmp_path: Path) -> None:
+    """By themselves such rows are multi-label; the model that is tuned further gives every text one label."""
+    rows = [(text, "joy; anger") for text, _ in rows_of(("joy",), 30)]
+    rows += [(text, "fear; or so") for text, _ in rows_of(("fear",), 30)]
+    asked = {"data": str(written(tmp_path / "sets.csv", rows)), "start": str(made / "old")}
+    notes = rows_to_go_on(with_start(RunSpec.of(**asked))).rows.notes
+    assert any("1 new label is labels of" in note and "';' between" in note for note in notes)
+    assert any("tune anew without --start" in note for note in notes)

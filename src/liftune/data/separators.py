@@ -114,6 +114,22 @@ def separator_note(texts: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
+def sets_of_known(labels: Sequence[str], known: Sequence[str]) -> tuple[list[str], str]:
+    """The labels that are two or more known ones, joined by one separator, which is likeliest to make sets of them.
+
+    >>> sets_of_known(["joy", "joy; fear", "joy, or so"], ["joy", "fear"])
+    (['joy; fear'], ';')
+    >>> sets_of_known(["rock and roll"], ["rock", "roll"])
+    ([], '')
+    """
+    names, others = set(known), sorted(set(labels) - set(known))
+    for separator in _SEPARATORS:
+        each = [label for label in others if len(parts := pieces(label, separator)) > 1 and names.issuperset(parts)]
+        if each:
+            return each, separator
+    return [], ""
+
+
 def tags_note(texts: Sequence[str], column: str) -> tuple[str, ...]:
     """Where the column's name speaks of several, and blanks may separate them: words that occur in several classes.
 

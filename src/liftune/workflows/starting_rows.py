@@ -13,13 +13,15 @@ from liftune.addresses import Address
 from liftune.data.continued import Before, Continued, continued
 from liftune.data.load import RowsInMemory, load, load_data
 from liftune.data.readers.memory import TablesInMemory
+from liftune.data.separators import sets_of_known
 from liftune.data.splits import Split, Splits
 from liftune.data.tuned_on import TunedOn, hash_of
-from liftune.errors import LIKELY, DataError, LiftuneError, nearest, pasted
+from liftune.errors import LIKELY, DataError, LiftuneError, amount, nearest, pasted
 from liftune.files import expanded
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, RunSpec
+from liftune.tasks import task_of
 from liftune.workflows.starting import WHERE, Started, find_start
 
 AUTO, ALL, NONE = "auto", "all", "none"
@@ -76,7 +78,23 @@ def rows_to_go_on(spec: RunSpec, rows: RowsInMemory | None = None) -> Beginning:
         )
     before, notes = _before(started, spec)
     found = continued(new, before, spec.data)
-    return Beginning(started, replace(found, notes=(*_of_replay(found, notes, every=before.every), *found.notes)))
+    said = (*_of_sets(started, new), *_of_replay(found, notes, every=before.every), *found.notes)
+    return Beginning(started, replace(found, notes=said))
+
+
+def _of_sets(started: Started, new: Splits) -> tuple[str, ...]:
+    """Where new labels are the model's own, several in one cell: by themselves these rows would be multi-label."""
+    if not task_of(new.task).has_confidence:
+        return ()
+    every = [str(target) for split in (new.train, new.validation, new.test) for target in split.targets]
+    found, separator = sets_of_known(every, started.card.labels)
+    if not found:
+        return ()
+    return (
+        f"{amount(len(found), 'new label is', 'new labels are')} labels of {started.asked} with {separator!r} between "
+        f"them, such as {found[0]!r}: each is taken as one label more, as that model gives every text one label; where "
+        "a text has several, tune anew without --start",
+    )
 
 
 def _new_rows(spec: RunSpec, rows: RowsInMemory | None) -> Splits:
