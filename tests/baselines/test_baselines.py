@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from liftune.baselines.fewer_columns import MOST_ROWS, in_fewer_columns
 from liftune.baselines.linear_models import fit_linear, out_of_fold
 from liftune.baselines.linear_probe import SCALINGS, fit_linear_probe
 from liftune.baselines.tfidf import majority, tfidf
@@ -281,3 +282,30 @@ def test_folds_that_are_fitted_at_once_are_those_of_one_after_the_other() -> Non
     for fold in range(5):
         model = fit_linear(features[folds != fold], targets[folds != fold], 3, TaskKind.SINGLE_LABEL, 1.0)
         np.testing.assert_array_equal(found[folds == fold], model.logits(features[folds == fold]))
+
+
+def test_few_rows_of_many_terms_are_fitted_as_rows_of_their_inner_products() -> None:
+    """A tenth of the numbers to fit, and the same logits out of fold: also where rows are alike or have no term."""
+    from scipy.sparse import csr_array, vstack
+    from scipy.sparse import random as sparse
+
+    random = np.random.default_rng(0)
+    drawn = sparse(98, 1_000, density=0.05, format="csr", dtype=np.float32, random_state=random)
+    features = csr_array(vstack([drawn, drawn[:1], csr_array((1, 1_000), dtype=np.float32)]))
+    fewer = in_fewer_columns(features)
+    assert fewer.shape == (100, 100)
+    np.testing.assert_allclose(fewer @ fewer.T, (features @ features.T).toarray(), atol=1e-5)
+    targets, folds = random.integers(3, size=100), np.arange(100) % 5
+    found = out_of_fold(features, targets, 3, TaskKind.SINGLE_LABEL, 3.0, folds)
+    for fold in range(5):
+        model = fit_linear(features[folds != fold], targets[folds != fold], 3, TaskKind.SINGLE_LABEL, 3.0)
+        np.testing.assert_allclose(found[folds == fold], model.logits(features[folds == fold]), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(10, 39), (MOST_ROWS + 1, 4 * MOST_ROWS + 4)])
+def test_other_rows_are_fitted_as_they_are(shape: tuple[int, int]) -> None:
+    from scipy.sparse import csr_array
+
+    sparse, dense = csr_array(shape, dtype=np.float32), np.zeros((10, 1_000), dtype=np.float32)
+    assert in_fewer_columns(sparse) is sparse
+    assert in_fewer_columns(dense) is dense

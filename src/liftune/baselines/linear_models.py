@@ -14,11 +14,13 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liftune.baselines.fewer_columns import in_fewer_columns
 from liftune.metrics.metric import Metric
 from liftune.tasks import TaskKind, task_of
 from liftune.types import FloatArray
@@ -67,6 +69,7 @@ def fit_linear(
     *,
     start: Linear | None = None,
     iterations: int = ITERATIONS,
+    tolerance: float | None = None,
 ) -> Linear:
     """Minimise the summed loss plus |weight|^2 / (2 strength).
 
@@ -77,12 +80,12 @@ def fit_linear(
         targets: encoded; a row whose label is no output takes part as a row of none of them.
         outputs: C, one for regression.
         start: a fit of the same shape to begin from.
+        tolerance: the step, relative to the loss, at which it ends; None takes that of such features.
     """
     kind = task_of(task)
     if not kind.has_probabilities:  # least squares have a closed form
         return _fit_ridge(features, targets, strength)
     from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn, without types
 
     dense = isinstance(features, np.ndarray)
     wanted = kind.indicators(targets, outputs)
@@ -102,13 +105,32 @@ def fit_linear(
         gradient[width] = slope.sum(axis=0, dtype=np.float64) / len(wanted)
         return loss / len(wanted) + 0.5 * penalty * float((theta[:width] ** 2).sum()), gradient.ravel()
 
-    # Either is far below what another sample of train rows would change; sparse models are the slow ones.
-    options = {"maxiter": iterations, "maxcor": 6, "ftol": 1e-6 if dense else 1e-5, "gtol": 1e-5}
+    options = {"maxiter": iterations, "maxcor": 6, "ftol": tolerance or _tolerance(features), "gtol": 1e-5}
     # Products this thin are no faster divided, and threads that wait for each other tripled their time.
-    with threadpool_limits(1, user_api="blas"):
+    with _one_thread():
         best = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options).x
     theta = best.reshape(width + 1, outputs).astype(np.float32)
     return Linear(np.ascontiguousarray(theta[:width].T), theta[width])
+
+
+def _tolerance(features: Features) -> float:
+    """Either is far below what another sample of train rows would change; sparse models are the slow ones."""
+    return 1e-6 if isinstance(features, np.ndarray) else 1e-5
+
+
+@cache
+def _libraries() -> Any:
+    """Those of products that are loaded: to look for them takes as long as a fit of few rows."""
+    import scipy.linalg  # brings one of its own
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # scikit-learn's, without types
+
+    assert scipy.linalg
+    return ThreadpoolController()
+
+
+def _one_thread() -> Any:
+    """A block in which products take one thread."""
+    return _libraries().limit(limits=1, user_api="blas")
 
 
 def out_of_fold(
@@ -126,17 +148,20 @@ def out_of_fold(
     Args:
         folds: (N,) each row's.
     """
-    from threadpoolctl import threadpool_limits
-
+    tolerance = _tolerance(features)
+    if task_of(task).has_probabilities:
+        features = in_fewer_columns(features)
     logits = np.zeros((len(targets), outputs), dtype=np.float32)
 
     def fit(fold: int) -> None:
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        model = fit_linear(features[outside], targets[outside], outputs, task, strength, iterations=iterations)
+        model = fit_linear(
+            features[outside], targets[outside], outputs, task, strength, iterations=iterations, tolerance=tolerance
+        )
         logits[inside] = model.logits(features[inside])
 
     # The limit is the process's: set here, so that no fit lifts it while another runs.
-    with threadpool_limits(1, user_api="blas") as before, ThreadPoolExecutor(_threads(before)) as pool:
+    with _one_thread() as before, ThreadPoolExecutor(_threads(before)) as pool:
         list(pool.map(fit, np.unique(folds).tolist()))
     return logits
 
