@@ -14,6 +14,7 @@ import liftune
 from liftune.errors import SpecError
 from liftune.events import ContenderScored, Listener
 from liftune.records.run import TuneRecord
+from liftune.reports.sections.headline import headline
 from liftune.run_folder import RunFolder
 from liftune.training import contrast
 from liftune.workflows import contrastive, few, few_wanted
@@ -58,6 +59,17 @@ def test_it_is_scored_kept_and_compared(run: Path) -> None:
     width = 32
     assert tuned.trainable_parameters > found.trainable_parameters > 3 * width
     assert "contrastive" in {each.a for each in record.comparisons}
+
+
+def test_that_it_is_better_is_no_reason_not_to_tune(run: Path) -> None:
+    """The headline says what tuning was worth, whatever another head of the same start scores."""
+    record = RunFolder(run).record()
+    worse = {"verdict": "worse", "gain": -0.4, "undecided_because": None}
+    better = {"verdict": "better", "gain": 0.4, "undecided_because": None}
+    comparisons = [each.model_copy(update=worse if each.a == "contrastive" else better) for each in record.comparisons]
+    said = headline(record.model_copy(update={"comparisons": tuple(comparisons)}))
+    assert "helped" in said[0] or "better than guessing" in said[0]
+    assert not any("contrastive" in each for each in said)
 
 
 @pytest.mark.parametrize("precision", [None, "float32"])

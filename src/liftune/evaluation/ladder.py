@@ -261,8 +261,9 @@ class Ladder:
         """The contender to use: tuned, or one that it was compared with.
 
         Test decides where its verdict does. Where that is undecided, validation does, if its lead is more than one
-        standard error: from one row nothing is concluded. Else the cheaper wins: of all others, only full costs more
-        than tuned. What has learnt nothing is never recommended. The rule and its reasons are `recommend`'s.
+        standard error: from one row nothing is concluded. Else the cheaper wins: of all others, only full
+        and contrastive cost more than tuned. What has learnt nothing is never recommended. The rule and its reasons are
+        `recommend`'s.
 
         Args:
             verdicts: those of tuned.

@@ -18,10 +18,11 @@ from liftune.records.run import Contender, Recommendation
 #: A lead on validation counts where equals would show one as large in fewer than this share of validation parts: that
 #: of a normal variable more than one standard error from its mean.
 CHANCE = 0.32
-#: Contenders by what they cost to run and to keep; an unknown one costs as much as the tuned one.
-COSTS = {"majority": 0, "tfidf": 1, "base": 2, "probe": 3, "start": 4, "contrastive": 4, "tuned": 5, "full": 6}
+#: Contenders by what they cost to run and to keep; an unknown one costs as much as the tuned one. One with another head
+#: than its model's shares no batch with others of its base, and is written in fewer formats.
+COSTS = {"majority": 0, "tfidf": 1, "base": 2, "probe": 3, "start": 4, "tuned": 5, "contrastive": 6, "full": 7}
 #: Of a contender that the run did not fit: it is paid for row by row, or another model to run.
-OUTSIDE = 7
+OUTSIDE = 8
 #: Two contenders, to the two-sided p-value of their difference on validation.
 PValue = Callable[[str, str], float]
 #: Two contenders, to what the test rows say of the second against the first.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from liftune.formatting import gain, p_value
 from liftune.metrics.registry import is_proportion
+from liftune.option_values import CONTRASTIVE
 from liftune.records.base import Comparison, Outcome, Unit
 from liftune.records.run import TuneRecord, VerdictRecord
 from liftune.reports.base import is_random
@@ -32,9 +33,10 @@ def telling(comparisons: Sequence[Comparison], record: VerdictRecord) -> list[Co
 
 
 def own(comparisons: Sequence[Comparison], record: VerdictRecord) -> list[Comparison]:
-    """Those with contenders that the run made itself: what tuning was worth."""
-    outside = {each.name for each in record.contenders if each.outside}
-    return [each for each in comparisons if each.a not in outside]
+    """Those that say what tuning was worth: with contenders that the run made itself, and did not train as it did the
+    tuned one."""
+    others = {each.name for each in record.contenders if each.outside} | {CONTRASTIVE}
+    return [each for each in comparisons if each.a not in others]
 
 
 def other_model(comparison: Comparison, record: VerdictRecord) -> str:
