@@ -149,6 +149,15 @@ def test_without_a_start_there_is_none(model: str, kept_emotions: Path, tmp_path
     assert "contrastive" not in names(record)
 
 
+def test_a_graph_of_a_model_that_reads_token_types_answers_as_the_run(kept_emotions: Path, tmp_path: Path) -> None:
+    bert = save_tiny("bert", tmp_path / "bert")
+    liftune.tune(str(kept_emotions), model=bert, out=tmp_path / "run", lr=1e-2)
+    liftune.export(tmp_path / "run", tmp_path / "onnx", use="contrastive", format="onnx")
+    folder = RunFolder(tmp_path / "run")
+    found = liftune.load(tmp_path / "onnx").logits(folder.split("test").rows)
+    np.testing.assert_allclose(found, folder.logits("contrastive"), atol=1e-3, rtol=0)
+
+
 def test_it_is_exported_as_a_graph_and_refused_as_a_model_of_its_family(run: Path, tmp_path: Path) -> None:
     """What the hint of the refusal says is done."""
     folder = RunFolder(run)

@@ -6,6 +6,7 @@ Not here: the graph (onnx_graph.py), the probe's answers in a run (models/frozen
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 import torch
@@ -64,6 +65,7 @@ def put_head(classifier: Classifier, probe: LinearProbe) -> Classifier:
     model: Any = classifier.backbone.model
     head, body = FeatureHead(probe), model.get_submodule(families.base_name(model))
 
+    @wraps(model.forward)  # which inputs a model reads is asked of its signature
     def forward(attention_mask: Tensor, **inputs: Any) -> SequenceClassifierOutput:
         states = body(attention_mask=attention_mask, **inputs)[0]
         return SequenceClassifierOutput(logits=head(states, attention_mask))
