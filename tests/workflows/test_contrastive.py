@@ -135,6 +135,21 @@ def test_the_best_seed_on_validation_is_kept(model: str, kept_emotions: Path, tm
     np.testing.assert_allclose(kept, folder.logits("contrastive"), atol=1e-4, rtol=0)
 
 
+def test_of_seeds_of_which_one_cannot_start_there_is_none(
+    model: str, kept_emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing of an earlier seed is left, which no table shows."""
+    begin = few._fails
+
+    def fails(context: Any, classifier: Any, seed: int, found: Any) -> str:
+        return "memory ran short" if seed == 1 else begin(context, classifier, seed, found)
+
+    monkeypatch.setattr(few, "_fails", fails)
+    record = liftune.tune(str(kept_emotions), model=model, out=tmp_path / "run", lr=1e-2, seeds="0,1")
+    assert "contrastive" not in names(record)
+    assert "contrastive" not in RunFolder(tmp_path / "run").saved_contenders
+
+
 def test_of_folds_it_is_scored_out_of_fold_and_kept_on_all_rows(
     model: str, kept_emotions: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ comes along only partly (docs/log.md), so that this contender reads the means: i
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 
@@ -73,6 +74,8 @@ def fit_contrastive(context: RunContext, ladder: Ladder, *, keep: bool) -> list[
     for seed in context.spec.train.seeds:
         found = _fit(context, seed)
         if found is None:
+            if attempts and keep:  # that of an earlier seed is of no contender
+                shutil.rmtree(context.folder.contender(CONTRASTIVE), ignore_errors=True)
             return []
         fitted, classifier = found
         attempts.append(fitted)
