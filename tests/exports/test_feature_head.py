@@ -12,7 +12,6 @@ from trainings import PLAIN, splits_of
 from liftune.baselines.linear_models import Linear
 from liftune.baselines.linear_probe import SCALINGS, FeatureScaling, LinearProbe, Scale
 from liftune.exports.feature_head import put_head
-from liftune.exports.originals import POOLINGS
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.classifier import Classifier
@@ -21,7 +20,7 @@ from liftune.spec import ModelSpec
 ROWS = ["a fine day", "so much rain that nobody went out at all", "what", "was that a joke"]
 
 
-@pytest.fixture(scope="module", params=["bert", "distilbert", "gpt2"])
+@pytest.fixture(scope="module", params=["bert", "distilbert", "gpt2", "t5"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny(request.param, tmp_path_factory.mktemp("model"))
 
@@ -33,7 +32,7 @@ def classifier_of(model: Path) -> Classifier:
     return attach(backbone, None, plan=PLAIN)
 
 
-@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("pooling", ["mean", "first", "last", "head"])
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_it_answers_as_the_probe_does(model: Path, pooling: str, scaling: FeatureScaling) -> None:
     """Rows of several lengths in one batch; a feature that is the same in every row counts nothing."""

@@ -315,12 +315,14 @@ def test_a_server_answers_with_the_contender_that_was_asked_for(beaten: Path, ru
         assert client.get("/v1/models/probe").json()["verdict"]
 
 
-@pytest.mark.parametrize("name", ["base", "full"])
-def test_a_contender_that_is_a_transformer_can_be_exported(
-    name: str, runs: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "forms"), [("base", ("merged", "onnx")), ("full", ("merged", "onnx")), ("probe", ("onnx",))]
+)
+def test_a_contender_that_reads_texts_with_a_transformer_can_be_exported(
+    name: str, forms: tuple[str, ...], runs: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = RunFolder.open(runs("single_label"))
-    for form in ("merged", "onnx"):
+    for form in forms:
         to = tmp_path / form
         called(capsys, "export", str(run.path), "--to", str(to), "--use", name, "--format", form)
         found = liftune.load(to).logits(run.split("test").rows)

@@ -19,15 +19,12 @@ from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.classifier import Classifier
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.merge import check_mergeable, open_merged
-from liftune.models.methods.registry import METHODS
 from liftune.records.contender import ContenderCard
 from liftune.records.training import AdapterCard
 from liftune.types import Scorer
 
 #: How a merged model computes: the attention that every exporter traces.
 _EXPORTED = Plan(attention="sdpa")
-#: The features that a graph can read off a model's states; others are of its own head.
-POOLINGS = ("mean", "first", "last")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +51,9 @@ def card_of(model: SavedModel, *, any_head: bool = False) -> AdapterCard:
         check_mergeable(card.method)
         return card
     kept = read_contender_card(model.folder)
-    if kept.base is None or (kept.reads_features and not (any_head and kept.settings["pooling"] in POOLINGS)):
+    if kept.base is None or (kept.reads_features and not any_head):
         raise _not_exportable(model, kept)
-    if kept.base.method in METHODS:
+    if kept.has_adapter:
         check_mergeable(kept.base.method)
     learned = {"thresholds": kept.thresholds, "base_thresholds": kept.base_thresholds, "cutoffs": kept.cutoffs}
     return kept.base.model_copy(update={**learned, "method": kept.name})
@@ -97,7 +94,7 @@ def _merged(model: SavedModel, trust_remote_code: bool) -> Classifier:
     """A contender as a plain model: with the adapter of its start merged, and with its own head where it has one."""
     card = read_contender_card(model.folder)
     assert card.base is not None  # others were refused
-    if card.base.method in METHODS:
+    if card.has_adapter:
         plain = open_merged(model.folder, card=card.base, plan=_EXPORTED, trust_remote_code=trust_remote_code)
     else:
         frozen = open_contender(model.folder, plan=_EXPORTED, trust_remote_code=trust_remote_code).base
@@ -111,13 +108,12 @@ def _merged(model: SavedModel, trust_remote_code: bool) -> Classifier:
 
 
 def _not_exportable(model: SavedModel, kept: ContenderCard) -> SpecError:
-    at_all = kept.reads_features and kept.settings["pooling"] in POOLINGS
     what = "reads words, not a pretrained model: it is no transformer"
     if kept.reads_features:
         what = "is a linear model on features of its encoder: models of that family have no such head"
     return SpecError(
-        f"{model.contender} {what}. It cannot be exported{' in this format' if at_all else ''}",
+        f"{model.contender} {what}. It cannot be exported{' in this format' if kept.reads_features else ''}",
         where="--use" if model.note else "RUN",
-        hint=f"{'give --format onnx; or ' if at_all else ''}copy {pasted(model.folder)} and predict with that: "
-        "liftune predict COPY TEXT; or export the tuned model: --use tuned",
+        hint=f"{'give --format onnx; or ' if kept.reads_features else ''}copy {pasted(model.folder)} and predict with "
+        "that: liftune predict COPY TEXT; or export the tuned model: --use tuned",
     )

@@ -127,7 +127,7 @@ class AdapterPredictor(Reloadable):
             return cls(open_contender(folder), card, min_precision=min_precision)
         need(*EXTRAS["tune"])
         plan, allowed = prediction_plan(device, precision), trust_remote_code
-        if card.base.method == "base":
+        if not card.has_adapter:
             opened = open_contender(folder, plan=plan, trust_remote_code=allowed)
             return cls(opened, card, base=opened.base if with_base else None, min_precision=min_precision)
         encoder = load_classifier(folder, card.base, plan, allowed)

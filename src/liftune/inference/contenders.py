@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from liftune.baselines.saved import read_majority, read_probe, read_tfidf
 from liftune.errors import EXTRAS, ArtifactError, LiftuneError, SpecError, lacks_memory, need
-from liftune.option_values import CONTRASTIVE
 from liftune.records.contender import ContenderCard
 from liftune.records.reading import read_record
 from liftune.run_folder import CONTENDER_CARD
@@ -110,9 +109,8 @@ def open_contender(
     check_code(card.base, allowed=trust_remote_code or base is not None, asked_by=folder / CONTENDER_CARD)
     with _sound(card, folder):
         head = folder if card.name == "base" else None
-        if base is None and card.name == CONTRASTIVE:
-            of_base = card.base  # the files beside it are sealed by the contender's card
-            base = open_adapter(folder, card=of_base, plan=plan, seed=seed, trust_remote_code=trust_remote_code)
+        if base is None and card.has_adapter:  # its files are sealed by the contender's card
+            base = open_adapter(folder, card=card.base, plan=plan, seed=seed, trust_remote_code=trust_remote_code)
         base = base or open_frozen(card.base, head, plan=plan or Plan(), seed=seed, trust_remote_code=trust_remote_code)
         if card.name == "base":
             return SavedContender(card, base, base)

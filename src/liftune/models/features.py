@@ -68,9 +68,17 @@ class FeatureTap:
 
         Those of a row of several windows are the mean over its windows.
         """
+        found = self.of_windows(batch["attention_mask"])
+        return {key: pool_windows(values.float(), batch).cpu().numpy() for key, values in found.items()}
+
+    def of_windows(self, mask: Tensor) -> dict[str, Tensor]:
+        """(W, D) each, the same of each window.
+
+        Args:
+            mask: (W, L), 1 where a token is no padding.
+        """
         states = self._states.pop(current_worker().index, None)
         head_inputs = self._head_inputs.pop(current_worker().index, [])
-        mask = batch["attention_mask"]
         features: dict[str, Tensor] = {}
         if states is not None:
             encoded, decoded = states
@@ -79,7 +87,7 @@ class FeatureTap:
             features["last"] = _token(decoded, _last(mask))
         if head_inputs:
             features["head"] = read_by_head(head_inputs[0 if self._first_counts else -1], mask)
-        return {key: pool_windows(values.float(), batch).cpu().numpy() for key, values in features.items()}
+        return features
 
 
 def read_by_head(states: Tensor, mask: Tensor) -> Tensor:
@@ -105,7 +113,8 @@ def _last(mask: Tensor) -> Tensor:
 
 def _token(states: Tensor, positions: Tensor) -> Tensor:
     """(B, D) the state at one position of each row."""
-    return states[torch.arange(len(states), device=states.device), positions.to(states.device)]
+    places = positions.to(states.device)[:, None, None].expand(-1, 1, states.shape[2])
+    return states.gather(1, places).squeeze(1)  # a graph of it holds for any number of rows
 
 
 def _head_layers(backbone: Backbone) -> list[nn.Module]:

@@ -15,6 +15,9 @@ from liftune.records.calibration import Cutoff, Thresholds, check_thresholds
 from liftune.records.training import AdapterCard
 from liftune.tasks import TaskKind
 
+#: In the place of a method, where a pretrained model is as it was.
+AS_IT_IS = "base"
+
 
 class ContenderCard(SealedRecord):
     """contender.json: with the files beside it, all that is needed to predict as the run scored this contender."""
@@ -48,6 +51,11 @@ class ContenderCard(SealedRecord):
     def reads_features(self) -> bool:
         """Whether it is a linear model on features of a pretrained model, and no transformer with a head."""
         return self.base is not None and "pooling" in self.settings
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter of its pretrained model's lies beside the card."""
+        return self.base is not None and self.base.method != AS_IT_IS
 
     @property
     def method(self) -> str:

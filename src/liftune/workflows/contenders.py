@@ -30,7 +30,7 @@ from liftune.models.adapter_io import (
 from liftune.models.classifier import Classifier
 from liftune.models.frozen import save_head
 from liftune.option_values import CONTRASTIVE
-from liftune.records.contender import ContenderCard
+from liftune.records.contender import AS_IT_IS, ContenderCard
 from liftune.records.reading import write_sealed
 from liftune.records.training import AdapterCard
 from liftune.run_folder import CONTENDER_CARD
@@ -80,7 +80,7 @@ def keep_base(context: RunContext, base: Classifier, logits: ContenderLogits) ->
     """
     with atomic_folder(context.folder.contender("base")) as folder:
         save_head(base, folder)
-        card = describe(base, "base", pairs=context.splits.pairs)
+        card = describe(base, AS_IT_IS, pairs=context.splits.pairs)
         _write_card(context, folder, "base", logits, base=card)
 
 
@@ -93,7 +93,7 @@ def keep_probe(
         ArtifactError: the disk is full, or what was saved does not predict the same.
     """
     with atomic_folder(context.folder.contender("probe")) as folder:
-        card = describe(base, "base", pairs=context.splits.pairs)
+        card = describe(base, AS_IT_IS, pairs=context.splits.pairs)
         settings = save_baseline(probe, folder)
         _write_card(context, folder, "probe", logits, settings=settings, base=card, base_logits=base_logits)
         base_folder = context.folder.contender("base")
