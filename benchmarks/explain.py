@@ -73,7 +73,7 @@ def measured(folder: Path, contender: str, *, rows: int, seed: int) -> Faithfuln
     """Explain a sample of the test rows, and remove their words in each order."""
     from liftune.inference.explaining import explained
     from liftune.inference.leave_out import words_of
-    from liftune.inference.predictor import load_predictor
+    from liftune.inference.opening import load_predictor
     from liftune.run_folder import RunFolder
 
     rng = np.random.default_rng(seed)

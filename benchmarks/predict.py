@@ -151,7 +151,7 @@ def pipeline(run: str) -> Turn:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers import pipeline as make
 
-    from liftune.inference.predictor import locate_model
+    from liftune.inference.locate import locate_model
     from liftune.models.adapter_io import read_card
     from liftune.models.checkpoint import locate
 
@@ -179,7 +179,7 @@ def pipeline(run: str) -> Turn:
 def ours(path: str, precision: str | None) -> Turn:
     """What `liftune predict --in --out` does."""
     from liftune.inference.files import predict_file
-    from liftune.inference.predictor import load_predictor
+    from liftune.inference.opening import load_predictor
     from liftune.progress import Progress
 
     is_run = (Path(path) / "record.json").is_file()  # of a bundle there is nothing to choose

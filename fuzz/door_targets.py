@@ -17,7 +17,7 @@ from fuzz.mutations import any_text, arguments, broken_bytes, broken_json, dumpe
 from fuzz.target import Target, each, target
 from fuzz.tokens import TOKENS, VALUES
 from liftune.cli.main import main
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.spec import OPTIONS, RunSpec
 from liftune.spec_text import command_line
 

@@ -20,7 +20,7 @@ from fuzz.data_targets import Fake
 from fuzz.mutations import Inputs, broken_bytes, broken_json, one_of
 from fuzz.target import Target, each, target
 from liftune.inference.files import predict_file
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.models.backbone import load_backbone
 from liftune.progress import Progress
 from liftune.reports.document import sections

@@ -28,7 +28,7 @@ from liftune.exports.parity import BatchParity, Parity, Reference, SameProbabili
 from liftune.exports.run import export
 from liftune.hardware.plan import Plan
 from liftune.inference.onnx_bundle import Bundle
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.models.adapter_io import open_adapter, save_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,27 +11,30 @@ import pytest
 from liftune.errors import SpecError
 from liftune.inference.explaining import MOST_PARTS, Asked, Explaining, explained, log_odds
 from liftune.inference.leave_out import without
-from liftune.inference.prediction import predictions_of_logits
-from liftune.inference.rows import rows_of
+from liftune.inference.predictor import Predictor
+from liftune.records.base import Interval
+from liftune.records.calibration import Cutoff
 from liftune.tasks import TaskKind
 
 SINGLE, MULTI, NUMBER = TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION
 WEIGHTS = {"good": (3.0, -1.0, 0.0), "bad": (-2.5, 2.0, 0.0), "not": (0.5, -0.5, 0.25), "very": (0.1, 0.1, 0.0)}
 
 
-class Words:
+class Words(Predictor):
     """A model that adds up weights of words; it notes how many rows it is asked at once."""
 
-    pairs, columns, base_head, min_precision = False, None, None, None
-
     def __init__(self, task=SINGLE, *, labels=("pos", "neg", "other"), pairs=False, thresholds=None, most=None):
-        self.task, self.pairs, self.thresholds = task, pairs, thresholds
-        self.labels = labels if task is not NUMBER else ()
+        labels = labels if task is not NUMBER else ()
+        accuracy = Interval(value=0.95, low=0.9, high=1.0)
+        cutoffs = (Cutoff(above=0.9, rows=9, share=0.9, accuracy=accuracy),)
+        card = SimpleNamespace(
+            task=task, labels=labels, pairs=pairs, columns=None, thresholds=thresholds, cutoffs=cutoffs
+        )
+        super().__init__(card)
         self.asked: list[int] = []
         self._most = most
 
-    def logits(self, rows):
-        rows = rows_of(rows, pairs=self.pairs, columns=None)
+    def _logits(self, rows):
         self.asked.append(len(rows))
         outputs = len(self.labels) or 1
         found = np.zeros((len(rows), outputs), dtype=np.float32)
@@ -39,13 +43,6 @@ class Words:
             for word in words:
                 found[i] += np.array(WEIGHTS.get(word, (0.0, 0.0, 0.0))[:outputs], dtype=np.float32)
         return found
-
-    def predict(self, rows, *, min_precision=None):
-        rows = rows_of(rows, pairs=self.pairs, columns=None)
-        above = 0.9 if min_precision else None
-        return predictions_of_logits(
-            rows, self.logits(rows), labels=self.labels, task=self.task, thresholds=self.thresholds, above=above
-        )
 
     def note_passes(self, note):
         pass

@@ -17,7 +17,7 @@ import liftune
 from liftune.cli.main import main
 from liftune.exports.run import export
 from liftune.inference.onnx_bundle import Bundle
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.models.adapter_io import save_adapter
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone

@@ -8,7 +8,7 @@ import pytest
 
 from liftune.errors import ArtifactError, SpecError
 from liftune.inference.locate import SavedModel, find_model, locate_model
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 
 
 def put(folder: Path, *names: str) -> Path:

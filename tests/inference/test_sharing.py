@@ -26,7 +26,8 @@ from liftune.exports.run import export
 from liftune.hardware.plan import Plan
 from liftune.inference.adapter_predictor import AdapterPredictor
 from liftune.inference.onnx_bundle import Bundle
-from liftune.inference.predictor import Predictor, load_predictor
+from liftune.inference.opening import load_predictor
+from liftune.inference.predictor import Predictor
 from liftune.models import moved_bases
 from liftune.models.adapter_io import open_adapter, read_card
 from liftune.models.merge import open_merged

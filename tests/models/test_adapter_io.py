@@ -17,7 +17,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.errors import ArtifactError, MethodError, ModelError
 from liftune.hardware.plan import Plan
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.models import moved_bases
 from liftune.models.adapter_io import open_adapter, read_card, save_adapter, verify_saved_adapter
 from liftune.models.attach import attach

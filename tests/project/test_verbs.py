@@ -12,8 +12,8 @@ from liftune.errors import OutOfMemory
 #: Verb -> where its work is, and how it is called.
 WORK: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "tune": ("liftune.workflows.tune.tune", ("rows.csv",), {}),
-    "load": ("liftune.inference.predictor.load_predictor", ("run",), {}),
-    "predict": ("liftune.inference.predictor.load_predictor", (["a text"],), {"model": "run"}),
+    "load": ("liftune.inference.opening.load_predictor", ("run",), {}),
+    "predict": ("liftune.inference.opening.load_predictor", (["a text"],), {"model": "run"}),
     "label": ("liftune.labelling.asked.choose_rows", (["a text"],), {"run": "run"}),
     "evaluate": ("liftune.workflows.evaluate.evaluate_model", ("rows.csv",), {"model": "run"}),
     "compare": ("liftune.workflows.compare.compare_runs", ("a", "b"), {}),

@@ -21,7 +21,7 @@ from tiny_adapters import save_tuned
 from tiny_models import save_tiny
 
 from liftune.errors import SpecError
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.server.adapter_engine import KERNELS
 from liftune.server.app import make_app
 from liftune.server.auth import Credentials

@@ -7,23 +7,25 @@ Not here: assertions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.predictor import Predictor
 from liftune.tasks import TaskKind, task_of
 from liftune.types import Row
 
 
-class AskedModel:
+class AskedModel(Predictor):
     """The number in a text is the first label's probability, or the value of a regression; 0.99 where there is none."""
 
-    base_head = columns = min_precision = None
-
     def __init__(self, task: TaskKind, labels: tuple[str, ...], *, pairs: bool = False, features: bool = True) -> None:
-        self.task, self.labels, self.pairs, self._features = task, labels, pairs, features
+        super().__init__(
+            SimpleNamespace(task=task, labels=labels, pairs=pairs, columns=None, thresholds=None, cutoffs=())
+        )
+        self._has_features = features
         self.asked: list[int] = []
         """How many rows each call was about."""
 
@@ -33,7 +35,7 @@ class AskedModel:
     def as_read(self, row: Row) -> None:
         """It reads words."""
 
-    def logits(self, rows: Sequence[Row]) -> Any:
+    def _logits(self, rows: Sequence[Row]) -> Any:
         """(N, C): of several labels the first alone is unsure."""
         self.asked.append(len(rows))
         shares = np.array([_number(row) for row in rows])
@@ -44,13 +46,9 @@ class AskedModel:
             return np.stack([odds] + [np.full_like(odds, -6.0)] * (len(self.labels) - 1), axis=1).astype(np.float32)
         return np.stack([odds, np.zeros_like(odds)] + [np.full_like(odds, -9.0)] * (len(self.labels) - 2), axis=1)
 
-    def predict(self, rows: Sequence[Row]) -> list[Prediction]:
-        """By `logits`."""
-        return predictions_of_logits(rows, self.logits(rows), labels=self.labels, task=self.task)
-
     def features(self, rows: Sequence[Row]) -> Any:
         """(N, 26) how often each letter stands in a text; None where it was to have none."""
-        if not self._features:
+        if not self._has_features:
             return None
         texts = [row if isinstance(row, str) else " ".join(row) for row in rows]
         return np.array([[text.count(chr(97 + i)) for i in range(26)] for text in texts], dtype=np.float32)

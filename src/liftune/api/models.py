@@ -21,7 +21,6 @@ from liftune.records.run import ComparisonRecord, EvaluationRecord
 
 if TYPE_CHECKING:
     from liftune.inference.predictor import Predictor
-    from liftune.inference.reload import Reloadable
     from liftune.models.foreign.said import Said
     from liftune.progress import Progress
 
@@ -62,7 +61,7 @@ def load(
         load_options(use, base, device, with_base, precision, min_precision, trust_remote_code),
         said(label_names, task, pairs=pairs),
     )
-    cast("Reloadable", predictor).words = (in_python, argument)
+    predictor.words = (in_python, argument)
     return predictor
 
 
@@ -93,7 +92,7 @@ def load_options(
 
 def _load(run: str, options: Mapping[str, Any], told: Said) -> Predictor:
     from liftune.inference.bases import use_base
-    from liftune.inference.predictor import load_predictor
+    from liftune.inference.opening import load_predictor
 
     told = use_base(options["base"], run, use=options["use"], with_base=options["with_base"], said=told)
     return load_predictor(run, **{name: value for name, value in options.items() if name != "base"}, said=told)

@@ -1,8 +1,8 @@
 """The Predictor that needs torch: an adapter on its base, a whole model, or another contender of a run.
 
-In: a folder of a saved model; rows.  Out: Predictions.
-Not here: which folder a path leads to (predictor.py, locate.py), loading (loading.py, contenders.py), the Predictor
-without torch (onnx_bundle.py). Torch is imported where an adapter is loaded.
+In: a folder of a saved model; rows.  Out: an AdapterPredictor; Predictions.
+Not here: which folder a path leads to (opening.py, locate.py), loading (loading.py, contenders.py), what is the same
+for all Predictors (predictor.py), the one without torch (onnx_bundle.py). Torch is imported where an adapter is loaded.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from liftune.errors import EXTRAS, need
-from liftune.evaluation.selective import cutoff_for
 from liftune.hardware.memory import Attempts
 from liftune.inference.contenders import SavedContender, open_contender, read_contender_card, refuse_torch_options
 from liftune.inference.loading import load_classifier, prediction_plan
 from liftune.inference.prediction import Prediction, predictions_of_logits
-from liftune.inference.reload import Reloadable, worded
-from liftune.inference.rows import Given, rows_of
-from liftune.records.base import Head, TextColumns
+from liftune.inference.predictor import Predictor, confidence_for
+from liftune.inference.reload import worded
+from liftune.inference.rows import Given
+from liftune.records.base import Head
 from liftune.records.contender import ContenderCard
 from liftune.records.training import AdapterCard
-from liftune.tasks import TaskKind, ThresholdValues
 from liftune.types import Row
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from liftune.models.classifier import Classifier
 
 
-class AdapterPredictor(Reloadable):
+class AdapterPredictor(Predictor):
     """An adapter on its base model, a fully tuned or merged model, or another contender of a run: a Predictor.
 
     It needs torch, but for contenders that read words alone.
@@ -44,13 +43,11 @@ class AdapterPredictor(Reloadable):
     threads take turns.
 
     Attributes:
-        card: what the model says of itself: thresholds, cutoffs, and more.
-        min_precision: the default of `predict`.
         contender: which one of its run.
-        note: what to say of that choice; empty where it is the tuned model.
     """
 
-    contender, note = "tuned", ""
+    card: AdapterCard | ContenderCard
+    contender = "tuned"
 
     def __init__(
         self,
@@ -60,7 +57,8 @@ class AdapterPredictor(Reloadable):
         base: Classifier | None = None,
         min_precision: float | None = None,
     ) -> None:
-        self._classifier, self._base, self.card, self.min_precision = classifier, base, card, min_precision
+        super().__init__(card, min_precision=min_precision)
+        self._classifier, self._base = classifier, base
         self._computing = Lock()
 
     @classmethod
@@ -90,8 +88,7 @@ class AdapterPredictor(Reloadable):
 
         card = card or read_card(folder)
         check_code(card, allowed=trust_remote_code, asked_by=folder / CARD)
-        if min_precision is not None:
-            cutoff_for(card.cutoffs, min_precision)  # refused before the model is loaded
+        confidence_for(card, min_precision)  # refused before the model is loaded
         plan = prediction_plan(device, precision)
         base = _as_it_is(card, plan, trust_remote_code) if with_base else None
         opened = load_classifier(folder, card, plan, trust_remote_code)
@@ -120,8 +117,7 @@ class AdapterPredictor(Reloadable):
             SpecError: it reads words alone, and an option is of pretrained models.
         """
         card = read_contender_card(folder)
-        if min_precision is not None:
-            cutoff_for(card.cutoffs, min_precision)
+        confidence_for(card, min_precision)
         if card.base is None:
             refuse_torch_options(card.name, why, device=device, with_base=with_base, precision=precision)
             return cls(open_contender(folder), card, min_precision=min_precision)
@@ -134,31 +130,6 @@ class AdapterPredictor(Reloadable):
         base = _as_it_is(card.base, plan, allowed) if with_base else None
         opened = open_contender(folder, base=encoder, trust_remote_code=allowed)
         return cls(opened, card, base=base, min_precision=min_precision)
-
-    @property
-    def pairs(self) -> bool:
-        """Whether it was tuned on text pairs."""
-        return self.card.pairs
-
-    @property
-    def columns(self) -> TextColumns | None:
-        """Where its texts were read from."""
-        return self.card.columns
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of `logits`."""
-        return self._classifier.labels
-
-    @property
-    def task(self) -> TaskKind:
-        """What it predicts."""
-        return self._classifier.task
-
-    @property
-    def thresholds(self) -> tuple[float, ...] | None:
-        """Of each label, the probability from which on it is predicted; None is one half."""
-        return self.card.thresholds
 
     @property
     def base_head(self) -> Head | None:
@@ -178,14 +149,9 @@ class AdapterPredictor(Reloadable):
             return None if reads is None else tuple(reads.encode([row])[0].ids.tolist())
 
     @worded
-    def logits(self, rows: Given) -> NDArray[np.float32]:
-        """(N, C) float32, in input order: a Scorer."""
-        return self._logits(self._classifier, rows_of(rows, pairs=self.pairs, columns=self.columns))
-
-    @worded
     def features(self, rows: Given) -> NDArray[np.float32] | None:
         """(N, D) float32, what the model's last layer reads; None of a contender that reads words alone."""
-        given = rows_of(rows, pairs=self.pairs, columns=self.columns)
+        given = self._rows(rows)
         with self._computing:
             if not isinstance(self._classifier, SavedContender):
                 return self._classifier.final_inputs(given)
@@ -197,37 +163,23 @@ class AdapterPredictor(Reloadable):
 
     @worded
     def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
-        """One prediction per row, in order; see Predictor.predict."""
-        given = rows_of(rows, pairs=self.pairs, columns=self.columns)
-        precision = self.min_precision if min_precision is None else min_precision
-        above = None if precision is None else cutoff_for(self.card.cutoffs, precision).above
-        predictions = self._predictions(self._classifier, given, self.card.thresholds, above)
+        """One prediction per row, in order, with the base model's where that was loaded too; see Predictor.predict."""
+        given = self._rows(rows)
+        predictions = super().predict(given, min_precision=min_precision)
         if self.contender != "tuned":
             predictions = [replace(each, contender=self.contender) for each in predictions]
         if self._base is None:
             return predictions
-        bases = self._predictions(self._base, given, self.card.base_thresholds, None)
+        logits, thresholds = self._computed(self._base, given), self.card.base_thresholds
+        bases = predictions_of_logits(given, logits, labels=self.labels, task=self.task, thresholds=thresholds)
         return [replace(each, base=base) for each, base in zip(predictions, bases, strict=True)]
 
-    def _predictions(
-        self,
-        classifier: Classifier | SavedContender,
-        rows: Sequence[Row],
-        thresholds: ThresholdValues | None,
-        above: float | None,
-    ) -> list[Prediction]:
-        return predictions_of_logits(
-            rows,
-            self._logits(classifier, rows),
-            labels=self.labels,
-            task=self.task,
-            thresholds=thresholds,
-            above=above,
-        )
+    def _logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        return self._computed(self._classifier, rows)
 
-    def _logits(self, classifier: Classifier | SavedContender, rows: Sequence[Row]) -> NDArray[np.float32]:
+    def _computed(self, model: Classifier | SavedContender, rows: Sequence[Row]) -> NDArray[np.float32]:
         with self._computing:
-            return classifier.logits(rows)
+            return model.logits(rows)
 
 
 def _as_it_is(card: AdapterCard, plan: Plan, trust_remote_code: bool) -> Classifier:

@@ -1,7 +1,7 @@
 """Which contender of a run its commands use: predict, serve, export, evaluate and `liftune.load` ask here.
 
 In: a run's folder, and a name where one was asked for.  Out: a Chosen: the contender, its folder, what to say of it.
-Not here: which contender is recommended (evaluation/ladder.py), loading it (predictor.py).
+Not here: which contender is recommended (evaluation/ladder.py), loading it (opening.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Contenders of a run as predictors: majority, tf-idf, the base as it is, the probe, contrastive.
 
 In: the folder of a saved contender.  Out: a Scorer of it, with its card.
-Not here: tuned and full, which are adapters (predictor.py); which contender a run's commands use (chosen.py); saving
-them (workflows/contenders.py).
+Not here: tuned and full, which are adapters (adapter_predictor.py); which contender a run's commands use (chosen.py);
+saving them (workflows/contenders.py).
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ from liftune.errors import SpecError, choose, first_of
 from liftune.inference.explanation import Answer, Effect, Explanation
 from liftune.inference.leave_out import Part, Unit, passages_of, sentences_of, without, words_of
 from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.predictor import Predictor
 from liftune.inference.rows import Given, rows_of
-from liftune.tasks import ThresholdValues, task_of
+from liftune.tasks import TaskKind, ThresholdValues, task_of
 from liftune.types import FloatArray, Row
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from liftune.hardware.memory import Attempts
-    from liftune.inference.predictor import Predictor
-    from liftune.records.base import Head, TextColumns
-    from liftune.tasks import TaskKind
+    from liftune.records.base import Head
 
 #: More words than this are left out by the sentence; more sentences, by passages of as many words each.
 MOST_PARTS = 200
@@ -257,52 +256,19 @@ def log_odds(logits: FloatArray, task: TaskKind) -> NDArray[np.float64]:
     return np.asarray(values - others)
 
 
-class Explaining:
+class Explaining(Predictor):
     """A Predictor whose predictions have explanations."""
 
     def __init__(self, predictor: Predictor, asked: Asked = Asked()) -> None:
         asked.check(predictor.labels)
+        super().__init__(predictor.card, min_precision=predictor.min_precision)
+        self.note = predictor.note
         self._predictor, self._asked = predictor, asked
-
-    @property
-    def pairs(self) -> bool:
-        """As of the predictor."""
-        return self._predictor.pairs
-
-    @property
-    def columns(self) -> TextColumns | None:
-        """As of the predictor."""
-        return self._predictor.columns
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """As of the predictor."""
-        return self._predictor.labels
-
-    @property
-    def task(self) -> TaskKind:
-        """As of the predictor."""
-        return self._predictor.task
-
-    @property
-    def thresholds(self) -> tuple[float, ...] | None:
-        """As of the predictor."""
-        return self._predictor.thresholds
 
     @property
     def base_head(self) -> Head | None:
         """As of the predictor."""
         return self._predictor.base_head
-
-    @property
-    def min_precision(self) -> float | None:
-        """As of the predictor."""
-        return self._predictor.min_precision
-
-    @property
-    def note(self) -> str:
-        """As of the predictor."""
-        return getattr(self._predictor, "note", "")
 
     def note_passes(self, note: Attempts) -> None:
         """As of the predictor."""
@@ -312,15 +278,14 @@ class Explaining:
         """As of the predictor."""
         return self._predictor.as_read(row)
 
-    def logits(self, rows: Given) -> NDArray[np.float32]:
-        """As of the predictor."""
-        return self._predictor.logits(rows)
-
     def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order, each with its explanation."""
         if min_precision is not None:
-            given = rows_of(rows, pairs=self.pairs, columns=self.columns)
+            given = self._rows(rows)
             plain = self._predictor.predict(given, min_precision=min_precision)
             of_rows = explained(self._predictor, given, self._asked)
             return [replace(one, explanation=each.explanation) for one, each in zip(plain, of_rows, strict=True)]
         return list(explained(self._predictor, rows, self._asked))
+
+    def _logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        return self._predictor.logits(rows)

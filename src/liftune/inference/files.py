@@ -2,7 +2,7 @@
 
 In: a Predictor, a file of rows.  Out: the file of predictions, in place once it is complete.
 Not here: reading (data/readers/streams.py), which cells are texts (row_texts.py), file formats (writers.py), what is
-kept of an interrupted file (partial_file.py), predicting (predictor.py, onnx_bundle.py).
+kept of an interrupted file (partial_file.py), predicting (predictor.py).
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def _value(label: str, kind: type, names: tuple[str, ...]) -> Any:
 
 def _asked(predictor: Predictor) -> DataSpec | None:
     """How the run that the model is of was asked to read its rows; None where that is not known."""
-    origin = getattr(predictor, "origin", None)
+    origin = getattr(predictor, "origin", None)  # not of an object of a caller's own
     for folder in (Path(origin.path), run_around(Path(origin.path))) if origin else ():
         if (folder / "spec.json").is_file():
             try:

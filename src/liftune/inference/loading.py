@@ -1,6 +1,7 @@
 """The model behind a predictor: with what plan it predicts, and merged or as it was tuned.
 
-In: options, a folder and its card.  Out: a Plan; a Classifier.  Not here: the predictor around it (predictor.py).
+In: options, a folder and its card.  Out: a Plan; a Classifier.
+Not here: the predictor around it (adapter_predictor.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a path leads to: a run, the folder of one of its models, a merged model, a bundle; or why it is none of these.
 
 In: a path, and which contender of a run is wanted.  Out: a SavedModel.
-Not here: which contender a run's commands use (chosen.py), loading (predictor.py).
+Not here: which contender a run's commands use (chosen.py), loading (opening.py).
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     BUNDLE/model.onnx       token ids to logits
     BUNDLE/tokenizer.json   texts to token ids
 
-In: a bundle's folder, rows.  Out: logits and Predictions; a Bundle is a Predictor (predictor.py).
-Not here: bundle.json (bundle_card.py), making a bundle (exports/).
+In: a bundle's folder, rows.  Out: a Bundle; its logits.
+Not here: what is the same for all Predictors (predictor.py), bundle.json (bundle_card.py), making a bundle (exports/).
 """
 
 from __future__ import annotations
@@ -25,12 +25,9 @@ from liftune.data.token_rules import TokenRules, check_template
 from liftune.errors import ArtifactError, SpecError, lacks_memory, need, panics_raised
 from liftune.hardware.memory import Attempts, Passes
 from liftune.inference.bundle_card import CARD, MODEL, RESTORE, TOKENIZER, BundleCard, damaged_bundle, read_bundle_card
-from liftune.inference.prediction import Prediction, predictions_of_logits
-from liftune.inference.reload import Reloadable, worded
-from liftune.inference.rows import Given, rows_of
-from liftune.records.base import TextColumns
+from liftune.inference.predictor import Predictor, confidence_for
 from liftune.seals import checked
-from liftune.tasks import TaskKind, task_of
+from liftune.tasks import task_of
 from liftune.types import Row
 
 if TYPE_CHECKING:
@@ -44,16 +41,13 @@ ROWS, TOKENS = 32, 512
 SLOWER = ["SkipLayerNormFusion"]
 
 
-class Bundle(Reloadable):
+class Bundle(Predictor):
     """An exported model that is loaded: a Predictor that needs no torch. Threads may share it.
 
     Its session and tokenizer keep no state of a call, so that calls need not wait for each other.
-
-    Attributes:
-        note: what to say of it, such as that it has no seal.
     """
 
-    note = ""
+    card: BundleCard
 
     def __init__(
         self,
@@ -64,7 +58,7 @@ class Bundle(Reloadable):
         threads: int,
         min_precision: float | None = None,
     ) -> None:
-        self.card, self.min_precision = card, min_precision
+        super().__init__(card, min_precision=min_precision)
         self._session, self._threads = session, threads
         self._rules = TokenRules(**{**card.tokens, "endings": tuple(card.tokens["endings"])})
         self._call = self._rules.calls(tokenizer)
@@ -85,8 +79,7 @@ class Bundle(Reloadable):
         need("onnxruntime")
         folder = Path(path)
         card = read_bundle_card(folder)
-        if min_precision is not None:
-            _above(card, min_precision)  # refused before the model is loaded
+        confidence_for(card, min_precision)  # refused before the model is loaded
         with checked(folder, card.files, card=CARD, hint=RESTORE):
             session, error = _session(folder / MODEL)
         if session is None:
@@ -99,39 +92,9 @@ class Bundle(Reloadable):
         self._passes.note_in(note)
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of `logits`."""
-        return self.card.labels
-
-    @property
-    def task(self) -> TaskKind:
-        """What it predicts."""
-        return self.card.task
-
-    @property
-    def pairs(self) -> bool:
-        """Whether a row is two texts."""
-        return self.card.pairs
-
-    @property
-    def columns(self) -> TextColumns | None:
-        """Where its texts were read from."""
-        return self.card.columns
-
-    @property
     def rules(self) -> TokenRules:
         """How it reads texts."""
         return self._rules
-
-    @property
-    def thresholds(self) -> tuple[float, ...] | None:
-        """Of each label, the probability from which on it is predicted; None is one half."""
-        return self.card.thresholds
-
-    @property
-    def base_head(self) -> None:
-        """A bundle does not hold the base model."""
-        return
 
     def encode(self, rows: Sequence[Row]) -> tuple[list[list[int]], list[list[int]], NDArray[np.intp]]:
         """Token ids and token types of each window, and (N + 1,) where each row's windows begin, and the last end."""
@@ -145,37 +108,17 @@ class Bundle(Reloadable):
         """As of Predictor."""
         return tuple(map(tuple, self.encode([row])[0]))
 
-    @worded
-    def logits(self, rows: Given) -> NDArray[np.float32]:
-        """(N, C) float32, in input order: a Scorer."""
-        ids, types, firsts = self.encode(rows_of(rows, pairs=self.pairs, columns=self.columns))
+    def _logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        ids, types, firsts = self.encode(rows)
         batches = list(length_batches([len(each) for each in ids], rows=ROWS, tokens=TOKENS))
         return pooled(self._run(ids, types, batches), firsts, self._rules.pooling)
 
     def logits_by(self, rows: Sequence[Row], count: int) -> NDArray[np.float32]:
-        """The same, `count` rows of the input order at a time: what `liftune export` checks."""
+        """What `logits` gives, `count` rows of the input order at a time: what `liftune export` checks."""
         ids, types, firsts = self.encode(rows)
         starts = range(0, len(rows), count)
         batches = [np.arange(firsts[at], firsts[min(at + count, len(rows))]) for at in starts]
         return pooled(self._run(ids, types, batches), firsts, self._rules.pooling)
-
-    @worded
-    def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
-        """One prediction per row, in order.
-
-        Args:
-            min_precision: as of Predictor.predict.
-
-        Raises:
-            DataError: a row is no text, or no pair where the model was tuned on pairs.
-            SpecError: validation data cannot support that precision.
-        """
-        given = rows_of(rows, pairs=self.pairs, columns=self.columns)
-        precision = self.min_precision if min_precision is None else min_precision
-        above = None if precision is None else _above(self.card, precision)
-        return predictions_of_logits(
-            given, self.logits(given), labels=self.labels, task=self.task, thresholds=self.card.thresholds, above=above
-        )
 
     def _run(
         self, ids: list[list[int]], types: list[list[int]], batches: list[NDArray[np.intp]]
@@ -247,12 +190,6 @@ def refuse_options(*, device: str | None, with_base: bool, precision: str | None
             where="--device",
             hint="leave it out, or give the run's folder",
         )
-
-
-def _above(card: BundleCard, min_precision: float) -> float:
-    from liftune.evaluation.selective import cutoff_for  # most bundles label every row, and start without it
-
-    return cutoff_for(card.cutoffs, min_precision).above
 
 
 def _session(path: Path) -> tuple[InferenceSession | None, str]:

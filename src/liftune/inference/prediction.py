@@ -1,7 +1,7 @@
 """What a model predicts for a row.
 
 In: rows and logits.  Out: Predictions; JSON objects, lines.
-Not here: what makes the logits (predictor.py, onnx_bundle.py), files of predictions (writers.py, files.py).
+Not here: what makes the logits (adapter_predictor.py, onnx_bundle.py), files of predictions (writers.py, files.py).
 """
 
 from __future__ import annotations

@@ -1,32 +1,19 @@
-"""From a path to something that predicts: `load_predictor`.
+"""What every model that is loaded does, with torch or without: `Predictor`.
 
-In: a path to a run, its adapter folder, a merged folder or a bundle; rows.  Out: a Predictor; Predictions.
-Not here: what a path leads to (locate.py), the Predictors (adapter_predictor.py; onnx_bundle.py, which needs no torch),
-files of rows (files.py).
+In: rows.  Out: Predictions.
+Not here: loading one (opening.py), its kinds (adapter_predictor.py, onnx_bundle.py), files of rows (files.py). Nothing
+here imports torch.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
-from liftune.errors import choose
-from liftune.hardware.memory import Attempts
-from liftune.hardware.plan import PRECISIONS
-from liftune.inference.adapter_predictor import AdapterPredictor
-from liftune.inference.loading import FASTEST
-from liftune.inference.locate import locate_model
-from liftune.inference.onnx_bundle import Bundle, refuse_options
-from liftune.inference.prediction import Prediction
-from liftune.inference.reload import Origin
-from liftune.inference.rows import Given
-from liftune.models.foreign.said import NOTHING, Said
-from liftune.models.hub import at_hand
-from liftune.models.moved_bases import places
+from liftune.inference.prediction import Prediction, predictions_of_logits
+from liftune.inference.reload import Reloadable, worded
+from liftune.inference.rows import Given, rows_of
 from liftune.records.base import Head, TextColumns
 from liftune.tasks import TaskKind
 from liftune.types import Row
@@ -35,60 +22,73 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from liftune.hardware.memory import Attempts
+    from liftune.inference.bundle_card import BundleCard
+    from liftune.records.contender import ContenderCard
+    from liftune.records.training import AdapterCard
 
-#: Loading sets what all threads share: warnings, torch's default precision, the initialisation of modules.
-_LOADING = Lock()
+Card: TypeAlias = "AdapterCard | ContenderCard | BundleCard"
 
 
-class Predictor(Protocol):
-    """A tuned model that is loaded: an AdapterPredictor, or a Bundle. Threads may share it."""
+class Predictor(Reloadable, ABC):
+    """A tuned model that is loaded: an AdapterPredictor, or a Bundle. Threads may share it.
+
+    Attributes:
+        card: what the model says of itself: thresholds, cutoffs, and more.
+        min_precision: the precision by which it abstains; None where it predicts every row.
+        note: what to say of it, such as why it is not the tuned model; empty where there is nothing to say.
+    """
+
+    card: Card
+    note: str = ""
+
+    def __init__(self, card: Card, *, min_precision: float | None = None) -> None:
+        self.card, self.min_precision = card, min_precision
 
     @property
     def pairs(self) -> bool:
         """Whether a row is two texts."""
-        ...
+        return self.card.pairs
 
     @property
     def columns(self) -> TextColumns | None:
         """Where its texts were read from; None where nobody kept it."""
-        ...
+        return self.card.columns
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of `logits`; none for a regression."""
-        ...
+        return self.card.labels
 
     @property
     def task(self) -> TaskKind:
         """What it predicts."""
-        ...
+        return self.card.task
 
     @property
     def thresholds(self) -> tuple[float, ...] | None:
         """Of each label of a multi-label model, the probability from which on it is predicted; None is one half."""
-        ...
+        return self.card.thresholds
 
     @property
     def base_head(self) -> Head | None:
         """Whether the base model's head was trained by anyone; None where the base model does not predict too."""
-        ...
+        return None
 
-    @property
-    def min_precision(self) -> float | None:
-        """The precision by which it abstains; None where it predicts every row."""
-        ...
-
+    @abstractmethod
     def note_passes(self, note: Attempts) -> None:
         """Note each pass before it is computed; try none that an earlier process may have died of."""
 
+    @abstractmethod
     def as_read(self, row: Row) -> Hashable | None:
         """The tokens that are read of a row, to be compared; None of what reads words, however many."""
-        ...
 
+    @worded
     def logits(self, rows: Given) -> NDArray[np.float32]:
         """(N, C) float32, in input order: a Scorer."""
-        ...
+        return self._logits(self._rows(rows))
 
+    @worded
     def predict(self, rows: Given, *, min_precision: float | None = None) -> list[Prediction]:
         """One prediction per row, in order.
 
@@ -102,80 +102,28 @@ class Predictor(Protocol):
             DataError: a row is no text, or no pair where the model was tuned on pairs; it names the row.
             SpecError: validation data cannot support that precision.
         """
-        ...
+        given = self._rows(rows)
+        above = confidence_for(self.card, self.min_precision if min_precision is None else min_precision)
+        return predictions_of_logits(
+            given, self._logits(given), labels=self.labels, task=self.task, thresholds=self.thresholds, above=above
+        )
+
+    def _rows(self, given: Given) -> list[Row]:
+        return rows_of(given, pairs=self.pairs, columns=self.columns)
+
+    @abstractmethod
+    def _logits(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """(N, C) float32, in input order, of rows that have been checked."""
 
 
-def load_predictor(
-    path: str | Path,
-    *,
-    use: str | None = None,
-    device: str | None = None,
-    with_base: bool = False,
-    precision: str | None = None,
-    min_precision: float | None = None,
-    trust_remote_code: bool = False,
-    said: Said = NOTHING,
-) -> Predictor:
-    """Load the model that a path leads to: a bundle, which needs no torch, an adapter on its base model, or another
-    contender of a run.
-
-    Args:
-        path: a run, its adapter folder, a merged folder or a bundle.
-        use: of a run, a contender's name, or `recommended`. None takes the tuned one, but where the verdict says that
-            it is worse than the recommended one.
-        device: as in ModelSpec.
-        with_base: predict with the base model as well.
-        precision: one of PRECISIONS, or FASTEST; None takes float32 on a CPU, and the precision of training on a GPU.
-        min_precision: the share of predictions that must be right; rows of which the model is too unsure get no label.
-        trust_remote_code: run Python code of the model's own, where it needs some: read it first.
-        said: what the user says of a model that others saved: see `find_model`.
+def confidence_for(card: Card, min_precision: float | None) -> float | None:
+    """The probability above which a row gets a label; None where every row gets one.
 
     Raises:
-        ModelError: the model needs code of its own, and it was not allowed; or another's base is not at hand.
-        ArtifactError: the path leads to no tuned model, or it is damaged, or its base model has changed.
-        SpecError: an unknown precision, an unknown contender, an option that the model cannot follow, or a
-            min_precision that validation data cannot support.
+        SpecError: validation data cannot support that precision.
     """
-    options: dict[str, Any] = {
-        "device": device,
-        "with_base": with_base,
-        "precision": precision,
-        "min_precision": min_precision,
-        "trust_remote_code": trust_remote_code,
-        "said": replace(said, trust_remote_code=trust_remote_code),
-    }
-    check_precision(precision, (*PRECISIONS, FASTEST))
-    model = locate_model(path, use=use, said=options["said"])
-    predictor: Bundle | AdapterPredictor
-    if model.kind == "bundle":
-        refuse_options(device=device, with_base=with_base, precision=precision)
-        predictor = Bundle.open(model.folder, min_precision=min_precision)
-    else:
-        adapter = partial(AdapterPredictor.open, card=model.card)
-        other = partial(AdapterPredictor.open_contender, why=model.note)
-        opener = adapter if model.kind == "adapter" else other
-        with _LOADING:
-            predictor = opener(
-                model.folder,
-                device=device,
-                with_base=with_base,
-                precision=precision,
-                min_precision=min_precision,
-                trust_remote_code=trust_remote_code,
-            )
-        predictor.contender = model.contender
-    predictor.note = model.note
-    if model.card is not None and Path(model.card.base).is_dir():  # which may have been named from where we are
-        options["said"] = replace(options["said"], bases=(model.card.base,))
-    predictor.origin = Origin(str(Path(at_hand(path)).resolve()), {"use": use, **options}, model.files, places())
-    return predictor
+    if min_precision is None:
+        return None
+    from liftune.evaluation.selective import cutoff_for  # most models label every row, and start without it
 
-
-def check_precision(name: str | None, known: Sequence[str]) -> None:
-    """Refuse a precision that is not one of the known.
-
-    Raises:
-        SpecError: naming them.
-    """
-    if name is not None:
-        choose(name, known, "precision", "--precision")
+    return cutoff_for(card.cutoffs, min_precision).above

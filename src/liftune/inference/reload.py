@@ -1,7 +1,7 @@
 """What a predictor keeps of its loading: where from, so that copies are loaded again; and in whose words it refuses.
 
 In: a predictor and its Origin.  Out: a predictor of the same model and options, in any process of this machine.
-Not here: loading (predictor.py).
+Not here: loading (opening.py).
 
 A loaded model holds locks, hooks and memory of libraries that no pickle can carry; its folder has all that it is.
 """
@@ -100,7 +100,7 @@ def reload(origin: Origin, words: Words | None = None) -> Any:
         ArtifactError: its folder has changed or gone since; what `load_predictor` raises.
     """
     from liftune.inference.locate import locate_model
-    from liftune.inference.predictor import load_predictor
+    from liftune.inference.opening import load_predictor
     from liftune.models.moved_bases import look_in
 
     for base in origin.bases:

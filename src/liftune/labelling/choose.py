@@ -18,7 +18,7 @@ from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.errors import DataError, SpecError
 from liftune.inference.bases import use_base
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.labelling.candidates import PredictedRows
 from liftune.labelling.expected import expected_gain
 from liftune.labelling.forms import Handout, target_of, write_rows
@@ -118,7 +118,7 @@ def choose_rows(options: LabelOptions, progress: Progress) -> LabelRecord:
     fresh = fresh_rows(pool, seen, test.rows, validation.rows, threshold=folder.spec().data.near_duplicates)
     if not fresh.positions:
         raise _nothing_left(pool, fresh)
-    notes = [note for note in (getattr(predictor, "note", ""), *pool.notes) if note]
+    notes = [note for note in (predictor.note, *pool.notes) if note]
     if seen.unknown:
         notes.append(f"which rows the run was tuned on is not known, and they may be chosen: {seen.unknown}")
     rows = [pool.rows[i] for i in fresh.positions]

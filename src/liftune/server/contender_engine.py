@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from liftune.inference.contenders import read_contender_card
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.server.engine import Engine, ModelInfo
 from liftune.server.scorer_engine import ScorerEngine
 

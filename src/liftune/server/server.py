@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from liftune.errors import EXTRAS, SpecError, amount, need
 from liftune.hardware.plan import PRECISIONS
 from liftune.inference.onnx_bundle import usable_cpus
-from liftune.inference.predictor import check_precision
+from liftune.inference.opening import check_precision
 from liftune.models.foreign.said import Said
 from liftune.server.opening import check_models, load_wanted, model_opener, wanted_models
 from liftune.tasks import TaskKind

@@ -1,7 +1,7 @@
 """Texts tried on a finished run.
 
 In: a run's folder, texts.  Out: predictions as `predict --json` prints them.
-Not here: loading and predicting (inference/predictor.py).
+Not here: loading (inference/opening.py), predicting (inference/predictor.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from liftune.inference.predictor import Predictor, load_predictor
+from liftune.inference.opening import load_predictor
+from liftune.inference.predictor import Predictor
 from liftune.server.errors import RequestError
 from liftune.ui.limits import UiLimits
 

@@ -83,7 +83,7 @@ def _seconds_a_flip(record: TuneRecord) -> float:
 
 
 def _models(folder: RunFolder, names: Sequence[str]) -> Iterator[tuple[str, Predictor]]:
-    from liftune.inference.predictor import load_predictor
+    from liftune.inference.opening import load_predictor
 
     device = folder.spec().model.device
     for name in names:

@@ -1,7 +1,7 @@
 """`liftune predict`: options that contradict each other are refused, texts or a file are predicted.
 
 In: PredictOptions.  Out: Predictions, or the file that they were written to.
-Not here: the model (inference/predictor.py), files of any size (inference/files.py), arguments and printing
+Not here: the model (inference/opening.py), files of any size (inference/files.py), arguments and printing
 (cli/main.py).
 """
 
@@ -27,8 +27,9 @@ from liftune.hardware.pass_notes import PassNote
 from liftune.inference.explaining import Asked, Explaining
 from liftune.inference.files import PIPE, iter_predictions, predict_file
 from liftune.inference.locate import locate_model
+from liftune.inference.opening import load_predictor
 from liftune.inference.prediction import Prediction
-from liftune.inference.predictor import Predictor, load_predictor
+from liftune.inference.predictor import Predictor
 from liftune.inference.row_texts import UnclearColumnError
 from liftune.inference.writers import check_csv_safe, check_out, holds_objects, write
 from liftune.models.foreign.said import NOTHING, Said
@@ -219,7 +220,7 @@ def predict(options: PredictOptions, progress: Progress) -> Iterator[Prediction]
 
 def _predicted(options: PredictOptions, progress: Progress) -> Iterator[Prediction]:
     predictor = options.load()
-    if note := getattr(predictor, "note", ""):
+    if note := predictor.note:
         progress.tell(note)
     if options.with_base and predictor.base_head == "fresh":
         progress.log(FRESH_BASE)

@@ -20,7 +20,7 @@ from liftune.evaluation.evaluate import evaluate
 from liftune.exports.run import export
 from liftune.hardware.plan import Plan
 from liftune.inference.locate import find_model
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.models.adapter_io import read_card
 from liftune.models.foreign.said import Said
 from liftune.models.merge import open_merged

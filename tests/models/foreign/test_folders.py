@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import liftune
 from liftune.errors import ArtifactError, DataError
 from liftune.inference.locate import find_model
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.models.foreign.folders import find_foreign
 from liftune.models.foreign.said import Said
 from liftune.tasks import TaskKind

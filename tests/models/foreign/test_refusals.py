@@ -28,7 +28,7 @@ import liftune
 from liftune.cli.main import main
 from liftune.errors import ArtifactError, LiftuneError, MethodError, ModelError, SpecError
 from liftune.inference.locate import find_model
-from liftune.inference.predictor import load_predictor
+from liftune.inference.opening import load_predictor
 from liftune.models.foreign.said import Said
 
 NAMED = Said(LABELS)

@@ -214,7 +214,7 @@ def test_the_untuned_model_answers_in_the_same_batch(tmp_path: Path) -> None:
     pool = AdapterPool(PACKED, tokens=256)
     opened = pool.open(save_tuned(base, tmp_path / "two", labels=2))
     plain = pool.load_base(opened.card)
-    from liftune.inference.predictor import load_predictor
+    from liftune.inference.opening import load_predictor
 
     bases = [each.base for each in load_predictor(tmp_path / "two", with_base=True).predict(TEXTS)]
     shares = np.array([list(each.probabilities.values()) for each in bases if each and each.probabilities])
