@@ -29,8 +29,9 @@ from liftune.models.classifier import Classifier
 from liftune.spec import RunSpec
 from liftune.training.throughput import speed_of
 from liftune.workflows import tune as tune_workflow
-from liftune.workflows.context import RunContext, prepare
+from liftune.workflows.context import RunContext
 from liftune.workflows.finetune import tune_once
+from liftune.workflows.preparing import prepare
 from liftune.workflows.request import check_request
 
 #: Two equal shares of rows may differ by this much in their last digits.

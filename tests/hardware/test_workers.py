@@ -27,7 +27,8 @@ from liftune.models.methods.registry import METHODS
 from liftune.models.packed.dropout import draw_by_worker, undo_draw_by_worker
 from liftune.models.packed.install import PACKED
 from liftune.spec import DataSpec, ModelSpec, TrainSpec
-from liftune.training.loop import Loop, train
+from liftune.training.epoch import Loop
+from liftune.training.loop import train
 from liftune.training.micro_batches import assign_to_workers
 from liftune.training.schedule import Schedule
 

@@ -13,7 +13,7 @@ from liftune.errors import LiftuneError
 from liftune.training import divergence
 from liftune.training.checkpoint import Checkpoints
 from liftune.training.divergence import jumps
-from liftune.training.loop import Loop
+from liftune.training.epoch import Loop
 
 
 @pytest.fixture(scope="module")

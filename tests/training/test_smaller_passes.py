@@ -20,7 +20,7 @@ from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import METHODS
 from liftune.spec import TrainSpec
 from liftune.training.checkpoint import PASSES, Checkpoints
-from liftune.training.loop import Loop
+from liftune.training.epoch import Loop
 from liftune.training.schedule import Schedule
 
 SPELLINGS = {

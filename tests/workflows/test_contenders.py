@@ -20,7 +20,7 @@ from liftune.run_folder import CONTENDERS as EVERY
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.tasks import TaskKind
-from liftune.workflows import context
+from liftune.workflows import preparing
 from liftune.workflows.tune import tune
 
 #: Of a run that begins at the base; one that goes on from another has `start` too (test_start.py).
@@ -126,7 +126,7 @@ def test_contenders_of_a_run_that_trains_in_bfloat16_are_scored_as_they_answer_l
     models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = MachineFacts(("cpu",), "any", 1, bfloat16_speedup=3.0, eager_speedup={"float32": 1.0, "bfloat16": 4.0})
-    monkeypatch.setattr(context, "measure_machine", lambda: fast)
+    monkeypatch.setattr(preparing, "measure_machine", lambda: fast)
     data = write_rows(tmp_path / "rows", TaskKind.SINGLE_LABEL)
     tune(RunSpec.of(data=str(data), model=models["fresh"], out=str(tmp_path / "run"), **FAST))
     run = RunFolder.open(tmp_path / "run")

@@ -15,7 +15,7 @@ from liftune.data import load_data
 from liftune.errors import ArtifactError
 from liftune.records.dry_run import DiskNeed
 from liftune.spec import DataSpec, RunSpec
-from liftune.workflows import context
+from liftune.workflows import preparing
 from liftune.workflows.disk_needs import check_disk, disk_need
 
 
@@ -64,7 +64,7 @@ def test_a_run_that_the_disk_is_too_small_for_leaves_nothing(
     """Found before anything is computed, and after the few bytes that any run needs."""
     model, free = save_tiny("distilbert", tmp_path / "model"), 70 * 2**20
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
-    monkeypatch.setattr(context, "check_rank", lambda *given: None)  # which would refuse so large a rank before
+    monkeypatch.setattr(preparing, "check_rank", lambda *given: None)  # which would refuse so large a rank before
     with pytest.raises(ArtifactError, match=r"needs about [\d.,]+ GiB on the disk, 70 MiB are free") as caught:
         liftune.tune(emotions, model=model, out=tmp_path / "run", set={"rank": 50_000})
     assert "out=" in (caught.value.hint or "")

@@ -16,9 +16,9 @@ from liftune.data.load import load_data
 from liftune.events import Events
 from liftune.records.dry_run import DiskNeed
 from liftune.spec import DataSpec, RunSpec
-from liftune.workflows import context, trial
-from liftune.workflows.context import prepare
+from liftune.workflows import preparing, trial
 from liftune.workflows.estimate import _tuning
+from liftune.workflows.preparing import prepare
 from liftune.workflows.request import check_request
 from liftune.workflows.trial import TuningTimes
 
@@ -112,7 +112,7 @@ def test_a_disk_that_is_too_small_and_a_step_without_memory_are_faults(
     emotions: Path, model: str, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = DiskNeed(kept_bytes=10, peak_bytes=2**36, free_bytes=2**30)
-    monkeypatch.setattr(context, "disk_need", lambda *given, **named: small)
+    monkeypatch.setattr(preparing, "disk_need", lambda *given, **named: small)
     found: Any = liftune.tune(emotions, model=model, dry_run=True, **FAST)
     assert [each.stage for each in found.faults] == ["disk"]
     assert found.faults[0].message.startswith("the run needs about 64 GiB on the disk, 1 GiB are free: 10 B stay")

@@ -13,7 +13,8 @@ from tiny_models import save_tiny
 from liftune.events import Events, Listener, StageEnded, StageStarted
 from liftune.spec import RunSpec
 from liftune.workflows import stages
-from liftune.workflows.context import RunContext, prepare
+from liftune.workflows.context import RunContext
+from liftune.workflows.preparing import prepare
 from liftune.workflows.request import check_request
 from liftune.workflows.tune import tune
 from liftune.workflows.tune_stages import stages_of

@@ -18,7 +18,7 @@ from liftune.hardware.measure import MachineFacts
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
-from liftune.workflows import context
+from liftune.workflows import preparing
 from liftune.workflows.tune import tune
 
 FAST = {"epochs": 2, "batch_size": 8, "lr": 1e-2}
@@ -168,7 +168,7 @@ def test_what_was_tuned_in_bfloat16_answers_exactly_as_plain_peft_does(
     model: str, emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Rounding shows in the second digit of a confident answer: the run, predict and plain PEFT must be one."""
-    monkeypatch.setattr(context, "measure_machine", lambda: FAST_IN_BFLOAT16)
+    monkeypatch.setattr(preparing, "measure_machine", lambda: FAST_IN_BFLOAT16)
     tune(RunSpec.of(data=str(emotions), model=model, method=method, out=str(tmp_path / "run"), **FAST))
     folder = RunFolder.open(tmp_path / "run")
     assert json.loads((folder.adapter / "liftune.json").read_text())["dtype"] == "bfloat16"

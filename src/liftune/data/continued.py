@@ -82,20 +82,34 @@ def continued(new: Splits, before: Before, spec: DataSpec) -> Continued:
             hint="give rows that it has not seen; to tune on all of them anew, leave --start out",
         )
     kept = _replayed(before, train, old_test, old_validation, new.task, spec)
-    joined = train.joined(kept)
-    validation, test = old_validation.joined(validation), old_test.joined(test)
+    parts = (train.joined(kept), old_validation.joined(validation), old_test.joined(test))
+    labels = tuple(sorted({*before.labels, *labels_of(train), *labels_of(kept)}))
+    splits = _with_parts(new, parts, labels, spec)
+    added = tuple(label for label in splits.labels if label not in before.labels)
+    notes += [*_slice_notes(new, old_test), *_label_notes(new, before, added)]
+    return Continued(
+        splits,
+        old_test=len(old_test),
+        new_rows=len(train),
+        replayed=len(kept),
+        replayed_of=None if before.replay is None else len(before.replay),
+        added=added,
+        notes=tuple(notes),
+    )
+
+
+def _with_parts(new: Splits, parts: tuple[Split, Split, Split], labels: tuple[str, ...], spec: DataSpec) -> Splits:
+    """The new data's Splits with the rows of both, audited together.
+
+    Args:
+        parts: train, validation, test.
+        labels: those that the model has from here on.
+    """
     names = [each.name for each in new.train.kept]
-    joined, validation, test = (_in_slices(each, names) for each in (joined, validation, test))
-    known = {each.name for each in old_test.kept}
-    if len(old_test) and (lacking := [name for name in names if name not in known]):
-        notes.append(
-            f"{_listed(lacking)}: not kept by the run that is started from, so its test rows have no value there"
-        )
-    own = labels_of(train) | labels_of(kept)
-    labels = tuple(sorted({*before.labels, *own}))
+    train, validation, test = (_in_slices(each, names) for each in parts)
     unseen = tuple(sorted((labels_of(validation) | labels_of(test)) - set(labels)))
     found = audit(
-        joined,
+        train,
         validation,
         test,
         validation_from_train=True,
@@ -111,31 +125,35 @@ def continued(new: Splits, before: Before, spec: DataSpec) -> Continued:
         }
     )
     outputs = task_of(new.task).outputs_labels
-    added = tuple(label for label in labels if label not in before.labels) if outputs else ()
-    splits = replace(
+    return replace(
         new,
         labels=labels if outputs else (),
         unseen=unseen if outputs else (),
-        train=joined,
+        train=train,
         validation=validation,
         test=test,
         audit=found,
         fingerprint=fingerprint(test),
     )
-    if added:
-        notes.append(f"new labels: {_listed(added)}")
-    absent = [label for label in before.labels if label not in labels_of(new.train)] if outputs else []
+
+
+def _slice_notes(new: Splits, old_test: Split) -> list[str]:
+    """Columns that are asked for and that old test rows lack."""
+    known = {each.name for each in old_test.kept}
+    lacking = [each.name for each in new.train.kept if each.name not in known]
+    if not len(old_test) or not lacking:
+        return []
+    return [f"{_listed(lacking)}: not kept by the run that is started from, so its test rows have no value there"]
+
+
+def _label_notes(new: Splits, before: Before, added: Sequence[str]) -> list[str]:
+    """Labels that only one of the two has."""
+    notes = [f"new labels: {_listed(added)}"] if added else []
+    own = labels_of(new.train)
+    absent = [label for label in before.labels if label not in own] if task_of(new.task).outputs_labels else []
     if absent:
         notes.append(f"not in the new rows, and still answers of the model: {_listed(absent)}")
-    return Continued(
-        splits,
-        old_test=len(old_test),
-        new_rows=len(train),
-        replayed=len(kept),
-        replayed_of=None if before.replay is None else len(before.replay),
-        added=added,
-        notes=tuple(notes),
-    )
+    return notes
 
 
 def _in_slices(split: Split, names: Sequence[str]) -> Split:

@@ -6,20 +6,22 @@ Not here: rows to tune on (load.py), labels as the model spells them (label_matc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from liftune.data.audit import fingerprint, labels_of, repeats
 from liftune.data.column_search import columns_of
-from liftune.data.columns import known_columns, same_columns
+from liftune.data.columns import Columns, known_columns, same_columns
 from liftune.data.examples import answers_said, read_labels
 from liftune.data.load import RowsInMemory, examples_of, merged, said_of, with_fetched
 from liftune.data.model_columns import as_marks, lacking_note, with_label_columns
 from liftune.data.readers.memory import TablesInMemory
+from liftune.data.readers.table import Table
 from liftune.data.sampling import sample
 from liftune.data.slices import check_slices
 from liftune.data.split_roles import read_roles
-from liftune.data.splits import Splits
+from liftune.data.splits import Split, Splits
 from liftune.data.withheld import with_labels
 from liftune.errors import DataError
 from liftune.records.base import TextColumns
@@ -58,56 +60,69 @@ def load_test(
     spec = with_label_columns(tables[main], spec, labels)
     columns = columns_of(tables[main], known_columns(tables[main], spec, known), task, asked)
     columns = as_marks(tables[main], columns.named_as(known), labels)
-    labelled, notes = with_labels(tables, columns, main)
-    role = next(role for role in ("test", "validation", "train") if role in labelled)
-    if role == "train" and len(tables) > 1:
-        raise DataError(
-            f"no part but train has labels: {'; '.join(notes)}",
-            where=spec.source,
-            hint="give the labels of the test rows, or name the file to score on alone, in place of the folder",
-        )
-    tables = labelled
-    reading = read_labels(tables[role], same_columns(tables[role], columns, role), spec, task)
-    every = examples_of({role: tables[role]}, columns, reading, skip_bad_rows=spec.skip_bad_rows)
-    every, spelling = merged(every, spec)
+    role, table, unlabelled = _scored_part(tables, columns, main, spec.source)
+    reading = read_labels(table, same_columns(table, columns, role), spec, task)
+    every, spelling = merged(examples_of({role: table}, columns, reading, skip_bad_rows=spec.skip_bad_rows), spec)
     examples = every[role]
-    test = examples.split
-    if spec.test_rows is not None:
-        test = test.take(sample(test, spec.test_rows, reading.task, spec.seed, name="test", every_class=False))
+    test = _sampled(examples.split, reading.task, spec)
     notes = (
         *given,
-        *said_of({role: tables[role]}),
+        *said_of({role: table}),
         *columns.notes,
         *lacking_note(columns, labels),
-        *notes,
+        *unlabelled,
         *reading.notes,
         *spelling,
         *answers_said(every),
-        f"scored on {tables[role].where}",
+        f"scored on {table.where}",
     )
     check_slices(test, spec.source)
-    nothing = test.take([])
     splits = Splits(
         task=reading.task,
         labels=tuple(sorted(labels_of(test))),
         unseen=(),
-        train=nothing,
-        validation=nothing,
+        train=test.take([]),
+        validation=test.take([]),
         test=test,
-        audit=Audit(
-            **repeats(test),
-            leaks_known=False,
-            skipped_rows=len(examples.faults),
-            notes=notes,
-            group=spec.group,
-            groups={} if test.groups is None else {"test": len(set(test.groups))},
-        ),
+        audit=_audit(test, skipped_rows=len(examples.faults), notes=notes, group=spec.group),
         partial=len(test) < len(examples.split),
         pairs=columns.text_pair is not None,
         columns=columns.of_texts,
         fingerprint=fingerprint(test),
     )
     return with_fetched(splits, spec)
+
+
+def _scored_part(
+    tables: Mapping[str, Table], columns: Columns, main: str, source: str
+) -> tuple[str, Table, tuple[str, ...]]:
+    """The part to score on: its role, its rows with labels, and what is said of those without.
+
+    Raises:
+        DataError: only train has labels, of several parts.
+    """
+    labelled, notes = with_labels(tables, columns, main)
+    role = next(role for role in ("test", "validation", "train") if role in labelled)
+    if role == "train" and len(tables) > 1:
+        raise DataError(
+            f"no part but train has labels: {'; '.join(notes)}",
+            where=source,
+            hint="give the labels of the test rows, or name the file to score on alone, in place of the folder",
+        )
+    return role, labelled[role], notes
+
+
+def _sampled(test: Split, task: TaskKind, spec: DataSpec) -> Split:
+    """As many of the rows as are asked for."""
+    if spec.test_rows is None:
+        return test
+    return test.take(sample(test, spec.test_rows, task, spec.seed, name="test", every_class=False))
+
+
+def _audit(test: Split, **found: Any) -> Audit:
+    """What can be said of test rows alone."""
+    groups = {} if test.groups is None else {"test": len(set(test.groups))}
+    return Audit(**repeats(test), leaks_known=False, groups=groups, **found)
 
 
 def _test_in_memory(rows: Splits, task: TaskKind | None) -> Splits:
@@ -118,7 +133,5 @@ def _test_in_memory(rows: Splits, task: TaskKind | None) -> Splits:
         raise DataError(f"the rows are {rows.task.value}, the model is {task.value}", hint="give rows of that task")
     nothing = rows.test.take([])
     labels = tuple(sorted(labels_of(rows.test)))
-    groups = {} if rows.test.groups is None else {"test": len(set(rows.test.groups))}
-    kept = {"skipped_rows": rows.audit.skipped_rows, "group": rows.audit.group, "groups": groups}
-    seen = Audit(**repeats(rows.test), leaks_known=False, **kept)
+    seen = _audit(rows.test, skipped_rows=rows.audit.skipped_rows, group=rows.audit.group)
     return replace(rows, labels=labels, unseen=(), train=nothing, validation=nothing, audit=seen)

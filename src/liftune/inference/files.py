@@ -92,23 +92,14 @@ def predict_file(
         except NoRows as error:
             if not or_empty:
                 raise
-            if not error.columns:
-                progress.log(f"{source} is empty, and so is what is written of it")
-            rows = InputRows(error.columns, Texts("", None), 0, lambda: iter(()), kinds=error.kinds)
+            rows = _without_rows(error, source, progress)
         builder = RecordBuilder(rows, predictor)
         for name, fresh in builder.renamed.items():
             progress.log(f"{source} has a column {name!r} already: that of the prediction is {fresh!r}")
         if out == PIPE:
             with progress.bar("predict", rows.count) as advance:
                 return _to_pipe(builder, rows, advance)
-        texts = [rows.texts.text, rows.texts.text_pair]
-        settings = {"liftune": version("liftune"), "chunk": CHUNK, "texts": texts, **(about or {}), **identity(source)}
-        if options.given:  # not where none is: files begun by an earlier version do not know of them
-            settings["read as"] = [options.encoding, options.no_header, options.columns]
-            if options.skip_lines is not None:
-                settings["skip lines"] = options.skip_lines
-        if csv_safe:
-            settings["csv safe"] = True
+        settings = _settings(source, rows.texts, options, csv_safe=csv_safe, about=about or {})
         writer = writer_for(out, lambda: builder.columns if rows.columns else (), builder.schema, csv_safe=csv_safe)
         partial = PartialFile(Path(out), settings, writer)
         if not or_anew and (note := partial.note(resume=resume)):
@@ -119,6 +110,28 @@ def predict_file(
     if counts is not None:
         counts.update(partial.counts)
     return done, errors
+
+
+def _without_rows(found: NoRows, source: str, progress: Progress) -> InputRows:
+    """Of a file that has columns at most."""
+    if not found.columns:
+        progress.log(f"{source} is empty, and so is what is written of it")
+    return InputRows(found.columns, Texts("", None), 0, lambda: iter(()), kinds=found.kinds)
+
+
+def _settings(
+    source: str, texts: Texts, options: FileOptions, *, csv_safe: bool, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What decides the file that is written: a call that goes on with it must have the same."""
+    columns = [texts.text, texts.text_pair]
+    settings = {"liftune": version("liftune"), "chunk": CHUNK, "texts": columns, **about, **identity(source)}
+    if options.given:  # not where none is: files begun by an earlier version do not know of them
+        settings["read as"] = [options.encoding, options.no_header, options.columns]
+        if options.skip_lines is not None:
+            settings["skip lines"] = options.skip_lines
+    if csv_safe:
+        settings["csv safe"] = True
+    return settings
 
 
 def iter_predictions(

@@ -255,24 +255,20 @@ def _build(
     keep_head: bool,
     tokenizer_folder: str | None = None,
 ) -> Backbone:
-    outputs = task_of(task).outputs(labels)
+    tokenizer, identity = _tokenizer(checkpoint, spec, tokenizer_folder)
     overrides = {**task_of(task).config_fields(labels), "return_dict": True}  # outputs are read by name
     model: PreTrainedModel
-    with quiet(), as_model_error(checkpoint), panics_raised(), _own_tokenizer(tokenizer_folder):
-        beside = checkpoint if tokenizer_folder is None else replace(checkpoint, source=tokenizer_folder, revision=None)
-        tokenizer = tokenizer_of(beside, spec.trust_remote_code)
-        identity = tokenizer_identity(tokenizer)
     with quiet(), as_model_error(checkpoint), panics_raised():
         check_layers(checkpoint)
         model, fresh, kept, notes = _load(checkpoint, spec, overrides, seed, plan)
     _check_body(model, fresh, checkpoint)
     families.check_vocabulary(model, tokenizer)
-    head = families.head_modules(model, fresh)
     if not keep_head:
-        drawn = _redraw_final_layer(model, head, fresh, outputs, seed)
+        drawn = _redraw_final_layer(model, fresh, task_of(task).outputs(labels), seed)
         if drawn != fresh:
             notes = (*notes, "head: fresh, because the model's own has other labels or another task (see --label-map)")
-        fresh, head = drawn, families.head_modules(model, drawn)
+        fresh = drawn
+    head = families.head_modules(model, fresh)
     model.train(False)
     # What has been read is not read again: a cache would only take memory.
     model.config.use_cache = False
@@ -309,6 +305,18 @@ def _build(
     )
 
 
+def _tokenizer(checkpoint: Checkpoint, spec: ModelSpec, folder: str | None) -> tuple[PreTrainedTokenizerBase, str]:
+    """The tokenizer, and what identifies it.
+
+    Args:
+        folder: where one was saved with an adapter; None takes the model's.
+    """
+    beside = checkpoint if folder is None else replace(checkpoint, source=folder, revision=None)
+    with quiet(), as_model_error(checkpoint), panics_raised(), _own_tokenizer(folder):
+        tokenizer = tokenizer_of(beside, spec.trust_remote_code)
+        return tokenizer, tokenizer_identity(tokenizer)
+
+
 def _load(
     checkpoint: Checkpoint, spec: ModelSpec, overrides: Mapping[str, Any], seed: int, plan: Plan
 ) -> tuple[PreTrainedModel, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -336,11 +344,9 @@ def _load(
     return model, fresh, kept, (*notes, said)
 
 
-def _redraw_final_layer(
-    model: PreTrainedModel, head: Sequence[str], fresh: tuple[str, ...], outputs: int, seed: int
-) -> tuple[str, ...]:
+def _redraw_final_layer(model: PreTrainedModel, fresh: tuple[str, ...], outputs: int, seed: int) -> tuple[str, ...]:
     """Replace a trained last layer that happens to have the right size: its outputs mean other labels."""
-    layer = families.final_layer(model, head, outputs)
+    layer = families.final_layer(model, families.head_modules(model, fresh), outputs)
     names = {f"{layer}.{name}" for name, _ in model.get_submodule(layer).named_parameters()}
     if names <= set(fresh):
         return fresh

@@ -38,9 +38,10 @@ from liftune.sweeps.trials import try_out
 from liftune.training.schedule import step_rows
 from liftune.workflows.asked import Request
 from liftune.workflows.baselines import run_base_and_probe, run_baselines, with_soft_labels
-from liftune.workflows.context import RunContext, check_same, note_passes, same_length
+from liftune.workflows.context import RunContext, note_passes
 from liftune.workflows.finetune import logits_of, tune_once
 from liftune.workflows.memo import Memo, Outcome
+from liftune.workflows.preparing import check_same, same_length
 from liftune.workflows.stages import rows_fingerprint
 
 

@@ -1,8 +1,8 @@
 """Optimizer steps whose rows are dealt out over several processes.
 
 In: a step's rows.  Out: in the first process, the gradient that it would have computed alone, but for rounding.
-Not here: a process's own passes (gradients.py), the optimizer (loop.py: the first process's alone), how processes speak
-(hardware/ranks.py).
+Not here: a process's own passes (gradients.py), the optimizer (epoch.py: the first process's alone), how processes
+speak (hardware/ranks.py).
 
 Each step the first process gives the others its weights; each computes the gradient of its rows' part of the step's
 mean loss; and the sum of them all comes back to the first. See docs/adr/0016.

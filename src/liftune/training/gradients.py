@@ -1,7 +1,7 @@
 """The gradients of one optimizer step: its passes, whatever memory allows, side by side where there are workers.
 
 In: a Classifier, the rows of a step.  Out: a gradient in every parameter that is trained, and the step's loss.
-Not here: the optimizer and the epochs (loop.py), which rows go together (micro_batches.py), several processes
+Not here: the optimizer and the epochs (epoch.py, loop.py), which rows go together (micro_batches.py), several processes
 (crew_steps.py).
 """
 

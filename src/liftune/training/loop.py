@@ -1,46 +1,41 @@
 """The training loop, readable top to bottom.
 
 In: a Classifier, the rows, a Schedule.  Out: the same Classifier at its best epoch, and a TrainLog.
-Not here: how many steps (schedule.py), the gradients of one (gradients.py), which epoch is kept (early_stopping.py),
+Not here: the steps of an epoch (epoch.py), how many there are (schedule.py), which epoch is kept (early_stopping.py),
 which parameters are trained (models/), the loss (loss.py), what a run does around it (workflows/).
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import torch
 from accelerate.utils import set_seed
 
 from liftune.baselines.soft_labels import SoftLabels
 from liftune.data.splits import Splits
 from liftune.evaluation.evaluate import Evaluation, selection_scores
-from liftune.events import EpochStarted, Events, Step
+from liftune.events import EpochStarted, Events
 from liftune.hardware.pass_notes import NO_NOTE, PassNote
-from liftune.hardware.workers import Workers, open_workers
+from liftune.hardware.workers import Workers
 from liftune.launch import RankLost
 from liftune.models.classifier import Classifier
-from liftune.models.tokens.collator import Tokens
 from liftune.records.training import TrainLog
 from liftune.spec import TrainSpec
-from liftune.training.checkpoint import PASSES, Checkpoints, fits, open_keeper
-from liftune.training.crew_steps import shared
-from liftune.training.divergence import FIRST_STEPS, HALVINGS, Retreat, is_finite, jumps
+from liftune.training.checkpoint import PASSES, Checkpoints, Keeper, fits, open_keeper
+from liftune.training.divergence import Retreat, is_finite
 from liftune.training.early_stopping import SLOWER, BestCheckpoint
-from liftune.training.gradients import NOBODY_LISTENS, StepGradients
+from liftune.training.epoch import Loop
+from liftune.training.gradients import NOBODY_LISTENS
 from liftune.training.head_init import init_head
-from liftune.training.loss import Objective
-from liftune.training.micro_batches import batches
+from liftune.training.nested import Nested
 from liftune.training.new_labels import fit_new_labels
-from liftune.training.optimizer import make_optimizer
 from liftune.training.schedule import Schedule, default_patience
 from liftune.training.state import Place, TrainingState
 from liftune.training.train_log import train_log
-from liftune.types import IntArray
 
 
 def train(
@@ -83,59 +78,130 @@ def train(
     note = PassNote(checkpoints.folder / PASSES) if checkpoints else NO_NOTE
     loop = Loop.of(*asked, note=note, seed=seed)
     best = BestCheckpoint(metric, spec.patience or default_patience(schedule.epochs), schedule.epochs, lead)
-    order = np.random.default_rng(seed)
-    place = Place(with_soft_labels=bool(soft_labels), order=dict(order.bit_generator.state))
-    state = TrainingState(classifier, loop.optimizer, loop.scheduler, best, place)
-    retreat = Retreat(classifier, loop.optimizer, loop.scheduler, schedule, events)
+    training = Training.of(loop, splits, schedule, best, keeper, events, soft_labels, seed=seed)
     saved = keeper.newest() if keeper else None
     if saved and checkpoints:
-        fits(checkpoints.folder, lambda: state.restore(saved))
-        place, order.bit_generator.state = state.place, state.place.order
-        events.note(f"  going on after step {place.steps + len(place.losses):,} of {schedule.steps:,}")
-        if soft_labels and not place.with_soft_labels:
-            loop = loop.on_labels_alone(splits)
+        training.go_on_from(saved, checkpoints.folder)
     else:
         _begin(loop, splits, best, events, seed)
     _heed(note, classifier, events)
-
-    def save(workers: Workers, lost: RankLost | None = None) -> None:
-        """Between two steps, where it is time to; or at once."""
-        if keeper:
-            step = place.steps + len(place.losses)
-            keeper.offer(lambda: state.read(workers.random_states()), step=step, lost=lost)
-
-    while place.epoch <= schedule.epochs and not best.stopped:
-        done_rows = min(len(place.losses) * schedule.batch_size, len(loop.rows))
-        events.send(EpochStarted(place.epoch, schedule.epochs, len(loop.rows), done_rows))
-        losses = loop.epoch(place, order.permutation(len(loop.rows)), events, save)
-        if loop.jumped(place):
-            retreat.halve(place, best)
-            order.bit_generator.state = place.order
-            continue
-        if not math.isfinite(losses[-1]) or not is_finite(classifier):
-            if not place.slowed:
-                retreat.go_back(place, best)
-                order.bit_generator.state = place.order
-                continue
-            best.diverged(place.epoch, place.steps + len(losses), schedule.learning_rate * place.rate_share * SLOWER)
-            place.next_epoch({})
-            break
-        scores = scored(classifier, splits)
-        best.update(place.epoch, scores, float(np.mean(losses)), place.seconds, len(loop.rows), classifier)
-        events.send(best.summary())
-        place.next_epoch(dict(order.bit_generator.state))
-        if best.stopped:
-            break
-        if soft_labels and loop.with_soft_labels and best.latest >= soft_labels.score:
-            loop, place.with_soft_labels = loop.on_labels_alone(splits), False
-        if keeper and place.epoch <= schedule.epochs:
-            keeper.offer(state.read, step=place.steps, epoch_ended=True)
+    training.run()
     classifier.restore(best.state)
     classifier.fold_target_scale()
-    log = train_log(best, place, schedule, spec, loop.rows, soft_labels, seed)
+    log = train_log(best, training.place, schedule, spec, loop.rows, soft_labels, seed)
     if keeper:
-        keeper.finish(lambda: {"log": log.model_dump(), **state.trained()})
+        keeper.finish(lambda: {"log": log.model_dump(), **training.state.trained()})
     return log
+
+
+@dataclass
+class Training:
+    """A training between two epochs: what it works with, and what changes."""
+
+    loop: Loop
+    splits: Splits
+    schedule: Schedule
+    soft_labels: SoftLabels | None
+    state: TrainingState
+    retreat: Retreat
+    order: np.random.Generator
+    """Draws the order of the rows in each epoch."""
+    keeper: Keeper | None
+    events: Events
+
+    @classmethod
+    def of(
+        cls,
+        loop: Loop,
+        splits: Splits,
+        schedule: Schedule,
+        best: BestCheckpoint,
+        keeper: Keeper | None,
+        events: Events,
+        soft_labels: SoftLabels | None,
+        *,
+        seed: int,
+    ) -> Training:
+        """Before the first step."""
+        order = np.random.default_rng(seed)
+        place = Place(with_soft_labels=bool(soft_labels), order=dict(order.bit_generator.state))
+        state = TrainingState(loop.classifier, loop.optimizer, loop.scheduler, best, place)
+        retreat = Retreat(loop.classifier, loop.optimizer, loop.scheduler, schedule, events)
+        return cls(loop, splits, schedule, soft_labels, state, retreat, order, keeper, events)
+
+    @property
+    def place(self) -> Place:
+        """How far it is."""
+        return self.state.place
+
+    @property
+    def best(self) -> BestCheckpoint:
+        """The best epoch so far."""
+        return self.state.best
+
+    def go_on_from(self, saved: Nested, folder: Path) -> None:
+        """Put a saved state back.
+
+        Raises:
+            ArtifactError: it does not fit; naming the folder.
+        """
+        fits(folder, lambda: self.state.restore(saved))
+        self.order.bit_generator.state = self.place.order
+        self.events.note(f"  going on after step {self._step:,} of {self.schedule.steps:,}")
+        if self.soft_labels and not self.place.with_soft_labels:
+            self.loop = self.loop.on_labels_alone(self.splits)
+
+    def run(self) -> None:
+        """All epochs that are left, or as many as still help; one whose rate was too high is run again."""
+        while self.place.epoch <= self.schedule.epochs and not self.best.stopped:
+            losses = self._epoch()
+            if self.loop.jumped(self.place):
+                self._again_after(self.retreat.halve)
+            elif math.isfinite(losses[-1]) and is_finite(self.loop.classifier):
+                self._score(losses)
+            elif not self.place.slowed:
+                self._again_after(self.retreat.go_back)
+            else:
+                rate = self.schedule.learning_rate * self.place.rate_share * SLOWER
+                self.best.diverged(self.place.epoch, self.place.steps + len(losses), rate)
+                self.place.next_epoch({})
+                return
+
+    @property
+    def _step(self) -> int:
+        """The last one taken, over all epochs."""
+        return self.place.steps + len(self.place.losses)
+
+    def _epoch(self) -> list[float]:
+        """The losses of one pass over train, or of what is left of it."""
+        rows, place = len(self.loop.rows), self.place
+        done_rows = min(len(place.losses) * self.schedule.batch_size, rows)
+        self.events.send(EpochStarted(place.epoch, self.schedule.epochs, rows, done_rows))
+        return self.loop.epoch(place, self.order.permutation(rows), self.events, self._save)
+
+    def _save(self, workers: Workers, lost: RankLost | None = None) -> None:
+        """Between two steps, where it is time to; or at once."""
+        if self.keeper:
+            self.keeper.offer(lambda: self.state.read(workers.random_states()), step=self._step, lost=lost)
+
+    def _again_after(self, go_back: Callable[[Place, BestCheckpoint], None]) -> None:
+        """Go back, and visit the rows of the epoch in the same order."""
+        go_back(self.place, self.best)
+        self.order.bit_generator.state = self.place.order
+
+    def _score(self, losses: Sequence[float]) -> None:
+        """The epoch on validation, and what follows from that for the next one."""
+        classifier, place, best = self.loop.classifier, self.place, self.best
+        scores = scored(classifier, self.splits)
+        best.update(place.epoch, scores, float(np.mean(losses)), place.seconds, len(self.loop.rows), classifier)
+        self.events.send(best.summary())
+        place.next_epoch(dict(self.order.bit_generator.state))
+        if best.stopped:
+            return
+        if self.soft_labels and self.loop.with_soft_labels and best.latest >= self.soft_labels.score:
+            self.loop, place.with_soft_labels = self.loop.on_labels_alone(self.splits), False
+        if self.keeper and place.epoch <= self.schedule.epochs:
+            self.keeper.offer(self.state.read, step=place.steps, epoch_ended=True)
 
 
 def _begin(loop: Loop, splits: Splits, best: BestCheckpoint, events: Events, seed: int) -> None:
@@ -164,119 +230,3 @@ def scored(classifier: Classifier, splits: Splits) -> dict[str, float | None]:
     """Every metric of the task on validation."""
     logits = classifier.logits(splits.validation.rows)
     return selection_scores(Evaluation.of("validation", logits, splits, splits.validation))
-
-
-@dataclass(frozen=True)
-class Loop:
-    """What every step needs."""
-
-    steps: StepGradients
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
-    spec: TrainSpec
-    batch_size: int
-    with_soft_labels: bool = False
-    """Whether soft labels have a share of the targets."""
-    chance: float = math.inf
-    """The loss of knowing nothing."""
-
-    @property
-    def classifier(self) -> Classifier:
-        """What is trained."""
-        return self.steps.classifier
-
-    @property
-    def rows(self) -> Tokens:
-        """Train."""
-        return self.steps.rows
-
-    @classmethod
-    def of(
-        cls,
-        classifier: Classifier,
-        splits: Splits,
-        spec: TrainSpec,
-        schedule: Schedule,
-        soft_labels: SoftLabels | None = None,
-        *,
-        note: PassNote = NO_NOTE,
-        seed: int = 0,
-    ) -> Loop:
-        """Tokenise train, once, and make the objective and the optimizer.
-
-        Args:
-            note: what a process knows that goes on after one that died in a pass.
-            seed: of what other processes draw that take part in the steps.
-        """
-        objective = Objective.of(
-            classifier,
-            splits,
-            class_weights=spec.class_weights,
-            soft_labels=soft_labels.targets if soft_labels else None,
-            soft_share=spec.teacher_share,
-        )
-        optimizer = make_optimizer(classifier, schedule.learning_rate, spec.weight_decay)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)
-        rows = classifier.encode(splits.train.rows)
-        steps = shared(StepGradients(classifier, objective, rows, note), seed=seed)
-        chance = objective.chance(splits.outputs)
-        soft = bool(soft_labels)
-        return cls(steps, optimizer, scheduler, spec, schedule.batch_size, with_soft_labels=soft, chance=chance)
-
-    def on_labels_alone(self, splits: Splits) -> Loop:
-        """The same, without soft labels from here on."""
-        objective = Objective.of(self.classifier, splits, class_weights=self.spec.class_weights)
-        return replace(self, steps=replace(self.steps, objective=objective), with_soft_labels=False)
-
-    def jumped(self, place: Place) -> bool:
-        """Whether the loss has jumped in the first steps, and the rate may be halved once more."""
-        return len(place.halved) < HALVINGS and jumps(place.first, self.chance)
-
-    def epoch(self, place: Place, order: IntArray, events: Events, after_step: Callable[..., None]) -> list[float]:
-        """One pass over train, or the rest of one.
-
-        Args:
-            place: where it begins; goes along with the steps.
-            order: (N,) positions of the rows, as they are visited.
-            after_step: is called with the workers after each step, while none works; and with the error of a process
-                that was lost in one, when all is again as it was before that step.
-
-        Returns:
-            the loss of each step; the last one is not finite if training cannot go on. Where the loss has jumped, the
-            last step was not taken.
-        """
-        self.classifier.model.train()
-        lengths = self.rows.lengths.tolist()
-        method = self.classifier.method
-        workers_before, losses = place.workers, place.losses
-        with open_workers(self.classifier.plan.workers, random=True, random_states=workers_before) as workers:
-            for batch in list(batches(order, self.batch_size))[len(losses) :]:
-                started = time.perf_counter()
-                try:
-                    losses.append(self.gradients(batch, lengths, workers, events))
-                except RankLost as lost:
-                    after_step(workers, lost)
-                    raise
-                if not math.isfinite(losses[-1]):
-                    break
-                if len(place.first) < FIRST_STEPS:
-                    place.first.append(losses[-1])
-                    if self.jumped(place):
-                        break
-                step = place.steps + len(losses)
-                torch.nn.utils.clip_grad_norm_(self.steps.parameters, self.spec.max_grad_norm)
-                rate = float(self.scheduler.get_last_lr()[0])
-                self.optimizer.step()
-                self.scheduler.step()
-                if method and method.after_step:
-                    method.after_step(self.classifier.model, step)
-                self.optimizer.zero_grad()
-                events.send(Step(place.epoch, step, len(batch), losses[-1], rate))
-                place.seconds += time.perf_counter() - started
-                after_step(workers)
-        self.classifier.model.eval()
-        return losses
-
-    def gradients(self, batch: IntArray, lengths: Sequence[int], workers: Workers, events: Events) -> float:
-        """Those of one step's mean loss; returns that loss."""
-        return self.steps.gradients(batch, lengths, workers, events)

@@ -1,7 +1,7 @@
 """Which of a step's rows go through the model together, on which worker, and in which process.
 
 In: the rows of one optimizer step, their lengths in tokens, a Plan.  Out: their positions by worker and pass.
-Not here: running the passes (loop.py), passes of an evaluation (data/batching.py).
+Not here: running the passes (epoch.py), passes of an evaluation (data/batching.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What turns gradients into changes of the trained parameters.
 
 In: a Classifier, rates.  Out: an optimizer.
-Not here: the learning rate over time (schedule.py), the steps (loop.py).
+Not here: the learning rate over time (schedule.py), the steps (epoch.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What makes it possible to repeat a step in smaller passes: all that it may have changed is put back.
 
 In: a classifier before a step; a step that memory was too short for.  Out: the same again; a plan of smaller passes.
-Not here: the step (loop.py), how rows are cut into passes (micro_batches.py).
+Not here: the step (epoch.py), how rows are cut into passes (micro_batches.py).
 """
 
 from __future__ import annotations

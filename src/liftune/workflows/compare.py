@@ -19,7 +19,9 @@ from liftune.evaluation.margin import with_margin
 from liftune.evaluation.slices import slices
 from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.models.foreign.said import NOTHING, Said
+from liftune.records.base import Comparison
 from liftune.records.data import Audit
+from liftune.records.harm import Harm
 from liftune.records.run import ComparisonRecord, Contender, RunRecord, SeedResult
 from liftune.workflows.compared import open_sides
 from liftune.workflows.old_and_new import OldAndNew, are_same_rows_elsewhere, more_rows, on_old_rows
@@ -73,14 +75,30 @@ def compare_runs(
     contenders = tuple(_scored_on(each.evaluation, each.contender, leaks) for each in sides)
     contenders = _in_shared_metrics(contenders, comparison.metric)
     contenders = (contenders[0], _noted(contenders[1], more_rows(*sides)))
-    last, by_itself = records[1], sides[1].by_itself
+    audit = _without_options(records[0 if brought else 1].audit)
+    harmed = None if most is None else harm(first, second, measure, most, leaks)
+    return _record(a, b, both, contenders, comparison, audit, harmed)
+
+
+def _record(
+    a: str,
+    b: str,
+    both: OldAndNew,
+    contenders: tuple[Contender, ...],
+    comparison: Comparison,
+    audit: Audit,
+    harmed: Harm | None,
+) -> ComparisonRecord:
+    """What was found, with what the run of b says of itself."""
+    sides, first, second = (both.old, both.new), both.old.evaluation, both.new.evaluation
+    last, by_itself = both.new.record, both.new.by_itself
     return ComparisonRecord(
         run=b,
         task=last.task,
         labels=second.labels,
         partial=last.partial,
         rows=last.rows.model_copy(update={"test": len(second)}),
-        audit=_without_options(records[0].audit if brought else last.audit),
+        audit=audit,
         contenders=contenders,
         comparisons=(comparison,),
         metric=comparison.metric,
@@ -92,12 +110,12 @@ def compare_runs(
         data=last.data,
         base_model="" if by_itself else last.base_model,
         base_license=None if by_itself else last.base_license,
-        method=sides[1].method,
+        method=both.new.method,
         plan=last.plan,
-        slices=slices(second if second.kept else replace(second, kept=first.kept), first, leaks),
+        slices=slices(second if second.kept else replace(second, kept=first.kept), first, both.leaks),
         notes=(
             f"compared with {a}",
-            *_read_otherwise(*records),
+            *_read_otherwise(both.old.record, last),
             *(f"{each.evaluation.name}: {each.note}" for each in sides if each.note),
             *both.notes,
         ),
@@ -106,7 +124,7 @@ def compare_runs(
         versions=last.versions,
         started=last.started,
         seconds=last.seconds,
-        harm=None if most is None else harm(first, second, measure, most, leaks),
+        harm=harmed,
     )
 
 

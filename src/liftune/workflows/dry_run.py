@@ -217,7 +217,7 @@ def _request(
 
 def _prepared(request: TuneRequest, found: _Found, events: Events) -> tuple[RunContext, Classifier] | None:
     """The context and the base model; a device or an acceleration at fault is left out, and the rest looked at."""
-    from liftune.workflows.context import prepare
+    from liftune.workflows.preparing import prepare
 
     for _ in range(3):
         before = len(found.faults)

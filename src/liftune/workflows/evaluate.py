@@ -72,19 +72,7 @@ def evaluate_model(
     started = time.time()
     plan = make_plan(measure_machine(), device=model.device).for_inference
     events = Events(listeners)
-    _refuse_choice(model)
-    said = use_base_of_scored(base, model.name, use, said=_said(data, model))
-    saved = find_model(model.name, use, said=said)
-    if saved is None and use is not None:
-        raise SpecError(
-            f"{model.name} is no run: it has no contenders to choose from",
-            where="--use",
-            hint="leave --use out, or give a run's folder with --model",
-        )
-    if saved is None and is_folder(model.name) and not is_file_in(model.name, "config.json"):
-        message, hint = refusal(model.name, "scored")
-        raise ModelError(message, where="--model", hint=hint)
-    saved = saved and held_to_its_run(saved)
+    saved = _tuned_model(data, model, use, base)
     if saved is not None and saved.note:
         events.note(saved.note)
     opened, splits = _model_and_rows(data, model, rows, saved, plan)
@@ -94,26 +82,7 @@ def evaluate_model(
         events.note(seen)
     metric = check_metric(metric, splits.task).name
     events.note(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
-    answering = time.perf_counter()
-    logits = opened.scorer.logits(splits.test.rows)
-    seconds = time.perf_counter() - answering
-    thresholds = opened.thresholds
-    evaluation = evaluate(model.name, logits, splits, thresholds=thresholds)
-    contender = Contender(
-        name=Path(model.name).name + (f" ({saved.contender})" if saved and saved.contender != "tuned" else ""),
-        head=opened.head,
-        trainable_parameters=0,
-        seconds=Seconds(evaluate=seconds),
-        metrics=evaluation.metrics,
-        clean=_unseen(evaluation, splits),
-        only_answer=evaluation.only_answer,
-        decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
-        notes=(
-            *((saved.note,) if saved and saved.note else ()),
-            *((_GUESSES,) if opened.head == "fresh" else ()),
-            *((seen,) if seen else ()),
-        ),
-    )
+    evaluation, contender = _scored(model.name, opened, splits, saved, seen)
     return EvaluationRecord(
         run=model.name,
         task=splits.task,
@@ -134,6 +103,59 @@ def evaluate_model(
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=time.time() - started,
     )
+
+
+def _tuned_model(data: DataSpec, model: ModelSpec, use: str | None, base: str | None) -> SavedModel | None:
+    """What liftune or others have tuned; None where the name is that of a pretrained model.
+
+    Raises:
+        SpecError: an option does not fit what the name leads to.
+        ModelError: it leads to a folder that holds no model.
+    """
+    _refuse_choice(model)
+    said = use_base_of_scored(base, model.name, use, said=_said(data, model))
+    saved = find_model(model.name, use, said=said)
+    if saved is None and use is not None:
+        raise SpecError(
+            f"{model.name} is no run: it has no contenders to choose from",
+            where="--use",
+            hint="leave --use out, or give a run's folder with --model",
+        )
+    if saved is None and is_folder(model.name) and not is_file_in(model.name, "config.json"):
+        message, hint = refusal(model.name, "scored")
+        raise ModelError(message, where="--model", hint=hint)
+    return saved and held_to_its_run(saved)
+
+
+def _scored(
+    name: str, opened: Opened, splits: Splits, saved: SavedModel | None, seen: str | None
+) -> tuple[Evaluation, Contender]:
+    """Its predictions of the test rows, and its scores.
+
+    Args:
+        seen: that it was tuned on some of these; None where it was not.
+    """
+    answering = time.perf_counter()
+    logits = opened.scorer.logits(splits.test.rows)
+    seconds = time.perf_counter() - answering
+    thresholds = opened.thresholds
+    evaluation = evaluate(name, logits, splits, thresholds=thresholds)
+    contender = Contender(
+        name=Path(name).name + (f" ({saved.contender})" if saved and saved.contender != "tuned" else ""),
+        head=opened.head,
+        trainable_parameters=0,
+        seconds=Seconds(evaluate=seconds),
+        metrics=evaluation.metrics,
+        clean=_unseen(evaluation, splits),
+        only_answer=evaluation.only_answer,
+        decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
+        notes=(
+            *((saved.note,) if saved and saved.note else ()),
+            *((_GUESSES,) if opened.head == "fresh" else ()),
+            *((seen,) if seen else ()),
+        ),
+    )
+    return evaluation, contender
 
 
 def _tuned_on(saved: SavedModel) -> TunedOn:

@@ -1,7 +1,7 @@
 """The fine-tuned contenders: tuned once a seed, calibrated, saved and verified; full fine-tuning beside it.
 
 In: a RunContext.  Out: contenders on the ladder; the adapter on disk.
-Not here: what is settled before (context.py), the baselines (baselines.py), the training loop (liftune.training).
+Not here: what is settled before (preparing.py), the baselines (baselines.py), the training loop (liftune.training).
 """
 
 from __future__ import annotations

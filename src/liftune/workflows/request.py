@@ -1,7 +1,7 @@
 """The options and the rows of a run, checked as far as it can be done without torch.
 
 In: a RunSpec, and rows where they are in memory already.  Out: a TuneRequest.
-Not here: the model and the machine (context.py), reading files (liftune.data).
+Not here: the model and the machine (preparing.py), reading files (liftune.data).
 
 Torch takes seconds to import. Liftune refuses wrong options, folders and rows before that.
 """

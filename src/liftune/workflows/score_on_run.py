@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from liftune.records.base import Seconds
 from liftune.records.run import Contender, TuneRecord
 from liftune.tasks import task_of
 from liftune.types import FloatArray
+
+if TYPE_CHECKING:
+    from liftune.workflows.opened import Opened
 
 _LABELS_SHOWN = 8
 
@@ -69,17 +72,7 @@ def score_on(
     saved = locate_model(path, use=use, said=said, where=where)
     opened = open_saved(saved, make_plan(measure_machine()).for_inference, trusted=False)
     model: Any = saved.card or opened
-    if opened.task is not record.task:
-        raise DataError(
-            f"{path} is {_words(opened.task)}, and {record.run} is {_words(record.task)}",
-            where=where,
-            hint="compare models of one task",
-        )
-    if opened.pairs != record.pairs and saved.card is None:
-        kinds = [f"reads {'pairs of texts' if each else 'single texts'}" for each in (opened.pairs, record.pairs)]
-        raise DataError(
-            f"{path} {kinds[0]}, and {record.run} {kinds[1]}", where=where, hint="compare models of one kind of rows"
-        )
+    _refuse_other_kind(path, opened, record, where, knows_pairs=saved.card is None)
     labelled, order = task_of(record.task).outputs_labels, None
     if labelled and differing:
         on = over_labels(on, opened.labels)
@@ -106,6 +99,25 @@ def score_on(
         notes=(saved.note,) if saved.note else (),
     )
     return ScoredModel(evaluation, contender, getattr(model, "method", ""), saved.note)
+
+
+def _refuse_other_kind(path: str, opened: Opened, record: TuneRecord, where: str, *, knows_pairs: bool) -> None:
+    """Refuse a model of another task than the run's, or of other rows.
+
+    Args:
+        knows_pairs: whether it is known if the model reads pairs.
+    """
+    if opened.task is not record.task:
+        raise DataError(
+            f"{path} is {_words(opened.task)}, and {record.run} is {_words(record.task)}",
+            where=where,
+            hint="compare models of one task",
+        )
+    if opened.pairs != record.pairs and knows_pairs:
+        kinds = [f"reads {'pairs of texts' if each else 'single texts'}" for each in (opened.pairs, record.pairs)]
+        raise DataError(
+            f"{path} {kinds[0]}, and {record.run} {kinds[1]}", where=where, hint="compare models of one kind of rows"
+        )
 
 
 def _shares(thresholds: tuple[float, ...], order: list[int] | None) -> tuple[float, ...]:

@@ -29,8 +29,8 @@ from liftune.models.adapter_io import save_adapter, verify_saved_adapter
 from liftune.models.attach import attach, restore_full_precision
 from liftune.models.classifier import Classifier
 from liftune.models.methods.registry import Method
+from liftune.training.epoch import Loop
 from liftune.training.head_init import init_head
-from liftune.training.loop import Loop
 from liftune.training.state import Place
 from liftune.workflows.baselines import standardised, timed
 from liftune.workflows.context import RunContext, load_for

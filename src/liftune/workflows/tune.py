@@ -267,11 +267,12 @@ def _begun(ours: Claimed, started: float, events: Events, keeping: Keeping, divi
     with events.stage("model", f"loading torch and {request.spec.model.name}"):
         # Torch takes seconds to import: what can be checked without it has been checked by now.
         from liftune.workflows.clock import Clock
-        from liftune.workflows.context import note_passes, prepare
+        from liftune.workflows.context import note_passes
         from liftune.workflows.crewed import open_crew
         from liftune.workflows.disk_needs import check_disk
         from liftune.workflows.long_texts import with_choice
         from liftune.workflows.memo import Memo
+        from liftune.workflows.preparing import prepare
         from liftune.workflows.tune_stages import RunState
 
         kept = staged(folder.path) if ours.replaces else folder.unfinished

@@ -1,7 +1,7 @@
 """The stages of `liftune tune`, once rows and model are loaded.
 
 In: a RunContext and the base model, as a RunState.  Out: the same with contenders, verdict and record; files.
-Not here: any stage's own work, which other modules of workflows/ do; what comes before (request.py, context.py).
+Not here: any stage's own work, which other modules of workflows/ do; what comes before (request.py, preparing.py).
 """
 
 from __future__ import annotations
