@@ -2,13 +2,13 @@
 
 In: a Backbone, a method and its options.  Out: a Classifier: rows to logits and features, parameters to train.
 Not here: making it (attach.py), the training loop (training/loop.py), the disk (adapter_io.py), tokens and batches
-(tokens/).
+(tokens/), the passes over many rows (over_rows.py), what is read inside of a pass (features.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -17,40 +17,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from liftune.data.batching import length_batches
 from liftune.hardware.memory import Attempts, Passes
 from liftune.hardware.plan import Plan
-from liftune.hardware.workers import current_worker, open_workers
 from liftune.models import families
 from liftune.models.backbone import Backbone
-from liftune.models.features import FeatureTap, read_by_head
+from liftune.models.features import FeatureTap, FinalInputTap
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
+from liftune.models.over_rows import Arrays, Progress, over_rows
 from liftune.models.packed.encoder import PackedEncoder
-from liftune.models.sharing import ALONE, Part, Share
+from liftune.models.sharing import ALONE, Share
 from liftune.models.tokens.collator import (
     Collator,
     Encoded,
     Tokens,
     equal_lengths,
     pool_logits,
-    pool_windows,
     read_by_model,
 )
 from liftune.models.tokens.long_texts import LongTexts
 from liftune.tasks import TaskKind
 from liftune.types import FloatArray, LongRule, Row
-
-#: Tokens, padding included, that one forward pass of `logits` holds; small on a CPU, whose caches are.
-_TOKENS = {"cpu": 1024}
-_TOKENS_ELSEWHERE = 65536
-#: Rows of one forward pass at most, however short they are.
-_ROWS = 256
-#: Up to this many rows are computed by one worker: to open a thread costs as much as they do.
-_FEW = 16
-
-Progress = Callable[[int], None]
-"""Called with the number of rows just computed."""
 
 
 class Classifier:
@@ -68,6 +55,8 @@ class Classifier:
         share: what other processes do of an evaluation (see sharing.py).
         in_step: all processes go through each layer together (see shards.py), and compute as many passes.
         fingerprints: of every tensor as it was before it was divided (see bits.py); None where it was not.
+        passes: how large those of an evaluation may be.
+        unpadded: its batches hold rows of one length.
     """
 
     def __init__(
@@ -92,19 +81,19 @@ class Classifier:
         self.share: Share = ALONE
         self.in_step = False
         self.fingerprints: dict[str, int] | None = None
-        self._passes = Passes()
+        self.passes = Passes()
         self._target_scale = (0.0, 1.0)
         self._collator = self._make_collator()
         # Prompts enter as embeddings, in which a last-token classifier cannot see padding: such batches have none.
-        self._unpadded = families.pools_last_token(backbone.model) and _gives_embeddings(model)
+        self.unpadded = families.pools_last_token(backbone.model) and _gives_embeddings(model)
 
     def note_passes(self, note: Attempts) -> None:
         """Have each pass noted before it is computed, and none tried that an earlier process may have died of."""
-        self._passes.note_in(note)
+        self.passes.note_in(note)
 
     def pass_sizes_of(self, other: Classifier) -> None:
         """Read rows in passes no larger than another does, whose rows these are."""
-        self._passes = other._passes
+        self.passes = other.passes
 
     @property
     def long(self) -> LongTexts:
@@ -163,7 +152,7 @@ class Classifier:
 
     def _window_logits(self, batch: dict[str, Tensor]) -> Tensor:
         """(W, C) of the batch's windows; W is B where every row has one."""
-        if self._unpadded:
+        if self.unpadded:
             groups = equal_lengths(batch)
             logits = torch.cat([self._call(part) for _, part in groups])
             return logits[torch.argsort(torch.cat([positions for positions, _ in groups]).to(logits.device))]
@@ -183,14 +172,12 @@ class Classifier:
     def logits(self, rows: Sequence[Row] | Tokens, progress: Progress | None = None) -> NDArray[np.float32]:
         """(N, C) float32, in input order; a row's logits do not depend on the other rows."""
         mean, scale = self._target_scale
-        logits = np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)
 
-        def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
-            logits[positions] = self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)
+        def taken(batch: dict[str, Tensor]) -> Arrays:
+            return {"logits": self.forward(batch).cpu().numpy() * np.float32(scale) + np.float32(mean)}
 
-        with self._mode(dropout=False):
-            self._for_each_batch(rows, compute, {"logits": logits}, progress, work="logits")
-        return logits
+        widths = {"logits": self.backbone.outputs}
+        return over_rows(self, rows, taken, widths, progress, work="logits")["logits"]
 
     def features(self, rows: Sequence[Row], progress: Progress | None = None) -> dict[str, NDArray[np.float32]]:
         """(N, D) float32 each, of the body as it is, an adapter in it included, in one pass: what a linear probe may be
@@ -206,17 +193,12 @@ class Classifier:
         self, rows: Sequence[Row] | Tokens, progress: Progress | None = None
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """What `logits` and `features` give, from one pass over the rows."""
-        found = {"logits": np.zeros((len(rows), self.backbone.outputs), dtype=np.float32)}
-        every = self.packed_encoder.every_position() if self.packed_encoder else nullcontext()
-        with self._mode(dropout=False), every, FeatureTap(self.backbone) as tap:
+        with self._every_position(), FeatureTap(self.backbone) as tap:
 
-            def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
-                found["logits"][positions] = pool_logits(self._call(batch), batch).cpu().numpy()
-                for key, values in tap.take(batch).items():
-                    of_all = found.setdefault(key, np.zeros((len(rows), values.shape[1]), dtype=np.float32))
-                    of_all[positions] = values
+            def taken(batch: dict[str, Tensor]) -> Arrays:
+                return {"logits": pool_logits(self._call(batch), batch).cpu().numpy(), **tap.take(batch)}
 
-            self._for_each_batch(rows, compute, found, progress, work="read")
+            found = over_rows(self, rows, taken, {"logits": self.backbone.outputs}, progress, work="read")
         return found.pop("logits"), found
 
     def final_inputs(self, rows: Sequence[Row] | Tokens, *, dropout: bool = False) -> NDArray[np.float32]:
@@ -225,123 +207,35 @@ class Classifier:
         Args:
             dropout: as in training.
         """
-        final_inputs = np.zeros((len(rows), self.final_layer().in_features), dtype=np.float32)
+        layer = self.final_layer()
+        with FinalInputTap(layer) as tap:
 
-        def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
-            self.forward(batch)
-            final_inputs[positions] = take(batch)
+            def taken(batch: dict[str, Tensor]) -> Arrays:
+                self.forward(batch)
+                return {"final": tap.take(batch)}
 
-        with self._mode(dropout=dropout), self._final_tap() as take:
-            self._for_each_batch(rows, compute, {"inputs": final_inputs}, work="final_inputs", random=dropout)
-        return final_inputs
+            widths = {"final": layer.in_features}
+            return over_rows(self, rows, taken, widths, work="final_inputs", dropout=dropout)["final"]
 
     def means_and_final_inputs(
         self, rows: Sequence[Row] | Tokens, progress: Progress | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(N, D) float32 each, the mean of the states of the row's tokens, as `features` gives it, and the input of the
         layer that gives the logits, from one pass over the rows."""
-        found = {"final": np.zeros((len(rows), self.final_layer().in_features), dtype=np.float32)}
-        every = self.packed_encoder.every_position() if self.packed_encoder else nullcontext()
-        with self._mode(dropout=False), every, FeatureTap(self.backbone) as tap, self._final_tap() as take:
+        layer = self.final_layer()
+        with self._every_position(), FeatureTap(self.backbone) as tap, FinalInputTap(layer) as final_tap:
 
-            def compute(positions: NDArray[np.intp], batch: dict[str, Tensor]) -> None:
+            def taken(batch: dict[str, Tensor]) -> Arrays:
                 self._call(batch)
-                found["final"][positions] = take(batch)
-                means = tap.take(batch)["mean"]
-                of_all = found.setdefault("mean", np.zeros((len(rows), means.shape[1]), dtype=np.float32))
-                of_all[positions] = means
+                return {"final": final_tap.take(batch), "mean": tap.take(batch)["mean"]}
 
-            self._for_each_batch(rows, compute, found, progress, work="means_and_final_inputs")
+            widths = {"final": layer.in_features}
+            found = over_rows(self, rows, taken, widths, progress, work="means_and_final_inputs")
         return found["mean"], found["final"]
 
-    @contextmanager
-    def _final_tap(self) -> Iterator[Callable[[dict[str, Tensor]], NDArray[np.float32]]]:
-        """Notes the input of the layer that gives the logits; yields what takes (B, D) of a batch after its pass."""
-        caught: dict[int, Tensor] = {}
-
-        def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            caught[current_worker().index] = inputs[0]
-
-        def take(batch: dict[str, Tensor]) -> NDArray[np.float32]:
-            states = read_by_head(caught.pop(current_worker().index), batch["attention_mask"])
-            return np.asarray(pool_windows(states.float(), batch).cpu().numpy(), dtype=np.float32)
-
-        handle = self.final_layer().register_forward_pre_hook(catch)
-        try:
-            yield take
-        finally:
-            handle.remove()
-
-    @contextmanager
-    def _mode(self, *, dropout: bool) -> Iterator[None]:
-        """With dropout or without; the model's mode is put back, whatever happens inside."""
-        training = self.model.training
-        self.model.train(dropout)
-        try:
-            yield
-        finally:
-            self.model.train(training)
-
-    def _for_each_batch(
-        self,
-        rows: Sequence[Row] | Tokens,
-        compute: Callable[[NDArray[np.intp], dict[str, Tensor]], None],
-        found: dict[str, NDArray[np.float32]],
-        progress: Progress | None = None,
-        *,
-        work: str,
-        random: bool = False,
-    ) -> None:
-        """Call `compute` with the positions and the batch of every forward pass over the rows, without gradients.
-
-        Args:
-            found: what `compute` fills in, by position; other processes may have filled in a part of it.
-            work: the method that computes it.
-            random: whether it draws random numbers: each worker then takes the same batches every time.
-        """
-        # With dropout on, what is prepared on the way is kept for training: it must hold no inference tensors.
-        without_gradients = torch.no_grad if random or self.in_step else torch.inference_mode
-
-        encoded = self.encode(rows)
-
-        def tokens(positions: NDArray[np.intp]) -> int:
-            return len(positions) * int(encoded.lengths[positions].max())
-
-        def forward(positions: NDArray[np.intp]) -> None:
-            with without_gradients():  # it holds for one thread
-                compute(positions, self.collate([encoded[i] for i in positions]))
-
-        def one(positions: NDArray[np.intp]) -> None:
-            if self.in_step:
-                forward(positions)
-            else:
-                self._passes(forward, positions, tokens)
-
-        with (
-            self.share.of(self, encoded, work, random=random) if self._several(rows) else nullcontext() as part,
-            open_workers(self.plan.workers if len(rows) > _FEW else 1, random=random) as workers,
-        ):
-            (workers.in_turn if random else workers.each)(one, self._batches(encoded, progress, part))
-            if part:
-                part.complete(found)
-
-    def _several(self, rows: Sequence[Row] | Tokens) -> bool:
-        """Whether several processes compute these rows, where there are any."""
-        return len(rows) > _FEW or (self.in_step and len(rows) > 0)
-
-    def _batches(self, encoded: Tokens, progress: Progress | None, part: Part | None) -> Iterator[NDArray[np.intp]]:
-        """Positions of the rows of every forward pass, those of like length together; of a part, its own."""
-        budget = _TOKENS.get(torch.device(self.plan.device).type, _TOKENS_ELSEWHERE)
-        if part and budget == _TOKENS_ELSEWHERE:
-            budget = min(budget, -(-encoded.total // part.ranks))  # or one process would have all of few rows
-        batches = length_batches(encoded.lengths, rows=_ROWS, tokens=budget, kinds=encoded.pairs, exact=self._unpadded)
-        mine = (
-            part.mine(batches, encoded.lengths, equal=self.in_step) if part else ((each, len(each)) for each in batches)
-        )
-        for positions, done in mine:
-            yield positions
-            if progress is not None:
-                progress(done)
+    def _every_position(self) -> AbstractContextManager[None]:
+        """A block in which the states of all tokens can be read."""
+        return self.packed_encoder.every_position() if self.packed_encoder else nullcontext()
 
     def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that training changes."""

@@ -1,6 +1,6 @@
-"""Features of each row from the frozen body, taken during the forward pass: the input of the linear probe.
+"""What is read inside of a forward pass: features of each row from the body, and what the last layer reads.
 
-In: a Backbone whose plain model is being called.  Out: arrays, one vector a row.
+In: a Backbone whose plain model is being called, or its last layer.  Out: arrays, one vector a row.
 Not here: the forward pass (classifier.py), the probe (baselines/linear_probe.py).
 """
 
@@ -88,6 +88,32 @@ class FeatureTap:
         if head_inputs:
             features["head"] = read_by_head(head_inputs[0 if self._first_counts else -1], mask)
         return features
+
+
+class FinalInputTap:
+    """A context in which a hook notes, at each forward pass, the input of the layer that gives the logits."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self._layer = layer
+        self._inputs: dict[int, Tensor] = {}
+        """Of the pass that each worker computes."""
+
+    def __enter__(self) -> Self:
+        self._handle = self._layer.register_forward_pre_hook(self._keep)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.remove()
+
+    def _keep(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._inputs[current_worker().index] = inputs[0]
+
+    def take(self, batch: dict[str, Tensor]) -> NDArray[np.float32]:
+        """(B, D) float32, of the pass that the calling worker has just made; nothing of it is kept."""
+        states = read_by_head(self._inputs.pop(current_worker().index), batch["attention_mask"])
+        return np.asarray(pool_windows(states.float(), batch).cpu().numpy(), dtype=np.float32)
 
 
 def read_by_head(states: Tensor, mask: Tensor) -> Tensor:

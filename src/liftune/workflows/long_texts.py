@@ -30,7 +30,8 @@ from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.statistics.intervals import ALPHA
 from liftune.evaluation.statistics.multiple_tests import holm
 from liftune.metrics.registry import METRICS
-from liftune.models.classifier import Classifier, Progress
+from liftune.models.classifier import Classifier
+from liftune.models.over_rows import Progress
 from liftune.records.long_texts import LongChoice, LongContrast, LongTried
 from liftune.reports.sections.long_texts import long_sentences
 from liftune.training.schedule import default_patience
