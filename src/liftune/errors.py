@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher, get_close_matches
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
+from typing import TypeVar
 
 Value = TypeVar("Value")
 
@@ -207,36 +204,6 @@ def need(*modules: str) -> None:
                 f"{module} is not installed",
                 hint=f"pip install 'liftune[{extra}]'",
             )
-
-
-#: Kinds of pydantic's faults -> what must be given, as a person says it.
-_WORDS = {
-    **dict.fromkeys(("string_type", "string_unicode"), "a text"),
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
-    "finite_number": "a finite number",
-    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
-    **dict.fromkeys(("tuple_type", "list_type", "set_type"), "a list"),
-    **dict.fromkeys(("dict_type", "model_type"), "a mapping"),
-}
-
-
-def faults(error: ValidationError, named: Callable[[tuple[str, ...]], str] = ".".join) -> list[str]:
-    """Every fault of a validation: which field, what is wrong, what was given.
-
-    Args:
-        named: what to call the field at a path.
-    """
-    lines = []
-    for fault in error.errors():
-        field = named(tuple(str(part) for part in fault["loc"])) or "value"
-        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        message = _WORDS.get(fault["type"], f"{message[:1].lower()}{message[1:]}")
-        if message == "a text" and type(fault["input"]) is int:
-            message = f"a text, such as {str(fault['input'])!r}"
-        own = fault["type"] in ("missing", "value_error", "extra_forbidden")
-        lines.append(f"{field}: {message}" if own else f"{field}: must be {message}, not {shown(fault['input'])}")
-    return lines
 
 
 def shown(value: object) -> str:

@@ -16,14 +16,14 @@
                              atomically: a folder without it is an unfinished run
     RUN/checkpoint/          until the end: what was worked out so far (workflows/memo.py), and for which request
 
-In: values.  Out: files, and the values again.  Not here: the adapter's own files (models/adapter_io.py).
+In: values.  Out: files, and the values again.
+Not here: which folder a new run may have (new_run.py), the adapter's own files (models/adapter_io.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,22 +33,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liftune.claims import refuse_held
 from liftune.data.audit import fingerprint, labels_of
 from liftune.data.row_lines import lines_of, split_of
 from liftune.data.splits import Split, Splits
 from liftune.data.tuned_on import TunedOn, hashes_of
-from liftune.errors import ArtifactError, LiftuneError, lacks_memory, pasted, shown
+from liftune.errors import ArtifactError, LiftuneError, lacks_memory, shown
 from liftune.evaluation.evaluate import Evaluation
 from liftune.evaluation.ladder import ContenderLogits
-from liftune.files import atomic_write, check_writable, damaged, disk_errors, write_json, write_text
+from liftune.files import atomic_write, damaged, disk_errors, write_json, write_text
+from liftune.new_run import free_folder
 from liftune.option_values import CONTENDERS as CONTENDERS
 from liftune.records.data import LabelError
 from liftune.records.reading import ADAPTER_CARD as ADAPTER_CARD
 from liftune.records.reading import CONTENDER_CARD as CONTENDER_CARD
 from liftune.records.reading import RUN_RECORD, read_record
 from liftune.records.run import TuneRecord
-from liftune.replacing import holds_run
 from liftune.seals import hash_matching, read_sealed
 from liftune.spec import RunSpec
 from liftune.tasks import task_of
@@ -68,8 +67,6 @@ SEALED = (
 _HASHES = "rows/train.hashes"
 #: What to do about a damaged run.
 _RESTORE = "restore the files, or run `liftune tune` again"
-#: With less free disk space than this, liftune refuses to start a run.
-LEAST_FREE_BYTES = 64 * 2**20
 
 
 def card_of(name: str) -> str:
@@ -91,36 +88,8 @@ class RunFolder:
 
     @classmethod
     def create(cls, out: str | None, *, name: str, overwrite: bool | None = None) -> RunFolder:
-        """A folder for a new run; nothing is left on disk until the first result is saved.
-
-        Args:
-            out: as asked for; None takes `runs/NAME`, numbered where that exists.
-            overwrite: whether the folder may hold a run, which is to be replaced; None where nobody can ask for that.
-
-        Raises:
-            Held: another process writes to the folder.
-            ArtifactError: the folder holds another run or other files, or cannot be written.
-        """
-        path = Path(out) if out else next(path for path in numbered(name) if not path.exists())
-        if out:
-            refuse_held(path)
-        is_free = path.is_dir() and (Unfinished(path).is_blank or Unfinished(path).can_go_on)
-        if path.exists() and not (is_free or (overwrite and holds_run(path))):
-            raise ArtifactError(
-                f"{path} exists and holds {_contents(path)}" if path.is_dir() else f"{path} is a file",
-                where="--out",
-                hint=_instead(path, offered=overwrite is False and holds_run(path)),
-            )
-        existing = check_writable(path)
-        with disk_errors(path):
-            free = shutil.disk_usage(existing).free
-        if free < LEAST_FREE_BYTES:
-            raise ArtifactError(
-                f"only {free / 2**20:.0f} MiB are free on the disk, a run needs {LEAST_FREE_BYTES / 2**20:.0f}",
-                where=str(path),
-                hint="free some space, or name a folder on another disk with --out",
-            )
-        return cls(path)
+        """A folder for a new run, as of `free_folder`; nothing is left on disk until the first result is saved."""
+        return cls(free_folder(out, name=name, overwrite=overwrite))
 
     @classmethod
     def open(cls, path: str | Path, *, where: str = "RUN") -> RunFolder:
@@ -364,30 +333,6 @@ def _reading(path: Path) -> Iterator[None]:
             raise
         reason = error.message if isinstance(error, LiftuneError) else str(error)
         raise damaged(path, reason or type(error).__name__, hint=_RESTORE) from None
-
-
-def _instead(path: Path, *, offered: bool) -> str:
-    replaced = "replace it with --overwrite, " if offered else ""
-    if path.is_dir() and (path / "record.json").exists():
-        return (
-            f"read it with `liftune report {pasted(path)}`, {replaced}or name another folder for a new run with --out"
-        )
-    if offered:
-        return f"{replaced}or name another folder with --out"
-    return "name another folder, or move away what this one holds" if path.is_dir() else "name a folder"
-
-
-def _contents(folder: Path) -> str:
-    if (folder / "record.json").exists():
-        return "a finished run"
-    return "an unfinished run" if (folder / "spec.json").exists() else "other files"
-
-
-def numbered(name: str) -> Iterator[Path]:
-    """Folders for a run that was given none: `runs/NAME`, `runs/NAME-2`, ..."""
-    path = Path("runs") / name
-    yield path
-    yield from (path.with_name(f"{name}-{i}") for i in range(2, 10_000))
 
 
 def run_around(folder: Path) -> Path:

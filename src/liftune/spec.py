@@ -24,7 +24,8 @@ from pydantic import (
 
 from liftune.addresses import is_address
 from liftune.addresses import shown as shown_address
-from liftune.errors import SpecError, choose, faults, shown
+from liftune.errors import SpecError, choose, shown
+from liftune.field_faults import faults
 from liftune.option_files import read_settings
 from liftune.option_values import (
     AUTO_FOLDS,

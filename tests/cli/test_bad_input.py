@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tiny_models import save_tiny
 
-from liftune import files, run_folder
+from liftune import files, new_run
 from liftune.cli.main import main
 from liftune.workflows.context import RunContext
 
@@ -311,7 +311,7 @@ def test_a_disk_that_is_almost_full_is_refused_before_anything_is_computed(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     GOOD_ROWS(Path())
-    monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))  # type: ignore[attr-defined]
+    monkeypatch.setattr(new_run.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))  # type: ignore[attr-defined]
     assert "free" in refused(capsys, "tune", "rows.csv", "--model", model, "--out", "run")
 
 

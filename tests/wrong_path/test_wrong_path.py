@@ -21,7 +21,8 @@ from transformers import AutoModelForSequenceClassification
 import liftune
 from liftune.cli.main import main
 from liftune.run_folder import RunFolder
-from liftune.wrong_path import Wanted, refusal
+from liftune.wrong_folder import Wanted
+from liftune.wrong_path import refusal
 
 LABELS = ("label0", "label1", "label2")
 

@@ -185,6 +185,6 @@ class AdapterPredictor(Predictor):
 def _as_it_is(card: AdapterCard, plan: Plan, trust_remote_code: bool) -> Classifier:
     """The base with the head that it had before tuning, its outputs in the adapter's order of labels."""
     from liftune.models.attach import attach
-    from liftune.models.backbone import reload_backbone
+    from liftune.models.saved_backbone import reload_backbone
 
     return attach(reload_backbone(card, seed=0, plan=plan, trust_remote_code=trust_remote_code), None, plan=plan)

@@ -1,7 +1,7 @@
 """A tuned classifier on disk: a folder that plain PEFT loads, with a card; and the check of what was saved.
 
 In: a Classifier and a folder.  Out: the folder; a Classifier rebuilt from it; a RoundTripCheck.
-Not here: the run folder around it (run_folder.py).
+Not here: the base under it (saved_backbone.py), the run folder around it (run_folder.py).
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from liftune.files import atomic_folder, read_json_object, safetensor_errors
 from liftune.hardware.plan import Plan, Precision
 from liftune.json_text import parse_json
 from liftune.models.attach import rebuild
-from liftune.models.backbone import Backbone, reload_backbone, reload_whole
-from liftune.models.base_identity import changed_fields
+from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier
 from liftune.models.finite import check_finite, first_not_finite
 from liftune.models.foreign.card import ForeignCard
@@ -32,6 +31,7 @@ from liftune.models.foreign.heads import unfit_weights
 from liftune.models.methods.registry import METHODS, Method
 from liftune.models.open_foreign import check_saved_rank, length_with, load_foreign
 from liftune.models.pretrained import quiet
+from liftune.models.saved_backbone import reload_backbone, reload_unchanged, reload_whole
 from liftune.models.tokens.saving import is_data, save_tokenizer
 from liftune.models.trust import CodeRefusedError, check_code
 from liftune.records.reading import ADAPTER_CARD, read_record, write_sealed
@@ -225,36 +225,6 @@ def _open_foreign(card: ForeignCard, folder: Path, method: Method, *, plan: Plan
     backbone = reload_backbone(card, seed=seed, plan=plan, trust_remote_code=allowed)
     length = length_with(backbone, card.virtual_tokens)
     return rebuild(backbone, method, lambda: load_foreign(backbone, folder), plan=plan, max_length=length)
-
-
-def reload_unchanged(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_code: bool = False) -> Backbone:
-    """The base that a card describes, as it was.
-
-    Raises:
-        ArtifactError: it has changed.
-        ModelError: it cannot be loaded, or needs code that was not allowed.
-    """
-    backbone = reload_backbone(card, seed=seed, plan=plan, trust_remote_code=trust_remote_code)
-    if backbone.sha256 != card.base_sha256:
-        raise ArtifactError(
-            f"the base model has changed since the adapter was tuned: its sha256 is {backbone.sha256}, "
-            f"not {card.base_sha256}",
-            where=backbone.name,
-            hint="restore the base model, or tune again",
-        )
-    changed = []
-    if card.base_config is not None:
-        defaults = type(backbone.model.config)().to_dict()
-        changed = changed_fields(card.base_config, backbone.config_fields, defaults)
-    if card.base_tokenizer not in (None, backbone.tokenizer_sha256):
-        changed.append("its tokenizer reads texts otherwise")
-    if changed:
-        raise ArtifactError(
-            f"the base model has changed since the adapter was tuned: {'; '.join(changed)}",
-            where=backbone.name,
-            hint="restore its config.json and tokenizer files, or tune again",
-        )
-    return backbone
 
 
 def _method(card: AdapterCard, folder: Path) -> Method:

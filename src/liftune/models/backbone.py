@@ -2,7 +2,7 @@
 
 In: a ModelSpec, the task and the data's labels.  Out: a Backbone, or a ModelError that says how to fix it.
 Not here: finding the files (checkpoint.py), reading them (pretrained.py), whether a head fits the data (labels.py),
-what differs between families (families.py), tuning (classifier.py).
+what differs between families (families.py), that of a saved model (saved_backbone.py), tuning (classifier.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,9 +40,7 @@ from liftune.models.checkpoint import (
     stored_precision,
     weight_files,
 )
-from liftune.models.foreign.card import ForeignCard
 from liftune.models.labels import kept_order
-from liftune.models.moved_bases import place_of, places
 from liftune.models.pretrained import (
     as_model_error,
     check_layers,
@@ -53,11 +50,9 @@ from liftune.models.pretrained import (
     quiet,
     tokenizer_of,
 )
-from liftune.models.quantised import as_numbers, check_kept, four_bits, in_four_bits, kept_modules
+from liftune.models.quantised import check_kept, four_bits, in_four_bits, kept_modules
 from liftune.models.tokens.long_texts import CUT, LongTexts
-from liftune.models.trust import check_code
 from liftune.records.base import Head
-from liftune.records.training import AdapterCard
 from liftune.spec import BasePrecision, ModelSpec
 from liftune.tasks import TaskKind, task_of
 
@@ -131,11 +126,11 @@ def load_backbone(
     check = partial(check_windows, spec)
     kept = kept_order(config, task, labels, spec.label_map)  # refuses a wrong label map, whatever the head
     if kept is not None and classifies_rows(config, spec.trust_remote_code):
-        backbone = _build(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
+        backbone = build_backbone(checkpoint, spec, task, kept, seed, plan or Plan(), keep_head=True)
         if backbone.head == "trained":
             return check(backbone)
         # Its names are in the config, its weights in no file: the order is the data's, as for any new head.
-    return check(_build(checkpoint, spec, task, tuple(labels), seed, plan or Plan(), keep_head=False))
+    return check(build_backbone(checkpoint, spec, task, tuple(labels), seed, plan or Plan(), keep_head=False))
 
 
 def check_windows(spec: ModelSpec, backbone: Backbone) -> Backbone:
@@ -160,73 +155,6 @@ def check_windows(spec: ModelSpec, backbone: Backbone) -> Backbone:
     return backbone
 
 
-def reload_backbone(card: AdapterCard, *, seed: int, plan: Plan, trust_remote_code: bool = False) -> Backbone:
-    """The backbone that an adapter was trained on; its head is about to be replaced by the adapter's.
-
-    Args:
-        trust_remote_code: whether the user allows code of the model's own; what the card says only needs it.
-
-    Raises:
-        ModelError: the base is gone or cannot be loaded, or it needs code that was not allowed.
-    """
-    check_code(card, allowed=trust_remote_code, asked_by=card.base)
-    pinned = card.base_revision is not None and "@" not in card.base
-    spec = ModelSpec(
-        name=f"{card.base}@{card.base_revision}" if pinned else card.base,
-        max_length=card.max_length,
-        base_precision=card.base_precision,
-        trust_remote_code=card.trust_remote_code,
-        **card.long_options,
-    )
-    checkpoint = _base_of(card, spec)
-    own = card.tokenizer_folder if isinstance(card, ForeignCard) else None
-    built = _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True, tokenizer_folder=own)
-    if card.base_precision and not plan.keeps_four_bits:
-        built = replace(built, model=as_numbers(built.model))
-    return _cut_as(card, built)
-
-
-def reload_whole(
-    card: AdapterCard, folder: Path, *, seed: int, plan: Plan, trust_remote_code: bool = False
-) -> Backbone:
-    """A model that was tuned and saved in full, with its own tokenizer.
-
-    Args:
-        trust_remote_code: as of `reload_backbone`.
-
-    Raises:
-        ModelError: the folder is no whole model, or it needs code that was not allowed.
-    """
-    check_code(card, allowed=trust_remote_code, asked_by=folder)
-    located = locate(str(folder))
-    checkpoint = replace(located, name=card.base)
-    trusted = card.trust_remote_code
-    spec = ModelSpec(name=card.base, max_length=card.max_length, trust_remote_code=trusted, **card.long_options)
-    return _cut_as(card, _build(checkpoint, spec, card.task, card.labels, seed, plan, keep_head=True))
-
-
-def _base_of(card: AdapterCard, spec: ModelSpec) -> Checkpoint:
-    """Where the base of an adapter is: where the user says, else where it was when it was tuned on."""
-    moved = place_of(card.base_sha256)
-    if moved is not None:
-        return locate(moved, option="--base")
-    try:
-        return locate(spec.name)
-    except ModelError as error:
-        others = f", and what --base names has other weights ({', '.join(places())})" if places() else ""
-        raise ModelError(
-            f"the base model of the adapter is not at hand: {error.message}{others}",
-            where=card.base,
-            hint="say where it is now: --base PATH",
-        ) from None
-
-
-def _cut_as(card: AdapterCard, backbone: Backbone) -> Backbone:
-    """Long texts are cut where they were when the card was written, whatever the tokenizer says today."""
-    backbone.tokenizer.truncation_side = card.truncation_side
-    return backbone
-
-
 @contextmanager
 def _own_tokenizer(folder: str | None) -> Iterator[None]:
     """Turn what is raised over a tokenizer that was saved with an adapter into an error of that folder."""
@@ -244,7 +172,7 @@ def _own_tokenizer(folder: str | None) -> Iterator[None]:
         ) from None
 
 
-def _build(
+def build_backbone(
     checkpoint: Checkpoint,
     spec: ModelSpec,
     task: TaskKind,
@@ -255,19 +183,20 @@ def _build(
     keep_head: bool,
     tokenizer_folder: str | None = None,
 ) -> Backbone:
+    """The model as a classifier of these labels.
+
+    Args:
+        labels: in the order of the outputs.
+        keep_head: whether a trained head is kept; its last layer is drawn from `seed` where it is not.
+        tokenizer_folder: where a tokenizer was saved with an adapter; None takes the model's.
+
+    Raises:
+        ModelError: the model cannot be loaded, or the weights are some other model's.
+        ArtifactError: the adapter's tokenizer cannot be read.
+    """
     tokenizer, identity = _tokenizer(checkpoint, spec, tokenizer_folder)
-    overrides = {**task_of(task).config_fields(labels), "return_dict": True}  # outputs are read by name
-    model: PreTrainedModel
-    with quiet(), as_model_error(checkpoint), panics_raised():
-        check_layers(checkpoint)
-        model, fresh, kept, notes = _load(checkpoint, spec, overrides, seed, plan)
-    _check_body(model, fresh, checkpoint)
+    model, fresh, kept, notes = _model(checkpoint, spec, task, labels, seed, plan, keep_head=keep_head)
     families.check_vocabulary(model, tokenizer)
-    if not keep_head:
-        drawn = _redraw_final_layer(model, fresh, task_of(task).outputs(labels), seed)
-        if drawn != fresh:
-            notes = (*notes, "head: fresh, because the model's own has other labels or another task (see --label-map)")
-        fresh = drawn
     head = families.head_modules(model, fresh)
     model.train(False)
     # What has been read is not read again: a cache would only take memory.
@@ -303,6 +232,30 @@ def _build(
         base_kept=kept,
         long=LongTexts.of(spec),
     )
+
+
+def _model(
+    checkpoint: Checkpoint,
+    spec: ModelSpec,
+    task: TaskKind,
+    labels: tuple[str, ...],
+    seed: int,
+    plan: Plan,
+    *,
+    keep_head: bool,
+) -> tuple[PreTrainedModel, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What `_load` gives, with a random last layer where the trained one is not kept."""
+    overrides = {**task_of(task).config_fields(labels), "return_dict": True}  # outputs are read by name
+    with quiet(), as_model_error(checkpoint), panics_raised():
+        check_layers(checkpoint)
+        model, fresh, kept, notes = _load(checkpoint, spec, overrides, seed, plan)
+    _check_body(model, fresh, checkpoint)
+    if keep_head:
+        return model, fresh, kept, notes
+    drawn = _redraw_final_layer(model, fresh, task_of(task).outputs(labels), seed)
+    if drawn != fresh:
+        notes = (*notes, "head: fresh, because the model's own has other labels or another task (see --label-map)")
+    return model, drawn, kept, notes
 
 
 def _tokenizer(checkpoint: Checkpoint, spec: ModelSpec, folder: str | None) -> tuple[PreTrainedTokenizerBase, str]:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from liftune.files import safetensor_errors
 from liftune.hardware.plan import Plan
-from liftune.models.adapter_io import reload_unchanged
 from liftune.models.attach import attach
 from liftune.models.classifier import Classifier
+from liftune.models.saved_backbone import reload_unchanged
 from liftune.records.training import AdapterCard
 from liftune.tasks import TaskKind
 from liftune.types import FloatArray, Row

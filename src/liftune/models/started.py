@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from liftune.errors import ModelError
 from liftune.hardware.plan import Plan
 from liftune.models import families
-from liftune.models.adapter_io import load_peft, read_card, reload_unchanged, sound
+from liftune.models.adapter_io import load_peft, read_card, sound
 from liftune.models.attach import as_classifier, body_matrices
 from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
+from liftune.models.saved_backbone import reload_unchanged
 from liftune.records.training import AdapterCard
 from liftune.spec import ModelSpec
 from liftune.tasks import task_of

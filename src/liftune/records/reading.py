@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from liftune.errors import ArtifactError, faults, pasted
+from liftune.errors import ArtifactError, pasted
+from liftune.field_faults import faults
 from liftune.files import damaged, disk_errors, read_json_object, write_json
 from liftune.records.base import SCHEMA, Record, SealedRecord
 from liftune.records.upgrade import Kind, upgrade

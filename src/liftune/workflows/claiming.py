@@ -16,8 +16,9 @@ from typing import Any
 from liftune.addresses import is_address
 from liftune.claims import Held, claim_folder
 from liftune.errors import ArtifactError, SpecError, pasted
+from liftune.new_run import numbered
 from liftune.replacing import finish_taking, holds_run, is_decided, refuse_to_replace, staged
-from liftune.run_folder import RunFolder, numbered
+from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
 from liftune.workflows.asked import Request, as_asked, differing_options, refuse_others
 from liftune.workflows.request import TuneRequest, run_name

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from liftune.errors import MethodError, faults, nearest
+from liftune.errors import MethodError, nearest
+from liftune.field_faults import faults
 
 #: What stands for every linear layer of the model's repeated blocks.
 ALL_LINEAR = "all-linear"

@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from liftune.hardware.plan import Plan
 from liftune.models.adapter_io import TOLERANCE, open_adapter, read_card
 from liftune.models.attach import attach
-from liftune.models.backbone import Backbone, reload_backbone
+from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier
 from liftune.models.foreign.card import ForeignCard
 from liftune.models.multi_lora.low_rank import AdapterWeights, adapter_weights_of, tensors_of
 from liftune.models.multi_lora.model import MixedModel
 from liftune.models.multi_lora.segments import MixedRow, NotBatchableError
+from liftune.models.saved_backbone import reload_backbone
 from liftune.models.tokens.encoder import RowEncoder
 from liftune.records.training import AdapterCard
 from liftune.types import Row
