@@ -160,7 +160,7 @@ def checked(folder: Path, files: Mapping[str, str], *, card: str, hint: str) -> 
         ]
         try:
             yield
-        except Exception:
+        except Exception:  # whatever a reader makes of a damaged file; what no damage explains goes on as it is
             _raise_first(faults)
             raise
         except BaseException:  # Ctrl-C

@@ -145,7 +145,7 @@ class Crew:
             yield answers
         except RankLost:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever this process's own part of the work raises
             if in_step:  # they wait inside a layer, and cannot be told
                 raise OutOfStep(error) from error
             if not heard:  # they must be ready for whatever follows this error

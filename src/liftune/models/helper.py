@@ -129,7 +129,7 @@ class Helper:
                 value = command.run(self)
             except RankLost:
                 raise
-            except Exception as error:
+            except Exception as error:  # whatever a command raises: the first process decides what it means
                 value = as_failure(error)
             self.group.answer(value)
 
@@ -242,7 +242,7 @@ class Evaluate:
         classifier.share = share
         try:
             getattr(classifier, self.work)(helper.tokens[self.tokens], **({"dropout": True} if self.random else {}))
-        except Exception as error:
+        except Exception as error:  # whatever a pass raises: in step, the others wait for this one inside of a layer
             if classifier.in_step:
                 raise OutOfStep(error) from error
             raise

@@ -6,6 +6,7 @@ Not here: the passes (classifier.py), the processes and what they are told (crew
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Positions = NDArray[np.intp]
 
 
-class Part:
+class Part(ABC):
     """The batches of one rank: as many tokens as the others', about."""
 
     def __init__(self, rank: int, ranks: int) -> None:
@@ -51,9 +52,9 @@ class Part:
             yield every[i], now - done
             done = now
 
+    @abstractmethod
     def complete(self, found: dict[str, NDArray[np.float32]]) -> None:
         """The rows of this rank are computed: send them to the first, or have in it those of the others."""
-        raise NotImplementedError
 
 
 class Share(Protocol):
