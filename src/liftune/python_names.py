@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: What the command line does, where a text says what Python does in its place.
 _OF_THE_SHELL = re.compile(r"(?:^|(?<=: ))[^:]*, or in Python ")
 #: Option of the command line -> its argument in Python, where they differ.
-_RENAMED = {"in": "data", "import": "filled_in"}
+_RENAMED = {"in": "data", "import": "filled_in", "for": "label"}
 #: What the command line takes without an option -> what Python's functions call it, where that is another name.
 _PLACES = {"RUN": ("run", "model"), "RUN_A": ("a",), "RUN_B": ("b",)}
 
@@ -58,6 +58,16 @@ def in_python(text: str, flags: Collection[str] = ()) -> str:
         return f"{option.before}{name}={_literal(value) if value else ''}"
 
     return renamed(_OF_THE_SHELL.sub("", text), named)
+
+
+def meant(name: str, takes: Collection[str]) -> str | None:
+    """The argument that someone means who writes an option's name as Python can have it.
+
+    >>> meant("import_", ["filled_in"]), meant("for_", ["label"]), meant("in_", ["label"])
+    ('filled_in', 'label', None)
+    """
+    own = _RENAMED.get(name.strip("_"))
+    return own if own in takes else None
 
 
 def argument(where: str, takes: Collection[str] = ()) -> str:

@@ -68,6 +68,22 @@ def test_a_cell_of_a_notebook_names_arguments(tmp_path: Path) -> None:
     assert "say otherwise with encoding=" in shown
 
 
+def test_an_options_own_name_leads_to_the_argument() -> None:
+    """--import and --for cannot be arguments: they are words of Python."""
+    with pytest.raises(LiftuneError, match="did you mean filled_in") as refused:
+        liftune.label(run=RUN, import_="a.csv")  # type: ignore[call-arg] # the point of it
+    assert refused.value.hint == "write filled_in="
+    with pytest.raises(LiftuneError, match="did you mean label"):
+        liftune.explain("a", model=RUN, for_="joy")  # type: ignore[call-arg] # the point of it
+
+
+def test_what_is_explained_is_named_as_pythons_argument() -> None:
+    with pytest.raises(LiftuneError, match="unknown label") as refused:
+        liftune.explain("a text", model=RUN, use="tfidf", label="Nowhere")
+    assert refused.value.where == "label"
+    assert "for=" not in str(refused.value)
+
+
 def test_a_loaded_model_and_its_copies_name_arguments() -> None:
     """What `load` returned raises outside any function of liftune."""
     loaded = liftune.load(RUN, use="tfidf")

@@ -194,6 +194,54 @@ def test_a_pool_that_is_none_is_refused(run: Path, tmp_path: Path, monkeypatch: 
             liftune.label(none, run=run)
 
 
+@pytest.mark.parametrize("pool", [[{"x": 1}, {"x": 2}], [{"x": "1.5"}, {"x": None}], [{"x": 0.5}]])
+def test_a_lone_column_of_numbers_is_no_texts_unless_it_is_named(
+    pool: list[dict[str, Any]], run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(monkeypatch)
+    with pytest.raises(LiftuneError, match="'x' holds numbers") as caught:
+        liftune.label(pool, run=run)
+    assert 'text="x"' in str(caught.value.hint)
+    assert liftune.label(pool, run=run, text="x").picks
+
+
+def test_a_pool_of_one_text_column_is_none_for_a_model_of_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Following a hint must not lead to another hint, nor one text be read as both."""
+    ask(monkeypatch, pairs=True)
+    run = made_run(tmp_path / "run", pairs=True).path
+    one = [{"text": "0.5 a claim"}, {"text": "0.6 another"}]
+    for named in ({}, {"text_pair": "text"}, {"text": "text"}, {"text": "text", "text_pair": "text"}):
+        with pytest.raises(LiftuneError, match="the only column is 'text', and the model reads pairs") as caught:
+            liftune.label(one, run=run, **named)
+        assert "a column text_pair" in str(caught.value.hint)
+    two = [{**each, "other": "its evidence"} for each in one]
+    with pytest.raises(LiftuneError, match="'text' is named for both texts") as caught:
+        liftune.label(two, run=run, text="text", text_pair="text")
+    assert caught.value.hint == "name another with text_pair="
+    with pytest.raises(LiftuneError, match="which column holds the second text") as caught:
+        liftune.label(two, run=run)
+    assert 'text_pair="other"' in str(caught.value.hint)
+
+
+def test_margins_that_are_all_equal_are_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of majority, which answers every text alike."""
+    ask(monkeypatch)
+    alike, unlike = (liftune.label(rows(*each), run=run, strategy="margin") for each in ((0.6, 0.6, 0.6), (0.6, 0.7)))
+    assert [any("all margins are equal" in note for note in each.notes) for each in (alike, unlike)] == [True, False]
+
+
+def test_a_suggested_number_has_no_digits_that_nobody_would_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(monkeypatch, task=TaskKind.REGRESSION)
+    run = made_run(tmp_path / "run", TaskKind.REGRESSION).path
+    found = liftune.label(["0.513020277 one", "0.2 two"], run=run, out=tmp_path / "out.csv")
+    assert sorted(each.suggestion for each in found.picks) == [0.2, 0.513]
+    assert ",0.513," in (tmp_path / "out.csv").read_text(encoding="utf-8")
+
+
 def test_a_text_file_is_a_text_a_line(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ask(monkeypatch)
     (tmp_path / "pool.txt").write_text("0.6 one line\n\n0.7 another, with commas, in it\n", encoding="utf-8")

@@ -198,6 +198,75 @@ def test_a_cell_means_what_a_person_meant(
     assert read_back(tmp_path / "in.csv", run, new_labels=True)[1] == [{"text": "a text", "label": wanted}]
 
 
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("name", ["in.csv", "in.json"])
+def test_a_file_without_its_texts_is_refused(
+    name: str, pairs: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever fills it in may delete the longest column; ids and suggestions are no texts."""
+    run = made_run(tmp_path / "run", pairs=pairs).path
+    row = {"row": 3, "id": "e1", "suggestion": "joy", "probability": 0.4, "label": "love"}
+    held = json.dumps([row]) if name.endswith("json") else f"{','.join(row)}\n{','.join(map(str, row.values()))}\n"
+    (tmp_path / name).write_text(held, encoding="utf-8")
+    out = tmp_path / "labelled.jsonl"
+    assert main(["label", "--import", str(tmp_path / name), "--run", str(run), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert "no column holds the text" in said
+    assert "a column that is named text" in said
+
+
+def test_another_column_that_is_taken_for_the_texts_is_said(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("row,note,suggestion,label\n1,quite sure of this,joy,love\n", encoding="utf-8")
+    found, lines = read_back(tmp_path / "in.csv", run)
+    assert lines == [{"note": "quite sure of this", "label": "love"}]
+    assert any("texts are read from the column 'note'" in note for note in found.notes)
+
+
+VALUES: dict[str, tuple[list[str], list[float], list[str]]] = {
+    "as the run has them": (["0.2", "-0.1"], [0.2, -0.1], []),
+    "outside": (["99", "0.1"], [99.0, 0.1], ["1 value lies outside -", "99 (", "row 1"]),
+    "thousands": (["1.000,5"], [1000.5], ["1 value lies outside", "1000.5 ('1.000,5', "]),
+    "commas": (["0,25", "0,5"], [0.25, 0.5], ["decimal commas: '0,25' is read as 0.25"]),
+    "as others show": (["0,25", "1,000"], [0.25, 1.0], ["'1,000' is 1"]),
+    "dots of thousands": (["1.250", "1.500"], [1.25, 1.5], ["'1.250' may be thousands: they are read as 1.25"]),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_values_that_may_be_others_are_said(kind: str, tmp_path: Path) -> None:
+    """By the rule by which data are read; options that label does not have are not named."""
+    cells, wanted, said = VALUES[kind]
+    run = made_run(tmp_path / "run", TaskKind.REGRESSION).path
+    lines = "".join(f'text {i},"{cell}"\n' for i, cell in enumerate(cells))
+    (tmp_path / "in.csv").write_text(f"text,label\n{lines}", encoding="utf-8")
+    found, back = read_back(tmp_path / "in.csv", run)
+    assert [each["label"] for each in back] == wanted
+    notes = "; ".join(found.notes)
+    assert [part for part in said if part not in notes] == []
+    assert bool(notes) is bool(said)
+    assert "decimal=" not in notes
+    assert "--" not in notes
+
+
+def test_a_value_that_may_be_two_numbers_is_refused(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", TaskKind.REGRESSION).path
+    (tmp_path / "in.csv").write_text('text,label\na,3\nb,"1,000"\n', encoding="utf-8")
+    with pytest.raises(DataError, match="'1,000' may be the number 1000 or 1") as caught:
+        read_back(tmp_path / "in.csv", run)
+    assert "row 2" in str(caught.value.where)
+    assert caught.value.hint == "write the number that is meant without a mark between thousands: 1000 or 1"
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ","])
+def test_cells_that_are_read_as_several_labels_are_said(separator: str, tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", TaskKind.MULTI_LABEL).path
+    cell = f"joy{separator} love"
+    (tmp_path / "in.csv").write_text(f'text,label\na,"{cell}"\nb,"{cell}"\nc,joy\n', encoding="utf-8")
+    found, back = read_back(tmp_path / "in.csv", run)
+    assert [each["label"] for each in back] == [["joy", "love"], ["joy", "love"], ["joy"]]
+    assert f"2 labels with {separator!r} between known labels are read as several, such as {cell!r}" in found.notes
+
+
 def test_pairs_come_back(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", pairs=True).path
     row = {"text": "a claim", "text_pair": "and its evidence", "label": "joy"}

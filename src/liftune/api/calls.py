@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from liftune import arguments
 from liftune.errors import LiftuneError, SpecError, choose, lacks_memory
-from liftune.python_names import argument, in_python
+from liftune.python_names import argument, in_python, meant
 from liftune.settings_file import spec_under
 from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
 
@@ -49,6 +49,9 @@ def verb(function: Callable[Given, Result]) -> Callable[Given, Result]:
     @functools.wraps(function)
     def call(*given: Given.args, **named: Given.kwargs) -> Result:
         for name in named:
+            if name not in takes and (own := meant(name, takes)):
+                what = f"unknown argument of {function.__name__} {name!r}, did you mean {own}?"
+                raise SpecError(what, where=name, hint=f"write {own}=")
             choose(name, takes, f"argument of {function.__name__}", name)
         try:
             signature.bind(*given, **named)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from liftune.data.label_lists import pieces
@@ -128,6 +128,61 @@ def sets_of_known(labels: Sequence[str], known: Sequence[str]) -> tuple[list[str
         if each:
             return each, separator
     return [], ""
+
+
+#: What may stand between known labels in a cell.
+_BETWEEN_KNOWN = (BAR, ";", ",", "\n")
+
+
+def known_pieces(text: str, is_known: Callable[[str], bool], *, some: bool) -> tuple[list[str], str] | None:
+    """The known labels that a cell names beside each other, and what stands between them; None where it is one label.
+
+    Args:
+        some: whether one that is known is enough, as where a row can have several labels.
+
+    >>> known_pieces("joy; fear", {"joy", "fear"}.__contains__, some=False)
+    (['joy', 'fear'], ';')
+    >>> [known_pieces("joy, hope", {"joy"}.__contains__, some=some) for some in (True, False)]
+    [(['joy', 'hope'], ','), None]
+    """
+    if is_known(text.strip()):
+        return None
+    for separator in _BETWEEN_KNOWN:
+        found = pieces(text, separator)
+        known = [is_known(each) for each in found]
+        if len(found) > 1 and (all(known) or (some and any(known))):
+            return list(found), separator
+    return None
+
+
+class Divided:
+    """Counts cells that were read as several labels, though nobody said what stands between them."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, str] = {}
+        self._cells: Counter[str] = Counter()
+
+    def count(self, text: str, separator: str) -> None:
+        """One more cell."""
+        self._first.setdefault(separator, text.strip())
+        self._cells[separator] += 1
+
+    def notes(self, what: str) -> tuple[str, ...]:
+        """What was taken.
+
+        Args:
+            what: one of the cells, and several: "label", "labels".
+
+        >>> divided = Divided()
+        >>> divided.count("joy, fear", ",")
+        >>> divided.notes("label")
+        ("1 label with ',' between known labels is read as several, such as 'joy, fear'",)
+        """
+        return tuple(
+            f"{amount(cells, f'{what} with', f'{what}s with')} {separator!r} between known labels "
+            f"{'is' if cells == 1 else 'are'} read as several, such as {self._first[separator]!r}"
+            for separator, cells in self._cells.items()
+        )
 
 
 def tags_note(texts: Sequence[str], column: str) -> tuple[str, ...]:

@@ -47,6 +47,39 @@ def _half_read(first: str, second: str, where: str) -> DataError:
     )
 
 
+def _unclear(
+    source: Stream, first: str | None, second: str | None, *, pairs: bool, known: TextColumns | None
+) -> DataError:
+    """A text has no column that is known to be its own.
+
+    Args:
+        first, second: those that were found.
+    """
+    columns = source.head.columns
+    if not columns:
+        wanted = (*known.texts, *filter(None, (known.text_pair,))) if known else ()
+        hint = f"give each row its text, in a column that is named {' and '.join(wanted) or 'text'}"
+        return DataError("no column holds the text", where=source.where, hint=hint)
+    if pairs and len(columns) == 1:
+        return _one_for_both(source, columns[0])
+    option = "--text" if first is None else "--text-pair"
+    return UnclearColumnError(
+        option,
+        _likeliest(source, *filter(None, (first, second))),
+        f"which column holds the {'text' if first is None else 'second text'} is unclear; "
+        f"the file has: {', '.join(columns)}",
+        where=source.where,
+    )
+
+
+def _one_for_both(source: Stream, column: str) -> DataError:
+    """A model of pairs is to read one column twice."""
+    others = len(source.head.columns) > 1
+    has = f"{column!r} is named for both texts" if others else f"the only column is {column!r}"
+    hint = "name another with --text-pair" if others else "give the file a column text_pair with the second text"
+    return DataError(f"{has}, and the model reads pairs of texts", where=source.where, hint=hint)
+
+
 def _likeliest(source: Stream, *taken: str) -> str:
     """The column that reads most like texts, by the first rows."""
     lines = next(source.blocks(_LOOKED_AT), [])
@@ -97,14 +130,9 @@ class Texts:
         before = None if text or text_pair else remembered(head, known)
         first, second = before or find_texts(head, text=text, text_pair=text_pair)
         if first is None or (pairs and second is None):
-            option = "--text" if first is None else "--text-pair"
-            raise UnclearColumnError(
-                option,
-                _likeliest(source, *filter(None, (first,))),
-                f"which column holds the {'text' if first is None else 'second text'} is unclear; "
-                f"the file has: {', '.join(head.columns)}",
-                where=source.where,
-            )
+            raise _unclear(source, first, second, pairs=pairs, known=known)
+        if first == second:
+            raise _one_for_both(source, str(first))
         if second is not None and not pairs and before is None:
             raise _half_read(first, second, source.where)
         columns = named_columns(head, first, "--text")

@@ -29,6 +29,7 @@ from liftune.records.labelling import LabelRecord, Pick
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY
 from liftune.tasks import task_of
+from liftune.types import Target
 
 if TYPE_CHECKING:
     from liftune.inference.predictor import Predictor
@@ -161,6 +162,11 @@ def _picked(
         notes.append("the model has no features of its own: rows are told apart by their words")
     chosen = [rows[i] for i in positions]
     margins = candidates.margins if by_margin else None
+    if margins is not None and len(margins) > 1 and np.ptp(margins) == 0:
+        notes.append(
+            "all margins are equal: the model is as sure of one row as of another; leave --use out, or name another "
+            "model with it"
+        )
     task = task_of(predictor.task)
     picks = []
     for place, each, answer in zip(positions, chosen, predictor.predict([one.row for one in chosen]), strict=True):
@@ -170,12 +176,17 @@ def _picked(
                 row=each.number,
                 id=each.id,
                 text=each.row,
-                suggestion=getattr(answer, task.shape),
+                suggestion=_readable(getattr(answer, task.shape)),
                 probability=_least_sure(decided, answer.labels) if decided is not None else None,
                 margin=None if margins is None else float(margins[place]),
             )
         )
     return tuple(picks), chosen
+
+
+def _readable(suggestion: Target | None) -> Target | None:
+    """A number without digits that no person would write."""
+    return float(f"{suggestion:.4g}") if isinstance(suggestion, float) else suggestion
 
 
 def _least_sure(probabilities: dict[str, float], labels: tuple[str, ...] | None) -> float:

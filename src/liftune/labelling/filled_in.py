@@ -17,7 +17,7 @@ from typing import Any
 
 from liftune.addresses import Address, addressed, is_address, refuse_as_output
 from liftune.claims import claim_file
-from liftune.data.column_names import LABELS, known_name
+from liftune.data.column_names import LABELS, TEXTS, known_name
 from liftune.data.readers.formats import FORMATS, extension
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.sources import find_parts
@@ -89,13 +89,16 @@ def import_labels(options: ImportOptions) -> ImportRecord:
     out = _out(options)
     folder = RunFolder.open(options.run, where="--run")
     record, seen = folder.record(), folder.tuned_on()
-    scored = [row for part in ("test", "validation") for row in folder.split(part).rows]
+    parts = [folder.split(part) for part in ("test", "validation")]
+    scored = [row for part in parts for row in part.rows]
     scored_on, pairs = frozenset(map(hash_of, scored)), any(isinstance(row, tuple) for row in scored)
     old = None if out.suffix == ".jsonl" else old_rows(folder)
-    given, blank = _read(options, pairs, _columns_of(folder))
+    given, blank, read_from = _read(options, pairs, _columns_of(folder))
     if options.pool:
         _refuse_unknown_rows(given, options, pairs, _columns_of(folder))
-    labels = GivenLabels(task_of(record.task), record.labels, options.filled_in)
+    values = [each for part in parts for each in part.targets if isinstance(each, float)]
+    labels = GivenLabels(task_of(record.task), record.labels, options.filled_in, known_values=values)
+    labels.look_at(one for each in given for one in each.answers if not one.skipped)
     kept, left = _labelled(given, labels, seen, scored_on)
     left += Counter({"blank": blank}) if blank else Counter()
     new = labels.refuse_unknown(accepted=options.new_labels)
@@ -125,7 +128,7 @@ def import_labels(options: ImportOptions) -> ImportRecord:
         new_labels=new,
         old_rows=0 if old is None else len(old.parts["train"]),
         next_command=command(folder.spec(), old.data, str(out), f"{options.run}-more") if old else _start(out, options),
-        notes=_notes(given, labels, options),
+        notes=(*read_from, *_notes(given, labels)),
     )
 
 
@@ -171,8 +174,8 @@ def _columns_of(folder: RunFolder) -> TextColumns | None:
     return None
 
 
-def _read(options: ImportOptions, pairs: bool, known: TextColumns | None) -> tuple[list[_Given], int]:
-    """The rows of the file, with all answers to each; and how many have neither text nor label."""
+def _read(options: ImportOptions, pairs: bool, known: TextColumns | None) -> tuple[list[_Given], int, tuple[str, ...]]:
+    """The rows of the file, with all answers to each; how many have neither text nor label; what was guessed."""
     source = addressed(options.filled_in)
     answers, columns = _exported(source, options) or _tabled(source, options)
     columns = tuple(name for name in columns if name.casefold() not in OWN and name.casefold() not in ADDED)
@@ -194,7 +197,9 @@ def _read(options: ImportOptions, pairs: bool, known: TextColumns | None) -> tup
         before = found.get(hash_of(row))
         held = (*(before.answers if before else ()), each)
         found[hash_of(row)] = replace(before, answers=held) if before else _Given(row, cells, each.place, held)
-    return list(found.values()), blank
+    usual = known_name((*(known.texts if known else ()), *TEXTS), (texts.text,))
+    guessed = f"texts are read from the column {texts.text!r}, the only one left; --text names another"
+    return list(found.values()), blank, () if text or usual or pairs else (guessed,)
 
 
 def _exported(source: str, options: ImportOptions) -> tuple[list[Answered], tuple[str, ...]] | None:
@@ -312,17 +317,13 @@ def _counted(targets: Iterable[Target]) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def _notes(given: Sequence[_Given], labels: GivenLabels, options: ImportOptions) -> tuple[str, ...]:
+def _notes(given: Sequence[_Given], labels: GivenLabels) -> tuple[str, ...]:
     notes = []
     several = [each for each in given if sum(not one.skipped for one in each.answers) > 1]
     if several:
         rule = "the median counts" if labels.task.shape == "value" else "what most said counts"
         notes.append(f"{amount(len(several), 'row was', 'rows were')} labelled several times: {rule}")
-    if labels.respelt:
-        notes.append(f"taken for known labels: {first_of(list(labels.respelt), _NAMED)}")
-    if labels.unknown:
-        each = [f"{name!r} ({count:,})" for name, count in labels.unknown.most_common()]
-        notes.append(f"new labels, which the run does not know: {first_of(each, _NAMED)}")
+    notes += labels.notes()
     texts = [one for each in given for one in ([each.row] if isinstance(each.row, str) else each.row)]
     addresses = sum(is_address(text.strip()) for text in texts)
     if addresses:

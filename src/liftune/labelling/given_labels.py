@@ -7,20 +7,21 @@ Not here: the files that they stand in (filled_in.py, studio.py), several people
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from liftune.data.label_lists import listed
-from liftune.data.numbers import number
+from liftune.data.numbers import AS_EACH_SHOWS, Marks, both_ways, marks_of, unit_and_number
+from liftune.data.separators import Divided, known_pieces
 from liftune.data.targets import is_missing
+from liftune.data.written_numbers import known_marks, number_notes
 from liftune.errors import LIKELY, DataError, amount, first_of, nearest
-from liftune.labelling.studio import plain
+from liftune.labelling.studio import Answered, plain
+from liftune.option_texts import options_in, possible_ways
 from liftune.tasks import Task
 from liftune.types import Target
 
-#: What separates several labels in a cell, where each piece is a known label.
-_SEPARATORS = ("|", ";", ",", "\n")
 _NAMED = 5
 
 
@@ -31,14 +32,20 @@ class GivenLabels:
     Args:
         labels: the run's.
         where: the file.
+        known_values: of a regression, those that rows of the run have.
     """
 
     task: Task
     labels: Sequence[str]
     where: str
+    known_values: Sequence[float] = ()
     unknown: Counter[str] = field(default_factory=Counter)
     respelt: Counter[str] = field(default_factory=Counter)
     """Spellings that were taken for a known label: "Joy for joy"."""
+    divided: Divided = field(default_factory=Divided)
+    _marks: Marks = AS_EACH_SHOWS
+    _numbers: tuple[str, ...] = ()
+    _outside: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._known = {each: each for each in self.labels}
@@ -46,6 +53,42 @@ class GivenLabels:
         for each in self.labels:
             alike.setdefault(_folded(each), []).append(each)
         self._alike = {folded: each[0] for folded, each in alike.items() if len(each) == 1}
+
+    def look_at(self, answers: Iterable[Answered]) -> None:
+        """See how the numbers of a regression are written, before any is read.
+
+        Raises:
+            DataError: one may be two numbers, and no other one shows which is meant.
+        """
+        if self.task.shape != "value":
+            return
+        given = {cell: each.place for each in answers if isinstance(cell := _one(plain(each.label)), str)}
+        texts = [cell for cell in given if not is_missing(cell)]
+        try:
+            self._marks = known_marks(texts, None, self.where)
+        except DataError as error:
+            unclear = next(cell for cell in texts if unit_and_number(cell)[1] == marks_of(texts).unclear)
+            one, other = both_ways(unit_and_number(unclear)[1])
+            hint = f"write the number that is meant without a mark between thousands: {one:.12g} or {other:.12g}"
+            raise DataError(error.message, where=given[unclear], hint=hint) from None
+        notes = number_notes(texts, self._marks)
+        self._numbers = tuple(possible_ways(note, lambda clause: not options_in(clause)) for note in notes)
+
+    def notes(self) -> tuple[str, ...]:
+        """How labels were read, where that could be otherwise; and values that the run has none like."""
+        notes = [*self._numbers, *self.divided.notes("label")]
+        if self._outside:
+            low, high = min(self.known_values), max(self.known_values)
+            notes.append(
+                f"{amount(len(self._outside), 'value lies', 'values lie')} outside {low:g} to {high:g}, the range of "
+                f"the run's validation and test rows: {first_of(self._outside, _NAMED)}"
+            )
+        if self.respelt:
+            notes.append(f"taken for known labels: {first_of(list(self.respelt), _NAMED)}")
+        if self.unknown:
+            each = [f"{name!r} ({count:,})" for name, count in self.unknown.most_common()]
+            notes.append(f"new labels, which the run does not know: {first_of(each, _NAMED)}")
+        return tuple(notes)
 
     def target(self, raw: Any, place: str) -> Target | None:
         """The target; None where nothing was said.
@@ -87,12 +130,15 @@ class GivenLabels:
         return tuple(names)
 
     def _value(self, raw: Any, place: str) -> float | None:
+        raw = _one(raw)
         if is_missing(raw) or raw == []:
             return None
-        raw = raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
-        value = None if isinstance(raw, bool | list | dict) else number(raw)
+        value = None if isinstance(raw, bool | list | dict) else self._marks.number(raw)
         if value is None:
             raise DataError(f"{raw!r} is no number", where=place, hint="give a number, as the run predicts one")
+        if self.known_values and not min(self.known_values) <= value <= max(self.known_values):
+            plainly = str(raw).strip() in (f"{value:g}", str(value))
+            self._outside.append(f"{value:g} ({'' if plainly else f'{raw!r}, '}{place})")
         return float(value)
 
     def _pieces(self, raw: Any) -> list[str] | None:
@@ -107,12 +153,13 @@ class GivenLabels:
         held = listed(text)
         if isinstance(held, list):
             return [_text(each) for each in held]
-        for separator in _SEPARATORS:
-            pieces = [each.strip() for each in text.split(separator) if each.strip()]
-            known = [self._match(each) is not None for each in pieces]
-            if len(pieces) > 1 and (all(known) or (any(known) and self.task.shape == "labels")):
-                return pieces
-        return [text]
+        several = self.task.shape == "labels"
+        found = known_pieces(text, lambda piece: self._match(piece) is not None, some=several)
+        if found is None:
+            return [text]
+        if several:
+            self.divided.count(text, found[1])
+        return found[0]
 
     def _match(self, text: str) -> str | None:
         whole = text.removesuffix(".0")  # a class that a spreadsheet made 1.0 is 1
@@ -126,6 +173,11 @@ class GivenLabels:
         if found != text:
             self.respelt[f"{text!r} for {found!r}"] += 1
         return found
+
+
+def _one(raw: Any) -> Any:
+    """A value that stands alone in a list."""
+    return raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
 
 
 def _text(label: Any) -> str:

@@ -16,16 +16,18 @@ from typing import Any
 import numpy as np
 
 from liftune.addresses import Address
-from liftune.data.column_names import LABELS
+from liftune.data.column_names import LABELS, TEXTS, known_name
 from liftune.data.near_duplicates import find_near
+from liftune.data.numbers import number
 from liftune.data.readers.formats import path_of
 from liftune.data.readers.memory import TablesInMemory, tables_of
 from liftune.data.readers.options import NONE_GIVEN, FileOptions
 from liftune.data.readers.sources import find_parts
 from liftune.data.readers.streams import Line, Record, Stream
 from liftune.data.readers.table import NoRows, NotedParts, Parts, Table
+from liftune.data.targets import is_missing
 from liftune.data.tuned_on import TunedOn, hash_of
-from liftune.errors import DataError
+from liftune.errors import DataError, pasted, shown
 from liftune.inference.row_texts import Texts
 from liftune.option_values import fields
 from liftune.records.base import TextColumns
@@ -171,6 +173,8 @@ def _rows_of(
     names = [name for name, _ in texts.joined] or [texts.text]
     names += [texts.text_pair] if texts.text_pair else []
     cells = {name: table.read(name) for name in names}
+    if not text:
+        _refuse_numbers(table, cells, known)
     id_column = next((name for name in table.columns if name.strip().casefold() in IDS and name not in names), None)
     ids = _ids(table.read(id_column)) if id_column else None
     broken = {fault.position: fault.reason for fault in table.faults}
@@ -185,6 +189,23 @@ def _rows_of(
     others = [name for name in table.columns if name not in names]
     label = next((name for name in others if name.strip().casefold() in LABELS), None)
     return _Found(rows, unusable, first, id_column if ids else None, label)
+
+
+def _refuse_numbers(table: Table, cells: Mapping[str, Sequence[Any]], known: TextColumns | None) -> None:
+    """Refuse a column of numbers that was taken for texts because it is the only one.
+
+    Raises:
+        DataError: naming it.
+    """
+    usual = (*TEXTS, *(known.texts if known else ()))
+    for name, column in cells.items():
+        present = [cell for cell in column if not is_missing(cell)]
+        if known_name(usual, (name,)) is None and present and all(number(cell) is not None for cell in present):
+            raise DataError(
+                f"the column {name!r} holds numbers, such as {shown(present[0])}, and no texts",
+                where=table.where,
+                hint=f"give rows with a text each; if these are texts, name the column with --text {pasted(name)}",
+            )
 
 
 def _ids(cells: Sequence[Any]) -> list[int | str] | None:
