@@ -23,7 +23,7 @@ from benchmarks.contender import launch
 from benchmarks.search import USUAL
 from benchmarks.summary import Spread, ratios
 from benchmarks.work import Work
-from liftune.hardware.measure import processor_name
+from liftune.hardware.processor import processor_name
 from liftune.versions import versions
 
 KEPT = Path(__file__).with_name("quick.json")

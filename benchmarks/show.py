@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from liftune.hardware.measure import processor_name
+from liftune.hardware.processor import processor_name
 from liftune.versions import versions
 
 #: Whose versions a number may depend on.

@@ -23,10 +23,11 @@ LAPTOP = MachineFacts(
     threads=2,
     bfloat16_speedup=0.7,
     eager_speedup={"float32": 0.5, "bfloat16": 4.0},
+    compiler="/usr/bin/cc",
 )
 SERVER = dataclasses.replace(LAPTOP, devices=("cuda", "cpu"), accelerators=1, accelerator_bfloat16=True)
 OLD_CARD = dataclasses.replace(SERVER, accelerator_bfloat16=False)
-HAND_WRITTEN = {"packing", "fused-lora", "last-layer", "pooled-dropout", "parallel-passes"}
+HAND_WRITTEN = {"packing", "fused-lora", "last-layer", "pooled-dropout", "parallel-passes", "compiled-attention"}
 
 
 @pytest.mark.parametrize("facts", [LAPTOP, SERVER, OLD_CARD], ids=["laptop", "server", "old card"])

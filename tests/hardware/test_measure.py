@@ -23,6 +23,12 @@ LAPTOP = MachineFacts(
 )
 
 
+@pytest.fixture(autouse=True)
+def _no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the laptop's."""
+    monkeypatch.setattr(probing, "find_compiler", lambda: "")
+
+
 def test_a_processor_that_is_slow_in_bfloat16_computes_in_float32() -> None:
     plan = make_plan(LAPTOP)
     assert (plan.device, plan.dtype, plan.attention) == ("cpu", "float32", "sdpa")
@@ -105,6 +111,29 @@ def test_a_rate_measured_again_never_falls_as_other_work_can_only_lower_it(
 
     assert (rate(), rate(again=True), rate(again=True), rate()) == (0.5, 1.0, 1.0, 1.0)
     assert rate(remeasure=True) == 0.125, "and a measurement that was asked for forgets the others"
+
+
+def test_a_ratio_is_measured_once_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIFTUNE_CACHE", str(tmp_path))
+    monkeypatch.setattr(probing, "measure", lambda: LAPTOP)
+    measure_machine()
+    ratio = probing.kept_ratio("one way", lambda: sum(range(9_000)), lambda: None)
+    assert ratio > 1
+    monkeypatch.setattr(probing, "_ratio", lambda *_: 0.25)
+    assert probing.kept_ratio("one way", lambda: None, lambda: None) == ratio
+    assert probing.kept_ratio("another", lambda: None, lambda: None) == 0.25
+    assert measure_machine() == LAPTOP, "facts stay beside ratios"
+    measure_machine(remeasure=True)
+    assert probing.kept_ratio("one way", lambda: None, lambda: None) == 0.25, "what was asked to be forgotten is"
+
+
+def test_a_compiler_that_was_installed_since_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "hardware.json"
+    monkeypatch.setattr(probing, "measure", lambda: LAPTOP)
+    assert measure_machine(cache=cache).compiler == ""
+    monkeypatch.setattr(probing, "find_compiler", lambda: "/usr/bin/cc")
+    monkeypatch.setattr(probing, "measure", lambda: pytest.fail("measured again"))
+    assert measure_machine(cache=cache).compiler == "/usr/bin/cc"
 
 
 def test_facts_and_rates_share_a_file_and_keep_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from liftune.hardware.measure import has_wide_dot
+from liftune.hardware.processor import has_wide_dot
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ def _not_a_cpu(facts: MachineFacts, device: str) -> str:
     return "" if device == "cpu" else FOR_CPUS
 
 
+def _no_compiler(facts: MachineFacts, device: str) -> str:
+    return _not_a_cpu(facts, device) or ("" if facts.compiler else "there is no C compiler (cc, gcc or clang)")
+
+
 def _no_bfloat16(facts: MachineFacts, device: str) -> str:
     return "" if device == "cpu" or facts.accelerator_bfloat16 else "the device has no native bfloat16"
 
@@ -144,6 +148,17 @@ def last_layer(facts: MachineFacts, device: str, dtype: str) -> Decision:
 def pooled_dropout(facts: MachineFacts, device: str, dtype: str) -> Decision:
     """On CPUs, where drawing random numbers takes a visible share of a step."""
     return _on_cpus(device, "random numbers for each mask would cost more than what they mask")
+
+
+@ACCELERATIONS.entry(
+    "compiled-attention", summary="An attention kernel that is compiled for this processor.", lacks=_no_compiler
+)
+def compiled_attention(facts: MachineFacts, device: str, dtype: str) -> Decision:
+    """Where there is a C compiler; whether it is faster is measured where a model is at hand."""
+    lacks = _no_compiler(facts, device)
+    return (
+        (False, lacks) if lacks else (True, f"compiled once by {facts.compiler}: no attention weight leaves the cache")
+    )
 
 
 @ACCELERATIONS.entry(

@@ -2,7 +2,7 @@
 
 In: nothing, or the shapes of a model's products.  Out: MachineFacts and rates, cached for this machine and torch.
 Not here: deciding (plan.py).
-The only reader of the machine: nothing else in liftune names cuda or mps, or looks at CPU flags.
+The only reader of devices and memory: nothing else in liftune names cuda or mps. The processor: processor.py.
 """
 
 from __future__ import annotations
@@ -29,15 +29,13 @@ import platformdirs
 import torch
 
 from liftune.hardware.memory import Room, room
+from liftune.hardware.processor import find_compiler, processor_name
 from liftune.json_text import parse_json
 
 #: Rises when what is measured changes, so that an old cache is not believed.
 PROBE_VERSION = 2
 #: A product is repeated until it was timed this often, or, from the third time on, for this many seconds.
 GEMM_REPEATS, GEMM_SECONDS = 50, 0.2
-
-#: Of one core; where its own second cache is smaller, or nobody says how large it is, a share of the third serves.
-CACHE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,8 @@ class MachineFacts:
     accelerator_bfloat16: bool = False
     accelerators: int = 0
     """How many devices cuda has."""
+    compiler: str = ""
+    """Of C; empty where there is none."""
 
 
 def measure_machine(*, cache: Path | None = None, remeasure: bool = False) -> MachineFacts:
@@ -67,9 +67,11 @@ def measure_machine(*, cache: Path | None = None, remeasure: bool = False) -> Ma
     kept = _kept(cache)
     with contextlib.suppress(TypeError, KeyError):
         if not remeasure and kept["facts"]["devices"] == list(_devices()):
-            now = {"devices": _devices(), "accelerators": torch.cuda.device_count()}
+            now = {"devices": _devices(), "accelerators": torch.cuda.device_count(), "compiler": find_compiler()}
             return MachineFacts(**{**kept["facts"], **now})
     facts = measure()
+    if remeasure:
+        kept.pop("ratios", None)
     _keep(cache, {**kept, "facts": asdict(facts)})
     return facts
 
@@ -115,6 +117,17 @@ def gemm_rate(
     rate = max(before, operations / seconds)
     _keep(cache, {**kept, "rates": {**rates, name: rate}})
     return rate
+
+
+def kept_ratio(name: str, plain: Callable[[], object], other: Callable[[], object]) -> float:
+    """Time of `plain` over time of `other` on one thread; measured once under this name, and kept as facts are."""
+    kept = _kept(None)
+    ratios = kept["ratios"] if isinstance(kept.get("ratios"), dict) else {}
+    if isinstance(ratios.get(name), float):
+        return float(ratios[name])
+    ratio = _ratio(plain, other)
+    _keep(None, {**_kept(None), "ratios": {**ratios, name: ratio}})
+    return ratio
 
 
 def _product_seconds(shape: tuple[int, int], dtype: torch.dtype, tokens: int, device: str) -> float:
@@ -198,35 +211,6 @@ def set_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def processor_name() -> str:
-    """The CPU's own name."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        return next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-@kept_once
-def core_cache_bytes() -> int:
-    """How much of what a core has just written it reads again at once: its second cache, at least CACHE_BYTES."""
-    try:
-        return max(CACHE_BYTES, os.sysconf("SC_LEVEL2_CACHE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # no POSIX, or a C library that does not know
-        return CACHE_BYTES
-
-
-def has_wide_dot() -> bool:
-    """Whether products of bytes add up without overflow: VNNI, AMX, or a CPU of another architecture than x86.
-
-    Without it, a product of an unsigned and a signed byte is added in 16 bits, which large weights overflow.
-    """
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        flags = next(line for line in lines if line.startswith("flags")).split()
-        return bool({"avx512_vnni", "avx_vnni", "amx_int8"} & set(flags))
-    return platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686")
-
-
 def _key() -> str:
     """What a measurement speaks of; another key makes a cache void."""
     return f"{PROBE_VERSION}|{processor_name()}|{platform.node()}|{torch.__version__}|{torch.get_num_threads()}"
@@ -286,6 +270,7 @@ def measure() -> MachineFacts:
         eager_speedup={"float32": _eager_speedup(torch.float32), "bfloat16": _eager_speedup(torch.bfloat16)},
         accelerator_bfloat16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False),
         accelerators=torch.cuda.device_count(),
+        compiler=find_compiler(),
     )
 
 

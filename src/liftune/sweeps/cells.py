@@ -21,8 +21,9 @@ from liftune.errors import MethodError, OutOfMemory
 from liftune.evaluation.ladder import Ladder
 from liftune.events import Events
 from liftune.files import atomic_write, damaged, read_json_object
-from liftune.hardware.measure import device_room, measure_machine, peak_mib, processor_name, restart_peak
+from liftune.hardware.measure import device_room, measure_machine, peak_mib, restart_peak
 from liftune.hardware.plan import Plan, make_plan
+from liftune.hardware.processor import processor_name
 from liftune.metrics.registry import check_metric
 from liftune.models.adapter_io import save_adapter
 from liftune.models.attach import attach, check_method

@@ -16,9 +16,10 @@ from liftune.data.splits import Splits
 from liftune.errors import ArtifactError, SpecError
 from liftune.events import Events, RunPrepared
 from liftune.hardware.flops import Shapes
-from liftune.hardware.measure import device_room, measure_machine, processor_name
+from liftune.hardware.measure import device_room, measure_machine
 from liftune.hardware.memory import Room
 from liftune.hardware.plan import Plan, make_plan
+from liftune.hardware.processor import processor_name
 from liftune.models import families
 from liftune.models.attach import check_method
 from liftune.models.backbone import Backbone, check_windows, load_backbone

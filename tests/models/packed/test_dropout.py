@@ -12,6 +12,7 @@ from tiny_tuning import tiny_classifier
 from torch import Tensor, nn
 
 from liftune.models.packed import dropout
+from liftune.models.packed.attention import TILED
 from liftune.models.packed.dropout import draw_mask
 from liftune.models.packed.encoder import PackedEncoder
 from liftune.models.packed.layouts import EncoderModules, find_encoder
@@ -91,7 +92,7 @@ def test_attention_with_dropout_has_the_gradient_of_what_it_computes(first_only:
         torch.manual_seed(1)
         first = projected[packing.first_tokens, :size] if first_only else None
         sides = projected[:, size:] if first_only else projected
-        return PackedAttention.apply(sides, first, packing, heads, partial(draw_mask, 0.3))
+        return PackedAttention.apply(sides, first, packing, heads, TILED, partial(draw_mask, 0.3))
 
     found = []
     for attention in (packed, by_hand):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from liftune.models.packed import attention
+from liftune.models.packed.attention import TILED
 from liftune.models.packed.dropout import draw_mask
 from liftune.models.packed.packing import Packing
 
@@ -24,12 +25,12 @@ def computed(lengths: tuple[int, ...], *, first_only: bool, rate: float, dtype: 
     grad = torch.randn(len(lengths) if first_only else rows, SIZE).to(dtype)
     draw = (lambda *size: draw_mask(rate, *size)) if rate else None
     torch.manual_seed(1)
-    contexts, saved = attention.attention_forward(qkv, first, packing, HEADS, draw=draw)
+    contexts, saved = TILED.forward(qkv, first, packing, HEADS, draw=draw)
     torch.manual_seed(1)
-    answers, nothing = attention.attention_forward(qkv, first, packing, HEADS, draw=draw, keep=False)
+    answers, nothing = TILED.forward(qkv, first, packing, HEADS, draw=draw, keep=False)
     assert torch.equal(answers, contexts)
     assert nothing == []
-    grads = attention.attention_backward(grad, saved, packing, HEADS, first_only=first_only)
+    grads = TILED.backward(grad, saved, packing, HEADS, first_only=first_only)
     return [contexts, *(each for each in grads if each is not None)]
 
 

@@ -1,7 +1,7 @@
-"""Multi-head attention over packed rows, forward and backward, in plain matrix products.
+"""Multi-head attention over packed rows, forward and backward; TILED does it in plain matrix products.
 
 In: queries, keys and values side by side, a Packing.  Out: contexts, and what backward needs.
-Not here: the projections around it (layer.py).
+Not here: the projections around it (layer.py), the same by a compiled kernel (compiled.py).
 
 For each row and head, with d = hidden / heads and M the dropout mask (0 or 1 / (1 - rate)):
 
@@ -24,17 +24,56 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from liftune.hardware.measure import core_cache_bytes
+from liftune.hardware.processor import core_cache_bytes
 from liftune.models.packed.dropout import POOL_SIZE, DrawMask
 from liftune.models.packed.packing import SHORT, Group, Packing
 
 
+class Attention(Protocol):
+    """A way to compute attention over packed rows: each row's tokens attend to the same row's tokens."""
+
+    def forward(
+        self,
+        qkv: Tensor,
+        first_queries: Tensor | None,
+        packing: Packing,
+        heads: int,
+        *,
+        draw: DrawMask | None = None,
+        keep: bool = True,
+    ) -> tuple[Tensor, Any]:
+        """Contexts, and what `backward` needs.
+
+        Args:
+            qkv: (tokens, 3 hidden) queries, keys, values; or (tokens, 2 hidden) keys, values beside `first_queries`.
+            first_queries: (rows, hidden) queries of each row's first token alone.
+            draw: draws the dropout mask on the attention weights.
+            keep: whether there will be a backward; without, nothing is kept for it.
+
+        Returns:
+            contexts (tokens, hidden), or (rows, hidden) where there are first queries; and what backward needs.
+        """
+        ...
+
+    def backward(
+        self, grad_output: Tensor, saved: Any, packing: Packing, heads: int, *, first_only: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Gradients of `forward`'s qkv and, where there were some, of its first queries (rows, hidden).
+
+        Args:
+            grad_output: of the contexts, (tokens, hidden), or (rows, hidden) where there were first queries.
+            first_only: whether there were first queries.
+        """
+        ...
+
+
 @dataclass
-class SavedAttention:
+class SavedGroup:
     """What one group's backward needs."""
 
     query: Tensor
@@ -64,81 +103,72 @@ class Tile:
         return int(self.heads.stop - self.heads.start)
 
 
-def attention_forward(
-    qkv: Tensor,
-    first_queries: Tensor | None,
-    packing: Packing,
-    heads: int,
-    *,
-    draw: DrawMask | None = None,
-    keep: bool = True,
-) -> tuple[Tensor, list[SavedAttention]]:
-    """Each row's tokens attend to the same row's tokens.
+class TiledAttention:
+    """Attention a tile at a time (see the module's docstring); without a backward no more weights are held than one."""
 
-    Args:
-        qkv: (tokens, 3 hidden) queries, keys, values; or (tokens, 2 hidden) keys, values beside `first_queries`.
-        first_queries: (rows, hidden) queries of each row's first token alone.
-        draw: draws the dropout mask on the attention weights.
-        keep: whether there will be a backward. Without, no more attention weights are held than a tile's.
+    def forward(
+        self,
+        qkv: Tensor,
+        first_queries: Tensor | None,
+        packing: Packing,
+        heads: int,
+        *,
+        draw: DrawMask | None = None,
+        keep: bool = True,
+    ) -> tuple[Tensor, list[SavedGroup]]:
+        """As of Attention."""
+        saved, contexts, row = [], [], 0
+        for group in packing.groups:
+            # Each (rows x heads, length, d).
+            split = _split_heads(group.pad_repeat(qkv), group, heads, 3 if first_queries is None else 2)
+            if first_queries is None:
+                query, key, value = split
+            else:
+                key, value = split
+                query = first_queries[row : row + group.rows].reshape(group.rows * heads, 1, -1)
+            each, context = _group_forward(query * query.shape[-1] ** -0.5, key, value, group, heads, draw, keep)
+            saved += [each] if keep else []
+            merged = _merge_heads(context, group, heads) if first_queries is None else context.view(group.rows, -1)
+            contexts.append(merged)
+            row += group.rows
+        if packing.spare and first_queries is None:
+            contexts.append(contexts[0].new_zeros(packing.spare, contexts[0].shape[1]))
+        return (contexts[0] if len(contexts) == 1 else torch.cat(contexts)), saved
 
-    Returns:
-        contexts (tokens, hidden), or (rows, hidden); and what backward needs, a group, nothing where that is not kept.
-    """
-    saved, contexts, row = [], [], 0
-    for group in packing.groups:
-        # Each (rows x heads, length, d).
-        split = _split_heads(group.pad_repeat(qkv), group, heads, 3 if first_queries is None else 2)
-        if first_queries is None:
-            query, key, value = split
-        else:
-            key, value = split
-            query = first_queries[row : row + group.rows].reshape(group.rows * heads, 1, -1)
-        each, context = _group_forward(query * query.shape[-1] ** -0.5, key, value, group, heads, draw, keep)
-        saved += [each] if keep else []
-        contexts.append(_merge_heads(context, group, heads) if first_queries is None else context.view(group.rows, -1))
-        row += group.rows
-    if packing.spare and first_queries is None:
-        contexts.append(contexts[0].new_zeros(packing.spare, contexts[0].shape[1]))
-    return (contexts[0] if len(contexts) == 1 else torch.cat(contexts)), saved
+    def backward(
+        self, grad_output: Tensor, saved: list[SavedGroup], packing: Packing, heads: int, *, first_only: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """As of Attention."""
+        grads, first_grads, row = [], [], 0
+        for group, each in zip(packing.groups, saved, strict=True):
+            # dZ: (rows x heads, queries, d).
+            if first_only:
+                grad = grad_output[row : row + group.rows].reshape(group.rows * heads, 1, -1)
+            else:
+                (grad,) = _split_heads(group.pad_zeros(grad_output), group, heads, 1)
+            grad_query, grad_key, grad_value = _group_backward(grad, each, heads)
+            if first_only:
+                first_grads.append(grad_query.view(group.rows, -1))
+            parts = [grad_key, grad_value] if first_only else [grad_query, grad_key, grad_value]
+            grads.append(_side_by_side(parts, group, heads))
+            row += group.rows
+        if packing.spare:
+            grads.append(grads[0].new_zeros(packing.spare, grads[0].shape[1]))
+        joined = grads[0] if len(grads) == 1 else torch.cat(grads)
+        return joined, torch.cat(first_grads) if first_only else None
 
 
-def attention_backward(
-    grad_output: Tensor, saved: list[SavedAttention], packing: Packing, heads: int, *, first_only: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Gradients of `attention_forward`'s qkv and, where there were some, of its first queries (rows, hidden).
-
-    Args:
-        grad_output: of the contexts, (tokens, hidden), or (rows, hidden) where there were first queries.
-        first_only: whether there were first queries.
-    """
-    grads, first_grads, row = [], [], 0
-    for group, each in zip(packing.groups, saved, strict=True):
-        # dZ: (rows x heads, queries, d).
-        if first_only:
-            grad = grad_output[row : row + group.rows].reshape(group.rows * heads, 1, -1)
-        else:
-            (grad,) = _split_heads(group.pad_zeros(grad_output), group, heads, 1)
-        grad_query, grad_key, grad_value = _group_backward(grad, each, heads)
-        if first_only:
-            first_grads.append(grad_query.view(group.rows, -1))
-        grads.append(
-            _side_by_side([grad_key, grad_value] if first_only else [grad_query, grad_key, grad_value], group, heads)
-        )
-        row += group.rows
-    if packing.spare:
-        grads.append(grads[0].new_zeros(packing.spare, grads[0].shape[1]))
-    joined = grads[0] if len(grads) == 1 else torch.cat(grads)
-    return joined, torch.cat(first_grads) if first_only else None
+TILED = TiledAttention()
 
 
 def _group_forward(
     query: Tensor, key: Tensor, value: Tensor, group: Group, heads: int, draw: DrawMask | None, keep: bool
-) -> tuple[SavedAttention, Tensor]:
+) -> tuple[SavedGroup, Tensor]:
     """What backward needs, and the contexts (rows x heads, queries, d); the query is scaled already."""
     shape = query.shape[1], key.shape[1]
     probs = query.new_empty(len(query) if keep else 0, *shape)
     context = torch.empty_like(query)
-    masks = None if draw is None else list(_draw_masks(draw, query, shape, heads))
+    masks = None if draw is None else list(draw_masks(draw, group.rows, shape, heads, query.dtype))
     scratch: Tensor | None = None
     weights: Tensor | None = None
     for tile, mask in _tiles(query, shape, heads, masks):
@@ -151,10 +181,10 @@ def _group_forward(
         # Z = (M * P) V: (rows x heads, queries, d).
         dropped = weights if mask is None else torch.mul(weights, mask, out=scratch)
         torch.bmm(dropped, value[part], out=context[part])
-    return SavedAttention(query, key, value, probs, masks), context
+    return SavedGroup(query, key, value, probs, masks), context
 
 
-def _group_backward(grad: Tensor, saved: SavedAttention, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+def _group_backward(grad: Tensor, saved: SavedGroup, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of query, key and value, each (rows x heads, its tokens, d), by that of the contexts."""
     grad_query = torch.empty_like(saved.query)
     grad_key, grad_value = torch.empty_like(saved.key), torch.empty_like(saved.value)
@@ -178,13 +208,16 @@ def _group_backward(grad: Tensor, saved: SavedAttention, heads: int) -> tuple[Te
     return grad_query.mul_(saved.key.shape[-1] ** -0.5), grad_key, grad_value
 
 
-def _draw_masks(draw: DrawMask, query: Tensor, shape: tuple[int, int], heads: int) -> Iterator[Tensor]:
-    """M, for as many whole rows at a time as a pool of random numbers suits; no size of a cache changes it."""
+def draw_masks(draw: DrawMask, rows: int, shape: tuple[int, int], heads: int, dtype: torch.dtype) -> Iterator[Tensor]:
+    """M of a group in parts of whole rows, each (some rows x heads, queries, length).
+
+    As many rows at a time as a pool of random numbers suits; no size of a cache, and no way to compute, changes it.
+    """
     queries, length = shape
     most = max(1, POOL_SIZE // 2 // (heads * queries * length))
-    for first, last in _ranges(0, len(query) // heads, most):
+    for first, last in _ranges(0, rows, most):
         some = (last - first) * heads
-        yield draw(some * queries, length, query.dtype).view(some, queries, length)
+        yield draw(some * queries, length, dtype).view(some, queries, length)
 
 
 def _tiles(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from liftune.hardware.workers import current_worker
+from liftune.models.packed.attention import TILED, Attention
 from liftune.models.packed.dropout import MaskPool, draw_mask, undo_draw_by_worker
 from liftune.models.packed.fused_weights import FusedLayers
 from liftune.models.packed.layer import DropoutMasks, EncoderLayer, LayerWeights, layer_forward
@@ -41,6 +42,7 @@ class PackedEncoder:
         self._modules = modules
         self.fused = FusedLayers(modules.layers) if fused else None
         self.first_only = first_only
+        self.attention: Attention = TILED
         self.may_round_up = True
         """Whether a few spare tokens may follow the others; not where hooks count tokens."""
         self._pooled = pooled
@@ -143,14 +145,14 @@ class PackedEncoder:
             first_only = self.first_only and position == last
             masks = self._masks(modules, x, packing, first_only) if training else DropoutMasks()
             if weights and factors:
-                given = x, weights[position], packing, masks, first_only
+                given = x, weights[position], packing, masks, self.attention, first_only
                 with torch.autocast("cpu", enabled=False):
                     if torch.is_grad_enabled():
                         x = EncoderLayer.apply(*given, *factors[position])  # type: ignore[no-untyped-call]
                     else:
                         x, _ = layer_forward(*given, factors[position], keep=False)
             else:
-                x = run_modules(x, modules, packing, masks, first_only)
+                x = run_modules(x, modules, packing, masks, self.attention, first_only)
         states = x[:, None, :] if self.first_only else packing.pad(x)
         return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=states)
 

@@ -18,6 +18,7 @@ from liftune.errors import ModelError, lacks_memory
 from liftune.hardware.plan import Plan
 from liftune.hardware.workers import open_workers
 from liftune.models.methods.hooks import ADAPTER
+from liftune.models.packed.compiled import compiled_attention
 from liftune.models.packed.dropout import draw_by_worker, undo_draw_by_worker
 from liftune.models.packed.encoder import PackedEncoder, remove_packed
 from liftune.models.packed.fused_weights import unsupported_reason
@@ -29,7 +30,9 @@ Forward: TypeAlias = Callable[[Batch], Tensor]
 """A collated batch -> (B, C) logits, in the plan's precision."""
 
 PACKING, FUSED, LAST, POOLED, PARALLEL = "packing", "fused-lora", "last-layer", "pooled-dropout", "parallel-passes"
+#: By torch alone, and with what a compiler adds.
 PACKED = (PACKING, FUSED, LAST, POOLED, PARALLEL)
+COMPILED = "compiled-attention"
 #: Largest difference of a logit, relative to the largest logit, between the model's own encoder and the packed one.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
 #: Lengths of the rows on which the two are compared.
@@ -55,7 +58,7 @@ def install_packed(
         ModelError: an acceleration that was asked for by name does not fit the model or the method.
     """
     remove_packed(plain)
-    wanted = plan.accelerations & set(PACKED)
+    wanted = plan.accelerations & {*PACKED, COMPILED}
     if not wanted:
         return None, plan
     if plan.recompute:
@@ -81,16 +84,22 @@ def _fit(
         return None, dict.fromkeys(wanted, "it needs packing")
     modules = _encoder_of(model, plain)
     if isinstance(modules, str):
-        return None, dict.fromkeys(PACKED, modules)
+        return None, dict.fromkeys((*PACKED, COMPILED), modules)
     reasons = {}
     reason = next(filter(None, map(unsupported_reason, modules.layers)), "") if FUSED in wanted else ""
     if reason:
         reasons[FUSED] = reason
     encoder = PackedEncoder(modules, fused=FUSED in wanted and not reason, first_only=False, pooled=POOLED in wanted)
+    if COMPILED in wanted:
+        attention = compiled_attention(modules.head_size, dtype)
+        if isinstance(attention, str):
+            reasons[COMPILED] = attention
+        else:
+            encoder.attention = attention
     same_logits = _trial(encoder, forward, _trial_batch(plain, pad), TOLERANCE[dtype])
     if not same_logits(first_only=False):
         encoder.remove()
-        return None, dict.fromkeys(PACKED, "without padding the model gave other logits")
+        return None, dict.fromkeys((*PACKED, COMPILED), "without padding the model gave other logits")
     if LAST in wanted:
         if same_logits(first_only=True):
             encoder.first_only = True

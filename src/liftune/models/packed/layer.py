@@ -6,7 +6,7 @@ Not here: any other trainable parameter: such layers run as their own modules (u
 
 Forward (Devlin et al. 2019 after Vaswani et al. 2017, section 3; biases left out; m1 and m2 are dropout masks):
 
-    z = attention(x Wq', x Wk', x Wv')            attention.py
+    z = attention(x Wq', x Wk', x Wv')            attention.py, compiled.py
     h = LayerNorm1(x + m1 * (z Wo'))
     u = h Wu',   g = GELU(u)
     y = LayerNorm2(h + m2 * (g Wd'))
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from liftune.models.packed.attention import SavedAttention, attention_backward, attention_forward
+from liftune.models.packed.attention import Attention
 from liftune.models.packed.dropout import DrawMask
 from liftune.models.packed.lora_linear import LoraHidden, LoraLinear
 from liftune.models.packed.packing import Packing
@@ -108,7 +108,8 @@ class SavedForBackward:
     """(rows, hidden): x of each row's first token, where the layer computes no other."""
     lora_hidden: list[LoraHidden | None]
     """Of qkv, or of query and kv; then of out, up, down."""
-    attention: list[SavedAttention]
+    attention: Any
+    """What `Attention.backward` needs."""
     context: Tensor
     """z: (tokens, hidden), or (rows, hidden), as is all that follows."""
     norm1: SavedNorm
@@ -130,22 +131,22 @@ class EncoderLayer(torch.autograd.Function):
         weights: LayerWeights,
         packing: Packing,
         masks: DropoutMasks,
+        attention: Attention,
         first_only: bool,
         *factors: Tensor,
     ) -> Tensor:
         """See the module's docstring; `first_only` computes each row's first token alone."""
-        y, saved = layer_forward(x, weights, packing, masks, first_only, factors)
-        ctx.saved, ctx.weights, ctx.packing, ctx.masks = saved, weights, packing, masks
+        y, saved = layer_forward(x, weights, packing, masks, attention, first_only, factors)
+        ctx.saved, ctx.weights, ctx.packing, ctx.masks, ctx.attention = saved, weights, packing, masks, attention
         return y
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the input and of the factors."""
         saved, ctx.saved = ctx.saved, None  # freed as soon as it is used, not with the graph
-        grad_input, grads = layer_backward(
-            grad_outputs[0], saved, ctx.weights, ctx.packing, ctx.masks, needs_input_grad=ctx.needs_input_grad[0]
-        )
-        return (grad_input, None, None, None, None, *grads)
+        given = saved, ctx.weights, ctx.packing, ctx.masks, ctx.attention
+        grad_input, grads = layer_backward(grad_outputs[0], *given, needs_input_grad=ctx.needs_input_grad[0])
+        return (grad_input, None, None, None, None, None, *grads)
 
 
 def layer_forward(
@@ -153,6 +154,7 @@ def layer_forward(
     weights: LayerWeights,
     packing: Packing,
     masks: DropoutMasks,
+    attention: Attention,
     first_only: bool,
     factors: Sequence[Tensor],
     *,
@@ -171,7 +173,7 @@ def layer_forward(
     else:
         qkv, qkv_hidden = weights.qkv.forward(x, factors_of["qkv"])
         lora_hidden = [qkv_hidden]
-    context, attention = attention_forward(qkv, first_queries, packing, weights.heads, draw=masks.attn, keep=keep)
+    context, for_attention = attention.forward(qkv, first_queries, packing, weights.heads, draw=masks.attn, keep=keep)
     # h = LayerNorm1(x + m1 * (z Wo'))
     attn_out, out_hidden = weights.out.forward(context, factors_of["out"])
     h, norm1 = weights.norm1.forward(
@@ -184,7 +186,7 @@ def layer_forward(
     ffn_out, down_hidden = weights.down.forward(gelu_out, factors_of["down"])
     y, norm2 = weights.norm2.forward(_add_residual(ffn_out, h, masks.ffn))
     lora_hidden += [out_hidden, up_hidden, down_hidden]
-    return y, SavedForBackward(x, first_rows, lora_hidden, attention, context, norm1, h, up_proj, gelu_out, norm2)
+    return y, SavedForBackward(x, first_rows, lora_hidden, for_attention, context, norm1, h, up_proj, gelu_out, norm2)
 
 
 def layer_backward(
@@ -193,6 +195,7 @@ def layer_backward(
     weights: LayerWeights,
     packing: Packing,
     masks: DropoutMasks,
+    attention: Attention,
     *,
     needs_input_grad: bool,
 ) -> tuple[Tensor | None, list[Tensor]]:
@@ -215,7 +218,7 @@ def layer_backward(
     assert grad_context is not None
     other_grads = [*out_grads, *up_grads, *down_grads]
     # z = attention(x Wq', x Wk', x Wv'); x is read by the projections and by the first residual connection.
-    grad_qkv, grad_first_queries = attention_backward(
+    grad_qkv, grad_first_queries = attention.backward(
         grad_context, saved.attention, packing, weights.heads, first_only=saved.first_rows is not None
     )
     if saved.first_rows is None:

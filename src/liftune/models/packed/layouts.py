@@ -109,6 +109,8 @@ class EncoderModules:
     layers: tuple[LayerModules, ...]
     embedding_dropout: nn.Dropout | None
     """The dropout on the embeddings, where its output is what the first layer reads."""
+    head_size: int
+    """Numbers of a query, a key or a value of one head."""
 
 
 def find_encoder(model: PreTrainedModel) -> EncoderModules | str:
@@ -137,7 +139,13 @@ def find_encoder(model: PreTrainedModel) -> EncoderModules | str:
         return "its encoder has modules beside its layers"
     # ELECTRA projects its embeddings after their dropout: a dropped number is no dropped number behind the projection.
     dropout = _module(body, "embeddings.dropout") if _module(body, "embeddings_project") is None else None
-    return EncoderModules(body, stack, tuple(layers), dropout if isinstance(dropout, nn.Dropout) else None)
+    return EncoderModules(
+        body,
+        stack,
+        tuple(layers),
+        embedding_dropout=dropout if isinstance(dropout, nn.Dropout) else None,
+        head_size=int(config.hidden_size) // int(config.num_attention_heads),
+    )
 
 
 def _layer_modules(layer: nn.Module, layout: LayerLayout, heads: int) -> LayerModules | str:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from liftune.models.packed.attention import attention_backward, attention_forward
+from liftune.models.packed.attention import Attention
 from liftune.models.packed.dropout import DrawMask
 from liftune.models.packed.layer import DropoutMasks
 from liftune.models.packed.layouts import LayerModules
@@ -24,24 +24,32 @@ class PackedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, qkv: Tensor, first_queries: Tensor | None, packing: Packing, heads: int, draw: DrawMask | None
+        ctx: Any,
+        qkv: Tensor,
+        first_queries: Tensor | None,
+        packing: Packing,
+        heads: int,
+        attention: Attention,
+        draw: DrawMask | None,
     ) -> Tensor:
         """Contexts (tokens, hidden), or (rows, hidden) where there are first queries."""
-        context, saved = attention_forward(qkv, first_queries, packing, heads, draw=draw)
-        ctx.saved, ctx.packing, ctx.heads, ctx.first_only = saved, packing, heads, first_queries is not None
+        context, ctx.saved = attention.forward(qkv, first_queries, packing, heads, draw=draw)
+        ctx.packing, ctx.heads, ctx.attention, ctx.first_only = packing, heads, attention, first_queries is not None
         return context
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of qkv and of the first queries."""
         saved, ctx.saved = ctx.saved, None
-        grad_qkv, grad_first_queries = attention_backward(
+        grad_qkv, grad_first_queries = ctx.attention.backward(
             grad_outputs[0].contiguous(), saved, ctx.packing, ctx.heads, first_only=ctx.first_only
         )
-        return grad_qkv, grad_first_queries, None, None, None
+        return grad_qkv, grad_first_queries, None, None, None, None
 
 
-def run_modules(x: Tensor, modules: LayerModules, packing: Packing, masks: DropoutMasks, first_only: bool) -> Tensor:
+def run_modules(
+    x: Tensor, modules: LayerModules, packing: Packing, masks: DropoutMasks, attention: Attention, first_only: bool
+) -> Tensor:
     """The layer (equations in layer.py), each linear layer and norm called as a module."""
     residual = x.index_select(0, packing.first_tokens) if first_only else x
     # A method's layer may give another precision than its neighbours.
@@ -50,7 +58,7 @@ def run_modules(x: Tensor, modules: LayerModules, packing: Packing, masks: Dropo
     queries = _call(modules.query, residual).to(dtype)
     qkv = torch.cat(kv if first_only else [queries, *kv], dim=1)
     context = PackedAttention.apply(  # type: ignore[no-untyped-call]
-        qkv, queries if first_only else None, packing, modules.heads, masks.attn
+        qkv, queries if first_only else None, packing, modules.heads, attention, masks.attn
     )
     h = _call(modules.norm1, residual + _masked(_call(modules.out, context), masks.attn_output))
     ffn_out = _call(modules.down, modules.activation(_call(modules.up, h)))

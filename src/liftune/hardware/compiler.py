@@ -1,0 +1,96 @@
+"""A C source of ours as a library for this very processor: built where a compiler is at hand, once, and kept.
+
+In: a source file, definitions.  Out: the library, loaded; or why there is none.
+Not here: what is computed (models/packed/attention.c), whether it pays (measure.py).
+
+What is loaded runs as this user, so that it is only taken from a folder that nobody else can write to.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from liftune.hardware.measure import cache_folder
+from liftune.hardware.processor import find_compiler, processor_flags, processor_name
+
+#: No -ffast-math: it would let this process round the smallest numbers to zero, and drop tests for what is no number.
+FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-w")
+#: Ways to ask for all that this processor can; compilers know one or the other.
+NATIVE = ("-march=native", "-mcpu=native")
+#: Seconds after which a compiler is given up.
+PATIENCE = 120
+
+
+class NotBuiltError(Exception):
+    """Why there is no library, in a few words."""
+
+
+def load_library(source: Path, definitions: Mapping[str, int], *, folder: Path | None = None) -> ctypes.CDLL:
+    """The library of a source, built unless it is there.
+
+    Args:
+        definitions: names and numbers that the compiler is given (-DNAME=NUMBER).
+        folder: where libraries are kept; None is `compiled` in the user's cache folder for liftune.
+
+    Raises:
+        NotBuiltError: there is no compiler, it failed, or its folder is no place for code.
+    """
+    compiler = find_compiler()
+    if not compiler:
+        raise NotBuiltError("there is no C compiler (cc, gcc or clang)")
+    folder = folder or cache_folder() / "compiled"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_private(folder)
+        library = folder / f"{source.stem}-{_key(source, definitions, compiler)}.so"
+        if not library.exists():
+            _build(source, definitions, compiler, library)
+        _check_private(library)
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise NotBuiltError(f"it cannot be built or loaded in {folder} ({error.strerror or error})") from None
+
+
+def _check_private(path: Path) -> None:
+    """Code of others is not run."""
+    found = path.stat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise NotBuiltError(f"others can write to {path}")
+
+
+def _key(source: Path, definitions: Mapping[str, int], compiler: str) -> str:
+    """What a library was built of, by what, and for which processor."""
+    found = os.stat(compiler)
+    parts = (
+        *FLAGS,
+        *map(str, sorted(definitions.items())),
+        *(compiler, str(found.st_size), str(found.st_mtime_ns)),
+        *(processor_name(), *processor_flags()),
+    )
+    return hashlib.sha256(source.read_bytes() + "\n".join(parts).encode()).hexdigest()[:20]
+
+
+def _build(source: Path, definitions: Mapping[str, int], compiler: str, library: Path) -> None:
+    """Compile under another name first: several processes may do it at once."""
+    defined = [f"-D{name}={value}" for name, value in definitions.items()]
+    said = ""
+    with tempfile.TemporaryDirectory(dir=library.parent) as place:
+        built = Path(place) / library.name
+        for native in NATIVE:
+            command = [compiler, *FLAGS, native, *defined, str(source), "-o", str(built), "-lm"]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                raise NotBuiltError(f"{compiler} took more than {PATIENCE} seconds") from None
+            if done.returncode == 0:
+                built.chmod(0o500)
+                os.replace(built, library)
+                return
+            said = said or next(iter(done.stderr.strip().splitlines()), f"exit code {done.returncode}")
+    raise NotBuiltError(f"{compiler} failed: {said}")
