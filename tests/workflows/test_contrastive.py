@@ -12,7 +12,7 @@ from tiny_models import save_tiny
 
 import liftune
 from liftune.errors import SpecError
-from liftune.events import ContenderScored, Listener
+from liftune.events import ContenderScored, Listener, Note
 from liftune.records.run import TuneRecord
 from liftune.reports.sections.headline import headline
 from liftune.run_folder import RunFolder
@@ -105,6 +105,16 @@ def test_with_base_shows_the_model_as_it_is(run: Path) -> None:
         assert mine.base.probabilities == pytest.approx(theirs.base.probabilities, abs=1e-5)
 
 
+class Notes(Listener):
+    """What is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def on_note(self, event: Note) -> None:
+        self.lines.append(event.text)
+
+
 class Interrupt(Listener):
     """Ends the run once the contender is scored, as Ctrl-C would."""
 
@@ -157,6 +167,25 @@ def test_of_folds_it_is_scored_out_of_fold_and_kept_on_all_rows(
     assert "contrastive" in names(record)
     assert next(each for each in record.contenders if each.name == "contrastive").saved_bytes
     assert liftune.load(tmp_path / "run", use="contrastive").predict(TEXTS)
+
+
+def test_where_only_some_folds_start_it_is_not_scored_and_said(
+    model: str, kept_emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fold decides by its own train rows; a score of some of the folds would be of other rows than the others'."""
+    ask, said = few.wanted, Notes()
+
+    def wanted(context: Any, method: Any) -> Any:
+        found = ask(context, method)
+        first = context.folds is not None and context.splits is context.folds.parts[0]
+        return found.model_copy(update={"taken": False}) if first and found else found
+
+    monkeypatch.setattr(few, "wanted", wanted)
+    options: dict[str, Any] = {"model": model, "lr": 1e-2, "folds": 2, "out": tmp_path / "run"}
+    record = liftune.tune(str(kept_emotions), listeners=[said], **options)
+    assert "contrastive" not in names(record)
+    assert "contrastive" not in RunFolder(tmp_path / "run").saved_contenders
+    assert any("contrastive was fitted in 1 of 2 folds: it is not scored" in each for each in said.lines)
 
 
 def test_without_a_start_there_is_none(model: str, kept_emotions: Path, tmp_path: Path) -> None:

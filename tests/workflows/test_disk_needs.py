@@ -16,7 +16,7 @@ from liftune.errors import ArtifactError
 from liftune.records.dry_run import DiskNeed
 from liftune.spec import DataSpec, RunSpec
 from liftune.workflows import preparing
-from liftune.workflows.disk_needs import check_disk, disk_need
+from liftune.workflows.disk_needs import check_disk, disk_need, logit_bytes
 
 
 def need_of(emotions: Path, *trained: int, **options: Any) -> DiskNeed:
@@ -40,6 +40,15 @@ def test_features_are_kept_once_for_each_fold_and_once_for_all_rows(emotions: Pa
     needs = [disk_need(spec, splits, emotions / "run", width=16, trained=(0,), passes=each) for each in (1, 6)]
     rows = sum(len(each) for each in (splits.train, splits.validation, splits.test))
     assert needs[1].peak_bytes - needs[0].peak_bytes == 5 * 4 * 4 * 16 * rows
+
+
+def test_a_start_from_pairs_is_a_second_adapter(emotions: Path) -> None:
+    """Kept with its logits; and until the run ends, the start of each seed with its own."""
+    spec, splits = RunSpec.of(data=str(emotions), seeds=[0, 1]), load_data(DataSpec(source=str(emotions)))
+    given: Any = {"path": emotions / "run", "width": 16, "trained": (1000,)}
+    plain, pairs = (disk_need(spec, splits, **given, from_pairs=each) for each in (False, True))
+    assert pairs.kept_bytes - plain.kept_bytes == 4 * 1000 + logit_bytes(splits)
+    assert pairs.peak_bytes - plain.peak_bytes == 3 * (4 * 1000 + logit_bytes(splits))
 
 
 def test_what_an_interrupted_run_has_left_counts_as_room(emotions: Path) -> None:

@@ -34,7 +34,14 @@ MOST_OF_DISK = 0.25
 
 
 def disk_need(
-    spec: RunSpec, splits: Splits, path: Path, *, width: int, trained: Sequence[int], passes: int = 1
+    spec: RunSpec,
+    splits: Splits,
+    path: Path,
+    *,
+    width: int,
+    trained: Sequence[int],
+    passes: int = 1,
+    from_pairs: bool = False,
 ) -> DiskNeed:
     """What a run keeps and what it holds at most, against what is free where it would lie.
 
@@ -43,6 +50,7 @@ def disk_need(
         width: of the model's features.
         trained: numbers that the tuned model trains, and the fully tuned one where that is wanted beside it.
         passes: in which the model's features are read and kept: with folds one for each and one for all rows.
+        from_pairs: whether the encoder may start from pairs of rows, which is a contender with an adapter of its own.
     """
     free, there = room_at(path)
     logits = logit_bytes(splits)
@@ -51,6 +59,9 @@ def disk_need(
     # The best adapter so far is there until a better one is whole; each seed's logits until the run ends.
     seeds = len(spec.train.seeds)
     passing = (FLOAT * trained[0] if seeds > 1 else 0) + seeds * logits
+    if from_pairs:
+        kept += FLOAT * trained[0] + logits
+        passing += seeds * (FLOAT * trained[0] + logits)  # each seed's start, until the run ends
     checkpoints = CHECKPOINTS * STATE_BYTES * max(trained)
     features = passes * feature_bytes(splits, width, free)
     return DiskNeed(kept_bytes=kept, peak_bytes=kept + passing + checkpoints + features, free_bytes=free + there)

@@ -38,6 +38,7 @@ from liftune.training.schedule import Schedule, rate_of, step_rows, why_rate
 from liftune.workflows.context import RunContext, note_passes, recipe_for
 from liftune.workflows.crewed import engine, join
 from liftune.workflows.disk_needs import disk_need
+from liftune.workflows.few_wanted import may_start
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
 from liftune.workflows.reach import LENGTH, longest_row, reach, tokens_of
 from liftune.workflows.request import TuneRequest
@@ -171,7 +172,14 @@ def _context(
         base_model="" if Path(backbone.base).is_dir() else backbone.base,
         base_license=backbone.license,
         memo=memo,
-        disk=_disk(spec, splits, folds, request.folder.path, needs),
+        disk=_disk(
+            spec,
+            splits,
+            folds,
+            request.folder.path,
+            needs,
+            from_pairs=may_start(spec, splits, request.method, request.options),
+        ),
         crew=crew,
         jobs=jobs,
         answers=request.answers,
@@ -181,11 +189,15 @@ def _context(
     )
 
 
-def _disk(spec: RunSpec, splits: Splits, folds: Folds | None, path: Path, needs: MemoryNeeds) -> DiskNeed | None:
+def _disk(
+    spec: RunSpec, splits: Splits, folds: Folds | None, path: Path, needs: MemoryNeeds, *, from_pairs: bool
+) -> DiskNeed | None:
     """What the run writes; None where the size of what is trained is not known."""
     passes = len(folds.parts) + 1 if folds else 1
-    trained = needs.trained
-    return disk_need(spec, splits, path, width=needs.shapes.width, trained=trained, passes=passes) if trained else None
+    trained, width = needs.trained, needs.shapes.width
+    if not trained:
+        return None
+    return disk_need(spec, splits, path, width=width, trained=trained, passes=passes, from_pairs=from_pairs)
 
 
 def _with_rate(plan: Plan, spec: RunSpec, method: Method, width: int, rows: int) -> Plan:
