@@ -84,6 +84,32 @@ def test_rows_are_found_by_a_column_of_the_data(tmp_path: Path) -> None:
     assert right(given_by(found, splits), splits) == 1.0
 
 
+@pytest.mark.parametrize("alike", [False, True])
+def test_an_id_of_several_rows_is_named_where_the_rows_differ(alike: bool, tmp_path: Path) -> None:
+    """One such id is no reason to say that no id is known, and of one text twice it leaves no doubt."""
+    data = tmp_path / "rows.jsonl"
+    texts = ["text 0" if i in (0, 7) and alike else f"text {i}" for i in range(60)]
+    lines = [{"text": text, "label": "ab"[i % 2], "id": f"e{0 if i == 7 else i}"} for i, text in enumerate(texts)]
+    data.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    spec = DataSpec(source=str(data), text="text", label="label", test=str(data))
+    splits = load_data(spec)
+    rows = [{"id": line["id"], "answer": "a"} for line in lines if line["id"] != "e7"]
+    if alike:
+        assert set(read_answers("gpt", Held(IN_MEMORY, rows), splits, spec, KeptIds(spec)).targets) >= set(
+            splits.test.ids
+        )
+        return
+    with pytest.raises(
+        DataError, match="the id 'e0' occurs 2 times in column 'id' of the data, for different"
+    ) as error:
+        read_answers("gpt", Held(IN_MEMORY, rows), splits, spec, KeptIds(spec))
+    assert "give each row of the data an id of its own" in str(error.value.hint)
+    assert "no id of the data" not in str(error.value)
+    by_text = [{**row, "text": f"text {str(row['id'])[1:]}"} for row in rows]
+    found = read_answers("gpt", Held(IN_MEMORY, by_text), splits, spec, KeptIds(spec))
+    assert any("the id 'e0' occurs 2 times" in note for note in found.notes)
+
+
 def test_an_id_that_a_service_calls_its_own_way_is_that_of_the_data(tmp_path: Path) -> None:
     data = tmp_path / "rows.jsonl"
     lines = [json.dumps({"text": f"text {i}", "label": "ab"[i % 2], "ticket_id": 1000 + i}) for i in range(60)]
@@ -252,6 +278,22 @@ def test_several_labels_and_none_are_answers(tmp_path: Path) -> None:
         "text,x,y\n" + "".join(f"test {i},{int('x' in t)},{int('y' in t)}\n" for i, t in enumerate(targets))
     )
     assert right(given_by(read(path, splits), splits), splits) == 1.0
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ", ", "\n"])
+def test_known_labels_beside_each_other_are_several(separator: str) -> None:
+    """As `label --import` reads them; another label in such a cell is named by itself."""
+    targets = [("x", "y"), ("x",), ("y",)] * 4
+    splits = splits_of(TaskKind.MULTI_LABEL, targets, ("x", "y"))
+    cells = [separator.join(reversed(target)) for target in targets]
+    rows = [{"text": text, "answer": cell} for text, cell in zip(splits.test.rows, cells, strict=True)]
+    found = read(rows, splits)
+    assert right(given_by(found, splits), splits) == 1.0
+    assert any(f"4 answers with {separator.strip(' ')!r} between known labels" in note for note in found.notes)
+    mixed = [*rows[:3], {**rows[3], "answer": '["x", "y"]'}, {**rows[4], "answer": "X"}]
+    assert read(mixed, splits).targets[splits.test.ids[3]] == ("x", "y")
+    with pytest.raises(DataError, match="no label of the data: 'z'"):
+        read([{**rows[0], "answer": f"x{separator}z"}], splits)
 
 
 def test_numbers_are_answers_and_the_mean_stands_for_those_that_lack() -> None:

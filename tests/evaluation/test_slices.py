@@ -46,6 +46,18 @@ def test_a_slice_that_fails_is_found_and_stands_first():
     assert found.tests == 8
 
 
+def test_rows_of_an_earlier_run_that_kept_no_such_column_are_no_slice():
+    langs = [None] * 100 + ["de", "en"] * 100
+    tuned, other = with_slices(300, column(*langs))
+    ids = tuple(f"old:test:{i}" if i < 100 else f"test:{i}" for i in range(300))
+    found = slices(replace(tuned, ids=ids), replace(other, ids=ids), NONE)
+    assert {(each.value, each.rows) for each in found.columns[0].slices} == {("de", 100), ("en", 100)}
+    blank = slices(replace(tuned, ids=tuple(f"test:{i}" for i in range(300))), other, NONE)
+    assert None in {each.value for each in blank.columns[0].slices}, "of these rows the cell is blank, which is a value"
+    none = (column(*[None] * 300),)
+    assert slices(replace(tuned, kept=none), replace(other, kept=none), NONE) is None
+
+
 def test_p_values_of_all_columns_and_gains_are_adjusted_together():
     tuned, other = with_slices(
         300,

@@ -19,6 +19,7 @@ from liftune.errors import ArtifactError, DataError, LiftuneError, ModelError, S
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.spec import RunSpec
+from liftune.workflows.request import check_request
 from liftune.workflows.starting import with_start
 from liftune.workflows.starting_rows import rows_to_go_on
 
@@ -185,6 +186,54 @@ def test_new_rows_that_were_seen_before_are_no_test_rows(made: Path, tmp_path: P
     assert splits.audit.leaked_test_rows == 0
 
 
+def test_a_column_of_slices_that_the_old_run_did_not_keep_is_read_again(made: Path, tmp_path: Path) -> None:
+    """Most test rows are old ones: without their values, the slices would say nothing."""
+    base, langs = made / "base", ("en", "de", "fr")
+
+    def sliced(path: Path, rows: list[tuple[str, str]]) -> str:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label", "lang"), *((*row, langs[len(row[0]) % 3]) for row in rows)])
+        return str(path)
+
+    source = sliced(tmp_path / "old.csv", rows_of(("joy", "anger"), 60))
+    liftune.tune(source, model=base, out=tmp_path / "old", quiet=True, set={"rank": 4}, **{**FAST, "epochs": 1})
+    new = sliced(tmp_path / "new.csv", rows_of(("fear", "joy"), 60, first=200))
+    found = begun(tmp_path, new, slices="lang")
+    test = found.splits.test
+    assert list(test.kept[0].values) == [langs[len(text) % 3] for text in test.rows]
+    assert found.old_test > 0
+    assert "of old rows, 'lang' is read again from" in " ".join(found.notes)
+    sliced(tmp_path / "old.csv", rows_of(("joy", "anger"), 61))
+    changed = begun(tmp_path, new, slices="lang")
+    assert set(changed.splits.test.kept[0].values[: changed.old_test]) == {None}
+    assert "are in no slice" in " ".join(changed.notes)
+
+
+@pytest.mark.parametrize("kind", ["old run's", "new run's", "data's"])
+def test_answers_are_found_by_ids_of_the_old_rows(kind: str, made: Path, tmp_path: Path) -> None:
+    """As they stand in rows/test.jsonl of the old run, and as its data have them."""
+    rows = [(*row, f"e{i}") for i, row in enumerate(rows_of(("joy", "anger"), 60))]
+    with (tmp_path / "old.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label", "id"), *rows])
+    liftune.tune(tmp_path / "old.csv", model=made / "base", out=tmp_path / "old", quiet=True, **{**FAST, "epochs": 1})
+    tested = RunFolder.open(tmp_path / "old").split("test")
+    own = {text: own for text, _, own in rows}
+    ids = {"old run's": list(tested.ids), "new run's": [f"old:{each}" for each in tested.ids]}
+    names = ids.get(kind) or [own[str(text)] for text in tested.rows]
+    written(tmp_path / "new.csv", rows_of(("fear",), 60))
+    answers = [{"id": name, "answer": target} for name, target in zip(names, tested.targets, strict=True)]
+    spec = RunSpec.of(
+        data=str(tmp_path / "new.csv"),
+        start=str(tmp_path / "old"),
+        out=str(tmp_path / "x"),
+        answers={"gpt": answers},
+        **FAST,
+    )
+    (found,) = check_request(with_start(spec)).answers
+    assert dict(found.targets) == {f"old:{row}": target for row, target in zip(tested.ids, tested.targets, strict=True)}
+    assert any("of the run that is started from" in note for note in found.notes) is (kind == "old run's")
+
+
 def test_old_rows_without_the_column_of_slices_are_blank_there_and_said(made: Path, tmp_path: Path) -> None:
     rows = [(*row, ("en", "de")[i % 2]) for i, row in enumerate(rows_of(("fear", "joy"), 60, first=200))]
     with (tmp_path / "new.csv").open("w", newline="", encoding="utf-8") as file:
@@ -261,6 +310,12 @@ def test_rows_of_another_task_are_refused(made: Path, tmp_path: Path) -> None:
     rows = [{"one": f"a {i}", "two": f"b {i}", "label": "joy" if i % 2 else "anger"} for i in range(50)]
     with pytest.raises(DataError, match="pairs"):
         liftune.tune(rows, text="one", text_pair="two", start=made / "old", out=tmp_path / "run", quiet=True, **FAST)
+
+
+def test_numbers_are_not_called_labels(made: Path, tmp_path: Path) -> None:
+    rows = [{"text": f"a {i}", "text_pair": f"b {i}", "score": i % 7 / 2} for i in range(50)]
+    with pytest.raises(DataError, match="the new rows are pairs of texts with numbers, each read as one of 7 labels"):
+        liftune.tune(rows, start=made / "old", out=tmp_path / "run", quiet=True, label="score", **FAST)
 
 
 def test_targets_that_are_none_of_the_model_are_said_to_be_read_as_its_own(

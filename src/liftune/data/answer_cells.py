@@ -18,6 +18,7 @@ from liftune.data.column_names import LABELS, known_name
 from liftune.data.label_lists import items
 from liftune.data.readers.table import Table
 from liftune.data.recognise import Wanted, recognise
+from liftune.data.separators import Divided, known_pieces
 from liftune.data.spellings import partner_of
 from liftune.data.splits import Splits
 from liftune.data.targets import NO, TICKS, CellError, Reading, is_missing
@@ -170,13 +171,15 @@ def targets_of(
         return dict(marks), ()
     if columns.answer is None:
         return likeliest(table, columns.shares, splits, positions), ()
-    cells = table.read(columns.answer)
+    cells: Sequence[Any] = table.read(columns.answer)
     known = (*splits.labels, *splits.unseen)
     blanks = Counter(str(cells[i]).strip() for i in positions if _is_blank(cells[i], known))
     given = [i for i in positions if not is_missing(cells[i]) and not _is_blank(cells[i], known)]
     notes = tuple(
         f"{amount(rows, 'answer is', 'answers are')} {cell!r}: no answer" for cell, rows in blanks.items() if cell
     )
+    cells, divided = _divided(cells, given, splits)
+    notes += divided
     wanted = Wanted(splits.task, spec.label_separator, None, spec.label_names, spec.decimal)
     where = f"{table.where}, column {columns.answer}"
     numbered = bool(spec.label_names) and not any(str(cells[i]).strip() in known for i in given)
@@ -189,6 +192,28 @@ def targets_of(
     if not task.outputs_labels:
         return targets, notes
     return _in_own_labels(targets, splits, table, name, notes)
+
+
+def _divided(cells: Sequence[Any], given: Sequence[int], splits: Splits) -> tuple[Sequence[Any], tuple[str, ...]]:
+    """Cells with known labels beside each other as lists, where a row can have several; and what was taken."""
+    if task_of(splits.task).shape != "labels":
+        return cells, ()
+    known, divided = (*splits.labels, *splits.unseen), Divided()
+    lists = list(cells)
+    for i in given:
+        cell = cells[i]
+        if not isinstance(cell, str) or items(cell) is not None:
+            continue
+        found = known_pieces(cell, lambda piece: piece in known or bool(partner_of(piece, known)), some=True)
+        if found is not None:
+            lists[i] = found[0]
+            divided.count(cell, found[1])
+    if not (notes := divided.notes("answer")):
+        return cells, ()
+    for i in given:  # one form for all
+        if isinstance(lists[i], str):
+            lists[i] = held if isinstance(held := items(lists[i]), list) else [lists[i].strip()]
+    return lists, notes
 
 
 def _is_blank(cell: Any, known: Sequence[str]) -> bool:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from liftune.data.clusters import same_text
 from liftune.data.column_names import PAIRS, TEXTS, known_name
+from liftune.data.continued import OLD
 from liftune.data.load import RowsInMemory
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.table import Table
@@ -25,7 +26,7 @@ from liftune.data.split_roles import read_roles
 from liftune.data.splits import Splits
 from liftune.data.targets import CellError, is_missing
 from liftune.data.texts import joined_text, text_of
-from liftune.errors import DataError, first_of
+from liftune.errors import DataError, amount, first_of
 from liftune.spec import DataSpec
 from liftune.types import Row
 
@@ -45,10 +46,12 @@ class KeptIds:
     Args:
         spec: that the rows were read by.
         rows: those in memory; parts that are cut already have no such columns.
+        before: those of the run that this one goes on from; None where they are not at hand.
     """
 
     spec: DataSpec
     rows: RowsInMemory | None = None
+    before: Callable[[], KeptIds | None] = lambda: None
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
@@ -73,7 +76,27 @@ class KeptIds:
                 for position, cell in enumerate(table.read(own)):
                     if (key := _key(cell)) is not None:
                         found[key].append(f"{table.name}:{position}")
+        for key, rows in (self._before.of(column) if self._before else {}).items():
+            found[key] += [f"{OLD}{row}" for row in rows]
         return dict(found)
+
+    @cached_property
+    def _before(self) -> KeptIds | None:
+        return self.before()
+
+
+@dataclass(frozen=True)
+class _ById:
+    """What one column of ids leads to.
+
+    Args:
+        why: it leads to nothing, where that is not because it holds no id of the data.
+    """
+
+    ids: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    by: str = ""
+    notes: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,13 +133,22 @@ def find_rows(table: Table, splits: Splits, kept: KeptIds, name: str) -> Found:
     id_columns = [column for column in table.columns if _ID.fullmatch(column.strip()) and column not in of_texts]
     used = frozenset((*id_columns, *of_texts))
     read = texts.read(table) if texts else None
+    unclear: list[str] = []
     for column in id_columns:
-        ids, by, said = _by_id(table, column, of_parts, splits, kept)
-        if ids:
-            notes = (*said, *_unknown(table, ids, name, f"column {column!r}"))
+        one = _by_id(table, column, of_parts, splits, kept)
+        if one.ids:
+            notes = (*one.notes, *_unknown(table, one.ids, name, f"column {column!r}"))
             if read is not None:
-                notes += _same_texts(table, ids, of_parts, read, column, name)
-            return Found(ids, by, used, notes=notes)
+                notes += _same_texts(table, one.ids, of_parts, read, column, name)
+            return Found(one.ids, one.by, used, notes=notes)
+        unclear += [one.why] if one.why else []
+    if read is None and unclear:
+        raise DataError(
+            f"which rows {name} answers is not known: {'; '.join(unclear)}",
+            where=table.where,
+            hint=f"give each row of the data an id of its own; or add to the file a column text with"
+            f"{' both texts, text and text_pair,' if splits.pairs else ' the text'} as in the data",
+        )
     if read is None:
         ids_said = f" (no id of the data is in {' or '.join(map(repr, id_columns))})" if id_columns else ""
         pair = " both" if splits.pairs else ""
@@ -136,18 +168,16 @@ def find_rows(table: Table, splits: Splits, kept: KeptIds, name: str) -> Found:
     }
     by = f"by {' and '.join(map(repr, of_texts))}"
     first = f"an id would come first, in a column that is named id{' and known to the data' * bool(kept.tables)}"
-    notes = (f"rows are found {by}; {first}",) if id_columns else ()
+    notes = (f"rows are found {by}; {'; '.join(unclear) or first}",) if id_columns else ()
     return Found(found, by, used, by_text=True, notes=(*notes, *_unknown(table, found, name, by.removeprefix("by "))))
 
 
-def _by_id(
-    table: Table, column: str, of_parts: Mapping[str, Row], splits: Splits, kept: KeptIds
-) -> tuple[dict[int, tuple[str, ...]], str, tuple[str, ...]]:
+def _by_id(table: Table, column: str, of_parts: Mapping[str, Row], splits: Splits, kept: KeptIds) -> _ById:
     """By one column of the file, as liftune's own ids, else as those of the same column of the data."""
     keys = [_key(cell) for cell in table.read(column)]
-    own: dict[int, tuple[str, ...]] = {i: (key,) for i, key in enumerate(keys) if key is not None and key in of_parts}
-    if own:
-        return own, f"by row id in {column!r}", ()
+    own = _own_ids(keys, of_parts, splits, column)
+    if own.ids:
+        return own
     own_name = column
     known = kept.of(own_name)
     if not known and column.casefold() in _SENT and len(kept.names) == 1:
@@ -155,15 +185,50 @@ def _by_id(
         known = kept.of(own_name)
         known = known if all(key in known for key in keys) else {}
     if not known:
-        return {}, "", ()
+        return _ById()
     tested = {*splits.test.ids, *splits.validation.ids}
-    several = [key for key, rows in known.items() if len([row for row in rows if row in tested]) > 1]
-    if any(key in several for key in keys):
-        return {}, "", ()  # an id of several rows is none
+    of_tested = {key: [row for row in rows if row in tested] for key, rows in known.items()}
+    several = {key: rows for key in dict.fromkeys(keys) if key and len(rows := of_tested.get(key, [])) > 1}
+    several = {key: rows for key, rows in several.items() if len({same_text(of_parts[row]) for row in rows}) > 1}
+    if several:
+        return _ById(why=_several(own_name, several))
     ids = {i: tuple(row for row in known[key] if row in of_parts) for i, key in enumerate(keys) if key in known}
     ids = {i: rows for i, rows in ids.items() if rows}
     by = "a column of the data" if own_name == column else f"which are those in {own_name!r} of the data"
-    return ids, f"by {column!r}, {by}", ()
+    return _ById(ids, f"by {column!r}, {by}")
+
+
+def _own_ids(keys: Sequence[str | None], of_parts: Mapping[str, Row], splits: Splits, column: str) -> _ById:
+    """By liftune's ids: of these rows, or as the run has them that this one goes on from.
+
+    Both may have a test:0: those are meant of which more are test rows.
+    """
+    known = {i: key for i, key in enumerate(keys) if key is not None}
+    own = {i: key for i, key in known.items() if key in of_parts}
+    old = {i: f"{OLD}{key}" for i, key in known.items() if f"{OLD}{key}" in of_parts}
+    tested = frozenset(splits.test.ids)
+    before = len(tested.intersection(old.values())) > len(tested.intersection(own.values()))
+    first, second = (old, own) if before else (own, old)
+    ids = {i: (row,) for i, row in {**second, **first}.items()}
+    notes: tuple[str, ...] = ()
+    if taken := [i for i, (row,) in ids.items() if i in old and row == old[i]]:
+        what = amount(len(taken), "id is", "ids are")
+        notes += (f"{what} of the run that is started from, such as {known[taken[0]]}, which is {old[taken[0]]} here",)
+    if both := [i for i in own if i in old]:
+        other = "the new rows have them too" if before else f"for old rows write {old[both[0]]}"
+        which = "the old rows" if before else "the new rows"
+        notes += (f"ids such as {known[both[0]]} are taken for {which}; {other}",)
+    return _ById(ids, f"by row id in {column!r}", notes)
+
+
+def _several(column: str, found: Mapping[str, Sequence[str]]) -> str:
+    """That ids stand for rows that differ."""
+    key, rows = next(iter(found.items()))
+    more = f", and {amount(len(found) - 1, 'other id', 'other ids')} too" if len(found) > 1 else ""
+    return (
+        f"the id {key!r} occurs {len(rows):,} times in column {column!r} of the data, for different texts "
+        f"({first_of(rows, _NAMED)}){more}"
+    )
 
 
 def _unknown(table: Table, ids: Mapping[int, object], name: str, by: str) -> tuple[str, ...]:

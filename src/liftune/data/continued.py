@@ -143,7 +143,7 @@ def _slice_notes(new: Splits, old_test: Split) -> list[str]:
     lacking = [each.name for each in new.train.kept if each.name not in known]
     if not len(old_test) or not lacking:
         return []
-    return [f"{_listed(lacking)}: not kept by the run that is started from, so its test rows have no value there"]
+    return [f"{_listed(lacking)}: not kept by the run that is started from, so its test rows are in no slice"]
 
 
 def _label_notes(new: Splits, before: Before, added: Sequence[str]) -> list[str]:

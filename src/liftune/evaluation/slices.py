@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from liftune.data.continued import OLD
 from liftune.data.slices import Sliced, sliced
+from liftune.data.splits import KeptColumn, kept_at
 from liftune.evaluation.breakdowns import group_metric
 from liftune.evaluation.clean_rows import Leaks
 from liftune.evaluation.compare import UNITS, compare, decided
@@ -56,7 +58,9 @@ def slices(evaluation: Evaluation, other: Evaluation | None, leaks: Leaks) -> Sl
     if 0 < len(clean) < len(evaluation):
         evaluation, other = evaluation.take(clean), other and other.take(clean)
     metric = group_metric(evaluation.task)
-    found = [each for column in evaluation.kept for each in _slices_of(sliced(column), evaluation, other, metric)]
+    found = [each for column in evaluation.kept for each in _of_column(column, evaluation, other, metric)]
+    if not found:
+        return None
     adjusted, tests = _adjusted(found, metric)
     return Slices(
         metric=metric.name,
@@ -78,6 +82,7 @@ def slices(evaluation: Evaluation, other: Evaluation | None, leaks: Leaks) -> Sl
                 ),
             )
             for column in evaluation.kept
+            if any(each.column.column == column.name for each in found)
         ),
     )
 
@@ -91,6 +96,22 @@ def _worst_first(found: Iterable[SliceScore], metric: Metric) -> list[SliceScore
         return few, -each.rows if few else value
 
     return sorted(found, key=rank)
+
+
+def _of_column(column: KeptColumn, evaluation: Evaluation, other: Evaluation | None, metric: Metric) -> list[_Found]:
+    """A column's slices; none where no row has a value.
+
+    Rows of an earlier run are left out where that run kept no such column: they are no slice.
+    """
+    old = [each.startswith(OLD) for each in evaluation.ids]
+    has = [value is not None for value in column.values]
+    if not any(has):
+        return []
+    if not any(known for known, is_old in zip(has, old, strict=True) if is_old):
+        rows = np.flatnonzero(~np.array(old))
+        evaluation, other = evaluation.take(rows), other and other.take(rows)
+        (column,) = kept_at([column], rows)
+    return _slices_of(sliced(column), evaluation, other, metric)
 
 
 def _slices_of(column: Sliced, evaluation: Evaluation, other: Evaluation | None, metric: Metric) -> list[_Found]:

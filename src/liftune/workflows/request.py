@@ -32,7 +32,7 @@ from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 from liftune.spec_text import TUNE, Asked
 from liftune.tasks import task_of
 from liftune.workflows.few_wanted import check_few
-from liftune.workflows.starting_rows import Beginning, rows_to_go_on
+from liftune.workflows.starting_rows import Beginning, ids_before, rows_to_go_on
 
 
 @dataclass(frozen=True)
@@ -108,17 +108,25 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     check_few(spec, splits, method, options)
     metric = check_metric(spec.evaluation.metric, splits.task).name
     margin_in_own_unit(spec.evaluation.margin, METRICS[metric])  # refused before anything is computed
-    answers, descriptions = check_answers(spec, splits, metric, rows), check_zero_shot(spec, splits)
+    answers = check_answers(spec, splits, metric, rows, beginning)
+    descriptions = check_zero_shot(spec, splits)
     fit = folds is None and beginning is None and folds_would_fit(spec.data, splits, rows)
     return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers, descriptions, beginning)
 
 
-def check_answers(spec: RunSpec, splits: Splits, metric: str, rows: RowsInMemory | None = None) -> tuple[Answers, ...]:
+def check_answers(
+    spec: RunSpec,
+    splits: Splits,
+    metric: str,
+    rows: RowsInMemory | None = None,
+    beginning: Beginning | None = None,
+) -> tuple[Answers, ...]:
     """The answers that were made elsewhere, held against the rows.
 
     Args:
         splits: the rows; with folds the whole.
         rows: those in memory.
+        beginning: with --start.
 
     Raises:
         DataError, SpecError: as `read_answers`; or the metric reads probabilities, and the answers have none; or a cost
@@ -126,7 +134,7 @@ def check_answers(spec: RunSpec, splits: Splits, metric: str, rows: RowsInMemory
     """
     evaluation = spec.evaluation
     refuse_cost_of_nothing(spec)
-    kept = KeptIds(spec.data, rows)
+    kept = KeptIds(spec.data, rows, lambda: ids_before(beginning.started) if beginning else None)
     found = tuple(read_answers(name, source, splits, spec.data, kept) for name, source in evaluation.answers.items())
     task = task_of(splits.task)
     for each in found:

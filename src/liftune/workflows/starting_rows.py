@@ -6,18 +6,23 @@ Not here: how they are brought together (data/continued.py).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from liftune.addresses import Address
+from liftune.data.answer_rows import KeptIds
 from liftune.data.continued import Before, Continued, continued
 from liftune.data.load import RowsInMemory, load, load_data
+from liftune.data.numbers import number
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.separators import sets_of_known
-from liftune.data.splits import Split, Splits
+from liftune.data.splits import KeptColumn, Split, Splits
 from liftune.data.tuned_on import TunedOn, hash_of
 from liftune.errors import LIKELY, DataError, LiftuneError, amount, nearest, pasted
 from liftune.files import expanded
+from liftune.option_values import fields, joined_fields
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, RunSpec
@@ -68,10 +73,9 @@ def rows_to_go_on(spec: RunSpec, rows: RowsInMemory | None = None) -> Beginning:
             )
         raise
     if new.task is not card.task or new.pairs != card.pairs:
-        kinds = [f"{task.value}{' of pairs' if pairs else ''}" for task, pairs in
-                 ((card.task, card.pairs), (new.task, new.pairs))]  # fmt: skip
         raise DataError(
-            f"{started.asked} is a {kinds[0]} model, and the new rows are {kinds[1]}",
+            f"{started.asked} is a {card.task.value} model{' of pairs' * card.pairs}, and the new rows are "
+            f"{_kind(new)}",
             where=WHERE,
             hint="name the columns with --text, --text-pair and --label; a model of another task is tuned anew, "
             "without --start",
@@ -80,6 +84,16 @@ def rows_to_go_on(spec: RunSpec, rows: RowsInMemory | None = None) -> Beginning:
     found = continued(new, before, spec.data)
     said = (*_of_sets(started, new), *_of_replay(found, notes, every=before.every), *found.notes)
     return Beginning(started, replace(found, notes=said))
+
+
+def _kind(new: Splits) -> str:
+    """What rows are, where they were read as another task's: numbers that stand as labels are numbers."""
+    every = [target for split in (new.train, new.validation, new.test) for target in split.targets]
+    numbers = all(isinstance(each, float) or (isinstance(each, str) and number(each) is not None) for each in every)
+    labels = len({target for target in every if isinstance(target, str)})
+    what = f"{'numbers' if numbers else new.task.value}"
+    several = f", each read as one of {labels:,} labels" if numbers and labels else ""
+    return f"{'pairs of texts' if new.pairs else 'single texts'} with {what}{several}"
 
 
 def _of_sets(started: Started, new: Splits) -> tuple[str, ...]:
@@ -117,12 +131,60 @@ def _before(started: Started, spec: RunSpec) -> tuple[Before, list[str]]:
         return Before(labels, TunedOn(unknown=unknown), replay=replay.rows, every=True), [replay.said, forgotten]
     run, record = started.run, started.run.record()
     replay = _replay(asked, started, record, spec)
+    parts = {name: run.split(name) for name in ("validation", "test")}
+    parts, said = _with_slices(run, parts, fields(spec.data.slices or ""))
     every = asked not in (AUTO, NONE)
     if record.folds:  # its validation rows are those of all folds, and its adapter was tuned on most of them
         every_row = "the run that is started from was cross-validated, and its adapter tuned on all of its rows: what "
         notes = [replay.said, f"{every_row}is forgotten cannot be measured on them"]
         return Before(labels, TunedOn(run.tuned_on().train), replay=replay.rows, every=every), notes
-    return Before(labels, run.tuned_on(), run.split("validation"), run.split("test"), replay.rows, every), [replay.said]
+    before = Before(labels, run.tuned_on(), parts["validation"], parts["test"], replay.rows, every)
+    return before, [replay.said, *said]
+
+
+def _with_slices(
+    run: RunFolder, parts: Mapping[str, Split], wanted: Sequence[str]
+) -> tuple[dict[str, Split], list[str]]:
+    """Old rows with the columns that are asked for and that they were kept without, where these can be read again."""
+    lacking = [name for name in wanted if not any(name == each.name for part in parts.values() for each in part.kept)]
+    found: Splits | None = None
+    if lacking and not run.record().folds:
+        with suppress(LiftuneError):  # they have no value then, which is said
+            found = _read_again(run, lacking)
+    if found is None:
+        return dict(parts), []
+    read = {"validation": found.validation, "test": found.test}
+    said = f"of old rows, {', '.join(map(repr, lacking))} is read again from {run.spec().data.source}"
+    return {name: _with_columns(part, read[name], lacking) for name, part in parts.items()}, [said]
+
+
+def _with_columns(part: Split, read: Split, names: Sequence[str]) -> Split:
+    """The rows with columns of the same rows as they were read again."""
+    place = {row: i for i, row in enumerate(read.ids)}
+    if any(row not in place for row in part.ids):
+        return part
+    columns = (each.values for each in read.kept[-len(names) :])
+    kept = (
+        KeptColumn(name, tuple(values[place[row]] for row in part.ids))
+        for name, values in zip(names, columns, strict=True)
+    )
+    return replace(part, kept=(*part.kept, *kept))
+
+
+def ids_before(started: Started) -> KeptIds | None:
+    """The columns in which the old data have ids; None where these are not at hand as they were."""
+    run = started.run
+    if run is None or run.record().folds:
+        return None
+    spec = run.spec()
+    if spec.data.source == IN_MEMORY or isinstance(spec.data.source, Address):
+        return None
+    try:
+        same = _read_again(run) is not None
+    except LiftuneError:
+        return None
+    earlier = find_start(spec.method.start) if spec.method.start else None
+    return KeptIds(spec.data, before=lambda: ids_before(earlier) if earlier else None) if same else None
 
 
 def _of_replay(found: Continued, notes: list[str], *, every: bool) -> list[str]:
@@ -170,13 +232,28 @@ def _none_of(asked: str, why: str, hint: str) -> _Replay:
 
 def _rows_of(run: RunFolder) -> Split | None:
     """The train rows of a run, read again; None where its rows are not what they were."""
-    spec, record = run.spec(), run.record()
-    if record.folds:  # every row is kept, as a test row
+    if run.record().folds:  # every row is kept, as a test row
         return run.split("test")
+    splits = _read_again(run)
+    return splits.train if splits else None
+
+
+def _read_again(run: RunFolder, slices: Sequence[str] = ()) -> Splits | None:
+    """The rows of a run without folds; None where they are not what they were.
+
+    Args:
+        slices: columns to keep with them, beside its own.
+
+    Raises:
+        LiftuneError: they cannot be read, or lack a column.
+    """
+    spec, record = run.spec(), run.record()
+    data = spec.data.model_copy(update={"slices": joined_fields([*fields(spec.data.slices or ""), *slices]) or None})
+    spec = spec.model_copy(update={"data": data})
     splits = rows_to_go_on(spec).rows.splits if spec.method.start else load_data(spec.data)
     same = splits.fingerprint == record.data_fingerprint and len(splits.train) == record.rows.train
     known = run.tuned_on().train
-    return splits.train if same and all(hash_of(row) in known for row in splits.train.rows) else None
+    return splits if same and all(hash_of(row) in known for row in splits.train.rows) else None
 
 
 def _as_asked(asked: str, spec: RunSpec) -> _Replay:
