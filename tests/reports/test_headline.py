@@ -11,6 +11,7 @@ from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation
 from liftune.records.base import Comparison, Interval, RowCounts, Seconds, Verdict
 from liftune.records.data import Audit
+from liftune.records.outside import Outside
 from liftune.records.run import ComparisonRecord, Contender, EvaluationRecord, RunRecord, SeedResult, TuneRecord
 from liftune.reports.sections import headline as verdict_words
 from liftune.reports.sections.headline import how_often, method_headline, overall
@@ -59,6 +60,7 @@ def against_probe(verdict: Verdict, p: float, ours: float, theirs: float, **more
     sign = -1.0 if metric in ("rmse", "log_loss", "brier") else 1.0
     test = more.pop("test", MCNEMAR if metric == "accuracy" else RANDOMISATION)
     facts = {"metric": metric, "test": test}
+    facts |= {name: more.pop(name) for name in ("corrected_p_value", "contrasts") if name in more}
     return tuned_record(
         comparison("base", "better", 1e-9, sign * (ours - 0.1), **facts),
         comparison("probe", verdict, p, sign * (ours - theirs), **facts),
@@ -217,6 +219,39 @@ def test_folds_are_told_and_make_the_chance_an_estimate() -> None:
     said = headline(against_probe("better", 0.0222, 0.548, 0.457, folds=5))
     assert "54.8% of test texts right, each predicted by a model that was not tuned on it, against 45.7%" in said
     assert "about 1 in 45 sets of texts like this one (a rough estimate, as folds share training examples)" in said
+
+
+def outside(name: str, value: float) -> Contender:
+    about = Outside(
+        kind="answers",
+        source="gpt.csv",
+        way="by id",
+        answered=420,
+        validation_answered=10,
+        chosen_on_validation=True,
+        probabilities=False,
+    )
+    return contender(name, value).model_copy(update={"outside": about})
+
+
+def test_what_was_not_trained_here_and_is_better_stands_in_the_headline() -> None:
+    """The strongest other model is one of those that were trained here; a reader must not take it for the best."""
+    own = against_probe("better", 0.0046, 0.633, 0.5, corrected_p_value=0.018, contrasts=6)
+    for verdict, said in (("worse", True), ("undecided", False), ("better", False)):
+        gpt = comparison("gpt", verdict, 1e-5, 0.633 - 0.917)  # type: ignore[arg-type] # a str, not a literal
+        record = own.model_copy(
+            update={"contenders": (*own.contenders, outside("gpt", 0.917)), "comparisons": (*own.comparisons, gpt)}
+        )
+        found = headline(record)
+        assert "for the strongest other model trained here, by its score on validation (probe)." in found
+        better = "gpt, which was not trained here, is better than the tuned model: 91.7% against 63.3%."
+        assert (better in found) is said
+
+
+def test_the_chance_is_that_of_the_p_value_that_decides() -> None:
+    found = headline(against_probe("better", 0.0046, 0.633, 0.5, corrected_p_value=0.018, contrasts=6))
+    assert "in about 1 in 55 test sets like this one, corrected for the 6 comparisons of this run." in found
+    assert "1 in 210" not in found
 
 
 def test_equal_scores_have_no_chance_to_speak_of() -> None:

@@ -408,12 +408,12 @@ def test_a_verdict_says_whether_it_is_on_two_models_a_method_or_a_procedure(reco
     over_seeds = record.comparisons[1].model_copy(update={"seeds": 3, "verdict": "better"})
     several = {"logs": record.logs * 3, "method_comparisons": (over_seeds,)}
     one, three = verdict_of(record), verdict_of(record.model_copy(update=several))
-    assert "these two models" in one
+    assert "these models" in one
     assert "--seeds 0,1,2" in one
     assert "tuned over 3 seeds is better than probe" in three
-    assert "these two models" not in three
+    assert "these models" not in three
     assert "procedure" in verdict_of(record.model_copy(update={"folds": 5}))
-    assert "these two models" not in verdict_of(record.model_copy(update={"logs": ()}))
+    assert "these models" not in verdict_of(record.model_copy(update={"logs": ()}))
 
 
 def test_few_test_rows_hint_at_folds(record: TuneRecord) -> None:

@@ -77,7 +77,8 @@ def test_with_folds_the_rows_of_the_curve_are_test_rows(ladder: Ladder) -> None:
         (16, 16, 16, "gpt: at most 16, the fewest that were tried."),
         (45, 16, 60, "gpt: about 45 (16 or fewer to 60)."),
         (45, 20, None, "gpt: about 45 (20 to more than 128)."),
-        (None, None, None, "gpt: not below 128."),
+        (None, 103, None, "gpt: more than 128, the most that were tried (interval from 103)."),
+        (None, None, None, "gpt: more than 128, the most that were tried."),
     ],
 )
 def test_it_is_said_in_words(rows: int | None, low: int | None, high: int | None, said: str) -> None:

@@ -225,3 +225,14 @@ def test_a_model_by_itself_is_judged_too(
     assert "whether alone was tuned on any of these rows is not known" in shown(capsys)
     assert main(["compare", "alone", "one", "--max-harm", "1"]) in (0, 1)
     assert main(["compare", "alone", "alone", "--max-harm", "1"]) == 2
+
+
+@pytest.mark.parametrize("again", ["run", "../here/run"])
+def test_a_run_against_itself_is_refused(again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would rule out all harm, whatever the gate was meant for."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    made_run(Path("run"))
+    with pytest.raises(SpecError, match="are the same run"):
+        liftune.compare("run", again, max_harm=1)
+    assert main(["compare", "run", again, "--max-harm", "1"]) == 2

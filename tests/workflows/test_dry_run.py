@@ -13,10 +13,11 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.data.load import load_data
+from liftune.errors import LiftuneError
 from liftune.events import Events
 from liftune.records.dry_run import DiskNeed
 from liftune.spec import DataSpec, RunSpec
-from liftune.workflows import preparing, trial
+from liftune.workflows import preparing, request, trial
 from liftune.workflows.estimate import _tuning
 from liftune.workflows.preparing import prepare
 from liftune.workflows.request import check_request
@@ -99,6 +100,28 @@ def test_values_of_the_wrong_type_or_range_are_faults_beside_the_others(
     assert wheres == ["--epochs", "--folds", "--metric", "--set rank=1000000"]
     found: Any = liftune.tune(emotions, model=model, dry_run=True, epochs=-1, seeds="0,0", batch_size=8)
     assert [each.where for each in found.faults] == ["--epochs", "--seeds"]
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"answers": {"gpt": "nope.csv"}}, "no such file or folder: nope.csv"),
+        ({"answers": {"gpt": [{"text": "a", "answer": "b"}]}, "cost": {"gtp": 1}}, "a cost is given for 'gtp'"),
+        ({"zero_shot": "minilm", "describe": "nope.json"}, "there is no file nope.json"),
+        ({"describe": "nope.json"}, "labels are described for no model"),
+    ],
+)
+def test_a_file_that_is_missing_is_said_before_anything_is_read_or_timed(
+    options: dict[str, Any], said: str, emotions: Path, model: str, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "time_base", lambda *given: pytest.fail("passes were timed"))
+    found: Any = liftune.tune(emotions, model=model, dry_run=True, **FAST, **options)
+    assert any(said in each.message for each in found.faults)
+    assert not found.would_run
+    monkeypatch.setattr(request, "read_for_tuning", lambda *given: pytest.fail("rows were read"))
+    with pytest.raises(LiftuneError, match=said):
+        liftune.tune(emotions, model=model, out=empty / "run", **FAST, **options)
     assert list(empty.iterdir()) == []
 
 

@@ -8,13 +8,15 @@ Not here: which row an answer is for (answer_rows.py), what its cells mean (answ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from liftune.addresses import Address
 from liftune.data.answer_cells import AnswerColumns, answer_columns, targets_of
 from liftune.data.answer_rows import Found, KeptIds, find_rows
 from liftune.data.answer_shares import shares_of
+from liftune.data.readers.formats import OPENERS, extension
 from liftune.data.readers.memory import tables_of
 from liftune.data.readers.options import NONE_GIVEN
 from liftune.data.readers.sources import find_parts
@@ -119,11 +121,30 @@ def _table(name: str, source: str) -> Table:
     return table
 
 
+def check_source(name: str, source: str) -> None:
+    """Refuse a file of answers that is not there, before anything is read.
+
+    Raises:
+        DataError: it is not, or is a folder.
+    """
+    if isinstance(source, Held | Address) or source == IN_MEMORY or expanded(source).is_file():
+        return
+    if expanded(source).is_dir() or extension(source) in OPENERS:
+        _read(source, name)
+
+
 def _read(source: str, name: str) -> list[Table]:
-    """Every part; the options that say how to read the data are not for this file, and no hint names them."""
+    """Every part."""
+    with _worded(name, source):
+        return [read() for read in find_parts(source).values()]
+
+
+@contextmanager
+def _worded(name: str, source: str) -> Iterator[None]:
+    """The options that say how to read the data are not for this file: no error in the block names them in its hint."""
     where = f"{where_of(name)}={pasted(source)}"
     try:
-        return [read() for read in find_parts(source).values()]
+        yield
     except DataError as error:
         path = None if isinstance(source, Address) else expanded(source)
         if path is not None and path.is_dir():

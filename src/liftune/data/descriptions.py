@@ -75,6 +75,16 @@ def _as_words(label: str) -> str:
     return " ".join(label.split())
 
 
+def check_descriptions(source: str) -> None:
+    """Refuse descriptions that cannot be read, whatever the labels; what an address leads to is not fetched for it.
+
+    Raises:
+        DataError, SpecError: as `read_descriptions`.
+    """
+    if not isinstance(source, Address):
+        _pairs(source)
+
+
 def read_descriptions(source: str, labels: Sequence[str]) -> Descriptions:
     """The descriptions in a source.
 

@@ -100,6 +100,11 @@ def _made(card: AdapterCard) -> str:
     return f"{card.base} as it is, kept as the contender {card.method}"
 
 
+def cut_elsewhere(card: AdapterCard, format: str) -> tuple[str, ...]:
+    """What is done otherwise with long texts by whoever reads an export without liftune: none but a merged model."""
+    return long_texts_outside(card) if format == "merged" else ()
+
+
 def write_readme(folder: Path, card: AdapterCard, parity: Parity, *, usage: str, name: str) -> None:
     """README.md: what this is, how to use it, how far its predictions are from the run's.
 
@@ -115,7 +120,7 @@ def write_readme(folder: Path, card: AdapterCard, parity: Parity, *, usage: str,
         f"{f': {labels}' if labels else ''}.",
         "## Usage",
         usage.format(name=name, max_length=card.max_length, row=pipeline_row(card)),
-        *(long_texts_outside(card) if parity.format == "merged" else ()),
+        *cut_elsewhere(card, parity.format),
         "## Checked against the run",
         "```text\n" + "\n".join(parity.lines()) + "\n```",
         *(f"Exceeds the tolerance, and was accepted: {each}." for each in parity.excesses),

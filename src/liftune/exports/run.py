@@ -16,7 +16,7 @@ from liftune.data.readers.memory import TablesInMemory
 from liftune.data.splits import Split
 from liftune.data.test_part import load_test
 from liftune.errors import EXTRAS, ArtifactError, DataError, amount, need, pasted
-from liftune.exports.bundle import write_readme
+from liftune.exports.bundle import cut_elsewhere, write_readme
 from liftune.exports.formats import EXPORT_FORMATS, ExportJob
 from liftune.exports.originals import Original, card_of, completed, open_original
 from liftune.exports.parity import Parity, Reference
@@ -86,6 +86,8 @@ def export(
         if parity.excesses and not accept_gap:
             raise _refused(parity, Path(to), entry.tolerance.rows_needed())
         write_json(fresh / PARITY, with_seal(parity.model_dump(mode="json")))
+        for sentence in cut_elsewhere(reference.card, entry.name):
+            progress.tell(sentence)
         write_readme(fresh, reference.card, parity, usage=entry.usage, name=Path(to).name)
     return parity
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
-from liftune.errors import ArtifactError
+from liftune.errors import ArtifactError, SpecError
 from liftune.evaluation.clean_rows import Leaks, on_clean_rows
 from liftune.evaluation.compare import compare
 from liftune.evaluation.evaluate import Evaluation, scores
 from liftune.evaluation.harm import harm
 from liftune.evaluation.margin import with_margin
 from liftune.evaluation.slices import slices
+from liftune.files import same_file
 from liftune.metrics.registry import check_metric, margin_in_own_unit
 from liftune.models.foreign.said import NOTHING, Said
 from liftune.records.base import Comparison
@@ -57,6 +59,12 @@ def compare_runs(
         ArtifactError: a folder holds no finished run, or is damaged.
         DataError: the runs differ in rows, label order or truncation length.
     """
+    if max_harm is not None and same_file(Path(a), Path(b)):
+        raise SpecError(
+            f"{a} and {b} are the same run: what it does worse than itself shows nothing",
+            where="RUN_B",
+            hint="give the old run first, and the new one second",
+        )
     sides = open_sides(a, b, use, base, said, differing=max_harm is not None)
     records = [each.record for each in sides]
     measure = check_metric(metric or records[0].metric, records[0].task)

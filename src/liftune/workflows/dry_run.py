@@ -3,7 +3,8 @@
 In: a RunSpec, and rows where they are in memory already.  Out: a DryRun; nothing is left on the disk.
 Not here: the trial (trial.py), the estimate (estimate.py), how it is shown (dry_run_sections.py).
 
-Where something is at fault, the rest is looked at with what the option has by default: later faults are found, too.
+Where something is at fault, the rest is looked at with what the option has by default: later faults are found, too;
+but nothing is timed then, as the run would not go through.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from liftune.workflows.request import (
     check_answers,
     check_base_precision,
     check_zero_shot,
+    checks_of_sources,
     read_for_tuning,
     run_name,
 )
@@ -136,6 +138,8 @@ def dry_run(
     asked = spec
     anew = asked.method.model_copy(update={"start": None, "replay": None})
     spec = found.trying("options", lambda: with_start(asked)) or asked.model_copy(update={"method": anew})
+    for check in checks_of_sources(spec):
+        found.trying("answers", check)
     with events.stage("data", "" if rows else f"reading {spec.data.source}"):
         folder, out = _folder(spec, found, overwrite=overwrite), spec.out
         tables, length = rows if isinstance(rows, TablesInMemory) else None, spec.model.max_length
@@ -208,7 +212,7 @@ def _request(
     if found.trying("options", lambda: check_few(spec, splits, known, options)) is None:
         spec = spec.model_copy(update={"train": spec.train.model_copy(update={"few": "off"})})
     found.trying("options", lambda: margin_in_own_unit(spec.evaluation.margin, METRICS[metric]))
-    answers = found.trying("answers", lambda: check_answers(spec, splits, metric, rows)) or ()
+    answers = found.trying("answers", lambda: check_answers(spec, splits, metric, rows, beginning)) or ()
     descriptions = found.trying("answers", lambda: check_zero_shot(spec, splits))
     folder = folder or RunFolder(Path(spec.out or run_name(spec)))
     request = TuneRequest(spec, known, options, folder, splits, folds, metric, folds_fit=False)
@@ -276,6 +280,11 @@ def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events, di
     carried = found.trying("model", lambda: engine(NO_CREW, base.plan, division))
     plan = base.plan.on(carried) if carried else base.plan
     result = result.model_copy(update={"plan": plan.choices, "notes": (*result.notes, *context.notes, *chooses)})
+    disk = context.disk
+    if disk is not None:
+        found.trying("disk", lambda: check_disk(disk, result.out))
+    if found.faults:
+        return result
     splits = context.folds.parts[0] if context.folds else context.splits
     events.note("  trying a few passes and steps")
     read = found.trying("base model", lambda: time_base(context, base, splits))
@@ -286,10 +295,7 @@ def _try(request: TuneRequest, result: DryRun, found: _Found, events: Events, di
         full = found.trying(method.name, lambda: time_tuning(context, method, parse_options(method, {}), splits))
     if tuning is None or read is None or (with_full and full is None):
         return result
-    disk = context.disk
     memory = _memory(full or tuning)
-    if disk is not None:
-        found.trying("disk", lambda: check_disk(disk, result.out))
     stages = stage_times(context, load, read, tuning, full)
     return result.model_copy(update={"stages": stages, "disk": disk, "memory": memory})
 

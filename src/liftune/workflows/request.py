@@ -8,13 +8,15 @@ Torch takes seconds to import. Liftune refuses wrong options, folders and rows b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from liftune.addresses import short_name
 from liftune.data.answer_rows import KeptIds
-from liftune.data.answers import Answers, coverage_notes, read_answers, where_of
-from liftune.data.descriptions import Descriptions, names_as_words, read_descriptions
+from liftune.data.answers import Answers, check_source, coverage_notes, read_answers, where_of
+from liftune.data.descriptions import Descriptions, check_descriptions, names_as_words, read_descriptions
 from liftune.data.folds import Folds
 from liftune.data.load import RowsInMemory, load_data, load_data_or_folds, load_folds, parts_asked
 from liftune.data.readers.memory import TablesInMemory
@@ -101,6 +103,8 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     check_base_precision(spec, method)
     check_accelerations(spec.train.accelerations or ())
     folder = RunFolder.create(spec.out, name=run_name(spec), overwrite=overwrite)
+    for check in checks_of_sources(spec):
+        check()
     beginning = rows_to_go_on(spec, rows) if spec.method.start else None
     found = beginning.rows.splits if beginning else read_for_tuning(spec, rows)
     folds = found if isinstance(found, Folds) else None
@@ -112,6 +116,32 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     descriptions = check_zero_shot(spec, splits)
     fit = folds is None and beginning is None and folds_would_fit(spec.data, splits, rows)
     return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers, descriptions, beginning)
+
+
+def checks_of_sources(spec: RunSpec) -> tuple[Callable[[], None], ...]:
+    """What can be refused of answers, costs and descriptions before any row is read: each raises what is wrong."""
+    answers = spec.evaluation.answers.items()
+    return (
+        lambda: refuse_cost_of_nothing(spec),
+        *(partial(check_source, name, source) for name, source in answers),
+        lambda: check_described(spec),
+    )
+
+
+def check_described(spec: RunSpec) -> None:
+    """Refuse descriptions for no model, and those that are not there.
+
+    Raises:
+        SpecError, DataError: naming them.
+    """
+    asked = spec.evaluation.describe
+    if asked is None:
+        return
+    if spec.evaluation.zero_shot is None:
+        raise SpecError(
+            "labels are described for no model", where="--describe", hint="name the model: --zero-shot minilm"
+        )
+    check_descriptions(asked)
 
 
 def check_answers(
@@ -157,11 +187,8 @@ def check_zero_shot(spec: RunSpec, splits: Splits) -> Descriptions | None:
         ModelError: there is no such model.
     """
     evaluation = spec.evaluation
+    check_described(spec)
     if evaluation.zero_shot is None:
-        if evaluation.describe is not None:
-            raise SpecError(
-                "labels are described for no model", where="--describe", hint="name the model: --zero-shot minilm"
-            )
         return None
     if not task_of(splits.task).outputs_labels:
         raise SpecError(

@@ -196,7 +196,7 @@ def _subject(record: TuneRecord) -> tuple[str, ...]:
             "about the model that was kept.",
         )
     return (
-        "One seed: this result is about these two models only, on new examples. To compare methods, run several seeds: "
+        "One seed: this result is about these models only, on new examples. To compare methods, run several seeds: "
         "--seeds 0,1,2.",
     )
 

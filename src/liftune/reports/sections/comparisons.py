@@ -42,7 +42,8 @@ def own(comparisons: Sequence[Comparison], record: VerdictRecord) -> list[Compar
 def other_model(comparison: Comparison, record: VerdictRecord) -> str:
     """The model that the tuned one is compared with, in words."""
     if comparison.a == _strongest(record):
-        return f"the strongest other model on validation ({comparison.a})"
+        trained = " trained here, by its score" if any(each.outside for each in record.contenders) else ""
+        return f"the strongest other model{trained} on validation ({comparison.a})"
     random = ", whose head is random" if guesses(comparison, record) else ""
     return f"the base model{random}" if comparison.a == "base" else comparison.a
 
@@ -67,7 +68,8 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
     needed = comparison.rows_needed or comparison.units_needed
     if needed:
         rows = f"{needed:,} {several(comparison.unit)}"
-        text += f" If this were the true gain, about {rows} would detect it 80% of the time."
+        what = "loss" if comparison.gain is not None and comparison.gain < 0 else "gain"
+        text += f" If this were the true {what}, about {rows} would detect it 80% of the time."
     if comparison.note:
         text += f" {comparison.note[:1].upper()}{comparison.note[1:].rstrip('.')}."
     if guesses(comparison, record):

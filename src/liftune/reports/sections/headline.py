@@ -40,7 +40,7 @@ def headline(record: RunRecord) -> tuple[str, ...]:
     if not isinstance(record, VerdictRecord):
         return (_alone(record),)
     decisive = telling(own(record.comparisons, record), record)
-    return _scores(decisive, record), *_chances(decisive, record)
+    return _scores(decisive, record), *_better_elsewhere(record), *_chances(decisive, record)
 
 
 def method_headline(record: TuneRecord) -> tuple[str, ...]:
@@ -88,6 +88,18 @@ def _scores(decisive: list[Comparison], record: VerdictRecord) -> str:
     if first.rows is not None:
         untuned += f", of the {first.rows:,} that do not leak"
     return f"{lead}: {_score(metric, ours)}{_whose(first, record)}{untuned}, against {' and '.join(others)}{direction}."
+
+
+def _better_elsewhere(record: VerdictRecord) -> list[str]:
+    """What was not trained here and is better than the tuned model, by the test: it must not stand in a table alone."""
+    outside = {each.name for each in record.contenders if each.outside}
+    ahead = [each for each in record.comparisons if each.a in outside and each.verdict == "worse"]
+    said = []
+    for each in ahead:
+        ours, theirs = _values(each, record)
+        scores = f"{_value(each.metric, theirs)} against {_value(each.metric, ours)}"
+        said.append(f"{each.a}, which was not trained here, is better than the tuned model: {scores}.")
+    return said
 
 
 def _lead(decisive: list[Comparison], record: VerdictRecord) -> str:
@@ -220,7 +232,10 @@ def _chance(comparison: Comparison, record: VerdictRecord, *, alone: bool) -> st
         null = f"it did not matter {which} predicted a {'group of texts' if 'by group' in comparison.test else 'text'}"
     if record.folds:
         again = "sets of texts like this one (a rough estimate, as folds share training examples)"
-    said = f"If {null}, a difference this large or larger would appear in {how_often(comparison.p_value)} {again}"
+    decides = comparison.p_value if comparison.corrected_p_value is None else comparison.corrected_p_value
+    said = f"If {null}, a difference this large or larger would appear in {how_often(decides)} {again}"
+    if comparison.corrected_p_value is not None and comparison.contrasts:
+        said += f", corrected for the {comparison.contrasts} comparisons of this run"
     return f"{said}, so it may be chance." if comparison.verdict == "undecided" else f"{said}."
 
 

@@ -47,7 +47,7 @@ def break_even_sentence(found: BreakEven, metric: str) -> str:
 
     >>> made = {"contender": "gpt", "least": 16, "most": 256, "paired": True}
     >>> break_even_sentence(BreakEven(rows=None, low=200, high=None, **made), "accuracy").split(": ")[1]
-    'not below 256 (200 to more than 256).'
+    'more than 256, the most that were tried (interval from 200).'
     """
     other = "the base model as it is" if found.contender == "base" else found.contender
     fewest = ", the fewest that were tried" if found.rows is not None and found.rows <= found.least else ""
@@ -56,10 +56,11 @@ def break_even_sentence(found: BreakEven, metric: str) -> str:
 
 
 def break_even_rows(found: BreakEven) -> str:
-    """The rows and their range: `about 45 (20 to 60)`, `at most 16`, `not below 256`."""
-    if found.rows is None:
-        said, certain = f"not below {found.most:,}", found.low is None
-    elif found.rows <= found.least:
+    """The rows and their range: `about 45 (20 to 60)`, `at most 16`, `more than 256`."""
+    if found.rows is None:  # more than all of them is no end of an interval
+        low = "" if found.low is None else f" (interval from {_ends(found.low, found)})"
+        return f"more than {found.most:,}, the most that were tried{low}"
+    if found.rows <= found.least:
         said, certain = f"at most {found.least:,}", found.high is not None and found.high <= found.least
     else:
         said, certain = f"about {found.rows:,}", False

@@ -56,7 +56,7 @@ def outside(record: TuneRecord) -> Section | None:
         if apart:
             said.append(
                 f"Of {' and '.join(apart)} they hold the score on test against a curve that is scored on validation: "
-                "where the table above says otherwise, believe the table."
+                "where the scores in the table say otherwise, believe these."
             )
     table = ReportTable(headings, rows, frozenset({2, 3, 4, 5, 6}) & frozenset(range(len(headings))))
     return Section("Not trained here", tuple(said), (table,))

@@ -87,9 +87,9 @@ def _table(column: SliceColumn, found: Slices) -> ReportTable:
         "examples",
         found.metric,
         "others",
-        "verdict",
+        "verdict, adjusted p",
     )
-    headings += (f"gain over {found.against}", "verdict") if with_gain else ()
+    headings += (f"gain over {found.against}", "gain's verdict, adjusted p") if with_gain else ()
     rows = tuple((*_cells(each), *(_gain(each, found.metric) if with_gain else ())) for each in column.slices)
     return ReportTable(headings, rows, frozenset({1, 2, 3}), long=len(rows) > _MOST_IN_CHART)
 

@@ -45,7 +45,7 @@ def caveats(record: TuneRecord) -> tuple[str, ...]:
         )
     if not any(each.seeds for each in record.contenders):
         said.append(
-            "One seed: this result is about these two models on new examples, not about the method. How much another "
+            "One seed: this result is about these models on new examples, not about the method. How much another "
             "seed would change it is unknown."
         )
     said += leaks(record)
