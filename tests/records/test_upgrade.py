@@ -113,7 +113,7 @@ def test_accelerations_have_todays_names_everywhere(old: Path) -> None:
         read_record(Path("sweep/sweep.json"), SweepRecord, "sweep").baselines[0].plan,
     ):
         named = {each.choice for each in plan} - {"device", "answers"}
-        assert named == set(ACCELERATIONS)
+        assert named == set(ACCELERATIONS) - {"compiled-attention"}, "which came later"
     for path in ("spec.json", "run_multi/spec.json"):
         accelerations = RunSpec.read(path).train.accelerations or ()
         assert {"pooled-dropout", "parallel-passes", "attention-kernel"} <= set(accelerations) <= set(ACCELERATIONS)

@@ -98,13 +98,13 @@ def test_no_stage_depends_on_generators_that_an_earlier_one_left(options: dict[s
 def test_what_was_worked_out_is_not_computed_again(
     options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from liftune.workflows import baselines, context, finetune
+    from liftune.workflows import baselines, finetune, preparing
 
     interrupted(tmp_path / "run", "record", **options)
     for name in ("tfidf", "fit_linear_probe", "make_soft_labels", "find_label_errors", "shift"):
         monkeypatch.setattr(baselines, name, None)
     monkeypatch.setattr(finetune, "train", None)
-    monkeypatch.setattr(context, "measure_machine", None)
+    monkeypatch.setattr(preparing, "measure_machine", None)
     liftune.tune(out=tmp_path / "run", **options)
     assert not (tmp_path / "run" / "checkpoint").exists()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from liftune.data.batching import length_batches
+from liftune.hardware.memory import Passes
+from liftune.hardware.plan import Plan
 from liftune.hardware.workers import open_workers
-from liftune.models.sharing import Part
-from liftune.models.tokens.collator import Tokens
+from liftune.models.sharing import Part, Share
+from liftune.models.tokens.collator import Encoded, Tokens
 from liftune.types import Row
-
-if TYPE_CHECKING:
-    from liftune.models.classifier import Classifier
 
 #: Tokens, padding included, that one forward pass holds; small on a CPU, whose caches are.
 _TOKENS = {"cpu": 1024}
@@ -38,8 +37,27 @@ Arrays: TypeAlias = dict[str, NDArray[np.float32]]
 """(N, D) each, by name."""
 
 
+class Reader(Protocol):
+    """What a pass needs of a Classifier, which imports this module."""
+
+    model: nn.Module
+    plan: Plan
+    share: Share
+    passes: Passes
+    in_step: bool
+    unpadded: bool
+
+    def encode(self, rows: Sequence[Row] | Tokens) -> Tokens:
+        """As of Classifier."""
+        ...
+
+    def collate(self, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
+        """As of Classifier."""
+        ...
+
+
 def over_rows(
-    classifier: Classifier,
+    classifier: Reader,
     rows: Sequence[Row] | Tokens,
     taken: Callable[[dict[str, Tensor]], Arrays],
     widths: Mapping[str, int],
@@ -101,7 +119,7 @@ def _mode(model: nn.Module, *, dropout: bool) -> Iterator[None]:
 
 
 def _batches(
-    classifier: Classifier, encoded: Tokens, progress: Progress | None, part: Part | None
+    classifier: Reader, encoded: Tokens, progress: Progress | None, part: Part | None
 ) -> Iterator[NDArray[np.intp]]:
     """Positions of the rows of every forward pass, those of like length together; of a part, its own."""
     budget = _TOKENS.get(torch.device(classifier.plan.device).type, _TOKENS_ELSEWHERE)
