@@ -67,8 +67,7 @@ INLINE vec load_mask(const number *at, int64_t count) {
     return y;
 }
 
-/* e^x for x <= 0, to 2 units of the last place; from -87 down it is 1e-38, and of what is no number none. The polynomial
-   is that of Cephes' expf. */
+/* e^x for x <= 0, by the polynomial of Cephes' expf; from -87 down it is 1e-38, and of what is no number none. */
 INLINE vec exponential(vec x) {
     x = larger(all(-87.0f), x);
     vec rounded = (x * all(1.44269504f) + all(12582912.0f)) - all(12582912.0f);
