@@ -43,7 +43,7 @@ def script(work: Work, rows: Rows) -> tuple[Trainer, PreTrainedTokenizerBase]:
     arguments = TrainingArguments(
         output_dir=tempfile.mkdtemp(),
         per_device_train_batch_size=work.batch_size,
-        group_by_length=True,
+        group_by_length=True,  # type: ignore[call-arg] # of transformers 4, which this runs with
         bf16=True,
         use_cpu=not torch.cuda.is_available(),
         learning_rate=work.learning_rate,

@@ -133,7 +133,7 @@ def oracle(rows: Rows, base: NDArray[np.bool_], tuned: NDArray[np.bool_]) -> boo
 def _of_seeds(hits: NDArray[np.bool_], rows: Rows) -> float:
     """The variance of a mean over seeds, without what the luck of single rows adds to it."""
     parts = cluster_means(hits.astype(np.float64), rows.clusters)
-    seeds, clusters = parts.shape
+    seeds, clusters = (int(each) for each in parts.shape)
     apart = parts - parts.mean(axis=0) - parts.mean(axis=1)[:, None] + parts.mean()
     own = float((apart**2).sum()) / ((seeds - 1) * (clusters - 1)) / (seeds * clusters)
     return max(float(parts.mean(axis=1).var(ddof=1)) / seeds - own, 0.0)

@@ -166,12 +166,13 @@ def doors_of(run: Path, rows: Path, most: int = 12) -> dict[str, tuple[float, in
     from liftune.cli.main import main
     from liftune.exports.run import export
     from liftune.server.app import make_app
+    from liftune.server.opening import model_opener
     from liftune.server.registry import ModelRegistry
-    from liftune.server.server import ServeOptions, model_opener
+    from liftune.server.server import ServeOptions
 
     texts = [json.loads(line)["text"] for line in rows.read_text(encoding="utf-8").splitlines()][:most]
     expected = liftune.load(run).predict(texts)
-    labels = list(expected[0].probabilities)
+    labels = list(expected[0].probabilities or ())
     found: dict[str, Any] = {"python": [each.probabilities for each in expected]}
     part = run.parent / "texts.jsonl"
     part.write_text("".join(json.dumps({"text": each}) + "\n" for each in texts), encoding="utf-8")

@@ -28,13 +28,13 @@ class Question(BaseModel):
 
 def main(folder: str, base: str) -> None:
     """Load, then serve until stopped."""
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     card = json.loads((Path(folder) / "liftune.json").read_text(encoding="utf-8"))
     plain = AutoModelForSequenceClassification.from_pretrained(base, num_labels=len(card["labels"]))
-    model = PeftModel.from_pretrained(plain, folder).eval()
+    model: Any = PeftModel.from_pretrained(plain, folder).eval()
     model.config.id2label = dict(enumerate(card["labels"]))
     tokenizer = AutoTokenizer.from_pretrained(base)
-    classify: Any = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
+    classify = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
     app = FastAPI()
 
     @app.post("/v1/classify")

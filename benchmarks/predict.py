@@ -84,7 +84,8 @@ def measured(
     try:
         for name, worker in workers.items():
             ask(worker, texts[:WARM_UP], folder, name)
-        rounds, labels = [], {}
+        rounds: list[dict[str, dict[str, float]]] = []
+        labels: dict[str, list[str]] = {}
         for number in range(arguments.repeats):
             # Another order each round, as a tokenizer's memory may not help: the work is the same.
             turned = [*texts[number:], *texts[:number]]
@@ -121,7 +122,8 @@ def report(
     notes: Sequence[str],
 ) -> None:
     """The table and the file."""
-    rows, results = [], {}
+    rows = []
+    results: dict[str, dict[str, object]] = {}
     reference = labels.get("float32") or labels[OPPONENT]
     for name in arguments.contenders:
         speed = Spread.of([len(reference) / each[name]["wall"] for each in rounds])
@@ -162,7 +164,7 @@ def pipeline(run: str) -> Turn:
     model = AutoModelForSequenceClassification.from_pretrained(
         base, num_labels=len(names), id2label=names, ignore_mismatched_sizes=True, dtype=torch.float32
     )
-    tuned = PeftModel.from_pretrained(model, folder).eval()
+    tuned: Any = PeftModel.from_pretrained(model, folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(base)
     classify = make("text-classification", model=tuned, tokenizer=tokenizer, batch_size=32)
 

@@ -31,7 +31,8 @@ def classify(address: str, texts: list[str], *, model: str | None = None, tries:
     for left in reversed(range(tries)):
         try:
             with urlopen(Request(f"{address}/v1/classify", json.dumps(body).encode(), headers)) as answer:
-                return json.load(answer)["results"]
+                results: list[dict[str, Any]] = json.load(answer)["results"]
+                return results
         except HTTPError as error:
             if error.code != 503 or not left:
                 raise

@@ -193,8 +193,9 @@ def arrow_files() -> Target:
 def workbooks() -> Target:
     """Excel workbooks, changed in any of their files."""
     path, samples = Path("book.xlsx"), []
-    rows = [list(ROWS[0]), *[list(row.values()) for row in ROWS]]
-    for sheets in ({"rows": rows}, {"a": rows, "b": rows[:2]}):
+    rows: list[Sequence[object]] = [list(ROWS[0]), *[list(row.values()) for row in ROWS]]
+    books: list[dict[str, Sequence[Sequence[object]]]] = [{"rows": rows}, {"a": rows, "b": rows[:2]}]
+    for sheets in books:
         write_xlsx(path, sheets)
         samples.append(path.read_bytes())
     return Target("xlsx", broken_zip(samples), partial(read_every_way, "rows.xlsx"))

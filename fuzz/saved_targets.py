@@ -165,7 +165,7 @@ def interrupted() -> Target:
     source.write_text("text\n" + "a\n" * 3_000)
 
     class Stopping(Fake):
-        def predict(self, rows: Sequence[object]) -> list:  # type: ignore[override,type-arg]
+        def predict(self, rows: Sequence[object]) -> list:  # type: ignore[type-arg]
             if len(rows) < 2_000:
                 raise KeyboardInterrupt
             return super().predict(rows)  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ def closure(root: str) -> Iterator[Distribution]:
 
 def licence(package: Distribution) -> str:
     """What a package says of its licence, on one line."""
-    given = package.metadata
+    given: Any = package.metadata  # its stub knows no `get`
     classified = [each.rpartition(" :: ")[2] for each in given.get_all("Classifier") or () if "License ::" in each]
     text = given.get("License-Expression") or " / ".join(classified) or given.get("License") or "not said"
     return next((line.strip() for line in text.splitlines() if line.strip()), "not said")[:70]

@@ -121,10 +121,10 @@ def _summary(records: Sequence[SweepRecord]) -> Iterable[str]:
     yield ""
     yield f"| contender | mean score | mean rank | {' | '.join(names)} | fit s | own MiB | params | adapter |"
     yield f"|---|---:|---:|{'---:|' * len(names)}---:|---:|---:|---:|"
-    for name, found in sorted(whole.items(), key=lambda item: -_mean(each.score.value for each in item[1])):
-        scores = " | ".join(f"{each.score.value:.3f} ({each.rank})" for each in found)
+    for name, found in sorted(whole.items(), key=lambda item: -_mean(map(_score, item[1]))):
+        scores = " | ".join(f"{_score(each):.3f} ({each.rank})" for each in found)
         costs = [_shown(each, [getattr(one, each) for one in found]) for each in COSTS]
-        mean = f"{_mean(each.score.value for each in found):.3f} | {_mean(each.rank for each in found):.1f}"
+        mean = f"{_mean(map(_score, found)):.3f} | {_mean(each.rank for each in found):.1f}"
         yield f"| `{name}` | {mean} | {scores} | {' | '.join(costs)} |"
 
 
@@ -142,6 +142,12 @@ def _shown(cost: str, values: Sequence[float | None]) -> str:
         "trainable_parameters": count(round(value)),
         "adapter_bytes": size(round(value)),
     }[cost]
+
+
+def _score(row: LeaderboardRow) -> float:
+    """Its score, where there is one."""
+    assert row.score.value is not None
+    return row.score.value
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -91,13 +91,15 @@ def _meanings() -> dict[tuple[str, str], str]:
         if isinstance(node, ast.ClassDef):
             for field, after in zip(node.body, [*node.body[1:], None], strict=True):
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                    said = after.value.value if _is_text(after) else ""
-                    found[node.name, field.target.id] = " ".join(said.split())
+                    found[node.name, field.target.id] = " ".join(_text(after).split())
     return found
 
 
-def _is_text(node: Any) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+def _text(node: ast.stmt | None) -> str:
+    """The docstring that a statement is; empty where it is another one, or none."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return str(node.value.value)
+    return ""
 
 
 def _shown(default: Any) -> str:
