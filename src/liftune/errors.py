@@ -186,7 +186,7 @@ def panics_raised(as_error: Callable[[str], Exception] = RuntimeError) -> Iterat
     """
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # a panic's class can be imported from nowhere
         if type(error).__name__ != "PanicException":
             raise
         raise as_error(str(error)) from None

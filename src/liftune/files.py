@@ -64,7 +64,7 @@ def safetensor_errors() -> Iterator[None]:
 
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # tokenizers raises bare Exception
         if isinstance(error, SafetensorError) or (type(error) is Exception and "os error" in str(error)):
             raise OSError(str(error)) from None
         raise

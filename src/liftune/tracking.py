@@ -199,7 +199,7 @@ class Tracking(Listener):
         try:
             with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
                 action()
-        except Exception as error:
+        except Exception as error:  # a tracker's errors, of any class, must not end the run; that is logged
             self._failed = True
             said = (str(error).splitlines() or [""])[0]
             self._log(f"{self._entry.name} failed, and the run goes on without it: {type(error).__name__}: {said}")

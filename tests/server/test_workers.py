@@ -79,6 +79,23 @@ def test_an_answer_or_an_error_comes_back() -> None:
         assert channel.ask("all") == list(range(50)), "what is told is done in order"
 
 
+def test_what_fails_where_nobody_waits_is_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a defect that is all there is; whoever asks learns where to look."""
+    with channels({"refuse": refuse, "sum": sum}) as (channel, _, _):
+        channel.tell("refuse", ArtifactError("no run", where="path", hint="give one"))
+        channel.tell("refuse", ZeroDivisionError("of no user's making"))
+        assert channel.ask("sum", [1, 2]) == 3
+        said = capfd.readouterr().err
+        assert "liftune: refuse failed" in said
+        assert "no run" in said
+        assert "Traceback" in said
+        assert "ZeroDivisionError: of no user's making" in said
+        with pytest.raises(RequestError) as found:
+            channel.ask("refuse", ZeroDivisionError("another"))
+        assert found.value.hint == "see the server's log"
+        assert "ZeroDivisionError: another" in capfd.readouterr().err
+
+
 def test_who_asks_a_process_that_ends_is_told() -> None:
     hold = threading.Event()
     with channels({"wait": lambda: hold.wait(PATIENCE)}) as (channel, theirs, gone):

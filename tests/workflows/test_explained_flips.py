@@ -70,14 +70,45 @@ def test_no_flip_is_begun_once_the_time_is_over(run: Path, monkeypatch: pytest.M
     (run / FILE).write_bytes(before)
 
 
-def test_models_that_cannot_be_opened_or_are_slow_explain_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def short_of_memory(*_: object) -> None:
+    raise MemoryError
+
+
+def test_models_that_cannot_be_opened_or_are_slow_explain_nothing_and_the_report_says_why(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = RunFolder(run)
     record, details = read_run(folder)
-    nobody = details.flips.model_copy(update={"against": "nobody"})
-    assert explain_flips(folder, record, nobody) is None
+    before = (run / FILE).read_bytes()
+
+    def said(flips: Flips) -> str:
+        found = explain_flips(folder, record, flips)
+        assert found is not None
+        assert (found.flips, found) == ((), kept_explanations(folder))
+        made = flips_section(record, details.model_copy(update={"explained": found}))
+        return made.sentences[-1]
+
     assert explain_flips(folder, record, Flips(against="base", fixed=(), broken=())) is None
+    nobody = details.flips.model_copy(update={"against": "nobody"})
+    assert "not explained word by word" in said(nobody)
+    assert "nobody" in said(nobody)
+    with monkeypatch.context() as patch:
+        patch.setattr(explained_flips, "_models", short_of_memory)
+        assert "memory ran short" in said(details.flips)
     monkeypatch.setattr(explained_flips, "SECONDS", 0.0)
-    assert explain_flips(folder, record, details.flips) is None
+    assert "would take more than 0 seconds" in said(details.flips)
+    (run / FILE).write_bytes(before)
+
+
+def test_a_defect_in_explaining_is_no_reason(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(explained_flips, "_models", broken)
+    folder = RunFolder(run)
+    record, details = read_run(folder)
+    with pytest.raises(ZeroDivisionError):
+        explain_flips(folder, record, details.flips)
 
 
 def test_rows_that_are_no_longer_flips_are_not_shown(run: Path) -> None:

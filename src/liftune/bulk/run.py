@@ -278,7 +278,7 @@ def _saying_what_is_kept(fresh: dict[str, Note], place: Place) -> Iterator[None]
     """What ends the work early notes how many files are kept, and that the same command goes on."""
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C and defects of liftune too
         error.__notes__ = []  # of one of the files
         if fresh or not isinstance(error, LiftuneError):
             error.add_note(f"kept: {files_text(len(fresh))} of this call, in {place.name}; the same command continues")

@@ -322,7 +322,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if lacks_memory(error):
             return _without_memory(error)
         return _refuse(unwritable(error) or system_fault(error))
-    except Exception as error:
+    except Exception as error:  # memory is short in many classes of errors; any other one is raised again
         return _without_memory(error)
     return 0
 

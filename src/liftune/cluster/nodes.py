@@ -86,7 +86,7 @@ class Cluster:
         for node, ref in asked.items():
             try:
                 said[node] = self.ray.get(ref, timeout=limit)
-            except Exception as error:  # whatever Ray and the node raise
+            except Exception as error:  # whatever Ray and the node raise; a node that has left is asked nothing
                 if node.id not in {each.id for each in self.nodes()}:
                     continue
                 raise self._silent(node, error, limit) from None

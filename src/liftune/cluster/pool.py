@@ -168,8 +168,9 @@ class _Crew(Generic[T]):
             SpecError: it never began, and others before it did not either.
         """
         self.members.remove(member)
+        # One that is only out of reach must not go on beside its successor. Ray may not find it: why it ended is said.
         with contextlib.suppress(Exception):
-            self._ray.kill(member.actor)  # one that is only out of reach must not go on beside its successor
+            self._ray.kill(member.actor)
         self._stillborn = 0 if member.node else self._stillborn + 1
         if self._stillborn >= _STILLBORN:
             raise SpecError(

@@ -75,7 +75,7 @@ class Group:
             _watched(partial(self._meet, store), watch)
         except RankLost:
             raise
-        except Exception as error:
+        except Exception as error:  # torch has many classes for it, and the network others
             raise RankLost(
                 f"the {here.size} processes of this command do not find each other: {_first_line(error)}",
                 where=f"rank {here.rank}",
@@ -176,7 +176,7 @@ class Group:
 
     def close(self) -> None:
         """Leave; nothing can be sent any more."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # the others may be gone; the work is done, or its own error is raised
             self._dist.destroy_process_group()
 
     def lost(self) -> str:
@@ -269,7 +269,7 @@ def _watched(work: Callable[[], None], watch: Callable[[], None] | None) -> None
     def do() -> None:
         try:
             work()
-        except Exception as error:
+        except Exception as error:  # raised below, by the thread that waits
             failed.append(error)
 
     thread = threading.Thread(target=do, name="meet the other processes", daemon=True)

@@ -224,7 +224,7 @@ def hub_errors(name: str) -> Iterator[None]:
     except errors.OfflineModeIsEnabled:
         hint = "unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE"
         raise ArtifactError("the hub is switched off on this machine", where=name, hint=hint) from None
-    except Exception as error:
+    except Exception as error:  # of httpx or of requests, as the version of huggingface_hub has it
         network = type(error).__module__.partition(".")[0].startswith(("httpx", "requests", "urllib3"))
         if not network and not isinstance(error, ConnectionError | TimeoutError | errors.LocalEntryNotFoundError):
             raise

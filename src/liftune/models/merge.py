@@ -53,7 +53,7 @@ def _merged(model: Any, folder: Path) -> nn.Module:
     try:
         # PEFT takes a wrapper of trained modules for a layer in some methods, and looks for its weight.
         plain: nn.Module = _unwrapped(_unwrapped(model).merge_and_unload())
-    except Exception as error:
+    except Exception as error:  # PEFT's methods that cannot merge say so by errors of any class
         if isinstance(error, LiftuneError) or lacks_memory(error):
             raise
         said = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__

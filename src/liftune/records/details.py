@@ -129,6 +129,8 @@ class ExplainedFlips(Record):
     """How many were to be; fewer where the time was over."""
     seconds: float
     """After which no further one is begun."""
+    lacking: str = ""
+    """Why there are none of them; empty where there are."""
 
 
 class Details(Record):

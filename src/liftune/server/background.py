@@ -80,6 +80,6 @@ def serve_in_background(
     listener = open_socket(options)
     try:
         return RunningServer(ready(options, listener, log=log, tell=tell), listener)
-    except BaseException:
+    except BaseException:  # Ctrl-C too must leave no open socket
         listener.close()
         raise

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from multiprocessing.connection import Connection
@@ -107,9 +109,13 @@ class Channel:
             value = self._answers[name](*what)
         except LiftuneError as error:
             right, value = False, error
+            if number is None:  # nobody waits for it
+                print(f"liftune: {name} failed: {error}", file=sys.stderr, flush=True)
         except GoneError:
             right, value = False, RequestError(503, "another process of the server has ended", hint="try again")
-        except Exception as error:  # a defect, which must not leave the other side waiting
-            right, value = False, RequestError(500, f"an error inside liftune: {type(error).__name__}: {error}")
+        except Exception as error:  # a defect, which must not leave the other side waiting; the log has all of it
+            traceback.print_exc()
+            message = f"an error inside liftune: {type(error).__name__}: {error}"
+            right, value = False, RequestError(500, message, hint="see the server's log")
         if number is not None:
             self._send(("answer", number, right, value))

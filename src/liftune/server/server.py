@@ -110,7 +110,7 @@ def open_socket(options: ServeOptions) -> socket.socket:
     listener = listen(options.host, options.port)
     try:
         check_models(options)
-    except BaseException:
+    except BaseException:  # Ctrl-C too must leave no open socket
         listener.close()
         raise
     return listener

@@ -75,7 +75,7 @@ class Crew:
                 self._start(number)
             for number in range(2, self._options.workers + 1):
                 self._wait_ready(number)
-        except BaseException:
+        except BaseException:  # Ctrl-C too must leave no process behind
             self._kill()
             raise
         return self
@@ -178,7 +178,7 @@ class Crew:
             asked = [(each, each.channel.asked("prepare", wanted, replacing)) for each in members]
             try:
                 names = _answers(asked)
-            except BaseException:
+            except BaseException:  # whatever it is, none may keep a model that the others do not serve
                 for each in members:
                     each.channel.tell("drop")
                 raise

@@ -157,7 +157,7 @@ def run_search(
                 proposals.take(cell)
                 progress.log(trial_line(cell, stages[cell.model].context.metric))
                 advance(1, note=f"trial {cell.trial}")
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C and defects of liftune too
         error.add_note(f"kept: {proposals.settled} trials, in {folder.path}; the same command continues")
         raise
     return proposals.winner(), proposals.record()
@@ -206,7 +206,7 @@ def note_on_error(folder: SweepFolder, cells: Sequence[Cell]) -> Iterator[None]:
     """What ends a sweep early notes how many cells are kept, and that a rerun continues."""
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C and defects of liftune too
         done = sum(folder.settled(cell) for cell in cells)
         error.add_note(f"kept: {done} cells, in {folder.path}; the same command continues")
         raise

@@ -77,7 +77,7 @@ class SharedSteps(StepGradients):
                 group.share(moving(self.classifier))
                 try:
                     loss = super().gradients(mine, lengths, workers, events, whole)
-                except Exception as error:
+                except Exception as error:  # the others wait at the sum; it is raised after that
                     if whole.passes:
                         raise OutOfStep(error) from error
                     failed = error

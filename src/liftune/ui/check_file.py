@@ -130,7 +130,7 @@ def main(path: str, limits_as_json: str) -> None:
     _limit_process(limits["check_memory"], int(limits["check_seconds"]) + 1)
     try:
         found = check(Path(path), limits)
-    except Exception as error:
+    except Exception as error:  # the process that asked shows it, whatever it is
         found = {"fault": _fault(error, Path(path).name)}
     print(json.dumps(found, default=str))
 

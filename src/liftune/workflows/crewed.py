@@ -111,7 +111,7 @@ def as_one(here: Launch | None, run: Callable[[], TuneRecord]) -> TuneRecord:
             record = run()
         except RankLost:  # whoever is left may wait for the one that is gone: its launcher ends it
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it is, the helpers wait: they are told, and it is raised again
             dismiss(here, as_failure(error))
             raise
         dismiss(here, record)

@@ -38,27 +38,37 @@ def explain_flips(folder: RunFolder, record: TuneRecord, flips: Flips) -> Explai
     """The words that mattered in the first flips of each kind, as many as SECONDS allow; kept in the run folder.
 
     Returns:
-        None where there are none to explain, one would take longer than that, or a model cannot be opened: it needs
-        code of its own, or more memory than there is.
+        None where there are none to explain; none of them, and the reason, where one would take longer than that, or a
+        model cannot be opened: it needs code of its own, or more memory than there is.
     """
     chosen = [*flips.fixed[:MOST_FLIPS], *flips.broken[:MOST_FLIPS]]
-    if not chosen or _seconds_a_flip(record) > SECONDS:
+    if not chosen:
         return None
-    started = time.monotonic()
-    try:
-        models = list(_models(folder, (flips.against, "tuned")))
-        found = []
-        for flip in _in_turn(flips):
-            if time.monotonic() - started > SECONDS:
-                break
-            found.append(_explained(flip, models))
-    except Exception as error:
-        if isinstance(error, LiftuneError) or lacks_memory(error):
-            return None
-        raise
-    kept = ExplainedFlips(flips=tuple(found), wanted=len(chosen), seconds=SECONDS)
+    found: list[ExplainedFlip] = []
+    lacking = ""
+    if _seconds_a_flip(record) > SECONDS:
+        lacking = f"one would take more than {SECONDS:g} seconds"
+    else:
+        try:
+            found += _explained_in_time(folder, flips)
+        except LiftuneError as error:
+            lacking = error.message
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            lacking = "memory ran short"
+    kept = ExplainedFlips(flips=tuple(found), wanted=len(chosen), seconds=SECONDS, lacking=lacking)
     write_json(folder.path / FILE, kept.model_dump(mode="json"))
     return kept
+
+
+def _explained_in_time(folder: RunFolder, flips: Flips) -> Iterator[ExplainedFlip]:
+    started = time.monotonic()
+    models = list(_models(folder, (flips.against, "tuned")))
+    for flip in _in_turn(flips):
+        if time.monotonic() - started > SECONDS:
+            break
+        yield _explained(flip, models)
 
 
 def kept_explanations(folder: RunFolder) -> ExplainedFlips | None:

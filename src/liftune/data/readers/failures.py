@@ -36,7 +36,7 @@ def in_words(address: Address) -> Iterator[None]:
             yield
     except LiftuneError:
         raise
-    except Exception as error:
+    except Exception as error:  # each library that fetches has errors of its own, and none need be installed
         if lacks_memory(error):
             raise
         message, hint = _explained(error, address)

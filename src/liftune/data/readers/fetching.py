@@ -165,7 +165,7 @@ def _by_https(address: Address, folder: Path) -> Copy:
     counter = _counter(address)
     try:
         system.get_file(quoted(address.location), str(arriving), callback=counter)
-    except Exception as error:
+    except Exception as error:  # whichever: it is raised again, with what `in_words` says of it
         error.arrived = counter.arrived  # type: ignore[attr-defined] # for the message
         error.headers_seen = visit.headers  # type: ignore[attr-defined]
         raise
@@ -211,7 +211,7 @@ def in_store(address: Address, work: Callable[[Any], T]) -> T:
     with in_words(address):
         try:
             return work(_store(address))
-        except Exception as error:
+        except Exception as error:  # botocore, whose class is meant, is there for s3 alone
             if address.scheme != "s3" or type(error).__name__ != "NoCredentialsError":
                 raise
             return work(_store(address, anon=True))  # of a public bucket, as pandas does

@@ -248,7 +248,7 @@ def write_file(path: Path, chunks: Iterable[Chunk]) -> None:
         with open(name, "ab") as file:
             file.write(seal)
         os.replace(name, path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too must leave no half of a file
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise

@@ -15,8 +15,10 @@ MOST_CHARACTERS = 400
 
 
 def words_that_mattered(details: Details, *, numbers: bool) -> tuple[tuple[str, ...], tuple[ReportTable, ...]]:
-    """A sentence and a table; nothing where no flip is explained."""
+    """A sentence and a table; the reason alone where none could be explained; nothing where there is no flip."""
     found, changed = details.explained, details.flips
+    if found and found.lacking:
+        return (f"These flips are not explained word by word: {found.lacking}.",), ()
     known = {flip.id: flip for flip in (*changed.fixed, *changed.broken)}
     each = [one for one in found.flips if one.id in known] if found else []
     if not found or not each:
