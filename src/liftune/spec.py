@@ -79,6 +79,12 @@ class Spec(BaseModel):
             check_texts(value)
         return value
 
+    def completed(self, **values: Any) -> Self:
+        """With values that follow from others: they do not count as given (`model_fields_set`)."""
+        copy = self.model_copy(update=values)
+        copy.model_fields_set.difference_update(values)
+        return copy
+
     @classmethod
     def checked(cls, values: dict[str, Any], *, where: str | None = None) -> Self:
         """A spec of these values.

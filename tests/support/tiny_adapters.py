@@ -27,12 +27,18 @@ def save_tuned(
     *,
     method: str = "lora",
     labels: int = 3,
+    names: tuple[str, ...] | None = None,
+    task: TaskKind = TaskKind.SINGLE_LABEL,
     raw: dict[str, str] | None = None,
     pairs: bool = False,
 ) -> Path:
-    """Write an adapter whose trainable numbers are no longer those of its initialisation; return its folder."""
-    names = [f"label{i}" for i in range(labels)]
-    backbone = load_backbone(ModelSpec(name=str(base)), task=TaskKind.SINGLE_LABEL, labels=names, seed=labels)
+    """Write an adapter whose trainable numbers are no longer those of its initialisation; return its folder.
+
+    Args:
+        names: of the labels, in place of label0, label1, ...
+    """
+    names = tuple(f"label{i}" for i in range(labels)) if names is None else names
+    backbone = load_backbone(ModelSpec(name=str(base)), task=task, labels=names, seed=labels)
     found = METHODS[method]
     classifier = attach(backbone, found, parse_options(found, raw or {}), seed=labels)
     generator = torch.Generator().manual_seed(labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.data.continued import Continued
+from liftune.data.readers.sources import find_parts
 from liftune.data.tuned_on import hash_of
 from liftune.errors import ArtifactError, DataError, LiftuneError, ModelError, SpecError
 from liftune.records.run import TuneRecord
@@ -166,7 +168,11 @@ def test_old_rows_that_have_changed_are_not_replayed(made: Path, tmp_path: Path)
 
 def begun(made: Path, rows: str, **asked: object) -> Continued:
     """The rows that a run would have, without it."""
-    spec = RunSpec.of(data=rows, start=str(made / "old"), **{**FAST, **asked})
+    return begun_of(made / "old", rows, **asked)
+
+
+def begun_of(start: Path, rows: str, **asked: object) -> Continued:
+    spec = RunSpec.of(data=rows, start=str(start), **{**FAST, **asked})
     return rows_to_go_on(with_start(spec)).rows
 
 
@@ -209,14 +215,107 @@ def test_a_column_of_slices_that_the_old_run_did_not_keep_is_read_again(made: Pa
     assert "are in no slice" in " ".join(changed.notes)
 
 
+@pytest.fixture(scope="module")
+def with_ids(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on rows with a column of ids and one of languages."""
+    place = tmp_path_factory.mktemp("ids")
+    rows = [(*row, f"e{i}", ("en", "de")[i % 2]) for i, row in enumerate(rows_of(("joy", "anger"), 60))]
+    with (place / "old.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label", "id", "lang"), *rows])
+    liftune.tune(place / "old.csv", model=made / "base", out=place / "old", quiet=True, **{**FAST, "epochs": 1})
+    return place
+
+
+def reads_of(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each source is read from here on."""
+    counts: Counter[str] = Counter()
+
+    def find(source: str, *options: object) -> object:
+        counts[Path(source).name] += 1
+        return find_parts(source, *options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("liftune.data.split_roles.find_parts", find)
+    return counts
+
+
+def test_old_and_new_rows_are_read_once(with_ids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the replay, for a column of slices that was not kept, and for the ids of answers."""
+    new = [(*row, f"n{i}", ("en", "de")[i % 2]) for i, row in enumerate(rows_of(("fear",), 60))]
+    with (tmp_path / "new.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label", "id", "lang"), *new])
+    tested = RunFolder.open(with_ids / "old").split("test")
+    own = {text: f"e{i}" for i, (text, _) in enumerate(rows_of(("joy", "anger"), 60))}
+    answers = [{"id": own[str(row)], "answer": target} for row, target in zip(tested.rows, tested.targets, strict=True)]
+    spec = RunSpec.of(
+        data=str(tmp_path / "new.csv"), start=str(with_ids / "old"), out=str(tmp_path / "x"), slices="lang",
+        replay="all", answers={"gpt": answers}, **FAST,
+    )  # fmt: skip
+    counts = reads_of(monkeypatch)
+    found = check_request(with_start(spec))
+    assert counts == {"old.csv": 1, "new.csv": 1}
+    assert found.beginning is not None
+    assert found.beginning.rows.replayed == 96
+    assert len(found.answers[0].targets) == len(tested)
+    langs = found.splits.test.kept[0].values
+    assert list(langs[: len(tested)]) == [("en", "de")[int(own[str(row)][1:]) % 2] for row in tested.rows]
+    assert (found.beginning.tables, found.beginning.old) == (None, None), "what was read is not held while it trains"
+
+
+def test_slices_of_a_run_that_went_on_itself_are_read_again(
+    with_ids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its test rows are those of two sources."""
+    rows = {name: rows_of((name,), 60) for name in ("fear", "joy")}
+    for name, each in rows.items():
+        lines = [(*row, f"{name}{i}", ("fr", "it")[i % 2]) for i, row in enumerate(each)]
+        with (tmp_path / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label", "id", "lang"), *lines])
+    liftune.tune(
+        tmp_path / "fear.csv", start=with_ids / "old", out=tmp_path / "second", quiet=True, **{**FAST, "epochs": 1}
+    )
+    counts = reads_of(monkeypatch)
+    found = begun_of(tmp_path / "second", str(tmp_path / "joy.csv"), slices="lang")
+    assert counts == {"old.csv": 1, "fear.csv": 1, "joy.csv": 1}
+    (lang,) = found.splits.test.kept
+    old = lang.values[: found.old_test]
+    assert {each for each, row in zip(old, found.splits.test.ids, strict=False) if row.startswith("old:old:")} == {
+        "en",
+        "de",
+    }
+    assert {each for each, row in zip(old, found.splits.test.ids, strict=False) if not row.startswith("old:old:")} == {
+        "fr",
+        "it",
+    }
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_all_rows_of_a_cross_validated_run_are_replayed_as_it_keeps_them(
+    in_memory: bool, made: Path, tmp_path: Path
+) -> None:
+    """Its own folder has them, wherever its data are now."""
+    rows = rows_of(("joy", "anger"), 20)
+    data: object = [{"text": text, "label": label} for text, label in rows]
+    data = data if in_memory else written(tmp_path / "cv.csv", rows)
+    options = {**FAST, "epochs": 1, "folds": 2}
+    liftune.tune(data, model=made / "base", out=tmp_path / "cv", quiet=True, **options)  # type: ignore[arg-type]
+    (tmp_path / "cv.csv").unlink(missing_ok=True)
+    found = begun_of(tmp_path / "cv", written(tmp_path / "new.csv", rows_of(("fear",), 30)), replay="all")
+    assert (found.replayed, found.replayed_of) == (40, 40)
+    assert set(found.splits.train.targets) == {"joy", "anger", "fear"}
+    notes = " ".join(found.notes)
+    assert (
+        f"40 of 40 old train rows are replayed, as {tmp_path / 'cv'} keeps all rows of a cross-validated run" in notes
+    )
+    assert "read again" not in notes
+    assert "what is forgotten cannot be measured on them" in notes
+    assert begun_of(tmp_path / "cv", str(tmp_path / "new.csv"), replay="none").replayed == 0
+
+
 @pytest.mark.parametrize("kind", ["old run's", "new run's", "data's"])
-def test_answers_are_found_by_ids_of_the_old_rows(kind: str, made: Path, tmp_path: Path) -> None:
+def test_answers_are_found_by_ids_of_the_old_rows(kind: str, with_ids: Path, tmp_path: Path) -> None:
     """As they stand in rows/test.jsonl of the old run, and as its data have them."""
     rows = [(*row, f"e{i}") for i, row in enumerate(rows_of(("joy", "anger"), 60))]
-    with (tmp_path / "old.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("text", "label", "id"), *rows])
-    liftune.tune(tmp_path / "old.csv", model=made / "base", out=tmp_path / "old", quiet=True, **{**FAST, "epochs": 1})
-    tested = RunFolder.open(tmp_path / "old").split("test")
+    tested = RunFolder.open(with_ids / "old").split("test")
     own = {text: own for text, _, own in rows}
     ids = {"old run's": list(tested.ids), "new run's": [f"old:{each}" for each in tested.ids]}
     names = ids.get(kind) or [own[str(text)] for text in tested.rows]
@@ -224,7 +323,7 @@ def test_answers_are_found_by_ids_of_the_old_rows(kind: str, made: Path, tmp_pat
     answers = [{"id": name, "answer": target} for name, target in zip(names, tested.targets, strict=True)]
     spec = RunSpec.of(
         data=str(tmp_path / "new.csv"),
-        start=str(tmp_path / "old"),
+        start=str(with_ids / "old"),
         out=str(tmp_path / "x"),
         answers={"gpt": answers},
         **FAST,

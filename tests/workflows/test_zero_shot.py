@@ -10,8 +10,12 @@ from tiny_models import save_tiny
 
 import liftune
 from liftune.cli.main import main
+from liftune.data.readers.memory import tables_of
 from liftune.metrics.registry import METRICS
+from liftune.option_values import Held
 from liftune.run_folder import RunFolder
+from liftune.spec import IN_MEMORY, RunSpec
+from liftune.workflows import request
 
 FAST: dict[str, Any] = {"epochs": 1, "batch_size": 8, "lr": 1e-2, "quiet": True, "folds": "none"}
 WORDS = {"joy": ("sunny", "laugh"), "anger": ("shout", "slam")}
@@ -77,3 +81,18 @@ def test_what_is_wrong_ends_the_run_before_it_begins(
     assert main(["tune", str(data), "--text", "text", "--model", model, "--out", str(out), *given]) == 2
     assert said in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_costs_and_descriptions_are_checked_once(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the rows are read; with these only what depends on them."""
+    checked: list[str] = []
+    for name in ("refuse_cost_of_nothing", "check_described"):
+        monkeypatch.setattr(request, name, lambda spec, name=name: checked.append(name))
+    described = Held(IN_MEMORY, {"joy": "the writer is happy", "anger": "the writer is angry"})
+    spec = RunSpec.of(
+        model=model, zero_shot=model, describe=described, cost={"zero-shot": 0.1}, out=str(tmp_path / "run")
+    )
+    found = request.check_request(spec, tables_of(ROWS))
+    assert checked == ["refuse_cost_of_nothing", "check_described"]
+    assert found.descriptions is not None
+    assert found.descriptions.given

@@ -47,15 +47,19 @@ class KeptIds:
         spec: that the rows were read by.
         rows: those in memory; parts that are cut already have no such columns.
         before: those of the run that this one goes on from; None where they are not at hand.
+        read: the tables, where they were read before.
     """
 
     spec: DataSpec
     rows: RowsInMemory | None = None
     before: Callable[[], KeptIds | None] = lambda: None
+    read: Mapping[str, Table] | None = None
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
         """Of every part."""
+        if self.read is not None:
+            return tuple(self.read.values())
         if self.rows is not None and not isinstance(self.rows, TablesInMemory):
             return ()
         return tuple(read_roles(self.spec, self.rows).tables.values())

@@ -64,6 +64,8 @@ class LoadedData:
     """Role -> where its rows come from."""
     examples: dict[str, Examples]
     """Role -> all of its rows, before anything was split off or sampled."""
+    tables: Mapping[str, Table]
+    """Role -> its cells as they were read, also those of parts without labels."""
     folds: int | None = None
     """How many `--folds auto` takes; None where it takes none."""
 
@@ -181,10 +183,10 @@ def load(
     """
     from liftune.data.folds import folds_of_few
 
-    tables, given = read_roles(spec, in_memory)
-    columns = columns_of(tables["train"], spec, asked=asked)
-    refuse_blocks(tables["train"], columns, spec)
-    tables, notes = with_labels(tables, columns)
+    read, given = read_roles(spec, in_memory)
+    columns = columns_of(read["train"], spec, asked=asked)
+    refuse_blocks(read["train"], columns, spec)
+    tables, notes = with_labels(read, columns)
     notes = (*given, *said_of(tables), *columns.notes, *notes)
     reading = read_labels(tables["train"], columns, spec)
     examples = examples_of(tables, columns, reading, skip_bad_rows=skip_bad_rows)
@@ -203,7 +205,7 @@ def load(
     if parts.test_was_validation:
         where["test"] = where.pop("validation")
     splits = with_fetched(splits, spec)
-    return LoadedData(splits, columns, tables["train"].columns, reading, bad_rows, where, examples, folds)
+    return LoadedData(splits, columns, tables["train"].columns, reading, bad_rows, where, examples, read, folds)
 
 
 def examples_of(

@@ -216,7 +216,8 @@ def _request(
     descriptions = found.trying("answers", lambda: check_zero_shot(spec, splits))
     folder = folder or RunFolder(Path(spec.out or run_name(spec)))
     request = TuneRequest(spec, known, options, folder, splits, folds, metric, folds_fit=False)
-    return replace(request, answers=answers, descriptions=descriptions, beginning=beginning)
+    alone = beginning.alone() if beginning else None
+    return replace(request, answers=answers, descriptions=descriptions, beginning=alone)
 
 
 def _prepared(request: TuneRequest, found: _Found, events: Events) -> tuple[RunContext, Classifier] | None:

@@ -34,7 +34,7 @@ from liftune.spec import IN_MEMORY, DataSpec, RunSpec
 from liftune.spec_text import TUNE, Asked
 from liftune.tasks import task_of
 from liftune.workflows.few_wanted import check_few
-from liftune.workflows.starting_rows import Beginning, ids_before, rows_to_go_on
+from liftune.workflows.starting_rows import Beginning, rows_to_go_on
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ def check_request(spec: RunSpec, rows: RowsInMemory | None = None, *, overwrite:
     answers = check_answers(spec, splits, metric, rows, beginning)
     descriptions = check_zero_shot(spec, splits)
     fit = folds is None and beginning is None and folds_would_fit(spec.data, splits, rows)
-    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers, descriptions, beginning)
+    alone = beginning.alone() if beginning else None
+    return TuneRequest(spec, method, options, folder, splits, folds, metric, fit, answers, descriptions, alone)
 
 
 def checks_of_sources(spec: RunSpec) -> tuple[Callable[[], None], ...]:
@@ -159,12 +160,10 @@ def check_answers(
         beginning: with --start.
 
     Raises:
-        DataError, SpecError: as `read_answers`; or the metric reads probabilities, and the answers have none; or a cost
-            is that of nothing.
+        DataError, SpecError: as `read_answers`; or the metric reads probabilities, and the answers have none.
     """
     evaluation = spec.evaluation
-    refuse_cost_of_nothing(spec)
-    kept = KeptIds(spec.data, rows, lambda: ids_before(beginning.started) if beginning else None)
+    kept = beginning.ids(spec, rows) if beginning else KeptIds(spec.data, rows)
     found = tuple(read_answers(name, source, splits, spec.data, kept) for name, source in evaluation.answers.items())
     task = task_of(splits.task)
     for each in found:
@@ -182,12 +181,11 @@ def check_zero_shot(spec: RunSpec, splits: Splits) -> Descriptions | None:
     """What each label means, for a model that needs no training here; None where none was asked for.
 
     Raises:
-        SpecError: descriptions for no model, or a task without labels; names that say nothing.
+        SpecError: a task without labels; names that say nothing.
         DataError: as `read_descriptions`.
         ModelError: there is no such model.
     """
     evaluation = spec.evaluation
-    check_described(spec)
     if evaluation.zero_shot is None:
         return None
     if not task_of(splits.task).outputs_labels:

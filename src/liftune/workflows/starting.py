@@ -117,7 +117,8 @@ def with_start(spec: RunSpec) -> RunSpec:
         train["teacher_share"] = 0.0  # a baseline's predictions would hold back what is better than it from the start
     return spec.model_copy(
         update={
-            "data": spec.data.model_copy(update={"task": card.task}),
+            # Unless --task was given: then numbers are meant as labels, say (starting_targets.py).
+            "data": spec.data if spec.data.task is card.task else spec.data.completed(task=card.task),
             "model": spec.model.model_copy(update=model),
             "train": spec.train.model_copy(update=train),
             "method": spec.method.model_copy(update={"name": card.method, "options": before}),
