@@ -197,6 +197,24 @@ def test_a_probe_trains_the_head_and_nothing_else(family: str, saved: dict[str, 
     assert {name.replace(".modules_to_save.default", "") for name in trained} == set(backbone.fresh)
 
 
+@pytest.mark.parametrize("method", ["probe", "lora", "bitfit", "full"])
+def test_what_is_trained_is_the_head_or_in_the_encoder(method: str, saved: dict[str, Path]) -> None:
+    """Bert's head has two parts: the classifier, and a pooler that the checkpoint lacks, inside of the body."""
+    backbone = load(saved["bert"])
+    assert backbone.head_modules == ("bert.pooler", "classifier")
+    head = sum(p.numel() for p in backbone.head_parameters())
+    assert head == sum(p.numel() for name, p in backbone.model.named_parameters() if name in backbone.fresh)
+    biases = sum(p.numel() for name, p in backbone.model.named_parameters() if name.endswith(".bias"))
+    body_biases = biases - sum(p.numel() for p in backbone.head_parameters() if p.ndim == 1)
+    everything = sum(p.numel() for p in backbone.model.parameters())
+    classifier = attach(backbone, METHODS[method])
+    lora = sum(p.numel() for name, p in classifier.trainable() if ".lora_" in name)
+    expected = {"probe": 0, "lora": lora, "bitfit": body_biases, "full": everything - head}[method]
+    assert classifier.trainable_in_encoder() == expected
+    assert classifier.trainable_parameters() == expected + head
+    assert (expected > 0) == (method != "probe")
+
+
 def test_one_seed_makes_one_adapter(saved: dict[str, Path]) -> None:
     def weights(seed: int) -> list[torch.Tensor]:
         return [

@@ -20,6 +20,7 @@ from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.options import NoOptions, Options
 from liftune.models.methods.registry import BackboneShape, Method, check_family, check_four_bits, virtual_tokens
+from liftune.models.module_names import within
 from liftune.models.packed import install_packed
 from liftune.models.pretrained import quiet
 from liftune.models.quantised import compute_in
@@ -196,9 +197,9 @@ def _require_fresh_trained(model: nn.Module, backbone: Backbone) -> None:
 
 def body_matrices(backbone: Backbone) -> list[nn.Parameter]:
     """The body's matrices, to be listed before PEFT adds its own."""
-    head = tuple(f"{module}." for module in backbone.head_modules)
+    head = backbone.head_modules
     parameters = backbone.model.named_parameters()
-    return [parameter for name, parameter in parameters if parameter.ndim >= 2 and not name.startswith(head)]
+    return [parameter for name, parameter in parameters if parameter.ndim >= 2 and not within(name, head)]
 
 
 def _set_precision(model: nn.Module, matrices: list[nn.Parameter], plan: Plan) -> None:

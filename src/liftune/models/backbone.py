@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from liftune.data.long_rows import usual_overlap
@@ -41,6 +42,7 @@ from liftune.models.checkpoint import (
     weight_files,
 )
 from liftune.models.labels import kept_order
+from liftune.models.module_names import within
 from liftune.models.pretrained import (
     as_model_error,
     check_layers,
@@ -105,6 +107,10 @@ class Backbone:
     def outputs(self) -> int:
         """Columns of the logits."""
         return task_of(self.task).outputs(self.labels)
+
+    def head_parameters(self) -> set[nn.Parameter]:
+        """Those of the modules that are trained and saved in full; of an attached model PEFT's copies of them too."""
+        return {each for name in self.head_modules for each in self.model.get_submodule(name).parameters()}
 
 
 def load_backbone(
@@ -203,7 +209,7 @@ def build_backbone(
     model.config.use_cache = False
     own_pad = model.config.get_text_config().pad_token_id
     pad = families.fix_padding(model, tokenizer)
-    untrained = any(name.startswith(tuple(f"{module}." for module in head)) for name in fresh)
+    untrained = any(within(name, head) for name in fresh)
     return Backbone(
         name=checkpoint.name,
         base=checkpoint.base,

@@ -245,6 +245,11 @@ class Classifier:
         """Number of parameters that training changes."""
         return sum(p.numel() for _, p in self.trainable())
 
+    def trainable_in_encoder(self) -> int:
+        """The same without those of the head."""
+        head = self.backbone.head_parameters()
+        return sum(p.numel() for _, p in self.trainable() if p not in head)
+
     def snapshot(self) -> dict[str, Tensor]:
         """A copy of the trainable part, to be put back with `restore`."""
         return {name: p.detach().clone() for name, p in self.trainable()}

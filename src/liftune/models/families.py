@@ -14,6 +14,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from liftune.errors import ModelError
+from liftune.models.module_names import within
 
 Side = Literal["left", "right"]
 
@@ -56,7 +57,7 @@ def head_modules(model: PreTrainedModel, fresh: Iterable[str]) -> tuple[str, ...
     if not base:
         # Without a marked body the head is what loading initialised, or failing that the last layer.
         outside = [] if list(fresh) else outside[-1:]
-    fresh = [name for name in fresh if not name.startswith(tuple(f"{module}." for module in outside))]
+    fresh = [name for name in fresh if not within(name, outside)]
     inside = dict.fromkeys(_topmost(model, name, frozenset(fresh), base) for name in fresh)
     return (*inside, *outside)
 

@@ -91,9 +91,8 @@ def shard(classifier: Classifier, group: Group, device: str) -> None:
     mesh = DeviceMesh.from_group(group.tensors_group(), kind)
     model: Any = classifier.model
     classifier.fingerprints = {name: bits(each) for name, each in _tensors(model)}
-    heads = [classifier.backbone.model.get_submodule(name) for name in classifier.backbone.head_modules]
     whole = {parameter for parameter in model.parameters() if parameter.requires_grad}
-    whole |= {parameter for head in heads for parameter in head.parameters()}
+    whole |= classifier.backbone.head_parameters()
     for layer in _layers(classifier.backbone.model):
         fully_shard(layer, mesh=mesh, ignored_params=whole)
     # By itself FSDP leaves the last group whole after a pass: here that is the table of embeddings.

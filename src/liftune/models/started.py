@@ -24,6 +24,7 @@ from liftune.models.backbone import Backbone
 from liftune.models.classifier import Classifier
 from liftune.models.methods.options import Options
 from liftune.models.methods.registry import Method
+from liftune.models.module_names import within
 from liftune.models.saved_backbone import reload_unchanged
 from liftune.records.training import AdapterCard
 from liftune.spec import ModelSpec
@@ -106,7 +107,7 @@ def with_labels(backbone: Backbone, model: nn.Module, labels: tuple[str, ...], *
     """
     outputs = backbone.outputs
     name = families.final_layer(backbone.model, backbone.head_modules, outputs)
-    head = next(each for each in backbone.head_modules if name == each or name.startswith(f"{each}."))
+    head = next(each for each in backbone.head_modules if within(name, [each]))
     places = [backbone.labels.index(each) if each in backbone.labels else None for each in labels]
     layers = {
         id(layer): layer

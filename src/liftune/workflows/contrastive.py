@@ -131,11 +131,7 @@ def _fit_on(context: RunContext, classifier: Classifier, seed: int, start_second
     else:
         test, seconds = np.zeros((0, splits.outputs), dtype=np.float32), 0.0
     logits = ContenderLogits(probe.logits_of(validation), test, seconds, fitted, seed)
-    trained = probe.trainable_parameters + sum(
-        parameter.numel()
-        for name, parameter in classifier.trainable()
-        if not any(f".{module}." in f".{name}." for module in classifier.backbone.head_modules)
-    )
+    trained = probe.trainable_parameters + classifier.trainable_in_encoder()
     size = total_parameters(classifier.model)
     return Fitted(probe, logits.with_thresholds(splits, metric), trained, size, classifier.max_length)
 

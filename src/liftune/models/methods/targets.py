@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from liftune.errors import MethodError, nearest
 from liftune.models.methods.options import ALL_LINEAR, ALL_NORMS
+from liftune.models.module_names import within
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,11 +38,11 @@ def linear_targets(model: nn.Module, head: Sequence[str], wanted: Sequence[str] 
     Raises:
         MethodError: a name that fits no linear layer outside the head.
     """
-    everything = [name for name, module in model.named_modules() if is_linear(module) and not _within(name, head)]
+    everything = [name for name, module in model.named_modules() if is_linear(module) and not within(name, head)]
     if ALL_LINEAR not in wanted:
         return _chosen(everything, wanted, kind="linear layer", shorthand=ALL_LINEAR)
     stacks = _stacks(model)
-    first = next((i for i, name in enumerate(everything) if _within(name, stacks)), 0)
+    first = next((i for i, name in enumerate(everything) if within(name, stacks)), 0)
     return everything[first:]
 
 
@@ -51,7 +52,7 @@ def block_linears(model: nn.Module, head: Sequence[str]) -> list[str]:
     return [
         name
         for name, module in model.named_modules()
-        if is_linear(module) and _within(name, stacks) and not _within(name, head)
+        if is_linear(module) and within(name, stacks) and not within(name, head)
     ]
 
 
@@ -61,7 +62,7 @@ def norm_targets(model: nn.Module, head: Sequence[str], wanted: Sequence[str] = 
     Raises:
         MethodError: a name that fits no layer norm outside the head.
     """
-    everything = [name for name, module in model.named_modules() if _is_norm(module) and not _within(name, head)]
+    everything = [name for name, module in model.named_modules() if _is_norm(module) and not within(name, head)]
     return everything if ALL_NORMS in wanted else _chosen(everything, wanted, kind="layer norm", shorthand=ALL_NORMS)
 
 
@@ -104,7 +105,7 @@ def common_output_width(model: nn.Module, targets: Iterable[str]) -> int:
 def biases(model: nn.Module, head: Sequence[str]) -> list[str]:
     """Names of the biases outside the head, of linear layers and norms alike."""
     return [
-        name for name, _ in model.named_parameters() if name.rpartition(".")[2] == "bias" and not _within(name, head)
+        name for name, _ in model.named_parameters() if name.rpartition(".")[2] == "bias" and not within(name, head)
     ]
 
 
@@ -160,10 +161,6 @@ def _stacks(model: nn.Module) -> list[str]:
 
     lists = [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
     return [name for name in lists if not any(name.startswith(f"{outer}.") for outer in lists)]
-
-
-def _within(name: str, parents: Iterable[str]) -> bool:
-    return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
 
 
 def _ends(name: str) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from liftune.models.classifier import Classifier
+from liftune.models.module_names import within
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,7 @@ def adapter_weights_of(classifier: Classifier, base_tensors: Mapping[str, Tensor
     Tensors that are equal to the base's become the base's (see `share_tensors`).
     """
     model, heads = classifier.backbone.model, classifier.backbone.head_modules
-    inside = tuple(f"{name}." for name in heads)
-    different = [name for name in share_tensors(model, base_tensors) if not name.startswith(inside)]
+    different = [name for name in share_tensors(model, base_tensors) if not within(name, heads)]
     if different:
         return f"it changes the base itself: {different[0]}"
     factors: dict[str, LoraFactors] = {}
