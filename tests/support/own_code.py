@@ -1,4 +1,5 @@
-"""A tiny model whose own Python code leaves a trace whenever any of it runs: as a file is imported, as a model is made.
+"""Tiny models with Python code of their own; one leaves a trace whenever any of it runs: as a file is imported, as a
+model is made.
 
 In: a folder.  Out: a checkpoint that needs `trust_remote_code`, and the file that must not appear.
 Not here: assertions.
@@ -7,6 +8,7 @@ Not here: assertions.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tiny_models import save_tiny
@@ -47,4 +49,24 @@ def save_marked(folder: Path, trace: Path, *, known_type: bool = False) -> Path:
     (folder / "config.json").write_text(json.dumps(config))
     code = _CODE.format(trace=str(trace), config_class="DistilBertConfig" if known_type else "MarkedConfig")
     (folder / "marked.py").write_text(code)
+    return folder
+
+
+_WITHOUT_BODY = """
+from transformers import {parent}
+
+
+class WithoutBody({parent}):
+    base_model_prefix = ""
+"""
+
+
+def save_without_body(folder: Path, labels: Sequence[str], *, family: str = "bert") -> Path:
+    """Write a checkpoint whose own code does not say which part of the model is the body."""
+    save_tiny(family, folder, head=labels)
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForSequenceClassification": "without_body.WithoutBody"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (parent,) = json.loads((folder / "config.json").read_text())["architectures"]
+    (folder / "without_body.py").write_text(_WITHOUT_BODY.format(parent=parent))
     return folder

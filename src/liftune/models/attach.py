@@ -118,6 +118,24 @@ def check_method(backbone: Backbone, method: Method, options: Options) -> None:
     check_family(method, backbone.family)
     check_four_bits(method, backbone.base_precision)
     method.build(options, BackboneShape(backbone.family, backbone.model, backbone.head_modules, total_steps=100))
+    if method.kind != "full":
+        _refuse_second_head(backbone)
+
+
+def _refuse_second_head(backbone: Backbone) -> None:
+    """PEFT trains in full whatever ends in the name of the head, with or without a dot before it.
+
+    Raises:
+        ModelError: that is something else too.
+    """
+    head = backbone.head_modules
+    names = [name for name, _ in backbone.model.named_modules() if name.endswith(head) and not within(name, head)]
+    if names:
+        raise ModelError(
+            f"PEFT takes {names[0]} for the head, as it ends in the name of {' or '.join(head)}",
+            where=backbone.name,
+            hint="use --method full, or rename it in the model's own code",
+        )
 
 
 def rebuild(

@@ -158,7 +158,10 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
     Raises:
         ModelError: naming the first such token.
     """
-    rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
+    try:
+        rows = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
+    except NotImplementedError:  # a model with code of its own may not say which table it is
+        rows = int(model.config.get_text_config().vocab_size)
     beyond = sorted((place, token) for token, place in tokenizer.get_vocab().items() if place >= rows)
     if beyond:
         place, token = beyond[0]

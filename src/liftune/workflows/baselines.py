@@ -219,5 +219,6 @@ def find_suspects(
 
 
 def standardised(features: Mapping[str, FloatArray]) -> NDArray[np.float32]:
-    """(N, D) means over tokens, centred and of unit scale."""
-    return Scale.learn("standardise", features["mean"])(features["mean"])
+    """(N, D) means over tokens, centred and of unit scale; of a model without a marked body what its head reads."""
+    found = features["mean"] if "mean" in features else features["head"]
+    return Scale.learn("standardise", found)(found)

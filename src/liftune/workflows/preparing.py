@@ -38,6 +38,7 @@ from liftune.training.schedule import Schedule, rate_of, step_rows, why_rate
 from liftune.workflows.context import RunContext, note_passes, recipe_for
 from liftune.workflows.crewed import engine, join
 from liftune.workflows.disk_needs import disk_need
+from liftune.workflows.few import NO_BODY
 from liftune.workflows.few_wanted import may_start
 from liftune.workflows.memo import NO_MEMO, Memo, Outcome
 from liftune.workflows.reach import LENGTH, longest_row, reach, tokens_of
@@ -128,10 +129,21 @@ def _loaded(request: TuneRequest, plan: Plan, crew: Crew) -> Backbone:
     if request.beginning:
         refuse_other_base(request.beginning.started.card, backbone)
     check_method(backbone, method, options)
+    check_pairs(spec, backbone)
     if crew.shard:
         check_shards(backbone, METHODS["full"] if spec.evaluation.with_full else method)
     check_rank(backbone, method, options)
     return backbone
+
+
+def check_pairs(spec: RunSpec, backbone: Backbone) -> None:
+    """Refuse `--few on` for a model without a marked body: pairs train the states of the body's tokens.
+
+    Raises:
+        SpecError: it was asked for. Where nobody did, the start is left out, which is said.
+    """
+    if spec.train.few == "on" and not families.base_name(backbone.model):
+        raise SpecError(f"{backbone.name}: {NO_BODY}", where="--few on", hint="leave it out, or give --few off")
 
 
 def _in_passes_that_fit(request: TuneRequest, plan: Plan, backbone: Backbone, needs: MemoryNeeds) -> Plan:
