@@ -18,7 +18,7 @@ from liftune.errors import choose
 from liftune.hardware.plan import PRECISIONS
 from liftune.inference.adapter_predictor import AdapterPredictor
 from liftune.inference.loading import FASTEST
-from liftune.inference.locate import locate_model
+from liftune.inference.locate import SavedModel, locate_model
 from liftune.inference.onnx_bundle import Bundle, refuse_options
 from liftune.inference.predictor import Predictor
 from liftune.inference.reload import Origin
@@ -67,32 +67,32 @@ def load_predictor(
         "precision": precision,
         "min_precision": min_precision,
         "trust_remote_code": trust_remote_code,
-        "said": replace(said, trust_remote_code=trust_remote_code),
     }
+    said = replace(said, trust_remote_code=trust_remote_code)
     check_precision(precision, (*PRECISIONS, FASTEST))
-    model = locate_model(path, use=use, said=options["said"])
-    predictor: Bundle | AdapterPredictor
-    if model.kind == "bundle":
-        refuse_options(device=device, with_base=with_base, precision=precision)
-        predictor = Bundle.open(model.folder, min_precision=min_precision)
-    else:
-        adapter = partial(AdapterPredictor.open, card=model.card)
-        other = partial(AdapterPredictor.open_contender, why=model.note)
-        opener = adapter if model.kind == "adapter" else other
-        with _LOADING:
-            predictor = opener(
-                model.folder,
-                device=device,
-                with_base=with_base,
-                precision=precision,
-                min_precision=min_precision,
-                trust_remote_code=trust_remote_code,
-            )
-        predictor.contender = model.contender
+    model = locate_model(path, use=use, said=said)
+    predictor = _opened_bundle(model, options) if model.kind == "bundle" else _opened_adapter(model, options)
     predictor.note = model.note
     if model.card is not None and Path(model.card.base).is_dir():  # which may have been named from where we are
-        options["said"] = replace(options["said"], bases=(model.card.base,))
-    predictor.origin = Origin(str(Path(at_hand(path)).resolve()), {"use": use, **options}, model.files, places())
+        said = replace(said, bases=(model.card.base,))
+    asked = {"use": use, **options, "said": said}
+    predictor.origin = Origin(str(Path(at_hand(path)).resolve()), asked, model.files, places())
+    return predictor
+
+
+def _opened_bundle(model: SavedModel, options: dict[str, Any]) -> Predictor:
+    refuse_options(**{name: options[name] for name in ("device", "with_base", "precision")})
+    return Bundle.open(model.folder, min_precision=options["min_precision"])
+
+
+def _opened_adapter(model: SavedModel, options: dict[str, Any]) -> Predictor:
+    """An adapter on its base model, or another contender."""
+    adapter = partial(AdapterPredictor.open, card=model.card)
+    other = partial(AdapterPredictor.open_contender, why=model.note)
+    opener = adapter if model.kind == "adapter" else other
+    with _LOADING:
+        predictor = opener(model.folder, **options)
+    predictor.contender = model.contender
     return predictor
 
 
