@@ -149,12 +149,12 @@ def test_of_seeds_of_which_one_cannot_start_there_is_none(
     model: str, kept_emotions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And nothing of an earlier seed is left, which no table shows."""
-    begin = few._fails
+    begin = few._started
 
-    def fails(context: Any, classifier: Any, seed: int, found: Any) -> str:
+    def fails(context: Any, classifier: Any, seed: int, found: Any) -> Any:
         return "memory ran short" if seed == 1 else begin(context, classifier, seed, found)
 
-    monkeypatch.setattr(few, "_fails", fails)
+    monkeypatch.setattr(few, "_started", fails)
     record = liftune.tune(str(kept_emotions), model=model, out=tmp_path / "run", lr=1e-2, seeds="0,1")
     assert "contrastive" not in names(record)
     assert "contrastive" not in RunFolder(tmp_path / "run").saved_contenders

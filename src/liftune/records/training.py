@@ -48,6 +48,10 @@ class PairStart(Record):
     tried_seconds: float = 0.0
     seconds: float = 0.0
     """Of the start itself."""
+    visits: int = 0
+    """Of each row, in all rounds; 0 where they were not counted."""
+    loss: float | None = None
+    """Of pairs in the last steps, between 0 and 1: how far rows of one label, and of two, were still to go."""
 
 
 class TrainLog(Record):

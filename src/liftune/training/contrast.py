@@ -27,14 +27,17 @@ from liftune.models.tokens.collator import Tokens
 from liftune.training.micro_batches import micro_batches
 from liftune.types import IntArray
 
-#: Visits of each row, at most and at least, and those of all rows together that are enough.
-VISITS, ENOUGH_VISITS = (20, 50), 480
-#: Tokens of all visits at most, but LEAST_VISITS of each row.
-MOST_TOKENS, LEAST_VISITS = 250_000, 5
-#: Rows of a step, as far as it holds STEP_TOKENS: few, so that few rows make many steps, up to ENOUGH_STEPS. Steps are
-#: what brings along the state that the head reads, more than visits (docs/log.md).
-STEP_ROWS, STEP_TOKENS, ENOUGH_STEPS = (8, 32), 6_400, 300
+#: Visits of each row in a round, at least and at most, and those of all rows together that are enough.
+VISITS, ENOUGH_VISITS = (10, 25), 240
+#: Tokens of a round's visits at most, but LEAST_VISITS of each row.
+MOST_TOKENS, LEAST_VISITS = 125_000, 3
+#: Rows of a step, as far as it holds STEP_TOKENS: few, so that few rows make many steps, up to ENOUGH_STEPS a round.
+#: Steps are what brings along the state that the head reads, more than visits (docs/log.md).
+STEP_ROWS, STEP_TOKENS, ENOUGH_STEPS = (8, 32), 6_400, 150
 WARMUP, WEIGHT_DECAY, MAX_GRAD_NORM = 0.1, 0.01, 1.0
+#: Rounds at most. There is another while the loss of the last LAST_STEPS of a round's steps is above LEARNED: labels
+#: that are hard to tell apart need more visits, and others lose by them (docs/log.md).
+MOST_ROUNDS, LEARNED, LAST_STEPS = 6, 0.03, 0.1
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,34 @@ class Contrast:
     """How long and how fast the start is trained."""
 
     visits: int
-    """Of each row."""
+    """Of each row, in a round."""
     batch_size: int
     learning_rate: float
+    rounds: int = MOST_ROUNDS
+    """At most."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How long it was trained."""
+
+    visits: int
+    """Of each row, in all rounds."""
+    loss: float
+    """The mean of the last steps, between 0 and 1."""
 
 
 def settings_for(rows: int, row_tokens: float, learning_rate: float) -> Contrast:
-    """Many visits of few rows, fewer of long ones. The numbers were chosen on draws that no table shows (docs/log.md).
+    """Of a round: many visits of few rows, fewer of long ones.
+
+    The numbers were chosen on draws that no table shows (docs/log.md).
 
     Args:
         row_tokens: of a row, on average.
         learning_rate: the method's for this model.
 
     >>> [settings_for(rows, 20.0, 1e-3).visits for rows in (8, 16, 48, 400)]
-    [50, 30, 20, 20]
+    [25, 15, 10, 10]
     >>> [settings_for(rows, 20.0, 1e-3).batch_size for rows in (16, 96, 200, 400, 1_000)]
     [8, 8, 13, 26, 32]
     """
@@ -66,8 +83,12 @@ def settings_for(rows: int, row_tokens: float, learning_rate: float) -> Contrast
     return Contrast(min(visits, max(LEAST_VISITS, affordable)), size, learning_rate)
 
 
-def contrast(classifier: Classifier, rows: Tokens, labels: IntArray, settings: Contrast, *, seed: int) -> None:
-    """Train the encoder's adapter on pairs of rows.
+def contrast(classifier: Classifier, rows: Tokens, labels: IntArray, settings: Contrast, *, seed: int) -> Learned:
+    """Train the encoder's adapter on pairs of rows, in rounds until the pairs are learned; take the rounds' average.
+
+    Weights averaged over the ends of several rounds, in each of which the rate falls, hold for new rows better than
+    the last ones do (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization";
+    docs/log.md).
 
     The mean of the states of a row's tokens is what is compared, whatever the head reads: sentence encoders were
     trained for it. The state that the head reads comes along (docs/log.md).
@@ -80,24 +101,50 @@ def contrast(classifier: Classifier, rows: Tokens, labels: IntArray, settings: C
     rng = np.random.default_rng(seed)
     parameters = [parameter for _, parameter in classifier.trainable()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=WEIGHT_DECAY)
-    batches = [batch for _ in range(settings.visits) for batch in in_batches(labels, settings.batch_size, rng)]
-    lengths, warm = rows.lengths.tolist(), WARMUP * len(batches)
+    rounds, loss, average = 0, 1.0, [torch.zeros_like(parameter) for parameter in parameters]
     classifier.model.train()
     with MeanStates(classifier) as states:
-        for step, batch in enumerate(batches):
-            share = min(1.0, (step + 1) / max(1.0, warm), (len(batches) - step) / (len(batches) - warm))
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * share
-            parts = micro_batches(batch, lengths, classifier.plan)
-            found = torch.cat([states.of(classifier.collate([rows[i] for i in part])) for part in parts])
-            order = np.array([i for part in parts for i in part])
-            torch.autograd.backward(pair_loss(found, torch.from_numpy(labels[order]).to(found.device)))
-            torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM)
-            optimizer.step()
-            optimizer.zero_grad()
+        while rounds < settings.rounds and loss > LEARNED:
+            batches = [batch for _ in range(settings.visits) for batch in in_batches(labels, settings.batch_size, rng)]
+            losses = _round(classifier, states, optimizer, rows, labels, batches, settings.learning_rate)
+            loss = float(np.mean(losses[-max(1, round(LAST_STEPS * len(losses))) :]))
+            rounds += 1
+            average = [old + (new.detach() - old) / rounds for old, new in zip(average, parameters, strict=True)]
+    with torch.no_grad():
+        for parameter, mean in zip(parameters, average, strict=True):
+            parameter.copy_(mean)
     classifier.model.eval()
     if classifier.packed_encoder:
         classifier.packed_encoder.restore_masks([])
+    return Learned(rounds * settings.visits, loss)
+
+
+def _round(
+    classifier: Classifier,
+    states: MeanStates,
+    optimizer: torch.optim.Optimizer,
+    rows: Tokens,
+    labels: IntArray,
+    batches: list[IntArray],
+    learning_rate: float,
+) -> list[float]:
+    """A step a batch, whose rate goes up, and down to nothing; the loss of each step."""
+    lengths, warm, losses = rows.lengths.tolist(), WARMUP * len(batches), []
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for step, batch in enumerate(batches):
+        share = min(1.0, (step + 1) / max(1.0, warm), (len(batches) - step) / (len(batches) - warm))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * share
+        parts = micro_batches(batch, lengths, classifier.plan)
+        found = torch.cat([states.of(classifier.collate([rows[i] for i in part])) for part in parts])
+        order = np.array([i for part in parts for i in part])
+        loss = pair_loss(found, torch.from_numpy(labels[order]).to(found.device))
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+    return [float(each) for each in losses]
 
 
 def in_batches(labels: IntArray, size: int, rng: np.random.Generator) -> Iterator[IntArray]:

@@ -36,7 +36,7 @@ from liftune.models.methods.registry import Method
 from liftune.records.base import Interval
 from liftune.records.training import PairStart, TrainLog
 from liftune.reports.sections.training import pairs_sentence
-from liftune.training.contrast import contrast, settings_for
+from liftune.training.contrast import Learned, contrast, settings_for
 from liftune.training.schedule import Schedule, rate_of
 from liftune.types import FloatArray, IntArray
 from liftune.workflows.context import RunContext, recipe_for
@@ -55,6 +55,8 @@ NO_BODY = "the model does not tell its body from its head"
 #: Of the method's rate, where tuning goes on from a start from pairs: at the whole rate it takes away what the start
 #: gave (docs/log.md).
 RATE_AFTER_PAIRS = 0.2
+#: Of a start from pairs, for an estimate of its time: from one to six, by how hard the labels are to tell apart.
+USUAL_ROUNDS = 3
 
 
 def wanted(context: RunContext, method: Method) -> PairStart | None:
@@ -112,13 +114,15 @@ def start(
         return found
     kept = context.memo.get(f"{name} pairs")
     if kept is None:
-        started, before = time.perf_counter(), classifier.snapshot()
-        if reason := _fails(context, classifier, seed, found):
+        began, before = time.perf_counter(), classifier.snapshot()
+        learned = _started(context, classifier, seed, found)
+        if isinstance(learned, str):
             classifier.restore(before)
-            context.events.note_once(f"  no start from pairs: {reason}")
-            return found.model_copy(update={"taken": False, "reason": reason})
+            context.events.note_once(f"  no start from pairs: {learned}")
+            return found.model_copy(update={"taken": False, "reason": learned})
         weights = {key: each.cpu().numpy() for key, each in classifier.snapshot().items()}
-        kept = Outcome({"seconds": time.perf_counter() - started}, weights)
+        how = {"seconds": time.perf_counter() - began, "visits": learned.visits, "loss": learned.loss}
+        kept = Outcome(how, weights)
         context.memo.put(f"{name} pairs", kept)
     else:
         classifier.restore({key: torch.from_numpy(np.asarray(each)) for key, each in kept.arrays.items()})
@@ -128,7 +132,7 @@ def start(
             f"  the start and its fitted head are kept: {rows:,} validation rows are too few to see whether tuning "
             f"improves them (fewer than {LEAST_VALIDATION}); --epochs tunes all the same"
         )
-    return found.model_copy(update={"seconds": kept.values["seconds"]})
+    return found.model_copy(update=kept.values)
 
 
 def keep_final_inputs(context: RunContext, inputs: Mapping[str, FloatArray], seconds: float, *, name: str) -> None:
@@ -163,18 +167,17 @@ def logits_at_start(
     return validation, test, kept.values
 
 
-def _fails(context: RunContext, classifier: Classifier, seed: int, found: PairStart) -> str:
-    """Train on pairs of all of train; why that could not be done where nobody asked for it, empty where it was."""
+def _started(context: RunContext, classifier: Classifier, seed: int, found: PairStart) -> Learned | str:
+    """Train on pairs of all of train; in words why that could not be done, where nobody asked for it."""
     untried = found.asked == "auto" and found.gain is None
     if untried and not families.base_name(classifier.backbone.model):
         return NO_BODY
     try:
-        _train_on(context, classifier, np.arange(len(context.splits.train)), seed)
+        return _train_on(context, classifier, np.arange(len(context.splits.train)), seed)
     except Exception as error:
         if not untried or not lacks_memory(error):
             raise
         return "memory ran short"
-    return ""
 
 
 def lead(context: RunContext, found: PairStart | None) -> float:
@@ -212,7 +215,7 @@ def steps_of_pairs(context: RunContext, splits: Splits) -> float:
         return 0.0
     rows = len(splits.train)
     trials = (FOLDS - 1) / (FOLDS if context.folds else 1) if tried and not is_untried(splits) else 0.0
-    return (1 + trials) * settings_for(rows, context.row_tokens, 1.0).visits * rows / 16
+    return (1 + trials) * USUAL_ROUNDS * settings_for(rows, context.row_tokens, 1.0).visits * rows / 16
 
 
 def _try(context: RunContext) -> PairStart:
@@ -298,11 +301,11 @@ def _best_logits(context: RunContext, folds: IntArray, inputs: dict[int, FloatAr
     return max(every, key=lambda logits: judge(logits[tried], targets[tried], task, metric))
 
 
-def _train_on(context: RunContext, classifier: Classifier, positions: IntArray, seed: int) -> None:
+def _train_on(context: RunContext, classifier: Classifier, positions: IntArray, seed: int) -> Learned:
     """Pairs of some of train's rows."""
     splits = context.splits
     train = splits.train.take(positions.tolist())
     rows = classifier.encode(train.rows)
     rate = context.spec.train.lr or rate_of(context.method, context.width)
     settings = settings_for(len(train), float(rows.lengths.mean()), rate)
-    contrast(classifier, rows, np.asarray(splits.encoded(train), dtype=np.int64), settings, seed=seed)
+    return contrast(classifier, rows, np.asarray(splits.encoded(train), dtype=np.int64), settings, seed=seed)

@@ -26,9 +26,20 @@ def training(record: TuneRecord) -> Section | None:
     headings = ("seed", "epoch", "train loss", f"validation {record.metric}", "seconds", "rows/s")[not several :]
     said = tuple(_steps(log) for log in record.logs)
     pairs = record.logs[0].pairs
-    said = (*([pairs_sentence(pairs)] if pairs else []), *_soft_labels(record.logs[0]), *said)
+    starts = [_start(log) for log in record.logs if log.pairs and log.pairs.visits]
+    said = (*([pairs_sentence(pairs)] if pairs else []), *starts, *_soft_labels(record.logs[0]), *said)
     return Section(
         "Training", said, (ReportTable(headings, rows, frozenset(range(len(headings)))),), charts=_curves(record)
+    )
+
+
+def _start(log: TrainLog) -> str:
+    """How long the encoder learned from pairs, and how far it came."""
+    pairs = log.pairs
+    assert pairs is not None
+    return (
+        f"seed {log.seed}: the start read each row {pairs.visits} times; the loss of pairs came to "
+        f"{number(pairs.loss, 3)} (0: rows of one label all alike, of two unlike)"
     )
 
 
