@@ -16,6 +16,7 @@ import liftune
 from liftune.cli.main import main
 from liftune.data.load import load_data
 from liftune.errors import DataError, LiftuneError, SpecError
+from liftune.labelling.old_rows import OldRows
 from liftune.records.labelling import ImportRecord, LabelRecord
 from liftune.spec import DataSpec
 from liftune.tasks import TaskKind
@@ -248,6 +249,37 @@ def test_values_that_may_be_others_are_said(kind: str, tmp_path: Path) -> None:
     assert "--" not in notes
 
 
+@pytest.mark.parametrize("kept", ["parts", "folds", "all"])
+def test_the_range_of_values_says_of_which_rows_it_is(
+    kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the run's data are read again, for --out FOLDER, its train rows count too."""
+    run = made_run(tmp_path / "run", TaskKind.REGRESSION, folds=3 if kept == "folds" else None)
+    tested = run.split("test").targets
+    parts = {
+        name: [{"text": f"{name} {i}", "label": each} for i, each in enumerate(tested)]
+        for name in ("test", "validation")
+    }
+    parts["train"] = [{"text": "a train row", "label": 50.0}]
+    old = OldRows(parts, ("text",), DataSpec(task=TaskKind.REGRESSION))
+    monkeypatch.setattr("liftune.labelling.filled_in.old_rows", lambda folder: old)
+    (tmp_path / "in.csv").write_text("text,label\none,40\ntwo,99\n", encoding="utf-8")
+    out = tmp_path / ("folder" if kept == "all" else "rows.jsonl")
+    found = liftune.label(filled_in=tmp_path / "in.csv", run=run.path, out=out)
+    assert isinstance(found, ImportRecord)
+    low = min(tested)
+    said = {
+        "parts": f"2 values lie outside {low:g} to {max(tested):g}: 40 ({tmp_path}/in.csv, row 1 (line 2)), 99 "
+        f"({tmp_path}/in.csv, row 2 (line 3)) (the range of the run's validation and test rows; of train rows it keeps "
+        "no targets)",
+        "folds": f"2 values lie outside {low:g} to {max(tested):g}: 40 ({tmp_path}/in.csv, row 1 (line 2)), 99 "
+        f"({tmp_path}/in.csv, row 2 (line 3)) (the range of the run's rows)",
+        "all": f"1 value lies outside {low:g} to 50: 99 ({tmp_path}/in.csv, row 2 (line 3)) (the range of the run's "
+        "rows)",
+    }
+    assert found.notes == (said[kept],)
+
+
 def test_a_value_that_may_be_two_numbers_is_refused(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", TaskKind.REGRESSION).path
     (tmp_path / "in.csv").write_text('text,label\na,3\nb,"1,000"\n', encoding="utf-8")
@@ -282,7 +314,7 @@ def test_skipped_tasks_are_left_out_and_counted(run: Path, tmp_path: Path) -> No
     tasks[3]["annotations"].append({"was_cancelled": True, "result": []})
     (tmp_path / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
     found, lines = read_back(tmp_path / "export.json", run)
-    assert found.left_out == {"skipped by everybody": 1, "without a label": 2}
+    assert found.left_out == {"skipped by everybody": 1, "without a label": 1, "that nobody has annotated": 1}
     assert len(lines) == len(POOL) - 3
 
 
@@ -343,7 +375,7 @@ def test_blank_rows_and_tasks_that_nobody_has_seen_are_no_labels(run: Path, tmp_
     assert found.left_out == {"without a label": 1, "blank": 2}
     tasks = [{"data": {"text": "a"}, "predictions": []}]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
-    with pytest.raises(DataError, match="1 without a label"):
+    with pytest.raises(DataError, match="no row has a label that can be used: 1 that nobody has annotated"):
         read_back(tmp_path / "tasks.json", run, overwrite=True)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from liftune.data.column_profiles import is_day_or_time
 from liftune.data.columns import Columns
 from liftune.data.label_lists import is_list
+from liftune.data.passed_over import NONE, PassedOver, passed_over, passed_over_said
 from liftune.data.readers.table import Fault, Table
 from liftune.data.recognise import MOST_NUMBERED_CLASSES, Wanted, recognise
 from liftune.data.separators import tags_note
@@ -36,8 +37,8 @@ class Examples:
     table: Table
     split: Split
     faults: tuple[Fault, ...]
-    passed_over: int = 0
-    """Rows that someone rejected, or passed over, in Prodigy."""
+    passed_over: PassedOver = NONE
+    """Rows that people passed over where they annotate."""
 
     def bad_rows(self, role: str) -> tuple[BadRow, ...]:
         """The unusable rows for a report."""
@@ -122,7 +123,8 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     kept_cells = [kept_values(table, name) for name in columns.slices]
     names = table.class_names.get(columns.label, ())
     broken = {fault.position: fault for fault in table.faults}
-    rejected = _rejected(table, columns)
+    passed = passed_over(table, columns)
+    left_out = passed.all
     ids: list[str] = []
     rows: list[Row] = []
     targets: list[Target] = []
@@ -130,7 +132,7 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
     used: list[int] = []
     faults: list[Fault] = []
     for position in range(table.rows):
-        if position in rejected:
+        if position in left_out:
             continue
         if position in broken:
             faults.append(broken[position])
@@ -151,48 +153,18 @@ def read_examples(table: Table, columns: Columns, reading: Reading) -> Examples:
         used.append(position)
     kept = kept_at(kept_cells, used)
     split = Split(tuple(ids), tuple(rows), tuple(targets), None if group_cells is None else tuple(groups), kept)
-    return Examples(table, split, tuple(faults), len(rejected))
-
-
-#: What Prodigy lets people answer; of these the first alone says that the label is the row's.
-_ANSWERS = ("accept", "reject", "ignore")
-_ANSWER = "answer"
-ACCEPT_OR_REJECT = "to tell accept from reject, --label answer"
-
-
-def _rejected(table: Table, columns: Columns) -> frozenset[int]:
-    """Rows whose label someone rejected, or passed over, in Prodigy: by a column `answer` of such answers alone."""
-    used = {columns.text, columns.text_pair, columns.label, *columns.used}
-    if _ANSWER not in table.columns or _ANSWER in used:
-        return frozenset()
-    cells = table.read(_ANSWER)
-    if not all(isinstance(each, str) and each in _ANSWERS for each in cells if not is_missing(each)):
-        return frozenset()
-    return frozenset(i for i, each in enumerate(cells) if isinstance(each, str) and each in _ANSWERS[1:])
+    return Examples(table, split, tuple(faults), passed)
 
 
 def no_rows(examples: Examples) -> DataError:
     """The error for a part without rows."""
-    if not examples.passed_over:
-        return DataError("no rows", where=examples.table.where)
-    return DataError(
-        "no row is accepted: in Prodigy all were answered with reject or ignore",
-        where=examples.table.where,
-        hint="accept some; if the column answer is no answer of Prodigy's, rename it",
-    )
+    return examples.passed_over.no_rows(examples.table)
 
 
 def answers_said(examples: Mapping[str, Examples]) -> tuple[str, ...]:
-    """A note on the rows that were passed over, where there are any."""
-    number = sum(each.passed_over for each in examples.values())
-    if not number:
-        return ()
+    """Notes on the rows that were passed over, where there are any."""
     one = len({target for each in examples.values() for target in each.split.targets}) == 1
-    binary = f"; the others have one label: {ACCEPT_OR_REJECT}" if one else ""
-    return (
-        f"{number:,} row{'s are' if number > 1 else ' is'} left out, whose Prodigy answer is reject or ignore: their "
-        f"label is not theirs (if the column answer is no answer of Prodigy's, rename it){binary}",
-    )
+    return passed_over_said([each.passed_over for each in examples.values()], one_label=one)
 
 
 def _group(cell: Any, column: str) -> str:

@@ -17,7 +17,6 @@ from liftune.data.column_search import columns_of
 from liftune.data.columns import Columns, same_columns
 from liftune.data.complete import VALIDATION_SHARE, Parts, complete, in_one_part, validation_rows
 from liftune.data.examples import (
-    ACCEPT_OR_REJECT,
     Examples,
     after_drops,
     answers_said,
@@ -27,6 +26,7 @@ from liftune.data.examples import (
     refusal,
 )
 from liftune.data.fill_down import refuse_blocks
+from liftune.data.passed_over import ACCEPT_OR_REJECT
 from liftune.data.readers.memory import TablesInMemory
 from liftune.data.readers.table import Table
 from liftune.data.sampling import sample

@@ -31,7 +31,7 @@ from liftune.inference.safe_cells import unescaped
 from liftune.json_text import JsonError, parse_json
 from liftune.labelling.agreement import agreed
 from liftune.labelling.forms import ADDED, LABEL, PROBABILITY, ROW, SUGGESTION
-from liftune.labelling.given_labels import GivenLabels
+from liftune.labelling.given_labels import PARTS_KEPT, GivenLabels
 from liftune.labelling.old_rows import command, old_rows
 from liftune.labelling.pool import read_pool, stream_of_rows
 from liftune.labelling.studio import HELD, OWN, Answered, answers_in, is_export
@@ -96,8 +96,15 @@ def import_labels(options: ImportOptions) -> ImportRecord:
     given, blank, read_from = _read(options, pairs, _columns_of(folder))
     if options.pool:
         _refuse_unknown_rows(given, options, pairs, _columns_of(folder))
-    values = [each for part in parts for each in part.targets if isinstance(each, float)]
-    labels = GivenLabels(task_of(record.task), record.labels, options.filled_in, known_values=values)
+    targets = [each for part in parts for each in part.targets] if old is None else old.labels
+    whole = old is not None or record.folds is not None
+    labels = GivenLabels(
+        task_of(record.task),
+        record.labels,
+        options.filled_in,
+        known_values=[each for each in targets if isinstance(each, float)],
+        known_of="the run's rows" if whole else PARTS_KEPT,
+    )
     labels.look_at(one for each in given for one in each.answers if not one.skipped)
     kept, left = _labelled(given, labels, seen, scored_on)
     left += Counter({"blank": blank}) if blank else Counter()
@@ -266,7 +273,7 @@ def _labelled(
         told = [one for one in said if one is not None]
         hashed = hash_of(each.row)
         if not told:
-            left["skipped by everybody" if any(one.skipped for one in each.answers) else "without a label"] += 1
+            left[_why_none(each.answers)] += 1
         elif hashed in scored_on:
             left["in the run's validation or test rows, which must stay unseen"] += 1
         elif hashed in seen.train:
@@ -276,6 +283,13 @@ def _labelled(
         else:
             kept.append((each, target))
     return kept, left
+
+
+def _why_none(answers: Sequence[Answered]) -> str:
+    """Why a row has no label."""
+    if any(one.skipped for one in answers):
+        return "skipped by everybody"
+    return "without a label" if any(one.seen for one in answers) else "that nobody has annotated"
 
 
 def _refuse_unknown_rows(

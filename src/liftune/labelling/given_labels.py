@@ -23,6 +23,8 @@ from liftune.tasks import Task
 from liftune.types import Target
 
 _NAMED = 5
+#: Of which rows a run keeps targets, unless it was cross-validated.
+PARTS_KEPT = "the run's validation and test rows; of train rows it keeps no targets"
 
 
 @dataclass
@@ -33,12 +35,14 @@ class GivenLabels:
         labels: the run's.
         where: the file.
         known_values: of a regression, those that rows of the run have.
+        known_of: which rows these are.
     """
 
     task: Task
     labels: Sequence[str]
     where: str
     known_values: Sequence[float] = ()
+    known_of: str = PARTS_KEPT
     unknown: Counter[str] = field(default_factory=Counter)
     respelt: Counter[str] = field(default_factory=Counter)
     """Spellings that were taken for a known label: "Joy for joy"."""
@@ -80,8 +84,8 @@ class GivenLabels:
         if self._outside:
             low, high = min(self.known_values), max(self.known_values)
             notes.append(
-                f"{amount(len(self._outside), 'value lies', 'values lie')} outside {low:g} to {high:g}, the range of "
-                f"the run's validation and test rows: {first_of(self._outside, _NAMED)}"
+                f"{amount(len(self._outside), 'value lies', 'values lie')} outside {low:g} to {high:g}: "
+                f"{first_of(self._outside, _NAMED)} (the range of {self.known_of})"
             )
         if self.respelt:
             notes.append(f"taken for known labels: {first_of(list(self.respelt), _NAMED)}")

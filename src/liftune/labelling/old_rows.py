@@ -38,6 +38,11 @@ class OldRows:
     texts: tuple[str, ...]
     data: DataSpec
 
+    @property
+    def labels(self) -> list[Any]:
+        """Of every row of every part."""
+        return [each[LABEL] for rows in self.parts.values() for each in rows]
+
     def with_new(self, cells: Sequence[Mapping[str, Any]], labels: Sequence[Any]) -> dict[str, list[dict[str, Any]]]:
         """Part -> its rows, new ones behind those of train.
 

@@ -32,6 +32,8 @@ class Answered:
     """As it stands; None where nobody said anything."""
     skipped: bool = False
     """Whether the person passed it over."""
+    seen: bool = True
+    """Whether anybody has looked at it."""
 
 
 def is_export(value: Any) -> bool:
@@ -67,7 +69,7 @@ def answers_in(tasks: Sequence[Any], where: str, control: str | None = None) -> 
         found += [
             Answered(place, task["data"], _chosen(each, name), skipped=bool(each.get("was_cancelled")))
             for each in given
-        ] or [Answered(place, task["data"], None)]
+        ] or [Answered(place, task["data"], None, seen=False)]
     return found
 
 

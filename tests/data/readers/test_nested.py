@@ -163,6 +163,31 @@ def test_labels_that_someone_rejected_are_no_labels(marked, tmp_path):
     assert kept == {row["text"] for row, answer in zip(rows, answers, strict=True) if answer == "accept"}
 
 
+def task(i, label, *, skipped=False):
+    """One of a Label Studio export; without a label nobody has annotated it, or it was skipped."""
+    result = [{"from_name": "label", "type": "choices", "value": {"choices": [label]}}] if label else []
+    annotations = [{"id": i, "was_cancelled": skipped, "result": result}] if label or skipped else []
+    return {"id": i, "data": {"text": ROWS[i % 40]["text"]}, "annotations": annotations}
+
+
+def test_tasks_that_nobody_has_annotated_are_left_out_and_counted(tmp_path):
+    """They are no fault of the file, as an export holds all tasks; one that was sent without a label is one."""
+    tasks = [task(i, ROWS[i]["label"]) for i in range(30)] + [task(i, None) for i in range(30, 36)]
+    tasks += [task(i, None, skipped=True) for i in range(36, 38)]
+    (tmp_path / "x.json").write_text(json.dumps(tasks))
+    spec = DataSpec(source=str(tmp_path / "x.json"), text="data.text", label="annotations.result.value.choices")
+    found = load_data(spec)
+    assert sum(found.counts.model_dump().values()) == 30
+    assert found.audit.skipped_rows == 0
+    assert "6 tasks of Label Studio left out, as nobody has annotated them" in found.audit.notes
+    assert "2 tasks of Label Studio left out, as people skipped them" in found.audit.notes
+    empty = task(38, "joy")
+    empty["annotations"][0]["result"] = []
+    (tmp_path / "x.json").write_text(json.dumps([*tasks, empty]))
+    with pytest.raises(DataError, match="row 39 cannot be used: no label"):
+        load_data(spec)
+
+
 @pytest.mark.parametrize("other", ["yes", "Accept"])
 def test_an_answer_that_is_not_prodigys_says_nothing_of_the_row(other, tmp_path):
     rows = [{**row, "answer": (other, "reject")[i % 2]} for i, row in enumerate(ROWS)]
