@@ -372,7 +372,7 @@ TAKEN: dict[str, tuple[str, ...]] = {
     "tune": ("data", "model", "method", "train", "evaluation", "out"),
     "init": ("data", "model", "method", "train", "evaluation", "out"),
     "inspect": ("data", "model.name", "model.max_length"),
-    "evaluate": ("data", "model", "evaluation.metric"),
+    "evaluate": ("data", "model", "evaluation.metric", "evaluation.answers", "evaluation.cost"),
     "sweep": (
         "data",
         "model.label_map",

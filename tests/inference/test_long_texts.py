@@ -39,6 +39,7 @@ RULES: dict[str, dict[str, Any]] = {
 
 def make_run(folder: Path, base: Path, options: dict[str, Any]) -> Path:
     """A run folder as far as predicting and exporting read it."""
+    folder.mkdir(exist_ok=True)
     spec = ModelSpec.model_validate({"name": str(base), "max_length": 24, **options})
     backbone = load_backbone(spec, task=TaskKind.SINGLE_LABEL, labels=LABELS, seed=0)
     classifier = attach(backbone, METHODS["lora"])
@@ -121,6 +122,22 @@ def test_a_merged_export_reads_them_by_its_card_and_says_that_others_do_not(
     np.testing.assert_allclose(probabilities(load_predictor(tmp_path / "merged").logits(TEXTS)), expected, atol=1e-4)
     readme = (tmp_path / "merged" / "README.md").read_text(encoding="utf-8")
     assert "These files do not hold that" in readme
+
+
+@pytest.mark.parametrize(("rule", "format"), [("windows", "merged"), ("cut", "merged"), ("windows", "onnx")])
+def test_an_export_says_on_screen_what_its_files_do_not_hold(
+    rule: str, format: str, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not in the README alone, which nobody reads before the model answers otherwise."""
+    made = make_run(tmp_path / "run", base, {"long": rule, "window_overlap": 6 if rule == "windows" else None})
+    assert main(["export", str(made), "--format", format, "--to", str(tmp_path / "out")]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    note = (
+        "Texts of more than 24 tokens: liftune reads them in windows of 24 tokens that share 6, and takes the mean of "
+        "their logits. These files do not hold that: transformers, PEFT and other servers read the beginning alone"
+    )
+    assert (note in said) is (rule == "windows" and format == "merged")
+    assert ("These files do not hold that" in said) is (rule == "windows" and format == "merged")
 
 
 def test_cards_of_bundles_that_cut_are_as_before(base: Path, tmp_path: Path) -> None:

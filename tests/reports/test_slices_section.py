@@ -65,6 +65,17 @@ def test_the_worst_slice_that_is_shown_to_be_worse_is_named(tmp_path):
     )
     assert "3 tests, whose p-values are adjusted together by Holm's method" in said
     assert "without the 10 that leak" in said
+    assert made.title == "Slices"
+    assert made.tables[0].headings == (
+        "lang",
+        "examples",
+        "accuracy",
+        "others",
+        "verdict, adjusted p",
+        "gain over probe",
+        "gain's verdict, adjusted p",
+    )
+    assert made.tables[0].right == {1, 2, 3}
     rows = made.tables[0].rows
     assert rows[0][:5] == ("de", "40", "0.500 [0.400, 0.600]", "0.900", "worse, p = 0.001")
     assert rows[0][5:] == ("+10.0 points [+2.0, +18.0]", "better, p = 0.03")
@@ -78,7 +89,7 @@ def test_where_none_is_worse_it_says_that_one_is_always_the_worst(tmp_path):
     assert "no slice is shown to be worse" in made.sentences[1]
     assert "one of several is always the worst" in made.sentences[1]
     assert made.tables[0].rows[1][0] == "(no value)"
-    assert len(made.tables[0].headings) == 5
+    assert made.tables[0].headings == ("lang", "examples", "accuracy", "others", "verdict, adjusted p")
 
 
 def test_values_and_columns_are_escaped_everywhere(tmp_path):

@@ -15,7 +15,7 @@ from liftune.models.adapter_io import read_card
 from liftune.records.long_texts import LongContrast
 from liftune.records.run import TuneRecord
 from liftune.run_folder import RunFolder
-from liftune.spec import DataSpec, ModelSpec, RunSpec
+from liftune.spec import RunSpec
 from liftune.sweeps.grid import SweepSpec
 from liftune.workflows.evaluate import evaluate_model
 from liftune.workflows.long_texts import LongRows, best_rule
@@ -101,7 +101,7 @@ def test_with_folds_each_chooses_by_its_own_rows(base: Path, tmp_path: Path) -> 
 def test_where_nothing_can_be_chosen_auto_is_refused(base: Path, tmp_path: Path) -> None:
     data = data_of(tmp_path / "data", words=12, rows=4)
     with pytest.raises(SpecError) as caught:
-        evaluate_model(DataSpec(source=str(data)), ModelSpec(name=str(base), long="auto"))
+        evaluate_model(RunSpec.of(data=str(data), model=str(base), long="auto"))
     assert caught.value.where == "--long"
     with pytest.raises(SpecError, match="does not choose one"):
         SweepSpec.of(RunSpec.of(data=str(data), long="auto"), "lora")

@@ -77,7 +77,7 @@ def test_rows_without_a_test_part_are_not_scored(model: str, emotions: Path) -> 
     rows = load_data(DataSpec(source=str(emotions)))
     spec = RunSpec.of(model=model)
     with pytest.raises(DataError, match="no test rows"):
-        evaluate_model(spec.data, spec.model, replace(rows, test=rows.test.take([])))
+        evaluate_model(spec, replace(rows, test=rows.test.take([])))
 
 
 @pytest.mark.parametrize("option", [{"text": "body"}, {"train_rows": 4}, {"split": "train=a"}, {"skip_bad_rows": True}])

@@ -14,6 +14,7 @@ from liftune.cli.main import main
 from liftune.data.continued import Continued
 from liftune.data.splits import Split
 from liftune.errors import DataError
+from liftune.option_texts import options_in
 from liftune.spec import RunSpec
 from liftune.tasks import TaskKind
 from liftune.workflows.starting import find_start, with_start
@@ -156,3 +157,15 @@ def test_a_task_that_follows_from_the_model_is_not_given(models: Path, tmp_path:
     assert "task" not in with_start(spec).data.model_fields_set
     with pytest.raises(DataError):
         rows_to_go_on(with_start(spec))
+
+
+@pytest.mark.parametrize(("model", "targets"), [("words", "ids"), ("stars", "halves")])
+def test_the_guide_names_what_the_hint_names(model: str, targets: str, models: Path, tmp_path: Path) -> None:
+    """An option that the refusal names is explained, and none that would be refused is."""
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "tuning.md").read_text(encoding="utf-8")
+    line = guide.split("- **Numbers are no new labels**")[1].split("\n- ")[0]
+    with pytest.raises(DataError) as refused:
+        begun(models, tmp_path, model, targets)
+    named = set(options_in(str(refused.value.hint))) - {"start"}
+    assert named
+    assert named <= set(options_in(line.replace("`", "")))

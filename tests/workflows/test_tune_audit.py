@@ -108,7 +108,7 @@ def test_groups_decide_the_verdict_and_lie_in_the_folder(ran: TuneRecord) -> Non
 def test_evaluate_resamples_by_group_too(ran: TuneRecord) -> None:
     spec = RunFolder.open(ran.run).spec()
     model = spec.model.model_copy(update={"name": ran.run, "max_length": None})
-    found = evaluate_model(spec.data, model).contenders[0].metrics["accuracy"]
+    found = evaluate_model(spec.model_copy(update={"model": model})).contenders[0].metrics["accuracy"]
     tuned = next(each for each in ran.contenders if each.name == "tuned").metrics["accuracy"]
     assert (found.value, found.low, found.high) == (tuned.value, tuned.low, tuned.high)
 

@@ -280,6 +280,8 @@ def evaluate(
     use: str | None = None,
     base: str | os.PathLike[str] | None = None,
     metric: str | None = None,
+    answers: Mapping[str, Any] | Sequence[str] | str | None = None,
+    cost: Mapping[str, float] | Sequence[str] | str | None = None,
     quiet: bool | None = None,
     **options: Any,
 ) -> EvaluationRecord:
@@ -290,6 +292,8 @@ def evaluate(
         model: a run, an adapter or a pretrained model, or what `load` returned.
         use: which contender of a run; see `load`.
         base: the adapter's base model; see `load`.
+        answers: labels made elsewhere, {"gpt": "answers.csv"}, which the model is compared with; as for `tune`.
+        cost: what a row of them costs, {"gpt": 0.002}.
         quiet: as of `tune`.
         options: data and model options of `tune`, and config: text, label, task, test_rows, label_map, device, ...
     """
@@ -303,9 +307,10 @@ def evaluate(
         arguments.path(data, "data")
     scored = as_loaded(model) or {"model": arguments.path(model, "model")}
     use = use or scored.pop("use", None)
-    spec, rows = with_rows("evaluate", data, {**scored, **options})
+    beside = {"metric": metric, "answers": answers, "cost": cost}
+    spec, rows = with_rows("evaluate", data, {**scored, **beside, **options})
     base = arguments.path_or_none(base, "base")
-    return evaluate_model(spec.data, spec.model, rows, use=use, metric=metric, base=base, listeners=heard)
+    return evaluate_model(spec, rows, use=use, base=base, listeners=heard)
 
 
 @verb

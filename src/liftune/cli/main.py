@@ -160,7 +160,7 @@ def evaluate(spec: RunSpec, use: Use = None, base: Base = None, as_json: Json = 
     from liftune.workflows.evaluate import evaluate_model
 
     heard = listeners(Progress(quiet=quiet))
-    record = evaluate_model(spec.data, spec.model, use=use, metric=spec.evaluation.metric, base=base, listeners=heard)
+    record = evaluate_model(spec, use=use, base=base, listeners=heard)
     print_record(record, as_json=as_json)
 
 

@@ -62,7 +62,7 @@ class KeptIds:
             return tuple(self.read.values())
         if self.rows is not None and not isinstance(self.rows, TablesInMemory):
             return ()
-        return tuple(read_roles(self.spec, self.rows).tables.values())
+        return tuple(read_roles(self.spec, self.rows, train=False).tables.values())
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -21,9 +21,8 @@ from liftune.evaluation.compare_seeds import compare_seeds
 from liftune.evaluation.contrasts import under_one_correction
 from liftune.evaluation.evaluate import Evaluation, evaluate, scores, selection_scores
 from liftune.evaluation.margin import with_margin
-from liftune.evaluation.outside import Given
+from liftune.evaluation.outside import Given, scored
 from liftune.evaluation.recommend import recommend
-from liftune.evaluation.reliability import calibration_scores
 from liftune.evaluation.slices import slices
 from liftune.evaluation.thresholds import Thresholds, choose_thresholds
 from liftune.metrics.registry import METRICS
@@ -183,18 +182,13 @@ class Ladder:
         """A contender that was not fitted here. Its validation score counts only where it answers validation."""
         from liftune.hardware.measure import peak_mib
 
-        splits, about = self._splits, given.about
+        splits = self._splits
         unanswered = given.unanswered if given.unanswered.any() else None
         attempt = ContenderLogits(given.validation, given.test, given.seconds or 0.0, unanswered=unanswered)
         attempt = attempt.with_thresholds(splits, self._metric) if given.has_thresholds else attempt
         self._keep(name, attempt)
-        evaluation = Evaluation.of(name, given.test, splits, max_length=max_length, thresholds=attempt.threshold_values)
-        evaluation = replace(evaluation, unanswered=unanswered, sure=not about.probabilities)
-        evaluation = replace(evaluation, metrics=scores([evaluation]))
+        evaluation, about = scored(name, given, splits, max_length=max_length, thresholds=attempt.threshold_values)
         validation = replace(self._on_validation(attempt), sure=not about.probabilities)
-        if about.probabilities:
-            answered = evaluation.take(np.flatnonzero(~given.unanswered))
-            about = about.model_copy(update={"calibration": calibration_scores(answered)})
         contender = Contender(
             name=name,
             head=None,

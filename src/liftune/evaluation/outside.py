@@ -6,15 +6,17 @@ Not here: reading the answers (data/answers.py), the ladder (ladder.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftune.data.answers import Answers
 from liftune.data.splits import Split, Splits
+from liftune.evaluation.evaluate import Evaluation, scores
+from liftune.evaluation.reliability import calibration_scores
 from liftune.records.outside import Outside
-from liftune.tasks import task_of
+from liftune.tasks import ThresholdValues, task_of
 from liftune.types import BoolArray
 
 #: Validation may lack answers for so much more of its rows than test, and its score still count.
@@ -70,6 +72,29 @@ def given_here(
     """The same of a model that answers every row."""
     none = np.zeros(len(test), dtype=bool), np.zeros(len(validation), dtype=bool)
     return Given(validation, test, *none, about, seconds, has_thresholds=True)
+
+
+def scored(
+    name: str,
+    given: Given,
+    splits: Splits,
+    *,
+    max_length: int | None = None,
+    thresholds: ThresholdValues | None = None,
+) -> tuple[Evaluation, Outside]:
+    """Its scores on test, and what the record says of it: with how well its probabilities fit the rows that have one.
+
+    Args:
+        thresholds: by which its labels are decided; None is one half.
+    """
+    unanswered = given.unanswered if given.unanswered.any() else None
+    evaluation = Evaluation.of(name, given.test, splits, max_length=max_length, thresholds=thresholds)
+    evaluation = replace(evaluation, unanswered=unanswered, sure=not given.about.probabilities)
+    evaluation = replace(evaluation, metrics=scores([evaluation]))
+    if not given.about.probabilities:
+        return evaluation, given.about
+    answered = evaluation.take(np.flatnonzero(~given.unanswered))
+    return evaluation, given.about.model_copy(update={"calibration": calibration_scores(answered)})
 
 
 def _share(rows: BoolArray) -> float:

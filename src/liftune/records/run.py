@@ -190,6 +190,8 @@ class EvaluationRecord(RunRecord):
 
     contender: str | None = None
     """Which one of a run was scored; null for a model that is of no run."""
+    comparisons: tuple[Comparison, ...] = ()
+    """The model, the first contender, against each of the others, with --answers."""
 
 
 class VerdictRecord(RunRecord):

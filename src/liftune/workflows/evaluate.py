@@ -19,7 +19,7 @@ from liftune.data.test_part import load_test
 from liftune.data.tuned_on import TunedOn, seen_sentence
 from liftune.errors import EXTRAS, DataError, ModelError, SpecError, need
 from liftune.evaluation.clean_rows import Leaks
-from liftune.evaluation.evaluate import Evaluation, evaluate, scores
+from liftune.evaluation.evaluate import Evaluation, evaluate
 from liftune.evaluation.slices import slices
 from liftune.events import Events, Listener
 from liftune.hardware.measure import measure_machine
@@ -32,13 +32,14 @@ from liftune.metrics.registry import check_metric
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
 from liftune.models.foreign.said import Said
-from liftune.records.base import Interval, Seconds
+from liftune.records.base import Seconds
 from liftune.records.calibration import Decisions
 from liftune.records.run import Contender, EvaluationRecord
 from liftune.run_folder import RunFolder, run_around
-from liftune.spec import DataSpec, ModelSpec
+from liftune.spec import DataSpec, ModelSpec, RunSpec
 from liftune.spec_text import Asked
 from liftune.versions import versions
+from liftune.workflows.evaluate_answers import check_before_reading, clean_scores, read_beside, score_beside
 from liftune.workflows.opened import Opened, open_saved
 from liftune.wrong_path import is_file_in, is_folder, refusal
 
@@ -48,12 +49,10 @@ _GUESSES = "its classification head is randomly initialised: this score is just 
 
 
 def evaluate_model(
-    data: DataSpec,
-    model: ModelSpec,
+    spec: RunSpec,
     rows: RowsInMemory | None = None,
     *,
     use: str | None = None,
-    metric: str | None = None,
     base: str | None = None,
     listeners: Sequence[Listener] = (),
 ) -> EvaluationRecord:
@@ -62,14 +61,16 @@ def evaluate_model(
     Data of one file are test rows, all of them. Labels that the model lacks count as wrong and are named.
 
     Args:
-        rows: in memory, whose test rows are scored; None reads what `data` names.
+        spec: data, model, metric; and answers that were made elsewhere, which the model is compared with.
+        rows: in memory, whose test rows are scored; None reads what the spec names.
         use: which contender of a run; None takes the tuned one, but where the verdict says that it is worse than the
             recommended one.
         base: the adapter's base model, where it is no longer where it was.
         listeners: are sent what happens, as it happens: see events.py.
     """
     need(*EXTRAS["tune"])
-    started = time.time()
+    started, data, model = time.time(), spec.data, spec.model
+    check_before_reading(spec)
     plan = make_plan(measure_machine(), device=model.device).for_inference
     events = Events(listeners)
     saved = _tuned_model(data, model, use, base)
@@ -80,9 +81,15 @@ def evaluate_model(
         splits = _tuned_on(saved).audited(splits)
     if seen := seen_sentence(splits):
         events.note(seen)
-    metric = check_metric(metric, splits.task).name
+    metric = check_metric(spec.evaluation.metric, splits.task).name
+    name = _name(model.name, saved)
+    answers = read_beside(spec, splits, metric, rows, name)
     events.note(f"{model.name} on {data.source}: {len(splits.test):,} test rows")
-    evaluation, contender = _scored(model.name, opened, splits, saved, seen)
+    evaluation, contender = _scored(name, opened, splits, saved, seen)
+    beside = score_beside(spec, answers, splits, evaluation, metric)
+    for each in beside.contenders:
+        for note in each.notes:
+            events.note(f"  {each.name}: {note}")
     return EvaluationRecord(
         run=model.name,
         task=splits.task,
@@ -90,7 +97,8 @@ def evaluate_model(
         partial=splits.partial,
         rows=splits.counts,
         audit=splits.audit,
-        contenders=(contender,),
+        contenders=(contender, *beside.contenders),
+        comparisons=beside.comparisons,
         metric=metric,
         data_fingerprint=splits.fingerprint,
         max_length=opened.max_length,
@@ -98,7 +106,7 @@ def evaluate_model(
         model=model.name,
         contender=saved.contender if saved and saved.card is None else None,
         plan=plan.choices,
-        slices=slices(replace(evaluation, name=contender.name), None, Leaks.of(splits.audit)),
+        slices=slices(evaluation, None, Leaks.of(splits.audit)),
         versions=versions(),
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
         seconds=time.time() - started,
@@ -127,6 +135,11 @@ def _tuned_model(data: DataSpec, model: ModelSpec, use: str | None, base: str | 
     return saved and held_to_its_run(saved)
 
 
+def _name(asked: str, saved: SavedModel | None) -> str:
+    """Of the contender."""
+    return Path(asked).name + (f" ({saved.contender})" if saved and saved.contender != "tuned" else "")
+
+
 def _scored(
     name: str, opened: Opened, splits: Splits, saved: SavedModel | None, seen: str | None
 ) -> tuple[Evaluation, Contender]:
@@ -141,12 +154,12 @@ def _scored(
     thresholds = opened.thresholds
     evaluation = evaluate(name, logits, splits, thresholds=thresholds)
     contender = Contender(
-        name=Path(name).name + (f" ({saved.contender})" if saved and saved.contender != "tuned" else ""),
+        name=name,
         head=opened.head,
         trainable_parameters=0,
         seconds=Seconds(evaluate=seconds),
         metrics=evaluation.metrics,
-        clean=_unseen(evaluation, splits),
+        clean=clean_scores(evaluation, splits),
         only_answer=evaluation.only_answer,
         decisions=Decisions(thresholds=thresholds, kind="stored", reason="as the adapter says") if thresholds else None,
         notes=(
@@ -166,12 +179,6 @@ def _tuned_on(saved: SavedModel) -> TunedOn:
     if not run.has_record or saved.folder != run.contender(saved.contender):
         return TunedOn(unknown="the model is by itself, and its run keeps what tells")
     return run.tuned_on()
-
-
-def _unseen(evaluation: Evaluation, splits: Splits) -> dict[str, Interval] | None:
-    """Scores on the rows that the model was not tuned on; None where that is all or none of them."""
-    rows = Leaks.of(splits.audit).clean(evaluation)
-    return scores([evaluation.take(rows)]) if 0 < len(rows) < len(evaluation) else None
 
 
 def _said(data: DataSpec, model: ModelSpec) -> Said:

@@ -12,7 +12,7 @@ from liftune.formatting import gain, p_value
 from liftune.metrics.registry import is_proportion
 from liftune.option_values import CONTRASTIVE
 from liftune.records.base import Comparison, Outcome, Unit
-from liftune.records.run import TuneRecord, VerdictRecord
+from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
 from liftune.reports.base import is_random
 
 
@@ -21,7 +21,7 @@ def several(unit: Unit) -> str:
     return {"row": "test examples", "text": "different texts", "group": "groups"}[unit]
 
 
-def guesses(comparison: Comparison, record: VerdictRecord) -> bool:
+def guesses(comparison: Comparison, record: RunRecord) -> bool:
     """Whether the model compared with only guesses."""
     return any(is_random(each) for each in record.contenders if each.name == comparison.a)
 
@@ -48,7 +48,7 @@ def other_model(comparison: Comparison, record: VerdictRecord) -> str:
     return f"the base model{random}" if comparison.a == "base" else comparison.a
 
 
-def sentence(comparison: Comparison, record: VerdictRecord) -> str:
+def sentence(comparison: Comparison, record: RunRecord) -> str:
     """Which of the two is better, by how much, by which test, and how many examples would decide."""
     difference = gain(comparison.metric, comparison.gain, comparison.low, comparison.high)
     strongest = " (the strongest other model on validation)" if comparison.a == _strongest(record) else ""
@@ -77,7 +77,7 @@ def sentence(comparison: Comparison, record: VerdictRecord) -> str:
     return f"{text} {margin_sentence(comparison, record)}".rstrip()
 
 
-def margin_sentence(comparison: Comparison, record: VerdictRecord) -> str:
+def margin_sentence(comparison: Comparison, record: RunRecord) -> str:
     """Whether it is not worse, or equally good, up to the margin; empty without one."""
     found = comparison.margin
     if found is None:
@@ -141,5 +141,5 @@ def margin_of(metric: str, margin: float) -> str:
     return f"{points:.1f} points of {metric}" if points == round(points, 1) else f"{points:g} points of {metric}"
 
 
-def _strongest(record: VerdictRecord) -> str | None:
+def _strongest(record: RunRecord) -> str | None:
     return record.strongest if isinstance(record, TuneRecord) else None

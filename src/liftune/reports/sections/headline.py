@@ -17,7 +17,7 @@ from itertools import product
 
 from liftune.metrics.registry import METRICS, is_proportion
 from liftune.records.base import Comparison, Verdict
-from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
+from liftune.records.run import EvaluationRecord, RunRecord, TuneRecord, VerdictRecord
 from liftune.reports.sections.comparisons import guesses, other_model, own, telling
 
 #: How a score reads in a sentence; any other metric by its name.
@@ -200,6 +200,8 @@ def _alone(record: RunRecord) -> str:
         said += f" (95% confidence interval {ends})"
     if contender.head == "fresh":
         return f"{said}. Its head is random, so this score is just guessing."
+    if isinstance(record, EvaluationRecord) and record.comparisons:
+        return f"{said}."
     return f"{said}. It was compared with no other model."
 
 

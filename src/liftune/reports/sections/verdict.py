@@ -7,7 +7,7 @@ Not here: the words that open it (headline.py), a comparison's (comparisons.py),
 from __future__ import annotations
 
 from liftune.formatting import interval
-from liftune.records.run import RunRecord, TuneRecord, VerdictRecord
+from liftune.records.run import EvaluationRecord, RunRecord, TuneRecord, VerdictRecord
 from liftune.reports.base import SECTIONS, ReportTable, Section
 from liftune.reports.sections.claims import claims
 from liftune.reports.sections.comparisons import sentence
@@ -19,7 +19,8 @@ from liftune.reports.sections.results import metric_columns
 def verdict(record: RunRecord) -> Section | None:
     """In plain words; then one sentence a comparison, and what these are about."""
     if not isinstance(record, VerdictRecord):
-        return Section("Score", headline(record))
+        compared = record.comparisons if isinstance(record, EvaluationRecord) else ()
+        return Section("Score", (*headline(record), *(sentence(each, record) for each in compared)))
     if not record.comparisons:
         return None
     if not isinstance(record, TuneRecord):
