@@ -306,6 +306,7 @@ def test_a_model_that_was_only_evaluated_has_its_score(head: str, end: str) -> N
         {
             **tuned.model_dump(include=set(EvaluationRecord.model_fields)),
             "contenders": (contender("model", 0.6, head=head),),
+            "comparisons": (),
         }
     )
     assert headline(record) == (f"model: 60.0% of test texts right (95% confidence interval 55.0% to 65.0%). {end}")

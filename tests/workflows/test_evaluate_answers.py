@@ -15,6 +15,7 @@ from tiny_models import save_tiny
 import liftune
 from liftune.cli.main import main
 from liftune.errors import DataError, LiftuneError, SpecError
+from liftune.records.run import EvaluationRecord
 from liftune.tasks import TaskKind
 
 ROWS = [(f"text {i} of {i * 7}", ("anger", "joy")[i % 2], f"k{i}") for i in range(60)]
@@ -184,3 +185,12 @@ def test_a_name_is_refused_before_the_model_answers(place: Path, monkeypatch: py
         liftune.evaluate(
             place / "rows.csv", model=place / "model", answers={"model": str(place / "gpt.csv")}, quiet=True
         )
+
+
+def test_a_record_whose_comparison_names_no_contender_is_refused(place: Path) -> None:
+    answers = {"gpt": str(place / "gpt.csv")}
+    record = liftune.evaluate(place / "rows.csv", model=place / "model", answers=answers, quiet=True)
+    values = json.loads(record.model_dump_json())
+    assert EvaluationRecord.model_validate(values) == record
+    with pytest.raises(ValueError, match="'gpt' is compared, and no contender"):
+        EvaluationRecord.model_validate({**values, "contenders": values["contenders"][:1]})

@@ -5,6 +5,7 @@ Not here: what they are made of (the files beside this one), how it is computed 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -185,6 +186,17 @@ class RunRecord(StoredRecord):
         return display().plot(self, section)
 
 
+def _check_compared(contenders: Sequence[Contender], comparisons: Sequence[Comparison]) -> None:
+    """Raises ValueError where what is compared is no contender, or lacks the score."""
+    known = {each.name: each for each in contenders}
+    for one in comparisons:
+        for name in (one.a, one.b):
+            if name not in known:
+                raise ValueError(f"{name!r} is compared, and no contender")
+            if one.metric not in known[name].metrics:
+                raise ValueError(f"the contender {name!r} has no {one.metric}, in which it is compared")
+
+
 class EvaluationRecord(RunRecord):
     """What `evaluate` reports: the scores of one model."""
 
@@ -192,6 +204,12 @@ class EvaluationRecord(RunRecord):
     """Which one of a run was scored; null for a model that is of no run."""
     comparisons: tuple[Comparison, ...] = ()
     """The model, the first contender, against each of the others, with --answers."""
+
+    @model_validator(mode="after")
+    def _contenders_that_are_compared(self) -> Self:
+        """As of a VerdictRecord."""
+        _check_compared(self.contenders, self.comparisons)
+        return self
 
 
 class VerdictRecord(RunRecord):
@@ -214,13 +232,7 @@ class VerdictRecord(RunRecord):
     @model_validator(mode="after")
     def _contenders_that_are_compared(self) -> Self:
         """Whoever shows a comparison finds both of its contenders, and their scores."""
-        known = {each.name: each for each in self.contenders}
-        for one in self.comparisons:
-            for name in (one.a, one.b):
-                if name not in known:
-                    raise ValueError(f"{name!r} is compared, and no contender")
-                if one.metric not in known[name].metrics:
-                    raise ValueError(f"the contender {name!r} has no {one.metric}, in which it is compared")
+        _check_compared(self.contenders, self.comparisons)
         return self
 
 
