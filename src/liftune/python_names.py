@@ -17,7 +17,7 @@ from liftune.spec import OPTIONS, RunSpec
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from liftune.spec import Spec
+    from liftune.spec_base import Spec
 
 #: What the command line does, where a text says what Python does in its place.
 _OF_THE_SHELL = re.compile(r"(?:^|(?<=: ))[^:]*, or in Python ")

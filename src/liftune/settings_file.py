@@ -1,7 +1,8 @@
 """Files of options, read under the options of a command.
 
 In: a TOML or JSON file laid out as a run's spec.json, options that were given beside it.  Out: a RunSpec.
-Not here: what an option means (spec.py), which options a command takes (spec.TAKEN), writing them (spec_text.py).
+Not here: what an option means (spec.py), which options a command takes (command_options.py), writing them
+(spec_text.py).
 """
 
 from __future__ import annotations

@@ -7,29 +7,23 @@ Not here: what a typed value means (option_values.py), results (records/), defau
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
 
 from liftune.addresses import is_address
 from liftune.addresses import shown as shown_address
-from liftune.errors import SpecError, choose, shown
-from liftune.field_faults import faults
+from liftune.errors import SpecError, choose
 from liftune.option_files import read_settings
 from liftune.option_values import (
     AUTO_FOLDS,
-    NOT_UNICODE,
     Columns,
     Costs,
     HeldPlace,
@@ -40,7 +34,6 @@ from liftune.option_values import (
     Positive,
     Seed,
     automatic,
-    check_texts,
     merges,
     numbers,
     once,
@@ -51,6 +44,7 @@ from liftune.option_values import (
     switched_off,
 )
 from liftune.option_values import IN_MEMORY as IN_MEMORY
+from liftune.spec_base import Spec
 from liftune.tasks import TaskKind
 from liftune.types import Pooling
 
@@ -60,59 +54,6 @@ DEFAULT_MODEL = "minilm"
 BasePrecision = Literal["4bit"]
 #: What may be asked for texts that are longer than the model reads: a rule (types.LongRule), or to choose one.
 Long = Literal["cut", "head-tail", "windows", "auto"]
-
-
-class Spec(BaseModel):
-    """Base of every spec: frozen, and strict about names."""
-
-    # Built when first checked, so that `--help` does not wait for it; for docstrings: spec_text.description_of.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _texts(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse bytes, which pydantic would decode, and texts that no file can hold."""
-        if isinstance(value, bytes | bytearray):
-            raise ValueError(f"must be a text, not {shown(value)}")
-        kind = cls.model_fields[info.field_name or ""].annotation
-        if not (isinstance(kind, type) and issubclass(kind, Spec)):  # which checks its own fields
-            check_texts(value)
-        return value
-
-    def completed(self, **values: Any) -> Self:
-        """With values that follow from others: they do not count as given (`model_fields_set`)."""
-        copy = self.model_copy(update=values)
-        copy.model_fields_set.difference_update(values)
-        return copy
-
-    @classmethod
-    def checked(cls, values: dict[str, Any], *, where: str | None = None) -> Self:
-        """A spec of these values.
-
-        Raises:
-            SpecError: lists every fault.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            said = "\n".join(faults(error, _option))
-            hint = (
-                "give a value of the type and range named above" if "must be" in said else "correct what is named above"
-            )
-            hint = _RENAME if NOT_UNICODE in said else hint
-            raise SpecError(said, where=where, hint=hint) from None
-
-
-#: Where a name of a file is given, its bytes are what is wrong.
-_RENAME = "if it names a file, rename the file so that its name is UTF-8, such as `mv OLD new-name.csv`"
-
-
-def _option(path: tuple[str, ...]) -> str:
-    """The field at a path, by its name on the command line where it is an option."""
-    option = next((name for name, place in OPTIONS.items() if path[:2] == place), None)
-    if option == "data":
-        return "DATA"
-    return f"--{option.replace('_', '-')}" if option else ".".join(path)
 
 
 class DataSpec(Spec):
@@ -326,6 +267,14 @@ class RunSpec(Spec):
         return cls.checked(values)
 
     @classmethod
+    def named(cls, path: tuple[str, ...]) -> str:
+        """By its name on the command line, where it is an option."""
+        option = next((name for name, place in OPTIONS.items() if path[:2] == place), None)
+        if option == "data":
+            return "DATA"
+        return f"--{option.replace('_', '-')}" if option else super().named(path)
+
+    @classmethod
     def read(cls, path: str | Path) -> RunSpec:
         """A spec from a TOML or JSON file, of this or an earlier version."""
         return cls.checked(read_values(path), where=str(path))
@@ -365,53 +314,3 @@ def _options() -> dict[str, tuple[str, ...]]:
 
 #: Every option of `tune` -> its place in a RunSpec. The command line and `liftune.tune` share these names.
 OPTIONS = _options()
-
-
-#: Command -> the sections and fields of a RunSpec that it takes, on the command line and in Python.
-TAKEN: dict[str, tuple[str, ...]] = {
-    "tune": ("data", "model", "method", "train", "evaluation", "out"),
-    "init": ("data", "model", "method", "train", "evaluation", "out"),
-    "inspect": ("data", "model.name", "model.max_length"),
-    "evaluate": ("data", "model", "evaluation.metric", "evaluation.answers", "evaluation.cost"),
-    "sweep": (
-        "data",
-        "model.label_map",
-        "model.max_length",
-        "model.long",
-        "model.window_overlap",
-        "model.window_pooling",
-        "model.device",
-        "model.base_precision",
-        "model.trust_remote_code",
-        "method.options",
-        "train",
-        "evaluation.metric",
-        "out",
-    ),
-    "doctor": ("data", "model", "train.batch_size", "train.accelerations"),
-}
-
-
-def options_of(command: str) -> list[str]:
-    """The options of a RunSpec that a command takes."""
-    return [name for name, home in OPTIONS.items() if home[0] in TAKEN[command] or ".".join(home) in TAKEN[command]]
-
-
-def sound(options: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[SpecError, ...]]:
-    """The options that have a value of their type and range, and the fault of each other but the data.
-
-    >>> found, wrong = sound({"epochs": "x", "batch_size": -3, "lr": "0.1"})
-    >>> found, [each.message for each in wrong]
-    ({'lr': '0.1'}, ["--epochs: must be a whole number, not 'x'", '--batch-size: must be greater than 0, not -3'])
-    """
-    found, wrong = {}, []
-    for name, value in options.items():
-        try:
-            RunSpec.of(**{name: value})
-        except SpecError as error:
-            if name == "data":
-                raise  # with other data all that follows would mean something else
-            wrong.append(SpecError(error.message, where=f"--{name.replace('_', '-')}", hint=error.hint))
-        else:
-            found[name] = value
-    return found, tuple(wrong)

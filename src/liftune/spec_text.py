@@ -24,7 +24,8 @@ from typing import Any
 from liftune.errors import SpecError
 from liftune.files import write_text
 from liftune.option_values import joined_fields, switched_off
-from liftune.spec import IN_MEMORY, OPTIONS, DataSpec, RunSpec, Spec
+from liftune.spec import IN_MEMORY, OPTIONS, DataSpec, RunSpec
+from liftune.spec_base import Spec
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import pytest
 from made_runs import made_run
 
 import liftune
+from liftune.command_options import options_of
 from liftune.errors import LiftuneError
 from liftune.evaluation.selective import cutoff_for
-from liftune.spec import options_of
 
 VERBS = [name for name in liftune.__all__ if inspect.isfunction(getattr(liftune, name))]
 ODD: list[Any] = [None, 5, b"x", object(), [], float("nan")]

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 import liftune
-from liftune.spec import options_of
+from liftune.command_options import options_of
 from notebooks import NOTEBOOKS, ROOT, read, settings_of, with_settings
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -17,10 +17,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from liftune import arguments
+from liftune.command_options import options_of
 from liftune.errors import LiftuneError, SpecError, choose, lacks_memory
 from liftune.python_names import argument, in_python, meant
 from liftune.settings_file import spec_under
-from liftune.spec import IN_MEMORY, OPTIONS, RunSpec, options_of
+from liftune.spec import IN_MEMORY, OPTIONS, RunSpec
 
 if TYPE_CHECKING:
     from liftune.data.load import RowsInMemory

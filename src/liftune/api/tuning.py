@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from liftune import arguments
 from liftune.api.calls import ROLES_BESIDE, Data, progress, verb, with_rows
+from liftune.command_options import sound
 from liftune.errors import EXTRAS, Collected, SpecError, need, shown
 from liftune.records.run import TuneRecord
-from liftune.spec import sound
 
 if TYPE_CHECKING:
     from liftune.events import Listener

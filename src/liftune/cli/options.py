@@ -111,7 +111,7 @@ class Taking:
     """Which options of a RunSpec a command takes, collected into its first argument.
 
     Args:
-        command: its name in `spec.TAKEN`.
+        command: its name in `command_options.TAKEN`.
         required: option -> its help text, for options that have no default here.
         help_texts: option -> its help text, for options whose absence means something else here.
         wrong_with: the command's own switch with which options of a wrong value are left out of the spec, and their

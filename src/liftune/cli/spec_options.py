@@ -13,8 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from liftune.cli.options import Config, Taking
+from liftune.command_options import options_of, sound
 from liftune.settings_file import sound_under, spec_under
-from liftune.spec import OPTIONS, RunSpec, Spec, options_of, sound
+from liftune.spec import OPTIONS, RunSpec
+from liftune.spec_base import Spec
 from liftune.spec_text import description_of
 
 #: Headings of the help text, by section of the spec.

@@ -18,7 +18,8 @@ from liftune.errors import MethodError, SpecError
 from liftune.models.methods.registry import METHODS, find_method, parse_options
 from liftune.option_values import Names
 from liftune.records.sweep import CellRecord
-from liftune.spec import DEFAULT_MODEL, IN_MEMORY, MethodSpec, RunSpec, Spec, TrainSpec
+from liftune.spec import DEFAULT_MODEL, IN_MEMORY, MethodSpec, RunSpec, TrainSpec
+from liftune.spec_base import Spec
 from liftune.sweeps.space import SEARCHED, Search, search_of
 
 #: Means every registered method.

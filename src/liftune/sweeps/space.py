@@ -22,7 +22,8 @@ from liftune.errors import LiftuneError, SpecError, choose, first_of, nearest, s
 from liftune.models.methods.registry import METHODS, Method, find_method, parse_options
 from liftune.option_files import Words, is_toml, nothing_set, read_settings
 from liftune.option_values import Positive
-from liftune.spec import OPTIONS, RunSpec, Spec, TrainSpec
+from liftune.spec import OPTIONS, RunSpec, TrainSpec
+from liftune.spec_base import Spec
 
 #: Options of `tune` that cells of one sweep may differ in: those of training, but for what all cells share.
 SEARCHED = tuple(name for name in TrainSpec.model_fields if name not in ("seeds", "accelerations"))
