@@ -275,6 +275,8 @@ def _refuse_one_class(splits: Splits, where: str) -> None:
     target = splits.train.targets[0]
     if not task_of(splits.task).outputs_labels:
         what = f"every train row has the target {target}: there is nothing to learn"
+    elif target == ():
+        what = "no train row has a label: every list of labels is empty"
     else:
         what = f"train has one class only: {target!r}"
     asked = f"{ACCEPT_OR_REJECT}; " if any(ACCEPT_OR_REJECT in note for note in splits.audit.notes) else ""

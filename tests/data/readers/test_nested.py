@@ -188,6 +188,15 @@ def test_tasks_that_nobody_has_annotated_are_left_out_and_counted(tmp_path):
         load_data(spec)
 
 
+def test_an_export_that_nobody_has_annotated_has_no_label(tmp_path):
+    """Its lists of annotations are all empty: that is no class named ()."""
+    (tmp_path / "x.json").write_text(json.dumps([task(i, None) for i in range(30)]))
+    with pytest.raises(DataError, match="no train row has a label: every list of labels is empty") as refused:
+        load_data(DataSpec(source=str(tmp_path / "x.json")))
+    assert refused.value.where == str(tmp_path / "x.json")
+    assert "--label" in str(refused.value.hint)
+
+
 @pytest.mark.parametrize("other", ["yes", "Accept"])
 def test_an_answer_that_is_not_prodigys_says_nothing_of_the_row(other, tmp_path):
     rows = [{**row, "answer": (other, "reject")[i % 2]} for i, row in enumerate(ROWS)]
