@@ -96,6 +96,6 @@ def _read(folder: Path, name: str) -> Rows:
             records = [json.loads(line) for line in file]
         else:
             tabs = path.suffix == ".tsv"
-            quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
-            records = list(csv.DictReader(file, delimiter="\t" if tabs else ",", quoting=quoting))
+            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.DictReader(file)
+            records = list(reader)
     return [(str(each["text"]), str(each["label"])) for each in records if str(each["text"]).strip()]

@@ -47,7 +47,7 @@ def fit_and_answer(cell: Cell, model: str, minutes: float) -> dict[str, Any]:
     from setfit import SetFitModel, Trainer, TrainingArguments
     from transformers import TrainerCallback
 
-    class Stop(TrainerCallback):  # type: ignore[misc]
+    class Stop(TrainerCallback):
         """Ends training after so many minutes of processor time."""
 
         stopped = False

@@ -77,8 +77,6 @@ def evaluate_model(
     if saved is not None and saved.note:
         events.note(saved.note)
     opened, splits = _model_and_rows(data, model, rows, saved, plan)
-    if saved is not None and saved.contender != "base":  # which is scored as it was before tuning
-        splits = _tuned_on(saved).audited(splits)
     if seen := seen_sentence(splits):
         events.note(seen)
     metric = check_metric(spec.evaluation.metric, splits.task).name
@@ -220,7 +218,10 @@ def _model_and_rows(
         if splits.pairs != opened.pairs:
             raise _other_rows(opened, model.name)
         splits = match_labels(splits, opened.labels, model.label_map, model=model.name)
-    return opened, splits.for_labels(opened.labels)
+    splits = splits.for_labels(opened.labels)
+    if saved is not None and saved.contender != "base":  # which is scored as it was before tuning
+        splits = _tuned_on(saved).audited(splits)
+    return opened, splits
 
 
 def _other_rows(opened: Opened, name: str) -> DataError:
