@@ -66,6 +66,15 @@ def test_rows_in_memory_and_folds_are_tried_too(emotions: Path, model: str, empt
     assert list(empty.iterdir()) == []
 
 
+def test_folds_are_spoken_of_where_the_run_chooses_them(tmp_path: Path, model: str, empty: Path) -> None:
+    """Not where the command says how many, or none."""
+    rows = [f"{word} {i},{label}" for i in range(20) for word, label in (("sunny", "joy"), ("slam", "anger"))]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(rows), encoding="utf-8")
+    for folds, said in (("auto", True), ("none", False), (3, False)):
+        found: Any = liftune.tune(str(tmp_path / "rows.csv"), model=model, dry_run=True, folds=folds, **FAST)
+        assert any("so that every row is tested" in note for note in found.data.notes) == said
+
+
 def test_all_faults_are_found_at_once(
     emotions: Path, model: str, empty: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -130,6 +130,14 @@ def test_rows_in_memory_and_probabilities(place: Path) -> None:
     assert gpt.outside.calibration is not None
 
 
+def test_rows_that_are_not_scored_are_not_said_to_be_none_of_the_data(place: Path) -> None:
+    answers = [{"text": text, "answer": label} for text, label, _ in (*ROWS, ("a text of train", "joy", ""))]
+    rows = [{"text": text, "label": label} for text, label, _ in ROWS]
+    record = liftune.evaluate(rows, model=place / "model", answers={"old": answers}, quiet=True)
+    notes = " ".join(record.contenders[1].notes)
+    assert "1 row of the file is none of the test rows that are scored, by 'text'" in notes
+
+
 def test_sets_of_labels(place: Path) -> None:
     rows = [{"text": text, "label": [label] if i % 3 else ["anger", "joy"]} for i, (text, label, _) in enumerate(ROWS)]
     answers = [{"text": each["text"], "answer": "; ".join(each["label"])} for each in rows]
@@ -145,6 +153,10 @@ def test_values_need_an_answer_for_each_row(place: Path) -> None:
     with pytest.raises(DataError, match="1 test row has no value of old, and without train rows") as refused:
         liftune.evaluate(rows, model=place / "value", answers={"old": answers[1:]}, quiet=True)
     assert refused.value.where == "--answers old" or "answers" in str(refused.value.where)
+    wrong = [{**answers[0], "answer": "much"}, *answers[1:]]
+    with pytest.raises(DataError, match="an answer of old cannot be read") as unread:
+        liftune.evaluate(rows, model=place / "value", answers={"old": wrong}, quiet=True)
+    assert unread.value.hint == "write it as a number", "an empty cell would be refused"
 
 
 @pytest.mark.parametrize(

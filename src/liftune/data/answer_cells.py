@@ -236,6 +236,12 @@ def _hint(given: str | None, splits: Splits) -> str:
     )
 
 
+def _or_none(splits: Splits) -> str:
+    """That a row may have no answer; a missing value is scored as the mean of train, where there is one."""
+    needed = task_of(splits.task).shape == "value" and not len(splits.train)
+    return "" if needed else ", or leave the cell empty: the row then has no answer"
+
+
 def _target(cell: Any, reading: Reading, table: Table, position: int, name: str, splits: Splits) -> Target:
     try:
         return reading.target(cell)
@@ -243,7 +249,7 @@ def _target(cell: Any, reading: Reading, table: Table, position: int, name: str,
         raise DataError(
             f"an answer of {name} cannot be read: {error}",
             where=table.place(position),
-            hint=f"{_hint(error.hint, splits)}, or leave the cell empty: the row then has no answer",
+            hint=f"{_hint(error.hint, splits)}{_or_none(splits)}",
         ) from None
 
 

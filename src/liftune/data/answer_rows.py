@@ -141,7 +141,7 @@ def find_rows(table: Table, splits: Splits, kept: KeptIds, name: str) -> Found:
     for column in id_columns:
         one = _by_id(table, column, of_parts, splits, kept)
         if one.ids:
-            notes = (*one.notes, *_unknown(table, one.ids, name, f"column {column!r}"))
+            notes = (*one.notes, *_unknown(table, one.ids, splits, f"column {column!r}"))
             if read is not None:
                 notes += _same_texts(table, one.ids, of_parts, read, column, name)
             return Found(one.ids, one.by, used, notes=notes)
@@ -173,7 +173,8 @@ def find_rows(table: Table, splits: Splits, kept: KeptIds, name: str) -> Found:
     by = f"by {' and '.join(map(repr, of_texts))}"
     first = f"an id would come first, in a column that is named id{' and known to the data' * bool(kept.tables)}"
     notes = (f"rows are found {by}; {'; '.join(unclear) or first}",) if id_columns else ()
-    return Found(found, by, used, by_text=True, notes=(*notes, *_unknown(table, found, name, by.removeprefix("by "))))
+    notes += _unknown(table, found, splits, by.removeprefix("by "))
+    return Found(found, by, used, by_text=True, notes=notes)
 
 
 def _by_id(table: Table, column: str, of_parts: Mapping[str, Row], splits: Splits, kept: KeptIds) -> _ById:
@@ -235,15 +236,16 @@ def _several(column: str, found: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def _unknown(table: Table, ids: Mapping[int, object], name: str, by: str) -> tuple[str, ...]:
-    """A warning on rows that are none of the data's."""
+def _unknown(table: Table, ids: Mapping[int, object], splits: Splits, by: str) -> tuple[str, ...]:
+    """A warning on rows that are none of the data's, of which `evaluate` has test rows alone."""
     unknown = [i for i in range(table.rows) if i not in ids]
     if not unknown or not ids:
         return ()
     named = first_of([f"{i + 1:,}" for i in unknown[:_NAMED]], _NAMED)
     more = ", ..." if len(unknown) > _NAMED else ""
+    whose = "data's" if len(splits.train) else "test rows that are scored,"
     row = "row of the file is" if len(unknown) == 1 else "rows of the file are"
-    return (f"{len(unknown):,} {row} none of the data's by {by}, and not used: {named}{more}",)
+    return (f"{len(unknown):,} {row} none of the {whose} by {by}, and not used: {named}{more}",)
 
 
 def _same_texts(

@@ -7,6 +7,7 @@ Not here: reading (load.py), label errors and shift (workflows/inspect.py), prin
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -86,7 +87,12 @@ class Inspection(StoredRecord):
 
 
 def inspect(
-    spec: DataSpec, model: str | None = None, max_length: int | None = None, tables: TablesInMemory | None = None
+    spec: DataSpec,
+    model: str | None = None,
+    max_length: int | None = None,
+    tables: TablesInMemory | None = None,
+    *,
+    folds: bool = True,
 ) -> Inspection:
     """Look at a data set as `load_data` would read it with bad rows dropped.
 
@@ -94,11 +100,13 @@ def inspect(
         tables: those in memory; None reads what the spec names.
         model: whose tokens to count (see `find_length_meter`); None counts words.
         max_length: the one length whose truncation is shown; None shows 128, 256 and 512.
+        folds: tuning would choose by itself whether it cross-validates.
 
     Raises:
         DataError: the source cannot be read, or no row of it can be used.
     """
-    return describe(load(spec, tables, skip_bad_rows=True), spec, model, max_length)
+    loaded = load(spec, tables, skip_bad_rows=True)
+    return describe(loaded if folds else replace(loaded, folds=None), spec, model, max_length)
 
 
 def describe(loaded: LoadedData, spec: DataSpec, model: str | None = None, max_length: int | None = None) -> Inspection:

@@ -134,6 +134,7 @@ def import_labels(options: ImportOptions) -> ImportRecord:
         left_out=dict(left),
         new_labels=new,
         old_rows=0 if old is None else len(old.parts["train"]),
+        cross_validated=record.folds is not None,
         next_command=command(folder.spec(), old.data, str(out), f"{options.run}-more") if old else _start(out, options),
         notes=(*read_from, *_notes(given, labels)),
     )
@@ -315,7 +316,8 @@ def _refuse_unknown_rows(
     if unknown:
         places = first_of([each.place for each in unknown], _NAMED)
         raise DataError(
-            f"{amount(len(unknown), 'row is', 'rows are')} not in the pool {options.pool}, or their text was changed: "
+            f"{amount(len(unknown), 'row is', 'rows are')} not in the pool {options.pool}, or "
+            f"{'its' if len(unknown) == 1 else 'their'} text was changed: "
             f"{places}",
             where=options.filled_in,
             hint="give the pool that the rows were chosen from; or leave POOL out, and they are taken as they are",

@@ -79,6 +79,8 @@ class ImportRecord(StoredRecord):
     """New ones, with a label."""
     old_rows: int = 0
     """Train rows of the run beside them; 0 in a file."""
+    cross_validated: bool = False
+    """The run was: these are all of its rows, and no part is kept for test."""
     next_command: str
     """What tunes on the folder as the run was tuned, or goes on from the run with the file."""
     labels: dict[str, int] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -144,7 +145,8 @@ def dry_run(
         folder, out = _folder(spec, found, overwrite=overwrite), spec.out
         tables, length = rows if isinstance(rows, TablesInMemory) else None, spec.model.max_length
         cut = rows is not None and tables is None
-        data = None if cut else found.trying("data", lambda: inspect(spec.data, spec.model.name, length, tables))
+        look = partial(inspect, spec.data, spec.model.name, length, tables, folds=spec.evaluation.folds == AUTO_FOLDS)
+        data = None if cut else found.trying("data", look)
         read = _read(spec, rows, found)
         request = _request(spec, rows, read, folder, found)
     result = DryRun(would_run=False, data=data, out=str(folder.path) if folder else out)

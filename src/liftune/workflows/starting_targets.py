@@ -152,8 +152,8 @@ def _number_labels_said(started: Started, new: Splits) -> tuple[str, ...]:
     added = _numbers_among(_added(started, _labels(new)))
     if not added:
         return ()
-    is_number = "is a number and is" if len(added) == 1 else "are numbers and are"
-    return (f"of the new labels {_listed(added)} {is_number} taken as a label; {_ANEW}",)
+    taken = "is a number and is taken as a label" if len(added) == 1 else "are numbers and are taken as labels"
+    return (f"of the new labels {_listed(added)} {taken}; {_ANEW}",)
 
 
 def _sets_said(started: Started, new: Splits) -> tuple[str, ...]:

@@ -97,7 +97,10 @@ def imported_sections(record: ImportRecord) -> tuple[Section, ...]:
         each = "; ".join(f"{count:,} {why}" for why, count in record.left_out.items())
         said.append(f"Left out: {each}.")
     said += [f"{note[:1].upper()}{note[1:]}." for note in record.notes]
-    if record.old_rows:
+    if record.old_rows and record.cross_validated:
+        old = amount(record.old_rows, "row")
+        said.append(f"With all {old} of {record.run}, which was cross-validated: none is kept for test.")
+    elif record.old_rows:
         said.append(f"With the {record.old_rows:,} train rows of {record.run}, whose test rows stay the same.")
     else:
         said.append("The file holds the new rows alone; --out FOLDER joins them to those of the run, to tune anew.")
@@ -106,6 +109,7 @@ def imported_sections(record: ImportRecord) -> tuple[Section, ...]:
 
 def _then(record: ImportRecord) -> tuple[str, ...]:
     """Tune on all rows, and see what the new ones brought."""
-    same = record.old_rows and not record.new_labels  # test rows and labels: else --max-harm brings them together
+    # Test rows and labels are the same; else --max-harm brings them together.
+    same = record.old_rows and not record.cross_validated and not record.new_labels
     harm = "" if same else " --max-harm 1"
     return record.next_command, f"liftune compare {pasted(record.run)} {pasted(f'{record.run}-more')}{harm}"
