@@ -36,7 +36,7 @@ MOST_TOKENS, LEAST_VISITS = 125_000, 3
 STEP_ROWS, STEP_TOKENS, ENOUGH_STEPS = (8, 32), 6_400, 150
 WARMUP, WEIGHT_DECAY, MAX_GRAD_NORM = 0.1, 0.01, 1.0
 #: Rounds at most. There is another while the loss of the last LAST_STEPS of a round's steps is above LEARNED: labels
-#: that are hard to tell apart need more visits, and others lose by them (docs/log.md).
+#: that are hard to tell apart gained by more visits, and some others lost by them (docs/log.md).
 MOST_ROUNDS, LEARNED, LAST_STEPS = 6, 0.03, 0.1
 
 
@@ -86,9 +86,9 @@ def settings_for(rows: int, row_tokens: float, learning_rate: float) -> Contrast
 def contrast(classifier: Classifier, rows: Tokens, labels: IntArray, settings: Contrast, *, seed: int) -> Learned:
     """Train the encoder's adapter on pairs of rows, in rounds until the pairs are learned; take the rounds' average.
 
-    Weights averaged over the ends of several rounds, in each of which the rate falls, hold for new rows better than
-    the last ones do (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization";
-    docs/log.md).
+    The rate falls in each round, and the weights are averaged over the rounds' ends (Izmailov et al. 2018, "Averaging
+    Weights Leads to Wider Optima and Better Generalization"). What that gave, and what did not come back on other
+    draws, is in docs/log.md.
 
     The mean of the states of a row's tokens is what is compared, whatever the head reads: sentence encoders were
     trained for it. The state that the head reads comes along (docs/log.md).

@@ -55,8 +55,8 @@ NO_BODY = "the model does not tell its body from its head"
 #: Of the method's rate, where tuning goes on from a start from pairs: at the whole rate it takes away what the start
 #: gave (docs/log.md).
 RATE_AFTER_PAIRS = 0.2
-#: Of a start from pairs, for an estimate of its time: from one to six, by how hard the labels are to tell apart.
-USUAL_ROUNDS = 3
+#: Of a start from pairs, for an estimate of its time: the mean of 28 runs, which had one to four (docs/log.md).
+USUAL_ROUNDS = 2
 
 
 def wanted(context: RunContext, method: Method) -> PairStart | None:
