@@ -21,6 +21,7 @@ from packed_models import (
     attached,
     called,
     installed,
+    tokens,
 )
 
 from liftune.hardware.plan import Plan
@@ -115,3 +116,20 @@ def test_groups_hold_every_token_once_and_padding_comes_back_as_zeros(lengths: l
     for group in packing.groups:
         assert group.width >= max(group.lengths)
         assert torch.equal(group.unpad(group.pad_zeros(packed)), packed[group.tokens])
+
+
+@pytest.mark.parametrize(("targets", "kept"), [("all", True), ("q, k, v", False)])
+def test_inputs_of_products_without_lora_are_not_kept_for_backward(targets: str, kept: bool) -> None:
+    """Their memory is what the next layer computes in, and half of what a pass holds."""
+    model, encoder = adapted("bert", TARGET_MODULES[targets])
+    installed(encoder, fused=True)
+    nodes, layers = [model(**tokens((3, 9))).logits.grad_fn], {}
+    while nodes:
+        node = nodes.pop()
+        if type(node).__name__ == "EncoderLayerBackward":
+            layers[id(node)] = node.saved
+        nodes += [each for each, _ in node.next_functions if each is not None]
+    assert len(layers) == len(encoder.layers)
+    for saved in layers.values():
+        assert saved.x is not None
+        assert all((each is not None) == kept for each in (saved.context, saved.h, saved.gelu_out))

@@ -113,7 +113,7 @@ class CompiledAttention:
         if not isinstance(saved, SavedAttention):
             return TILED.backward(grad_output, saved, packing, heads, first_only=first_only)
         grad = grad_output.to(saved.qkv.dtype).contiguous()
-        grad_qkv = torch.empty_like(saved.qkv)
+        grad_qkv = saved.qkv  # a row's head is written after all of it was read, and nothing else reads it
         _clear_spare(grad_qkv, packing)
         tensors = (saved.context, saved.logs, grad, grad_qkv)
         given = (*self._inputs(saved.qkv, saved.rows, heads), *(each.data_ptr() for each in tensors))

@@ -100,9 +100,9 @@ class DropoutMasks:
 
 @dataclass
 class SavedForBackward:
-    """What the backward of a layer needs: inputs of its products, named as in the module's docstring."""
+    """What the backward of a layer needs, named as in the module's docstring; a product without LoRA needs no input."""
 
-    x: Tensor
+    x: Tensor | None
     """(tokens, hidden)"""
     first_rows: Tensor | None
     """(rows, hidden): x of each row's first token, where the layer computes no other."""
@@ -110,13 +110,13 @@ class SavedForBackward:
     """Of qkv, or of query and kv; then of out, up, down."""
     attention: Any
     """What `Attention.backward` needs."""
-    context: Tensor
+    context: Tensor | None
     """z: (tokens, hidden), or (rows, hidden), as is all that follows."""
     norm1: SavedNorm
-    h: Tensor
+    h: Tensor | None
     up_proj: Tensor
     """u: (tokens, intermediate)"""
-    gelu_out: Tensor
+    gelu_out: Tensor | None
     """g: (tokens, intermediate)"""
     norm2: SavedNorm
 
@@ -186,7 +186,15 @@ def layer_forward(
     ffn_out, down_hidden = weights.down.forward(gelu_out, factors_of["down"])
     y, norm2 = weights.norm2.forward(_add_residual(ffn_out, h, masks.ffn))
     lora_hidden += [out_hidden, up_hidden, down_hidden]
-    return y, SavedForBackward(x, first_rows, lora_hidden, for_attention, context, norm1, h, up_proj, gelu_out, norm2)
+    inputs = (
+        _read_backward(weights.qkv, x),
+        first_rows,
+        lora_hidden,
+        for_attention,
+        _read_backward(weights.out, context),
+    )
+    inner = _read_backward(weights.up, h), up_proj, _read_backward(weights.down, gelu_out)
+    return y, SavedForBackward(*inputs, norm1, *inner, norm2)
 
 
 def layer_backward(
@@ -207,7 +215,8 @@ def layer_backward(
         _masked(grad_sum, masks.ffn), saved.gelu_out, down_hidden, needs_input_grad=True
     )
     # g = GELU(u),  u = h Wu'
-    grad_up = aten.gelu_backward(grad_gelu, saved.up_proj)
+    assert grad_gelu is not None
+    grad_up = aten.gelu_backward.grad_input(grad_gelu, saved.up_proj, grad_input=grad_gelu)
     grad_h, up_grads = weights.up.backward(grad_up, saved.h, up_hidden, needs_input_grad=True)
     assert grad_h is not None
     # h = LayerNorm1(x + m1 * (z Wo')); h is read by Wu and by the second residual connection.
@@ -245,9 +254,14 @@ def _factors_by_product(weights: LayerWeights, factors: Sequence[Tensor]) -> dic
     return {**shares, "query": shares["qkv"][:queries], "kv": shares["qkv"][queries:]}
 
 
+def _read_backward(linear: LoraLinear, x: Tensor) -> Tensor | None:
+    """A product's input, where its backward reads it: a frozen weight has no gradient, A and B have."""
+    return x if linear.lora else None
+
+
 def _add_residual(output: Tensor, residual: Tensor, mask: Tensor | None) -> Tensor:
-    """residual + m * output; without a mask `output` is changed in place."""
-    return output.add_(residual) if mask is None else torch.addcmul(residual, output, mask)
+    """residual + m * output, in place of `output`."""
+    return output.add_(residual) if mask is None else torch.addcmul(residual, output, mask, out=output)
 
 
 def _masked(grad: Tensor, mask: Tensor | None) -> Tensor:

@@ -87,13 +87,18 @@ class LoraLinear:
         return y, LoraHidden(hidden, a, b)
 
     def backward(
-        self, grad_output: Tensor, x: Tensor, lora_hidden: LoraHidden | None, *, needs_input_grad: bool
+        self, grad_output: Tensor, x: Tensor | None, lora_hidden: LoraHidden | None, *, needs_input_grad: bool
     ) -> tuple[Tensor | None, list[Tensor]]:
-        """Gradient (tokens, inputs) of x, None unless it is needed; and of each A and B, in float32 or wider."""
+        """Gradient (tokens, inputs) of x, None unless it is needed; and of each A and B, in float32 or wider.
+
+        Args:
+            x: None where there is no LoRA.
+        """
         # dx = dy W
         grad_input = self._times_weight(grad_output) if needs_input_grad else None
         if lora_hidden is None:
             return grad_input, []
+        assert x is not None
         # dx += (dy s B) A
         grad_hidden = grad_output @ lora_hidden.b  # (tokens, R)
         if grad_input is not None:
