@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from benchmarks import show
@@ -40,8 +41,10 @@ class Compared:
     ours: float
     setfit: float
     paired: Paired
+    row_error: float
+    """The standard error of the gain over rows: of each row's mean over these draws."""
     p_value: float
-    """Two-sided, of the paired t-test over rows, each row's mean over the draws."""
+    """Two-sided, of the paired t-test over rows: of these draws, other rows."""
     seconds: tuple[float, float]
     """Of processor time, ours and SetFit's, summed over the draws."""
 
@@ -144,7 +147,46 @@ def compared(name: str, draws: Sequence[str], ours: Mapping[str, Any], theirs: M
     p_value = 1.0 if error == 0 else float(2 * student.sf(abs(by_row.mean()) / error, len(by_row) - 1))
     seconds = tuple(sum(seconds_of(side[draw]) for draw in draws) for side in (ours, theirs))
     paired = paired_gain(a, b, draws=2_000)
-    return Compared(name, len(draws), float(a.mean()), float(b.mean()), paired, p_value, (seconds[0], seconds[1]))
+    return Compared(
+        name, len(draws), float(a.mean()), float(b.mean()), paired, error, p_value, (seconds[0], seconds[1])
+    )
+
+
+@dataclass(frozen=True)
+class OverDraws:
+    """A cell's gain for other draws and other rows."""
+
+    half: float
+    """Of its 95% interval."""
+    p_value: float
+    """Two-sided."""
+
+
+def over_draws(cells: Sequence[Compared]) -> list[OverDraws | None]:
+    """For each cell; None where no cell of as many rows a label has two draws.
+
+    Source: gain / error by Student's t, error^2 = v / draws + row_error^2. v is the variance of single draws' gains
+        around their cell's mean, pooled over the cells of as many rows a label, as one cell's few draws tell little of
+        it; degrees of freedom are those of v (sum of draws - 1). Rows are the same in all draws, so that what rows add
+        is not in v; what a row adds in one draw alone is in both, which makes the test a little conservative.
+    """
+    spread: dict[str, list[float]] = {}
+    freedom: dict[str, int] = {}
+    for each in cells:
+        size = each.name.rpartition("-")[2]
+        spread.setdefault(size, []).extend((gain - each.paired.gain) ** 2 for gain in each.paired.each_seed)
+        freedom[size] = freedom.get(size, 0) + each.draws - 1
+    found: list[OverDraws | None] = []
+    for each in cells:
+        size = each.name.rpartition("-")[2]
+        if not freedom[size]:
+            found.append(None)
+            continue
+        error = float(np.sqrt(sum(spread[size]) / freedom[size] / each.draws + each.row_error**2))
+        ratio = abs(each.paired.gain) / error if error else 0.0
+        p_value = float(2 * student.sf(ratio, freedom[size]))
+        found.append(OverDraws(float(student.ppf(0.975, freedom[size])) * error, p_value))
+    return found
 
 
 def seconds_of(line: Mapping[str, Any]) -> float:
@@ -155,8 +197,11 @@ def seconds_of(line: Mapping[str, Any]) -> float:
 def print_table(cells: Sequence[Compared]) -> None:
     """One line a set and size, then all of them."""
     adjusted = holm(np.array([each.p_value for each in cells]))
+    wide = over_draws(cells)
+    tested = iter(holm(np.array([each.p_value for each in wide if each is not None])))
+    adjusted_wide = [None if each is None else float(next(tested)) for each in wide]
     lines = []
-    for each, p_value in zip(cells, adjusted, strict=True):
+    for each, p_value, other, p_other in zip(cells, adjusted, wide, adjusted_wide, strict=True):
         gain = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x for x in (each.paired.gain, *each.paired.rows)))
         ratio = each.seconds[0] / each.seconds[1]
         lines.append(
@@ -167,6 +212,8 @@ def print_table(cells: Sequence[Compared]) -> None:
                 f"{each.setfit:.3f}",
                 gain,
                 f"{p_value:.3f}",
+                "" if other is None else f"±{100 * other.half:.1f}",
+                "" if p_other is None else f"{p_other:.3f}",
                 f"{ratio:.2f}",
             )
         )
@@ -174,18 +221,25 @@ def print_table(cells: Sequence[Compared]) -> None:
     half = (
         float(student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
     )
-    below = sum(p <= 0.05 and each.paired.gain < 0 for each, p in zip(cells, adjusted, strict=True))
-    above = sum(p <= 0.05 and each.paired.gain > 0 for each, p in zip(cells, adjusted, strict=True))
+    counted = [
+        f"significantly below in {_count(gains < 0, values)}, above in {_count(gains > 0, values)}"
+        for values in (list(adjusted), adjusted_wide)
+    ]
     ours, theirs = (sum(each.seconds[side] for each in cells) for side in (0, 1))
     mean = "{:+.2f} [{:+.2f}, {:+.2f}]".format(
         *(100 * x for x in (gains.mean(), gains.mean() - half, gains.mean() + half))
     )
     notes = [
         "gain: ours minus SetFit's accuracy in points on the same test rows, its 95% interval over rows; p after Holm.",
-        f"mean over {len(cells)} cells {mean} (paired t over cells); significantly below in {below}, above in {above}.",
+        "of draws: the same for other draws and other rows (benchmarks/few.py, over_draws), which is what a user has.",
+        f"mean over {len(cells)} cells {mean} (paired t over cells); over rows {counted[0]}; over draws {counted[1]}.",
         f"processor time of all of it, imports and answers with it: {ours / theirs:.2f} of SetFit's "
         f"({ours:,.0f} s against {theirs:,.0f} s).",
     ]
     threads = os.environ.get("OMP_NUM_THREADS", "all")
-    columns = ("cell", "draws", "liftune", "SetFit", "gain", "p", "time ratio")
+    columns = ("cell", "draws", "liftune", "SetFit", "gain", "p", "of draws", "p of draws", "time ratio")
     show.table(f"a few rows of each label, {threads} threads", columns, lines, notes)
+
+
+def _count(directed: NDArray[np.bool_], p_values: Sequence[float | None]) -> int:
+    return sum(bool(wanted) and p is not None and p <= 0.05 for wanted, p in zip(directed, p_values, strict=True))

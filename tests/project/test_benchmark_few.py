@@ -53,7 +53,8 @@ def test_cells_of_both_are_compared_over_their_draws(capsys: pytest.CaptureFixtu
     assert found[0].paired.gain == pytest.approx(0.25)
     few.print_table(found)
     out = capsys.readouterr().out
-    assert "significantly below in 1, above in 1" in out
+    assert "over rows significantly below in 1, above in 1" in out
+    assert "over draws significantly below in 1, above in 1" not in out, "two draws that differ by ten points"
     assert "0.50 of SetFit's" in out
 
 
@@ -61,3 +62,34 @@ def test_imports_that_one_process_does_once_are_counted_in_every_cell() -> None:
     """Ours is a process a cell, so that its imports are in its seconds already."""
     ours, theirs = line("x-8-1", 90, 30), line("x-8-1", 90, 30) | {"import_cpu_seconds": 10.0}
     assert few.compare({"x-8-1": ours}, {"x-8-1": theirs})[0].seconds == (30.0, 40.0)
+
+
+def gains(cell: str, found: list[int]) -> tuple[dict[str, object], dict[str, object]]:
+    """Ours beside theirs of 50 right answers, a draw each."""
+    names = [f"{cell}-{draw}" for draw in range(1, len(found) + 1)]
+    ours = {name: line(name, 50 + gain, 10) for name, gain in zip(names, found, strict=True)}
+    return dict(ours), {name: line(name, 50, 10) for name in names}
+
+
+def test_draws_that_differ_widen_the_interval_of_every_cell_of_that_size() -> None:
+    """By hand: v = (1 + 1 + 16 + 16) / 2 = 17 square points, each mean has 8.5 of it, t(2) is 4.3027."""
+    (a, b), (c, d) = gains("x-8", [5, 7]), gains("y-8", [1, 9])
+    cells = few.compare(a | c, b | d)
+    for cell, found in zip(cells, few.over_draws(cells), strict=True):
+        assert found is not None
+        assert 100 * found.half == pytest.approx(4.3027 * (8.5 + 1e4 * cell.row_error**2) ** 0.5, rel=1e-4)
+        assert found.p_value > cell.p_value
+    assert cells[0].paired.gain == pytest.approx(0.06)
+
+
+def test_draws_that_agree_show_what_rows_show() -> None:
+    (a, b) = gains("x-8", [30, 30, 30])
+    cells = few.compare(a, b)
+    found = few.over_draws(cells)[0]
+    assert found is not None
+    assert found.p_value < 0.05
+
+
+def test_one_draw_tells_nothing_of_others() -> None:
+    (a, b) = gains("x-8", [30])
+    assert few.over_draws(few.compare(a, b)) == [None]
