@@ -41,6 +41,8 @@ def test_the_interval_does_not_decide():
     assert found.low > 0
     assert found.p_value == pytest.approx(0.0625)
     assert found.verdict == "undecided"
+    assert "the interval excludes zero, but p is above 0.05" in found.note, "silence would look like a fault"
+    assert "zero" not in (compare(*from_counts(40, 6, 14, 40)).note or "")
 
 
 def test_undecided_names_the_rows_that_would_decide():

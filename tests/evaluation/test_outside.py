@@ -83,6 +83,13 @@ def test_all_contrasts_are_under_one_correction() -> None:
     assert "0.06 by Holm's correction" in str(found[1].undecided_because)
 
 
+def test_an_interval_that_the_correction_does_not_widen_is_said_to_be_of_one_comparison() -> None:
+    """Readers saw "undecided" beside an interval above zero, and no reason."""
+    excluding, including = under_one_correction([contrast(0.03, low=0.01), contrast(0.03)])
+    assert "it is of this comparison alone: the verdict is corrected for all 2" in str(excluding.undecided_because)
+    assert "interval" not in str(including.undecided_because)
+
+
 def test_a_verdict_that_near_duplicates_must_not_change_is_corrected_by_its_larger_p_value() -> None:
     near = Outcome(rows=90, gain=0.1, low=0.0, high=0.2, p_value=0.04, verdict="better")
     found = under_one_correction([contrast(0.001, without_near=near), contrast(0.2, "undecided")])

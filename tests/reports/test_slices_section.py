@@ -113,3 +113,16 @@ def test_it_goes_through_the_file_and_old_records_have_none(tmp_path):
 def test_it_says_how_many_tests_there_were(tmp_path, tests, says):
     of = found(score("de", 40, 0.5), score("en", 70, 0.9), tests=tests)
     assert says in slices(record(tmp_path / "r", of)).sentences[0]
+
+
+def test_a_gain_without_a_verdict_beside_an_interval_above_zero_is_explained(tmp_path):
+    """Three tests are corrected together; the interval is of one."""
+    unlike = GAIN.model_copy(update={"adjusted_p_value": 0.08, "verdict": "undecided"})
+    of = found(
+        score("de", 40, 0.5, 0.001, verdict="worse", gain=GAIN),
+        score("en", 70, 0.9, 0.5, verdict="undecided", gain=unlike),
+        against="probe",
+    )
+    said = " ".join(slices(record(tmp_path, of)).sentences)
+    assert "Gain on 'lang' en: the interval excludes zero, but it is of this comparison alone" in said
+    assert "de:" not in said

@@ -10,6 +10,7 @@ import numpy as np
 
 from liftune.errors import DataError, amount
 from liftune.evaluation.evaluate import Evaluation
+from liftune.evaluation.interval_and_verdict import why_unlike
 from liftune.evaluation.statistics.bootstrap import randomisation_test
 from liftune.evaluation.statistics.clustered import bootstrap, sums_by_group
 from liftune.evaluation.statistics.intervals import ALPHA, discordant, mcnemar_exact, tango_interval
@@ -220,6 +221,10 @@ def _comparison(
         elif gain.value == 0:
             zero = "the observed gain is zero: were it the true one, no number of rows would decide"
             note = f"{zero}; {note}" if note else zero
+    if unlike := "" if a.unit != "row" and a.independent_rows < LEAST_GROUPS else why_unlike(
+        verdict, gain.low, gain.high, p_value
+    ):
+        note = f"{unlike}; {note}" if note else unlike
     return Comparison(
         a=a.name,
         b=b.name,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from liftune.evaluation.interval_and_verdict import why_unlike
 from liftune.evaluation.statistics.intervals import ALPHA
 from liftune.evaluation.statistics.multiple_tests import holm
 from liftune.formatting import level_digits
@@ -40,5 +41,7 @@ def _decided(each: Comparison, corrected: float, contrasts: int, alpha: float) -
     update: dict[str, object] = {"corrected_p_value": corrected, "contrasts": contrasts}
     if each.verdict != "undecided" and corrected > alpha:
         why = f"with {contrasts} contrasts in this run its p-value is {level_digits(corrected)} by Holm's correction"
+        if unlike := why_unlike("undecided", each.low, each.high, each.p_value, tests=contrasts):
+            why += f" ({unlike})"
         update |= {"verdict": "undecided", "undecided_because": why}
     return each.model_copy(update=update)

@@ -5,7 +5,8 @@ In: a record with Slices.  Out: a Section.  Not here: how slices are found and t
 
 from __future__ import annotations
 
-from liftune.errors import shown
+from liftune.errors import first_of, shown
+from liftune.evaluation.interval_and_verdict import why_unlike
 from liftune.formatting import clipped, gain, interval, p_value, unbracketed
 from liftune.records.run import RunRecord, VerdictRecord
 from liftune.records.slices import SliceColumn, Slices, SliceScore
@@ -16,6 +17,7 @@ from liftune.reports.sections.comparisons import several
 #: The most slices that are drawn; the tables have all of them.
 _MOST_IN_CHART = 30
 _MOST_CHARACTERS = 40
+_NAMED = 3
 
 
 @SECTIONS.entry("slices", summary="Scores by the values of columns, with --slices.", chapter="answers", of=RunRecord)
@@ -45,6 +47,7 @@ def _said(found: Slices, record: RunRecord) -> tuple[str, ...]:
     else:
         said[0] += f" None has the {found.least} examples{units} to be tested."
     said += [_of_column(column, found) for column in found.columns]
+    said += _unlike(found)
     ranges = [column.column for column in found.columns if column.in_ranges]
     if ranges:
         what = f"{', '.join(map(shown, ranges))}: numbers, divided into ranges of about as many examples each."
@@ -68,6 +71,17 @@ def _of_column(column: SliceColumn, found: Slices) -> str:
         f"{shown(column.column)}: no slice is shown to be worse than the other examples. The worst, "
         f"{_against(tested[0], found)}, need not be: one of several is always the worst."
     )
+
+
+def _unlike(found: Slices) -> list[str]:
+    """Of which slices verdict and interval of the gain seem to say different things, and why."""
+    slices: dict[str, list[str]] = {}
+    for column in found.columns:
+        for each in column.slices:
+            if (of := each.gain) is not None:
+                why = why_unlike(of.verdict, of.gain.low, of.gain.high, of.p_value, tests=found.tests)
+                slices.setdefault(why, []).append(f"{shown(column.column)} {_name(each)}")
+    return [f"Gain on {first_of(names, _NAMED)}: {why}." for why, names in slices.items() if why]
 
 
 def _against(score: SliceScore, found: Slices) -> str:
