@@ -264,7 +264,7 @@ def test_the_column_of_answers_comes_before_that_of_labels() -> None:
     assert set(found.targets.values()) == {"a"}
     assert any("'gpt', not 'label'" in note for note in found.notes)
     copy = [{"text": each["text"], "label": each["answer"]} for each in TEST]
-    assert any("a copy of the labels" in note for note in read(copy).notes)
+    assert any("no copy of it" in each for each in read(copy).warnings)
 
 
 def test_several_labels_and_none_are_answers(tmp_path: Path) -> None:
@@ -308,9 +308,29 @@ def test_numbers_are_answers_and_the_mean_stands_for_those_that_lack() -> None:
 
 def test_answers_that_are_the_datas_own_labels_name_what_they_are_read_from() -> None:
     shares: Rows = [{"text": each["text"], "a": each["answer"] == "a", "b": each["answer"] == "b"} for each in TEST]
-    (note,) = (each for each in read(shares).notes if "own label" in each)
+    (note,) = read(shares).warnings
     assert "None" not in note
     assert "by the probabilities of each label" in note
+
+
+@pytest.mark.parametrize(
+    ("rows", "wrong", "warned"), [(200, 0, "all 200"), (200, 1, "all but 1 of 200"), (200, 2, None), (89, 0, None)]
+)
+def test_answers_that_are_hardly_ever_other_than_the_labels_are_warned_of(
+    rows: int, wrong: int, warned: str | None
+) -> None:
+    """A file with the labels under the name `answer` was compared like any other, and won."""
+    splits = splits_of(TaskKind.SINGLE_LABEL, ["a", "b"] * (rows // 2) + ["a"] * (rows % 2), ("a", "b"))
+    given = list(splits.test.targets)
+    for i in range(wrong):
+        given[i] = "b" if given[i] == "a" else "a"
+    found = read([{"text": row, "answer": each} for row, each in zip(splits.test.rows, given, strict=True)], splits)
+    if warned is None:
+        assert not found.warnings
+    else:
+        (said,) = found.warnings
+        assert warned in said
+        assert given_by(found, splits).about.warnings == found.warnings, "the record has it, and so Python and JSON"
 
 
 def test_a_hint_names_no_option_that_would_change_the_run() -> None:

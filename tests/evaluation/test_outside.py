@@ -86,7 +86,7 @@ def test_all_contrasts_are_under_one_correction() -> None:
 def test_an_interval_that_the_correction_does_not_widen_is_said_to_be_of_one_comparison() -> None:
     """Readers saw "undecided" beside an interval above zero, and no reason."""
     excluding, including = under_one_correction([contrast(0.03, low=0.01), contrast(0.03)])
-    assert "it is of this comparison alone: the verdict is corrected for all 2" in str(excluding.undecided_because)
+    assert "is of this comparison alone; the verdict is corrected for all 2" in str(excluding.undecided_because)
     assert "interval" not in str(including.undecided_because)
 
 

@@ -213,13 +213,13 @@ def test_a_pool_of_one_text_column_is_none_for_a_model_of_pairs(
     run = made_run(tmp_path / "run", pairs=True).path
     one = [{"text": "0.5 a claim"}, {"text": "0.6 another"}]
     for named in ({}, {"text_pair": "text"}, {"text": "text"}, {"text": "text", "text_pair": "text"}):
-        with pytest.raises(LiftuneError, match="the only column is 'text', and the model reads pairs") as caught:
+        with pytest.raises(LiftuneError, match="the only column is 'text', and the model reads two texts") as caught:
             liftune.label(one, run=run, **named)
-        assert "a column text_pair" in str(caught.value.hint)
+        assert 'name both: text="text" text_pair=' in str(caught.value.hint)
     two = [{**each, "other": "its evidence"} for each in one]
     with pytest.raises(LiftuneError, match="'text' is named for both texts") as caught:
         liftune.label(two, run=run, text="text", text_pair="text")
-    assert caught.value.hint == "name another with text_pair="
+    assert caught.value.hint == 'name two columns: text="text" text_pair=COLUMN'
     with pytest.raises(LiftuneError, match="which column holds the second text") as caught:
         liftune.label(two, run=run)
     assert 'text_pair="other"' in str(caught.value.hint)

@@ -331,13 +331,22 @@ def test_of_several_people_most_decide_and_an_even_split_is_left_out(run: Path, 
 def test_unknown_labels_are_refused_with_the_nearest_and_taken_when_asked(run: Path, tmp_path: Path) -> None:
     rows = [{"text": "one", "label": "joyy"}, {"text": "two", "label": "fear"}, {"text": "three", "label": "joy"}]
     (tmp_path / "in.json").write_text(json.dumps(rows), encoding="utf-8")
-    with pytest.raises(DataError, match=r"does not know: 'joyy' .*did you mean joy.*'fear'") as caught:
+    with pytest.raises(DataError, match=r"know: 'joyy', did you mean joy\? \(row 1\), 'fear' \(row 2\)") as caught:
         read_back(tmp_path / "in.json", run)
     assert "new_labels=True" in str(caught.value.hint)
     assert not (tmp_path / "labelled.jsonl").exists()
     found, lines = read_back(tmp_path / "in.json", run, new_labels=True)
     assert set(found.new_labels) == {"joyy", "fear"}
     assert len(lines) == 3
+
+
+def test_unknown_labels_name_their_rows_and_count_them(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text,label\n" + "".join(f"text {i},glad\n" for i in range(5)), encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"'glad' \(5 rows: row 1 \(line 2\), row 2 \(line 3\), row 3 .* and 2 more\)"
+    ) as caught:
+        read_back(tmp_path / "in.csv", run)
+    assert str(caught.value.where).endswith("in.csv")
 
 
 def test_rows_that_are_not_in_the_pool_are_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

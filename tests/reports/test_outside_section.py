@@ -12,6 +12,7 @@ from liftune.records.outside import Outside
 from liftune.records.run import Contender, EvaluationRecord, TuneRecord
 from liftune.reports.base import Section
 from liftune.reports.sections.outside import outside
+from liftune.reports.sections.summary import caveats
 
 
 def contender(name: str, **about: Any) -> Contender:
@@ -65,6 +66,15 @@ def test_where_answers_are_from_how_many_and_how_good(tmp_path: Path) -> None:
         "compared with the tuned model; all comparisons of this run are under one correction (Holm's), so that many of "
         "them find no more by chance than one would.",
     )
+
+
+def test_a_score_that_may_say_nothing_is_among_the_warnings(tmp_path: Path) -> None:
+    """Once: in the summary of a run, beside the scores of an evaluation, which has no summary."""
+    record = with_others(tmp_path / "run", contender("gpt", warnings=("all answers are the labels",)))
+    assert section(record).caveats == ()
+    assert "gpt: all answers are the labels." in caveats(record)
+    evaluated = EvaluationRecord.model_construct(**{**dict(record), "comparisons": ()})
+    assert section(evaluated).caveats == ("gpt: all answers are the labels.",)
 
 
 def test_costs_and_rows_without_an_answer(tmp_path: Path) -> None:

@@ -124,5 +124,5 @@ def test_a_gain_without_a_verdict_beside_an_interval_above_zero_is_explained(tmp
         against="probe",
     )
     said = " ".join(slices(record(tmp_path, of)).sentences)
-    assert "Gain on 'lang' en: the interval excludes zero, but it is of this comparison alone" in said
+    assert "Gain on 'lang' en: the interval excludes zero, but is of this comparison alone" in said
     assert "de:" not in said

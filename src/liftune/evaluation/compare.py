@@ -221,8 +221,10 @@ def _comparison(
         elif gain.value == 0:
             zero = "the observed gain is zero: were it the true one, no number of rows would decide"
             note = f"{zero}; {note}" if note else zero
-    if unlike := "" if a.unit != "row" and a.independent_rows < LEAST_GROUPS else why_unlike(
-        verdict, gain.low, gain.high, p_value
+    if (
+        unlike := ""
+        if a.unit != "row" and a.independent_rows < LEAST_GROUPS
+        else why_unlike(verdict, gain.low, gain.high, p_value)
     ):
         note = f"{unlike}; {note}" if note else unlike
     return Comparison(

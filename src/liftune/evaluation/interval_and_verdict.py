@@ -21,7 +21,7 @@ def why_unlike(verdict: Verdict, low: float | None, high: float | None, p_value:
         tests: under one correction, which decides; 1 where the test decides by itself.
 
     >>> why_unlike("undecided", 0.01, 0.05, 0.03, tests=3)
-    'the interval excludes zero, but it is of this comparison alone: the verdict is corrected for all 3'
+    'the interval excludes zero, but is of this comparison alone; the verdict is corrected for all 3'
     >>> why_unlike("undecided", 0.001, 0.05, 0.06)
     'the interval excludes zero, but p is above 0.05: the two are computed in different ways, and the test decides'
     >>> why_unlike("better", -0.001, 0.05, 0.04)
@@ -37,5 +37,5 @@ def why_unlike(verdict: Verdict, low: float | None, high: float | None, p_value:
     if not excludes:
         return f"the interval includes zero, but p is not above {ALPHA}: {_BY_OTHER_WAYS}"
     if tests > 1 and p_value <= ALPHA:
-        return f"the interval excludes zero, but it is of this comparison alone: the verdict is corrected for all {tests}"
+        return f"the interval excludes zero, but is of this comparison alone; the verdict is corrected for all {tests}"
     return f"the interval excludes zero, but p is above {ALPHA}: {_BY_OTHER_WAYS}"

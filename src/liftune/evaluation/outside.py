@@ -61,6 +61,7 @@ def given_by(answers: Answers, splits: Splits, cost: float | None = None) -> Giv
         validation_answered=answers.answered(splits.validation),
         chosen_on_validation=len(without) > 0 and chosen > 0 and chosen >= tested - _LESS,
         probabilities=answers.shares is not None,
+        warnings=answers.warnings,
         cost_per_row=cost,
     )
     return Given(validation, test, lacking, without, about)

@@ -61,7 +61,7 @@ def _unclear(
         hint = f"give each row its text, in a column that is named {' and '.join(wanted) or 'text'}"
         return DataError("no column holds the text", where=source.where, hint=hint)
     if pairs and len(columns) == 1:
-        return _one_for_both(source, columns[0])
+        return _one_for_both(source, columns[0], known)
     option = "--text" if first is None else "--text-pair"
     return UnclearColumnError(
         option,
@@ -72,12 +72,18 @@ def _unclear(
     )
 
 
-def _one_for_both(source: Stream, column: str) -> DataError:
+def _one_for_both(source: Stream, column: str, known: TextColumns | None) -> DataError:
     """A model of pairs is to read one column twice."""
     others = len(source.head.columns) > 1
     has = f"{column!r} is named for both texts" if others else f"the only column is {column!r}"
-    hint = "name another with --text-pair" if others else "give the file a column text_pair with the second text"
-    return DataError(f"{has}, and the model reads pairs of texts", where=source.where, hint=hint)
+    was = ""
+    if known and known.texts and known.text_pair:
+        was = f" (it was tuned on {' and '.join(map(repr, (*known.texts, known.text_pair)))})"
+    first = f"--text {pasted(column)}"
+    hint = f"name two columns: {first} --text-pair COLUMN"
+    if not others:
+        hint = f"give each row its second text too, in a column of its own, and name both: {first} --text-pair COLUMN"
+    return DataError(f"{has}, and the model reads two texts in each row, a pair{was}", where=source.where, hint=hint)
 
 
 def _likeliest(source: Stream, *taken: str) -> str:
@@ -132,7 +138,7 @@ class Texts:
         if first is None or (pairs and second is None):
             raise _unclear(source, first, second, pairs=pairs, known=known)
         if first == second:
-            raise _one_for_both(source, str(first))
+            raise _one_for_both(source, str(first), known)
         if second is not None and not pairs and before is None:
             raise _half_read(first, second, source.where)
         columns = named_columns(head, first, "--text")

@@ -23,6 +23,8 @@ from liftune.tasks import Task
 from liftune.types import Target
 
 _NAMED = 5
+#: Of each label that is unknown.
+_ROWS_NAMED = 3
 #: Of which rows a run keeps targets, unless it was cross-validated.
 PARTS_KEPT = "the run's validation and test rows; of train rows it keeps no targets"
 
@@ -50,6 +52,8 @@ class GivenLabels:
     _marks: Marks = AS_EACH_SHOWS
     _numbers: tuple[str, ...] = ()
     _outside: list[str] = field(default_factory=list)
+    _places: dict[str, list[str]] = field(default_factory=dict)
+    """Unknown label -> where it stands in the file."""
 
     def __post_init__(self) -> None:
         self._known = {each: each for each in self.labels}
@@ -106,7 +110,7 @@ class GivenLabels:
         pieces = self._pieces(raw)
         if pieces is None:
             return None
-        found = tuple(dict.fromkeys(self._label(each) for each in pieces))
+        found = tuple(dict.fromkeys(self._label(each, place) for each in pieces))
         if self.task.shape == "labels":
             return tuple(sorted(found))
         if len(found) > 1:
@@ -121,10 +125,7 @@ class GivenLabels:
         """
         names = [name for name, _ in self.unknown.most_common()]
         if names and not accepted:
-            each = [
-                f"{name!r} ({amount(self.unknown[name], 'row')}{nearest(name, self.labels, least=LIKELY)})"
-                for name in names
-            ]
+            each = [f"{name!r}{nearest(name, self.labels, least=LIKELY)} ({self._rows_of(name)})" for name in names]
             raise DataError(
                 f"labels that the run does not know: {first_of(each, _NAMED)}",
                 where=self.where,
@@ -132,6 +133,12 @@ class GivenLabels:
                 f"{first_of(list(self.labels), 12)}",
             )
         return tuple(names)
+
+    def _rows_of(self, unknown: str) -> str:
+        """Where an unknown label stands: the first of its rows, and how many there are."""
+        rows = list(dict.fromkeys(self._places[unknown]))
+        first = first_of(rows, _ROWS_NAMED)
+        return first if len(rows) == 1 else f"{amount(len(rows), 'row')}: {first}"
 
     def _value(self, raw: Any, place: str) -> float | None:
         raw = _one(raw)
@@ -169,10 +176,11 @@ class GivenLabels:
         whole = text.removesuffix(".0")  # a class that a spreadsheet made 1.0 is 1
         return self._known.get(text) or self._alike.get(_folded(text)) or self._known.get(whole)
 
-    def _label(self, text: str) -> str:
+    def _label(self, text: str, place: str) -> str:
         found = self._match(text)
         if found is None:
             self.unknown[text] += 1
+            self._places.setdefault(text, []).append(place.removeprefix(self.where).lstrip(",/ "))
             return text
         if found != text:
             self.respelt[f"{text!r} for {found!r}"] += 1

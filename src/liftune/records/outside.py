@@ -30,5 +30,7 @@ class Outside(Record):
     """Whether it gives them; without, metrics that read them are null."""
     cost_per_row: float | None = None
     """In the currency of --cost."""
+    warnings: tuple[str, ...] = ()
+    """Why its score may say nothing, such as answers that are the data's own labels throughout."""
     calibration: CalibrationScores | None = None
     """Of the rows that have an answer, where it gives probabilities."""

@@ -37,6 +37,8 @@ def score_answers(context: RunContext, ladder: Ladder) -> None:
         if not given.about.chosen_on_validation:
             notes += (NOT_ON_VALIDATION,)
         log_contender(context, ladder.add_given(answers.name, given, notes=notes))
+        for warning in answers.warnings:
+            context.events.note(f"  warning: {answers.name}: {warning}")
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ def evaluate_model(
     for each in beside.contenders:
         for note in each.notes:
             events.note(f"  {each.name}: {note}")
+        for warning in each.outside.warnings if each.outside else ():
+            events.note(f"  warning: {each.name}: {warning}")
     return EvaluationRecord(
         run=model.name,
         task=splits.task,

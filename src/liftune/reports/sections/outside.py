@@ -27,6 +27,11 @@ _EVALUATED = (
 )
 
 
+def outside_warnings(record: RunRecord) -> list[str]:
+    """Why the score of each may say nothing."""
+    return [f"{each.name}: {said}." for each in record.contenders if each.outside for said in each.outside.warnings]
+
+
 @SECTIONS.entry(
     "outside", summary="Contenders that were not fitted here, and what they cost.", chapter="verdict", of=RunRecord
 )
@@ -72,7 +77,9 @@ def outside(record: RunRecord) -> Section | None:
                 "where the scores in the table say otherwise, believe these."
             )
     table = ReportTable(headings, rows, frozenset({2, 3, 4, 5, 6}) & frozenset(range(len(headings))))
-    return Section("Not trained here", tuple(said), (table,))
+    # Those of a run that tuned are in its summary, with all others.
+    warned = () if isinstance(record, TuneRecord) else tuple(outside_warnings(record))
+    return Section("Not trained here", tuple(said), (table,), caveats=warned)
 
 
 def _found_even(record: RunRecord) -> tuple[BreakEven, ...]:

@@ -13,6 +13,7 @@ from liftune.reports.sections.claims import recommendation
 from liftune.reports.sections.comparisons import sentence, telling
 from liftune.reports.sections.coverage import constant_answers, coverage_sentences
 from liftune.reports.sections.headline import headline, method_headline
+from liftune.reports.sections.outside import outside_warnings
 
 
 @SECTIONS.entry("short", summary="The verdict in plain words, and warnings.", chapter="short")
@@ -48,6 +49,7 @@ def caveats(record: TuneRecord) -> tuple[str, ...]:
             "One seed: this result is about these models on new examples, not about the method. How much another "
             "seed would change it is unknown."
         )
+    said += outside_warnings(record)
     said += leaks(record)
     for label, rows in record.audit.unseen_labels.items():
         said.append(f"Label {label!r} is not in train; its {rows:,} test examples count as wrong.")
