@@ -78,7 +78,8 @@ class EventLines(Listener):
             self._file.write(json.dumps(as_json(event, now), ensure_ascii=True, default=str) + "\n")
             self._file.flush()
 
-    on_run = on_stage = on_prepared = on_tuning = on_epoch = on_step = on_contender = on_rows = on_note = _take
+    on_run = on_stage = on_prepared = on_tuning = on_round = on_epoch = on_step = _take
+    on_contender = on_rows = on_note = _take
 
 
 def _same_pass(before: Step | RowsRead, now: Step | RowsRead) -> bool:

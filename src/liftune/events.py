@@ -111,10 +111,34 @@ class TuningStarted:
     seed: int
     soft_labels: str | None = None
     """The baseline whose predictions are learned beside the labels."""
+    from_pairs: bool = False
+    """Whether the encoder starts from pairs of rows."""
+    tunes: bool = True
+    """False where that start is kept as it is, and no epoch follows."""
 
     def deliver(self, listener: Listener) -> None:
         """Call the listener."""
         listener.on_tuning(self)
+
+
+@dataclass(frozen=True)
+class RoundEnded:
+    """A round of a start from pairs of rows is over: see training/contrast.py. Its rows come as RowsRead."""
+
+    round: int
+    rounds: int
+    """At most."""
+    visits: int
+    """Of each row, in all rounds so far."""
+    loss: float
+    """Of pairs in the round's last steps, between 0 and 1."""
+    last: bool
+    trial: str = ""
+    """Which part of a trial it belongs to; empty where it is the start itself."""
+
+    def deliver(self, listener: Listener) -> None:
+        """Call the listener."""
+        listener.on_round(self)
 
 
 @dataclass(frozen=True)
@@ -157,6 +181,7 @@ class EpochEnded:
 
     epoch: int
     epochs: int
+    """0 where the start is kept, and no epoch follows."""
     metric: str
     """The one that chooses the epoch."""
     validation: Mapping[str, float | None]
@@ -200,6 +225,8 @@ class RowsRead:
     """Read since the event before."""
     total: int
     """Of the pass."""
+    trained: bool = False
+    """Whether the model is trained on them, which takes longer than reading."""
 
     def deliver(self, listener: Listener) -> None:
         """Call the listener."""
@@ -224,6 +251,7 @@ Event = (
     | StageEnded
     | RunPrepared
     | TuningStarted
+    | RoundEnded
     | EpochStarted
     | Step
     | EpochEnded
@@ -251,6 +279,9 @@ class Listener:
     def on_tuning(self, event: TuningStarted) -> None:
         """Tuning under a seed begins."""
 
+    def on_round(self, event: RoundEnded) -> None:
+        """A round of a start from pairs of rows is over."""
+
     def on_epoch(self, event: EpochStarted | EpochEnded) -> None:
         """An epoch begins, or was scored."""
 
@@ -261,7 +292,7 @@ class Listener:
         """A contender was scored on the test rows."""
 
     def on_rows(self, event: RowsRead) -> None:
-        """A model read some more rows, without training."""
+        """A model read some more rows outside epochs."""
 
     def on_note(self, event: Note) -> None:
         """Anything else."""
@@ -313,7 +344,7 @@ class Events:
         finally:
             self.send(StageEnded(name, time.perf_counter() - started, completed))
 
-    def rows(self, doing: str, total: int) -> Callable[[int], None]:
+    def rows(self, doing: str, total: int, *, trained: bool = False) -> Callable[[int], None]:
         """Begin a pass over so many rows; returns what is to be called as rows are done, with their number."""
-        self.send(RowsRead(doing, 0, total))
-        return lambda rows: self.send(RowsRead(doing, rows, total))
+        self.send(RowsRead(doing, 0, total, trained))
+        return lambda rows: self.send(RowsRead(doing, rows, total, trained))

@@ -21,6 +21,7 @@ from liftune.events import (
     EpochStarted,
     Listener,
     Note,
+    RoundEnded,
     RowsRead,
     RunPrepared,
     StageEnded,
@@ -142,8 +143,16 @@ class LogLines(Listener):
 
     def on_tuning(self, event: TuningStarted) -> None:
         """Method, soft labels and seed."""
+        if event.from_pairs and not event.tunes:
+            self._log(f"starting from pairs of rows by {event.method}, seed {event.seed}; no epoch follows")
+            return
         taught = f", with soft labels from {event.soft_labels}" if event.soft_labels else ""
         self._log(f"tuning by {event.method}{taught}, seed {event.seed}")
+
+    def on_round(self, event: RoundEnded) -> None:
+        """How far a start from pairs is; a trial says by itself what it found."""
+        if not event.trial:
+            self._log(round_line(event))
 
     def on_epoch(self, event: EpochStarted | EpochEnded) -> None:
         """Loss and validation score of an epoch."""
@@ -164,9 +173,24 @@ class LogLines(Listener):
         self._log(event.text)
 
 
+def round_line(event: RoundEnded) -> str:
+    """How far a start from pairs of rows is, in a line.
+
+    >>> print(round_line(RoundEnded(2, 6, 20, 0.0213, last=True)))
+      start from pairs of rows: round 2 of at most 6, each row read 20 times, loss of pairs 0.021: learned
+    """
+    end = "" if not event.last else ": learned" if event.round < event.rounds else ": the last round"
+    return (
+        f"  start from pairs of rows: round {event.round} of at most {event.rounds}, each row read {event.visits} "
+        f"times, loss of pairs {event.loss:.3f}{end}"
+    )
+
+
 def epoch_line(event: EpochEnded) -> str:
     """Loss and validation score of an epoch, in a line."""
     score = f"validation {event.metric} {'undefined' if event.value is None else f'{event.value:.4f}'}"
+    if not event.epochs:
+        return f"  the start: {score}; it is kept, and no epoch follows"
     if event.loss is None or event.rows_per_second is None:
         return f"  epoch {event.epoch} of {event.epochs}: {score}, before the first step"
     mark = "  best so far" if event.best else ""

@@ -42,6 +42,8 @@ class TimeLeft(Listener):
 
     def on_rows(self, event: RowsRead) -> None:
         """Time the base model's own passes."""
+        if event.trained:
+            return
         if not event.rows:
             self._pass_began, self._pass_rows = self._clock(), 0
             return

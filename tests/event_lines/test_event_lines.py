@@ -14,6 +14,7 @@ from liftune.events import (
     EpochStarted,
     Event,
     Note,
+    RoundEnded,
     RowsRead,
     RunEnded,
     RunPrepared,
@@ -55,7 +56,8 @@ EVENTS: list[Event] = [
     scored("base", 0.5),
     StageEnded("base model", 2.0, True),
     StageStarted("fine-tuning"),
-    TuningStarted("lora", 0, "probe"),
+    TuningStarted("lora", 0, "probe", from_pairs=True),
+    RoundEnded(1, 6, 20, 0.01, last=True),
     EpochStarted(1, 2, 80),
     Step(1, 1, 16, 0.5, 1e-3),
     EpochEnded(1, 2, "accuracy", {"accuracy": 0.5, "log_loss": None}, loss=0.7, rows_per_second=9.0, best=True),
@@ -125,7 +127,10 @@ def test_a_run_is_followed_as_its_events_come(tmp_path: Path) -> None:
     assert seen["contenders"][0]["random"]
     assert [(each["name"], each["seconds"]) for each in seen["stages"]] == [("base model", 2.0), ("fine-tuning", None)]
     assert seen["tuning"]["epoch"] == 1
-    assert seen["epochs"] == ["epoch 1 of 2: loss 0.7000, validation accuracy 0.5000, 9 rows/s  best so far"]
+    assert seen["epochs"] == [
+        "start from pairs of rows: round 1 of at most 6, each row read 20 times, loss of pairs 0.010: learned",
+        "epoch 1 of 2: loss 0.7000, validation accuracy 0.5000, 9 rows/s  best so far",
+    ]
     assert seen["ended"]
 
 

@@ -38,6 +38,18 @@ def test_the_speed_of_reading_gives_a_first_estimate() -> None:
     assert lines == ["  training takes about 2 min at most (by the speed of reading)"]
 
 
+def test_rows_that_are_trained_on_say_nothing_of_the_speed_of_reading() -> None:
+    """A start from pairs comes before the first epoch."""
+    listener, clock, lines = told()
+    read(listener, clock, 1_000, 10.0)
+    listener.on_rows(RowsRead("start from pairs of rows, round 1 of at most 6", 0, 100, trained=True))
+    clock.now += 100.0
+    listener.on_rows(RowsRead("start from pairs of rows, round 1 of at most 6", 100, 100, trained=True))
+    listener.on_tuning(TuningStarted("lora", 0))
+    listener.on_epoch(EpochStarted(1, 5, 1_000))
+    assert lines == ["  training takes about 2 min at most (by the speed of reading)"]
+
+
 def test_steps_that_are_as_fast_as_said_say_nothing_more() -> None:
     listener, clock, lines = told()
     read(listener, clock, 1_000, 10.0)

@@ -13,6 +13,7 @@ import torch
 from tiny_models import save_tiny
 from trainings import FAST, PLAIN, splits_of
 
+from liftune.events import Events, Listener, RoundEnded, RowsRead
 from liftune.hardware.plan import Plan
 from liftune.models.attach import attach
 from liftune.models.backbone import load_backbone
@@ -64,6 +65,27 @@ def apart(classifier: Classifier) -> float:
     cosines, labels = unit @ unit.T, splits.encoded(splits.train)
     same = labels[:, None] == labels[None, :]
     return float(cosines[same].mean() - cosines[~same].mean())
+
+
+def test_listeners_hear_rows_and_rounds(base: Path) -> None:
+    """A start from pairs showed nothing for minutes."""
+    events: list[object] = []
+    listener = Listener()
+    listener.on_round = listener.on_rows = events.append  # type: ignore[method-assign]
+    splits = splits_of()
+    spec = ModelSpec(name=str(base))
+    backbone = load_backbone(spec, task=splits.task, labels=splits.labels, seed=0, plan=PLAIN)
+    classifier = attach(backbone, METHODS["lora"], plan=PLAIN, seed=0)
+    rows, labels = classifier.encode(splits.train.rows), splits.encoded(splits.train)
+    settings = Contrast(visits=2, batch_size=8, learning_rate=1e-9, rounds=2)
+    learned = contrast(classifier, rows, labels, settings, seed=0, events=Events([listener]))
+    rounds = [each for each in events if isinstance(each, RoundEnded)]
+    assert [(each.round, each.rounds, each.visits, each.last) for each in rounds] == [(1, 2, 2, False), (2, 2, 4, True)]
+    assert rounds[-1].loss == learned.loss
+    read = [each for each in events if isinstance(each, RowsRead)]
+    assert {each.doing for each in read} == {f"start from pairs of rows, round {n} of at most 2" for n in (1, 2)}
+    assert sum(each.rows for each in read) == 2 * 2 * len(splits.train) == 2 * read[0].total
+    assert all(each.trained for each in read), "their speed is not that of reading"
 
 
 @pytest.mark.parametrize("plan", [PLAIN, FAST])

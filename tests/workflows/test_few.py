@@ -14,6 +14,7 @@ from liftune.data import load_data
 from liftune.errors import SpecError
 from liftune.events import Listener, Note, StageEnded, StageStarted, Step
 from liftune.models.methods.registry import METHODS
+from liftune.progress import LogLines
 from liftune.records.training import PairStart
 from liftune.reports.sections.training import pairs_sentence, training
 from liftune.spec import DataSpec, RunSpec
@@ -36,9 +37,11 @@ def options(model: str, emotions: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     return {"data": str(emotions), "model": model, "epochs": 1, "lr": 1e-2}
 
 
-class Heard(Listener):
+class Heard(LogLines):
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.lines: list[str] = []
+        self._log = self.lines.append
 
     def on_note(self, event: Note) -> None:
         self.notes.append(event.text)
@@ -114,6 +117,11 @@ def test_so_few_rows_start_from_pairs_without_a_trial_and_are_not_tuned_after_it
     assert (log.pairs.asked, log.pairs.taken, log.pairs.gain) == ("auto", True, None)
     assert any("taken without a trial" in note for note in heard.notes)
     assert any("--epochs tunes all the same" in note for note in heard.notes)
+    lines = heard.lines
+    assert any(each.startswith("starting from pairs of rows by lora") and "no epoch follows" in each for each in lines)
+    assert any("round 1 of at most 6, each row read" in each for each in lines)
+    assert any("the start: validation accuracy" in each for each in lines)
+    assert not any("epoch 0 of" in each or each.startswith("tuning by") for each in lines), "nothing is tuned"
     assert (log.steps, log.epochs, log.best_epoch, log.teacher) == (0, (), 0, None)
     assert log.start is not None
     section = training(record)

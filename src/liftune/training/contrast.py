@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ import torch
 from accelerate.utils import set_seed
 from torch import Tensor
 
+from liftune.events import Events, RoundEnded
 from liftune.models.classifier import Classifier
 from liftune.models.mean_states import MeanStates
 from liftune.models.tokens.collator import Tokens
@@ -83,7 +84,16 @@ def settings_for(rows: int, row_tokens: float, learning_rate: float) -> Contrast
     return Contrast(min(visits, max(LEAST_VISITS, affordable)), size, learning_rate)
 
 
-def contrast(classifier: Classifier, rows: Tokens, labels: IntArray, settings: Contrast, *, seed: int) -> Learned:
+def contrast(
+    classifier: Classifier,
+    rows: Tokens,
+    labels: IntArray,
+    settings: Contrast,
+    *,
+    seed: int,
+    events: Events | None = None,
+    trial: str = "",
+) -> Learned:
     """Train the encoder's adapter on pairs of rows, in rounds until the pairs are learned; take the rounds' average.
 
     The rate falls in each round, and the weights are averaged over the rounds' ends (Izmailov et al. 2018, "Averaging
@@ -96,8 +106,11 @@ def contrast(classifier: Classifier, rows: Tokens, labels: IntArray, settings: C
     Args:
         labels: (N,) of each row.
         seed: of order and dropout: same seed, same machine, same result. What training draws from later is as new.
+        events: are sent rounds, and rows as they are read.
+        trial: which part of a trial it is, in words; empty where the start is kept.
     """
     set_seed(seed)
+    events = events or Events()
     rng = np.random.default_rng(seed)
     parameters = [parameter for _, parameter in classifier.trainable()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=WEIGHT_DECAY)
@@ -106,10 +119,14 @@ def contrast(classifier: Classifier, rows: Tokens, labels: IntArray, settings: C
     with MeanStates(classifier) as states:
         while rounds < settings.rounds and loss > LEARNED:
             batches = [batch for _ in range(settings.visits) for batch in in_batches(labels, settings.batch_size, rng)]
-            losses = _round(classifier, states, optimizer, rows, labels, batches, settings.learning_rate)
+            doing = f"{trial or 'start from pairs of rows'}, round {rounds + 1} of at most {settings.rounds}"
+            read = events.rows(doing, sum(map(len, batches)), trained=True)
+            losses = _round(classifier, states, optimizer, rows, labels, batches, settings.learning_rate, read)
             loss = float(np.mean(losses[-max(1, round(LAST_STEPS * len(losses))) :]))
             rounds += 1
             average = [old + (new.detach() - old) / rounds for old, new in zip(average, parameters, strict=True)]
+            last = rounds == settings.rounds or loss <= LEARNED
+            events.send(RoundEnded(rounds, settings.rounds, rounds * settings.visits, loss, last, trial))
     with torch.no_grad():
         for parameter, mean in zip(parameters, average, strict=True):
             parameter.copy_(mean)
@@ -127,6 +144,7 @@ def _round(
     labels: IntArray,
     batches: list[IntArray],
     learning_rate: float,
+    read: Callable[[int], None],
 ) -> list[float]:
     """A step a batch, whose rate goes up, and down to nothing; the loss of each step."""
     lengths, warm, losses = rows.lengths.tolist(), WARMUP * len(batches), []
@@ -144,6 +162,7 @@ def _round(
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss.detach())
+        read(len(batch))
     return [float(each) for each in losses]
 
 

@@ -140,7 +140,7 @@ class BestCheckpoint:
     def summary(self) -> EpochEnded:
         """The latest evaluation, for listeners."""
         if not self.log:
-            return EpochEnded(0, self.epochs, self.metric, self.before or {}, best=True)
+            return EpochEnded(0, 0 if self.stopped else self.epochs, self.metric, self.before or {}, best=True)
         last = self.log[-1]
         return EpochEnded(
             last.epoch,

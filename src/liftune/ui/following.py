@@ -16,6 +16,7 @@ from liftune.events import (
     EpochStarted,
     Listener,
     Note,
+    RoundEnded,
     RowsRead,
     RunEnded,
     RunPrepared,
@@ -26,7 +27,7 @@ from liftune.events import (
     TuningStarted,
 )
 from liftune.option_values import CONTENDERS, CONTRASTIVE
-from liftune.progress import epoch_line
+from liftune.progress import epoch_line, round_line
 from liftune.records.run import Contender
 from liftune.reports.base import is_random
 from liftune.spec import RunSpec
@@ -157,6 +158,11 @@ class Following(Listener):
                 self._tuning.update(epoch=event.epoch, epochs=event.epochs)
         else:
             self._epochs.append(epoch_line(event).strip())
+
+    def on_round(self, event: RoundEnded) -> None:
+        """A line beside the epochs."""
+        if not event.trial:
+            self._epochs.append(round_line(event).strip())
 
     def on_step(self, event: Step) -> None:
         """The bar moves on."""

@@ -262,9 +262,11 @@ def _out_of_fold(context: RunContext, folds: IntArray) -> tuple[Evaluation, Eval
     before, rows = classifier.snapshot(), classifier.encode(splits.train.rows)
     as_it_is = classifier.final_inputs(rows)
     started = {}
-    for fold in _tried(context, folds):
+    every = _tried(context, folds)
+    for number, fold in enumerate(every, 1):
         classifier.restore(before)
-        _train_on(context, classifier, np.flatnonzero(folds != fold), seed)
+        trial = f"trying a start from pairs of rows, fold {number} of {len(every)}"
+        _train_on(context, classifier, np.flatnonzero(folds != fold), seed, trial=trial)
         started[fold] = classifier.final_inputs(rows)
         without = _answered(context, "without", folds, dict.fromkeys(started, as_it_is))
         sides = without, _answered(context, "with", folds, started)
@@ -301,11 +303,14 @@ def _best_logits(context: RunContext, folds: IntArray, inputs: dict[int, FloatAr
     return max(every, key=lambda logits: judge(logits[tried], targets[tried], task, metric))
 
 
-def _train_on(context: RunContext, classifier: Classifier, positions: IntArray, seed: int) -> Learned:
+def _train_on(
+    context: RunContext, classifier: Classifier, positions: IntArray, seed: int, *, trial: str = ""
+) -> Learned:
     """Pairs of some of train's rows."""
     splits = context.splits
     train = splits.train.take(positions.tolist())
     rows = classifier.encode(train.rows)
     rate = context.spec.train.lr or rate_of(context.method, context.width)
     settings = settings_for(len(train), float(rows.lengths.mean()), rate)
-    return contrast(classifier, rows, np.asarray(splits.encoded(train), dtype=np.int64), settings, seed=seed)
+    labels = np.asarray(splits.encoded(train), dtype=np.int64)
+    return contrast(classifier, rows, labels, settings, seed=seed, events=context.events, trial=trial)

@@ -34,6 +34,7 @@ from liftune.training.loop import train
 from liftune.workflows import few
 from liftune.workflows.contenders import keep_full, learned_by_tuning
 from liftune.workflows.context import RunContext, load_for, log_contender, note_passes, recipe_for
+from liftune.workflows.few_wanted import keeps_start
 from liftune.workflows.memo import Outcome
 from liftune.workflows.side_by_side import beside_each_other
 
@@ -255,7 +256,6 @@ def tune_once(
         the tuned model, the plan by which it was trained, and the log.
     """
     spec, splits = context.spec, context.splits
-    context.events.send(TuningStarted(method.name, seed, context.soft_labels.name if context.soft_labels else None))
     # --lr and --accelerations are for the requested method: full fine-tuning, for comparison, keeps its own rate, and
     # of the accelerations what fits it.
     train_spec, plan = spec.train, context.plan
@@ -263,6 +263,10 @@ def tune_once(
         train_spec, plan = train_spec.model_copy(update={"lr": None}), replace(plan, requested=frozenset())
     schedule = context.schedule(train_spec, method, len(splits.train))
     pairs = few.wanted(context, method)
+    taught = context.soft_labels.name if context.soft_labels else None
+    paired = pairs is not None and pairs.taken
+    tunes = not (paired and keeps_start(spec, splits))
+    context.events.send(TuningStarted(method.name, seed, taught, from_pairs=paired, tunes=tunes))
     classifier = context.crew.make(recipe_for(context, seed, method, options, plan=plan, steps=schedule.steps))
     note_passes(context.memo.within(name), classifier, context.events)
     pairs = few.start(context, classifier, seed, pairs, name=name)
