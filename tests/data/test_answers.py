@@ -280,6 +280,40 @@ def test_several_labels_and_none_are_answers(tmp_path: Path) -> None:
     assert right(given_by(read(path, splits), splits), splits) == 1.0
 
 
+MARKS = [("x", "y"), ("x",), ()] * 4
+
+
+def marked(*words: str, labels: str = "xy") -> Rows:
+    """Rows with a column of 0 and 1 for each label, behind each of the words; those of other words are all 0."""
+    return [
+        {"text": f"test {i}"}
+        | {f"{word}{label}": int(label in target and word == words[0]) for word in words for label in labels}
+        for i, target in enumerate(MARKS)
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", [("",), ("label_",), ("pred_",), ("is ",), ("labels.",), ("gpt_", "old_"), ("answer: ", "x of ")]
+)
+def test_columns_of_marks_are_found_behind_one_word(words: tuple[str, ...]) -> None:
+    splits = splits_of(TaskKind.MULTI_LABEL, MARKS, ("x", "y"))
+    assert right(given_by(read(marked(*words), splits), splits), splits) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "hint"),
+    [
+        (marked("new_", "old_"), "write lists of labels in one column, or give every label a column of 0 and 1"),
+        ([{**row, "note": "n"} for row in marked("", labels="x")], "give every label a column, as 'y' has none"),
+    ],
+)
+def test_marks_that_could_be_others_or_that_some_label_lacks_are_refused(rows: Rows, hint: str) -> None:
+    splits = splits_of(TaskKind.MULTI_LABEL, MARKS, ("x", "y"))
+    with pytest.raises(DataError, match="no column holds the answers") as error:
+        read(rows, splits)
+    assert hint in (error.value.hint or "")
+
+
 @pytest.mark.parametrize("separator", ["|", ";", ", ", "\n"])
 def test_known_labels_beside_each_other_are_several(separator: str) -> None:
     """As `label --import` reads them; another label in such a cell is named by itself."""

@@ -82,7 +82,7 @@ def answer_columns(table: Table, splits: Splits, used: Collection[str], name: st
     """
     left = [each for each in table.columns if each not in used]
     task = task_of(splits.task)
-    by_label = _columns_of_labels(left, splits.labels) if task.outputs_labels else {}
+    by_label = _columns_of_labels(left, splits.labels, name) if task.outputs_labels else {}
     marked = bool(by_label) and task.shape == "labels" and _all_marks(table, by_label.values())
     rest = [each for each in left if each not in by_label.values()]
     answer = known_name((name, *_ANSWERS, *LABELS), [each for each in rest if each.casefold() not in ("score", "p")])
@@ -103,7 +103,8 @@ def answer_columns(table: Table, splits: Splits, used: Collection[str], name: st
         raise DataError(
             f"no column holds the answers of {name}: {could}",
             where=table.where,
-            hint=f"name the column answer, or {name}; its columns are: {', '.join(table.columns)}",
+            hint=f"{_lacking_columns(left, splits)}name the column answer, or {name}; its columns are: "
+            f"{', '.join(table.columns)}",
         )
     found = known_name((name, *_ANSWERS), rest)
     if answer is not None and found == answer and (label := known_name(LABELS, [e for e in rest if e != answer])):
@@ -134,15 +135,38 @@ def _unused_shares(columns: Sequence[str], labels: Sequence[str], by_label: Mapp
     )
 
 
-def _columns_of_labels(columns: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
-    """Label -> the column of that name, or of that name after a word for probabilities; nothing unless all have one."""
-    plain = {label: known_name((label,), columns) for label in labels}
-    prefixed = {match[2]: each for each in columns if (match := _OF_LABEL.fullmatch(each.strip()))}
-    behind = {label: prefixed.get(known_name((label,), prefixed) or "") for label in labels}
-    for found in (behind, plain):
-        if all(found.values()) and len(set(found.values())) == len(labels) > 0:
-            return {label: column for label, column in found.items() if column}
-    return {}
+def _columns_of_labels(columns: Sequence[str], labels: Sequence[str], name: str) -> dict[str, str]:
+    """Label -> the column of that name after one word for all, or of that name; nothing unless all have one.
+
+    Of several words that of the answers comes first, then one for probabilities; of others there must be one only.
+    """
+    by_word: dict[str, dict[str, str]] = {}
+    for label in labels:
+        behind = re.compile(rf"(?i)(.+?)(?:[_ .:/\-]+of)?[_ .:/\-(\[]+{re.escape(label)}[)\]]?")
+        for column in columns:
+            if match := behind.fullmatch(column.strip()):
+                by_word.setdefault(match[1].casefold(), {}).setdefault(label, column)
+    whole = {word: found for word, found in by_word.items() if _one_each(found, labels)}
+    word = known_name((name, *_ANSWERS, *_SHARES), whole) or (next(iter(whole)) if len(whole) == 1 else None)
+    if word is not None:
+        return whole[word]
+    plain = {label: column for label in labels if (column := known_name((label,), columns))}
+    return plain if _one_each(plain, labels) else {}
+
+
+def _one_each(found: Mapping[str, str], labels: Sequence[str]) -> bool:
+    return len(found) == len(set(found.values())) == len(labels) > 0
+
+
+def _lacking_columns(columns: Sequence[str], splits: Splits) -> str:
+    """What to do where some labels have a column of their own, before what else can be done."""
+    if task_of(splits.task).shape != "labels":
+        return ""
+    lacking = [label for label in splits.labels if known_name((label,), columns) is None]
+    if not lacking or len(lacking) == len(splits.labels):
+        return "write lists of labels in one column, or give every label a column of 0 and 1; "
+    named = first_of([repr(each) for each in lacking], _NAMED)
+    return f"give every label a column, as {named} {'has' if len(lacking) == 1 else 'have'} none; or "
 
 
 def _all_marks(table: Table, columns: Collection[str]) -> bool:
