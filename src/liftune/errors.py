@@ -207,12 +207,14 @@ def need(*modules: str) -> None:
 
 
 def shown(value: object) -> str:
-    """A value in a message, short.
+    """A value in a message, short: of a table and the like, whose text has several lines, the type alone.
 
     >>> shown(5), shown(b"x" * 100)[-6:]
     ('5', 'xxx...')
     """
     text = repr(value)
+    if "\n" in text:
+        return f"a value of type {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -163,7 +163,7 @@ def held_or_place(value: Any, check: Callable[[Any], str]) -> str:
     """A path or an address; or what is neither, and so a table, which is held."""
     if isinstance(value, Held):
         return value
-    if value is None or isinstance(value, str | bytes | bytearray | os.PathLike | bool | int | float):
+    if value is None or isinstance(value, str | bytes | bytearray | os.PathLike):
         return without_secrets(value, check)
     if not hasattr(value, "__iter__") and not hasattr(value, "__arrow_c_stream__"):
         raise ValueError(f"must be a path or a table, not {shown(value)}")

@@ -168,7 +168,7 @@ class MethodSpec(Spec):
     start: Place | None = None
     """Go on from this run's tuned adapter: a run, or its adapter folder. Base and method are those of that run; labels
     that the data add are added to the model."""
-    replay: Place | None = None
+    replay: HeldPlace | None = None
     """With --start, old rows to train on beside the new ones, so that they are not forgotten: auto, all, none, or a
     file. Default: auto, those of that run where its data can be read again, at most as many as the new rows, or 2,000.
     """

@@ -481,6 +481,13 @@ def test_validation_counts_only_where_it_is_answered_as_fully_as_test() -> None:
     assert given([*TEST[:100], *validation[:100]]).about.chosen_on_validation
 
 
+@pytest.mark.parametrize("given", [["a", "b"] * 4, (["t"], ["a"], ["x"])])
+def test_answers_without_what_they_are_for_are_refused_with_what_to_give(given: object) -> None:
+    with pytest.raises(LiftuneError) as error:
+        read(given)  # type: ignore[arg-type]
+    assert 'pandas.DataFrame({"text": texts, "answer": answers})' in (error.value.hint or "")
+
+
 def test_answers_that_were_in_memory_must_be_given_again() -> None:
     with pytest.raises(LiftuneError, match="were in memory"):
         read_answers("gpt", IN_MEMORY, SPLITS, DataSpec(), KeptIds(DataSpec(), SPLITS))

@@ -127,6 +127,17 @@ def test_old_rows_are_replayed_as_asked(made: Path, replay: str, tmp_path: Path)
     assert record.start.parts, "the old test rows are there all the same"
 
 
+def test_old_rows_may_be_a_table_in_memory(made: Path) -> None:
+    rows = [{"text": text, "label": label} for text, label in rows_of(("anger",), 9, first=500)]
+    found = begun(made, str(made / "new.csv"), replay=rows)
+    assert found.replayed == 9
+    with pytest.raises(DataError, match=r"column") as error:
+        begun(made, str(made / "new.csv"), replay=[{"a": 1, "b": 2}])
+    assert error.value.where == "--replay"
+    with pytest.raises(SpecError, match="not kept"):
+        begun(made, str(made / "new.csv"), replay="(rows in memory)")
+
+
 def test_other_words_than_those_of_the_option_are_no_rows_to_replay(made: Path) -> None:
     with pytest.raises(LiftuneError) as error:
         begun(made, str(made / "new.csv"), replay="sometimes")

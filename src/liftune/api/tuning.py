@@ -28,7 +28,7 @@ def tune(
     method: str | None = None,
     set: Mapping[str, Any] | Sequence[str] | None = None,
     start: str | os.PathLike[str] | None = None,
-    replay: str | os.PathLike[str] | None = None,
+    replay: Data | None = None,
     task: str | None = None,
     text: str | Sequence[str] | None = None,
     text_pair: str | None = None,

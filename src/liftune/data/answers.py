@@ -38,6 +38,10 @@ MOST_OTHER = 0.005
 #: column that is named as labels are needs less.
 LEAST_ROWS, LEAST_OF_LABELS = 90, 20
 _GIVE = "give a file with a line of column names above its rows, in UTF-8"
+_GIVE_TABLE = (
+    "give a table that holds what each answer is for, a text or an id, such as "
+    'pandas.DataFrame({"text": texts, "answer": answers})'
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def _table(name: str, source: str) -> Table:
             parts = tables_of(source.rows).parts(NONE_GIVEN)
             tables = [read() for read in parts.values()]
         except LiftuneError as error:
-            raise type(error)(error.message, where=where, hint=error.hint) from None
+            raise type(error)(error.message, where=where, hint=_GIVE_TABLE) from None
     elif source == IN_MEMORY and not isinstance(source, Address):
         raise SpecError(
             f"the answers of {name} were in memory, and are not kept", where=where, hint="give them again, or a file"

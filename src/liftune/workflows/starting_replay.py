@@ -13,9 +13,11 @@ from typing import Any
 from liftune.addresses import Address
 from liftune.data.continued import Continued
 from liftune.data.load import load
+from liftune.data.readers.memory import tables_of
 from liftune.data.splits import Split, Splits
-from liftune.errors import LIKELY, DataError, LiftuneError, nearest, pasted
+from liftune.errors import LIKELY, DataError, LiftuneError, SpecError, nearest, pasted
 from liftune.files import expanded
+from liftune.option_values import Held
 from liftune.run_folder import RunFolder
 from liftune.spec import IN_MEMORY, RunSpec
 
@@ -82,9 +84,16 @@ def given_rows(asked: str, spec: RunSpec) -> Replay:
         "split": {},
     }
     data = spec.data.model_copy(update=whole)
+    if asked == IN_MEMORY and not isinstance(asked, Held):
+        raise SpecError(
+            "the old rows were in memory, and are not kept", where="--replay", hint="give them again, or a file"
+        )
     try:
-        rows = load(data, skip_bad_rows=spec.data.skip_bad_rows, in_one=True).splits.train
+        tables = tables_of(asked.rows) if isinstance(asked, Held) else None
+        rows = load(data, tables, skip_bad_rows=spec.data.skip_bad_rows, in_one=True).splits.train
     except LiftuneError as error:
+        if isinstance(asked, Held):
+            raise type(error)(error.message, where="--replay", hint=error.hint) from None
         if isinstance(asked, Address) or expanded(asked).exists():
             raise
         known = (AUTO, ALL, NONE)
