@@ -150,7 +150,7 @@ def _columns_of_labels(columns: Sequence[str], labels: Sequence[str], name: str)
     word = known_name((name, *_ANSWERS, *_SHARES), whole) or (next(iter(whole)) if len(whole) == 1 else None)
     if word is not None:
         return whole[word]
-    plain = {label: column for label in labels if (column := known_name((label,), columns))}
+    plain = {label: own for label in labels if (own := known_name((label,), columns))}
     return plain if _one_each(plain, labels) else {}
 
 
