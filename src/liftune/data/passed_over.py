@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from liftune.data.columns import Columns
+from liftune.data.readers.studio_tasks import ANNOTATED, ANNOTATIONS
 from liftune.data.readers.table import Table
 from liftune.data.targets import is_missing
 from liftune.errors import DataError, amount
@@ -18,8 +19,8 @@ from liftune.errors import DataError, amount
 _ANSWERS = ("accept", "reject", "ignore")
 _ANSWER = "answer"
 ACCEPT_OR_REJECT = "to tell accept from reject, --label answer"
-#: Under which name Label Studio keeps what people said of a task: today, and in its first versions.
-_ANNOTATED = ("annotations.", "completions.")
+#: How columns begin that say what people said of a task of Label Studio.
+_ANNOTATED = (ANNOTATED, *(f"{name}." for name in ANNOTATIONS))
 _CANCELLED = "was_cancelled"
 
 
@@ -100,7 +101,9 @@ def _rejected(table: Table, columns: Columns) -> frozenset[int]:
 
 def _unannotated(table: Table, columns: Columns) -> tuple[frozenset[int], frozenset[int]]:
     """Tasks of Label Studio without a label: those that nobody annotated, and those that were skipped."""
-    prefix = next((each for each in _ANNOTATED if columns.label.startswith(each)), None)
+    are_tasks = any(each.startswith("data.") for each in table.columns)
+    named = table.columns if are_tasks else (columns.label,)
+    prefix = next((each for each in _ANNOTATED if any(name.startswith(each) for name in named)), None)
     if prefix is None:
         return frozenset(), frozenset()
     labels = table.read(columns.label)

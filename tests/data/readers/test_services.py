@@ -327,3 +327,68 @@ def test_a_file_of_requests_has_no_column_that_could_be_the_label(tmp_path):
         load_data(DataSpec(source=str(tmp_path / "batch.jsonl")))
     assert "--label method" not in str(refused.value.hint)
     assert "with a column of labels" in str(refused.value.hint)
+
+
+def task(label: str | list[str] | None, data: dict[str, Any], key: str = "annotations") -> dict[str, Any]:
+    """A task of Label Studio; annotated by nobody where there is no label."""
+    choices = [label] if isinstance(label, str) else label
+    result = {"from_name": "mood", "to_name": "t", "type": "choices", "value": {"choices": choices}}
+    given = [{"id": i, "was_cancelled": False, "result": [result]} for i in range(1 if label else 0)]
+    own = {"total_annotations": len(data) % 2, "project": 3, "comment_count": len(str(data)) % 3, "meta": {}}
+    return {"id": 7, "data": data, key: given, **own}
+
+
+def exported(path: Path, tasks: list[dict[str, Any]]) -> Path:
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("key", ["annotations", "completions"])
+def test_tasks_of_label_studio_are_read_by_their_field_of_text_and_what_people_chose(key, tmp_path):
+    """A choice came as a list, so that every export was one of several labels."""
+    tasks = [task(y, {"review": t, "stars": 3}, key) for t, y in BOTH] + [task(None, {"review": "new"}, key)]
+    splits = load_data(DataSpec(source=str(exported(tmp_path / "x.json", tasks))))
+    assert splits.task.value == "single_label"
+    told = dict(BOTH)
+    assert all(told[row] == y for row, y in zip(splits.train.rows, splits.train.targets, strict=True))
+    assert any("data.review is the text, what people chose with 'mood' the label" in n for n in splits.audit.notes)
+    assert any("1 task of Label Studio left out, as nobody has annotated" in note for note in splits.audit.notes)
+
+
+def test_several_choices_of_a_task_are_several_labels(tmp_path):
+    tasks = [task(list(each), {"text": t, "title": "a"}) for t, each in zip(TEXTS, LISTS, strict=True) if each]
+    splits = load_data(DataSpec(source=str(exported(tmp_path / "x.json", tasks))))
+    assert splits.task.value == "multi_label"
+
+
+def test_of_several_annotations_the_most_count_and_an_even_number_of_each_is_a_bad_row(tmp_path):
+    tasks = [task(y, {"text": t}) for t, y in BOTH]
+    other = {y: next(z for _, z in BOTH if z != y) for _, y in BOTH}
+    tasks[0]["annotations"] += 2 * task(other[BOTH[0][1]], {})["annotations"]
+    loaded = load(DataSpec(source=str(exported(tmp_path / "x.json", tasks))), skip_bad_rows=False).splits
+    parts = (loaded.train, loaded.validation, loaded.test)
+    found = {row: y for part in parts for row, y in zip(part.rows, part.targets, strict=True)}
+    assert found[BOTH[0][0]] == other[BOTH[0][1]]
+    assert any("what most said counts (1 row)" in note for note in loaded.audit.notes)
+    tasks[0]["annotations"].pop()
+    with pytest.raises(DataError, match="people disagree evenly"):
+        load(DataSpec(source=str(exported(tmp_path / "x.json", tasks))), skip_bad_rows=False)
+
+
+def test_tasks_with_several_texts_or_controls_are_asked_about(tmp_path):
+    texts = [task(y, {"title": f"about {t}", "body": f"{t} and more"}) for t, y in BOTH]
+    with pytest.raises(DataError, match="no text column") as caught:
+        load_data(DataSpec(source=str(exported(tmp_path / "x.json", texts))))
+    assert "--text data.body" in str(caught.value.hint)
+    controls = [task(y, {"text": t}) for t, y in BOTH]
+    for i, each in enumerate(controls):
+        more = {"from_name": "style", "type": "choices", "value": {"choices": ["xz"[i % 2]]}}
+        each["annotations"][0]["result"].append(more)
+    path = str(exported(tmp_path / "y.json", [*controls, task(None, {"text": "new"})]))
+    with pytest.raises(DataError, match="no label column") as caught:
+        load_data(DataSpec(source=path))
+    assert "--label annotated_mood" in str(caught.value.hint)
+    assert "--label annotated_style" in str(caught.value.hint)
+    found = load_data(DataSpec(source=path, label="annotated_style"))
+    assert set(found.labels) == {"x", "z"}
+    assert any("1 task of Label Studio left out" in note for note in found.audit.notes)

@@ -53,6 +53,8 @@ class Form:
     read: Callable[[Row], Taken]
     any_label: bool = False
     """Whether columns that are named text or label are part of the form."""
+    left_out: Collection[str] = ()
+    """Columns in which neither text nor label can be."""
 
 
 def _text_of(content: Any) -> str | None:

@@ -19,6 +19,7 @@ from liftune.data.column_names import LABELS
 from liftune.data.readers.nested import with_opened
 from liftune.data.readers.service_rows import FORMS, Form, Taken
 from liftune.data.readers.streams import Record, Stream
+from liftune.data.readers.studio_tasks import form_of_tasks, may_be_tasks
 from liftune.errors import DataError
 
 #: Rows by which a form is recognised, and names of other columns in a note.
@@ -33,6 +34,8 @@ def recognised(stream: Stream) -> Stream:
         DataError: they are, and none of them can be used.
     """
     form = next((each for each in FORMS if _may_be(each, stream) and _fits(each, stream)), None)
+    if form is None and may_be_tasks(stream.columns):
+        form = form_of_tasks([_named(stream, record) for record in stream.records() if not record[2]])
     return stream if form is None else _Reading(form, stream).stream()
 
 
@@ -91,13 +94,15 @@ class _Reading:
         def column(name: str) -> list[Any]:
             return [cells.get(name) for cells, _, _ in self._records()] if name in new else self.given.column(name)
 
-        others = [name for name in self.given.columns if name not in new]
+        others = [name for name in self.given.columns if name not in new and name not in self.form.left_out]
+        opened = {name: at for name, at in self.given.opened.items() if at.column not in self.form.left_out}
         return replace(
             self.given,
             columns=(*others, *new),
+            opened=opened,
             records=self._records,
             column=column,
-            notes=(*self.given.notes, self._note(left, with_opened(others, self.given.opened), "split" in new)),
+            notes=(*self.given.notes, self._note(left, with_opened(others, opened), "split" in new)),
             flawed=self.given.flawed or bool(problems),
         )
 
